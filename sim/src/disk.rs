@@ -1,0 +1,156 @@
+//! The simulated disk: a SQLite VFS whose files know which sectors are synced.
+//!
+//! Reading order:
+//! - `file`: one file, its bytes and what a power loss may take back. `directory`: the names.
+//! - `volume`: the whole disk under one lock, its incarnation (`epoch`), and how it dies.
+//! - `faults`: what goes wrong in an operation. `handle`: an open file, and SQLite's operations
+//!   on it, over `locks` (who may write) and `shm` (the index of the write-ahead log).
+//! - `vfs` and `io`: the same as tables of C functions; the only unsafe code.
+//! - `mount`: databases as the programs of a machine see them.
+//!
+//! Invariants:
+//! - What a successful sync covered survives every power loss.
+//! - A handle of an earlier incarnation changes nothing, however and whenever it is used.
+//! - The observer is called with no lock of the disk held.
+
+mod directory;
+mod faults;
+mod file;
+mod handle;
+mod io;
+mod locks;
+mod mount;
+mod shm;
+mod vfs;
+mod volume;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use self::{mount::Mount, volume::Volume};
+
+/// How a disk misbehaves while a fault lasts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DiskFaults {
+    /// Probability that a read fails with EIO.
+    pub eio_read: f64,
+    /// Probability that a write fails with EIO.
+    pub eio_write: f64,
+    /// Probability that a sync fails with EIO.
+    pub eio_sync: f64,
+    /// Bytes that all files may take together; growing beyond fails with ENOSPC.
+    pub capacity: Option<u64>,
+    /// Probability that a sync answers ok and syncs nothing.
+    pub lying_sync: f64,
+    /// Time that each write takes.
+    pub write_time: Duration,
+    /// Time that each sync takes.
+    pub sync_time: Duration,
+    /// Let the machine die right after this many further writes, syncs, truncations or deletions.
+    pub die_after: Option<u64>,
+}
+
+/// What a disk tells the world as it works. It is told inside a database job, with no lock of the
+/// disk held.
+pub trait DiskObserver: Send + Sync {
+    /// A sync made `bytes` bytes of `file` durable.
+    fn synced(&self, file: &str, bytes: u64);
+    /// A fault was injected into an operation (EIO, ENOSPC, a lie, slowness).
+    fn injected(&self);
+    /// The operation that [`DiskFaults::die_after`] names was done; the machine is to lose power.
+    fn died(&self);
+}
+
+/// What a disk has done since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskStats {
+    /// Reads that were tried.
+    pub reads: u64,
+    /// Writes that were tried.
+    pub writes: u64,
+    /// Syncs that were tried.
+    pub syncs: u64,
+    /// Operations into which a fault was injected.
+    pub injected: u64,
+    /// Operations of dead handles that were refused.
+    pub refused: u64,
+    /// Unsynced sectors that power losses kept.
+    pub kept: u64,
+    /// Unsynced sectors that power losses reverted.
+    pub reverted: u64,
+}
+
+/// One file of a disk, as [`Disk::files`] lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSummary {
+    /// Its name.
+    pub name: String,
+    /// Its length in bytes.
+    pub len: u64,
+    /// Its sectors (of 512 bytes) that were written since its last sync.
+    pub unsynced_sectors: u64,
+}
+
+/// One machine's disk; outlives the machine's incarnations.
+pub struct Disk {
+    volume: Arc<Volume>,
+}
+
+impl Disk {
+    /// An empty disk whose fates and faults are drawn from `seed`.
+    pub fn new(
+        seed: u64,
+        name: &str,
+        clock: Arc<dyn transport::host::Clock>,
+        observer: Arc<dyn DiskObserver>,
+    ) -> Arc<Self> {
+        Arc::new(Self { volume: Arc::new(Volume::new(seed, name, clock, observer)) })
+    }
+
+    /// This disk as the processes of one incarnation see it: opens databases that run their jobs
+    /// inline, one at a time, in order. Handles of earlier incarnations are dead.
+    pub fn mount(self: &Arc<Self>) -> Arc<dyn transport::host::Disk> {
+        Arc::new(Mount::new(&self.volume))
+    }
+
+    /// The process died, the kernel lives: handles opened before are dead, all written bytes stay.
+    pub fn kill(&self) {
+        self.volume.kill();
+    }
+
+    /// The machine lost power: handles opened before are dead, each unsynced sector and directory
+    /// entry is kept or reverted by the seed.
+    pub fn power_loss(&self) {
+        self.volume.power_loss();
+    }
+
+    /// Misbehave like this from now on.
+    pub fn set_faults(&self, faults: DiskFaults) {
+        self.volume.set_faults(faults);
+    }
+
+    /// The bytes of every file, as a process would read them now.
+    pub fn snapshot(&self) -> BTreeMap<String, Vec<u8>> {
+        self.volume.snapshot()
+    }
+
+    /// Makes the disk hold exactly `files`, all of them durable. Handles opened before are dead.
+    pub fn restore(&self, files: BTreeMap<String, Vec<u8>>) {
+        self.volume.restore(files);
+    }
+
+    /// The files, by name.
+    pub fn files(&self) -> Vec<FileSummary> {
+        self.volume.files()
+    }
+
+    /// What this disk has done so far.
+    pub fn stats(&self) -> DiskStats {
+        self.volume.stats()
+    }
+}
+
+impl std::fmt::Debug for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Disk").field("files", &self.files()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,220 @@
+//! An open file, and the operations that SQLite asks of it.
+
+use std::{
+    ffi::c_void,
+    ops::Range,
+    sync::{Arc, Mutex},
+};
+
+use libsqlite3_sys as ffi;
+
+use super::{
+    directory::FileRef,
+    locks::Level,
+    shm::{Held, SLOTS, Shm},
+    vfs::Vfs,
+    volume::{Answer, Notice, State, lock},
+};
+
+/// Bytes that one file may have; growing beyond fails with ENOSPC.
+const FILE_BYTES_MAX: usize = 1 << 34;
+
+/// An open file. It belongs to the incarnation in which it was opened, and is dead after it.
+pub(super) struct Handle {
+    vfs: Arc<Vfs>,
+    /// `None` for a temporary file, which has no name.
+    name: Option<String>,
+    file: FileRef,
+    lock: Level,
+    shm: Option<Arc<Mutex<Shm>>>,
+    shm_held: Held,
+    /// Whether the next sync is to sync the directory too.
+    sync_directory: bool,
+    delete_on_close: bool,
+}
+
+impl Handle {
+    /// Opens `name`, creating it if `flags` say so.
+    pub(super) fn open(vfs: Arc<Vfs>, name: Option<String>, flags: i32) -> Answer<Self> {
+        let has = |flag| flags & flag != 0;
+        let file = vfs.operate(ffi::SQLITE_IOERR, |state| match &name {
+            None => Ok(FileRef::default()),
+            Some(name) => find_or_create(state, name, flags).ok_or(ffi::SQLITE_CANTOPEN),
+        })?;
+        // As SQLite's own Unix VFS: whoever may have created a journal syncs the directory with
+        // the first sync, or a power loss would take the journal, and what it proves, away.
+        let is_journal = has(ffi::SQLITE_OPEN_MAIN_JOURNAL)
+            || has(ffi::SQLITE_OPEN_SUPER_JOURNAL)
+            || has(ffi::SQLITE_OPEN_WAL);
+        Ok(Self {
+            vfs,
+            name,
+            file,
+            lock: Level::Unlocked,
+            shm: None,
+            shm_held: Held::default(),
+            sync_directory: is_journal && has(ffi::SQLITE_OPEN_CREATE),
+            delete_on_close: has(ffi::SQLITE_OPEN_DELETEONCLOSE),
+        })
+    }
+
+    pub(super) fn vfs(&self) -> &Arc<Vfs> {
+        &self.vfs
+    }
+
+    /// Gives everything back. On a dead handle this touches nothing but memory.
+    pub(super) fn close(&mut self) -> Answer<()> {
+        self.unmap_shm();
+        let Self { vfs, name, file, lock: held, delete_on_close, .. } = self;
+        vfs.operate(ffi::SQLITE_IOERR_CLOSE, |state| {
+            lock(file).locking.locks(vfs.epoch()).lower(held, Level::Unlocked);
+            if let (true, Some(name)) = (*delete_on_close, name) {
+                state.directory.remove(name);
+            }
+            Ok(())
+        })
+    }
+
+    /// Fills `out`, which is zeroed, from `offset`; fails if the file has less.
+    pub(super) fn read(&mut self, offset: i64, out: &mut [u8]) -> Answer<()> {
+        self.vfs.operate(ffi::SQLITE_IOERR_READ, |state| {
+            state.stats.reads += 1;
+            state.may_fail(state.trouble.faults.eio_read, ffi::SQLITE_IOERR_READ)?;
+            let offset = usize::try_from(offset).map_err(|_| ffi::SQLITE_IOERR_READ)?;
+            if lock(&self.file).read(offset, out) < out.len() {
+                return Err(ffi::SQLITE_IOERR_SHORT_READ);
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn write(&mut self, offset: i64, bytes: &[u8]) -> Answer<()> {
+        self.vfs.change(ffi::SQLITE_IOERR_WRITE, |state| {
+            state.stats.writes += 1;
+            state.take_time(state.trouble.faults.write_time);
+            state.may_fail(state.trouble.faults.eio_write, ffi::SQLITE_IOERR_WRITE)?;
+            let offset = usize::try_from(offset).map_err(|_| ffi::SQLITE_IOERR_WRITE)?;
+            let end = offset.saturating_add(bytes.len());
+            if end > FILE_BYTES_MAX {
+                return Err(ffi::SQLITE_FULL);
+            }
+            state.make_room(&self.file, end)?;
+            lock(&self.file).write(offset, bytes);
+            Ok(())
+        })
+    }
+
+    pub(super) fn truncate(&mut self, len: i64) -> Answer<()> {
+        self.vfs.change(ffi::SQLITE_IOERR_TRUNCATE, |state| {
+            let len = usize::try_from(len).map_err(|_| ffi::SQLITE_IOERR_TRUNCATE)?;
+            if len > FILE_BYTES_MAX {
+                return Err(ffi::SQLITE_FULL);
+            }
+            state.make_room(&self.file, len)?;
+            lock(&self.file).truncate(len);
+            Ok(())
+        })
+    }
+
+    /// Makes the file durable. A sync that fails leaves everything as unsynced as it was, and the
+    /// next one covers it (kernels that drop the pages of a failed sync are not modeled).
+    pub(super) fn sync(&mut self) -> Answer<()> {
+        let Self { vfs, name, file, sync_directory, .. } = self;
+        vfs.change(ffi::SQLITE_IOERR_FSYNC, |state| {
+            state.stats.syncs += 1;
+            state.take_time(state.trouble.faults.sync_time);
+            state.may_fail(state.trouble.faults.eio_sync, ffi::SQLITE_IOERR_FSYNC)?;
+            if state.lies() {
+                return Ok(());
+            }
+            let bytes = lock(file).sync() as u64;
+            let Some(name) = name else { return Ok(()) };
+            if std::mem::take(sync_directory) {
+                state.directory.sync();
+            }
+            state.notices.push(Notice::Synced { file: name.clone(), bytes });
+            Ok(())
+        })
+    }
+
+    pub(super) fn len(&self) -> Answer<i64> {
+        self.vfs.operate(ffi::SQLITE_IOERR_FSTAT, |_| {
+            i64::try_from(lock(&self.file).len()).map_err(|_| ffi::SQLITE_IOERR_FSTAT)
+        })
+    }
+
+    pub(super) fn lock(&mut self, wanted: Level) -> Answer<()> {
+        let Self { vfs, file, lock: held, .. } = self;
+        vfs.operate(ffi::SQLITE_IOERR_LOCK, |_| {
+            let free = lock(file).locking.locks(vfs.epoch()).raise(held, wanted);
+            if free { Ok(()) } else { Err(ffi::SQLITE_BUSY) }
+        })
+    }
+
+    pub(super) fn unlock(&mut self, wanted: Level) -> Answer<()> {
+        let Self { vfs, file, lock: held, .. } = self;
+        vfs.operate(ffi::SQLITE_IOERR_UNLOCK, |_| {
+            lock(file).locking.locks(vfs.epoch()).lower(held, wanted);
+            Ok(())
+        })
+    }
+
+    pub(super) fn is_reserved(&self) -> Answer<bool> {
+        self.vfs.operate(ffi::SQLITE_IOERR_CHECKRESERVEDLOCK, |_| {
+            Ok(lock(&self.file).locking.locks(self.vfs.epoch()).is_reserved())
+        })
+    }
+
+    /// Where region `index` of the log's index lies, if there is one. It stays there until
+    /// [`Self::unmap_shm`], even when this handle is dead by then: SQLite reads it without asking.
+    pub(super) fn map_shm(
+        &mut self,
+        index: usize,
+        size: usize,
+        extend: bool,
+    ) -> Answer<Option<*mut c_void>> {
+        let Self { vfs, file, shm, .. } = self;
+        vfs.operate(ffi::SQLITE_IOERR_SHMMAP, |_| {
+            let shm = shm.get_or_insert_with(|| lock(file).locking.shm(vfs.epoch()));
+            Ok(lock(shm).region(index, size, extend))
+        })
+    }
+
+    /// Takes or gives back locks of the log's index, as `flags` say.
+    pub(super) fn lock_shm(&mut self, slots: Range<usize>, flags: i32) -> Answer<()> {
+        let Self { vfs, shm, shm_held: held, .. } = self;
+        vfs.operate(ffi::SQLITE_IOERR_SHMLOCK, |_| {
+            let Some(shm) = shm.as_ref().filter(|_| slots.end <= SLOTS) else {
+                return Err(ffi::SQLITE_IOERR_SHMLOCK);
+            };
+            let mut shm = lock(shm);
+            let free = if flags & ffi::SQLITE_SHM_UNLOCK != 0 {
+                shm.release(held, slots);
+                true
+            } else if flags & ffi::SQLITE_SHM_SHARED != 0 {
+                shm.share(held, slots)
+            } else {
+                shm.exclude(held, slots)
+            };
+            if free { Ok(()) } else { Err(ffi::SQLITE_BUSY) }
+        })
+    }
+
+    /// Lets go of the log's index, which vanishes with the last handle that holds it. An index of
+    /// a dead incarnation is shared with dead handles only.
+    pub(super) fn unmap_shm(&mut self) {
+        if let Some(shm) = self.shm.take() {
+            lock(&shm).release(&mut self.shm_held, 0..SLOTS);
+        }
+    }
+}
+
+fn find_or_create(state: &mut State, name: &str, flags: i32) -> Option<FileRef> {
+    let create = flags & ffi::SQLITE_OPEN_CREATE != 0;
+    let exclusive = flags & ffi::SQLITE_OPEN_EXCLUSIVE != 0;
+    match state.directory.get(name) {
+        Some(_) if create && exclusive => None,
+        Some(file) => Some(FileRef::clone(file)),
+        None => create.then(|| state.directory.create(name)),
+    }
+}

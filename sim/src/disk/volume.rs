@@ -1,0 +1,244 @@
+//! A whole disk under one lock: its files, its incarnation, how it dies, and what it tells.
+
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use rand::{Rng, RngExt};
+use rand_chacha::ChaCha12Rng;
+use transport::host::Clock;
+
+use super::{
+    DiskFaults, DiskObserver, DiskStats, FileSummary,
+    directory::{Directory, FileRef},
+    faults::Trouble,
+};
+use crate::random::stream;
+
+/// What an operation returns: its value, or SQLite's result code.
+pub(super) type Answer<T> = Result<T, i32>;
+
+/// Chances that one unsynced change outlives a power loss; each power loss draws one of them. One
+/// half alone would tear everything and almost never keep a whole commit that was not synced, nor
+/// lose one whole.
+const KEEP_CHANCES: [f64; 5] = [0.0, 0.1, 0.5, 0.9, 1.0];
+
+/// Something to tell the observer once the lock is released.
+pub(super) enum Notice {
+    Synced { file: String, bytes: u64 },
+    Injected,
+    Died,
+}
+
+/// What the lock protects.
+pub(super) struct State {
+    /// The incarnation that may use the disk; every earlier one is dead.
+    epoch: u64,
+    pub(super) directory: Directory,
+    pub(super) trouble: Trouble,
+    pub(super) stats: DiskStats,
+    /// Time for which the disk was busy and nobody has waited yet.
+    pub(super) busy: Duration,
+    pub(super) notices: Vec<Notice>,
+    fate: ChaCha12Rng,
+    entropy: ChaCha12Rng,
+}
+
+/// A disk. Lock order: the state, then one file.
+pub(super) struct Volume {
+    state: Mutex<State>,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn DiskObserver>,
+    /// A panic caught where SQLite called us; it goes on where SQLite returned.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+impl Volume {
+    pub(super) fn new(
+        seed: u64,
+        name: &str,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn DiskObserver>,
+    ) -> Self {
+        let state = State {
+            epoch: 0,
+            directory: Directory::default(),
+            trouble: Trouble::new(stream(seed, &format!("disk faults {name}"))),
+            stats: DiskStats::default(),
+            busy: Duration::ZERO,
+            notices: Vec::new(),
+            fate: stream(seed, &format!("disk {name}")),
+            entropy: stream(seed, &format!("disk entropy {name}")),
+        };
+        Self { state: Mutex::new(state), clock, observer, panic: Mutex::default() }
+    }
+
+    /// Runs `op` for incarnation `epoch`, or fails with `code` if that is dead. Then tells the
+    /// observer, who may take locks that are held while it calls us: hence without ours.
+    pub(super) fn operate<T>(
+        &self,
+        epoch: u64,
+        code: i32,
+        op: impl FnOnce(&mut State) -> Answer<T>,
+    ) -> Answer<T> {
+        let (answer, notices) = {
+            let mut state = lock(&self.state);
+            if state.epoch != epoch {
+                state.stats.refused += 1;
+                return Err(code);
+            }
+            let answer = op(&mut state);
+            (answer, std::mem::take(&mut state.notices))
+        };
+        for notice in notices {
+            match notice {
+                Notice::Synced { file, bytes } => self.observer.synced(&file, bytes),
+                Notice::Injected => self.observer.injected(),
+                Notice::Died => self.observer.died(),
+            }
+        }
+        answer
+    }
+
+    /// Like [`Self::operate`], for an operation that changes the disk: one that was done counts
+    /// towards [`DiskFaults::die_after`].
+    pub(super) fn change<T>(
+        &self,
+        epoch: u64,
+        code: i32,
+        op: impl FnOnce(&mut State) -> Answer<T>,
+    ) -> Answer<T> {
+        self.operate(epoch, code, |state| {
+            if state.trouble.faults.die_after == Some(0) {
+                state.die();
+                return Err(code);
+            }
+            let value = op(state)?;
+            state.count_down();
+            Ok(value)
+        })
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        lock(&self.state).epoch
+    }
+
+    pub(super) fn kill(&self) {
+        lock(&self.state).end_incarnation();
+    }
+
+    pub(super) fn power_loss(&self) {
+        let mut state = lock(&self.state);
+        state.end_incarnation();
+        let State { directory, fate, stats, .. } = &mut *state;
+        let chance = KEEP_CHANCES[fate.random_range(0..KEEP_CHANCES.len())];
+        let sectors = directory.lose_power(&mut || fate.random_bool(chance));
+        stats.kept += sectors.kept;
+        stats.reverted += sectors.reverted;
+    }
+
+    pub(super) fn set_faults(&self, faults: DiskFaults) {
+        lock(&self.state).trouble.faults = faults;
+    }
+
+    pub(super) fn snapshot(&self) -> BTreeMap<String, Vec<u8>> {
+        let state = lock(&self.state);
+        let files = state.directory.iter();
+        files.map(|(name, file)| (name.clone(), lock(file).bytes().to_vec())).collect()
+    }
+
+    pub(super) fn restore(&self, files: BTreeMap<String, Vec<u8>>) {
+        let mut state = lock(&self.state);
+        state.end_incarnation();
+        state.directory = files.into_iter().collect();
+    }
+
+    pub(super) fn files(&self) -> Vec<FileSummary> {
+        let state = lock(&self.state);
+        let summary = |(name, file): (&String, &FileRef)| {
+            let file = lock(file);
+            FileSummary {
+                name: name.clone(),
+                len: file.len() as u64,
+                unsynced_sectors: file.unsynced_sectors() as u64,
+            }
+        };
+        state.directory.iter().map(summary).collect()
+    }
+
+    pub(super) fn stats(&self) -> DiskStats {
+        lock(&self.state).stats
+    }
+
+    /// Charges time that SQLite wanted to sleep, and would have slept while holding the machine.
+    pub(super) fn add_busy(&self, time: Duration) {
+        lock(&self.state).busy += time;
+    }
+
+    /// Takes the whole milliseconds that the disk was busy; what is less waits for more, because
+    /// simulated timers count in milliseconds.
+    pub(super) fn take_busy(&self) -> Duration {
+        let mut state = lock(&self.state);
+        let whole = u64::try_from(state.busy.as_millis()).unwrap_or(u64::MAX);
+        let whole = Duration::from_millis(whole);
+        state.busy = state.busy.saturating_sub(whole);
+        whole
+    }
+
+    pub(super) fn fill_random(&self, out: &mut [u8]) {
+        lock(&self.state).entropy.fill_bytes(out);
+    }
+
+    /// The machine's wall clock, in milliseconds since 1970; negative before.
+    pub(super) fn unix_millis(&self) -> i64 {
+        let now = self.clock.now();
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        match now.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => millis(since),
+            Err(before) => -millis(before.duration()),
+        }
+    }
+
+    pub(super) fn keep_panic(&self, panic: Box<dyn Any + Send>) {
+        *lock(&self.panic) = Some(panic);
+    }
+
+    /// Goes on with a panic that was caught below SQLite, if there was one.
+    pub(super) fn resume_panic(&self) {
+        let panic = lock(&self.panic).take();
+        if let Some(panic) = panic {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+impl State {
+    /// Handles of the incarnation are dead from here on. The next one dies only when told anew.
+    fn end_incarnation(&mut self) {
+        self.epoch += 1;
+        self.trouble.faults.die_after = None;
+        self.busy = Duration::ZERO;
+    }
+
+    fn count_down(&mut self) {
+        let Some(left) = &mut self.trouble.faults.die_after else { return };
+        *left -= 1;
+        if *left == 0 {
+            self.die();
+        }
+    }
+
+    /// At this very operation, so that no later one of the same job takes effect.
+    fn die(&mut self) {
+        self.end_incarnation();
+        self.notices.push(Notice::Died);
+    }
+}
+
+/// Locks `mutex`. A panic while it was held has been told already; the disk goes on as it is.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

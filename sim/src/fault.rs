@@ -1,0 +1,112 @@
+//! What can be broken. Each fault has one written meaning, and counts what it touched.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use crate::{LinkConfig, World};
+
+/// A fault in force, as [`World`]'s methods return it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FaultId(pub(crate) u64);
+
+impl FaultId {
+    /// The number that the journal's entries carry.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// What a fault did.
+#[derive(Clone, Debug, Default)]
+pub struct FaultReport {
+    /// What it is, as `partition a | b`.
+    pub what: String,
+    /// When it began, in simulated time.
+    pub from: Duration,
+    /// When it ended; unset while in force.
+    pub until: Option<Duration>,
+    /// Numbers of the requests that it delayed, killed or slowed, in their order.
+    pub requests: BTreeSet<u64>,
+    /// Segments, connection attempts and tasks that it delayed or killed. 0 is an inert fault.
+    pub hits: u64,
+}
+
+/// Which directed links a partition cuts: every segment over them is lost until it is repaired, and
+/// its sender's kernel retransmits it with back-off (200 ms doubling; SYN 1, 2, 4 s ..), until the
+/// user timeout resets the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Both ways between any machine of the first group and any of the second.
+    Between(Vec<String>, Vec<String>),
+    /// Only from the first group to the second.
+    OneWay(Vec<String>, Vec<String>),
+    /// Between any two machines of different groups. A machine in no group keeps all its links.
+    Groups(Vec<Vec<String>>),
+}
+
+/// What becomes of a disk when its machine crashes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DiskFate {
+    /// Power loss: each sector and directory entry that was not synced is kept or reverted by the
+    /// seed.
+    #[default]
+    LoseUnsynced,
+    /// Everything written is kept, synced or not.
+    Keep,
+}
+
+/// A change of the links between two groups of machines: latency, jitter, loss.
+#[derive(Clone, Debug)]
+pub struct LinkChange {
+    /// Senders.
+    pub from: Vec<String>,
+    /// Receivers.
+    pub to: Vec<String>,
+    /// Whether the way back changes too.
+    pub both_ways: bool,
+    /// The links' new configuration while the fault lasts.
+    pub link: LinkConfig,
+}
+
+/// At which moment of an exchange a trigger fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The whole request is about to leave its sender; nothing of its last segment is on the wire.
+    Sent,
+    /// The whole request has arrived, and its receiver has not yet been able to read it.
+    Arrived,
+    /// The receiver has processed the request; its whole answer is about to leave.
+    Answered,
+}
+
+/// Whether a request, by method and target, is meant.
+pub type Matches = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
+
+/// What a trigger does, with the number of the journal entry that fired it.
+pub type Action = Box<dyn FnOnce(&World, u64) + Send>;
+
+/// Watches for an exchange, and acts on the n-th one.
+pub struct Trigger {
+    /// At which moment.
+    pub moment: Moment,
+    /// The requesting machine; any if unset.
+    pub from: Option<String>,
+    /// The answering machine; any if unset.
+    pub to: Option<String>,
+    /// Whether a request, by method and target, is meant.
+    pub matches: Matches,
+    /// Which match fires, from 1.
+    pub nth: u64,
+    /// What then happens, before anything else moves.
+    pub action: Action,
+}
+
+impl std::fmt::Debug for Trigger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trigger")
+            .field("moment", &self.moment)
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .field("nth", &self.nth)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,34 @@
+//! The simulated world: machines on a network, each with a disk, a clock and entropy, driven event
+//! by event on one thread, so that the same seed gives the same journal, byte for byte.
+//!
+//! Reading order:
+//! - [`World`]: build machines, boot programs, break things. [`run`] drives it.
+//! - [`Program`]: what runs on a machine: anybody's server, written against `transport::Host`.
+//! - [`fault`]: what can be broken, each fault with one written meaning, and what it touched.
+//! - [`journal`]: everything that the network saw, decoded, and every fault, disk sync and note.
+//! - `machine`: tasks of a machine, each poll of which makes that machine current; crash and kill.
+//! - `network`: streams over links that delay and never lose for good; the HTTP decoder.
+//! - [`disk`]: the SQLite VFS, with an undo log per sector.
+//! - [`random`]: one named stream per (seed, purpose, machine).
+//!
+//! Invariants:
+//! - It knows machines and bytes, never homeservers or relays.
+//! - Only the driver moves packets; only the executive polls a machine's tasks.
+//! - A dead incarnation's sockets, tasks and disk handles can do nothing.
+
+pub mod disk;
+pub mod fault;
+pub mod journal;
+pub mod random;
+
+mod executive;
+mod host;
+mod machine;
+mod network;
+mod world;
+
+pub use self::{
+    executive::{Ended, Outcome, run},
+    network::{Latency, LinkConfig},
+    world::{MachineState, Program, World, WorldConfig},
+};

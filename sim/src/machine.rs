@@ -1,0 +1,100 @@
+//! A machine: its kernel's sockets and its process's tasks, boot after boot.
+
+pub(crate) mod current;
+mod task;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    task::Waker,
+};
+
+pub(crate) use self::task::{Shell, Slot};
+use crate::{disk::Disk, world::Program};
+
+/// One machine.
+pub(crate) struct Machine {
+    /// Its name, which is also its host name.
+    pub(crate) name: Arc<str>,
+    /// What it runs; a client's seat runs nothing of its own.
+    pub(crate) program: Option<Arc<dyn Program>>,
+    /// Its disk, which outlives every incarnation.
+    pub(crate) disk: Arc<Disk>,
+    /// Whether its kernel runs: off after a crash, on from the next boot.
+    pub(crate) powered: bool,
+    /// Whether its process runs.
+    pub(crate) running: bool,
+    /// The fault that paused it; its tasks are not polled.
+    pub(crate) paused_by: Option<u64>,
+    /// The fault that took it down, which alone brings it back.
+    pub(crate) downed_by: Option<u64>,
+    /// Which boot this is, from 1; 0 before the first.
+    pub(crate) incarnation: u64,
+    /// Tasks of the running process, in the order in which they were spawned.
+    pub(crate) tasks: BTreeMap<u64, Task>,
+    /// Tasks that wanted to run while the machine was paused.
+    pub(crate) waiting: Vec<Waker>,
+    /// Bound ports.
+    pub(crate) listeners: BTreeMap<u16, Backlog>,
+    /// The next port that is given to a listener on port 0.
+    pub(crate) next_port: u16,
+}
+
+/// A task as its machine knows it.
+pub(crate) struct Task {
+    pub(crate) slot: Arc<Slot>,
+    /// Ends the shell that tokio runs, once the slot is empty.
+    pub(crate) abort: tokio::task::AbortHandle,
+}
+
+/// Connections that a bound port has not accepted yet.
+#[derive(Default)]
+pub(crate) struct Backlog {
+    /// Established ones, oldest first.
+    pub(crate) ready: VecDeque<u64>,
+    /// Half-open and ready ones together; at most [`MAX_BACKLOG`].
+    pub(crate) waiting: usize,
+    pub(crate) waker: Option<Waker>,
+}
+
+/// Connections that may wait at one listener, as Linux's `somaxconn` has it.
+pub(crate) const MAX_BACKLOG: usize = 4096;
+
+/// The first of the ports given to listeners on port 0 (RFC 6335, dynamic ports).
+pub(crate) const FIRST_DYNAMIC_PORT: u16 = 49_152;
+
+impl Machine {
+    pub(crate) fn new(name: &str, program: Option<Arc<dyn Program>>, disk: Arc<Disk>) -> Self {
+        Self {
+            name: name.into(),
+            program,
+            disk,
+            powered: false,
+            running: false,
+            paused_by: None,
+            downed_by: None,
+            incarnation: 0,
+            tasks: BTreeMap::new(),
+            waiting: Vec::new(),
+            listeners: BTreeMap::new(),
+            next_port: FIRST_DYNAMIC_PORT,
+        }
+    }
+
+    /// A port that nothing is bound to.
+    pub(crate) fn free_port(&mut self) -> std::io::Result<u16> {
+        for _ in FIRST_DYNAMIC_PORT..=u16::MAX {
+            let port = self.next_port;
+            self.next_port = port.checked_add(1).unwrap_or(FIRST_DYNAMIC_PORT);
+            if !self.listeners.contains_key(&port) {
+                return Ok(port);
+            }
+        }
+        Err(std::io::ErrorKind::AddrInUse.into())
+    }
+
+    /// Whether the process of `incarnation` is this machine's running one.
+    pub(crate) fn runs(&self, incarnation: u64) -> bool {
+        self.powered && self.running && self.incarnation == incarnation
+    }
+}

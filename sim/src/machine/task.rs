@@ -1,0 +1,189 @@
+//! A task of a machine: every poll, and the drop, makes the machine current.
+//!
+//! The executive owns the future, not tokio: a crash can take it away at once, in a fixed order,
+//! while tokio would drop it at a time of its own.
+
+use std::{
+    any::Any,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use transport::BoxFuture;
+
+use super::current::{self, Current};
+use crate::world::Shared;
+
+/// The future of a task, where the executive can reach it.
+pub(crate) struct Slot {
+    state: Mutex<State>,
+}
+
+enum State {
+    /// Waiting to be polled.
+    Idle(BoxFuture<'static, ()>),
+    /// Taken out while it is polled.
+    Polling,
+    /// To be dropped as soon as the poll under way returns.
+    Doomed,
+    /// Dropped or returned.
+    Gone,
+}
+
+impl Slot {
+    pub(crate) fn new(future: BoxFuture<'static, ()>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State::Idle(future)) })
+    }
+
+    fn set(&self, state: State) -> State {
+        std::mem::replace(&mut *self.state.lock().expect("never held over a panic"), state)
+    }
+
+    /// Ends the task: drops its future here and now, with its machine current.
+    pub(crate) fn end(&self, current: Current) {
+        match self.set(State::Gone) {
+            State::Idle(future) => {
+                current::scope(current, || drop(future));
+            }
+            State::Polling | State::Doomed => {
+                self.set(State::Doomed);
+            }
+            State::Gone => {}
+        }
+    }
+
+    /// Polls the future once.
+    fn poll(&self, current: Current, waker: &Waker) -> (Current, Poll<Result<(), String>>) {
+        let future = match self.set(State::Polling) {
+            State::Idle(future) => future,
+            other => {
+                self.set(other);
+                return (current, Poll::Ready(Ok(())));
+            }
+        };
+        let (current, polled) = current::scope(current, || poll_caught(future, waker));
+        match polled {
+            Ok((future, Poll::Pending)) => {
+                if let State::Doomed = self.set(State::Idle(future)) {
+                    self.end(current);
+                    return (current, Poll::Ready(Ok(())));
+                }
+                (current, Poll::Pending)
+            }
+            Ok((future, Poll::Ready(()))) => {
+                self.set(State::Gone);
+                current::scope(current, || drop(future));
+                (current, Poll::Ready(Ok(())))
+            }
+            Err(panic) => {
+                self.set(State::Gone);
+                (current, Poll::Ready(Err(message(&*panic))))
+            }
+        }
+    }
+}
+
+type Polled = Result<(BoxFuture<'static, ()>, Poll<()>), Box<dyn Any + Send>>;
+
+fn poll_caught(mut future: BoxFuture<'static, ()>, waker: &Waker) -> Polled {
+    catch_unwind(AssertUnwindSafe(move || {
+        let polled = future.as_mut().poll(&mut Context::from_waker(waker));
+        (future, polled)
+    }))
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+/// The waker that a task's future gets: it hands the cause of whoever wakes on to the task.
+struct CausalWaker {
+    inner: Mutex<Waker>,
+    /// The cause of the last one who woke; 0 for none.
+    cause: AtomicU64,
+}
+
+impl Wake for CausalWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(cause) = current::cause() {
+            self.cause.store(cause, Ordering::Relaxed);
+        }
+        self.inner.lock().expect("never held over a panic").wake_by_ref();
+    }
+}
+
+/// What tokio runs: polls a slot while its machine is up and not paused.
+pub(crate) struct Shell {
+    world: Arc<Shared>,
+    id: u64,
+    slot: Arc<Slot>,
+    current: Current,
+    waker: Option<(Arc<CausalWaker>, Waker)>,
+}
+
+impl Shell {
+    pub(crate) fn new(world: Arc<Shared>, id: u64, slot: Arc<Slot>, current: Current) -> Self {
+        Self { world, id, slot, current, waker: None }
+    }
+
+    /// The waker for the future, over tokio's `waker`.
+    fn waker(&mut self, waker: &Waker) -> Waker {
+        if let Some((causal, own)) = &self.waker {
+            let mut inner = causal.inner.lock().expect("never held over a panic");
+            if !inner.will_wake(waker) {
+                inner.clone_from(waker);
+            }
+            return own.clone();
+        }
+        let causal =
+            Arc::new(CausalWaker { inner: Mutex::new(waker.clone()), cause: AtomicU64::new(0) });
+        let own = Waker::from(Arc::clone(&causal));
+        self.waker = Some((causal, own.clone()));
+        own
+    }
+
+    /// Takes over the cause of whoever woke this task, unless it is serving a request.
+    fn inherit_cause(&mut self) {
+        let Some((causal, _)) = &self.waker else { return };
+        let cause = causal.cause.swap(0, Ordering::Relaxed);
+        if cause != 0 && !self.current.serving {
+            self.current.cause = Some(cause);
+        }
+    }
+}
+
+impl Future for Shell {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if this.world.wait_while_paused(this.current, context.waker()) {
+            return Poll::Pending;
+        }
+        let waker = this.waker(context.waker());
+        this.inherit_cause();
+        let (current, polled) = this.slot.poll(this.current, &waker);
+        this.current = current;
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(result) => {
+                this.world.task_ended(this.current, this.id, result);
+                Poll::Ready(())
+            }
+        }
+    }
+}

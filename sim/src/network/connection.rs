@@ -1,0 +1,249 @@
+//! A connection: two pipes of segments in order, and the two sockets at their ends.
+
+use std::{collections::VecDeque, io, task::Waker, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+
+use super::http::{Decoder, Direction};
+
+/// Bytes that may be on the way or unread in one direction before a writer has to wait.
+pub(crate) const WINDOW: usize = 256 << 10;
+/// The largest segment: a larger write is cut.
+pub(crate) const MAX_SEGMENT: usize = 64 << 10;
+
+/// One of the two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    /// The one that connected.
+    Client,
+    /// The one that accepted.
+    Server,
+}
+
+impl Side {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+/// What a segment carries.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    /// The client's first acknowledgement: the connection is open at the server too.
+    Open,
+    Data(Bytes),
+    /// No more bytes will come.
+    Fin,
+}
+
+/// The end of a message inside a stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mark {
+    /// Number of the request's entry.
+    Request(u64),
+    /// Numbers of the request's and the answer's entries.
+    Answer(u64, u64),
+}
+
+/// A segment on its way.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) payload: Payload,
+    /// What led the sender to write it.
+    pub(crate) cause: Option<u64>,
+    /// Messages that end in it.
+    pub(crate) marks: Vec<Mark>,
+    /// When it arrives, once the driver has put it on its link.
+    pub(crate) due: Duration,
+}
+
+/// One direction of a connection.
+pub(crate) struct Pipe {
+    /// Segments written and not yet arrived, in order.
+    pub(crate) segments: VecDeque<Segment>,
+    /// How many of these, from the front, the driver has put on their link.
+    pub(crate) launched: usize,
+    /// Bytes in `segments`.
+    pub(crate) in_flight: usize,
+    /// Arrived and unread.
+    pub(crate) received: BytesMut,
+    /// Arrival entries of messages in `received`: bytes to read until the message is whole, the
+    /// entry, and whether it is a request.
+    pub(crate) arrivals: VecDeque<(usize, u64, bool)>,
+    /// The sender has closed it.
+    pub(crate) closed: bool,
+    /// The FIN has arrived.
+    pub(crate) ended: bool,
+    /// How often the first segment was retransmitted in a row, and since when.
+    pub(crate) stalled: Option<(u32, Duration)>,
+    /// Whether a delivery of the first segment is scheduled.
+    pub(crate) scheduled: bool,
+    /// When the last segment put on the link arrives: later ones do not overtake it.
+    pub(crate) last_due: Duration,
+    pub(crate) decoder: Decoder,
+}
+
+impl Pipe {
+    fn new(direction: Direction) -> Self {
+        Self {
+            segments: VecDeque::new(),
+            launched: 0,
+            in_flight: 0,
+            received: BytesMut::new(),
+            arrivals: VecDeque::new(),
+            closed: false,
+            ended: false,
+            stalled: None,
+            scheduled: false,
+            last_due: Duration::ZERO,
+            decoder: Decoder::new(direction),
+        }
+    }
+
+    /// Bytes that a writer may still write.
+    pub(crate) fn room(&self) -> usize {
+        WINDOW.saturating_sub(self.in_flight + self.received.len())
+    }
+
+    /// Forgets everything that is on its way.
+    pub(crate) fn clear(&mut self) {
+        self.segments.clear();
+        self.launched = 0;
+        self.in_flight = 0;
+    }
+}
+
+/// A socket.
+pub(crate) struct End {
+    /// Index of its machine.
+    pub(crate) machine: usize,
+    /// The boot of the machine that the socket belongs to.
+    pub(crate) incarnation: u64,
+    /// Whether the kernel still knows the socket; not after a crash, nor after a reset.
+    pub(crate) alive: bool,
+    /// Whether a program holds it.
+    pub(crate) held: bool,
+    /// Why it broke.
+    pub(crate) error: Option<io::ErrorKind>,
+    pub(crate) reader: Option<Waker>,
+    pub(crate) writer: Option<Waker>,
+}
+
+impl End {
+    fn new(machine: usize, incarnation: u64) -> Self {
+        Self {
+            machine,
+            incarnation,
+            alive: true,
+            held: true,
+            error: None,
+            reader: None,
+            writer: None,
+        }
+    }
+
+    pub(crate) fn wake(&mut self) {
+        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
+            waker.wake();
+        }
+    }
+}
+
+/// How far the handshake has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handshake {
+    /// The SYN is on its way.
+    SynSent,
+    /// The server has answered; its SYN-ACK is on its way.
+    SynReceived,
+    /// Open at the client.
+    Open,
+}
+
+/// A connection.
+pub(crate) struct Connection {
+    /// The port it was made to.
+    pub(crate) port: u16,
+    pub(crate) handshake: Handshake,
+    /// Whether a listener has it in its backlog, counted there.
+    pub(crate) in_backlog: bool,
+    /// Retransmissions of SYN or SYN-ACK, and since when.
+    pub(crate) stalled: Option<(u32, Duration)>,
+    client: End,
+    server: End,
+    to_server: Pipe,
+    to_client: Pipe,
+    /// Requests sent whose answer has not arrived whole, oldest first.
+    pub(crate) outstanding: VecDeque<u64>,
+    /// Of these, the ones whose answer has not been sent.
+    pub(crate) unanswered: VecDeque<u64>,
+    /// Arrival entries of requests, to be the cause of their answers.
+    pub(crate) arrived: VecDeque<(u64, u64)>,
+}
+
+impl Connection {
+    /// A connection from the process (`machine`, `incarnation`) to `port` of machine `to`.
+    pub(crate) fn new(from: (usize, u64), to: usize, port: u16) -> Self {
+        let mut server = End::new(to, 0);
+        server.alive = false;
+        server.held = false;
+        Self {
+            port,
+            handshake: Handshake::SynSent,
+            in_backlog: false,
+            stalled: None,
+            client: End::new(from.0, from.1),
+            server,
+            to_server: Pipe::new(Direction::Requests),
+            to_client: Pipe::new(Direction::Answers),
+            outstanding: VecDeque::new(),
+            unanswered: VecDeque::new(),
+            arrived: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn end(&self, side: Side) -> &End {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+
+    pub(crate) fn end_mut(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    /// The pipe into which `side` writes.
+    pub(crate) fn pipe(&self, side: Side) -> &Pipe {
+        match side {
+            Side::Client => &self.to_server,
+            Side::Server => &self.to_client,
+        }
+    }
+
+    /// The pipe into which `side` writes.
+    pub(crate) fn pipe_mut(&mut self, side: Side) -> &mut Pipe {
+        match side {
+            Side::Client => &mut self.to_server,
+            Side::Server => &mut self.to_client,
+        }
+    }
+
+    /// From whom to whom a segment of `side` travels.
+    pub(crate) fn path(&self, side: Side) -> (usize, usize) {
+        (self.end(side).machine, self.end(side.other()).machine)
+    }
+
+    /// Whether nobody can notice this connection any more.
+    pub(crate) fn is_over(&self) -> bool {
+        let unheld = !self.client.held && !self.server.held;
+        let quiet = |pipe: &Pipe| pipe.segments.is_empty() && !pipe.scheduled;
+        unheld && quiet(&self.to_server) && quiet(&self.to_client)
+    }
+}

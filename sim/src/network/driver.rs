@@ -1,0 +1,163 @@
+//! The driver: the only place where segments move.
+//!
+//! A segment is *launched* (decoded, journaled, put on its link) in the order in which programs
+//! wrote, and *arrives* when it is due, in order of time and then of launching. Triggers act between
+//! the journal entry and the fate of the segment, so that a partition made when a request is sent
+//! stops that very request.
+
+use std::{io, time::Duration};
+
+use super::{
+    connection::{Connection, Mark, Side},
+    link::{Path, retransmit_after},
+    reset::break_end,
+};
+use crate::{
+    fault::Moment,
+    journal::Event,
+    world::{Fired, State},
+};
+
+/// Something that is due at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Arrival {
+    /// The SYN reaches the server's machine.
+    Syn(u64),
+    /// The SYN-ACK reaches the client's machine.
+    SynAck(u64),
+    /// The first segment that this side wrote reaches the other.
+    Segment(u64, Side),
+    /// A reset, sent by this side, reaches the other; `true` if it is a refusal of the SYN.
+    Reset(u64, Side, bool),
+}
+
+impl State {
+    /// Handles what is due: the first half, up to the triggers that fire on it.
+    pub(crate) fn arrive(&mut self, arrival: Arrival) -> (Option<(u64, Side)>, Vec<Fired>) {
+        let id = match arrival {
+            Arrival::Syn(id)
+            | Arrival::SynAck(id)
+            | Arrival::Segment(id, _)
+            | Arrival::Reset(id, ..) => id,
+        };
+        let Some(mut connection) = self.connections.remove(&id) else { return (None, Vec::new()) };
+        let mut accepts = None;
+        let mut fired = Vec::new();
+        match arrival {
+            Arrival::Syn(_) => self.syn_arrives(id, &mut connection),
+            Arrival::SynAck(_) => self.syn_ack_arrives(id, &mut connection),
+            Arrival::Reset(_, side, refused) => self.reset_arrives(&mut connection, side, refused),
+            Arrival::Segment(_, side) => {
+                connection.pipe_mut(side).scheduled = false;
+                if self.segment_arrives(id, &mut connection, side) {
+                    fired = self.journal_arrived(&mut connection, side);
+                    accepts = Some((id, side));
+                }
+            }
+        }
+        self.keep(id, connection);
+        (accepts, fired)
+    }
+
+    /// Whether the first segment of `side` is taken by the other side's kernel.
+    pub(crate) fn segment_arrives(
+        &mut self,
+        id: u64,
+        connection: &mut Connection,
+        side: Side,
+    ) -> bool {
+        let path = connection.path(side);
+        if connection.pipe(side).segments.is_empty() {
+            return false;
+        }
+        if !self.gets_through(path, connection) {
+            self.retransmit(id, connection, side);
+            return false;
+        }
+        connection.pipe_mut(side).stalled = None;
+        if !connection.end(side.other()).alive {
+            // Nobody knows this connection here (any more): the kernel answers with a reset.
+            connection.pipe_mut(side).clear();
+            self.send_bare_reset(id, connection, side.other());
+            return false;
+        }
+        true
+    }
+
+    pub(crate) fn retransmit(&mut self, id: u64, connection: &mut Connection, side: Side) {
+        let now = self.now();
+        let (attempt, since) = connection.pipe(side).stalled.unwrap_or((0, now));
+        if now - since >= self.config.user_timeout {
+            self.lose_outstanding(connection, "timed out");
+            for side in [Side::Client, Side::Server] {
+                break_end(connection, side, io::ErrorKind::TimedOut);
+            }
+            return;
+        }
+        let pipe = connection.pipe_mut(side);
+        pipe.stalled = Some((attempt + 1, since));
+        pipe.scheduled = true;
+        self.schedule(now + retransmit_after(attempt, false), Arrival::Segment(id, side));
+    }
+
+    pub(crate) fn journal_arrived(
+        &mut self,
+        connection: &mut Connection,
+        side: Side,
+    ) -> Vec<Fired> {
+        let to = connection.path(side).1;
+        let marks = match connection.pipe(side).segments.front() {
+            Some(segment) => segment.marks.clone(),
+            None => Vec::new(),
+        };
+        let mut fired = Vec::new();
+        for mark in marks {
+            match mark {
+                Mark::Request(request) => {
+                    let event = Event::RequestArrived { request };
+                    let n = self.write(to, Some(request), event);
+                    connection.arrived.push_back((request, n));
+                    fired.extend(self.fire(Moment::Arrived, request, n));
+                }
+                Mark::Answer(request, answer) => {
+                    connection.outstanding.retain(|other| *other != request);
+                    let event = Event::AnswerArrived { request, answer };
+                    let n = self.write(to, Some(answer), event);
+                    connection.arrived.push_back((answer, n));
+                }
+            }
+        }
+        fired
+    }
+
+    /// Whether what arrives now gets through; if not, why it is lost.
+    pub(crate) fn gets_through(&mut self, path: Path, connection: &Connection) -> bool {
+        if !self.links.cut_by(path).is_empty() {
+            self.hit_cut(path, connection);
+            return false;
+        }
+        if !self.machines[path.1].powered {
+            if let Some(fault) = self.machines[path.1].downed_by {
+                self.hit(fault, connection.outstanding.iter().copied());
+            }
+            return false;
+        }
+        true
+    }
+
+    pub(crate) fn hit_cut(&mut self, path: Path, connection: &Connection) {
+        for fault in self.links.cut_by(path).to_vec() {
+            self.hit(fault, connection.outstanding.iter().copied());
+        }
+    }
+
+    /// Time that a segment takes over `path`; counts it for the fault that changed the link.
+    pub(crate) fn passage(&mut self, path: Path, handshake: bool) -> Duration {
+        let names = (&*self.machines[path.0].name, &*self.machines[path.1].name);
+        let passage = self.links.take(path, names, handshake);
+        if let Some(fault) = passage.changed_by {
+            self.hit(fault, []);
+        }
+        passage.delay
+    }
+}

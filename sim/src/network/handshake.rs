@@ -1,0 +1,109 @@
+//! The handshake: SYN, SYN-ACK, the backlog, refusal, and their retransmission.
+
+use std::io;
+
+use super::{
+    connection::{Connection, Handshake, Payload, Side},
+    driver::Arrival,
+    link::{Path, retransmit_after},
+    stream,
+};
+use crate::{machine::MAX_BACKLOG, world::State};
+
+impl State {
+    pub(crate) fn send_handshake(
+        &mut self,
+        path: Path,
+        connection: &mut Connection,
+        arrival: Arrival,
+    ) {
+        let now = self.now();
+        let delay = if self.links.cut_by(path).is_empty() {
+            self.passage(path, true)
+        } else {
+            self.hit_cut(path, connection);
+            connection.stalled.get_or_insert((1, now));
+            retransmit_after(0, true)
+        };
+        self.schedule(now + delay, arrival);
+    }
+
+    pub(crate) fn syn_arrives(&mut self, id: u64, connection: &mut Connection) {
+        let path = connection.path(Side::Client);
+        if !connection.end(Side::Client).held {
+            return;
+        }
+        if !self.gets_through(path, connection) {
+            self.retry_handshake(connection, Arrival::Syn(id));
+            return;
+        }
+        let machine = &mut self.machines[path.1];
+        let incarnation = machine.incarnation;
+        match machine.listeners.get_mut(&connection.port) {
+            None => self.refuse(id, path),
+            // A full backlog drops the SYN, as Linux does; the client sends it again.
+            Some(backlog) if backlog.waiting >= MAX_BACKLOG => {
+                self.retry_handshake(connection, Arrival::Syn(id));
+            }
+            Some(backlog) => {
+                backlog.waiting += 1;
+                connection.in_backlog = true;
+                connection.handshake = Handshake::SynReceived;
+                connection.stalled = None;
+                let end = connection.end_mut(Side::Server);
+                (end.alive, end.incarnation) = (true, incarnation);
+                self.send_handshake((path.1, path.0), connection, Arrival::SynAck(id));
+            }
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, id: u64, path: Path) {
+        let back = (path.1, path.0);
+        let due = self.now() + self.passage(back, false);
+        self.schedule(due, Arrival::Reset(id, Side::Server, true));
+    }
+
+    pub(crate) fn syn_ack_arrives(&mut self, id: u64, connection: &mut Connection) {
+        let path = connection.path(Side::Server);
+        let abandoned = !connection.end(Side::Server).alive || !connection.end(Side::Client).held;
+        if abandoned {
+            return;
+        }
+        if !self.gets_through(path, connection) {
+            self.retry_handshake(connection, Arrival::SynAck(id));
+            return;
+        }
+        connection.handshake = Handshake::Open;
+        connection.stalled = None;
+        stream::push(self, id, connection, Side::Client, Payload::Open);
+        connection.end_mut(Side::Client).wake();
+    }
+
+    pub(crate) fn retry_handshake(&mut self, connection: &mut Connection, arrival: Arrival) {
+        let now = self.now();
+        let (attempt, since) = connection.stalled.unwrap_or((0, now));
+        if now - since >= self.config.user_timeout {
+            let end = connection.end_mut(Side::Client);
+            end.error = Some(io::ErrorKind::TimedOut);
+            end.wake();
+            connection.end_mut(Side::Server).alive = false;
+            self.leave_backlog(connection);
+            return;
+        }
+        connection.stalled = Some((attempt + 1, since));
+        self.schedule(now + retransmit_after(attempt, true), arrival);
+    }
+
+    pub(crate) fn join_backlog(&mut self, id: u64, connection: &mut Connection) {
+        let machine = connection.end(Side::Server).machine;
+        if let Some(backlog) = self.machines[machine].listeners.get_mut(&connection.port) {
+            backlog.ready.push_back(id);
+            if let Some(waker) = backlog.waker.take() {
+                waker.wake();
+            }
+        } else {
+            connection.in_backlog = false;
+            self.send_bare_reset(id, connection, Side::Server);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Launching: what a program wrote is decoded, written into the journal, and put on its link.
+
+use super::{
+    connection::{Connection, Mark, Payload, Side},
+    driver::Arrival,
+    http::Message,
+    link::retransmit_after,
+};
+use crate::{
+    fault::Moment,
+    journal::{Answer, Event, Request},
+    world::{Emission, Fired, State},
+};
+
+impl State {
+    /// Decodes what is about to leave: writes the journal and finds the triggers that fire.
+    pub(crate) fn decode(&mut self, emission: Emission) -> Vec<Fired> {
+        let Emission::Segment(id, side) = emission else { return Vec::new() };
+        let Some(mut connection) = self.connections.remove(&id) else { return Vec::new() };
+        let fired = self.decode_segment(&mut connection, side);
+        self.connections.insert(id, connection);
+        fired
+    }
+
+    pub(crate) fn decode_segment(&mut self, connection: &mut Connection, side: Side) -> Vec<Fired> {
+        let pipe = connection.pipe_mut(side);
+        let index = pipe.launched;
+        let Some(segment) = pipe.segments.get(index) else { return Vec::new() };
+        let Payload::Data(bytes) = &segment.payload else { return Vec::new() };
+        let cause = segment.cause;
+        let messages = pipe.decoder.feed(bytes);
+        let mut fired = Vec::new();
+        for message in messages {
+            let (mark, more) = self.journal_sent(connection, side, message, cause);
+            connection.pipe_mut(side).segments[index].marks.extend(mark);
+            fired.extend(more);
+        }
+        fired
+    }
+
+    pub(crate) fn journal_sent(
+        &mut self,
+        connection: &mut Connection,
+        side: Side,
+        message: Message,
+        cause: Option<u64>,
+    ) -> (Option<Mark>, Vec<Fired>) {
+        let (from, to) = connection.path(side);
+        let to_name = self.machines[to].name.clone();
+        match message {
+            Message::Request { method, target, body } => {
+                let event = Event::RequestSent(Request { to: to_name, method, target, body });
+                let n = self.write(from, cause, event);
+                connection.outstanding.push_back(n);
+                connection.unanswered.push_back(n);
+                (Some(Mark::Request(n)), self.fire(Moment::Sent, n, n))
+            }
+            // An interim answer (100, 103) ends nothing.
+            Message::Answer { status, .. } if status < 200 && status != 101 => (None, Vec::new()),
+            Message::Answer { status, body } => {
+                let Some(request) = connection.unanswered.pop_front() else {
+                    return (None, Vec::new());
+                };
+                let arrived = connection.arrived.iter().position(|(of, _)| *of == request);
+                let cause = arrived.and_then(|at| connection.arrived.remove(at)).map(|(_, n)| n);
+                let event = Event::AnswerSent(Answer { request, to: to_name, status, body });
+                let n = self.write(from, cause, event);
+                if status == 101 {
+                    connection.pipe_mut(Side::Client).decoder.give_up();
+                    connection.pipe_mut(Side::Server).decoder.give_up();
+                }
+                (Some(Mark::Answer(request, n)), self.fire(Moment::Answered, request, n))
+            }
+        }
+    }
+
+    /// Puts what was decoded on its link.
+    pub(crate) fn launch(&mut self, emission: Emission) {
+        let id = match emission {
+            Emission::Syn(id) | Emission::Segment(id, _) => id,
+        };
+        let Some(mut connection) = self.connections.remove(&id) else { return };
+        match emission {
+            Emission::Syn(_) => {
+                let path = connection.path(Side::Client);
+                self.send_handshake(path, &mut connection, Arrival::Syn(id));
+            }
+            Emission::Segment(_, side) => self.launch_segment(id, &mut connection, side),
+        }
+        self.keep(id, connection);
+    }
+
+    pub(crate) fn launch_segment(&mut self, id: u64, connection: &mut Connection, side: Side) {
+        let path = connection.path(side);
+        let launched = connection.pipe(side).launched;
+        if launched >= connection.pipe(side).segments.len() {
+            return;
+        }
+        let now = self.now();
+        let delay = if self.links.cut_by(path).is_empty() {
+            self.passage(path, false)
+        } else {
+            // Lost at once; the first retransmission finds out whether the link is still cut.
+            self.hit_cut(path, connection);
+            connection.pipe_mut(side).stalled.get_or_insert((1, now));
+            retransmit_after(0, false)
+        };
+        let pipe = connection.pipe_mut(side);
+        let due = (now + delay).max(pipe.last_due);
+        pipe.last_due = due;
+        pipe.segments[launched].due = due;
+        pipe.launched += 1;
+        if !pipe.scheduled {
+            pipe.scheduled = true;
+            self.schedule(due, Arrival::Segment(id, side));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Directed links: delay, loss, and which faults cut or change them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rand::{Rng, RngExt};
+use rand_chacha::ChaCha12Rng;
+
+use super::{Latency, LinkConfig};
+use crate::random;
+
+/// First retransmission after this long, doubling (RFC 6298 gives 1 s; Linux's floor is 200 ms).
+const DATA_RETRANSMIT: Duration = Duration::from_millis(200);
+/// First retransmission of a SYN or SYN-ACK (Linux: 1, 2, 4 s ..).
+const HANDSHAKE_RETRANSMIT: Duration = Duration::from_secs(1);
+/// The longest wait between two retransmissions.
+const MAX_RETRANSMIT: Duration = Duration::from_secs(60);
+/// Losses in a row that one segment can meet by chance.
+const MAX_LOSSES: u32 = 8;
+
+/// A pair of machine indices: from, to.
+pub(crate) type Path = (usize, usize);
+
+/// How long the kernel waits before retransmission number `attempt` (from 0).
+pub(crate) fn retransmit_after(attempt: u32, handshake: bool) -> Duration {
+    let first = if handshake { HANDSHAKE_RETRANSMIT } else { DATA_RETRANSMIT };
+    first.saturating_mul(1 << attempt.min(16)).min(MAX_RETRANSMIT)
+}
+
+/// All links of a world; one that nothing special was said of is the default.
+pub(crate) struct Links {
+    seed: u64,
+    default: LinkConfig,
+    changed: BTreeMap<Path, Vec<(u64, LinkConfig)>>,
+    cut: BTreeMap<Path, Vec<u64>>,
+    streams: BTreeMap<Path, ChaCha12Rng>,
+}
+
+/// What a link does to a segment that it takes.
+pub(crate) struct Passage {
+    /// When it arrives, counted from now.
+    pub(crate) delay: Duration,
+    /// The fault that changed the link, if one did.
+    pub(crate) changed_by: Option<u64>,
+}
+
+impl Links {
+    pub(crate) fn new(seed: u64, default: LinkConfig) -> Self {
+        Self {
+            seed,
+            default,
+            changed: BTreeMap::new(),
+            cut: BTreeMap::new(),
+            streams: BTreeMap::new(),
+        }
+    }
+
+    /// The faults that cut `path`; empty when it is open.
+    pub(crate) fn cut_by(&self, path: Path) -> &[u64] {
+        self.cut.get(&path).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn cut(&mut self, path: Path, fault: u64) {
+        self.cut.entry(path).or_default().push(fault);
+    }
+
+    pub(crate) fn change(&mut self, path: Path, fault: u64, link: LinkConfig) {
+        self.changed.entry(path).or_default().push((fault, link));
+    }
+
+    /// Takes back everything that `fault` did.
+    pub(crate) fn repair(&mut self, fault: u64) {
+        for faults in self.cut.values_mut() {
+            faults.retain(|other| *other != fault);
+        }
+        self.cut.retain(|_, faults| !faults.is_empty());
+        for faults in self.changed.values_mut() {
+            faults.retain(|(other, _)| *other != fault);
+        }
+        self.changed.retain(|_, faults| !faults.is_empty());
+    }
+
+    /// Sends one segment over `path`. `names` are the machines' names.
+    pub(crate) fn take(&mut self, path: Path, names: (&str, &str), handshake: bool) -> Passage {
+        if path.0 == path.1 {
+            return Passage { delay: Duration::ZERO, changed_by: None };
+        }
+        let change = self.changed.get(&path).and_then(|faults| faults.last());
+        let link = change.map_or(self.default, |(_, link)| *link);
+        let changed_by = change.map(|(fault, _)| *fault);
+        if let (Latency::Fixed(delay), true) = (link.latency, link.loss <= 0.0) {
+            return Passage { delay, changed_by };
+        }
+        let seed = self.seed;
+        let stream = self
+            .streams
+            .entry(path)
+            .or_insert_with(|| random::stream(seed, &format!("link {} {}", names.0, names.1)));
+        let mut delay = draw(stream, link.latency);
+        let mut losses = 0;
+        while losses < MAX_LOSSES && link.loss > 0.0 && stream.random_bool(link.loss.min(1.0)) {
+            delay += retransmit_after(losses, handshake);
+            losses += 1;
+        }
+        Passage { delay, changed_by }
+    }
+}
+
+fn draw(stream: &mut impl Rng, latency: Latency) -> Duration {
+    match latency {
+        Latency::Fixed(delay) => delay,
+        Latency::Uniform(least, most) if least >= most => least,
+        Latency::Uniform(least, most) => stream.random_range(least..=most),
+    }
+}

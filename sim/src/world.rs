@@ -1,0 +1,244 @@
+//! The world: machines, and everything that can be done to them.
+
+mod breaking;
+mod observer;
+mod power;
+mod shared;
+mod state;
+
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use transport::{BoxFuture, Host};
+
+use self::observer::Observer;
+pub(crate) use self::{
+    shared::Shared,
+    state::{Emission, FaultKind, FaultState, Fired, State},
+};
+use crate::{
+    LinkConfig,
+    disk::Disk,
+    fault::Trigger,
+    host,
+    journal::Event,
+    machine::{Machine, current},
+};
+
+/// What runs on a machine. The world starts it at each boot, with a fresh host on the same disk.
+pub trait Program: Send + Sync + 'static {
+    /// Runs the program: returns when it ends by itself (a server does not), with its error's text
+    /// if it failed. Background tasks live on after `Ok`.
+    fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>>;
+}
+
+/// How a world begins.
+#[derive(Clone, Debug)]
+pub struct WorldConfig {
+    /// What repeats a run.
+    pub seed: u64,
+    /// Every link, until changed.
+    pub link: LinkConfig,
+    /// How long a kernel retransmits before it resets a connection (TCP user timeout).
+    pub user_timeout: Duration,
+    /// Wall-clock time of every machine when the world begins.
+    pub epoch: SystemTime,
+    /// Simulated time after which a run is ended.
+    pub limit: Duration,
+}
+
+impl Default for WorldConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            link: LinkConfig::default(),
+            user_timeout: Duration::from_secs(120),
+            // 2020-01-01T00:00:00Z, like any fixed time.
+            epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800),
+            limit: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// Whether a machine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineState {
+    /// Never booted, crashed, or killed.
+    Down,
+    /// Running.
+    Up,
+    /// Not scheduled; its kernel acknowledges.
+    Paused,
+}
+
+/// A handle on the world. Cheap to clone. Machines are named; naming one that does not exist is a
+/// bug of the caller and panics.
+#[derive(Clone)]
+pub struct World {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl World {
+    pub(crate) fn new(config: WorldConfig) -> Self {
+        Self { shared: Shared::new(config) }
+    }
+
+    /// Adds a machine, down, that runs `program` when it is booted. Its name is its host name.
+    pub fn add_machine(&self, name: &str, program: Arc<dyn Program>) {
+        self.add(name, Some(program));
+    }
+
+    /// Adds a machine without a program, up at once: the seat of a client. Its tasks are what is
+    /// spawned on the returned host. A seat that is crashed or killed comes back empty.
+    pub fn add_seat(&self, name: &str) -> Host {
+        let index = self.add(name, None);
+        self.start(index)
+    }
+
+    fn add(&self, name: &str, program: Option<Arc<dyn Program>>) -> usize {
+        let mut state = self.shared.lock();
+        assert!(!state.by_name.contains_key(name), "two machines are called `{name}`");
+        let index = state.machines.len();
+        let clock = state.clock();
+        let observer = Arc::new(Observer { world: Arc::downgrade(&self.shared), machine: index });
+        let disk = Disk::new(state.config.seed, name, clock, observer);
+        state.machines.push(Machine::new(name, program, disk));
+        let name = state.machines[index].name.clone();
+        state.by_name.insert(name, index);
+        index
+    }
+
+    /// Starts a machine that is down: a fresh process on the disk as it was left. Does nothing to
+    /// one that is up.
+    pub fn boot(&self, machine: &str) {
+        let index = {
+            let state = self.shared.lock();
+            let index = state.machine(machine);
+            if state.machines[index].running {
+                return;
+            }
+            index
+        };
+        let host = self.start(index);
+        let (program, incarnation) = {
+            let state = self.shared.lock();
+            let machine = &state.machines[index];
+            (machine.program.clone(), machine.incarnation)
+        };
+        let Some(program) = program else { return };
+        let shared = Arc::clone(&self.shared);
+        let root = Box::pin(async move {
+            if let Err(error) = program.run(host).await {
+                shared.lock().write(index, None, Event::Exited { error });
+            }
+        });
+        self.shared.spawn((index, incarnation), root);
+    }
+
+    /// Powers a machine on and makes the host of its next incarnation.
+    fn start(&self, index: usize) -> Host {
+        let mut state = self.shared.lock();
+        let seed = state.config.seed;
+        let clock = state.clock();
+        let machine = &mut state.machines[index];
+        machine.powered = true;
+        machine.running = true;
+        machine.downed_by = None;
+        machine.incarnation += 1;
+        let (name, incarnation) = (machine.name.clone(), machine.incarnation);
+        let disk = machine.disk.mount();
+        state.write(index, None, Event::Booted { incarnation });
+        let entropy = format!("entropy {name} {incarnation}");
+        host::host(&self.shared, (index, incarnation), disk, clock, (seed, &entropy))
+    }
+
+    /// Runs a task of the harness, which belongs to no machine and ends with the run.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        #[expect(clippy::disallowed_methods, reason = "the harness belongs to no machine")]
+        tokio::spawn(task)
+    }
+
+    /// Watches for an exchange.
+    pub fn on_exchange(&self, trigger: Trigger) {
+        self.shared.lock().watch(trigger);
+    }
+
+    /// Whether the machine runs.
+    pub fn state(&self, machine: &str) -> MachineState {
+        let state = self.shared.lock();
+        let machine = &state.machines[state.machine(machine)];
+        match (machine.running, machine.paused_by) {
+            (false, _) => MachineState::Down,
+            (true, Some(_)) => MachineState::Paused,
+            (true, None) => MachineState::Up,
+        }
+    }
+
+    /// Simulated time since the world began.
+    pub fn elapsed(&self) -> Duration {
+        self.shared.lock().now()
+    }
+
+    /// Writes a note into the journal; returns its number.
+    pub fn note(
+        &self,
+        machine: &str,
+        cause: Option<u64>,
+        topic: &str,
+        body: serde_json::Value,
+    ) -> u64 {
+        let event = Event::Note { topic: topic.to_owned(), body };
+        let mut state = self.shared.lock();
+        let name = state
+            .by_name
+            .get_key_value(machine)
+            .map_or_else(|| machine.into(), |(name, _)| name.clone());
+        state.write_as(name, cause.or_else(current::cause), event)
+    }
+
+    /// How many entries the journal has.
+    pub fn journal_len(&self) -> u64 {
+        self.shared.lock().journal.entries().len() as u64
+    }
+
+    /// Requests in flight over the network: sent, and neither answered nor lost. Each with its
+    /// machine, method and target; in the order in which they were sent.
+    pub fn requests_in_flight(&self) -> Vec<(String, String, String)> {
+        let state = self.shared.lock();
+        let mut numbers: Vec<u64> = state
+            .connections
+            .values()
+            .flat_map(|connection| connection.outstanding.iter().copied())
+            .collect();
+        numbers.sort_unstable();
+        let requests = numbers.iter().filter_map(|n| state.journal.get(*n));
+        requests
+            .filter_map(|entry| match &entry.event {
+                Event::RequestSent(request) => Some((
+                    entry.machine.to_string(),
+                    request.method.clone(),
+                    request.target.clone(),
+                )),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// How many tasks of the machine's process live. 0 after a crash.
+    pub fn live_tasks(&self, machine: &str) -> usize {
+        let state = self.shared.lock();
+        state.machines[state.machine(machine)].tasks.len()
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,264 @@
+//! The state of a world: machines, links, connections, what is due, what was written down.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, VecDeque},
+    sync::Arc,
+    task::Waker,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::WorldConfig;
+use crate::{
+    fault::{Action, FaultReport, Moment, Trigger},
+    journal::{Event, Journal},
+    machine::Machine,
+    network::{
+        connection::{Connection, Side},
+        driver::Arrival,
+        link::Links,
+    },
+};
+
+/// Something that a program gave to the network, for the driver to take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Emission {
+    /// A connection is asked for.
+    Syn(u64),
+    /// This side has written.
+    Segment(u64, Side),
+}
+
+/// A trigger that fires: what to do, and the entry that fired it.
+pub(crate) struct Fired {
+    pub(crate) action: Action,
+    pub(crate) entry: u64,
+}
+
+/// A fault and how to end it.
+pub(crate) struct FaultState {
+    pub(crate) report: FaultReport,
+    pub(crate) kind: FaultKind,
+    /// The machine in whose name it stands in the journal.
+    pub(crate) machine: Arc<str>,
+}
+
+/// What ends a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// Links go back to what they were.
+    Links,
+    /// The machine boots.
+    Down(usize),
+    /// The machine goes on.
+    Paused(usize),
+    /// The machine's disk works again.
+    Disk(usize),
+}
+
+struct Watch {
+    trigger: Trigger,
+    seen: u64,
+}
+
+/// Everything behind the world's one lock.
+pub(crate) struct State {
+    pub(crate) config: WorldConfig,
+    start: Instant,
+    pub(crate) machines: Vec<Machine>,
+    pub(crate) by_name: BTreeMap<Arc<str>, usize>,
+    pub(crate) links: Links,
+    pub(crate) connections: BTreeMap<u64, Connection>,
+    next_connection: u64,
+    pub(crate) next_task: u64,
+    outbox: VecDeque<Emission>,
+    due: BinaryHeap<Reverse<(Duration, u64, Arrival)>>,
+    next_arrival: u64,
+    pub(crate) journal: Journal,
+    pub(crate) faults: Vec<FaultState>,
+    watches: Vec<Watch>,
+    /// Machines whose disk died in the middle of an operation.
+    pub(crate) dying: VecDeque<usize>,
+    pub(crate) panicked: Option<(String, String)>,
+    /// The run has ended: nothing is written down any more.
+    pub(crate) over: bool,
+    pub(crate) finished: bool,
+    pub(crate) driver: Option<Waker>,
+}
+
+impl State {
+    pub(crate) fn new(config: WorldConfig) -> Self {
+        Self {
+            start: Instant::now(),
+            machines: Vec::new(),
+            by_name: BTreeMap::new(),
+            links: Links::new(config.seed, config.link),
+            connections: BTreeMap::new(),
+            next_connection: 1,
+            next_task: 1,
+            outbox: VecDeque::new(),
+            due: BinaryHeap::new(),
+            next_arrival: 0,
+            journal: Journal::default(),
+            faults: Vec::new(),
+            watches: Vec::new(),
+            dying: VecDeque::new(),
+            panicked: None,
+            over: false,
+            finished: false,
+            driver: None,
+            config,
+        }
+    }
+
+    /// The wall clock that every machine shows.
+    pub(crate) fn clock(&self) -> Arc<dyn transport::host::Clock> {
+        Arc::new(crate::host::SimClock { epoch: self.config.epoch, start: self.start })
+    }
+
+    /// Simulated time since the world began.
+    pub(crate) fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Index of the machine called `name`.
+    pub(crate) fn machine(&self, name: &str) -> usize {
+        match self.by_name.get(name) {
+            Some(index) => *index,
+            None => panic!("no machine is called `{name}`"),
+        }
+    }
+
+    /// Wakes the driver.
+    pub(crate) fn wake_driver(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+
+    pub(crate) fn emit(&mut self, emission: Emission) {
+        self.outbox.push_back(emission);
+        self.wake_driver();
+    }
+
+    pub(crate) fn next_emission(&mut self) -> Option<Emission> {
+        self.outbox.pop_front()
+    }
+
+    pub(crate) fn schedule(&mut self, at: Duration, arrival: Arrival) {
+        self.next_arrival += 1;
+        self.due.push(Reverse((at, self.next_arrival, arrival)));
+        self.wake_driver();
+    }
+
+    /// What is due by now, earliest first.
+    pub(crate) fn next_arrival(&mut self) -> Option<Arrival> {
+        let now = self.now();
+        let Reverse((at, ..)) = self.due.peek()?;
+        if *at > now {
+            return None;
+        }
+        self.due.pop().map(|Reverse((.., arrival))| arrival)
+    }
+
+    /// When the next thing is due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.due.peek().map(|Reverse((at, ..))| self.start + *at)
+    }
+
+    pub(crate) fn limit(&self) -> Instant {
+        self.start + self.config.limit
+    }
+
+    pub(crate) fn add_connection(&mut self, connection: Connection) -> u64 {
+        let id = self.next_connection;
+        self.next_connection += 1;
+        self.connections.insert(id, connection);
+        self.emit(Emission::Syn(id));
+        id
+    }
+
+    /// Puts a connection back, unless nobody can notice it any more.
+    pub(crate) fn keep(&mut self, id: u64, mut connection: Connection) {
+        if connection.is_over() {
+            self.leave_backlog(&mut connection);
+        } else {
+            self.connections.insert(id, connection);
+        }
+    }
+
+    /// The connection no longer counts in its listener's backlog.
+    pub(crate) fn leave_backlog(&mut self, connection: &mut Connection) {
+        if !std::mem::take(&mut connection.in_backlog) {
+            return;
+        }
+        let machine = connection.end(Side::Server).machine;
+        if let Some(backlog) = self.machines[machine].listeners.get_mut(&connection.port) {
+            backlog.waiting = backlog.waiting.saturating_sub(1);
+        }
+    }
+
+    /// Writes an entry about machine number `machine`; returns its number.
+    pub(crate) fn write(&mut self, machine: usize, cause: Option<u64>, event: Event) -> u64 {
+        let name = self.machines[machine].name.clone();
+        self.write_as(name, cause, event)
+    }
+
+    pub(crate) fn write_as(&mut self, name: Arc<str>, cause: Option<u64>, event: Event) -> u64 {
+        if self.over {
+            return 0;
+        }
+        let now = self.now();
+        self.journal.push(now, name, cause, event)
+    }
+
+    /// The answers to these requests will not arrive.
+    pub(crate) fn lose_outstanding(&mut self, connection: &mut Connection, why: &'static str) {
+        let machine = connection.end(Side::Client).machine;
+        for request in std::mem::take(&mut connection.outstanding) {
+            self.write(machine, Some(request), Event::RequestLost { request, why });
+        }
+    }
+
+    /// Counts one thing that `fault` touched, and the requests that it concerned.
+    pub(crate) fn hit(&mut self, fault: u64, requests: impl IntoIterator<Item = u64>) {
+        let index = usize::try_from(fault - 1).expect("faults are counted from 1");
+        let report = &mut self.faults[index].report;
+        report.hits += 1;
+        report.requests.extend(requests);
+    }
+
+    pub(crate) fn watch(&mut self, trigger: Trigger) {
+        self.watches.push(Watch { trigger, seen: 0 });
+    }
+
+    /// Finds the triggers that fire when request number `request` reaches `moment`.
+    pub(crate) fn fire(&mut self, moment: Moment, request: u64, entry: u64) -> Vec<Fired> {
+        if self.watches.is_empty() {
+            return Vec::new();
+        }
+        let Some(sent) = self.journal.get(request) else { return Vec::new() };
+        let Event::RequestSent(what) = &sent.event else { return Vec::new() };
+        let is = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|w| w == name);
+        let mut due = Vec::new();
+        for (index, watch) in self.watches.iter_mut().enumerate() {
+            let trigger = &watch.trigger;
+            let meant = trigger.moment == moment
+                && is(&trigger.from, &sent.machine)
+                && is(&trigger.to, &what.to)
+                && (trigger.matches)(&what.method, &what.target);
+            if meant {
+                watch.seen += 1;
+                if watch.seen == trigger.nth {
+                    due.push(index);
+                }
+            }
+        }
+        let fired = due.iter().rev().map(|index| self.watches.remove(*index).trigger.action);
+        let mut fired: Vec<_> = fired.map(|action| Fired { action, entry }).collect();
+        fired.reverse();
+        fired
+    }
+}

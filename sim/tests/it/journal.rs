@@ -1,0 +1,195 @@
+//! The journal tells what the network saw, with causes, and triggers act on it in time.
+
+use std::sync::{Arc, Mutex};
+
+use crate::support::{PORT, Run, config, ms, on_seat, secs};
+use axum::{Router, routing::put};
+use bytes::Bytes;
+use http::Request;
+use sim::{
+    Outcome, Program, World,
+    fault::{Cut, DiskFate, Moment, Trigger},
+    journal::{Entry, Event},
+};
+use tokio::time::sleep;
+use transport::{
+    Host,
+    http::{Address, Client, ClientLimits, ServerLimits, serve},
+};
+
+async fn put_to(host: &Host, name: &str, path: &str, deadline: u64) -> Option<u16> {
+    let client = Client::new(host, ClientLimits::default());
+    let address = Address { name: name.into(), port: PORT };
+    let request = Request::put(path).body(Bytes::from_static(b"{}")).unwrap();
+    client.send(&address, request, secs(deadline)).await.ok().map(|answer| answer.status().as_u16())
+}
+
+/// Answers 200 to any PUT.
+fn leaf() -> impl Program {
+    Run(|host: Host| async move {
+        let router = Router::new().route("/{*path}", put(async || "{}"));
+        serve(&host, PORT, router, ServerLimits::default()).await.map_err(|e| e.to_string())?;
+        Ok(())
+    })
+}
+
+/// Asks `c` before it answers.
+fn middle() -> impl Program {
+    Run(|host: Host| async move {
+        let inner = host.clone();
+        let handler = put(async move || match put_to(&inner, "c", "/inner", 5).await {
+            Some(200) => "{}",
+            _ => "no",
+        });
+        let router = Router::new().route("/{*path}", handler);
+        serve(&host, PORT, router, ServerLimits::default()).await.map_err(|e| e.to_string())?;
+        Ok(())
+    })
+}
+
+/// Seat `a` puts to `b`, which asks `c`.
+fn chain(prepare: impl FnOnce(&World) + Send + 'static) -> Outcome<Option<u16>> {
+    sim::run(config(), |world| async move {
+        world.add_machine("b", Arc::new(middle()));
+        world.add_machine("c", Arc::new(leaf()));
+        world.boot("b");
+        world.boot("c");
+        let host = world.add_seat("a");
+        sleep(ms(1)).await;
+        prepare(&world);
+        on_seat(host.clone(), async move { put_to(&host, "b", "/outer", 10).await }).await
+    })
+}
+
+fn entry(outcome: &Outcome<Option<u16>>, is: impl Fn(&Entry) -> bool) -> &Entry {
+    outcome.journal.entries().iter().find(|entry| is(entry)).expect("the journal has it")
+}
+
+fn sent_to(name: &str) -> impl Fn(&Entry) -> bool + '_ {
+    move |entry| matches!(&entry.event, Event::RequestSent(request) if &*request.to == name)
+}
+
+#[test]
+fn a_request_made_while_serving_another_is_caused_by_it() {
+    let outcome = chain(|_| {});
+    assert_eq!(outcome.value, Some(Some(200)));
+    let inner = entry(&outcome, sent_to("c"));
+    let cause = outcome.journal.get(inner.cause.unwrap()).unwrap();
+    let Event::RequestArrived { request } = cause.event else { panic!("{cause:?}") };
+    assert_eq!(request, entry(&outcome, sent_to("b")).n);
+}
+
+#[test]
+fn an_answer_is_caused_by_its_requests_arrival() {
+    let outcome = chain(|_| {});
+    let answer = entry(
+        &outcome,
+        |entry| matches!(&entry.event, Event::AnswerSent(answer) if answer.status == 200),
+    );
+    let cause = outcome.journal.get(answer.cause.unwrap()).unwrap();
+    assert!(matches!(cause.event, Event::RequestArrived { .. }), "{cause:?}");
+}
+
+fn trigger(moment: Moment, to: &str, action: impl FnOnce(&World, u64) + Send + 'static) -> Trigger {
+    let matches = Arc::new(|method: &str, _: &str| method == "PUT");
+    Trigger { moment, from: None, to: Some(to.into()), matches, nth: 1, action: Box::new(action) }
+}
+
+fn cut() -> Cut {
+    Cut::Between(vec!["b".into()], vec!["c".into()])
+}
+
+#[test]
+fn a_partition_made_when_a_request_is_sent_stops_that_very_request() {
+    let outcome = chain(|world| {
+        world.on_exchange(trigger(Moment::Sent, "c", |world, entry| {
+            world.partition(&cut(), Some(entry));
+        }));
+    });
+    assert_eq!(outcome.value, Some(Some(200)), "b answers, having given up on c");
+    let arrived =
+        outcome.journal.entries().iter().any(|entry| {
+            &*entry.machine == "c" && matches!(entry.event, Event::RequestArrived { .. })
+        });
+    assert!(!arrived);
+    assert!(outcome.faults[0].hits > 0 && outcome.faults[0].requests.len() == 1);
+}
+
+#[test]
+fn a_partition_made_when_it_is_answered_keeps_the_answer() {
+    let outcome = chain(|world| {
+        world.on_exchange(trigger(Moment::Answered, "c", |world, entry| {
+            world.partition(&cut(), Some(entry));
+        }));
+    });
+    let lost = entry(&outcome, |entry| matches!(entry.event, Event::RequestLost { .. }));
+    assert_eq!(&*lost.machine, "b");
+}
+
+#[test]
+fn a_machine_that_crashes_when_a_request_arrives_never_answers_it() {
+    let outcome = chain(|world| {
+        world.on_exchange(trigger(Moment::Arrived, "c", |world, entry| {
+            world.crash("c", DiskFate::LoseUnsynced, Some(entry));
+        }));
+    });
+    let answered = outcome
+        .journal
+        .entries()
+        .iter()
+        .any(|entry| &*entry.machine == "c" && matches!(entry.event, Event::AnswerSent(_)));
+    assert!(!answered);
+}
+
+#[test]
+fn a_trigger_fires_on_the_nth_match_and_once() {
+    let fired = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&fired);
+    let outcome = sim::run(config(), |world| async move {
+        world.add_machine("c", Arc::new(leaf()));
+        world.boot("c");
+        let host = world.add_seat("a");
+        sleep(ms(1)).await;
+        let mut second = trigger(Moment::Sent, "c", move |_, n| seen.lock().unwrap().push(n));
+        second.nth = 2;
+        world.on_exchange(second);
+        on_seat(host.clone(), async move {
+            for path in ["/1", "/2", "/3"] {
+                put_to(&host, "c", path, 5).await;
+            }
+        })
+        .await;
+    });
+    let sent: Vec<u64> =
+        outcome.journal.entries().iter().filter(|e| sent_to("c")(e)).map(|e| e.n).collect();
+    assert_eq!(*fired.lock().unwrap(), [sent[1]]);
+}
+
+#[test]
+fn every_disk_sync_of_a_program_is_in_the_journal() {
+    let outcome = sim::run(config(), |world| async move {
+        let program = Run(|host: Host| async move {
+            let database = host.open("main").await.map_err(|e| e.to_string())?;
+            let write = database.transaction(|transaction| {
+                transaction.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES (1)")?;
+                Ok::<_, Failed>(())
+            });
+            write.await.map_err(|Failed(text)| text)
+        });
+        world.add_machine("a", Arc::new(program));
+        world.boot("a");
+        sleep(secs(1)).await;
+    });
+    let syncs = outcome.journal.entries().iter().filter(|entry| {
+        matches!(&entry.event, Event::DiskSynced { file, bytes } if file.contains("wal") && *bytes > 0)
+    });
+    assert!(syncs.count() > 0);
+}
+
+struct Failed(String);
+
+impl<E: std::fmt::Display> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}

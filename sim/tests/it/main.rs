@@ -1,0 +1,8 @@
+//! The simulated world, shown on plain programs: no homeserver, no relay.
+#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+
+mod determinism;
+mod faults;
+mod journal;
+mod sockets;
+mod support;
