@@ -1,0 +1,103 @@
+//! Schema migrations: plain SQL, counted per component in the database itself. And the settings
+//! with which every connection is opened, so that both worlds give the same durability.
+//!
+//! A migration library would do, were it not that the usual one stamps the wall clock of the
+//! machine it runs on into the database, which a node may only read through its [`crate::Host`].
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use crate::host::{Database, DatabaseError};
+
+/// Jobs that may wait for one database; whoever brings a further one waits.
+pub const MAX_QUEUED_JOBS: usize = 256;
+
+/// How long SQLite waits for another process that holds the database's lock (a backup, say).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pages that the write-ahead log may grow to before SQLite copies it into the database file.
+const WAL_AUTOCHECKPOINT_PAGES: i64 = 1000;
+
+/// Prepared statements kept per connection.
+const MAX_CACHED_STATEMENTS: usize = 256;
+
+/// Puts a fresh connection into WAL mode with `synchronous=FULL`: a commit that returned survives
+/// a power loss. Every [`crate::host::Disk`] calls this on each connection that it opens.
+///
+/// # Errors
+/// The disk refuses, or cannot hold a write-ahead log.
+pub fn prepare_connection(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(MAX_CACHED_STATEMENTS);
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(refusal(rusqlite::ErrorCode::CannotOpen, format!("journal_mode is {mode}")));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES)
+}
+
+/// Brings the tables of `component` up to date: runs those of `steps` that this database has not
+/// seen, each once, all in one transaction. `steps` only ever grows at its end.
+///
+/// # Errors
+/// A step is not valid SQL, the disk refuses, or the database was written by a newer program.
+pub async fn migrate(
+    database: &Database,
+    component: &'static str,
+    steps: &'static [&'static str],
+) -> Result<(), DatabaseError> {
+    database
+        .transaction(move |transaction| {
+            run_missing_steps(transaction, component, steps).map_err(DatabaseError::Sql)
+        })
+        .await
+}
+
+fn run_missing_steps(
+    transaction: &Transaction<'_>,
+    component: &str,
+    steps: &[&str],
+) -> rusqlite::Result<()> {
+    transaction.execute_batch(
+        "CREATE TABLE IF NOT EXISTS migrations (
+             component TEXT PRIMARY KEY,
+             steps_done INTEGER NOT NULL
+         ) STRICT, WITHOUT ROWID",
+    )?;
+    let done: Option<u32> = transaction
+        .query_row("SELECT steps_done FROM migrations WHERE component = ?1", [component], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let done = done.unwrap_or(0);
+    let Some(missing) = steps.get(done as usize..) else {
+        return Err(refusal(
+            rusqlite::ErrorCode::SchemaChanged,
+            format!(
+                "the tables of {component} were made by a newer program: {done} steps done, {} \
+                 known",
+                steps.len()
+            ),
+        ));
+    };
+    for step in missing {
+        transaction.execute_batch(step)?;
+    }
+    if !missing.is_empty() {
+        transaction.execute(
+            "INSERT INTO migrations (component, steps_done) VALUES (?1, ?2)
+             ON CONFLICT (component) DO UPDATE SET steps_done = excluded.steps_done",
+            (component, u32::try_from(steps.len()).unwrap_or(u32::MAX)),
+        )?;
+    }
+    Ok(())
+}
+
+/// A refusal of our own, in the shape of SQLite's.
+fn refusal(code: rusqlite::ErrorCode, message: String) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error { code, extended_code: 0 }, Some(message))
+}

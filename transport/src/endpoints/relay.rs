@@ -1,0 +1,76 @@
+//! Dendrite's relay endpoints, as its source has them on the wire (no specification exists).
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Endpoint;
+
+/// `PUT /_matrix/federation/v1/send_relay/{txnId}/{userId}`: a sender leaves a transaction for the
+/// server of `userId` at a relay. Answers `null`.
+#[derive(Debug)]
+pub struct SendRelay;
+
+impl Endpoint for SendRelay {
+    const METHOD: Method = Method::PUT;
+    const PATH: &'static str = "/_matrix/federation/v1/send_relay/{transaction_id}/{user_id}";
+    type Request = RelayedTransaction;
+    type Response = Option<serde_json::Value>;
+}
+
+/// `GET /_matrix/federation/v1/relay_txn/{userId}`, with a body: the server of `userId` asks its
+/// relay for its oldest entry, acknowledging the one before.
+#[derive(Debug)]
+pub struct RelayTxn;
+
+impl Endpoint for RelayTxn {
+    const METHOD: Method = Method::GET;
+    const PATH: &'static str = "/_matrix/federation/v1/relay_txn/{user_id}";
+    type Request = RelayTxnRequest;
+    type Response = RelayTxnResponse;
+}
+
+/// The transaction as a relay stores and returns it: what `PUT /send/{txnId}` carries.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RelayedTransaction {
+    /// The server that made the transaction. A relay writes the one that signed the request.
+    #[serde(default)]
+    pub origin: String,
+    /// Milliseconds since the epoch at the origin; Dendrite's relay returns 0.
+    #[serde(default)]
+    pub origin_server_ts: u64,
+    /// At most 50 PDUs, as they came; `null` on the wire is an empty list.
+    #[serde(default)]
+    pub pdus: Option<Vec<Box<RawValue>>>,
+    /// At most 100 EDUs, as they came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edus: Option<Vec<Box<RawValue>>>,
+    /// The origin's transaction id. Not Dendrite's: our relay adds it, others leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<String>,
+}
+
+/// The body of a [`RelayTxn`] request.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct RelayTxnRequest {
+    /// The entry that the caller has stored durably and the relay may delete; 0 for none.
+    pub entry_id: i64,
+}
+
+/// The body of a [`RelayTxn`] answer.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RelayTxnResponse {
+    /// The oldest entry; empty when there is none.
+    pub transaction: RelayedTransaction,
+    /// Its id, to acknowledge it by; absent when there is no entry.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub entry_id: i64,
+    /// Whether this answer carries an entry (not: whether there are more).
+    #[serde(default)]
+    pub entries_queued: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_zero(id: &i64) -> bool {
+    *id == 0
+}

@@ -1,0 +1,102 @@
+//! The Matrix error: an HTTP status, an `errcode`, and a sentence.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+/// An error as the Matrix specification has every endpoint answer it
+/// (client-server API, "Standard error response").
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{status} {errcode}: {message}")]
+pub struct MatrixError {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The code a program branches on, as `M_FORBIDDEN`.
+    pub errcode: String,
+    /// The sentence for a person.
+    pub message: String,
+    /// Further fields of the body, as `unreachable_backends` or `retry_after_ms`.
+    pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+impl MatrixError {
+    /// An error with no further fields.
+    pub fn new(status: StatusCode, errcode: &str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            errcode: errcode.to_owned(),
+            message: message.into(),
+            extra: serde_json::Map::new(),
+        }
+    }
+
+    /// The error that another server answered with `status` and `body`; one is made up for a body
+    /// that has none.
+    pub fn from_answer(status: StatusCode, body: &[u8]) -> Self {
+        let mut extra: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(body).unwrap_or_default();
+        let mut text = |field: &str, otherwise: &str| match extra.remove(field) {
+            Some(serde_json::Value::String(text)) => text,
+            _ => otherwise.to_owned(),
+        };
+        let errcode = text("errcode", "M_UNKNOWN");
+        let message = text("error", status.canonical_reason().unwrap_or("no reason given"));
+        Self { status, errcode, message, extra }
+    }
+
+    /// The same error with one more field in its body.
+    #[must_use]
+    pub fn with(mut self, field: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.extra.insert(field.to_owned(), value.into());
+        self
+    }
+
+    /// 403 `M_FORBIDDEN`.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", message)
+    }
+
+    /// 404 `M_NOT_FOUND`.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "M_NOT_FOUND", message)
+    }
+
+    /// 400 `M_BAD_JSON`.
+    pub fn bad_json(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "M_BAD_JSON", message)
+    }
+
+    /// 400 `M_INVALID_PARAM`.
+    pub fn invalid_param(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "M_INVALID_PARAM", message)
+    }
+
+    /// 401 `M_UNAUTHORIZED`.
+    pub fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED", message)
+    }
+
+    /// 500 `M_UNKNOWN`, for what is this server's own trouble.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", message)
+    }
+}
+
+impl From<crate::DatabaseError> for MatrixError {
+    /// A full or failing disk is 503 (try again later), anything else 500.
+    fn from(error: crate::DatabaseError) -> Self {
+        if error.is_disk_trouble() {
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", error.to_string())
+        } else {
+            Self::internal(error.to_string())
+        }
+    }
+}
+
+impl IntoResponse for MatrixError {
+    fn into_response(self) -> Response {
+        let mut body = self.extra;
+        body.insert("errcode".to_owned(), self.errcode.into());
+        body.insert("error".to_owned(), self.message.into());
+        (self.status, axum::Json(body)).into_response()
+    }
+}

@@ -1,0 +1,309 @@
+//! Own and remote server keys.
+
+mod document;
+mod store;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use ruma::{
+    OwnedServerName, ServerName,
+    serde::Base64,
+    signatures::{PublicKeyMap, PublicKeySet},
+};
+use tokio::time::Instant;
+
+use self::document::KnownKeys;
+use crate::{
+    database::migrate,
+    federation::{Identity, address_of, json_answer},
+    host::{Database, DatabaseError, Host},
+    http::Client,
+};
+
+/// Servers whose keys are kept in memory; the one unused longest makes room (its keys stay in the
+/// database).
+const MAX_CACHED_SERVERS: usize = 4096;
+
+/// Time for a server to answer with its keys.
+const FETCH_DEADLINE: Duration = Duration::from_secs(10);
+
+/// After a fetch, successful or not, the same server is not asked again for so long; what is still
+/// missing then counts as missing.
+const REFETCH_PAUSE: Duration = Duration::from_secs(5);
+
+const KEY_PATH: &str = "/_matrix/key/v2/server";
+
+/// Why a server's keys are not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The server did not answer, or answered with something that is not its signed keys.
+    #[error("failed to fetch the keys of {server}: {reason}")]
+    Unavailable {
+        /// Whose keys.
+        server: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// Public keys of servers, cached in memory and in the node's database. Cheap to clone.
+#[derive(Clone)]
+pub struct KeyRing {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    host: Host,
+    database: Database,
+    http: Client,
+    identity: Identity,
+    own: Arc<PublicKeyMap>,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    servers: BTreeMap<OwnedServerName, Entry>,
+    /// Counts look-ups, to find the server unused longest.
+    lookups: u64,
+}
+
+struct Entry {
+    server: Arc<RemoteServer>,
+    last_lookup: u64,
+}
+
+/// What is known of one other server.
+#[derive(Default)]
+struct RemoteServer {
+    known: Mutex<Known>,
+    /// Held while its keys are read from the database or fetched, so that many requests of one
+    /// server make one fetch.
+    fetching: tokio::sync::Mutex<Fetches>,
+}
+
+#[derive(Default)]
+struct Known {
+    keys: KnownKeys,
+    /// All of `keys`, as the verifier takes them.
+    all: Arc<PublicKeyMap>,
+    /// Until when all of them are valid.
+    all_valid_until_ms: u64,
+}
+
+#[derive(Default)]
+struct Fetches {
+    loaded: bool,
+    last: Option<(Instant, Result<(), String>)>,
+}
+
+impl KeyRing {
+    /// The ring kept in `database` (its tables are made here), fetching through `http`.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub async fn open(
+        host: &Host,
+        database: &Database,
+        http: Client,
+        identity: Identity,
+    ) -> Result<Self, DatabaseError> {
+        migrate(database, "server_keys", store::SCHEMA).await?;
+        let own_key = Base64::new(identity.key_pair.public_key().to_vec());
+        let own = PublicKeyMap::from([(
+            identity.server_name.to_string(),
+            PublicKeySet::from([(identity.key_id(), own_key)]),
+        )]);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                host: host.clone(),
+                database: database.clone(),
+                http,
+                identity,
+                own: Arc::new(own),
+                cache: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The keys of `server` that were valid at `at_ms` (milliseconds since the epoch), for
+    /// verifying events made then: cached ones if they are known to have been valid, freshly
+    /// fetched ones otherwise. For a request, `at_ms` is now. Without the key `key_id`, if that is
+    /// not among them even after a fetch.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub async fn keys_of(
+        &self,
+        server: &ServerName,
+        key_id: Option<&str>,
+        at_ms: u64,
+    ) -> Result<PublicKeyMap, KeyError> {
+        self.shared_keys_of(server, key_id, at_ms).await.map(Arc::unwrap_or_clone)
+    }
+
+    /// As [`KeyRing::keys_of`], without a copy when all keys of the server are valid.
+    pub(super) async fn shared_keys_of(
+        &self,
+        server: &ServerName,
+        key_id: Option<&str>,
+        at_ms: u64,
+    ) -> Result<Arc<PublicKeyMap>, KeyError> {
+        if server == self.shared.identity.server_name {
+            return Ok(Arc::clone(&self.shared.own));
+        }
+        let remote = self.remote(server);
+        if let Some(keys) = remote.valid(server, key_id, at_ms) {
+            return Ok(keys);
+        }
+        let mut fetches = remote.fetching.lock().await;
+        if !fetches.loaded {
+            let keys = store::load(&self.shared.database, server.to_string()).await?;
+            remote.learn(server, keys);
+            fetches.loaded = true;
+        }
+        if let Some(keys) = remote.valid(server, key_id, at_ms) {
+            return Ok(keys);
+        }
+        if fetches.last.as_ref().is_none_or(|(when, _)| when.elapsed() >= REFETCH_PAUSE) {
+            let fetched = match self.fetch(server).await {
+                Ok(published) => {
+                    let saved = store::save(&self.shared.database, server.to_string(), published);
+                    remote.learn(server, saved.await?);
+                    Ok(())
+                }
+                Err(reason) => Err(reason),
+            };
+            fetches.last = Some((Instant::now(), fetched));
+        }
+        match &fetches.last {
+            Some((_, Err(reason))) => {
+                Err(KeyError::Unavailable { server: server.to_string(), reason: reason.clone() })
+            }
+            _ => Ok(remote.known().valid_at(server, at_ms)),
+        }
+    }
+
+    async fn fetch(&self, server: &ServerName) -> Result<KnownKeys, String> {
+        let request = Request::get(KEY_PATH).body(Bytes::new()).map_err(|e| e.to_string())?;
+        let answer = self
+            .shared
+            .http
+            .send(&address_of(server), request, FETCH_DEADLINE)
+            .await
+            .map_err(|error| error.to_string())?;
+        if answer.status() != StatusCode::OK {
+            return Err(format!("it answered {}", answer.status()));
+        }
+        document::read(server, answer.body(), self.shared.host.unix_ms())
+    }
+
+    fn remote(&self, server: &ServerName) -> Arc<RemoteServer> {
+        let mut cache = self.shared.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.lookups += 1;
+        let last_lookup = cache.lookups;
+        if let Some(entry) = cache.servers.get_mut(server) {
+            entry.last_lookup = last_lookup;
+            return Arc::clone(&entry.server);
+        }
+        if cache.servers.len() >= MAX_CACHED_SERVERS {
+            cache.forget_oldest();
+        }
+        let remote = Arc::<RemoteServer>::default();
+        let entry = Entry { server: Arc::clone(&remote), last_lookup };
+        cache.servers.insert(server.to_owned(), entry);
+        remote
+    }
+
+    /// Milliseconds since the epoch on this machine's wall clock.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.shared.host.unix_ms()
+    }
+
+    /// The body of `GET /_matrix/key/v2/server`: this server's keys, signed by them.
+    pub fn own_keys(&self) -> serde_json::Value {
+        document::own(&self.shared.identity, self.shared.host.unix_ms())
+    }
+
+    /// The router of `GET /_matrix/key/v2/server`, for a node to merge into its own.
+    pub fn router(&self) -> axum::Router {
+        let ring = self.clone();
+        axum::Router::new()
+            .route(KEY_PATH, axum::routing::get(async move || json_answer(&ring.own_keys())))
+    }
+}
+
+impl Cache {
+    fn forget_oldest(&mut self) {
+        let oldest = self.servers.iter().min_by_key(|(_, entry)| entry.last_lookup);
+        if let Some(server) = oldest.map(|(server, _)| server.clone()) {
+            self.servers.remove(&server);
+        }
+    }
+}
+
+impl RemoteServer {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn(&self, server: &ServerName, keys: KnownKeys) {
+        *self.known() = Known::new(server, keys);
+    }
+
+    /// The keys valid at `at_ms`, if `key_id` is one of them (if any is, without a `key_id`).
+    fn valid(
+        &self,
+        server: &ServerName,
+        key_id: Option<&str>,
+        at_ms: u64,
+    ) -> Option<Arc<PublicKeyMap>> {
+        let known = self.known();
+        let found = match key_id {
+            Some(key_id) => known.keys.get(key_id).is_some_and(|key| at_ms <= key.valid_until_ms),
+            None => known.keys.values().any(|key| at_ms <= key.valid_until_ms),
+        };
+        found.then(|| known.valid_at(server, at_ms))
+    }
+}
+
+impl Known {
+    fn new(server: &ServerName, keys: KnownKeys) -> Self {
+        let all_valid_until_ms = keys.values().map(|key| key.valid_until_ms).min().unwrap_or(0);
+        let all = Arc::new(public_keys(server, &keys, 0));
+        Self { keys, all, all_valid_until_ms }
+    }
+
+    fn valid_at(&self, server: &ServerName, at_ms: u64) -> Arc<PublicKeyMap> {
+        if at_ms <= self.all_valid_until_ms {
+            return Arc::clone(&self.all);
+        }
+        Arc::new(public_keys(server, &self.keys, at_ms))
+    }
+}
+
+fn public_keys(server: &ServerName, keys: &KnownKeys, at_ms: u64) -> PublicKeyMap {
+    let valid = keys
+        .iter()
+        .filter(|(_, key)| at_ms <= key.valid_until_ms)
+        .map(|(key_id, key)| (key_id.clone(), key.public_key.clone()))
+        .collect();
+    PublicKeyMap::from([(server.to_string(), valid)])
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyRing")
+            .field("of", &self.shared.identity.server_name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,108 @@
+//! The body of `GET /_matrix/key/v2/server`: making our own, reading another server's.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use ruma::{
+    CanonicalJsonObject, CanonicalJsonValue, ServerName,
+    api::federation::discovery::ServerSigningKeys,
+    serde::Base64,
+    signatures::{PublicKeyMap, PublicKeySet, sign_json, verify_json},
+};
+
+use crate::federation::Identity;
+
+/// How far ahead a key is trusted at most, and how far ahead our own document says so
+/// (server-server API, "Publishing keys": the lesser of `valid_until_ts` and seven days).
+pub(super) const MAX_VALIDITY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Bytes of another server's document; a larger one is refused.
+const MAX_DOCUMENT: usize = 64 << 10;
+
+/// Keys in another server's document, current and old; more are refused.
+const MAX_KEYS: usize = 64;
+
+/// A public key, and the last moment at which what it signed counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct KnownKey {
+    pub(super) public_key: Base64,
+    /// Milliseconds since the epoch, inclusive.
+    pub(super) valid_until_ms: u64,
+}
+
+/// Keys of one server by key id.
+pub(super) type KnownKeys = BTreeMap<String, KnownKey>;
+
+/// Our own document, signed.
+pub(super) fn own(identity: &Identity, now_ms: u64) -> serde_json::Value {
+    let public_key = STANDARD_NO_PAD.encode(identity.key_pair.public_key());
+    let document = serde_json::json!({
+        "server_name": identity.server_name,
+        "valid_until_ts": now_ms.saturating_add(MAX_VALIDITY_MS),
+        "verify_keys": { identity.key_id(): { "key": public_key } },
+        "old_verify_keys": {},
+    });
+    let CanonicalJsonValue::Object(mut document) =
+        CanonicalJsonValue::try_from(document).expect("strings and a small number are canonical")
+    else {
+        unreachable!("an object stays an object");
+    };
+    sign_json(identity.server_name.as_str(), &*identity.key_pair, &mut document)
+        .expect("the document has no signatures of another shape");
+    serde_json::to_value(document).expect("canonical JSON is JSON")
+}
+
+/// Reads the document that `server` answered at `now_ms` on our clock, and checks that it is about
+/// that server and signed by one of its keys.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub(super) fn read(server: &ServerName, body: &[u8], now_ms: u64) -> Result<KnownKeys, String> {
+    if body.len() > MAX_DOCUMENT {
+        return Err(format!("the document is larger than {MAX_DOCUMENT} bytes"));
+    }
+    let document: ServerSigningKeys =
+        serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    if document.server_name != server {
+        return Err(format!("the document is about {}", document.server_name));
+    }
+    if document.verify_keys.len() + document.old_verify_keys.len() > MAX_KEYS {
+        return Err(format!("the document has more than {MAX_KEYS} keys"));
+    }
+    check_signature(server, body, &document)?;
+
+    let trusted_until =
+        u64::from(document.valid_until_ts.get()).min(now_ms.saturating_add(MAX_VALIDITY_MS));
+    let old = document.old_verify_keys.into_iter().map(|(key_id, old)| {
+        let valid_until_ms = u64::from(old.expired_ts.get());
+        (key_id.to_string(), KnownKey { public_key: old.key, valid_until_ms })
+    });
+    let current = document.verify_keys.into_iter().map(|(key_id, current)| {
+        let known = KnownKey { public_key: current.key, valid_until_ms: trusted_until };
+        (key_id.to_string(), known)
+    });
+    Ok(old.chain(current).collect())
+}
+
+fn check_signature(
+    server: &ServerName,
+    body: &[u8],
+    document: &ServerSigningKeys,
+) -> Result<(), String> {
+    let mut object: CanonicalJsonObject =
+        serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    // Others may have signed the document too (a notary); their signatures are not asked for.
+    if let Some(CanonicalJsonValue::Object(signatures)) = object.get_mut("signatures") {
+        signatures.retain(|signer, _| signer == server.as_str());
+        if signatures.is_empty() {
+            return Err("the document is not signed by its server".to_owned());
+        }
+    }
+    let keys: PublicKeySet = document
+        .verify_keys
+        .iter()
+        .map(|(key_id, current)| (key_id.to_string(), current.key.clone()))
+        .collect();
+    let keys = PublicKeyMap::from([(server.to_string(), keys)]);
+    verify_json(&keys, &object).map_err(|error| error.to_string())
+}

@@ -1,0 +1,119 @@
+//! SQLite databases of a machine.
+//!
+//! One database has one worker and runs one query at a time (as in the Synapse note in the
+//! project's seeds): a dedicated thread on a real machine, inline at an await point in the
+//! simulated world.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::BoxFuture;
+
+/// A piece of work on a connection, as a [`Worker`] takes it.
+pub type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A machine's disk.
+pub trait Disk: Send + Sync + 'static {
+    /// Opens (and creates, if need be) the database called `name`, in WAL mode with
+    /// `synchronous=FULL`, so that a commit that returned survives a power loss.
+    fn open(&self, name: &str) -> BoxFuture<'_, Result<Database, DatabaseError>>;
+}
+
+/// Runs jobs on one connection, one after another, in the order in which they came.
+pub trait Worker: Send + Sync + 'static {
+    /// Runs `job`. Resolves when it has run; an error means that it never will.
+    fn run(&self, job: Job) -> BoxFuture<'_, Result<(), DatabaseError>>;
+}
+
+/// One open database. Cheap to clone; every clone is the same connection.
+#[derive(Clone)]
+pub struct Database {
+    worker: Arc<dyn Worker>,
+}
+
+impl Database {
+    /// A database whose connection `worker` owns.
+    pub fn new(worker: Arc<dyn Worker>) -> Self {
+        Self { worker }
+    }
+
+    /// Runs `work` inside one `IMMEDIATE` transaction and commits it: all of it is durable when
+    /// this returns `Ok`, and none of it happened when `work` or this returns an error.
+    ///
+    /// A caller that is dropped while this waits does not know whether the work was done.
+    ///
+    /// # Errors
+    /// What `work` returned; or the database's own refusal, converted.
+    pub async fn transaction<T, E>(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        self.call(move |connection| {
+            let sql = |error| E::from(DatabaseError::Sql(error));
+            let transaction = connection
+                .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+                .map_err(sql)?;
+            let value = work(&transaction)?;
+            transaction.commit().map_err(sql)?;
+            Ok(value)
+        })
+        .await
+    }
+
+    /// Runs `work` on the connection, outside any transaction; meant for reads.
+    ///
+    /// # Errors
+    /// What `work` returned; or [`DatabaseError::Closed`], converted.
+    pub async fn call<T, E>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Nobody waits for the answer any more: the caller was dropped.
+            drop(sender.send(work(connection)));
+        });
+        self.worker.run(job).await?;
+        receiver.await.map_err(|_| DatabaseError::Closed)?
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+/// Why a database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// SQLite refused; full and failing disks land here.
+    #[error("the database refused: {0}")]
+    Sql(#[from] rusqlite::Error),
+    /// The worker is gone: the machine is shutting down.
+    #[error("the database is closed")]
+    Closed,
+}
+
+impl DatabaseError {
+    /// Whether the disk is full or failing, so that the same request may succeed later.
+    pub fn is_disk_trouble(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, DiskFull, ReadOnly, SystemIoFailure};
+        match self {
+            Self::Sql(error) => matches!(
+                error.sqlite_error_code(),
+                Some(DiskFull | SystemIoFailure | CannotOpen | ReadOnly)
+            ),
+            Self::Closed => true,
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The client: pooled connections per address, a deadline for every request, a bound on every
+//! answer.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri, uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper_util::{client::legacy, rt::TokioTimer};
+
+use super::connector::Connector;
+use crate::host::{Executor, Host};
+
+/// Addresses whose connections are pooled at once; the one unused longest makes room.
+const MAX_POOLED_ADDRESSES: usize = 1024;
+
+/// Where a server listens: a name and a port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address {
+    /// A DNS name or an IP literal.
+    pub name: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A bare IPv6 literal stands in brackets before a port.
+        if self.name.contains(':') && !self.name.starts_with('[') {
+            write!(f, "[{}]:{}", self.name, self.port)
+        } else {
+            write!(f, "{}:{}", self.name, self.port)
+        }
+    }
+}
+
+/// Bounds of one client.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLimits {
+    /// Bytes of an answer's body; more is [`RequestError::TooLarge`].
+    pub max_body: usize,
+    /// Idle connections kept per address.
+    pub max_idle_per_address: usize,
+    /// How long an idle connection is kept. Shorter than
+    /// [`crate::http::ServerLimits::header_timeout`], after which its server closes it.
+    pub idle_timeout: Duration,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self { max_body: 32 << 20, max_idle_per_address: 4, idle_timeout: Duration::from_secs(20) }
+    }
+}
+
+/// Why a request got no answer. Whether the server processed it is unknown, except after
+/// [`RequestError::Connect`].
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// No connection could be made; the server has seen nothing.
+    #[error("failed to connect to {address}: {reason}")]
+    Connect {
+        /// `name:port`.
+        address: String,
+        /// What the network said.
+        reason: String,
+    },
+    /// The deadline passed first.
+    #[error("no answer from {address} within {deadline:?}")]
+    Deadline {
+        /// `name:port`.
+        address: String,
+        /// The deadline given.
+        deadline: Duration,
+    },
+    /// The connection broke before the answer was whole.
+    #[error("the connection to {address} broke: {reason}")]
+    Broken {
+        /// `name:port`.
+        address: String,
+        /// What the network said.
+        reason: String,
+    },
+    /// The answer is larger than [`ClientLimits::max_body`].
+    #[error("the answer from {address} is larger than {limit} bytes")]
+    TooLarge {
+        /// `name:port`.
+        address: String,
+        /// The limit in bytes.
+        limit: usize,
+    },
+}
+
+/// An HTTP/1.1 client over a host's sockets. Cheap to clone; clones share the pool.
+#[derive(Clone)]
+pub struct Client {
+    host: Host,
+    limits: ClientLimits,
+    pools: Arc<Mutex<Pools>>,
+}
+
+/// One pool per address: hyper-util's own map of them is hashed with OS randomness, and closes the
+/// idle connections of several addresses in an order that no seed repeats.
+#[derive(Default)]
+struct Pools {
+    by_address: BTreeMap<Address, Pool>,
+    /// Counts requests, to find the pool unused longest.
+    requests: u64,
+}
+
+#[derive(Clone)]
+struct Pool {
+    authority: uri::Authority,
+    client: legacy::Client<Connector, Full<Bytes>>,
+    last_request: u64,
+}
+
+impl Client {
+    /// A client that connects through `host`.
+    pub fn new(host: &Host, limits: ClientLimits) -> Self {
+        Self { host: host.clone(), limits, pools: Arc::default() }
+    }
+
+    /// Sends `request` (whose URI is a path and query; `Host` and `Content-Length` are set here) to
+    /// `address` and reads the whole answer, within `deadline` in all. Any status is `Ok`.
+    ///
+    /// A request is sent once: nothing here sends again what a server may have seen. (When a pooled
+    /// connection turns out to have been closed before the first byte of the request was written to
+    /// it, another connection is taken; no server has seen anything then.)
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn send(
+        &self,
+        address: &Address,
+        request: Request<Bytes>,
+        deadline: Duration,
+    ) -> Result<Response<Bytes>, RequestError> {
+        match tokio::time::timeout(deadline, self.exchange(address, request)).await {
+            Ok(answered) => answered,
+            Err(_) => Err(RequestError::Deadline { address: address.to_string(), deadline }),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        address: &Address,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, RequestError> {
+        let pool = self.pool(address)?;
+        let request =
+            absolute(request, pool.authority).map_err(|error| connect_error(address, &error))?;
+        let response = pool.client.request(request).await.map_err(|error| {
+            if error.is_connect() {
+                connect_error(address, &error)
+            } else {
+                broken(address, &error)
+            }
+        })?;
+        self.whole(address, response).await
+    }
+
+    /// The answer with its body read whole.
+    async fn whole(
+        &self,
+        address: &Address,
+        response: Response<Incoming>,
+    ) -> Result<Response<Bytes>, RequestError> {
+        let (parts, body) = response.into_parts();
+        let limit = self.limits.max_body;
+        match Limited::new(body, limit).collect().await {
+            Ok(body) => Ok(Response::from_parts(parts, body.to_bytes())),
+            Err(error) if error.is::<LengthLimitError>() => {
+                Err(RequestError::TooLarge { address: address.to_string(), limit })
+            }
+            Err(error) => Err(broken(address, error.as_ref())),
+        }
+    }
+
+    fn pool(&self, address: &Address) -> Result<Pool, RequestError> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.requests += 1;
+        let last_request = pools.requests;
+        if let Some(pool) = pools.by_address.get_mut(address) {
+            pool.last_request = last_request;
+            return Ok(pool.clone());
+        }
+        let authority =
+            address.to_string().parse().map_err(|error| connect_error(address, &error))?;
+        let pool = Pool { authority, client: self.pooled_client(address), last_request };
+        if pools.by_address.len() >= MAX_POOLED_ADDRESSES {
+            pools.forget_oldest();
+        }
+        pools.by_address.insert(address.clone(), pool.clone());
+        Ok(pool)
+    }
+
+    fn pooled_client(&self, address: &Address) -> legacy::Client<Connector, Full<Bytes>> {
+        legacy::Client::builder(Executor(Arc::clone(&self.host.tasks)))
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(self.limits.idle_timeout)
+            .pool_max_idle_per_host(self.limits.max_idle_per_address)
+            .build(Connector { host: self.host.clone(), address: address.clone() })
+    }
+}
+
+impl Pools {
+    fn forget_oldest(&mut self) {
+        let oldest = self.by_address.iter().min_by_key(|(_, pool)| pool.last_request);
+        if let Some(address) = oldest.map(|(address, _)| address.clone()) {
+            self.by_address.remove(&address);
+        }
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// The request as hyper-util asks for it: with a whole URI, and a body with a known length.
+fn absolute(
+    request: Request<Bytes>,
+    authority: uri::Authority,
+) -> Result<Request<Full<Bytes>>, http::Error> {
+    let (mut parts, body) = request.into_parts();
+    let path_and_query =
+        parts.uri.path_and_query().cloned().unwrap_or(uri::PathAndQuery::from_static("/"));
+    parts.uri = Uri::builder()
+        .scheme(uri::Scheme::HTTP)
+        .authority(authority)
+        .path_and_query(path_and_query)
+        .build()?;
+    Ok(Request::from_parts(parts, Full::new(body)))
+}
+
+fn connect_error(address: &Address, error: &(dyn std::error::Error + 'static)) -> RequestError {
+    RequestError::Connect { address: address.to_string(), reason: causes(error) }
+}
+
+fn broken(address: &Address, error: &(dyn std::error::Error + 'static)) -> RequestError {
+    RequestError::Broken { address: address.to_string(), reason: causes(error) }
+}
+
+/// An error and its causes in one line; hyper keeps what matters in the cause.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

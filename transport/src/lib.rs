@@ -1,0 +1,26 @@
+//! The bottom layer, shared by homeserver, relay and simulator: the machine a node runs on, HTTP
+//! in and out, signed requests, and server keys.
+//!
+//! Reading order:
+//! - [`host`]: everything a node may touch. The seam between a node and the simulator.
+//! - [`real`]: that machine made of sockets, files, threads and the system clock.
+//! - [`database`]: schema migrations.
+//! - [`http`]: a server loop for an `axum::Router`, and a client with deadlines and limits.
+//! - [`error`]: the Matrix error, as every node answers it.
+//! - [`federation`]: `X-Matrix` signing and verification, own and remote server keys, typed calls.
+//! - [`endpoints`]: the wire types that ruma lacks: Dendrite's relay endpoints, and M1.
+//!
+//! Invariant: nothing here knows of rooms, relays' mailboxes, or the simulator.
+
+pub mod database;
+pub mod endpoints;
+pub mod error;
+pub mod federation;
+pub mod host;
+pub mod http;
+pub mod real;
+
+pub use self::{
+    error::MatrixError,
+    host::{BoxFuture, Database, DatabaseError, Host},
+};

@@ -1,0 +1,70 @@
+//! The machine of the real world: sockets, files, threads, the system clock.
+
+mod disk;
+mod net;
+mod tasks;
+mod tls;
+
+use std::{path::Path, sync::Arc, time::SystemTime};
+
+use tokio_rustls::rustls::crypto::{SecureRandom, ring};
+
+use self::{disk::DirectoryDisk, net::TcpNet, tasks::TokioTasks};
+use crate::host::{Clock, Entropy, Host};
+
+/// How the real machine listens and connects.
+#[derive(Clone, Debug, Default)]
+pub struct RealConfig {
+    /// The address to bind; unset binds every address.
+    pub bind: Option<std::net::IpAddr>,
+    /// TLS on the federation side; unset is plain TCP (tests, or a proxy in front).
+    pub tls: Option<TlsConfig>,
+}
+
+/// TLS by rustls.
+#[derive(Clone, Debug, Default)]
+pub struct TlsConfig {
+    /// PEM file of this server's certificate chain.
+    pub certificate: std::path::PathBuf,
+    /// PEM file of its private key.
+    pub private_key: std::path::PathBuf,
+    /// PEM file of the authorities trusted when connecting.
+    pub authorities: std::path::PathBuf,
+    /// Ports that speak plain TCP nevertheless (a client API behind a proxy).
+    pub plain_ports: Vec<u16>,
+}
+
+/// The real machine, with its databases in `directory`. Call inside a tokio runtime.
+///
+/// # Errors
+/// The directory cannot be made, or a TLS file cannot be read.
+pub fn host(directory: &Path, config: &RealConfig) -> std::io::Result<Host> {
+    std::fs::create_dir_all(directory)?;
+    let tls = config.tls.as_ref().map(tls::Tls::load).transpose()?;
+    Ok(Host {
+        net: Arc::new(TcpNet::new(config.bind, tls)),
+        disk: Arc::new(DirectoryDisk::new(directory)),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(OsEntropy(ring::default_provider().secure_random)),
+        tasks: Arc::new(TokioTasks::default()),
+    })
+}
+
+/// The operating system's wall clock.
+struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is where the real clock enters")]
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// The operating system's randomness.
+struct OsEntropy(&'static dyn SecureRandom);
+
+impl Entropy for OsEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0.fill(bytes).expect("the operating system has no randomness to make keys with");
+    }
+}

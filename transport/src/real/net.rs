@@ -1,0 +1,139 @@
+//! TCP through tokio, with TLS around it where configured.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::tls::Tls;
+use crate::host::{Accepted, BoxFuture, Listener, Net, Stream};
+
+/// TLS handshakes under way at once on one port; further connections wait in the backlog.
+const MAX_HANDSHAKES: usize = 128;
+
+/// Time for a peer to finish its TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The operating system's TCP.
+pub(super) struct TcpNet {
+    bind: Option<IpAddr>,
+    tls: Option<Tls>,
+}
+
+impl TcpNet {
+    pub(super) fn new(bind: Option<IpAddr>, tls: Option<Tls>) -> Self {
+        Self { bind, tls }
+    }
+
+    fn tls_on(&self, port: u16) -> Option<Tls> {
+        self.tls.clone().filter(|tls| tls.applies_to(port))
+    }
+}
+
+impl Net for TcpNet {
+    fn listen(&self, port: u16) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
+        Box::pin(async move {
+            let listener = bind(self.bind, port).await?;
+            let port = listener.local_addr()?.port();
+            let Some(tls) = self.tls_on(port) else {
+                return Ok(Box::new(PlainListener { listener, port }) as Box<dyn Listener>);
+            };
+            let handshakes = FuturesUnordered::new();
+            Ok(Box::new(TlsListener { listener, port, tls, handshakes }) as Box<dyn Listener>)
+        })
+    }
+
+    fn connect(&self, name: &str, port: u16) -> BoxFuture<'static, io::Result<Stream>> {
+        // An IPv6 literal stands in brackets in a server name, and bare at a socket.
+        let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let tls = self.tls_on(port);
+        Box::pin(async move {
+            let stream = TcpStream::connect((name.as_str(), port)).await?;
+            stream.set_nodelay(true)?;
+            match tls {
+                None => Ok(Box::new(stream) as Stream),
+                Some(tls) => tls.connect(&name, stream).await,
+            }
+        })
+    }
+}
+
+/// Binds `port` on `address`, or on every address: both families if the machine has both.
+async fn bind(address: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
+    if let Some(address) = address {
+        return TcpListener::bind((address, port)).await;
+    }
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
+        }
+        bound => bound,
+    }
+}
+
+async fn accept_tcp(listener: &TcpListener) -> io::Result<(TcpStream, String)> {
+    let (stream, peer) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, peer.to_string()))
+}
+
+struct PlainListener {
+    listener: TcpListener,
+    port: u16,
+}
+
+impl Listener for PlainListener {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<Accepted>> {
+        Box::pin(async {
+            let (stream, peer) = accept_tcp(&self.listener).await?;
+            Ok((Box::new(stream) as Stream, peer))
+        })
+    }
+
+    fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+/// Yields connections whose handshake is done; a slow handshake holds up no other.
+struct TlsListener {
+    listener: TcpListener,
+    port: u16,
+    tls: Tls,
+    handshakes: FuturesUnordered<BoxFuture<'static, io::Result<Accepted>>>,
+}
+
+impl Listener for TlsListener {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<Accepted>> {
+        Box::pin(async {
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(done) = self.handshakes.next() => match done {
+                        Ok(accepted) => return Ok(accepted),
+                        Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
+                    },
+                    incoming = accept_tcp(&self.listener),
+                        if self.handshakes.len() < MAX_HANDSHAKES =>
+                    {
+                        let (stream, peer) = incoming?;
+                        self.handshakes.push(Box::pin(handshake(self.tls.clone(), stream, peer)));
+                    }
+                }
+            }
+        })
+    }
+
+    fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+async fn handshake(tls: Tls, stream: TcpStream, peer: String) -> io::Result<Accepted> {
+    let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await??;
+    Ok((stream, peer))
+}

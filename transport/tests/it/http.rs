@@ -1,0 +1,208 @@
+//! The server loop and the client, over pipes.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, routing};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use transport::{
+    Host,
+    host::Stream,
+    http::{Address, Client, ClientLimits, RequestError, ServerLimits, serve},
+};
+
+use crate::machines::World;
+
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// A server with small limits, on port 80 of `machine`.
+async fn start(machine: &Host) {
+    let router = Router::new()
+        .route("/echo", routing::post(|body: Bytes| async { body }))
+        .route("/never", routing::get(std::future::pending::<()>))
+        .route("/mine", routing::get(|| async { (StatusCode::NOT_FOUND, axum::Json(json!(1))) }));
+    let limits = ServerLimits {
+        max_body: 100,
+        request_timeout: Duration::from_mins(1),
+        ..ServerLimits::default()
+    };
+    serve(machine, 80, router, limits).await.expect("the port is free");
+}
+
+async fn client() -> Client {
+    let world = World::default();
+    start(&world.machine("server")).await;
+    Client::new(&world.machine("client"), ClientLimits { max_body: 200, ..Default::default() })
+}
+
+fn server() -> Address {
+    Address { name: "server".to_owned(), port: 80 }
+}
+
+async fn send(
+    client: &Client,
+    method: &str,
+    path: &str,
+    body: &'static [u8],
+) -> Result<Response<Bytes>, RequestError> {
+    let request = Request::builder().method(method).uri(path).body(Bytes::from_static(body));
+    client.send(&server(), request.expect("a test's request is one"), DEADLINE).await
+}
+
+fn errcode(response: &Response<Bytes>) -> String {
+    let body: Value = serde_json::from_slice(response.body()).expect("a Matrix error is JSON");
+    body["errcode"].as_str().expect("a Matrix error has a code").to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_comes_back() {
+    let client = client().await;
+    for _ in 0..3 {
+        let answer = send(&client, "POST", "/echo", b"hello").await.unwrap();
+        assert_eq!((answer.status(), &**answer.body()), (StatusCode::OK, &b"hello"[..]));
+        assert!(!answer.headers().contains_key("date"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_over_the_limit_is_refused_with_413() {
+    let answer = send(&client().await, "POST", "/echo", &[b'x'; 101]).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(errcode(&answer), "M_TOO_LARGE");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_of_unknown_length_over_the_limit_is_refused_with_413() {
+    let world = World::default();
+    start(&world.machine("server")).await;
+    let mut socket = world.machine("client").net.connect("server", 80).await.unwrap();
+    let chunk = "40\r\n".to_owned() + &"x".repeat(64) + "\r\n";
+    let head = "POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    socket.write_all((head.to_owned() + &chunk + &chunk + "0\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = vec![0; 1000];
+    let length = socket.read(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("M_TOO_LARGE"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_paths_and_methods_are_unrecognized() {
+    let client = client().await;
+    let no_path = send(&client, "GET", "/nowhere", b"").await.unwrap();
+    assert_eq!((no_path.status(), &*errcode(&no_path)), (StatusCode::NOT_FOUND, "M_UNRECOGNIZED"));
+    let no_method = send(&client, "GET", "/echo", b"").await.unwrap();
+    assert_eq!(no_method.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(errcode(&no_method), "M_UNRECOGNIZED");
+    assert_eq!(no_method.headers()["allow"], "POST");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handlers_own_404_stays() {
+    let answer = send(&client().await, "GET", "/mine", b"").await.unwrap();
+    assert_eq!((answer.status(), &**answer.body()), (StatusCode::NOT_FOUND, &b"1"[..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_passes() {
+    let client = client().await;
+    let start = tokio::time::Instant::now();
+    let error = send(&client, "GET", "/never", b"").await.unwrap_err();
+    assert!(matches!(error, RequestError::Deadline { .. }), "{error}");
+    assert_eq!(start.elapsed(), DEADLINE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_without_end_is_answered_with_504() {
+    let request = Request::get("/never").body(Bytes::new()).unwrap();
+    let answer = client().await.send(&server(), request, Duration::from_mins(5)).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_listening_is_a_connect_error() {
+    let client = Client::new(&World::default().machine("client"), ClientLimits::default());
+    let error = send(&client, "GET", "/", b"").await.unwrap_err();
+    assert!(matches!(error, RequestError::Connect { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_over_the_limit_is_refused() {
+    let world = World::default();
+    let router = Router::new().route("/", routing::get(|| async { "x".repeat(201) }));
+    serve(&world.machine("server"), 80, router, ServerLimits::default()).await.unwrap();
+    let limits = ClientLimits { max_body: 200, ..Default::default() };
+    let client = Client::new(&world.machine("client"), limits);
+    let error = send(&client, "GET", "/", b"").await.unwrap_err();
+    assert!(matches!(error, RequestError::TooLarge { limit: 200, .. }), "{error}");
+}
+
+async fn read_some(stream: &mut Stream) {
+    let length = stream.read(&mut [0; 1000]).await.expect("a request comes");
+    assert!(length > 0, "the client has gone");
+}
+
+/// A server that treats each connection as `answers` says: so many requests are answered, the next
+/// one is read and its connection closed. Counts connections.
+async fn start_breaking(machine: &Host, answers: usize) -> Arc<AtomicUsize> {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&connections);
+    let mut listener = machine.listen(80).await.expect("the port is free");
+    machine.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::Relaxed);
+            for _ in 0..answers {
+                read_some(&mut stream).await;
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.ok();
+            }
+            if answers == 0 {
+                read_some(&mut stream).await;
+            }
+        }
+    });
+    connections
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_was_read_is_not_sent_again() {
+    let world = World::default();
+    let connections = start_breaking(&world.machine("server"), 0).await;
+    let client = Client::new(&world.machine("client"), ClientLimits::default());
+    let error = send(&client, "POST", "/", b"once").await.unwrap_err();
+    assert!(matches!(error, RequestError::Broken { .. }), "{error}");
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_closed_while_idle_does_not_fail_the_next_request() {
+    let world = World::default();
+    let connections = start_breaking(&world.machine("server"), 1).await;
+    let client = Client::new(&world.machine("client"), ClientLimits::default());
+    for _ in 0..3 {
+        send(&client, "POST", "/", b"each").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_over_the_limit_wait() {
+    let world = World::default();
+    let machine = world.machine("server");
+    let limits = ServerLimits { max_connections: 1, ..ServerLimits::default() };
+    let router = Router::new().route("/", routing::get(|| async {}));
+    serve(&machine, 80, router, limits).await.unwrap();
+    let held = world.machine("client").net.connect("server", 80).await.unwrap();
+    let client = Client::new(&world.machine("client"), ClientLimits::default());
+    let error = send(&client, "GET", "/", b"").await.unwrap_err();
+    assert!(matches!(error, RequestError::Deadline { .. }), "{error}");
+    drop(held);
+    send(&client, "GET", "/", b"").await.unwrap();
+}
