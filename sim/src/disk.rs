@@ -5,7 +5,8 @@
 //! - `volume`: the whole disk under one lock, its incarnation (`epoch`), and how it dies.
 //! - `faults`: what goes wrong in an operation. `handle`: an open file, and SQLite's operations
 //!   on it, over `locks` (who may write) and `shm` (the index of the write-ahead log).
-//! - `vfs` and `io`: the same as tables of C functions; the only unsafe code.
+//! - `vfs`: the disk registered with SQLite for one incarnation; `calls` and `io`: the disk and its
+//!   open files as tables of C functions. The only unsafe code.
 //! - `mount`: databases as the programs of a machine see them.
 //!
 //! Invariants:
@@ -13,6 +14,7 @@
 //! - A handle of an earlier incarnation changes nothing, however and whenever it is used.
 //! - The observer is called with no lock of the disk held.
 
+mod calls;
 mod directory;
 mod faults;
 mod file;

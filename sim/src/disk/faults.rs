@@ -51,7 +51,7 @@ impl State {
     /// Charges `time` to whoever waits for the disk.
     pub(super) fn take_time(&mut self, time: Duration) {
         if !time.is_zero() {
-            self.busy += time;
+            self.busy = self.busy.saturating_add(time);
             self.injected();
         }
     }

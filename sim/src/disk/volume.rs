@@ -175,7 +175,8 @@ impl Volume {
 
     /// Charges time that SQLite wanted to sleep, and would have slept while holding the machine.
     pub(super) fn add_busy(&self, time: Duration) {
-        lock(&self.state).busy += time;
+        let mut state = lock(&self.state);
+        state.busy = state.busy.saturating_add(time);
     }
 
     /// Takes the whole milliseconds that the disk was busy; what is less waits for more, because

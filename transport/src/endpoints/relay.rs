@@ -53,7 +53,8 @@ pub struct RelayedTransaction {
 /// The body of a [`RelayTxn`] request.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct RelayTxnRequest {
-    /// The entry that the caller has stored durably and the relay may delete; 0 for none.
+    /// The entry that the caller has stored durably and the relay may delete; 0 or absent for none.
+    #[serde(default)]
     pub entry_id: i64,
 }
 

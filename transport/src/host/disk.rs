@@ -39,7 +39,9 @@ impl Database {
     }
 
     /// Runs `work` inside one `IMMEDIATE` transaction and commits it: all of it is durable when
-    /// this returns `Ok`, and none of it happened when `work` or this returns an error.
+    /// this returns `Ok`, and none of it happened when `work` returns an error. A commit that the
+    /// disk refused is undone too, but may come back with the next power loss: its pages may have
+    /// reached the medium before the sync failed. Callers treat it as indefinite.
     ///
     /// A caller that is dropped while this waits does not know whether the work was done.
     ///
