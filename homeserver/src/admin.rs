@@ -1,0 +1,123 @@
+//! The admin API, below `/_fedsim/admin/v1/`, for whoever has the token of the configuration:
+//! relays per destination, outgoing queues, and a room's state for comparing servers.
+
+use axum::{
+    Json, Router,
+    extract::{FromRequestParts, Path, State},
+    http::{StatusCode, header::AUTHORIZATION, request::Parts},
+    response::Response,
+    routing::get,
+};
+use ruma::{OwnedRoomId, OwnedServerName};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use transport::{MatrixError, federation::json_answer};
+
+use crate::{
+    core::Core,
+    messaging::{m1, rooms::welcome::summary},
+    store::{StoreError, queues},
+    transaction::Outgoing,
+};
+
+/// Relays of one destination.
+const MAX_RELAYS: usize = 16;
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Admin {
+    core: Core,
+    outgoing: Outgoing,
+}
+
+/// The routes; none when no token is configured.
+pub(crate) fn router(outgoing: &Outgoing) -> Router {
+    let core = outgoing.core().clone();
+    if core.config.admin_token.is_none() {
+        return Router::new();
+    }
+    let routes = Router::new()
+        .route("/relays/{destination}", get(relays).put(put_relays))
+        .route("/queues", get(queues_of_all))
+        .route("/rooms/{room_id}/state", get(room_state));
+    Router::new()
+        .nest("/_fedsim/admin/v1", routes)
+        .with_state(Admin { core, outgoing: outgoing.clone() })
+}
+
+/// Proof that a request carries the token.
+struct Operator;
+
+impl FromRequestParts<Admin> for Operator {
+    type Rejection = MatrixError;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, MatrixError> {
+        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let Some(given) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
+            let code = "M_MISSING_TOKEN";
+            return Err(MatrixError::new(StatusCode::UNAUTHORIZED, code, "no bearer token"));
+        };
+        let token = admin.core.config.admin_token.as_deref().unwrap_or_default();
+        if same(given.as_bytes(), token.as_bytes()) {
+            return Ok(Self);
+        }
+        Err(MatrixError::forbidden("that is not the admin token"))
+    }
+}
+
+/// Compares in a time that does not depend on where the two differ.
+fn same(given: &[u8], token: &[u8]) -> bool {
+    let difference = given.iter().zip(token).fold(0, |sum, (a, b)| sum | (a ^ b));
+    given.len() == token.len() && difference == 0
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Relays {
+    relays: Vec<OwnedServerName>,
+}
+
+async fn relays(
+    State(admin): State<Admin>,
+    _operator: Operator,
+    Path(destination): Path<OwnedServerName>,
+) -> Result<Response, MatrixError> {
+    let relays = admin.outgoing.relays(&destination).await?;
+    Ok(json_answer(&Relays { relays }))
+}
+
+async fn put_relays(
+    State(admin): State<Admin>,
+    _operator: Operator,
+    Path(destination): Path<OwnedServerName>,
+    body: Result<Json<Relays>, axum::extract::rejection::JsonRejection>,
+) -> Result<Response, MatrixError> {
+    let Json(Relays { relays }) = body.map_err(|error| MatrixError::bad_json(error.body_text()))?;
+    if relays.len() > MAX_RELAYS {
+        return Err(MatrixError::invalid_param(format!("at most {MAX_RELAYS} relays")));
+    }
+    let name = destination.clone();
+    admin.core.database.transaction(move |tx| queues::put_relays(tx, &name, &relays)).await?;
+    admin.outgoing.relays_changed(&destination);
+    Ok(json_answer(&json!({})))
+}
+
+async fn queues_of_all(
+    State(admin): State<Admin>,
+    _operator: Operator,
+) -> Result<Response, MatrixError> {
+    let (queues, m1) = admin
+        .core
+        .database
+        .call(|db| Ok::<_, StoreError>((queues::all(db)?, m1::unfinished(db)?)))
+        .await?;
+    Ok(json_answer(&json!({ "queues": queues, "m1": m1 })))
+}
+
+async fn room_state(
+    State(admin): State<Admin>,
+    _operator: Operator,
+    Path(room): Path<OwnedRoomId>,
+) -> Result<Response, MatrixError> {
+    let (state, extremities) = admin.core.database.call(move |db| summary(db, &room)).await?;
+    Ok(json_answer(&json!({ "state": state, "forward_extremities": extremities })))
+}

@@ -1,0 +1,135 @@
+//! The client-server API: thin handlers over the messaging layer, with Matrix errors.
+//!
+//! Reading order: `extract` (what a request carries); `session` (register, login, logout);
+//! `account` (whoami, profile, filters, what is answered and never changes); `membership` and
+//! `create_room`; `send`, `state` and `messages`; `sync`; then the Wire pair, `notifications` and
+//! `await_socket`.
+
+mod account;
+mod await_socket;
+mod create_room;
+mod extract;
+mod filter;
+mod membership;
+mod messages;
+mod notifications;
+mod send;
+mod session;
+mod state;
+mod sync;
+
+use axum::{
+    Router,
+    routing::{get, post, put},
+};
+use transport::{MatrixError, http::ServerLimits};
+
+use crate::{
+    core::Core,
+    messaging::{
+        Messaging,
+        rooms::{RoomError, Rooms},
+        to_the_end::to_the_end,
+        waiters::Waiters,
+    },
+};
+
+/// Bytes of a request body; an event is at most a quarter of it.
+const MAX_BODY: usize = 256 << 10;
+
+/// Sync requests of one device that wait at the same time.
+const MAX_POLLS_PER_DEVICE: usize = 4;
+
+/// Open websockets of one device. A connection that broke unnoticed counts until it is found out.
+const MAX_SOCKETS_PER_DEVICE: usize = 8;
+
+/// What the handlers share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct ClientApi {
+    core: Core,
+    messaging: Messaging,
+    polls: Waiters,
+    sockets: Waiters,
+}
+
+impl ClientApi {
+    /// Does `work` in the rooms even if the client hangs up.
+    async fn finish<T, F>(
+        &self,
+        work: impl FnOnce(Rooms) -> F + Send + 'static,
+    ) -> Result<T, MatrixError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, RoomError>> + Send + 'static,
+    {
+        match to_the_end(&self.core.host, work(self.messaging.rooms.clone())).await {
+            Some(done) => done.map_err(MatrixError::from),
+            None => Err(MatrixError::internal("the server is stopping")),
+        }
+    }
+}
+
+/// The bounds of the client API's server.
+pub(crate) fn limits() -> ServerLimits {
+    ServerLimits { max_body: MAX_BODY, ..ServerLimits::default() }
+}
+
+/// The routes of the client-server API.
+pub(crate) fn router(core: Core, messaging: Messaging) -> Router {
+    let polls = Waiters::new(MAX_POLLS_PER_DEVICE);
+    let sockets = Waiters::new(MAX_SOCKETS_PER_DEVICE);
+    let api = ClientApi { core, messaging, polls, sockets };
+    Router::new()
+        .route("/_matrix/client/versions", get(account::versions))
+        .nest("/_matrix/client/v3", version_3())
+        // Clients of older versions of the specification.
+        .nest("/_matrix/client/r0", version_3())
+        .route("/notifications", get(notifications::page))
+        .route("/notifications/last", get(notifications::last))
+        .route("/await", get(await_socket::open))
+        .with_state(api)
+}
+
+fn version_3() -> Router<ClientApi> {
+    account_routes().merge(room_routes())
+}
+
+fn account_routes() -> Router<ClientApi> {
+    Router::new()
+        .route("/register", post(session::register))
+        .route("/login", get(session::login_flows).post(session::login))
+        .route("/logout", post(session::logout))
+        .route("/logout/all", post(session::logout_all))
+        .route("/account/whoami", get(account::whoami))
+        .route("/capabilities", get(account::capabilities))
+        .route("/pushrules/", get(account::push_rules))
+        .route("/keys/upload", post(account::keys_upload))
+        .route("/keys/query", post(account::keys_query))
+        .route("/profile/{user_id}", get(account::profile))
+        .route(
+            "/profile/{user_id}/displayname",
+            get(account::display_name).put(account::set_display_name),
+        )
+        .route("/user/{user_id}/filter", post(filter::store))
+        .route("/user/{user_id}/filter/{filter_id}", get(filter::load))
+        .route("/sync", get(sync::sync))
+}
+
+fn room_routes() -> Router<ClientApi> {
+    Router::new()
+        .route("/createRoom", post(create_room::create_room))
+        .route("/joined_rooms", get(membership::joined_rooms))
+        .route("/join/{room}", post(membership::join_by_id_or_alias))
+        .route("/rooms/{room_id}/join", post(membership::join))
+        .route("/rooms/{room_id}/invite", post(membership::invite))
+        .route("/rooms/{room_id}/leave", post(membership::leave))
+        .route("/rooms/{room_id}/members", get(membership::members))
+        .route("/rooms/{room_id}/joined_members", get(membership::joined_members))
+        .route("/rooms/{room_id}/send/{kind}/{transaction_id}", put(send::send))
+        .route("/rooms/{room_id}/state", get(state::whole))
+        .route("/rooms/{room_id}/state/{kind}", get(state::read).put(state::write))
+        .route("/rooms/{room_id}/state/{kind}/", get(state::read).put(state::write))
+        .route("/rooms/{room_id}/state/{kind}/{state_key}", get(state::read).put(state::write))
+        .route("/rooms/{room_id}/messages", get(messages::messages))
+        .route("/rooms/{room_id}/event/{event_id}", get(messages::event))
+}

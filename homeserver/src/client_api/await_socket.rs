@@ -1,0 +1,177 @@
+//! `GET /await`: a websocket that pushes each notification of a device after it is committed.
+//!
+//! Nothing from before the connection is pushed: the device opens the socket, then fetches
+//! `/notifications?since=`, then reads on here; what it sees twice has the same id twice. There is
+//! no queue in memory: the socket reads the device's rows, and a device that does not take them in
+//! time is cut off, with its rows still there.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use futures_util::{SinkExt, StreamExt};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+use transport::{
+    DatabaseError, MatrixError,
+    http::{WebSocket, upgrade},
+};
+use uuid::Uuid;
+
+use super::{
+    ClientApi,
+    extract::{Caller, QueryOf},
+    notifications::ensure_own,
+};
+use crate::messaging::{
+    accounts::Device, bell::Listener, notifications::Notifications, waiters::Waiting,
+};
+
+/// Notifications read from the database at once.
+const BATCH: usize = 100;
+
+/// How long the device may take to make room for one more message.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often the server pings.
+const PING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Silence of the device after which the connection counts as broken.
+const MAX_SILENCE: Duration = Duration::from_secs(150);
+
+#[derive(Deserialize)]
+pub(super) struct AwaitQuery {
+    client: Option<String>,
+}
+
+/// `GET /await?client=`, a websocket handshake.
+pub(super) async fn open(
+    State(api): State<ClientApi>,
+    Caller(device): Caller,
+    QueryOf(query): QueryOf<AwaitQuery>,
+    request: Request,
+) -> Result<Response, MatrixError> {
+    ensure_own(&device, query.client.as_deref())?;
+    let place = api.sockets.enter(&device).ok_or_else(|| {
+        MatrixError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "M_LIMIT_EXCEEDED",
+            "the device has too many websockets open",
+        )
+    })?;
+    let notifications = api.messaging.notifications.clone();
+    // Both before the answer: what is committed after the device knows of the socket is pushed.
+    let commits = notifications.listen();
+    let after = notifications.newest_id().await?;
+    let session = Session { notifications, device, after, commits, _place: place };
+    let (mut parts, _) = request.into_parts();
+    upgrade(&api.core.host, &mut parts, |socket| session.run(socket))
+}
+
+struct Session {
+    notifications: Notifications,
+    device: Device,
+    /// The newest id that this socket has pushed, or that was there before it.
+    after: Uuid,
+    commits: Listener,
+    /// Counts this socket until it is dropped.
+    _place: Waiting,
+}
+
+/// Why a socket is closed.
+#[derive(Debug, thiserror::Error)]
+enum Closed {
+    #[error("the device closed it, or it broke")]
+    ByDevice,
+    #[error("the device was silent for too long")]
+    Silent,
+    #[error("the device does not take its notifications in time")]
+    Slow,
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl Session {
+    async fn run(mut self, mut socket: WebSocket) {
+        let why = match self.push_for_ever(&mut socket).await {
+            Ok(never) => match never {},
+            Err(why) => why,
+        };
+        tracing::debug!(%why, user_id = %self.device.user_id, "a websocket ended");
+        // The device may be gone; there is nobody else to tell.
+        drop(tokio::time::timeout(SEND_TIMEOUT, socket.close(None)).await);
+    }
+
+    async fn push_for_ever(
+        &mut self,
+        socket: &mut WebSocket,
+    ) -> Result<std::convert::Infallible, Closed> {
+        let mut heard = Instant::now();
+        let mut next_ping = heard + PING_INTERVAL;
+        loop {
+            self.push_new(socket).await?;
+            tokio::select! {
+                biased;
+                () = self.commits.rung() => {}
+                message = socket.next() => {
+                    heard = Instant::now();
+                    answer(socket, message).await?;
+                }
+                () = tokio::time::sleep_until(next_ping) => {
+                    if heard.elapsed() > MAX_SILENCE {
+                        return Err(Closed::Silent);
+                    }
+                    next_ping = Instant::now() + PING_INTERVAL;
+                    send(socket, Message::Ping(Vec::new().into())).await?;
+                }
+            }
+        }
+    }
+
+    /// Pushes what was committed since the last push.
+    async fn push_new(&mut self, socket: &mut WebSocket) -> Result<(), Closed> {
+        loop {
+            let page = self.notifications.page(&self.device, Some(self.after), BATCH).await?;
+            for notification in page.notifications {
+                self.after = notification.id;
+                let frame = json!({
+                    "id": notification.id,
+                    "payload": notification.payload,
+                    "transient": false,
+                });
+                send(socket, Message::text(frame.to_string())).await?;
+            }
+            if !page.has_more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Answers what a device says: `ping` in a text (as Wire's clients do) with `pong`; protocol pings
+/// are answered by the socket itself.
+async fn answer(
+    socket: &mut WebSocket,
+    message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
+) -> Result<(), Closed> {
+    match message {
+        Some(Ok(Message::Text(text))) if text.as_str() == "ping" => {
+            send(socket, Message::text("pong")).await
+        }
+        Some(Ok(Message::Close(_)) | Err(_)) | None => Err(Closed::ByDevice),
+        Some(Ok(_)) => Ok(()),
+    }
+}
+
+async fn send(socket: &mut WebSocket, message: Message) -> Result<(), Closed> {
+    match tokio::time::timeout(SEND_TIMEOUT, socket.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Closed::ByDevice),
+        Err(_) => Err(Closed::Slow),
+    }
+}

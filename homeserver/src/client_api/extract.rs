@@ -1,0 +1,136 @@
+//! What a request carries: who asks, path, query and body; what is malformed is a Matrix error.
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
+    http::{header, request::Parts},
+};
+use bytes::Bytes;
+use http::StatusCode;
+use ruma::{IdParseError, OwnedRoomId, RoomId, UserId};
+use serde::de::DeserializeOwned;
+use transport::MatrixError;
+
+use super::ClientApi;
+use crate::messaging::{accounts::Device, rooms::Membership};
+
+/// The device whose access token the request carries, in the `Authorization` header or (as older
+/// clients and websockets do) in the query.
+pub(super) struct Caller(pub(super) Device);
+
+impl FromRequestParts<ClientApi> for Caller {
+    type Rejection = MatrixError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &ClientApi) -> Result<Self, MatrixError> {
+        let token = token(parts).ok_or_else(|| {
+            MatrixError::new(
+                StatusCode::UNAUTHORIZED,
+                "M_MISSING_TOKEN",
+                "the request carries no access token",
+            )
+        })?;
+        match api.messaging.accounts.device_of(&token).await? {
+            Some(device) => Ok(Self(device)),
+            None => Err(MatrixError::new(
+                StatusCode::UNAUTHORIZED,
+                "M_UNKNOWN_TOKEN",
+                "the access token is not known",
+            )),
+        }
+    }
+}
+
+fn token(parts: &Parts) -> Option<String> {
+    if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
+        let token = value.to_str().ok()?.strip_prefix("Bearer ")?;
+        return Some(token.trim().to_owned());
+    }
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).ok()?;
+    pairs.into_iter().find(|(key, _)| key == "access_token").map(|(_, token)| token)
+}
+
+/// The parameters of the path, percent-decoded.
+pub(super) struct PathOf<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<T> {
+    type Rejection = MatrixError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, MatrixError> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(path)) => Ok(Self(path)),
+            Err(rejection) => Err(MatrixError::invalid_param(rejection.body_text())),
+        }
+    }
+}
+
+/// The parameters of the query.
+pub(super) struct QueryOf<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryOf<T> {
+    type Rejection = MatrixError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MatrixError> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(MatrixError::invalid_param(rejection.body_text())),
+        }
+    }
+}
+
+/// The JSON body, whatever its content type is said to be. No body at all is `{}`: several
+/// endpoints are called so.
+pub(super) struct BodyOf<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for BodyOf<T> {
+    type Rejection = MatrixError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, MatrixError> {
+        let body = match Bytes::from_request(request, state).await {
+            Ok(body) => body,
+            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                return Err(MatrixError::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "M_TOO_LARGE",
+                    "the body is too large",
+                ));
+            }
+            Err(rejection) => return Err(MatrixError::bad_json(rejection.body_text())),
+        };
+        let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
+        serde_json::from_slice(body).map(Self).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => MatrixError::bad_json(error.to_string()),
+            _ => MatrixError::new(StatusCode::BAD_REQUEST, "M_NOT_JSON", error.to_string()),
+        })
+    }
+}
+
+/// Parses an identifier of the path, the query or the body.
+pub(super) fn id<T>(text: impl AsRef<str>) -> Result<T, MatrixError>
+where
+    T: for<'a> TryFrom<&'a str, Error = IdParseError>,
+{
+    let text = text.as_ref();
+    T::try_from(text).map_err(|error| MatrixError::invalid_param(format!("{text}: {error}")))
+}
+
+/// Refuses who is not in the room.
+pub(super) async fn ensure_joined(
+    api: &ClientApi,
+    user: &UserId,
+    room: &RoomId,
+) -> Result<(), MatrixError> {
+    match api.messaging.rooms.membership(user, room).await? {
+        Some(Membership::Join) => Ok(()),
+        _ => Err(MatrixError::forbidden(format!("{user} is not in {room}"))),
+    }
+}
+
+/// The room of the path, for somebody who is in it.
+pub(super) async fn room_of(
+    api: &ClientApi,
+    user: &UserId,
+    room: &str,
+) -> Result<OwnedRoomId, MatrixError> {
+    let room: OwnedRoomId = id(room)?;
+    ensure_joined(api, user, &room).await?;
+    Ok(room)
+}

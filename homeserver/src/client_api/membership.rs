@@ -1,0 +1,136 @@
+//! Joining, inviting, leaving, and who is in a room.
+
+use axum::{Json, extract::State};
+use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use transport::{DatabaseError, MatrixError};
+
+use super::{
+    ClientApi,
+    extract::{BodyOf, Caller, PathOf, QueryOf, id, room_of},
+};
+use crate::pdu::Pdu;
+
+/// Servers that a client may name for one join.
+const MAX_VIA: usize = 20;
+
+/// `POST /_matrix/client/v3/join/{roomIdOrAlias}`; `via` (or `server_name`, as it was called) in the
+/// query names servers to join through.
+pub(super) async fn join_by_id_or_alias(
+    State(api): State<ClientApi>,
+    Caller(device): Caller,
+    PathOf(room): PathOf<String>,
+    QueryOf(query): QueryOf<Vec<(String, String)>>,
+) -> Result<Json<Value>, MatrixError> {
+    if room.starts_with('#') {
+        return Err(MatrixError::not_found("room aliases are not supported"));
+    }
+    let via = query.into_iter().filter(|(key, _)| key == "via" || key == "server_name");
+    let via: Result<Vec<OwnedServerName>, _> =
+        via.take(MAX_VIA).map(|(_, server)| id(server)).collect();
+    join_through(&api, device.user_id, id(room)?, via?).await
+}
+
+/// `POST /_matrix/client/v3/rooms/{roomId}/join`.
+pub(super) async fn join(
+    State(api): State<ClientApi>,
+    Caller(device): Caller,
+    PathOf(room): PathOf<String>,
+) -> Result<Json<Value>, MatrixError> {
+    join_through(&api, device.user_id, id(room)?, Vec::new()).await
+}
+
+async fn join_through(
+    api: &ClientApi,
+    user: OwnedUserId,
+    room: OwnedRoomId,
+    via: Vec<OwnedServerName>,
+) -> Result<Json<Value>, MatrixError> {
+    let answer = json!({ "room_id": room });
+    api.finish(|rooms| async move { rooms.join(&user, &room, &via).await }).await?;
+    Ok(Json(answer))
+}
+
+#[derive(Deserialize)]
+pub(super) struct InviteRequest {
+    user_id: OwnedUserId,
+}
+
+/// `POST /_matrix/client/v3/rooms/{roomId}/invite`.
+pub(super) async fn invite(
+    State(api): State<ClientApi>,
+    Caller(device): Caller,
+    PathOf(room): PathOf<String>,
+    BodyOf(body): BodyOf<InviteRequest>,
+) -> Result<Json<Value>, MatrixError> {
+    let room: OwnedRoomId = id(room)?;
+    api.finish(|rooms| async move { rooms.invite(&device.user_id, &room, &body.user_id).await })
+        .await?;
+    Ok(Json(json!({})))
+}
+
+/// `POST /_matrix/client/v3/rooms/{roomId}/leave`; also rejects an invite.
+pub(super) async fn leave(
+    State(api): State<ClientApi>,
+    Caller(device): Caller,
+    PathOf(room): PathOf<String>,
+) -> Result<Json<Value>, MatrixError> {
+    let room: OwnedRoomId = id(room)?;
+    api.finish(|rooms| async move { rooms.leave(&device.user_id, &room).await }).await?;
+    Ok(Json(json!({})))
+}
+
+/// `GET /_matrix/client/v3/joined_rooms`.
+pub(super) async fn joined_rooms(
+    State(api): State<ClientApi>,
+    Caller(device): Caller,
+) -> Result<Json<Value>, MatrixError> {
+    let rooms: Vec<String> = api
+        .core
+        .database
+        .call(move |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT room_id FROM room_memberships
+                     WHERE user_id = ?1 AND membership = 'join' ORDER BY room_id",
+                )?
+                .query_map([device.user_id.as_str()], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()
+                .map_err(DatabaseError::from)
+        })
+        .await?;
+    Ok(Json(json!({ "joined_rooms": rooms })))
+}
+
+/// `GET /_matrix/client/v3/rooms/{roomId}/members`: the current membership events.
+pub(super) async fn members(
+    State(api): State<ClientApi>,
+    Caller(device): Caller,
+    PathOf(room): PathOf<String>,
+) -> Result<Json<Value>, MatrixError> {
+    let room = room_of(&api, &device.user_id, &room).await?;
+    let state = api.messaging.rooms.current_state(&room).await?;
+    let members = state.iter().filter(|event| event.is_member_event());
+    let chunk: Vec<Value> = members.map(Pdu::client_format).collect();
+    Ok(Json(json!({ "chunk": chunk })))
+}
+
+/// `GET /_matrix/client/v3/rooms/{roomId}/joined_members`.
+pub(super) async fn joined_members(
+    State(api): State<ClientApi>,
+    Caller(device): Caller,
+    PathOf(room): PathOf<String>,
+) -> Result<Json<Value>, MatrixError> {
+    let room = room_of(&api, &device.user_id, &room).await?;
+    let state = api.messaging.rooms.current_state(&room).await?;
+    let mut joined = Map::new();
+    for event in state.iter().filter(|event| event.membership() == Some("join")) {
+        let member = json!({
+            "display_name": event.content["displayname"],
+            "avatar_url": event.content["avatar_url"],
+        });
+        joined.insert(event.state_key.clone().unwrap_or_default(), member);
+    }
+    Ok(Json(json!({ "joined": joined })))
+}

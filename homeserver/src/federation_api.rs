@@ -1,0 +1,87 @@
+//! The server-server API: thin handlers over the layers, with Matrix errors. Every request but that
+//! for the version is signed; only a server with a joined user is told of a room.
+
+mod history;
+mod invites;
+pub(crate) mod m1;
+mod memberships;
+mod query;
+mod transactions;
+
+use axum::{
+    Router,
+    extract::FromRef,
+    routing::{get, post, put},
+};
+use ruma::{RoomId, ServerName};
+use transport::{MatrixError, federation::Authenticated};
+
+use crate::{
+    messaging::rooms::Rooms,
+    store::{StoreError, rooms},
+    transaction::Incoming,
+};
+
+/// What the handlers share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct FederationApi {
+    pub(crate) authenticated: Authenticated,
+    pub(crate) rooms: Rooms,
+    pub(crate) incoming: Incoming,
+}
+
+impl FromRef<FederationApi> for Authenticated {
+    fn from_ref(api: &FederationApi) -> Self {
+        api.authenticated.clone()
+    }
+}
+
+impl FederationApi {
+    /// Refuses a server that has no joined user in the room.
+    async fn must_be_member(&self, server: &ServerName, room: &RoomId) -> Result<(), MatrixError> {
+        let (name, id) = (server.to_owned(), room.to_owned());
+        let is_member = self
+            .rooms
+            .database()
+            .call(move |db| rooms::is_member_server(db, &id, &name))
+            .await?;
+        if is_member {
+            return Ok(());
+        }
+        Err(MatrixError::forbidden(format!("{server} is not in room {room}")))
+    }
+
+    /// Reads from the store.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, MatrixError> {
+        Ok(self.rooms.database().call(move |db| work(db)).await?)
+    }
+}
+
+/// The routes.
+pub(crate) fn router(api: FederationApi) -> Router {
+    let keys = api.authenticated.keys.router();
+    let version_1 = Router::new()
+        .route("/version", get(query::version))
+        .route("/query/profile", get(query::profile))
+        .route("/send/{transaction_id}", put(transactions::send))
+        .route("/make_join/{room_id}/{user_id}", get(memberships::make_join))
+        .route("/make_leave/{room_id}/{user_id}", get(memberships::make_leave))
+        .route("/get_missing_events/{room_id}", post(history::get_missing_events))
+        .route("/backfill/{room_id}", get(history::backfill))
+        .route("/state/{room_id}", get(history::state))
+        .route("/state_ids/{room_id}", get(history::state_ids))
+        .route("/event/{event_id}", get(history::event))
+        .route("/event_auth/{room_id}/{event_id}", get(history::event_auth));
+    let version_2 = Router::new()
+        .route("/send_join/{room_id}/{event_id}", put(memberships::send_join))
+        .route("/send_leave/{room_id}/{event_id}", put(memberships::send_leave))
+        .route("/invite/{room_id}/{event_id}", put(invites::invite));
+    Router::new()
+        .nest("/_matrix/federation/v1", version_1)
+        .nest("/_matrix/federation/v2", version_2)
+        .with_state(api)
+        .merge(keys)
+}

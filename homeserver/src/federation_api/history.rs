@@ -1,0 +1,135 @@
+//! `get_missing_events`, `backfill`, `state`, `state_ids`, `event` and `event_auth` of
+//! `/_matrix/federation/v1`
+
+use std::collections::BTreeSet;
+
+use axum::{extract::State, response::Response};
+use ruma::{
+    EventId, MilliSecondsSinceUnixEpoch, RoomId, UInt,
+    api::federation::{
+        authorization::get_event_authorization::v1 as get_event_auth,
+        backfill::get_backfill::v1 as get_backfill,
+        event::{
+            get_event::v1 as get_event, get_missing_events::v1 as get_missing_events_,
+            get_room_state::v1 as get_state, get_room_state_ids::v1 as get_state_ids,
+        },
+    },
+};
+use transport::{
+    MatrixError,
+    federation::{Signed, ruma_answer},
+};
+
+use super::FederationApi;
+use crate::{
+    pdu::{Pdu, serve},
+    store::events,
+};
+
+/// The events between two points of the graph.
+pub(super) async fn get_missing_events(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<get_missing_events_::Request>,
+) -> Result<Response, MatrixError> {
+    api.must_be_member(&origin, &request.room_id).await?;
+    let found = api
+        .read(move |db| {
+            let ends = (request.earliest_events.as_slice(), request.latest_events.as_slice());
+            let bounds = (as_usize(request.limit), u64::from(request.min_depth));
+            serve::missing_events(db, &request.room_id, ends, bounds)
+        })
+        .await?;
+    Ok(ruma_answer(get_missing_events_::Response::new(found.iter().map(Pdu::to_raw).collect())))
+}
+
+/// History backwards.
+pub(super) async fn backfill(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<get_backfill::Request>,
+) -> Result<Response, MatrixError> {
+    api.must_be_member(&origin, &request.room_id).await?;
+    let found = api
+        .read(move |db| serve::backfill(db, &request.room_id, &request.v, as_usize(request.limit)))
+        .await?;
+    let pdus = found.iter().map(Pdu::to_raw).collect();
+    let (name, now) = (api.rooms.core().owned_server_name(), now(&api));
+    Ok(ruma_answer(get_backfill::Response::new(name, now, pdus)))
+}
+
+/// The state before an event, and what authorizes it.
+pub(super) async fn state(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<get_state::Request>,
+) -> Result<Response, MatrixError> {
+    api.must_be_member(&origin, &request.room_id).await?;
+    let (state, chain) = state_before(&api, &request.room_id, &request.event_id).await?;
+    let (chain, pdus) =
+        api.read(move |db| Ok((serve::raw(db, &chain)?, serve::raw(db, &state)?))).await?;
+    Ok(ruma_answer(get_state::Response::new(chain, pdus)))
+}
+
+/// The ids of the state before an event, and of what authorizes it.
+pub(super) async fn state_ids(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<get_state_ids::Request>,
+) -> Result<Response, MatrixError> {
+    api.must_be_member(&origin, &request.room_id).await?;
+    let (state, chain) = state_before(&api, &request.room_id, &request.event_id).await?;
+    let (chain, state) = (chain.into_iter().collect(), state.into_iter().collect());
+    Ok(ruma_answer(get_state_ids::Response::new(chain, state)))
+}
+
+async fn state_before(
+    api: &FederationApi,
+    room: &RoomId,
+    id: &EventId,
+) -> Result<serve::StateIds, MatrixError> {
+    let (room, event) = (room.to_owned(), id.to_owned());
+    let found = api.read(move |db| serve::state_before(db, &room, &event)).await?;
+    found.ok_or_else(|| MatrixError::not_found(format!("the state before {id} is not known")))
+}
+
+/// One event.
+pub(super) async fn event(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<get_event::Request>,
+) -> Result<Response, MatrixError> {
+    let id = request.event_id.clone();
+    let found = api.read(move |db| events::find(db, &id)).await?;
+    let not_known = || MatrixError::not_found(format!("event {} is not known", request.event_id));
+    let found = found.filter(|found| found.rejected.is_none()).ok_or_else(not_known)?;
+    api.must_be_member(&origin, &found.pdu.room_id).await?;
+    let (name, now) = (api.rooms.core().owned_server_name(), now(&api));
+    Ok(ruma_answer(get_event::Response::new(name, now, found.pdu.to_raw())))
+}
+
+/// What authorizes an event.
+pub(super) async fn event_auth(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<get_event_auth::Request>,
+) -> Result<Response, MatrixError> {
+    api.must_be_member(&origin, &request.room_id).await?;
+    let id = request.event_id.clone();
+    let room = request.room_id;
+    let chain = api
+        .read(move |db| {
+            let known = events::find(db, &id)?.is_some_and(|found| found.pdu.room_id == room);
+            if !known {
+                return Ok(None);
+            }
+            let chain = serve::chain_above(db, &BTreeSet::from([id]))?;
+            serve::raw(db, &chain).map(Some)
+        })
+        .await?;
+    let not_known = || MatrixError::not_found(format!("event {} is not known", request.event_id));
+    Ok(ruma_answer(get_event_auth::Response::new(chain.ok_or_else(not_known)?)))
+}
+
+fn now(api: &FederationApi) -> MilliSecondsSinceUnixEpoch {
+    let now = UInt::try_from(api.rooms.core().host.unix_ms()).unwrap_or(UInt::MAX);
+    MilliSecondsSinceUnixEpoch(now)
+}
+
+fn as_usize(limit: UInt) -> usize {
+    usize::try_from(u64::from(limit)).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,90 @@
+//! `PUT /_matrix/federation/v2/invite/{roomId}/{eventId}`
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use ruma::{
+    RoomVersionId, UserId,
+    api::federation::membership::create_invite::v2::{Request, Response as Answer},
+    room_version_rules::RoomVersionRules,
+};
+use serde_json::Value;
+use transport::{
+    MatrixError,
+    federation::{Signed, ruma_answer},
+};
+
+use super::FederationApi;
+use crate::{
+    messaging::rooms::RoomError,
+    pdu::{Pdu, verify::parse_and_verify},
+};
+
+/// Events of the state that comes along with an invite.
+const MAX_SHOWN_STATE: usize = 100;
+
+/// Takes an invite of one of this server's users: stores it, and signs it.
+pub(super) async fn invite(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<Request>,
+) -> Result<Response, MatrixError> {
+    let version = request.room_version.clone();
+    let rules = supported(&version)?;
+    let keys = &api.rooms.core().keys;
+    let pdu = parse_and_verify(keys, &request.event, &rules)
+        .await
+        .map_err(RoomError::from)?
+        .map_err(RoomError::from)?;
+    if pdu.room_id != request.room_id || pdu.event_id != request.event_id {
+        return Err(MatrixError::invalid_param("the event is not the one that the path names"));
+    }
+    if pdu.sender.server_name() != origin {
+        return Err(MatrixError::forbidden(format!("{} is not of {origin}", pdu.sender)));
+    }
+    must_be_known(&api, &pdu).await?;
+    let shown = shown_state(&request)?;
+    let signed = api.rooms.take_invite(pdu, (version, rules), shown).await?;
+    Ok(ruma_answer(Answer::new(signed.to_raw())))
+}
+
+fn supported(version: &RoomVersionId) -> Result<RoomVersionRules, MatrixError> {
+    let rules = version.rules().filter(|_| crate::messaging::rooms::VERSIONS.contains(version));
+    rules.ok_or_else(|| {
+        let message = format!("room version {version} is not supported");
+        MatrixError::new(StatusCode::BAD_REQUEST, "M_INCOMPATIBLE_ROOM_VERSION", message)
+            .with("room_version", version.as_str())
+    })
+}
+
+/// Whether the event invites one of this server's users.
+async fn must_be_known(api: &FederationApi, pdu: &Pdu) -> Result<(), MatrixError> {
+    if pdu.membership() != Some("invite") {
+        return Err(MatrixError::invalid_param("the event is no invite"));
+    }
+    let user = pdu.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
+    let user = user
+        .filter(|user| api.rooms.core().is_local(user))
+        .ok_or_else(|| MatrixError::invalid_param("the invited user is not of this server"))?;
+    let upward = std::sync::Arc::clone(&api.rooms.graph.upward);
+    let asked = user.clone();
+    match api.read(move |db| upward.profile(db, &asked)).await? {
+        Some(_) => Ok(()),
+        None => Err(MatrixError::forbidden(format!("there is no user {user}"))),
+    }
+}
+
+/// The state that came along, as clients see it. Nobody answers for it: it is a hint.
+fn shown_state(request: &Request) -> Result<Value, MatrixError> {
+    if request.invite_room_state.len() > MAX_SHOWN_STATE {
+        return Err(MatrixError::bad_json("too much state comes along"));
+    }
+    let shown = serde_json::to_value(&request.invite_room_state)
+        .map_err(|error| MatrixError::bad_json(error.to_string()))?;
+    let stripped = shown.as_array().into_iter().flatten().map(stripped).collect();
+    Ok(Value::Array(stripped))
+}
+
+fn stripped(event: &Value) -> Value {
+    let fields = ["type", "state_key", "sender", "content"];
+    let kept =
+        fields.iter().filter_map(|name| Some(((*name).to_owned(), event.get(name)?.clone())));
+    Value::Object(kept.collect())
+}

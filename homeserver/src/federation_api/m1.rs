@@ -1,0 +1,166 @@
+//! The M1 endpoints between servers: `/_matrix/federation/unstable/org.fedsim.m1/...`.
+
+use axum::{
+    Router,
+    extract::{FromRef, State},
+    response::Response,
+    routing::{get, post, put},
+};
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
+use transport::{
+    MatrixError,
+    endpoints::{
+        Endpoint,
+        m1::{
+            Decide, DecisionBody, Empty, EventBody, GetUserClients, OnMessageSent, Outcome,
+            OutcomeBody, Prepare, PrepareRequest, SendMessage, Users,
+        },
+    },
+    federation::{Authenticated, SignedBytes, json_answer},
+};
+
+use crate::messaging::{Messaging, to_the_end::to_the_end};
+
+/// Users that one request may ask about.
+const MAX_USERS: usize = 10_000;
+
+/// Characters of a message id.
+const MAX_MESSAGE_ID: usize = 255;
+
+#[derive(Clone)]
+struct M1Api {
+    authenticated: Authenticated,
+    messaging: Messaging,
+}
+
+impl FromRef<M1Api> for Authenticated {
+    fn from_ref(api: &M1Api) -> Self {
+        api.authenticated.clone()
+    }
+}
+
+impl M1Api {
+    /// Does `work` even if the caller hangs up.
+    async fn finish<E: Into<MatrixError> + Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) -> Result<(), MatrixError> {
+        match to_the_end(&self.messaging.rooms.core().host, work).await {
+            Some(done) => done.map_err(Into::into),
+            None => Err(MatrixError::internal("the server is stopping")),
+        }
+    }
+}
+
+/// The routes.
+pub(crate) fn router(authenticated: Authenticated, messaging: Messaging) -> Router {
+    Router::new()
+        .route(SendMessage::PATH, put(send_message))
+        .route(Prepare::PATH, put(prepare))
+        .route(Decide::PATH, put(decide))
+        .route(Outcome::PATH, get(outcome))
+        .route(GetUserClients::PATH, post(get_user_clients))
+        .route(OnMessageSent::PATH, put(on_message_sent))
+        .with_state(M1Api { authenticated, messaging })
+}
+
+/// `PUT send_message/{room_id}/{message_id}`, from a member backend to the owner.
+async fn send_message(
+    State(api): State<M1Api>,
+    request: SignedBytes,
+) -> Result<Response, MatrixError> {
+    let room_id = room_id(&request)?;
+    let message_id = argument(&request, 1)?.to_owned();
+    if message_id.len() > MAX_MESSAGE_ID {
+        return Err(MatrixError::invalid_param("the message id is too long"));
+    }
+    let body: EventBody = request.json()?;
+    let messaging = &api.messaging;
+    let members = messaging.rooms.member_servers(&room_id).await?;
+    if !members.contains(&request.origin) {
+        return Err(MatrixError::forbidden("the calling server is not in the room"));
+    }
+    let sent = if messaging.m1_2021.delivers(&room_id).await? {
+        messaging.m1_2021.send_for(&request.origin, &body.event).await?
+    } else {
+        let coordinator = &messaging.m1.coordinator;
+        coordinator.ensure_own(&room_id).await?;
+        coordinator.send(&request.origin, message_id, body.event).await?
+    };
+    Ok(json_answer(&sent))
+}
+
+/// `PUT prepare/{room_id}/{event_id}`, from the owner.
+async fn prepare(State(api): State<M1Api>, request: SignedBytes) -> Result<Response, MatrixError> {
+    let (room_id, event_id) = (room_id(&request)?, event_id(&request)?);
+    let body: PrepareRequest = request.json()?;
+    let participant = &api.messaging.m1.participant;
+    let vote = participant.vote(&request.origin, (&room_id, &event_id), body).await?;
+    Ok(json_answer(&vote))
+}
+
+/// `PUT decision/{room_id}/{event_id}`, from the owner.
+async fn decide(State(api): State<M1Api>, request: SignedBytes) -> Result<Response, MatrixError> {
+    let (room_id, event_id) = (room_id(&request)?, event_id(&request)?);
+    let DecisionBody { decision } = request.json()?;
+    let (participant, caller) = (api.messaging.m1.participant.clone(), request.origin);
+    api.finish(async move { participant.decided(&caller, (&room_id, &event_id), decision).await })
+        .await?;
+    Ok(json_answer(&Empty {}))
+}
+
+/// `GET outcome/{room_id}/{event_id}`, from a backend that was asked for its vote.
+async fn outcome(State(api): State<M1Api>, request: SignedBytes) -> Result<Response, MatrixError> {
+    let (room_id, event_id) = (room_id(&request)?, event_id(&request)?);
+    let messaging = &api.messaging;
+    messaging.m1.coordinator.ensure_own(&room_id).await?;
+    // A backend that has left since it voted is in doubt like any other.
+    if !messaging.was_ever_in(&request.origin, &room_id).await? {
+        return Err(MatrixError::forbidden("the calling server was never in the room"));
+    }
+    let decision = messaging.m1.coordinator.outcome(&event_id).await?;
+    Ok(json_answer(&OutcomeBody { decision }))
+}
+
+/// `POST get_user_clients` (`m1-2021`), from any server, as Wire's.
+async fn get_user_clients(
+    State(api): State<M1Api>,
+    request: SignedBytes,
+) -> Result<Response, MatrixError> {
+    let Users { users } = request.json()?;
+    if users.len() > MAX_USERS {
+        return Err(MatrixError::invalid_param("too many users"));
+    }
+    let users: Result<Vec<_>, _> = users.into_iter().map(OwnedUserId::try_from).collect();
+    let users = users.map_err(|error| MatrixError::invalid_param(error.to_string()))?;
+    Ok(json_answer(&api.messaging.m1_2021.user_clients(users).await?))
+}
+
+/// `PUT on_message_sent/{room_id}/{event_id}` (`m1-2021`), from the owner.
+async fn on_message_sent(
+    State(api): State<M1Api>,
+    request: SignedBytes,
+) -> Result<Response, MatrixError> {
+    let room_id = room_id(&request)?;
+    let body: PrepareRequest = request.json()?;
+    let (policy, caller) = (api.messaging.m1_2021.clone(), request.origin);
+    api.finish(async move { policy.on_message_sent(&caller, &room_id, &body.event).await }).await?;
+    Ok(json_answer(&Empty {}))
+}
+
+fn argument(request: &SignedBytes, index: usize) -> Result<&str, MatrixError> {
+    let argument = request.path_arguments.get(index);
+    argument.map(String::as_str).ok_or_else(|| MatrixError::invalid_param("the path is too short"))
+}
+
+fn room_id(request: &SignedBytes) -> Result<OwnedRoomId, MatrixError> {
+    argument(request, 0)?
+        .try_into()
+        .map_err(|error: ruma::IdParseError| MatrixError::invalid_param(error.to_string()))
+}
+
+fn event_id(request: &SignedBytes) -> Result<OwnedEventId, MatrixError> {
+    argument(request, 1)?
+        .try_into()
+        .map_err(|error: ruma::IdParseError| MatrixError::invalid_param(error.to_string()))
+}

@@ -1,0 +1,141 @@
+//! `make_join`, `make_leave` of `/_matrix/federation/v1` and `send_join`, `send_leave` of
+//! `/_matrix/federation/v2`
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use ruma::{
+    EventId, OwnedServerName, RoomId, RoomVersionId, UserId,
+    api::federation::membership::{
+        create_join_event::v2 as send_join_, create_leave_event::v2 as send_leave_,
+        prepare_join_event::v1 as make_join_, prepare_leave_event::v1 as make_leave_,
+    },
+};
+use serde_json::{json, value::RawValue};
+use transport::{
+    MatrixError,
+    federation::{Signed, ruma_answer},
+};
+
+use super::FederationApi;
+use crate::{
+    messaging::rooms::{Draft, RoomError},
+    pdu::{Checked, Graph, template},
+};
+
+/// Proposes the join of another server's user.
+pub(super) async fn make_join(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<make_join_::Request>,
+) -> Result<Response, MatrixError> {
+    let (room, user) = (&request.room_id, &request.user_id);
+    must_be_of(&origin, user)?;
+    let version = version_of(&api, room).await?;
+    if !request.ver.contains(&version) {
+        let message = format!("the room is of version {version}");
+        let code = "M_INCOMPATIBLE_ROOM_VERSION";
+        return Err(MatrixError::new(StatusCode::BAD_REQUEST, code, message)
+            .with("room_version", version.as_str()));
+    }
+    let mut answer = make_join_::Response::new(proposal(&api, room, user, "join").await?);
+    answer.room_version = Some(version);
+    Ok(ruma_answer(answer))
+}
+
+/// Proposes the leave of another server's user.
+pub(super) async fn make_leave(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<make_leave_::Request>,
+) -> Result<Response, MatrixError> {
+    let (room, user) = (&request.room_id, &request.user_id);
+    must_be_of(&origin, user)?;
+    let version = version_of(&api, room).await?;
+    let proposal = proposal(&api, room, user, "leave").await?;
+    Ok(ruma_answer(make_leave_::Response::new(Some(version), proposal)))
+}
+
+/// Takes the join of another server's user, and hands the room over.
+pub(super) async fn send_join(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<send_join_::Request>,
+) -> Result<Response, MatrixError> {
+    let path = (&*request.room_id, &*request.event_id);
+    let checked = checked(&api, &origin, &request.pdu, (path, "join")).await?;
+    let welcome = api.rooms.welcome(checked).await?;
+    let mut state = send_join_::RoomState::new();
+    state.state = welcome.state;
+    state.auth_chain = welcome.auth_chain;
+    state.event = Some(welcome.event);
+    Ok(ruma_answer(send_join_::Response::new(state)))
+}
+
+/// Takes the leave of another server's user.
+pub(super) async fn send_leave(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<send_leave_::Request>,
+) -> Result<Response, MatrixError> {
+    let path = (&*request.room_id, &*request.event_id);
+    let checked = checked(&api, &origin, &request.pdu, (path, "leave")).await?;
+    api.rooms.take_leave(checked).await?;
+    Ok(ruma_answer(send_leave_::Response::new()))
+}
+
+/// The membership event that a request carries, through all receipt checks; it is of the kind that
+/// the endpoint is for, and of a user of the asking server.
+async fn checked(
+    api: &FederationApi,
+    origin: &OwnedServerName,
+    raw: &RawValue,
+    ((room, id), membership): ((&RoomId, &EventId), &str),
+) -> Result<Checked, MatrixError> {
+    version_of(api, room).await?;
+    let checked = api.rooms.check(raw, origin).await?.map_err(RoomError::from)?;
+    let pdu = &checked.pdu;
+    if pdu.room_id != room || pdu.event_id != id {
+        return Err(MatrixError::invalid_param("the event is not the one that the path names"));
+    }
+    if pdu.membership() != Some(membership) || pdu.state_key.as_deref() != Some(pdu.sender.as_str())
+    {
+        return Err(MatrixError::invalid_param(format!("the event is no {membership}")));
+    }
+    must_be_of(origin, &pdu.sender)?;
+    Ok(checked)
+}
+
+/// A template of the membership event, if the current state allows it.
+async fn proposal(
+    api: &FederationApi,
+    room: &RoomId,
+    user: &UserId,
+    membership: &str,
+) -> Result<Box<RawValue>, MatrixError> {
+    let (room, user) = (room.to_owned(), user.to_owned());
+    let content = json!({ "membership": membership });
+    let graph = api.rooms.graph.clone();
+    let proposed = api
+        .read(move |db| {
+            let draft = Draft { kind: "m.room.member", state_key: Some(user.as_str()), content };
+            // Building it with this server's signature shows whether the rules allow it.
+            if let Err(refusal) = graph.build(db, (&user, &room), draft.clone())? {
+                return Ok(Err(refusal));
+            }
+            let spot = Graph::spot(db, (&user, &room), &draft)?;
+            Ok(spot.map(|(spot, _)| template(Some(&room), &user, draft, &spot)))
+        })
+        .await?
+        .map_err(|refusal| MatrixError::from(RoomError::from(refusal)))?;
+    serde_json::value::to_raw_value(&proposed)
+        .map_err(|error| MatrixError::internal(error.to_string()))
+}
+
+/// The version of a room that this server is in.
+async fn version_of(api: &FederationApi, room: &RoomId) -> Result<RoomVersionId, MatrixError> {
+    let known = api.rooms.graph.rules_of(room).await.map_err(RoomError::from)?;
+    let (version, _) = known.ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))?;
+    Ok(version)
+}
+
+fn must_be_of(server: &OwnedServerName, user: &UserId) -> Result<(), MatrixError> {
+    if user.server_name() == server {
+        return Ok(());
+    }
+    Err(MatrixError::forbidden(format!("{user} is not a user of {server}")))
+}

@@ -1,0 +1,28 @@
+//! `PUT /_matrix/federation/v1/send/{txnId}`
+
+use axum::{
+    extract::State,
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+};
+use ruma::api::federation::transactions::send_transaction_message::v1::Request;
+use transport::{MatrixError, federation::Signed};
+
+use super::FederationApi;
+
+/// Takes a transaction of the server that signed the request; what its body says of its origin
+/// counts for nothing, but must agree.
+pub(super) async fn send(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<Request>,
+) -> Result<Response, MatrixError> {
+    if request.origin != origin {
+        let said = request.origin;
+        return Err(MatrixError::forbidden(format!("{origin} sent a transaction of {said}")));
+    }
+    let id = request.transaction_id.as_str();
+    let answer = api.incoming.receive(&origin, id, &request.pdus, request.edus.len()).await?;
+    // What was received may be new to members' devices and to other servers' queues.
+    api.rooms.committed();
+    Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
+}

@@ -1,0 +1,337 @@
+//! The owner's side: collects the votes, decides, and answers what it decided.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::future::join_all;
+use ruma::{EventId, OwnedEventId, OwnedServerName, RoomId, ServerName};
+use serde_json::value::RawValue;
+use transport::endpoints::m1::{Decide, Decision, DecisionBody, Sent};
+
+use super::{
+    commits::Commits,
+    records::{self, Message},
+    refused,
+    votes::{Ballot, ballot_of},
+};
+use crate::{
+    messaging::{
+        moment::now_ms,
+        rooms::{Delivery, RoomError, Rooms},
+        to_the_end::to_the_end,
+        turnstile::Turnstile,
+    },
+    pdu::{Checked, Pdu, Standing},
+    store::{StoreError, rooms::member_servers},
+};
+
+/// How often the votes are collected anew because another backend has joined meanwhile.
+const MAX_ROUNDS: usize = 3;
+
+/// Events whose votes are collected at the same time; a further one is not begun.
+const MAX_COLLECTING: usize = 1000;
+
+/// What this server does for rooms that it owns. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Coordinator {
+    rooms: Rooms,
+    commits: Commits,
+    messages: Turnstile,
+    /// Events whose votes are being collected.
+    collecting: Arc<Mutex<BTreeSet<OwnedEventId>>>,
+}
+
+/// The votes of the backends asked so far.
+type Ballots = BTreeMap<OwnedServerName, Ballot>;
+
+impl Coordinator {
+    pub(super) fn new(rooms: Rooms, commits: Commits) -> Self {
+        Self { rooms, commits, messages: Turnstile::default(), collecting: Arc::default() }
+    }
+
+    /// Delivers the event that `origin` calls `message_id` to every backend of its room, or to
+    /// none. The same message again gets the same answer.
+    ///
+    /// # Errors
+    /// Nothing is decided: the store refused, or what the event builds on could not be fetched.
+    pub(crate) async fn send(
+        &self,
+        origin: &ServerName,
+        message_id: String,
+        event: Box<RawValue>,
+    ) -> Result<Sent, RoomError> {
+        let (this, origin) = (self.clone(), origin.to_owned());
+        let sending = async move { this.send_alone(origin, message_id, event).await };
+        to_the_end(&self.rooms.core().host, sending)
+            .await
+            .unwrap_or_else(|| Err(RoomError::Unavailable("the server is stopping".to_owned())))
+    }
+
+    /// What was decided about an event; `None` while its votes are being collected. Whoever asks
+    /// about an event that is neither decided nor being voted on is told that it is aborted, and so
+    /// it stays: that is durable before this returns.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn outcome(&self, event_id: &EventId) -> Result<Option<Decision>, StoreError> {
+        if self.collecting.lock().unwrap_or_else(PoisonError::into_inner).contains(event_id) {
+            return Ok(None);
+        }
+        let (event_id, now) = (event_id.to_owned(), now_ms(&self.rooms.core().host));
+        self.rooms
+            .database()
+            .transaction(move |tx| Ok(Some(records::decide(tx, &event_id, Decision::Abort, now)?)))
+            .await
+    }
+
+    async fn send_alone(
+        &self,
+        origin: OwnedServerName,
+        message_id: String,
+        event: Box<RawValue>,
+    ) -> Result<Sent, RoomError> {
+        let _alone = self.messages.enter(format!("{origin} {message_id}")).await;
+        let (of, id) = (origin.clone(), message_id.clone());
+        let answered =
+            self.rooms.database().call(move |connection| records::answer(connection, &of, &id));
+        if let Some(sent) = answered.await? {
+            return Ok(sent);
+        }
+        let checked = match self.rooms.check(&event, &origin).await? {
+            Ok(checked) => checked,
+            Err(refusal) => return Ok(refused(refusal.to_string())),
+        };
+        let message = Message { origin, id: message_id, event_id: checked.pdu.event_id.clone() };
+        match self.objection(&message, &checked).await? {
+            Some(reason) => Ok(refused(reason)),
+            None => self.attempt(message, checked).await,
+        }
+    }
+
+    /// Why the event is none that is sent in this way.
+    async fn objection(
+        &self,
+        message: &Message,
+        checked: &Checked,
+    ) -> Result<Option<String>, RoomError> {
+        let event = &checked.pdu;
+        if let Standing::SoftFailed(reason) | Standing::Rejected(reason) = &checked.standing {
+            return Ok(Some(reason.clone()));
+        }
+        if event.sender.server_name() != message.origin {
+            return Ok(Some(format!("{} is not a user of {}", event.sender, message.origin)));
+        }
+        if event.state_key.is_some() {
+            return Ok(Some("state is not sent as a message".to_owned()));
+        }
+        self.ensure_own(&event.room_id).await.map(|()| None)
+    }
+
+    /// Refuses rooms that this server does not coordinate.
+    ///
+    /// # Errors
+    /// [`RoomError::Forbidden`], or the store's.
+    pub(crate) async fn ensure_own(&self, room_id: &RoomId) -> Result<(), RoomError> {
+        let delivery = self.rooms.delivery(room_id).await?;
+        if delivery.ok_or_else(|| RoomError::UnknownRoom(room_id.to_owned()))? != Delivery::M1 {
+            return Err(RoomError::Forbidden(format!("{room_id} does not deliver by m1")));
+        }
+        if self.rooms.owner(room_id).await? != self.rooms.core().server_name() {
+            return Err(RoomError::Forbidden(format!("{room_id} is not owned by this server")));
+        }
+        Ok(())
+    }
+
+    /// One try: votes, then the decision.
+    async fn attempt(&self, message: Message, checked: Checked) -> Result<Sent, RoomError> {
+        let _collecting = self.collect_for(&checked.pdu.event_id)?;
+        // From here on nobody is told an abort that is not recorded; what was told before is here.
+        let event_id = checked.pdu.event_id.clone();
+        let told = self.rooms.database().call(move |connection| {
+            records::decision(connection, &event_id).map_err(StoreError::from)
+        });
+        if told.await? == Some(Decision::Abort) {
+            let sent = refused("an earlier try of this message was aborted".to_owned());
+            return self.abort(message, &checked.pdu, sent, Ballots::new()).await;
+        }
+        let mut ballots = Ballots::new();
+        for _ in 0..MAX_ROUNDS {
+            if !self.ask_the_rest(&checked.pdu, &mut ballots).await? {
+                break;
+            }
+        }
+        match refusal(&ballots) {
+            Some(sent) => self.abort(message, &checked.pdu, sent, ballots).await,
+            None => self.commit(message, checked, ballots).await,
+        }
+    }
+
+    fn collect_for(&self, event_id: &EventId) -> Result<Collecting, RoomError> {
+        let mut collecting = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
+        if collecting.len() >= MAX_COLLECTING || !collecting.insert(event_id.to_owned()) {
+            return Err(RoomError::Unavailable("too many votes are under way".to_owned()));
+        }
+        Ok(Collecting { all: Arc::clone(&self.collecting), event_id: event_id.to_owned() })
+    }
+
+    /// Asks the member backends that were not asked yet, at the same time; false if there are none,
+    /// or if one of them did not vote yes.
+    async fn ask_the_rest(&self, event: &Pdu, ballots: &mut Ballots) -> Result<bool, RoomError> {
+        let core = self.rooms.core();
+        let mut members = self.rooms.member_servers(&event.room_id).await?;
+        members.retain(|member| member != core.server_name() && !ballots.contains_key(member));
+        if members.is_empty() {
+            return Ok(false);
+        }
+        let asked = members.into_iter().map(|member| async move {
+            let ballot =
+                ballot_of(core.clone(), self.commits.clone(), member.clone(), event.clone()).await;
+            (member, ballot)
+        });
+        ballots.extend(join_all(asked).await);
+        Ok(ballots.values().all(|ballot| *ballot == Ballot::Yes))
+    }
+
+    /// Records the commit, shows the event here, and owes it to everybody who voted; all in the one
+    /// transaction that is the decision.
+    async fn commit(
+        &self,
+        message: Message,
+        checked: Checked,
+        ballots: Ballots,
+    ) -> Result<Sent, RoomError> {
+        let (rooms, now) = (self.rooms.clone(), now_ms(&self.rooms.core().host));
+        let voters: BTreeSet<OwnedServerName> = ballots.into_keys().collect();
+        let destinations = voters.clone();
+        let decided = self
+            .rooms
+            .database()
+            .transaction(move |tx| {
+                let event = &checked.pdu;
+                let sent = if let Some(reason) = obstacle(tx, &rooms, event, &voters)? {
+                    records::decide(tx, &event.event_id, Decision::Abort, now)?;
+                    refused(reason)
+                } else {
+                    records::decide(tx, &event.event_id, Decision::Commit, now)?;
+                    rooms.insert(tx, &checked)?;
+                    for voter in &voters {
+                        records::oblige(tx, voter, event)?;
+                    }
+                    delivered()
+                };
+                records::keep_answer(tx, &message, &sent, now)?;
+                Ok::<_, RoomError>(sent)
+            })
+            .await;
+        // Also after an error: a disk that failed late may have kept the decision.
+        self.rooms.committed();
+        for destination in &destinations {
+            self.commits.hasten(destination);
+        }
+        decided
+    }
+
+    /// Records the abort and its answer, then tells those who may have voted yes; once, because
+    /// whoever does not hear it asks.
+    async fn abort(
+        &self,
+        message: Message,
+        event: &Pdu,
+        sent: Sent,
+        ballots: Ballots,
+    ) -> Result<Sent, RoomError> {
+        let (event_id, now) = (event.event_id.clone(), now_ms(&self.rooms.core().host));
+        let answer = sent.clone();
+        self.rooms
+            .database()
+            .transaction(move |tx| {
+                records::decide(tx, &event_id, Decision::Abort, now)?;
+                records::keep_answer(tx, &message, &answer, now)?;
+                Ok::<_, RoomError>(())
+            })
+            .await?;
+        for (member, ballot) in ballots {
+            if !matches!(ballot, Ballot::No(_)) {
+                self.rooms.core().host.spawn(self.clone().tell_abort(member, event.clone()));
+            }
+        }
+        Ok(sent)
+    }
+
+    async fn tell_abort(self, member: OwnedServerName, event: Pdu) {
+        let core = self.rooms.core();
+        let told = core
+            .federation
+            .call_endpoint::<Decide>(
+                &member,
+                &[event.room_id.as_str(), event.event_id.as_str()],
+                &DecisionBody { decision: Decision::Abort },
+                core.config.request_timeout,
+            )
+            .await;
+        if let Err(error) = told {
+            tracing::debug!(%error, %member, "an abort was not told; the backend will ask");
+        }
+    }
+}
+
+/// Marks an event as being voted on, until it is dropped.
+struct Collecting {
+    all: Arc<Mutex<BTreeSet<OwnedEventId>>>,
+    event_id: OwnedEventId,
+}
+
+impl Drop for Collecting {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.event_id);
+    }
+}
+
+/// Why the votes do not allow a commit, looked at in the transaction that would decide it.
+fn obstacle(
+    tx: &rusqlite::Transaction<'_>,
+    rooms: &Rooms,
+    event: &Pdu,
+    voters: &BTreeSet<OwnedServerName>,
+) -> Result<Option<String>, StoreError> {
+    if records::decision(tx, &event.event_id)? == Some(Decision::Abort) {
+        return Ok(Some("an earlier try of this message was aborted".to_owned()));
+    }
+    let own = rooms.core().server_name();
+    let members = member_servers(tx, &event.room_id)?;
+    let newcomer = members.into_iter().find(|member| member != own && !voters.contains(member));
+    Ok(newcomer.map(|member| format!("{member} joined during the vote")))
+}
+
+/// The answer that the ballots make inevitable; `None`: all said yes.
+fn refusal(ballots: &Ballots) -> Option<Sent> {
+    let unreachable: Vec<String> = ballots
+        .iter()
+        .filter(|(_, ballot)| **ballot == Ballot::Unreachable)
+        .map(|(member, _)| member.to_string())
+        .collect();
+    let reason = ballots.values().find_map(|ballot| match ballot {
+        Ballot::No(reason) => Some(reason.clone()),
+        Ballot::Yes | Ballot::Unreachable => None,
+    });
+    if unreachable.is_empty() && reason.is_none() {
+        return None;
+    }
+    Some(Sent {
+        delivered: false,
+        unreachable_backends: unreachable,
+        failed_to_send: Vec::new(),
+        reason,
+    })
+}
+
+fn delivered() -> Sent {
+    Sent {
+        delivered: true,
+        unreachable_backends: Vec::new(),
+        failed_to_send: Vec::new(),
+        reason: None,
+    }
+}

@@ -1,0 +1,199 @@
+//! Doubt: a member backend that has voted yes and does not hear the decision asks the owner, again
+//! and again. It never decides alone.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use ruma::{EventId, OwnedEventId, OwnedServerName, ServerName};
+use tokio::{sync::Notify, time::Instant};
+use transport::{
+    DatabaseError,
+    endpoints::m1::{Decision, Empty, Outcome},
+};
+
+use super::{
+    participant::Participant,
+    records::{Prepared, all_hidden},
+};
+use crate::{core::Core, store::StoreError};
+
+/// Questions put to one owner in a row, before others get their turn.
+const MAX_QUESTIONS: usize = 50;
+
+/// What this server has voted for and not heard of since. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Doubts {
+    core: Core,
+    waiting: Arc<Mutex<BTreeMap<OwnedEventId, Doubt>>>,
+    wake: Arc<Notify>,
+}
+
+struct Doubt {
+    prepared: Prepared,
+    /// When the owner is asked next.
+    due: Instant,
+    /// Whether the owner was asked and did not answer.
+    asked_in_vain: bool,
+}
+
+impl Doubts {
+    pub(super) fn new(core: &Core) -> Self {
+        Self { core: core.clone(), waiting: Arc::default(), wake: Arc::default() }
+    }
+
+    /// Starts asking, at once about what was hidden when the process ended.
+    pub(super) async fn resume(&self, participant: Participant) -> Result<(), DatabaseError> {
+        let hidden = self.core.database.call(|connection| all_hidden(connection)).await;
+        let hidden = match hidden {
+            Ok(hidden) => hidden,
+            Err(StoreError::Database(error)) => return Err(error),
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(%error, "what is in doubt cannot be read");
+                Vec::new()
+            }
+        };
+        for prepared in hidden {
+            self.wait(prepared, Duration::ZERO);
+        }
+        self.core.host.spawn(self.clone().ask_for_ever(participant));
+        Ok(())
+    }
+
+    /// The decision about `prepared` is awaited from now on.
+    pub(super) fn expect(&self, prepared: Prepared) {
+        self.wait(prepared, self.core.config.doubt_after);
+    }
+
+    /// The decision about an event is carried out.
+    pub(super) fn resolved(&self, event_id: &EventId) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(event_id);
+    }
+
+    /// `server` is up: questions that it did not answer before are put again now.
+    pub(super) fn hurry(&self, server: &ServerName) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut any = false;
+        for doubt in waiting.values_mut() {
+            if doubt.asked_in_vain && doubt.prepared.owner == server {
+                doubt.asked_in_vain = false;
+                doubt.due = Instant::now();
+                any = true;
+            }
+        }
+        if any {
+            self.wake.notify_one();
+        }
+    }
+
+    fn wait(&self, prepared: Prepared, time: Duration) {
+        let due = Instant::now() + time;
+        let doubt = Doubt { prepared, due, asked_in_vain: false };
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.insert(doubt.prepared.event_id.clone(), doubt);
+        self.wake.notify_one();
+    }
+
+    async fn ask_for_ever(self, participant: Participant) {
+        loop {
+            let next = {
+                let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                waiting.values().map(|doubt| doubt.due).min()
+            };
+            match next {
+                None => self.wake.notified().await,
+                Some(due) if due > Instant::now() => {
+                    tokio::select! {
+                        biased;
+                        () = self.wake.notified() => {}
+                        () = tokio::time::sleep_until(due) => {}
+                    }
+                }
+                Some(_) => {
+                    let asked = self
+                        .due_by_owner()
+                        .into_iter()
+                        .map(|(owner, events)| self.ask_owner(&participant, owner, events));
+                    join_all(asked).await;
+                }
+            }
+        }
+    }
+
+    /// What is due, per owner; due again later, unless it is resolved until then.
+    fn due_by_owner(&self) -> BTreeMap<OwnedServerName, Vec<Prepared>> {
+        let now = Instant::now();
+        let mut due = BTreeMap::<OwnedServerName, Vec<Prepared>>::new();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for doubt in waiting.values_mut().filter(|doubt| doubt.due <= now) {
+            let of_owner = due.entry(doubt.prepared.owner.clone()).or_default();
+            if of_owner.len() < MAX_QUESTIONS {
+                of_owner.push(doubt.prepared.clone());
+                doubt.due = now + self.core.config.doubt_after;
+            }
+        }
+        due
+    }
+
+    /// Asks `owner` about each of `events`; stops at the first that it does not answer.
+    async fn ask_owner(
+        &self,
+        participant: &Participant,
+        owner: OwnedServerName,
+        events: Vec<Prepared>,
+    ) {
+        let mut events = events.into_iter();
+        for prepared in events.by_ref() {
+            match self.ask(&owner, &prepared).await {
+                Answer::Decided(decision) => self.carry_out(participant, &prepared, decision).await,
+                Answer::Undecided => {}
+                Answer::None => {
+                    self.in_vain(&prepared);
+                    break;
+                }
+            }
+        }
+        events.for_each(|prepared| self.in_vain(&prepared));
+    }
+
+    async fn ask(&self, owner: &ServerName, prepared: &Prepared) -> Answer {
+        let arguments = [prepared.room_id.as_str(), prepared.event_id.as_str()];
+        let deadline = self.core.config.request_timeout;
+        let answer =
+            self.core.federation.call_endpoint::<Outcome>(owner, &arguments, &Empty {}, deadline);
+        match answer.await {
+            Ok(outcome) => outcome.decision.map_or(Answer::Undecided, Answer::Decided),
+            Err(error) => {
+                tracing::warn!(%error, %owner, event_id = %prepared.event_id, "still in doubt");
+                Answer::None
+            }
+        }
+    }
+
+    async fn carry_out(&self, participant: &Participant, prepared: &Prepared, decision: Decision) {
+        let Prepared { event_id, room_id, owner } = prepared;
+        let done = participant.decided(owner, (room_id, event_id), decision).await;
+        if let Err(error) = done {
+            tracing::warn!(%error, %event_id, "failed to carry out a decision");
+        }
+    }
+
+    fn in_vain(&self, prepared: &Prepared) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(doubt) = waiting.get_mut(&prepared.event_id) {
+            doubt.asked_in_vain = true;
+        }
+    }
+}
+
+/// What the owner said.
+enum Answer {
+    Decided(Decision),
+    /// The votes are still being collected.
+    Undecided,
+    /// Nothing.
+    None,
+}

@@ -1,0 +1,210 @@
+//! A member backend's side: checks, hides and votes; then shows or forgets, as the owner says.
+
+use std::collections::BTreeSet;
+
+use ruma::{EventId, OwnedUserId, RoomId, ServerName};
+use rusqlite::Transaction;
+use transport::{
+    MatrixError,
+    endpoints::m1::{Decision, PrepareRequest, Vote},
+};
+
+use super::{doubts::Doubts, records};
+use crate::{
+    messaging::{
+        accounts::devices_of,
+        moment::now_ms,
+        rooms::{Delivery, RoomError, Rooms},
+    },
+    pdu::{Checked, Standing},
+    store::{StoreError, rooms::joined_members},
+};
+
+/// Events of one room that are voted for and undecided; a further one is refused.
+const MAX_HIDDEN_PER_ROOM: i64 = 1000;
+
+/// Why a call of the owner was not answered as it asks.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ParticipantError {
+    /// A commit of an event that this server never voted for.
+    #[error("the event was never prepared here")]
+    NeverPrepared,
+    /// Not a call that this caller may make, or the store refused.
+    #[error(transparent)]
+    Room(#[from] RoomError),
+}
+
+impl From<StoreError> for ParticipantError {
+    fn from(error: StoreError) -> Self {
+        Self::Room(error.into())
+    }
+}
+
+impl From<transport::DatabaseError> for ParticipantError {
+    fn from(error: transport::DatabaseError) -> Self {
+        Self::Room(error.into())
+    }
+}
+
+impl From<ParticipantError> for MatrixError {
+    fn from(error: ParticipantError) -> Self {
+        match error {
+            ParticipantError::NeverPrepared => Self::not_found(error.to_string()),
+            ParticipantError::Room(error) => error.into(),
+        }
+    }
+}
+
+/// What this server does for rooms that others own. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Participant {
+    rooms: Rooms,
+    doubts: Doubts,
+}
+
+impl Participant {
+    pub(super) fn new(rooms: Rooms, doubts: Doubts) -> Self {
+        Self { rooms, doubts }
+    }
+
+    /// Votes on an event. After a yes it is hidden and durable here.
+    ///
+    /// # Errors
+    /// `caller` does not own the room, or the store refuses.
+    pub(crate) async fn vote(
+        &self,
+        caller: &ServerName,
+        (room_id, event_id): (&RoomId, &EventId),
+        request: PrepareRequest,
+    ) -> Result<Vote, RoomError> {
+        self.ensure_owner(caller, room_id).await?;
+        if self.rooms.event(event_id).await?.is_some() {
+            return Ok(Vote::Yes);
+        }
+        let checked = match self.rooms.check(&request.event, caller).await? {
+            Ok(checked) => checked,
+            Err(refusal) => return Ok(Vote::No { reason: refusal.to_string() }),
+        };
+        if let Some(reason) = objection(&checked, room_id, event_id) {
+            return Ok(Vote::No { reason });
+        }
+        let (rooms, owner) = (self.rooms.clone(), caller.to_owned());
+        let prepared = records::Prepared {
+            event_id: event_id.to_owned(),
+            room_id: room_id.to_owned(),
+            owner: caller.to_owned(),
+        };
+        let vote = self
+            .rooms
+            .database()
+            .transaction(move |tx| {
+                let members = joined_members(tx, &checked.pdu.room_id)?;
+                if let Some(stale) = stale_devices(tx, &rooms, &members, &request)? {
+                    return Ok::<_, StoreError>(stale);
+                }
+                if records::count_hidden(tx, &checked.pdu.room_id)? >= MAX_HIDDEN_PER_ROOM {
+                    let reason = "too many messages of the room are undecided".to_owned();
+                    return Ok(Vote::No { reason });
+                }
+                if !records::is_visible(tx, &checked.pdu.event_id)? {
+                    records::hide(tx, &checked.pdu, &owner, now_ms(&rooms.core().host))?;
+                }
+                Ok(Vote::Yes)
+            })
+            .await?;
+        if vote == Vote::Yes {
+            self.doubts.expect(prepared);
+        }
+        Ok(vote)
+    }
+
+    /// Does what the owner decided. Doing it twice is doing it once.
+    ///
+    /// # Errors
+    /// `caller` does not own the room, the event was never prepared here, or the store refuses.
+    pub(crate) async fn decided(
+        &self,
+        caller: &ServerName,
+        (room_id, event_id): (&RoomId, &EventId),
+        decision: Decision,
+    ) -> Result<(), ParticipantError> {
+        self.ensure_owner(caller, room_id).await?;
+        match decision {
+            Decision::Commit => self.show(room_id, event_id).await?,
+            Decision::Abort => {
+                let event_id = event_id.to_owned();
+                self.rooms
+                    .database()
+                    .transaction(move |tx| records::unhide(tx, &event_id).map_err(StoreError::from))
+                    .await?;
+            }
+        }
+        self.doubts.resolved(event_id);
+        Ok(())
+    }
+
+    /// Makes a hidden event visible: event, notifications and the end of its hiding in one
+    /// transaction. It was checked before it was voted for, and the vote binds; so it is not
+    /// checked against what the room has become since.
+    async fn show(&self, room_id: &RoomId, event_id: &EventId) -> Result<(), ParticipantError> {
+        let rooms = self.rooms.clone();
+        let (room_id, event_id) = (room_id.to_owned(), event_id.to_owned());
+        self.rooms
+            .database()
+            .transaction(move |tx| {
+                match records::hidden(tx, &room_id, &event_id)? {
+                    Some(event) => {
+                        rooms.insert(tx, &rooms.trusted(event))?;
+                        records::unhide(tx, &event_id).map_err(StoreError::from)?;
+                    }
+                    None if records::is_visible(tx, &event_id).map_err(StoreError::from)? => {}
+                    None => {
+                        tracing::error!(%event_id, "told to commit what was never prepared here");
+                        return Err(ParticipantError::NeverPrepared);
+                    }
+                }
+                Ok(())
+            })
+            .await?;
+        self.rooms.committed();
+        Ok(())
+    }
+
+    async fn ensure_owner(&self, caller: &ServerName, room_id: &RoomId) -> Result<(), RoomError> {
+        let delivery = self.rooms.delivery(room_id).await?;
+        if delivery.ok_or_else(|| RoomError::UnknownRoom(room_id.to_owned()))? != Delivery::M1 {
+            return Err(RoomError::Forbidden(format!("{room_id} does not deliver by m1")));
+        }
+        if self.rooms.owner(room_id).await? != caller {
+            return Err(RoomError::Forbidden(format!("{room_id} is not owned by {caller}")));
+        }
+        Ok(())
+    }
+}
+
+/// Why the event is not acceptable here.
+fn objection(checked: &Checked, room_id: &RoomId, event_id: &EventId) -> Option<String> {
+    let event = &checked.pdu;
+    if event.event_id != event_id || event.room_id != room_id {
+        return Some("the event is not the one that the request names".to_owned());
+    }
+    if event.state_key.is_some() {
+        return Some("state is not sent as a message".to_owned());
+    }
+    match &checked.standing {
+        Standing::Accepted => None,
+        Standing::SoftFailed(reason) | Standing::Rejected(reason) => Some(reason.clone()),
+    }
+}
+
+/// The vote for a device list that is not this server's own; `None` if it is.
+fn stale_devices(
+    tx: &Transaction<'_>,
+    rooms: &Rooms,
+    members: &BTreeSet<OwnedUserId>,
+    request: &PrepareRequest,
+) -> Result<Option<Vote>, StoreError> {
+    let own = rooms.core().server_name();
+    let devices = devices_of(tx, own, members.iter().map(|user| &**user))?;
+    Ok((devices != request.devices).then_some(Vote::StaleDevices { devices }))
+}

@@ -1,0 +1,284 @@
+//! The tables of `m1`: answers, decisions, commits, device lists, and what is hidden.
+
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
+use rusqlite::{Connection, OptionalExtension, Transaction};
+use serde_json::value::RawValue;
+use transport::endpoints::m1::{Decision, Devices, Sent};
+
+use crate::{pdu::Pdu, store::StoreError};
+
+/// JSON that was stored as text.
+pub(super) fn raw(text: String) -> Result<Box<RawValue>, StoreError> {
+    RawValue::from_string(text).map_err(StoreError::corrupt)
+}
+
+/// The answer to the message that `origin` calls `message_id`, if it was given.
+pub(super) fn answer(
+    connection: &Connection,
+    origin: &ServerName,
+    message_id: &str,
+) -> Result<Option<Sent>, StoreError> {
+    let found: Option<String> = connection
+        .prepare_cached("SELECT answer FROM m1_answers WHERE origin = ?1 AND message_id = ?2")?
+        .query_row((origin.as_str(), message_id), |row| row.get(0))
+        .optional()?;
+    found.map(|answer| serde_json::from_str(&answer).map_err(StoreError::corrupt)).transpose()
+}
+
+/// Whose message an answer answers.
+pub(super) struct Message {
+    pub(super) origin: OwnedServerName,
+    pub(super) id: String,
+    pub(super) event_id: OwnedEventId,
+}
+
+/// Keeps the answer to a message.
+pub(super) fn keep_answer(
+    tx: &Transaction<'_>,
+    message: &Message,
+    sent: &Sent,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    let answer = serde_json::to_string(sent).expect("an answer is JSON");
+    tx.prepare_cached(
+        "INSERT INTO m1_answers (origin, message_id, event_id, answer, created_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+    )?
+    .execute((
+        message.origin.as_str(),
+        &message.id,
+        message.event_id.as_str(),
+        answer,
+        now_ms,
+    ))?;
+    Ok(())
+}
+
+/// What was decided about an event; `None`: nothing, which after the votes means an abort.
+pub(super) fn decision(
+    connection: &Connection,
+    event_id: &EventId,
+) -> rusqlite::Result<Option<Decision>> {
+    let found: Option<String> = connection
+        .prepare_cached("SELECT decision FROM m1_decisions WHERE event_id = ?1")?
+        .query_row([event_id.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(found.map(|text| if text == "commit" { Decision::Commit } else { Decision::Abort }))
+}
+
+/// Records a decision, unless there is one; the one that stands.
+pub(super) fn decide(
+    tx: &Transaction<'_>,
+    event_id: &EventId,
+    decision: Decision,
+    now_ms: i64,
+) -> rusqlite::Result<Decision> {
+    if let Some(standing) = self::decision(tx, event_id)? {
+        return Ok(standing);
+    }
+    let text = match decision {
+        Decision::Commit => "commit",
+        Decision::Abort => "abort",
+    };
+    tx.prepare_cached(
+        "INSERT INTO m1_decisions (event_id, decision, created_ms) VALUES (?1, ?2, ?3)",
+    )?
+    .execute((event_id.as_str(), text, now_ms))?;
+    Ok(decision)
+}
+
+/// A commit that a destination has not acknowledged.
+pub(super) struct Commit {
+    pub(super) sequence: i64,
+    pub(super) room_id: String,
+    pub(super) event_id: String,
+}
+
+/// Obliges this server to tell `destination` that `event` is committed.
+pub(super) fn oblige(
+    tx: &Transaction<'_>,
+    destination: &ServerName,
+    event: &Pdu,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO m1_commits (destination, room_id, event_id) VALUES (?1, ?2, ?3)",
+    )?
+    .execute((destination.as_str(), event.room_id.as_str(), event.event_id.as_str()))?;
+    Ok(())
+}
+
+/// The oldest commit that `destination` has not acknowledged.
+pub(super) fn first_commit(
+    connection: &Connection,
+    destination: &ServerName,
+) -> rusqlite::Result<Option<Commit>> {
+    connection
+        .prepare_cached(
+            "SELECT sequence, room_id, event_id FROM m1_commits
+             WHERE destination = ?1 ORDER BY sequence LIMIT 1",
+        )?
+        .query_row([destination.as_str()], |row| {
+            Ok(Commit { sequence: row.get(0)?, room_id: row.get(1)?, event_id: row.get(2)? })
+        })
+        .optional()
+}
+
+/// The newest commit that `destination` has not acknowledged.
+pub(super) fn last_commit(
+    connection: &Connection,
+    destination: &ServerName,
+) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT MAX(sequence) FROM m1_commits WHERE destination = ?1")?
+        .query_row([destination.as_str()], |row| row.get(0))
+}
+
+/// Whether the device list of `backend` in a room is known; empty if it was never told.
+pub(super) fn known_devices(
+    connection: &Connection,
+    room_id: &RoomId,
+    backend: &ServerName,
+) -> Result<Devices, StoreError> {
+    let found: Option<String> = connection
+        .prepare_cached("SELECT devices FROM m1_devices WHERE room_id = ?1 AND backend = ?2")?
+        .query_row((room_id.as_str(), backend.as_str()), |row| row.get(0))
+        .optional()?;
+    found.map_or(Ok(Devices::new()), |devices| {
+        serde_json::from_str(&devices).map_err(StoreError::corrupt)
+    })
+}
+
+/// Remembers the device list that `backend` told.
+pub(super) fn learn_devices(
+    tx: &Transaction<'_>,
+    room_id: &RoomId,
+    backend: &ServerName,
+    devices: &Devices,
+) -> rusqlite::Result<()> {
+    let devices = serde_json::to_string(devices).expect("a device list is JSON");
+    tx.prepare_cached(
+        "INSERT INTO m1_devices (room_id, backend, devices) VALUES (?1, ?2, ?3)
+         ON CONFLICT (room_id, backend) DO UPDATE SET devices = excluded.devices",
+    )?
+    .execute((room_id.as_str(), backend.as_str(), devices))?;
+    Ok(())
+}
+
+/// An event that is voted for and hidden.
+#[derive(Clone, Debug)]
+pub(super) struct Prepared {
+    pub(super) event_id: OwnedEventId,
+    pub(super) room_id: OwnedRoomId,
+    pub(super) owner: OwnedServerName,
+}
+
+/// Hides an event that this server is about to vote for.
+pub(super) fn hide(
+    tx: &Transaction<'_>,
+    event: &Pdu,
+    owner: &ServerName,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO m1_prepared (event_id, room_id, owner, event, created_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+    )?
+    .execute((
+        event.event_id.as_str(),
+        event.room_id.as_str(),
+        owner.as_str(),
+        event.to_raw().get(),
+        now_ms,
+    ))?;
+    Ok(())
+}
+
+/// A hidden event of the room `room_id`.
+pub(super) fn hidden(
+    connection: &Connection,
+    room_id: &RoomId,
+    event_id: &EventId,
+) -> Result<Option<Pdu>, StoreError> {
+    let found: Option<String> = connection
+        .prepare_cached("SELECT event FROM m1_prepared WHERE event_id = ?1 AND room_id = ?2")?
+        .query_row((event_id.as_str(), room_id.as_str()), |row| row.get(0))
+        .optional()?;
+    found
+        .map(|json| Pdu::from_store(event_id.as_str(), room_id.as_str(), &json))
+        .transpose()
+        .map_err(StoreError::corrupt)
+}
+
+/// Forgets a hidden event: it is visible now, or aborted.
+pub(super) fn unhide(tx: &Transaction<'_>, event_id: &EventId) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM m1_prepared WHERE event_id = ?1")?
+        .execute([event_id.as_str()])?;
+    Ok(())
+}
+
+/// How many events of a room are hidden.
+pub(super) fn count_hidden(connection: &Connection, room_id: &RoomId) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT count(*) FROM m1_prepared WHERE room_id = ?1")?
+        .query_row([room_id.as_str()], |row| row.get(0))
+}
+
+/// Every hidden event, oldest first.
+pub(super) fn all_hidden(connection: &Connection) -> Result<Vec<Prepared>, StoreError> {
+    let rows: Vec<(String, String, String)> = connection
+        .prepare_cached(
+            "SELECT event_id, room_id, owner FROM m1_prepared ORDER BY created_ms, event_id",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    rows.into_iter()
+        .map(|(event_id, room_id, owner)| {
+            Ok(Prepared {
+                event_id: event_id.try_into().map_err(StoreError::corrupt)?,
+                room_id: room_id.try_into().map_err(StoreError::corrupt)?,
+                owner: owner.try_into().map_err(StoreError::corrupt)?,
+            })
+        })
+        .collect()
+}
+
+/// What the policy has not finished here, by server; nothing of it is 0.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Unfinished {
+    /// Commits that a destination has not acknowledged.
+    commits: std::collections::BTreeMap<String, i64>,
+    /// Votes whose decision an owner has not told.
+    in_doubt: std::collections::BTreeMap<String, i64>,
+}
+
+/// Counts what is not finished.
+pub(crate) fn unfinished(connection: &Connection) -> rusqlite::Result<Unfinished> {
+    let counts = |sql: &str| {
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect::<rusqlite::Result<_>>()
+    };
+    Ok(Unfinished {
+        commits: counts("SELECT destination, count(*) FROM m1_commits GROUP BY destination")?,
+        in_doubt: counts("SELECT owner, count(*) FROM m1_prepared GROUP BY owner")?,
+    })
+}
+
+/// Whether users see the event.
+pub(super) fn is_visible(connection: &Connection, event_id: &EventId) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM timeline WHERE event_id = ?1")?
+        .exists([event_id.as_str()])
+}
+
+/// Forgets answers and decisions made before `oldest_ms`. A decision to commit stays until every
+/// destination has acknowledged it; no record at all is an abort, which is what forgotten ones were.
+pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> rusqlite::Result<()> {
+    tx.execute("DELETE FROM m1_answers WHERE created_ms <= ?1", [oldest_ms])?;
+    tx.execute(
+        "DELETE FROM m1_decisions WHERE created_ms <= ?1
+             AND event_id NOT IN (SELECT event_id FROM m1_commits)",
+        [oldest_ms],
+    )?;
+    Ok(())
+}

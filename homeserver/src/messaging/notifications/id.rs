@@ -1,0 +1,98 @@
+//! Notification ids: UUIDs of version 7 that only ever go up, whatever the clock does.
+
+use rusqlite::{OptionalExtension, Transaction};
+use transport::Host;
+use uuid::Uuid;
+
+/// Bits of the millisecond count in a `UUIDv7`.
+const MS_MASK: u64 = (1 << 48) - 1;
+
+/// Bits of what follows the milliseconds, without version and variant.
+const TAIL_BITS: u32 = 74;
+
+/// The largest step from one id to the next within a millisecond; random, so that ids cannot be
+/// guessed from one another.
+const MAX_STEP: u128 = 1 << 32;
+
+/// The next id after `last`, for a clock that reads `now_ms`.
+///
+/// Within a millisecond, and for as long as the clock reads less than it did before, the tail
+/// counts up; when that is used up, the milliseconds run ahead of the clock.
+pub(crate) fn next_id(last: Option<Uuid>, now_ms: u64, random: [u8; 16]) -> Uuid {
+    let random = u128::from_le_bytes(random);
+    let now_ms = now_ms & MS_MASK;
+    match last.map(split) {
+        Some((ms, tail)) if ms >= now_ms => {
+            let step = 1 + random % MAX_STEP;
+            let tail = tail + step;
+            if tail >> TAIL_BITS == 0 { join(ms, tail) } else { join(ms + 1, fresh_tail(random)) }
+        }
+        _ => join(now_ms, fresh_tail(random)),
+    }
+}
+
+/// A random tail with its highest bit clear: room for counting up.
+fn fresh_tail(random: u128) -> u128 {
+    random & ((1 << (TAIL_BITS - 1)) - 1)
+}
+
+fn split(id: Uuid) -> (u64, u128) {
+    let bits = id.as_u128();
+    let ms = (bits >> 80) as u64;
+    let tail = ((bits >> 64) & 0xfff) << 62 | bits & ((1 << 62) - 1);
+    (ms, tail)
+}
+
+fn join(ms: u64, tail: u128) -> Uuid {
+    let high = u128::from(ms & MS_MASK) << 80 | 0x7 << 76 | (tail >> 62) << 64;
+    let low = 0b10 << 62 | tail & ((1 << 62) - 1);
+    Uuid::from_u128(high | low)
+}
+
+/// Takes the next id in `transaction`; it is given out for good when that commits.
+pub(crate) fn take_id(transaction: &Transaction<'_>, host: &Host) -> rusqlite::Result<Uuid> {
+    let id = next_id(last_id(transaction)?, host.unix_ms(), host.random_bytes());
+    transaction
+        .prepare_cached(
+            "INSERT INTO notification_clock (only_row, last_id) VALUES (1, ?1)
+             ON CONFLICT (only_row) DO UPDATE SET last_id = excluded.last_id",
+        )?
+        .execute([id.as_bytes().as_slice()])?;
+    Ok(id)
+}
+
+/// The last id given out, if any.
+pub(crate) fn last_id(connection: &rusqlite::Connection) -> rusqlite::Result<Option<Uuid>> {
+    let bytes: Option<[u8; 16]> = connection
+        .prepare_cached("SELECT last_id FROM notification_clock")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(bytes.map(Uuid::from_bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_go_up_when_the_clock_jumps_back() {
+        let first = next_id(None, 1_000_000, [0xff; 16]);
+        let second = next_id(Some(first), 5, [0; 16]);
+        assert!(second > first);
+        assert!(next_id(Some(second), 1_000_001, [0; 16]) > second);
+    }
+
+    #[test]
+    fn an_id_is_a_version_7_uuid_of_the_clock() {
+        let id = next_id(None, 1_700_000_000_123, [0xab; 16]);
+        assert_eq!(id.get_version_num(), 7);
+        assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
+        assert_eq!(split(id).0, 1_700_000_000_123);
+    }
+
+    #[test]
+    fn ids_go_up_when_the_tail_of_a_millisecond_is_used_up() {
+        let last = join(7, (1 << TAIL_BITS) - 1);
+        assert!(next_id(Some(last), 7, [0; 16]) > last);
+    }
+}

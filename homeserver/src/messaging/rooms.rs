@@ -1,0 +1,52 @@
+//! Rooms: creating, joining, inviting, leaving, putting events into them, and reading them.
+
+mod backfill;
+mod create;
+mod error;
+mod events;
+mod guests;
+mod invite;
+mod join;
+mod leave;
+mod options;
+mod reads;
+pub(crate) mod welcome;
+
+use transport::Database;
+
+pub(crate) use self::create::VERSIONS;
+pub use self::{
+    error::RoomError,
+    options::{CreateRoom, Delivery, Direction, InitialState, JoinRule, Membership},
+};
+pub use crate::pdu::Draft;
+use crate::{core::Core, pdu::Graph, transaction::Outgoing};
+
+/// The rooms of this server. Cheap to clone.
+#[derive(Clone)]
+pub struct Rooms {
+    pub(crate) graph: Graph,
+    pub(crate) outgoing: Outgoing,
+}
+
+impl Rooms {
+    /// The rooms of `graph`, whose events go out through `outgoing`.
+    pub fn new(graph: Graph, outgoing: Outgoing) -> Self {
+        Self { graph, outgoing }
+    }
+
+    /// What the layers share.
+    pub fn core(&self) -> &Core {
+        &self.graph.core
+    }
+
+    /// The one database.
+    pub fn database(&self) -> &Database {
+        &self.core().database
+    }
+
+    /// To be called after a transaction that inserted something has committed: wakes watchers.
+    pub fn committed(&self) {
+        self.graph.upward.committed();
+    }
+}

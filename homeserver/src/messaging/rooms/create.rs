@@ -1,0 +1,177 @@
+//! Creating a room: the events that every room begins with, in one transaction.
+
+use ruma::{
+    OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, UserId,
+    room_version_rules::{RoomIdFormatVersion, RoomVersionRules},
+};
+use rusqlite::Transaction;
+use serde_json::{Value, json};
+
+use super::{CreateRoom, Delivery, Draft, RoomError, Rooms};
+use crate::{
+    pdu::{Pdu, Spot, template},
+    store::{rooms, rooms::RoomRow, state},
+};
+
+/// Bytes of entropy in a room id.
+const ROOM_ID_BYTES: usize = 18;
+
+/// The room versions that this server speaks, the one it prefers first.
+pub(crate) const VERSIONS: [RoomVersionId; 3] =
+    [RoomVersionId::V11, RoomVersionId::V12, RoomVersionId::V10];
+
+impl Rooms {
+    /// Creates a room of the local user `creator`, then invites.
+    ///
+    /// # Errors
+    /// The version is not one of this server's, the initial state is not allowed, or the store
+    /// refuses: no room then. Or somebody cannot be invited: the room exists then, and the
+    /// message names it.
+    pub async fn create(
+        &self,
+        creator: &UserId,
+        options: CreateRoom,
+    ) -> Result<OwnedRoomId, RoomError> {
+        let version = options.version.clone();
+        let rules = version
+            .rules()
+            .filter(|_| VERSIONS.contains(&version))
+            .ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
+        let invited = options.invite.clone();
+        let (rooms, user) = (self.clone(), creator.to_owned());
+        let room: OwnedRoomId = self
+            .database()
+            .transaction(move |tx| rooms.create_in(tx, &user, &options, &rules))
+            .await?;
+        self.committed();
+        self.invite_all(creator, &room, &invited).await?;
+        Ok(room)
+    }
+
+    async fn invite_all(
+        &self,
+        creator: &UserId,
+        room: &RoomId,
+        invited: &[OwnedUserId],
+    ) -> Result<(), RoomError> {
+        for user in invited {
+            self.invite(creator, room, user).await.map_err(|error| match error {
+                RoomError::Unavailable(reason) => RoomError::Unavailable(format!(
+                    "room {room} is there, but {user} was not invited: {reason}"
+                )),
+                other => other,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn create_in(
+        &self,
+        tx: &Transaction<'_>,
+        creator: &UserId,
+        options: &CreateRoom,
+        rules: &RoomVersionRules,
+    ) -> Result<OwnedRoomId, RoomError> {
+        let creation = self.creation(creator, options, rules)?;
+        let room = creation.room_id.clone();
+        let row = RoomRow {
+            version: options.version.clone(),
+            create_event_id: creation.event_id.clone(),
+            owner: self.core().owned_server_name(),
+            delivery: options.delivery,
+            current_group: state::EMPTY,
+        };
+        rooms::put(tx, &room, &row)?;
+        self.insert(tx, &self.trusted(creation))?;
+        self.add(
+            tx,
+            creator,
+            &room,
+            (
+                "m.room.member",
+                creator.as_str(),
+                json!({
+                    "membership": "join"
+                }),
+            ),
+        )?;
+        for (kind, content) in beginning(creator, options, rules) {
+            self.add(tx, creator, &room, (kind, "", content))?;
+        }
+        for state in &options.initial_state {
+            let content = state.content.clone();
+            self.add(tx, creator, &room, (&state.kind, &state.state_key, content))?;
+        }
+        Ok(room)
+    }
+
+    /// Adds a state event. Nobody else is in the room, so that it is queued for nobody.
+    fn add(
+        &self,
+        tx: &Transaction<'_>,
+        creator: &UserId,
+        room: &RoomId,
+        (kind, state_key, content): (&str, &str, Value),
+    ) -> Result<(), RoomError> {
+        let draft = Draft { kind, state_key: Some(state_key), content };
+        let pdu = self.graph.build(tx, (creator, room), draft)??;
+        self.insert(tx, &self.trusted(pdu))?;
+        Ok(())
+    }
+
+    fn creation(
+        &self,
+        creator: &UserId,
+        options: &CreateRoom,
+        rules: &RoomVersionRules,
+    ) -> Result<Pdu, RoomError> {
+        let mut content = json!({ "room_version": options.version });
+        content[Delivery::KEY] = options.delivery.as_str().into();
+        if !rules.authorization.use_room_create_sender {
+            content["creator"] = creator.as_str().into();
+        }
+        let room = match rules.room_id_format {
+            RoomIdFormatVersion::V2 => None,
+            _ => Some(self.new_room_id()?),
+        };
+        let draft = Draft { kind: "m.room.create", state_key: Some(""), content };
+        let spot = Spot { depth: 1, ..Spot::default() };
+        Ok(self.graph.sign(template(room.as_deref(), creator, draft, &spot), rules)?)
+    }
+
+    fn new_room_id(&self) -> Result<OwnedRoomId, RoomError> {
+        let core = self.core();
+        let id = format!("!{}:{}", core.host.random_token(ROOM_ID_BYTES), core.server_name());
+        OwnedRoomId::try_from(id).map_err(|error| RoomError::Invalid(error.to_string()))
+    }
+}
+
+/// The state after creation and the creator's join (client-server API, `POST /createRoom`).
+fn beginning(
+    creator: &UserId,
+    options: &CreateRoom,
+    rules: &RoomVersionRules,
+) -> Vec<(&'static str, Value)> {
+    // Since room version 12 the creator stands above all power levels.
+    let users = if rules.authorization.explicitly_privilege_room_creators {
+        json!({})
+    } else {
+        json!({ creator.as_str(): 100 })
+    };
+    let power_levels = json!({
+        "users": users, "users_default": 0, "events": {}, "events_default": 0,
+        "state_default": 50, "ban": 50, "kick": 50, "redact": 50, "invite": 0,
+    });
+    let mut events = vec![
+        ("m.room.power_levels", power_levels),
+        ("m.room.join_rules", json!({ "join_rule": options.join_rule.as_str() })),
+        ("m.room.history_visibility", json!({ "history_visibility": "shared" })),
+    ];
+    if let Some(name) = &options.name {
+        events.push(("m.room.name", json!({ "name": name })));
+    }
+    if let Some(topic) = &options.topic {
+        events.push(("m.room.topic", json!({ "topic": topic })));
+    }
+    events
+}

@@ -1,0 +1,98 @@
+//! Why something did not happen in a room, and what HTTP says then.
+
+use http::StatusCode;
+use ruma::OwnedRoomId;
+use transport::{DatabaseError, MatrixError};
+
+use crate::{
+    pdu::{Malformed, Refusal, Unavailable},
+    store::StoreError,
+};
+
+/// Why something did not happen in a room.
+#[derive(Debug, thiserror::Error)]
+pub enum RoomError {
+    /// There is no such room here.
+    #[error("room {0} is not known here")]
+    UnknownRoom(OwnedRoomId),
+    /// The user may not do that.
+    #[error("{0}")]
+    Forbidden(String),
+    /// What was asked for makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// Other servers that are needed cannot be reached, or do not answer as they should.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The room's version is not one of this server's.
+    #[error("room version {0} is not supported")]
+    UnsupportedVersion(String),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<DatabaseError> for RoomError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<rusqlite::Error> for RoomError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<Refusal> for RoomError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::UnknownRoom(room) => Self::UnknownRoom(room),
+            Refusal::Malformed(_) => Self::Invalid(refusal.to_string()),
+            Refusal::MissingEvents(_) => Self::Unavailable(refusal.to_string()),
+            Refusal::BadSignature(_) | Refusal::NotAllowed(_) | Refusal::NoLongerAllowed(_) => {
+                Self::Forbidden(refusal.to_string())
+            }
+        }
+    }
+}
+
+impl From<RoomError> for MatrixError {
+    fn from(error: RoomError) -> Self {
+        let message = error.to_string();
+        match error {
+            RoomError::UnknownRoom(_) => Self::not_found(message),
+            RoomError::Forbidden(_) => Self::forbidden(message),
+            RoomError::Invalid(_) => Self::invalid_param(message),
+            RoomError::Unavailable(_) => Self::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", message),
+            RoomError::UnsupportedVersion(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "M_UNSUPPORTED_ROOM_VERSION", message)
+            }
+            RoomError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for MatrixError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Database(error) => error.into(),
+            StoreError::Corrupt(_) => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl From<Unavailable> for RoomError {
+    fn from(error: Unavailable) -> Self {
+        match error {
+            Unavailable::Elsewhere(reason) => Self::Unavailable(reason),
+            Unavailable::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<Malformed> for RoomError {
+    fn from(error: Malformed) -> Self {
+        Self::Invalid(error.0)
+    }
+}

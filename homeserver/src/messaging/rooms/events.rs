@@ -1,0 +1,143 @@
+//! Building, checking, inserting and enqueueing events: the steps that every delivery policy puts
+//! together in its own way.
+
+use ruma::{OwnedEventId, RoomId, ServerName, UserId};
+use rusqlite::{Connection, Transaction};
+use serde_json::{Value, value::RawValue};
+
+use super::{Draft, RoomError, Rooms};
+use crate::{
+    pdu::{Checked, Pdu, Refusal, Standing},
+    store::{StoreError, rooms},
+};
+
+impl Rooms {
+    /// Builds, hashes and signs an event of the local user `sender` on top of what this server
+    /// knows, and checks it against the current state. Stores nothing.
+    ///
+    /// # Errors
+    /// The room is not known, or does not allow it; or the store refuses.
+    pub(super) async fn build(
+        &self,
+        sender: &UserId,
+        room: &RoomId,
+        (kind, state_key): (&str, Option<&str>),
+        content: Value,
+    ) -> Result<Pdu, RoomError> {
+        let (rooms, sender, room) = (self.clone(), sender.to_owned(), room.to_owned());
+        let (kind, state_key) = (kind.to_owned(), state_key.map(str::to_owned));
+        self.database()
+            .call(move |db| {
+                let draft = Draft { kind: &kind, state_key: state_key.as_deref(), content };
+                rooms.build_in(db, &sender, &room, draft)
+            })
+            .await
+    }
+
+    /// As [`Rooms::build`], inside a transaction: what is built and inserted in one transaction
+    /// never forks the room.
+    ///
+    /// # Errors
+    /// The room is not known, or does not allow it; or the store refuses.
+    pub fn build_in(
+        &self,
+        connection: &Connection,
+        sender: &UserId,
+        room: &RoomId,
+        draft: Draft<'_>,
+    ) -> Result<Pdu, RoomError> {
+        if !rooms::is_member_server(connection, room, self.core().server_name())? {
+            return Err(RoomError::UnknownRoom(room.to_owned()));
+        }
+        Ok(self.graph.build(connection, (sender, room), draft)??)
+    }
+
+    /// All receipt checks, in the specification's order; what the event builds on and is missing
+    /// is fetched, checked and stored. The event itself is not stored.
+    ///
+    /// # Errors
+    /// It cannot be judged now: keys or missing events are not to be had, or the store refuses.
+    pub async fn check(
+        &self,
+        pdu: &RawValue,
+        origin: &ServerName,
+    ) -> Result<Result<Checked, Refusal>, RoomError> {
+        Ok(self.graph.check(pdu, origin).await?)
+    }
+
+    /// An event that needs no more checks: this server built it itself a moment ago, or checked it
+    /// before it stored it hidden.
+    pub fn trusted(&self, pdu: Pdu) -> Checked {
+        Checked { pdu, standing: Standing::Accepted }
+    }
+
+    /// Makes the event part of its room: graph, state, extremities, timeline. False if it was that
+    /// already.
+    ///
+    /// # Errors
+    /// The store refuses, or does not know the room.
+    pub fn insert(&self, tx: &Transaction<'_>, checked: &Checked) -> Result<bool, StoreError> {
+        self.graph.insert(tx, checked)
+    }
+
+    /// Queues the event for every other server in the room. Call after [`Rooms::insert`], in the
+    /// same transaction.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub fn enqueue(&self, tx: &Transaction<'_>, pdu: &Pdu) -> Result<(), StoreError> {
+        let mut destinations = rooms::member_servers(tx, &pdu.room_id)?;
+        if pdu.is_member_event()
+            && let Some(user) = pdu.state_key.as_deref().and_then(|key| UserId::parse(key).ok())
+            && pdu.membership() != Some("invite")
+        {
+            // Who was removed is to know of it.
+            destinations.insert(user.server_name().to_owned());
+        }
+        destinations.remove(self.core().server_name());
+        destinations.remove(pdu.sender.server_name());
+        self.outgoing.enqueue(tx, &destinations, &pdu.event_id)
+    }
+
+    /// Builds an event, makes it part of the room and queues it for every other server, all in one
+    /// transaction.
+    ///
+    /// # Errors
+    /// As [`Rooms::build_in`].
+    pub(crate) async fn put(
+        &self,
+        sender: &UserId,
+        room: &RoomId,
+        (kind, state_key): (&str, Option<&str>),
+        content: Value,
+    ) -> Result<OwnedEventId, RoomError> {
+        let (rooms, sender, room) = (self.clone(), sender.to_owned(), room.to_owned());
+        let (kind, state_key) = (kind.to_owned(), state_key.map(str::to_owned));
+        let event_id = self
+            .database()
+            .transaction(move |tx| {
+                let draft = Draft { kind: &kind, state_key: state_key.as_deref(), content };
+                let checked = rooms.trusted(rooms.build_in(tx, &sender, &room, draft)?);
+                rooms.insert(tx, &checked)?;
+                rooms.enqueue(tx, &checked.pdu)?;
+                Ok::<_, RoomError>(checked.pdu.event_id)
+            })
+            .await?;
+        self.committed();
+        Ok(event_id)
+    }
+
+    /// Puts a state event into the room, as `eventual` does.
+    ///
+    /// # Errors
+    /// The room is not known, or does not allow it; or the store refuses.
+    pub async fn send_state(
+        &self,
+        sender: &UserId,
+        room: &RoomId,
+        (kind, state_key): (&str, &str),
+        content: Value,
+    ) -> Result<OwnedEventId, RoomError> {
+        self.put(sender, room, (kind, Some(state_key)), content).await
+    }
+}

@@ -1,0 +1,81 @@
+//! Membership events that other servers bring: invites of this server's users, and leaves of theirs.
+
+use ruma::{RoomVersionId, room_version_rules::RoomVersionRules, signatures::sign_event};
+use rusqlite::Transaction;
+use serde_json::Value;
+
+use super::{RoomError, Rooms};
+use crate::{
+    pdu::{Checked, Malformed, Pdu},
+    store::{
+        StoreError,
+        events::{self, Record},
+        rooms,
+    },
+};
+
+impl Rooms {
+    /// Signs the invite of a local user and, if this server is not in the room, stores it with the
+    /// state that came along. In a room that this server is in, the invite comes by the graph.
+    pub(crate) async fn take_invite(
+        &self,
+        pdu: Pdu,
+        (version, rules): (RoomVersionId, RoomVersionRules),
+        shown: Value,
+    ) -> Result<Pdu, RoomError> {
+        let signed = self.signed_too(&pdu, &rules)?;
+        let (rooms, stored) = (self.clone(), signed.clone());
+        self.database()
+            .transaction(move |tx| rooms.store_invite(tx, stored, &version, &shown))
+            .await?;
+        self.committed();
+        Ok(signed)
+    }
+
+    fn store_invite(
+        &self,
+        tx: &Transaction<'_>,
+        pdu: Pdu,
+        version: &RoomVersionId,
+        shown: &Value,
+    ) -> Result<(), StoreError> {
+        if rooms::is_member_server(tx, &pdu.room_id, self.core().server_name())? {
+            return Ok(());
+        }
+        let record = Record { pdu, states: None, rejected: None, soft_failed: false };
+        let pdu = &record.pdu;
+        events::put(tx, &record)?;
+        let position = events::append(tx, pdu)?;
+        rooms::put_invite(tx, pdu, version, shown, position)?;
+        rooms::put_membership(tx, pdu, position)?;
+        self.graph.tell(tx, pdu, position)
+    }
+
+    fn signed_too(&self, pdu: &Pdu, rules: &RoomVersionRules) -> Result<Pdu, Malformed> {
+        let identity = &self.core().identity;
+        let mut object = (*pdu.json).clone();
+        sign_event(
+            identity.server_name.as_str(),
+            &*identity.key_pair,
+            &mut object,
+            &rules.redaction,
+        )
+        .map_err(|error| Malformed(error.to_string()))?;
+        Pdu::from_object(object, rules)
+    }
+
+    /// Takes the leave of another server's user, and tells the other servers of it.
+    pub(crate) async fn take_leave(&self, checked: Checked) -> Result<(), RoomError> {
+        let rooms = self.clone();
+        self.database()
+            .transaction(move |tx| {
+                if rooms.insert(tx, &checked)? {
+                    rooms.enqueue(tx, &checked.pdu)?;
+                }
+                Ok::<_, StoreError>(())
+            })
+            .await?;
+        self.committed();
+        Ok(())
+    }
+}

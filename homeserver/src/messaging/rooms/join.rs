@@ -1,0 +1,194 @@
+//! Joining: here, if this server is in the room; or else through a server that is, which hands over
+//! the room's state.
+
+use std::collections::BTreeMap;
+
+use ruma::{
+    OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
+    api::federation::membership::{
+        create_join_event::v2 as send_join, prepare_join_event::v1 as make_join,
+    },
+    room_version_rules::RoomVersionRules,
+};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+use transport::federation::CallError;
+
+use super::{RoomError, Rooms, create::VERSIONS};
+use crate::{
+    pdu::{Pdu, Spot, template, verify::parse_and_verify},
+    store::rooms,
+};
+
+/// Servers tried for one join.
+const MAX_CANDIDATES: usize = 5;
+
+/// Events taken from the answer to a join.
+const MAX_JOIN_EVENTS: usize = 50_000;
+
+/// What another server proposes that our event build on.
+#[derive(Debug, Deserialize)]
+pub(super) struct Template {
+    prev_events: Vec<OwnedEventId>,
+    auth_events: Vec<OwnedEventId>,
+    depth: u64,
+    #[serde(default)]
+    content: serde_json::Map<String, Value>,
+}
+
+impl Template {
+    pub(super) fn parse(raw: &RawValue) -> Result<Self, RoomError> {
+        serde_json::from_str(raw.get())
+            .map_err(|error| RoomError::Unavailable(format!("a malformed template: {error}")))
+    }
+}
+
+/// A room as another server handed it over: its events are well-formed and properly signed.
+pub(super) struct Handover {
+    pub(super) version: RoomVersionId,
+    pub(super) join: Pdu,
+    pub(super) state: Vec<Pdu>,
+    pub(super) auth_chain: Vec<Pdu>,
+}
+
+impl Rooms {
+    /// Joins the local user `user`: here if this server is in the room, or else through one of
+    /// `via`, the inviting server, or the server that the room is named after.
+    ///
+    /// # Errors
+    /// The user may not join, no server that is in the room can be reached or hands over a valid
+    /// state, or the store refuses.
+    pub async fn join(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        via: &[OwnedServerName],
+    ) -> Result<(), RoomError> {
+        let what = ("m.room.member", Some(user.as_str()));
+        match self.put(user, room, what, json!({ "membership": "join" })).await {
+            Err(RoomError::UnknownRoom(_)) => {}
+            done => return done.map(drop),
+        }
+        let _joining = self.graph.joining.begin(room);
+        let mut trouble = RoomError::UnknownRoom(room.to_owned());
+        for server in self.candidates(user, room, via).await? {
+            match self.join_through(&server, user, room).await {
+                Ok(()) => return Ok(()),
+                Err(error @ RoomError::Store(_)) => return Err(error),
+                Err(error) => {
+                    tracing::info!(%server, %room, %error, "failed to join through this server");
+                    trouble = error;
+                }
+            }
+        }
+        Err(trouble)
+    }
+
+    async fn candidates(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        via: &[OwnedServerName],
+    ) -> Result<Vec<OwnedServerName>, RoomError> {
+        let (id, name) = (room.to_owned(), user.to_owned());
+        let invite = self.database().call(move |db| rooms::invite(db, &id, &name)).await?;
+        let inviting = invite.map(|invite| invite.sender.server_name().to_owned());
+        let named = room.server_name().map(ToOwned::to_owned);
+        let mut candidates: Vec<OwnedServerName> = Vec::new();
+        for server in via.iter().cloned().chain(inviting).chain(named) {
+            if server != self.core().server_name() && !candidates.contains(&server) {
+                candidates.push(server);
+            }
+        }
+        candidates.truncate(MAX_CANDIDATES);
+        Ok(candidates)
+    }
+
+    async fn join_through(
+        &self,
+        server: &ServerName,
+        user: &UserId,
+        room: &RoomId,
+    ) -> Result<(), RoomError> {
+        let mut request = make_join::Request::new(room.to_owned(), user.to_owned());
+        request.ver = VERSIONS.to_vec();
+        let core = self.core();
+        let deadline = core.config.request_timeout;
+        let made = core.federation.call(server, request, deadline).await?;
+        let version = made.room_version.unwrap_or(RoomVersionId::V1);
+        if !VERSIONS.contains(&version) {
+            return Err(RoomError::UnsupportedVersion(version.to_string()));
+        }
+        let template = Template::parse(&made.event)?;
+        let join = self.on_template(&version, (user, room), "join", template)?;
+        let request =
+            send_join::Request::new(room.to_owned(), join.event_id.clone(), join.to_raw());
+        let answer = core.federation.call(server, request, deadline).await?.room_state;
+        let rules = rules_of(&version)?;
+        let handover = Handover {
+            state: self.verified(&answer.state, room, &rules).await?,
+            auth_chain: self.verified(&answer.auth_chain, room, &rules).await?,
+            version,
+            join,
+        };
+        self.accept(handover).await
+    }
+
+    /// A membership event of ours on the spot that another server proposes; nothing else of the
+    /// template is taken over but who authorizes a restricted join.
+    pub(super) fn on_template(
+        &self,
+        version: &RoomVersionId,
+        (user, room): (&UserId, &RoomId),
+        membership: &str,
+        mut proposed: Template,
+    ) -> Result<Pdu, RoomError> {
+        let mut content = json!({ "membership": membership });
+        if let Some(by) = proposed.content.remove("join_authorised_via_users_server") {
+            content["join_authorised_via_users_server"] = by;
+        }
+        let draft = super::Draft { kind: "m.room.member", state_key: Some(user.as_str()), content };
+        let spot = Spot {
+            prev_events: proposed.prev_events,
+            auth_events: proposed.auth_events,
+            depth: proposed.depth,
+        };
+        Ok(self.graph.sign(template(Some(room), user, draft, &spot), &rules_of(version)?)?)
+    }
+
+    /// The events, every one of which is properly signed and of `room`.
+    async fn verified(
+        &self,
+        raw: &[Box<RawValue>],
+        room: &RoomId,
+        rules: &RoomVersionRules,
+    ) -> Result<Vec<Pdu>, RoomError> {
+        if raw.len() > MAX_JOIN_EVENTS {
+            return Err(RoomError::Unavailable("the room is too large".to_owned()));
+        }
+        let mut events = BTreeMap::new();
+        for raw in raw {
+            let pdu = parse_and_verify(&self.core().keys, raw, rules).await??;
+            if pdu.room_id != room {
+                return Err(RoomError::Unavailable("events of another room".to_owned()));
+            }
+            events.insert(pdu.event_id.clone(), pdu);
+        }
+        Ok(events.into_values().collect())
+    }
+}
+
+fn rules_of(version: &RoomVersionId) -> Result<RoomVersionRules, RoomError> {
+    version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))
+}
+
+impl From<CallError> for RoomError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused(refused) if refused.status == http::StatusCode::FORBIDDEN => {
+                Self::Forbidden(refused.message)
+            }
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Leaving a room, and rejecting an invite to one that this server is not in.
+
+use ruma::{
+    OwnedServerName, RoomId, UserId,
+    api::federation::membership::{create_leave_event::v2 as send_leave, prepare_leave_event},
+};
+use serde_json::json;
+
+use super::{RoomError, Rooms, join::Template};
+use crate::{
+    pdu::Pdu,
+    store::{
+        events::{self, Record},
+        rooms,
+    },
+};
+
+impl Rooms {
+    /// Leaves the room, or rejects an invite to it.
+    ///
+    /// # Errors
+    /// The user is neither in the room nor invited; the inviting server cannot be reached; or the
+    /// store refuses.
+    pub async fn leave(&self, user: &UserId, room: &RoomId) -> Result<(), RoomError> {
+        let what = ("m.room.member", Some(user.as_str()));
+        let content = json!({ "membership": "leave" });
+        match self.put(user, room, what, content).await {
+            Ok(_) => Ok(()),
+            Err(RoomError::UnknownRoom(_)) => self.reject_invite(user, room).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn reject_invite(&self, user: &UserId, room: &RoomId) -> Result<(), RoomError> {
+        let (id, name) = (room.to_owned(), user.to_owned());
+        let invite = self.database().call(move |db| rooms::invite(db, &id, &name)).await?;
+        let invite = invite.ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))?;
+        let server = invite.sender.server_name().to_owned();
+        let request = prepare_leave_event::v1::Request::new(room.to_owned(), user.to_owned());
+        let core = self.core();
+        let deadline = core.config.request_timeout;
+        let prepared = core.federation.call(&server, request, deadline).await?;
+        let version = prepared.room_version.unwrap_or(invite.room_version);
+        let template = Template::parse(&prepared.event)?;
+        let pdu = self.on_template(&version, (user, room), "leave", template)?;
+        self.deliver_leave(&server, &pdu).await?;
+        self.record_leave(pdu).await
+    }
+
+    async fn deliver_leave(&self, server: &OwnedServerName, pdu: &Pdu) -> Result<(), RoomError> {
+        let request =
+            send_leave::Request::new(pdu.room_id.clone(), pdu.event_id.clone(), pdu.to_raw());
+        let deadline = self.core().config.request_timeout;
+        self.core().federation.call(server, request, deadline).await?;
+        Ok(())
+    }
+
+    /// Writes down that a local user left a room which this server is not in.
+    async fn record_leave(&self, pdu: Pdu) -> Result<(), RoomError> {
+        let graph = self.graph.clone();
+        self.database()
+            .transaction(move |tx| {
+                let record = Record { pdu, states: None, rejected: None, soft_failed: false };
+                events::put(tx, &record)?;
+                let position = events::append(tx, &record.pdu)?;
+                rooms::put_membership(tx, &record.pdu, position)?;
+                graph.tell(tx, &record.pdu, position)
+            })
+            .await?;
+        self.committed();
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! Reading rooms.
+
+use std::collections::BTreeSet;
+
+use ruma::{EventId, OwnedServerName, OwnedUserId, RoomId, UserId};
+use rusqlite::Connection;
+
+use super::{Delivery, Direction, Membership, RoomError, Rooms};
+use crate::{
+    pdu::Pdu,
+    store::{StoreError, events, rooms},
+};
+
+impl Rooms {
+    /// How the room delivers; `None`: unknown room.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn delivery(&self, room: &RoomId) -> Result<Option<Delivery>, RoomError> {
+        let found = self.read(room, rooms::find).await?;
+        Ok(found.map(|row| row.delivery))
+    }
+
+    /// The server that created the room.
+    ///
+    /// # Errors
+    /// The room is not known, or the store refuses.
+    pub async fn owner(&self, room: &RoomId) -> Result<OwnedServerName, RoomError> {
+        let found = self.read(room, rooms::find).await?;
+        found.map(|row| row.owner).ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))
+    }
+
+    /// The servers with a joined user, this one among them; none of an unknown room.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn member_servers(
+        &self,
+        room: &RoomId,
+    ) -> Result<BTreeSet<OwnedServerName>, RoomError> {
+        self.read(room, rooms::member_servers).await
+    }
+
+    /// The joined users; none of an unknown room.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn joined_members(&self, room: &RoomId) -> Result<BTreeSet<OwnedUserId>, RoomError> {
+        self.read(room, rooms::joined_members).await
+    }
+
+    /// A user's relation to the room.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn membership(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+    ) -> Result<Option<Membership>, RoomError> {
+        let user = user.to_owned();
+        self.read(room, move |db, room| rooms::membership(db, room, &user)).await
+    }
+
+    /// The current state, ordered by type and state key; empty of an unknown room.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn current_state(&self, room: &RoomId) -> Result<Vec<Pdu>, RoomError> {
+        self.read(room, |db, room| {
+            let state = rooms::current_state(db, room)?;
+            state.values().map(|id| Ok(events::get(db, id)?.pdu)).collect()
+        })
+        .await
+    }
+
+    /// At most `limit` events with their positions, from beyond `from` (exclusive; `None`: from the
+    /// beginning, or from the end) in `direction`.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn timeline(
+        &self,
+        room: &RoomId,
+        from: Option<i64>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(i64, Pdu)>, RoomError> {
+        self.read(room, move |db, room| match direction {
+            Direction::Forwards => {
+                events::timeline_forwards(db, room, from.unwrap_or(i64::MIN), limit)
+            }
+            Direction::Backwards => {
+                events::timeline_backwards(db, room, from.unwrap_or(i64::MAX), limit)
+            }
+        })
+        .await
+    }
+
+    /// An event by its id; those that were refused are not shown.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn event(&self, event_id: &EventId) -> Result<Option<Pdu>, RoomError> {
+        let id = event_id.to_owned();
+        let found = self.database().call(move |db| events::find(db, &id)).await?;
+        Ok(found.filter(events::Record::is_accepted).map(|record| record.pdu))
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        room: &RoomId,
+        work: impl FnOnce(&Connection, &RoomId) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, RoomError> {
+        let room = room.to_owned();
+        Ok(self.database().call(move |db| work(db, &room)).await?)
+    }
+}

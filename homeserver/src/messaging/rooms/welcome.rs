@@ -1,0 +1,147 @@
+//! Both ends of a handover: accepting a room from another server, and letting another server in.
+
+use std::collections::BTreeSet;
+
+use ruma::{OwnedEventId, RoomId, RoomVersionId};
+use rusqlite::Transaction;
+use serde_json::value::RawValue;
+
+use super::{Delivery, RoomError, Rooms, join::Handover};
+use crate::{
+    pdu::{Checked, Pdu, Refusal, Standing, judge, outliers::store_outliers, serve},
+    store::{
+        StoreError, events, rooms,
+        rooms::RoomRow,
+        state::{self, State},
+    },
+};
+
+/// What a server that was let in needs to know.
+pub(crate) struct Welcome {
+    /// The state before its join.
+    pub(crate) state: Vec<Box<RawValue>>,
+    /// What authorizes that state.
+    pub(crate) auth_chain: Vec<Box<RawValue>>,
+    /// The join itself.
+    pub(crate) event: Box<RawValue>,
+}
+
+impl Rooms {
+    /// Stores a room that was handed over, unless its state or our join do not hold together.
+    pub(super) async fn accept(&self, handover: Handover) -> Result<(), RoomError> {
+        let rooms = self.clone();
+        self.database().transaction(move |tx| rooms.accept_in(tx, handover)).await?;
+        self.committed();
+        Ok(())
+    }
+
+    fn accept_in(&self, tx: &Transaction<'_>, handover: Handover) -> Result<(), RoomError> {
+        let Handover { version, join, state: handed, auth_chain } = handover;
+        let room = join.room_id.clone();
+        let rules =
+            version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
+        let ids: Vec<OwnedEventId> = handed.iter().map(|pdu| pdu.event_id.clone()).collect();
+        let missing = store_outliers(tx, &rules, handed.into_iter().chain(auth_chain).collect())?;
+        if let Some(id) = missing.first() {
+            return Err(invalid(&format!("event {id} is missing")));
+        }
+        let state = state_of(tx, &ids)?;
+        let mut row = room_row(tx, &state, &version)?;
+        let before = state::whole(tx, &state)?;
+        row.current_group = before;
+        rooms::put(tx, &room, &row)?;
+        let standing = judge::standing(tx, &row, &rules, (&join, before))?;
+        if let Standing::Rejected(reason) | Standing::SoftFailed(reason) = standing {
+            return Err(invalid(&reason));
+        }
+        // Whatever this server knew of the room from an earlier stay, the present is this.
+        let old = rooms::extremities(tx, &room)?;
+        rooms::replace_extremities(tx, &room, &old, &BTreeSet::new())?;
+        rooms::set_current_state(tx, &room, before, 0)?;
+        let checked = Checked { pdu: join, standing: Standing::Accepted };
+        Ok(self.graph.insert_with_state(tx, (&row, &rules), &checked, before)?)
+    }
+
+    /// Takes the join of another server's user, tells the other servers of it, and hands over the
+    /// room.
+    pub(crate) async fn welcome(&self, checked: Checked) -> Result<Welcome, RoomError> {
+        let rooms = self.clone();
+        let welcome = self
+            .database()
+            .transaction(move |tx| {
+                if rooms.insert(tx, &checked)? {
+                    rooms.enqueue(tx, &checked.pdu)?;
+                }
+                handed_over(tx, &checked.pdu)
+            })
+            .await?;
+        self.committed();
+        Ok(welcome)
+    }
+}
+
+fn handed_over(tx: &Transaction<'_>, join: &Pdu) -> Result<Welcome, RoomError> {
+    let (state, chain) = serve::state_before(tx, &join.room_id, &join.event_id)?
+        .ok_or_else(|| Refusal::NotAllowed("the join was refused".to_owned()))?;
+    let mut authorizing: BTreeSet<_> = chain;
+    authorizing.extend(serve::chain_above(tx, &BTreeSet::from([join.event_id.clone()]))?);
+    Ok(Welcome {
+        state: serve::raw(tx, &state)?,
+        auth_chain: serve::raw(tx, &authorizing)?,
+        event: join.to_raw(),
+    })
+}
+
+/// The state made of stored events, each of which must stand.
+fn state_of(tx: &Transaction<'_>, ids: &[OwnedEventId]) -> Result<State, RoomError> {
+    let mut state = State::new();
+    for id in ids {
+        let found = events::get(tx, id)?;
+        if let Some(reason) = found.rejected {
+            return Err(invalid(&format!("event {id} is not allowed: {reason}")));
+        }
+        let key = found.pdu.state_key.ok_or_else(|| invalid(&format!("{id} is no state")))?;
+        if state.insert((found.pdu.kind, key), id.clone()).is_some() {
+            return Err(invalid(&format!("event {id} is not the only one of its kind")));
+        }
+    }
+    Ok(state)
+}
+
+/// What the creation event in `state` says of the room.
+fn room_row(
+    tx: &Transaction<'_>,
+    state: &State,
+    version: &RoomVersionId,
+) -> Result<RoomRow, RoomError> {
+    let id = state
+        .get(&("m.room.create".to_owned(), String::new()))
+        .ok_or_else(|| invalid("there is no creation event"))?;
+    let creation = events::get(tx, id)?.pdu;
+    if creation.content["room_version"].as_str() != Some(version.as_str()) {
+        return Err(invalid("the room is of another version"));
+    }
+    let delivery = creation.content.get(Delivery::KEY);
+    Ok(RoomRow {
+        version: version.clone(),
+        create_event_id: id.clone(),
+        owner: creation.sender.server_name().to_owned(),
+        delivery: delivery
+            .map_or(Some(Delivery::default()), |name| name.as_str().and_then(Delivery::parse))
+            .ok_or_else(|| RoomError::Invalid("the room delivers in an unknown way".to_owned()))?,
+        current_group: state::EMPTY,
+    })
+}
+
+fn invalid(reason: &str) -> RoomError {
+    RoomError::Unavailable(format!("the room was not handed over properly: {reason}"))
+}
+
+/// The room's current state and extremities, for comparing servers.
+pub(crate) fn summary(
+    connection: &rusqlite::Connection,
+    room: &RoomId,
+) -> Result<(BTreeSet<OwnedEventId>, BTreeSet<OwnedEventId>), StoreError> {
+    let state = rooms::current_state(connection, room)?.into_values().collect();
+    Ok((state, rooms::extremities(connection, room)?))
+}

@@ -1,0 +1,284 @@
+//! What has happened in a user's rooms since a point in the stream of events.
+
+use std::collections::BTreeSet;
+
+use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::Value;
+
+use super::{accounts::Device, rooms::Membership};
+use crate::{
+    pdu::Pdu,
+    store::{StoreError, events, rooms::current_state},
+};
+
+/// The kinds of state that an invited user sees of a room (client-server API, "Stripped state"),
+/// beside the own invite.
+const STRIPPED: [&str; 6] = [
+    "m.room.create",
+    "m.room.name",
+    "m.room.join_rules",
+    "m.room.canonical_alias",
+    "m.room.avatar",
+    "m.room.encryption",
+];
+
+/// What is new for a device.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    /// The point up to which this reaches.
+    pub(crate) next: i64,
+    pub(crate) joined: Vec<RoomChanges>,
+    pub(crate) invited: Vec<Invited>,
+    pub(crate) left: Vec<RoomChanges>,
+}
+
+impl Changes {
+    /// Whether there is nothing new.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.joined.is_empty() && self.invited.is_empty() && self.left.is_empty()
+    }
+}
+
+/// What is new in a room; events are in the client format.
+#[derive(Debug)]
+pub(crate) struct RoomChanges {
+    pub(crate) room_id: OwnedRoomId,
+    /// The newest events, oldest first.
+    pub(crate) timeline: Vec<Value>,
+    /// Whether there are events between the last point and these.
+    pub(crate) limited: bool,
+    /// The point before the timeline.
+    pub(crate) before: i64,
+    /// State that changed before the timeline.
+    pub(crate) state: Vec<Value>,
+}
+
+/// A room that the user is invited to.
+#[derive(Debug)]
+pub(crate) struct Invited {
+    pub(crate) room_id: OwnedRoomId,
+    /// What the user may see of it.
+    pub(crate) stripped_state: Vec<Value>,
+}
+
+/// A reader of the stream in the name of a device.
+struct Reader<'a> {
+    connection: &'a Connection,
+    device: &'a Device,
+    limit: usize,
+}
+
+/// What is new for `device` after the point `since` (`None`: everything there is), with at most
+/// `limit` events of each room.
+pub(crate) fn changes(
+    connection: &Connection,
+    device: &Device,
+    since: Option<i64>,
+    limit: usize,
+) -> Result<Changes, StoreError> {
+    let reader = Reader { connection, device, limit };
+    let mut changes = Changes {
+        next: top(connection)?,
+        joined: Vec::new(),
+        invited: Vec::new(),
+        left: Vec::new(),
+    };
+    for Standing { room_id, membership, event_id, position } in reader.standings()? {
+        let is_new = since.is_none_or(|since| position > since);
+        match (membership, since) {
+            (Membership::Join, Some(since)) if !is_new => {
+                changes.joined.extend(reader.news(room_id, since, i64::MAX)?);
+            }
+            (Membership::Join, _) => changes.joined.push(reader.whole(room_id)?),
+            (Membership::Invite, _) if is_new => {
+                changes.invited.push(reader.invited(room_id, &event_id)?);
+            }
+            (Membership::Leave | Membership::Ban, Some(since)) if is_new => {
+                changes.left.extend(reader.news(room_id, since, position)?);
+            }
+            _ => {}
+        }
+    }
+    Ok(changes)
+}
+
+/// A user's relation to a room.
+struct Standing {
+    room_id: OwnedRoomId,
+    membership: Membership,
+    event_id: OwnedEventId,
+    position: i64,
+}
+
+/// The newest point of the stream.
+fn top(connection: &Connection) -> Result<i64, StoreError> {
+    let top: Option<i64> = connection
+        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'timeline'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(top.unwrap_or(0))
+}
+
+impl Reader<'_> {
+    fn standings(&self) -> Result<Vec<Standing>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT room_id, membership, event_id, position FROM room_memberships
+             WHERE user_id = ?1 ORDER BY room_id",
+        )?;
+        let mut rows = statement.query([self.device.user_id.as_str()])?;
+        let mut standings = Vec::new();
+        while let Some(row) = rows.next()? {
+            let [room_id, membership, event_id]: [String; 3] =
+                [row.get(0)?, row.get(1)?, row.get(2)?];
+            standings.push(Standing {
+                room_id: room_id.try_into().map_err(StoreError::corrupt)?,
+                membership: Membership::parse(&membership)
+                    .ok_or_else(|| StoreError::corrupt("an unknown membership"))?,
+                event_id: event_id.try_into().map_err(StoreError::corrupt)?,
+                position: row.get(3)?,
+            });
+        }
+        Ok(standings)
+    }
+
+    /// A room that the device has not seen yet: its newest events and its state.
+    fn whole(&self, room_id: OwnedRoomId) -> Result<RoomChanges, StoreError> {
+        let newest = self.newest(&room_id, i64::MIN, i64::MAX)?;
+        let shown: BTreeSet<&EventId> =
+            newest.events.iter().map(|(_, event)| &*event.event_id).collect();
+        let mut state = Vec::new();
+        for event_id in current_state(self.connection, &room_id)?.into_values() {
+            if !shown.contains(&*event_id) {
+                state.push(events::get(self.connection, &event_id)?.pdu.client_format());
+            }
+        }
+        self.room_changes(room_id, newest, state)
+    }
+
+    /// What is new in a room after `since` and up to `until`; `None` if nothing is.
+    fn news(
+        &self,
+        room_id: OwnedRoomId,
+        since: i64,
+        until: i64,
+    ) -> Result<Option<RoomChanges>, StoreError> {
+        let newest = self.newest(&room_id, since, until)?;
+        let Some(&(first, _)) = newest.events.first() else { return Ok(None) };
+        let state =
+            if newest.limited { self.state_between(&room_id, since, first)? } else { Vec::new() };
+        self.room_changes(room_id, newest, state).map(Some)
+    }
+
+    /// The newest events after `since` and up to `until`, oldest first.
+    fn newest(&self, room_id: &RoomId, since: i64, until: i64) -> Result<Newest, StoreError> {
+        let beyond = until.saturating_add(1);
+        let mut events =
+            events::timeline_backwards(self.connection, room_id, beyond, self.limit + 1)?;
+        events.retain(|(position, _)| *position > since);
+        let limited = events.len() > self.limit;
+        events.truncate(self.limit);
+        events.reverse();
+        Ok(Newest { events, limited })
+    }
+
+    /// The current state events with positions between the two.
+    fn state_between(
+        &self,
+        room_id: &RoomId,
+        since: i64,
+        first: i64,
+    ) -> Result<Vec<Value>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT event_id FROM current_state JOIN timeline USING (event_id)
+             WHERE current_state.room_id = ?1 AND position > ?2 AND position < ?3
+             ORDER BY position",
+        )?;
+        let mut rows = statement.query((room_id.as_str(), since, first))?;
+        let mut state = Vec::new();
+        while let Some(row) = rows.next()? {
+            let event_id: OwnedEventId =
+                row.get::<_, String>(0)?.try_into().map_err(StoreError::corrupt)?;
+            state.push(events::get(self.connection, &event_id)?.pdu.client_format());
+        }
+        Ok(state)
+    }
+
+    fn room_changes(
+        &self,
+        room_id: OwnedRoomId,
+        newest: Newest,
+        state: Vec<Value>,
+    ) -> Result<RoomChanges, StoreError> {
+        let before = newest.events.first().map_or(0, |(position, _)| position - 1);
+        let mut timeline = Vec::with_capacity(newest.events.len());
+        for (_, event) in newest.events {
+            timeline.push(self.own_format(&event)?);
+        }
+        Ok(RoomChanges { room_id, timeline, limited: newest.limited, before, state })
+    }
+
+    /// The event for this device, which recognizes what it sent itself by its transaction id.
+    fn own_format(&self, event: &Pdu) -> Result<Value, StoreError> {
+        let mut shown = event.client_format();
+        if event.sender == self.device.user_id
+            && let Some(transaction_id) = self.transaction_id(&event.event_id)?
+        {
+            shown["unsigned"]["transaction_id"] = transaction_id.into();
+        }
+        Ok(shown)
+    }
+
+    fn transaction_id(&self, event_id: &EventId) -> Result<Option<String>, StoreError> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT transaction_id FROM client_transactions
+                 WHERE event_id = ?1 AND user_id = ?2 AND device_id = ?3",
+            )?
+            .query_row(
+                (event_id.as_str(), self.device.user_id.as_str(), self.device.device_id.as_str()),
+                |row| row.get(0),
+            )
+            .optional()?)
+    }
+
+    /// The state that came along with an invite from elsewhere, or what this server knows.
+    fn invited(&self, room_id: OwnedRoomId, event_id: &EventId) -> Result<Invited, StoreError> {
+        let from_elsewhere: Option<String> = self
+            .connection
+            .prepare_cached(
+                "SELECT stripped_state FROM invites WHERE room_id = ?1 AND user_id = ?2",
+            )?
+            .query_row((room_id.as_str(), self.device.user_id.as_str()), |row| row.get(0))
+            .optional()?;
+        let stripped_state = match from_elsewhere {
+            Some(state) => serde_json::from_str(&state).map_err(StoreError::corrupt)?,
+            None => self.stripped_state(&room_id, event_id)?,
+        };
+        Ok(Invited { room_id, stripped_state })
+    }
+
+    fn stripped_state(&self, room_id: &RoomId, invite: &EventId) -> Result<Vec<Value>, StoreError> {
+        let mut stripped = Vec::new();
+        for ((kind, _), event_id) in current_state(self.connection, room_id)? {
+            if STRIPPED.contains(&kind.as_str()) || event_id == invite {
+                let event = events::get(self.connection, &event_id)?.pdu;
+                stripped.push(serde_json::json!({
+                    "type": event.kind,
+                    "state_key": event.state_key,
+                    "sender": event.sender,
+                    "content": event.content,
+                }));
+            }
+        }
+        Ok(stripped)
+    }
+}
+
+/// The newest events of a stretch of a room's timeline.
+struct Newest {
+    events: Vec<(i64, Pdu)>,
+    /// Whether older ones of the stretch were left out.
+    limited: bool,
+}

@@ -1,0 +1,177 @@
+//! PDUs: parsing, the receipt checks, the graph and its state, missing events.
+//!
+//! Reading order: this file (what a PDU is), `parse`, `verify` (signatures and hash), `auth` (the
+//! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part
+//! of a room), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that lacks), `outliers`,
+//! `backfill` (history), `build` (new events), `serve` (what other servers may ask for).
+
+mod adopt;
+pub(crate) mod auth;
+mod backfill;
+mod build;
+mod fetch;
+mod gap;
+mod insert;
+pub(crate) mod judge;
+pub(crate) mod outliers;
+mod parse;
+mod receive;
+mod resolve;
+pub mod serve;
+pub(crate) mod verify;
+
+use std::sync::Arc;
+
+use ruma::{CanonicalJsonObject, OwnedEventId, OwnedRoomId, OwnedUserId};
+use serde_json::value::RawValue;
+
+pub use self::{build::Draft, parse::Malformed};
+pub(crate) use self::{
+    build::{Spot, template},
+    receive::Joining,
+    resolve::auth_chain,
+};
+use crate::{core::Core, messaging::Upward, store::StoreError};
+
+/// The graph of every room of this server: judges and inserts events, and fetches what they build
+/// on. Cheap to clone.
+#[derive(Clone)]
+pub struct Graph {
+    pub(crate) core: Core,
+    pub(crate) upward: Arc<dyn Upward>,
+    pub(crate) joining: Joining,
+}
+
+impl Graph {
+    /// The graph in the store of `core`; `upward` is told of every new event.
+    pub fn new(core: Core, upward: Arc<dyn Upward>) -> Self {
+        Self { core, upward, joining: Joining::default() }
+    }
+}
+
+/// Why an event cannot be judged now; later it may be.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// Another server that is needed does not answer.
+    #[error("{0}")]
+    Elsewhere(String),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<transport::DatabaseError> for Unavailable {
+    fn from(error: transport::DatabaseError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// A persistent data unit: an event as sent between servers, its format checked and its id known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pdu {
+    /// The reference hash, as an event id.
+    pub event_id: OwnedEventId,
+    /// The room that it belongs to.
+    pub room_id: OwnedRoomId,
+    /// Who sent it.
+    pub sender: OwnedUserId,
+    /// The event's type, as `m.room.message`.
+    pub kind: String,
+    /// Present on state events.
+    pub state_key: Option<String>,
+    /// Milliseconds since the epoch on its sender's server.
+    pub origin_server_ts: u64,
+    /// The longest path to the creation of the room, as its sender's server knew it.
+    pub depth: u64,
+    /// Its parents in the graph.
+    pub prev_events: Vec<OwnedEventId>,
+    /// The events that authorize it.
+    pub auth_events: Vec<OwnedEventId>,
+    /// What it says.
+    pub content: serde_json::Value,
+    /// The whole event as signed.
+    pub json: Arc<CanonicalJsonObject>,
+}
+
+impl Pdu {
+    /// The event as it goes to other servers.
+    pub fn to_raw(&self) -> Box<RawValue> {
+        serde_json::value::to_raw_value(&*self.json).expect("canonical JSON is JSON")
+    }
+
+    /// The event as clients see it (client-server API, "Room event format").
+    pub fn client_format(&self) -> serde_json::Value {
+        let mut event = serde_json::json!({
+            "event_id": self.event_id,
+            "room_id": self.room_id,
+            "sender": self.sender,
+            "type": self.kind,
+            "origin_server_ts": self.origin_server_ts,
+            "content": self.content,
+            "unsigned": {},
+        });
+        if let Some(state_key) = &self.state_key {
+            event["state_key"] = state_key.as_str().into();
+        }
+        event
+    }
+
+    /// Whether this is the membership event of a user.
+    pub fn is_member_event(&self) -> bool {
+        self.kind == "m.room.member" && self.state_key.is_some()
+    }
+
+    /// The membership that this event sets, if it is a membership event.
+    pub fn membership(&self) -> Option<&str> {
+        self.is_member_event().then(|| self.content["membership"].as_str()).flatten()
+    }
+}
+
+/// An event that went through all receipt checks, ready to become part of its room.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The event.
+    pub pdu: Pdu,
+    /// What the authorization rules made of it.
+    pub(crate) standing: Standing,
+}
+
+/// What the authorization rules made of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is allowed.
+    Accepted,
+    /// It is allowed where it stands, but not by the current state: kept, never shown.
+    SoftFailed(String),
+    /// It is not allowed: kept, so that it need not be fetched again, and never shown.
+    Rejected(String),
+}
+
+/// A foreseen refusal of an event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is not an event of its room's version.
+    #[error("malformed event: {0}")]
+    Malformed(String),
+    /// A signature that it needs is missing or wrong.
+    #[error("bad signature: {0}")]
+    BadSignature(String),
+    /// This server is not in the room.
+    #[error("this server is not in room {0}")]
+    UnknownRoom(OwnedRoomId),
+    /// The authorization rules forbid it.
+    #[error("not allowed: {0}")]
+    NotAllowed(String),
+    /// The current state of the room forbids it, though it was allowed where it stands.
+    #[error("no longer allowed: {0}")]
+    NoLongerAllowed(String),
+    /// Events that it builds on are nowhere to be had: the servers asked do not have them.
+    #[error("it builds on events that nobody has: {0}")]
+    MissingEvents(String),
+}
+
+impl From<Malformed> for Refusal {
+    fn from(error: Malformed) -> Self {
+        Self::Malformed(error.0)
+    }
+}

@@ -1,0 +1,156 @@
+//! New events of this server's users: on top of what is known, hashed, signed, and checked against
+//! the current state.
+
+use ruma::{
+    CanonicalJsonObject, OwnedEventId, RoomId, UserId, canonical_json::try_from_json_map,
+    room_version_rules::RoomVersionRules, signatures::hash_and_sign_event,
+};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::{
+    Graph, Malformed, Pdu, Refusal,
+    auth::{Asking, Loader},
+};
+use crate::store::{StoreError, events, rooms};
+
+/// Parents of a new event; further extremities are left to later events.
+const MAX_PREV_EVENTS: usize = 10;
+
+/// An event to be built.
+#[derive(Clone, Debug)]
+pub struct Draft<'a> {
+    /// The event's type.
+    pub kind: &'a str,
+    /// Present on state events.
+    pub state_key: Option<&'a str>,
+    /// What it says.
+    pub content: Value,
+}
+
+/// Where in the graph an event is to stand.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spot {
+    pub(crate) prev_events: Vec<OwnedEventId>,
+    pub(crate) auth_events: Vec<OwnedEventId>,
+    pub(crate) depth: u64,
+}
+
+impl Graph {
+    /// Builds an event of `sender` on top of the room's extremities; the current state allows it.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub(crate) fn build(
+        &self,
+        connection: &Connection,
+        (sender, room): (&UserId, &RoomId),
+        draft: Draft<'_>,
+    ) -> Result<Result<Pdu, Refusal>, StoreError> {
+        let (spot, rules) = match Self::spot(connection, (sender, room), &draft)? {
+            Ok(found) => found,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let pdu = match self.sign(template(Some(room), sender, draft, &spot), &rules) {
+            Ok(pdu) => pdu,
+            Err(malformed) => return Ok(Err(malformed.into())),
+        };
+        // What authorizes it was selected from the current state: that is the state asked.
+        let allowed = Loader::new(connection).allowed_by_auth_events(&rules, &pdu)?;
+        Ok(allowed.map(|()| pdu).map_err(Refusal::NotAllowed))
+    }
+
+    /// Where an event of `sender` is to stand, under which rules.
+    pub(crate) fn spot(
+        connection: &Connection,
+        (sender, room): (&UserId, &RoomId),
+        draft: &Draft<'_>,
+    ) -> Result<Result<(Spot, RoomVersionRules), Refusal>, StoreError> {
+        let Some(row) = rooms::find(connection, room)? else {
+            return Ok(Err(Refusal::UnknownRoom(room.to_owned())));
+        };
+        let rules = row.version.rules().ok_or_else(|| StoreError::corrupt("unknown version"))?;
+        let mut spot = Spot::default();
+        for id in rooms::extremities(connection, room)?.into_iter().take(MAX_PREV_EVENTS) {
+            spot.depth = spot.depth.max(events::depth(connection, &id)?);
+            spot.prev_events.push(id);
+        }
+        // Depths are claims of other servers, and canonical JSON ends at 2^53.
+        spot.depth = (spot.depth + 1).min(MAX_DEPTH);
+        let asking = Asking {
+            kind: draft.kind,
+            sender,
+            state_key: draft.state_key,
+            content: &draft.content,
+        };
+        let selected = Loader::new(connection).selection(&rules, &asking, row.current_group)?;
+        Ok(match selected {
+            Ok(selected) => {
+                spot.auth_events = selected;
+                Ok((spot, rules))
+            }
+            Err(reason) => Err(Refusal::Malformed(reason)),
+        })
+    }
+
+    /// Stamps, hashes and signs the event that `template` describes.
+    pub(crate) fn sign(
+        &self,
+        mut template: Value,
+        rules: &RoomVersionRules,
+    ) -> Result<Pdu, Malformed> {
+        template["origin_server_ts"] = self.core.host.unix_ms().into();
+        let Value::Object(map) = template else {
+            return Err(Malformed("not an object".to_owned()));
+        };
+        let mut object = try_from_json_map(map).map_err(|error| Malformed(error.to_string()))?;
+        object.remove("signatures");
+        object.remove("hashes");
+        object.remove("unsigned");
+        self.hash_and_sign(&mut object, rules)?;
+        Pdu::from_object(object, rules)
+    }
+
+    fn hash_and_sign(
+        &self,
+        object: &mut CanonicalJsonObject,
+        rules: &RoomVersionRules,
+    ) -> Result<(), Malformed> {
+        let identity = &self.core.identity;
+        hash_and_sign_event(
+            identity.server_name.as_str(),
+            &*identity.key_pair,
+            object,
+            &rules.redaction,
+        )
+        .map_err(|error| Malformed(error.to_string()))
+    }
+}
+
+/// The greatest depth, 2^53 - 1 (room version 6, "Event format").
+const MAX_DEPTH: u64 = (1 << 53) - 1;
+
+/// An event that lacks a time stamp, hashes and signatures. No room: it is a creation event of a
+/// version in which those name none.
+pub(crate) fn template(
+    room: Option<&RoomId>,
+    sender: &UserId,
+    draft: Draft<'_>,
+    spot: &Spot,
+) -> Value {
+    let mut event = json!({
+        "sender": sender,
+        "type": draft.kind,
+        "prev_events": spot.prev_events,
+        "auth_events": spot.auth_events,
+        "depth": spot.depth,
+    });
+    event["content"] = draft.content;
+    if let Some(room) = room {
+        event["room_id"] = room.as_str().into();
+    }
+    if let Some(state_key) = draft.state_key {
+        event["state_key"] = state_key.into();
+    }
+    event
+}

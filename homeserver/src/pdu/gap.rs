@@ -1,0 +1,185 @@
+//! Filling the gap between what is known and an event that came: `get_missing_events` first, and
+//! beyond what that yields, single events together with the state before them.
+
+use std::collections::BTreeMap;
+
+use ruma::OwnedEventId;
+
+use super::{
+    Graph, Pdu, Refusal, Unavailable,
+    fetch::{Found, Source},
+    insert::known_room,
+    judge::{Judged, Missing, judge, missing},
+};
+use crate::store::rooms;
+
+/// Times that missing events are asked for, some twenty each time; what is older than that is left
+/// to backfill.
+const MAX_GAP_ROUNDS: usize = 10;
+
+/// Parents adopted together with their state, for one event.
+const MAX_ADOPTED: usize = 20;
+
+/// Rounds of fetching what one event builds on.
+const MAX_FETCHES: usize = 3;
+
+type Gap = BTreeMap<OwnedEventId, Pdu>;
+
+impl Graph {
+    /// Makes everything that `pdu` builds on part of the graph.
+    pub(crate) async fn fetch_missing(
+        &self,
+        source: &Source<'_>,
+        pdu: &Pdu,
+        missing: Missing,
+    ) -> Result<Result<(), Refusal>, Unavailable> {
+        if !missing.prev_events.is_empty()
+            && let Err(refusal) = self.fill_gap(source, pdu).await?
+        {
+            return Ok(Err(refusal));
+        }
+        let named = pdu.auth_events.clone();
+        let absent: Vec<OwnedEventId> =
+            self.core.database.call(move |db| super::outliers::absent(db, &named)).await?;
+        if absent.is_empty() {
+            return Ok(Ok(()));
+        }
+        self.fetch_outliers(source, absent).await
+    }
+
+    async fn fill_gap(
+        &self,
+        source: &Source<'_>,
+        pdu: &Pdu,
+    ) -> Result<Result<(), Refusal>, Unavailable> {
+        let mut gap = Gap::new();
+        for _ in 0..MAX_GAP_ROUNDS {
+            let open = self.open_ends(pdu, &gap).await?;
+            if open.is_empty() {
+                break;
+            }
+            let more = self.next_gap_events(source, &open, &gap).await?;
+            if more.is_empty() {
+                break;
+            }
+            gap.extend(more.into_iter().map(|event| (event.event_id.clone(), event)));
+        }
+        let beyond = self.open_ends(pdu, &gap).await?;
+        let parents: Vec<OwnedEventId> = beyond.into_values().flatten().collect();
+        if parents.len() > MAX_ADOPTED {
+            return Ok(Err(Refusal::MissingEvents("too many of them".to_owned())));
+        }
+        for parent in &parents {
+            if let Err(refusal) = self.adopt(source, parent).await? {
+                return Ok(Err(refusal));
+            }
+        }
+        self.insert_gap(source, gap).await
+    }
+
+    /// The events among `pdu` and `gap` with parents that are neither in the graph nor in `gap`,
+    /// with those parents.
+    async fn open_ends(
+        &self,
+        pdu: &Pdu,
+        gap: &Gap,
+    ) -> Result<BTreeMap<OwnedEventId, Vec<OwnedEventId>>, Unavailable> {
+        let mut events: Vec<Pdu> = gap.values().cloned().collect();
+        events.push(pdu.clone());
+        let in_gap: Vec<OwnedEventId> = gap.keys().cloned().collect();
+        self.core
+            .database
+            .call(move |db| {
+                let mut open = BTreeMap::new();
+                for event in events {
+                    let mut parents = missing(db, &event)?.prev_events;
+                    parents.retain(|id| in_gap.binary_search(id).is_err());
+                    if !parents.is_empty() {
+                        open.insert(event.event_id, parents);
+                    }
+                }
+                Ok(open)
+            })
+            .await
+    }
+
+    async fn next_gap_events(
+        &self,
+        source: &Source<'_>,
+        open: &BTreeMap<OwnedEventId, Vec<OwnedEventId>>,
+        gap: &Gap,
+    ) -> Result<Vec<Pdu>, Unavailable> {
+        let room = source.room.to_owned();
+        let earliest: Vec<OwnedEventId> = self
+            .core
+            .database
+            .call(move |db| rooms::extremities(db, &room))
+            .await
+            .map_err(Unavailable::Store)?
+            .into_iter()
+            .collect();
+        let latest: Vec<_> = open.keys().cloned().collect();
+        let found = self.ask_missing_events(source, &earliest, &latest).await?;
+        Ok(match found {
+            Found::Here(events) => {
+                events.into_iter().filter(|event| !gap.contains_key(&event.event_id)).collect()
+            }
+            // Single events may still be had; if not, asking for those says why.
+            Found::Nowhere | Found::Unknown(_) => Vec::new(),
+        })
+    }
+
+    /// Inserts the events of a gap, parents first.
+    async fn insert_gap(
+        &self,
+        source: &Source<'_>,
+        gap: Gap,
+    ) -> Result<Result<(), Refusal>, Unavailable> {
+        let mut events: Vec<Pdu> = gap.into_values().collect();
+        events.sort_by(|a, b| (a.depth, &a.event_id).cmp(&(b.depth, &b.event_id)));
+        // Depths are claims; parents come first by what the events themselves name.
+        while !events.is_empty() {
+            let ids: Vec<OwnedEventId> =
+                events.iter().map(|event| event.event_id.clone()).collect();
+            let ready = events
+                .iter()
+                .position(|event| !event.prev_events.iter().any(|parent| ids.contains(parent)));
+            let event = events.remove(ready.unwrap_or(0));
+            if let Err(refusal) = self.insert_gap_event(source, &event).await? {
+                return Ok(Err(refusal));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn insert_gap_event(
+        &self,
+        source: &Source<'_>,
+        event: &Pdu,
+    ) -> Result<Result<(), Refusal>, Unavailable> {
+        for _ in 0..MAX_FETCHES {
+            let (graph, pdu) = (self.clone(), event.clone());
+            let lacking: Option<Missing> = self
+                .core
+                .database
+                .transaction(move |tx| {
+                    let (room, rules) = known_room(tx, &pdu.room_id)?;
+                    match judge(tx, &room, &rules, &pdu)? {
+                        Judged::Known { .. } => Ok(None),
+                        Judged::Missing(missing) => Ok(Some(missing)),
+                        Judged::Checked(checked) => graph.insert(tx, &checked).map(|_| None),
+                    }
+                })
+                .await
+                .map_err(Unavailable::Store)?;
+            let Some(lacking) = lacking else { return Ok(Ok(())) };
+            if let Some(parent) = lacking.prev_events.first() {
+                return Ok(Err(Refusal::MissingEvents(parent.to_string())));
+            }
+            if let Err(refusal) = self.fetch_outliers(source, lacking.auth_events).await? {
+                return Ok(Err(refusal));
+            }
+        }
+        Ok(Err(Refusal::MissingEvents(event.event_id.to_string())))
+    }
+}

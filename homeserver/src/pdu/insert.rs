@@ -1,0 +1,141 @@
+//! Becoming part of a room: graph, state, extremities, timeline.
+
+use std::collections::BTreeSet;
+
+use ruma::{OwnedEventId, RoomId, room_version_rules::RoomVersionRules};
+use rusqlite::Transaction;
+
+use super::{Checked, Graph, Pdu, Standing, judge::state_before, resolve::resolve};
+use crate::store::{
+    StoreError,
+    events::{self, Record},
+    rooms::{self, RoomRow},
+    state::{self, GroupId},
+};
+
+impl Graph {
+    /// Makes a checked event part of its room; false if it was that already. What was rejected or
+    /// soft-failed is kept in the graph, but neither shown nor built upon.
+    ///
+    /// # Errors
+    /// The store refuses, or does not know the room.
+    pub fn insert(&self, tx: &Transaction<'_>, checked: &Checked) -> Result<bool, StoreError> {
+        let pdu = &checked.pdu;
+        let (room, rules) = known_room(tx, &pdu.room_id)?;
+        let known = events::place(tx, &pdu.event_id)?;
+        if known.is_some_and(|place| place.state_after.is_some()) {
+            return Ok(false);
+        }
+        let before = state_before(tx, &rules, pdu)?;
+        self.insert_with_state(tx, (&room, &rules), checked, before)?;
+        Ok(true)
+    }
+
+    /// As [`Graph::insert`], of an event that is not part of the graph, with the state before it.
+    pub(crate) fn insert_with_state(
+        &self,
+        tx: &Transaction<'_>,
+        (room, rules): (&RoomRow, &RoomVersionRules),
+        checked: &Checked,
+        before: GroupId,
+    ) -> Result<(), StoreError> {
+        let pdu = &checked.pdu;
+        store(tx, checked, before)?;
+        if checked.standing != Standing::Accepted {
+            tracing::info!(event_id = %pdu.event_id, standing = ?checked.standing, "not shown");
+            return Ok(());
+        }
+        let position = events::append(tx, pdu)?;
+        let extremities = advance_extremities(tx, pdu)?;
+        let current = state_of(tx, rules, &extremities)?;
+        if current != room.current_group {
+            rooms::set_current_state(tx, &pdu.room_id, current, position)?;
+        }
+        self.tell(tx, pdu, position)
+    }
+
+    /// Tells the layer above of an event that gets its position in `tx`.
+    pub(crate) fn tell(
+        &self,
+        tx: &Transaction<'_>,
+        pdu: &Pdu,
+        position: i64,
+    ) -> Result<(), StoreError> {
+        self.upward.persisted(tx, pdu, position)?;
+        // Early, in case that nobody is left to say so when this is committed. Whoever it wakes
+        // reads through the same database, and so after this transaction.
+        self.upward.committed();
+        Ok(())
+    }
+}
+
+/// The room and the rules of its version.
+pub(crate) fn known_room(
+    tx: &rusqlite::Connection,
+    room: &RoomId,
+) -> Result<(RoomRow, RoomVersionRules), StoreError> {
+    let row = rooms::find(tx, room)?
+        .ok_or_else(|| StoreError::corrupt(format!("room {room} is not known")))?;
+    let rules =
+        row.version.rules().ok_or_else(|| StoreError::corrupt("an unknown room version"))?;
+    Ok((row, rules))
+}
+
+pub(super) fn store(
+    tx: &Transaction<'_>,
+    checked: &Checked,
+    before: GroupId,
+) -> Result<(), StoreError> {
+    let pdu = &checked.pdu;
+    let (rejected, soft_failed) = match &checked.standing {
+        Standing::Accepted => (None, false),
+        Standing::SoftFailed(_) => (None, true),
+        Standing::Rejected(reason) => (Some(reason.clone()), false),
+    };
+    let after = match &pdu.state_key {
+        Some(key) if rejected.is_none() => {
+            state::with_entry(tx, before, (&pdu.kind, key), &pdu.event_id)?
+        }
+        _ => before,
+    };
+    let record = Record { pdu: pdu.clone(), states: Some((before, after)), rejected, soft_failed };
+    events::put(tx, &record)
+}
+
+/// Takes what `pdu` builds on off the room's extremities, and puts it there unless something builds
+/// on it already. The extremities now.
+fn advance_extremities(
+    tx: &Transaction<'_>,
+    pdu: &Pdu,
+) -> Result<BTreeSet<OwnedEventId>, StoreError> {
+    let before = rooms::extremities(tx, &pdu.room_id)?;
+    let mut after = before.clone();
+    let mut seen = BTreeSet::new();
+    let mut covered: Vec<OwnedEventId> = pdu.prev_events.clone();
+    while let Some(id) = covered.pop() {
+        after.remove(&id);
+        // What is not shown is no extremity; what it builds on may be one, and is covered as well.
+        let hidden = events::place(tx, &id)?.is_some_and(|place| !place.accepted);
+        if hidden && seen.insert(id.clone()) {
+            covered.extend(events::get(tx, &id)?.pdu.prev_events);
+        }
+    }
+    if after.is_empty() || !events::has_accepted_child(tx, &pdu.event_id)? {
+        after.insert(pdu.event_id.clone());
+    }
+    rooms::replace_extremities(tx, &pdu.room_id, &before, &after)?;
+    Ok(after)
+}
+
+/// The state that the states after these events resolve to.
+fn state_of(
+    tx: &Transaction<'_>,
+    rules: &RoomVersionRules,
+    ids: &BTreeSet<OwnedEventId>,
+) -> Result<GroupId, StoreError> {
+    let mut groups = BTreeSet::new();
+    for id in ids {
+        groups.extend(events::place(tx, id)?.and_then(|place| place.state_after));
+    }
+    resolve(tx, rules, &groups)
+}

@@ -1,0 +1,150 @@
+//! The receipt checks that need the room, in the specification's order (server-server API, "Checks
+//! performed on receipt of a PDU", steps 4 to 6); format, signatures and hash were checked before.
+
+use std::collections::BTreeSet;
+
+use ruma::{OwnedEventId, room_version_rules::RoomVersionRules};
+use rusqlite::{Connection, Transaction};
+
+use super::{
+    Checked, Pdu, Standing,
+    auth::{Asking, Loader},
+    resolve::resolve,
+};
+use crate::store::{
+    StoreError,
+    events::{self, Place},
+    rooms::RoomRow,
+    state::GroupId,
+};
+
+/// What came of judging an event.
+#[derive(Debug)]
+pub(crate) enum Judged {
+    /// It is part of the graph already; whether it is shown.
+    Known {
+        /// Whether it was accepted.
+        accepted: bool,
+    },
+    /// It builds on events that are not here.
+    Missing(Missing),
+    /// It can become part of the graph.
+    Checked(Box<Checked>),
+}
+
+/// Events that another one builds on and that are not here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// Parents that are not part of the graph.
+    pub(crate) prev_events: Vec<OwnedEventId>,
+    /// Authorization events that are not stored at all.
+    pub(crate) auth_events: Vec<OwnedEventId>,
+}
+
+impl Missing {
+    fn is_empty(&self) -> bool {
+        self.prev_events.is_empty() && self.auth_events.is_empty()
+    }
+}
+
+/// Judges an event of `room`. Stores nothing but what state resolution found.
+pub(crate) fn judge(
+    tx: &Transaction<'_>,
+    room: &RoomRow,
+    rules: &RoomVersionRules,
+    pdu: &Pdu,
+) -> Result<Judged, StoreError> {
+    if let Some(place) = events::place(tx, &pdu.event_id)?
+        && place.state_after.is_some()
+    {
+        return Ok(Judged::Known { accepted: place.accepted });
+    }
+    let missing = missing(tx, pdu)?;
+    if !missing.is_empty() {
+        return Ok(Judged::Missing(missing));
+    }
+    let before = state_before(tx, rules, pdu)?;
+    let standing = standing(tx, room, rules, (pdu, before))?;
+    Ok(Judged::Checked(Box::new(Checked { pdu: pdu.clone(), standing })))
+}
+
+/// What the event builds on and is not here. A parent in another room is no parent.
+pub(crate) fn missing(connection: &Connection, pdu: &Pdu) -> Result<Missing, StoreError> {
+    let mut missing = Missing::default();
+    for id in &pdu.prev_events {
+        let place = events::place(connection, id)?;
+        let in_graph =
+            |place: Place| place.state_after.is_some() && place.room_id == pdu.room_id.as_str();
+        if !place.is_some_and(in_graph) {
+            missing.prev_events.push(id.clone());
+        }
+    }
+    for id in &pdu.auth_events {
+        if events::place(connection, id)?.is_none() {
+            missing.auth_events.push(id.clone());
+        }
+    }
+    Ok(missing)
+}
+
+/// The state before an event all of whose parents are part of the graph.
+pub(crate) fn state_before(
+    tx: &Transaction<'_>,
+    rules: &RoomVersionRules,
+    pdu: &Pdu,
+) -> Result<GroupId, StoreError> {
+    let mut groups = BTreeSet::new();
+    for id in &pdu.prev_events {
+        let place = events::place(tx, id)?;
+        let after = place.and_then(|place| place.state_after);
+        groups.insert(after.ok_or_else(|| {
+            StoreError::corrupt(format!("{} was checked without its parent {id}", pdu.event_id))
+        })?);
+    }
+    resolve(tx, rules, &groups)
+}
+
+/// What the rules make of an event, given the state before it.
+pub(crate) fn standing(
+    tx: &Transaction<'_>,
+    room: &RoomRow,
+    rules: &RoomVersionRules,
+    (pdu, before): (&Pdu, GroupId),
+) -> Result<Standing, StoreError> {
+    if pdu.kind == "m.room.create" && pdu.event_id != room.create_event_id {
+        return Ok(Standing::Rejected("the room was created by another event".to_owned()));
+    }
+    if pdu.prev_events.is_empty() && pdu.event_id != room.create_event_id {
+        return Ok(Standing::Rejected("only the creation of a room has no parents".to_owned()));
+    }
+    let loader = Loader::new(tx);
+    if let Err(reason) = loader.allowed_by_auth_events(rules, pdu)? {
+        return Ok(Standing::Rejected(reason));
+    }
+    let mut named = pdu.auth_events.clone();
+    named.sort();
+    if !same_authorization(&loader, rules, (pdu, &named), before)?
+        && let Err(reason) = loader.allowed_by_state(rules, pdu, before)?
+    {
+        return Ok(Standing::Rejected(reason));
+    }
+    if room.current_group != before
+        && !same_authorization(&loader, rules, (pdu, &named), room.current_group)?
+        && let Err(reason) = loader.allowed_by_state(rules, pdu, room.current_group)?
+    {
+        return Ok(Standing::SoftFailed(reason));
+    }
+    Ok(Standing::Accepted)
+}
+
+/// Whether the state of `group` holds the very events that `pdu` names: the rules look at nothing
+/// else, so that they need not be asked again.
+fn same_authorization(
+    loader: &Loader<'_>,
+    rules: &RoomVersionRules,
+    (pdu, named): (&Pdu, &[OwnedEventId]),
+    group: GroupId,
+) -> Result<bool, StoreError> {
+    let selected = loader.selection(rules, &Asking::from(pdu), group)?;
+    Ok(selected.is_ok_and(|selected| selected == named))
+}

@@ -1,0 +1,132 @@
+//! From JSON to a [`Pdu`]: the format of a room version, the size limits, and the event id.
+
+use std::sync::Arc;
+
+use ruma::{
+    CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomId, RoomId,
+    room_version_rules::{RoomIdFormatVersion, RoomVersionRules},
+    signatures::reference_hash,
+    state_res::check_pdu_format,
+};
+use serde_json::value::RawValue;
+
+use super::Pdu;
+
+/// Bytes of an event's JSON, whole (client-server API, "Size limits").
+pub(super) const MAX_PDU_BYTES: usize = 65_536;
+
+/// Why something is not an event: a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub String);
+
+impl Malformed {
+    fn because(reason: impl std::fmt::Display) -> Self {
+        Self(reason.to_string())
+    }
+}
+
+impl Pdu {
+    /// Parses an event of a room whose version has `rules`, checks its format and sizes, and
+    /// computes its id. What `unsigned` says is dropped: nobody answers for it.
+    ///
+    /// # Errors
+    /// It is not an event of that version.
+    pub fn parse(raw: &RawValue, rules: &RoomVersionRules) -> Result<Self, Malformed> {
+        if raw.get().len() > MAX_PDU_BYTES {
+            return Err(Malformed(format!("larger than {MAX_PDU_BYTES} bytes")));
+        }
+        let object = serde_json::from_str(raw.get()).map_err(Malformed::because)?;
+        Self::from_object(object, rules)
+    }
+
+    /// As [`Pdu::parse`], of JSON that is canonical already.
+    ///
+    /// # Errors
+    /// It is not an event of that version.
+    pub fn from_object(
+        mut object: CanonicalJsonObject,
+        rules: &RoomVersionRules,
+    ) -> Result<Self, Malformed> {
+        object.remove("unsigned");
+        check_pdu_format(&object, &rules.event_format).map_err(Malformed)?;
+        let hash = reference_hash(&object, rules).map_err(Malformed::because)?;
+        let event_id = OwnedEventId::try_from(format!("${hash}")).map_err(Malformed::because)?;
+        let room_id = room_id(&object, &hash, rules)?;
+        Self::of_parts(event_id, room_id, object)
+    }
+
+    /// An event that was checked before it was stored.
+    pub(crate) fn from_store(event_id: &str, room_id: &str, json: &str) -> Result<Self, Malformed> {
+        let object = serde_json::from_str(json).map_err(Malformed::because)?;
+        let event_id = OwnedEventId::try_from(event_id).map_err(Malformed::because)?;
+        let room_id = OwnedRoomId::try_from(room_id).map_err(Malformed::because)?;
+        Self::of_parts(event_id, room_id, object)
+    }
+
+    fn of_parts(
+        event_id: OwnedEventId,
+        room_id: OwnedRoomId,
+        object: CanonicalJsonObject,
+    ) -> Result<Self, Malformed> {
+        let content = match object.get("content") {
+            Some(content @ CanonicalJsonValue::Object(_)) => content.clone().into(),
+            _ => return Err(Malformed("`content` is not an object".to_owned())),
+        };
+        Ok(Self {
+            sender: string(&object, "sender")?.try_into().map_err(Malformed::because)?,
+            kind: string(&object, "type")?.to_owned(),
+            state_key: object.get("state_key").and_then(|key| key.as_str()).map(str::to_owned),
+            origin_server_ts: unsigned(&object, "origin_server_ts")?,
+            depth: unsigned(&object, "depth")?,
+            prev_events: event_ids(&object, "prev_events")?,
+            auth_events: event_ids(&object, "auth_events")?,
+            content,
+            json: Arc::new(object),
+            event_id,
+            room_id,
+        })
+    }
+}
+
+/// Since room version 12 the id of a room is the id of its creation event.
+fn room_id(
+    object: &CanonicalJsonObject,
+    hash: &str,
+    rules: &RoomVersionRules,
+) -> Result<OwnedRoomId, Malformed> {
+    let is_creation = string(object, "type")? == "m.room.create";
+    if is_creation && rules.room_id_format == RoomIdFormatVersion::V2 {
+        return RoomId::new_v2(hash).map_err(Malformed::because);
+    }
+    string(object, "room_id")?.try_into().map_err(Malformed::because)
+}
+
+fn string<'a>(object: &'a CanonicalJsonObject, field: &str) -> Result<&'a str, Malformed> {
+    object
+        .get(field)
+        .and_then(CanonicalJsonValue::as_str)
+        .ok_or_else(|| Malformed(format!("`{field}` is not a string")))
+}
+
+fn unsigned(object: &CanonicalJsonObject, field: &str) -> Result<u64, Malformed> {
+    object
+        .get(field)
+        .and_then(CanonicalJsonValue::as_integer)
+        .and_then(|number| u64::try_from(i64::from(number)).ok())
+        .ok_or_else(|| Malformed(format!("`{field}` is not a whole number from 0 up")))
+}
+
+fn event_ids(object: &CanonicalJsonObject, field: &str) -> Result<Vec<OwnedEventId>, Malformed> {
+    object
+        .get(field)
+        .and_then(CanonicalJsonValue::as_array)
+        .ok_or_else(|| Malformed(format!("`{field}` is not an array")))?
+        .iter()
+        .map(|id| {
+            let id =
+                id.as_str().ok_or_else(|| Malformed(format!("`{field}` holds no event id")))?;
+            id.try_into().map_err(Malformed::because)
+        })
+        .collect()
+}

@@ -1,0 +1,338 @@
+//! What comes in: every PDU goes through the receipt checks, and what it lacks is fetched.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ruma::{
+    OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName,
+    room_version_rules::RoomVersionRules,
+};
+use rusqlite::Transaction;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::Notify;
+use transport::BoxFuture;
+
+use super::{
+    Checked, Graph, Pdu, Refusal, Standing, Unavailable,
+    insert::known_room,
+    judge::{Judged, Missing, judge},
+    verify::parse_and_verify,
+};
+use crate::{
+    store::{StoreError, rooms},
+    transaction::{Answer, PduHandler, Record},
+};
+
+/// Rounds of judging an event and fetching what it lacks.
+const MAX_ROUNDS: usize = 3;
+
+/// The rooms that this server is joining at this instant: their events are waited with, because the
+/// server that let us in sends them at once.
+#[derive(Clone, Default)]
+pub(crate) struct Joining {
+    rooms: Arc<Mutex<BTreeMap<OwnedRoomId, usize>>>,
+    ended: Arc<Notify>,
+}
+
+impl Joining {
+    /// Marks `room` as being joined until the returned guard is dropped.
+    pub(crate) fn begin(&self, room: &RoomId) -> JoinGuard {
+        *self.lock().entry(room.to_owned()).or_insert(0) += 1;
+        JoinGuard { joining: self.clone(), room: room.to_owned() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<OwnedRoomId, usize>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `room` is not being joined.
+    async fn wait(&self, room: &RoomId) {
+        loop {
+            let ended = self.ended.notified();
+            if !self.lock().contains_key(room) {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+/// See [`Joining::begin`].
+pub(crate) struct JoinGuard {
+    joining: Joining,
+    room: OwnedRoomId,
+}
+
+impl Drop for JoinGuard {
+    fn drop(&mut self) {
+        let mut rooms = self.joining.lock();
+        if let Some(count) = rooms.get_mut(&self.room) {
+            *count -= 1;
+            if *count == 0 {
+                rooms.remove(&self.room);
+            }
+        }
+        drop(rooms);
+        self.joining.ended.notify_waiters();
+    }
+}
+
+/// The outcome of one PDU: shown or known, or refused for good.
+type Outcome = Result<(), Refusal>;
+
+/// The outcomes by event id, and what could not be judged yet.
+#[derive(Default)]
+struct Round {
+    outcomes: BTreeMap<OwnedEventId, Outcome>,
+    lacking: Vec<(Pdu, Missing)>,
+}
+
+impl PduHandler for Graph {
+    fn receive<'a>(
+        &'a self,
+        origin: &'a ServerName,
+        pdus: &'a [Box<RawValue>],
+        record: Record,
+    ) -> BoxFuture<'a, Result<Answer, Unavailable>> {
+        Box::pin(self.receive_all(origin, pdus, record))
+    }
+}
+
+impl Graph {
+    async fn receive_all(
+        &self,
+        origin: &ServerName,
+        raw: &[Box<RawValue>],
+        record: Record,
+    ) -> Result<Answer, Unavailable> {
+        let mut outcomes = BTreeMap::new();
+        let mut pending = Vec::new();
+        for raw in raw {
+            match self.admit(raw).await? {
+                Ok(pdu) => pending.push(pdu),
+                Err((Some(id), refusal)) => drop(outcomes.insert(id, Err(refusal))),
+                Err((None, refusal)) => tracing::info!(%origin, %refusal, "dropped a PDU"),
+            }
+        }
+        for round in 0.. {
+            let batch = std::mem::take(&mut pending);
+            let last = round == MAX_ROUNDS;
+            let done = self.judge_all(batch, (outcomes, last), Arc::clone(&record)).await?;
+            outcomes = done.outcomes;
+            if done.lacking.is_empty() {
+                break;
+            }
+            for (pdu, missing) in done.lacking {
+                match self.fetch_for(origin, &pdu, missing).await? {
+                    Ok(()) => pending.push(pdu),
+                    Err(refusal) => drop(outcomes.insert(pdu.event_id, Err(refusal))),
+                }
+            }
+        }
+        self.upward.committed();
+        Ok(Answer::from(outcomes))
+    }
+
+    /// Parses and verifies a PDU of a room that this server is in.
+    async fn admit(
+        &self,
+        raw: &RawValue,
+    ) -> Result<Result<Pdu, (Option<OwnedEventId>, Refusal)>, Unavailable> {
+        let room = match room_of(raw) {
+            Ok(room) => room,
+            Err(refusal) => return Ok(Err((None, refusal))),
+        };
+        self.joining.wait(&room).await;
+        let Some((_, rules)) = self.rules_of(&room).await? else {
+            // The id depends on the version; of most versions it is this one.
+            let rules = RoomVersionId::V11.rules().expect("ruma knows version 11");
+            let id = Pdu::parse(raw, &rules).ok().map(|pdu| pdu.event_id);
+            return Ok(Err((id, Refusal::UnknownRoom(room))));
+        };
+        let id = match Pdu::parse(raw, &rules) {
+            Ok(pdu) => pdu.event_id,
+            Err(malformed) => return Ok(Err((None, malformed.into()))),
+        };
+        let verified = parse_and_verify(&self.core.keys, raw, &rules).await?;
+        Ok(verified.map_err(|refusal| (Some(id), refusal)))
+    }
+
+    /// The version of a room that this server is in, and its rules.
+    pub(crate) async fn rules_of(
+        &self,
+        room: &RoomId,
+    ) -> Result<Option<(RoomVersionId, RoomVersionRules)>, Unavailable> {
+        let (room, own) = (room.to_owned(), self.core.owned_server_name());
+        let version: Option<RoomVersionId> = self
+            .core
+            .database
+            .call(move |db| {
+                if !rooms::is_member_server(db, &room, &own)? {
+                    return Ok(None);
+                }
+                Ok(rooms::find(db, &room)?.map(|row| row.version))
+            })
+            .await
+            .map_err(Unavailable::Store)?;
+        Ok(version.and_then(|version| version.rules().map(|rules| (version, rules))))
+    }
+
+    /// Judges and inserts the events in one transaction, and in the same one, when nothing is
+    /// lacking (or on the `last` round), records the answer.
+    async fn judge_all(
+        &self,
+        batch: Vec<Pdu>,
+        (outcomes, last): (BTreeMap<OwnedEventId, Outcome>, bool),
+        record: Record,
+    ) -> Result<Round, Unavailable> {
+        let graph = self.clone();
+        self.core
+            .database
+            .transaction(move |tx| {
+                let mut round = Round { outcomes, lacking: Vec::new() };
+                graph.judge_repeatedly(tx, batch, &mut round)?;
+                if last {
+                    for (pdu, missing) in std::mem::take(&mut round.lacking) {
+                        round.outcomes.insert(pdu.event_id, Err(missing.into()));
+                    }
+                }
+                if round.lacking.is_empty() {
+                    record(tx, &Answer::from(round.outcomes.clone()))?;
+                }
+                Ok(round)
+            })
+            .await
+            .map_err(Unavailable::Store)
+    }
+
+    /// Judges events until none of those that lack something can be helped by another.
+    fn judge_repeatedly(
+        &self,
+        tx: &Transaction<'_>,
+        mut batch: Vec<Pdu>,
+        round: &mut Round,
+    ) -> Result<(), StoreError> {
+        loop {
+            let before = batch.len();
+            round.lacking.clear();
+            for pdu in batch {
+                match self.judge_and_insert(tx, &pdu)? {
+                    Ok(outcome) => drop(round.outcomes.insert(pdu.event_id, outcome)),
+                    Err(missing) => round.lacking.push((pdu, missing)),
+                }
+            }
+            if round.lacking.is_empty() || round.lacking.len() == before {
+                return Ok(());
+            }
+            batch = round.lacking.iter().map(|(pdu, _)| pdu.clone()).collect();
+        }
+    }
+
+    fn judge_and_insert(
+        &self,
+        tx: &Transaction<'_>,
+        pdu: &Pdu,
+    ) -> Result<Result<Outcome, Missing>, StoreError> {
+        let (room, rules) = known_room(tx, &pdu.room_id)?;
+        Ok(match judge(tx, &room, &rules, pdu)? {
+            Judged::Known { .. } => Ok(Ok(())),
+            Judged::Missing(missing) => Err(missing),
+            Judged::Checked(checked) => {
+                self.insert(tx, &checked)?;
+                Ok(match checked.standing {
+                    Standing::Rejected(reason) => Err(Refusal::NotAllowed(reason)),
+                    // The specification has it that the sender is not told of soft failure.
+                    Standing::Accepted | Standing::SoftFailed(_) => Ok(()),
+                })
+            }
+        })
+    }
+
+    async fn fetch_for(
+        &self,
+        origin: &ServerName,
+        pdu: &Pdu,
+        missing: Missing,
+    ) -> Result<Outcome, Unavailable> {
+        let Some((_, rules)) = self.rules_of(&pdu.room_id).await? else {
+            return Ok(Err(Refusal::UnknownRoom(pdu.room_id.clone())));
+        };
+        let source = self.source(&pdu.room_id, &rules, origin).await?;
+        self.fetch_missing(&source, pdu, missing).await
+    }
+
+    /// All receipt checks of one event, which is not stored. What it builds on is fetched and
+    /// stored.
+    pub(crate) async fn check(
+        &self,
+        raw: &RawValue,
+        origin: &ServerName,
+    ) -> Result<Result<Checked, Refusal>, Unavailable> {
+        let pdu = match self.admit(raw).await? {
+            Ok(pdu) => pdu,
+            Err((_, refusal)) => return Ok(Err(refusal)),
+        };
+        for _ in 0..=MAX_ROUNDS {
+            let event = pdu.clone();
+            let judged: Judged = self
+                .core
+                .database
+                .transaction(move |tx| {
+                    let (room, rules) = known_room(tx, &event.room_id)?;
+                    judge(tx, &room, &rules, &event)
+                })
+                .await
+                .map_err(Unavailable::Store)?;
+            let missing = match judged {
+                Judged::Known { accepted: true } => {
+                    return Ok(Ok(Checked { pdu, standing: Standing::Accepted }));
+                }
+                Judged::Known { accepted: false } => {
+                    return Ok(Err(Refusal::NotAllowed("it was refused before".to_owned())));
+                }
+                Judged::Checked(checked) => return Ok(acceptable(*checked)),
+                Judged::Missing(missing) => missing,
+            };
+            let fetched = self.fetch_for(origin, &pdu, missing).await?;
+            self.upward.committed();
+            if let Err(refusal) = fetched {
+                return Ok(Err(refusal));
+            }
+        }
+        Ok(Err(Refusal::MissingEvents(pdu.event_id.to_string())))
+    }
+}
+
+fn acceptable(checked: Checked) -> Result<Checked, Refusal> {
+    match checked.standing {
+        Standing::Accepted => Ok(checked),
+        Standing::SoftFailed(reason) => Err(Refusal::NoLongerAllowed(reason)),
+        Standing::Rejected(reason) => Err(Refusal::NotAllowed(reason)),
+    }
+}
+
+impl From<Missing> for Refusal {
+    fn from(missing: Missing) -> Self {
+        let ids: BTreeSet<_> = missing
+            .prev_events
+            .iter()
+            .chain(&missing.auth_events)
+            .map(ToString::to_string)
+            .collect();
+        Self::MissingEvents(ids.into_iter().collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// The room that a PDU says it belongs to.
+fn room_of(raw: &RawValue) -> Result<OwnedRoomId, Refusal> {
+    #[derive(Deserialize)]
+    struct OfRoom {
+        room_id: OwnedRoomId,
+    }
+    serde_json::from_str::<OfRoom>(raw.get())
+        .map(|of_room| of_room.room_id)
+        .map_err(|error| Refusal::Malformed(error.to_string()))
+}

@@ -1,0 +1,142 @@
+//! What other servers may ask of the graph. Whether they may is decided above.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use ruma::{EventId, OwnedEventId, RoomId};
+use rusqlite::Connection;
+use serde_json::value::RawValue;
+
+use super::{Pdu, auth::Loader, auth_chain};
+use crate::store::{
+    StoreError,
+    events::{self, Record},
+    state,
+};
+
+/// Events in one answer to `get_missing_events`.
+pub const MAX_MISSING_EVENTS: usize = 20;
+
+/// Events in one answer to `backfill`.
+pub const MAX_BACKFILL: usize = 100;
+
+/// The ids of a state, and of all that authorizes it.
+pub type StateIds = (BTreeSet<OwnedEventId>, BTreeSet<OwnedEventId>);
+
+/// Events of the room's graph that lie before `latest` and not at or before `earliest`, nearest to
+/// `latest` first found, oldest first in the answer.
+///
+/// # Errors
+/// The store refuses.
+pub fn missing_events(
+    connection: &Connection,
+    room: &RoomId,
+    (earliest, latest): (&[OwnedEventId], &[OwnedEventId]),
+    (limit, min_depth): (usize, u64),
+) -> Result<Vec<Pdu>, StoreError> {
+    let mut seen: BTreeSet<_> = earliest.iter().chain(latest).cloned().collect();
+    let mut queue = VecDeque::new();
+    for id in latest.iter().take(MAX_MISSING_EVENTS) {
+        if let Some(record) = in_graph(connection, room, id)? {
+            queue.extend(record.pdu.prev_events);
+        }
+    }
+    let mut found = Vec::new();
+    while let Some(id) = queue.pop_front() {
+        if found.len() >= limit.min(MAX_MISSING_EVENTS) {
+            break;
+        }
+        if !seen.insert(id.clone()) {
+            continue;
+        }
+        let Some(record) = in_graph(connection, room, &id)? else { continue };
+        if record.pdu.depth >= min_depth {
+            queue.extend(record.pdu.prev_events.iter().cloned());
+            found.push(record.pdu);
+        }
+    }
+    found.sort_by(|a, b| (a.depth, &a.event_id).cmp(&(b.depth, &b.event_id)));
+    Ok(found)
+}
+
+/// Events of the room's graph from `latest` backwards, newest first.
+///
+/// # Errors
+/// The store refuses.
+pub fn backfill(
+    connection: &Connection,
+    room: &RoomId,
+    latest: &[OwnedEventId],
+    limit: usize,
+) -> Result<Vec<Pdu>, StoreError> {
+    let mut seen = BTreeSet::new();
+    let mut queue: VecDeque<_> = latest.iter().take(MAX_BACKFILL).cloned().collect();
+    let mut found = Vec::new();
+    while let Some(id) = queue.pop_front() {
+        if found.len() >= limit.min(MAX_BACKFILL) {
+            break;
+        }
+        if !seen.insert(id.clone()) {
+            continue;
+        }
+        if let Some(record) = in_graph(connection, room, &id)? {
+            queue.extend(record.pdu.prev_events.iter().cloned());
+            found.push(record.pdu);
+        }
+    }
+    Ok(found)
+}
+
+/// The ids of the state before an event of the room's graph, and of all that authorizes that state.
+/// `None`: the event is not part of the graph, or was rejected.
+///
+/// # Errors
+/// The store refuses.
+pub fn state_before(
+    connection: &Connection,
+    room: &RoomId,
+    id: &EventId,
+) -> Result<Option<StateIds>, StoreError> {
+    let Some(record) = in_graph(connection, room, id)? else { return Ok(None) };
+    let (Some((before, _)), None) = (record.states, record.rejected) else { return Ok(None) };
+    let state: BTreeSet<_> = state::load(connection, before)?.into_values().collect();
+    let chain = chain_above(connection, &state)?;
+    Ok(Some((state, chain)))
+}
+
+/// All that authorizes `events`, without `events` themselves unless they authorize one another.
+///
+/// # Errors
+/// The store refuses.
+pub fn chain_above(
+    connection: &Connection,
+    events: &BTreeSet<OwnedEventId>,
+) -> Result<BTreeSet<OwnedEventId>, StoreError> {
+    let loader = Loader::new(connection);
+    let named: Vec<OwnedEventId> = events
+        .iter()
+        .filter_map(|id| loader.event(id))
+        .flat_map(|event| event.pdu.auth_events.clone())
+        .collect();
+    let chain = auth_chain(&loader, named.iter());
+    loader.finish(chain)
+}
+
+/// The stored events with those ids, as they go to other servers.
+///
+/// # Errors
+/// The store refuses.
+pub fn raw<'a>(
+    connection: &Connection,
+    ids: impl IntoIterator<Item = &'a OwnedEventId>,
+) -> Result<Vec<Box<RawValue>>, StoreError> {
+    ids.into_iter().map(|id| Ok(events::get(connection, id)?.pdu.to_raw())).collect()
+}
+
+fn in_graph(
+    connection: &Connection,
+    room: &RoomId,
+    id: &EventId,
+) -> Result<Option<Record>, StoreError> {
+    let found = events::find(connection, id)?;
+    Ok(found.filter(|record| record.states.is_some() && record.pdu.room_id == room))
+}

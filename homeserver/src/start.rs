@@ -1,0 +1,162 @@
+//! Starting a homeserver: the layers are put together, the ports bound, the queues resumed.
+
+use std::sync::Arc;
+
+use axum::Router;
+use ruma::ServerName;
+use tokio::sync::Notify;
+use transport::{
+    Host,
+    federation::{Authenticated, Federation, Identity, KeyRing},
+    http::{Client, ClientLimits, ServerLimits, serve},
+};
+
+use crate::{
+    Config, admin, client_api,
+    core::Core,
+    federation_api::{self, FederationApi},
+    messaging::{Messaging, notifications::Notifications, rooms::Rooms},
+    pdu::Graph,
+    store,
+    transaction::{Incoming, Outgoing, RelaySync},
+};
+
+/// A running homeserver. It runs in the host's background tasks; dropping this does not stop it.
+#[derive(Clone)]
+pub struct Homeserver {
+    rooms: Rooms,
+    /// The port that serves the server-server API.
+    pub federation_port: u16,
+    /// The port that serves the client-server API and the admin API.
+    pub client_port: u16,
+}
+
+/// Why a homeserver did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to start the homeserver: {0}")]
+pub struct StartError(pub String);
+
+impl StartError {
+    fn because(what: &str, error: impl std::fmt::Display) -> Self {
+        Self(format!("{what}: {error}"))
+    }
+}
+
+/// The layers, put together; nothing runs yet.
+struct Parts {
+    messaging: Messaging,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    relay_sync: RelaySync,
+}
+
+impl Homeserver {
+    /// Starts a homeserver on `host`: opens its database, binds its ports, resumes its queues, and
+    /// asks its relays.
+    ///
+    /// # Errors
+    /// The disk refuses, or a port is taken; a sentence for the operator.
+    pub async fn start(host: Host, config: Config) -> Result<Self, StartError> {
+        let core = open(host, config).await?;
+        let parts = put_together(&core);
+        let (federation_port, client_port) = bind(&core, &parts).await?;
+        let store = |error: &dyn std::fmt::Display| StartError::because("the store", error);
+        parts.outgoing.start().await.map_err(|error| store(&error))?;
+        parts.messaging.resume().await.map_err(|error| store(&error))?;
+        core.host.spawn(parts.relay_sync.run());
+        Ok(Self { rooms: parts.messaging.rooms, federation_port, client_port })
+    }
+
+    /// The rooms of this server, for a program that embeds it.
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+}
+
+impl std::fmt::Debug for Homeserver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Homeserver")
+            .field("server_name", &self.rooms.core().server_name())
+            .field("federation_port", &self.federation_port)
+            .field("client_port", &self.client_port)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn open(host: Host, config: Config) -> Result<Core, StartError> {
+    let database = host
+        .open(store::DATABASE)
+        .await
+        .map_err(|error| StartError::because("opening the database", error))?;
+    store::migrate(&database)
+        .await
+        .map_err(|error| StartError::because("bringing the database up to date", error))?;
+    let identity = Identity::open(&host, &database, config.server_name.clone())
+        .await
+        .map_err(|error| StartError::because("opening the signing key", error))?;
+    let http = Client::new(&host, ClientLimits::default());
+    let keys = KeyRing::open(&host, &database, http.clone(), identity.clone())
+        .await
+        .map_err(|error| StartError::because("opening the key ring", error))?;
+    let federation = Federation::new(identity.clone(), http);
+    Ok(Core { host, config: Arc::new(config), database, identity, keys, federation })
+}
+
+fn put_together(core: &Core) -> Parts {
+    let reconnected = Arc::new(Notify::new());
+    let notifications = Notifications::new(
+        core.host.clone(),
+        core.database.clone(),
+        core.config.notification_time_to_live,
+    );
+    let graph = Graph::new(core.clone(), Arc::new(notifications.clone()));
+    let outgoing = Outgoing::new(core.clone(), Arc::clone(&reconnected));
+    let incoming = Incoming::new(core.clone(), Arc::new(graph.clone()));
+    let relay_sync = RelaySync::new(incoming.clone(), outgoing.clone(), reconnected);
+    let rooms = Rooms::new(graph, outgoing.clone());
+    let messaging = Messaging::new(rooms, notifications);
+    Parts { messaging, outgoing, incoming, relay_sync }
+}
+
+/// Binds the ports. One number for both is one listener that serves everything.
+async fn bind(core: &Core, parts: &Parts) -> Result<(u16, u16), StartError> {
+    let (outgoing, messaging) = (parts.outgoing.clone(), parts.messaging.clone());
+    let authenticated = Authenticated {
+        identity: core.identity.clone(),
+        keys: core.keys.clone(),
+        heard_from: Arc::new(move |server: &ServerName| {
+            outgoing.heard_from(server);
+            messaging.heard_from(server);
+        }),
+    };
+    let m1 = federation_api::m1::router(authenticated.clone(), parts.messaging.clone());
+    let federation = federation_api::router(FederationApi {
+        authenticated,
+        rooms: parts.messaging.rooms.clone(),
+        incoming: parts.incoming.clone(),
+    })
+    .merge(m1);
+    let client = client_api::router(core.clone(), parts.messaging.clone())
+        .merge(admin::router(&parts.outgoing));
+    let (federation_port, client_port) = (core.config.federation_port, core.config.client_port);
+    if federation_port == client_port {
+        let both = federation.merge(client);
+        let port = listen(&core.host, federation_port, both, ServerLimits::default()).await?;
+        return Ok((port, port));
+    }
+    Ok((
+        listen(&core.host, federation_port, federation, ServerLimits::default()).await?,
+        listen(&core.host, client_port, client, client_api::limits()).await?,
+    ))
+}
+
+async fn listen(
+    host: &Host,
+    port: u16,
+    router: Router,
+    limits: ServerLimits,
+) -> Result<u16, StartError> {
+    serve(host, port, router, limits)
+        .await
+        .map_err(|error| StartError::because(&format!("binding port {port}"), error))
+}

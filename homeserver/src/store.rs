@@ -1,0 +1,48 @@
+//! The store: one SQLite database, plain SQL. Functions here take a connection (or a transaction)
+//! and speak SQL; nothing above this layer does, except for tables of its own.
+
+pub mod events;
+pub mod queues;
+pub mod received;
+pub mod rooms;
+pub mod state;
+
+use transport::{Database, DatabaseError};
+
+/// The name under which a homeserver's database stands on its disk.
+pub const DATABASE: &str = "homeserver";
+
+/// Every step that made the tables, oldest first. Only ever grows at its end.
+const STEPS: &[&str] = &[include_str!("store/01_core.sql"), include_str!("store/02_client.sql")];
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// What is stored is not what this program stores.
+    #[error("the store holds something malformed: {0}")]
+    Corrupt(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(DatabaseError::Sql(error))
+    }
+}
+
+impl StoreError {
+    /// For what is stored malformed.
+    pub fn corrupt(reason: impl std::fmt::Display) -> Self {
+        Self::Corrupt(reason.to_string())
+    }
+}
+
+/// Brings the tables up to date.
+///
+/// # Errors
+/// The disk refuses, or the database was written by a newer program.
+pub async fn migrate(database: &Database) -> Result<(), DatabaseError> {
+    transport::database::migrate(database, "homeserver", STEPS).await
+}

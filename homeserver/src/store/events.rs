@@ -1,0 +1,270 @@
+//! Events, their edges, and the timeline.
+
+use ruma::{EventId, OwnedEventId, RoomId};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+
+use super::{
+    StoreError,
+    state::{GroupId, event_id},
+};
+use crate::pdu::Pdu;
+
+/// What is stored about an event beside the event.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The event.
+    pub pdu: Pdu,
+    /// The state before and after it; `None` for an outlier.
+    pub states: Option<(GroupId, GroupId)>,
+    /// Why the authorization rules refused it.
+    pub rejected: Option<String>,
+    /// Whether the current state refused it when it came.
+    pub soft_failed: bool,
+}
+
+impl Record {
+    /// Whether the event is part of the room's graph and was never refused.
+    pub fn is_accepted(&self) -> bool {
+        self.states.is_some() && self.rejected.is_none() && !self.soft_failed
+    }
+}
+
+const COLUMNS: &str = "event_id, room_id, json, state_before, state_after, rejected, soft_failed";
+
+/// The event with that id.
+///
+/// # Errors
+/// The store refuses.
+pub fn find(connection: &Connection, id: &EventId) -> Result<Option<Record>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE event_id = ?1"))?;
+    let mut rows = statement.query([id.as_str()])?;
+    rows.next()?.map(record).transpose()
+}
+
+/// The event with that id, which is known to be stored.
+///
+/// # Errors
+/// The store refuses, or does not hold it.
+pub fn get(connection: &Connection, id: &EventId) -> Result<Record, StoreError> {
+    find(connection, id)?.ok_or_else(|| StoreError::corrupt(format!("event {id} is gone")))
+}
+
+fn record(row: &Row<'_>) -> Result<Record, StoreError> {
+    let states: (Option<GroupId>, Option<GroupId>) = (row.get(3)?, row.get(4)?);
+    Ok(Record {
+        pdu: pdu(row)?,
+        states: states.0.zip(states.1),
+        rejected: row.get(5)?,
+        soft_failed: row.get(6)?,
+    })
+}
+
+/// Reads an event from a row that begins with its id, room and JSON.
+fn pdu(row: &Row<'_>) -> Result<Pdu, StoreError> {
+    let text = |index| row.get_ref(index)?.as_str().map_err(StoreError::corrupt);
+    Pdu::from_store(text(0)?, text(1)?, text(2)?).map_err(StoreError::corrupt)
+}
+
+/// Where a known event stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its room.
+    pub room_id: String,
+    /// The state after it; `None` for an outlier.
+    pub state_after: Option<GroupId>,
+    /// Whether it was rejected.
+    pub rejected: bool,
+    /// Whether it is part of what the room shows.
+    pub accepted: bool,
+}
+
+/// Where the event with that id stands, without reading the event; `None` when it is not known.
+///
+/// # Errors
+/// The store refuses.
+pub fn place(connection: &Connection, id: &EventId) -> Result<Option<Place>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT state_after, rejected IS NOT NULL, rejected IS NULL AND NOT soft_failed, room_id
+             FROM events WHERE event_id = ?1",
+        )?
+        .query_row([id.as_str()], |row| {
+            Ok(Place {
+                state_after: row.get(0)?,
+                rejected: row.get(1)?,
+                accepted: row.get(2)?,
+                room_id: row.get(3)?,
+            })
+        })
+        .optional()?)
+}
+
+/// The depth of a stored event.
+///
+/// # Errors
+/// The store refuses, or does not hold the event.
+pub fn depth(connection: &Connection, id: &EventId) -> Result<u64, StoreError> {
+    let depth: i64 = connection
+        .prepare_cached("SELECT depth FROM events WHERE event_id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))?;
+    Ok(u64::try_from(depth).unwrap_or(0))
+}
+
+/// Stores an event; one that is known as an outlier becomes part of the graph when `record` has
+/// states.
+///
+/// # Errors
+/// The store refuses.
+pub fn put(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> {
+    let pdu = &record.pdu;
+    let json = serde_json::to_string(&*pdu.json).map_err(StoreError::corrupt)?;
+    tx.prepare_cached(
+        "INSERT INTO events
+             (event_id, room_id, json, state_before, state_after, rejected, soft_failed, depth)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (event_id) DO UPDATE SET
+             state_before = excluded.state_before, state_after = excluded.state_after,
+             rejected = excluded.rejected, soft_failed = excluded.soft_failed
+         WHERE events.state_before IS NULL AND excluded.state_before IS NOT NULL",
+    )?
+    .execute((
+        pdu.event_id.as_str(),
+        pdu.room_id.as_str(),
+        json,
+        record.states.map(|states| states.0),
+        record.states.map(|states| states.1),
+        &record.rejected,
+        record.soft_failed,
+        i64::try_from(pdu.depth).unwrap_or(i64::MAX),
+    ))?;
+    if record.states.is_none() {
+        return Ok(());
+    }
+    let mut edges =
+        tx.prepare_cached("INSERT OR IGNORE INTO event_edges (event_id, prev_id) VALUES (?1, ?2)")?;
+    for prev in &pdu.prev_events {
+        edges.execute((pdu.event_id.as_str(), prev.as_str()))?;
+    }
+    Ok(())
+}
+
+/// Whether an event that the room shows builds directly on the event with that id.
+///
+/// # Errors
+/// The store refuses.
+pub fn has_accepted_child(connection: &Connection, id: &EventId) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (
+                 SELECT 1 FROM event_edges JOIN events USING (event_id)
+                 WHERE prev_id = ?1 AND rejected IS NULL AND NOT soft_failed
+             )",
+        )?
+        .query_row([id.as_str()], |row| row.get(0))?)
+}
+
+/// Gives the event the next position, or its old one if it has one.
+///
+/// # Errors
+/// The store refuses.
+pub fn append(tx: &Transaction<'_>, pdu: &Pdu) -> Result<i64, StoreError> {
+    let known: Option<i64> = tx
+        .prepare_cached("SELECT position FROM timeline WHERE event_id = ?1")?
+        .query_row([pdu.event_id.as_str()], |row| row.get(0))
+        .optional()?;
+    if let Some(position) = known {
+        return Ok(position);
+    }
+    tx.prepare_cached("INSERT INTO timeline (room_id, event_id) VALUES (?1, ?2)")?
+        .execute((pdu.room_id.as_str(), pdu.event_id.as_str()))?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Puts the event before everything else in the timeline, with a negative position.
+///
+/// # Errors
+/// The store refuses.
+pub fn prepend(tx: &Transaction<'_>, pdu: &Pdu) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT OR IGNORE INTO timeline (position, room_id, event_id)
+         VALUES (min((SELECT coalesce(min(position), 0) FROM timeline), 0) - 1, ?1, ?2)",
+    )?
+    .execute((pdu.room_id.as_str(), pdu.event_id.as_str()))?;
+    Ok(())
+}
+
+/// At most `limit` events of the room's timeline with positions beyond `from`, newest first.
+///
+/// # Errors
+/// The store refuses.
+pub fn timeline_backwards(
+    connection: &Connection,
+    room: &RoomId,
+    from: i64,
+    limit: usize,
+) -> Result<Vec<(i64, Pdu)>, StoreError> {
+    timeline(
+        connection,
+        "SELECT event_id, e.room_id, json, position FROM timeline t JOIN events e USING (event_id)
+         WHERE t.room_id = ?1 AND position < ?2 ORDER BY position DESC LIMIT ?3",
+        (room, from, limit),
+    )
+}
+
+/// At most `limit` events of the room's timeline with positions beyond `from`, oldest first.
+///
+/// # Errors
+/// The store refuses.
+pub fn timeline_forwards(
+    connection: &Connection,
+    room: &RoomId,
+    from: i64,
+    limit: usize,
+) -> Result<Vec<(i64, Pdu)>, StoreError> {
+    timeline(
+        connection,
+        "SELECT event_id, e.room_id, json, position FROM timeline t JOIN events e USING (event_id)
+         WHERE t.room_id = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
+        (room, from, limit),
+    )
+}
+
+fn timeline(
+    connection: &Connection,
+    sql: &str,
+    (room, from, limit): (&RoomId, i64, usize),
+) -> Result<Vec<(i64, Pdu)>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows =
+        statement.query((room.as_str(), from, i64::try_from(limit).unwrap_or(i64::MAX)))?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        events.push((row.get(3)?, pdu(row)?));
+    }
+    Ok(events)
+}
+
+/// Parents that events of the room's graph name and that are not part of the graph themselves:
+/// beyond them history is not known here. At most `limit`.
+///
+/// # Errors
+/// The store refuses.
+pub fn missing_parents(
+    connection: &Connection,
+    room: &RoomId,
+    limit: usize,
+) -> Result<Vec<OwnedEventId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT prev_id FROM events e JOIN event_edges USING (event_id)
+         WHERE e.room_id = ?1 AND NOT EXISTS (
+             SELECT 1 FROM events p WHERE p.event_id = prev_id AND p.state_before IS NOT NULL
+         ) ORDER BY e.depth, prev_id LIMIT ?2",
+    )?;
+    let mut rows = statement.query((room.as_str(), i64::try_from(limit).unwrap_or(i64::MAX)))?;
+    let mut missing = Vec::new();
+    while let Some(row) = rows.next()? {
+        missing.push(event_id(&row.get::<_, String>(0)?)?);
+    }
+    Ok(missing)
+}

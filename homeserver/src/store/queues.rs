@@ -1,0 +1,259 @@
+//! Outgoing queues, back-off, and the relays of destinations.
+
+use std::collections::BTreeSet;
+
+use ruma::{EventId, OwnedServerName, ServerName};
+use rusqlite::{Connection, OptionalExtension, Transaction};
+use serde_json::value::RawValue;
+
+use super::{StoreError, received::as_i64};
+
+/// Appends an event to the queue of `destination`.
+///
+/// # Errors
+/// The store refuses.
+pub fn push(
+    tx: &Transaction<'_>,
+    destination: &ServerName,
+    event_id: &EventId,
+) -> Result<(), StoreError> {
+    tx.prepare_cached("INSERT INTO outgoing (destination, event_id) VALUES (?1, ?2)")?
+        .execute((destination.as_str(), event_id.as_str()))?;
+    Ok(())
+}
+
+/// A transaction whose id and content are fixed and durable.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Its id.
+    pub transaction_id: String,
+    /// When it was fixed, milliseconds since the epoch.
+    pub origin_server_ts: u64,
+    /// Its PDUs, in the order in which they were queued.
+    pub pdus: Vec<Box<RawValue>>,
+}
+
+/// The transaction in flight to `destination`, if there is one.
+///
+/// # Errors
+/// The store refuses.
+pub fn in_flight(
+    connection: &Connection,
+    destination: &ServerName,
+) -> Result<Option<Batch>, StoreError> {
+    let fixed: Option<(String, i64)> = connection
+        .prepare_cached(
+            "SELECT transaction_id, origin_server_ts FROM outgoing_transactions
+             WHERE destination = ?1",
+        )?
+        .query_row([destination.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((transaction_id, origin_server_ts)) = fixed else { return Ok(None) };
+    let mut statement = connection.prepare_cached(
+        "SELECT json FROM outgoing JOIN events USING (event_id)
+         WHERE destination = ?1 AND transaction_id = ?2 ORDER BY outgoing.id",
+    )?;
+    let mut rows = statement.query((destination.as_str(), &transaction_id))?;
+    let mut pdus = Vec::new();
+    while let Some(row) = rows.next()? {
+        pdus.push(RawValue::from_string(row.get(0)?).map_err(StoreError::corrupt)?);
+    }
+    let origin_server_ts = u64::try_from(origin_server_ts).unwrap_or(0);
+    Ok(Some(Batch { transaction_id, origin_server_ts, pdus }))
+}
+
+/// Fixes the oldest entries of the queue, `limit` at most, as one transaction. `None`: the queue is
+/// empty.
+///
+/// # Errors
+/// The store refuses.
+pub fn fix_next(
+    tx: &Transaction<'_>,
+    destination: &ServerName,
+    limit: usize,
+    now_ms: u64,
+) -> Result<Option<Batch>, StoreError> {
+    // Ids of this queue only ever rise, also when it is empty in between, so this one is new.
+    let first: Option<i64> = tx
+        .prepare_cached("SELECT min(id) FROM outgoing WHERE destination = ?1")?
+        .query_row([destination.as_str()], |row| row.get(0))?;
+    let Some(first) = first else { return Ok(None) };
+    let transaction_id = format!("{now_ms}-{first}");
+    tx.prepare_cached(
+        "UPDATE outgoing SET transaction_id = ?2 WHERE id IN (
+             SELECT id FROM outgoing WHERE destination = ?1 ORDER BY id LIMIT ?3
+         )",
+    )?
+    .execute((
+        destination.as_str(),
+        &transaction_id,
+        i64::try_from(limit).unwrap_or(i64::MAX),
+    ))?;
+    tx.prepare_cached(
+        "INSERT INTO outgoing_transactions (destination, transaction_id, origin_server_ts)
+         VALUES (?1, ?2, ?3)",
+    )?
+    .execute((destination.as_str(), &transaction_id, as_i64(now_ms)))?;
+    in_flight(tx, destination)
+}
+
+/// Forgets the transaction in flight and its entries: it arrived.
+///
+/// # Errors
+/// The store refuses.
+pub fn delivered(tx: &Transaction<'_>, destination: &ServerName) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "DELETE FROM outgoing WHERE destination = ?1 AND transaction_id IS NOT NULL",
+    )?
+    .execute([destination.as_str()])?;
+    tx.prepare_cached("DELETE FROM outgoing_transactions WHERE destination = ?1")?
+        .execute([destination.as_str()])?;
+    Ok(())
+}
+
+/// The destinations with something in their queues.
+///
+/// # Errors
+/// The store refuses.
+pub fn waiting(connection: &Connection) -> Result<BTreeSet<OwnedServerName>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT DISTINCT destination FROM outgoing")?;
+    let mut rows = statement.query([])?;
+    let mut destinations = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        destinations.insert(server(row.get(0)?)?);
+    }
+    Ok(destinations)
+}
+
+/// How a destination has failed lately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BackOff {
+    /// Failed direct attempts since it was last heard from.
+    pub failures: u32,
+    /// When the next one is due, milliseconds since the epoch.
+    pub retry_at_ms: u64,
+}
+
+/// The back-off of a destination.
+///
+/// # Errors
+/// The store refuses.
+pub fn back_off(connection: &Connection, destination: &ServerName) -> Result<BackOff, StoreError> {
+    let found = connection
+        .prepare_cached("SELECT failures, retry_at FROM destinations WHERE destination = ?1")?
+        .query_row([destination.as_str()], |row| {
+            let retry_at: i64 = row.get(1)?;
+            Ok(BackOff { failures: row.get(0)?, retry_at_ms: u64::try_from(retry_at).unwrap_or(0) })
+        })
+        .optional()?;
+    Ok(found.unwrap_or_default())
+}
+
+/// Records the back-off of a destination; no failures forget it.
+///
+/// # Errors
+/// The store refuses.
+pub fn put_back_off(
+    tx: &Transaction<'_>,
+    destination: &ServerName,
+    back_off: BackOff,
+) -> Result<(), StoreError> {
+    if back_off.failures == 0 {
+        tx.prepare_cached("DELETE FROM destinations WHERE destination = ?1")?
+            .execute([destination.as_str()])?;
+        return Ok(());
+    }
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO destinations (destination, failures, retry_at)
+         VALUES (?1, ?2, ?3)",
+    )?
+    .execute((destination.as_str(), back_off.failures, as_i64(back_off.retry_at_ms)))?;
+    Ok(())
+}
+
+/// The destinations with a back-off.
+///
+/// # Errors
+/// The store refuses.
+pub fn failing(connection: &Connection) -> Result<BTreeSet<OwnedServerName>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT destination FROM destinations")?;
+    let mut rows = statement.query([])?;
+    let mut destinations = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        destinations.insert(server(row.get(0)?)?);
+    }
+    Ok(destinations)
+}
+
+/// A queue, for the operator.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct QueueRow {
+    /// Whose.
+    pub destination: OwnedServerName,
+    /// Events waiting.
+    pub pending: i64,
+    /// Failed direct attempts since the destination was last heard from.
+    pub failures: u32,
+    /// When the next one is due, milliseconds since the epoch; 0 for at once.
+    pub retry_at: i64,
+}
+
+/// Every queue that is not empty and every destination that failed.
+///
+/// # Errors
+/// The store refuses.
+pub fn all(connection: &Connection) -> Result<Vec<QueueRow>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT destination, coalesce(pending, 0), coalesce(failures, 0), coalesce(retry_at, 0)
+         FROM (SELECT destination FROM outgoing UNION SELECT destination FROM destinations)
+         LEFT JOIN (SELECT destination, count(*) AS pending FROM outgoing GROUP BY destination)
+             USING (destination)
+         LEFT JOIN destinations USING (destination)
+         ORDER BY destination",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut queues = Vec::new();
+    while let Some(row) = rows.next()? {
+        queues.push(QueueRow {
+            destination: server(row.get(0)?)?,
+            pending: row.get(1)?,
+            failures: row.get(2)?,
+            retry_at: row.get(3)?,
+        });
+    }
+    Ok(queues)
+}
+
+/// The relays of a destination as set at run time; `None`: never set.
+///
+/// # Errors
+/// The store refuses.
+pub fn relays(
+    connection: &Connection,
+    destination: &ServerName,
+) -> Result<Option<Vec<OwnedServerName>>, StoreError> {
+    let found: Option<String> = connection
+        .prepare_cached("SELECT relays FROM relay_lists WHERE destination = ?1")?
+        .query_row([destination.as_str()], |row| row.get(0))
+        .optional()?;
+    found.map(|list| serde_json::from_str(&list).map_err(StoreError::corrupt)).transpose()
+}
+
+/// Sets the relays of a destination.
+///
+/// # Errors
+/// The store refuses.
+pub fn put_relays(
+    tx: &Transaction<'_>,
+    destination: &ServerName,
+    relays: &[OwnedServerName],
+) -> Result<(), StoreError> {
+    let list = serde_json::to_string(relays).map_err(StoreError::corrupt)?;
+    tx.prepare_cached("INSERT OR REPLACE INTO relay_lists (destination, relays) VALUES (?1, ?2)")?
+        .execute((destination.as_str(), list))?;
+    Ok(())
+}
+
+fn server(name: String) -> Result<OwnedServerName, StoreError> {
+    name.try_into().map_err(StoreError::corrupt)
+}

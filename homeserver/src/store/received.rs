@@ -1,0 +1,101 @@
+//! What was received before: transactions with their answers, and relay entries.
+
+use ruma::ServerName;
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use super::StoreError;
+
+/// How long an answer is kept, in milliseconds. An origin that repeats a transaction later than
+/// that is answered afresh; its events are recognized by their ids.
+const KEPT_MS: u64 = 7 * 24 * 3600 * 1000;
+
+/// The answer given to a transaction before.
+///
+/// # Errors
+/// The store refuses.
+pub fn answer(
+    connection: &Connection,
+    origin: &ServerName,
+    transaction_id: &str,
+) -> Result<Option<String>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT answer FROM received_transactions WHERE origin = ?1 AND transaction_id = ?2",
+        )?
+        .query_row((origin.as_str(), transaction_id), |row| row.get(0))
+        .optional()?)
+}
+
+/// Records the answer to a transaction, and forgets answers to much older ones of the same origin.
+///
+/// # Errors
+/// The store refuses.
+pub fn put_answer(
+    tx: &Transaction<'_>,
+    (origin, transaction_id): (&ServerName, &str),
+    answer: &str,
+    now_ms: u64,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT OR IGNORE INTO received_transactions (origin, transaction_id, received_at, answer)
+         VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute((origin.as_str(), transaction_id, as_i64(now_ms), answer))?;
+    tx.prepare_cached("DELETE FROM received_transactions WHERE origin = ?1 AND received_at < ?2")?
+        .execute((origin.as_str(), as_i64(now_ms.saturating_sub(KEPT_MS))))?;
+    Ok(())
+}
+
+/// An entry of a relay that is done with: stored, or refused for good.
+#[derive(Clone, Debug)]
+pub struct RelayEntry<'a> {
+    /// Whose entry.
+    pub relay: &'a ServerName,
+    /// Its id there.
+    pub entry_id: i64,
+    /// Who sent it, as the relay says.
+    pub origin: &'a str,
+    /// The origin's transaction id, as the relay says.
+    pub transaction_id: Option<&'a str>,
+    /// Why it was refused for good.
+    pub refusal: Option<&'a str>,
+}
+
+/// Whether that entry is done with.
+///
+/// # Errors
+/// The store refuses.
+pub fn knows_entry(
+    connection: &Connection,
+    relay: &ServerName,
+    entry_id: i64,
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM relay_entries WHERE relay = ?1 AND entry_id = ?2)",
+        )?
+        .query_row((relay.as_str(), entry_id), |row| row.get(0))?)
+}
+
+/// Records that an entry is done with.
+///
+/// # Errors
+/// The store refuses.
+pub fn put_entry(tx: &Transaction<'_>, entry: &RelayEntry<'_>) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT OR IGNORE INTO relay_entries (relay, entry_id, origin, transaction_id, refusal)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute((
+        entry.relay.as_str(),
+        entry.entry_id,
+        entry.origin,
+        entry.transaction_id,
+        entry.refusal,
+    ))?;
+    Ok(())
+}
+
+pub(crate) fn as_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,330 @@
+//! Rooms: what they are, their extremities, current state, memberships and invites.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ruma::{OwnedEventId, OwnedServerName, OwnedUserId, RoomId, RoomVersionId, ServerName, UserId};
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use super::{
+    StoreError,
+    state::{self, GroupId, event_id},
+};
+use crate::{
+    messaging::rooms::{Delivery, Membership},
+    pdu::Pdu,
+};
+
+/// What is known of a room as a whole.
+#[derive(Clone, Debug)]
+pub struct RoomRow {
+    /// Its version.
+    pub version: RoomVersionId,
+    /// Its creation event.
+    pub create_event_id: OwnedEventId,
+    /// The server that created it.
+    pub owner: OwnedServerName,
+    /// How it delivers.
+    pub delivery: Delivery,
+    /// Its current state.
+    pub current_group: GroupId,
+}
+
+/// The room with that id.
+///
+/// # Errors
+/// The store refuses.
+pub fn find(connection: &Connection, room: &RoomId) -> Result<Option<RoomRow>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT version, create_event_id, owner, delivery, current_group
+         FROM rooms WHERE room_id = ?1",
+    )?;
+    let mut rows = statement.query([room.as_str()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let text = |index| row.get_ref(index)?.as_str().map_err(StoreError::corrupt);
+    Ok(Some(RoomRow {
+        version: text(0)?.try_into().map_err(StoreError::corrupt)?,
+        create_event_id: event_id(text(1)?)?,
+        owner: text(2)?.try_into().map_err(StoreError::corrupt)?,
+        delivery: Delivery::parse(text(3)?)
+            .ok_or_else(|| StoreError::corrupt("a room with an unknown delivery policy"))?,
+        current_group: row.get(4)?,
+    }))
+}
+
+/// Stores what is known of a room as a whole, or replaces it.
+///
+/// # Errors
+/// The store refuses.
+pub fn put(tx: &Transaction<'_>, room: &RoomId, row: &RoomRow) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT INTO rooms (room_id, version, create_event_id, owner, delivery, current_group)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (room_id) DO UPDATE SET current_group = excluded.current_group",
+    )?
+    .execute((
+        room.as_str(),
+        row.version.as_str(),
+        row.create_event_id.as_str(),
+        row.owner.as_str(),
+        row.delivery.as_str(),
+        row.current_group,
+    ))?;
+    Ok(())
+}
+
+/// The events of the room that nothing points at yet, ordered by id.
+///
+/// # Errors
+/// The store refuses.
+pub fn extremities(
+    connection: &Connection,
+    room: &RoomId,
+) -> Result<BTreeSet<OwnedEventId>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT event_id FROM forward_extremities WHERE room_id = ?1")?;
+    let mut rows = statement.query([room.as_str()])?;
+    let mut found = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        found.insert(event_id(row.get_ref(0)?.as_str().map_err(StoreError::corrupt)?)?);
+    }
+    Ok(found)
+}
+
+/// Makes `after` the room's extremities, which were `before`.
+///
+/// # Errors
+/// The store refuses.
+pub fn replace_extremities(
+    tx: &Transaction<'_>,
+    room: &RoomId,
+    before: &BTreeSet<OwnedEventId>,
+    after: &BTreeSet<OwnedEventId>,
+) -> Result<(), StoreError> {
+    for gone in before.difference(after) {
+        tx.prepare_cached("DELETE FROM forward_extremities WHERE room_id = ?1 AND event_id = ?2")?
+            .execute((room.as_str(), gone.as_str()))?;
+    }
+    for new in after.difference(before) {
+        tx.prepare_cached("INSERT INTO forward_extremities (room_id, event_id) VALUES (?1, ?2)")?
+            .execute((room.as_str(), new.as_str()))?;
+    }
+    Ok(())
+}
+
+/// Makes the state of `group` the room's current state, in every table that spells it out.
+/// `position` is that of the event that brought the change, 0 for a state learnt as a whole.
+///
+/// # Errors
+/// The store refuses.
+pub fn set_current_state(
+    tx: &Transaction<'_>,
+    room: &RoomId,
+    group: GroupId,
+    position: i64,
+) -> Result<(), StoreError> {
+    let before = current_state(tx, room)?;
+    let after = state::load(tx, group)?;
+    tx.prepare_cached("UPDATE rooms SET current_group = ?2 WHERE room_id = ?1")?
+        .execute((room.as_str(), group))?;
+    for ((kind, state_key), _) in before.iter().filter(|(key, _)| !after.contains_key(*key)) {
+        tx.prepare_cached(
+            "DELETE FROM current_state WHERE room_id = ?1 AND kind = ?2 AND state_key = ?3",
+        )?
+        .execute((room.as_str(), kind, state_key))?;
+        if kind == "m.room.member" {
+            tx.prepare_cached("DELETE FROM room_memberships WHERE room_id = ?1 AND user_id = ?2")?
+                .execute((room.as_str(), state_key))?;
+        }
+    }
+    for (key, id) in after.iter().filter(|(key, id)| before.get(*key) != Some(id)) {
+        tx.prepare_cached(
+            "INSERT OR REPLACE INTO current_state (room_id, kind, state_key, event_id)
+             VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute((room.as_str(), &key.0, &key.1, id.as_str()))?;
+        if key.0 == "m.room.member" {
+            put_membership(tx, &super::events::get(tx, id)?.pdu, position)?;
+        }
+    }
+    Ok(())
+}
+
+/// The current state of the room.
+///
+/// # Errors
+/// The store refuses.
+pub fn current_state(connection: &Connection, room: &RoomId) -> Result<state::State, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT kind, state_key, event_id FROM current_state WHERE room_id = ?1
+         ORDER BY kind, state_key",
+    )?;
+    let mut rows = statement.query([room.as_str()])?;
+    let mut state = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        state.insert((row.get(0)?, row.get(1)?), event_id(&row.get::<_, String>(2)?)?);
+    }
+    Ok(state)
+}
+
+/// Records what the membership event `pdu` says.
+///
+/// # Errors
+/// The store refuses.
+pub fn put_membership(tx: &Transaction<'_>, pdu: &Pdu, position: i64) -> Result<(), StoreError> {
+    let (Some(user), Some(membership)) = (&pdu.state_key, pdu.membership()) else { return Ok(()) };
+    let Ok(user) = UserId::parse(user) else { return Ok(()) };
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO room_memberships
+             (room_id, user_id, server, membership, event_id, position)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute((
+        pdu.room_id.as_str(),
+        user.as_str(),
+        user.server_name().as_str(),
+        membership,
+        pdu.event_id.as_str(),
+        position,
+    ))?;
+    if membership != "invite" {
+        tx.prepare_cached("DELETE FROM invites WHERE room_id = ?1 AND user_id = ?2")?
+            .execute((pdu.room_id.as_str(), user.as_str()))?;
+    }
+    Ok(())
+}
+
+/// A user's relation to the room.
+///
+/// # Errors
+/// The store refuses.
+pub fn membership(
+    connection: &Connection,
+    room: &RoomId,
+    user: &UserId,
+) -> Result<Option<Membership>, StoreError> {
+    let found: Option<String> = connection
+        .prepare_cached(
+            "SELECT membership FROM room_memberships WHERE room_id = ?1 AND user_id = ?2",
+        )?
+        .query_row((room.as_str(), user.as_str()), |row| row.get(0))
+        .optional()?;
+    Ok(found.and_then(|name| Membership::parse(&name)))
+}
+
+/// Whether a user of `server` is joined.
+///
+/// # Errors
+/// The store refuses.
+pub fn is_member_server(
+    connection: &Connection,
+    room: &RoomId,
+    server: &ServerName,
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM room_memberships
+             WHERE room_id = ?1 AND membership = 'join' AND server = ?2)",
+        )?
+        .query_row((room.as_str(), server.as_str()), |row| row.get(0))?)
+}
+
+/// The servers with a joined user.
+///
+/// # Errors
+/// The store refuses.
+pub fn member_servers(
+    connection: &Connection,
+    room: &RoomId,
+) -> Result<BTreeSet<OwnedServerName>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT server FROM room_memberships WHERE room_id = ?1 AND membership = 'join'",
+    )?;
+    let mut rows = statement.query([room.as_str()])?;
+    let mut servers = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        let server: String = row.get(0)?;
+        servers.insert(server.try_into().map_err(StoreError::corrupt)?);
+    }
+    Ok(servers)
+}
+
+/// The joined users.
+///
+/// # Errors
+/// The store refuses.
+pub fn joined_members(
+    connection: &Connection,
+    room: &RoomId,
+) -> Result<BTreeSet<OwnedUserId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT user_id FROM room_memberships WHERE room_id = ?1 AND membership = 'join'",
+    )?;
+    let mut rows = statement.query([room.as_str()])?;
+    let mut users = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        let user: String = row.get(0)?;
+        users.insert(user.try_into().map_err(StoreError::corrupt)?);
+    }
+    Ok(users)
+}
+
+/// An invite of a local user to a room that this server is not in.
+#[derive(Clone, Debug)]
+pub struct Invite {
+    /// The invite event.
+    pub event_id: OwnedEventId,
+    /// Who invites.
+    pub sender: OwnedUserId,
+    /// The room's version.
+    pub room_version: RoomVersionId,
+}
+
+/// The invite of `user` to `room`.
+///
+/// # Errors
+/// The store refuses.
+pub fn invite(
+    connection: &Connection,
+    room: &RoomId,
+    user: &UserId,
+) -> Result<Option<Invite>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT event_id, sender, room_version FROM invites WHERE room_id = ?1 AND user_id = ?2",
+    )?;
+    let mut rows = statement.query((room.as_str(), user.as_str()))?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let text = |index| row.get_ref(index)?.as_str().map_err(StoreError::corrupt);
+    Ok(Some(Invite {
+        event_id: event_id(text(0)?)?,
+        sender: text(1)?.try_into().map_err(StoreError::corrupt)?,
+        room_version: text(2)?.try_into().map_err(StoreError::corrupt)?,
+    }))
+}
+
+/// Records an invite of a local user to a room that this server is not in.
+///
+/// # Errors
+/// The store refuses.
+pub fn put_invite(
+    tx: &Transaction<'_>,
+    pdu: &Pdu,
+    room_version: &RoomVersionId,
+    stripped_state: &serde_json::Value,
+    position: i64,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO invites
+             (room_id, user_id, sender, event_id, room_version, stripped_state, position)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute((
+        pdu.room_id.as_str(),
+        pdu.state_key.as_deref().unwrap_or_default(),
+        pdu.sender.as_str(),
+        pdu.event_id.as_str(),
+        room_version.as_str(),
+        stripped_state.to_string(),
+        position,
+    ))?;
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! State groups: a room's state at one point, shared between events.
+//!
+//! A group is its parent with some entries replaced, so that a state event costs one row and a
+//! message none. Chains are cut at [`MAX_HEIGHT`] by writing a whole state.
+
+use std::collections::BTreeMap;
+
+use ruma::OwnedEventId;
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use super::StoreError;
+
+/// Parents above a group; one more, and the state is written whole.
+const MAX_HEIGHT: i64 = 40;
+
+/// Which group; the empty state is [`EMPTY`].
+pub type GroupId = i64;
+
+/// The group of the empty state.
+pub const EMPTY: GroupId = 0;
+
+/// A state: event ids by type and state key.
+pub type State = BTreeMap<(String, String), OwnedEventId>;
+
+/// The whole state of `group`.
+///
+/// # Errors
+/// The store refuses.
+pub fn load(connection: &Connection, group: GroupId) -> Result<State, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "WITH RECURSIVE chain (id, parent, hop) AS (
+             SELECT id, parent, 0 FROM state_groups WHERE id = ?1
+             UNION ALL
+             SELECT up.id, up.parent, hop + 1 FROM chain JOIN state_groups up ON up.id = chain.parent
+         )
+         SELECT kind, state_key, event_id FROM chain
+         JOIN state_group_entries ON group_id = chain.id
+         ORDER BY hop DESC",
+    )?;
+    let mut state = State::new();
+    let mut rows = statement.query([group])?;
+    while let Some(row) = rows.next()? {
+        // Nearer entries come later and replace what their parents say.
+        state.insert((row.get(0)?, row.get(1)?), event_id(&row.get::<_, String>(2)?)?);
+    }
+    Ok(state)
+}
+
+/// One entry of the state of `group`.
+///
+/// # Errors
+/// The store refuses.
+pub fn entry(
+    connection: &Connection,
+    group: GroupId,
+    kind: &str,
+    state_key: &str,
+) -> Result<Option<OwnedEventId>, StoreError> {
+    let found: Option<String> = connection
+        .prepare_cached(
+            "WITH RECURSIVE chain (id, parent, hop) AS (
+                 SELECT id, parent, 0 FROM state_groups WHERE id = ?1
+                 UNION ALL
+                 SELECT up.id, up.parent, hop + 1
+                 FROM chain JOIN state_groups up ON up.id = chain.parent
+             )
+             SELECT event_id FROM chain
+             JOIN state_group_entries ON group_id = chain.id AND kind = ?2 AND state_key = ?3
+             ORDER BY hop LIMIT 1",
+        )?
+        .query_row((group, kind, state_key), |row| row.get(0))
+        .optional()?;
+    found.map(|id| event_id(&id)).transpose()
+}
+
+/// The group of `base` with one entry replaced.
+///
+/// # Errors
+/// The store refuses.
+pub fn with_entry(
+    tx: &Transaction<'_>,
+    base: GroupId,
+    (kind, state_key): (&str, &str),
+    event_id: &OwnedEventId,
+) -> Result<GroupId, StoreError> {
+    let height = height(tx, base)?;
+    if height >= MAX_HEIGHT {
+        let mut state = load(tx, base)?;
+        state.insert((kind.to_owned(), state_key.to_owned()), event_id.clone());
+        return whole(tx, &state);
+    }
+    let group = insert_group(tx, Some(base), height + 1)?;
+    insert_entry(tx, group, (kind, state_key), event_id)?;
+    Ok(group)
+}
+
+/// A new group holding `state`, with no parent.
+///
+/// # Errors
+/// The store refuses.
+pub fn whole(tx: &Transaction<'_>, state: &State) -> Result<GroupId, StoreError> {
+    let group = insert_group(tx, None, 0)?;
+    for ((kind, state_key), event_id) in state {
+        insert_entry(tx, group, (kind, state_key), event_id)?;
+    }
+    Ok(group)
+}
+
+/// The group that state resolution made of the groups `inputs` (ascending) before.
+///
+/// # Errors
+/// The store refuses.
+pub fn merged(connection: &Connection, inputs: &[GroupId]) -> Result<Option<GroupId>, StoreError> {
+    let group = connection
+        .prepare_cached("SELECT group_id FROM state_merges WHERE inputs = ?1")?
+        .query_row([joined(inputs)], |row| row.get(0))
+        .optional()?;
+    Ok(group)
+}
+
+/// Remembers that state resolution made `group` of `inputs` (ascending).
+///
+/// # Errors
+/// The store refuses.
+pub fn remember_merge(
+    tx: &Transaction<'_>,
+    inputs: &[GroupId],
+    group: GroupId,
+) -> Result<(), StoreError> {
+    tx.prepare_cached("INSERT INTO state_merges (inputs, group_id) VALUES (?1, ?2)")?
+        .execute((joined(inputs), group))?;
+    Ok(())
+}
+
+fn joined(inputs: &[GroupId]) -> String {
+    inputs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn height(connection: &Connection, group: GroupId) -> Result<i64, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT height FROM state_groups WHERE id = ?1")?
+        .query_row([group], |row| row.get(0))?)
+}
+
+fn insert_group(
+    tx: &Transaction<'_>,
+    parent: Option<GroupId>,
+    height: i64,
+) -> Result<GroupId, StoreError> {
+    tx.prepare_cached("INSERT INTO state_groups (parent, height) VALUES (?1, ?2)")?
+        .execute((parent, height))?;
+    Ok(tx.last_insert_rowid())
+}
+
+fn insert_entry(
+    tx: &Transaction<'_>,
+    group: GroupId,
+    (kind, state_key): (&str, &str),
+    event_id: &OwnedEventId,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT INTO state_group_entries (group_id, kind, state_key, event_id)
+         VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute((group, kind, state_key, event_id.as_str()))?;
+    Ok(())
+}
+
+/// Reads an event id out of the store.
+pub(crate) fn event_id(id: &str) -> Result<OwnedEventId, StoreError> {
+    id.try_into().map_err(StoreError::corrupt)
+}

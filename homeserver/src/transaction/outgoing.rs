@@ -1,0 +1,167 @@
+//! Outgoing queues: one per destination, persisted, each emptied by a task of its own.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use ruma::{EventId, OwnedServerName, ServerName};
+use rusqlite::Transaction;
+use tokio::sync::Notify;
+
+use super::sender;
+use crate::{
+    core::Core,
+    store::{StoreError, queues},
+};
+
+/// The outgoing queues of this server. Cheap to clone.
+#[derive(Clone)]
+pub struct Outgoing {
+    pub(super) core: Core,
+    destinations: Arc<Mutex<BTreeMap<OwnedServerName, Arc<Destination>>>>,
+    /// Destinations whose queues were written to and whose senders were not woken yet.
+    touched: Arc<Mutex<BTreeSet<OwnedServerName>>>,
+    /// Rung when there are such.
+    touch: Arc<Notify>,
+    /// Rung when a server that had failed is back, so that this server may have been cut off.
+    pub(super) reconnected: Arc<Notify>,
+}
+
+/// What wakes the sender of a destination.
+#[derive(Debug, Default)]
+pub(super) struct Destination {
+    /// Rung when there may be something to do.
+    pub(super) wake: Notify,
+    /// Whether it failed and is not known to be back.
+    pub(super) failing: AtomicBool,
+    /// Whether it was heard from since it failed.
+    pub(super) heard_from: AtomicBool,
+    /// Whether its relays were set since they were last asked.
+    pub(super) relays_changed: AtomicBool,
+}
+
+impl Outgoing {
+    /// The queues in the store of `core`. `reconnected` is rung when a server that had failed is
+    /// back.
+    pub fn new(core: Core, reconnected: Arc<Notify>) -> Self {
+        Self {
+            core,
+            destinations: Arc::default(),
+            touched: Arc::default(),
+            touch: Arc::default(),
+            reconnected,
+        }
+    }
+
+    /// Starts the senders of queues that were left over, and of destinations that had failed.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn start(&self) -> Result<(), StoreError> {
+        let (waiting, failing) = self
+            .core
+            .database
+            .call(|db| Ok::<_, StoreError>((queues::waiting(db)?, queues::failing(db)?)))
+            .await?;
+        for destination in waiting.union(&failing) {
+            let known = self.destination(destination);
+            known.failing.store(failing.contains(destination), Ordering::SeqCst);
+            known.wake.notify_one();
+        }
+        self.core.host.spawn(self.clone().wake_senders());
+        Ok(())
+    }
+
+    /// Queues an event for each of `destinations`, in `tx`, and has their senders woken. They look
+    /// at their queues through the same database, and so after `tx` has ended: if it is rolled back
+    /// they find nothing, and if the caller is gone when it commits, nothing is forgotten.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub fn enqueue(
+        &self,
+        tx: &Transaction<'_>,
+        destinations: &BTreeSet<OwnedServerName>,
+        event_id: &EventId,
+    ) -> Result<(), StoreError> {
+        for destination in destinations {
+            queues::push(tx, destination, event_id)?;
+        }
+        lock(&self.touched).extend(destinations.iter().cloned());
+        self.touch.notify_one();
+        Ok(())
+    }
+
+    /// Wakes the senders of the queues that are written to, for ever. A task of its own: queues are
+    /// written to on the database's thread, where none can be started.
+    async fn wake_senders(self) {
+        loop {
+            for destination in std::mem::take(&mut *lock(&self.touched)) {
+                self.destination(&destination).wake.notify_one();
+            }
+            self.touch.notified().await;
+        }
+    }
+
+    /// To be called with the origin of every properly signed request: clears its back-off.
+    pub fn heard_from(&self, server: &ServerName) {
+        let Some(known) = lock(&self.destinations).get(server).cloned() else { return };
+        if known.failing.load(Ordering::SeqCst) && !known.heard_from.swap(true, Ordering::SeqCst) {
+            known.wake.notify_one();
+        }
+    }
+
+    /// The relays of `destination`: those set at run time, or else those of the configuration.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn relays(
+        &self,
+        destination: &ServerName,
+    ) -> Result<Vec<OwnedServerName>, StoreError> {
+        let name = destination.to_owned();
+        let set = self.core.database.call(move |db| queues::relays(db, &name)).await?;
+        let configured = || self.core.config.relays.get(destination).cloned().unwrap_or_default();
+        Ok(set.unwrap_or_else(configured))
+    }
+
+    /// To be called when the relays of `destination` were set: its sender may turn to them, and if
+    /// they are this server's own, they are asked.
+    pub fn relays_changed(&self, destination: &ServerName) {
+        if destination == self.core.server_name() {
+            return self.reconnected.notify_one();
+        }
+        let known = lock(&self.destinations).get(destination).cloned();
+        if let Some(known) = known {
+            known.relays_changed.store(true, Ordering::SeqCst);
+            known.wake.notify_one();
+        }
+    }
+
+    /// What the layers share.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The destination's wakers; its sender is started the first time.
+    fn destination(&self, name: &ServerName) -> Arc<Destination> {
+        let mut destinations = lock(&self.destinations);
+        if let Some(known) = destinations.get(name) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(Destination::default());
+        destinations.insert(name.to_owned(), Arc::clone(&new));
+        drop(destinations);
+        let task = sender::run(self.clone(), name.to_owned(), Arc::clone(&new));
+        self.core.host.spawn(task);
+        new
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,196 @@
+//! Relay sync: fetches what waits for this server at its relays, stores it, and only then
+//! acknowledges it, so that a relay deletes nothing that is not durable here.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use ruma::{OwnedServerName, ServerName};
+use tokio::sync::Notify;
+use transport::{
+    MatrixError,
+    endpoints::relay::{RelayTxn, RelayTxnRequest, RelayTxnResponse, RelayedTransaction},
+    federation::CallError,
+};
+
+use super::{Incoming, Outgoing, Record, incoming::within_limits};
+use crate::{
+    core::Core,
+    pdu::Unavailable,
+    store::received::{self, RelayEntry},
+};
+
+/// Entries fetched from one relay in one round; the rest waits for the next round.
+const MAX_ENTRIES_PER_ROUND: usize = 10_000;
+
+/// Fetches this server's mail from its relays. Cheap to clone.
+#[derive(Clone)]
+pub struct RelaySync {
+    core: Core,
+    incoming: Incoming,
+    outgoing: Outgoing,
+    wake: Arc<Notify>,
+}
+
+/// Why a round with a relay ended early; the next round begins where it stopped.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error("not acceptable yet: {0}")]
+    NotYet(#[from] Unavailable),
+    #[error(transparent)]
+    Store(#[from] MatrixError),
+    #[error("the relay handed out entry {0} out of order")]
+    NoProgress(i64),
+}
+
+/// What became of an entry; either way it is done with.
+type Done = Result<(), String>;
+
+impl RelaySync {
+    /// A round begins whenever `wake` rings.
+    pub fn new(incoming: Incoming, outgoing: Outgoing, wake: Arc<Notify>) -> Self {
+        Self { core: outgoing.core.clone(), incoming, outgoing, wake }
+    }
+
+    /// A round at once, then after every poll interval and whenever this server may have been cut
+    /// off; for ever.
+    pub async fn run(self) {
+        loop {
+            self.round().await;
+            tokio::select! {
+                biased;
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(self.core.config.relay_poll_interval) => {}
+            }
+        }
+    }
+
+    /// Empties every relay of this server, each at its own pace.
+    async fn round(&self) {
+        let relays = match self.outgoing.relays(self.core.server_name()).await {
+            Ok(relays) => relays,
+            Err(error) => return tracing::warn!(%error, "failed to read this server's relays"),
+        };
+        join_all(relays.iter().map(|relay| self.empty(relay))).await;
+    }
+
+    async fn empty(&self, relay: &OwnedServerName) {
+        match self.fetch_all(relay).await {
+            Ok(0) => {}
+            Ok(entries) => tracing::info!(%relay, entries, "fetched mail"),
+            Err(stopped) => tracing::info!(%relay, %stopped, "relay sync stopped early"),
+        }
+    }
+
+    async fn fetch_all(&self, relay: &ServerName) -> Result<usize, Stopped> {
+        let mut stored = 0;
+        for entries in 0..MAX_ENTRIES_PER_ROUND {
+            let answer = self.ask(relay, stored).await?;
+            if !answer.entries_queued {
+                return Ok(entries);
+            }
+            if answer.entry_id <= stored {
+                return Err(Stopped::NoProgress(answer.entry_id));
+            }
+            self.store(relay, &answer).await?;
+            stored = answer.entry_id;
+        }
+        Ok(MAX_ENTRIES_PER_ROUND)
+    }
+
+    /// Asks for the oldest entry; says that the entry `stored` (0: none) is durable here.
+    async fn ask(&self, relay: &ServerName, stored: i64) -> Result<RelayTxnResponse, CallError> {
+        let user_id = format!("@user:{}", self.core.server_name());
+        let request = RelayTxnRequest { entry_id: stored };
+        let deadline = self.core.config.request_timeout;
+        let federation = &self.core.federation;
+        federation.call_endpoint::<RelayTxn>(relay, &[&user_id], &request, deadline).await
+    }
+
+    /// Makes an entry durable, or finds it bad for good. An entry that came before is known by its
+    /// id.
+    async fn store(&self, relay: &ServerName, answer: &RelayTxnResponse) -> Result<(), Stopped> {
+        let (name, id) = (relay.to_owned(), answer.entry_id);
+        let database = &self.core.database;
+        let known = database
+            .call(move |db| received::knows_entry(db, &name, id))
+            .await
+            .map_err(Unavailable::Store)?;
+        if known {
+            return Ok(());
+        }
+        let transaction = &answer.transaction;
+        let done = self.take(relay, answer.entry_id, transaction).await?;
+        if let Err(reason) = &done {
+            tracing::warn!(%relay, entry_id = id, origin = transaction.origin, reason, "bad entry");
+        }
+        Ok(())
+    }
+
+    async fn take(
+        &self,
+        relay: &ServerName,
+        entry_id: i64,
+        transaction: &RelayedTransaction,
+    ) -> Result<Done, Stopped> {
+        let pdus = transaction.pdus.as_deref().unwrap_or_default();
+        let edus = transaction.edus.as_ref().map_or(0, Vec::len);
+        let origin = match ServerName::parse(&transaction.origin) {
+            Ok(origin) => origin,
+            Err(error) => {
+                let reason = format!("no origin: {error}");
+                return self.refuse(relay, entry_id, (transaction, reason)).await;
+            }
+        };
+        if let Err(error) = within_limits(pdus.len(), edus) {
+            return self.refuse(relay, entry_id, (transaction, error.message)).await;
+        }
+        let direct = match &transaction.transaction_id {
+            Some(id) => self.incoming.answer_given(&origin, id).await?.is_some(),
+            None => false,
+        };
+        // What came directly as well needs no second look. The relay's word that it is the same
+        // transaction is believed in this direction only: it could keep the entry to itself anyway.
+        let pdus = if direct { &[] } else { pdus };
+        let record = record(relay, entry_id, transaction, None);
+        self.incoming.handler().receive(&origin, pdus, record).await?;
+        Ok(Ok(()))
+    }
+
+    async fn refuse(
+        &self,
+        relay: &ServerName,
+        entry_id: i64,
+        (transaction, reason): (&RelayedTransaction, String),
+    ) -> Result<Done, Stopped> {
+        let record = record(relay, entry_id, transaction, Some(reason.clone()));
+        self.core
+            .database
+            .transaction(move |tx| record(tx, &super::Answer::default()))
+            .await
+            .map_err(Unavailable::Store)?;
+        Ok(Err(reason))
+    }
+}
+
+/// Records that an entry is done with.
+fn record(
+    relay: &ServerName,
+    entry_id: i64,
+    transaction: &RelayedTransaction,
+    refusal: Option<String>,
+) -> Record {
+    let relay = relay.to_owned();
+    let (origin, transaction_id) = (transaction.origin.clone(), transaction.transaction_id.clone());
+    Arc::new(move |tx, _| {
+        let entry = RelayEntry {
+            relay: &relay,
+            entry_id,
+            origin: &origin,
+            transaction_id: transaction_id.as_deref(),
+            refusal: refusal.as_deref(),
+        };
+        received::put_entry(tx, &entry)
+    })
+}

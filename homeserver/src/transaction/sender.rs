@@ -1,0 +1,240 @@
+//! The sender of one destination: takes its queue batch by batch, one transaction in flight, backs
+//! off after failures, and turns to relays when the destination stays away.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use ruma::{
+    MilliSecondsSinceUnixEpoch, OwnedServerName, ServerName, UInt,
+    api::federation::transactions::send_transaction_message::v1 as send_transaction,
+};
+use transport::{
+    endpoints::relay::{RelayedTransaction, SendRelay},
+    federation::CallError,
+};
+
+use super::{
+    MAX_PDUS,
+    outgoing::{Destination, Outgoing},
+};
+use crate::store::{
+    StoreError,
+    queues::{self, BackOff, Batch},
+};
+
+/// The wait after the store refused, before it is asked again.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Empties the queue of `name`, for ever.
+pub(super) async fn run(outgoing: Outgoing, name: OwnedServerName, destination: Arc<Destination>) {
+    let mut sender = Sender { outgoing, name, destination, relays_failed_at: 0 };
+    loop {
+        if let Err(error) = sender.empty_queue().await {
+            tracing::warn!(destination = %sender.name, %error, "the queue's store failed");
+            tokio::time::sleep(STORE_PAUSE).await;
+            continue;
+        }
+        sender.destination.wake.notified().await;
+    }
+}
+
+struct Sender {
+    outgoing: Outgoing,
+    name: OwnedServerName,
+    destination: Arc<Destination>,
+    /// The number of failed direct attempts at which the relays failed too: they are not asked
+    /// again before the next direct attempt.
+    relays_failed_at: u32,
+}
+
+impl Sender {
+    /// Sends until nothing is left.
+    async fn empty_queue(&mut self) -> Result<(), StoreError> {
+        let mut next = self.next_batch().await?;
+        loop {
+            let back_off = self.back_off().await?;
+            let Some(batch) = next else { return Ok(()) };
+            next = if self.deliver(&batch, back_off).await? {
+                self.finish_and_next().await?
+            } else {
+                Some(batch)
+            };
+        }
+    }
+
+    /// One attempt at a batch, or one wait before the next. Whether it arrived.
+    async fn deliver(&mut self, batch: &Batch, back_off: BackOff) -> Result<bool, StoreError> {
+        let relays_due = back_off.failures >= self.config().attempts_before_relay.max(1);
+        let wait = self.wait_left(back_off);
+        if back_off.failures == 0 || wait.is_zero() {
+            self.relays_failed_at = 0;
+            match self.send_directly(batch).await {
+                Ok(()) => {
+                    self.clear_back_off(back_off).await?;
+                    return Ok(true);
+                }
+                Err(error) => self.note_failure(back_off, &error).await?,
+            }
+            // Whether it is the relays' turn is decided afresh, with this failure counted.
+            return Ok(false);
+        }
+        let changed = self.destination.relays_changed.swap(false, Ordering::SeqCst);
+        if relays_due && (changed || self.relays_failed_at != back_off.failures) {
+            if self.send_by_relay(batch).await? {
+                return Ok(true);
+            }
+            self.relays_failed_at = back_off.failures;
+        }
+        let until_due = self.wait_left(back_off);
+        tokio::select! {
+            biased;
+            () = self.destination.wake.notified() => {}
+            () = tokio::time::sleep(until_due) => {}
+        }
+        Ok(false)
+    }
+
+    async fn send_directly(&self, batch: &Batch) -> Result<(), CallError> {
+        let mut request = send_transaction::Request::new(
+            batch.transaction_id.as_str().into(),
+            self.outgoing.core.owned_server_name(),
+            MilliSecondsSinceUnixEpoch(timestamp(batch)),
+        );
+        request.pdus.clone_from(&batch.pdus);
+        let deadline = self.config().request_timeout;
+        let answer = self.outgoing.core.federation.call(&self.name, request, deadline).await?;
+        for (event_id, outcome) in &answer.pdus {
+            if let Err(reason) = outcome {
+                tracing::info!(destination = %self.name, %event_id, reason, "a PDU was refused");
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the batch to every relay of the destination; whether any took it.
+    async fn send_by_relay(&self, batch: &Batch) -> Result<bool, StoreError> {
+        let relays = self.outgoing.relays(&self.name).await?;
+        let request = RelayedTransaction {
+            origin: self.outgoing.core.server_name().to_string(),
+            origin_server_ts: batch.origin_server_ts,
+            pdus: Some(batch.pdus.clone()),
+            edus: None,
+            transaction_id: None,
+        };
+        let user_id = format!("@user:{}", self.name);
+        let deadline = self.config().request_timeout;
+        let attempts = relays.iter().map(async |relay| {
+            let arguments = [batch.transaction_id.as_str(), user_id.as_str()];
+            let federation = &self.outgoing.core.federation;
+            federation.call_endpoint::<SendRelay>(relay, &arguments, &request, deadline).await
+        });
+        let outcomes = join_all(attempts).await;
+        for (relay, outcome) in relays.iter().zip(&outcomes) {
+            match outcome {
+                Ok(_) => tracing::info!(destination = %self.name, %relay, "taken by a relay"),
+                Err(error) => {
+                    tracing::info!(destination = %self.name, %relay, %error, "a relay failed");
+                }
+            }
+        }
+        Ok(outcomes.iter().any(Result::is_ok))
+    }
+
+    async fn next_batch(&self) -> Result<Option<Batch>, StoreError> {
+        self.with_queue(|tx, name, now| match queues::in_flight(tx, name)? {
+            Some(batch) => Ok(Some(batch)),
+            None => queues::fix_next(tx, name, MAX_PDUS, now),
+        })
+        .await
+    }
+
+    async fn finish_and_next(&self) -> Result<Option<Batch>, StoreError> {
+        self.with_queue(|tx, name, now| {
+            queues::delivered(tx, name)?;
+            queues::fix_next(tx, name, MAX_PDUS, now)
+        })
+        .await
+    }
+
+    async fn with_queue<T: Send + 'static>(
+        &self,
+        work: fn(&rusqlite::Transaction<'_>, &ServerName, u64) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let core = &self.outgoing.core;
+        let (name, now) = (self.name.clone(), core.host.unix_ms());
+        core.database.transaction(move |tx| work(tx, &name, now)).await
+    }
+
+    /// The back-off as it stands: none, if the destination was heard from since.
+    async fn back_off(&self) -> Result<BackOff, StoreError> {
+        if !self.destination.failing.load(Ordering::SeqCst) {
+            return Ok(BackOff::default());
+        }
+        let name = self.name.clone();
+        let stored =
+            self.outgoing.core.database.call(move |db| queues::back_off(db, &name)).await?;
+        if self.destination.heard_from.load(Ordering::SeqCst) {
+            self.clear_back_off(stored).await?;
+            return Ok(BackOff::default());
+        }
+        Ok(stored)
+    }
+
+    async fn clear_back_off(&self, before: BackOff) -> Result<(), StoreError> {
+        if before.failures > 0 {
+            self.put_back_off(BackOff::default()).await?;
+            self.outgoing.reconnected.notify_one();
+        }
+        self.destination.failing.store(false, Ordering::SeqCst);
+        self.destination.heard_from.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn note_failure(&self, before: BackOff, error: &CallError) -> Result<(), StoreError> {
+        let failures = before.failures.saturating_add(1);
+        let wait = self.jittered(self.back_off_after(failures));
+        tracing::info!(destination = %self.name, %error, failures, ?wait, "backing off");
+        let now = self.outgoing.core.host.unix_ms();
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let back_off = BackOff { failures, retry_at_ms: now.saturating_add(wait_ms) };
+        self.destination.heard_from.store(false, Ordering::SeqCst);
+        self.destination.failing.store(true, Ordering::SeqCst);
+        self.put_back_off(back_off).await
+    }
+
+    async fn put_back_off(&self, back_off: BackOff) -> Result<(), StoreError> {
+        let name = self.name.clone();
+        let database = &self.outgoing.core.database;
+        database.transaction(move |tx| queues::put_back_off(tx, &name, back_off)).await
+    }
+
+    /// The first wait, doubled with every further failure, up to the longest.
+    fn back_off_after(&self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        self.config().backoff_first.saturating_mul(1 << doublings).min(self.config().backoff_max)
+    }
+
+    /// Between 0.8 and 1.2 times `wait`, so that servers that failed together do not come back
+    /// together.
+    fn jittered(&self, wait: Duration) -> Duration {
+        let [byte] = self.outgoing.core.host.random_bytes::<1>();
+        wait.mul_f64(0.8 + 0.4 * f64::from(byte) / 255.0)
+    }
+
+    /// What is left of the wait. A clock that jumped does not make it longer than any wait is.
+    fn wait_left(&self, back_off: BackOff) -> Duration {
+        let left = back_off.retry_at_ms.saturating_sub(self.outgoing.core.host.unix_ms());
+        Duration::from_millis(left).min(self.config().backoff_max.mul_f64(1.2))
+    }
+
+    fn config(&self) -> &crate::Config {
+        &self.outgoing.core.config
+    }
+}
+
+fn timestamp(batch: &Batch) -> UInt {
+    UInt::try_from(batch.origin_server_ts).unwrap_or(UInt::MAX)
+}

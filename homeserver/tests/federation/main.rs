@@ -1,0 +1,12 @@
+//! Several homeservers on loopback, over real sockets and real disks.
+
+#![expect(clippy::unwrap_used, reason = "these are tests: what cannot be had fails them")]
+
+mod gaps;
+mod hostile;
+mod membership;
+mod messages;
+mod queues;
+mod relays;
+mod support;
+mod switch;

@@ -1,0 +1,55 @@
+//! Outgoing queues.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{ADMIN_TOKEN, Backend, eventually, shows};
+
+async fn queue_of(backend: &Backend, destination: &Backend) -> Value {
+    let path = ("GET", "/_fedsim/admin/v1/queues");
+    let (_, answer) = backend.ask(path, Some(ADMIN_TOKEN), Value::Null).await;
+    let queues = answer["queues"].as_array().unwrap().clone();
+    let of = |queue: &&Value| queue["destination"] == destination.name.as_str();
+    queues.iter().find(of).cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn queue_survives_the_death_of_its_process() {
+    let (mut a, mut b) = (Backend::start().await, Backend::start().await);
+    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
+    let room = a.public_room(&alice).await;
+    b.join(&bob, &room, &a).await;
+    b.kill();
+    for text in ["1", "2", "3"] {
+        a.say(&alice, &room, text).await;
+    }
+    a.kill();
+    b.boot().await;
+    a.boot().await;
+    shows(&b, &room, &["1", "2", "3"]).await;
+    assert_eq!(b.texts(&room).await, ["1", "2", "3"]);
+    eventually("the queue is empty", || async { queue_of(&a, &b).await.is_null() }).await;
+}
+
+#[tokio::test]
+async fn back_off_is_persisted_and_cleared_by_a_request_of_the_peer() {
+    let patient = |config: &mut homeserver::Config| {
+        config.backoff_first = Duration::from_mins(10);
+        config.backoff_max = Duration::from_hours(1);
+    };
+    let (mut a, mut b) = (Backend::start_with(patient).await, Backend::start().await);
+    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
+    let room = a.public_room(&alice).await;
+    b.join(&bob, &room, &a).await;
+    b.kill();
+    a.say(&alice, &room, "wait").await;
+    eventually("an attempt failed", || async { queue_of(&a, &b).await["failures"] == 1 }).await;
+    a.kill();
+    a.boot().await;
+    assert_eq!(queue_of(&a, &b).await["failures"], 1);
+    b.boot().await;
+    b.say(&bob, &room, "here").await;
+    shows(&b, &room, &["wait", "here"]).await;
+    shows(&a, &room, &["wait", "here"]).await;
+}

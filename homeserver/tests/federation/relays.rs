@@ -1,0 +1,84 @@
+//! Mail by relay.
+
+use ruma::OwnedServerName;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::{ADMIN_TOKEN, Backend, eventually, free_name, machine, shows};
+
+/// A running relay; it lasts as long as the test.
+async fn relay() -> (OwnedServerName, TempDir) {
+    let (name, directory) = (free_name(), TempDir::new().unwrap());
+    let mut config = relay::Config::new(name.clone());
+    config.port = name.port().unwrap();
+    relay::Relay::start(machine(&directory), config).await.unwrap();
+    (name, directory)
+}
+
+async fn set_relays(at: &Backend, destination: &Backend, relay: &OwnedServerName) {
+    let path = format!("/_fedsim/admin/v1/relays/{}", destination.name);
+    let body = json!({ "relays": [relay] });
+    let (status, answer) = at.ask(("PUT", &path), Some(ADMIN_TOKEN), body.clone()).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(at.ask(("GET", &path), Some(ADMIN_TOKEN), json!(null)).await.1, body);
+}
+
+#[tokio::test]
+async fn mail_for_a_backend_that_is_away_waits_at_its_relay() {
+    let (mut a, mut b) = (Backend::start().await, Backend::start().await);
+    let (relay, _directory) = relay().await;
+    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
+    let room = a.public_room(&alice).await;
+    b.join(&bob, &room, &a).await;
+    set_relays(&a, &b, &relay).await;
+    set_relays(&b, &b, &relay).await;
+    b.kill();
+    for text in ["1", "2", "3"] {
+        a.say(&alice, &room, text).await;
+    }
+    eventually("the relay has everything", || async {
+        let path = ("GET", "/_fedsim/admin/v1/queues");
+        let (_, answer) = a.ask(path, Some(ADMIN_TOKEN), json!(null)).await;
+        answer["queues"][0]["pending"] == 0 && answer["queues"][0]["failures"].as_u64() >= Some(3)
+    })
+    .await;
+    // Only the relay can hand it over now.
+    a.kill();
+    b.boot().await;
+    shows(&b, &room, &["1", "2", "3"]).await;
+    assert_eq!(b.texts(&room).await, ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn mail_is_fetched_again_after_a_death_before_it_was_acknowledged() {
+    let (mut a, mut b) = (Backend::start().await, Backend::start().await);
+    let (relay, _directory) = relay().await;
+    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
+    let room = a.public_room(&alice).await;
+    b.join(&bob, &room, &a).await;
+    set_relays(&a, &b, &relay).await;
+    set_relays(&b, &b, &relay).await;
+    for round in ["first", "second", "third"] {
+        b.kill();
+        a.say(&alice, &room, round).await;
+        eventually("the queue is empty", || async {
+            let path = ("GET", "/_fedsim/admin/v1/queues");
+            let (_, answer) = a.ask(path, Some(ADMIN_TOKEN), json!(null)).await;
+            answer["queues"][0]["pending"] == 0
+        })
+        .await;
+        b.boot().await;
+        b.kill();
+        b.boot().await;
+    }
+    a.kill();
+    shows(&b, &room, &["first", "second", "third"]).await;
+}
+
+#[tokio::test]
+async fn admin_api_asks_for_its_token() {
+    let a = Backend::start().await;
+    let path = ("GET", "/_fedsim/admin/v1/queues");
+    assert_eq!(a.ask(path, None, json!(null)).await.0, 401);
+    assert_eq!(a.ask(path, Some("guess"), json!(null)).await.0, 403);
+}

@@ -1,0 +1,175 @@
+//! The policy `m1`: every backend, or none.
+
+use serde_json::json;
+
+use super::support::{Client, Cluster};
+
+/// Three backends; the first owns a room in which everybody is.
+async fn three() -> (Cluster, [Client; 3], String) {
+    let cluster = Cluster::of(&["a", "b", "c"]).await;
+    let people = [
+        cluster.user("a", "alice").await,
+        cluster.user("b", "bob").await,
+        cluster.user("c", "carol").await,
+    ];
+    let room = people[0].room("m1", &[&people[1], &people[2]]).await;
+    (cluster, people, room)
+}
+
+#[tokio::test]
+async fn with_all_backends_up_everybody_sees_a_message_from_any_of_them() {
+    let (_cluster, people, room) = three().await;
+    for (number, sender) in people.iter().enumerate() {
+        let text = number.to_string();
+        let (status, answer) = sender.send(&room, &text, &text).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    for person in &people {
+        person.wait_for_text("2").await;
+        assert_eq!(person.texts().await, ["0", "1", "2"]);
+    }
+}
+
+#[tokio::test]
+async fn with_a_backend_down_nobody_sees_it_also_when_the_backend_is_back() {
+    let (mut cluster, [alice, bob, carol], room) = three().await;
+    cluster.stop("c").await;
+    let (status, error) = alice.send(&room, "1", "lost").await;
+    assert_eq!((status, &error["unreachable_backends"]), (533, &json!(["c.test"])));
+    cluster.wait_for_count("b", "SELECT count(*) FROM m1_prepared", 0).await;
+    cluster.start("c").await;
+    assert_eq!(alice.send(&room, "1", "lost").await.0, 533);
+    assert_eq!(alice.send(&room, "2", "found").await.0, 200);
+    for person in [alice, bob, carol] {
+        person.wait_for_text("found").await;
+        assert_eq!(person.texts().await, ["found"]);
+    }
+}
+
+#[tokio::test]
+async fn nobody_but_the_owner_sees_a_message_before_it_is_committed_and_then_everybody() {
+    let (cluster, [alice, bob, carol], room) = three().await;
+    cluster.block("a", "/prepare/");
+    assert_eq!(alice.send(&room, "1", "hidden").await.0, 533);
+    cluster.unblock();
+    cluster.block("a", "/decision/");
+    cluster.block("b", "/outcome/");
+    cluster.block("c", "/outcome/");
+    assert_eq!(alice.send(&room, "2", "shown").await.0, 200);
+    assert_eq!((bob.texts().await, carol.texts().await), (vec![], vec![]));
+    cluster.unblock();
+    bob.wait_for_text("shown").await;
+    carol.wait_for_text("shown").await;
+}
+
+#[tokio::test]
+async fn a_backend_in_doubt_asks_the_owner() {
+    let (cluster, [alice, bob, _carol], room) = three().await;
+    cluster.block("a", "/decision/");
+    assert_eq!(alice.send(&room, "1", "asked for").await.0, 200);
+    bob.wait_for_text("asked for").await;
+}
+
+#[tokio::test]
+async fn a_backend_in_doubt_about_an_abort_that_it_never_heard_of_forgets_the_message() {
+    let (cluster, [alice, bob, _carol], room) = three().await;
+    cluster.stop("c").await;
+    cluster.block("a", "/decision/");
+    assert_eq!(alice.send(&room, "1", "lost").await.0, 533);
+    cluster.wait_for_count("b", "SELECT count(*) FROM m1_prepared", 0).await;
+    assert!(bob.texts().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_decided_commit_is_told_after_the_owner_restarts() {
+    let (mut cluster, [alice, bob, _carol], room) = three().await;
+    cluster.block("a", "/decision/");
+    cluster.block("b", "/outcome/");
+    assert_eq!(alice.send(&room, "1", "decided").await.0, 200);
+    cluster.stop("a").await;
+    cluster.unblock();
+    cluster.block("b", "/outcome/");
+    cluster.start("a").await;
+    bob.wait_for_text("decided").await;
+}
+
+#[tokio::test]
+async fn a_member_that_restarts_while_prepared_still_shows_the_message() {
+    let (mut cluster, [alice, bob, _carol], room) = three().await;
+    cluster.block("a", "/decision/");
+    cluster.block("b", "/outcome/");
+    assert_eq!(alice.send(&room, "1", "kept").await.0, 200);
+    cluster.stop("b").await;
+    cluster.unblock();
+    cluster.start("b").await;
+    bob.wait_for_text("kept").await;
+    assert_eq!(bob.texts().await, ["kept"]);
+}
+
+#[tokio::test]
+async fn a_retry_after_a_lost_answer_is_the_same_message() {
+    let (mut cluster, [alice, bob, carol], room) = three().await;
+    let first = carol.send(&room, "1", "once").await;
+    assert_eq!(first.0, 200);
+    cluster.stop("c").await;
+    cluster.start("c").await;
+    assert_eq!(carol.send(&room, "1", "once").await, first);
+    assert_eq!(carol.send(&room, "2", "twice").await.0, 200);
+    for person in [alice, bob, carol] {
+        person.wait_for_text("twice").await;
+        assert_eq!(person.texts().await, ["once", "twice"]);
+    }
+}
+
+#[tokio::test]
+async fn a_sender_whose_owner_is_down_is_told_that_nothing_was_sent() {
+    let (cluster, [_alice, _bob, carol], room) = three().await;
+    cluster.stop("a").await;
+    let (status, error) = carol.send(&room, "1", "lost").await;
+    assert_eq!((status, &error["unreachable_backends"]), (533, &json!(["a.test"])));
+    assert!(carol.texts().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_device_registered_after_the_first_message_is_notified_too() {
+    let (_cluster, [alice, bob, _carol], room) = three().await;
+    assert_eq!(alice.send(&room, "1", "first").await.0, 200);
+    let phone = bob.another_device().await;
+    assert_eq!(alice.send(&room, "2", "second").await.0, 200);
+    phone.wait_for_text("second").await;
+    assert_eq!(phone.texts().await, ["second"]);
+}
+
+#[tokio::test]
+async fn a_retry_after_the_owners_answer_was_lost_is_the_same_message() {
+    let (cluster, [alice, bob, carol], room) = three().await;
+    cluster.block("a", r#""delivered":true"#);
+    let (status, error) = carol.send(&room, "1", "once").await;
+    assert_eq!((status, &error["errcode"]), (504, &json!("ORG.FEDSIM.OUTCOME_UNKNOWN")));
+    cluster.unblock();
+    assert_eq!(carol.send(&room, "1", "once").await.0, 200);
+    assert_eq!(carol.send(&room, "2", "twice").await.0, 200);
+    for person in [alice, bob, carol] {
+        person.wait_for_text("twice").await;
+        assert_eq!(person.texts().await, ["once", "twice"]);
+    }
+}
+
+#[tokio::test]
+async fn an_owner_that_crashes_before_it_decides_has_aborted() {
+    let (mut cluster, [alice, bob, _carol], room) = three().await;
+    cluster.stall("c").await;
+    let hidden = "SELECT count(*) FROM m1_prepared";
+    tokio::select! {
+        biased;
+        answer = alice.send(&room, "1", "lost") => panic!("decided without c: {answer:?}"),
+        () = cluster.wait_for_count("b", hidden, 1) => {}
+    }
+    cluster.stop("a").await;
+    cluster.start("a").await;
+    cluster.wait_for_count("b", hidden, 0).await;
+    let (status, error) = alice.send(&room, "1", "lost").await;
+    assert_eq!((status, &error["errcode"]), (409, &json!("ORG.FEDSIM.REFUSED")));
+    assert!(bob.texts().await.is_empty());
+    assert!(alice.texts().await.is_empty());
+}

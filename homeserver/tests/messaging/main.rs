@@ -1,0 +1,10 @@
+//! Real homeservers in one process, over loopback sockets and real files, through their public APIs.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+mod client_api;
+mod m1;
+mod m1_2021;
+mod m1_calls;
+mod notifications;
+mod support;

@@ -1,0 +1,93 @@
+//! The Wire pair: `/notifications` and `/await`.
+
+use serde_json::{Value, json};
+
+use super::support::{Client, Cluster};
+
+fn ids(page: &Value) -> Vec<String> {
+    let notifications = page["notifications"].as_array().unwrap().iter();
+    notifications.map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn alice_with(messages: usize) -> (Cluster, Client) {
+    let cluster = Cluster::of(&["a"]).await;
+    let alice = cluster.user("a", "alice").await;
+    let room = alice.room("eventual", &[]).await;
+    for number in 0..messages {
+        alice.send(&room, &number.to_string(), "hello").await;
+    }
+    (cluster, alice)
+}
+
+#[tokio::test]
+async fn pages_follow_one_another_and_has_more_is_exact() {
+    let (_cluster, alice) = alice_with(230).await;
+    let (_, all) = alice.get("//notifications").await;
+    let all = ids(&all);
+    let (_, first) = alice.get("//notifications?size=100").await;
+    assert_eq!((ids(&first).len(), &first["has_more"]), (100, &json!(true)));
+    // What is left after this one fits a page exactly.
+    let since = &all[all.len() - 101];
+    let (_, last) = alice.get(&format!("//notifications?size=100&since={since}")).await;
+    assert_eq!((ids(&last), &last["has_more"]), (all[all.len() - 100..].to_vec(), &json!(false)));
+    let newest = all.last().unwrap();
+    let (status, none) = alice.get(&format!("//notifications?since={newest}")).await;
+    assert_eq!((status, none["notifications"].as_array().unwrap().len()), (200, 0));
+    assert_eq!(alice.get("//notifications/last").await.1["id"], newest.as_str());
+}
+
+#[tokio::test]
+async fn an_unknown_since_is_404_with_what_is_there() {
+    let (_cluster, alice) = alice_with(1).await;
+    let (_, all) = alice.get("//notifications").await;
+    let unknown = "00000000-0000-7000-8000-000000000000";
+    let (status, page) = alice.get(&format!("//notifications?since={unknown}")).await;
+    assert_eq!((status, ids(&page)), (404, ids(&all)));
+    let (status, error) = alice.get("//notifications?since=jumberjack").await;
+    assert_eq!((status, &error["errcode"]), (400, &json!("M_INVALID_PARAM")));
+}
+
+#[tokio::test]
+async fn ids_go_up_when_the_clock_jumps_back_and_after_a_restart() {
+    let (mut cluster, alice) = alice_with(1).await;
+    cluster.shift_clock("a", -3600);
+    cluster.stop("a").await;
+    cluster.start("a").await;
+    let (_, before) = alice.get("//notifications").await;
+    let (_, rooms) = alice.get("/joined_rooms").await;
+    alice.send(rooms["joined_rooms"][0].as_str().unwrap(), "later", "later").await;
+    let (_, after) = alice.get("//notifications").await;
+    assert_eq!(ids(&after).len(), ids(&before).len() + 1);
+    assert_eq!(alice.texts().await, ["hello", "later"]);
+}
+
+#[tokio::test]
+async fn a_notification_expires() {
+    let (cluster, alice) = alice_with(1).await;
+    cluster.shift_clock("a", 29 * 24 * 3600);
+    assert!(alice.texts().await.is_empty());
+    assert_eq!(alice.get("//notifications/last").await.0, 404);
+}
+
+#[tokio::test]
+async fn a_socket_pushes_what_is_committed_after_it_was_opened_and_nothing_else() {
+    let (_cluster, alice) = alice_with(1).await;
+    let mut socket = alice.open_socket().await;
+    let (_, rooms) = alice.get("/joined_rooms").await;
+    let (_, sent) = alice.send(rooms["joined_rooms"][0].as_str().unwrap(), "new", "new").await;
+    let frame = socket.next().await;
+    assert_eq!(frame["payload"][0]["event_id"], sent["event_id"]);
+    assert_eq!(frame["transient"], false);
+    // The same id stands in the stored stream.
+    assert_eq!(alice.get("//notifications/last").await.1["id"], frame["id"]);
+}
+
+#[tokio::test]
+async fn a_later_device_gets_later_notifications_only() {
+    let (_cluster, alice) = alice_with(1).await;
+    let phone = alice.another_device().await;
+    let (_, rooms) = alice.get("/joined_rooms").await;
+    alice.send(rooms["joined_rooms"][0].as_str().unwrap(), "new", "new").await;
+    assert_eq!(phone.texts().await, ["new"]);
+    assert_eq!(alice.texts().await, ["hello", "new"]);
+}

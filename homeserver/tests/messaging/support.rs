@@ -1,0 +1,191 @@
+//! A few homeservers, the wires between them, and clients.
+
+mod client;
+mod switchboard;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use homeserver::{Config, Homeserver};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use transport::{
+    BoxFuture, Host,
+    federation::{Federation, Identity},
+    host::{Clock, TaskHandle, Tasks},
+    http::{Client as Http, ClientLimits},
+    real::{self, RealConfig},
+};
+
+pub(crate) use self::client::Client;
+use self::switchboard::{Switchboard, Wire};
+
+/// How often a condition that nothing announces is looked at, and how many times at most.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+const MAX_LOOKS: usize = 1000;
+
+/// The deadline of a request.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+const FEDERATION_PORT: u16 = 8448;
+
+/// Homeservers by the first letters of their names: `a` is `a.test`.
+pub(crate) struct Cluster {
+    switchboard: Arc<Switchboard>,
+    machines: BTreeMap<String, Machine>,
+}
+
+struct Machine {
+    directory: TempDir,
+    clock: Arc<ShiftedClock>,
+    process: Arc<Process>,
+}
+
+impl Cluster {
+    /// Running homeservers of these names.
+    pub(crate) async fn of(names: &[&str]) -> Self {
+        let mut cluster = Self { switchboard: Arc::default(), machines: BTreeMap::new() };
+        for name in names {
+            let machine = Machine {
+                directory: tempfile::tempdir().unwrap(),
+                clock: Arc::default(),
+                process: Arc::default(),
+            };
+            cluster.machines.insert((*name).to_owned(), machine);
+            cluster.start(name).await;
+        }
+        cluster
+    }
+
+    /// Starts `name` on what its disk holds.
+    pub(crate) async fn start(&mut self, name: &str) {
+        let machine = self.machines.get_mut(name).unwrap();
+        machine.process = Arc::default();
+        let mut host = real::host(machine.directory.path(), &RealConfig::default()).unwrap();
+        *machine.clock.real.lock().unwrap() = Some(Arc::clone(&host.clock));
+        host.clock = Arc::clone(&machine.clock) as Arc<dyn Clock>;
+        host.tasks = Arc::clone(&machine.process) as Arc<dyn Tasks>;
+        host.net = Arc::new(Wire::new(&self.switchboard, name));
+        Homeserver::start(host, config(name)).await.unwrap();
+    }
+
+    /// Ends the process of `name` at once, wherever it stands.
+    pub(crate) async fn stop(&self, name: &str) {
+        self.switchboard.unplug(name);
+        let running = self.machines[name].process.running.lock().unwrap().take();
+        running.unwrap().shutdown().await;
+    }
+
+    /// Ends the process of `name`, and has something silent listen in its place.
+    pub(crate) async fn stall(&self, name: &str) {
+        self.stop(name).await;
+        self.switchboard.stall(name, FEDERATION_PORT).await;
+    }
+
+    /// From now on, what `name` sends to others breaks off if its text contains `text`.
+    pub(crate) fn block(&self, name: &str, text: &str) {
+        self.switchboard.block(name, text);
+    }
+
+    /// Ends every block.
+    pub(crate) fn unblock(&self) {
+        self.switchboard.unblock();
+    }
+
+    /// Moves the clock of `name` by `seconds`.
+    pub(crate) fn shift_clock(&self, name: &str, seconds: i64) {
+        self.machines[name].clock.shift.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Calls in the name of `name`, beside those that it makes itself.
+    pub(crate) async fn federation(&self, name: &str) -> Federation {
+        let host = client_host(&self.switchboard, &self.machines[name].directory);
+        let database = host.open("homeserver").await.unwrap();
+        let server_name = format!("{name}.test").try_into().unwrap();
+        let identity = Identity::open(&host, &database, server_name).await.unwrap();
+        Federation::new(identity, Http::new(&host, ClientLimits::default()))
+    }
+
+    /// A new user of `name`, logged in.
+    pub(crate) async fn user(&self, name: &str, user: &str) -> Client {
+        Client::register(&self.switchboard, name, user).await
+    }
+
+    /// Waits until `count` of `sql` in the database of `name` is `wanted`.
+    pub(crate) async fn wait_for_count(&self, name: &str, sql: &str, wanted: i64) {
+        let path = self.machines[name].directory.path().join("homeserver.sqlite");
+        let database = rusqlite::Connection::open(path).unwrap();
+        for _ in 0..MAX_LOOKS {
+            let count: i64 = database.query_row(sql, [], |row| row.get(0)).unwrap();
+            if count == wanted {
+                return;
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        panic!("{sql} never was {wanted}");
+    }
+}
+
+fn config(name: &str) -> Config {
+    Config {
+        backoff_first: Duration::from_millis(50),
+        backoff_max: Duration::from_millis(200),
+        request_timeout: Duration::from_secs(5),
+        vote_timeout: Duration::from_secs(2),
+        doubt_after: Duration::from_millis(300),
+        ..Config::new(format!("{name}.test").try_into().unwrap())
+    }
+}
+
+/// The real clock, moved.
+#[derive(Default)]
+struct ShiftedClock {
+    real: Mutex<Option<Arc<dyn Clock>>>,
+    /// Seconds.
+    shift: AtomicI64,
+}
+
+impl Clock for ShiftedClock {
+    fn now(&self) -> SystemTime {
+        let now = self.real.lock().unwrap().as_ref().unwrap().now();
+        let shift = self.shift.load(Ordering::SeqCst);
+        let by = Duration::from_secs(shift.unsigned_abs());
+        if shift < 0 { now - by } else { now + by }
+    }
+}
+
+/// The tasks of one process, which end together.
+struct Process {
+    running: Mutex<Option<JoinSet<()>>>,
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Self { running: Mutex::new(Some(JoinSet::new())) }
+    }
+}
+
+impl Tasks for Process {
+    fn spawn(&self, task: BoxFuture<'static, ()>) -> TaskHandle {
+        match self.running.lock().unwrap().as_mut() {
+            Some(running) => {
+                let handle = running.spawn(task);
+                TaskHandle::new(move || handle.abort())
+            }
+            None => TaskHandle::new(|| {}),
+        }
+    }
+}
+
+/// A machine for clients only.
+fn client_host(switchboard: &Arc<Switchboard>, directory: &TempDir) -> Host {
+    let mut host = real::host(directory.path(), &RealConfig::default()).unwrap();
+    host.net = Arc::new(Wire::new(switchboard, "client"));
+    host
+}

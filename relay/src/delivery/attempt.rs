@@ -1,0 +1,134 @@
+//! One attempt to deliver everything that waits for a destination.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use ruma::{
+    MilliSecondsSinceUnixEpoch, ServerName, UInt,
+    api::federation::transactions::send_transaction_message::v1::Request,
+};
+use transport::{
+    DatabaseError, Host,
+    federation::{CallError, Federation},
+};
+
+use crate::{
+    store::{Entry, Next, Store},
+    transaction::Transaction,
+};
+
+/// Delivers the entries of one destination, one after another.
+pub(super) struct Attempt {
+    pub(super) host: Host,
+    pub(super) store: Store,
+    pub(super) federation: Federation,
+    /// For each request.
+    pub(super) deadline: Duration,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Everything that could be delivered is.
+    NothingLeft,
+    /// The destination or the disk failed; what is left is to be tried later.
+    Failed,
+}
+
+/// What the destination made of one entry.
+enum Outcome {
+    /// It has the PDUs.
+    Taken,
+    /// It will never take this entry from us.
+    Refused,
+    /// It may take it later.
+    Later,
+}
+
+impl Attempt {
+    /// Sends entries of `destination`, oldest first, until none is left or one fails.
+    pub(super) async fn deliver_all(&self, destination: &ServerName) -> Ended {
+        // Bounded: each round takes an entry out of what is to be forwarded, or ends.
+        loop {
+            match self.deliver_next(destination).await {
+                Ok(None) => {}
+                Ok(Some(ended)) => return ended,
+                Err(error) => {
+                    tracing::warn!(%destination, %error, "failed to record a delivery");
+                    return Ended::Failed;
+                }
+            }
+        }
+    }
+
+    /// Sends the oldest entry. `None` if there may be more.
+    async fn deliver_next(&self, destination: &ServerName) -> Result<Option<Ended>, DatabaseError> {
+        let now_ms = self.host.unix_ms();
+        let entry = match self.store.next_to_forward(destination.to_owned(), now_ms).await? {
+            Next::Entry(entry) => *entry,
+            Next::Empty => return Ok(Some(Ended::NothingLeft)),
+            Next::TooMuchPoison => return Ok(None),
+        };
+        let id = entry.id;
+        match self.send(destination, &entry).await {
+            Outcome::Taken if entry.transaction.edus.is_empty() => {
+                self.store.delivered(id, self.host.unix_ms()).await?;
+            }
+            Outcome::Taken => {
+                let rest = Transaction { pdus: Vec::new(), edus: entry.transaction.edus };
+                self.store.leave_to_the_retriever(id, rest).await?;
+            }
+            Outcome::Refused => {
+                self.store.leave_to_the_retriever(id, entry.transaction).await?;
+            }
+            Outcome::Later => return Ok(Some(Ended::Failed)),
+        }
+        Ok(None)
+    }
+
+    async fn send(&self, destination: &ServerName, entry: &Entry) -> Outcome {
+        if entry.transaction.pdus.is_empty() {
+            return Outcome::Taken;
+        }
+        let request = self.request(entry);
+        match self.federation.call(destination, request, self.deadline).await {
+            Ok(_) => Outcome::Taken,
+            Err(CallError::Refused(error)) if is_final(error.status) => {
+                tracing::warn!(%destination, id = entry.id, %error, "an entry was refused");
+                Outcome::Refused
+            }
+            Err(CallError::Unsendable(reason)) => {
+                tracing::warn!(%destination, id = entry.id, reason, "an entry cannot be sent");
+                Outcome::Refused
+            }
+            Err(error) => {
+                tracing::debug!(%destination, id = entry.id, %error, "a delivery failed");
+                Outcome::Later
+            }
+        }
+    }
+
+    /// The transaction as the relay's own. It has the same id however often it is sent; the hash
+    /// keeps ids apart even if the relay's database, which counts the entries, was lost.
+    fn request(&self, entry: &Entry) -> Request {
+        let hash = blake3::Hash::from_bytes(entry.transaction.hash()).to_hex();
+        let transaction_id = format!("relay-{}-{}", entry.id, &hash[..16]);
+        let stored = UInt::try_from(entry.stored_ms).unwrap_or(UInt::MAX);
+        let mut request = Request::new(
+            transaction_id.into(),
+            self.federation.identity.server_name.clone(),
+            MilliSecondsSinceUnixEpoch(stored),
+        );
+        request.pdus.clone_from(&entry.transaction.pdus);
+        request
+    }
+}
+
+/// Whether a refusal is about the transaction, and not about the moment or about us: the same
+/// transaction would be refused for ever, and would hold up those behind it.
+fn is_final(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY
+    )
+}

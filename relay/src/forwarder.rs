@@ -1,0 +1,74 @@
+//! Accepts transactions for others (`send_relay`) and stores them.
+
+use ruma::OwnedServerName;
+use transport::Host;
+
+use crate::{
+    delivery::Delivery,
+    policy::{Policy, check_transaction_id, destination_of},
+    refusal::Refusal,
+    store::{Incoming, Kept, Store},
+    switch::Switch,
+    transaction::Transaction,
+};
+
+/// Accepts and stores. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Forwarder {
+    host: Host,
+    store: Store,
+    switch: Switch,
+    policy: Policy,
+    delivery: Option<Delivery>,
+}
+
+impl Forwarder {
+    /// A forwarder into `store`; `delivery`, if the relay has one, is told of every new entry.
+    pub(crate) fn new(
+        host: &Host,
+        store: &Store,
+        switch: &Switch,
+        policy: Policy,
+        delivery: Option<Delivery>,
+    ) -> Self {
+        Self { host: host.clone(), store: store.clone(), switch: switch.clone(), policy, delivery }
+    }
+
+    /// Keeps the transaction in `body`, which `origin` signed, for the server of `user_id`. It is
+    /// durable when this returns `Ok`, and kept once, however often it is sent.
+    ///
+    /// # Errors
+    /// Nothing was written.
+    pub(crate) async fn send_relay(
+        &self,
+        origin: OwnedServerName,
+        transaction_id: &str,
+        user_id: &str,
+        body: &[u8],
+    ) -> Result<(), Refusal> {
+        self.switch.check()?;
+        let destination = destination_of(user_id)?;
+        check_transaction_id(transaction_id)?;
+        self.policy.serves(&destination)?;
+        let transaction = Transaction::read(body)?;
+        let incoming = Incoming {
+            origin,
+            transaction_id: transaction_id.to_owned(),
+            destination: destination.clone(),
+            body_hash: transaction.hash(),
+            body: transaction.to_json(),
+        };
+        match self.store.keep(incoming, self.policy.quotas, self.host.unix_ms()).await? {
+            Kept::New(id) => {
+                tracing::debug!(%destination, id, "an entry is stored");
+                if let Some(delivery) = &self.delivery {
+                    delivery.wake();
+                }
+                Ok(())
+            }
+            Kept::Already => Ok(()),
+            Kept::MailboxFull(what) => Err(Refusal::MailboxFull { destination, what }),
+            Kept::RelayFull(what) => Err(Refusal::RelayFull(what)),
+        }
+    }
+}

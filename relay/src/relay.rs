@@ -1,0 +1,86 @@
+//! Starts a relay: opens its database, loads its identity, binds its port.
+
+use std::sync::Arc;
+
+use ruma::ServerName;
+use transport::{
+    Host,
+    federation::{Authenticated, Federation, Identity, KeyRing},
+    http::{Client, ClientLimits, ServerLimits, serve},
+};
+
+use crate::{
+    Config, admin::Admin, api, delivery::Delivery, forwarder::Forwarder, policy::Policy,
+    retriever::Retriever, store::Store, sweep, switch::Switch,
+};
+
+/// The name of the relay's database on its machine's disk.
+const DATABASE: &str = "relay";
+
+/// A running relay. It runs in the host's background tasks; dropping this does not stop it.
+#[derive(Debug)]
+pub struct Relay {
+    port: u16,
+}
+
+/// Why a relay did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to start the relay: {0}")]
+pub struct StartError(pub String);
+
+impl Relay {
+    /// Starts a relay on `host`: opens its database, binds its port, serves.
+    ///
+    /// # Errors
+    /// The configuration makes no sense, the disk refuses, or a port is taken; a sentence for the
+    /// operator.
+    pub async fn start(host: Host, config: Config) -> Result<Self, StartError> {
+        config.check().map_err(|error| StartError(error.to_string()))?;
+        let disk = |error: transport::DatabaseError| StartError(format!("disk: {error}"));
+        let database = host.open(DATABASE).await.map_err(disk)?;
+        let identity =
+            Identity::open(&host, &database, config.server_name.clone()).await.map_err(disk)?;
+        let http = Client::new(&host, ClientLimits::default());
+        let keys =
+            KeyRing::open(&host, &database, http.clone(), identity.clone()).await.map_err(disk)?;
+        let store = Store::open(database, config.time_to_live).await.map_err(disk)?;
+        let switch = Switch::open(store.clone()).await.map_err(disk)?;
+
+        let federation = Federation::new(identity.clone(), http);
+        let delivery = config.forward.then(|| {
+            Delivery::start(&host, store.clone(), federation, &switch, config.request_timeout)
+        });
+        let policy = Policy::of(&config);
+        let router = api::router(api::Parts {
+            authenticated: authenticated(identity, keys, delivery.clone()),
+            forwarder: Forwarder::new(&host, &store, &switch, policy, delivery),
+            retriever: Retriever::new(&host, &store, &switch),
+            admin: config
+                .admin_token
+                .as_deref()
+                .map(|token| (Admin::new(&host, &store, &switch), token.to_owned())),
+        });
+        sweep::start(&host, store);
+        let limits = ServerLimits { max_body: config.max_body_bytes, ..ServerLimits::default() };
+        let port = serve(&host, config.port, router, limits)
+            .await
+            .map_err(|error| StartError(format!("port {}: {error}", config.port)))?;
+        tracing::info!(server_name = %config.server_name, port, "the relay serves");
+        Ok(Self { port })
+    }
+
+    /// The port that the relay serves; differs from the configured one when that was 0.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+/// Who may call, and what a valid signature tells the delivery: its origin is back.
+fn authenticated(identity: Identity, keys: KeyRing, delivery: Option<Delivery>) -> Authenticated {
+    let heard_from = move |origin: &ServerName| {
+        if let Some(delivery) = &delivery {
+            delivery.heard_from(origin);
+        }
+    };
+    Authenticated { identity, keys, heard_from: Arc::new(heard_from) }
+}

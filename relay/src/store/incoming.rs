@@ -1,0 +1,125 @@
+//! Keeps a transaction: once, and within the quotas.
+
+use ruma::OwnedServerName;
+use rusqlite::OptionalExtension;
+
+use super::{EntryId, from_sql, to_sql};
+use crate::{
+    policy::{ENTRY_OVERHEAD, Quotas},
+    transaction::BodyHash,
+};
+
+/// A transaction to be kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Incoming {
+    /// Who signed the request that brought it.
+    pub(crate) origin: OwnedServerName,
+    /// The origin's id of it.
+    pub(crate) transaction_id: String,
+    /// Whom it is for.
+    pub(crate) destination: OwnedServerName,
+    /// The hash of its canonical content.
+    pub(crate) body_hash: BodyHash,
+    /// Its PDUs and EDUs as JSON.
+    pub(crate) body: Vec<u8>,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It is durable, under this id.
+    New(EntryId),
+    /// It was kept or delivered before; nothing is written.
+    Already,
+    /// A quota of its destination is used up; nothing is written. The quota in numbers.
+    MailboxFull(String),
+    /// The quota of all destinations is used up; nothing is written. The quota in numbers.
+    RelayFull(String),
+}
+
+/// Looks for the transaction, then for room, then writes.
+pub(super) fn keep(
+    transaction: &rusqlite::Transaction<'_>,
+    incoming: &Incoming,
+    quotas: Quotas,
+    now_ms: i64,
+) -> rusqlite::Result<Kept> {
+    if is_known(transaction, incoming)? {
+        return Ok(Kept::Already);
+    }
+    let bytes = counted_bytes(&incoming.body);
+    if let Some(full) = no_room(transaction, incoming, bytes, quotas)? {
+        return Ok(full);
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO entries
+                 (destination, origin, transaction_id, body_hash, bytes, stored_ms, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute((
+            incoming.destination.as_str(),
+            incoming.origin.as_str(),
+            &incoming.transaction_id,
+            &incoming.body_hash,
+            to_sql(bytes),
+            now_ms,
+            &incoming.body,
+        ))?;
+    Ok(Kept::New(transaction.last_insert_rowid()))
+}
+
+/// What a body counts for in the quotas.
+pub(super) fn counted_bytes(body: &[u8]) -> u64 {
+    body.len() as u64 + ENTRY_OVERHEAD
+}
+
+fn is_known(
+    transaction: &rusqlite::Transaction<'_>,
+    incoming: &Incoming,
+) -> rusqlite::Result<bool> {
+    transaction
+        .prepare_cached(
+            "SELECT 1 FROM entries
+             WHERE destination = ?1 AND origin = ?2 AND transaction_id = ?3 AND body_hash = ?4
+             UNION ALL SELECT 1 FROM receipts
+             WHERE destination = ?1 AND origin = ?2 AND transaction_id = ?3 AND body_hash = ?4",
+        )?
+        .exists((
+            incoming.destination.as_str(),
+            incoming.origin.as_str(),
+            &incoming.transaction_id,
+            &incoming.body_hash,
+        ))
+}
+
+/// The quota that `bytes` more would exceed.
+fn no_room(
+    transaction: &rusqlite::Transaction<'_>,
+    incoming: &Incoming,
+    bytes: u64,
+    quotas: Quotas,
+) -> rusqlite::Result<Option<Kept>> {
+    let (entries, kept_bytes): (i64, i64) = transaction
+        .prepare_cached("SELECT entries, bytes FROM mailboxes WHERE destination = ?1")?
+        .query_row([incoming.destination.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .unwrap_or_default();
+    let (entries, kept_bytes) = (from_sql(entries), from_sql(kept_bytes));
+    if entries >= quotas.entries {
+        let full = format!("{entries} of {} entries", quotas.entries);
+        return Ok(Some(Kept::MailboxFull(full)));
+    }
+    if kept_bytes.saturating_add(bytes) > quotas.bytes {
+        let full = format!("{kept_bytes} of {} bytes, {bytes} more asked", quotas.bytes);
+        return Ok(Some(Kept::MailboxFull(full)));
+    }
+    let used: i64 =
+        transaction.prepare_cached("SELECT bytes FROM used")?.query_row([], |row| row.get(0))?;
+    let used = from_sql(used);
+    if used.saturating_add(bytes) > quotas.bytes_in_all {
+        let full = format!("{used} of {} bytes, {bytes} more asked", quotas.bytes_in_all);
+        return Ok(Some(Kept::RelayFull(full)));
+    }
+    Ok(None)
+}

@@ -1,0 +1,274 @@
+//! What the store promises, without HTTP.
+
+use std::collections::BTreeSet;
+
+use tempfile::TempDir;
+use transport::real::{RealConfig, host};
+
+use super::*;
+
+const NOW: u64 = 1_000_000_000;
+const KEPT_MS: u64 = 60_000;
+const QUOTAS: Quotas = Quotas { entries: 100, bytes: 1 << 20, bytes_in_all: 1 << 20 };
+
+async fn open(directory: &TempDir) -> Store {
+    let host = host(directory.path(), &RealConfig::default()).unwrap();
+    let database = host.open("relay").await.unwrap();
+    Store::open(database, Duration::from_millis(KEPT_MS)).await.unwrap()
+}
+
+fn named(name: &str) -> OwnedServerName {
+    name.try_into().unwrap()
+}
+
+fn incoming(transaction_id: &str, destination: &str, body: &str) -> Incoming {
+    let transaction = Transaction::read(body.as_bytes()).unwrap();
+    Incoming {
+        origin: named("a"),
+        transaction_id: transaction_id.to_owned(),
+        destination: named(destination),
+        body_hash: transaction.hash(),
+        body: transaction.to_json(),
+    }
+}
+
+impl Store {
+    async fn keep_for(&self, destination: &str, transaction_id: &str) -> Kept {
+        self.keep(incoming(transaction_id, destination, "{}"), QUOTAS, NOW).await.unwrap()
+    }
+
+    async fn take(&self, destination: &str, acknowledged: EntryId, now_ms: u64) -> Option<EntryId> {
+        let next = self.acknowledge_and_hand_out(named(destination), acknowledged, now_ms).await;
+        match next.unwrap() {
+            Next::Entry(entry) => Some(entry.id),
+            Next::Empty => None,
+            Next::TooMuchPoison => panic!("too much poison"),
+        }
+    }
+
+    async fn sql(&self, sql: &'static str) {
+        let done =
+            self.database.call(|connection| Ok::<_, DatabaseError>(connection.execute_batch(sql)?));
+        done.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_entry_stays_until_it_is_acknowledged() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    assert_eq!(store.keep_for("b", "t").await, Kept::New(1));
+    assert_eq!(store.take("b", 0, NOW).await, Some(1));
+    assert_eq!(store.take("b", 0, NOW).await, Some(1));
+    assert_eq!(store.take("b", 1, NOW).await, None);
+}
+
+#[tokio::test]
+async fn the_oldest_comes_first() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    for id in ["z", "m", "a"] {
+        store.keep_for("b", id).await;
+    }
+    assert_eq!(store.take("b", 0, NOW).await, Some(1));
+    assert_eq!(store.take("b", 1, NOW).await, Some(2));
+    assert_eq!(store.take("b", 2, NOW).await, Some(3));
+}
+
+#[tokio::test]
+async fn an_id_is_never_given_twice() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    store.keep_for("b", "one").await;
+    store.take("b", 0, NOW).await;
+    store.take("b", 1, NOW).await;
+    drop(store);
+    assert_eq!(open(&directory).await.keep_for("b", "two").await, Kept::New(2));
+}
+
+#[tokio::test]
+async fn an_entry_that_was_not_handed_out_cannot_be_acknowledged() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    store.keep_for("b", "one").await;
+    store.keep_for("b", "two").await;
+    assert_eq!(store.take("b", 2, NOW).await, Some(1));
+    assert_eq!(store.take("b", 1, NOW).await, Some(2));
+}
+
+#[tokio::test]
+async fn the_entry_of_another_destination_cannot_be_acknowledged() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    store.keep_for("b", "t").await;
+    store.take("b", 0, NOW).await;
+    assert_eq!(store.take("c", 1, NOW).await, None);
+    assert_eq!(store.take("b", 0, NOW).await, Some(1));
+}
+
+#[tokio::test]
+async fn the_same_transaction_is_kept_once_even_after_it_was_delivered() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    store.keep_for("b", "t").await;
+    assert_eq!(store.keep_for("b", "t").await, Kept::Already);
+    store.take("b", 0, NOW).await;
+    store.take("b", 1, NOW).await;
+    assert_eq!(store.keep_for("b", "t").await, Kept::Already);
+}
+
+#[tokio::test]
+async fn another_body_under_the_same_id_is_another_transaction() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    store.keep_for("b", "t").await;
+    let more = incoming("t", "b", r#"{"pdus":[{}]}"#);
+    assert_eq!(store.keep(more, QUOTAS, NOW).await.unwrap(), Kept::New(2));
+    assert_eq!(store.keep_for("c", "t").await, Kept::New(3));
+}
+
+#[tokio::test]
+async fn a_reopened_store_has_forgotten_nothing() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    store.keep_for("b", "t").await;
+    store.take("b", 0, NOW).await;
+    drop(store);
+    let store = open(&directory).await;
+    assert_eq!(store.keep_for("b", "t").await, Kept::Already);
+    assert_eq!(store.take("b", 1, NOW).await, None);
+}
+
+#[tokio::test]
+async fn an_entry_that_outlived_its_time_is_gone_and_may_be_sent_again() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    store.keep_for("b", "t").await;
+    assert_eq!(store.take("b", 0, NOW + KEPT_MS).await, Some(1));
+    assert_eq!(store.take("b", 0, NOW + KEPT_MS + 1).await, None);
+    assert_eq!(store.keep_for("b", "t").await, Kept::New(2));
+}
+
+#[tokio::test]
+async fn a_sweep_deletes_what_nobody_asks_for() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    store.keep_for("b", "t").await;
+    assert!(!store.expire_batch(NOW + KEPT_MS).await.unwrap());
+    assert_eq!(store.sums().await.unwrap().entries, 1);
+    assert!(!store.expire_batch(NOW + KEPT_MS + 1).await.unwrap());
+    assert_eq!(store.sums().await.unwrap().entries, 0);
+}
+
+#[tokio::test]
+async fn a_receipt_is_forgotten_after_a_day_and_no_sooner() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    store.keep_for("b", "t").await;
+    store.delivered(1, NOW).await.unwrap();
+    let day_ms = 24 * 60 * 60 * 1000;
+    store.expire_batch(NOW + day_ms).await.unwrap();
+    assert_eq!(store.keep_for("b", "t").await, Kept::Already);
+    store.expire_batch(NOW + day_ms + 1).await.unwrap();
+    assert_eq!(store.keep_for("b", "t").await, Kept::New(2));
+}
+
+#[tokio::test]
+async fn each_quota_refuses_and_writes_nothing() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    store.keep_for("b", "one").await;
+    let used = store.sums().await.unwrap().bytes;
+    let refused = [
+        Quotas { entries: 1, ..QUOTAS },
+        Quotas { bytes: 2 * used - 1, ..QUOTAS },
+        Quotas { bytes_in_all: 2 * used - 1, ..QUOTAS },
+    ];
+    for (index, quotas) in refused.into_iter().enumerate() {
+        let kept = store.keep(incoming("two", "b", "{}"), quotas, NOW).await.unwrap();
+        assert_eq!(matches!(kept, Kept::RelayFull(_)), index == 2, "{kept:?}");
+        assert!(matches!(kept, Kept::RelayFull(_) | Kept::MailboxFull(_)), "{kept:?}");
+        assert_eq!(store.sums().await.unwrap().entries, 1);
+    }
+    let exactly = Quotas { entries: 2, bytes: 2 * used, bytes_in_all: 2 * used };
+    assert_eq!(store.keep(incoming("two", "b", "{}"), exactly, NOW).await.unwrap(), Kept::New(2));
+}
+
+#[tokio::test]
+async fn the_sums_follow_every_way_in_and_out() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    for id in ["1", "2", "3", "4"] {
+        store.keep_for("b", id).await;
+    }
+    store.delivered(1, NOW).await.unwrap();
+    let rest = Transaction::read(br#"{"edus":[{"edu_type":"m.receipt"}]}"#).unwrap();
+    store.leave_to_the_retriever(2, rest).await.unwrap();
+    store.sql("UPDATE entries SET body = x'00' WHERE id = 3").await;
+    store.sql("UPDATE entries SET handed_out = 1 WHERE id = 2").await;
+    assert_eq!(store.take("b", 2, NOW).await, Some(4));
+    let one_empty_entry = counted(r#"{"pdus":[],"edus":[]}"#);
+    let sums = store.sums().await.unwrap();
+    assert_eq!((sums.entries, sums.quarantined), (1, 1));
+    assert_eq!(sums.bytes, 2 * one_empty_entry);
+    assert_eq!(store.mailboxes(String::new()).await.unwrap()[0].bytes, one_empty_entry);
+    assert_eq!(store.purge(named("b")).await.unwrap(), 1);
+    assert!(store.mailboxes(String::new()).await.unwrap().is_empty());
+}
+
+fn counted(body: &str) -> u64 {
+    incoming::counted_bytes(body.as_bytes())
+}
+
+#[tokio::test]
+async fn an_unreadable_entry_is_set_aside_and_blocks_nobody() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    store.keep_for("b", "broken").await;
+    store.keep_for("b", "whole").await;
+    store.sql("UPDATE entries SET body = CAST('{\"pdus\":[{' AS BLOB) WHERE id = 1").await;
+    assert_eq!(store.take("b", 0, NOW).await, Some(2));
+    let quarantine = store.quarantine(0).await.unwrap();
+    assert_eq!((quarantine[0].id, quarantine[0].transaction_id.as_str()), (1, "broken"));
+    assert_eq!(store.keep_for("b", "broken").await, Kept::New(3));
+}
+
+#[tokio::test]
+async fn what_is_unreadable_in_masses_is_set_aside_in_bounded_steps() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    for id in 0..100 {
+        store.keep_for("b", &id.to_string()).await;
+    }
+    store.sql("UPDATE entries SET origin = '?'").await;
+    let next = store.acknowledge_and_hand_out(named("b"), 0, NOW).await.unwrap();
+    assert!(matches!(next, Next::TooMuchPoison));
+    assert_eq!(store.take("b", 0, NOW).await, None);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_loses_nothing() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    store.keep_for("b", "one").await;
+    store.sql("PRAGMA max_page_count = 1").await;
+    let big = format!(r#"{{"pdus":["{}"]}}"#, "x".repeat(200_000));
+    let error = store.keep(incoming("two", "b", &big), QUOTAS, NOW).await.unwrap_err();
+    assert!(error.is_disk_trouble(), "{error}");
+    store.sql("PRAGMA max_page_count = 1000000").await;
+    assert_eq!(store.keep(incoming("two", "b", &big), QUOTAS, NOW).await.unwrap(), Kept::New(2));
+    assert_eq!(store.take("b", 0, NOW).await, Some(1));
+}
+
+#[tokio::test]
+async fn destinations_to_forward_come_in_pages() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    for name in ["c", "b", "d"] {
+        store.keep_for(name, "t").await;
+    }
+    store.leave_to_the_retriever(3, Transaction::default()).await.unwrap();
+    let all: BTreeSet<_> = store.destinations_to_forward(None).await.unwrap().into_iter().collect();
+    assert_eq!(all, BTreeSet::from([named("b"), named("c")]));
+    assert_eq!(store.destinations_to_forward(Some(named("b"))).await.unwrap(), [named("c")]);
+}

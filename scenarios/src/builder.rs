@@ -1,0 +1,241 @@
+//! A scenario written in Rust: the same struct, held to the same rules as a file.
+//!
+//! ```
+//! use scenarios::{Scenario, builder::{Amount, partition, sent}, scenario::Delivery};
+//!
+//! let scenario = Scenario::build("cut-between-prepare-and-commit")
+//!     .backends(["a", "b", "c"])
+//!     .user("alice", "a")
+//!     .user("bob", "b")
+//!     .user("carol", "c")
+//!     .conversation("team", "alice", ["bob", "carol"], Delivery::M1)
+//!     .send("m1", "carol", "team").at(1.s())
+//!     .fault(sent(["decision"]).to("b"), partition(["a"], ["b"])).lasting(20.s())
+//!     .finish();
+//! assert_eq!(scenario.ops.len(), 1);
+//! ```
+
+mod when;
+
+use std::time::Duration;
+
+pub use self::when::{Amount, Begin, answered, arrived, sent};
+use crate::{
+    language::{self, Mistakes},
+    scenario::{
+        Conversation, Delivery, Fault, FaultKind, Latency, MessageExpectation, Op, OpKind, Reads,
+        Relay, Scenario, User,
+    },
+};
+
+impl Scenario {
+    /// Begins a scenario with every default.
+    pub fn build(name: &str) -> Builder {
+        Builder { scenario: Self::empty(name) }
+    }
+}
+
+/// A scenario that is being written. Methods that refine something (`at`, `devices`, `lasting` ..)
+/// refer to what was added last.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is built before `finish` or `check`"]
+pub struct Builder {
+    scenario: Scenario,
+}
+
+impl Builder {
+    /// What the scenario shows.
+    pub fn about(mut self, about: &str) -> Self {
+        about.clone_into(&mut self.scenario.about);
+        self
+    }
+
+    /// What repeats a run.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.scenario.seed = seed;
+        self
+    }
+
+    /// The time for operations and faults.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.scenario.limit = limit;
+        self
+    }
+
+    /// The time to settle.
+    pub fn settle(mut self, settle: Duration) -> Self {
+        self.scenario.settle = settle;
+        self
+    }
+
+    /// The one-way delay of every link.
+    pub fn latency(mut self, latency: Latency) -> Self {
+        self.scenario.network.latency = latency;
+        self
+    }
+
+    /// The probability that a segment has to be retransmitted.
+    pub fn loss(mut self, loss: f64) -> Self {
+        self.scenario.network.loss = loss;
+        self
+    }
+
+    /// Adds backends.
+    pub fn backends<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        for name in names {
+            self.scenario.backends.entry(name.to_owned()).or_default();
+        }
+        self
+    }
+
+    /// Adds a relay that takes the mail of these backends; they are added if need be.
+    pub fn relay<'n>(mut self, name: &str, of: impl IntoIterator<Item = &'n str>) -> Self {
+        self.scenario.relays.insert(name.to_owned(), Relay::default());
+        for backend in of {
+            let backend = self.scenario.backends.entry(backend.to_owned()).or_default();
+            backend.relays.push(name.to_owned());
+        }
+        self
+    }
+
+    /// Adds a user with one device that syncs.
+    pub fn user(self, name: &str, backend: &str) -> Self {
+        self.user_with(name, backend, 1, Reads::default())
+    }
+
+    /// Adds a user.
+    pub fn user_with(mut self, name: &str, backend: &str, devices: u32, reads: Reads) -> Self {
+        let user = User { backend: backend.to_owned(), devices, reads };
+        self.scenario.users.insert(name.to_owned(), user);
+        self
+    }
+
+    /// Adds a conversation.
+    pub fn conversation<'n>(
+        mut self,
+        name: &str,
+        creator: &str,
+        others: impl IntoIterator<Item = &'n str>,
+        delivery: Delivery,
+    ) -> Self {
+        let members = others.into_iter().map(str::to_owned).collect();
+        let conversation = Conversation { creator: creator.to_owned(), members, delivery };
+        self.scenario.conversations.insert(name.to_owned(), conversation);
+        self
+    }
+
+    /// Adds a message; it is sent a second after the one before, unless [`Self::at`] follows.
+    pub fn send(self, id: &str, from: &str, to: &str) -> Self {
+        self.op(OpKind::Send {
+            id: id.to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            text: id.to_owned(),
+            retries: 0,
+        })
+    }
+
+    /// Adds an operation; it begins a second after the one before, unless [`Self::at`] follows.
+    pub fn op(mut self, kind: OpKind) -> Self {
+        let before = self.scenario.ops.last().map_or(Duration::ZERO, |op| op.at);
+        self.scenario.ops.push(Op { at: before + Duration::from_secs(1), kind });
+        self
+    }
+
+    /// When the last operation begins, counted from the moment the cluster is ready.
+    pub fn at(mut self, at: Duration) -> Self {
+        self.scenario.ops.last_mut().expect("`at` follows an operation").at = at;
+        self
+    }
+
+    /// How often the last message is tried again.
+    pub fn retries(mut self, count: u32) -> Self {
+        let op = self.scenario.ops.last_mut().expect("`retries` follows a message");
+        if let OpKind::Send { retries, .. } = &mut op.kind {
+            *retries = count;
+        }
+        self
+    }
+
+    /// Adds a fault that lasts until everything is repaired, unless [`Self::lasting`] follows.
+    /// `begin` is a time, or a request as in `sent(["prepare"]).to("b")`.
+    pub fn fault(mut self, begin: impl Into<Begin>, kind: FaultKind) -> Self {
+        self.scenario.faults.push(Fault { when: begin.into().0, lasts: None, kind });
+        self
+    }
+
+    /// How long the last fault lasts.
+    pub fn lasting(mut self, lasts: Duration) -> Self {
+        self.scenario.faults.last_mut().expect("`lasting` follows a fault").lasts = Some(lasts);
+        self
+    }
+
+    /// A check that must hold at every moment.
+    pub fn always(mut self, check: &str) -> Self {
+        self.scenario.expect.always.push(check.to_owned());
+        self
+    }
+
+    /// A check that must hold once everything is repaired and settled.
+    pub fn eventually(mut self, check: &str) -> Self {
+        self.scenario.expect.eventually.push(check.to_owned());
+        self
+    }
+
+    /// A situation that must come about.
+    pub fn sometimes(mut self, situation: &str) -> Self {
+        self.scenario.expect.sometimes.push(situation.to_owned());
+        self
+    }
+
+    /// A check that must be violated.
+    pub fn violates(mut self, check: &str) -> Self {
+        self.scenario.expect.violates.push(check.to_owned());
+        self
+    }
+
+    /// What becomes of a message.
+    pub fn expect(mut self, message: &str, expected: MessageExpectation) -> Self {
+        self.scenario.expect.messages.insert(message.to_owned(), expected);
+        self
+    }
+
+    /// The scenario, or everything that is wrong with it.
+    pub fn check(self) -> Result<Scenario, Mistakes> {
+        language::check(self.scenario)
+    }
+
+    /// The scenario. Panics with everything that is wrong with it: what is written in Rust is a
+    /// program, and its mistakes are bugs.
+    pub fn finish(self) -> Scenario {
+        self.check().unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    }
+}
+
+/// Cuts the links between two groups, both ways.
+pub fn partition<'n>(
+    between: impl IntoIterator<Item = &'n str>,
+    and: impl IntoIterator<Item = &'n str>,
+) -> FaultKind {
+    let names = |group: Vec<&str>| group.into_iter().map(str::to_owned).collect();
+    FaultKind::Partition {
+        between: names(between.into_iter().collect()),
+        and: names(and.into_iter().collect()),
+        one_way: false,
+    }
+}
+
+/// Power loss that loses what was not synced.
+pub fn crash(node: &str) -> FaultKind {
+    FaultKind::Crash { node: node.to_owned(), keep_disk: false }
+}
+
+/// The end of the process; the kernel lives.
+pub fn kill(node: &str) -> FaultKind {
+    FaultKind::Kill { node: node.to_owned() }
+}
+
+/// A machine that is not scheduled.
+pub fn pause(node: &str) -> FaultKind {
+    FaultKind::Pause { node: node.to_owned() }
+}

@@ -1,0 +1,147 @@
+//! The promises of a federation, one file each, judged on the [`History`] of a run.
+//!
+//! [`CHECKS`] is the closed set of them. A scenario that names checks has exactly those judged; one
+//! that names none has all that apply, of which those that then find nothing to judge are left out
+//! (a check that is named and judges nothing is vacuous, and [`crate::Record::weaknesses`] says so).
+
+mod acknowledged_survives;
+mod all_or_nothing;
+mod delivered;
+mod exactly_once;
+mod expected_message;
+mod honest_answer;
+mod idempotent_transactions;
+mod judgement;
+mod no_early_sight;
+mod no_zombie;
+mod one_in_flight;
+mod queues_drained;
+mod relay_keeps;
+mod relays_drained;
+mod right_recipient;
+mod same_state;
+mod selection;
+mod sender_order;
+mod situations;
+mod within_limits;
+
+pub(crate) use self::selection::nanoseconds;
+pub use self::{
+    judgement::{Finding, Judgement},
+    selection::judge,
+};
+use crate::{
+    history::History,
+    record::CheckKind,
+    scenario::{Delivery, OpKind, Scenario},
+};
+
+/// A judge of one promise.
+#[derive(Debug)]
+pub struct Check {
+    /// Its name.
+    pub name: &'static str,
+    /// When the promise must hold.
+    pub kind: CheckKind,
+    /// Whether it applies to a scenario that does not name it.
+    pub applies: fn(&Scenario) -> bool,
+    /// Judges a run.
+    pub judge: fn(&History<'_>) -> Judgement,
+}
+
+/// Every check, the gravest first: a failed run's sentence is that of the first one violated.
+pub const CHECKS: &[Check] = &[
+    always("all-or-nothing", is_all_or_nothing, all_or_nothing::judge),
+    always("no-early-sight", is_all_or_nothing, no_early_sight::judge),
+    always("honest-answer", is_sending, honest_answer::judge),
+    always("exactly-once", is_sending, exactly_once::judge),
+    always("no-zombie", is_sending, no_zombie::judge),
+    always("sender-order", is_sending, sender_order::judge),
+    always("right-recipient", is_sending, right_recipient::judge),
+    always("acknowledged-survives", any, acknowledged_survives::judge),
+    always("relay-keeps", has_relays, relay_keeps::judge),
+    always("one-in-flight", any, one_in_flight::judge),
+    always("idempotent-transactions", any, idempotent_transactions::judge),
+    always("within-limits", any, within_limits::judge),
+    always("same-state", any, same_state::judge),
+    eventually("delivered", is_sending, delivered::judge),
+    eventually("relays-drained", has_relays, relays_drained::judge),
+    eventually("queues-drained", any, queues_drained::judge),
+    sometimes("send-refused", situations::send_refused),
+    sometimes("send-indefinite", situations::send_indefinite),
+    sometimes("relayed", situations::relayed),
+    sometimes("retrieved-from-relay", situations::retrieved_from_relay),
+    sometimes("in-doubt-asked", situations::in_doubt_asked),
+    sometimes("missing-events-fetched", situations::missing_events_fetched),
+    sometimes("answer-lost", situations::answer_lost),
+    sometimes("machine-restarted", situations::machine_restarted),
+    sometimes("caught-up-by-notifications", situations::caught_up_by_notifications),
+    sometimes("trespass-refused", situations::trespass_refused),
+];
+
+/// The check called `name`.
+pub fn find(name: &str) -> Option<&'static Check> {
+    CHECKS.iter().find(|check| check.name == name)
+}
+
+type Applies = fn(&Scenario) -> bool;
+type Judge = fn(&History<'_>) -> Judgement;
+
+const fn always(name: &'static str, applies: Applies, judge: Judge) -> Check {
+    Check { name, kind: CheckKind::Always, applies, judge }
+}
+
+const fn eventually(name: &'static str, applies: Applies, judge: Judge) -> Check {
+    Check { name, kind: CheckKind::Eventually, applies, judge }
+}
+
+/// A situation is judged only where a scenario names it.
+const fn sometimes(name: &'static str, judge: Judge) -> Check {
+    Check { name, kind: CheckKind::Sometimes, applies: never, judge }
+}
+
+fn any(_: &Scenario) -> bool {
+    true
+}
+
+fn never(_: &Scenario) -> bool {
+    false
+}
+
+fn has_relays(scenario: &Scenario) -> bool {
+    !scenario.relays.is_empty()
+}
+
+fn is_sending(scenario: &Scenario) -> bool {
+    let or_trespassing =
+        |kind: &OpKind| matches!(kind, OpKind::Send { .. } | OpKind::Trespass { .. });
+    scenario.ops.iter().any(|op| or_trespassing(&op.kind))
+}
+
+fn is_all_or_nothing(scenario: &Scenario) -> bool {
+    let mut conversations = scenario.conversations.values();
+    is_sending(scenario) && conversations.any(|known| promises_all_or_nothing(known.delivery))
+}
+
+/// Whether a conversation of this policy is meant to be all or nothing; that `m1-2021` does not
+/// keep what it is meant to is for the checks to find.
+fn promises_all_or_nothing(delivery: Delivery) -> bool {
+    matches!(delivery, Delivery::M1 | Delivery::M1Of2021)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CHECKS;
+    use crate::{language::names::NAMES, record::CheckKind};
+
+    #[test]
+    fn the_language_knows_exactly_these_checks() {
+        let kind = |kind| match kind {
+            CheckKind::Always => "always",
+            CheckKind::Eventually => "eventually",
+            CheckKind::Sometimes => "sometimes",
+        };
+        let known: Vec<_> = CHECKS.iter().map(|check| (check.name, kind(check.kind))).collect();
+        assert_eq!(known, NAMES);
+    }
+}

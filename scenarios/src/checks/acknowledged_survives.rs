@@ -1,0 +1,181 @@
+//! `acknowledged-survives`: an event that a homeserver acknowledged, to a client, to another server
+//! or to its relay, is to be had there in the end.
+
+use super::{Finding, Judgement};
+use crate::{
+    history::{Exchange, History, Moment, PduFacts, mail::Mail},
+    record::Outcome,
+};
+
+pub(super) fn judge(history: &History<'_>) -> Judgement {
+    let mut judgement = Judgement::new("acknowledged events");
+    judge_sends(history, &mut judgement);
+    for exchange in &history.exchanges {
+        match exchange.endpoint {
+            "send" if exchange.is_accepted() => {
+                judge_transaction(history, &mut judgement, exchange);
+            }
+            "decision" | "on_message_sent" if exchange.is_accepted() => {
+                judge_message(history, &mut judgement, exchange);
+            }
+            _ => {}
+        }
+    }
+    judge_retrievals(history, &mut judgement);
+    judgement
+}
+
+/// What a client was told is sent is at its backend.
+fn judge_sends(history: &History<'_>, judgement: &mut Judgement) {
+    for (message, ended) in history.ended(Outcome::Ok) {
+        let Some(event) = &ended.event else { continue };
+        let at = (history.backend_of(&message.device), message.conversation.as_str());
+        let what = format!("acknowledged {}", message.name);
+        judge_event(history, judgement, at, event, (ended.at, &what));
+    }
+}
+
+/// PDUs of a transaction that was answered without an error for them are there.
+fn judge_transaction(history: &History<'_>, judgement: &mut Judgement, exchange: &Exchange<'_>) {
+    let answer = exchange.answer_json();
+    let results = answer.and_then(|answer| answer.get("pdus"));
+    for pdu in exchange.pdus() {
+        let result = results.and_then(|results| results.get(&pdu.event));
+        if result.is_none_or(|result| result.get("error").is_none()) {
+            judge_pdu(history, judgement, exchange, pdu);
+        }
+    }
+}
+
+fn judge_pdu(
+    history: &History<'_>,
+    judgement: &mut Judgement,
+    exchange: &Exchange<'_>,
+    pdu: &PduFacts,
+) {
+    let room = history.rooms.iter().find(|(_, room)| **room == pdu.room);
+    let (Some((conversation, _)), Some(answer)) = (room, exchange.answer) else { return };
+    let name = pdu.message.as_deref().unwrap_or(&pdu.event);
+    let what = format!("acknowledged {name} to {}", exchange.from);
+    judge_event(history, judgement, (exchange.to, conversation), &pdu.event, (answer.sent, &what));
+}
+
+/// A message that a backend was told to show, and said that it does, is there.
+fn judge_message(history: &History<'_>, judgement: &mut Judgement, exchange: &Exchange<'_>) {
+    let is_abort = exchange.request_json().is_some_and(|body| body["decision"] == "abort");
+    let [room, event]: [String; 2] = match exchange.arguments().try_into() {
+        Ok(arguments) if !is_abort => arguments,
+        _ => return,
+    };
+    let room = history.rooms.iter().find(|(_, known)| **known == room);
+    let (Some((conversation, _)), Some(answer)) = (room, exchange.answer) else { return };
+    let name = history.name_of(&event).unwrap_or(&event);
+    let what = format!("acknowledged {name} to {}", exchange.from);
+    judge_event(history, judgement, (exchange.to, conversation), &event, (answer.sent, &what));
+}
+
+/// What a homeserver told its relay to forget is there.
+fn judge_retrievals(history: &History<'_>, judgement: &mut Judgement) {
+    let mail = Mail::read(history);
+    for handout in &mail.handouts {
+        let Some(told) = mail.acknowledgements_of(handout).next() else { continue };
+        for pdu in handout.pdus() {
+            let room = history.rooms.iter().find(|(_, room)| **room == pdu.room);
+            let Some((conversation, _)) = room else { continue };
+            let name = pdu.message.as_deref().unwrap_or(&pdu.event);
+            let what = format!("let {} forget {name}", told.relay);
+            let at = (handout.destination, conversation.as_str());
+            judge_event(history, judgement, at, &pdu.event, (told.exchange.sent, &what));
+        }
+    }
+}
+
+/// Judges one acknowledged event, where its conversation could be read at the end.
+fn judge_event(
+    history: &History<'_>,
+    judgement: &mut Judgement,
+    (backend, conversation): (&str, &str),
+    event: &str,
+    (at, what): (Moment, &str),
+) {
+    let place = (backend.to_owned(), conversation.to_owned());
+    let Some(timeline) = history.finals.timelines.get(&place) else { return };
+    judgement.judged += 1;
+    if timeline.contains(event) {
+        return;
+    }
+    let sentence = format!("{backend} {what}, and does not have it in the end");
+    let message = history.name_of(event).and_then(|name| history.message(name));
+    judgement.found(match message {
+        Some(message) => Finding::about(history, message, at.at, sentence),
+        None => Finding::new(at.at, sentence, vec![at.n]),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::judge;
+    use crate::{
+        checks::Judgement,
+        history::{
+            History, PduFacts,
+            fake::{Fake, pdu, scenario, transaction},
+        },
+        scenario::Delivery,
+    };
+
+    fn judged(fake: Fake) -> Judgement {
+        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
+        judge(&History::read(&scenario, &journal))
+    }
+
+    #[test]
+    fn an_ok_send_is_at_its_backend_in_the_end() {
+        let kept = |events: &[&str]| {
+            let mut fake = Fake::ready();
+            fake.sent_ok("alice/1", "m1");
+            fake.holds_at_end("a", events);
+            judged(fake)
+        };
+        assert_eq!((kept(&["$m1"]).judged, kept(&["$m1"]).finding), (1, None));
+        let lost = kept(&[]).finding.expect("a violation");
+        assert_eq!(lost.sentence, "a acknowledged m1, and does not have it in the end");
+    }
+
+    #[test]
+    fn an_accepted_pdu_is_there_in_the_end_and_a_rejected_one_need_not_be() {
+        let event = PduFacts::of(&pdu("m1")).expect("a PDU").event;
+        let kept = |answer: &serde_json::Value, events: &[&str]| {
+            let mut fake = Fake::ready();
+            let what = "PUT /_matrix/federation/v1/send/1";
+            fake.exchange(("a", "b"), what, &transaction("m1"), answer);
+            fake.holds_at_end("b", events);
+            judged(fake)
+        };
+        let accepted = json!({"pdus": {event.clone(): {}}});
+        assert_eq!(kept(&accepted, &[&event]).finding, None);
+        assert!(kept(&accepted, &[]).finding.is_some());
+        let rejected = json!({"pdus": {event: {"error": "not allowed"}}});
+        assert_eq!(kept(&rejected, &[]).judged, 0);
+    }
+
+    #[test]
+    fn what_a_relay_was_told_to_forget_is_at_its_destination() {
+        let event = PduFacts::of(&pdu("m1")).expect("a PDU").event;
+        let kept = |events: &[&str]| {
+            let mut fake = Fake::ready();
+            let what = "GET /_matrix/federation/v1/relay_txn/@user:b";
+            let entry = json!({"transaction": transaction("m1"), "entry_id": 7,
+                               "entries_queued": true});
+            fake.exchange(("b", "r1"), what, &json!({"entry_id": 0}), &entry);
+            fake.exchange(("b", "r1"), what, &json!({"entry_id": 7}), &json!({}));
+            fake.holds_at_end("b", events);
+            judged(fake)
+        };
+        assert_eq!(kept(&[&event]).finding, None);
+        let lost = kept(&[]).finding.expect("a violation");
+        assert_eq!(lost.sentence, "b let r1 forget m1, and does not have it in the end");
+    }
+}

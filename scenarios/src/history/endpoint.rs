@@ -1,0 +1,97 @@
+//! Which endpoint a request is for.
+
+use std::fmt::Write as _;
+
+use crate::scenario::ENDPOINTS;
+
+/// The name of the endpoint that `method` and `target` (path and query, raw) mean, as
+/// [`ENDPOINTS`] lists them.
+pub fn name(method: &str, target: &str) -> Option<&'static str> {
+    ENDPOINTS
+        .iter()
+        .find(|(_, known, template)| *known == method && fits(template, target))
+        .map(|(name, ..)| *name)
+}
+
+/// Whether `method` and `target` mean the endpoint called `endpoint`.
+pub fn is(endpoint: &str, method: &str, target: &str) -> bool {
+    ENDPOINTS.iter().any(|(name, known, template)| {
+        *name == endpoint && *known == method && fits(template, target)
+    })
+}
+
+/// What stands in the target where the endpoint's template has braces, percent-decoded.
+pub fn arguments(endpoint: &str, target: &str) -> Vec<String> {
+    let template = ENDPOINTS.iter().find(|(name, ..)| *name == endpoint);
+    let Some((_, _, template)) = template else { return Vec::new() };
+    let segments = template.split('/').zip(path(target).split('/'));
+    segments.filter(|(part, _)| *part == "{}").map(|(_, given)| percent_decoded(given)).collect()
+}
+
+/// The path of a target without its query.
+pub fn path(target: &str) -> &str {
+    target.split_once('?').map_or(target, |(path, _)| path)
+}
+
+fn fits(template: &str, target: &str) -> bool {
+    let mut parts = template.split('/');
+    let mut given = path(target).split('/');
+    loop {
+        match (parts.next(), given.next()) {
+            (None, None) => return true,
+            (Some("{}"), Some(segment)) if !segment.is_empty() => {}
+            (Some(part), Some(segment)) if part == segment => {}
+            _ => return false,
+        }
+    }
+}
+
+/// `text` with every `%41` replaced by its byte.
+fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let escaped = bytes.get(at + 1..at + 3).filter(|_| byte == b'%');
+        let hex = escaped.and_then(|hex| std::str::from_utf8(hex).ok());
+        let value = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        decoded.push(value.unwrap_or(byte));
+        at += if value.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// `text` as one segment of a path: everything but unreserved characters escaped.
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("a string takes any text");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{arguments, is, name, percent_encoded};
+
+    #[test]
+    fn a_target_is_known_by_its_method_and_path_without_the_query() {
+        let target = "/_matrix/federation/v1/send/7?x=1/2";
+        assert_eq!(name("PUT", target), Some("send"));
+        assert_eq!(name("GET", target), None);
+        assert_eq!(name("PUT", "/_matrix/federation/v1/send/"), None);
+        assert_eq!(name("PUT", "/_matrix/federation/v1/send/7/8"), None);
+        assert!(is("send", "PUT", target) && !is("sync", "PUT", target));
+    }
+
+    #[test]
+    fn arguments_are_decoded_and_encoding_is_undone() {
+        let target = format!("/_matrix/federation/v1/send_relay/7/{}", percent_encoded("@u:é"));
+        assert_eq!(arguments("send_relay", &target), ["7", "@u:é"]);
+        assert_eq!(arguments("send_relay", "/_matrix/federation/v1/send_relay/%4/%"), ["%4", "%"]);
+    }
+}

@@ -1,0 +1,70 @@
+//! What was read through public APIs when all had settled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Note;
+
+/// The state of the federation at the end, as its own APIs tell it. What could not be read is
+/// absent.
+#[derive(Clone, Debug, Default)]
+pub struct Finals {
+    /// Ids of the events that a backend holds, by backend and conversation.
+    pub timelines: BTreeMap<(String, String), BTreeSet<String>>,
+    /// Current state of each conversation at each member backend: event ids by `type|state key`,
+    /// by conversation and backend.
+    pub states: BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>,
+    /// What each backend still has to send, by destination.
+    pub queues: BTreeMap<String, BTreeMap<String, u64>>,
+    /// What each relay still keeps, by destination.
+    pub mail: BTreeMap<String, BTreeMap<String, u64>>,
+    /// What could not be read, as `the state of team at b`.
+    pub unread: Vec<String>,
+    /// Whether everything was read.
+    pub complete: bool,
+}
+
+impl Finals {
+    /// Takes in one of the notes of the end; ignores others.
+    pub(super) fn take(&mut self, note: Note) {
+        match note {
+            Note::FinalTimeline { backend, conversation, events: Some(events) } => {
+                let timeline = self.timelines.entry((backend, conversation)).or_default();
+                timeline.extend(events);
+            }
+            Note::FinalTimeline { backend, conversation, events: None } => {
+                self.unread.push(format!("the events of {conversation} at {backend}"));
+            }
+            Note::FinalState { backend, conversation, events: Some(events) } => {
+                self.states.entry(conversation).or_default().insert(backend, events);
+            }
+            Note::FinalState { backend, conversation, events: None } => {
+                self.unread.push(format!("the state of {conversation} at {backend}"));
+            }
+            Note::FinalQueues { backend, pending: Some(pending) } => {
+                self.queues.insert(backend, pending);
+            }
+            Note::FinalQueues { backend, pending: None } => {
+                self.unread.push(format!("the queues of {backend}"));
+            }
+            Note::FinalMail { relay, entries: Some(entries) } => {
+                self.mail.insert(relay, entries);
+            }
+            Note::FinalMail { relay, entries: None } => {
+                self.unread.push(format!("the mail of {relay}"));
+            }
+            Note::Finished {} => self.complete = true,
+            _ => {}
+        }
+    }
+
+    /// The conversation and backend at which an event is to be had at the end.
+    pub fn holds(&self, backend: &str, event: &str) -> bool {
+        let of_it = self.timelines.iter().filter(|((holder, _), _)| holder == backend);
+        of_it.into_iter().any(|(_, events)| events.contains(event))
+    }
+
+    /// Whether any of a backend's conversations could be read.
+    pub fn knows(&self, backend: &str) -> bool {
+        self.timelines.keys().any(|(holder, _)| holder == backend)
+    }
+}

@@ -1,0 +1,120 @@
+//! Messages, who saw them, and who was a member when.
+
+use super::{Moment, note::Via};
+use crate::record::Outcome;
+
+/// One message that a client sent.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its name.
+    pub name: String,
+    /// The sending device.
+    pub device: String,
+    /// The conversation.
+    pub conversation: String,
+    /// When the client began to send.
+    pub began: Moment,
+    /// How that ended; unset while it goes on.
+    pub ended: Option<SendEnded>,
+}
+
+impl Message {
+    /// The sending user.
+    pub fn sender(&self) -> &str {
+        user_of(&self.device)
+    }
+
+    /// How the send ended; indefinite while it goes on.
+    pub fn outcome(&self) -> Outcome {
+        self.ended.as_ref().map_or(Outcome::Indefinite, |ended| ended.outcome)
+    }
+}
+
+/// How a send ended.
+#[derive(Clone, Debug)]
+pub struct SendEnded {
+    /// When the client knew.
+    pub at: Moment,
+    /// How.
+    pub outcome: Outcome,
+    /// The event's id, for a send that is ok.
+    pub event: Option<String>,
+    /// The backends that a refusal named.
+    pub unreachable: Vec<String>,
+    /// The backends that an answer listed as left out.
+    pub failed_to_send: Vec<String>,
+}
+
+/// A device showed a message to its user.
+#[derive(Clone, Debug)]
+pub struct Sighting {
+    /// When.
+    pub at: Moment,
+    /// The device.
+    pub device: String,
+    /// The message's name; unset for a message that no scenario sent.
+    pub message: Option<String>,
+    /// The event's id.
+    pub event: String,
+    /// The room in which it was shown.
+    pub room: String,
+    /// How the device learnt of it.
+    pub via: Via,
+}
+
+/// The user of a device, as `alice` of `alice/1`.
+pub fn user_of(device: &str) -> &str {
+    device.split_once('/').map_or(device, |(user, _)| user)
+}
+
+/// A user's time in a conversation, in numbers of journal entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The user.
+    pub user: String,
+    /// The conversation.
+    pub conversation: String,
+    /// From here on the user may be a member.
+    pub possible_from: u64,
+    /// From here on the user certainly is one; unset if the join was never confirmed.
+    pub certain_from: Option<u64>,
+    /// From here on it is uncertain: the user began to leave.
+    pub certain_until: Option<u64>,
+    /// From here on the user certainly is none.
+    pub possible_until: Option<u64>,
+}
+
+impl Membership {
+    /// A membership that may begin at entry `n`.
+    pub fn possible(user: &str, conversation: &str, n: u64) -> Self {
+        Self {
+            user: user.to_owned(),
+            conversation: conversation.to_owned(),
+            possible_from: n,
+            certain_from: None,
+            certain_until: None,
+            possible_until: None,
+        }
+    }
+
+    /// A membership from before anything was sent.
+    pub fn initial(user: &str, conversation: &str) -> Self {
+        Self { certain_from: Some(0), ..Self::possible(user, conversation, 0) }
+    }
+
+    /// Whether the user certainly was a member at entry `n`.
+    pub fn certain_at(&self, n: u64) -> bool {
+        self.certain_from.is_some_and(|from| from <= n)
+            && self.certain_until.is_none_or(|until| n < until)
+    }
+
+    /// Whether the user may have been a member at some moment of the entries `from` to `to`.
+    pub fn possible_between(&self, from: u64, to: u64) -> bool {
+        self.possible_from <= to && self.possible_until.is_none_or(|until| from < until)
+    }
+
+    /// Whether the user certainly was a member from entry `n` to the end.
+    pub fn certain_since(&self, n: u64) -> bool {
+        self.certain_at(n) && self.certain_until.is_none()
+    }
+}

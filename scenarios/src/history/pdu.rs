@@ -1,0 +1,82 @@
+//! PDUs as the wire carried them: their event ids, and the messages that they are.
+
+use ruma::{CanonicalJsonObject, RoomVersionId};
+use serde_json::Value;
+
+/// The field of a message's content that carries its name in the scenario, so that it can be
+/// followed on the wire.
+pub const MESSAGE_FIELD: &str = "org.fedsim.message";
+
+/// A PDU, as far as checks care.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PduFacts {
+    /// Its event id.
+    pub event: String,
+    /// Its room.
+    pub room: String,
+    /// The name of the message that it is; unset for anything else.
+    pub message: Option<String>,
+}
+
+impl PduFacts {
+    /// Reads a PDU of a version 11 room; none if it is not one.
+    pub fn of(pdu: &Value) -> Option<Self> {
+        let object: CanonicalJsonObject = serde_json::from_value(pdu.clone()).ok()?;
+        let rules = RoomVersionId::V11.rules()?;
+        let hash = ruma::signatures::reference_hash(&object, &rules).ok()?;
+        let message = pdu.get("content").and_then(|content| content.get(MESSAGE_FIELD));
+        let message = message.and_then(Value::as_str).map(str::to_owned);
+        let room = pdu.get("room_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Some(Self { event: format!("${hash}"), room, message })
+    }
+
+    /// Reads the `pdus` of a transaction.
+    pub fn all_of(transaction: &Value) -> Vec<Self> {
+        let pdus = transaction.get("pdus").and_then(Value::as_array);
+        pdus.into_iter().flatten().filter_map(Self::of).collect()
+    }
+}
+
+/// The names of the messages whose events stand anywhere in a body of JSON without spaces, each
+/// once, in their order.
+pub fn messages_in(body: &[u8]) -> Vec<&str> {
+    const OPENING: &[u8] = b"\"org.fedsim.message\":\"";
+    let mut names: Vec<&str> = Vec::new();
+    let mut rest = body;
+    while let Some(at) = rest.windows(OPENING.len()).position(|window| window == OPENING) {
+        rest = &rest[at + OPENING.len()..];
+        let end = rest.iter().position(|byte| *byte == b'"').unwrap_or(rest.len());
+        if let Ok(name) = std::str::from_utf8(&rest[..end])
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{PduFacts, messages_in};
+
+    #[test]
+    fn messages_are_found_in_a_body_once_each() {
+        let body = br#"{"pdus":[{"content":{"org.fedsim.message":"m1"}},{"org.fedsim.message":"m2"},{"org.fedsim.message":"m1"}]}"#;
+        assert_eq!(messages_in(body), ["m1", "m2"]);
+        assert!(messages_in(b"{}").is_empty());
+    }
+
+    #[test]
+    fn an_event_id_is_the_reference_hash_whatever_the_signatures() {
+        let pdu = |signature: &str| {
+            json!({"type": "m.room.message", "content": {"org.fedsim.message": "m1"}, "depth": 1,
+                   "signatures": {"a": {"ed25519:1": signature}}, "room_id": "!r", "sender": "@a:a"})
+        };
+        let one = PduFacts::of(&pdu("x")).expect("a PDU");
+        assert_eq!(Some(&one), PduFacts::of(&pdu("y")).as_ref());
+        assert_eq!(one.message.as_deref(), Some("m1"));
+        assert_eq!(one.event.len(), 44);
+    }
+}

@@ -1,0 +1,218 @@
+//! Reads a journal, entry by entry, into a [`History`].
+
+use std::collections::BTreeMap;
+
+use sim::journal::{Answer, Entry, Event, Journal};
+
+use super::{
+    Answered, Exchange, Finals, History, Membership, Message, Moment, Note, SendEnded, Sighting,
+    Trespass, pdu::messages_in,
+};
+use crate::{record::Outcome, scenario::Scenario};
+
+/// Reads the journal of a run of `scenario`.
+pub(super) fn read<'j>(scenario: &'j Scenario, journal: &'j Journal) -> History<'j> {
+    let mut history = empty(scenario, journal);
+    for entry in journal.entries() {
+        take(&mut history, entry);
+    }
+    index(&mut history);
+    history
+}
+
+fn empty<'j>(scenario: &'j Scenario, journal: &'j Journal) -> History<'j> {
+    let rooms = scenario.conversations.iter();
+    let initial = rooms.flat_map(|(name, conversation)| {
+        let members = std::iter::once(&conversation.creator).chain(&conversation.members);
+        members.map(|user| Membership::initial(user, name))
+    });
+    let mut memberships: Vec<Membership> = Vec::new();
+    for membership in initial {
+        if !memberships.contains(&membership) {
+            memberships.push(membership);
+        }
+    }
+    History {
+        scenario,
+        journal,
+        ready: None,
+        rooms: BTreeMap::new(),
+        exchanges: Vec::new(),
+        messages: Vec::new(),
+        sightings: Vec::new(),
+        memberships,
+        faults: Vec::new(),
+        trespasses: Vec::new(),
+        catch_ups: Vec::new(),
+        repaired: None,
+        settled: None,
+        finals: Finals::default(),
+        boots: BTreeMap::new(),
+        syncs: BTreeMap::new(),
+        names: BTreeMap::new(),
+        seen: BTreeMap::new(),
+        carriers: BTreeMap::new(),
+        by_request: BTreeMap::new(),
+    }
+}
+
+fn take<'j>(history: &mut History<'j>, entry: &'j Entry) {
+    let moment = Moment { n: entry.n, at: entry.at };
+    let machine: &'j str = &entry.machine;
+    match &entry.event {
+        Event::Booted { .. } => history.boots.entry(machine).or_default().push(moment),
+        Event::DiskSynced { .. } => history.syncs.entry(machine).or_default().push(moment),
+        Event::RequestSent(request) => {
+            history.by_request.insert(entry.n, history.exchanges.len());
+            history.exchanges.push(Exchange::new(moment, machine, request));
+        }
+        Event::RequestArrived { request } => {
+            on(history, *request, |exchange| exchange.arrived = Some(moment));
+        }
+        Event::AnswerSent(answer) => {
+            on(history, answer.request, |exchange| {
+                exchange.answer = Some(answered(moment, answer));
+            });
+        }
+        Event::AnswerArrived { request, .. } => {
+            // What arrives after its request was given up reaches a socket that nobody reads.
+            on(history, *request, |exchange| {
+                exchange.answer_arrived = Some(moment).filter(|_| exchange.lost.is_none());
+            });
+        }
+        Event::RequestLost { request, why } => {
+            on(history, *request, |exchange| exchange.lost = Some((moment, *why)));
+        }
+        Event::Note { topic, body } => {
+            if let Some(note) = Note::from_parts(topic, body) {
+                take_note(history, moment, note);
+            }
+        }
+        Event::Exited { .. } | Event::FaultBegan { .. } | Event::FaultEnded { .. } => {}
+    }
+}
+
+fn answered(sent: Moment, answer: &Answer) -> Answered<'_> {
+    Answered { sent, status: answer.status, body: &answer.body }
+}
+
+fn on<'j>(history: &mut History<'j>, request: u64, change: impl FnOnce(&mut Exchange<'j>)) {
+    let place = history.by_request.get(&request);
+    if let Some(exchange) = place.and_then(|place| history.exchanges.get_mut(*place)) {
+        change(exchange);
+    }
+}
+
+fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
+    match note {
+        Note::Ready { rooms } => {
+            history.ready = Some(at);
+            history.rooms = rooms;
+        }
+        Note::SendBegan { message, device, conversation } => history.messages.push(Message {
+            name: message,
+            device,
+            conversation,
+            began: at,
+            ended: None,
+        }),
+        Note::SendEnded { message, outcome, event, unreachable, failed_to_send, .. } => {
+            let ended = SendEnded { at, outcome, event, unreachable, failed_to_send };
+            let known = history.messages.iter_mut().rev().find(|known| known.name == message);
+            if let Some(known) = known {
+                known.ended = Some(ended);
+            }
+        }
+        Note::Seen { device, message, event, room, via } => {
+            history.sightings.push(Sighting { at, device, message, event, room, via });
+        }
+        Note::CaughtUp { device, fresh } => history.catch_ups.push((at, device, fresh)),
+        Note::FaultSet { index, fault } => history.faults.push((at, index, fault)),
+        Note::Trespassed { relay, victim, entry_id, status } => {
+            history.trespasses.push((at, Trespass { relay, victim, entry_id, status }));
+        }
+        Note::Repaired {} => history.repaired = Some(at),
+        Note::Settled { pending } => history.settled = Some((at, pending)),
+        Note::JoinBegan { .. }
+        | Note::JoinEnded { .. }
+        | Note::LeaveBegan { .. }
+        | Note::LeaveEnded { .. } => take_membership(&mut history.memberships, at.n, &note),
+        Note::FinalTimeline { .. }
+        | Note::FinalState { .. }
+        | Note::FinalQueues { .. }
+        | Note::FinalMail { .. }
+        | Note::Finished {} => history.finals.take(note),
+    }
+}
+
+fn take_membership(memberships: &mut Vec<Membership>, n: u64, note: &Note) {
+    let (Note::JoinBegan { user, conversation }
+    | Note::JoinEnded { user, conversation, .. }
+    | Note::LeaveBegan { user, conversation }
+    | Note::LeaveEnded { user, conversation, .. }) = note
+    else {
+        return;
+    };
+    if matches!(note, Note::JoinBegan { .. }) {
+        memberships.push(Membership::possible(user, conversation, n));
+        return;
+    }
+    let mut latest = memberships.iter_mut().rev();
+    let Some(membership) =
+        latest.find(|known| known.user == *user && known.conversation == *conversation)
+    else {
+        return;
+    };
+    match note {
+        Note::JoinEnded { outcome: Outcome::Ok, .. } => membership.certain_from = Some(n),
+        Note::LeaveBegan { .. } => membership.certain_until = Some(n),
+        Note::JoinEnded { outcome: Outcome::Refused, .. }
+        | Note::LeaveEnded { outcome: Outcome::Ok, .. } => membership.possible_until = Some(n),
+        Note::LeaveEnded { outcome: Outcome::Refused, .. } => membership.certain_until = None,
+        _ => {}
+    }
+}
+
+/// Names events after their messages, and finds what carried them.
+fn index(history: &mut History<'_>) {
+    for (place, sighting) in history.sightings.iter().enumerate() {
+        let Some(name) = &sighting.message else { continue };
+        history.seen.entry(name.clone()).or_default().push(place);
+        history.names.insert(sighting.event.clone(), name.clone());
+    }
+    for message in &history.messages {
+        let event = message.ended.as_ref().and_then(|ended| ended.event.clone());
+        history.names.extend(event.map(|event| (event, message.name.clone())));
+    }
+    for exchange in &history.exchanges {
+        if matches!(exchange.endpoint, "prepare" | "on_message_sent")
+            && let [name] = messages_in(&exchange.request.body)[..]
+            && let Some(event) = exchange.arguments().pop()
+        {
+            history.names.insert(event, name.to_owned());
+        }
+    }
+    for (place, exchange) in history.exchanges.iter().enumerate() {
+        for name in carried(history, exchange) {
+            history.carriers.entry(name).or_default().push(place);
+        }
+    }
+}
+
+/// The names of the messages that an exchange carried or spoke of.
+fn carried(history: &History<'_>, exchange: &Exchange<'_>) -> Vec<String> {
+    if matches!(exchange.endpoint, "sync" | "") {
+        return Vec::new();
+    }
+    if matches!(exchange.endpoint, "decision" | "outcome" | "event") {
+        let event = exchange.arguments().pop().unwrap_or_default();
+        return history.name_of(&event).map(str::to_owned).into_iter().collect();
+    }
+    let mut names = messages_in(&exchange.request.body);
+    if let Some(answer) = exchange.answer {
+        names.extend(messages_in(answer.body));
+    }
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().map(str::to_owned).collect()
+}

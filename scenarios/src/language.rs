@@ -1,0 +1,130 @@
+//! The scenario language: TOML to [`Scenario`] and back, with every mistake of a file told at once.
+//!
+//! Reading goes in three steps. The `toml` crate makes a document with spans; `read` takes it apart
+//! key by key, noting what is unknown, missing or of the wrong type and going on with a default;
+//! `meaning` then looks at the scenario as a whole (names that refer to nothing, times after the
+//! limit). The builder in Rust is held to the same `meaning`.
+//!
+//! Kinds (of operations, faults, triggers) are optional keys of which exactly one is given, not a
+//! `kind = ".."` tag: so every mistake has a place.
+
+mod duration;
+pub mod generate;
+mod meaning;
+mod mistake;
+pub mod names;
+mod places;
+mod read;
+mod reader;
+mod render;
+mod table;
+mod write;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use toml::de::DeTable;
+
+pub use self::{
+    duration::text as duration_text,
+    mistake::{Code, MOST_MISTAKES, MistakeRecord, Mistakes},
+};
+use self::{mistake::Mistake, places::Places, reader::Reader};
+use crate::scenario::Scenario;
+
+/// The largest scenario file, in bytes.
+pub const LARGEST_FILE: usize = 4 * 1024 * 1024;
+
+/// Reads a scenario. `path_shown` is what mistakes call the file.
+pub fn parse(path_shown: &str, text: &str) -> Result<Scenario, Mistakes> {
+    if text.len() > LARGEST_FILE {
+        let message =
+            format!("a scenario has at most {LARGEST_FILE} bytes, this has {}", text.len());
+        let mistake = Mistake::new(Code::Unreadable, message);
+        return Err(Mistakes::new(path_shown, "", vec![mistake]));
+    }
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut reader = Reader::default();
+    let readable = syntax(text, &errors, &mut reader.mistakes);
+    if !readable {
+        return Err(Mistakes::new(path_shown, text, reader.mistakes));
+    }
+    let scenario = read::scenario(document.get_ref(), &mut reader);
+    let Reader { mut mistakes, places } = reader;
+    mistakes.extend(meaning::mistakes(&scenario, &places));
+    if mistakes.is_empty() {
+        Ok(in_order(scenario))
+    } else {
+        Err(Mistakes::new(path_shown, text, mistakes))
+    }
+}
+
+/// Reads a scenario file.
+pub fn load(path: &Path) -> Result<Scenario, Mistakes> {
+    let text = fs::read_to_string(path).map_err(|e| Mistakes::unreadable(path, &e.to_string()))?;
+    parse(&path.display().to_string(), &text)
+}
+
+/// A file of a folder, and what became of reading it.
+pub type Loaded = (PathBuf, Result<Scenario, Mistakes>);
+
+/// Reads every `*.toml` of a folder, in the order of their names; folders in it are left alone.
+pub fn load_folder(folder: &Path) -> Result<Vec<Loaded>, Mistakes> {
+    let unreadable = |e: std::io::Error| Mistakes::unreadable(folder, &e.to_string());
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths.into_iter().map(|path| (path.clone(), load(&path))).collect())
+}
+
+/// The canonical text: [`parse`] gives the same scenario back. A scenario that was generated is
+/// written out in full.
+pub fn to_toml(scenario: &Scenario) -> String {
+    write::scenario(scenario)
+}
+
+/// Checks a scenario that was not read from a text; `Ok` is the scenario with its operations in
+/// order of time.
+pub fn check(scenario: Scenario) -> Result<Scenario, Mistakes> {
+    let mistakes = meaning::mistakes(&scenario, &Places::default());
+    if mistakes.is_empty() { Ok(in_order(scenario)) } else { Err(Mistakes::new("", "", mistakes)) }
+}
+
+/// Operations of the same time stay in the order in which they were written.
+fn in_order(mut scenario: Scenario) -> Scenario {
+    scenario.ops.sort_by_key(|op| op.at);
+    scenario
+}
+
+/// Notes what is not TOML, and tells whether the rest can be read for more mistakes.
+fn syntax(text: &str, errors: &[toml::de::Error], mistakes: &mut Vec<Mistake>) -> bool {
+    /// TOML's word for a key that is given twice, after which the document is still whole.
+    const TWICE: &str = "duplicate key";
+    let mut lines = Vec::new();
+    for error in errors.iter().take(MOST_MISTAKES) {
+        let span = error.span().unwrap_or(0..0);
+        let line = text.get(..span.start).map_or(0, |before| before.matches('\n').count());
+        // What follows in the same line is mostly the first one's doing.
+        if lines.contains(&line) {
+            continue;
+        }
+        lines.push(line);
+        let mistake = if error.message() == TWICE {
+            let key = text.get(span.clone()).unwrap_or_default();
+            Mistake::new(Code::DuplicateName, format!("`{key}` is given twice"))
+                .label("given before")
+                .help("leave one of them out, or give it another name")
+        } else {
+            Mistake::new(Code::Syntax, error.message()).label("not TOML from here on")
+        };
+        mistakes.push(mistake.spanning("", span));
+    }
+    errors.iter().all(|error| error.message() == TWICE)
+}

@@ -1,0 +1,172 @@
+//! What a scenario means: that every name refers to something, and that it can be run.
+//!
+//! Works on [`Scenario`], so that the builder is held to the same; the places are those of the text
+//! if there is one.
+
+mod expect;
+mod faults;
+mod ops;
+mod world;
+
+use std::collections::BTreeMap;
+
+use super::{
+    mistake::{Code, MOST_MISTAKES, Mistake},
+    names::{LONGEST_NAME, closest, is_name},
+    places::Places,
+    table::listed,
+};
+use crate::scenario::Scenario;
+
+/// Everything that is wrong with a scenario.
+pub(super) fn mistakes(scenario: &Scenario, places: &Places) -> Vec<Mistake> {
+    let mut meaning = Meaning { scenario, places, mistakes: Vec::new() };
+    meaning.world();
+    meaning.ops();
+    meaning.faults();
+    meaning.expect();
+    meaning.mistakes
+}
+
+/// The pass over one scenario.
+struct Meaning<'s> {
+    scenario: &'s Scenario,
+    places: &'s Places,
+    mistakes: Vec<Mistake>,
+}
+
+/// What names can refer to.
+#[derive(Clone, Copy)]
+enum Sort {
+    Backend,
+    Relay,
+    User,
+    Conversation,
+}
+
+impl Sort {
+    /// The word for one, the section that defines them, and the mistake of not being there.
+    fn words(self) -> (&'static str, &'static str, Code) {
+        match self {
+            Self::Backend => ("backend", "backends", Code::UnknownBackend),
+            Self::Relay => ("relay", "relays", Code::UnknownRelay),
+            Self::User => ("user", "users", Code::UnknownUser),
+            Self::Conversation => ("conversation", "conversations", Code::UnknownConversation),
+        }
+    }
+}
+
+impl<'s> Meaning<'s> {
+    /// Whether so much is wrong that looking for remedies is not worth the time.
+    fn is_full(&self) -> bool {
+        self.mistakes.len() >= MOST_MISTAKES
+    }
+
+    /// Notes a mistake at a key, unless one is known there already.
+    fn report(&mut self, at: &str, mut mistake: Mistake) {
+        if !self.places.is_broken(at) {
+            at.clone_into(&mut mistake.at);
+            mistake.span = self.places.find(at);
+            self.mistakes.push(mistake);
+        }
+    }
+
+    fn defines(&self, sort: Sort, name: &str) -> bool {
+        match sort {
+            Sort::Backend => self.scenario.backends.contains_key(name),
+            Sort::Relay => self.scenario.relays.contains_key(name),
+            Sort::User => self.scenario.users.contains_key(name),
+            Sort::Conversation => self.scenario.conversations.contains_key(name),
+        }
+    }
+
+    /// The names of one sort.
+    fn names(&self, sort: Sort) -> Vec<&'s str> {
+        let scenario = self.scenario;
+        match sort {
+            Sort::Backend => scenario.backends.keys().map(String::as_str).collect(),
+            Sort::Relay => scenario.relays.keys().map(String::as_str).collect(),
+            Sort::User => scenario.users.keys().map(String::as_str).collect(),
+            Sort::Conversation => scenario.conversations.keys().map(String::as_str).collect(),
+        }
+    }
+
+    /// Notes that `written` refers to nothing of that sort.
+    fn refers(&mut self, at: &str, written: &str, sort: Sort) {
+        let (word, section, code) = sort.words();
+        // A section that cannot be read would make every name in it unknown.
+        if self.defines(sort, written) || self.places.is_broken(section) || self.is_full() {
+            return;
+        }
+        let names = self.names(sort);
+        let mut mistake = Mistake::new(code, format!("there is no {word} `{written}`"))
+            .label(format!("not a {word}"));
+        if let Some(meant) = closest(written, names.iter().copied()) {
+            self.context(
+                &mut mistake,
+                &format!("{section}.{meant}"),
+                format!("`{meant}` is defined here"),
+            );
+            mistake = mistake.help(format!("did you mean `{meant}`?"));
+        } else if names.is_empty() {
+            mistake = mistake.help(format!("define it under [{section}]"));
+        } else {
+            self.context(&mut mistake, section, format!("{section} are defined here"));
+            mistake = mistake.help(format!("the {section} are {}", some(&names)));
+        }
+        self.report(at, mistake);
+    }
+
+    /// Points at another key that explains the mistake, if it stands in the text.
+    fn context(&self, mistake: &mut Mistake, at: &str, label: String) {
+        if let Some(span) = self.places.find(at) {
+            mistake.context.push((span, label));
+        }
+    }
+
+    /// Notes a name that cannot be one.
+    fn name(&mut self, at: &str, name: &str) {
+        self.name_within(at, name, LONGEST_NAME);
+    }
+
+    fn name_within(&mut self, at: &str, name: &str, longest: usize) {
+        if !is_name(name, longest) {
+            let mistake = Mistake::new(Code::BadName, format!("`{name}` cannot be a name"))
+                .label("not a name")
+                .help(format!(
+                    "names are lower-case letters, digits and hyphens, begin with a letter or a \
+                     digit, and have at most {longest} characters"
+                ));
+            self.report(at, mistake);
+        }
+    }
+
+    /// Notes each entry of a list that stood in it before.
+    fn twice(&mut self, at: &str, names: &[String], code: Code) {
+        let mut seen = BTreeMap::new();
+        for (n, name) in names.iter().enumerate() {
+            let first = *seen.entry(name).or_insert(n);
+            if first != n {
+                let mut mistake = Mistake::new(code, format!("`{name}` is named twice"))
+                    .label("named again")
+                    .help("leave one of them out");
+                self.context(
+                    &mut mistake,
+                    &format!("{at}[{first}]"),
+                    "named first here".to_owned(),
+                );
+                self.report(&format!("{at}[{n}]"), mistake);
+            }
+        }
+    }
+}
+
+/// The names, or as many of them as fit a line.
+fn some(names: &[&str]) -> String {
+    const SHOWN: usize = 8;
+    if names.len() <= SHOWN {
+        listed(names)
+    } else {
+        format!("{} and {} more", listed(&names[..SHOWN]), names.len() - SHOWN)
+    }
+}

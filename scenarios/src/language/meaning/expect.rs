@@ -1,0 +1,107 @@
+//! The meaning of the expectations.
+
+use super::{Meaning, Sort, some};
+use crate::{
+    language::{
+        mistake::{Code, Mistake},
+        names::{NAMES, closest, judged},
+    },
+    scenario::OpKind,
+};
+
+impl Meaning<'_> {
+    pub(super) fn expect(&mut self) {
+        let expect = &self.scenario.expect;
+        self.checks("always", &expect.always, &["always"]);
+        self.checks("eventually", &expect.eventually, &["eventually"]);
+        self.checks("sometimes", &expect.sometimes, &["sometimes"]);
+        self.checks("violates", &expect.violates, &["always", "eventually"]);
+        self.contradictions();
+        self.messages();
+    }
+
+    fn checks(&mut self, key: &str, checks: &[String], allowed: &[&str]) {
+        let at = format!("expect.{key}");
+        for (n, check) in checks.iter().enumerate() {
+            let mistake = match judged(check) {
+                Some(when) if allowed.contains(&when) => continue,
+                Some("sometimes") if key == "violates" => Mistake::new(
+                    Code::UnknownCheck,
+                    format!("`{check}` is a situation, not a check"),
+                )
+                .label("nothing can violate this")
+                .help("situations that must come about stand in `sometimes`"),
+                Some(when) => {
+                    Mistake::new(Code::UnknownCheck, format!("`{check}` is not judged `{key}`"))
+                        .label(format!("judged `{when}`"))
+                        .help(format!("move it to {when} = [..]"))
+                }
+                None => {
+                    let fitting = NAMES.iter().filter(|(_, when)| allowed.contains(when));
+                    let fitting: Vec<_> = fitting.map(|(name, _)| *name).collect();
+                    let all = NAMES.iter().map(|(name, _)| *name);
+                    let help = match closest(check, all) {
+                        Some(meant) => format!("did you mean `{meant}`?"),
+                        None => format!("the checks here are {}", super::listed(&fitting)),
+                    };
+                    Mistake::new(Code::UnknownCheck, format!("there is no check `{check}`"))
+                        .label("not a check")
+                        .help(help)
+                }
+            };
+            self.report(&format!("{at}[{n}]"), mistake);
+        }
+        self.twice(&at, checks, Code::DuplicateName);
+    }
+
+    /// What must hold cannot have to break as well.
+    fn contradictions(&mut self) {
+        let expect = &self.scenario.expect;
+        for (n, check) in expect.violates.iter().enumerate() {
+            for (key, held) in [("always", &expect.always), ("eventually", &expect.eventually)] {
+                let Some(place) = held.iter().position(|held| held == check) else { continue };
+                let mut mistake = Mistake::new(
+                    Code::BadValue,
+                    format!("`{check}` must hold and must be violated"),
+                )
+                .label("must be violated")
+                .help("leave it in one of the two lists");
+                let at = format!("expect.{key}[{place}]");
+                self.context(&mut mistake, &at, "must hold".to_owned());
+                self.report(&format!("expect.violates[{n}]"), mistake);
+            }
+        }
+    }
+
+    fn messages(&mut self) {
+        let sent: Vec<_> = self.scenario.ops.iter().filter_map(|op| message(&op.kind)).collect();
+        for (id, expected) in &self.scenario.expect.messages {
+            let at = format!("expect.messages.{id}");
+            if !sent.contains(&id.as_str()) && !self.places.is_broken("ops") {
+                let help = match closest(id, sent.iter().copied()) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None if sent.is_empty() => "write a send operation".to_owned(),
+                    None => format!("the messages are {}", some(&sent)),
+                };
+                let mistake =
+                    Mistake::new(Code::UnknownMessage, format!("no operation sends `{id}`"))
+                        .label("not a message")
+                        .help(help);
+                self.report(&at, mistake);
+            }
+            for (n, backend) in expected.unreachable.iter().flatten().enumerate() {
+                self.refers(&format!("{at}.unreachable[{n}]"), backend, Sort::Backend);
+            }
+            for (n, user) in expected.seen_by.iter().flatten().enumerate() {
+                self.refers(&format!("{at}.seen-by[{n}]"), user, Sort::User);
+            }
+        }
+    }
+}
+
+fn message(kind: &OpKind) -> Option<&str> {
+    match kind {
+        OpKind::Send { id, .. } => Some(id),
+        _ => None,
+    }
+}

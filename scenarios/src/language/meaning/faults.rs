@@ -1,0 +1,186 @@
+//! The meaning of the faults.
+
+use std::collections::BTreeMap;
+
+use super::{Meaning, some};
+use crate::{
+    language::{
+        mistake::{Code, Mistake},
+        names::closest,
+    },
+    scenario::{ENDPOINTS, Fault, FaultKind, When},
+};
+
+impl Meaning<'_> {
+    pub(super) fn faults(&mut self) {
+        for (n, fault) in self.scenario.faults.iter().enumerate() {
+            let at = format!("faults[{n}]");
+            self.when(&at, &fault.when);
+            self.lasts(&at, fault);
+            match &fault.kind {
+                FaultKind::Partition { between, and, .. } => {
+                    let at = format!("{at}.partition");
+                    self.sides(&[(format!("{at}.between"), between), (format!("{at}.and"), and)]);
+                }
+                FaultKind::Split { groups } => self.split(&format!("{at}.split"), groups),
+                FaultKind::Link { between, and, latency, loss, .. } => {
+                    let at = format!("{at}.link");
+                    self.sides(&[(format!("{at}.between"), between), (format!("{at}.and"), and)]);
+                    self.changes(&at, latency.is_some() || loss.is_some(), &["latency", "loss"]);
+                    if let Some(latency) = latency {
+                        self.latency(&format!("{at}.latency"), *latency);
+                    }
+                    if let Some(loss) = loss {
+                        self.loss(&format!("{at}.loss"), *loss);
+                    }
+                }
+                FaultKind::Crash { node, .. } => self.machine(&format!("{at}.crash.node"), node),
+                FaultKind::Kill { node } => self.machine(&format!("{at}.kill.node"), node),
+                FaultKind::Pause { node } => self.machine(&format!("{at}.pause.node"), node),
+                FaultKind::Disk { node, full, failing, sync_time } => {
+                    let at = format!("{at}.disk");
+                    self.machine(&format!("{at}.node"), node);
+                    let any = *full || *failing || sync_time.is_some();
+                    self.changes(&at, any, &["full", "failing", "sync"]);
+                }
+            }
+        }
+    }
+
+    fn when(&mut self, at: &str, when: &When) {
+        match when {
+            When::At(begins) => self.in_time(&format!("{at}.at"), "fault", *begins),
+            When::Exchange { endpoints, from, to, nth, moment } => {
+                let at = format!("{at}.when");
+                let word = moment.word();
+                self.endpoints(&format!("{at}.{word}"), endpoints);
+                for (key, machine) in [("from", from), ("to", to)] {
+                    if let Some(machine) = machine {
+                        self.machine(&format!("{at}.{key}"), machine);
+                    }
+                }
+                if *nth == 0 {
+                    let mistake = Mistake::new(Code::BadValue, "there is no 0th request")
+                        .label("requests are counted from 1")
+                        .help("leave `nth` out for the first");
+                    self.report(&format!("{at}.nth"), mistake);
+                }
+            }
+        }
+    }
+
+    fn endpoints(&mut self, at: &str, endpoints: &[String]) {
+        if endpoints.is_empty() {
+            let mistake = Mistake::new(Code::EmptySide, "this trigger waits for no request at all")
+                .label("no endpoint")
+                .help("name at least one endpoint, as \"send\"");
+            self.report(at, mistake);
+        }
+        let names: Vec<_> = ENDPOINTS.iter().map(|(name, _, _)| *name).collect();
+        for (n, endpoint) in endpoints.iter().enumerate() {
+            if names.contains(&endpoint.as_str()) {
+                continue;
+            }
+            let help = match closest(endpoint, names.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("the endpoints are {}", super::listed(&names)),
+            };
+            let mistake =
+                Mistake::new(Code::UnknownEndpoint, format!("there is no endpoint `{endpoint}`"))
+                    .label("not an endpoint")
+                    .help(help);
+            self.report(&format!("{at}[{n}]"), mistake);
+        }
+    }
+
+    fn lasts(&mut self, at: &str, fault: &Fault) {
+        if fault.lasts.is_some_and(|lasts| lasts.is_zero()) {
+            let mistake = Mistake::new(Code::BadValue, "a fault that lasts no time does nothing")
+                .label("expected more than nothing")
+                .help("leave `for` out, and the fault lasts until everything is repaired");
+            self.report(&format!("{at}.for"), mistake);
+        }
+    }
+
+    fn split(&mut self, at: &str, groups: &[Vec<String>]) {
+        let at = format!("{at}.groups");
+        if groups.len() < 2 {
+            let mistake = Mistake::new(Code::EmptySide, "one group cannot be cut from another")
+                .label("expected two groups or more")
+                .help("write groups = [[\"a\"], [\"b\", \"c\"]]");
+            self.report(&at, mistake);
+        }
+        let sides: Vec<_> =
+            groups.iter().enumerate().map(|(n, group)| (format!("{at}[{n}]"), group)).collect();
+        self.sides(&sides);
+    }
+
+    /// Groups that are cut from each other: machines, at least one in each, none in two.
+    fn sides(&mut self, sides: &[(String, &Vec<String>)]) {
+        let mut seen: BTreeMap<&String, (usize, String)> = BTreeMap::new();
+        for (n, (at, group)) in sides.iter().enumerate() {
+            if group.is_empty() {
+                let mistake = Mistake::new(Code::EmptySide, "a side without machines cuts nothing")
+                    .label("nobody is here")
+                    .help("name at least one backend, relay or device");
+                self.report(at, mistake);
+            }
+            for (m, machine) in group.iter().enumerate() {
+                let at_machine = format!("{at}[{m}]");
+                self.machine(&at_machine, machine);
+                let (side, first) = seen.entry(machine).or_insert_with(|| (n, at_machine.clone()));
+                if *side != n {
+                    let first = first.clone();
+                    self.both_sides(&at_machine, machine, &first);
+                }
+            }
+            self.twice(at, group, Code::DuplicateName);
+        }
+    }
+
+    fn both_sides(&mut self, at: &str, machine: &str, other: &str) {
+        let mut mistake =
+            Mistake::new(Code::BothSides, format!("`{machine}` stands on both sides"))
+                .label("and on this side")
+                .help("a machine cannot be cut from itself: leave one of them out");
+        self.context(&mut mistake, other, "on this side".to_owned());
+        self.report(at, mistake);
+    }
+
+    /// A fault that may change several things changes at least one.
+    fn changes(&mut self, at: &str, any: bool, keys: &[&str]) {
+        let broken = keys.iter().any(|key| self.places.is_broken(&format!("{at}.{key}")));
+        if !any && !broken {
+            let mistake = Mistake::new(Code::NotOneKind, "this fault changes nothing")
+                .label("no effect")
+                .help(format!("give at least one of {}", super::listed(keys)));
+            self.report(at, mistake);
+        }
+    }
+
+    /// A machine: a backend, a relay, or a device as `alice/1`.
+    fn machine(&mut self, at: &str, written: &str) {
+        let broken = ["backends", "relays", "users"].iter().any(|s| self.places.is_broken(s));
+        if broken || self.is_full() || self.scenario.has_machine(written) {
+            return;
+        }
+        let machines = self.scenario.machines();
+        let names: Vec<_> = machines.iter().map(String::as_str).collect();
+        let mut mistake =
+            Mistake::new(Code::UnknownNode, format!("there is no machine `{written}`"))
+                .label("not a backend, a relay or a device");
+        if self.scenario.users.contains_key(written) {
+            mistake = mistake.help(format!("a user's machines are devices: `{written}/1`"));
+        } else if let Some(meant) = closest(written, names.iter().copied()) {
+            let section =
+                if self.scenario.backends.contains_key(meant) { "backends" } else { "relays" };
+            let device = meant.split_once('/').map(|(user, _)| format!("users.{user}"));
+            let place = device.unwrap_or_else(|| format!("{section}.{meant}"));
+            self.context(&mut mistake, &place, format!("`{meant}` is defined here"));
+            mistake = mistake.help(format!("did you mean `{meant}`?"));
+        } else {
+            mistake = mistake.help(format!("the machines are {}", some(&names)));
+        }
+        self.report(at, mistake);
+    }
+}

@@ -1,0 +1,78 @@
+//! The meaning of the operations.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Meaning, Sort};
+use crate::{
+    language::{
+        duration,
+        mistake::{Code, Mistake},
+    },
+    scenario::OpKind,
+};
+
+impl Meaning<'_> {
+    pub(super) fn ops(&mut self) {
+        let mut ids: BTreeMap<&str, String> = BTreeMap::new();
+        for (n, op) in self.scenario.ops.iter().enumerate() {
+            let at = format!("ops[{n}]");
+            self.in_time(&format!("{at}.at"), "operation", op.at);
+            match &op.kind {
+                OpKind::Send { id, from, to, .. } => {
+                    self.refers(&format!("{at}.send.from"), from, Sort::User);
+                    self.refers(&format!("{at}.send.to"), to, Sort::Conversation);
+                    let at = format!("{at}.send.id");
+                    self.name(&at, id);
+                    if let Some(first) = ids.get(id.as_str()) {
+                        self.sent_twice(&at, id, first);
+                    } else {
+                        ids.insert(id, at);
+                    }
+                }
+                OpKind::Fetch { user } => {
+                    self.refers(&format!("{at}.fetch.user"), user, Sort::User);
+                }
+                OpKind::Join { user, conversation } => self.member(&at, "join", user, conversation),
+                OpKind::Leave { user, conversation } => {
+                    self.member(&at, "leave", user, conversation);
+                }
+                OpKind::Trespass { relay, victim } => {
+                    self.refers(&format!("{at}.trespass.relay"), relay, Sort::Relay);
+                    self.refers(&format!("{at}.trespass.victim"), victim, Sort::Backend);
+                }
+            }
+        }
+    }
+
+    fn member(&mut self, at: &str, kind: &str, user: &str, conversation: &str) {
+        self.refers(&format!("{at}.{kind}.user"), user, Sort::User);
+        self.refers(&format!("{at}.{kind}.conversation"), conversation, Sort::Conversation);
+    }
+
+    fn sent_twice(&mut self, at: &str, id: &str, first: &str) {
+        let mut mistake =
+            Mistake::new(Code::DuplicateName, format!("two messages are called `{id}`"))
+                .label("used again")
+                .help("give every message a name of its own");
+        self.context(&mut mistake, first, "used first here".to_owned());
+        self.report(at, mistake);
+    }
+
+    /// Notes an operation or a fault that begins after the limit.
+    pub(super) fn in_time(&mut self, at: &str, what: &str, begins: Duration) {
+        let limit = self.scenario.limit;
+        // A limit that cannot be read is not the one that is meant.
+        if begins <= limit || self.places.is_broken("limit") {
+            return;
+        }
+        let mut mistake =
+            Mistake::new(Code::AfterLimit, format!("this {what} lies after the limit"))
+                .label(format!("later than {}", duration::text(limit)))
+                .help(format!(
+                    "begin it earlier, or write limit = \"{}\" or more",
+                    duration::text(begins)
+                ));
+        self.context(&mut mistake, "limit", "the limit".to_owned());
+        self.report(at, mistake);
+    }
+}

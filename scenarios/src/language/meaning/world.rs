@@ -1,0 +1,126 @@
+//! The meaning of the network, the machines, the users and the conversations.
+
+use super::{Meaning, Sort};
+use crate::{
+    language::{
+        duration,
+        mistake::{Code, Mistake},
+        names::LONGEST_SCENARIO_NAME,
+    },
+    scenario::{Latency, MOST_DEVICES, User},
+};
+
+impl Meaning<'_> {
+    pub(super) fn world(&mut self) {
+        self.name_within("name", &self.scenario.name, LONGEST_SCENARIO_NAME);
+        if self.scenario.limit.is_zero() {
+            let mistake = Mistake::new(Code::BadValue, "there is no time for any operation")
+                .label("expected more than nothing")
+                .help("write, say, limit = \"1m\"");
+            self.report("limit", mistake);
+        }
+        self.latency("network.latency", self.scenario.network.latency);
+        self.loss("network.loss", self.scenario.network.loss);
+        self.machines();
+        self.users();
+        self.conversations();
+    }
+
+    pub(super) fn latency(&mut self, at: &str, latency: Latency) {
+        let Latency::Uniform(low, high) = latency else { return };
+        if low > high {
+            let (low, high) = (duration::text(low), duration::text(high));
+            let mistake = Mistake::new(Code::BadValue, "this range of delays is reversed")
+                .label("the longer end stands first")
+                .help(format!("write {{ uniform = [\"{high}\", \"{low}\"] }}"));
+            self.report(at, mistake);
+        }
+    }
+
+    pub(super) fn loss(&mut self, at: &str, loss: f64) {
+        // A NaN is in no range.
+        if !(0.0..=1.0).contains(&loss) {
+            let mistake =
+                Mistake::new(Code::BadValue, format!("a loss of {loss} is no probability"))
+                    .label("expected a number from 0 to 1")
+                    .help("0.01 loses one segment in a hundred");
+            self.report(at, mistake);
+        }
+    }
+
+    fn machines(&mut self) {
+        let scenario = self.scenario;
+        if scenario.backends.is_empty() && !self.places.is_broken("backends") {
+            let mistake = Mistake::new(Code::MissingKey, "this scenario has no backend")
+                .label("no backend")
+                .help("write [backends] and beneath it, say, a = {}");
+            self.report("backends", mistake);
+        }
+        for (name, backend) in &scenario.backends {
+            let at = format!("backends.{name}");
+            self.name(&at, name);
+            let at = format!("{at}.relays");
+            for (n, relay) in backend.relays.iter().enumerate() {
+                self.refers(&format!("{at}[{n}]"), relay, Sort::Relay);
+            }
+            self.twice(&at, &backend.relays, Code::DuplicateName);
+        }
+        for name in scenario.relays.keys() {
+            let at = format!("relays.{name}");
+            self.name(&at, name);
+            if scenario.backends.contains_key(name) {
+                let mut mistake =
+                    Mistake::new(Code::DuplicateName, format!("two machines are called `{name}`"))
+                        .label("also a relay")
+                        .help("backends and relays are machines of one network: rename one");
+                self.context(&mut mistake, &format!("backends.{name}"), "a backend".to_owned());
+                self.report(&at, mistake);
+            }
+        }
+    }
+
+    fn users(&mut self) {
+        for (name, user) in &self.scenario.users {
+            let at = format!("users.{name}");
+            self.name(&at, name);
+            self.refers(&format!("{at}.backend"), &user.backend, Sort::Backend);
+            self.devices(&format!("{at}.devices"), user);
+        }
+    }
+
+    fn devices(&mut self, at: &str, user: &User) {
+        if !(1..=MOST_DEVICES).contains(&user.devices) {
+            let mistake = Mistake::new(
+                Code::BadValue,
+                format!("a user cannot have {} devices", user.devices),
+            )
+            .label(format!("expected 1 to {MOST_DEVICES}"))
+            .help("leave `devices` out for one device");
+            self.report(at, mistake);
+        }
+    }
+
+    fn conversations(&mut self) {
+        for (name, conversation) in &self.scenario.conversations {
+            let at = format!("conversations.{name}");
+            self.name(&at, name);
+            self.refers(&format!("{at}.creator"), &conversation.creator, Sort::User);
+            for (n, member) in conversation.members.iter().enumerate() {
+                let at_member = format!("{at}.members[{n}]");
+                self.refers(&at_member, member, Sort::User);
+                if *member == conversation.creator {
+                    let mut mistake = Mistake::new(
+                        Code::MemberTwice,
+                        format!("`{member}` creates the conversation and is listed as a member"),
+                    )
+                    .label("a member already")
+                    .help("list the other members only");
+                    let creator = "creates it".to_owned();
+                    self.context(&mut mistake, &format!("{at}.creator"), creator);
+                    self.report(&at_member, mistake);
+                }
+            }
+            self.twice(&format!("{at}.members"), &conversation.members, Code::MemberTwice);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Reads the network, the machines, the users and the conversations.
+
+use std::collections::BTreeMap;
+
+use toml::de::DeValue;
+
+use crate::{
+    language::{
+        mistake::{Code, Mistake},
+        read::LATENCY,
+        reader::Reader,
+        table::Item,
+    },
+    scenario::{Backend, Conversation, Delivery, Latency, Network, Reads, Relay, User},
+};
+
+/// The words for how a device reads.
+pub(in crate::language) const READS: &[(&str, Reads)] =
+    &[("sync", Reads::Sync), ("await", Reads::Await), ("never", Reads::Never)];
+
+/// The words for delivery policies.
+pub(in crate::language) const DELIVERIES: &[(&str, Delivery)] =
+    &[("eventual", Delivery::Eventual), ("m1", Delivery::M1), ("m1-2021", Delivery::M1Of2021)];
+
+/// A section whose keys are names.
+pub(super) fn each<T>(
+    section: &Item<'_>,
+    reader: &mut Reader,
+    one: fn(&Item<'_>, &mut Reader) -> T,
+) -> BTreeMap<String, T> {
+    let Some(table) = reader.table(section) else { return BTreeMap::new() };
+    let named = table.named(reader);
+    named.into_iter().map(|(name, item)| (name, one(&item, reader))).collect()
+}
+
+pub(super) fn network(item: &Item<'_>, reader: &mut Reader) -> Network {
+    let mut network = Network { latency: Latency::Fixed(LATENCY), loss: 0.0 };
+    let Some(mut table) = reader.table(item) else { return network };
+    if let Some(item) = table.take("latency", reader) {
+        network.latency = latency(&item, reader).unwrap_or(network.latency);
+    }
+    if let Some(loss) = table.take("loss", reader) {
+        network.loss = reader.number(&loss).unwrap_or(0.0);
+    }
+    table.done(reader);
+    network
+}
+
+/// `"5ms"` or `{ uniform = ["5ms", "40ms"] }`.
+pub(super) fn latency(item: &Item<'_>, reader: &mut Reader) -> Option<Latency> {
+    if !matches!(item.value, DeValue::Table(_)) {
+        return reader.duration(item).map(Latency::Fixed);
+    }
+    let mut table = reader.table(item)?;
+    let range = table.need("uniform", reader);
+    table.done(reader);
+    match reader.list(&range?)?.as_slice() {
+        [low, high] => {
+            let (low, high) = (reader.duration(low), reader.duration(high));
+            Some(Latency::Uniform(low?, high?))
+        }
+        other => {
+            let message = format!("a range has two ends, this one has {}", other.len());
+            let mistake = Mistake::new(Code::BadValue, message)
+                .label("expected two durations")
+                .help("write { uniform = [\"5ms\", \"40ms\"] }");
+            reader.broken(item, mistake);
+            None
+        }
+    }
+}
+
+pub(super) fn backend(item: &Item<'_>, reader: &mut Reader) -> Backend {
+    let mut backend = Backend::default();
+    let Some(mut table) = reader.table(item) else { return backend };
+    if let Some(relays) = table.take("relays", reader) {
+        backend.relays = reader.texts(&relays);
+    }
+    if let Some(attempts) = table.take("attempts-before-relay", reader) {
+        backend.attempts_before_relay = reader.whole(&attempts);
+    }
+    table.done(reader);
+    backend
+}
+
+pub(super) fn relay(item: &Item<'_>, reader: &mut Reader) -> Relay {
+    let mut relay = Relay::default();
+    let Some(mut table) = reader.table(item) else { return relay };
+    if let Some(quota) = table.take("quota", reader) {
+        relay.quota = reader.whole(&quota);
+    }
+    table.done(reader);
+    relay
+}
+
+pub(super) fn user(item: &Item<'_>, reader: &mut Reader) -> User {
+    let mut user = User { backend: String::new(), devices: 1, reads: Reads::default() };
+    let Some(mut table) = reader.table(item) else {
+        reader.places.mark_broken(format!("{}.backend", item.at));
+        return user;
+    };
+    if let Some(backend) = table.need("backend", reader) {
+        user.backend = reader.text(&backend).unwrap_or_default();
+    }
+    if let Some(devices) = table.take("devices", reader) {
+        user.devices = reader.whole(&devices).unwrap_or(1);
+    }
+    if let Some(reads) = table.take("reads", reader) {
+        user.reads = reader.choice(&reads, READS).unwrap_or_default();
+    }
+    table.done(reader);
+    user
+}
+
+pub(super) fn conversation(item: &Item<'_>, reader: &mut Reader) -> Conversation {
+    let mut conversation =
+        Conversation { creator: String::new(), members: Vec::new(), delivery: Delivery::default() };
+    let Some(mut table) = reader.table(item) else {
+        reader.places.mark_broken(format!("{}.creator", item.at));
+        return conversation;
+    };
+    if let Some(creator) = table.need("creator", reader) {
+        conversation.creator = reader.text(&creator).unwrap_or_default();
+    }
+    if let Some(members) = table.take("members", reader) {
+        conversation.members = reader.texts(&members);
+    }
+    if let Some(delivery) = table.take("delivery", reader) {
+        conversation.delivery = reader.choice(&delivery, DELIVERIES).unwrap_or_default();
+    }
+    table.done(reader);
+    conversation
+}

@@ -1,0 +1,156 @@
+//! Walks a TOML document: takes keys from tables and remembers those that nobody asked for.
+
+use std::ops::Range;
+
+use serde_spanned::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    mistake::{Code, Mistake},
+    names::closest,
+    reader::Reader,
+};
+
+/// One value of the document, and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Item<'d> {
+    /// Its key path.
+    pub(super) at: String,
+    pub(super) span: Range<usize>,
+    pub(super) value: &'d DeValue<'d>,
+}
+
+impl<'d> Item<'d> {
+    pub(super) fn new(at: String, value: &'d Spanned<DeValue<'d>>) -> Self {
+        Self { at, span: value.span(), value: value.get_ref() }
+    }
+}
+
+/// A table that is being read: every key is asked for by name, then [`Table::done`] complains of
+/// the others.
+#[derive(Debug)]
+pub(super) struct Table<'d> {
+    pub(super) at: String,
+    pub(super) span: Range<usize>,
+    entries: &'d DeTable<'d>,
+    known: Vec<&'static str>,
+    needed: Vec<&'static str>,
+}
+
+impl<'d> Table<'d> {
+    pub(super) fn new(at: String, span: Range<usize>, entries: &'d DeTable<'d>) -> Self {
+        Self { at, span, entries, known: Vec::new(), needed: Vec::new() }
+    }
+
+    /// The path of a key of this table.
+    pub(super) fn path(&self, key: &str) -> String {
+        if self.at.is_empty() { key.to_owned() } else { format!("{}.{key}", self.at) }
+    }
+
+    /// A key that may be absent.
+    pub(super) fn take(&mut self, key: &'static str, reader: &mut Reader) -> Option<Item<'d>> {
+        self.known.push(key);
+        let value = self.entries.get(key)?;
+        let item = Item::new(self.path(key), value);
+        reader.places.put(&item.at, item.span.clone());
+        Some(item)
+    }
+
+    /// A key that must be there.
+    pub(super) fn need(&mut self, key: &'static str, reader: &mut Reader) -> Option<Item<'d>> {
+        let item = self.take(key, reader);
+        if item.is_none() {
+            self.needed.push(key);
+        }
+        item
+    }
+
+    /// All entries of a table whose keys are names; their places are those of the keys.
+    pub(super) fn named(self, reader: &mut Reader) -> Vec<(String, Item<'d>)> {
+        let mut named = Vec::new();
+        for (key, value) in self.entries {
+            let at = self.path(key.get_ref());
+            reader.places.put(&at, key.span());
+            named.push((key.get_ref().clone().into_owned(), Item::new(at, value)));
+        }
+        named
+    }
+
+    /// Complains of the keys that nobody asked for, and of those that were needed and are absent.
+    pub(super) fn done(&self, reader: &mut Reader) {
+        for key in self.entries.keys() {
+            if !self.known.contains(&key.get_ref().as_ref()) {
+                self.unknown(key, reader);
+            }
+        }
+        for key in &self.needed {
+            let at = self.path(key);
+            // A key that is written wrong is not missing as well.
+            if !reader.places.is_broken(&at) {
+                let message = format!("`{key}` is missing{}", self.inside());
+                let mistake = Mistake::new(Code::MissingKey, message)
+                    .label(format!("`{key}` must be given here"))
+                    .maybe_help(example(key).map(|example| format!("write, say, {example}")))
+                    .spanning(&at, self.span.clone());
+                reader.mistakes.push(mistake);
+                reader.places.mark_broken(at);
+            }
+        }
+    }
+
+    fn unknown(&self, key: &Spanned<toml::de::DeString<'_>>, reader: &mut Reader) {
+        let written = key.get_ref();
+        let meant = closest(written, self.known.iter().copied());
+        if let Some(meant) = meant {
+            reader.places.mark_broken(self.path(meant));
+        }
+        let help = match meant {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("the keys here are {}", listed(&self.known)),
+        };
+        let mistake =
+            Mistake::new(Code::UnknownKey, format!("there is no key `{written}`{}", self.inside()))
+                .label("unknown key")
+                .help(help)
+                .spanning(&self.path(written), key.span());
+        reader.mistakes.push(mistake);
+    }
+
+    fn inside(&self) -> String {
+        if self.at.is_empty() { String::new() } else { format!(" in `{}`", self.at) }
+    }
+}
+
+/// What a key that must be there may look like.
+fn example(key: &str) -> Option<&'static str> {
+    let example = match key {
+        "and" => "and = [\"b\"]",
+        "at" => "at = \"1s\"",
+        "backend" => "backend = \"a\"",
+        "backends" => "backends = 10",
+        "between" => "between = [\"a\"]",
+        "conversation" => "conversation = \"team\"",
+        "creator" => "creator = \"alice\"",
+        "for" => "for = \"1m\"",
+        "from" => "from = \"alice\"",
+        "groups" => "groups = [[\"a\"], [\"b\", \"c\"]]",
+        "id" => "id = \"m1\"",
+        "name" => "name = \"what-it-shows\"",
+        "node" => "node = \"a\"",
+        "relay" => "relay = \"r1\"",
+        "rooms-of" => "rooms-of = 5",
+        "sends-per-second" => "sends-per-second = 2.0",
+        "to" => "to = \"team\"",
+        "uniform" => "uniform = [\"5ms\", \"40ms\"]",
+        "user" => "user = \"alice\"",
+        "victim" => "victim = \"b\"",
+        _ => return None,
+    };
+    Some(example)
+}
+
+/// Words in backticks with commas between.
+pub(super) fn listed<T: AsRef<str>>(words: &[T]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();
+    quoted.join(", ")
+}

@@ -1,0 +1,287 @@
+//! The canonical text of a scenario: what [`super::parse`] reads back as the same scenario.
+
+use std::fmt::{Display, Write as _};
+
+use super::{
+    duration,
+    read::{DELIVERIES, OUTCOMES, READS},
+};
+use crate::scenario::{
+    Backend, Conversation, Expect, Fault, FaultKind, Latency, MessageExpectation, Op, OpKind,
+    Reads, Relay, Scenario, User, When,
+};
+
+/// Writes everything out; what is at its default is left away inside of tables.
+pub(super) fn scenario(scenario: &Scenario) -> String {
+    let mut text = Text::default();
+    text.line("name", quoted(&scenario.name));
+    text.line("about", quoted(&scenario.about));
+    if !scenario.tags.is_empty() {
+        text.line("tags", list(&scenario.tags));
+    }
+    text.line("seed", scenario.seed);
+    text.line("limit", quoted(&duration::text(scenario.limit)));
+    text.line("settle", quoted(&duration::text(scenario.settle)));
+    text.header("[network]");
+    text.line("latency", latency(scenario.network.latency));
+    text.line("loss", number(scenario.network.loss));
+    text.section("[backends]", &scenario.backends, backend);
+    text.section("[relays]", &scenario.relays, relay);
+    text.section("[users]", &scenario.users, user);
+    text.section("[conversations]", &scenario.conversations, conversation);
+    for op in &scenario.ops {
+        text.op(op);
+    }
+    for fault in &scenario.faults {
+        text.fault(fault);
+    }
+    text.expect(&scenario.expect);
+    text.0
+}
+
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn line(&mut self, key: &str, value: impl Display) {
+        writeln!(self.0, "{} = {value}", bare(key)).expect("a String takes all text");
+    }
+
+    fn header(&mut self, header: &str) {
+        writeln!(self.0, "\n{header}").expect("a String takes all text");
+    }
+
+    fn section<'s, T: 's>(
+        &mut self,
+        header: &str,
+        entries: impl IntoIterator<Item = (&'s String, &'s T)>,
+        one: fn(&T) -> Inline,
+    ) {
+        for (n, (name, value)) in entries.into_iter().enumerate() {
+            if n == 0 {
+                self.header(header);
+            }
+            self.line(name, one(value).text());
+        }
+    }
+
+    fn op(&mut self, op: &Op) {
+        self.header("[[ops]]");
+        self.line("at", quoted(&duration::text(op.at)));
+        let (kind, body) = op_kind(&op.kind);
+        self.line(kind, body.text());
+    }
+
+    fn fault(&mut self, fault: &Fault) {
+        self.header("[[faults]]");
+        match &fault.when {
+            When::At(at) => self.line("at", quoted(&duration::text(*at))),
+            trigger @ When::Exchange { .. } => self.line("when", when(trigger).text()),
+        }
+        if let Some(lasts) = fault.lasts {
+            self.line("for", quoted(&duration::text(lasts)));
+        }
+        let (kind, body) = fault_kind(&fault.kind);
+        self.line(kind, body.text());
+    }
+
+    fn expect(&mut self, expect: &Expect) {
+        let lists = [
+            ("always", &expect.always),
+            ("eventually", &expect.eventually),
+            ("sometimes", &expect.sometimes),
+            ("violates", &expect.violates),
+        ];
+        if lists.iter().any(|(_, checks)| !checks.is_empty()) {
+            self.header("[expect]");
+        }
+        for (key, checks) in lists {
+            if !checks.is_empty() {
+                self.line(key, list(checks));
+            }
+        }
+        self.section("[expect.messages]", &expect.messages, message);
+    }
+}
+
+/// A table on one line.
+#[derive(Default)]
+struct Inline(Vec<String>);
+
+impl Inline {
+    fn put(mut self, key: &str, value: impl Display) -> Self {
+        self.0.push(format!("{} = {value}", bare(key)));
+        self
+    }
+
+    fn text_at(self, key: &str, text: &str) -> Self {
+        self.put(key, quoted(text))
+    }
+
+    /// Only if it is not the default.
+    fn put_if(self, differs: bool, key: &str, value: impl Display) -> Self {
+        if differs { self.put(key, value) } else { self }
+    }
+
+    fn put_some(self, key: &str, value: Option<impl Display>) -> Self {
+        match value {
+            Some(value) => self.put(key, value),
+            None => self,
+        }
+    }
+
+    fn text(&self) -> String {
+        if self.0.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", self.0.join(", ")) }
+    }
+}
+
+fn backend(backend: &Backend) -> Inline {
+    Inline::default()
+        .put_if(!backend.relays.is_empty(), "relays", list(&backend.relays))
+        .put_some("attempts-before-relay", backend.attempts_before_relay)
+}
+
+fn relay(relay: &Relay) -> Inline {
+    Inline::default().put_some("quota", relay.quota)
+}
+
+fn user(user: &User) -> Inline {
+    Inline::default()
+        .text_at("backend", &user.backend)
+        .put_if(user.devices != 1, "devices", user.devices)
+        .put_if(user.reads != Reads::default(), "reads", word(READS, user.reads))
+}
+
+fn conversation(conversation: &Conversation) -> Inline {
+    Inline::default()
+        .text_at("creator", &conversation.creator)
+        .put_if(!conversation.members.is_empty(), "members", list(&conversation.members))
+        .put("delivery", word(DELIVERIES, conversation.delivery))
+}
+
+fn op_kind(kind: &OpKind) -> (&'static str, Inline) {
+    let body = Inline::default();
+    match kind {
+        OpKind::Send { id, from, to, text, retries } => {
+            let body = body.text_at("id", id).text_at("from", from).text_at("to", to);
+            let body = body.put_if(text != id, "text", quoted(text));
+            ("send", body.put_if(*retries != 0, "retries", retries))
+        }
+        OpKind::Fetch { user } => ("fetch", body.text_at("user", user)),
+        OpKind::Join { user, conversation } => {
+            ("join", body.text_at("user", user).text_at("conversation", conversation))
+        }
+        OpKind::Leave { user, conversation } => {
+            ("leave", body.text_at("user", user).text_at("conversation", conversation))
+        }
+        OpKind::Trespass { relay, victim } => {
+            ("trespass", body.text_at("relay", relay).text_at("victim", victim))
+        }
+    }
+}
+
+fn when(when: &When) -> Inline {
+    let body = Inline::default();
+    match when {
+        When::At(at) => body.text_at("at", &duration::text(*at)),
+        When::Exchange { moment, endpoints, from, to, nth } => {
+            let endpoints = match endpoints.as_slice() {
+                [one] => quoted(one),
+                several => list(several),
+            };
+            body.put(moment.word(), endpoints)
+                .put_some("from", from.as_deref().map(quoted))
+                .put_some("to", to.as_deref().map(quoted))
+                .put_if(*nth != 1, "nth", nth)
+        }
+    }
+}
+
+fn fault_kind(kind: &FaultKind) -> (&'static str, Inline) {
+    let body = Inline::default();
+    match kind {
+        FaultKind::Partition { between, and, one_way } => {
+            let body = body.put("between", list(between)).put("and", list(and));
+            ("partition", body.put_if(*one_way, "one-way", true))
+        }
+        FaultKind::Split { groups } => {
+            let groups: Vec<_> = groups.iter().map(|group| list(group)).collect();
+            ("split", body.put("groups", format!("[{}]", groups.join(", "))))
+        }
+        FaultKind::Link { between, and, one_way, latency: delay, loss } => {
+            let body = body.put("between", list(between)).put("and", list(and));
+            let body = body.put_if(*one_way, "one-way", true);
+            let body = body.put_some("latency", delay.map(latency));
+            ("link", body.put_some("loss", loss.map(number)))
+        }
+        FaultKind::Crash { node, keep_disk } => {
+            ("crash", body.text_at("node", node).put_if(*keep_disk, "disk", quoted("keep")))
+        }
+        FaultKind::Kill { node } => ("kill", body.text_at("node", node)),
+        FaultKind::Pause { node } => ("pause", body.text_at("node", node)),
+        FaultKind::Disk { node, full, failing, sync_time } => {
+            let body = body.text_at("node", node).put_if(*full, "full", true);
+            let body = body.put_if(*failing, "failing", true);
+            ("disk", body.put_some("sync", sync_time.map(|time| quoted(&duration::text(time)))))
+        }
+    }
+}
+
+fn message(message: &MessageExpectation) -> Inline {
+    Inline::default()
+        .put_some("outcome", message.outcome.map(|outcome| word(OUTCOMES, outcome)))
+        .put_some("unreachable", message.unreachable.as_deref().map(list))
+        .put_some("seen-by", message.seen_by.as_deref().map(list))
+        .put_some("within", message.within.map(|within| quoted(&duration::text(within))))
+}
+
+fn latency(latency: Latency) -> String {
+    match latency {
+        Latency::Fixed(delay) => quoted(&duration::text(delay)),
+        Latency::Uniform(low, high) => {
+            let ends = [duration::text(low), duration::text(high)];
+            Inline::default().put("uniform", list(&ends)).text()
+        }
+    }
+}
+
+/// The word for a value of a closed set, quoted.
+fn word<T: Copy + PartialEq>(words: &[(&str, T)], value: T) -> String {
+    let (word, _) =
+        words.iter().find(|(_, known)| *known == value).expect("every value has a word");
+    quoted(word)
+}
+
+/// A float that TOML reads back exactly.
+fn number(number: f64) -> String {
+    format!("{number:?}")
+}
+
+fn list(texts: &[String]) -> String {
+    let quoted: Vec<_> = texts.iter().map(|text| quoted(text)).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+/// A key as it stands, or quoted where TOML asks for it.
+fn bare(key: &str) -> String {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
+    if !key.is_empty() && key.bytes().all(plain) { key.to_owned() } else { quoted(key) }
+}
+
+/// A basic string on one line.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            c if c.is_control() => {
+                write!(quoted, "\\u{:04X}", u32::from(c)).expect("a String takes all text");
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

@@ -1,0 +1,23 @@
+//! Scenarios: an experiment on a federation as data, run in the simulated world and judged.
+//!
+//! Reading order:
+//! - [`scenario`]: the data: network, backends, relays, users, conversations, operations, faults,
+//!   expectations. [`builder`] writes it in Rust, [`language`] reads it from TOML.
+//! - [`run`]: one run: boots the cluster, lets clients work while faults happen, repairs, settles.
+//! - [`history`]: what happened, read out of the journal: the only thing that checks see.
+//! - [`checks`]: the promises, one file each, and their verdicts.
+//! - [`record`]: a run as one value, from which every report is made and every replay starts.
+//!
+//! Invariants:
+//! - Checks read the journal and public APIs only, never a node's memory.
+//! - This crate decides; `reports` only shows.
+
+pub mod builder;
+pub mod language;
+pub mod checks;
+pub mod history;
+pub mod record;
+pub mod run;
+pub mod scenario;
+
+pub use self::{record::Record, scenario::Scenario};

@@ -1,0 +1,106 @@
+//! One run of a scenario: boots the cluster, sets up the conversations, lets clients work while
+//! faults happen, repairs everything, lets the world settle, reads what is left, and judges.
+//!
+//! Reading order: [`run`], then `cluster` (machines), `device` and `client` (a user's device and
+//! its calls), `setup`, `reading` and `awaiting` (how devices learn of messages), `operations`,
+//! `faults`, `settling`, `finals`; then `recording`, `events`, `wording` and
+//! `verdict` (the run as a record).
+
+mod awaiting;
+mod client;
+mod cluster;
+mod device;
+mod events;
+mod faults;
+mod finals;
+mod operations;
+mod reading;
+mod recording;
+mod settling;
+mod setup;
+mod stranger;
+mod verdict;
+mod wording;
+
+use std::{sync::Arc, time::Duration};
+
+use sim::{LinkConfig, World, WorldConfig, journal::Journal};
+
+use self::{cluster::Cluster, faults::Schedule};
+use crate::{Record, Scenario, history::Note, scenario::Latency};
+
+/// Simulated time within which a cluster must be ready.
+const SETUP_LIMIT: Duration = Duration::from_mins(10);
+
+/// Simulated time for reading what is left at the end.
+const FINALS_LIMIT: Duration = Duration::from_mins(10);
+
+/// What a run needs beside a scenario and a seed.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The file that the scenario came from, as it was named.
+    pub file: Option<String>,
+}
+
+/// What a run leaves behind.
+#[derive(Debug)]
+pub struct Run {
+    /// The run as one value.
+    pub record: Record,
+    /// Everything that happened.
+    pub journal: Journal,
+}
+
+/// Runs a scenario on this thread and judges it. Deterministic: the same scenario and seed give the
+/// same journal and record.
+pub fn run(scenario: &Scenario, seed: u64, options: &Options) -> Run {
+    let shared = Arc::new(scenario.clone());
+    let config = WorldConfig {
+        seed,
+        link: LinkConfig {
+            latency: sim_latency(scenario.network.latency),
+            loss: scenario.network.loss,
+        },
+        limit: SETUP_LIMIT + scenario.limit + scenario.settle + FINALS_LIMIT,
+        ..WorldConfig::default()
+    };
+    let outcome = sim::run(config, move |world| conduct(world, shared));
+    recording::record(scenario, seed, options, outcome)
+}
+
+/// The run itself. Everything that it finds out it notes in the journal.
+///
+/// # Errors
+/// The cluster could not be made ready; a sentence.
+async fn conduct(world: World, scenario: Arc<Scenario>) -> Result<(), String> {
+    let cluster = Cluster::boot(&world, &scenario);
+    let rooms = tokio::time::timeout(SETUP_LIMIT, setup::prepare(&cluster))
+        .await
+        .map_err(|_| format!("the cluster was not ready within {SETUP_LIMIT:?}"))??;
+    cluster.note(&Note::Ready { rooms: rooms.clone() });
+    let cluster = Arc::new(cluster.with_rooms(rooms));
+    let end_of_operations = tokio::time::Instant::now() + scenario.limit;
+    cluster.devices.values().for_each(reading::start);
+    let schedule = Schedule::start(&cluster);
+    let operations = operations::start(&cluster);
+    let finished = async {
+        operations.await;
+        schedule.finished().await;
+    };
+    // What has not ended by the limit is left to its own deadline.
+    let _is_late = tokio::time::timeout_at(end_of_operations, finished).await.is_err();
+    schedule.close();
+    world.repair_all();
+    cluster.note(&Note::Repaired {});
+    let pending = settling::settle(&cluster).await;
+    cluster.note(&Note::Settled { pending });
+    finals::read(&cluster).await;
+    Ok(())
+}
+
+fn sim_latency(latency: Latency) -> sim::Latency {
+    match latency {
+        Latency::Fixed(delay) => sim::Latency::Fixed(delay),
+        Latency::Uniform(least, most) => sim::Latency::Uniform(least, most),
+    }
+}

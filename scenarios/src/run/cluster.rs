@@ -1,0 +1,198 @@
+//! The machines of a run: a homeserver per backend, relays, devices, and the observer's seat.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use homeserver::Homeserver;
+use relay::Relay;
+use ruma::OwnedServerName;
+use sim::{Program, World};
+use tokio::sync::oneshot;
+use transport::{BoxFuture, Host};
+
+use super::{client::Client, device::Device, stranger::Stranger};
+use crate::{Scenario, history::Note, scenario::OpKind};
+
+/// The machine from which the harness asks admin APIs, and on which it notes what concerns nobody.
+pub(super) const OBSERVER: &str = "observer";
+
+/// The machine of a server without any right.
+pub(super) const STRANGER: &str = "stranger";
+
+/// The bearer token of every admin API.
+const ADMIN_TOKEN: &str = "observer-of-this-run";
+
+/// Deadline of the observer's requests.
+pub(super) const OBSERVER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The port of every homeserver's client and admin API, and of a relay.
+const CLIENT_PORT: u16 = 8008;
+const RELAY_PORT: u16 = 8448;
+
+/// All machines of a run.
+pub(super) struct Cluster {
+    /// The world that they are in.
+    pub(super) world: World,
+    /// The scenario.
+    pub(super) scenario: Arc<Scenario>,
+    /// Devices by name, as `alice/1`.
+    pub(super) devices: BTreeMap<String, Arc<Device>>,
+    /// Room ids by conversation.
+    pub(super) rooms: BTreeMap<String, String>,
+    /// The server without any right, where the scenario has one.
+    pub(super) stranger: Option<Arc<Stranger>>,
+    observer: Host,
+    homeservers: BTreeMap<String, Client>,
+    relays: BTreeMap<String, Client>,
+}
+
+impl Cluster {
+    /// Adds every machine and boots what has a program.
+    pub(super) fn boot(world: &World, scenario: &Arc<Scenario>) -> Self {
+        for (name, program) in homeserver_programs(scenario) {
+            world.add_machine(&name, program);
+            world.boot(&name);
+        }
+        for (name, relay) in &scenario.relays {
+            world.add_machine(name, Arc::new(RelayProgram(relay_config(name, relay))));
+            world.boot(name);
+        }
+        let observer = world.add_seat(OBSERVER);
+        let admin = |name: &String, port| {
+            let client = Client::new(&observer, name, port).with_token(ADMIN_TOKEN);
+            (name.clone(), client)
+        };
+        let homeservers = scenario.backends.keys().map(|name| admin(name, CLIENT_PORT)).collect();
+        let relays = scenario.relays.keys().map(|name| admin(name, RELAY_PORT)).collect();
+        let trespasses = scenario.ops.iter().any(|op| matches!(op.kind, OpKind::Trespass { .. }));
+        let stranger = trespasses.then(|| Arc::new(Stranger::new(world.add_seat(STRANGER))));
+        Self {
+            world: world.clone(),
+            scenario: Arc::clone(scenario),
+            devices: devices(world, scenario),
+            rooms: BTreeMap::new(),
+            stranger,
+            observer,
+            homeservers,
+            relays,
+        }
+    }
+
+    /// The same cluster with its conversations made.
+    pub(super) fn with_rooms(self, rooms: BTreeMap<String, String>) -> Self {
+        Self { rooms, ..self }
+    }
+
+    /// Writes a note of the harness itself.
+    pub(super) fn note(&self, note: &Note) -> u64 {
+        let (topic, body) = note.to_parts();
+        self.world.note(OBSERVER, None, &topic, body)
+    }
+
+    /// The seat of the harness.
+    pub(super) fn observer(&self) -> &Host {
+        &self.observer
+    }
+
+    /// Admin clients of the homeservers.
+    pub(super) fn homeservers(&self) -> &BTreeMap<String, Client> {
+        &self.homeservers
+    }
+
+    /// Admin clients of the relays.
+    pub(super) fn relays(&self) -> &BTreeMap<String, Client> {
+        &self.relays
+    }
+
+    /// The first device of a user.
+    pub(super) fn first_device(&self, user: &str) -> &Arc<Device> {
+        self.devices.get(&format!("{user}/1")).expect("the language knows all users of a scenario")
+    }
+
+    /// The devices of a user.
+    pub(super) fn devices_of<'c>(&'c self, user: &'c str) -> impl Iterator<Item = &'c Arc<Device>> {
+        self.devices.values().filter(move |device| device.user == user)
+    }
+}
+
+/// Runs `work` as a task of `host`'s machine, so that its sockets are that machine's. The receiver
+/// fails if the machine dies first.
+pub(super) fn on<T: Send + 'static>(
+    host: &Host,
+    work: impl Future<Output = T> + Send + 'static,
+) -> oneshot::Receiver<T> {
+    let (sender, receiver) = oneshot::channel();
+    host.spawn(async move {
+        // Nobody waits for it any more.
+        drop(sender.send(work.await));
+    });
+    receiver
+}
+
+fn devices(world: &World, scenario: &Scenario) -> BTreeMap<String, Arc<Device>> {
+    let mut devices = BTreeMap::new();
+    for (name, user) in &scenario.users {
+        for number in 1..=user.devices {
+            let device = Device::boot(world, (name, user), number);
+            devices.insert(device.name.clone(), device);
+        }
+    }
+    devices
+}
+
+struct HomeserverProgram(homeserver::Config);
+
+impl Program for HomeserverProgram {
+    fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>> {
+        let config = self.0.clone();
+        Box::pin(async move {
+            let started = Homeserver::start(host, config).await;
+            started.map(drop).map_err(|error| error.to_string())
+        })
+    }
+}
+
+struct RelayProgram(relay::Config);
+
+impl Program for RelayProgram {
+    fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>> {
+        let config = self.0.clone();
+        Box::pin(async move {
+            let started = Relay::start(host, config).await;
+            started.map(drop).map_err(|error| error.to_string())
+        })
+    }
+}
+
+fn homeserver_programs(
+    scenario: &Scenario,
+) -> impl Iterator<Item = (String, Arc<HomeserverProgram>)> {
+    let of_backends = scenario.backends.iter().filter(|(_, backend)| !backend.relays.is_empty());
+    let relays: BTreeMap<OwnedServerName, Vec<OwnedServerName>> = of_backends
+        .map(|(name, backend)| {
+            (server_name(name), backend.relays.iter().map(|relay| server_name(relay)).collect())
+        })
+        .collect();
+    scenario.backends.iter().map(move |(name, backend)| {
+        let mut config = homeserver::Config::new(server_name(name));
+        config.admin_token = Some(ADMIN_TOKEN.to_owned());
+        config.relays.clone_from(&relays);
+        if let Some(attempts) = backend.attempts_before_relay {
+            config.attempts_before_relay = attempts;
+        }
+        (name.clone(), Arc::new(HomeserverProgram(config)))
+    })
+}
+
+fn relay_config(name: &str, relay: &crate::scenario::Relay) -> relay::Config {
+    let mut config = relay::Config::new(server_name(name));
+    config.admin_token = Some(ADMIN_TOKEN.to_owned());
+    if let Some(quota) = relay.quota {
+        config.max_entries_per_destination = quota;
+    }
+    config
+}
+
+/// The server name of a machine.
+pub(super) fn server_name(machine: &str) -> OwnedServerName {
+    OwnedServerName::try_from(machine).expect("the language takes host names only")
+}

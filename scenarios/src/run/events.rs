@@ -1,0 +1,122 @@
+//! The journal's entries as a record has them: in words, beside the journal's own line.
+
+use sim::journal::{Entry, Event};
+
+use crate::{
+    checks::nanoseconds,
+    history::{Exchange, History, endpoint, pdu::messages_in},
+    record::EventRecord,
+};
+
+/// Every entry, in order.
+pub(super) fn events(history: &History<'_>) -> Vec<EventRecord> {
+    let lines = history.journal.to_lines();
+    let entries = history.journal.entries().iter();
+    entries.zip(lines).map(|(entry, line)| event_record(history, entry, line)).collect()
+}
+
+fn event_record(history: &History<'_>, entry: &Entry, line: String) -> EventRecord {
+    let Told { kind, to, what, result, message } = told(history, entry);
+    EventRecord {
+        n: entry.n,
+        at_ns: nanoseconds(entry.at),
+        node: entry.machine.to_string(),
+        to,
+        kind: kind.to_owned(),
+        what,
+        result,
+        message,
+        cause: entry.cause,
+        line,
+    }
+}
+
+/// What an entry says, in words.
+#[derive(Default)]
+struct Told {
+    kind: &'static str,
+    to: Option<String>,
+    what: String,
+    result: Option<String>,
+    message: Option<String>,
+}
+
+fn told(history: &History<'_>, entry: &Entry) -> Told {
+    match &entry.event {
+        Event::Booted { incarnation } => {
+            Told { kind: "booted", what: format!("boot {incarnation}"), ..Told::default() }
+        }
+        Event::Exited { error } => Told {
+            kind: "exited",
+            what: "exit".to_owned(),
+            result: (!error.is_empty()).then(|| error.clone()),
+            ..Told::default()
+        },
+        Event::RequestSent(_) => told_request(history, "request_sent", entry.n, true),
+        Event::RequestArrived { request } => {
+            Told { result: None, ..told_request(history, "request_arrived", *request, false) }
+        }
+        Event::AnswerSent(answer) => Told {
+            to: Some(answer.to.to_string()),
+            result: Some(answer.status.to_string()),
+            ..told_request(history, "answer_sent", answer.request, false)
+        },
+        Event::AnswerArrived { request, .. } => Told {
+            result: history.exchange(*request).map(|exchange| exchange.status().to_string()),
+            ..told_request(history, "answer_arrived", *request, false)
+        },
+        Event::RequestLost { request, why } => Told {
+            result: Some((*why).to_owned()),
+            ..told_request(history, "request_lost", *request, false)
+        },
+        Event::DiskSynced { file, .. } => {
+            Told { kind: "disk_synced", what: file.clone(), ..Told::default() }
+        }
+        Event::FaultBegan { what, .. } => {
+            Told { kind: "fault_began", what: what.clone(), ..Told::default() }
+        }
+        Event::FaultEnded { what, .. } => {
+            Told { kind: "fault_ended", what: what.clone(), ..Told::default() }
+        }
+        Event::Note { topic, body } => Told {
+            kind: "note",
+            what: topic.clone(),
+            result: body.get("outcome").and_then(|it| it.as_str()).map(str::to_owned),
+            message: body.get("message").and_then(|it| it.as_str()).map(str::to_owned),
+            ..Told::default()
+        },
+    }
+}
+
+/// A request by the number of its sending; with its fate, where that is asked for.
+fn told_request(history: &History<'_>, kind: &'static str, request: u64, with_fate: bool) -> Told {
+    let Some(exchange) = history.exchange(request) else {
+        return Told { kind, ..Told::default() };
+    };
+    let path =
+        || format!("{} {}", exchange.request.method, endpoint::path(&exchange.request.target));
+    let what = Some(exchange.endpoint).filter(|name| !name.is_empty());
+    let lost = || exchange.lost.map(|(_, why)| format!("lost: {why}"));
+    let fate = || {
+        let arrived = exchange.answer_arrived.map(|_| exchange.status().to_string());
+        arrived.or_else(lost)
+    };
+    Told {
+        kind,
+        to: (kind == "request_sent").then(|| exchange.to.to_owned()),
+        what: what.map_or_else(path, str::to_owned),
+        result: if with_fate { fate() } else { None },
+        message: subject(history, exchange),
+    }
+}
+
+/// The message that an exchange carries or speaks of.
+fn subject(history: &History<'_>, exchange: &Exchange<'_>) -> Option<String> {
+    let bodies = [Some(&exchange.request.body[..]), exchange.answer.map(|answer| answer.body)];
+    let carried = bodies.into_iter().flatten().find_map(|body| messages_in(body).first().copied());
+    let spoken_of = || {
+        let event = exchange.arguments().pop()?;
+        history.name_of(&event)
+    };
+    carried.or_else(spoken_of).map(str::to_owned)
+}

@@ -1,0 +1,179 @@
+//! The fault schedule: begins each fault at its time or exchange, and ends it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sim::{
+    LinkConfig, World,
+    disk::DiskFaults,
+    fault::{Cut, DiskFate, FaultId, LinkChange, Trigger},
+};
+use tokio::{sync::watch, time::Instant};
+use transport::Host;
+
+use super::{cluster::Cluster, sim_latency};
+use crate::{
+    Scenario,
+    history::{Note, endpoint},
+    scenario::{self, Fault, FaultKind, When},
+};
+
+/// The faults of one run.
+pub(super) struct Schedule {
+    shared: Arc<Shared>,
+    unfinished: watch::Receiver<usize>,
+}
+
+struct Shared {
+    cluster: Arc<Cluster>,
+    /// Nothing begins any more.
+    is_closed: AtomicBool,
+    /// Faults that have not begun, or will still end by themselves.
+    unfinished: watch::Sender<usize>,
+    /// Ends faults, at the harness's seat.
+    seat: Host,
+}
+
+impl Schedule {
+    /// Starts every fault's clock, and watches for its exchange.
+    pub(super) fn start(cluster: &Arc<Cluster>) -> Self {
+        let faults = &cluster.scenario.faults;
+        let (sender, unfinished) = watch::channel(faults.len());
+        let shared = Arc::new(Shared {
+            cluster: Arc::clone(cluster),
+            is_closed: AtomicBool::new(false),
+            unfinished: sender,
+            seat: cluster.observer().clone(),
+        });
+        let ready = Instant::now();
+        for (index, fault) in faults.iter().enumerate() {
+            shared.schedule(index, fault, ready);
+        }
+        Self { shared, unfinished }
+    }
+
+    /// Resolves when every fault has begun, and ended unless it lasts until everything is repaired.
+    pub(super) async fn finished(&self) {
+        let mut unfinished = self.unfinished.clone();
+        // The sender lives as long as `self`.
+        drop(unfinished.wait_for(|unfinished| *unfinished == 0).await);
+    }
+
+    /// No fault begins from now on.
+    pub(super) fn close(&self) {
+        self.shared.is_closed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn schedule(self: &Arc<Self>, index: usize, fault: &Fault, ready: Instant) {
+        let shared = Arc::clone(self);
+        match &fault.when {
+            When::At(at) => {
+                let at = ready + *at;
+                self.seat.spawn(async move {
+                    tokio::time::sleep_until(at).await;
+                    let world = shared.cluster.world.clone();
+                    shared.begin(&world, index, None);
+                });
+            }
+            When::Exchange { moment, endpoints, from, to, nth } => {
+                let endpoints = endpoints.clone();
+                self.cluster.world.on_exchange(Trigger {
+                    moment: moment_of(*moment),
+                    from: from.clone(),
+                    to: to.clone(),
+                    matches: Arc::new(move |method, target| {
+                        endpoints.iter().any(|known| endpoint::is(known, method, target))
+                    }),
+                    nth: *nth,
+                    action: Box::new(move |world, entry| shared.begin(world, index, Some(entry))),
+                });
+            }
+        }
+    }
+
+    fn begin(self: &Arc<Self>, world: &World, index: usize, cause: Option<u64>) {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return;
+        }
+        let scenario = &self.cluster.scenario;
+        let fault = &scenario.faults[index];
+        let id = set(world, scenario, &fault.kind, cause);
+        let (topic, body) = Note::FaultSet { index, fault: id.number() }.to_parts();
+        world.note(super::cluster::OBSERVER, cause, &topic, body);
+        match fault.lasts {
+            Some(lasts) => self.end_after(id, lasts),
+            None => self.finish_one(),
+        }
+    }
+
+    fn end_after(self: &Arc<Self>, id: FaultId, lasts: Duration) {
+        let shared = Arc::clone(self);
+        self.seat.spawn(async move {
+            tokio::time::sleep(lasts).await;
+            shared.cluster.world.repair(id);
+            shared.finish_one();
+        });
+    }
+
+    fn finish_one(&self) {
+        self.unfinished.send_modify(|unfinished| *unfinished = unfinished.saturating_sub(1));
+    }
+}
+
+fn moment_of(moment: scenario::Moment) -> sim::fault::Moment {
+    match moment {
+        scenario::Moment::Sent => sim::fault::Moment::Sent,
+        scenario::Moment::Arrived => sim::fault::Moment::Arrived,
+        scenario::Moment::Answered => sim::fault::Moment::Answered,
+    }
+}
+
+/// Sets a fault. On a machine that is down or paused already it may touch nothing.
+fn set(world: &World, scenario: &Scenario, kind: &FaultKind, cause: Option<u64>) -> FaultId {
+    match kind {
+        FaultKind::Partition { between, and, one_way } => {
+            let cut = if *one_way { Cut::OneWay } else { Cut::Between };
+            world.partition(&cut(between.clone(), and.clone()), cause)
+        }
+        FaultKind::Split { groups } => world.partition(&Cut::Groups(groups.clone()), cause),
+        FaultKind::Link { between, and, one_way, latency, loss } => {
+            let change = LinkChange {
+                from: between.clone(),
+                to: and.clone(),
+                both_ways: !one_way,
+                link: LinkConfig {
+                    latency: sim_latency(latency.unwrap_or(scenario.network.latency)),
+                    loss: loss.unwrap_or(scenario.network.loss),
+                },
+            };
+            world.change_links(&change, cause)
+        }
+        FaultKind::Crash { node, keep_disk } => {
+            let fate = if *keep_disk { DiskFate::Keep } else { DiskFate::LoseUnsynced };
+            world.crash(node, fate, cause)
+        }
+        FaultKind::Kill { node } => world.kill(node, cause),
+        FaultKind::Pause { node } => world.pause(node, cause),
+        FaultKind::Disk { node, full, failing, sync_time } => {
+            world.break_disk(node, disk_faults(*full, *failing, *sync_time), cause)
+        }
+    }
+}
+
+fn disk_faults(full: bool, failing: bool, sync_time: Option<Duration>) -> DiskFaults {
+    let failure = if failing { 1.0 } else { 0.0 };
+    DiskFaults {
+        eio_write: failure,
+        eio_sync: failure,
+        capacity: full.then_some(0),
+        sync_time: sync_time.unwrap_or_default(),
+        ..DiskFaults::default()
+    }
+}

@@ -1,0 +1,164 @@
+//! Makes the record of a run: from its journal, its scenario, and what the world says of its
+//! faults.
+
+use std::time::Duration;
+
+use sim::{Outcome as WorldOutcome, fault::FaultReport};
+
+use super::{
+    Options, Run,
+    events::events,
+    verdict::verdict,
+    wording::{what, when},
+};
+use crate::{
+    Record, Scenario, checks,
+    history::{History, Message},
+    language,
+    record::{
+        Copy, Ended, FaultRecord, Message as MessageRecord, Meta, Node, NodeKind, Program,
+        ScenarioRecord, Why,
+    },
+};
+
+/// Version of the record's format.
+const SCHEMA: u32 = 1;
+
+/// Makes the record.
+pub(super) fn record(
+    scenario: &Scenario,
+    seed: u64,
+    options: &Options,
+    outcome: WorldOutcome<Result<(), String>>,
+) -> Run {
+    let journal = outcome.journal;
+    let history = History::read(scenario, &journal);
+    let not_ready = match &outcome.value {
+        Some(Err(why)) => Some(why.as_str()),
+        _ if history.ready.is_none() => Some("the cluster was not ready within the limit"),
+        _ => None,
+    };
+    let checks = if not_ready.is_none() { checks::judge(&history) } else { Vec::new() };
+    let ended = ended(&history, &outcome.ended, outcome.at, not_ready);
+    let (verdict, sentence) = verdict(&ended, &checks, not_ready);
+    let record = Record {
+        schema: SCHEMA,
+        program: Program {
+            name: "fedsim".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        scenario: ScenarioRecord {
+            name: scenario.name.clone(),
+            about: scenario.about.clone(),
+            file: options.file.clone(),
+            text: language::to_toml(scenario),
+        },
+        seed,
+        ready_ns: nanoseconds(history.ready.map_or(Duration::ZERO, |ready| ready.at)),
+        verdict,
+        sentence,
+        ended,
+        nodes: nodes(scenario),
+        faults: faults(&history, &outcome.faults),
+        messages: history
+            .messages
+            .iter()
+            .map(|message| message_record(&history, message))
+            .collect(),
+        checks,
+        events: events(&history),
+        log_hash: journal.hash(),
+        meta: Meta::default(),
+    };
+    Run { record, journal }
+}
+
+fn ended(
+    history: &History<'_>,
+    ended: &sim::Ended,
+    at: Duration,
+    not_ready: Option<&str>,
+) -> Ended {
+    let settled = history.settled.as_ref();
+    let end = settled.map_or(at, |(settled, _)| settled.at);
+    let pending = settled.map(|(_, pending)| pending.as_slice()).unwrap_or_default();
+    let (why, detail) = match ended {
+        sim::Ended::Panicked { machine, message } => {
+            (Why::Panic, Some(format!("{machine} panicked: {message}")))
+        }
+        _ if not_ready.is_some() => (Why::Limit, not_ready.map(str::to_owned)),
+        sim::Ended::Limit => (Why::Limit, Some("the world's limit was reached".to_owned())),
+        sim::Ended::Finished if !pending.is_empty() => (Why::Limit, Some(pending.join("; "))),
+        sim::Ended::Finished => (Why::Settled, None),
+    };
+    Ended { at_ns: since_ready(history, end), why, detail }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    checks::nanoseconds(time)
+}
+
+fn since_ready(history: &History<'_>, at: Duration) -> u64 {
+    let ready = history.ready.map_or(Duration::ZERO, |ready| ready.at);
+    nanoseconds(at.saturating_sub(ready))
+}
+
+fn nodes(scenario: &Scenario) -> Vec<Node> {
+    let node = |name: &str, kind| Node { name: name.to_owned(), kind };
+    let backends = scenario.backends.keys().map(|name| node(name, NodeKind::Backend));
+    let relays = scenario.relays.keys().map(|name| node(name, NodeKind::Relay));
+    let devices = scenario.users.iter().flat_map(|(name, user)| {
+        (1..=user.devices).map(move |device| node(&format!("{name}/{device}"), NodeKind::Device))
+    });
+    backends.chain(relays).chain(devices).collect()
+}
+
+fn faults(history: &History<'_>, reports: &[FaultReport]) -> Vec<FaultRecord> {
+    let faults = history.scenario.faults.iter().enumerate();
+    faults
+        .map(|(index, fault)| {
+            let begun = history.faults.iter().find(|(_, known, _)| *known == index);
+            let number = begun.and_then(|(_, _, number)| usize::try_from(*number).ok());
+            let report = number.and_then(|number| reports.get(number.checked_sub(1)?));
+            let trigger = begun.and_then(|(moment, ..)| history.journal.get(moment.n)?.cause);
+            FaultRecord {
+                what: report.map_or_else(|| what(&fault.kind), |it| it.what.clone()),
+                when: when(&fault.when),
+                from_ns: report.map(|report| since_ready(history, report.from)),
+                until_ns: report.and_then(|it| Some(since_ready(history, it.until?))),
+                requests: report.map_or(0, |report| report.requests.len() as u64),
+                hits: report.map_or(0, |report| report.hits),
+                trigger,
+            }
+        })
+        .collect()
+}
+
+fn message_record(history: &History<'_>, message: &Message) -> MessageRecord {
+    let ended = message.ended.as_ref();
+    let users = history.members_at(&message.conversation, message.began.n);
+    let devices = users.into_iter().flat_map(|user| history.devices_of(user));
+    let copies = devices.map(|device| {
+        let mut sightings = history.sightings_of(&message.name).filter(|it| it.device == device);
+        let first = sightings.next();
+        Copy {
+            backend: history.backend_of(&device).to_owned(),
+            seen_ns: first.map(|sighting| since_ready(history, sighting.at.at)),
+            times: u32::from(first.is_some())
+                + u32::try_from(sightings.count()).unwrap_or(u32::MAX),
+            device,
+        }
+    });
+    MessageRecord {
+        id: message.name.clone(),
+        from: message.device.clone(),
+        backend: history.backend_of(&message.device).to_owned(),
+        conversation: message.conversation.clone(),
+        sent_ns: since_ready(history, message.began.at),
+        answered_ns: ended.map(|ended| since_ready(history, ended.at.at)),
+        outcome: message.outcome(),
+        unreachable: ended.map(|ended| ended.unreachable.clone()).unwrap_or_default(),
+        failed_to_send: ended.map(|ended| ended.failed_to_send.clone()).unwrap_or_default(),
+        copies: copies.collect(),
+    }
+}

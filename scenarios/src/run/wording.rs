@@ -1,0 +1,89 @@
+//! Faults in words.
+
+use crate::scenario::{FaultKind, Moment, When};
+
+/// When a fault is to begin, as `at 25s` or `when a sent prepare to b (1st)`.
+pub(super) fn when(when: &When) -> String {
+    match when {
+        When::At(at) => format!("at {at:?}"),
+        When::Exchange { moment, endpoints, from, to, nth } => {
+            let (from, to) = (from.as_deref(), to.as_deref());
+            let endpoints = endpoints.join(" or ");
+            let what = match moment {
+                Moment::Sent => {
+                    let to = to.map(|to| format!(" to {to}")).unwrap_or_default();
+                    format!("{} sent {endpoints}{to}", from.unwrap_or("anyone"))
+                }
+                Moment::Arrived => {
+                    let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
+                    format!("{endpoints}{from} arrived at {}", to.unwrap_or("anyone"))
+                }
+                Moment::Answered => {
+                    let from = from.map(|from| format!(" of {from}")).unwrap_or_default();
+                    format!("{} answered {endpoints}{from}", to.unwrap_or("anyone"))
+                }
+            };
+            format!("when {what} ({})", ordinal(*nth))
+        }
+    }
+}
+
+fn ordinal(n: u64) -> String {
+    let ending = match (n % 100, n % 10) {
+        (11..=13, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    format!("{n}{ending}")
+}
+
+/// What a fault is, as `partition a | b`, before the world says it.
+pub(super) fn what(kind: &FaultKind) -> String {
+    let sides = |between: &[String], and: &[String], sign: &str| {
+        format!("{} {sign} {}", between.join(", "), and.join(", "))
+    };
+    match kind {
+        FaultKind::Partition { between, and, one_way } => {
+            format!("partition {}", sides(between, and, if *one_way { "->" } else { "|" }))
+        }
+        FaultKind::Split { groups } => {
+            let groups: Vec<String> = groups.iter().map(|group| group.join(", ")).collect();
+            format!("partition {}", groups.join(" | "))
+        }
+        FaultKind::Link { between, and, one_way, .. } => {
+            format!("link {}", sides(between, and, if *one_way { "->" } else { "<->" }))
+        }
+        FaultKind::Crash { node, .. } => format!("crash {node}"),
+        FaultKind::Kill { node } => format!("kill {node}"),
+        FaultKind::Pause { node } => format!("pause {node}"),
+        FaultKind::Disk { node, .. } => format!("disk of {node}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ordinal, when};
+    use crate::scenario::{Moment, When};
+
+    #[test]
+    fn triggers_read_as_sentences() {
+        let at = |moment| When::Exchange {
+            moment,
+            endpoints: vec!["prepare".to_owned()],
+            from: Some("a".to_owned()),
+            to: Some("b".to_owned()),
+            nth: 1,
+        };
+        assert_eq!(when(&at(Moment::Sent)), "when a sent prepare to b (1st)");
+        assert_eq!(when(&at(Moment::Arrived)), "when prepare from a arrived at b (1st)");
+        assert_eq!(when(&at(Moment::Answered)), "when b answered prepare of a (1st)");
+    }
+
+    #[test]
+    fn ordinals_have_their_endings() {
+        let ordinals: Vec<_> = [1, 2, 3, 4, 11, 12, 21, 112].map(ordinal).into();
+        assert_eq!(ordinals, ["1st", "2nd", "3rd", "4th", "11th", "12th", "21st", "112th"]);
+    }
+}

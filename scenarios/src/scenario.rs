@@ -1,0 +1,377 @@
+//! A scenario as data. Names refer to each other; [`crate::language`] has checked that they exist.
+
+use std::{collections::BTreeMap, time::Duration};
+
+/// One experiment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// Its name, as the file is called.
+    pub name: String,
+    /// What it shows, in a sentence or two.
+    pub about: String,
+    /// Words to select it by.
+    pub tags: Vec<String>,
+    /// What repeats a run.
+    pub seed: u64,
+    /// Simulated time by which the operations must have ended; operations and faults lie before it.
+    pub limit: Duration,
+    /// Simulated time that the world has to settle after everything is repaired.
+    pub settle: Duration,
+    /// Every link.
+    pub network: Network,
+    /// Homeservers by name; the name is also the server name.
+    pub backends: BTreeMap<String, Backend>,
+    /// Relays by name; the name is also the server name.
+    pub relays: BTreeMap<String, Relay>,
+    /// Users by name; the name is also the local part.
+    pub users: BTreeMap<String, User>,
+    /// Rooms by name.
+    pub conversations: BTreeMap<String, Conversation>,
+    /// What clients do, in order of time.
+    pub ops: Vec<Op>,
+    /// What is broken.
+    pub faults: Vec<Fault>,
+    /// What must hold.
+    pub expect: Expect,
+}
+
+impl Scenario {
+    /// Every machine that a fault can name: backends, relays, then devices (`alice/1`).
+    pub fn machines(&self) -> Vec<String> {
+        let servers = self.backends.keys().chain(self.relays.keys()).cloned();
+        let devices = self.users.iter().flat_map(|(name, user)| {
+            (1..=user.devices.min(MOST_DEVICES)).map(move |device| format!("{name}/{device}"))
+        });
+        servers.chain(devices).collect()
+    }
+
+    /// Whether there is such a machine.
+    pub fn has_machine(&self, name: &str) -> bool {
+        if self.backends.contains_key(name) || self.relays.contains_key(name) {
+            return true;
+        }
+        let Some((user, device)) = name.split_once('/') else { return false };
+        let devices = self.users.get(user).map_or(0, |user| user.devices.min(MOST_DEVICES));
+        // Exactly as it is written elsewhere: no sign, no leading zero.
+        (1..=devices).any(|known| known.to_string() == device)
+    }
+}
+
+/// The links between all machines.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// One-way delay.
+    pub latency: Latency,
+    /// Probability that a segment has to be retransmitted.
+    pub loss: f64,
+}
+
+/// A one-way delay.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Latency {
+    /// Always the same.
+    Fixed(Duration),
+    /// Evenly from a range.
+    Uniform(Duration, Duration),
+}
+
+/// One homeserver.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Backend {
+    /// Its own relays: where others leave its mail, and where it asks for it.
+    pub relays: Vec<String>,
+    /// Failed attempts before a transaction goes to the destination's relays; the homeserver's
+    /// default if unset.
+    pub attempts_before_relay: Option<u32>,
+}
+
+/// One relay.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Relay {
+    /// Entries kept for one destination; the relay's default if unset.
+    pub quota: Option<u64>,
+}
+
+/// The most devices that a user has.
+pub const MOST_DEVICES: u32 = 16;
+
+/// One user.
+#[derive(Clone, Debug, PartialEq)]
+pub struct User {
+    /// The user's backend.
+    pub backend: String,
+    /// How many devices the user has.
+    pub devices: u32,
+    /// How the devices learn of messages.
+    pub reads: Reads,
+}
+
+/// How a device learns of messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reads {
+    /// Matrix: long-polls `/sync`.
+    #[default]
+    Sync,
+    /// Wire: holds `/await` open and catches up with `/notifications?since=`.
+    Await,
+    /// Only when a `fetch` operation says so, with `/notifications?since=`.
+    Never,
+}
+
+/// One room.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conversation {
+    /// The user who creates it; that user's backend owns it under `m1`.
+    pub creator: String,
+    /// The other members, invited and joined before the operations begin.
+    pub members: Vec<String>,
+    /// What a message is promised.
+    pub delivery: Delivery,
+}
+
+/// A delivery policy, as the room's creation content names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// Stored locally, sent to each backend until it arrives.
+    #[default]
+    Eventual,
+    /// All or nothing.
+    M1,
+    /// As Wire implemented it in October 2021.
+    M1Of2021,
+}
+
+/// One thing that a client does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Op {
+    /// When, counted from the moment the cluster is ready.
+    pub at: Duration,
+    /// What.
+    pub kind: OpKind,
+}
+
+/// What a client does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OpKind {
+    /// Sends a message.
+    Send {
+        /// The message's name in this scenario.
+        id: String,
+        /// The user; the first device sends.
+        from: String,
+        /// The conversation.
+        to: String,
+        /// The text.
+        text: String,
+        /// How often the client repeats an attempt that got no answer, or a server error that is no
+        /// refusal, with the same transaction id.
+        retries: u32,
+    },
+    /// Every device of the user fetches its notifications once.
+    Fetch {
+        /// The user.
+        user: String,
+    },
+    /// A user joins a conversation (is invited by its creator first).
+    Join {
+        /// The user.
+        user: String,
+        /// The conversation.
+        conversation: String,
+    },
+    /// A user leaves a conversation.
+    Leave {
+        /// The user.
+        user: String,
+        /// The conversation.
+        conversation: String,
+    },
+    /// A server without any right asks a relay for somebody's mail, and acknowledges it.
+    Trespass {
+        /// The relay.
+        relay: String,
+        /// The backend whose mail it is.
+        victim: String,
+    },
+}
+
+/// One injected trouble.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// When it begins.
+    pub when: When,
+    /// How long it lasts; until everything is repaired if unset.
+    pub lasts: Option<Duration>,
+    /// What it is.
+    pub kind: FaultKind,
+}
+
+/// When a fault begins.
+#[derive(Clone, Debug, PartialEq)]
+pub enum When {
+    /// At a time, counted from the moment the cluster is ready.
+    At(Duration),
+    /// At the n-th request of a kind, or of several kinds counted together.
+    Exchange {
+        /// At which moment of it.
+        moment: Moment,
+        /// The endpoints' names, as [`crate::scenario::ENDPOINTS`] lists them: a request to any
+        /// of them counts. Several, so that one trigger fits several designs.
+        endpoints: Vec<String>,
+        /// The requesting machine; any if unset.
+        from: Option<String>,
+        /// The answering machine; any if unset.
+        to: Option<String>,
+        /// Which one, from 1, counted from the moment the cluster is ready.
+        nth: u64,
+    },
+}
+
+/// A moment of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before the request is on the wire.
+    Sent,
+    /// The request has arrived and is not yet read.
+    Arrived,
+    /// It was processed; the answer is not yet on the wire.
+    Answered,
+}
+
+impl Moment {
+    /// The word for it, as a trigger has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Arrived => "arrived",
+            Self::Answered => "answered",
+        }
+    }
+}
+
+/// What is broken. Machines are backends, relays, or devices (`alice/1`).
+#[derive(Clone, Debug, PartialEq)]
+pub enum FaultKind {
+    /// Cuts the links between two groups, both ways or (`one_way`) only from the first.
+    Partition {
+        /// The first group.
+        between: Vec<String>,
+        /// The second group.
+        and: Vec<String>,
+        /// Whether only the way from `between` to `and` is cut.
+        one_way: bool,
+    },
+    /// Cuts the links between any two of several groups.
+    Split {
+        /// The groups.
+        groups: Vec<Vec<String>>,
+    },
+    /// Changes latency and loss between two groups.
+    Link {
+        /// The first group.
+        between: Vec<String>,
+        /// The second group.
+        and: Vec<String>,
+        /// Only from `between` to `and`.
+        one_way: bool,
+        /// The delay while it lasts; unchanged if unset.
+        latency: Option<Latency>,
+        /// The loss while it lasts; unchanged if unset.
+        loss: Option<f64>,
+    },
+    /// Power loss; boots again when the fault ends.
+    Crash {
+        /// The machine.
+        node: String,
+        /// Whether what was not synced is lost.
+        keep_disk: bool,
+    },
+    /// The process dies, the kernel lives; boots again when the fault ends.
+    Kill {
+        /// The machine.
+        node: String,
+    },
+    /// Not scheduled while the fault lasts.
+    Pause {
+        /// The machine.
+        node: String,
+    },
+    /// The disk misbehaves.
+    Disk {
+        /// The machine.
+        node: String,
+        /// Everything that grows a file fails.
+        full: bool,
+        /// Every write and sync fails.
+        failing: bool,
+        /// Time that each sync takes.
+        sync_time: Option<Duration>,
+    },
+}
+
+/// The endpoints that a trigger can name: name, method, and the path with `{}` for any one segment.
+pub const ENDPOINTS: &[(&str, &str, &str)] = &[
+    ("send", "PUT", "/_matrix/federation/v1/send/{}"),
+    ("make_join", "GET", "/_matrix/federation/v1/make_join/{}/{}"),
+    ("send_join", "PUT", "/_matrix/federation/v2/send_join/{}/{}"),
+    ("invite", "PUT", "/_matrix/federation/v2/invite/{}/{}"),
+    ("make_leave", "GET", "/_matrix/federation/v1/make_leave/{}/{}"),
+    ("send_leave", "PUT", "/_matrix/federation/v2/send_leave/{}/{}"),
+    ("get_missing_events", "POST", "/_matrix/federation/v1/get_missing_events/{}"),
+    ("backfill", "GET", "/_matrix/federation/v1/backfill/{}"),
+    ("state", "GET", "/_matrix/federation/v1/state/{}"),
+    ("state_ids", "GET", "/_matrix/federation/v1/state_ids/{}"),
+    ("event", "GET", "/_matrix/federation/v1/event/{}"),
+    ("keys", "GET", "/_matrix/key/v2/server"),
+    ("send_relay", "PUT", "/_matrix/federation/v1/send_relay/{}/{}"),
+    ("relay_txn", "GET", "/_matrix/federation/v1/relay_txn/{}"),
+    ("send_message", "PUT", "/_matrix/federation/unstable/org.fedsim.m1/send_message/{}/{}"),
+    ("prepare", "PUT", "/_matrix/federation/unstable/org.fedsim.m1/prepare/{}/{}"),
+    ("decision", "PUT", "/_matrix/federation/unstable/org.fedsim.m1/decision/{}/{}"),
+    ("outcome", "GET", "/_matrix/federation/unstable/org.fedsim.m1/outcome/{}/{}"),
+    ("get_user_clients", "POST", "/_matrix/federation/unstable/org.fedsim.m1/get_user_clients"),
+    ("on_message_sent", "PUT", "/_matrix/federation/unstable/org.fedsim.m1/on_message_sent/{}/{}"),
+    ("client_send", "PUT", "/_matrix/client/v3/rooms/{}/send/{}/{}"),
+    ("sync", "GET", "/_matrix/client/v3/sync"),
+    ("notifications", "GET", "/notifications"),
+    ("await", "GET", "/await"),
+];
+
+/// What must hold, beside the checks that always run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expect {
+    /// Checks that must hold at every moment. Empty means: all that apply.
+    pub always: Vec<String>,
+    /// Checks that must hold once everything is repaired and settled. Empty means: all that apply.
+    pub eventually: Vec<String>,
+    /// Situations that must have come about.
+    pub sometimes: Vec<String>,
+    /// Checks that this design must break: finding that is the pass, not finding it the failure.
+    pub violates: Vec<String>,
+    /// What becomes of single messages, by name.
+    pub messages: BTreeMap<String, MessageExpectation>,
+}
+
+/// What becomes of one message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MessageExpectation {
+    /// How the send must end.
+    pub outcome: Option<SendOutcome>,
+    /// The backends that a refusal must name, exactly.
+    pub unreachable: Option<Vec<String>>,
+    /// The users all of whose devices must have seen it at the end, exactly (the sender aside).
+    pub seen_by: Option<Vec<String>>,
+    /// The time, from the send, within which they must have.
+    pub within: Option<Duration>,
+}
+
+/// How a client operation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// It certainly happened.
+    Ok,
+    /// It certainly did not happen.
+    Refused,
+    /// No answer: nobody knows.
+    Indefinite,
+}

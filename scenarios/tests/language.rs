@@ -1,0 +1,16 @@
+//! The scenario language: what it refuses and how it says so, and that what it writes it reads.
+
+#[path = "language/bad_files.rs"]
+mod bad_files;
+#[path = "language/builder.rs"]
+mod builder;
+#[path = "language/drawn.rs"]
+mod drawn;
+#[path = "language/generated.rs"]
+mod generated;
+#[path = "language/library.rs"]
+mod library;
+#[path = "language/round_trip.rs"]
+mod round_trip;
+#[path = "language/values.rs"]
+mod values;

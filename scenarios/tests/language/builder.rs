@@ -1,0 +1,71 @@
+//! The builder in Rust writes the same scenarios, and is held to the same rules.
+
+use scenarios::{
+    Scenario,
+    builder::{Amount, partition, sent},
+    language::parse,
+    scenario::{Delivery, MessageExpectation, SendOutcome},
+};
+
+const TEXT: &str = r#"
+name = "cut"
+limit = "1m"
+[backends]
+a = {}
+b = { relays = ["r1"] }
+[relays]
+r1 = {}
+[users]
+alice = { backend = "a" }
+bob = { backend = "b" }
+[conversations]
+team = { creator = "alice", members = ["bob"], delivery = "m1" }
+[[ops]]
+at = "3s"
+send = { id = "m1", from = "bob", to = "team", retries = 2 }
+[[faults]]
+when = { sent = ["decision", "on_message_sent"], to = "b", nth = 2 }
+for = "20s"
+partition = { between = ["a"], and = ["b"] }
+[expect]
+sometimes = ["in-doubt-asked"]
+[expect.messages]
+m1 = { outcome = "ok" }
+"#;
+
+#[test]
+fn it_writes_what_a_file_says() {
+    let expected = MessageExpectation { outcome: Some(SendOutcome::Ok), ..Default::default() };
+    let built = Scenario::build("cut")
+        .limit(1.minutes())
+        .backends(["a", "b"])
+        .relay("r1", ["b"])
+        .user("alice", "a")
+        .user("bob", "b")
+        .conversation("team", "alice", ["bob"], Delivery::M1)
+        .send("m1", "bob", "team")
+        .at(3.s())
+        .retries(2)
+        .fault(sent(["decision", "on_message_sent"]).to("b").nth(2), partition(["a"], ["b"]))
+        .lasting(20.s())
+        .sometimes("in-doubt-asked")
+        .expect("m1", expected)
+        .finish();
+    assert_eq!(built, parse("cut.toml", TEXT).expect("a scenario"));
+}
+
+#[test]
+fn it_is_held_to_the_same_rules_and_says_which_key_is_meant() {
+    let built = Scenario::build("cut").backends(["a"]).fault(90.s(), partition(["a"], ["b"]));
+    let mistakes = built.check().expect_err("mistakes");
+    insta::assert_snapshot!(mistakes.render(false), @r#"
+    error[scenario::after-limit]: this fault lies after the limit (at faults[0].at)
+     |
+     = help: begin it earlier, or write limit = "1m 30s" or more
+
+    error[scenario::unknown-node]: there is no machine `b` (at faults[0].partition.and[0])
+     |
+     = help: the machines are `a`
+    "#);
+    assert_eq!(mistakes.list()[0].line, 0);
+}

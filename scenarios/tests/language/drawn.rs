@@ -1,0 +1,236 @@
+//! Scenarios drawn at random: all that is sense, whether or not anybody would write it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use scenarios::{language::names::NAMES, scenario::*};
+
+const BACKENDS: &[&str] = &["a", "b", "c-1"];
+const RELAYS: &[&str] = &["r1", "r2"];
+const USERS: &[&str] = &["alice", "bob", "carol"];
+const ROOMS: &[&str] = &["team", "0"];
+const LIMIT: Duration = Duration::from_hours(1);
+
+pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
+    let head = (text(), vec(text(), 0..3), any::<u64>(), network());
+    let world = (backends(), relays(), users(), rooms());
+    (head, world, vec(op(), 0..6), vec(fault(), 0..5), expect()).prop_map(
+        |(
+            (about, tags, seed, network),
+            (backends, relays, users, conversations),
+            ops,
+            faults,
+            expect,
+        )| {
+            let mut ops: Vec<_> = ops.into_iter().enumerate().map(named).collect();
+            ops.sort_by_key(|op| op.at);
+            let name = "drawn".to_owned();
+            let (limit, settle) = (LIMIT, Duration::from_secs(7));
+            let mut scenario = Scenario {
+                name,
+                about,
+                tags,
+                seed,
+                limit,
+                settle,
+                network,
+                backends,
+                relays,
+                users,
+                conversations,
+                ops,
+                faults,
+                expect,
+            };
+            // Only what is sent can be expected.
+            let ids: Vec<_> = scenario.ops.iter().filter_map(id).collect();
+            scenario.expect.messages.retain(|id, _| ids.contains(id));
+            scenario
+        },
+    )
+}
+
+fn named((n, op): (usize, Op)) -> Op {
+    let kind = match op.kind {
+        OpKind::Send { from, to, text, retries, .. } => {
+            OpKind::Send { id: format!("m{n}"), from, to, text, retries }
+        }
+        other => other,
+    };
+    Op { kind, ..op }
+}
+
+fn id(op: &Op) -> Option<String> {
+    match &op.kind {
+        OpKind::Send { id, .. } => Some(id.clone()),
+        _ => None,
+    }
+}
+
+/// Any text at all: quotes, line ends, control characters.
+fn text() -> impl Strategy<Value = String> {
+    any::<String>()
+}
+
+fn one(names: &'static [&'static str]) -> impl Strategy<Value = String> {
+    select(names).prop_map(str::to_owned)
+}
+
+fn some(names: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
+    let all: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+    proptest::sample::subsequence(all, 0..=names.len())
+}
+
+fn time() -> impl Strategy<Value = Duration> {
+    (0..=LIMIT.as_secs(), 0..1_000_000_000_u64)
+        .prop_map(|(s, ns)| LIMIT.min(Duration::from_secs(s) + Duration::from_nanos(ns)))
+}
+
+fn lasting() -> impl Strategy<Value = Duration> {
+    time().prop_map(|time| time + Duration::from_nanos(1))
+}
+
+fn latency() -> impl Strategy<Value = Latency> {
+    let range = (time(), time()).prop_map(|(a, b)| Latency::Uniform(a.min(b), a.max(b)));
+    prop_oneof![time().prop_map(Latency::Fixed), range]
+}
+
+fn network() -> impl Strategy<Value = Network> {
+    (latency(), 0.0..=1.0).prop_map(|(latency, loss)| Network { latency, loss })
+}
+
+fn backends() -> impl Strategy<Value = BTreeMap<String, Backend>> {
+    let backend = (some(RELAYS), option::of(any::<u32>()))
+        .prop_map(|(relays, attempts)| Backend { relays, attempts_before_relay: attempts });
+    each(BACKENDS, backend)
+}
+
+fn relays() -> impl Strategy<Value = BTreeMap<String, Relay>> {
+    each(RELAYS, option::of(any::<u64>()).prop_map(|quota| Relay { quota }))
+}
+
+fn users() -> impl Strategy<Value = BTreeMap<String, User>> {
+    let reads = select(vec![Reads::Sync, Reads::Await, Reads::Never]);
+    let user = (one(BACKENDS), 1_u32..=16, reads);
+    each(USERS, user.prop_map(|(backend, devices, reads)| User { backend, devices, reads }))
+}
+
+fn rooms() -> impl Strategy<Value = BTreeMap<String, Conversation>> {
+    let deliveries = select(vec![Delivery::Eventual, Delivery::M1, Delivery::M1Of2021]);
+    let room =
+        (one(USERS), some(USERS), deliveries).prop_map(|(creator, mut members, delivery)| {
+            members.retain(|member| *member != creator);
+            Conversation { creator, members, delivery }
+        });
+    each(ROOMS, room)
+}
+
+/// Something for each of these names.
+fn each<T: std::fmt::Debug>(
+    names: &'static [&'static str],
+    one: impl Strategy<Value = T>,
+) -> impl Strategy<Value = BTreeMap<String, T>> {
+    vec(one, names.len())
+        .prop_map(|values| names.iter().map(|&name| name.to_owned()).zip(values).collect())
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let send =
+        (one(USERS), one(ROOMS), text(), any::<u32>()).prop_map(|(from, to, text, retries)| {
+            OpKind::Send { id: String::new(), from, to, text, retries }
+        });
+    let kind = prop_oneof![
+        send,
+        one(USERS).prop_map(|user| OpKind::Fetch { user }),
+        (one(USERS), one(ROOMS))
+            .prop_map(|(user, conversation)| OpKind::Join { user, conversation }),
+        (one(USERS), one(ROOMS))
+            .prop_map(|(user, conversation)| OpKind::Leave { user, conversation }),
+        (one(RELAYS), one(BACKENDS)).prop_map(|(relay, victim)| OpKind::Trespass { relay, victim }),
+    ];
+    (time(), kind).prop_map(|(at, kind)| Op { at, kind })
+}
+
+fn machine() -> impl Strategy<Value = String> {
+    prop_oneof![one(BACKENDS), one(RELAYS), one(USERS).prop_map(|user| format!("{user}/1"))]
+}
+
+fn when() -> impl Strategy<Value = When> {
+    let moments = select(vec![Moment::Sent, Moment::Arrived, Moment::Answered]);
+    let endpoints = vec(select(ENDPOINTS).prop_map(|(name, _, _)| name.to_owned()), 1..4);
+    let ends = (option::of(machine()), option::of(machine()));
+    let exchange =
+        (moments, endpoints, ends, 1..u64::MAX).prop_map(|(moment, endpoints, (from, to), nth)| {
+            When::Exchange { moment, endpoints, from, to, nth }
+        });
+    prop_oneof![time().prop_map(When::At), exchange]
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    let sides = || select(vec![("a", "b"), ("r1", "a"), ("alice/1", "c-1")]);
+    let side = |name: &str| vec![name.to_owned()];
+    let partition = (sides(), any::<bool>()).prop_map(move |((between, and), one_way)| {
+        FaultKind::Partition { between: side(between), and: side(and), one_way }
+    });
+    let link = (sides(), any::<bool>(), option::of(latency()), 0.0..=1.0).prop_map(
+        move |((between, and), one_way, latency, loss)| {
+            let (between, and) = (side(between), side(and));
+            FaultKind::Link { between, and, one_way, latency, loss: Some(loss) }
+        },
+    );
+    let split = sides().prop_map(move |(one, other)| FaultKind::Split {
+        groups: vec![side(one), side(other), side("r2")],
+    });
+    let disk = (machine(), any::<bool>(), any::<bool>(), time()).prop_map(
+        |(node, full, failing, time)| FaultKind::Disk {
+            node,
+            full,
+            failing,
+            sync_time: Some(time),
+        },
+    );
+    let kind = prop_oneof![
+        partition,
+        link,
+        split,
+        disk,
+        (machine(), any::<bool>())
+            .prop_map(|(node, keep_disk)| FaultKind::Crash { node, keep_disk }),
+        machine().prop_map(|node| FaultKind::Kill { node }),
+        machine().prop_map(|node| FaultKind::Pause { node }),
+    ];
+    (when(), option::of(lasting()), kind).prop_map(|(when, lasts, kind)| Fault {
+        when,
+        lasts,
+        kind,
+    })
+}
+
+fn checks(when: &'static str) -> impl Strategy<Value = Vec<String>> {
+    let fitting = NAMES.iter().filter(move |(_, judged)| *judged == when);
+    let fitting: Vec<_> = fitting.map(|(name, _)| (*name).to_owned()).collect();
+    proptest::sample::subsequence(fitting, 0..4)
+}
+
+fn expect() -> impl Strategy<Value = Expect> {
+    let lists = (checks("always"), checks("eventually"), checks("sometimes"), checks("always"));
+    let outcome = select(vec![SendOutcome::Ok, SendOutcome::Refused, SendOutcome::Indefinite]);
+    let message = (
+        option::of(outcome),
+        option::of(some(BACKENDS)),
+        option::of(some(USERS)),
+        option::of(time()),
+    );
+    let message = message.prop_map(|(outcome, unreachable, seen_by, within)| MessageExpectation {
+        outcome,
+        unreachable,
+        seen_by,
+        within,
+    });
+    (lists, each(&["m0", "m1", "m2"], message)).prop_map(
+        |((always, eventually, sometimes, mut violates), messages)| {
+            violates.retain(|check| !always.contains(check));
+            Expect { always, eventually, sometimes, violates, messages }
+        },
+    )
+}

@@ -1,0 +1,77 @@
+//! `[generate]`: the same world for the same seed, within its bounds.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use scenarios::{
+    Scenario,
+    language::parse,
+    scenario::{Fault, FaultKind, OpKind, When},
+};
+
+const MINUTES: Duration = Duration::from_mins(10);
+
+fn world(seed: u64) -> Scenario {
+    let text = format!(
+        "name = \"world\"\nseed = {seed}\nlimit = \"10m\"\n[generate]\nbackends = 23\n\
+         rooms-of = 5\nsends-per-second = 2.0\nfor = \"10m\"\ncrashes-every = \"5s\"\n\
+         down-for = [\"5s\", \"40s\"]\nrelays = 2\n"
+    );
+    parse("world.toml", &text).expect("a scenario")
+}
+
+/// When a crash begins and ends.
+fn downtime(fault: &Fault) -> (Duration, Duration) {
+    let (When::At(at), Some(lasts)) = (&fault.when, fault.lasts) else {
+        panic!("not a timed fault: {fault:?}");
+    };
+    (*at, *at + lasts)
+}
+
+#[test]
+fn the_same_seed_gives_the_same_world_and_another_one_another() {
+    assert_eq!(world(1), world(1));
+    assert_ne!(world(1).ops, world(2).ops);
+    assert_ne!(world(1).faults, world(2).faults);
+    assert_eq!(world(1).users, world(2).users);
+}
+
+#[test]
+fn everybody_is_in_one_room_and_only_the_last_is_smaller() {
+    let world = world(1);
+    assert_eq!((world.backends.len(), world.users.len(), world.relays.len()), (23, 23, 2));
+    let sizes: Vec<_> = world.conversations.values().map(|room| room.members.len() + 1).collect();
+    assert_eq!(sizes, [5, 5, 5, 5, 3]);
+    let rooms = world.conversations.values();
+    let members: BTreeSet<_> =
+        rooms.flat_map(|room| room.members.iter().chain([&room.creator])).collect();
+    assert_eq!(members.len(), 23);
+}
+
+#[test]
+fn messages_come_as_often_as_asked_from_members_of_their_rooms() {
+    let world = world(1);
+    assert_eq!(world.ops.len(), 1200);
+    assert!(world.ops.is_sorted_by_key(|op| op.at) && world.ops.iter().all(|op| op.at < MINUTES));
+    for op in &world.ops {
+        let OpKind::Send { from, to, .. } = &op.kind else { panic!("not a message: {op:?}") };
+        let room = &world.conversations[to];
+        assert!(room.creator == *from || room.members.contains(from));
+    }
+}
+
+#[test]
+fn crashes_of_a_machine_never_overlap_and_end_well_before_the_end() {
+    let world = world(1);
+    assert!(world.faults.len() > 80, "only {} crashes", world.faults.len());
+    for (n, fault) in world.faults.iter().enumerate() {
+        let (begins, ends) = downtime(fault);
+        let (least, most) = (Duration::from_secs(5), Duration::from_secs(40));
+        assert!(begins + least <= ends && ends <= begins + most);
+        assert!(ends + Duration::from_secs(30) <= MINUTES);
+        let FaultKind::Crash { node, .. } = &fault.kind else { panic!("not a crash: {fault:?}") };
+        let same = world.faults[..n].iter().filter(|earlier| {
+            matches!(&earlier.kind, FaultKind::Crash { node: other, .. } if other == node)
+        });
+        assert!(same.map(downtime).all(|(_, ended)| ended < begins), "{node} crashes while down");
+    }
+}

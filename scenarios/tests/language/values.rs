@@ -1,0 +1,107 @@
+//! Single values: what is read, and what stands for what is left away.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use scenarios::{
+    Scenario,
+    language::{duration_text, parse},
+    scenario::{Delivery, FaultKind, Latency, OpKind, Reads, When},
+};
+
+const SMALLEST: &str = "name = \"x\"\n[backends]\na = {}\n";
+
+fn reading(more: &str) -> Scenario {
+    parse("x.toml", &format!("{SMALLEST}{more}")).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+fn limit(text: &str) -> Option<Duration> {
+    let text = format!("limit = \"{text}\"\n{SMALLEST}");
+    parse("x.toml", &text).ok().map(|scenario| scenario.limit)
+}
+
+#[test]
+fn durations_are_numbers_with_units() {
+    assert_eq!(limit("500ms"), Some(Duration::from_millis(500)));
+    assert_eq!(limit("1h 5m"), Some(Duration::from_mins(65)));
+    assert_eq!(limit("1m30s"), Some(Duration::from_secs(90)));
+    assert_eq!(limit("7ns"), Some(Duration::from_nanos(7)));
+    for wrong in ["", "5", "s", "1.5s", "1 s", "-1s", "1d", "1s,2s", "9000h"] {
+        assert_eq!(limit(wrong), None, "{wrong:?}");
+    }
+}
+
+#[test]
+fn what_is_left_away_has_a_default() {
+    let scenario =
+        reading("[users]\nu = { backend = \"a\" }\n[conversations]\nc = { creator = \"u\" }");
+    assert_eq!((scenario.seed, scenario.limit), (1, Duration::from_mins(1)));
+    assert_eq!(scenario.network.latency, Latency::Fixed(Duration::from_millis(5)));
+    assert_eq!((scenario.users["u"].devices, scenario.users["u"].reads), (1, Reads::Sync));
+    assert_eq!(scenario.conversations["c"].delivery, Delivery::Eventual);
+}
+
+#[test]
+fn a_trigger_names_one_endpoint_or_several() {
+    let when = |sent: &str| {
+        let more = format!("[[faults]]\nwhen = {{ sent = {sent} }}\nkill = {{ node = \"a\" }}");
+        match &reading(&more).faults[0].when {
+            When::Exchange { endpoints, nth, .. } => (endpoints.clone(), *nth),
+            at @ When::At(_) => panic!("not a trigger: {at:?}"),
+        }
+    };
+    assert_eq!(when("\"send\""), (vec!["send".to_owned()], 1));
+    assert_eq!(when("[\"decision\", \"on_message_sent\"]").0.len(), 2);
+}
+
+#[test]
+fn one_letter_switches_the_design_under_test() {
+    let delivery = |word: &str| {
+        let more = format!(
+            "[users]\nu = {{ backend = \"a\" }}\n[conversations]\n\
+             c = {{ creator = \"u\", delivery = \"{word}\" }}"
+        );
+        reading(&more).conversations["c"].delivery
+    };
+    assert_eq!(delivery("m1"), Delivery::M1);
+    assert_eq!(delivery("m1-2021"), Delivery::M1Of2021);
+}
+
+#[test]
+fn operations_are_put_in_the_order_of_time() {
+    let scenario = reading(
+        "[users]\nu = { backend = \"a\" }\nv = { backend = \"a\" }\n\
+         [[ops]]\nat = \"2s\"\nfetch = { user = \"u\" }\n\
+         [[ops]]\nat = \"1s\"\nfetch = { user = \"v\" }",
+    );
+    let users: Vec<_> = scenario.ops.iter().map(|op| &op.kind).collect();
+    assert_eq!(users[0], &OpKind::Fetch { user: "v".to_owned() });
+}
+
+#[test]
+fn a_device_is_a_machine() {
+    let scenario = reading(
+        "[users]\nu = { backend = \"a\", devices = 2 }\n\
+         [[faults]]\nat = \"1s\"\npause = { node = \"u/2\" }",
+    );
+    assert_eq!(scenario.faults[0].kind, FaultKind::Pause { node: "u/2".to_owned() });
+    assert_eq!(scenario.machines(), ["a", "u/1", "u/2"]);
+    assert!(!scenario.has_machine("u/3") && !scenario.has_machine("u/01"));
+}
+
+proptest! {
+    #[test]
+    fn every_duration_is_read_as_it_is_written(nanos in 0_u64..8760 * 3_600_000_000_000) {
+        let duration = Duration::from_nanos(nanos.max(1));
+        prop_assert_eq!(limit(&duration_text(duration)), Some(duration));
+    }
+
+    /// Nothing that comes from outside may panic.
+    #[test]
+    fn any_text_is_read_or_refused(text in "[a-z0-9\"=\\[\\]{}, .\n-]{0,200}") {
+        if let Err(mistakes) = parse("x.toml", &text) {
+            prop_assert!(!mistakes.list().is_empty());
+            prop_assert!(!mistakes.render(false).is_empty());
+        }
+    }
+}
