@@ -1,0 +1,65 @@
+//! Where a run's files go: `<out>/<scenario>-<seed>/{run.json, report.txt}`, and `<out>/latest`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use scenarios::Record;
+
+use crate::{json, text};
+
+/// The record's file in a run's folder.
+pub const RECORD: &str = "run.json";
+/// The text report's file in a run's folder.
+pub const REPORT: &str = "report.txt";
+/// The name that leads to the run written last: a symbolic link, or a file that holds the
+/// folder's name where there are none.
+pub const LATEST: &str = "latest";
+
+/// The folder of a run below `out`. Characters of the scenario's name that could lead elsewhere
+/// are replaced.
+pub fn of(out: &Path, scenario: &str, seed: u64) -> PathBuf {
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let name: String = scenario.chars().map(|c| if safe(c) { c } else { '-' }).collect();
+    let name = name.trim_start_matches('.');
+    out.join(format!("{name}-{seed}"))
+}
+
+/// Writes both files of a run below `out` and returns their folder. A file is there whole or as
+/// it was before.
+pub fn write(out: &Path, record: &Record) -> io::Result<PathBuf> {
+    let folder = of(out, &record.scenario.name, record.seed);
+    fs::create_dir_all(&folder)?;
+    put(&folder.join(RECORD), &json::render(record))?;
+    put(&folder.join(REPORT), &text::render(record))?;
+    Ok(folder)
+}
+
+/// Lets `<out>/latest` lead to `folder`, which lies directly in `out`.
+pub fn point_latest(out: &Path, folder: &Path) -> io::Result<()> {
+    let name = folder.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let aside = out.join(format!(".{LATEST}.new"));
+    match fs::remove_file(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    lead_to(Path::new(name), &aside)?;
+    fs::rename(&aside, out.join(LATEST))
+}
+
+#[cfg(unix)]
+fn lead_to(name: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(name, link)
+}
+
+#[cfg(not(unix))]
+fn lead_to(name: &Path, link: &Path) -> io::Result<()> {
+    fs::write(link, name.as_os_str().as_encoded_bytes())
+}
+
+fn put(path: &Path, text: &str) -> io::Result<()> {
+    let aside = path.with_extension("new");
+    fs::write(&aside, text)?;
+    fs::rename(&aside, path)
+}

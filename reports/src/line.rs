@@ -1,0 +1,247 @@
+//! A run in one line, its failure in a few, and many runs in a summary.
+
+use std::{ops::AddAssign, path::Path};
+
+use scenarios::record::{CheckRecord, CheckVerdict, FaultRecord, Record, Verdict, Why};
+
+use crate::{
+    COLUMNS, folder,
+    time::{coarse, exact},
+    words::{clean, count, cut, grouped, kind, wrap},
+};
+
+/// How a run is announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It passed.
+    Pass,
+    /// It failed.
+    Fail,
+    /// It passed, but proves less than it seems to: an inert fault, a vacuous check.
+    Warn,
+    /// Neither could be shown.
+    Unknown,
+}
+
+impl Status {
+    /// The status of a run with these weaknesses.
+    pub fn of(record: &Record, weaknesses: &[String]) -> Self {
+        match record.verdict {
+            Verdict::Fail => Self::Fail,
+            Verdict::Unknown => Self::Unknown,
+            Verdict::Pass if weaknesses.is_empty() => Self::Pass,
+            Verdict::Pass => Self::Warn,
+        }
+    }
+
+    /// Its word, in capitals.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Warn => "WARN",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+}
+
+/// The check that fails a run: one that is violated, or one that should have been and was not.
+pub fn first_failing(record: &Record) -> Option<&CheckRecord> {
+    let fails = |check: &&CheckRecord| match check.verdict {
+        CheckVerdict::Violated => !check.must_break,
+        CheckVerdict::Holds => check.must_break,
+        CheckVerdict::Reached | CheckVerdict::Never | CheckVerdict::Unknown => false,
+    };
+    record.checks.iter().find(fails)
+}
+
+/// The check that the verdict rests on. After a panic it rests on that, whatever the checks say.
+fn decisive(record: &Record) -> Option<&CheckRecord> {
+    let by_checks = record.verdict == Verdict::Fail && record.ended.why != Why::Panic;
+    first_failing(record).filter(|_| by_checks)
+}
+
+/// Why a run did not pass, in a sentence; none for a pass.
+pub fn sentence(record: &Record) -> Option<String> {
+    if record.verdict == Verdict::Pass {
+        return None;
+    }
+    let failing = decisive(record);
+    let from_check = failing.map(|check| violation(check, record.sentence.as_deref()));
+    let sentence = from_check.or_else(|| record.sentence.clone());
+    let detail = record.ended.detail.clone();
+    Some(clean(&sentence.or(detail).unwrap_or_else(|| "the record does not say why".to_owned())))
+}
+
+fn violation(check: &CheckRecord, otherwise: Option<&str>) -> String {
+    let at = check.at_ns.map(|at| format!(" at {}", exact(at))).unwrap_or_default();
+    let what = check.sentence.as_deref().or(otherwise);
+    let tail = what.map(|what| format!(": {what}")).unwrap_or_default();
+    if check.verdict == CheckVerdict::Holds {
+        return format!(
+            "{} {} holds, but this design must break it{tail}",
+            kind(check.kind),
+            check.name
+        );
+    }
+    format!("{} {} was violated{at}{tail}", kind(check.kind), check.name)
+}
+
+/// What is worth knowing about a run in a few words: `2 messages`, `all-or-nothing at 1.096s`, the
+/// first weakness.
+pub fn fact(record: &Record, weaknesses: &[String]) -> String {
+    if let (Verdict::Pass, Some(weakness)) = (record.verdict, weaknesses.first()) {
+        return clean(weakness);
+    }
+    if record.verdict == Verdict::Pass {
+        return passed(record);
+    }
+    match decisive(record) {
+        Some(check) => match check.at_ns {
+            Some(at) => format!("{} at {}", check.name, exact(at)),
+            None => check.name.clone(),
+        },
+        None => sentence(record).unwrap_or_default(),
+    }
+}
+
+fn passed(record: &Record) -> String {
+    let messages = count(record.messages.len() as u64, "messages");
+    let broken = |check: &&CheckRecord| check.must_break && check.verdict == CheckVerdict::Violated;
+    match record.checks.iter().find(broken) {
+        Some(check) => format!("breaks {}", check.name),
+        None => messages,
+    }
+}
+
+/// The widths of the columns of [`result`], in characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Widths {
+    /// The longest name of a scenario.
+    pub name: usize,
+    /// The longest seed.
+    pub seed: usize,
+}
+
+/// One line of results, without the status: `[  0.004s] m1-all-up  seed 7  2 messages`.
+pub fn result(record: &Record, weaknesses: &[String], widths: Widths) -> String {
+    let Widths { name: names, seed: seeds } = widths;
+    let wall = wall(record.meta.wall_ms);
+    let name = clean(&record.scenario.name);
+    let head = format!("[{wall:>8}] {name:<names$}  seed {:<seeds$}  ", record.seed);
+    let room = COLUMNS.saturating_sub(STATUS_COLUMNS + head.chars().count()).max(FACT_AT_LEAST);
+    head + &cut(&fact(record, weaknesses), room)
+}
+
+/// What the status and the spaces around it take of a line of results.
+const STATUS_COLUMNS: usize = 12;
+/// The fact of a line of results is given at least this much, however long the name is.
+const FACT_AT_LEAST: usize = 20;
+
+/// Time that passed outside of the simulation: `0.004s`.
+pub fn wall(ms: u64) -> String {
+    format!("{}.{:03}s", ms / 1000, ms % 1000)
+}
+
+/// The lines that explain a run that did not pass: the sentence, the faults in force, where the
+/// report lies, and the command that repeats it. The first line names message, time and device.
+pub fn failure(record: &Record, folder: &Path) -> Vec<String> {
+    let mut lines = wrap(&sentence(record).unwrap_or_default(), COLUMNS - INDENT);
+    for fault in record.faults.iter().filter(|fault| fault.hits > 0).take(FAULTS) {
+        lines.push(format!("{:<13}{}", "the fault", describe(fault)));
+    }
+    let touching = record.faults.iter().filter(|fault| fault.hits > 0).count();
+    if touching > FAULTS {
+        lines.push(format!("{:<13}and {} more", "", touching - FAULTS));
+    }
+    lines.push(format!("{:<13}{}", "the report", folder.join(folder::REPORT).display()));
+    lines.push(format!("{:<13}fedsim replay {}", "again", folder.join(folder::RECORD).display()));
+    lines
+}
+
+/// By how much the lines of [`failure`] are indented.
+pub const INDENT: usize = 4;
+/// Faults that a failure names.
+const FAULTS: usize = 3;
+
+fn describe(fault: &FaultRecord) -> String {
+    cut(&clean(&format!("{}, {}", fault.what, fault.when)), COLUMNS - INDENT - 13)
+}
+
+/// Many runs, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Runs that passed without a weakness.
+    pub pass: u64,
+    /// Runs that failed.
+    pub fail: u64,
+    /// Runs that passed with a weakness.
+    pub warn: u64,
+    /// Runs that showed neither.
+    pub unknown: u64,
+    /// Runs that could not be finished, or whose repetition differed.
+    pub broken: u64,
+    /// Faults that touched something.
+    pub faults: u64,
+    /// Simulated nanoseconds.
+    pub simulated_ns: u64,
+}
+
+impl Totals {
+    /// One run.
+    pub fn of(record: &Record, status: Status) -> Self {
+        let counts = |counted| u64::from(counted == status);
+        Self {
+            pass: counts(Status::Pass),
+            fail: counts(Status::Fail),
+            warn: counts(Status::Warn),
+            unknown: counts(Status::Unknown),
+            broken: 0,
+            faults: record.faults.iter().filter(|fault| fault.hits > 0).count() as u64,
+            simulated_ns: record.ended.at_ns,
+        }
+    }
+
+    /// One run that has no verdict.
+    pub fn broken() -> Self {
+        Self { broken: 1, ..Self::default() }
+    }
+
+    /// All runs.
+    pub fn runs(&self) -> u64 {
+        self.pass + self.fail + self.warn + self.unknown + self.broken
+    }
+
+    /// `24 run: 22 pass, 1 fail, 1 warn · 61 faults · 1h 48m simulated`.
+    pub fn summary(&self) -> String {
+        let parts = [
+            (self.pass, "pass"),
+            (self.fail, "fail"),
+            (self.warn, "warn"),
+            (self.unknown, "unknown"),
+            (self.broken, "broken"),
+        ];
+        let counted = parts.into_iter().filter(|(n, word)| *n > 0 || *word == "pass");
+        let counted: Vec<String> =
+            counted.map(|(n, word)| format!("{} {word}", grouped(n))).collect();
+        format!(
+            "{} run: {} · {} · {} simulated",
+            grouped(self.runs()),
+            counted.join(", "),
+            count(self.faults, "faults"),
+            coarse(self.simulated_ns)
+        )
+    }
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.pass += other.pass;
+        self.fail += other.fail;
+        self.warn += other.warn;
+        self.unknown += other.unknown;
+        self.broken += other.broken;
+        self.faults += other.faults;
+        self.simulated_ns = self.simulated_ns.saturating_add(other.simulated_ns);
+    }
+}

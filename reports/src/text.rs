@@ -1,0 +1,32 @@
+//! The text report: header, faults, messages, checks, evidence.
+//!
+//! At most [`COLUMNS`](crate::COLUMNS) wide and [`LINES`](crate::LINES) long, whatever the run; no
+//! wall-clock value.
+
+mod checks;
+mod evidence;
+mod faults;
+mod header;
+mod messages;
+
+use scenarios::Record;
+
+use crate::LINES;
+
+/// The report of a run, ending in a line feed.
+pub fn render(record: &Record) -> String {
+    let mut lines = header::lines(record);
+    let sections = [
+        faults::lines(&record.faults),
+        messages::lines(&record.messages),
+        checks::lines(&record.checks),
+        evidence::lines(record),
+    ];
+    for section in sections.into_iter().filter(|section| !section.is_empty()) {
+        lines.push(String::new());
+        lines.extend(section);
+    }
+    // Each section has a bound of its own, and together they stay below this one.
+    assert!(lines.len() <= LINES, "a report of {} lines", lines.len());
+    lines.join("\n") + "\n"
+}

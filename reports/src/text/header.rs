@@ -1,0 +1,78 @@
+//! The head of the report: which run, what it comes to, how large it was.
+
+use scenarios::record::{Ended, Node, NodeKind, Record, Why};
+
+use crate::{
+    COLUMNS, line,
+    time::exact,
+    words::{clean, count, cut, verdict, wrap},
+};
+
+/// Where the values begin.
+const MARGIN: usize = 10;
+/// Characters of the scenario's name.
+const NAME: usize = 60;
+/// Lines of what the scenario shows.
+const ABOUT_LINES: usize = 4;
+/// Lines of the sentence that says why a run did not pass.
+const SENTENCE_LINES: usize = 4;
+
+pub(super) fn lines(record: &Record) -> Vec<String> {
+    let name = cut(&clean(&record.scenario.name), NAME);
+    let seed = format!("seed {}", record.seed);
+    let verdict = verdict(record.verdict);
+    let mut lines = vec![format!("scenario  {name:<46}  {seed:<24}  {verdict}")];
+    lines.extend(indented(&record.scenario.about, ABOUT_LINES));
+    lines.extend(indented(&size(record), 2));
+    if let Some(sentence) = line::sentence(record) {
+        lines.push(String::new());
+        lines.extend(bounded(&sentence, COLUMNS, SENTENCE_LINES));
+    }
+    lines
+}
+
+fn size(record: &Record) -> String {
+    let machines = [
+        (NodeKind::Backend, "backends"),
+        (NodeKind::Relay, "relays"),
+        (NodeKind::Device, "devices"),
+    ];
+    let there = machines.map(|(kind, plural)| (of_kind(&record.nodes, kind), plural));
+    let there = there.into_iter().filter(|(n, _)| *n > 0);
+    let happened = [
+        (record.messages.len(), "sends"),
+        (record.faults.len(), "faults"),
+        (record.events.len(), "events"),
+    ];
+    let counted: Vec<String> =
+        there.chain(happened).map(|(n, plural)| count(n as u64, plural)).collect();
+    format!("{}; {}", counted.join(", "), ended(&record.ended))
+}
+
+fn of_kind(nodes: &[Node], kind: NodeKind) -> usize {
+    nodes.iter().filter(|node| node.kind == kind).count()
+}
+
+fn ended(ended: &Ended) -> String {
+    let at = exact(ended.at_ns);
+    match ended.why {
+        Why::Settled => format!("settled at {at}"),
+        Why::Limit => format!("not settled when its time was over, at {at}"),
+        Why::Panic => format!("ended by a panic at {at}"),
+    }
+}
+
+fn indented(text: &str, most: usize) -> Vec<String> {
+    let lines = bounded(text, COLUMNS - MARGIN, most);
+    lines.into_iter().map(|line| format!("{}{line}", " ".repeat(MARGIN))).collect()
+}
+
+fn bounded(text: &str, width: usize, most: usize) -> Vec<String> {
+    let mut lines = wrap(&clean(text), width);
+    if lines.len() > most {
+        lines.truncate(most);
+        let cut_off = lines.pop().unwrap_or_default();
+        lines.push(format!("{}…", cut(&cut_off, width - 1).trim_end_matches('…')));
+    }
+    lines
+}

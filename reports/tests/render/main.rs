@@ -1,0 +1,163 @@
+//! Every renderer on records made by hand.
+
+mod sample;
+
+use std::path::Path;
+
+use reports::{
+    COLUMNS, LINES, folder, json,
+    line::{self, Status, Totals, Widths},
+    text,
+};
+use scenarios::record::{CheckVerdict, Record, Verdict, Why};
+
+use crate::sample::MS;
+
+fn shown(record: &Record) -> String {
+    let text = text::render(record);
+    assert!(text.lines().count() <= LINES, "{} lines", text.lines().count());
+    for line in text.lines() {
+        assert!(line.chars().count() <= COLUMNS, "{line}");
+        assert_eq!(line, line.trim_end());
+    }
+    text
+}
+
+#[test]
+fn a_passing_run_fits_on_half_a_page() {
+    insta::assert_snapshot!(shown(&sample::pass()));
+}
+
+#[test]
+fn a_failing_run_shows_sentence_fault_and_evidence() {
+    insta::assert_snapshot!(shown(&sample::fail()));
+}
+
+#[test]
+fn a_violation_that_must_be_is_marked_so() {
+    insta::assert_snapshot!(shown(&sample::expected_violation()));
+}
+
+#[test]
+fn an_inert_fault_and_a_vacuous_check_are_marked() {
+    insta::assert_snapshot!(shown(&sample::weak()));
+}
+
+#[test]
+fn a_large_run_is_bounded_and_its_violations_come_first() {
+    insta::assert_snapshot!(shown(&sample::large()));
+}
+
+#[test]
+fn devices_that_do_not_fit_side_by_side_become_a_sentence() {
+    let mut record = sample::large();
+    record.messages.truncate(9);
+    insta::assert_snapshot!(shown(&record));
+}
+
+#[test]
+fn a_check_that_had_to_break_and_holds_is_the_sentence() {
+    let mut record = sample::expected_violation();
+    record.verdict = Verdict::Fail;
+    record.checks[0].verdict = CheckVerdict::Holds;
+    record.checks[0].sentence = None;
+    let sentence = line::sentence(&record).expect("it failed");
+    assert_eq!(sentence, "always all-or-nothing holds, but this design must break it");
+}
+
+#[test]
+fn after_a_panic_the_sentence_is_about_the_panic() {
+    let mut record = sample::fail();
+    record.ended.why = Why::Panic;
+    record.sentence = Some("a panicked: no such row".to_owned());
+    assert_eq!(line::sentence(&record).as_deref(), Some("a panicked: no such row"));
+}
+
+#[test]
+fn no_report_obeys_an_escape_sequence_of_a_record() {
+    let mut record = sample::fail();
+    record.scenario.about = "\u{1b}[2Jgone".to_owned();
+    record.checks[0].sentence = Some("\u{1b}[31mred\r\n".to_owned());
+    record.faults[0].what = "\u{7}bell".to_owned();
+    let text = shown(&record) + &line::failure(&record, Path::new("out")).join("\n");
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+}
+
+#[test]
+fn wall_time_is_no_part_of_the_report() {
+    let mut record = sample::fail();
+    let before = text::render(&record);
+    record.meta.wall_ms = 999;
+    assert_eq!(text::render(&record), before);
+}
+
+#[test]
+fn a_record_survives_its_own_json() {
+    let record = sample::large();
+    let text = json::render(&record);
+    let again = json::parse(&text).expect("its own JSON");
+    assert_eq!(again.events, record.events);
+    assert_eq!(json::render(&again), text);
+}
+
+#[test]
+fn every_event_is_one_line_of_json() {
+    insta::assert_snapshot!(json::render(&sample::fail()));
+}
+
+#[test]
+fn a_record_of_another_format_is_refused_by_its_number() {
+    let text = json::render(&sample::pass()).replace("\"schema\": 1", "\"schema\": 9");
+    let refusal = json::parse(&text).expect_err("format 9").to_string();
+    assert_eq!(refusal, "this record is of format 9; this program reads format 1");
+}
+
+#[test]
+fn the_schema_describes_every_part_of_a_record() {
+    let schema: serde_json::Value = serde_json::from_str(&json::schema()).expect("JSON");
+    let record: serde_json::Value =
+        serde_json::from_str(&json::render(&sample::pass())).expect("JSON");
+    for key in record.as_object().expect("an object").keys() {
+        assert!(schema["properties"][key].is_object(), "{key} has no schema");
+    }
+}
+
+#[test]
+fn a_failure_begins_with_message_time_and_device() {
+    let folder = folder::of(Path::new("target/fedsim"), "m1", 7);
+    insta::assert_snapshot!(line::failure(&sample::fail(), &folder).join("\n"));
+}
+
+#[test]
+fn results_line_up() {
+    let quota = ["sometimes relay-full: never reached".to_owned()];
+    let widths = Widths { name: 41, seed: 1 };
+    let lines = [
+        line::result(&sample::pass(), &[], widths),
+        line::result(&sample::fail(), &[], widths),
+        line::result(&sample::expected_violation(), &[], widths),
+        line::result(&sample::weak(), &quota, widths),
+    ];
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn a_pass_with_a_weakness_is_a_warning() {
+    assert_eq!(Status::of(&sample::pass(), &[]), Status::Pass);
+    assert_eq!(Status::of(&sample::pass(), &["inert".to_owned()]), Status::Warn);
+    assert_eq!(Status::of(&sample::fail(), &["inert".to_owned()]), Status::Fail);
+}
+
+#[test]
+fn the_summary_counts_runs_faults_and_simulated_time() {
+    let mut totals = Totals::of(&sample::pass(), Status::Pass);
+    totals += Totals::of(&sample::fail(), Status::Fail);
+    totals.simulated_ns += 6_300_000 * MS;
+    assert_eq!(totals.summary(), "2 run: 1 pass, 1 fail · 1 fault · 1h 50m simulated");
+}
+
+#[test]
+fn no_name_of_a_scenario_leads_out_of_the_folder() {
+    let folder = folder::of(Path::new("out"), "../../etc/passwd", 1);
+    assert_eq!(folder, Path::new("out/-..-etc-passwd-1"));
+}

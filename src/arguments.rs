@@ -1,0 +1,189 @@
+//! What can be asked of the command: subcommands and flags, with their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{exit, seeds::Seeds};
+
+/// Runs federations of real homeservers and relays in a simulated world, breaks them on purpose,
+/// and judges what they promised.
+#[derive(Debug, Parser)]
+#[command(name = "fedsim", version, max_term_width = 100, after_help = exit::TABLE)]
+#[command(propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every subcommand.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Global {
+    /// When to color; `auto` respects `NO_COLOR` and `CLICOLOR_FORCE`
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+    /// How results are written to standard output; `json` is one object a line
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "human")]
+    pub(crate) message_format: MessageFormat,
+    /// Whether to show progress on standard error; `auto` and `bar` need a terminal there
+    #[arg(long, global = true, value_enum, value_name = "HOW", default_value = "auto")]
+    pub(crate) progress: Progress,
+    /// Print no line for runs and files that are as they should be
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// When to color.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// Makes it the choice of every stream.
+    pub(crate) fn write_global(self) {
+        let choice = match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MessageFormat {
+    Human,
+    Json,
+}
+
+/// Whether to show progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    Auto,
+    Bar,
+    None,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run scenarios and judge them
+    #[command(after_help = exit::TABLE)]
+    Run(Run),
+    /// Run a record's scenario again with its seed; every journal entry must be the same
+    #[command(after_help = exit::TABLE)]
+    Replay(Replay),
+    /// Read scenario files and name every mistake, without running them
+    Check(Check),
+    /// List what scenario files can name, or the scenarios themselves
+    List(List),
+    /// Print a JSON schema
+    Schema(Schema),
+}
+
+/// Scenario files to work on.
+#[derive(Args, Debug)]
+pub(crate) struct Files {
+    /// Scenario files, or folders in which every `*.toml` is one [default: scenarios/library]
+    #[arg(value_name = "FILES")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Only scenarios whose name matches GLOB (`*` any text, `?` one character), or that have the
+    /// tag T; may be given several times, and one match is enough
+    #[arg(short, long, value_name = "GLOB|tag:T")]
+    pub(crate) filter: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// The seed, or a range of them: `7`, `1..5` (without 5), `1..=5` (with 5) [default: each
+    /// file's own]
+    #[arg(long, value_name = "N|A..B|A..=B")]
+    pub(crate) seed: Option<Seeds>,
+    /// Do not accept a pass with an inert fault, a vacuous check or a situation that never came
+    /// about
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Run everything twice and compare the journals byte for byte
+    #[arg(long)]
+    pub(crate) twice: bool,
+    /// How many runs at once, each on a thread of its own [default: the number of processors]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: Option<u16>,
+    /// Where each run's folder goes: `<scenario>-<seed>/run.json` and `report.txt`
+    #[arg(long, value_name = "DIR", default_value = "target/fedsim")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Replay {
+    /// The record: a `run.json`, or a folder that holds one
+    #[arg(value_name = "RUN.json")]
+    pub(crate) record: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) files: Files,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    #[command(subcommand)]
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum What {
+    /// Scenarios, with their tags
+    Scenarios(Files),
+    /// Checks that `expect` can name
+    Checks,
+    /// Faults that `[[faults]]` can name, and what each means
+    Faults,
+    /// Endpoints that a fault's `when` can name
+    Endpoints,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Schema {
+    /// Of what
+    #[arg(value_enum)]
+    pub(crate) of: SchemaOf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// A run's record, `run.json`
+    Run,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_surface_has_no_contradiction() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_is_explained() {
+        let mut command = Arguments::command();
+        command.build();
+        let explained = |command: &clap::Command| {
+            command.get_arguments().all(|argument| argument.get_help().is_some())
+        };
+        assert!(command.get_subcommands().all(explained));
+    }
+}

@@ -1,0 +1,172 @@
+//! Where two runs of the same thing differ.
+
+use std::mem;
+
+use reports::json;
+use scenarios::record::{EventRecord, Meta, Record};
+
+/// Entries shown before the first difference.
+const CONTEXT: usize = 3;
+/// Characters of a line that are shown.
+const WIDTH: usize = 82;
+/// Characters shown before the first one that differs, in a line too long to be shown whole.
+const BEFORE: usize = 30;
+
+/// The first difference.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Difference {
+    /// What differs, in a sentence.
+    pub(crate) sentence: String,
+    /// The lines before, which are the same.
+    context: Vec<String>,
+    /// The line of the one run; unset if it ends before.
+    left: Option<String>,
+    /// The line of the other run; unset if it ends before.
+    right: Option<String>,
+}
+
+impl Difference {
+    /// The difference as text, with the names of the two sides.
+    pub(crate) fn lines(&self, left: &str, right: &str) -> Vec<String> {
+        let names = left.len().max(right.len());
+        let common = common(self.left.as_deref(), self.right.as_deref());
+        let mut lines = vec![self.sentence.clone()];
+        lines.extend(self.context.iter().map(|line| format!("{:names$}  {}", "", window(line, 0))));
+        for (name, side) in [(left, &self.left), (right, &self.right)] {
+            let side = side
+                .as_deref()
+                .map_or("nothing: it ends before".to_owned(), |line| window(line, common));
+            lines.push(format!("{name:names$}  {side}"));
+        }
+        lines
+    }
+}
+
+/// The first difference between two records of one scenario and seed: in the journal, or else in
+/// what was made of it. What two equal runs may differ in (wall time, the program's version, the
+/// name of the file) is left out. Both records are given back as they were.
+pub(crate) fn between(left: &mut Record, right: &mut Record) -> Option<Difference> {
+    let entries = left.events.len().max(right.events.len());
+    let lines = |event: &EventRecord| event.line.clone();
+    let journals = first(left.events.iter().map(lines), right.events.iter().map(lines));
+    if let Some(found) = journals {
+        let sentence =
+            format!("the first difference is journal entry #{} of {entries}", found.number);
+        return Some(found.called(sentence));
+    }
+    let readings = first(left.events.iter().map(reading), right.events.iter().map(reading));
+    if let Some(found) = readings {
+        let sentence =
+            format!("journal entry #{} is the same, and is read differently", found.number);
+        return Some(found.called(sentence));
+    }
+    let (left, right) = (without_journal(left), without_journal(right));
+    let found = first(left.lines().map(str::to_owned), right.lines().map(str::to_owned))?;
+    Some(found.called("the journals are the same, what was made of them is not".to_owned()))
+}
+
+fn reading(event: &EventRecord) -> String {
+    serde_json::to_string(event).expect("an event has only string keys")
+}
+
+/// The record as JSON without its events, which are most of it, and without what may differ.
+fn without_journal(record: &mut Record) -> String {
+    let events = mem::take(&mut record.events);
+    let mut rest = record.clone();
+    record.events = events;
+    rest.meta = Meta::default();
+    rest.program.version.clear();
+    rest.scenario.file = None;
+    json::render(&rest)
+}
+
+/// Where two texts part.
+#[derive(Debug, PartialEq, Eq)]
+struct Parting {
+    /// The number of the first line that differs, from 1.
+    number: usize,
+    context: Vec<String>,
+    left: Option<String>,
+    right: Option<String>,
+}
+
+impl Parting {
+    fn called(self, sentence: String) -> Difference {
+        let Self { context, left, right, .. } = self;
+        Difference { sentence, context, left, right }
+    }
+}
+
+fn first(
+    mut left: impl Iterator<Item = String>,
+    mut right: impl Iterator<Item = String>,
+) -> Option<Parting> {
+    let mut context: Vec<String> = Vec::new();
+    for number in 1.. {
+        match (left.next(), right.next()) {
+            (None, None) => return None,
+            (Some(one), Some(other)) if one == other => {
+                if context.len() == CONTEXT {
+                    context.remove(0);
+                }
+                context.push(one);
+            }
+            (left, right) => return Some(Parting { number, context, left, right }),
+        }
+    }
+    None
+}
+
+/// How many characters both begin with.
+fn common(left: Option<&str>, right: Option<&str>) -> usize {
+    let (Some(left), Some(right)) = (left, right) else { return 0 };
+    left.chars().zip(right.chars()).take_while(|(one, other)| one == other).count()
+}
+
+/// A part of the line that fits and has the character at `at`.
+fn window(line: &str, at: usize) -> String {
+    let harmless = |c: char| if c.is_control() { ' ' } else { c };
+    let length = line.chars().count();
+    let start = if length <= WIDTH { 0 } else { at.saturating_sub(BEFORE).min(length - WIDTH) };
+    let shown: String = line.chars().map(harmless).skip(start).take(WIDTH).collect();
+    let before = if start > 0 { "…" } else { "" };
+    let after = if start + WIDTH < length { "…" } else { "" };
+    format!("{before}{shown}{after}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(lines: &[&str]) -> std::vec::IntoIter<String> {
+        lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>().into_iter()
+    }
+
+    #[test]
+    fn the_same_lines_have_no_difference() {
+        assert_eq!(first(owned(&["a", "b"]), owned(&["a", "b"])), None);
+    }
+
+    #[test]
+    fn the_first_line_that_differs_is_named_with_what_came_before() {
+        let found =
+            first(owned(&["a", "b", "c", "d", "e"]), owned(&["a", "b", "c", "d", "x", "y"]));
+        let found = found.expect("different");
+        assert_eq!((found.number, found.context), (5, owned(&["b", "c", "d"]).collect()));
+        assert_eq!((found.left.as_deref(), found.right.as_deref()), (Some("e"), Some("x")));
+    }
+
+    #[test]
+    fn a_journal_that_ends_before_differs_there() {
+        let found = first(owned(&["a"]), owned(&["a", "b"])).expect("different");
+        assert_eq!((found.number, found.left, found.right.as_deref()), (2, None, Some("b")));
+    }
+
+    #[test]
+    fn a_long_line_is_shown_around_the_character_that_differs() {
+        let line = format!("{}X{}", "a".repeat(500), "b".repeat(500));
+        let shown = window(&line, 500);
+        assert!(shown.contains("aX") && shown.starts_with('…') && shown.ends_with('…'));
+        assert!(shown.chars().count() <= WIDTH + 2);
+    }
+}

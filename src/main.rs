@@ -1,0 +1,57 @@
+//! The command `fedsim`: runs scenarios in the simulated world and reports what they proved.
+//!
+//! Reading order: [`arguments`] says what can be asked, [`run`] is the main subcommand; each other
+//! subcommand has a file of its own. [`exit`] holds the exit codes, [`output`] everything that is
+//! printed: results on standard output, progress and diagnostics on standard error.
+
+mod arguments;
+mod check;
+mod divergence;
+mod exit;
+mod list;
+mod output;
+mod replay;
+mod run;
+mod schema;
+mod seeds;
+mod select;
+mod stopwatch;
+mod trial;
+mod workers;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    arguments::{Arguments, Command},
+    exit::{Exit, Stop},
+    output::Output,
+};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    arguments.global.color.write_global();
+    let mut output = Output::new(arguments.global);
+    let done = match &arguments.command {
+        Command::Run(wanted) => run::run(wanted, &mut output),
+        Command::Replay(wanted) => replay::replay(wanted, &mut output),
+        Command::Check(wanted) => check::check(wanted, &mut output),
+        Command::List(wanted) => list::list(wanted, &mut output),
+        Command::Schema(wanted) => schema::schema(wanted, &mut output),
+    };
+    let exit = done.unwrap_or_else(|stop| stopped(stop, &mut output));
+    ExitCode::from(exit.code())
+}
+
+/// Says why nothing more can be done. When nobody reads any longer there is nobody to tell.
+fn stopped(stop: Stop, output: &mut Output) -> Exit {
+    let (exit, message) = match stop {
+        Stop::NobodyReads => return Exit::NobodyReads,
+        Stop::Because(exit, message) => (exit, message),
+    };
+    match output.refusal(&message) {
+        Ok(()) => exit,
+        Err(_) => Exit::NobodyReads,
+    }
+}

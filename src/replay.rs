@@ -1,0 +1,109 @@
+//! `fedsim replay`: runs a record's scenario again, and says whether it is still the same run.
+
+use std::{fs, path::Path};
+
+use reports::{folder, json, line};
+use scenarios::{Record, language};
+use serde_json::json;
+
+use crate::{
+    arguments::Replay,
+    divergence::{self, Difference},
+    exit::{Exit, Stop},
+    output::{Output, Tone},
+    select::Selected,
+    trial,
+};
+
+/// The largest record that is read, in bytes.
+const LARGEST: u64 = 4 << 30;
+
+/// Replays a record. A run that is reproduced ends as it ended then: a failure exits with 1 again.
+pub(crate) fn replay(wanted: &Replay, output: &mut Output) -> Result<Exit, Stop> {
+    let path = if wanted.record.is_dir() {
+        wanted.record.join(folder::RECORD)
+    } else {
+        wanted.record.clone()
+    };
+    let mut recorded = read(&path)?;
+    let shown = format!("the scenario in {}", path.display());
+    let scenario = match language::parse(&shown, &recorded.scenario.text) {
+        Ok(scenario) => scenario,
+        Err(mistakes) => {
+            output.mistakes(&[mistakes])?;
+            return Ok(Exit::Usage);
+        }
+    };
+    let mut now = trial::again(&Selected { path: path.clone(), scenario }, recorded.seed)
+        .map_err(|why| Stop::because(Exit::Internal, why))?;
+    match divergence::between(&mut recorded, &mut now) {
+        None => reproduced(&recorded, &path, output),
+        Some(difference) => differs(&recorded, &now, &difference, output),
+    }
+}
+
+fn read(path: &Path) -> Result<Record, Stop> {
+    let refused = |why: &dyn std::fmt::Display| {
+        let help = "name a run.json that `fedsim run` wrote, or its folder";
+        Stop::because(Exit::Usage, format!("cannot read {}: {why}\n{help}", path.display()))
+    };
+    let length = fs::metadata(path).map_err(|error| refused(&error))?.len();
+    if length > LARGEST {
+        return Err(refused(&"it is larger than any record"));
+    }
+    let text = fs::read_to_string(path).map_err(|error| refused(&error))?;
+    json::parse(&text).map_err(|error| refused(&error))
+}
+
+fn reproduced(record: &Record, path: &Path, output: &mut Output) -> Result<Exit, Stop> {
+    let exit = trial::exit_of(record);
+    let status = line::Status::of(record, &[]);
+    let entries = record.events.len();
+    let name = format!("{}  (seed {})", record.scenario.name, record.seed);
+    output.word(Tone::Good, "Reproduced", &name)?;
+    let same = format!("all {entries} journal entries are the same, and so is the verdict");
+    output.word(status.into(), status.word(), &same)?;
+    if exit != Exit::Holds {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        output.line("")?;
+        for line in line::failure(record, folder) {
+            output.line(&format!("{}{line}", " ".repeat(line::INDENT)))?;
+        }
+    }
+    output.object(&json!({
+        "type": "replay",
+        "scenario": record.scenario.name,
+        "seed": record.seed,
+        "same": true,
+        "verdict": record.verdict,
+        "sentence": line::sentence(record),
+        "events": entries,
+    }))?;
+    Ok(exit)
+}
+
+fn differs(
+    recorded: &Record,
+    now: &Record,
+    difference: &Difference,
+    output: &mut Output,
+) -> Result<Exit, Stop> {
+    let name = format!("{}  (seed {})", recorded.scenario.name, recorded.seed);
+    output.word(Tone::Bad, "DIFFERS", &name)?;
+    for line in difference.lines("recorded", "now") {
+        output.line(&format!("{}{line}", " ".repeat(line::INDENT)))?;
+    }
+    let (then, today) = (&recorded.program.version, &now.program.version);
+    if then != today {
+        output.line(&format!("    it was recorded by version {then}; this is version {today}"))?;
+    }
+    output.object(&json!({
+        "type": "replay",
+        "scenario": recorded.scenario.name,
+        "seed": recorded.seed,
+        "same": false,
+        "sentence": difference.sentence,
+        "difference": difference.lines("recorded", "now"),
+    }))?;
+    Ok(Exit::Diverged)
+}

@@ -1,0 +1,294 @@
+//! The built command: exit codes, what it prints where, and the files that it writes.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Two backends, one message, nothing broken; what `more` says comes on top.
+fn scenario(name: &str, more: &str) -> String {
+    format!(
+        r#"
+        name = "{name}"
+        about = "One message from one backend to another."
+        tags = ["small"]
+        seed = 7
+        limit = "10s"
+        settle = "30s"
+
+        [backends]
+        a = {{}}
+        b = {{}}
+
+        [users]
+        alice = {{ backend = "a" }}
+        bob = {{ backend = "b" }}
+
+        [conversations]
+        pair = {{ creator = "alice", members = ["bob"] }}
+
+        [[ops]]
+        at = "1s"
+        send = {{ id = "m1", from = "alice", to = "pair", text = "hello" }}
+
+        {more}
+        "#
+    )
+}
+
+/// What nobody keeps: the message is delivered and not refused.
+const BROKEN_PROMISE: &str = r#"
+    [expect.messages]
+    m1 = { outcome = "refused" }
+"#;
+
+/// Devices have no link to each other, so cutting it touches nothing.
+const INERT: &str = r#"
+    [[faults]]
+    at = "2s"
+    for = "1s"
+    partition = { between = ["alice/1"], and = ["bob/1"] }
+"#;
+
+/// A folder with these scenario files.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, more) in files {
+        fs::write(folder.path().join(format!("{name}.toml")), scenario(name, more))
+            .expect("written");
+    }
+    folder
+}
+
+fn fedsim(folder: &TempDir, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fedsim"))
+        .current_dir(folder)
+        .args(arguments)
+        .env_remove("CLICOLOR_FORCE")
+        .output()
+        .expect("the command starts")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+#[track_caller]
+fn exits(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{}\n{}", stdout(output), stderr(output));
+}
+
+/// Standard output without the times on the wall.
+fn timeless(output: &Output) -> Vec<String> {
+    let without = |line: &str| match (line.find('['), line.find(']')) {
+        (Some(begin), Some(end)) => format!("{}{}", &line[..begin], &line[end + 1..]),
+        _ => line.to_owned(),
+    };
+    stdout(output).lines().map(without).collect()
+}
+
+fn objects(output: &Output) -> Vec<Value> {
+    let text = stdout(output);
+    text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+#[test]
+fn every_mistake_of_every_file_is_named_and_nothing_is_run() {
+    let folder = folder(&[("good", ""), ("empty-side", ""), ("nobody", "")]);
+    let bad = [
+        ("empty-side", "[[faults]]\nat = \"2s\"\npartition = { between = [], and = [\"bb\"] }"),
+        ("nobody", "[[ops]]\nat = \"3s\"\nfetch = { user = \"bobb\" }"),
+    ];
+    for (name, more) in bad {
+        let text = scenario(name, more).replace("        ", "");
+        fs::write(folder.path().join(format!("{name}.toml")), text).expect("written");
+    }
+    let output = fedsim(&folder, &["run", "good.toml", "empty-side.toml", "nobody.toml"]);
+    exits(&output, 2);
+    assert_eq!(stdout(&output), "");
+    assert!(!folder.path().join("target").exists());
+    insta::assert_snapshot!(stderr(&output));
+}
+
+#[test]
+fn a_good_file_is_checked_without_being_run() {
+    let folder = folder(&[("good", "")]);
+    let output = fedsim(&folder, &["check", "good.toml"]);
+    exits(&output, 0);
+    assert_eq!(stdout(&output), "         ok good.toml\n");
+    assert!(!folder.path().join("target").exists());
+}
+
+#[test]
+fn nothing_selected_is_no_pass() {
+    let folder = folder(&[("good", "")]);
+    exits(&fedsim(&folder, &["run"]), 4);
+    exits(&fedsim(&folder, &["run", "good.toml", "-f", "m1-*"]), 4);
+    exits(&fedsim(&folder, &["check", ".", "-f", "tag:large"]), 4);
+    exits(&fedsim(&folder, &["check", ".", "-f", "tag:small"]), 0);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_mistake() {
+    let output = fedsim(&folder(&[]), &["run", "gone.toml"]);
+    exits(&output, 2);
+    assert!(stderr(&output).contains("gone.toml"), "{}", stderr(&output));
+}
+
+#[test]
+fn two_scenarios_of_one_name_are_refused() {
+    let folder = folder(&[("good", "")]);
+    fs::write(folder.path().join("other.toml"), scenario("good", "")).expect("written");
+    exits(&fedsim(&folder, &["run", "."]), 2);
+    // The same file named twice is one scenario.
+    exits(&fedsim(&folder, &["check", "good.toml", "./good.toml"]), 0);
+}
+
+#[test]
+fn a_passing_run_writes_record_report_and_latest() {
+    let folder = folder(&[("good", "")]);
+    let output = fedsim(&folder, &["run", "good.toml"]);
+    exits(&output, 0);
+    assert_eq!(stderr(&output), "");
+    let lines = timeless(&output);
+    assert_eq!(lines[1], "       PASS  good  seed 7  1 message");
+    assert!(lines[2].starts_with("    Summary  1 run: 1 pass · 0 faults · "), "{}", lines[2]);
+    let latest = folder.path().join("target/fedsim/latest");
+    let report = fs::read_to_string(latest.join("report.txt")).expect("a report");
+    assert!(report.starts_with("scenario  good "), "{report}");
+    assert!(latest.join("run.json").is_file());
+}
+
+#[test]
+fn a_failing_run_says_why_and_how_to_repeat_it() {
+    let folder = folder(&[("broken", BROKEN_PROMISE)]);
+    let output = fedsim(&folder, &["run", "broken.toml"]);
+    exits(&output, 1);
+    let text = stdout(&output);
+    let again = "fedsim replay target/fedsim/broken-7/run.json";
+    assert!(text.contains("m1") && text.contains(again), "{text}");
+    let replayed = fedsim(&folder, &["replay", "target/fedsim/broken-7/run.json"]);
+    exits(&replayed, 1);
+    assert!(stdout(&replayed).contains("Reproduced broken"), "{}", stdout(&replayed));
+}
+
+#[test]
+fn a_record_replays_to_the_same_journal() {
+    let folder = folder(&[("good", "")]);
+    exits(&fedsim(&folder, &["run", "good.toml"]), 0);
+    // Replay needs the record alone.
+    fs::remove_file(folder.path().join("good.toml")).expect("removed");
+    let output = fedsim(&folder, &["replay", "target/fedsim/latest"]);
+    exits(&output, 0);
+    assert!(stdout(&output).contains("journal entries are the same"), "{}", stdout(&output));
+}
+
+#[test]
+fn an_altered_journal_is_found_at_its_first_difference() {
+    let folder = folder(&[("good", "")]);
+    exits(&fedsim(&folder, &["run", "good.toml"]), 0);
+    let path = folder.path().join("target/fedsim/good-7/run.json");
+    let mut record: Value = read(&path);
+    for index in [9, 11] {
+        let line = record["events"][index]["line"].as_str().expect("a line").to_owned();
+        record["events"][index]["line"] = line.replacen('"', "!", 1).into();
+    }
+    fs::write(&path, record.to_string()).expect("written");
+    let output = fedsim(&folder, &["replay", "target/fedsim/good-7/run.json"]);
+    exits(&output, 5);
+    let text = stdout(&output);
+    assert!(text.contains("the first difference is journal entry #10 of"), "{text}");
+    assert!(text.contains("recorded  {!"), "{text}");
+}
+
+#[test]
+fn an_altered_verdict_is_a_difference_although_the_journals_agree() {
+    let folder = folder(&[("good", "")]);
+    exits(&fedsim(&folder, &["run", "good.toml"]), 0);
+    let path = folder.path().join("target/fedsim/good-7/run.json");
+    let text = fs::read_to_string(&path).expect("a record");
+    let altered = text.replacen("\"verdict\": \"pass\"", "\"verdict\": \"unknown\"", 1);
+    fs::write(&path, altered).expect("written");
+    let output = fedsim(&folder, &["replay", "target/fedsim/good-7"]);
+    exits(&output, 5);
+    assert!(stdout(&output).contains("the journals are the same"), "{}", stdout(&output));
+}
+
+#[test]
+fn what_is_no_record_is_refused() {
+    let folder = folder(&[("good", "")]);
+    exits(&fedsim(&folder, &["replay", "gone.json"]), 2);
+    exits(&fedsim(&folder, &["replay", "good.toml"]), 2);
+}
+
+#[test]
+fn a_repeated_run_is_the_same_run() {
+    let folder = folder(&[("good", ""), ("broken", BROKEN_PROMISE)]);
+    exits(&fedsim(&folder, &["run", "good.toml", "--twice", "--seed", "1..=2"]), 0);
+    exits(&fedsim(&folder, &["run", "broken.toml", "--twice"]), 1);
+    assert!(folder.path().join("target/fedsim/good-2/run.json").is_file());
+}
+
+#[test]
+fn an_inert_fault_is_a_warning_and_under_strict_no_pass() {
+    let folder = folder(&[("inert", INERT)]);
+    let output = fedsim(&folder, &["run", "inert.toml"]);
+    exits(&output, 0);
+    assert!(stdout(&output).contains("WARN"), "{}", stdout(&output));
+    exits(&fedsim(&folder, &["run", "inert.toml", "--strict"]), 3);
+}
+
+#[test]
+fn threads_do_not_change_what_is_printed() {
+    let folder = folder(&[("one", ""), ("two", BROKEN_PROMISE), ("zinert", INERT)]);
+    let one = fedsim(&folder, &["run", ".", "-j", "1", "--seed", "1..4"]);
+    let four = fedsim(&folder, &["run", ".", "-j", "4", "--seed", "1..4"]);
+    exits(&one, 1);
+    assert_eq!(timeless(&one)[1..], timeless(&four)[1..]);
+}
+
+#[test]
+fn programs_get_an_object_a_line() {
+    let folder = folder(&[("good", ""), ("zbroken", BROKEN_PROMISE)]);
+    let output = fedsim(&folder, &["run", ".", "--message-format", "json"]);
+    exits(&output, 1);
+    let objects = objects(&output);
+    let kinds: Vec<&str> = objects.iter().filter_map(|object| object["type"].as_str()).collect();
+    assert_eq!(kinds, ["run", "run", "summary"]);
+    assert_eq!(objects[0]["verdict"], "pass");
+    assert_eq!(objects[1]["verdict"], "fail");
+    assert_eq!(objects[2]["exit"], 1);
+}
+
+#[test]
+fn programs_get_mistakes_with_their_places() {
+    let folder = folder(&[("nobody", "[[ops]]\nat = \"3s\"\nfetch = { user = \"bobb\" }")]);
+    let output = fedsim(&folder, &["check", ".", "--message-format", "json"]);
+    exits(&output, 2);
+    let mistake = &objects(&output)[0];
+    assert_eq!(mistake["type"], "mistake");
+    assert_eq!(mistake["code"], "scenario::unknown-user");
+    assert_eq!(mistake["path"], "./nobody.toml");
+    assert!(mistake["line"].as_u64() > Some(20), "{mistake}");
+}
+
+#[test]
+fn a_pipe_that_is_closed_ends_the_command_quietly() {
+    let folder = folder(&[]);
+    let script = format!("{} list endpoints | true", env!("CARGO_BIN_EXE_fedsim"));
+    let output =
+        Command::new("sh").args(["-c", &script]).current_dir(&folder).output().expect("a shell");
+    assert_eq!(stderr(&output), "");
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).expect("a file")).expect("JSON")
+}

@@ -1,0 +1,164 @@
+//! The invariants of the house (ARCHITECTURE.md), each kept by a look at the tree itself.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The root of the workspace.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every crate that `package` is built of, itself included; dev-dependencies aside.
+fn crates_of(package: &str) -> Vec<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", package, "--edges", "normal,build", "--prefix", "none"])
+        .args(["--offline", "--locked", "--format", "{p}"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("crate names are text");
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+/// The Rust files below `folder`, with their text.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("the folder is there") {
+            let path = entry.expect("it can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("source is text");
+                found.push((path, text));
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "{folder} has no source");
+    found
+}
+
+/// Lines of code below `folder` that hold one of `words`, as `file:line: text`.
+fn lines_with(folder: &str, words: &[&str], except: &[&str]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (path, text) in sources(folder) {
+        let name = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
+        if except.iter().any(|exempt| name.starts_with(exempt)) {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            if words.iter().any(|word| code.contains(word)) {
+                lines.push(format!("{name}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    lines
+}
+
+const NONE: &[String] = &[];
+
+#[test]
+fn nodes_are_built_without_the_simulator() {
+    for package in ["homeserver", "relay"] {
+        let foreign = ["sim", "scenarios", "turmoil", "turmoil-net", "proptest"];
+        let found: Vec<_> =
+            crates_of(package).into_iter().filter(|name| foreign.contains(&&**name)).collect();
+        assert_eq!(found, NONE, "{package}");
+    }
+}
+
+#[test]
+fn a_node_reaches_the_outside_world_only_through_its_host() {
+    let outside = [
+        "tokio::net",
+        "std::net::Tcp",
+        "std::fs",
+        "tokio::fs",
+        "SystemTime::now",
+        "Instant::now()",
+        "std::thread",
+        "thread::Builder",
+        "tokio::spawn",
+        "spawn_blocking",
+        "OsRng",
+        "SysRng",
+        "getrandom",
+        "rand::rng",
+        "new_v4",
+        "Connection::open",
+    ];
+    // The clock of tokio is the host's too; the real machine is where the outside world begins.
+    let is_violation = |line: &String| !line.contains("tokio::time::Instant::now()");
+    for (folder, except) in [
+        ("homeserver/src", vec!["homeserver/src/bin"]),
+        ("relay/src", vec!["relay/src/bin"]),
+        ("transport/src", vec!["transport/src/real"]),
+    ] {
+        let found: Vec<_> =
+            lines_with(folder, &outside, &except).into_iter().filter(is_violation).collect();
+        assert_eq!(found, NONE);
+    }
+}
+
+#[test]
+fn the_simulator_knows_neither_homeservers_nor_relays() {
+    let nodes = ["homeserver", "relay", "scenarios"];
+    let found: Vec<_> =
+        crates_of("sim").into_iter().filter(|name| nodes.contains(&&**name)).collect();
+    assert_eq!(found, NONE);
+    assert_eq!(lines_with("sim/src", &["homeserver::", "relay::", "/_matrix/"], &[]), NONE);
+}
+
+#[test]
+fn checks_read_the_journal_and_never_a_node() {
+    for folder in ["scenarios/src/checks", "scenarios/src/history"] {
+        assert_eq!(lines_with(folder, &["homeserver::", "use relay", "rusqlite"], &[]), NONE);
+    }
+}
+
+#[test]
+fn reports_show_what_scenarios_decided() {
+    let manifest = fs::read_to_string(root().join("reports/Cargo.toml")).expect("it is there");
+    for foreign in ["sim", "homeserver", "relay", "transport"] {
+        let line = format!("\n{foreign}.workspace");
+        assert!(!manifest.contains(&line), "reports depends on {foreign}");
+    }
+    assert_eq!(lines_with("reports/src", &["scenarios::checks", "scenarios::run"], &[]), NONE);
+}
+
+#[test]
+fn every_select_is_biased() {
+    for folder in ["transport/src", "homeserver/src", "relay/src", "sim/src", "scenarios/src"] {
+        for (path, text) in sources(folder) {
+            for select in text.split("select! {").skip(1) {
+                assert!(select.trim_start().starts_with("biased;"), "{}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_query_asks_sqlite_for_time_or_chance() {
+    let words = ["CURRENT_TIMESTAMP", "random()", "randomblob", "datetime('now"];
+    for folder in ["transport/src", "homeserver/src", "relay/src"] {
+        assert_eq!(lines_with(folder, &words, &[]), NONE);
+    }
+}
+
+#[test]
+fn every_file_says_its_job_in_its_first_line_and_keeps_to_one() {
+    const MAX_LINES: usize = 450;
+    let folders = ["transport", "homeserver", "relay", "sim", "scenarios", "reports", "src"];
+    for (path, text) in folders.iter().flat_map(|folder| sources(folder)) {
+        assert!(text.starts_with("//! "), "{} has no header", path.display());
+        assert!(text.lines().count() <= MAX_LINES, "{} is too long", path.display());
+        assert!(!path.ends_with("mod.rs"), "{}: use foo.rs beside foo/", path.display());
+    }
+}

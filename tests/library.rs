@@ -1,0 +1,59 @@
+//! Each scenario of the library is a test of its own name, with its report as a snapshot.
+
+use std::path::{Path, PathBuf};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use scenarios::{
+    language,
+    record::Verdict,
+    run::{self, Options},
+};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let trials = files().into_iter().map(|path| {
+        let name = path.file_stem().expect("a file").to_string_lossy().into_owned();
+        Trial::test(name.clone(), move || check(&name, &path))
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}
+
+/// The scenario files of the library and of the regressions, in order of name.
+fn files() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let folders = ["library", "regressions"].map(|folder| root.join(folder));
+    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten());
+    let paths = entries.map(|entry| entry.expect("it can be read").path());
+    let mut files: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 20, "the library is not there");
+    files
+}
+
+/// Runs the scenario with the seed of its file: it must pass, without an inert fault and without a
+/// vacuous check, and its report must be the one that was reviewed.
+fn check(name: &str, path: &Path) -> Result<(), Failed> {
+    let shown = Path::new("scenarios")
+        .join(path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"))?);
+    let text = std::fs::read_to_string(path)?;
+    let scenario = language::parse(&shown.display().to_string(), &text)
+        .map_err(|mistakes| Failed::from(mistakes.render(false)))?;
+    let record = run::run(&scenario, scenario.seed, &Options::default()).record;
+    let report = reports::text::render(&record);
+    insta::with_settings!({
+        omit_expression => true,
+        prepend_module_to_snapshot => false,
+        description => scenario.about.clone(),
+    }, {
+        insta::assert_snapshot!(name, report);
+    });
+    if record.verdict != Verdict::Pass {
+        return Err(format!("{:?}\n\n{report}", record.verdict).into());
+    }
+    match record.weaknesses() {
+        weaknesses if weaknesses.is_empty() => Ok(()),
+        weaknesses => Err(format!("{}\n\n{report}", weaknesses.join("\n")).into()),
+    }
+}

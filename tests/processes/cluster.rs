@@ -1,0 +1,192 @@
+//! Homeserver processes and their relay, on ports and in folders of their own.
+
+use std::{
+    fmt::Write as _,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use http::Method;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::user::{Api, User};
+
+/// The admin token of every process.
+pub(crate) const TOKEN: &str = "processes";
+
+/// A process that is killed, as by SIGKILL, when it is dropped.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// A homeserver: its ports and folder outlive its processes.
+struct Seat {
+    federation_port: u16,
+    client_port: u16,
+    folder: PathBuf,
+    process: Option<Process>,
+}
+
+/// Homeservers with one relay, which keeps the mail of all of them.
+pub(crate) struct Cluster {
+    folder: TempDir,
+    api: Api,
+    seats: Vec<Seat>,
+    relay_port: u16,
+    _relay: Process,
+}
+
+impl Cluster {
+    /// Starts `count` homeservers and a relay, and waits until they answer.
+    pub(crate) async fn start(count: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let api = Api::new(&folder.path().join("client"));
+        let mut ports = free_ports(2 * count + 1).into_iter();
+        let relay_port = ports.next().unwrap();
+        let relay = start_relay(folder.path(), relay_port);
+        let mut seats = Vec::new();
+        for index in 0..count {
+            let folder = folder.path().join(format!("homeserver-{index}"));
+            std::fs::create_dir(&folder).unwrap();
+            let (federation_port, client_port) = (ports.next().unwrap(), ports.next().unwrap());
+            seats.push(Seat { federation_port, client_port, folder, process: None });
+        }
+        let mut cluster = Self { folder, api, seats, relay_port, _relay: relay };
+        cluster.write_configuration();
+        cluster.api.answers(relay_port, "/_matrix/federation/v1/version").await;
+        for index in 0..count {
+            cluster.restart(index).await;
+        }
+        cluster
+    }
+
+    /// The server name of homeserver number `index`.
+    pub(crate) fn name(&self, index: usize) -> String {
+        format!("127.0.0.1:{}", self.seats[index].federation_port)
+    }
+
+    fn write_configuration(&self) {
+        for (index, seat) in self.seats.iter().enumerate() {
+            let mut text = format!(
+                "server_name = '{}'\nfederation_port = {}\nclient_port = {}\nadmin_token = '{TOKEN}'\n\
+                 attempts_before_relay = 1\nbackoff_first = 100\nrelay_poll_interval = 500\n\
+                 vote_timeout = 2000\n[relays]\n",
+                self.name(index),
+                seat.federation_port,
+                seat.client_port,
+            );
+            for other in 0..self.seats.len() {
+                let (name, port) = (self.name(other), self.relay_port);
+                writeln!(text, "'{name}' = ['127.0.0.1:{port}']").unwrap();
+            }
+            std::fs::write(seat.folder.join("homeserver.toml"), text).unwrap();
+        }
+    }
+
+    /// Starts a homeserver on the disk as it was left, and waits until it answers.
+    pub(crate) async fn restart(&mut self, index: usize) {
+        let seat = &mut self.seats[index];
+        let child = Command::new(program("homeserver"))
+            .args(["--plain", "--bind", "127.0.0.1", "--config"])
+            .arg(seat.folder.join("homeserver.toml"))
+            .arg("--data")
+            .arg(&seat.folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        seat.process = Some(Process(child));
+        self.api.answers(seat.client_port, "/_matrix/client/versions").await;
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self, index: usize) {
+        self.seats[index].process = None;
+    }
+
+    pub(crate) async fn register(&self, index: usize, name: &str) -> User {
+        self.api.register(self.seats[index].client_port, name).await
+    }
+
+    /// Waits until the relay keeps mail for homeserver number `index`.
+    pub(crate) async fn waits_for_mail(&self, index: usize) {
+        self.waits_for(index, |entries| entries > 0).await;
+    }
+
+    /// Waits until the relay keeps no mail for homeserver number `index`.
+    pub(crate) async fn waits_for_no_mail(&self, index: usize) {
+        self.waits_for(index, |entries| entries == 0).await;
+    }
+
+    async fn waits_for(&self, index: usize, wanted: impl Fn(u64) -> bool) {
+        let name = self.name(index);
+        self.api
+            .until("the relay's mail", async || {
+                let path = "/_relay/admin/v1/status";
+                let call =
+                    self.api.call(self.relay_port, Method::GET, path, Some(TOKEN), &Value::Null);
+                let status = call.await.map(|(_, status)| status).unwrap_or_default();
+                let destinations = status["destinations"].as_array().cloned().unwrap_or_default();
+                let own = destinations.iter().find(|entry| entry["destination"] == *name);
+                wanted(own.and_then(|entry| entry["entries"].as_u64()).unwrap_or(0)).then_some(())
+            })
+            .await;
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Processes first: they write into the folder.
+        self.seats.clear();
+        debug_assert!(self.folder.path().exists(), "the folder outlives its processes");
+    }
+}
+
+fn start_relay(folder: &Path, port: u16) -> Process {
+    let file = folder.join("relay.toml");
+    std::fs::write(&file, format!("server_name = '127.0.0.1:{port}'\nadmin_token = '{TOKEN}'\n"))
+        .unwrap();
+    let child = Command::new(program("relay"))
+        .args(["--listen", "127.0.0.1", "--port", &port.to_string(), "--config"])
+        .arg(&file)
+        .arg("--data")
+        .arg(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    Process(child)
+}
+
+/// The binary called `name` of this workspace. `cargo test --workspace` has built it; a test run of
+/// this package alone has not, so that it is built here.
+fn program(name: &str) -> PathBuf {
+    let here = std::env::current_exe().unwrap();
+    let folder = here.ancestors().nth(2).unwrap();
+    let path = folder.join(name);
+    if !path.exists() {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", name, "--bin", name])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(built.unwrap().success(), "failed to build {name}");
+    }
+    path
+}
+
+/// Ports that nothing is bound to.
+fn free_ports(count: usize) -> Vec<u16> {
+    let bound: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    bound.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
+
+/// How long anything in this test may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
