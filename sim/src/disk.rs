@@ -51,6 +51,21 @@ pub struct DiskFaults {
     pub die_after: Option<u64>,
 }
 
+/// What is wrong with the disk, in a few words, as `full, slow`.
+impl std::fmt::Display for DiskFaults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words = [
+            (self.capacity.is_some(), "full"),
+            (self.eio_read > 0.0 || self.eio_write > 0.0 || self.eio_sync > 0.0, "failing"),
+            (self.lying_sync > 0.0, "lying"),
+            (self.write_time > Duration::ZERO || self.sync_time > Duration::ZERO, "slow"),
+            (self.die_after.is_some(), "dying"),
+        ];
+        let words: Vec<_> = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
+        f.write_str(&words.join(", "))
+    }
+}
+
 /// What a disk tells the world as it works. It is told inside a database job, with no lock of the
 /// disk held.
 pub trait DiskObserver: Send + Sync {

@@ -108,12 +108,19 @@ fn kind(draw: Draw, backends: usize) -> impl Strategy<Value = FaultKind> {
         latency: None,
         loss: Some((loss * 100.0).round() / 100.0),
     });
+    let disk = (node(), any::<bool>()).prop_map(|(node, full)| FaultKind::Disk {
+        node,
+        full,
+        failing: !full,
+        sync_time: None,
+    });
     prop_oneof![
         3 => partition,
         3 => node().prop_map(|node| FaultKind::Crash { node, keep_disk: false }),
         1 => node().prop_map(|node| FaultKind::Kill { node }),
         1 => node().prop_map(|node| FaultKind::Pause { node }),
         1 => link,
+        1 => disk,
     ]
 }
 

@@ -7,7 +7,7 @@ mod draw;
 
 use proptest::{
     prelude::ProptestConfig,
-    test_runner::{TestCaseError, TestRunner},
+    test_runner::{TestCaseError, TestRng, TestRunner},
 };
 use scenarios::{
     Scenario, language,
@@ -19,19 +19,33 @@ use scenarios::{
 /// Cases that each property draws unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 48;
 
-/// Draws scenarios with `draw` and asserts that none of them fails.
+/// Runs that making a failing case smaller may take.
+const SHRINKS: u32 = 500;
+
+/// Draws `cases` scenarios with `draw` and judges each; what the first failing one says, made as
+/// small as `shrinks` tries allow.
+fn first_failure(draw: draw::Draw, cases: u32, shrinks: u32) -> Option<String> {
+    let config = ProptestConfig {
+        cases,
+        max_shrink_iters: shrinks,
+        // A failing case is kept as a scenario file, not as opaque bytes.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let rng = TestRng::deterministic_rng(config.rng_algorithm);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let judged =
+        runner.run(&draw::scenario(draw), |scenario| judge(&scenario).map_err(TestCaseError::fail));
+    judged.err().map(|failure| failure.to_string())
+}
+
+/// Asserts that no drawn scenario fails.
 fn no_drawn_scenario_breaks_a_promise(draw: draw::Draw) {
     let cases = match std::env::var("PROPTEST_CASES") {
         Ok(_) => ProptestConfig::default().cases,
         Err(_) => CASES,
     };
-    // A failing case is kept as a scenario file, not as opaque bytes.
-    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    let rng = proptest::test_runner::TestRng::deterministic_rng(config.rng_algorithm);
-    let mut runner = TestRunner::new_with_rng(config, rng);
-    let outcome =
-        runner.run(&draw::scenario(draw), |scenario| judge(&scenario).map_err(TestCaseError::fail));
-    if let Err(failure) = outcome {
+    if let Some(failure) = first_failure(draw, cases, SHRINKS) {
         panic!("{failure}");
     }
 }
@@ -63,12 +77,7 @@ fn mail_left_at_relays_is_kept_and_handed_out_once_whatever_breaks() {
 
 #[test]
 fn the_properties_can_fail_the_design_of_2021_breaks_them() {
-    let config = ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() };
-    let rng = proptest::test_runner::TestRng::deterministic_rng(config.rng_algorithm);
-    let mut runner = TestRunner::new_with_rng(config, rng);
     let draw = draw::Draw { delivery: Delivery::M1Of2021, relays: 0 };
-    let outcome =
-        runner.run(&draw::scenario(draw), |scenario| judge(&scenario).map_err(TestCaseError::fail));
-    let failure = outcome.expect_err("256 drawn runs find nothing wrong with it").to_string();
+    let failure = first_failure(draw, 256, 0).expect("256 drawn runs find nothing wrong with it");
     assert!(failure.contains("all-or-nothing") || failure.contains("no-early-sight"), "{failure}");
 }

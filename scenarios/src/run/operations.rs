@@ -29,72 +29,70 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Starts every operation's clock; resolves when all have ended.
 pub(super) fn start(cluster: &Arc<Cluster>) -> impl Future<Output = ()> + Send + use<> {
     let ready = Instant::now();
-    let mut ends = Vec::new();
-    for op in &cluster.scenario.ops {
-        let at = ready + op.at;
-        match &op.kind {
-            OpKind::Send { from, to, id, text, retries } => {
-                let send = Sending {
-                    message: id.clone(),
-                    conversation: to.clone(),
-                    room: cluster.rooms[to].clone(),
-                    text: text.clone(),
-                    attempts: retries.saturating_add(1),
-                };
-                let device = Arc::clone(cluster.first_device(from));
-                ends.push(on(
-                    &device.host.clone(),
-                    later(at, async move {
-                        send.run(&device).await;
-                    }),
-                ));
-            }
-            OpKind::Fetch { user } => {
-                // A device that syncs, syncs all the time.
-                for device in cluster.devices_of(user).filter(|it| it.reads != Reads::Sync) {
-                    let device = Arc::clone(device);
-                    ends.push(on(
-                        &device.host.clone(),
-                        later(at, async move {
-                            // Nothing came; the next fetch will tell.
-                            drop(reading::catch_up_and_note(&device).await);
-                        }),
-                    ));
-                }
-            }
-            OpKind::Join { user, conversation } => {
-                ends.extend([join(cluster, at, user, conversation)]);
-            }
-            OpKind::Leave { user, conversation } => {
-                let device = Arc::clone(cluster.first_device(user));
-                let (room, name) = (cluster.rooms[conversation].clone(), conversation.clone());
-                ends.push(on(
-                    &device.host.clone(),
-                    later(at, async move {
-                        leave(&device, &room, name).await;
-                    }),
-                ));
-            }
-            OpKind::Trespass { relay, victim } => {
-                let stranger = cluster.stranger.clone().expect("made where there is a trespass");
-                let (cluster, relay, victim) = (Arc::clone(cluster), relay.clone(), victim.clone());
-                ends.push(on(
-                    &stranger.host.clone(),
-                    later(at, async move {
-                        stranger.trespass(&cluster, &relay, &victim).await;
-                    }),
-                ));
-            }
-        }
-    }
+    let operations = cluster.scenario.ops.iter().cloned().map(|op| {
+        let cluster = Arc::clone(cluster);
+        on(&cluster.observer().clone(), async move {
+            tokio::time::sleep_until(ready + op.at).await;
+            perform(&cluster, op.kind).await;
+        })
+    });
+    let operations: Vec<_> = operations.collect();
     async move {
-        join_all(ends).await;
+        join_all(operations).await;
     }
 }
 
-async fn later(at: Instant, work: impl Future<Output = ()>) {
-    tokio::time::sleep_until(at).await;
-    work.await;
+/// Has an operation done by its devices. A device that is down does nothing.
+async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
+    let room = |conversation: &String| cluster.rooms[conversation].clone();
+    match kind {
+        OpKind::Send { from, to, id, text, retries } => {
+            let (room, attempts) = (room(&to), retries.saturating_add(1));
+            let send = Sending { message: id, conversation: to, room, text, attempts };
+            by(cluster.first_device(&from), |device| async move { send.run(&device).await }).await;
+        }
+        OpKind::Fetch { user } => {
+            // A device that syncs, syncs all the time.
+            let devices = cluster.devices_of(&user).filter(|it| it.reads != Reads::Sync);
+            join_all(devices.map(|device| by(device, fetch))).await;
+        }
+        OpKind::Join { user, conversation } => {
+            let creator = &cluster.scenario.conversations[&conversation].creator;
+            let creator = Arc::clone(cluster.first_device(creator));
+            let room = room(&conversation);
+            let device = cluster.first_device(&user);
+            by(device, |device| async move { join(&creator, &device, &room, conversation).await })
+                .await;
+        }
+        OpKind::Leave { user, conversation } => {
+            let room = room(&conversation);
+            let device = cluster.first_device(&user);
+            by(device, |device| async move { leave(&device, &room, conversation).await }).await;
+        }
+        OpKind::Trespass { relay, victim } => {
+            let stranger = cluster.stranger.clone().expect("made where there is a trespass");
+            let (host, cluster) = (stranger.host.clone(), Arc::clone(cluster));
+            let tried = on(&host, async move {
+                stranger.trespass(&cluster, &relay, &victim).await;
+            });
+            // The stranger's machine is not broken by any scenario.
+            drop(tried.await);
+        }
+    }
+}
+
+/// Runs `work` on a device to its end, or to the device's.
+async fn by<F>(device: &Arc<Device>, work: impl FnOnce(Arc<Device>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    // If the device went down, the journal tells.
+    drop(device.on(work(Arc::clone(device))).await);
+}
+
+async fn fetch(device: Arc<Device>) {
+    // Without an answer nothing was fetched; the next fetch goes on from the same place.
+    drop(reading::catch_up_and_note(&device).await);
 }
 
 struct Sending {
@@ -165,31 +163,17 @@ fn outcome(ended: &Result<Reply, String>) -> Outcome {
 }
 
 /// The creator invites, then the user joins.
-fn join(
-    cluster: &Arc<Cluster>,
-    at: Instant,
-    user: &str,
-    conversation: &str,
-) -> tokio::sync::oneshot::Receiver<()> {
-    let device = Arc::clone(cluster.first_device(user));
-    let creator = &cluster.scenario.conversations[conversation].creator;
-    let creator = Arc::clone(cluster.first_device(creator));
-    let room = cluster.rooms[conversation].clone();
-    let (user, conversation) = (user.to_owned(), conversation.to_owned());
-    on(
-        &device.host.clone(),
-        later(at, async move {
-            let began = Note::JoinBegan { user: user.clone(), conversation: conversation.clone() };
-            let began = device.note(None, &began);
-            let outcome = invite_and_join(&creator, &device, &room).await;
-            device.note(Some(began), &Note::JoinEnded { user, conversation, outcome });
-        }),
-    )
+async fn join(creator: &Arc<Device>, device: &Device, room: &str, conversation: String) {
+    let user = device.user.clone();
+    let began = Note::JoinBegan { user: user.clone(), conversation: conversation.clone() };
+    let began = device.note(None, &began);
+    let outcome = invite_and_join(creator, device, room).await;
+    device.note(Some(began), &Note::JoinEnded { user, conversation, outcome });
 }
 
 async fn invite_and_join(creator: &Arc<Device>, device: &Device, room: &str) -> Outcome {
     let (inviter, target, invited) = (Arc::clone(creator), room.to_owned(), device.user_id.clone());
-    let inviting = on(&creator.host, async move {
+    let inviting = creator.on(async move {
         let body = json!({"user_id": invited});
         inviter.client().post(&room_path(&target, "invite"), &body, DEADLINE).await
     });

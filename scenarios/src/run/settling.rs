@@ -135,7 +135,8 @@ fn queues_of(answer: &Value) -> Counts {
     let unfinished = m1.into_iter().flat_map(|(field, what)| {
         let counts = answer.pointer(&format!("/m1/{field}")).and_then(Value::as_object);
         let counts = counts.into_iter().flatten();
-        counts.filter_map(move |(server, count)| Some((format!("{what} {server}"), count.as_u64()?)))
+        counts
+            .filter_map(move |(server, count)| Some((format!("{what} {server}"), count.as_u64()?)))
     });
     queued.chain(unfinished).filter(|(_, count)| *count > 0).collect()
 }
