@@ -29,6 +29,11 @@ use crate::{
     output::Output,
 };
 
+/// Runs of many machines are made of small allocations; this allocator takes a sixth off a run of
+/// `hundred-backends`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     arguments.global.color.write_global();

@@ -1,7 +1,7 @@
 //! What every layer above transport uses: the machine, the configuration, the database, and signed
 //! calls to other servers.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use ruma::{OwnedServerName, ServerName, UserId};
 use transport::{
@@ -11,13 +11,24 @@ use transport::{
 
 use crate::Config;
 
-/// The parts shared by all layers. Cheap to clone.
+/// The parts shared by all layers. One reference, since every request clones it several times.
 #[derive(Clone)]
-pub struct Core {
+pub struct Core(Arc<Shared>);
+
+impl Deref for Core {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What is behind a [`Core`].
+pub struct Shared {
     /// The machine.
     pub host: Host,
     /// What the operator set.
-    pub config: Arc<Config>,
+    pub config: Config,
     /// The one database.
     pub database: Database,
     /// Who this server is.
@@ -29,6 +40,11 @@ pub struct Core {
 }
 
 impl Core {
+    /// The core of these parts.
+    pub fn new(parts: Shared) -> Self {
+        Self(Arc::new(parts))
+    }
+
     /// This server's name.
     pub fn server_name(&self) -> &ServerName {
         &self.identity.server_name

@@ -13,7 +13,7 @@ use transport::{
 
 use crate::{
     Config, admin, client_api,
-    core::Core,
+    core::{Core, Shared},
     federation_api::{self, FederationApi},
     messaging::{Messaging, notifications::Notifications, rooms::Rooms},
     pdu::Graph,
@@ -99,7 +99,7 @@ async fn open(host: Host, config: Config) -> Result<Core, StartError> {
         .await
         .map_err(|error| StartError::because("opening the key ring", error))?;
     let federation = Federation::new(identity.clone(), http);
-    Ok(Core { host, config: Arc::new(config), database, identity, keys, federation })
+    Ok(Core::new(Shared { host, config, database, identity, keys, federation }))
 }
 
 fn put_together(core: &Core) -> Parts {

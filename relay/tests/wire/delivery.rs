@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use crate::{
     server::{Received, Server},
-    world::{DEADLINE, EMPTY, World},
+    world::{Answer, DEADLINE, EMPTY, World},
 };
 
 async fn forwarding() -> World {
@@ -23,11 +23,23 @@ fn answer_with(server: &Server, status: StatusCode) {
     *server.status.lock().unwrap() = status;
 }
 
+/// What `b` is handed out, once it is as `wanted`.
+async fn handed_out(world: &World, wanted: impl Fn(&Answer) -> bool) -> Answer {
+    let asking = async {
+        loop {
+            let answer = world.b_takes(0).await;
+            if wanted(&answer) {
+                return answer;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, asking).await.expect("it came in time")
+}
+
 /// Waits until nothing waits for `b`.
 async fn emptied(world: &World) {
-    while world.b_takes(0).await.body != EMPTY {
-        tokio::task::yield_now().await;
-    }
+    handed_out(world, |answer| answer.body == EMPTY).await;
 }
 
 #[tokio::test]
@@ -66,10 +78,7 @@ async fn edus_stay_for_the_retriever() {
     world.send_relay(&world.a, "t", world.b.name(), body).await;
     let sent = received(&world.b, 1).await;
     assert_eq!(sent[0].1.get("edus"), None);
-    while world.b_takes(0).await.json()["transaction"]["pdus"] != serde_json::json!([]) {
-        tokio::task::yield_now().await;
-    }
-    let rest = world.b_takes(0).await.json();
+    let rest = handed_out(&world, |answer| answer.body.contains(r#""pdus":[]"#)).await.json();
     assert_eq!(rest["transaction"]["origin"], world.a.name().as_str());
     assert_eq!(rest["transaction"]["edus"][0]["edu_type"], "m.receipt");
 }
