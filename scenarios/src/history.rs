@@ -69,6 +69,8 @@ pub struct History<'j> {
     boots: BTreeMap<&'j str, Vec<Moment>>,
     /// Disk syncs of each machine, in order.
     syncs: BTreeMap<&'j str, Vec<Moment>>,
+    /// Places in `messages` by name.
+    by_name: BTreeMap<String, usize>,
     /// Names of messages by the ids of their events.
     names: BTreeMap<String, String>,
     /// Places in `sightings` by message.
@@ -100,7 +102,7 @@ impl<'j> History<'j> {
 
     /// The message called `name`.
     pub fn message(&self, name: &str) -> Option<&Message> {
-        self.messages.iter().find(|message| message.name == name)
+        self.messages.get(*self.by_name.get(name)?)
     }
 
     /// Every sighting of the message called `name`, in order.

@@ -56,6 +56,8 @@ fn a_cut_in_its_window_breaks_m1_of_2021_and_the_first_sentence_says_what() {
         check.evidence.iter().any(is_shown)
     };
     assert!(shown("fault_began") && shown("request_lost") && shown("note"));
+    let lost = record.events.iter().find(|it| it.kind == "request_lost").expect("a lost request");
+    assert_eq!(lost.result.as_deref(), Some("lost: partition a | b"));
 }
 
 #[test]
@@ -97,11 +99,14 @@ fn what_never_happened_is_a_weakness_of_a_pass() {
         .finish();
     let record = run(&scenario, 1, &Options::default()).record;
     assert_eq!(record.verdict, Verdict::Pass);
-    assert_eq!(record.weaknesses(), [
-        "pause b (when anyone sent send_relay (1st)) never began",
-        "no-zombie judged nothing",
-        "relayed never came about",
-    ]);
+    assert_eq!(
+        record.weaknesses(),
+        [
+            "pause b (when anyone sent send_relay (1st)) never began",
+            "no-zombie judged nothing",
+            "relayed never came about",
+        ]
+    );
 }
 
 #[test]

@@ -49,6 +49,7 @@ fn empty<'j>(scenario: &'j Scenario, journal: &'j Journal) -> History<'j> {
         finals: Finals::default(),
         boots: BTreeMap::new(),
         syncs: BTreeMap::new(),
+        by_name: BTreeMap::new(),
         names: BTreeMap::new(),
         seen: BTreeMap::new(),
         carriers: BTreeMap::new(),
@@ -109,17 +110,15 @@ fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
             history.ready = Some(at);
             history.rooms = rooms;
         }
-        Note::SendBegan { message, device, conversation } => history.messages.push(Message {
-            name: message,
-            device,
-            conversation,
-            began: at,
-            ended: None,
-        }),
+        Note::SendBegan { message, device, conversation } => {
+            history.by_name.insert(message.clone(), history.messages.len());
+            let name = message;
+            history.messages.push(Message { name, device, conversation, began: at, ended: None });
+        }
         Note::SendEnded { message, outcome, event, unreachable, failed_to_send, .. } => {
             let ended = SendEnded { at, outcome, event, unreachable, failed_to_send };
-            let known = history.messages.iter_mut().rev().find(|known| known.name == message);
-            if let Some(known) = known {
+            let place = history.by_name.get(&message);
+            if let Some(known) = place.and_then(|place| history.messages.get_mut(*place)) {
                 known.ended = Some(ended);
             }
         }

@@ -1,9 +1,9 @@
 //! Makes the record of a run: from its journal, its scenario, and what the world says of its
 //! faults.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use sim::{Outcome as WorldOutcome, fault::FaultReport};
+use sim::{Outcome as WorldOutcome, fault::FaultReport, journal::Event};
 
 use super::{
     Options, Run,
@@ -66,7 +66,7 @@ pub(super) fn record(
             .map(|message| message_record(&history, message))
             .collect(),
         checks,
-        events: events(&history),
+        events: events(&history, &outcome.faults),
         log_hash: journal.hash(),
         meta: Meta::default(),
     };
@@ -88,10 +88,30 @@ fn ended(
         }
         _ if not_ready.is_some() => (Why::Limit, not_ready.map(str::to_owned)),
         sim::Ended::Limit => (Why::Limit, Some("the world's limit was reached".to_owned())),
-        sim::Ended::Finished if !pending.is_empty() => (Why::Limit, Some(pending.join("; "))),
+        sim::Ended::Finished if !pending.is_empty() => {
+            let pending = exits(history).into_iter().chain(pending.iter().cloned());
+            (Why::Limit, Some(pending.collect::<Vec<_>>().join("; ")))
+        }
         sim::Ended::Finished => (Why::Settled, None),
     };
     Ended { at_ns: since_ready(history, end), why, detail }
+}
+
+/// Programs that failed and were not started again, in sentences.
+fn exits(history: &History<'_>) -> Vec<String> {
+    let mut exits = BTreeMap::new();
+    for entry in history.journal.entries() {
+        match &entry.event {
+            Event::Exited { error } if !error.is_empty() => {
+                exits.insert(&entry.machine, error);
+            }
+            Event::Booted { .. } => {
+                exits.remove(&entry.machine);
+            }
+            _ => {}
+        }
+    }
+    exits.into_iter().map(|(machine, error)| format!("{machine} exited: {error}")).collect()
 }
 
 fn nanoseconds(time: Duration) -> u64 {
