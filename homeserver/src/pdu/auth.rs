@@ -167,10 +167,10 @@ impl<'a> Loader<'a> {
             Ok(types) => types,
             Err(reason) => return Ok(Err(reason)),
         };
-        let mut selected = Vec::new();
-        for (kind, state_key) in types {
-            selected.extend(state::entry(self.connection, group, &kind.to_string(), &state_key)?);
-        }
+        let keys: Vec<_> =
+            types.into_iter().map(|(kind, state_key)| (kind.to_string(), state_key)).collect();
+        let keys = keys.iter().map(|(kind, state_key)| (kind.as_str(), state_key.as_str()));
+        let mut selected = state::entries(self.connection, group, keys)?;
         selected.sort();
         Ok(Ok(selected))
     }

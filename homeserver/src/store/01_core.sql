@@ -12,6 +12,8 @@ CREATE TABLE rooms (
     -- The state group of the current state.
     current_group INTEGER NOT NULL REFERENCES state_groups (id)
 ) STRICT, WITHOUT ROWID;
+-- Which room a state is the current one of.
+CREATE INDEX rooms_by_current_group ON rooms (current_group);
 
 -- Every event known, whatever became of it.
 CREATE TABLE events (

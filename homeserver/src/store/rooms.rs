@@ -51,7 +51,8 @@ pub fn find(connection: &Connection, room: &RoomId) -> Result<Option<RoomRow>, S
     }))
 }
 
-/// Stores what is known of a room as a whole, or replaces it.
+/// Stores what is known of a room as a whole, or replaces it. Where that changes the current group,
+/// [`set_current_state`] is called next: the two spell out the same state.
 ///
 /// # Errors
 /// The store refuses.

@@ -56,7 +56,59 @@ pub fn entry(
     kind: &str,
     state_key: &str,
 ) -> Result<Option<OwnedEventId>, StoreError> {
-    let found: Option<String> = connection
+    let found = entries(connection, group, [(kind, state_key)])?;
+    Ok(found.into_iter().next())
+}
+
+/// Those of the entries `keys` that the state of `group` has, in the order of `keys`.
+///
+/// # Errors
+/// The store refuses.
+pub fn entries<'k>(
+    connection: &Connection,
+    group: GroupId,
+    keys: impl IntoIterator<Item = (&'k str, &'k str)>,
+) -> Result<Vec<OwnedEventId>, StoreError> {
+    // Nearly always a room's current state is asked about, which is spelled out.
+    let room: Option<String> = connection
+        .prepare_cached("SELECT room_id FROM rooms WHERE current_group = ?1 AND ?1 <> 0")?
+        .query_row([group], |row| row.get(0))
+        .optional()?;
+    let mut found = Vec::new();
+    for (kind, state_key) in keys {
+        let id = match &room {
+            Some(room) => current_entry(connection, room, kind, state_key)?,
+            None => chain_entry(connection, group, kind, state_key)?,
+        };
+        if let Some(id) = id {
+            found.push(event_id(&id)?);
+        }
+    }
+    Ok(found)
+}
+
+fn current_entry(
+    connection: &Connection,
+    room: &str,
+    kind: &str,
+    state_key: &str,
+) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached(
+            "SELECT event_id FROM current_state
+             WHERE room_id = ?1 AND kind = ?2 AND state_key = ?3",
+        )?
+        .query_row((room, kind, state_key), |row| row.get(0))
+        .optional()
+}
+
+fn chain_entry(
+    connection: &Connection,
+    group: GroupId,
+    kind: &str,
+    state_key: &str,
+) -> rusqlite::Result<Option<String>> {
+    connection
         .prepare_cached(
             "WITH RECURSIVE chain (id, parent, hop) AS (
                  SELECT id, parent, 0 FROM state_groups WHERE id = ?1
@@ -69,8 +121,7 @@ pub fn entry(
              ORDER BY hop LIMIT 1",
         )?
         .query_row((group, kind, state_key), |row| row.get(0))
-        .optional()?;
-    found.map(|id| event_id(&id)).transpose()
+        .optional()
 }
 
 /// The group of `base` with one entry replaced.

@@ -50,14 +50,14 @@ impl Rooms {
         let before = state::whole(tx, &state)?;
         row.current_group = before;
         rooms::put(tx, &room, &row)?;
-        let standing = judge::standing(tx, &row, &rules, (&join, before))?;
-        if let Standing::Rejected(reason) | Standing::SoftFailed(reason) = standing {
-            return Err(invalid(&reason));
-        }
         // Whatever this server knew of the room from an earlier stay, the present is this.
         let old = rooms::extremities(tx, &room)?;
         rooms::replace_extremities(tx, &room, &old, &BTreeSet::new())?;
         rooms::set_current_state(tx, &room, before, 0)?;
+        let standing = judge::standing(tx, &row, &rules, (&join, before))?;
+        if let Standing::Rejected(reason) | Standing::SoftFailed(reason) = standing {
+            return Err(invalid(&reason));
+        }
         let checked = Checked { pdu: join, standing: Standing::Accepted };
         Ok(self.graph.insert_with_state(tx, (&row, &rules), &checked, before)?)
     }
