@@ -40,11 +40,8 @@ impl FederationApi {
     /// Refuses a server that has no joined user in the room.
     async fn must_be_member(&self, server: &ServerName, room: &RoomId) -> Result<(), MatrixError> {
         let (name, id) = (server.to_owned(), room.to_owned());
-        let is_member = self
-            .rooms
-            .database()
-            .call(move |db| rooms::is_member_server(db, &id, &name))
-            .await?;
+        let is_member =
+            self.rooms.database().call(move |db| rooms::is_member_server(db, &id, &name)).await?;
         if is_member {
             return Ok(());
         }

@@ -13,9 +13,9 @@
 //! - This crate decides; `reports` only shows.
 
 pub mod builder;
-pub mod language;
 pub mod checks;
 pub mod history;
+pub mod language;
 pub mod record;
 pub mod run;
 pub mod scenario;

@@ -147,7 +147,10 @@ mod tests {
     #[test]
     fn exactly_the_expected_backends_are_unreachable() {
         let expecting = |backends: &[&str]| {
-            sentence(&MessageExpectation { unreachable: Some(names(backends)), ..Default::default() })
+            sentence(&MessageExpectation {
+                unreachable: Some(names(backends)),
+                ..Default::default()
+            })
         };
         assert_eq!(expecting(&["b"]), None);
         let expected = "m1 was to name b, c as unreachable, and named b";

@@ -119,6 +119,8 @@ impl State {
                     connection.arrived.push_back((request, n));
                     fired.extend(self.fire(Moment::Arrived, request, n));
                 }
+                // Whoever asked has closed its socket: the answer arrives nowhere.
+                Mark::Answer(request, _) if !connection.outstanding.contains(&request) => {}
                 Mark::Answer(request, answer) => {
                     connection.outstanding.retain(|other| *other != request);
                     let event = Event::AnswerArrived { request, answer };

@@ -211,7 +211,8 @@ impl World {
 
     /// Makes a machine's disk misbehave. Ended by [`World::repair`].
     pub fn break_disk(&self, machine: &str, faults: DiskFaults, cause: Option<u64>) -> FaultId {
-        let (fault, index) = self.begin_on(machine, FaultKind::Disk, &format!("{faults} disk of"), cause);
+        let (fault, index) =
+            self.begin_on(machine, FaultKind::Disk, &format!("{faults} disk of"), cause);
         let disk = Arc::clone(&self.shared.lock().machines[index].disk);
         disk.set_faults(faults);
         fault
