@@ -132,7 +132,7 @@ impl Cluster {
             .until("the relay's mail", async || {
                 let path = "/_relay/admin/v1/status";
                 let call =
-                    self.api.call(self.relay_port, Method::GET, path, Some(TOKEN), &Value::Null);
+                    self.api.call(self.relay_port, Some(TOKEN), (Method::GET, path), &Value::Null);
                 let status = call.await.map(|(_, status)| status).unwrap_or_default();
                 let destinations = status["destinations"].as_array().cloned().unwrap_or_default();
                 let own = destinations.iter().find(|entry| entry["destination"] == *name);

@@ -29,9 +29,8 @@ impl Api {
     pub(crate) async fn call(
         &self,
         port: u16,
-        method: Method,
-        path: &str,
         token: Option<&str>,
+        (method, path): (Method, &str),
         body: &Value,
     ) -> Option<(u16, Value)> {
         let mut request = Request::builder().method(method).uri(path);
@@ -61,7 +60,7 @@ impl Api {
     /// Waits until the process on `port` answers 200 to `path`.
     pub(crate) async fn answers(&self, port: u16, path: &str) {
         self.until(path, async || {
-            let answer = self.call(port, Method::GET, path, None, &Value::Null).await;
+            let answer = self.call(port, None, (Method::GET, path), &Value::Null).await;
             answer.filter(|(status, _)| *status == 200)
         })
         .await;
@@ -72,7 +71,7 @@ impl Api {
             "username": name, "password": "secret", "auth": { "type": "m.login.dummy" }
         });
         let path = "/_matrix/client/v3/register";
-        let (status, answer) = self.call(port, Method::POST, path, None, &body).await.unwrap();
+        let (status, answer) = self.call(port, None, (Method::POST, path), &body).await.unwrap();
         assert_eq!(status, 200, "{answer}");
         let text = |field: &str| answer[field].as_str().unwrap().to_owned();
         User { api: self.clone(), port, id: text("user_id"), token: text("access_token") }
@@ -90,7 +89,7 @@ pub(crate) struct User {
 impl User {
     async fn call(&self, method: Method, path: &str, body: &Value) -> (u16, Value) {
         let path = format!("/_matrix/client/v3/{path}");
-        self.api.call(self.port, method, &path, Some(&self.token), body).await.unwrap()
+        self.api.call(self.port, Some(&self.token), (method, &path), body).await.unwrap()
     }
 
     pub(crate) async fn create_room(&self, guests: &[&Self], creation: Value) -> String {
