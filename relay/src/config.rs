@@ -21,6 +21,10 @@ pub struct Config {
     /// transaction's bytes and [`crate::ENTRY_OVERHEAD`].
     #[serde(default = "default_max_bytes")]
     pub max_bytes_per_destination: u64,
+    /// Hundredths of a destination's quotas that one origin may use up, so that one server cannot
+    /// fill another's mailbox; 1 to 100. A mailbox of few entries or bytes is not divided.
+    #[serde(default = "default_origin_share_percent")]
+    pub origin_share_percent: u64,
     /// Bytes kept for all destinations together, counted likewise; more are refused.
     #[serde(default = "default_max_bytes_in_all")]
     pub max_bytes_in_all: u64,
@@ -52,6 +56,9 @@ fn default_max_entries() -> u64 {
 }
 fn default_max_bytes() -> u64 {
     256 << 20
+}
+fn default_origin_share_percent() -> u64 {
+    25
 }
 fn default_max_bytes_in_all() -> u64 {
     4 << 30
@@ -91,6 +98,7 @@ impl Config {
             port: default_port(),
             max_entries_per_destination: default_max_entries(),
             max_bytes_per_destination: default_max_bytes(),
+            origin_share_percent: default_origin_share_percent(),
             max_bytes_in_all: default_max_bytes_in_all(),
             max_body_bytes: default_max_body(),
             time_to_live: default_time_to_live(),
@@ -109,6 +117,7 @@ impl Config {
         let whole = [
             ("max_entries_per_destination", self.max_entries_per_destination),
             ("max_bytes_per_destination", self.max_bytes_per_destination),
+            ("origin_share_percent", self.origin_share_percent),
             ("max_bytes_in_all", self.max_bytes_in_all),
             ("max_body_bytes", u64::try_from(self.max_body_bytes).unwrap_or(u64::MAX)),
             ("time_to_live", u64::try_from(self.time_to_live.as_millis()).unwrap_or(u64::MAX)),
@@ -126,6 +135,13 @@ impl Config {
                 let problem = format!("is {value}, larger than the database can count");
                 return Err(ConfigError { key, problem, remedy: "set a smaller number" });
             }
+        }
+        if self.origin_share_percent > 100 {
+            return Err(ConfigError {
+                key: "origin_share_percent",
+                problem: format!("is {}, more than the whole", self.origin_share_percent),
+                remedy: "set a number from 1 to 100",
+            });
         }
         if self.admin_token.as_ref().is_some_and(|token| token.trim().is_empty()) {
             return Err(ConfigError {
@@ -166,6 +182,13 @@ mod tests {
         let mut config = Config::new("r".try_into().unwrap());
         config.max_entries_per_destination = 0;
         assert_eq!(config.check().unwrap_err().key, "max_entries_per_destination");
+    }
+
+    #[test]
+    fn a_share_of_more_than_everything_is_refused() {
+        let mut config = Config::new("r".try_into().unwrap());
+        config.origin_share_percent = 101;
+        assert_eq!(config.check().unwrap_err().key, "origin_share_percent");
     }
 
     #[test]

@@ -17,6 +17,13 @@ const MAX_TRANSACTION_ID: usize = 255;
 /// identifiers"; the lower bound is Dendrite's).
 const USER_ID_BYTES: std::ops::RangeInclusive<usize> = 4..=255;
 
+/// Entries of one destination that one origin may have all the same, however small its share: a
+/// small mailbox is not worth dividing.
+const UNDIVIDED_ENTRIES: u64 = 64;
+
+/// Bytes of one destination that one origin may have all the same: more than one transaction.
+const UNDIVIDED_BYTES: u64 = 16 << 20;
+
 /// What is kept at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quotas {
@@ -24,8 +31,27 @@ pub(crate) struct Quotas {
     pub(crate) entries: u64,
     /// Bytes of one destination.
     pub(crate) bytes: u64,
+    /// Hundredths of either that one origin may use up.
+    pub(crate) origin_share_percent: u64,
     /// Bytes of all destinations together.
     pub(crate) bytes_in_all: u64,
+}
+
+impl Quotas {
+    /// Entries of one destination from one origin.
+    pub(crate) fn origin_entries(self) -> u64 {
+        self.share(self.entries).max(self.entries.min(UNDIVIDED_ENTRIES))
+    }
+
+    /// Bytes of one destination from one origin.
+    pub(crate) fn origin_bytes(self) -> u64 {
+        self.share(self.bytes).max(self.bytes.min(UNDIVIDED_BYTES))
+    }
+
+    fn share(self, quota: u64) -> u64 {
+        let share = u128::from(quota) * u128::from(self.origin_share_percent) / 100;
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
 }
 
 /// Whom the relay serves, and how much it keeps for each.
@@ -46,6 +72,7 @@ impl Policy {
             quotas: Quotas {
                 entries: config.max_entries_per_destination,
                 bytes: config.max_bytes_per_destination,
+                origin_share_percent: config.origin_share_percent,
                 bytes_in_all: config.max_bytes_in_all,
             },
         }
@@ -123,6 +150,17 @@ mod tests {
         let policy = Policy::of(&Config::new("r".try_into().unwrap()));
         assert!(policy.serves("b".try_into().unwrap()).is_ok());
         assert!(policy.serves("r".try_into().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_small_mailbox_is_not_divided_and_a_large_one_is() {
+        let shares = [1, 63, 64, 256, 10_000].map(|entries| {
+            let quotas =
+                Quotas { entries, bytes: 1 << 30, origin_share_percent: 25, bytes_in_all: 1 << 30 };
+            assert_eq!(quotas.origin_bytes(), 1 << 28);
+            quotas.origin_entries()
+        });
+        assert_eq!(shares, [1, 63, 64, 64, 2500]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! - `incoming`: keeps a transaction, once, within the quotas.
 //! - `outgoing`: hands out the oldest entry, deletes what was delivered, sets aside what cannot be
 //!   read.
-//! - `expiry`: deletes what is older than its time to live.
+//! - `expiry`: deletes what is older than its time to live; the sweep alone asks for that.
 //! - `overview`: what an operator sees.
 
 mod expiry;
@@ -26,7 +26,7 @@ pub(crate) use self::{
 };
 use crate::{policy::Quotas, transaction::Transaction};
 
-const SCHEMA: &[&str] = &[include_str!("store/schema.sql")];
+const SCHEMA: &[&str] = &[include_str!("store/schema.sql"), include_str!("store/shares.sql")];
 
 /// The number by which a destination acknowledges an entry; above 0, never given twice.
 pub(crate) type EntryId = i64;
@@ -56,28 +56,25 @@ impl Store {
         quotas: Quotas,
         now_ms: u64,
     ) -> Result<Kept, DatabaseError> {
-        let expired_before = self.expired_before(now_ms);
         self.database
             .transaction(move |transaction| {
-                expiry::expire_of(transaction, &incoming.destination, expired_before)?;
                 Ok(incoming::keep(transaction, &incoming, quotas, to_sql(now_ms))?)
             })
             .await
     }
 
     /// Deletes the entry `acknowledged` if it was handed out to `destination` (no other id does
-    /// any harm), then hands out the oldest entry.
+    /// any harm), then hands out the oldest entry. An entry that has outlived its time is handed
+    /// out too, until a sweep has deleted it.
     pub(crate) async fn acknowledge_and_hand_out(
         &self,
         destination: OwnedServerName,
         acknowledged: EntryId,
         now_ms: u64,
     ) -> Result<Next, DatabaseError> {
-        let expired_before = self.expired_before(now_ms);
         self.database
             .transaction(move |transaction| {
                 outgoing::acknowledge(transaction, &destination, acknowledged, to_sql(now_ms))?;
-                expiry::expire_of(transaction, &destination, expired_before)?;
                 Ok(outgoing::hand_out(transaction, &destination)?)
             })
             .await
@@ -87,12 +84,9 @@ impl Store {
     pub(crate) async fn next_to_forward(
         &self,
         destination: OwnedServerName,
-        now_ms: u64,
     ) -> Result<Next, DatabaseError> {
-        let expired_before = self.expired_before(now_ms);
         self.database
             .transaction(move |transaction| {
-                expiry::expire_of(transaction, &destination, expired_before)?;
                 Ok(outgoing::next_to_forward(transaction, &destination)?)
             })
             .await
@@ -132,12 +126,28 @@ impl Store {
             .await
     }
 
-    /// Deletes one batch of what is too old; whether there may be more.
-    pub(crate) async fn expire_batch(&self, now_ms: u64) -> Result<bool, DatabaseError> {
-        let expired_before = self.expired_before(now_ms);
+    /// The time of a new sweep, in milliseconds since the epoch: `now_ms` on the wall clock, or
+    /// what the sweep before took it to be and `at_most` more, whichever is earlier. Of the very
+    /// first sweep: `now_ms`.
+    pub(crate) async fn advance_sweep_clock(
+        &self,
+        now_ms: u64,
+        at_most: Duration,
+    ) -> Result<u64, DatabaseError> {
         self.database
             .transaction(move |transaction| {
-                Ok(expiry::expire_batch(transaction, expired_before, to_sql(now_ms))?)
+                Ok(from_sql(expiry::advance_clock(transaction, to_sql(now_ms), at_most)?))
+            })
+            .await
+    }
+
+    /// Deletes one batch of what is too old in a sweep of the time `sweep_ms`; whether there may
+    /// be more.
+    pub(crate) async fn expire_batch(&self, sweep_ms: u64) -> Result<bool, DatabaseError> {
+        let expired_before = self.expired_before(sweep_ms);
+        self.database
+            .transaction(move |transaction| {
+                Ok(expiry::expire_batch(transaction, expired_before, to_sql(sweep_ms))?)
             })
             .await
     }

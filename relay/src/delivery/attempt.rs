@@ -63,8 +63,7 @@ impl Attempt {
 
     /// Sends the oldest entry. `None` if there may be more.
     async fn deliver_next(&self, destination: &ServerName) -> Result<Option<Ended>, DatabaseError> {
-        let now_ms = self.host.unix_ms();
-        let entry = match self.store.next_to_forward(destination.to_owned(), now_ms).await? {
+        let entry = match self.store.next_to_forward(destination.to_owned()).await? {
             Next::Entry(entry) => *entry,
             Next::Empty => return Ok(Some(Ended::NothingLeft)),
             Next::TooMuchPoison => return Ok(None),

@@ -1,10 +1,10 @@
-//! Deletes what is older than its time to live.
+//! Deletes what is older than its time to live, by a clock that does not jump.
 
 use std::time::Duration;
 
-use ruma::ServerName;
+use rusqlite::OptionalExtension;
 
-use super::to_sql;
+use super::{from_sql, to_sql};
 
 /// How long a delivered transaction is remembered, so that its origin, which may have lost the
 /// answer, does not make it wait here again. Far longer than any back-off.
@@ -17,19 +17,29 @@ const MAX_RECEIPTS: u64 = 100_000;
 /// Rows of each kind deleted in one commit.
 const BATCH: u64 = 1000;
 
-/// Deletes what was stored for `destination` before `before_ms`.
-pub(super) fn expire_of(
+/// The time of a sweep: `now_ms` on the wall clock, but at most `at_most` after the sweep before.
+/// A wall clock that jumped forward thus expires nothing that would not have expired anyway; one
+/// that was set back is followed at once, because that makes everything younger.
+pub(super) fn advance_clock(
     transaction: &rusqlite::Transaction<'_>,
-    destination: &ServerName,
-    before_ms: i64,
-) -> rusqlite::Result<()> {
-    let expired = transaction
-        .prepare_cached("DELETE FROM entries WHERE stored_ms < ?1 AND destination = ?2")?
-        .execute((before_ms, destination.as_str()))?;
-    if expired > 0 {
-        tracing::info!(%destination, expired, "entries have outlived their time");
+    now_ms: i64,
+    at_most: Duration,
+) -> rusqlite::Result<i64> {
+    let before: Option<i64> = transaction
+        .query_row("SELECT time_ms FROM sweep_clock", [], |row| row.get(0))
+        .optional()?;
+    let at_most_ms = i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX);
+    let time_ms = before.map_or(now_ms, |before| now_ms.min(before.saturating_add(at_most_ms)));
+    transaction.execute(
+        "INSERT INTO sweep_clock VALUES (1, ?1)
+         ON CONFLICT (only_row) DO UPDATE SET time_ms = excluded.time_ms",
+        [time_ms],
+    )?;
+    if time_ms < now_ms {
+        let behind_ms = from_sql(now_ms.saturating_sub(time_ms));
+        tracing::debug!(behind_ms, "the clock of the sweeps is behind the wall clock");
     }
-    Ok(())
+    Ok(time_ms)
 }
 
 /// Deletes one batch of each kind of row that is too old; whether there may be more.

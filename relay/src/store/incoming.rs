@@ -31,7 +31,8 @@ pub(crate) enum Kept {
     New(EntryId),
     /// It was kept or delivered before; nothing is written.
     Already,
-    /// A quota of its destination is used up; nothing is written. The quota in numbers.
+    /// A quota of its destination, or its origin's share of one, is used up; nothing is written.
+    /// The quota in numbers.
     MailboxFull(String),
     /// The quota of all destinations is used up; nothing is written. The quota in numbers.
     RelayFull(String),
@@ -100,18 +101,21 @@ fn no_room(
     bytes: u64,
     quotas: Quotas,
 ) -> rusqlite::Result<Option<Kept>> {
-    let (entries, kept_bytes): (i64, i64) = transaction
+    let mailbox = transaction
         .prepare_cached("SELECT entries, bytes FROM mailboxes WHERE destination = ?1")?
-        .query_row([incoming.destination.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row([incoming.destination.as_str()], sum)
         .optional()?
         .unwrap_or_default();
-    let (entries, kept_bytes) = (from_sql(entries), from_sql(kept_bytes));
-    if entries >= quotas.entries {
-        let full = format!("{entries} of {} entries", quotas.entries);
+    if let Some(full) = mailbox.exceeded(bytes, quotas.entries, quotas.bytes) {
         return Ok(Some(Kept::MailboxFull(full)));
     }
-    if kept_bytes.saturating_add(bytes) > quotas.bytes {
-        let full = format!("{kept_bytes} of {} bytes, {bytes} more asked", quotas.bytes);
+    let share = transaction
+        .prepare_cached("SELECT entries, bytes FROM shares WHERE destination = ?1 AND origin = ?2")?
+        .query_row((incoming.destination.as_str(), incoming.origin.as_str()), sum)
+        .optional()?
+        .unwrap_or_default();
+    if let Some(full) = share.exceeded(bytes, quotas.origin_entries(), quotas.origin_bytes()) {
+        let full = format!("{full}, which is the share of {}", incoming.origin);
         return Ok(Some(Kept::MailboxFull(full)));
     }
     let used: i64 =
@@ -122,4 +126,26 @@ fn no_room(
         return Ok(Some(Kept::RelayFull(full)));
     }
     Ok(None)
+}
+
+/// What is kept already, of a mailbox or of one origin in it.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    entries: u64,
+    bytes: u64,
+}
+
+fn sum(row: &rusqlite::Row<'_>) -> rusqlite::Result<Sum> {
+    Ok(Sum { entries: from_sql(row.get(0)?), bytes: from_sql(row.get(1)?) })
+}
+
+impl Sum {
+    /// Which limit one more entry of `bytes` would exceed, in numbers.
+    fn exceeded(self, bytes: u64, max_entries: u64, max_bytes: u64) -> Option<String> {
+        if self.entries >= max_entries {
+            return Some(format!("{} of {max_entries} entries", self.entries));
+        }
+        (self.bytes.saturating_add(bytes) > max_bytes)
+            .then(|| format!("{} of {max_bytes} bytes, {bytes} more asked", self.bytes))
+    }
 }

@@ -1,5 +1,7 @@
 //! What the store promises, without HTTP.
 
+mod aging;
+
 use std::collections::BTreeSet;
 
 use tempfile::TempDir;
@@ -9,7 +11,8 @@ use super::*;
 
 const NOW: u64 = 1_000_000_000;
 const KEPT_MS: u64 = 60_000;
-const QUOTAS: Quotas = Quotas { entries: 100, bytes: 1 << 20, bytes_in_all: 1 << 20 };
+const QUOTAS: Quotas =
+    Quotas { entries: 100, bytes: 1 << 20, origin_share_percent: 100, bytes_in_all: 1 << 20 };
 
 async fn open(directory: &TempDir) -> Store {
     let host = host(directory.path(), &RealConfig::default()).unwrap();
@@ -44,6 +47,18 @@ impl Store {
             Next::Empty => None,
             Next::TooMuchPoison => panic!("too much poison"),
         }
+    }
+
+    /// Bytes in the shares of all origins together.
+    async fn share_bytes(&self) -> u64 {
+        self.number("SELECT coalesce(sum(bytes), 0) FROM shares").await
+    }
+
+    async fn number(&self, sql: &'static str) -> u64 {
+        let number = self.database.call(move |connection| {
+            Ok::<i64, DatabaseError>(connection.query_row(sql, [], |row| row.get(0))?)
+        });
+        from_sql(number.await.unwrap())
     }
 
     async fn sql(&self, sql: &'static str) {
@@ -140,40 +155,6 @@ async fn a_reopened_store_has_forgotten_nothing() {
 }
 
 #[tokio::test]
-async fn an_entry_that_outlived_its_time_is_gone_and_may_be_sent_again() {
-    let directory = TempDir::new().unwrap();
-    let store = open(&directory).await;
-    store.keep_for("b", "t").await;
-    assert_eq!(store.take("b", 0, NOW + KEPT_MS).await, Some(1));
-    assert_eq!(store.take("b", 0, NOW + KEPT_MS + 1).await, None);
-    assert_eq!(store.keep_for("b", "t").await, Kept::New(2));
-}
-
-#[tokio::test]
-async fn a_sweep_deletes_what_nobody_asks_for() {
-    let directory = TempDir::new().unwrap();
-    let store = open(&directory).await;
-    store.keep_for("b", "t").await;
-    assert!(!store.expire_batch(NOW + KEPT_MS).await.unwrap());
-    assert_eq!(store.sums().await.unwrap().entries, 1);
-    assert!(!store.expire_batch(NOW + KEPT_MS + 1).await.unwrap());
-    assert_eq!(store.sums().await.unwrap().entries, 0);
-}
-
-#[tokio::test]
-async fn a_receipt_is_forgotten_after_a_day_and_no_sooner() {
-    let directory = TempDir::new().unwrap();
-    let store = open(&directory).await;
-    store.keep_for("b", "t").await;
-    store.delivered(1, NOW).await.unwrap();
-    let day_ms = 24 * 60 * 60 * 1000;
-    store.expire_batch(NOW + day_ms).await.unwrap();
-    assert_eq!(store.keep_for("b", "t").await, Kept::Already);
-    store.expire_batch(NOW + day_ms + 1).await.unwrap();
-    assert_eq!(store.keep_for("b", "t").await, Kept::New(2));
-}
-
-#[tokio::test]
 async fn each_quota_refuses_and_writes_nothing() {
     let directory = TempDir::new().unwrap();
     let store = open(&directory).await;
@@ -190,8 +171,29 @@ async fn each_quota_refuses_and_writes_nothing() {
         assert!(matches!(kept, Kept::RelayFull(_) | Kept::MailboxFull(_)), "{kept:?}");
         assert_eq!(store.sums().await.unwrap().entries, 1);
     }
-    let exactly = Quotas { entries: 2, bytes: 2 * used, bytes_in_all: 2 * used };
+    let exactly = Quotas { entries: 2, bytes: 2 * used, bytes_in_all: 2 * used, ..QUOTAS };
     assert_eq!(store.keep(incoming("two", "b", "{}"), exactly, NOW).await.unwrap(), Kept::New(2));
+}
+
+#[tokio::test]
+async fn one_origin_cannot_fill_a_mailbox() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    let quotas = Quotas { entries: 260, origin_share_percent: 25, ..QUOTAS };
+    let keep = |id: usize, origin: &str, destination: &str| {
+        let incoming =
+            Incoming { origin: named(origin), ..incoming(&id.to_string(), destination, "{}") };
+        store.keep(incoming, quotas, NOW)
+    };
+    for id in 0..65 {
+        assert!(matches!(keep(id, "a", "b").await.unwrap(), Kept::New(_)));
+    }
+    let refused = keep(65, "a", "b").await.unwrap();
+    assert!(matches!(&refused, Kept::MailboxFull(what) if what.contains("share of a")));
+    assert!(matches!(keep(65, "c", "b").await.unwrap(), Kept::New(_)));
+    assert!(matches!(keep(65, "a", "d").await.unwrap(), Kept::New(_)));
+    store.delivered(1, NOW).await.unwrap();
+    assert!(matches!(keep(65, "a", "b").await.unwrap(), Kept::New(_)));
 }
 
 #[tokio::test]
@@ -212,8 +214,10 @@ async fn the_sums_follow_every_way_in_and_out() {
     assert_eq!((sums.entries, sums.quarantined), (1, 1));
     assert_eq!(sums.bytes, 2 * one_empty_entry);
     assert_eq!(store.mailboxes(String::new()).await.unwrap()[0].bytes, one_empty_entry);
+    assert_eq!(store.share_bytes().await, one_empty_entry);
     assert_eq!(store.purge(named("b")).await.unwrap(), 1);
     assert!(store.mailboxes(String::new()).await.unwrap().is_empty());
+    assert_eq!(store.share_bytes().await, 0);
 }
 
 fn counted(body: &str) -> u64 {

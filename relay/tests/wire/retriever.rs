@@ -123,13 +123,12 @@ async fn an_unreadable_entry_is_set_aside_and_the_next_one_comes() {
 }
 
 #[tokio::test]
-async fn an_entry_expires_on_the_relays_clock() {
+async fn a_clock_that_jumps_ahead_loses_no_mail() {
     let world = World::with(|config| config.time_to_live = Duration::from_hours(1)).await;
     world.left_for_b("old").await;
-    world.pass(Duration::from_mins(40));
+    world.pass(Duration::from_hours(48));
     world.left_for_b("young").await;
-    world.pass(Duration::from_mins(40));
-    assert_eq!(world.b_takes_all().await, ["young"]);
+    assert_eq!(world.b_takes_all().await, ["old", "young"]);
 }
 
 #[tokio::test]
