@@ -82,12 +82,15 @@ impl MatrixError {
 }
 
 impl From<crate::DatabaseError> for MatrixError {
-    /// A full or failing disk is 503 (try again later), anything else 500.
+    /// A full or failing disk is 503 (try again later), anything else 500. What exactly the
+    /// database said (table names, file names) is for our log and not for the caller.
     fn from(error: crate::DatabaseError) -> Self {
+        tracing::error!(%error, "the database failed a request");
         if error.is_disk_trouble() {
-            Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", error.to_string())
+            let message = "this server's disk is full or failing; try again later";
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", message)
         } else {
-            Self::internal(error.to_string())
+            Self::internal("this server's database failed")
         }
     }
 }
@@ -98,5 +101,22 @@ impl IntoResponse for MatrixError {
         body.insert("errcode".to_owned(), self.errcode.into());
         body.insert("error".to_owned(), self.message.into());
         (self.status, axum::Json(body)).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DatabaseError;
+
+    #[test]
+    fn a_caller_does_not_learn_what_the_database_said() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let said = connection.execute_batch("SELECT 1 FROM secret_table").unwrap_err();
+        assert!(said.to_string().contains("secret_table"));
+        let error = MatrixError::from(DatabaseError::Sql(said));
+        assert_eq!(error.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!error.to_string().contains("secret_table"), "{error}");
+        assert_eq!(MatrixError::from(DatabaseError::Closed).status.as_u16(), 503);
     }
 }

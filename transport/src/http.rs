@@ -2,6 +2,7 @@
 
 mod client;
 mod connector;
+mod held;
 mod server;
 mod websocket;
 

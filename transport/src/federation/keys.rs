@@ -33,8 +33,8 @@ const MAX_CACHED_SERVERS: usize = 4096;
 /// Time for a server to answer with its keys.
 const FETCH_DEADLINE: Duration = Duration::from_secs(10);
 
-/// After a fetch, successful or not, the same server is not asked again for so long; what is still
-/// missing then counts as missing.
+/// After a fetch, successful or not, the same server is not asked again for so long. What is not
+/// known in that time is unavailable, not missing: the server may have published it since.
 const REFETCH_PAUSE: Duration = Duration::from_secs(5);
 
 const KEY_PATH: &str = "/_matrix/key/v2/server";
@@ -42,7 +42,8 @@ const KEY_PATH: &str = "/_matrix/key/v2/server";
 /// Why a server's keys are not to be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The server did not answer, or answered with something that is not its signed keys.
+    /// The server did not answer, or answered with something that is not its signed keys, or was
+    /// asked too short a time ago to be asked again. To be tried again later.
     #[error("failed to fetch the keys of {server}: {reason}")]
     Unavailable {
         /// Whose keys.
@@ -174,7 +175,10 @@ impl KeyRing {
         if let Some(keys) = remote.valid(server, key_id, at_ms) {
             return Ok(keys);
         }
-        if fetches.last.as_ref().is_none_or(|(when, _)| when.elapsed() >= REFETCH_PAUSE) {
+        let unavailable =
+            |reason| Err(KeyError::Unavailable { server: server.to_string(), reason });
+        let may_ask = |(when, _): &(Instant, _)| when.elapsed() >= REFETCH_PAUSE;
+        if fetches.last.as_ref().is_none_or(may_ask) {
             let fetched = match self.fetch(server).await {
                 Ok(published) => {
                     let saved = store::save(&self.shared.database, server.to_string(), published);
@@ -183,13 +187,15 @@ impl KeyRing {
                 }
                 Err(reason) => Err(reason),
             };
-            fetches.last = Some((Instant::now(), fetched));
+            fetches.last = Some((Instant::now(), fetched.clone()));
+            return match fetched {
+                Ok(()) => Ok(remote.known().valid_at(server, at_ms)),
+                Err(reason) => unavailable(reason),
+            };
         }
         match &fetches.last {
-            Some((_, Err(reason))) => {
-                Err(KeyError::Unavailable { server: server.to_string(), reason: reason.clone() })
-            }
-            _ => Ok(remote.known().valid_at(server, at_ms)),
+            Some((_, Err(reason))) => unavailable(reason.clone()),
+            _ => unavailable("it was asked just now, and is asked again a little later".to_owned()),
         }
     }
 

@@ -20,7 +20,7 @@ use ruma::{
 
 use crate::{
     error::MatrixError,
-    federation::{Identity, KeyRing},
+    federation::{Identity, KeyError, KeyRing},
 };
 
 /// What the [`Signed`] extractor needs of a router's state (through `axum::extract::FromRef`).
@@ -148,7 +148,12 @@ impl Authenticated {
             .keys
             .shared_keys_of(&claim.origin, Some(claim.key.as_str()), self.keys.now_ms())
             .await
-            .map_err(|error| MatrixError::unauthorized(error.to_string()))?;
+            .map_err(|error| match error {
+                KeyError::Database(error) => error.into(),
+                error @ KeyError::Unavailable { .. } => {
+                    MatrixError::unauthorized(error.to_string())
+                }
+            })?;
         claim.verify_http_request(request, us, &keys).map_err(|error| match error {
             VerificationError::Signature(ruma::signatures::VerificationError::Json(error)) => {
                 not_json(error)

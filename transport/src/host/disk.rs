@@ -104,6 +104,9 @@ pub enum DatabaseError {
     /// The worker is gone: the machine is shutting down.
     #[error("the database is closed")]
     Closed,
+    /// The job panicked, which is a bug; its transaction is undone, and the database goes on.
+    #[error("a job of the database panicked")]
+    Panicked,
 }
 
 impl DatabaseError {
@@ -116,6 +119,7 @@ impl DatabaseError {
                 Some(DiskFull | SystemIoFailure | CannotOpen | ReadOnly)
             ),
             Self::Closed => true,
+            Self::Panicked => false,
         }
     }
 }

@@ -19,12 +19,13 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tower_service::Service;
 
+use super::held::HeldStream;
 use crate::{
     error::MatrixError,
-    host::{Host, Listener, Stream},
+    host::{Host, Listener},
 };
 
 /// The pause after a connection could not be accepted (out of descriptors, say).
@@ -33,7 +34,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bounds of one server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
-    /// Connections served at once; further ones wait in the listener's backlog. At least 1.
+    /// Connections served at once, open websockets among them; further ones wait in the listener's
+    /// backlog. At least 1.
     pub max_connections: usize,
     /// Bytes of a request body; more is refused with 413 `M_TOO_LARGE`.
     pub max_body: usize,
@@ -44,6 +46,9 @@ pub struct ServerLimits {
     /// Time for a request's body to arrive and its answer to be made; when it has passed, the
     /// answer is 504. Long polls and websockets end before it by themselves.
     pub request_timeout: Duration,
+    /// For how long a client, of a websocket too, may leave what was written to it unread: when
+    /// nothing more could be written for so long, its connection is closed.
+    pub write_timeout: Duration,
 }
 
 impl Default for ServerLimits {
@@ -53,6 +58,7 @@ impl Default for ServerLimits {
             max_body: 8 << 20,
             header_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_mins(2),
+            write_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -95,8 +101,9 @@ async fn accept_loop(
         let permit = Arc::clone(&free).acquire_owned().await.expect("the semaphore stays open");
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let stream = HeldStream::new(stream, permit, limits.write_timeout);
                 let task = connection(connections.clone(), stream, router.clone(), limits);
-                host.spawn(end_with_log(task, peer, permit));
+                host.spawn(end_with_log(task, peer));
             }
             Err(error) => {
                 tracing::warn!(%error, port = listener.port(), "failed to accept a connection");
@@ -106,20 +113,15 @@ async fn accept_loop(
     }
 }
 
-async fn end_with_log(
-    connection: impl Future<Output = hyper::Result<()>>,
-    peer: String,
-    permit: OwnedSemaphorePermit,
-) {
+async fn end_with_log(connection: impl Future<Output = hyper::Result<()>>, peer: String) {
     if let Err(error) = connection.await {
         tracing::debug!(%error, peer, "a connection broke");
     }
-    drop(permit);
 }
 
 async fn connection(
     connections: http1::Builder,
-    stream: Stream,
+    stream: HeldStream,
     router: Router,
     limits: ServerLimits,
 ) -> hyper::Result<()> {

@@ -1,6 +1,7 @@
 //! SQLite files in a directory, one dedicated thread per database.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -61,15 +62,35 @@ fn work(
         return;
     }
     while let Some(queued) = jobs.blocking_recv() {
-        (queued.job)(&mut connection);
+        let done = run(queued.job, &mut connection);
         // Nobody waits any more when the caller was dropped.
-        queued.done.send(()).ok();
+        queued.done.send(done).ok();
     }
+}
+
+/// Runs one job. A panic in it is its caller's trouble, and no reason to end the database for
+/// everybody else.
+fn run(job: Job, connection: &mut Connection) -> Result<(), DatabaseError> {
+    // Unwinding drops what the job has borrowed of the connection, and a dropped transaction is
+    // undone: the next job finds the connection as this one did.
+    let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(connection))) else {
+        return Ok(());
+    };
+    let said = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no reason given");
+    tracing::error!(panic = said, "a job of the database panicked");
+    if !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK")?;
+    }
+    Err(DatabaseError::Panicked)
 }
 
 struct QueuedJob {
     job: Job,
-    done: oneshot::Sender<()>,
+    done: oneshot::Sender<Result<(), DatabaseError>>,
 }
 
 struct ThreadWorker {
@@ -81,7 +102,7 @@ impl Worker for ThreadWorker {
         Box::pin(async move {
             let (done, finished) = oneshot::channel();
             self.jobs.send(QueuedJob { job, done }).await.map_err(|_| DatabaseError::Closed)?;
-            finished.await.map_err(|_| DatabaseError::Closed)
+            finished.await.map_err(|_| DatabaseError::Closed)?
         })
     }
 }

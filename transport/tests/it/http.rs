@@ -206,3 +206,42 @@ async fn connections_over_the_limit_wait() {
     drop(held);
     send(&client, "GET", "/", b"").await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_its_answer_loses_its_place() {
+    let world = World::default();
+    let limits = ServerLimits {
+        max_connections: 1,
+        write_timeout: Duration::from_secs(2),
+        ..ServerLimits::default()
+    };
+    let router = Router::new()
+        .route("/", routing::get(|| async {}))
+        .route("/long", routing::get(|| async { "x".repeat(1 << 20) }));
+    serve(&world.machine("server"), 80, router, limits).await.unwrap();
+    let mut deaf = world.machine("client").net.connect("server", 80).await.unwrap();
+    deaf.write_all(b"GET /long HTTP/1.1\r\nhost: server\r\n\r\n").await.unwrap();
+    let client = Client::new(&world.machine("client"), ClientLimits::default());
+    send(&client, "GET", "/", b"").await.unwrap();
+    drop(deaf);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_slowly_gets_its_answer() {
+    let world = World::default();
+    let limits = ServerLimits { write_timeout: Duration::from_secs(2), ..ServerLimits::default() };
+    let router = Router::new().route("/", routing::get(|| async { "x".repeat(1 << 20) }));
+    serve(&world.machine("server"), 80, router, limits).await.unwrap();
+    let mut slow = world.machine("client").net.connect("server", 80).await.unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nhost: server\r\nconnection: close\r\n\r\n").await.unwrap();
+    let (mut buffer, mut total) = (vec![0; 64 << 10], 0);
+    loop {
+        tokio::time::sleep(Duration::from_millis(1900)).await;
+        let length = slow.read(&mut buffer).await.unwrap();
+        if length == 0 {
+            break;
+        }
+        total += length;
+    }
+    assert!(total > 1 << 20, "{total}");
+}

@@ -130,6 +130,21 @@ async fn an_unknown_key_is_asked_for_once_in_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_not_known_right_after_a_fetch_is_unavailable_and_not_missing() {
+    let world = World::default();
+    let valid = document("x.example", START_MS + DAY_MS, &json!({}));
+    publish(&world.machine("x.example"), valid).await;
+    let node = Node::start(&world, "a.example").await;
+    assert!(has_key(&node.keys, "ed25519:one", START_MS).await);
+    let x = name("x.example");
+    let ask = || node.keys.keys_of(&x, Some("ed25519:two"), START_MS);
+    let error = ask().await.unwrap_err();
+    assert!(matches!(error, KeyError::Unavailable { .. }), "{error}");
+    tokio::time::advance(Duration::from_secs(5)).await;
+    assert!(!ask().await.unwrap()["x.example"].contains_key("ed25519:two"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_was_down_is_asked_again() {
     let world = World::default();
     let node = Node::start(&world, "a.example").await;

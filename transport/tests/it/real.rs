@@ -8,6 +8,7 @@ use http::Request;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use transport::{
     DatabaseError, Host,
+    database::migrate,
     http::{Address, Client, ClientLimits, RequestError, ServerLimits, serve},
     real::{RealConfig, TlsConfig, host},
 };
@@ -110,4 +111,21 @@ async fn a_disk_that_cannot_be_written_is_disk_trouble() {
     let host = host(directory.path(), &config(None)).unwrap();
     let error = host.open("no/such/folder").await.unwrap_err();
     assert!(error.is_disk_trouble(), "{error}");
+}
+
+#[tokio::test]
+async fn a_job_that_panics_fails_its_caller_and_nobody_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let host = host(directory.path(), &config(None)).unwrap();
+    let database = host.open("test").await.unwrap();
+    migrate(&database, "c", &["CREATE TABLE t (n INTEGER) STRICT"]).await.unwrap();
+    let broken = database.transaction(|transaction| -> Result<(), DatabaseError> {
+        transaction.execute_batch("INSERT INTO t VALUES (1)")?;
+        panic!("a bug")
+    });
+    assert!(matches!(broken.await, Err(DatabaseError::Panicked)));
+    let rows = database.transaction(|transaction| -> Result<u32, DatabaseError> {
+        Ok(transaction.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?)
+    });
+    assert_eq!(rows.await.unwrap(), 0);
 }
