@@ -13,7 +13,11 @@ use transport::{Database, DatabaseError};
 pub const DATABASE: &str = "homeserver";
 
 /// Every step that made the tables, oldest first. Only ever grows at its end.
-const STEPS: &[&str] = &[include_str!("store/01_core.sql"), include_str!("store/02_client.sql")];
+const STEPS: &[&str] = &[
+    include_str!("store/01_core.sql"),
+    include_str!("store/02_client.sql"),
+    include_str!("store/04_m1.sql"),
+];
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

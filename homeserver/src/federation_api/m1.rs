@@ -41,10 +41,10 @@ impl FromRef<M1Api> for Authenticated {
 
 impl M1Api {
     /// Does `work` even if the caller hangs up.
-    async fn finish<E: Into<MatrixError> + Send + 'static>(
+    async fn finish<T: Send + 'static, E: Into<MatrixError> + Send + 'static>(
         &self,
-        work: impl Future<Output = Result<(), E>> + Send + 'static,
-    ) -> Result<(), MatrixError> {
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, MatrixError> {
         match to_the_end(&self.messaging.rooms.core().host, work).await {
             Some(done) => done.map_err(Into::into),
             None => Err(MatrixError::internal("the server is stopping")),
@@ -85,7 +85,7 @@ async fn send_message(
     } else {
         let coordinator = &messaging.m1.coordinator;
         coordinator.ensure_own(&room_id).await?;
-        coordinator.send(&request.origin, message_id, body.event).await?
+        coordinator.send(&request.origin, (&room_id, message_id), body.event).await?
     };
     Ok(json_answer(&sent))
 }
@@ -94,8 +94,11 @@ async fn send_message(
 async fn prepare(State(api): State<M1Api>, request: SignedBytes) -> Result<Response, MatrixError> {
     let (room_id, event_id) = (room_id(&request)?, event_id(&request)?);
     let body: PrepareRequest = request.json()?;
-    let participant = &api.messaging.m1.participant;
-    let vote = participant.vote(&request.origin, (&room_id, &event_id), body).await?;
+    let (participant, caller) = (api.messaging.m1.participant.clone(), request.origin);
+    // What was hidden and is not awaited would stay hidden until the process ends.
+    let vote = api
+        .finish(async move { participant.vote(&caller, (&room_id, &event_id), body).await })
+        .await?;
     Ok(json_answer(&vote))
 }
 
@@ -118,11 +121,12 @@ async fn outcome(State(api): State<M1Api>, request: SignedBytes) -> Result<Respo
     if !messaging.was_ever_in(&request.origin, &room_id).await? {
         return Err(MatrixError::forbidden("the calling server was never in the room"));
     }
-    let decision = messaging.m1.coordinator.outcome(&event_id).await?;
+    let decision = messaging.m1.coordinator.outcome(&request.origin, &event_id).await?;
     Ok(json_answer(&OutcomeBody { decision }))
 }
 
-/// `POST get_user_clients` (`m1-2021`), from any server, as Wire's.
+/// `POST get_user_clients` (`m1-2021`), from any server that shares a room with the users; others are
+/// left out of the answer.
 async fn get_user_clients(
     State(api): State<M1Api>,
     request: SignedBytes,
@@ -133,7 +137,7 @@ async fn get_user_clients(
     }
     let users: Result<Vec<_>, _> = users.into_iter().map(OwnedUserId::try_from).collect();
     let users = users.map_err(|error| MatrixError::invalid_param(error.to_string()))?;
-    Ok(json_answer(&api.messaging.m1_2021.user_clients(users).await?))
+    Ok(json_answer(&api.messaging.m1_2021.user_clients_for(request.origin, users).await?))
 }
 
 /// `PUT on_message_sent/{room_id}/{event_id}` (`m1-2021`), from the owner.

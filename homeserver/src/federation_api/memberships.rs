@@ -17,7 +17,7 @@ use transport::{
 
 use super::FederationApi;
 use crate::{
-    messaging::rooms::{Draft, RoomError},
+    messaging::rooms::{Delivery, Draft, OWNER_FIELD, RoomError},
     pdu::{Checked, Graph, template},
 };
 
@@ -29,6 +29,7 @@ pub(super) async fn make_join(
     let (room, user) = (&request.room_id, &request.user_id);
     must_be_of(&origin, user)?;
     let version = version_of(&api, room).await?;
+    must_let_in(&api, room).await?;
     if !request.ver.contains(&version) {
         let message = format!("the room is of version {version}");
         let code = "M_INCOMPATIBLE_ROOM_VERSION";
@@ -58,6 +59,7 @@ pub(super) async fn send_join(
     Signed { origin, request }: Signed<send_join_::Request>,
 ) -> Result<Response, MatrixError> {
     let path = (&*request.room_id, &*request.event_id);
+    must_let_in(&api, path.0).await?;
     let checked = checked(&api, &origin, &request.pdu, (path, "join")).await?;
     let welcome = api.rooms.welcome(checked).await?;
     let mut state = send_join_::RoomState::new();
@@ -131,6 +133,20 @@ async fn version_of(api: &FederationApi, room: &RoomId) -> Result<RoomVersionId,
     let known = api.rooms.graph.rules_of(room).await.map_err(RoomError::from)?;
     let (version, _) = known.ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))?;
     Ok(version)
+}
+
+/// Refuses to let a user into a room that delivers by `m1` and is another server's, whom the refusal
+/// names: a backend that the owner does not know of would be left out of its votes.
+async fn must_let_in(api: &FederationApi, room: &RoomId) -> Result<(), MatrixError> {
+    if api.rooms.delivery(room).await? != Some(Delivery::M1) {
+        return Ok(());
+    }
+    let owner = api.rooms.owner(room).await?;
+    if owner == api.rooms.core().server_name() {
+        return Ok(());
+    }
+    let message = format!("only its owner {owner} lets users into {room}");
+    Err(MatrixError::forbidden(message).with(OWNER_FIELD, owner.as_str()))
 }
 
 fn must_be_of(server: &OwnedServerName, user: &UserId) -> Result<(), MatrixError> {

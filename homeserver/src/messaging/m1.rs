@@ -107,7 +107,7 @@ impl M1 {
         };
         let owner = self.rooms.owner(&key.room_id).await?;
         let sent = if owner == self.rooms.core().server_name() {
-            self.coordinator.send(&owner, message_id, handed.event).await?
+            self.coordinator.send(&owner, (&key.room_id, message_id), handed.event).await?
         } else {
             self.hand_to(&owner, &key, &message_id, &handed).await?
         };

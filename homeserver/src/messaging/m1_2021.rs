@@ -9,7 +9,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
-use ruma::{OwnedServerName, OwnedUserId, RoomId, ServerName};
+use ruma::{OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
+use rusqlite::Connection;
 use serde_json::{Value, value::RawValue};
 use transport::endpoints::m1::{
     Devices, EventBody, GetUserClients, OnMessageSent, PrepareRequest, SendMessage, Sent, Users,
@@ -112,6 +113,31 @@ impl M1Of2021 {
                 Ok(devices_of(connection, &own, users.iter().map(|user| &**user))?)
             })
             .await
+    }
+
+    /// As [`M1Of2021::user_clients`], for `caller`: of those who are in a room with one of its users.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn user_clients_for(
+        &self,
+        caller: OwnedServerName,
+        users: Vec<OwnedUserId>,
+    ) -> Result<Devices, StoreError> {
+        let known = self
+            .rooms
+            .database()
+            .call(move |connection| {
+                let mut known = Vec::new();
+                for user in users {
+                    if shares_a_room(connection, &user, &caller)? {
+                        known.push(user);
+                    }
+                }
+                Ok::<_, StoreError>(known)
+            })
+            .await?;
+        self.user_clients(known).await
     }
 
     /// Stores and shows a message that the owner `caller` sends on.
@@ -219,6 +245,21 @@ impl M1Of2021 {
     fn timeout(&self) -> Duration {
         self.rooms.core().config.request_timeout
     }
+}
+
+/// Whether `user` is in a room that a user of `server` is in.
+fn shares_a_room(
+    connection: &Connection,
+    user: &UserId,
+    server: &ServerName,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT 1 FROM room_memberships mine JOIN room_memberships theirs USING (room_id)
+             WHERE mine.user_id = ?1 AND mine.membership = 'join'
+                 AND theirs.server = ?2 AND theirs.membership = 'join'",
+        )?
+        .exists((user.as_str(), server.as_str()))
 }
 
 fn unreachable(backends: Vec<String>) -> Sent {

@@ -14,11 +14,12 @@ pub(crate) mod welcome;
 
 use transport::Database;
 
-pub(crate) use self::create::VERSIONS;
+pub(crate) use self::{create::VERSIONS, join::OWNER_FIELD};
 pub use self::{
     error::RoomError,
     options::{CreateRoom, Delivery, Direction, InitialState, JoinRule, Membership},
 };
+use super::turnstile::Turnstile;
 pub use crate::pdu::Draft;
 use crate::{core::Core, pdu::Graph, transaction::Outgoing};
 
@@ -27,12 +28,14 @@ use crate::{core::Core, pdu::Graph, transaction::Outgoing};
 pub struct Rooms {
     pub(crate) graph: Graph,
     pub(crate) outgoing: Outgoing,
+    /// One join through another server at a time per room.
+    joins: Turnstile,
 }
 
 impl Rooms {
     /// The rooms of `graph`, whose events go out through `outgoing`.
     pub fn new(graph: Graph, outgoing: Outgoing) -> Self {
-        Self { graph, outgoing }
+        Self { graph, outgoing, joins: Turnstile::default() }
     }
 
     /// What the layers share.

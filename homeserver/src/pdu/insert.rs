@@ -45,6 +45,29 @@ impl Graph {
             tracing::info!(event_id = %pdu.event_id, standing = ?checked.standing, "not shown");
             return Ok(());
         }
+        self.show(tx, (room, rules), pdu)
+    }
+
+    /// Shows an event of the graph that was soft-failed when it came and is decided to be shown all
+    /// the same; false if it is shown already.
+    ///
+    /// # Errors
+    /// The store refuses, or does not know the room.
+    pub(crate) fn reinstate(&self, tx: &Transaction<'_>, pdu: &Pdu) -> Result<bool, StoreError> {
+        if !events::reinstate(tx, &pdu.event_id)? {
+            return Ok(false);
+        }
+        let (room, rules) = known_room(tx, &pdu.room_id)?;
+        self.show(tx, (&room, &rules), pdu)?;
+        Ok(true)
+    }
+
+    fn show(
+        &self,
+        tx: &Transaction<'_>,
+        (room, rules): (&RoomRow, &RoomVersionRules),
+        pdu: &Pdu,
+    ) -> Result<(), StoreError> {
         let position = events::append(tx, pdu)?;
         let extremities = advance_extremities(tx, pdu)?;
         let current = state_of(tx, rules, &extremities)?;

@@ -149,6 +149,21 @@ pub fn put(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Takes back that the event of the graph was refused when it came; false if it was not.
+///
+/// # Errors
+/// The store refuses.
+pub fn reinstate(tx: &Transaction<'_>, id: &EventId) -> Result<bool, StoreError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE events SET soft_failed = 0, rejected = NULL
+             WHERE event_id = ?1 AND state_before IS NOT NULL
+                 AND (soft_failed OR rejected IS NOT NULL)",
+        )?
+        .execute([id.as_str()])?;
+    Ok(changed > 0)
+}
+
 /// Whether an event that the room shows builds directly on the event with that id.
 ///
 /// # Errors

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod client_api;
+mod joins;
 mod m1;
 mod m1_2021;
 mod m1_calls;
+mod m1_lapses;
 mod notifications;
 mod support;

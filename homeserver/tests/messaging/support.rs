@@ -117,10 +117,24 @@ impl Cluster {
         Client::register(&self.switchboard, name, user).await
     }
 
+    /// What the query `sql` finds in the database of `name`.
+    pub(crate) fn read<T: rusqlite::types::FromSql>(&self, name: &str, sql: &str) -> T {
+        self.database(name).query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Does `sql` to the database of `name`, which is stopped.
+    pub(crate) fn damage(&self, name: &str, sql: &str) {
+        self.database(name).execute(sql, []).unwrap();
+    }
+
+    fn database(&self, name: &str) -> rusqlite::Connection {
+        let path = self.machines[name].directory.path().join("homeserver.sqlite");
+        rusqlite::Connection::open(path).unwrap()
+    }
+
     /// Waits until `count` of `sql` in the database of `name` is `wanted`.
     pub(crate) async fn wait_for_count(&self, name: &str, sql: &str, wanted: i64) {
-        let path = self.machines[name].directory.path().join("homeserver.sqlite");
-        let database = rusqlite::Connection::open(path).unwrap();
+        let database = self.database(name);
         for _ in 0..MAX_LOOKS {
             let count: i64 = database.query_row(sql, [], |row| row.get(0)).unwrap();
             if count == wanted {

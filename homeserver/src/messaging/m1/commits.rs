@@ -7,15 +7,24 @@ use std::{
     time::Duration,
 };
 
-use ruma::{OwnedServerName, ServerName};
+use http::StatusCode;
+use ruma::{EventId, OwnedServerName, ServerName};
 use tokio::sync::Notify;
 use transport::{
     DatabaseError,
-    endpoints::m1::{Decide, Decision, DecisionBody},
+    endpoints::m1::{Decide, Decision, DecisionBody, Empty},
+    federation::CallError,
 };
 
-use super::records::{Commit, first_commit, last_commit};
-use crate::{core::Core, messaging::bell::Bell};
+use super::{
+    records::{Commit, first_commit, last_commit},
+    votes::{Ballot, ask_at_once},
+};
+use crate::{
+    core::Core,
+    messaging::bell::Bell,
+    store::{StoreError, events},
+};
 
 /// The commits that this server owes. Cheap to clone.
 #[derive(Clone)]
@@ -111,16 +120,10 @@ impl Commits {
                 return Told::Failed;
             }
         };
-        let told = self
-            .core
-            .federation
-            .call_endpoint::<Decide>(
-                destination,
-                &[&commit.room_id, &commit.event_id],
-                &DecisionBody { decision: Decision::Commit },
-                self.core.config.request_timeout,
-            )
-            .await;
+        let mut told = self.tell(destination, &commit).await;
+        if is_unprepared(&told) && self.prepare_again(destination, &commit).await {
+            told = self.tell(destination, &commit).await;
+        }
         if let Err(error) = told {
             tracing::warn!(%error, %destination, event_id = commit.event_id, "a commit was not told");
             return Told::Failed;
@@ -130,6 +133,38 @@ impl Commits {
             Err(error) => {
                 tracing::warn!(%error, "failed to strike a commit that was told");
                 Told::Failed
+            }
+        }
+    }
+
+    async fn tell(&self, destination: &ServerName, commit: &Commit) -> Result<Empty, CallError> {
+        let arguments = [&*commit.room_id, &*commit.event_id];
+        let body = DecisionBody { decision: Decision::Commit };
+        let deadline = self.core.config.request_timeout;
+        self.core.federation.call_endpoint::<Decide>(destination, &arguments, &body, deadline).await
+    }
+
+    /// Hands a committed event anew to a backend that has voted for it and lost it since; whether
+    /// that has it now.
+    async fn prepare_again(&self, destination: &ServerName, commit: &Commit) -> bool {
+        tracing::error!(%destination, event_id = commit.event_id, "a backend lost what it voted for");
+        let event_id = commit.event_id.clone();
+        let stored = self.core.database.call(move |connection| {
+            let event_id = EventId::parse(event_id).map_err(StoreError::corrupt)?;
+            events::get(connection, &event_id)
+        });
+        let ballot = match stored.await {
+            Ok(stored) => {
+                let timeout = self.core.config.vote_timeout;
+                ask_at_once(&self.core, destination, &stored.pdu, timeout).await
+            }
+            Err(error) => Err(error),
+        };
+        match ballot {
+            Ok(ballot) => ballot == Ballot::Yes,
+            Err(error) => {
+                tracing::warn!(%error, "failed to prepare a committed event again");
+                false
             }
         }
     }
@@ -161,6 +196,11 @@ impl Commits {
         self.acknowledged.ring();
         Ok(())
     }
+}
+
+/// Whether the destination says that it has nothing to show.
+fn is_unprepared<T>(told: &Result<T, CallError>) -> bool {
+    matches!(told, Err(CallError::Refused(refusal)) if refusal.status == StatusCode::NOT_FOUND)
 }
 
 /// What became of an attempt to tell the next commit.

@@ -59,11 +59,11 @@ impl Coordinator {
     pub(crate) async fn send(
         &self,
         origin: &ServerName,
-        message_id: String,
+        (room_id, message_id): (&RoomId, String),
         event: Box<RawValue>,
     ) -> Result<Sent, RoomError> {
-        let (this, origin) = (self.clone(), origin.to_owned());
-        let sending = async move { this.send_alone(origin, message_id, event).await };
+        let (this, origin, room_id) = (self.clone(), origin.to_owned(), room_id.to_owned());
+        let sending = async move { this.send_alone(origin, (&room_id, message_id), event).await };
         to_the_end(&self.rooms.core().host, sending)
             .await
             .unwrap_or_else(|| Err(RoomError::Unavailable("the server is stopping".to_owned())))
@@ -71,25 +71,30 @@ impl Coordinator {
 
     /// What was decided about an event; `None` while its votes are being collected. Whoever asks
     /// about an event that is neither decided nor being voted on is told that it is aborted, and so
-    /// it stays: that is durable before this returns.
+    /// it stays: that is durable before this returns. `None` also if `asker` asks about too many.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn outcome(&self, event_id: &EventId) -> Result<Option<Decision>, StoreError> {
+    pub(crate) async fn outcome(
+        &self,
+        asker: &ServerName,
+        event_id: &EventId,
+    ) -> Result<Option<Decision>, StoreError> {
         if self.collecting.lock().unwrap_or_else(PoisonError::into_inner).contains(event_id) {
             return Ok(None);
         }
-        let (event_id, now) = (event_id.to_owned(), now_ms(&self.rooms.core().host));
+        let (asker, event_id) = (asker.to_owned(), event_id.to_owned());
+        let now = now_ms(&self.rooms.core().host);
         self.rooms
             .database()
-            .transaction(move |tx| Ok(Some(records::decide(tx, &event_id, Decision::Abort, now)?)))
+            .transaction(move |tx| Ok(records::abort_for(tx, &event_id, &asker, now)?))
             .await
     }
 
     async fn send_alone(
         &self,
         origin: OwnedServerName,
-        message_id: String,
+        (room_id, message_id): (&RoomId, String),
         event: Box<RawValue>,
     ) -> Result<Sent, RoomError> {
         let _alone = self.messages.enter(format!("{origin} {message_id}")).await;
@@ -101,13 +106,50 @@ impl Coordinator {
         }
         let checked = match self.rooms.check(&event, &origin).await? {
             Ok(checked) => checked,
-            Err(refusal) => return Ok(refused(refusal.to_string())),
+            Err(refusal) => {
+                let reason = refusal.to_string();
+                // What is no event at all was not tried before, and will not be.
+                let Some(event) = self.parsed(room_id, &event).await? else {
+                    return Ok(refused(reason));
+                };
+                let message = Message { origin, id: message_id, event_id: event.event_id.clone() };
+                return self.refuse(message, &event, reason).await;
+            }
         };
         let message = Message { origin, id: message_id, event_id: checked.pdu.event_id.clone() };
         match self.objection(&message, &checked).await? {
-            Some(reason) => Ok(refused(reason)),
+            Some(reason) => self.refuse(message, &checked.pdu, reason).await,
             None => self.attempt(message, checked).await,
         }
+    }
+
+    /// The event, unless it is malformed.
+    async fn parsed(&self, room_id: &RoomId, raw: &RawValue) -> Result<Option<Pdu>, RoomError> {
+        let rules = self.rooms.graph.rules_of(room_id).await?;
+        Ok(rules.and_then(|(_, rules)| Pdu::parse(raw, &rules).ok()))
+    }
+
+    /// Records a refusal before it is told: an older try of the same message may still be on its
+    /// way, and must not be a commit then.
+    async fn refuse(
+        &self,
+        message: Message,
+        event: &Pdu,
+        reason: String,
+    ) -> Result<Sent, RoomError> {
+        if event.sender.server_name() == message.origin {
+            return self.abort(message, event, refused(reason), Ballots::new()).await;
+        }
+        // Nobody can have another server's event aborted; that it was refused is kept all the same.
+        let (sent, now) = (refused(reason), now_ms(&self.rooms.core().host));
+        let answer = sent.clone();
+        self.rooms
+            .database()
+            .transaction(move |tx| {
+                records::keep_answer(tx, &message, &answer, now).map_err(RoomError::from)
+            })
+            .await?;
+        Ok(sent)
     }
 
     /// Why the event is none that is sent in this way.

@@ -78,7 +78,7 @@ impl Participant {
         request: PrepareRequest,
     ) -> Result<Vote, RoomError> {
         self.ensure_owner(caller, room_id).await?;
-        if self.rooms.event(event_id).await?.is_some() {
+        if self.is_visible(event_id).await? {
             return Ok(Vote::Yes);
         }
         let checked = match self.rooms.check(&request.event, caller).await? {
@@ -154,7 +154,10 @@ impl Participant {
             .transaction(move |tx| {
                 match records::hidden(tx, &room_id, &event_id)? {
                     Some(event) => {
-                        rooms.insert(tx, &rooms.trusted(event))?;
+                        if !rooms.insert(tx, &rooms.trusted(event.clone()))? {
+                            // It came in another way meanwhile, and may have been refused then.
+                            rooms.graph.reinstate(tx, &event)?;
+                        }
                         records::unhide(tx, &event_id).map_err(StoreError::from)?;
                     }
                     None if records::is_visible(tx, &event_id).map_err(StoreError::from)? => {}
@@ -168,6 +171,14 @@ impl Participant {
             .await?;
         self.rooms.committed();
         Ok(())
+    }
+
+    async fn is_visible(&self, event_id: &EventId) -> Result<bool, StoreError> {
+        let event_id = event_id.to_owned();
+        let visible = self.rooms.database().call(move |connection| {
+            Ok::<_, StoreError>(records::is_visible(connection, &event_id)?)
+        });
+        visible.await
     }
 
     async fn ensure_owner(&self, caller: &ServerName, room_id: &RoomId) -> Result<(), RoomError> {

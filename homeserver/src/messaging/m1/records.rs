@@ -7,6 +7,9 @@ use transport::endpoints::m1::{Decision, Devices, Sent};
 
 use crate::{pdu::Pdu, store::StoreError};
 
+/// Aborts recorded because one server asked; about more it gets no decision until they are old.
+const MAX_ABORTS_PER_ASKER: i64 = 1000;
+
 /// JSON that was stored as text.
 pub(super) fn raw(text: String) -> Result<Box<RawValue>, StoreError> {
     RawValue::from_string(text).map_err(StoreError::corrupt)
@@ -85,6 +88,31 @@ pub(super) fn decide(
     )?
     .execute((event_id.as_str(), text, now_ms))?;
     Ok(decision)
+}
+
+/// As [`decide`] to abort, because `asker` asks about an event of which there is no record. `None`:
+/// too much is recorded for this server already, and so nothing can be promised.
+pub(super) fn abort_for(
+    tx: &Transaction<'_>,
+    event_id: &EventId,
+    asker: &ServerName,
+    now_ms: i64,
+) -> rusqlite::Result<Option<Decision>> {
+    if let Some(standing) = decision(tx, event_id)? {
+        return Ok(Some(standing));
+    }
+    let recorded: i64 = tx
+        .prepare_cached("SELECT count(*) FROM m1_decisions WHERE asked_by = ?1")?
+        .query_row([asker.as_str()], |row| row.get(0))?;
+    if recorded >= MAX_ABORTS_PER_ASKER {
+        return Ok(None);
+    }
+    tx.prepare_cached(
+        "INSERT INTO m1_decisions (event_id, decision, created_ms, asked_by)
+         VALUES (?1, 'abort', ?2, ?3)",
+    )?
+    .execute((event_id.as_str(), now_ms, asker.as_str()))?;
+    Ok(Some(Decision::Abort))
 }
 
 /// A commit that a destination has not acknowledged.
@@ -281,4 +309,31 @@ pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> rusqlite::Result<()
         [oldest_ms],
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_about_ever_more_events_is_promised_no_more_than_the_limit() {
+        let mut connection = Connection::open_in_memory().expect("memory");
+        let steps =
+            [include_str!("../../store/02_client.sql"), include_str!("../../store/04_m1.sql")];
+        for step in steps {
+            connection.execute_batch(step).expect("tables");
+        }
+        let tx = connection.transaction().expect("a transaction");
+        let (curious, other) = (ruma::server_name!("b.test"), ruma::server_name!("c.test"));
+        let ask = |number: i64, server| {
+            let event_id = EventId::parse(format!("${number}")).expect("an id");
+            abort_for(&tx, &event_id, server, 0).expect("an answer")
+        };
+        for number in 0..MAX_ABORTS_PER_ASKER {
+            assert_eq!(ask(number, curious), Some(Decision::Abort));
+        }
+        assert_eq!(ask(MAX_ABORTS_PER_ASKER, curious), None);
+        assert_eq!(ask(0, curious), Some(Decision::Abort));
+        assert_eq!(ask(MAX_ABORTS_PER_ASKER, other), Some(Decision::Abort));
+    }
 }

@@ -60,6 +60,16 @@ async fn ask(
 ) -> Result<Ballot, StoreError> {
     // The event may build on what was decided before it, so the member must have that first.
     commits.drained(member).await?;
+    ask_at_once(core, member, event, timeout).await
+}
+
+/// As [`ballot_of`], without regard to the commits that `member` is still owed.
+pub(super) async fn ask_at_once(
+    core: &Core,
+    member: &ServerName,
+    event: &Pdu,
+    timeout: Duration,
+) -> Result<Ballot, StoreError> {
     let mut devices = load_devices(core, &event.room_id, member).await?;
     let arguments = [event.room_id.as_str(), event.event_id.as_str()];
     for _ in 0..MAX_ASKS {

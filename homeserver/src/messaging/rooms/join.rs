@@ -1,7 +1,7 @@
 //! Joining: here, if this server is in the room; or else through a server that is, which hands over
 //! the room's state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ruma::{
     OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
@@ -14,10 +14,10 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use transport::federation::CallError;
 
-use super::{RoomError, Rooms, create::VERSIONS};
+use super::{Delivery, RoomError, Rooms, create::VERSIONS};
 use crate::{
     pdu::{Pdu, Spot, template, verify::parse_and_verify},
-    store::rooms,
+    store::{StoreError, rooms},
 };
 
 /// Servers tried for one join.
@@ -25,6 +25,9 @@ const MAX_CANDIDATES: usize = 5;
 
 /// Events taken from the answer to a join.
 const MAX_JOIN_EVENTS: usize = 50_000;
+
+/// The field of a refused `make_join` or `send_join` that names the one server that lets users in.
+pub(crate) const OWNER_FIELD: &str = "org.fedsim.owner";
 
 /// What another server proposes that our event build on.
 #[derive(Debug, Deserialize)]
@@ -41,6 +44,14 @@ impl Template {
         serde_json::from_str(raw.get())
             .map_err(|error| RoomError::Unavailable(format!("a malformed template: {error}")))
     }
+}
+
+/// What came of asking a server to let a user in.
+enum Asked {
+    /// The user is in.
+    Joined,
+    /// In this room only its owner lets anybody in.
+    Referred(OwnedServerName),
 }
 
 /// A room as another server handed it over: its events are well-formed and properly signed.
@@ -64,16 +75,29 @@ impl Rooms {
         room: &RoomId,
         via: &[OwnedServerName],
     ) -> Result<(), RoomError> {
-        let what = ("m.room.member", Some(user.as_str()));
-        match self.put(user, room, what, json!({ "membership": "join" })).await {
-            Err(RoomError::UnknownRoom(_)) => {}
-            done => return done.map(drop),
+        if self.join_here(user, room).await? {
+            return Ok(());
+        }
+        // A handover replaces what this server knows of the room, and so there is one at a time;
+        // whoever waited for another user's finds this server in the room.
+        let _alone = self.joins.enter(room.to_string()).await;
+        if self.join_here(user, room).await? {
+            return Ok(());
         }
         let _joining = self.graph.joining.begin(room);
         let mut trouble = RoomError::UnknownRoom(room.to_owned());
-        for server in self.candidates(user, room, via).await? {
+        let mut candidates = VecDeque::from(self.candidates(user, room, via).await?);
+        let mut asked = BTreeSet::new();
+        while let Some(server) = candidates.pop_front() {
+            if asked.len() >= MAX_CANDIDATES || !asked.insert(server.clone()) {
+                continue;
+            }
             match self.join_through(&server, user, room).await {
-                Ok(()) => return Ok(()),
+                Ok(Asked::Joined) => return Ok(()),
+                Ok(Asked::Referred(owner)) => {
+                    trouble = RoomError::Forbidden(format!("only {owner} lets users into {room}"));
+                    candidates.push_front(owner);
+                }
                 Err(error @ RoomError::Store(_)) => return Err(error),
                 Err(error) => {
                     tracing::info!(%server, %room, %error, "failed to join through this server");
@@ -84,6 +108,17 @@ impl Rooms {
         Err(trouble)
     }
 
+    /// Joins `user` if this server is in the room; false if it is not.
+    async fn join_here(&self, user: &UserId, room: &RoomId) -> Result<bool, RoomError> {
+        let what = ("m.room.member", Some(user.as_str()));
+        match self.put(user, room, what, json!({ "membership": "join" })).await {
+            Err(RoomError::UnknownRoom(_)) => Ok(false),
+            done => done.map(|_| true),
+        }
+    }
+
+    /// The servers to ask, in this order. The owner of a room that delivers by `m1` is the only
+    /// one that lets anybody in, and comes first if it is known from an earlier stay.
     async fn candidates(
         &self,
         user: &UserId,
@@ -91,11 +126,18 @@ impl Rooms {
         via: &[OwnedServerName],
     ) -> Result<Vec<OwnedServerName>, RoomError> {
         let (id, name) = (room.to_owned(), user.to_owned());
-        let invite = self.database().call(move |db| rooms::invite(db, &id, &name)).await?;
+        let (invite, row) = self
+            .database()
+            .call(move |db| {
+                Ok::<_, StoreError>((rooms::invite(db, &id, &name)?, rooms::find(db, &id)?))
+            })
+            .await?;
+        let owner = row.filter(|row| row.delivery == Delivery::M1).map(|row| row.owner);
         let inviting = invite.map(|invite| invite.sender.server_name().to_owned());
         let named = room.server_name().map(ToOwned::to_owned);
         let mut candidates: Vec<OwnedServerName> = Vec::new();
-        for server in via.iter().cloned().chain(inviting).chain(named) {
+        let others = via.iter().cloned().chain(inviting).chain(named);
+        for server in owner.into_iter().chain(others) {
             if server != self.core().server_name() && !candidates.contains(&server) {
                 candidates.push(server);
             }
@@ -109,12 +151,15 @@ impl Rooms {
         server: &ServerName,
         user: &UserId,
         room: &RoomId,
-    ) -> Result<(), RoomError> {
+    ) -> Result<Asked, RoomError> {
         let mut request = make_join::Request::new(room.to_owned(), user.to_owned());
         request.ver = VERSIONS.to_vec();
         let core = self.core();
         let deadline = core.config.request_timeout;
-        let made = core.federation.call(server, request, deadline).await?;
+        let made = match core.federation.call(server, request, deadline).await {
+            Ok(made) => made,
+            Err(error) => return referred(error),
+        };
         let version = made.room_version.unwrap_or(RoomVersionId::V1);
         if !VERSIONS.contains(&version) {
             return Err(RoomError::UnsupportedVersion(version.to_string()));
@@ -131,7 +176,8 @@ impl Rooms {
             version,
             join,
         };
-        self.accept(handover).await
+        self.accept(handover).await?;
+        Ok(Asked::Joined)
     }
 
     /// A membership event of ours on the spot that another server proposes; nothing else of the
@@ -175,6 +221,16 @@ impl Rooms {
             events.insert(pdu.event_id.clone(), pdu);
         }
         Ok(events.into_values().collect())
+    }
+}
+
+/// Whom a refusal refers to, if it does.
+fn referred(error: CallError) -> Result<Asked, RoomError> {
+    let CallError::Refused(refusal) = &error else { return Err(error.into()) };
+    let owner = refusal.extra.get(OWNER_FIELD).and_then(Value::as_str);
+    match owner.and_then(|owner| owner.try_into().ok()) {
+        Some(owner) => Ok(Asked::Referred(owner)),
+        None => Err(error.into()),
     }
 }
 

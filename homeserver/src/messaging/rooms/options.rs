@@ -28,6 +28,11 @@ impl Delivery {
         }
     }
 
+    /// Whether events of such a room come in transactions: under `m1`, only state does.
+    pub(crate) fn is_transacted(self, is_state: bool) -> bool {
+        is_state || self != Self::M1
+    }
+
     /// The policy called `name`.
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Eventual, Self::M1, Self::M1Of2021].into_iter().find(|one| one.as_str() == name)

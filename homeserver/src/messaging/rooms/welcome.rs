@@ -12,7 +12,7 @@ use crate::{
     store::{
         StoreError, events, rooms,
         rooms::RoomRow,
-        state::{self, State},
+        state::{self, GroupId, State},
     },
 };
 
@@ -48,12 +48,14 @@ impl Rooms {
         let state = state_of(tx, &ids)?;
         let mut row = room_row(tx, &state, &version)?;
         let before = state::whole(tx, &state)?;
-        row.current_group = before;
-        rooms::put(tx, &room, &row)?;
-        // Whatever this server knew of the room from an earlier stay, the present is this.
-        let old = rooms::extremities(tx, &room)?;
-        rooms::replace_extremities(tx, &room, &old, &BTreeSet::new())?;
-        rooms::set_current_state(tx, &room, before, 0)?;
+        match rooms::find(tx, &room)? {
+            // The present of a room that this server is in is more than what was handed over: the
+            // join becomes part of it like any other event.
+            Some(present) if rooms::is_member_server(tx, &room, self.core().server_name())? => {
+                row = present;
+            }
+            _ => become_present(tx, &room, &mut row, before)?,
+        }
         let standing = judge::standing(tx, &row, &rules, (&join, before))?;
         if let Standing::Rejected(reason) | Standing::SoftFailed(reason) = standing {
             return Err(invalid(&reason));
@@ -90,6 +92,21 @@ fn handed_over(tx: &Transaction<'_>, join: &Pdu) -> Result<Welcome, RoomError> {
         auth_chain: serve::raw(tx, &authorizing)?,
         event: join.to_raw(),
     })
+}
+
+/// Makes what was handed over the present of the room, whatever this server knew of it from an
+/// earlier stay.
+fn become_present(
+    tx: &Transaction<'_>,
+    room: &RoomId,
+    row: &mut RoomRow,
+    before: GroupId,
+) -> Result<(), StoreError> {
+    row.current_group = before;
+    rooms::put(tx, room, row)?;
+    let old = rooms::extremities(tx, room)?;
+    rooms::replace_extremities(tx, room, &old, &BTreeSet::new())?;
+    rooms::set_current_state(tx, room, before, 0)
 }
 
 /// The state made of stored events, each of which must stand.
