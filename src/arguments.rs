@@ -103,8 +103,8 @@ pub(crate) struct Files {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) files: Files,
-    /// The seed, or a range of them: `7`, `1..5` (without 5), `1..=5` (with 5) [default: each
-    /// file's own]
+    /// The seed, or a range of at most 1000000 of them: `7`, `1..5` (without 5), `1..=5` (with 5)
+    /// [default: each file's own]
     #[arg(long, value_name = "N|A..B|A..=B")]
     pub(crate) seed: Option<Seeds>,
     /// Do not accept a pass with an inert fault, a vacuous check or a situation that never came

@@ -127,6 +127,13 @@ impl Output {
         Ok(())
     }
 
+    /// Prints something that is worth knowing and wrong in no way.
+    pub(crate) fn note(&mut self, message: &str) -> io::Result<()> {
+        let Self { diagnostics, bar, .. } = self;
+        let note = Tone::Doubtful.style();
+        bar.suspend(|| writeln!(diagnostics, "{note}note{note:#}: {message}"))
+    }
+
     /// Prints every mistake of every file.
     pub(crate) fn mistakes(&mut self, files: &[Mistakes]) -> io::Result<()> {
         for mistakes in files {

@@ -36,9 +36,13 @@ pub(crate) fn replay(wanted: &Replay, output: &mut Output) -> Result<Exit, Stop>
     };
     let mut now = trial::again(&Selected { path: path.clone(), scenario }, recorded.seed)
         .map_err(|why| Stop::because(Exit::Internal, why))?;
+    let (then, today) = (&recorded.program.version, &now.program.version);
+    if then != today {
+        output.note(&format!("recorded by version {then}, and replayed by version {today}"))?;
+    }
     match divergence::between(&mut recorded, &mut now) {
         None => reproduced(&recorded, &path, output),
-        Some(difference) => differs(&recorded, &now, &difference, output),
+        Some(difference) => differs(&recorded, &difference, output),
     }
 }
 
@@ -82,20 +86,11 @@ fn reproduced(record: &Record, path: &Path, output: &mut Output) -> Result<Exit,
     Ok(exit)
 }
 
-fn differs(
-    recorded: &Record,
-    now: &Record,
-    difference: &Difference,
-    output: &mut Output,
-) -> Result<Exit, Stop> {
+fn differs(recorded: &Record, difference: &Difference, output: &mut Output) -> Result<Exit, Stop> {
     let name = format!("{}  (seed {})", recorded.scenario.name, recorded.seed);
     output.word(Tone::Bad, "DIFFERS", &name)?;
     for line in difference.lines("recorded", "now") {
         output.line(&format!("{}{line}", " ".repeat(line::INDENT)))?;
-    }
-    let (then, today) = (&recorded.program.version, &now.program.version);
-    if then != today {
-        output.line(&format!("    it was recorded by version {then}; this is version {today}"))?;
     }
     output.object(&json!({
         "type": "replay",

@@ -1,28 +1,31 @@
 //! Seeds as the command line names them.
 
-use std::{ops::Range, str::FromStr};
+use std::str::FromStr;
 
 /// The most seeds that one call runs.
 const MOST: u64 = 1_000_000;
 
-/// One seed, or a range of them.
+/// One seed, or a range of them. Any whole number of 64 bits is a seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seeds(Range<u64>);
+pub(crate) struct Seeds {
+    first: u64,
+    last: u64,
+}
 
 impl Seeds {
     /// How many.
     pub(crate) fn count(&self) -> usize {
-        usize::try_from(self.0.end - self.0.start).expect("at most MOST")
+        usize::try_from(self.last - self.first).expect("less than MOST") + 1
     }
 
     /// The one at `index`, counted from 0.
     pub(crate) fn at(&self, index: usize) -> u64 {
-        self.0.start + index as u64
+        self.first + index as u64
     }
 
     /// The longest one as text, in characters.
     pub(crate) fn width(&self) -> usize {
-        (self.0.end - 1).to_string().len()
+        self.last.to_string().len()
     }
 }
 
@@ -30,28 +33,26 @@ impl FromStr for Seeds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (first, end) = if let Some((first, last)) = text.split_once("..=") {
-            (number(first)?, after(number(last)?)?)
+        const EMPTY: &str = "this range is empty: `1..5` is 1 2 3 4, `1..=5` is 1 2 3 4 5";
+        let (first, last) = if let Some((first, last)) = text.split_once("..=") {
+            (number(first)?, number(last)?)
         } else if let Some((first, end)) = text.split_once("..") {
-            (number(first)?, number(end)?)
+            (number(first)?, number(end)?.checked_sub(1).ok_or(EMPTY)?)
         } else {
             let seed = number(text)?;
-            (seed, after(seed)?)
+            (seed, seed)
         };
-        match end.checked_sub(first) {
-            None | Some(0) => Err("this range is empty: `1..5` is 1 2 3 4".to_owned()),
-            Some(count) if count > MOST => Err(format!("more than {MOST} seeds")),
-            Some(_) => Ok(Self(first..end)),
+        match last.checked_sub(first) {
+            None => Err(EMPTY.to_owned()),
+            Some(more) if more >= MOST => Err(format!("one call runs at most {MOST} seeds")),
+            Some(_) => Ok(Self { first, last }),
         }
     }
 }
 
 fn number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a seed: a whole number from 0"))
-}
-
-fn after(seed: u64) -> Result<u64, String> {
-    seed.checked_add(1).ok_or_else(|| format!("the greatest seed is {}", u64::MAX - 1))
+    let refused = || format!("`{text}` is not a seed: a whole number from 0 to {}", u64::MAX);
+    text.parse().map_err(|_| refused())
 }
 
 #[cfg(test)]
@@ -75,6 +76,15 @@ mod tests {
         for text in ["", "a", "3..3", "3..1", "-1", "..", "0..18446744073709551615"] {
             assert!(text.parse::<Seeds>().is_err(), "{text}");
         }
-        assert!("18446744073709551615".parse::<Seeds>().is_err());
+        assert!("18446744073709551616".parse::<Seeds>().is_err());
+    }
+
+    #[test]
+    fn a_call_has_its_most_seeds_and_the_greatest_seed_is_one() {
+        assert_eq!("0..1000000".parse::<Seeds>().map(|seeds| seeds.count()), Ok(1_000_000));
+        assert!("0..=1000000".parse::<Seeds>().is_err());
+        let greatest = u64::MAX.to_string();
+        assert_eq!(all(&greatest), [u64::MAX]);
+        assert_eq!(all(&format!("18446744073709551614..={greatest}")).len(), 2);
     }
 }

@@ -223,6 +223,20 @@ fn an_altered_verdict_is_a_difference_although_the_journals_agree() {
 }
 
 #[test]
+fn a_record_of_another_version_is_compared_and_the_versions_are_told() {
+    let folder = folder(&[("good", "")]);
+    exits(&fedsim(&folder, &["run", "good.toml"]), 0);
+    let path = folder.path().join("target/fedsim/good-7/run.json");
+    let mut record: Value = read(&path);
+    record["program"]["version"] = "0.0.1".into();
+    fs::write(&path, record.to_string()).expect("written");
+    let output = fedsim(&folder, &["replay", "target/fedsim/good-7"]);
+    exits(&output, 0);
+    let noted = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(noted.contains("note: recorded by version 0.0.1, and replayed by"), "{noted}");
+}
+
+#[test]
 fn what_is_no_record_is_refused() {
     let folder = folder(&[("good", "")]);
     exits(&fedsim(&folder, &["replay", "gone.json"]), 2);

@@ -183,6 +183,8 @@ pub struct Totals {
     pub broken: u64,
     /// Faults that touched something.
     pub faults: u64,
+    /// Operations that never happened.
+    pub skipped: u64,
     /// Simulated nanoseconds.
     pub simulated_ns: u64,
 }
@@ -198,6 +200,7 @@ impl Totals {
             unknown: counts(Status::Unknown),
             broken: 0,
             faults: record.faults.iter().filter(|fault| fault.hits > 0).count() as u64,
+            skipped: record.skipped.len() as u64,
             simulated_ns: record.ended.at_ns,
         }
     }
@@ -224,8 +227,12 @@ impl Totals {
         let counted = parts.into_iter().filter(|(n, word)| *n > 0 || *word == "pass");
         let counted: Vec<String> =
             counted.map(|(n, word)| format!("{} {word}", grouped(n))).collect();
+        let skipped = match self.skipped {
+            0 => String::new(),
+            n => format!(" · {}", count(n, "skipped operations")),
+        };
         format!(
-            "{} run: {} · {} · {} simulated",
+            "{} run: {} · {}{skipped} · {} simulated",
             grouped(self.runs()),
             counted.join(", "),
             count(self.faults, "faults"),
@@ -242,6 +249,7 @@ impl AddAssign for Totals {
         self.unknown += other.unknown;
         self.broken += other.broken;
         self.faults += other.faults;
+        self.skipped += other.skipped;
         self.simulated_ns = self.simulated_ns.saturating_add(other.simulated_ns);
     }
 }

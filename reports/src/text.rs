@@ -18,7 +18,7 @@ pub fn render(record: &Record) -> String {
     let mut lines = header::lines(record);
     let sections = [
         faults::lines(&record.faults),
-        messages::lines(&record.messages),
+        messages::lines(&record.messages, &record.skipped),
         checks::lines(&record.checks),
         evidence::lines(record),
     ];

@@ -15,6 +15,7 @@ mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;
 mod finals;
+mod membership;
 mod messages;
 mod reading;
 
@@ -59,6 +60,8 @@ pub struct History<'j> {
     pub trespasses: Vec<(Moment, Trespass)>,
     /// Devices that caught up by notifications, and with how many new ones.
     pub catch_ups: Vec<(Moment, String, u64)>,
+    /// Operations that never happened because their device was down: what, and the device.
+    pub skipped: Vec<(Moment, String, String)>,
     /// When everything was repaired.
     pub repaired: Option<Moment>,
     /// When the time to settle was over, and what was still pending.
@@ -185,9 +188,9 @@ impl<'j> History<'j> {
         self.members(conversation, |membership| membership.certain_since(n))
     }
 
-    /// The users who certainly were members of a conversation at entry `n`.
-    pub fn members_at(&self, conversation: &str, n: u64) -> Vec<&str> {
-        self.members(conversation, |membership| membership.certain_at(n))
+    /// The users who certainly were members of a conversation from entry `from` through entry `to`.
+    pub fn members_through(&self, conversation: &str, from: u64, to: u64) -> Vec<&str> {
+        self.members(conversation, |known| known.certain_at(from) && known.certain_at(to))
     }
 
     fn members(&self, conversation: &str, is_in: impl Fn(&Membership) -> bool) -> Vec<&str> {

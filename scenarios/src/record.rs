@@ -33,6 +33,9 @@ pub struct Record {
     pub faults: Vec<FaultRecord>,
     /// Every message, in the order of their sending.
     pub messages: Vec<Message>,
+    /// Operations that never happened because their device was down, in the order of their time.
+    #[serde(default)]
+    pub skipped: Vec<Skipped>,
     /// Every check that was asked for.
     pub checks: Vec<CheckRecord>,
     /// Everything that happened, in order.
@@ -162,7 +165,7 @@ pub struct Message {
     pub unreachable: Vec<String>,
     /// The backends that an `m1-2021` answer listed as left out.
     pub failed_to_send: Vec<String>,
-    /// Every device of every member, whether or not it saw the message.
+    /// Every device of everybody who ever was a member, whether or not it saw the message.
     pub copies: Vec<Copy>,
 }
 
@@ -189,6 +192,33 @@ pub struct Copy {
     pub seen_ns: Option<u64>,
     /// How often it saw it.
     pub times: u32,
+    /// Whether its user was there to see it.
+    #[serde(default)]
+    pub presence: Presence,
+}
+
+/// Whether a device's user was a member of a message's conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// From the send to the end.
+    #[default]
+    Member,
+    /// The user left, or may have, before the send or after it.
+    Left,
+    /// The user joined only after the send, or never certainly.
+    Later,
+}
+
+/// An operation that never happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Skipped {
+    /// What it was, as `send m1`.
+    pub operation: String,
+    /// The device that was down.
+    pub device: String,
+    /// When it was to happen.
+    pub at_ns: u64,
 }
 
 /// One check's result.
@@ -278,12 +308,14 @@ pub struct Meta {
 
 impl Record {
     /// What keeps a pass from being a strict one, in sentences: faults that touched nothing,
-    /// checks that judged nothing, situations that never came about.
+    /// operations that never happened, checks that judged nothing, situations that never came
+    /// about.
     pub fn weaknesses(&self) -> Vec<String> {
         let faults = self.faults.iter().filter_map(FaultRecord::weakness);
         let checks = self.checks.iter().filter_map(CheckRecord::weakness);
         let nothing = (self.checks.is_empty()).then(|| "no check judged anything".to_owned());
-        faults.chain(checks).chain(nothing).collect()
+        let skipped = self.skipped.iter().map(Skipped::weakness);
+        faults.chain(skipped).chain(checks).chain(nothing).collect()
     }
 }
 
@@ -294,6 +326,12 @@ impl FaultRecord {
             Some(_) if self.hits == 0 => Some(format!("{} touched nothing", self.what)),
             Some(_) => None,
         }
+    }
+}
+
+impl Skipped {
+    fn weakness(&self) -> String {
+        format!("`{}` never happened: {} was down", self.operation, self.device)
     }
 }
 

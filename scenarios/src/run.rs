@@ -92,8 +92,15 @@ async fn conduct(world: World, scenario: Arc<Scenario>) -> Result<(), String> {
     schedule.close();
     world.repair_all();
     cluster.note(&Note::Repaired {});
-    let pending = settling::settle(&cluster).await;
-    cluster.note(&Note::Settled { pending });
+    let left = settling::settle(&cluster).await;
+    cluster.note(&Note::Settled { pending: left.sentences });
+    // What stays pending all that time is left over, even if the reading below sets it in motion.
+    for (backend, pending) in left.queues {
+        cluster.note(&Note::FinalQueues { backend, pending });
+    }
+    for (relay, entries) in left.mail {
+        cluster.note(&Note::FinalMail { relay, entries });
+    }
     finals::read(&cluster).await;
     Ok(())
 }

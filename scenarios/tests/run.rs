@@ -5,7 +5,7 @@ use std::time::Duration;
 use scenarios::{
     Scenario,
     builder::{crash, partition, pause, sent},
-    record::{CheckVerdict, Outcome, Record, Verdict},
+    record::{CheckVerdict, Outcome, Presence, Record, Verdict},
     run::{Options, Run, run},
     scenario::Delivery,
 };
@@ -136,4 +136,53 @@ fn a_world_that_does_not_settle_in_its_time_is_unknown() {
     assert_eq!(record.verdict, Verdict::Unknown);
     let sentence = record.sentence.expect("a sentence");
     assert!(sentence.starts_with("the world did not settle: a has 1 pending"), "{sentence}");
+}
+
+#[test]
+fn a_queue_that_stays_pending_all_the_time_to_settle_is_a_failure() {
+    let scenario = trio(Delivery::Eventual)
+        .fault(Duration::from_millis(500), crash("b"))
+        .settle(Duration::from_millis(100))
+        .eventually("queues-drained")
+        .finish();
+    let record = run(&scenario, 1, &Options::default()).record;
+    assert_eq!(record.verdict, Verdict::Fail);
+    let sentence = record.sentence.expect("a sentence");
+    assert!(sentence.starts_with("queues-drained: a still has 1 pending"), "{sentence}");
+}
+
+#[test]
+fn what_a_device_that_is_down_was_to_do_is_a_weakness() {
+    let scenario = trio(Delivery::Eventual)
+        .fault(Duration::from_millis(500), crash("alice/1"))
+        .lasting(Duration::from_secs(5))
+        .send("m2", "alice", "team")
+        .at(Duration::from_secs(20))
+        .finish();
+    let record = run(&scenario, 1, &Options::default()).record;
+    assert_eq!((record.verdict, record.messages.len()), (Verdict::Pass, 1));
+    assert_eq!(record.skipped[0].at_ns, 1_000_000_000);
+    assert_eq!(record.weaknesses(), ["`send m1` never happened: alice/1 was down"]);
+}
+
+#[test]
+fn a_device_that_was_no_member_for_a_message_is_marked_so() {
+    let text = r#"
+        name = "comings-and-goings"
+        backends = { a = {}, b = {}, c = {} }
+        users.alice = { backend = "a" }
+        users.carol = { backend = "c" }
+        users.dora = { backend = "b" }
+        conversations.team = { creator = "alice", members = ["carol"] }
+        ops = [
+            { at = "1s", leave = { user = "carol", conversation = "team" } },
+            { at = "3s", send = { id = "m1", from = "alice", to = "team" } },
+            { at = "9s", join = { user = "dora", conversation = "team" } },
+        ]"#;
+    let scenario = scenarios::language::parse("x.toml", text).expect("a scenario");
+    let record = run(&scenario, 1, &Options::default()).record;
+    let copies = record.messages[0].copies.iter();
+    let absent = copies.filter(|copy| copy.presence != Presence::Member);
+    let absent: Vec<_> = absent.map(|copy| (copy.device.as_str(), copy.presence)).collect();
+    assert_eq!(absent, [("carol/1", Presence::Left), ("dora/1", Presence::Later)]);
 }

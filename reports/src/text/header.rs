@@ -44,8 +44,9 @@ fn size(record: &Record) -> String {
         (record.faults.len(), "faults"),
         (record.events.len(), "events"),
     ];
+    let skipped = Some((record.skipped.len(), "skipped operations")).filter(|(n, _)| *n > 0);
     let counted: Vec<String> =
-        there.chain(happened).map(|(n, plural)| count(n as u64, plural)).collect();
+        there.chain(happened).chain(skipped).map(|(n, plural)| count(n as u64, plural)).collect();
     format!("{}; {}", counted.join(", "), ended(&record.ended))
 }
 

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use scenarios::record::{Copy, Message, Outcome};
+use scenarios::record::{Copy, Message, Outcome, Presence, Skipped};
 
 use crate::{
     COLUMNS,
     table::{Column, Table, bound, left, right},
     time::exact,
-    words::{count, grouped, names, outcome},
+    words::{clean, count, cut, grouped, names, outcome},
 };
 
 /// The section's title.
@@ -23,7 +23,29 @@ const MOST_REMARKABLE: usize = 8;
 /// Devices that one message's sentence names.
 const DEVICES: usize = 3;
 
-pub(super) fn lines(messages: &[Message]) -> Vec<String> {
+/// Operations that never happened that are named.
+const MOST_SKIPPED: usize = 2;
+
+pub(super) fn lines(messages: &[Message], skipped: &[Skipped]) -> Vec<String> {
+    let mut lines = sent(messages);
+    if lines.is_empty() && !skipped.is_empty() {
+        lines.push(TITLE.to_owned());
+    }
+    lines.extend(never(skipped));
+    lines
+}
+
+/// The operations that never happened.
+fn never(skipped: &[Skipped]) -> Option<String> {
+    let each: Vec<String> =
+        skipped.iter().map(|it| format!("{} ({} was down)", it.operation, it.device)).collect();
+    let named = names(each.iter().map(String::as_str), MOST_SKIPPED);
+    let counted = count(skipped.len() as u64, "operations");
+    let line = format!("  {counted} never happened: {named}");
+    (!skipped.is_empty()).then(|| cut(&clean(&line), COLUMNS))
+}
+
+fn sent(messages: &[Message]) -> Vec<String> {
     if messages.is_empty() {
         return Vec::new();
     }
@@ -110,21 +132,33 @@ fn outcome_of(message: &Message) -> String {
 }
 
 fn seen(copy: &Copy) -> String {
-    match (copy.seen_ns, copy.times) {
-        (None, _) => "never".to_owned(),
-        (Some(at), 0 | 1) => exact(at),
-        (Some(at), times) => format!("{} ×{times}", exact(at)),
+    match (copy.seen_ns, copy.times, copy.presence) {
+        (None, _, Presence::Member) => "never".to_owned(),
+        (None, _, Presence::Left) => "left".to_owned(),
+        (None, _, Presence::Later) => "joined later".to_owned(),
+        (Some(at), 0 | 1, _) => exact(at),
+        (Some(at), times, _) => format!("{} ×{times}", exact(at)),
     }
+}
+
+/// Whether the message was meant for this device, or came to it anyway.
+fn counts(copy: &Copy) -> bool {
+    copy.presence == Presence::Member || copy.seen_ns.is_some()
+}
+
+/// A device that should have seen the message and did not.
+fn is_missing(copy: &Copy) -> bool {
+    copy.presence == Presence::Member && copy.seen_ns.is_none()
 }
 
 fn arrival(message: &Message) -> String {
     let seen: Vec<u64> = message.copies.iter().filter_map(|copy| copy.seen_ns).collect();
-    let of = count(message.copies.len() as u64, "devices");
+    let of = count(message.copies.iter().filter(|copy| counts(copy)).count() as u64, "devices");
     let last = seen.iter().max().map(|last| format!(", last at {}", exact(*last)));
     let by = format!("seen by {} of {of}", grouped(seen.len() as u64));
     let mut parts = vec![by + &last.unwrap_or_default()];
 
-    let unseen = message.copies.iter().filter(|copy| copy.seen_ns.is_none());
+    let unseen = message.copies.iter().filter(|copy| is_missing(copy));
     let unseen: Vec<&str> = unseen.map(|copy| copy.device.as_str()).collect();
     if !unseen.is_empty() && message.outcome != Outcome::Refused {
         parts.push(format!("not by {}", names(unseen, DEVICES)));
@@ -142,13 +176,13 @@ fn twice(message: &Message) -> impl Iterator<Item = &Copy> {
 
 /// Not as most: not certainly sent, seen although refused, not seen by all, or seen twice.
 fn remarkable(message: &Message) -> bool {
-    let all = message.copies.iter().all(|copy| copy.seen_ns.is_some());
+    let all = !message.copies.iter().any(is_missing);
     message.outcome != Outcome::Ok || !all || twice(message).next().is_some()
 }
 
 fn summary(messages: &[Message]) -> Vec<String> {
     let ended = |outcome| messages.iter().filter(|m| m.outcome == outcome).count() as u64;
-    let copies = || messages.iter().flat_map(|m| &m.copies);
+    let copies = || messages.iter().flat_map(|m| &m.copies).filter(|copy| counts(copy));
     let seen = copies().filter(|copy| copy.seen_ns.is_some()).count() as u64;
     let mut lines = vec![
         TITLE.to_owned(),

@@ -9,7 +9,7 @@ use reports::{
     line::{self, Status, Totals, Widths},
     text,
 };
-use scenarios::record::{CheckVerdict, Record, Verdict, Why};
+use scenarios::record::{CheckVerdict, Presence, Record, Skipped, Verdict, Why};
 
 use crate::sample::MS;
 
@@ -41,6 +41,27 @@ fn a_violation_that_must_be_is_marked_so() {
 #[test]
 fn an_inert_fault_and_a_vacuous_check_are_marked() {
     insta::assert_snapshot!(shown(&sample::weak()));
+}
+
+#[test]
+fn who_left_is_not_missing_and_what_never_happened_is_told() {
+    let mut record = sample::weak();
+    for (copy, presence) in [(1, Presence::Left), (2, Presence::Later)] {
+        let copy = &mut record.messages[0].copies[copy];
+        (copy.seen_ns, copy.times, copy.presence) = (None, 0, presence);
+    }
+    let (operation, device) = ("send m2".to_owned(), "bob/1".to_owned());
+    record.skipped = vec![Skipped { operation, device, at_ns: 5_000 * MS }];
+    let text = shown(&record);
+    assert!(text.contains("1.096s        left   joined later\n"), "{text}");
+    assert!(text.contains("1 operation never happened: send m2 (bob/1 was down)"), "{text}");
+    assert!(text.contains("1 skipped operation; settled"), "{text}");
+    let message = &mut record.messages[0];
+    message.copies.extend(message.copies.clone());
+    let long = "a-user-with-a-name-that-is-long/".to_owned();
+    (1..).zip(&mut message.copies).for_each(|(n, copy)| copy.device = format!("{long}{n}"));
+    let text = shown(&record);
+    assert!(text.contains("seen by 2 of 2 devices, last at 1.096s\n"), "{text}");
 }
 
 #[test]

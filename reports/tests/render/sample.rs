@@ -2,7 +2,7 @@
 
 use scenarios::record::{
     CheckKind, CheckRecord, CheckVerdict, Copy, Ended, EventRecord, FaultRecord, Message, Meta,
-    Node, NodeKind, Outcome, Program, Record, ScenarioRecord, Verdict, Why,
+    Node, NodeKind, Outcome, Presence, Program, Record, ScenarioRecord, Verdict, Why,
 };
 
 /// A millisecond in nanoseconds.
@@ -28,6 +28,7 @@ pub(crate) fn pass() -> Record {
         nodes: ["a", "b", "c"].map(|name| node(name, NodeKind::Backend)).to_vec(),
         faults: Vec::new(),
         messages: vec![message("m1", Outcome::Ok, copies.to_vec())],
+        skipped: Vec::new(),
         checks: vec![
             check("all-or-nothing", CheckKind::Always, 3, "copies"),
             check("exactly-once", CheckKind::Always, 3, "copies"),
@@ -126,6 +127,7 @@ fn copy(device: &str, seen_ms: Option<u64>) -> Copy {
         backend: backend.to_owned(),
         seen_ns: seen_ms.map(|ms| ms * MS),
         times: u32::from(seen_ms.is_some()),
+        presence: Presence::Member,
     }
 }
 

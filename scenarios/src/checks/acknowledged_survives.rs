@@ -1,5 +1,10 @@
 //! `acknowledged-survives`: an event that a homeserver acknowledged, to a client, to another server
 //! or to its relay, is to be had there in the end.
+//!
+//! What another server sent may be accepted and yet be refused a place in the room, if its sender
+//! was leaving meanwhile, or if state resolution put something else in its place. So of messages,
+//! only those of lasting members are judged; and of other events, only those that are part of the
+//! state that their own sender's backend has in the end.
 
 use super::{Finding, Judgement};
 use crate::{
@@ -55,9 +60,23 @@ fn judge_pdu(
 ) {
     let room = history.rooms.iter().find(|(_, room)| **room == pdu.room);
     let (Some((conversation, _)), Some(answer)) = (room, exchange.answer) else { return };
-    let name = pdu.message.as_deref().unwrap_or(&pdu.event);
-    let what = format!("acknowledged {name} to {}", exchange.from);
-    judge_event(history, judgement, (exchange.to, conversation), &pdu.event, (answer.sent, &what));
+    if is_to_stay(history, conversation, pdu) {
+        let what = format!("acknowledged {} to {}", pdu.what, exchange.from);
+        let at = (exchange.to, conversation.as_str());
+        judge_event(history, judgement, at, &pdu.event, (answer.sent, &what));
+    }
+}
+
+/// Whether an event of another server must be kept by whoever accepted it.
+fn is_to_stay(history: &History<'_>, conversation: &str, pdu: &PduFacts) -> bool {
+    if let Some(name) = &pdu.message {
+        return history.message(name).is_some_and(|message| {
+            history.lasting_members(conversation, message.began.n).contains(&message.sender())
+        });
+    }
+    let states = history.finals.states.get(conversation);
+    let state = states.and_then(|states| states.get(&pdu.origin));
+    state.is_some_and(|state| state.values().any(|event| *event == pdu.event))
 }
 
 /// A message that a backend was told to show, and said that it does, is there.
@@ -82,8 +101,10 @@ fn judge_retrievals(history: &History<'_>, judgement: &mut Judgement) {
         for pdu in handout.pdus() {
             let room = history.rooms.iter().find(|(_, room)| **room == pdu.room);
             let Some((conversation, _)) = room else { continue };
-            let name = pdu.message.as_deref().unwrap_or(&pdu.event);
-            let what = format!("let {} forget {name}", told.relay);
+            if !is_to_stay(history, conversation, pdu) {
+                continue;
+            }
+            let what = format!("let {} forget {}", told.relay, pdu.what);
             let at = (handout.destination, conversation.as_str());
             judge_event(history, judgement, at, &pdu.event, (told.exchange.sent, &what));
         }
@@ -120,7 +141,7 @@ mod tests {
     use crate::{
         checks::Judgement,
         history::{
-            History, PduFacts,
+            History, Note, PduFacts,
             fake::{Fake, pdu, scenario, transaction},
         },
         scenario::Delivery,
@@ -149,6 +170,7 @@ mod tests {
         let event = PduFacts::of(&pdu("m1")).expect("a PDU").event;
         let kept = |answer: &serde_json::Value, events: &[&str]| {
             let mut fake = Fake::ready();
+            fake.sends("alice/1", "m1");
             let what = "PUT /_matrix/federation/v1/send/1";
             fake.exchange(("a", "b"), what, &transaction("m1"), answer);
             fake.holds_at_end("b", events);
@@ -166,6 +188,7 @@ mod tests {
         let event = PduFacts::of(&pdu("m1")).expect("a PDU").event;
         let kept = |events: &[&str]| {
             let mut fake = Fake::ready();
+            fake.sends("alice/1", "m1");
             let what = "GET /_matrix/federation/v1/relay_txn/@user:b";
             let entry = json!({"transaction": transaction("m1"), "entry_id": 7,
                                "entries_queued": true});
@@ -177,5 +200,44 @@ mod tests {
         assert_eq!(kept(&[&event]).finding, None);
         let lost = kept(&[]).finding.expect("a violation");
         assert_eq!(lost.sentence, "b let r1 forget m1, and does not have it in the end");
+    }
+
+    /// b accepts an event of a's and does not have it in the end.
+    fn dropped(body: &serde_json::Value, before: impl Fn(&mut Fake)) -> Judgement {
+        let event = PduFacts::of(body).expect("a PDU").event;
+        let mut fake = Fake::ready();
+        before(&mut fake);
+        let what = "PUT /_matrix/federation/v1/send/1";
+        let answer = json!({"pdus": {event: {}}});
+        fake.exchange(("a", "b"), what, &json!({"origin": "a", "pdus": [body]}), &answer);
+        fake.holds_at_end("b", &[]);
+        judged(fake)
+    }
+
+    #[test]
+    fn a_state_event_is_only_lost_if_its_own_sender_still_has_it() {
+        let invite = json!({"type": "m.room.member", "state_key": "@dave:b", "depth": 1,
+                            "content": {"membership": "invite"}, "room_id": "!team",
+                            "sender": "@alice:a"});
+        assert_eq!(dropped(&invite, |_| {}).judged, 0);
+        let event = PduFacts::of(&invite).expect("a PDU").event;
+        let lost = dropped(&invite, |fake| fake.state_at_end("a", &event));
+        let sentence = "b acknowledged the invite of dave to a, and does not have it in the end";
+        assert_eq!(lost.finding.expect("a violation").sentence, sentence);
+    }
+
+    #[test]
+    fn a_message_whose_sender_leaves_may_come_too_late_to_be_taken() {
+        let (user, conversation) = ("alice".to_owned(), "team".to_owned());
+        let leave = Note::LeaveBegan { user, conversation };
+        let leaving = |fake: &mut Fake| {
+            fake.sends("alice/1", "m1");
+            fake.note(&leave);
+        };
+        assert_eq!(dropped(&pdu("m1"), leaving).judged, 0);
+        let staying = |fake: &mut Fake| {
+            fake.sends("alice/1", "m1");
+        };
+        assert!(dropped(&pdu("m1"), staying).finding.is_some());
     }
 }

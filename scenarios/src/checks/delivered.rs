@@ -67,4 +67,23 @@ mod tests {
         assert!(seen_by(Outcome::Indefinite, &["bob/1"]).finding.is_some());
         assert_eq!(seen_by(Outcome::Indefinite, &[]).judged, 0);
     }
+
+    #[test]
+    fn who_left_and_tried_to_leave_again_is_promised_nothing() {
+        let mut fake = Fake::ready();
+        let leaves = |fake: &mut Fake, outcome| {
+            let (user, conversation) = ("bob".to_owned(), "team".to_owned());
+            fake.note(&Note::LeaveBegan { user: user.clone(), conversation: conversation.clone() });
+            fake.note(&Note::LeaveEnded { user, conversation, outcome });
+        };
+        leaves(&mut fake, Outcome::Ok);
+        fake.sent_ok("alice/1", "m1");
+        leaves(&mut fake, Outcome::Refused);
+        fake.sees("alice/1", "m1");
+        fake.sees("carol/1", "m1");
+        fake.note(&Note::Finished {});
+        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
+        let judgement = judge(&History::read(&scenario, &journal));
+        assert_eq!((judgement.judged, judgement.finding), (2, None));
+    }
 }

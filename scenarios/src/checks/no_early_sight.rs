@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Finding, Judgement, promises_all_or_nothing};
 use crate::{
     history::{Exchange, History, Message, Sighting},
+    record::Outcome,
     scenario::Delivery,
 };
 
@@ -60,7 +61,11 @@ fn too_early(
     sighting: &Sighting,
 ) -> Option<String> {
     let owner = history.owner_of(&message.conversation);
-    let members = history.members_at(&message.conversation, message.began.n);
+    let members = history.members_through(
+        &message.conversation,
+        message.began.n,
+        decided_by(message, sighting),
+    );
     let backends: BTreeSet<&str> = members.into_iter().map(|it| history.backend_of(it)).collect();
     let mut last_vote = message.began.n;
     for backend in backends.into_iter().filter(|backend| *backend != owner) {
@@ -74,17 +79,24 @@ fn too_early(
     (must_decide && !is_decided).then(|| format!("{owner} had its decision on disk"))
 }
 
+/// The last entry before which the owner can have decided, and so asked who is a member.
+fn decided_by(message: &Message, sighting: &Sighting) -> u64 {
+    let answered = message.ended.as_ref().filter(|ended| ended.outcome == Outcome::Ok);
+    answered.map_or(sighting.at.n, |ended| ended.at.n.min(sighting.at.n))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::judge;
     use crate::{
-        checks::Finding,
+        checks::{Finding, Judgement},
         history::{
-            History,
+            History, Note,
             fake::{Fake, pdu, scenario},
         },
+        record::Outcome,
         scenario::Delivery,
     };
 
@@ -119,5 +131,59 @@ mod tests {
         assert_eq!(refused, "alice/1 saw m1 before b had told a that it keeps it");
         let undecided = sentence(after_votes_of(&[("b", "yes"), ("c", "yes")], false));
         assert_eq!(undecided, "alice/1 saw m1 before a had its decision on disk");
+    }
+
+    /// alice sees m1 after b's yes; notes of carol's come before the send, and before the sight.
+    fn without_c(before_send: &[Note], before_sight: &[Note], answered_first: bool) -> Judgement {
+        let mut fake = Fake::ready();
+        for note in before_send {
+            fake.note(note);
+        }
+        fake.sends("alice/1", "m1");
+        let body = json!({"event": pdu("m1"), "devices": {}});
+        fake.exchange(("a", "b"), PREPARE, &body, &json!({"vote": "yes"}));
+        fake.syncs("a");
+        if answered_first {
+            fake.ends("m1", Outcome::Ok);
+        }
+        for note in before_sight {
+            fake.note(note);
+        }
+        fake.sees("alice/1", "m1");
+        let (scenario, journal) = (scenario(Delivery::M1), fake.journal());
+        judge(&History::read(&scenario, &journal))
+    }
+
+    fn leaves(outcome: Option<Outcome>) -> Note {
+        let (user, conversation) = ("carol".to_owned(), "team".to_owned());
+        match outcome {
+            None => Note::LeaveBegan { user, conversation },
+            Some(outcome) => Note::LeaveEnded { user, conversation, outcome },
+        }
+    }
+
+    fn joins(outcome: Option<Outcome>) -> Note {
+        let (user, conversation) = ("carol".to_owned(), "team".to_owned());
+        match outcome {
+            None => Note::JoinBegan { user, conversation },
+            Some(outcome) => Note::JoinEnded { user, conversation, outcome },
+        }
+    }
+
+    #[test]
+    fn nobody_asks_a_backend_whose_last_member_began_to_leave_before_the_decision() {
+        assert_eq!(without_c(&[], &[leaves(None)], false).finding, None);
+        assert!(without_c(&[], &[leaves(None)], true).finding.is_some());
+        let refused = [leaves(None), leaves(Some(Outcome::Refused))];
+        assert!(without_c(&[], &refused, false).finding.is_some());
+    }
+
+    #[test]
+    fn who_certainly_came_back_before_the_send_is_asked_and_who_may_have_is_not() {
+        let gone = [leaves(None), leaves(Some(Outcome::Ok)), joins(None)];
+        let back = |outcome| [&gone[..], &[joins(Some(outcome))]].concat();
+        assert!(without_c(&back(Outcome::Ok), &[], false).finding.is_some());
+        assert_eq!(without_c(&back(Outcome::Indefinite), &[], false).finding, None);
+        assert_eq!(without_c(&gone, &[joins(Some(Outcome::Ok))], false).finding, None);
     }
 }

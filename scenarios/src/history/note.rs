@@ -95,6 +95,13 @@ pub enum Note {
         /// How.
         outcome: Outcome,
     },
+    /// An operation never happened, because its device was down at its time.
+    Skipped {
+        /// What it was, as `send m1`.
+        operation: String,
+        /// The device.
+        device: String,
+    },
     /// A server without any right asked a relay for somebody's mail.
     Trespassed {
         /// The relay.

@@ -16,6 +16,10 @@ pub struct PduFacts {
     pub room: String,
     /// The name of the message that it is; unset for anything else.
     pub message: Option<String>,
+    /// The sender's backend.
+    pub origin: String,
+    /// What it is in words: `m1`, `the invite of dave`, `the m.room.topic event`.
+    pub what: String,
 }
 
 impl PduFacts {
@@ -26,14 +30,29 @@ impl PduFacts {
         let hash = ruma::signatures::reference_hash(&object, &rules).ok()?;
         let message = pdu.get("content").and_then(|content| content.get(MESSAGE_FIELD));
         let message = message.and_then(Value::as_str).map(str::to_owned);
-        let room = pdu.get("room_id").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Some(Self { event: format!("${hash}"), room, message })
+        let text = |field: &str| pdu.get(field).and_then(Value::as_str).unwrap_or_default();
+        let origin = text("sender").split_once(':').map_or("", |(_, server)| server).to_owned();
+        let what = message.clone().unwrap_or_else(|| in_words(pdu));
+        let room = text("room_id").to_owned();
+        Some(Self { event: format!("${hash}"), room, message, origin, what })
     }
 
     /// Reads the `pdus` of a transaction.
     pub fn all_of(transaction: &Value) -> Vec<Self> {
         let pdus = transaction.get("pdus").and_then(Value::as_array);
         pdus.into_iter().flatten().filter_map(Self::of).collect()
+    }
+}
+
+/// An event that is no message of a scenario.
+fn in_words(pdu: &Value) -> String {
+    let text = |pointer: &str| pdu.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let user = text("/state_key").trim_start_matches('@').split(':').next().unwrap_or_default();
+    match (text("/type"), text("/content/membership")) {
+        ("m.room.member", membership @ ("invite" | "join" | "leave" | "ban" | "knock")) => {
+            format!("the {membership} of {user}")
+        }
+        (kind, _) => format!("the {kind} event"),
     }
 }
 
@@ -77,6 +96,17 @@ mod tests {
         let one = PduFacts::of(&pdu("x")).expect("a PDU");
         assert_eq!(Some(&one), PduFacts::of(&pdu("y")).as_ref());
         assert_eq!(one.message.as_deref(), Some("m1"));
-        assert_eq!(one.event.len(), 44);
+        assert_eq!((one.event.len(), &*one.origin, &*one.what), (44, "a", "m1"));
+    }
+
+    #[test]
+    fn what_is_no_message_is_told_in_words() {
+        let what = |kind: &str, content: serde_json::Value| {
+            let pdu = json!({"type": kind, "state_key": "@dave:b", "content": content,
+                             "depth": 1, "room_id": "!r", "sender": "@a:a"});
+            PduFacts::of(&pdu).expect("a PDU").what
+        };
+        assert_eq!(what("m.room.member", json!({"membership": "invite"})), "the invite of dave");
+        assert_eq!(what("m.room.topic", json!({})), "the m.room.topic event");
     }
 }

@@ -5,33 +5,24 @@ use std::collections::BTreeMap;
 use sim::journal::{Answer, Entry, Event, Journal};
 
 use super::{
-    Answered, Exchange, Finals, History, Membership, Message, Moment, Note, SendEnded, Sighting,
-    Trespass, pdu::messages_in,
+    Answered, Exchange, Finals, History, Message, Moment, Note, SendEnded, Sighting, Trespass,
+    membership::Memberships, pdu::messages_in,
 };
-use crate::{record::Outcome, scenario::Scenario};
+use crate::scenario::Scenario;
 
 /// Reads the journal of a run of `scenario`.
 pub(super) fn read<'j>(scenario: &'j Scenario, journal: &'j Journal) -> History<'j> {
     let mut history = empty(scenario, journal);
+    let mut memberships = Memberships::initial(scenario);
     for entry in journal.entries() {
-        take(&mut history, entry);
+        take(&mut history, &mut memberships, entry);
     }
+    history.memberships = memberships.finish();
     index(&mut history);
     history
 }
 
 fn empty<'j>(scenario: &'j Scenario, journal: &'j Journal) -> History<'j> {
-    let rooms = scenario.conversations.iter();
-    let initial = rooms.flat_map(|(name, conversation)| {
-        let members = std::iter::once(&conversation.creator).chain(&conversation.members);
-        members.map(|user| Membership::initial(user, name))
-    });
-    let mut memberships: Vec<Membership> = Vec::new();
-    for membership in initial {
-        if !memberships.contains(&membership) {
-            memberships.push(membership);
-        }
-    }
     History {
         scenario,
         journal,
@@ -40,10 +31,11 @@ fn empty<'j>(scenario: &'j Scenario, journal: &'j Journal) -> History<'j> {
         exchanges: Vec::new(),
         messages: Vec::new(),
         sightings: Vec::new(),
-        memberships,
+        memberships: Vec::new(),
         faults: Vec::new(),
         trespasses: Vec::new(),
         catch_ups: Vec::new(),
+        skipped: Vec::new(),
         repaired: None,
         settled: None,
         finals: Finals::default(),
@@ -57,7 +49,7 @@ fn empty<'j>(scenario: &'j Scenario, journal: &'j Journal) -> History<'j> {
     }
 }
 
-fn take<'j>(history: &mut History<'j>, entry: &'j Entry) {
+fn take<'j>(history: &mut History<'j>, memberships: &mut Memberships, entry: &'j Entry) {
     let moment = Moment { n: entry.n, at: entry.at };
     let machine: &'j str = &entry.machine;
     match &entry.event {
@@ -86,6 +78,7 @@ fn take<'j>(history: &mut History<'j>, entry: &'j Entry) {
         }
         Event::Note { topic, body } => {
             if let Some(note) = Note::from_parts(topic, body) {
+                memberships.take(moment.n, &note);
                 take_note(history, moment, note);
             }
         }
@@ -135,40 +128,13 @@ fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
         Note::JoinBegan { .. }
         | Note::JoinEnded { .. }
         | Note::LeaveBegan { .. }
-        | Note::LeaveEnded { .. } => take_membership(&mut history.memberships, at.n, &note),
+        | Note::LeaveEnded { .. } => {}
+        Note::Skipped { operation, device } => history.skipped.push((at, operation, device)),
         Note::FinalTimeline { .. }
         | Note::FinalState { .. }
         | Note::FinalQueues { .. }
         | Note::FinalMail { .. }
         | Note::Finished {} => history.finals.take(note),
-    }
-}
-
-fn take_membership(memberships: &mut Vec<Membership>, n: u64, note: &Note) {
-    let (Note::JoinBegan { user, conversation }
-    | Note::JoinEnded { user, conversation, .. }
-    | Note::LeaveBegan { user, conversation }
-    | Note::LeaveEnded { user, conversation, .. }) = note
-    else {
-        return;
-    };
-    if matches!(note, Note::JoinBegan { .. }) {
-        memberships.push(Membership::possible(user, conversation, n));
-        return;
-    }
-    let mut latest = memberships.iter_mut().rev();
-    let Some(membership) =
-        latest.find(|known| known.user == *user && known.conversation == *conversation)
-    else {
-        return;
-    };
-    match note {
-        Note::JoinEnded { outcome: Outcome::Ok, .. } => membership.certain_from = Some(n),
-        Note::LeaveBegan { .. } => membership.certain_until = Some(n),
-        Note::JoinEnded { outcome: Outcome::Refused, .. }
-        | Note::LeaveEnded { outcome: Outcome::Ok, .. } => membership.possible_until = Some(n),
-        Note::LeaveEnded { outcome: Outcome::Refused, .. } => membership.certain_until = None,
-        _ => {}
     }
 }
 

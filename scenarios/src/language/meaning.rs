@@ -63,12 +63,17 @@ impl<'s> Meaning<'s> {
     }
 
     /// Notes a mistake at a key, unless one is known there already.
-    fn report(&mut self, at: &str, mut mistake: Mistake) {
+    fn report(&mut self, at: &str, mistake: Mistake) {
         if !self.places.is_broken(at) {
-            at.clone_into(&mut mistake.at);
-            mistake.span = self.places.find(at);
-            self.mistakes.push(mistake);
+            self.report_anyway(at, mistake);
         }
+    }
+
+    /// Notes a mistake at a key, even if another is known there.
+    fn report_anyway(&mut self, at: &str, mut mistake: Mistake) {
+        at.clone_into(&mut mistake.at);
+        mistake.span = self.places.find(at);
+        self.mistakes.push(mistake);
     }
 
     fn defines(&self, sort: Sort, name: &str) -> bool {

@@ -1,5 +1,5 @@
 //! What is read when all has settled: every device's stream to its end, every room's events and
-//! state at every member backend, what is left in queues and relays.
+//! state at every member backend.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     cluster::Cluster,
     device::{DEADLINE, Device, room_path},
-    reading, settling,
+    reading,
     setup::{everywhere, state},
 };
 use crate::{
@@ -42,12 +42,6 @@ pub(super) async fn read(cluster: &Cluster) {
         for reader in readers(cluster, conversation) {
             read_room(cluster, conversation, room, reader).await;
         }
-    }
-    for (backend, pending) in settling::homeserver_queues(cluster).await {
-        cluster.note(&Note::FinalQueues { backend, pending });
-    }
-    for (relay, entries) in settling::relay_mail(cluster).await {
-        cluster.note(&Note::FinalMail { relay, entries });
     }
     if behind.is_empty() {
         cluster.note(&Note::Finished {});

@@ -1,6 +1,12 @@
 //! What clients do: every operation is a task of its device, at its time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use http::Method;
@@ -42,32 +48,39 @@ pub(super) fn start(cluster: &Arc<Cluster>) -> impl Future<Output = ()> + Send +
     }
 }
 
-/// Has an operation done by its devices. A device that is down does nothing.
+/// Has an operation done by its devices. A device that is down does nothing, which is noted.
 async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
     let room = |conversation: &String| cluster.rooms[conversation].clone();
     match kind {
         OpKind::Send { from, to, id, text, retries } => {
             let (room, attempts) = (room(&to), retries.saturating_add(1));
+            let what = format!("send {id}");
             let send = Sending { message: id, conversation: to, room, text, attempts };
-            by(cluster.first_device(&from), |device| async move { send.run(&device).await }).await;
+            let device = cluster.first_device(&from);
+            by(cluster, device, what, |device| async move { send.run(&device).await }).await;
         }
         OpKind::Fetch { user } => {
             // A device that syncs, syncs all the time.
             let devices = cluster.devices_of(&user).filter(|it| it.reads != Reads::Sync);
-            join_all(devices.map(|device| by(device, fetch))).await;
+            join_all(devices.map(|device| by(cluster, device, "fetch".to_owned(), fetch))).await;
         }
         OpKind::Join { user, conversation } => {
             let creator = &cluster.scenario.conversations[&conversation].creator;
             let creator = Arc::clone(cluster.first_device(creator));
             let room = room(&conversation);
-            let device = cluster.first_device(&user);
-            by(device, |device| async move { join(&creator, &device, &room, conversation).await })
-                .await;
+            let (device, what) = (cluster.first_device(&user), format!("join {conversation}"));
+            by(cluster, device, what, |device| async move {
+                join(&creator, &device, &room, conversation).await;
+            })
+            .await;
         }
         OpKind::Leave { user, conversation } => {
             let room = room(&conversation);
-            let device = cluster.first_device(&user);
-            by(device, |device| async move { leave(&device, &room, conversation).await }).await;
+            let (device, what) = (cluster.first_device(&user), format!("leave {conversation}"));
+            by(cluster, device, what, |device| async move {
+                leave(&device, &room, conversation).await;
+            })
+            .await;
         }
         OpKind::Trespass { relay, victim } => {
             let stranger = cluster.stranger.clone().expect("made where there is a trespass");
@@ -81,13 +94,26 @@ async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
     }
 }
 
-/// Runs `work` on a device to its end, or to the device's.
-async fn by<F>(device: &Arc<Device>, work: impl FnOnce(Arc<Device>) -> F)
-where
+/// Runs `work` on a device to its end, or to the device's; notes it if `what` never began.
+async fn by<F>(
+    cluster: &Cluster,
+    device: &Arc<Device>,
+    what: String,
+    work: impl FnOnce(Arc<Device>) -> F,
+) where
     F: Future<Output = ()> + Send + 'static,
 {
-    // If the device went down, the journal tells.
-    drop(device.on(work(Arc::clone(device))).await);
+    let began = Arc::new(AtomicBool::new(false));
+    let (begins, work) = (Arc::clone(&began), work(Arc::clone(device)));
+    let worked = device.on(async move {
+        begins.store(true, Ordering::Relaxed);
+        work.await;
+    });
+    // If the device goes down in the middle of it, the journal tells.
+    let is_broken_off = worked.await.is_err();
+    if is_broken_off && !began.load(Ordering::Relaxed) {
+        cluster.note(&Note::Skipped { operation: what, device: device.name.clone() });
+    }
 }
 
 async fn fetch(device: Arc<Device>) {

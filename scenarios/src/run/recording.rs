@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{
     Record, Scenario, checks,
-    history::{History, Message},
+    history::{History, Membership, Message},
     language,
     record::{
-        Copy, Ended, FaultRecord, Message as MessageRecord, Meta, Node, NodeKind, Program,
-        ScenarioRecord, Why,
+        Copy, Ended, FaultRecord, Message as MessageRecord, Meta, Node, NodeKind, Presence,
+        Program, ScenarioRecord, Skipped, Why,
     },
 };
 
@@ -65,6 +65,7 @@ pub(super) fn record(
             .iter()
             .map(|message| message_record(&history, message))
             .collect(),
+        skipped: skipped(&history),
         checks,
         events: events(&history, &outcome.faults),
         log_hash: journal.hash(),
@@ -154,11 +155,47 @@ fn faults(history: &History<'_>, reports: &[FaultReport]) -> Vec<FaultRecord> {
         .collect()
 }
 
+fn skipped(history: &History<'_>) -> Vec<Skipped> {
+    let skipped = history.skipped.iter();
+    skipped
+        .map(|(moment, operation, device)| Skipped {
+            operation: operation.clone(),
+            device: device.clone(),
+            at_ns: since_ready(history, moment.at),
+        })
+        .collect()
+}
+
+/// Everybody who ever was a member of a message's conversation, and whether in time for it.
+fn audience<'h>(history: &'h History<'_>, message: &Message) -> BTreeMap<&'h str, Presence> {
+    let presence = |known: &Membership| match known.certain_from {
+        Some(from) if from <= message.began.n && known.certain_until.is_none() => Presence::Member,
+        _ if known.possible_from <= message.began.n => Presence::Left,
+        _ => Presence::Later,
+    };
+    let mut audience = BTreeMap::new();
+    for known in history.memberships.iter().filter(|it| it.conversation == message.conversation) {
+        let presence = presence(known);
+        // Who left and came back after the send has missed it, and is there now.
+        audience
+            .entry(known.user.as_str())
+            .and_modify(|best| {
+                if presence != Presence::Left {
+                    *best = presence;
+                }
+            })
+            .or_insert(presence);
+    }
+    audience
+}
+
 fn message_record(history: &History<'_>, message: &Message) -> MessageRecord {
     let ended = message.ended.as_ref();
-    let users = history.members_at(&message.conversation, message.began.n);
-    let devices = users.into_iter().flat_map(|user| history.devices_of(user));
-    let copies = devices.map(|device| {
+    let users = audience(history, message).into_iter();
+    let devices = users.flat_map(|(user, presence)| {
+        history.devices_of(user).into_iter().map(move |device| (device, presence))
+    });
+    let copies = devices.map(|(device, presence)| {
         let mut sightings = history.sightings_of(&message.name).filter(|it| it.device == device);
         let first = sightings.next();
         Copy {
@@ -167,6 +204,7 @@ fn message_record(history: &History<'_>, message: &Message) -> MessageRecord {
             times: u32::from(first.is_some())
                 + u32::try_from(sightings.count()).unwrap_or(u32::MAX),
             device,
+            presence,
         }
     });
     MessageRecord {

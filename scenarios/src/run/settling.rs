@@ -25,14 +25,24 @@ const LONG_POLLS: [&str; 2] = ["sync", "await"];
 const QUEUES: &str = "/_fedsim/admin/v1/queues";
 const RELAY_STATUS: &str = "/_relay/admin/v1/status";
 
+/// What is pending, as of one look.
+pub(super) struct Pending {
+    /// All of it, in sentences.
+    pub(super) sentences: Vec<String>,
+    /// What each homeserver has pending, none of it 0; none where it does not tell.
+    pub(super) queues: Told,
+    /// What each relay keeps by destination, none of it 0; none where it does not tell.
+    pub(super) mail: Told,
+}
+
 /// Waits until the world has settled, or the scenario's time for it is over; then what is still
-/// pending, in sentences.
-pub(super) async fn settle(cluster: &Cluster) -> Vec<String> {
+/// pending.
+pub(super) async fn settle(cluster: &Cluster) -> Pending {
     let deadline = Instant::now() + cluster.scenario.settle;
     let mut quiet = 0;
     loop {
         let pending = pending(cluster).await;
-        quiet = if pending.is_empty() { quiet + 1 } else { 0 };
+        quiet = if pending.sentences.is_empty() { quiet + 1 } else { 0 };
         if quiet == QUIET_PROBES || Instant::now() >= deadline {
             return pending;
         }
@@ -40,9 +50,10 @@ pub(super) async fn settle(cluster: &Cluster) -> Vec<String> {
     }
 }
 
-async fn pending(cluster: &Cluster) -> Vec<String> {
-    let mut pending = queued(cluster).await;
-    pending.extend(cluster.world.requests_in_flight().into_iter().filter_map(
+async fn pending(cluster: &Cluster) -> Pending {
+    let (queues, mail) = (homeserver_queues(cluster).await, relay_mail(cluster).await);
+    let mut sentences = in_words(&queues, &mail);
+    sentences.extend(cluster.world.requests_in_flight().into_iter().filter_map(
         |(machine, method, target)| {
             let name = endpoint::name(&method, &target).unwrap_or_default();
             let is_pending = machine != OBSERVER && !LONG_POLLS.contains(&name);
@@ -51,16 +62,20 @@ async fn pending(cluster: &Cluster) -> Vec<String> {
     ));
     for device in cluster.devices.values() {
         if device.reads != Reads::Never && !device.progress().is_attached {
-            pending.push(format!("{} does not reach {}", device.name, device.backend));
+            sentences.push(format!("{} does not reach {}", device.name, device.backend));
         }
     }
-    pending
+    Pending { sentences, queues, mail }
 }
 
 /// What homeservers and relays still have to hand on, in sentences.
 pub(super) async fn queued(cluster: &Cluster) -> Vec<String> {
+    in_words(&homeserver_queues(cluster).await, &relay_mail(cluster).await)
+}
+
+fn in_words(queues: &Told, mail: &Told) -> Vec<String> {
     let mut sentences = Vec::new();
-    for (backend, pending) in homeserver_queues(cluster).await {
+    for (backend, pending) in queues {
         match pending {
             Some(pending) => sentences.extend(
                 pending
@@ -70,7 +85,7 @@ pub(super) async fn queued(cluster: &Cluster) -> Vec<String> {
             None => sentences.push(format!("{backend} does not tell its queues")),
         }
     }
-    for (relay, entries) in relay_mail(cluster).await {
+    for (relay, entries) in mail {
         match entries {
             Some(entries) => sentences.extend(
                 entries.iter().map(|(whose, count)| format!("{relay} keeps {count} for {whose}")),
@@ -81,28 +96,25 @@ pub(super) async fn queued(cluster: &Cluster) -> Vec<String> {
     sentences
 }
 
-/// What each homeserver has pending, none of it 0; none where it does not tell.
-pub(super) async fn homeserver_queues(
-    cluster: &Cluster,
-) -> BTreeMap<String, Option<BTreeMap<String, u64>>> {
+async fn homeserver_queues(cluster: &Cluster) -> Told {
     ask_all(cluster, cluster.homeservers(), QUEUES, queues_of).await
 }
 
-/// What each relay keeps by destination, none of it 0; none where it does not tell.
-pub(super) async fn relay_mail(
-    cluster: &Cluster,
-) -> BTreeMap<String, Option<BTreeMap<String, u64>>> {
+async fn relay_mail(cluster: &Cluster) -> Told {
     ask_all(cluster, cluster.relays(), RELAY_STATUS, mail_of).await
 }
 
 type Counts = BTreeMap<String, u64>;
+
+/// Counts by server; none where it does not tell.
+pub(super) type Told = BTreeMap<String, Option<Counts>>;
 
 async fn ask_all(
     cluster: &Cluster,
     servers: &BTreeMap<String, Client>,
     target: &'static str,
     read: fn(&Value) -> Counts,
-) -> BTreeMap<String, Option<Counts>> {
+) -> Told {
     let asked = servers.iter().map(|(name, client)| {
         let client = client.clone();
         let answer = on(cluster.observer(), async move {

@@ -48,6 +48,7 @@ refused!(
     not_one_kind,
     not_toml,
     numbers_out_of_range,
+    several_mistakes_at_once,
     sides_of_cuts,
     unknown_checks,
     unknown_keys,

@@ -306,11 +306,29 @@ impl World {
     }
 }
 
-/// Machine names as a report shows them: all of a few, some of many.
+/// Machine names as a report shows them: as many as leave room for the other side of a cut, and at
+/// least one.
 fn list(names: &[String]) -> String {
-    const SHOWN: usize = 4;
-    if names.len() <= SHOWN {
-        return names.join(", ");
+    const ROOM: usize = 22;
+    let short = |shown: usize| match names.len() - shown {
+        0 => names.join(", "),
+        left => format!("{} and {left} more", names[..shown].join(", ")),
+    };
+    let fits = |shown: &usize| short(*shown).chars().count() <= ROOM;
+    let shown = (1..=names.len()).rev().find(fits).unwrap_or(names.len().min(1));
+    short(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::list;
+
+    #[test]
+    fn a_few_machines_are_named_and_many_are_counted_so_that_both_sides_fit() {
+        let names = |n: usize| (1..=n).map(|n| format!("b{n:02}")).collect::<Vec<_>>();
+        assert_eq!(list(&names(4)), "b01, b02, b03, b04");
+        assert_eq!(list(&names(10)), "b01, b02 and 8 more");
+        assert_eq!(list(&["a-name-that-leaves-no-room".to_owned()]), "a-name-that-leaves-no-room");
+        assert_eq!(list(&[]), "");
     }
-    format!("{} and {} more", names[..SHOWN - 1].join(", "), names.len() - SHOWN + 1)
 }

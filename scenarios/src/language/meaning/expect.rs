@@ -87,7 +87,8 @@ impl Meaning<'_> {
                     Mistake::new(Code::UnknownMessage, format!("no operation sends `{id}`"))
                         .label("not a message")
                         .help(help);
-                self.report(&at, mistake);
+                // Whatever else is wrong with it, nobody sends it.
+                self.report_anyway(&at, mistake);
             }
             for (n, backend) in expected.unreachable.iter().flatten().enumerate() {
                 self.refers(&format!("{at}.unreachable[{n}]"), backend, Sort::Backend);

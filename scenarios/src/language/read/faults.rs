@@ -1,5 +1,7 @@
 //! Reads what is broken, and when.
 
+use std::time::Duration;
+
 use toml::de::DeValue;
 
 use super::{one_kind, world};
@@ -41,7 +43,9 @@ fn one(item: &Item<'_>, reader: &mut Reader) -> Option<Fault> {
     let when = when(&table, at.as_ref(), trigger.as_ref(), reader);
     let lasts = lasts.and_then(|lasts| reader.duration(&lasts));
     let kind = kind.and_then(|(kind, body)| fault_kind(kind, &body, reader));
-    Some(Fault { when: when?, lasts, kind: kind? })
+    // A beginning that cannot be read must not hide what else is wrong with this fault.
+    let when = when.unwrap_or(When::At(Duration::ZERO));
+    Some(Fault { when, lasts, kind: kind? })
 }
 
 fn when(
@@ -66,7 +70,8 @@ fn when(
             );
             let span = trigger.map_or_else(|| table.span.clone(), |trigger| trigger.span.clone());
             reader.mistakes.push(mistake.spanning(&table.at, span));
-            None
+            let _ = at.and_then(|at| reader.duration(at));
+            trigger.and_then(|trigger| exchange(trigger, reader))
         }
     }
 }
