@@ -1,6 +1,7 @@
 //! The store: one SQLite database, plain SQL. Functions here take a connection (or a transaction)
 //! and speak SQL; nothing above this layer does, except for tables of its own.
 
+pub mod deferred;
 pub mod events;
 pub mod queues;
 pub mod received;
@@ -16,7 +17,7 @@ pub const DATABASE: &str = "homeserver";
 const STEPS: &[&str] = &[
     include_str!("store/01_core.sql"),
     include_str!("store/02_client.sql"),
-    include_str!("store/04_m1.sql"),
+    include_str!("store/03_deferred.sql"),
 ];
 
 /// Why the store did not do what it was asked.

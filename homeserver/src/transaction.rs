@@ -4,6 +4,7 @@
 //! - [`Outgoing`]: a persisted queue per destination, with back-off.
 //! - [`RelaySync`]: what waits for this server at its relays.
 
+mod deferred;
 mod incoming;
 mod outgoing;
 mod relay_sync;
@@ -16,10 +17,7 @@ use serde_json::{Value, json, value::RawValue};
 use transport::BoxFuture;
 
 pub use self::{incoming::Incoming, outgoing::Outgoing, relay_sync::RelaySync};
-use crate::{
-    pdu::{Refusal, Unavailable},
-    store::StoreError,
-};
+use crate::store::StoreError;
 
 /// PDUs in one transaction (server-server API, "Transactions").
 pub const MAX_PDUS: usize = 50;
@@ -32,29 +30,34 @@ pub const MAX_EDUS: usize = 100;
 pub struct Answer {
     /// By event id: taken, or why not.
     pub pdus: BTreeMap<OwnedEventId, Result<(), String>>,
-}
-
-impl From<BTreeMap<OwnedEventId, Result<(), Refusal>>> for Answer {
-    fn from(outcomes: BTreeMap<OwnedEventId, Result<(), Refusal>>) -> Self {
-        let text = |outcome: Result<(), Refusal>| outcome.map_err(|refusal| refusal.to_string());
-        Self { pdus: outcomes.into_iter().map(|(id, outcome)| (id, text(outcome))).collect() }
-    }
+    /// By event id: why it cannot be judged now, though later it may be.
+    pub put_off: BTreeMap<OwnedEventId, String>,
 }
 
 impl Answer {
-    /// As it goes over the wire.
+    /// As it goes over the wire, where what was put off is refused.
     pub fn to_json(&self) -> Value {
-        let entry = |outcome: &Result<(), String>| match outcome {
-            Ok(()) => json!({}),
-            Err(reason) => json!({ "error": reason }),
+        let taken = self.pdus.iter().map(|(id, outcome)| (id, outcome.as_ref().err().cloned()));
+        let put_off = self
+            .put_off
+            .iter()
+            .map(|(id, reason)| (id, Some(format!("it cannot be judged: {reason}"))));
+        let entry = |(id, refusal): (&OwnedEventId, Option<String>)| {
+            let outcome = refusal.map_or_else(|| json!({}), |reason| json!({ "error": reason }));
+            (id.to_string(), outcome)
         };
-        let pdus: serde_json::Map<_, _> =
-            self.pdus.iter().map(|(id, outcome)| (id.to_string(), entry(outcome))).collect();
+        let pdus: serde_json::Map<_, _> = taken.chain(put_off).map(entry).collect();
         json!({ "pdus": pdus })
+    }
+
+    /// What was put off, in words; `None` when nothing was.
+    pub fn first_put_off(&self) -> Option<String> {
+        self.put_off.iter().next().map(|(id, reason)| format!("{id}: {reason}"))
     }
 }
 
-/// Writes down, inside the transaction that makes the last PDU durable, that all of them are.
+/// Writes down, inside the transaction that makes the last PDU durable, that all of them are but
+/// those put off.
 pub type Record =
     Arc<dyn Fn(&rusqlite::Transaction<'_>, &Answer) -> Result<(), StoreError> + Send + Sync>;
 
@@ -68,5 +71,5 @@ pub trait PduHandler: Send + Sync + 'static {
         origin: &'a ServerName,
         pdus: &'a [Box<RawValue>],
         record: Record,
-    ) -> BoxFuture<'a, Result<Answer, Unavailable>>;
+    ) -> BoxFuture<'a, Result<Answer, StoreError>>;
 }

@@ -14,7 +14,7 @@ use super::{
     extract::{Caller, PathOf, QueryOf, id, room_of},
 };
 use crate::{
-    messaging::rooms::{Direction, RoomError},
+    messaging::rooms::{Direction, RoomError, Rooms},
     pdu::Pdu,
 };
 
@@ -79,18 +79,21 @@ async fn forwards(
     Ok(Page { start: from.unwrap_or(first), end, events })
 }
 
-/// A page backwards; when there is none, history is fetched from other servers first.
+/// A page backwards; when there is none, history is fetched from other servers first, to the end
+/// even if the client hangs up.
 async fn backwards(
     api: &ClientApi,
     room: &RoomId,
     from: Option<i64>,
     limit: usize,
-) -> Result<Page, RoomError> {
+) -> Result<Page, MatrixError> {
     let rooms = &api.messaging.rooms;
     // The event at a token's position stands before the token.
     let beyond = from.map(|position| position.saturating_add(1));
     let mut events = rooms.timeline(room, beyond, Direction::Backwards, limit).await?;
-    if events.is_empty() && rooms.backfill(room).await? > 0 {
+    let id = room.to_owned();
+    let backfill = |rooms: Rooms| async move { rooms.backfill(&id).await };
+    if events.is_empty() && api.finish(backfill).await? > 0 {
         events = rooms.timeline(room, beyond, Direction::Backwards, limit).await?;
     }
     let first = events.first().map_or(0, |(position, _)| *position);

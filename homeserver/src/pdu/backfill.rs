@@ -1,8 +1,10 @@
 //! Fetching history backwards. It changes nothing about the present: it goes before everything else
 //! in the timeline.
 
+use std::collections::BTreeSet;
+
 use ruma::{OwnedEventId, RoomId, room_version_rules::RoomVersionRules};
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 
 use super::{
     Checked, Graph, Pdu, Refusal, Unavailable,
@@ -38,80 +40,110 @@ impl Graph {
         if ends.is_empty() {
             return Ok(Ok(0));
         }
-        let source = self.source(room, rules, self.core.server_name()).await?;
+        let source = self.source(room, rules, (self.core.server_name(), None)).await?;
         let mut history = match self.ask_backfill(&source, &ends, BACKFILL_LIMIT).await? {
             Found::Here(history) => history,
             Found::Nowhere => return Ok(Ok(0)),
             Found::Unknown(reason) => return Err(Unavailable::Elsewhere(reason)),
         };
         history.sort_by(|a, b| (a.depth, &a.event_id).cmp(&(b.depth, &b.event_id)));
-        let mut new = Vec::new();
+        let (mut found, mut before) = (Vec::new(), BTreeSet::new());
         for pdu in history {
-            match self.place_in_history(&source, pdu).await? {
-                Ok(placed) => new.extend(placed),
+            match self.complete(&source, &pdu, &before).await? {
+                Ok(state) => {
+                    before.insert(pdu.event_id.clone());
+                    found.push((pdu, state));
+                }
                 Err(refusal) => tracing::info!(%refusal, "history that cannot be placed"),
             }
         }
-        self.show_history(new).await.map(Ok)
+        // All at once: what is part of the graph and not of the timeline would never be asked for
+        // again, nor shown.
+        let shown = self.core.database.transaction(move |tx| show_history(tx, found)).await;
+        shown.map(Ok).map_err(Unavailable::Store)
     }
 
-    /// Makes an event of the past part of the graph; the event, if it is new and to be shown.
-    async fn place_in_history(
+    /// Fetches what an event of the past lacks to become part of the graph after the events
+    /// `before` it. The state before it as others have it, when its parents are not to be had.
+    async fn complete(
         &self,
         source: &Source<'_>,
-        pdu: Pdu,
-    ) -> Result<Result<Option<Pdu>, Refusal>, Unavailable> {
+        pdu: &Pdu,
+        before: &BTreeSet<OwnedEventId>,
+    ) -> Result<Result<StateElsewhere, Refusal>, Unavailable> {
         let event = pdu.clone();
-        let (known, lacking) = self
+        let (known, mut lacking) = self
             .core
             .database
-            .call(move |db| {
-                let place = events::place(db, &event.event_id)?;
-                let known = place.is_some_and(|place| place.state_after.is_some());
-                Ok::<_, StoreError>((known, missing(db, &event)?))
-            })
+            .call(move |db| Ok::<_, StoreError>((is_placed(db, &event)?, missing(db, &event)?)))
             .await?;
         if known {
             return Ok(Ok(None));
         }
+        lacking.prev_events.retain(|id| !before.contains(id));
+        lacking.auth_events.retain(|id| !before.contains(id));
         let elsewhere = if lacking.prev_events.is_empty() {
             None
         } else {
-            match self.state_before_elsewhere(source, &pdu).await? {
+            match self.state_before_elsewhere(source, pdu).await? {
                 Ok(ids) => Some(ids),
                 Err(refusal) => return Ok(Err(refusal)),
             }
         };
-        if let Err(refusal) = self.fetch_outliers(source, lacking.auth_events).await? {
-            return Ok(Err(refusal));
-        }
-        self.core
-            .database
-            .transaction(move |tx| {
-                let state = match elsewhere {
-                    Some(ids) => match super::adopt::usable_state(tx, &pdu, &ids)? {
-                        Ok(state) => Some(state),
-                        Err(refusal) => return Ok(Err(refusal)),
-                    },
-                    None => None,
-                };
-                place_in(tx, pdu, state).map(Ok)
-            })
-            .await
-            .map_err(Unavailable::Store)
+        let fetched = self.fetch_outliers(source, lacking.auth_events).await?;
+        Ok(fetched.map(|()| elsewhere))
     }
+}
 
-    /// Puts events that became part of the graph before everything else in the timeline; they come
-    /// oldest first.
-    async fn show_history(&self, events: Vec<Pdu>) -> Result<usize, Unavailable> {
-        let count = events.len();
-        self.core
-            .database
-            .transaction(move |tx| events.iter().rev().try_for_each(|pdu| events::prepend(tx, pdu)))
-            .await
-            .map_err(Unavailable::Store)?;
-        Ok(count)
+/// The ids of the state before an event, when it is not that after its parents.
+type StateElsewhere = Option<BTreeSet<OwnedEventId>>;
+
+/// Makes events of the past part of the graph, and puts those that are new and to be shown before
+/// everything else in the timeline; how many those are. The events come oldest first.
+fn show_history(
+    tx: &Transaction<'_>,
+    found: Vec<(Pdu, StateElsewhere)>,
+) -> Result<usize, StoreError> {
+    let mut shown = Vec::new();
+    for (pdu, state) in found {
+        if is_placed(tx, &pdu)? {
+            continue;
+        }
+        match place_in_history(tx, pdu, state)? {
+            Ok(placed) => shown.extend(placed),
+            Err(refusal) => tracing::info!(%refusal, "history that cannot be placed"),
+        }
     }
+    shown.iter().rev().try_for_each(|pdu| events::prepend(tx, pdu))?;
+    Ok(shown.len())
+}
+
+fn place_in_history(
+    tx: &Transaction<'_>,
+    pdu: Pdu,
+    elsewhere: StateElsewhere,
+) -> Result<Result<Option<Pdu>, Refusal>, StoreError> {
+    // What it was to come after may not have been placed.
+    let mut lacking = missing(tx, &pdu)?;
+    if elsewhere.is_some() {
+        lacking.prev_events.clear();
+    }
+    if !lacking.is_empty() {
+        return Ok(Err(lacking.into()));
+    }
+    let state = match elsewhere {
+        Some(ids) => match super::adopt::usable_state(tx, &pdu, &ids)? {
+            Ok(state) => Some(state),
+            Err(refusal) => return Ok(Err(refusal)),
+        },
+        None => None,
+    };
+    place_in(tx, pdu, state).map(Ok)
+}
+
+fn is_placed(connection: &Connection, pdu: &Pdu) -> Result<bool, StoreError> {
+    let place = events::place(connection, &pdu.event_id)?;
+    Ok(place.is_some_and(|place| place.state_after.is_some()))
 }
 
 fn place_in(

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, future::Future};
 
+use http::StatusCode;
 use ruma::{
     EventId, OwnedEventId, OwnedServerName, RoomId, ServerName, UInt,
     api::federation::{
@@ -16,8 +17,8 @@ use transport::federation::CallError;
 use super::{Graph, Pdu, Unavailable, verify::parse_and_verify};
 use crate::store::rooms;
 
-/// Servers asked for one thing, the origin of the event in question first.
-const MAX_SERVERS_ASKED: usize = 3;
+/// Servers asked for one thing.
+const MAX_SERVERS_ASKED: usize = 4;
 
 /// Events taken from one answer; the rest is not looked at.
 const MAX_EVENTS_TAKEN: usize = 1000;
@@ -30,36 +31,45 @@ pub(crate) struct Source<'a> {
     pub(crate) room: &'a RoomId,
     pub(crate) rules: &'a RoomVersionRules,
     pub(crate) servers: Vec<OwnedServerName>,
+    /// The server of the user who sent the event in question. It must have had all that its event
+    /// builds on.
+    pub(crate) sender: Option<OwnedServerName>,
 }
 
 /// What came of asking several servers.
 pub(crate) enum Found<T> {
     /// One of them has it.
     Here(T),
-    /// None of them has it, as they say.
+    /// None of them has it, as all of them say, or as the one says that must have had it.
     Nowhere,
     /// One of them did not answer, and might have it.
     Unknown(String),
 }
 
 impl Graph {
-    /// Whom to ask about `room`: `origin`, then other members.
+    /// Whom to ask about `room`: `origin` if it is a member, the server of the sender of the event
+    /// in question, then other members.
     pub(crate) async fn source<'a>(
         &self,
         room: &'a RoomId,
         rules: &'a RoomVersionRules,
-        origin: &ServerName,
+        (origin, sender): (&ServerName, Option<&ServerName>),
     ) -> Result<Source<'a>, Unavailable> {
         let id = room.to_owned();
         let members: BTreeSet<OwnedServerName> =
             self.core.database.call(move |db| rooms::member_servers(db, &id)).await?;
-        let others = members.into_iter().filter(|server| server != origin);
-        let servers = std::iter::once(origin.to_owned())
-            .chain(others)
-            .filter(|server| server != self.core.server_name())
-            .take(MAX_SERVERS_ASKED)
-            .collect();
-        Ok(Source { room, rules, servers })
+        let origin = Some(origin).filter(|origin| members.contains(*origin));
+        let mut servers: Vec<OwnedServerName> = Vec::new();
+        let first = origin.into_iter().chain(sender).map(ToOwned::to_owned);
+        for server in first.chain(members) {
+            if servers.len() < MAX_SERVERS_ASKED
+                && server != *self.core.server_name()
+                && !servers.contains(&server)
+            {
+                servers.push(server);
+            }
+        }
+        Ok(Source { room, rules, servers, sender: sender.map(ToOwned::to_owned) })
     }
 
     /// The events between what is known here (`earliest`) and `latest`.
@@ -80,7 +90,7 @@ impl Graph {
             let answer = self.core.federation.call(&server, request, deadline).await?;
             Ok(Some(answer.events).filter(|events| !events.is_empty()))
         };
-        self.ask_for_events(source, ask).await
+        self.ask_for_events(source, (None, as_usize(GAP_LIMIT)), ask).await
     }
 
     /// History up to and including `latest`, newest first.
@@ -100,7 +110,7 @@ impl Graph {
             let answer = self.core.federation.call(&server, request, deadline).await?;
             Ok(Some(answer.pdus).filter(|events| !events.is_empty()))
         };
-        self.ask_for_events(source, ask).await
+        self.ask_for_events(source, (None, as_usize(limit)), ask).await
     }
 
     /// One event by its id.
@@ -115,11 +125,8 @@ impl Graph {
             let answer = self.core.federation.call(&server, request, deadline).await?;
             Ok(Some(vec![answer.pdu]))
         };
-        Ok(match self.ask_for_events(source, ask).await? {
-            Found::Here(events) => events
-                .into_iter()
-                .find(|event| event.event_id == id)
-                .map_or(Found::Nowhere, Found::Here),
+        Ok(match self.ask_for_events(source, (Some(id), 1), ask).await? {
+            Found::Here(events) => events.into_iter().next().map_or(Found::Nowhere, Found::Here),
             Found::Nowhere => Found::Nowhere,
             Found::Unknown(reason) => Found::Unknown(reason),
         })
@@ -131,13 +138,17 @@ impl Graph {
         source: &Source<'_>,
         id: &EventId,
     ) -> Found<get_room_state_ids::v1::Response> {
-        first_answer(&source.servers, |server: OwnedServerName| async move {
+        let mut asked = Asked::new(source);
+        for server in &source.servers {
             let request =
                 get_room_state_ids::v1::Request::new(id.to_owned(), source.room.to_owned());
             let deadline = self.core.config.request_timeout;
-            self.core.federation.call(&server, request, deadline).await.map(Some)
-        })
-        .await
+            match self.core.federation.call(server, request, deadline).await {
+                Ok(answer) => return Found::Here(answer),
+                Err(error) => asked.failed(server, &error),
+            }
+        }
+        asked.in_vain()
     }
 
     /// The state before an event, and what authorizes that state.
@@ -152,66 +163,110 @@ impl Graph {
             let answer = self.core.federation.call(&server, request, deadline).await?;
             Ok(Some(answer.pdus.into_iter().chain(answer.auth_chain).collect::<Vec<_>>()))
         };
-        self.ask_for_events(source, ask).await
+        self.ask_for_events(source, (None, MAX_EVENTS_TAKEN), ask).await
     }
 
+    /// The first answer of the servers that has usable events: `wanted`, or any, `limit` at most.
     async fn ask_for_events<F>(
         &self,
         source: &Source<'_>,
+        (wanted, limit): (Option<&EventId>, usize),
         ask: impl Fn(OwnedServerName) -> F,
     ) -> Result<Found<Vec<Pdu>>, Unavailable>
     where
         F: Future<Output = Result<Option<Vec<Box<RawValue>>>, CallError>> + Send,
     {
-        Ok(match first_answer(&source.servers, ask).await {
-            Found::Here(raw) => self.verified(source, &raw).await?,
-            Found::Nowhere => Found::Nowhere,
-            Found::Unknown(reason) => Found::Unknown(reason),
-        })
+        let mut asked = Asked::new(source);
+        for server in &source.servers {
+            let raw = match ask(server.clone()).await {
+                Ok(Some(raw)) => raw,
+                Ok(None) => {
+                    asked.said_no(server);
+                    continue;
+                }
+                Err(error) => {
+                    asked.failed(server, &error);
+                    continue;
+                }
+            };
+            match self.verified(source, &raw[..raw.len().min(limit)]).await? {
+                Ok(mut events) => {
+                    events.retain(|event| wanted.is_none_or(|id| event.event_id == id));
+                    if !events.is_empty() {
+                        return Ok(Found::Here(events));
+                    }
+                    tracing::info!(%server, "answered with nothing that was asked for");
+                }
+                Err(reason) => asked.silent = Some(reason),
+            }
+        }
+        Ok(asked.in_vain())
     }
 
-    /// Those of the events that are well-formed, properly signed, and of this room.
+    /// Those of the events that are well-formed, properly signed, and of this room; or why that
+    /// cannot be told.
     async fn verified(
         &self,
         source: &Source<'_>,
         raw: &[Box<RawValue>],
-    ) -> Result<Found<Vec<Pdu>>, Unavailable> {
+    ) -> Result<Result<Vec<Pdu>, String>, Unavailable> {
         let mut events = Vec::new();
-        for raw in raw.iter().take(MAX_EVENTS_TAKEN) {
+        for raw in raw {
             match parse_and_verify(&self.core.keys, raw, source.rules).await {
                 Ok(Ok(pdu)) if pdu.room_id == source.room => events.push(pdu),
                 Ok(Ok(pdu)) => tracing::info!(event_id = %pdu.event_id, "of another room"),
                 Ok(Err(refusal)) => tracing::info!(%refusal, "fetched something unacceptable"),
-                Err(Unavailable::Elsewhere(reason)) => return Ok(Found::Unknown(reason)),
+                Err(Unavailable::Elsewhere(reason)) => return Ok(Err(reason)),
                 Err(error) => return Err(error),
             }
         }
-        Ok(Found::Here(events))
+        Ok(Ok(events))
     }
 }
 
-/// The first answer of `servers` that has what is asked for.
-async fn first_answer<T, F>(
-    servers: &[OwnedServerName],
-    ask: impl Fn(OwnedServerName) -> F,
-) -> Found<T>
-where
-    F: Future<Output = Result<Option<T>, CallError>> + Send,
-{
-    let mut silent = None;
-    for server in servers {
-        match ask(server.clone()).await {
-            Ok(Some(answer)) => return Found::Here(answer),
-            Ok(None) => {}
-            Err(error) if is_no(&error) => tracing::info!(%server, %error, "refused to tell"),
-            Err(error) => silent = Some(format!("{server}: {error}")),
+/// How servers answered that do not have what is asked for.
+struct Asked<'a> {
+    sender: Option<&'a ServerName>,
+    /// Why one of them might have it all the same.
+    silent: Option<String>,
+    /// Whether the server said that it does not have it that must have had it.
+    sender_has_not: bool,
+}
+
+impl<'a> Asked<'a> {
+    fn new(source: &'a Source<'_>) -> Self {
+        Self { sender: source.sender.as_deref(), silent: None, sender_has_not: false }
+    }
+
+    fn said_no(&mut self, server: &ServerName) {
+        self.sender_has_not |= self.sender == Some(server);
+    }
+
+    fn failed(&mut self, server: &ServerName, error: &CallError) {
+        match error {
+            CallError::Refused(refusal) if refusal.status == StatusCode::NOT_FOUND => {
+                self.said_no(server);
+            }
+            // It may not be allowed to tell; that says nothing about what it has.
+            error if is_no(error) => tracing::info!(%server, %error, "refused to tell"),
+            error => self.silent = Some(format!("{server}: {error}")),
         }
     }
-    silent.map_or(Found::Nowhere, Found::Unknown)
+
+    fn in_vain<T>(self) -> Found<T> {
+        match self.silent {
+            Some(reason) if !self.sender_has_not => Found::Unknown(reason),
+            _ => Found::Nowhere,
+        }
+    }
 }
 
 /// Whether the server has said no, and would say so again.
 fn is_no(error: &CallError) -> bool {
     matches!(error, CallError::Refused(error)
         if error.status.is_client_error() && error.status.as_u16() != 429)
+}
+
+fn as_usize(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }

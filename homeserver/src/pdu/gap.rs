@@ -1,7 +1,7 @@
 //! Filling the gap between what is known and an event that came: `get_missing_events` first, and
 //! beyond what that yields, single events together with the state before them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::OwnedEventId;
 
@@ -135,16 +135,7 @@ impl Graph {
         source: &Source<'_>,
         gap: Gap,
     ) -> Result<Result<(), Refusal>, Unavailable> {
-        let mut events: Vec<Pdu> = gap.into_values().collect();
-        events.sort_by(|a, b| (a.depth, &a.event_id).cmp(&(b.depth, &b.event_id)));
-        // Depths are claims; parents come first by what the events themselves name.
-        while !events.is_empty() {
-            let ids: Vec<OwnedEventId> =
-                events.iter().map(|event| event.event_id.clone()).collect();
-            let ready = events
-                .iter()
-                .position(|event| !event.prev_events.iter().any(|parent| ids.contains(parent)));
-            let event = events.remove(ready.unwrap_or(0));
+        for event in parents_first(gap) {
             if let Err(refusal) = self.insert_gap_event(source, &event).await? {
                 return Ok(Err(refusal));
             }
@@ -181,5 +172,83 @@ impl Graph {
             }
         }
         Ok(Err(Refusal::MissingEvents(event.event_id.to_string())))
+    }
+}
+
+/// The events, each after those of its parents that are among them, and else by depth. Depths are
+/// claims; what counts is what the events themselves name.
+fn parents_first(mut gap: Gap) -> Vec<Pdu> {
+    let mut children: BTreeMap<OwnedEventId, Vec<OwnedEventId>> = BTreeMap::new();
+    let mut waits_for: BTreeMap<OwnedEventId, usize> = BTreeMap::new();
+    let mut ready: BTreeSet<(u64, OwnedEventId)> = BTreeSet::new();
+    for (id, event) in &gap {
+        let parents: BTreeSet<_> =
+            event.prev_events.iter().filter(|parent| gap.contains_key(*parent)).collect();
+        if parents.is_empty() {
+            ready.insert((event.depth, id.clone()));
+        }
+        waits_for.insert(id.clone(), parents.len());
+        for parent in parents {
+            children.entry(parent.clone()).or_default().push(id.clone());
+        }
+    }
+    let mut ordered = Vec::new();
+    while let Some((_, id)) = ready.pop_first() {
+        for child in children.remove(&id).unwrap_or_default() {
+            let left = waits_for.get_mut(&child).map_or(0, |left| {
+                *left -= 1;
+                *left
+            });
+            if let Some(event) = gap.get(&child).filter(|_| left == 0) {
+                ready.insert((event.depth, child));
+            }
+        }
+        ordered.extend(gap.remove(&id));
+    }
+    // An event whose id is its hash cannot be its own ancestor, so nothing is left.
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ruma::{owned_room_id, owned_user_id};
+    use serde_json::Value;
+
+    use super::*;
+
+    fn id(name: &str) -> OwnedEventId {
+        OwnedEventId::try_from(format!("${name}")).expect("a dollar makes an event id")
+    }
+
+    fn event(name: &str, depth: u64, parents: &[&str]) -> (OwnedEventId, Pdu) {
+        let pdu = Pdu {
+            event_id: id(name),
+            room_id: owned_room_id!("!room:a"),
+            sender: owned_user_id!("@user:a"),
+            kind: "m.room.message".to_owned(),
+            state_key: None,
+            origin_server_ts: 0,
+            depth,
+            prev_events: parents.iter().map(|name| id(name)).collect(),
+            auth_events: Vec::new(),
+            content: Value::Null,
+            json: Arc::default(),
+        };
+        (id(name), pdu)
+    }
+
+    #[test]
+    fn parents_come_before_their_children_whatever_depth_they_claim() {
+        let gap = Gap::from([
+            event("child", 1, &["left", "right", "right", "known"]),
+            event("left", 9, &["root"]),
+            event("right", 8, &["root", "known"]),
+            event("root", 10, &["known"]),
+            event("other", 11, &[]),
+        ]);
+        let order: Vec<_> = parents_first(gap).into_iter().map(|event| event.event_id).collect();
+        assert_eq!(order, ["root", "right", "left", "child", "other"].map(id));
     }
 }

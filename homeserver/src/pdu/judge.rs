@@ -42,7 +42,7 @@ pub(crate) struct Missing {
 }
 
 impl Missing {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.prev_events.is_empty() && self.auth_events.is_empty()
     }
 }

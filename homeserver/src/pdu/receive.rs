@@ -83,11 +83,21 @@ impl Drop for JoinGuard {
 /// The outcome of one PDU: shown or known, or refused for good.
 type Outcome = Result<(), Refusal>;
 
-/// The outcomes by event id, and what could not be judged yet.
+/// The outcomes by event id, what cannot be judged now and why, and what lacks something that was
+/// not asked for yet.
 #[derive(Default)]
 struct Round {
     outcomes: BTreeMap<OwnedEventId, Outcome>,
+    put_off: BTreeMap<OwnedEventId, String>,
     lacking: Vec<(Pdu, Missing)>,
+}
+
+impl Round {
+    fn answer(&self) -> Answer {
+        let text = |outcome: &Outcome| outcome.as_ref().map_err(ToString::to_string).copied();
+        let pdus = self.outcomes.iter().map(|(id, outcome)| (id.clone(), text(outcome))).collect();
+        Answer { pdus, put_off: self.put_off.clone() }
+    }
 }
 
 impl PduHandler for Graph {
@@ -96,7 +106,7 @@ impl PduHandler for Graph {
         origin: &'a ServerName,
         pdus: &'a [Box<RawValue>],
         record: Record,
-    ) -> BoxFuture<'a, Result<Answer, Unavailable>> {
+    ) -> BoxFuture<'a, Result<Answer, StoreError>> {
         Box::pin(self.receive_all(origin, pdus, record))
     }
 }
@@ -107,33 +117,80 @@ impl Graph {
         origin: &ServerName,
         raw: &[Box<RawValue>],
         record: Record,
-    ) -> Result<Answer, Unavailable> {
-        let mut outcomes = BTreeMap::new();
-        let mut pending = Vec::new();
-        for raw in raw {
-            match self.admit(raw).await? {
-                Ok(pdu) => pending.push(pdu),
-                Err((Some(id), refusal)) => drop(outcomes.insert(id, Err(refusal))),
-                Err((None, refusal)) => tracing::info!(%origin, %refusal, "dropped a PDU"),
-            }
-        }
-        for round in 0.. {
+    ) -> Result<Answer, StoreError> {
+        let mut round = Round::default();
+        let mut pending = self.admit_all(origin, raw, &mut round).await?;
+        for number in 0.. {
             let batch = std::mem::take(&mut pending);
-            let last = round == MAX_ROUNDS;
-            let done = self.judge_all(batch, (outcomes, last), Arc::clone(&record)).await?;
-            outcomes = done.outcomes;
-            if done.lacking.is_empty() {
+            let last = number == MAX_ROUNDS;
+            round = self.judge_all(batch, (round, last), Arc::clone(&record)).await?;
+            if round.lacking.is_empty() {
                 break;
             }
-            for (pdu, missing) in done.lacking {
-                match self.fetch_for(origin, &pdu, missing).await? {
-                    Ok(()) => pending.push(pdu),
-                    Err(refusal) => drop(outcomes.insert(pdu.event_id, Err(refusal))),
-                }
-            }
+            pending = self.fetch_all(origin, &mut round).await?;
         }
         self.upward.committed();
-        Ok(Answer::from(outcomes))
+        Ok(round.answer())
+    }
+
+    /// The PDUs that can be looked at; what became of the others is put down in `round`.
+    async fn admit_all(
+        &self,
+        origin: &ServerName,
+        raw: &[Box<RawValue>],
+        round: &mut Round,
+    ) -> Result<Vec<Pdu>, StoreError> {
+        let mut admitted = Vec::new();
+        for raw in raw {
+            match self.admit(raw).await {
+                Ok(Ok(pdu)) => admitted.push(pdu),
+                Ok(Err((Some(id), refusal))) => drop(round.outcomes.insert(id, Err(refusal))),
+                Ok(Err((None, refusal))) => tracing::info!(%origin, %refusal, "dropped a PDU"),
+                Err(Unavailable::Elsewhere(reason)) => {
+                    round.put_off.extend(self.id_of(raw).await?.map(|id| (id, reason)));
+                }
+                Err(Unavailable::Store(error)) => return Err(error),
+            }
+        }
+        Ok(admitted)
+    }
+
+    /// Fetches what the lacking PDUs of `round` build on: those that can be judged now.
+    async fn fetch_all(
+        &self,
+        origin: &ServerName,
+        round: &mut Round,
+    ) -> Result<Vec<Pdu>, StoreError> {
+        let mut ready = Vec::new();
+        // Where one event could not be helped, the next is not waited for as long once more.
+        let mut silent: BTreeMap<OwnedRoomId, String> = BTreeMap::new();
+        for (pdu, missing) in std::mem::take(&mut round.lacking) {
+            if let Some(reason) = silent.get(&pdu.room_id) {
+                round.put_off.insert(pdu.event_id, reason.clone());
+                continue;
+            }
+            match self.fetch_for(origin, &pdu, missing).await {
+                Ok(Ok(())) => ready.push(pdu),
+                Ok(Err(refusal)) => drop(round.outcomes.insert(pdu.event_id, Err(refusal))),
+                Err(Unavailable::Elsewhere(reason)) => {
+                    silent.insert(pdu.room_id, reason.clone());
+                    round.put_off.insert(pdu.event_id, reason);
+                }
+                Err(Unavailable::Store(error)) => return Err(error),
+            }
+        }
+        Ok(ready)
+    }
+
+    /// The id of a PDU that is well-formed and of a room that this server is in.
+    async fn id_of(&self, raw: &RawValue) -> Result<Option<OwnedEventId>, StoreError> {
+        let Ok(room) = room_of(raw) else { return Ok(None) };
+        let rules = match self.rules_of(&room).await {
+            Ok(Some((_, rules))) => rules,
+            Err(Unavailable::Store(error)) => return Err(error),
+            Ok(None) | Err(Unavailable::Elsewhere(_)) => return Ok(None),
+        };
+        Ok(Pdu::parse(raw, &rules).ok().map(|pdu| pdu.event_id))
     }
 
     /// Parses and verifies a PDU of a room that this server is in.
@@ -185,14 +242,13 @@ impl Graph {
     async fn judge_all(
         &self,
         batch: Vec<Pdu>,
-        (outcomes, last): (BTreeMap<OwnedEventId, Outcome>, bool),
+        (mut round, last): (Round, bool),
         record: Record,
-    ) -> Result<Round, Unavailable> {
+    ) -> Result<Round, StoreError> {
         let graph = self.clone();
         self.core
             .database
             .transaction(move |tx| {
-                let mut round = Round { outcomes, lacking: Vec::new() };
                 graph.judge_repeatedly(tx, batch, &mut round)?;
                 if last {
                     for (pdu, missing) in std::mem::take(&mut round.lacking) {
@@ -200,12 +256,11 @@ impl Graph {
                     }
                 }
                 if round.lacking.is_empty() {
-                    record(tx, &Answer::from(round.outcomes.clone()))?;
+                    record(tx, &round.answer())?;
                 }
                 Ok(round)
             })
             .await
-            .map_err(Unavailable::Store)
     }
 
     /// Judges events until none of those that lack something can be helped by another.
@@ -239,10 +294,6 @@ impl Graph {
         let (room, rules) = known_room(tx, &pdu.room_id)?;
         Ok(match judge(tx, &room, &rules, pdu)? {
             Judged::Known { .. } => Ok(Ok(())),
-            _ if !room.delivery.is_transacted(pdu.state_key.is_some()) => {
-                let reason = "the room's owner decides what is shown".to_owned();
-                Ok(Err(Refusal::NotAllowed(reason)))
-            }
             Judged::Missing(missing) => Err(missing),
             Judged::Checked(checked) => {
                 self.insert(tx, &checked)?;
@@ -264,7 +315,8 @@ impl Graph {
         let Some((_, rules)) = self.rules_of(&pdu.room_id).await? else {
             return Ok(Err(Refusal::UnknownRoom(pdu.room_id.clone())));
         };
-        let source = self.source(&pdu.room_id, &rules, origin).await?;
+        let sender = Some(pdu.sender.server_name());
+        let source = self.source(&pdu.room_id, &rules, (origin, sender)).await?;
         self.fetch_missing(&source, pdu, missing).await
     }
 

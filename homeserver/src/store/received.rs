@@ -9,6 +9,10 @@ use super::StoreError;
 /// that is answered afresh; its events are recognized by their ids.
 const KEPT_MS: u64 = 7 * 24 * 3600 * 1000;
 
+/// Entries of one relay that are remembered. One is asked for again only when the answer that
+/// acknowledged it was lost, so few would do.
+const KEPT_ENTRIES: i64 = 10_000;
+
 /// The answer given to a transaction before.
 ///
 /// # Errors
@@ -61,29 +65,33 @@ pub struct RelayEntry<'a> {
     pub refusal: Option<&'a str>,
 }
 
-/// Whether that entry is done with.
+/// Whether that entry is done with: the same id of the same transaction. An id alone says nothing,
+/// since a relay that lost its database counts afresh; nor does an entry without transaction id.
 ///
 /// # Errors
 /// The store refuses.
 pub fn knows_entry(
     connection: &Connection,
-    relay: &ServerName,
-    entry_id: i64,
+    (relay, entry_id): (&ServerName, i64),
+    (origin, transaction_id): (&str, Option<&str>),
 ) -> Result<bool, StoreError> {
     Ok(connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM relay_entries WHERE relay = ?1 AND entry_id = ?2)",
+            "SELECT EXISTS (
+                 SELECT 1 FROM relay_entries
+                 WHERE relay = ?1 AND entry_id = ?2 AND origin = ?3 AND transaction_id = ?4
+             )",
         )?
-        .query_row((relay.as_str(), entry_id), |row| row.get(0))?)
+        .query_row((relay.as_str(), entry_id, origin, transaction_id), |row| row.get(0))?)
 }
 
-/// Records that an entry is done with.
+/// Records that an entry is done with, and forgets much older ones of the same relay.
 ///
 /// # Errors
 /// The store refuses.
 pub fn put_entry(tx: &Transaction<'_>, entry: &RelayEntry<'_>) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "INSERT OR IGNORE INTO relay_entries (relay, entry_id, origin, transaction_id, refusal)
+        "INSERT OR REPLACE INTO relay_entries (relay, entry_id, origin, transaction_id, refusal)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
     .execute((
@@ -93,9 +101,52 @@ pub fn put_entry(tx: &Transaction<'_>, entry: &RelayEntry<'_>) -> Result<(), Sto
         entry.transaction_id,
         entry.refusal,
     ))?;
+    tx.prepare_cached("DELETE FROM relay_entries WHERE relay = ?1 AND entry_id < ?2")?
+        .execute((entry.relay.as_str(), entry.entry_id.saturating_sub(KEPT_ENTRIES)))?;
     Ok(())
 }
 
 pub(crate) fn as_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::server_name;
+
+    use super::*;
+
+    fn with_entries(ids: &[i64], transaction_id: &str) -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("01_core.sql")).unwrap();
+        let tx = connection.transaction().unwrap();
+        for &entry_id in ids {
+            let relay = server_name!("relay");
+            let transaction_id = Some(transaction_id);
+            let entry = RelayEntry { relay, entry_id, origin: "a", transaction_id, refusal: None };
+            put_entry(&tx, &entry).unwrap();
+        }
+        tx.commit().unwrap();
+        connection
+    }
+
+    fn knows(connection: &Connection, id: i64, of: (&str, Option<&str>)) -> bool {
+        knows_entry(connection, (server_name!("relay"), id), of).unwrap()
+    }
+
+    #[test]
+    fn relay_that_counts_afresh_hands_out_new_entries() {
+        let connection = with_entries(&[1], "old");
+        assert!(knows(&connection, 1, ("a", Some("old"))));
+        assert!(!knows(&connection, 1, ("a", Some("new"))));
+        assert!(!knows(&connection, 1, ("b", Some("old"))));
+        assert!(!knows(&connection, 1, ("a", None)));
+    }
+
+    #[test]
+    fn only_the_newest_entries_of_a_relay_are_remembered() {
+        let connection = with_entries(&[1, 2, KEPT_ENTRIES + 2], "t");
+        assert!(!knows(&connection, 1, ("a", Some("t"))));
+        assert!(knows(&connection, 2, ("a", Some("t"))));
+    }
 }

@@ -11,7 +11,17 @@ use serde_json::value::RawValue;
 use transport::MatrixError;
 
 use super::{Answer, MAX_EDUS, MAX_PDUS, PduHandler, Record};
-use crate::{core::Core, pdu::Unavailable, store::received};
+use crate::{core::Core, store::received};
+
+/// Tries of one transaction of which some PDUs cannot be judged: on the last one these are refused,
+/// so that they do not hold up for good what the origin sends after them.
+const MAX_TRIES: u32 = 5;
+
+/// Origins whose tries are counted at once.
+const MAX_ORIGINS_COUNTED: usize = 10_000;
+
+/// Requests of one origin under way at once, most of which are repetitions that wait.
+const MAX_AT_ONCE: usize = 16;
 
 type Key = (OwnedServerName, String);
 
@@ -21,12 +31,14 @@ pub struct Incoming {
     core: Core,
     handler: Arc<dyn PduHandler>,
     running: Arc<Mutex<BTreeMap<Key, Arc<tokio::sync::Mutex<()>>>>>,
+    /// By origin: its latest transaction, and how often that was tried.
+    tries: Arc<Mutex<BTreeMap<OwnedServerName, (String, u32)>>>,
 }
 
 impl Incoming {
     /// Hands PDUs to `handler`.
     pub fn new(core: Core, handler: Arc<dyn PduHandler>) -> Self {
-        Self { core, handler, running: Arc::default() }
+        Self { core, handler, running: Arc::default(), tries: Arc::default() }
     }
 
     /// Takes a transaction of `origin`, or answers as it was answered before. The answer is
@@ -35,7 +47,7 @@ impl Incoming {
     ///
     /// # Errors
     /// 400 for too many PDUs or EDUs, 503 when the transaction cannot be judged now and is to be
-    /// sent again.
+    /// sent again: some of its PDUs cannot be judged, and it was not tried often enough.
     pub async fn receive(
         &self,
         origin: &ServerName,
@@ -44,20 +56,39 @@ impl Incoming {
         edus: usize,
     ) -> Result<String, MatrixError> {
         within_limits(pdus.len(), edus)?;
-        let turn = self.turn(origin, transaction_id);
+        let turn = self.turn(origin, transaction_id)?;
         let _mine = turn.lock.lock().await;
         if let Some(answer) = self.answer_given(origin, transaction_id).await? {
             return Ok(answer);
         }
-        let record = self.record(origin, transaction_id);
-        match self.handler.receive(origin, pdus, record).await {
-            Ok(answer) => Ok(answer.to_json().to_string()),
-            Err(Unavailable::Store(error)) => Err(error.into()),
-            Err(Unavailable::Elsewhere(reason)) => {
+        let last = self.count_try(origin, transaction_id) >= MAX_TRIES;
+        let record = self.record(origin, transaction_id, last);
+        let answer = self.handler.receive(origin, pdus, record).await?;
+        match answer.first_put_off() {
+            Some(reason) if !last => {
                 tracing::info!(%origin, transaction_id, reason, "not judged yet");
                 Err(MatrixError::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", reason))
             }
+            _ => {
+                lock(&self.tries).remove(origin);
+                Ok(answer.to_json().to_string())
+            }
         }
+    }
+
+    /// The how manieth try this is of a transaction. Only the latest transaction of an origin is
+    /// remembered, since an origin sends one at a time.
+    fn count_try(&self, origin: &ServerName, transaction_id: &str) -> u32 {
+        let mut tries = lock(&self.tries);
+        if tries.len() >= MAX_ORIGINS_COUNTED && !tries.contains_key(origin) {
+            tries.pop_first();
+        }
+        let latest = tries.entry(origin.to_owned()).or_default();
+        if latest.0 != transaction_id {
+            *latest = (transaction_id.to_owned(), 0);
+        }
+        latest.1 = latest.1.saturating_add(1);
+        latest.1
     }
 
     /// The answer that the transaction was given before.
@@ -74,24 +105,38 @@ impl Incoming {
         &*self.handler
     }
 
-    fn record(&self, origin: &ServerName, transaction_id: &str) -> Record {
+    /// Records the answer, unless something was put off and this is not the `last` try.
+    fn record(&self, origin: &ServerName, transaction_id: &str, last: bool) -> Record {
         let key = (origin.to_owned(), transaction_id.to_owned());
         let now = self.core.host.unix_ms();
         Arc::new(move |tx, answer: &Answer| {
+            if !last && !answer.put_off.is_empty() {
+                return Ok(());
+            }
             received::put_answer(tx, (&key.0, &key.1), &answer.to_json().to_string(), now)
         })
     }
 
     /// The turn of one transaction: a duplicate that comes meanwhile waits for it.
-    fn turn(&self, origin: &ServerName, transaction_id: &str) -> Turn<'_> {
+    fn turn(&self, origin: &ServerName, transaction_id: &str) -> Result<Turn<'_>, MatrixError> {
         let key = (origin.to_owned(), transaction_id.to_owned());
-        let lock = Arc::clone(self.running().entry(key.clone()).or_default());
-        Turn { incoming: self, key, lock }
+        let mut running = lock(&self.running);
+        let first = (origin.to_owned(), String::new());
+        let of_origin = running.range(first..).take_while(|(key, _)| key.0 == origin);
+        // One reference is the map's, every other one is a request's.
+        let requests: usize = of_origin.map(|(_, lock)| Arc::strong_count(lock) - 1).sum();
+        if requests >= MAX_AT_ONCE {
+            let reason = format!("{requests} transactions of {origin} are under way");
+            return Err(MatrixError::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", reason));
+        }
+        let lock = Arc::clone(running.entry(key.clone()).or_default());
+        drop(running);
+        Ok(Turn { incoming: self, key, lock })
     }
+}
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<Key, Arc<tokio::sync::Mutex<()>>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Turn<'a> {
@@ -102,7 +147,7 @@ struct Turn<'a> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut running = self.incoming.running();
+        let mut running = lock(&self.incoming.running);
         // One reference is the map's and one is this one's: nobody waits.
         if Arc::strong_count(&self.lock) == 2 {
             running.remove(&self.key);

@@ -38,6 +38,9 @@ pub(super) struct Destination {
     pub(super) wake: Notify,
     /// Whether it failed and is not known to be back.
     pub(super) failing: AtomicBool,
+    /// Whether it failed by not answering. One that refused is up, so that to hear from it is no
+    /// news: the wait stays, or two servers that refuse each other would clear it for ever.
+    pub(super) silent: AtomicBool,
     /// Whether it was heard from since it failed.
     pub(super) heard_from: AtomicBool,
     /// Whether its relays were set since they were last asked.
@@ -68,9 +71,8 @@ impl Outgoing {
             .call(|db| Ok::<_, StoreError>((queues::waiting(db)?, queues::failing(db)?)))
             .await?;
         for destination in waiting.union(&failing) {
-            let known = self.destination(destination);
-            known.failing.store(failing.contains(destination), Ordering::SeqCst);
-            known.wake.notify_one();
+            // Its sender may run at once, and must know of its back-off then.
+            self.destination(destination, failing.contains(destination)).wake.notify_one();
         }
         self.core.host.spawn(self.clone().wake_senders());
         Ok(())
@@ -101,16 +103,18 @@ impl Outgoing {
     async fn wake_senders(self) {
         loop {
             for destination in std::mem::take(&mut *lock(&self.touched)) {
-                self.destination(&destination).wake.notify_one();
+                self.destination(&destination, false).wake.notify_one();
             }
             self.touch.notified().await;
         }
     }
 
-    /// To be called with the origin of every properly signed request: clears its back-off.
+    /// To be called with the origin of every properly signed request: clears its back-off, if it is
+    /// there because the server did not answer.
     pub fn heard_from(&self, server: &ServerName) {
         let Some(known) = lock(&self.destinations).get(server).cloned() else { return };
-        if known.failing.load(Ordering::SeqCst) && !known.heard_from.swap(true, Ordering::SeqCst) {
+        let away = known.failing.load(Ordering::SeqCst) && known.silent.load(Ordering::SeqCst);
+        if away && !known.heard_from.swap(true, Ordering::SeqCst) {
             known.wake.notify_one();
         }
     }
@@ -147,13 +151,18 @@ impl Outgoing {
         &self.core
     }
 
-    /// The destination's wakers; its sender is started the first time.
-    fn destination(&self, name: &ServerName) -> Arc<Destination> {
+    /// The destination's wakers; its sender is started the first time, `failing` or not. Why it
+    /// failed was forgotten; it counts as silent.
+    fn destination(&self, name: &ServerName, failing: bool) -> Arc<Destination> {
         let mut destinations = lock(&self.destinations);
         if let Some(known) = destinations.get(name) {
             return Arc::clone(known);
         }
-        let new = Arc::new(Destination::default());
+        let new = Arc::new(Destination {
+            failing: AtomicBool::new(failing),
+            silent: AtomicBool::new(failing),
+            ..Destination::default()
+        });
         destinations.insert(name.to_owned(), Arc::clone(&new));
         drop(destinations);
         let task = sender::run(self.clone(), name.to_owned(), Arc::clone(&new));

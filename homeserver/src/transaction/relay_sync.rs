@@ -1,5 +1,6 @@
 //! Relay sync: fetches what waits for this server at its relays, stores it, and only then
-//! acknowledges it, so that a relay deletes nothing that is not durable here.
+//! acknowledges it, so that a relay deletes nothing that is not durable here. An entry that cannot
+//! be judged yet is deferred, so that it does not hold up what waits behind it.
 
 use std::sync::Arc;
 
@@ -12,15 +13,20 @@ use transport::{
     federation::CallError,
 };
 
-use super::{Incoming, Outgoing, Record, incoming::within_limits};
+use super::{Answer, Incoming, Outgoing, Record, deferred::Deferred, incoming::within_limits};
 use crate::{
     core::Core,
-    pdu::Unavailable,
-    store::received::{self, RelayEntry},
+    store::{
+        StoreError, deferred,
+        received::{self, RelayEntry},
+    },
 };
 
 /// Entries fetched from one relay in one round; the rest waits for the next round.
 const MAX_ENTRIES_PER_ROUND: usize = 10_000;
+
+/// Entries of one relay that wait here to be judged; what comes beyond that stays at the relay.
+const MAX_DEFERRED: usize = 500;
 
 /// Fetches this server's mail from its relays. Cheap to clone.
 #[derive(Clone)]
@@ -36,10 +42,12 @@ pub struct RelaySync {
 enum Stopped {
     #[error(transparent)]
     Call(#[from] CallError),
-    #[error("not acceptable yet: {0}")]
-    NotYet(#[from] Unavailable),
+    #[error("too much waits to be judged: {0}")]
+    NotYet(String),
     #[error(transparent)]
-    Store(#[from] MatrixError),
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Answer(#[from] MatrixError),
     #[error("the relay handed out entry {0} out of order")]
     NoProgress(i64),
 }
@@ -54,10 +62,17 @@ impl RelaySync {
     }
 
     /// A round at once, then after every poll interval and whenever this server may have been cut
-    /// off; for ever.
+    /// off; for ever. What was deferred is tried again after each, and holds up none.
     pub async fn run(self) {
+        let ended = Notify::new();
+        let deferred = Deferred { core: self.core.clone(), incoming: self.incoming.clone() };
+        tokio::join!(self.rounds(&ended), deferred.run(&ended));
+    }
+
+    async fn rounds(&self, ended: &Notify) {
         loop {
             self.round().await;
+            ended.notify_one();
             tokio::select! {
                 biased;
                 () = self.wake.notified() => {}
@@ -108,19 +123,19 @@ impl RelaySync {
         federation.call_endpoint::<RelayTxn>(relay, &[&user_id], &request, deadline).await
     }
 
-    /// Makes an entry durable, or finds it bad for good. An entry that came before is known by its
-    /// id.
+    /// Makes an entry durable, or finds it bad for good. One that came before is recognized.
     async fn store(&self, relay: &ServerName, answer: &RelayTxnResponse) -> Result<(), Stopped> {
         let (name, id) = (relay.to_owned(), answer.entry_id);
-        let database = &self.core.database;
-        let known = database
-            .call(move |db| received::knows_entry(db, &name, id))
-            .await
-            .map_err(Unavailable::Store)?;
+        let transaction = &answer.transaction;
+        let of = (transaction.origin.clone(), transaction.transaction_id.clone());
+        let known = self
+            .core
+            .database
+            .call(move |db| received::knows_entry(db, (&name, id), (&of.0, of.1.as_deref())))
+            .await?;
         if known {
             return Ok(());
         }
-        let transaction = &answer.transaction;
         let done = self.take(relay, answer.entry_id, transaction).await?;
         if let Err(reason) = &done {
             tracing::warn!(%relay, entry_id = id, origin = transaction.origin, reason, "bad entry");
@@ -153,9 +168,42 @@ impl RelaySync {
         // What came directly as well needs no second look. The relay's word that it is the same
         // transaction is believed in this direction only: it could keep the entry to itself anyway.
         let pdus = if direct { &[] } else { pdus };
-        let record = record(relay, entry_id, transaction, None);
-        self.incoming.handler().receive(&origin, pdus, record).await?;
-        Ok(Ok(()))
+        let name = relay.to_owned();
+        let waiting = self.core.database.call(move |db| deferred::count(db, &name)).await?;
+        let room_left = waiting < MAX_DEFERRED;
+        let record = self.record_or_defer(relay, entry_id, (transaction, &origin, room_left));
+        let answer = self.incoming.handler().receive(&origin, pdus, record).await?;
+        match answer.first_put_off() {
+            Some(reason) if !room_left => Err(Stopped::NotYet(reason)),
+            Some(reason) => {
+                tracing::info!(%relay, entry_id, %origin, reason, "deferred");
+                Ok(Ok(()))
+            }
+            None => Ok(Ok(())),
+        }
+    }
+
+    /// Records that an entry is done with; if some of it was put off, keeps it to be tried again,
+    /// or leaves it at the relay when there is no `room_left`.
+    fn record_or_defer(
+        &self,
+        relay: &ServerName,
+        entry_id: i64,
+        (transaction, origin, room_left): (&RelayedTransaction, &ServerName, bool),
+    ) -> Record {
+        let done = record(relay, entry_id, transaction, None);
+        let (relay, origin, now) = (relay.to_owned(), origin.to_owned(), self.core.host.unix_ms());
+        let pdus = transaction.pdus.clone().unwrap_or_default();
+        Arc::new(move |tx, answer| {
+            if answer.put_off.is_empty() {
+                return done(tx, answer);
+            }
+            if room_left {
+                deferred::put(tx, (&relay, entry_id), (&origin, &pdus), now)?;
+                done(tx, answer)?;
+            }
+            Ok(())
+        })
     }
 
     async fn refuse(
@@ -165,11 +213,7 @@ impl RelaySync {
         (transaction, reason): (&RelayedTransaction, String),
     ) -> Result<Done, Stopped> {
         let record = record(relay, entry_id, transaction, Some(reason.clone()));
-        self.core
-            .database
-            .transaction(move |tx| record(tx, &super::Answer::default()))
-            .await
-            .map_err(Unavailable::Store)?;
+        self.core.database.transaction(move |tx| record(tx, &Answer::default())).await?;
         Ok(Err(reason))
     }
 }

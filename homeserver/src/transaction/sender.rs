@@ -11,6 +11,7 @@ use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedServerName, ServerName, UInt,
     api::federation::transactions::send_transaction_message::v1 as send_transaction,
 };
+use tokio::time::Instant;
 use transport::{
     endpoints::relay::{RelayedTransaction, SendRelay},
     federation::CallError,
@@ -30,7 +31,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Empties the queue of `name`, for ever.
 pub(super) async fn run(outgoing: Outgoing, name: OwnedServerName, destination: Arc<Destination>) {
-    let mut sender = Sender { outgoing, name, destination, relays_failed_at: 0 };
+    let mut sender = Sender { outgoing, name, destination, relays_failed_at: 0, due: None };
     loop {
         if let Err(error) = sender.empty_queue().await {
             tracing::warn!(destination = %sender.name, %error, "the queue's store failed");
@@ -48,6 +49,9 @@ struct Sender {
     /// The number of failed direct attempts at which the relays failed too: they are not asked
     /// again before the next direct attempt.
     relays_failed_at: u32,
+    /// When the attempt after so many failures is due. On the timers' clock, since the wall clock
+    /// may jump; that one counts only for a wait that a former process began.
+    due: Option<(u32, Instant)>,
 }
 
 impl Sender {
@@ -68,8 +72,8 @@ impl Sender {
     /// One attempt at a batch, or one wait before the next. Whether it arrived.
     async fn deliver(&mut self, batch: &Batch, back_off: BackOff) -> Result<bool, StoreError> {
         let relays_due = back_off.failures >= self.config().attempts_before_relay.max(1);
-        let wait = self.wait_left(back_off);
-        if back_off.failures == 0 || wait.is_zero() {
+        let due = self.due_at(back_off);
+        if back_off.failures == 0 || due <= Instant::now() {
             self.relays_failed_at = 0;
             match self.send_directly(batch).await {
                 Ok(()) => {
@@ -88,11 +92,10 @@ impl Sender {
             }
             self.relays_failed_at = back_off.failures;
         }
-        let until_due = self.wait_left(back_off);
         tokio::select! {
             biased;
             () = self.destination.wake.notified() => {}
-            () = tokio::time::sleep(until_due) => {}
+            () = tokio::time::sleep_until(due) => {}
         }
         Ok(false)
     }
@@ -169,7 +172,7 @@ impl Sender {
     }
 
     /// The back-off as it stands: none, if the destination was heard from since.
-    async fn back_off(&self) -> Result<BackOff, StoreError> {
+    async fn back_off(&mut self) -> Result<BackOff, StoreError> {
         if !self.destination.failing.load(Ordering::SeqCst) {
             return Ok(BackOff::default());
         }
@@ -183,22 +186,26 @@ impl Sender {
         Ok(stored)
     }
 
-    async fn clear_back_off(&self, before: BackOff) -> Result<(), StoreError> {
+    async fn clear_back_off(&mut self, before: BackOff) -> Result<(), StoreError> {
         if before.failures > 0 {
             self.put_back_off(BackOff::default()).await?;
             self.outgoing.reconnected.notify_one();
         }
+        self.due = None;
         self.destination.failing.store(false, Ordering::SeqCst);
         self.destination.heard_from.store(false, Ordering::SeqCst);
         Ok(())
     }
 
-    async fn note_failure(&self, before: BackOff, error: &CallError) -> Result<(), StoreError> {
+    async fn note_failure(&mut self, before: BackOff, error: &CallError) -> Result<(), StoreError> {
         let failures = before.failures.saturating_add(1);
         let wait = self.jittered(self.back_off_after(failures));
         tracing::info!(destination = %self.name, %error, failures, ?wait, "backing off");
         let now = self.outgoing.core.host.unix_ms();
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.due = Some((failures, Instant::now() + Duration::from_millis(wait_ms)));
+        let silent = matches!(error, CallError::NoAnswer(_));
+        self.destination.silent.store(silent, Ordering::SeqCst);
         let back_off = BackOff { failures, retry_at_ms: now.saturating_add(wait_ms) };
         self.destination.heard_from.store(false, Ordering::SeqCst);
         self.destination.failing.store(true, Ordering::SeqCst);
@@ -224,10 +231,19 @@ impl Sender {
         wait.mul_f64(0.8 + 0.4 * f64::from(byte) / 255.0)
     }
 
-    /// What is left of the wait. A clock that jumped does not make it longer than any wait is.
-    fn wait_left(&self, back_off: BackOff) -> Duration {
-        let left = back_off.retry_at_ms.saturating_sub(self.outgoing.core.host.unix_ms());
-        Duration::from_millis(left).min(self.config().backoff_max.mul_f64(1.2))
+    /// When the next attempt is due. A wait that a former process began is as long as the wall
+    /// clock has it, but no longer than any wait is.
+    fn due_at(&mut self, back_off: BackOff) -> Instant {
+        match self.due {
+            Some((failures, due)) if failures == back_off.failures => due,
+            _ => {
+                let now = self.outgoing.core.host.unix_ms();
+                let left = Duration::from_millis(back_off.retry_at_ms.saturating_sub(now));
+                let due = Instant::now() + left.min(self.config().backoff_max.mul_f64(1.2));
+                self.due = Some((back_off.failures, due));
+                due
+            }
+        }
     }
 
     fn config(&self) -> &crate::Config {

@@ -1,105 +1,19 @@
 //! What a server that breaks the rules achieves: nothing.
 
-use std::{sync::Arc, time::Duration};
-
 use bytes::Bytes;
 use http::Request;
-use ruma::{
-    CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedServerName, RoomId, RoomVersionId,
-    api::federation::{
-        membership::prepare_join_event::v1 as make_join,
-        transactions::send_transaction_message::v1 as send,
-    },
-    canonical_json::try_from_json_map,
-    serde::Raw,
-    signatures::hash_and_sign_event,
-    uint,
-};
-use serde_json::{Value, json, value::RawValue};
+use ruma::{RoomId, api::federation::transactions::send_transaction_message::v1 as send};
+use serde_json::json;
 use tempfile::TempDir;
 use transport::{
-    Host,
-    federation::{CallError, Federation, Identity, KeyRing},
-    http::{Address, Client, ClientLimits, ServerLimits, serve},
+    federation::CallError,
+    http::{Address, Client, ClientLimits},
 };
 
-use crate::support::{Backend, free_name, machine};
-
-const DEADLINE: Duration = Duration::from_secs(10);
-
-/// A server with a key of its own and no principles.
-struct Stranger {
-    name: OwnedServerName,
-    federation: Federation,
-    _host: Host,
-    _directory: TempDir,
-}
-
-impl Stranger {
-    async fn start() -> Self {
-        let (name, directory) = (free_name(), TempDir::new().unwrap());
-        let host = machine(&directory);
-        let database = host.open("stranger").await.unwrap();
-        let identity = Identity::open(&host, &database, name.clone()).await.unwrap();
-        let http = Client::new(&host, ClientLimits::default());
-        let keys = KeyRing::open(&host, &database, http.clone(), identity.clone()).await.unwrap();
-        let port = name.port().unwrap();
-        serve(&host, port, keys.router(), ServerLimits::default()).await.unwrap();
-        let federation = Federation::new(identity, http);
-        Self { name, federation, _host: host, _directory: directory }
-    }
-
-    /// An event that builds on the room as `at` has it, signed with the stranger's key in the name
-    /// of `signer`.
-    async fn event(
-        &self,
-        at: &Backend,
-        room: &RoomId,
-        (sender, signer): (&str, &str),
-        text: &str,
-    ) -> Box<RawValue> {
-        let user = format!("@eve:{}", self.name).try_into().unwrap();
-        let mut request = make_join::Request::new(room.to_owned(), user);
-        request.ver = vec![RoomVersionId::V11];
-        let proposed = self.federation.call(&at.name, request, DEADLINE).await.unwrap();
-        let mut event: Value = serde_json::from_str(proposed.event.get()).unwrap();
-        event["type"] = "m.room.message".into();
-        event["sender"] = sender.into();
-        event["content"] = json!({ "msgtype": "m.text", "body": text });
-        event["origin_server_ts"] = 1_700_000_000_000_u64.into();
-        let Value::Object(mut event) = event else { panic!("not an event") };
-        event.remove("state_key");
-        let mut event: CanonicalJsonObject = try_from_json_map(event).unwrap();
-        let rules = RoomVersionId::V11.rules().unwrap();
-        let key = Arc::clone(&self.federation.identity.key_pair);
-        hash_and_sign_event(signer, &*key, &mut event, &rules.redaction).unwrap();
-        serde_json::value::to_raw_value(&event).unwrap()
-    }
-
-    async fn send(
-        &self,
-        to: &Backend,
-        id: &str,
-        pdus: Vec<Box<RawValue>>,
-    ) -> Result<send::Response, CallError> {
-        self.send_all(to, (id, pdus, Vec::new())).await
-    }
-
-    async fn send_all(
-        &self,
-        to: &Backend,
-        (id, pdus, edus): (&str, Vec<Box<RawValue>>, Vec<Value>),
-    ) -> Result<send::Response, CallError> {
-        let now = MilliSecondsSinceUnixEpoch(uint!(1));
-        let mut request = send::Request::new(id.into(), self.name.clone(), now);
-        request.pdus = pdus;
-        request.edus = edus
-            .iter()
-            .map(|edu| Raw::from_json(serde_json::value::to_raw_value(edu).unwrap()))
-            .collect();
-        self.federation.call(&to.name, request, DEADLINE).await
-    }
-}
+use crate::{
+    stranger::{DEADLINE, Stranger},
+    support::{Backend, machine},
+};
 
 /// The one outcome in an answer, and whether `backend` shows any message in the room.
 async fn refused(

@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests: what cannot be had fails them")]
 
+mod clock;
 mod gaps;
 mod hostile;
 mod membership;
 mod messages;
 mod queues;
 mod relays;
+mod stranger;
 mod support;
 mod switch;
+mod unavailable;

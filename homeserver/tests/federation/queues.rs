@@ -1,10 +1,21 @@
 //! Outgoing queues.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
+use axum::{Router, routing::put};
+use http::StatusCode;
 use serde_json::Value;
 
-use crate::support::{ADMIN_TOKEN, Backend, eventually, shows};
+use crate::{
+    stranger::Stranger,
+    support::{ADMIN_TOKEN, Backend, eventually, shows},
+};
 
 async fn queue_of(backend: &Backend, destination: &Backend) -> Value {
     let path = ("GET", "/_fedsim/admin/v1/queues");
@@ -52,4 +63,49 @@ async fn back_off_is_persisted_and_cleared_by_a_request_of_the_peer() {
     b.say(&bob, &room, "here").await;
     shows(&b, &room, &["wait", "here"]).await;
     shows(&a, &room, &["wait", "here"]).await;
+}
+
+#[tokio::test]
+async fn queue_goes_on_when_the_clock_is_set_back() {
+    let (a, mut b) = (Backend::start().await, Backend::start().await);
+    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
+    let room = a.public_room(&alice).await;
+    b.join(&bob, &room, &a).await;
+    b.kill();
+    a.say(&alice, &room, "late").await;
+    eventually("an attempt failed", || async {
+        queue_of(&a, &b).await["failures"].as_u64() >= Some(1)
+    })
+    .await;
+    a.clock.by(Duration::from_hours(1));
+    // So that nothing but the wait itself ends the wait.
+    b.switch.cut();
+    b.boot().await;
+    shows(&b, &room, &["late"]).await;
+}
+
+#[tokio::test]
+async fn server_that_refuses_is_not_tried_again_because_it_is_heard_from() {
+    let patient = |config: &mut homeserver::Config| {
+        config.backoff_first = Duration::from_mins(10);
+        config.backoff_max = Duration::from_hours(1);
+    };
+    let a = Backend::start_with(patient).await;
+    let attempts = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&attempts);
+    let refuse = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async { StatusCode::SERVICE_UNAVAILABLE }
+    };
+    let send = Router::new().route("/_matrix/federation/v1/send/{id}", put(refuse));
+    let eve = Stranger::start_with(send).await;
+    let alice = a.user("alice").await;
+    let room = a.public_room(&alice).await;
+    eve.join(&a, &room, &[&a]).await;
+    a.say(&alice, &room, "1").await;
+    eventually("it was tried", || async { attempts.load(Ordering::SeqCst) == 1 }).await;
+    for _ in 0..50 {
+        eve.proposal(&a, &room).await;
+    }
+    assert_eq!(attempts.load(Ordering::SeqCst), 1);
 }

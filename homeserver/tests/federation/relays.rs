@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::support::{ADMIN_TOKEN, Backend, eventually, free_name, machine, shows};
 
 /// A running relay; it lasts as long as the test.
-async fn relay() -> (OwnedServerName, TempDir) {
+pub(crate) async fn relay() -> (OwnedServerName, TempDir) {
     let (name, directory) = (free_name(), TempDir::new().unwrap());
     let mut config = relay::Config::new(name.clone());
     config.port = name.port().unwrap();
@@ -15,7 +15,7 @@ async fn relay() -> (OwnedServerName, TempDir) {
     (name, directory)
 }
 
-async fn set_relays(at: &Backend, destination: &Backend, relay: &OwnedServerName) {
+pub(crate) async fn set_relays(at: &Backend, destination: &Backend, relay: &OwnedServerName) {
     let path = format!("/_fedsim/admin/v1/relays/{}", destination.name);
     let body = json!({ "relays": [relay] });
     let (status, answer) = at.ask(("PUT", &path), Some(ADMIN_TOKEN), body.clone()).await;

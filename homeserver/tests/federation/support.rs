@@ -27,7 +27,10 @@ use transport::{
     real::{RealConfig, host},
 };
 
-use crate::switch::{Switch, Switched};
+use crate::{
+    clock::SetBack,
+    switch::{Switch, Switched},
+};
 
 pub(crate) const ADMIN_TOKEN: &str = "admin";
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -55,6 +58,7 @@ pub(crate) fn machine(directory: &TempDir) -> Host {
 pub(crate) struct Backend {
     pub(crate) name: OwnedServerName,
     pub(crate) switch: Switch,
+    pub(crate) clock: SetBack,
     config: Config,
     directory: TempDir,
     running: Option<(Runtime, Homeserver, Client)>,
@@ -75,10 +79,11 @@ impl Backend {
         config.backoff_first = Duration::from_millis(50);
         config.backoff_max = Duration::from_millis(400);
         config.request_timeout = Duration::from_secs(5);
+        config.relay_poll_interval = Duration::from_secs(1);
         change(&mut config);
         let (name, directory) = (config.server_name.clone(), TempDir::new().unwrap());
-        let mut backend =
-            Self { name, switch: Switch::default(), config, directory, running: None };
+        let (switch, clock) = (Switch::default(), SetBack::default());
+        let mut backend = Self { name, switch, clock, config, directory, running: None };
         backend.boot().await;
         backend
     }
@@ -96,6 +101,7 @@ impl Backend {
         };
         let client = Client::new(&host, ClientLimits::default());
         host.net = Arc::new(Switched { net: host.net, switch: self.switch.clone() });
+        host.clock = self.clock.of(host.clock);
         let config = self.config.clone();
         let started = runtime.spawn(async move { Homeserver::start(host, config).await });
         self.running = Some((runtime, started.await.unwrap().unwrap(), client));
@@ -195,6 +201,13 @@ impl Backend {
     pub(crate) async fn summary(&self, room: &RoomId) -> Value {
         let path = format!("/_fedsim/admin/v1/rooms/{room}/state");
         self.ask(("GET", &path), Some(ADMIN_TOKEN), Value::Null).await.1
+    }
+
+    /// A number out of this backend's database.
+    pub(crate) fn count(&self, sql: &str) -> i64 {
+        let path = self.directory.path().join("homeserver.sqlite");
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
     /// A user's membership, as this backend knows it.

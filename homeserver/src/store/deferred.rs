@@ -1,0 +1,95 @@
+//! Relay entries whose PDUs could not all be judged when they came.
+
+use ruma::{OwnedServerName, ServerName};
+use rusqlite::{Connection, Transaction};
+use serde_json::value::RawValue;
+
+use super::{StoreError, received::as_i64};
+
+/// An entry to be tried again.
+#[derive(Debug)]
+pub struct DeferredEntry {
+    /// By which it is known here.
+    pub id: i64,
+    /// Who made the transaction, as the relay says.
+    pub origin: OwnedServerName,
+    /// All of its PDUs, as they came.
+    pub pdus: Vec<Box<RawValue>>,
+    /// When it came, milliseconds since the epoch.
+    pub deferred_at_ms: u64,
+}
+
+/// How many entries of `relay` wait here.
+///
+/// # Errors
+/// The store refuses.
+pub fn count(connection: &Connection, relay: &ServerName) -> Result<usize, StoreError> {
+    let count: i64 = connection
+        .prepare_cached("SELECT count(*) FROM deferred_entries WHERE relay = ?1")?
+        .query_row([relay.as_str()], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// Keeps an entry to be tried again.
+///
+/// # Errors
+/// The store refuses.
+pub fn put(
+    tx: &Transaction<'_>,
+    (relay, entry_id): (&ServerName, i64),
+    (origin, pdus): (&ServerName, &[Box<RawValue>]),
+    now_ms: u64,
+) -> Result<(), StoreError> {
+    let pdus = serde_json::to_string(pdus).map_err(StoreError::corrupt)?;
+    tx.prepare_cached(
+        "INSERT INTO deferred_entries (relay, entry_id, origin, pdus, deferred_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute((relay.as_str(), entry_id, origin.as_str(), pdus, as_i64(now_ms)))?;
+    Ok(())
+}
+
+/// The entries that were tried least often, the oldest first, `limit` at most.
+///
+/// # Errors
+/// The store refuses.
+pub fn least_tried(
+    connection: &Connection,
+    limit: usize,
+) -> Result<Vec<DeferredEntry>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, origin, pdus, deferred_at FROM deferred_entries ORDER BY tries, id LIMIT ?1",
+    )?;
+    let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (origin, pdus): (String, String) = (row.get(1)?, row.get(2)?);
+        let deferred_at: i64 = row.get(3)?;
+        entries.push(DeferredEntry {
+            id: row.get(0)?,
+            origin: origin.try_into().map_err(StoreError::corrupt)?,
+            pdus: serde_json::from_str(&pdus).map_err(StoreError::corrupt)?,
+            deferred_at_ms: u64::try_from(deferred_at).unwrap_or(0),
+        });
+    }
+    Ok(entries)
+}
+
+/// Counts a try that was in vain.
+///
+/// # Errors
+/// The store refuses.
+pub fn tried(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE deferred_entries SET tries = tries + 1 WHERE id = ?1")?
+        .execute([id])?;
+    Ok(())
+}
+
+/// Forgets an entry: it is done with.
+///
+/// # Errors
+/// The store refuses.
+pub fn forget(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
+    tx.prepare_cached("DELETE FROM deferred_entries WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! Relay entries that could not be judged when they came: tried again and again, until they can be,
+//! or for too long.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::{Answer, Incoming, Record};
+use crate::{
+    core::Core,
+    store::{
+        StoreError,
+        deferred::{self, DeferredEntry},
+    },
+};
+
+/// Entries tried again after one round; those tried least come first.
+const MAX_TRIED_PER_ROUND: usize = 20;
+
+/// How long an entry is tried, in milliseconds: longer than any server is down for that is to be
+/// waited for. Then only what could not be judged is lost; if later events build on it, it is asked
+/// for with them.
+const TRIED_FOR_MS: u64 = 14 * 24 * 3600 * 1000;
+
+pub(super) struct Deferred {
+    pub(super) core: Core,
+    pub(super) incoming: Incoming,
+}
+
+impl Deferred {
+    /// Tries entries whenever a round of fetching has `ended`; for ever.
+    pub(super) async fn run(&self, ended: &Notify) {
+        loop {
+            ended.notified().await;
+            if let Err(error) = self.try_again().await {
+                tracing::warn!(%error, "failed to try deferred entries");
+            }
+        }
+    }
+
+    async fn try_again(&self) -> Result<(), StoreError> {
+        let entries: Vec<DeferredEntry> =
+            self.core.database.call(|db| deferred::least_tried(db, MAX_TRIED_PER_ROUND)).await?;
+        for entry in entries {
+            let record = self.record(&entry);
+            self.incoming.handler().receive(&entry.origin, &entry.pdus, record).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the entry if all of it was judged, or if it was tried for too long.
+    fn record(&self, entry: &DeferredEntry) -> Record {
+        let (id, origin) = (entry.id, entry.origin.clone());
+        let age = self.core.host.unix_ms().saturating_sub(entry.deferred_at_ms);
+        Arc::new(move |tx, answer: &Answer| {
+            let Some(reason) = answer.first_put_off() else { return deferred::forget(tx, id) };
+            if age < TRIED_FOR_MS {
+                return deferred::tried(tx, id);
+            }
+            tracing::warn!(%origin, reason, "gave up on a deferred entry");
+            deferred::forget(tx, id)
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! A server that is no homeserver: it has a key, says what a test has it say, and answers what a
+//! test has it answer.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use ruma::{
+    CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedServerName, OwnedUserId, RoomId,
+    RoomVersionId,
+    api::federation::{
+        membership::{create_join_event::v2 as send_join, prepare_join_event::v1 as make_join},
+        transactions::send_transaction_message::v1 as send,
+    },
+    canonical_json::try_from_json_map,
+    serde::Raw,
+    signatures::{hash_and_sign_event, reference_hash},
+    uint,
+};
+use serde_json::{Value, json, value::RawValue};
+use tempfile::TempDir;
+use transport::{
+    Host,
+    federation::{CallError, Federation, Identity, KeyRing},
+    http::{Client, ClientLimits, ServerLimits, serve},
+};
+
+use crate::support::{Backend, eventually, free_name, machine};
+
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A server with a key of its own and no principles.
+pub(crate) struct Stranger {
+    pub(crate) name: OwnedServerName,
+    pub(crate) federation: Federation,
+    _host: Host,
+    _directory: TempDir,
+}
+
+impl Stranger {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Router::new()).await
+    }
+
+    /// One that also serves `routes`.
+    pub(crate) async fn start_with(routes: Router) -> Self {
+        let (name, directory) = (free_name(), TempDir::new().unwrap());
+        let host = machine(&directory);
+        let database = host.open("stranger").await.unwrap();
+        let identity = Identity::open(&host, &database, name.clone()).await.unwrap();
+        let http = Client::new(&host, ClientLimits::default());
+        let keys = KeyRing::open(&host, &database, http.clone(), identity.clone()).await.unwrap();
+        let port = name.port().unwrap();
+        let router = keys.router().merge(routes);
+        serve(&host, port, router, ServerLimits::default()).await.unwrap();
+        let federation = Federation::new(identity, http);
+        Self { name, federation, _host: host, _directory: directory }
+    }
+
+    pub(crate) fn user(&self) -> OwnedUserId {
+        format!("@eve:{}", self.name).try_into().unwrap()
+    }
+
+    /// What `at` proposes as the join of the stranger's user: it builds on the room as `at` has it.
+    pub(crate) async fn proposal(&self, at: &Backend, room: &RoomId) -> Value {
+        let mut request = make_join::Request::new(room.to_owned(), self.user());
+        request.ver = vec![RoomVersionId::V11];
+        let proposed = self.federation.call(&at.name, request, DEADLINE).await.unwrap();
+        let mut event: Value = serde_json::from_str(proposed.event.get()).unwrap();
+        event["origin_server_ts"] = 1_700_000_000_000_u64.into();
+        event
+    }
+
+    /// Signs an event with the stranger's key, in the name of `signer`.
+    fn sign(&self, event: Value, signer: &str) -> CanonicalJsonObject {
+        let Value::Object(event) = event else { panic!("not an event") };
+        let mut event: CanonicalJsonObject = try_from_json_map(event).unwrap();
+        let rules = RoomVersionId::V11.rules().unwrap();
+        let key = Arc::clone(&self.federation.identity.key_pair);
+        hash_and_sign_event(signer, &*key, &mut event, &rules.redaction).unwrap();
+        event
+    }
+
+    /// A message that builds on the room as `at` has it, signed with the stranger's key in the name
+    /// of `signer`.
+    pub(crate) async fn event(
+        &self,
+        at: &Backend,
+        room: &RoomId,
+        (sender, signer): (&str, &str),
+        text: &str,
+    ) -> Box<RawValue> {
+        let mut event = self.proposal(at, room).await;
+        event["type"] = "m.room.message".into();
+        event["sender"] = sender.into();
+        event["content"] = json!({ "msgtype": "m.text", "body": text });
+        event.as_object_mut().unwrap().remove("state_key");
+        serde_json::value::to_raw_value(&self.sign(event, signer)).unwrap()
+    }
+
+    /// Joins the room at `at`, and waits until `others` know. The state before.
+    pub(crate) async fn join(
+        &self,
+        at: &Backend,
+        room: &RoomId,
+        others: &[&Backend],
+    ) -> Vec<Value> {
+        let event = self.sign(self.proposal(at, room).await, self.name.as_str());
+        let rules = RoomVersionId::V11.rules().unwrap();
+        let id = format!("${}", reference_hash(&event, &rules).unwrap()).try_into().unwrap();
+        let raw = serde_json::value::to_raw_value(&event).unwrap();
+        let request = send_join::Request::new(room.to_owned(), id, raw);
+        let answer = self.federation.call(&at.name, request, DEADLINE).await.unwrap();
+        for other in others {
+            eventually("the stranger is known", || async {
+                other.membership(&self.user(), room).await == Some("join")
+            })
+            .await;
+        }
+        let state = answer.room_state.state;
+        state.iter().map(|event| serde_json::from_str(event.get()).unwrap()).collect()
+    }
+
+    /// A message of the stranger's user, who has joined with `state` before, that builds on the
+    /// room as `at` has it.
+    pub(crate) async fn message(
+        &self,
+        at: &Backend,
+        room: &RoomId,
+        (state, text): (&[Value], &str),
+    ) -> Box<RawValue> {
+        let mut event = self.proposal(at, room).await;
+        // The rules of joining authorize joins only.
+        let join_rules = state.iter().find(|event| event["type"] == "m.room.join_rules").unwrap();
+        let rules = RoomVersionId::V11.rules().unwrap();
+        let Value::Object(join_rules) = join_rules.clone() else { panic!("not an event") };
+        let hash = reference_hash(&try_from_json_map(join_rules).unwrap(), &rules).unwrap();
+        let needless = Value::from(format!("${hash}"));
+        event["auth_events"].as_array_mut().unwrap().retain(|id| *id != needless);
+        event["type"] = "m.room.message".into();
+        event["content"] = json!({ "msgtype": "m.text", "body": text });
+        event.as_object_mut().unwrap().remove("state_key");
+        serde_json::value::to_raw_value(&self.sign(event, self.name.as_str())).unwrap()
+    }
+
+    pub(crate) async fn send(
+        &self,
+        to: &Backend,
+        id: &str,
+        pdus: Vec<Box<RawValue>>,
+    ) -> Result<send::Response, CallError> {
+        self.send_all(to, (id, pdus, Vec::new())).await
+    }
+
+    pub(crate) async fn send_all(
+        &self,
+        to: &Backend,
+        (id, pdus, edus): (&str, Vec<Box<RawValue>>, Vec<Value>),
+    ) -> Result<send::Response, CallError> {
+        let now = MilliSecondsSinceUnixEpoch(uint!(1));
+        let mut request = send::Request::new(id.into(), self.name.clone(), now);
+        request.pdus = pdus;
+        request.edus = edus
+            .iter()
+            .map(|edu| Raw::from_json(serde_json::value::to_raw_value(edu).unwrap()))
+            .collect();
+        self.federation.call(&to.name, request, DEADLINE).await
+    }
+}
