@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("store/01_core.sql"),
     include_str!("store/02_client.sql"),
     include_str!("store/03_deferred.sql"),
+    include_str!("store/04_m1.sql"),
 ];
 
 /// Why the store did not do what it was asked.

@@ -294,6 +294,10 @@ impl Graph {
         let (room, rules) = known_room(tx, &pdu.room_id)?;
         Ok(match judge(tx, &room, &rules, pdu)? {
             Judged::Known { .. } => Ok(Ok(())),
+            _ if !room.delivery.is_transacted(pdu.state_key.is_some()) => {
+                let reason = "the room's owner decides what is shown".to_owned();
+                Ok(Err(Refusal::NotAllowed(reason)))
+            }
             Judged::Missing(missing) => Err(missing),
             Judged::Checked(checked) => {
                 self.insert(tx, &checked)?;
