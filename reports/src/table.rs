@@ -83,7 +83,9 @@ impl Table {
     /// Takes from the widest columns of words until the last one has room.
     fn fitting(&self, mut widths: Vec<usize>) -> Vec<usize> {
         let Some(before) = widths.len().checked_sub(1) else { return widths };
-        let room = COLUMNS - LAST_AT_LEAST - INDENT - GAP * before;
+        // The last column wraps; it gets no more room than it has words for.
+        let last = widths[before].min(LAST_AT_LEAST);
+        let room = COLUMNS - last - INDENT - GAP * before;
         while widths[..before].iter().sum::<usize>() > room {
             let words = |index: &usize| self.columns[*index].align == Align::Left;
             let widest = (0..before).filter(words).max_by_key(|index| widths[*index]);

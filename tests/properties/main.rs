@@ -17,7 +17,7 @@ use scenarios::{
 };
 
 /// Cases that each property draws unless `PROPTEST_CASES` says otherwise.
-const CASES: u32 = 48;
+const CASES: u32 = 96;
 
 /// Runs that making a failing case smaller may take.
 const SHRINKS: u32 = 500;

@@ -104,9 +104,13 @@ impl Commits {
                 Told::Acknowledged => backoff = first,
                 Told::Nothing => wake.notified().await,
                 Told::Failed => {
-                    wait_or_wake(backoff, &wake).await;
-                    backoff = (backoff * 2).min(longest);
+                    // Woken early, it was not the wait that failed, and the next need not be longer.
+                    if !wait_or_wake(backoff, &wake).await {
+                        backoff = (backoff * 2).min(longest);
+                    }
                 }
+                // It is this server that cannot go on, and waking it does not help its disk.
+                Told::NotKept => tokio::time::sleep(first).await,
             }
         }
     }
@@ -117,7 +121,7 @@ impl Commits {
             Ok(None) => return Told::Nothing,
             Err(error) => {
                 tracing::warn!(%error, "failed to read the commits owed");
-                return Told::Failed;
+                return Told::NotKept;
             }
         };
         let mut told = self.tell(destination, &commit).await;
@@ -132,7 +136,7 @@ impl Commits {
             Ok(()) => Told::Acknowledged,
             Err(error) => {
                 tracing::warn!(%error, "failed to strike a commit that was told");
-                Told::Failed
+                Told::NotKept
             }
         }
     }
@@ -209,14 +213,17 @@ enum Told {
     Acknowledged,
     /// Nothing is owed.
     Nothing,
-    /// To be tried again.
+    /// The destination has not taken it; to be tried again.
     Failed,
+    /// This server's own store is in trouble; to be tried again.
+    NotKept,
 }
 
-async fn wait_or_wake(wait: Duration, wake: &Notify) {
+/// Waits; whether it was woken before the wait was over.
+async fn wait_or_wake(wait: Duration, wake: &Notify) -> bool {
     tokio::select! {
         biased;
-        () = wake.notified() => {}
-        () = tokio::time::sleep(wait) => {}
+        () = wake.notified() => true,
+        () = tokio::time::sleep(wait) => false,
     }
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use transport::federation::CallError;
 
-use super::{Delivery, RoomError, Rooms, create::VERSIONS};
+use super::{Delivery, Membership, RoomError, Rooms, create::VERSIONS};
 use crate::{
     pdu::{Pdu, Spot, template, verify::parse_and_verify},
     store::{StoreError, rooms},
@@ -108,8 +108,12 @@ impl Rooms {
         Err(trouble)
     }
 
-    /// Joins `user` if this server is in the room; false if it is not.
+    /// Joins `user` if this server is in the room; false if it is not. Who is in already stays in,
+    /// without a new event.
     async fn join_here(&self, user: &UserId, room: &RoomId) -> Result<bool, RoomError> {
+        if self.membership(user, room).await? == Some(Membership::Join) {
+            return Ok(true);
+        }
         let what = ("m.room.member", Some(user.as_str()));
         match self.put(user, room, what, json!({ "membership": "join" })).await {
             Err(RoomError::UnknownRoom(_)) => Ok(false),
