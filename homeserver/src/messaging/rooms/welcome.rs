@@ -12,7 +12,7 @@ use crate::{
     store::{
         StoreError, events, rooms,
         rooms::RoomRow,
-        state::{self, GroupId, State},
+        state::{self, State},
     },
 };
 
@@ -48,20 +48,24 @@ impl Rooms {
         let state = state_of(tx, &ids)?;
         let mut row = room_row(tx, &state, &version)?;
         let before = state::whole(tx, &state)?;
-        match rooms::find(tx, &room)? {
-            // The present of a room that this server is in is more than what was handed over: the
-            // join becomes part of it like any other event.
-            Some(present) if rooms::is_member_server(tx, &room, self.core().server_name())? => {
-                row = present;
-            }
-            _ => become_present(tx, &room, &mut row, before)?,
-        }
-        let standing = judge::standing(tx, &row, &rules, (&join, before))?;
+        row.current_group = before;
+        // What this server knows of the room already is more than what was handed over, also when
+        // it is from an earlier stay: a leave of its own may still be on its way. The join becomes
+        // part of that like any other event, and state resolution tells what holds.
+        let present = if let Some(present) = rooms::find(tx, &room)? {
+            present
+        } else {
+            become_present(tx, &room, &row)?;
+            row.clone()
+        };
+        let is_member = rooms::is_member_server(tx, &room, self.core().server_name())?;
+        let judged_by = if is_member { &present } else { &row };
+        let standing = judge::standing(tx, judged_by, &rules, (&join, before))?;
         if let Standing::Rejected(reason) | Standing::SoftFailed(reason) = standing {
             return Err(invalid(&reason));
         }
         let checked = Checked { pdu: join, standing: Standing::Accepted };
-        Ok(self.graph.insert_with_state(tx, (&row, &rules), &checked, before)?)
+        Ok(self.graph.insert_with_state(tx, (&present, &rules), &checked, before)?)
     }
 
     /// Takes the join of another server's user, tells the other servers of it, and hands over the
@@ -94,19 +98,10 @@ fn handed_over(tx: &Transaction<'_>, join: &Pdu) -> Result<Welcome, RoomError> {
     })
 }
 
-/// Makes what was handed over the present of the room, whatever this server knew of it from an
-/// earlier stay.
-fn become_present(
-    tx: &Transaction<'_>,
-    room: &RoomId,
-    row: &mut RoomRow,
-    before: GroupId,
-) -> Result<(), StoreError> {
-    row.current_group = before;
+/// Makes what was handed over the present of a room that this server has never been in.
+fn become_present(tx: &Transaction<'_>, room: &RoomId, row: &RoomRow) -> Result<(), StoreError> {
     rooms::put(tx, room, row)?;
-    let old = rooms::extremities(tx, room)?;
-    rooms::replace_extremities(tx, room, &old, &BTreeSet::new())?;
-    rooms::set_current_state(tx, room, before, 0)
+    rooms::set_current_state(tx, room, row.current_group, 0)
 }
 
 /// The state made of stored events, each of which must stand.
