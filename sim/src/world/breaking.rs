@@ -51,17 +51,22 @@ impl World {
     /// is down.
     pub fn crash(&self, machine: &str, disk: DiskFate, cause: Option<u64>) -> FaultId {
         let (fault, index) = self.begin_on(machine, FaultKind::Down, "crash", cause);
+        self.lose_power(fault, index, disk);
+        fault
+    }
+
+    /// Takes a machine down by `fault` as a power loss does, unless it is down already.
+    fn lose_power(&self, fault: FaultId, index: usize, fate: DiskFate) {
         self.go_down(fault, index, |world| {
             world.count_requests(fault, index);
             let count = world.cut_power(index, "crashed");
-            let drive = Arc::clone(&world.shared.lock().machines[index].disk);
-            match disk {
-                DiskFate::LoseUnsynced => drive.power_loss(),
-                DiskFate::Keep => drive.kill(),
+            let disk = Arc::clone(&world.shared.lock().machines[index].disk);
+            match fate {
+                DiskFate::LoseUnsynced => disk.power_loss(),
+                DiskFate::Keep => disk.kill(),
             }
             count
         });
-        fault
     }
 
     /// The process dies, the kernel lives: sockets are closed (FIN, or RST where data was unread),
@@ -132,23 +137,13 @@ impl World {
     pub(crate) fn die(&self, index: usize) {
         let (name, fault) = {
             let state = self.shared.lock();
-            let fault = state.faults.iter().rposition(|fault| {
-                fault.kind == FaultKind::Disk(index) && fault.report.until.is_none()
-            });
-            (state.machines[index].name.clone(), fault)
+            (state.machines[index].name.clone(), state.disk_fault(index))
         };
-        let cause = None;
         let what = format!("power loss {name}, in a disk operation");
-        let death = self.begin(FaultKind::Down(index), name, what, cause);
-        self.go_down(death, index, |world| {
-            world.count_requests(death, index);
-            let count = world.cut_power(index, "crashed");
-            let drive = Arc::clone(&world.shared.lock().machines[index].disk);
-            drive.power_loss();
-            count
-        });
-        if let Some(index) = fault {
-            self.shared.lock().hit(index as u64 + 1, []);
+        let death = self.begin(FaultKind::Down(index), name, what, None);
+        self.lose_power(death, index, DiskFate::LoseUnsynced);
+        if let Some(fault) = fault {
+            self.shared.lock().hit(fault, []);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Weak;
 
-use super::{FaultKind, Shared};
+use super::Shared;
 use crate::{disk::DiskObserver, journal::Event, machine::current};
 
 /// Tells the world what a disk does.
@@ -22,11 +22,8 @@ impl DiskObserver for Observer {
     fn injected(&self) {
         let Some(world) = self.world.upgrade() else { return };
         let mut state = world.lock();
-        let fault = state.faults.iter().rposition(|fault| {
-            fault.kind == FaultKind::Disk(self.machine) && fault.report.until.is_none()
-        });
-        if let Some(index) = fault {
-            state.hit(index as u64 + 1, current::cause());
+        if let Some(fault) = state.disk_fault(self.machine) {
+            state.hit(fault, current::cause());
         }
     }
 

@@ -222,6 +222,14 @@ impl State {
         }
     }
 
+    /// The newest fault in force that makes the disk of machine `index` misbehave.
+    pub(crate) fn disk_fault(&self, index: usize) -> Option<u64> {
+        let is_meant = |fault: &FaultState| {
+            fault.kind == FaultKind::Disk(index) && fault.report.until.is_none()
+        };
+        self.faults.iter().rposition(is_meant).map(|at| at as u64 + 1)
+    }
+
     /// Counts one thing that `fault` touched, and the requests that it concerned.
     pub(crate) fn hit(&mut self, fault: u64, requests: impl IntoIterator<Item = u64>) {
         let index = usize::try_from(fault - 1).expect("faults are counted from 1");
