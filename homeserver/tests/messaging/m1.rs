@@ -134,6 +134,8 @@ async fn a_sender_whose_owner_is_down_is_told_that_nothing_was_sent() {
 async fn a_device_registered_after_the_first_message_is_notified_too() {
     let (_cluster, [alice, bob, _carol], room) = three().await;
     assert_eq!(alice.send(&room, "1", "first").await.0, 200);
+    // The owner answers once it has decided; the decision is still on its way to bob's backend.
+    bob.wait_for_text("first").await;
     let phone = bob.another_device().await;
     assert_eq!(alice.send(&room, "2", "second").await.0, 200);
     phone.wait_for_text("second").await;
