@@ -1,6 +1,9 @@
 //! `fedsim list`: what scenario files can name, and the scenarios themselves.
 
-use scenarios::{language::names::NAMES, scenario::ENDPOINTS};
+use scenarios::{
+    language::names::NAMES,
+    scenario::{ENDPOINTS, LISTED, Listed},
+};
 use serde_json::json;
 
 use crate::{
@@ -9,52 +12,6 @@ use crate::{
     output::Output,
     select,
 };
-
-/// A fault: its key, how it is written, and what it means.
-struct Listed {
-    name: &'static str,
-    example: &'static str,
-    means: &'static str,
-}
-
-/// Every kind of fault, each with its one meaning.
-const FAULTS: &[Listed] = &[
-    Listed {
-        name: "partition",
-        example: "{ between = [\"a\"], and = [\"b\"], one-way = false }",
-        means: "cuts the links between two groups; senders retransmit, and give up in the end",
-    },
-    Listed {
-        name: "split",
-        example: "{ groups = [[\"a\"], [\"b\"]] }",
-        means: "cuts the links between any two of several groups",
-    },
-    Listed {
-        name: "link",
-        example: "{ between = [\"a\"], and = [\"b\"], latency = \"2s\", loss = 0.1 }",
-        means: "changes latency and loss between two groups",
-    },
-    Listed {
-        name: "crash",
-        example: "{ node = \"a\", disk = \"lose-unsynced\" }",
-        means: "power loss: silent at once, what was not synced is lost; boots when it ends",
-    },
-    Listed {
-        name: "kill",
-        example: "{ node = \"a\" }",
-        means: "the process dies, the kernel lives and closes its connections; starts when it ends",
-    },
-    Listed {
-        name: "pause",
-        example: "{ node = \"a\" }",
-        means: "the process is not scheduled; its kernel still acknowledges",
-    },
-    Listed {
-        name: "disk",
-        example: "{ node = \"a\", full = true }",
-        means: "the disk is full, fails (failing = true), or is slow (sync = \"50ms\")",
-    },
-];
 
 /// Prints the list that was asked for.
 pub(crate) fn list(wanted: &List, output: &mut Output) -> Result<Exit, Stop> {
@@ -102,12 +59,12 @@ fn checks(output: &mut Output) -> Result<(), Stop> {
 }
 
 fn faults(output: &mut Output) -> Result<(), Stop> {
-    for Listed { name, example, means } in FAULTS {
-        output.line(&format!("{name:<9}  {means}"))?;
-        output.line(&format!("{:<9}  {name} = {example}", ""))?;
-        let example = format!("{name} = {example}");
+    for Listed { key, example, means } in LISTED.iter().copied().flatten() {
+        output.line(&format!("{key:<9}  {means}"))?;
+        output.line(&format!("{:<9}  {key} = {example}", ""))?;
+        let example = format!("{key} = {example}");
         output.object(&json!({
-            "type": "fault", "fault": name, "means": means, "example": example
+            "type": "fault", "fault": key, "means": means, "example": example
         }))?;
     }
     Ok(())
@@ -121,37 +78,4 @@ fn endpoints(output: &mut Output) -> Result<(), Stop> {
         }))?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use scenarios::{language, scenario::FaultKind};
-
-    use super::*;
-
-    /// Has no wildcard, so that a new kind of fault cannot be forgotten here.
-    fn name(kind: &FaultKind) -> &'static str {
-        match kind {
-            FaultKind::Partition { .. } => "partition",
-            FaultKind::Split { .. } => "split",
-            FaultKind::Link { .. } => "link",
-            FaultKind::Crash { .. } => "crash",
-            FaultKind::Kill { .. } => "kill",
-            FaultKind::Pause { .. } => "pause",
-            FaultKind::Disk { .. } => "disk",
-        }
-    }
-
-    #[test]
-    fn every_example_of_a_fault_is_one() {
-        for Listed { name: key, example, .. } in FAULTS {
-            let text = format!(
-                "name = \"x\"\n[backends]\na = {{}}\nb = {{}}\n\
-                 [[faults]]\nat = \"1s\"\n{key} = {example}\n"
-            );
-            let scenario =
-                language::parse("x.toml", &text).unwrap_or_else(|wrong| panic!("{wrong}"));
-            assert_eq!(name(&scenario.faults[0].kind), *key);
-        }
-    }
 }

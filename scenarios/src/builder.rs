@@ -15,11 +15,15 @@
 //! assert_eq!(scenario.ops.len(), 1);
 //! ```
 
+mod faults;
 mod when;
 
 use std::time::Duration;
 
-pub use self::when::{Amount, Begin, answered, arrived, sent};
+pub use self::{
+    faults::{crash, kill, partition, pause},
+    when::{Amount, Begin, answered, arrived, sent},
+};
 use crate::{
     language::{self, Mistakes},
     scenario::{
@@ -159,7 +163,8 @@ impl Builder {
 
     /// Adds a fault that lasts until everything is repaired, unless [`Self::lasting`] follows.
     /// `begin` is a time, or a request as in `sent(["prepare"]).to("b")`.
-    pub fn fault(mut self, begin: impl Into<Begin>, kind: FaultKind) -> Self {
+    pub fn fault(mut self, begin: impl Into<Begin>, kind: impl Into<FaultKind>) -> Self {
+        let kind = kind.into();
         self.scenario.faults.push(Fault { when: begin.into().0, lasts: None, kind });
         self
     }
@@ -210,32 +215,4 @@ impl Builder {
     pub fn finish(self) -> Scenario {
         self.check().unwrap_or_else(|mistakes| panic!("{mistakes}"))
     }
-}
-
-/// Cuts the links between two groups, both ways.
-pub fn partition<'n>(
-    between: impl IntoIterator<Item = &'n str>,
-    and: impl IntoIterator<Item = &'n str>,
-) -> FaultKind {
-    let names = |group: Vec<&str>| group.into_iter().map(str::to_owned).collect();
-    FaultKind::Partition {
-        between: names(between.into_iter().collect()),
-        and: names(and.into_iter().collect()),
-        one_way: false,
-    }
-}
-
-/// Power loss that loses what was not synced.
-pub fn crash(node: &str) -> FaultKind {
-    FaultKind::Crash { node: node.to_owned(), keep_disk: false }
-}
-
-/// The end of the process; the kernel lives.
-pub fn kill(node: &str) -> FaultKind {
-    FaultKind::Kill { node: node.to_owned() }
-}
-
-/// A machine that is not scheduled.
-pub fn pause(node: &str) -> FaultKind {
-    FaultKind::Pause { node: node.to_owned() }
 }

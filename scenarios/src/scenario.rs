@@ -1,6 +1,12 @@
 //! A scenario as data. Names refer to each other; [`crate::language`] has checked that they exist.
 
+mod faults;
+
 use std::{collections::BTreeMap, time::Duration};
+
+pub use self::faults::{
+    DiskFault, Fault, FaultKind, LISTED, Listed, Moment, NetworkFault, NodeFault, When,
+};
 
 /// One experiment.
 #[derive(Clone, Debug, PartialEq)]
@@ -192,120 +198,6 @@ pub enum OpKind {
         relay: String,
         /// The backend whose mail it is.
         victim: String,
-    },
-}
-
-/// One injected trouble.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
-    /// When it begins.
-    pub when: When,
-    /// How long it lasts; until everything is repaired if unset.
-    pub lasts: Option<Duration>,
-    /// What it is.
-    pub kind: FaultKind,
-}
-
-/// When a fault begins.
-#[derive(Clone, Debug, PartialEq)]
-pub enum When {
-    /// At a time, counted from the moment the cluster is ready.
-    At(Duration),
-    /// At the n-th request of a kind, or of several kinds counted together.
-    Exchange {
-        /// At which moment of it.
-        moment: Moment,
-        /// The endpoints' names, as [`crate::scenario::ENDPOINTS`] lists them: a request to any
-        /// of them counts. Several, so that one trigger fits several designs.
-        endpoints: Vec<String>,
-        /// The requesting machine; any if unset.
-        from: Option<String>,
-        /// The answering machine; any if unset.
-        to: Option<String>,
-        /// Which one, from 1, counted from the moment the cluster is ready.
-        nth: u64,
-    },
-}
-
-/// A moment of an exchange.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// Before the request is on the wire.
-    Sent,
-    /// The request has arrived and is not yet read.
-    Arrived,
-    /// It was processed; the answer is not yet on the wire.
-    Answered,
-}
-
-impl Moment {
-    /// The word for it, as a trigger has it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Arrived => "arrived",
-            Self::Answered => "answered",
-        }
-    }
-}
-
-/// What is broken. Machines are backends, relays, or devices (`alice/1`).
-#[derive(Clone, Debug, PartialEq)]
-pub enum FaultKind {
-    /// Cuts the links between two groups, both ways or (`one_way`) only from the first.
-    Partition {
-        /// The first group.
-        between: Vec<String>,
-        /// The second group.
-        and: Vec<String>,
-        /// Whether only the way from `between` to `and` is cut.
-        one_way: bool,
-    },
-    /// Cuts the links between any two of several groups.
-    Split {
-        /// The groups.
-        groups: Vec<Vec<String>>,
-    },
-    /// Changes latency and loss between two groups.
-    Link {
-        /// The first group.
-        between: Vec<String>,
-        /// The second group.
-        and: Vec<String>,
-        /// Only from `between` to `and`.
-        one_way: bool,
-        /// The delay while it lasts; unchanged if unset.
-        latency: Option<Latency>,
-        /// The loss while it lasts; unchanged if unset.
-        loss: Option<f64>,
-    },
-    /// Power loss; boots again when the fault ends.
-    Crash {
-        /// The machine.
-        node: String,
-        /// Whether what was not synced is lost.
-        keep_disk: bool,
-    },
-    /// The process dies, the kernel lives; boots again when the fault ends.
-    Kill {
-        /// The machine.
-        node: String,
-    },
-    /// Not scheduled while the fault lasts.
-    Pause {
-        /// The machine.
-        node: String,
-    },
-    /// The disk misbehaves.
-    Disk {
-        /// The machine.
-        node: String,
-        /// Everything that grows a file fails.
-        full: bool,
-        /// Every write and sync fails.
-        failing: bool,
-        /// Time that each sync takes.
-        sync_time: Option<Duration>,
     },
 }
 

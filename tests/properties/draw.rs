@@ -6,8 +6,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use scenarios::{
     Scenario,
     scenario::{
-        Backend, Conversation, Delivery, Expect, Fault, FaultKind, Latency, Moment, Network, Op,
-        OpKind, Reads, Relay, User, When,
+        Backend, Conversation, Delivery, DiskFault, Expect, Fault, FaultKind, Latency, Moment,
+        Network, NetworkFault, NodeFault, Op, OpKind, Reads, Relay, User, When,
     },
 };
 
@@ -99,26 +99,20 @@ fn kind(draw: Draw, backends: usize) -> impl Strategy<Value = FaultKind> {
             .prop_filter("two machines", |(one, other, _)| one != other)
             .prop_map(|(one, other, one_way)| (vec![one], vec![other], one_way))
     };
-    let partition =
-        pair().prop_map(|(between, and, one_way)| FaultKind::Partition { between, and, one_way });
-    let link = (pair(), 0.05..0.4f64).prop_map(|((between, and, one_way), loss)| FaultKind::Link {
-        between,
-        and,
-        one_way,
-        latency: None,
-        loss: Some((loss * 100.0).round() / 100.0),
+    let partition = pair().prop_map(|(between, and, one_way)| {
+        NetworkFault::Partition { between, and, one_way }.into()
     });
-    let disk = (node(), any::<bool>()).prop_map(|(node, full)| FaultKind::Disk {
-        node,
-        full,
-        failing: !full,
-        sync_time: None,
+    let link = (pair(), 0.05..0.4f64).prop_map(|((between, and, one_way), loss)| {
+        let loss = Some((loss * 100.0).round() / 100.0);
+        NetworkFault::Link { between, and, one_way, latency: None, loss }.into()
     });
+    let disk = (node(), any::<bool>())
+        .prop_map(|(node, full)| DiskFault { node, full, failing: !full, sync_time: None }.into());
     prop_oneof![
         3 => partition,
-        3 => node().prop_map(|node| FaultKind::Crash { node, keep_disk: false }),
-        1 => node().prop_map(|node| FaultKind::Kill { node }),
-        1 => node().prop_map(|node| FaultKind::Pause { node }),
+        3 => node().prop_map(|node| NodeFault::Crash { node, keep_disk: false }.into()),
+        1 => node().prop_map(|node| NodeFault::Kill { node }.into()),
+        1 => node().prop_map(|node| NodeFault::Pause { node }.into()),
         1 => link,
         1 => disk,
     ]

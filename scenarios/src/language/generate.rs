@@ -6,7 +6,7 @@ use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 
 use crate::scenario::{
-    Backend, Conversation, Delivery, Fault, FaultKind, Op, OpKind, Reads, Relay, Scenario, User,
+    Backend, Conversation, Delivery, Fault, NodeFault, Op, OpKind, Reads, Relay, Scenario, User,
     When,
 };
 
@@ -127,7 +127,7 @@ impl Plan {
             if !free.is_empty() {
                 let machine = free[pick(&mut random, free.len())];
                 free_from.insert(machine, at + down + REST);
-                let kind = FaultKind::Crash { node: machine.clone(), keep_disk: false };
+                let kind = NodeFault::Crash { node: machine.clone(), keep_disk: false }.into();
                 faults.push(Fault { when: When::At(at), lasts: Some(down), kind });
             }
             at += between(&mut random, every / 2, every + every / 2);

@@ -29,7 +29,7 @@ pub(super) fn mistakes(scenario: &Scenario, places: &Places) -> Vec<Mistake> {
 }
 
 /// The pass over one scenario.
-struct Meaning<'s> {
+pub(super) struct Meaning<'s> {
     scenario: &'s Scenario,
     places: &'s Places,
     mistakes: Vec<Mistake>,

@@ -14,7 +14,7 @@ use toml::de::DeTable;
 
 pub(super) use self::{
     expect::OUTCOMES,
-    world::{DELIVERIES, READS},
+    world::{DELIVERIES, READS, latency},
 };
 use super::{
     mistake::{Code, Mistake},

@@ -3,12 +3,12 @@
 use std::fmt::{Display, Write as _};
 
 use super::{
-    duration,
+    duration, faults,
     read::{DELIVERIES, OUTCOMES, READS},
 };
 use crate::scenario::{
-    Backend, Conversation, Expect, Fault, FaultKind, Latency, MessageExpectation, Op, OpKind,
-    Reads, Relay, Scenario, User, When,
+    Backend, Conversation, Expect, Fault, Latency, MessageExpectation, Op, OpKind, Reads, Relay,
+    Scenario, User, When,
 };
 
 /// Writes everything out; what is at its default is left away inside of tables.
@@ -81,8 +81,7 @@ impl Text {
         if let Some(lasts) = fault.lasts {
             self.line("for", quoted(&duration::text(lasts)));
         }
-        let (kind, body) = fault_kind(&fault.kind);
-        self.line(kind, body.text());
+        self.line(fault.kind.key(), faults::write(&fault.kind).text());
     }
 
     fn expect(&mut self, expect: &Expect) {
@@ -106,24 +105,24 @@ impl Text {
 
 /// A table on one line.
 #[derive(Default)]
-struct Inline(Vec<String>);
+pub(super) struct Inline(Vec<String>);
 
 impl Inline {
-    fn put(mut self, key: &str, value: impl Display) -> Self {
+    pub(super) fn put(mut self, key: &str, value: impl Display) -> Self {
         self.0.push(format!("{} = {value}", bare(key)));
         self
     }
 
-    fn text_at(self, key: &str, text: &str) -> Self {
+    pub(super) fn text_at(self, key: &str, text: &str) -> Self {
         self.put(key, quoted(text))
     }
 
     /// Only if it is not the default.
-    fn put_if(self, differs: bool, key: &str, value: impl Display) -> Self {
+    pub(super) fn put_if(self, differs: bool, key: &str, value: impl Display) -> Self {
         if differs { self.put(key, value) } else { self }
     }
 
-    fn put_some(self, key: &str, value: Option<impl Display>) -> Self {
+    pub(super) fn put_some(self, key: &str, value: Option<impl Display>) -> Self {
         match value {
             Some(value) => self.put(key, value),
             None => self,
@@ -197,36 +196,6 @@ fn when(when: &When) -> Inline {
     }
 }
 
-fn fault_kind(kind: &FaultKind) -> (&'static str, Inline) {
-    let body = Inline::default();
-    match kind {
-        FaultKind::Partition { between, and, one_way } => {
-            let body = body.put("between", list(between)).put("and", list(and));
-            ("partition", body.put_if(*one_way, "one-way", true))
-        }
-        FaultKind::Split { groups } => {
-            let groups: Vec<_> = groups.iter().map(|group| list(group)).collect();
-            ("split", body.put("groups", format!("[{}]", groups.join(", "))))
-        }
-        FaultKind::Link { between, and, one_way, latency: delay, loss } => {
-            let body = body.put("between", list(between)).put("and", list(and));
-            let body = body.put_if(*one_way, "one-way", true);
-            let body = body.put_some("latency", delay.map(latency));
-            ("link", body.put_some("loss", loss.map(number)))
-        }
-        FaultKind::Crash { node, keep_disk } => {
-            ("crash", body.text_at("node", node).put_if(*keep_disk, "disk", quoted("keep")))
-        }
-        FaultKind::Kill { node } => ("kill", body.text_at("node", node)),
-        FaultKind::Pause { node } => ("pause", body.text_at("node", node)),
-        FaultKind::Disk { node, full, failing, sync_time } => {
-            let body = body.text_at("node", node).put_if(*full, "full", true);
-            let body = body.put_if(*failing, "failing", true);
-            ("disk", body.put_some("sync", sync_time.map(|time| quoted(&duration::text(time)))))
-        }
-    }
-}
-
 fn message(message: &MessageExpectation) -> Inline {
     Inline::default()
         .put_some("outcome", message.outcome.map(|outcome| word(OUTCOMES, outcome)))
@@ -235,7 +204,7 @@ fn message(message: &MessageExpectation) -> Inline {
         .put_some("within", message.within.map(|within| quoted(&duration::text(within))))
 }
 
-fn latency(latency: Latency) -> String {
+pub(super) fn latency(latency: Latency) -> String {
     match latency {
         Latency::Fixed(delay) => quoted(&duration::text(delay)),
         Latency::Uniform(low, high) => {
@@ -253,11 +222,11 @@ fn word<T: Copy + PartialEq>(words: &[(&str, T)], value: T) -> String {
 }
 
 /// A float that TOML reads back exactly.
-fn number(number: f64) -> String {
+pub(super) fn number(number: f64) -> String {
     format!("{number:?}")
 }
 
-fn list(texts: &[String]) -> String {
+pub(super) fn list(texts: &[String]) -> String {
     let quoted: Vec<_> = texts.iter().map(|text| quoted(text)).collect();
     format!("[{}]", quoted.join(", "))
 }
@@ -269,7 +238,7 @@ fn bare(key: &str) -> String {
 }
 
 /// A basic string on one line.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {
         match c {

@@ -1,5 +1,9 @@
 //! The fault schedule: begins each fault at its time or exchange, and ends it.
 
+mod disk;
+mod network;
+mod node;
+
 use std::{
     sync::{
         Arc,
@@ -9,14 +13,13 @@ use std::{
 };
 
 use sim::{
-    LinkConfig, World,
-    disk::DiskFaults,
-    fault::{Cut, DiskFate, FaultId, LinkChange, Trigger},
+    World,
+    fault::{FaultId, Trigger},
 };
 use tokio::{sync::watch, time::Instant};
 use transport::Host;
 
-use super::{cluster::Cluster, sim_latency};
+use super::cluster::Cluster;
 use crate::{
     Scenario,
     history::{Note, endpoint},
@@ -138,42 +141,8 @@ fn moment_of(moment: scenario::Moment) -> sim::fault::Moment {
 /// Sets a fault. On a machine that is down or paused already it may touch nothing.
 fn set(world: &World, scenario: &Scenario, kind: &FaultKind, cause: Option<u64>) -> FaultId {
     match kind {
-        FaultKind::Partition { between, and, one_way } => {
-            let cut = if *one_way { Cut::OneWay } else { Cut::Between };
-            world.partition(&cut(between.clone(), and.clone()), cause)
-        }
-        FaultKind::Split { groups } => world.partition(&Cut::Groups(groups.clone()), cause),
-        FaultKind::Link { between, and, one_way, latency, loss } => {
-            let change = LinkChange {
-                from: between.clone(),
-                to: and.clone(),
-                both_ways: !one_way,
-                link: LinkConfig {
-                    latency: sim_latency(latency.unwrap_or(scenario.network.latency)),
-                    loss: loss.unwrap_or(scenario.network.loss),
-                },
-            };
-            world.change_links(&change, cause)
-        }
-        FaultKind::Crash { node, keep_disk } => {
-            let fate = if *keep_disk { DiskFate::Keep } else { DiskFate::LoseUnsynced };
-            world.crash(node, fate, cause)
-        }
-        FaultKind::Kill { node } => world.kill(node, cause),
-        FaultKind::Pause { node } => world.pause(node, cause),
-        FaultKind::Disk { node, full, failing, sync_time } => {
-            world.break_disk(node, disk_faults(*full, *failing, *sync_time), cause)
-        }
-    }
-}
-
-fn disk_faults(full: bool, failing: bool, sync_time: Option<Duration>) -> DiskFaults {
-    let failure = if failing { 1.0 } else { 0.0 };
-    DiskFaults {
-        eio_write: failure,
-        eio_sync: failure,
-        capacity: full.then_some(0),
-        sync_time: sync_time.unwrap_or_default(),
-        ..DiskFaults::default()
+        FaultKind::Network(fault) => network::set(world, scenario, fault, cause),
+        FaultKind::Node(fault) => node::set(world, fault, cause),
+        FaultKind::Disk(fault) => disk::set(world, fault, cause),
     }
 }

@@ -5,12 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use sim::{Outcome as WorldOutcome, fault::FaultReport, journal::Event};
 
-use super::{
-    Options, Run,
-    events::events,
-    verdict::verdict,
-    wording::{what, when},
-};
+use super::{Options, Run, events::events, verdict::verdict, wording::when};
 use crate::{
     Record, Scenario, checks,
     history::{History, Membership, Message},
@@ -143,7 +138,7 @@ fn faults(history: &History<'_>, reports: &[FaultReport]) -> Vec<FaultRecord> {
             let report = number.and_then(|number| reports.get(number.checked_sub(1)?));
             let trigger = begun.and_then(|(moment, ..)| history.journal.get(moment.n)?.cause);
             FaultRecord {
-                what: report.map_or_else(|| what(&fault.kind), |it| it.what.clone()),
+                what: report.map_or_else(|| fault.kind.to_string(), |it| it.what.clone()),
                 when: when(&fault.when),
                 from_ns: report.map(|report| since_ready(history, report.from)),
                 until_ns: report.and_then(|it| Some(since_ready(history, it.until?))),

@@ -1,6 +1,6 @@
-//! Faults in words.
+//! Beginnings of faults in words.
 
-use crate::scenario::{FaultKind, Moment, When};
+use crate::scenario::{Moment, When};
 
 /// When a fault is to begin, as `at 25s` or `when a sent prepare to b (1st)`.
 pub(super) fn when(when: &When) -> String {
@@ -39,37 +39,10 @@ fn ordinal(n: u64) -> String {
     format!("{n}{ending}")
 }
 
-/// What a fault is, as `partition a | b`, before the world says it.
-pub(super) fn what(kind: &FaultKind) -> String {
-    let sides = |between: &[String], and: &[String], sign: &str| {
-        format!("{} {sign} {}", between.join(", "), and.join(", "))
-    };
-    match kind {
-        FaultKind::Partition { between, and, one_way } => {
-            format!("partition {}", sides(between, and, if *one_way { "->" } else { "|" }))
-        }
-        FaultKind::Split { groups } => {
-            let groups: Vec<String> = groups.iter().map(|group| group.join(", ")).collect();
-            format!("partition {}", groups.join(" | "))
-        }
-        FaultKind::Link { between, and, one_way, .. } => {
-            format!("link {}", sides(between, and, if *one_way { "->" } else { "<->" }))
-        }
-        FaultKind::Crash { node, .. } => format!("crash {node}"),
-        FaultKind::Kill { node } => format!("kill {node}"),
-        FaultKind::Pause { node } => format!("pause {node}"),
-        FaultKind::Disk { node, full, failing, sync_time } => {
-            let words = [(*full, "full"), (*failing, "failing"), (sync_time.is_some(), "slow")];
-            let words = words.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word);
-            format!("{} disk of {node}", words.collect::<Vec<_>>().join(", "))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{ordinal, what, when};
-    use crate::scenario::{FaultKind, Moment, When};
+    use super::{ordinal, when};
+    use crate::scenario::{Moment, When};
 
     #[test]
     fn triggers_read_as_sentences() {
@@ -89,15 +62,5 @@ mod tests {
     fn ordinals_have_their_endings() {
         let ordinals: Vec<_> = [1, 2, 3, 4, 11, 12, 21, 112].map(ordinal).into();
         assert_eq!(ordinals, ["1st", "2nd", "3rd", "4th", "11th", "12th", "21st", "112th"]);
-    }
-
-    #[test]
-    fn a_disk_that_never_broke_says_how_it_was_to() {
-        let disk = |full, failing, sync_time| {
-            what(&FaultKind::Disk { node: "a".to_owned(), full, failing, sync_time })
-        };
-        assert_eq!(disk(true, false, None), "full disk of a");
-        let slow = Some(std::time::Duration::from_secs(1));
-        assert_eq!(disk(false, true, slow), "failing, slow disk of a");
     }
 }

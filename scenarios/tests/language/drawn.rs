@@ -167,42 +167,48 @@ fn when() -> impl Strategy<Value = When> {
 }
 
 fn fault() -> impl Strategy<Value = Fault> {
-    let sides = || select(vec![("a", "b"), ("r1", "a"), ("alice/1", "c-1")]);
-    let side = |name: &str| vec![name.to_owned()];
-    let partition = (sides(), any::<bool>()).prop_map(move |((between, and), one_way)| {
-        FaultKind::Partition { between: side(between), and: side(and), one_way }
-    });
-    let link = (sides(), any::<bool>(), option::of(latency()), 0.0..=1.0).prop_map(
-        move |((between, and), one_way, latency, loss)| {
-            let (between, and) = (side(between), side(and));
-            FaultKind::Link { between, and, one_way, latency, loss: Some(loss) }
-        },
-    );
-    let split = sides().prop_map(move |(one, other)| FaultKind::Split {
-        groups: vec![side(one), side(other), side("r2")],
-    });
-    let disk = (machine(), any::<bool>(), any::<bool>(), time()).prop_map(
-        |(node, full, failing, time)| FaultKind::Disk {
-            node,
-            full,
-            failing,
-            sync_time: Some(time),
-        },
-    );
     let kind = prop_oneof![
-        partition,
-        link,
-        split,
-        disk,
-        (machine(), any::<bool>())
-            .prop_map(|(node, keep_disk)| FaultKind::Crash { node, keep_disk }),
-        machine().prop_map(|node| FaultKind::Kill { node }),
-        machine().prop_map(|node| FaultKind::Pause { node }),
+        network_fault().prop_map_into::<FaultKind>(),
+        node_fault().prop_map_into(),
+        disk_fault().prop_map_into(),
     ];
     (when(), option::of(lasting()), kind).prop_map(|(when, lasts, kind)| Fault {
         when,
         lasts,
         kind,
+    })
+}
+
+fn network_fault() -> impl Strategy<Value = NetworkFault> {
+    let sides = || select(vec![("a", "b"), ("r1", "a"), ("alice/1", "c-1")]);
+    let side = |name: &str| vec![name.to_owned()];
+    let partition = (sides(), any::<bool>()).prop_map(move |((between, and), one_way)| {
+        NetworkFault::Partition { between: side(between), and: side(and), one_way }
+    });
+    let link = (sides(), any::<bool>(), option::of(latency()), 0.0..=1.0).prop_map(
+        move |((between, and), one_way, latency, loss)| {
+            let (between, and) = (side(between), side(and));
+            NetworkFault::Link { between, and, one_way, latency, loss: Some(loss) }
+        },
+    );
+    let split = sides().prop_map(move |(one, other)| NetworkFault::Split {
+        groups: vec![side(one), side(other), side("r2")],
+    });
+    prop_oneof![partition, link, split]
+}
+
+fn node_fault() -> impl Strategy<Value = NodeFault> {
+    prop_oneof![
+        (machine(), any::<bool>())
+            .prop_map(|(node, keep_disk)| NodeFault::Crash { node, keep_disk }),
+        machine().prop_map(|node| NodeFault::Kill { node }),
+        machine().prop_map(|node| NodeFault::Pause { node }),
+    ]
+}
+
+fn disk_fault() -> impl Strategy<Value = DiskFault> {
+    (machine(), any::<bool>(), any::<bool>(), time()).prop_map(|(node, full, failing, time)| {
+        DiskFault { node, full, failing, sync_time: Some(time) }
     })
 }
 

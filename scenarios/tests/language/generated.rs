@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use scenarios::{
     Scenario,
     language::parse,
-    scenario::{Fault, FaultKind, OpKind, When},
+    scenario::{Fault, FaultKind, NodeFault, OpKind, When},
 };
 
 const MINUTES: Duration = Duration::from_mins(10);
@@ -68,9 +68,11 @@ fn crashes_of_a_machine_never_overlap_and_end_well_before_the_end() {
         let (least, most) = (Duration::from_secs(5), Duration::from_secs(40));
         assert!(begins + least <= ends && ends <= begins + most);
         assert!(ends + Duration::from_secs(30) <= MINUTES);
-        let FaultKind::Crash { node, .. } = &fault.kind else { panic!("not a crash: {fault:?}") };
+        let FaultKind::Node(NodeFault::Crash { node, .. }) = &fault.kind else {
+            panic!("not a crash: {fault:?}")
+        };
         let same = world.faults[..n].iter().filter(|earlier| {
-            matches!(&earlier.kind, FaultKind::Crash { node: other, .. } if other == node)
+            matches!(&earlier.kind, FaultKind::Node(NodeFault::Crash { node: other, .. }) if other == node)
         });
         assert!(same.map(downtime).all(|(_, ended)| ended < begins), "{node} crashes while down");
     }

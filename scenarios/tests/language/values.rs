@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use scenarios::{
     Scenario,
     language::{duration_text, parse},
-    scenario::{Delivery, FaultKind, Latency, OpKind, Reads, When},
+    scenario::{Delivery, FaultKind, LISTED, Latency, Listed, NodeFault, OpKind, Reads, When},
 };
 
 const SMALLEST: &str = "name = \"x\"\n[backends]\na = {}\n";
@@ -84,7 +84,10 @@ fn a_device_is_a_machine() {
         "[users]\nu = { backend = \"a\", devices = 2 }\n\
          [[faults]]\nat = \"1s\"\npause = { node = \"u/2\" }",
     );
-    assert_eq!(scenario.faults[0].kind, FaultKind::Pause { node: "u/2".to_owned() });
+    assert_eq!(
+        scenario.faults[0].kind,
+        FaultKind::Node(NodeFault::Pause { node: "u/2".to_owned() })
+    );
     assert_eq!(scenario.machines(), ["a", "u/1", "u/2"]);
     assert!(!scenario.has_machine("u/3") && !scenario.has_machine("u/01"));
 }
@@ -103,5 +106,17 @@ proptest! {
             prop_assert!(!mistakes.list().is_empty());
             prop_assert!(!mistakes.render(false).is_empty());
         }
+    }
+}
+
+#[test]
+fn every_example_of_a_fault_is_one() {
+    for Listed { key, example, .. } in LISTED.iter().copied().flatten() {
+        let text = format!(
+            "name = \"x\"\n[backends]\na = {{}}\nb = {{}}\n\
+             [[faults]]\nat = \"1s\"\n{key} = {example}\n"
+        );
+        let scenario = parse("x.toml", &text).unwrap_or_else(|wrong| panic!("{wrong}"));
+        assert_eq!(scenario.faults[0].kind.key(), *key);
     }
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::{Meaning, some};
 use crate::{
     language::{
+        faults,
         mistake::{Code, Mistake},
         names::closest,
     },
-    scenario::{ENDPOINTS, Fault, FaultKind, When},
+    scenario::{ENDPOINTS, Fault, When},
 };
 
 impl Meaning<'_> {
@@ -17,33 +18,7 @@ impl Meaning<'_> {
             let at = format!("faults[{n}]");
             self.when(&at, &fault.when);
             self.lasts(&at, fault);
-            match &fault.kind {
-                FaultKind::Partition { between, and, .. } => {
-                    let at = format!("{at}.partition");
-                    self.sides(&[(format!("{at}.between"), between), (format!("{at}.and"), and)]);
-                }
-                FaultKind::Split { groups } => self.split(&format!("{at}.split"), groups),
-                FaultKind::Link { between, and, latency, loss, .. } => {
-                    let at = format!("{at}.link");
-                    self.sides(&[(format!("{at}.between"), between), (format!("{at}.and"), and)]);
-                    self.changes(&at, latency.is_some() || loss.is_some(), &["latency", "loss"]);
-                    if let Some(latency) = latency {
-                        self.latency(&format!("{at}.latency"), *latency);
-                    }
-                    if let Some(loss) = loss {
-                        self.loss(&format!("{at}.loss"), *loss);
-                    }
-                }
-                FaultKind::Crash { node, .. } => self.machine(&format!("{at}.crash.node"), node),
-                FaultKind::Kill { node } => self.machine(&format!("{at}.kill.node"), node),
-                FaultKind::Pause { node } => self.machine(&format!("{at}.pause.node"), node),
-                FaultKind::Disk { node, full, failing, sync_time } => {
-                    let at = format!("{at}.disk");
-                    self.machine(&format!("{at}.node"), node);
-                    let any = *full || *failing || sync_time.is_some();
-                    self.changes(&at, any, &["full", "failing", "sync"]);
-                }
-            }
+            faults::check(&fault.kind, &format!("{at}.{}", fault.kind.key()), self);
         }
     }
 
@@ -102,7 +77,7 @@ impl Meaning<'_> {
         }
     }
 
-    fn split(&mut self, at: &str, groups: &[Vec<String>]) {
+    pub(in crate::language) fn split(&mut self, at: &str, groups: &[Vec<String>]) {
         let at = format!("{at}.groups");
         if groups.len() < 2 {
             let mistake = Mistake::new(Code::EmptySide, "one group cannot be cut from another")
@@ -116,7 +91,7 @@ impl Meaning<'_> {
     }
 
     /// Groups that are cut from each other: machines, at least one in each, none in two.
-    fn sides(&mut self, sides: &[(String, &Vec<String>)]) {
+    pub(in crate::language) fn sides(&mut self, sides: &[(String, &Vec<String>)]) {
         let mut seen: BTreeMap<&String, (usize, String)> = BTreeMap::new();
         for (n, (at, group)) in sides.iter().enumerate() {
             if group.is_empty() {
@@ -148,7 +123,7 @@ impl Meaning<'_> {
     }
 
     /// A fault that may change several things changes at least one.
-    fn changes(&mut self, at: &str, any: bool, keys: &[&str]) {
+    pub(in crate::language) fn changes(&mut self, at: &str, any: bool, keys: &[&str]) {
         let broken = keys.iter().any(|key| self.places.is_broken(&format!("{at}.{key}")));
         if !any && !broken {
             let mistake = Mistake::new(Code::NotOneKind, "this fault changes nothing")
@@ -159,7 +134,7 @@ impl Meaning<'_> {
     }
 
     /// A machine: a backend, a relay, or a device as `alice/1`.
-    fn machine(&mut self, at: &str, written: &str) {
+    pub(in crate::language) fn machine(&mut self, at: &str, written: &str) {
         let broken = ["backends", "relays", "users"].iter().any(|s| self.places.is_broken(s));
         if broken || self.is_full() || self.scenario.has_machine(written) {
             return;

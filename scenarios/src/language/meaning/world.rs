@@ -26,7 +26,7 @@ impl Meaning<'_> {
         self.conversations();
     }
 
-    pub(super) fn latency(&mut self, at: &str, latency: Latency) {
+    pub(in crate::language) fn latency(&mut self, at: &str, latency: Latency) {
         let Latency::Uniform(low, high) = latency else { return };
         if low > high {
             let (low, high) = (duration::text(low), duration::text(high));
@@ -37,7 +37,7 @@ impl Meaning<'_> {
         }
     }
 
-    pub(super) fn loss(&mut self, at: &str, loss: f64) {
+    pub(in crate::language) fn loss(&mut self, at: &str, loss: f64) {
         // A NaN is in no range.
         if !(0.0..=1.0).contains(&loss) {
             let mistake =

@@ -4,18 +4,16 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::{one_kind, world};
+use super::one_kind;
 use crate::{
     language::{
+        faults,
         mistake::{Code, Mistake},
         reader::Reader,
         table::{Item, Table},
     },
-    scenario::{Fault, FaultKind, Moment, When},
+    scenario::{Fault, Moment, When},
 };
-
-/// The keys of which a fault has exactly one.
-const KINDS: &[&str] = &["partition", "split", "link", "crash", "kill", "pause", "disk"];
 
 /// The keys of which a trigger has exactly one.
 pub(in crate::language) const MOMENTS: &[(&str, Moment)] =
@@ -39,10 +37,10 @@ fn one(item: &Item<'_>, reader: &mut Reader) -> Option<Fault> {
     let at = table.take("at", reader);
     let trigger = table.take("when", reader);
     let lasts = table.take("for", reader);
-    let kind = one_kind(&mut table, KINDS, "fault", reader);
+    let kind = one_kind(&mut table, &faults::keys(), "fault", reader);
     let when = when(&table, at.as_ref(), trigger.as_ref(), reader);
     let lasts = lasts.and_then(|lasts| reader.duration(&lasts));
-    let kind = kind.and_then(|(kind, body)| fault_kind(kind, &body, reader));
+    let kind = kind.and_then(|(kind, body)| faults::read(kind, &body, reader));
     // A beginning that cannot be read must not hide what else is wrong with this fault.
     let when = when.unwrap_or(When::At(Duration::ZERO));
     Some(Fault { when, lasts, kind: kind? })
@@ -90,64 +88,4 @@ fn exchange(trigger: &Item<'_>, reader: &mut Reader) -> Option<When> {
         _ => reader.text(&item).into_iter().collect(),
     };
     Some(When::Exchange { moment: *moment, endpoints, from, to, nth: nth.unwrap_or(1) })
-}
-
-fn fault_kind(kind: &str, body: &Item<'_>, reader: &mut Reader) -> Option<FaultKind> {
-    let mut table = reader.table(body)?;
-    let fault = match kind {
-        "partition" => FaultKind::Partition {
-            between: group(&mut table, "between", reader),
-            and: group(&mut table, "and", reader),
-            one_way: flag(&mut table, "one-way", reader),
-        },
-        "split" => FaultKind::Split { groups: groups(&mut table, reader) },
-        "link" => FaultKind::Link {
-            between: group(&mut table, "between", reader),
-            and: group(&mut table, "and", reader),
-            one_way: flag(&mut table, "one-way", reader),
-            latency: table.take("latency", reader).and_then(|item| world::latency(&item, reader)),
-            loss: table.take("loss", reader).and_then(|item| reader.number(&item)),
-        },
-        "crash" => FaultKind::Crash {
-            node: node(&mut table, reader),
-            keep_disk: table
-                .take("disk", reader)
-                .and_then(|item| reader.choice(&item, &[("lose-unsynced", false), ("keep", true)]))
-                .unwrap_or(false),
-        },
-        "kill" => FaultKind::Kill { node: node(&mut table, reader) },
-        "pause" => FaultKind::Pause { node: node(&mut table, reader) },
-        _ => FaultKind::Disk {
-            node: node(&mut table, reader),
-            full: flag(&mut table, "full", reader),
-            failing: flag(&mut table, "failing", reader),
-            sync_time: table.take("sync", reader).and_then(|item| reader.duration(&item)),
-        },
-    };
-    table.done(reader);
-    Some(fault)
-}
-
-fn node(table: &mut Table<'_>, reader: &mut Reader) -> String {
-    table.need("node", reader).and_then(|item| reader.text(&item)).unwrap_or_default()
-}
-
-fn group(table: &mut Table<'_>, key: &'static str, reader: &mut Reader) -> Vec<String> {
-    table.need(key, reader).map(|item| reader.texts(&item)).unwrap_or_default()
-}
-
-fn groups(table: &mut Table<'_>, reader: &mut Reader) -> Vec<Vec<String>> {
-    let Some(list) = table.need("groups", reader) else { return Vec::new() };
-    let items = reader.list(&list).unwrap_or_default();
-    items
-        .iter()
-        .map(|item| {
-            reader.places.put(&item.at, item.span.clone());
-            reader.texts(item)
-        })
-        .collect()
-}
-
-fn flag(table: &mut Table<'_>, key: &'static str, reader: &mut Reader) -> bool {
-    table.take(key, reader).and_then(|item| reader.flag(&item)).unwrap_or(false)
 }

@@ -47,7 +47,7 @@ pub(super) fn network(item: &Item<'_>, reader: &mut Reader) -> Network {
 }
 
 /// `"5ms"` or `{ uniform = ["5ms", "40ms"] }`.
-pub(super) fn latency(item: &Item<'_>, reader: &mut Reader) -> Option<Latency> {
+pub(in crate::language) fn latency(item: &Item<'_>, reader: &mut Reader) -> Option<Latency> {
     if !matches!(item.value, DeValue::Table(_)) {
         return reader.duration(item).map(Latency::Fixed);
     }

@@ -1,0 +1,56 @@
+//! The families of faults in the language: each reads its bodies, judges their sense, and writes
+//! them, in one file. Beginnings and ends are the same for all ([`super::read`], [`super::meaning`]).
+
+mod disk;
+mod network;
+mod node;
+
+use super::{
+    meaning::Meaning,
+    reader::Reader,
+    table::{Item, Table},
+    write::Inline,
+};
+use crate::scenario::{FaultKind, LISTED};
+
+/// The keys of which a fault has exactly one.
+pub(super) fn keys() -> Vec<&'static str> {
+    LISTED.iter().flat_map(|family| family.iter().map(|listed| listed.key)).collect()
+}
+
+/// Reads the body of the fault called `key`.
+pub(super) fn read(key: &str, body: &Item<'_>, reader: &mut Reader) -> Option<FaultKind> {
+    let mut table = reader.table(body)?;
+    let kind = network::read(key, &mut table, reader)
+        .map(FaultKind::Network)
+        .or_else(|| node::read(key, &mut table, reader).map(FaultKind::Node))
+        .or_else(|| disk::read(key, &mut table, reader).map(FaultKind::Disk));
+    table.done(reader);
+    kind
+}
+
+/// Notes what makes no sense in the fault at `at`, as `faults[0].crash`.
+pub(super) fn check(kind: &FaultKind, at: &str, meaning: &mut Meaning<'_>) {
+    match kind {
+        FaultKind::Network(fault) => network::check(fault, at, meaning),
+        FaultKind::Node(fault) => node::check(fault, at, meaning),
+        FaultKind::Disk(fault) => disk::check(fault, at, meaning),
+    }
+}
+
+/// Writes the body of a fault.
+pub(super) fn write(kind: &FaultKind) -> Inline {
+    match kind {
+        FaultKind::Network(fault) => network::write(fault),
+        FaultKind::Node(fault) => node::write(fault),
+        FaultKind::Disk(fault) => disk::write(fault),
+    }
+}
+
+fn node(table: &mut Table<'_>, reader: &mut Reader) -> String {
+    table.need("node", reader).and_then(|item| reader.text(&item)).unwrap_or_default()
+}
+
+fn flag(table: &mut Table<'_>, key: &'static str, reader: &mut Reader) -> bool {
+    table.take(key, reader).and_then(|item| reader.flag(&item)).unwrap_or(false)
+}

@@ -1,0 +1,128 @@
+//! What is broken, and when. One file for each family of faults.
+
+mod disk;
+mod network;
+mod node;
+
+use std::{fmt, time::Duration};
+
+pub use self::{disk::DiskFault, network::NetworkFault, node::NodeFault};
+
+/// One injected trouble.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// When it begins.
+    pub when: When,
+    /// How long it lasts; until everything is repaired if unset.
+    pub lasts: Option<Duration>,
+    /// What it is.
+    pub kind: FaultKind,
+}
+
+/// When a fault begins.
+#[derive(Clone, Debug, PartialEq)]
+pub enum When {
+    /// At a time, counted from the moment the cluster is ready.
+    At(Duration),
+    /// At the n-th request of a kind, or of several kinds counted together.
+    Exchange {
+        /// At which moment of it.
+        moment: Moment,
+        /// The endpoints' names, as [`crate::scenario::ENDPOINTS`] lists them: a request to any
+        /// of them counts. Several, so that one trigger fits several designs.
+        endpoints: Vec<String>,
+        /// The requesting machine; any if unset.
+        from: Option<String>,
+        /// The answering machine; any if unset.
+        to: Option<String>,
+        /// Which one, from 1, counted from the moment the cluster is ready.
+        nth: u64,
+    },
+}
+
+/// A moment of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before the request is on the wire.
+    Sent,
+    /// The request has arrived and is not yet read.
+    Arrived,
+    /// It was processed; the answer is not yet on the wire.
+    Answered,
+}
+
+impl Moment {
+    /// The word for it, as a trigger has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Arrived => "arrived",
+            Self::Answered => "answered",
+        }
+    }
+}
+
+/// What is broken. Machines are backends, relays, or devices (`alice/1`). Shown as a report shows
+/// it before the world does, as `partition a | b`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FaultKind {
+    /// Links between machines.
+    Network(NetworkFault),
+    /// A machine and its process.
+    Node(NodeFault),
+    /// A machine's disk.
+    Disk(DiskFault),
+}
+
+impl From<NetworkFault> for FaultKind {
+    fn from(fault: NetworkFault) -> Self {
+        Self::Network(fault)
+    }
+}
+
+impl From<NodeFault> for FaultKind {
+    fn from(fault: NodeFault) -> Self {
+        Self::Node(fault)
+    }
+}
+
+impl From<DiskFault> for FaultKind {
+    fn from(fault: DiskFault) -> Self {
+        Self::Disk(fault)
+    }
+}
+
+impl FaultKind {
+    /// Its key in a scenario file.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Network(fault) => fault.key(),
+            Self::Node(fault) => fault.key(),
+            Self::Disk(fault) => fault.key(),
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(fault) => fault.fmt(f),
+            Self::Node(fault) => fault.fmt(f),
+            Self::Disk(fault) => fault.fmt(f),
+        }
+    }
+}
+
+/// A kind of fault as a scenario file names it.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed {
+    /// Its key.
+    pub key: &'static str,
+    /// How its value is written, as `{ node = "a" }`.
+    pub example: &'static str,
+    /// Its one meaning.
+    pub means: &'static str,
+}
+
+/// Every kind of fault, family by family.
+pub const LISTED: &[&[Listed]] = &[network::LISTED, node::LISTED, disk::LISTED];
