@@ -2,8 +2,8 @@
 //! by event on one thread, so that the same seed gives the same journal, byte for byte.
 //!
 //! Reading order:
-//! - [`World`]: build machines, boot programs, break things. [`run`] drives it.
-//! - [`Program`]: what runs on a machine: anybody's server, written against `transport::Host`.
+//! - [`World`]: build machines, boot nodes, break things. [`run`] drives it.
+//! - [`Node`]: what runs on a machine: anybody's server, written against `transport::Host`.
 //! - [`fault`]: what can be broken, each fault with one written meaning, and what it touched.
 //! - [`journal`]: everything that the network saw, decoded, and every fault, disk sync and note.
 //! - `machine`: tasks of a machine, each poll of which makes that machine current; crash and kill.
@@ -30,5 +30,5 @@ mod world;
 pub use self::{
     executive::{Ended, Outcome, run},
     network::{Latency, LinkConfig},
-    world::{MachineState, Program, World, WorldConfig},
+    world::{MachineState, Node, World, WorldConfig},
 };

@@ -10,14 +10,14 @@ use std::{
 };
 
 pub(crate) use self::task::{Shell, Slot};
-use crate::{disk::Disk, world::Program};
+use crate::{disk::Disk, world::Node};
 
 /// One machine.
 pub(crate) struct Machine {
     /// Its name, which is also its host name.
     pub(crate) name: Arc<str>,
     /// What it runs; a client's seat runs nothing of its own.
-    pub(crate) program: Option<Arc<dyn Program>>,
+    pub(crate) node: Option<Arc<dyn Node>>,
     /// Its disk, which outlives every incarnation.
     pub(crate) disk: Arc<Disk>,
     /// Whether its kernel runs: off after a crash, on from the next boot.
@@ -64,10 +64,10 @@ pub(crate) const MAX_BACKLOG: usize = 4096;
 pub(crate) const FIRST_DYNAMIC_PORT: u16 = 49_152;
 
 impl Machine {
-    pub(crate) fn new(name: &str, program: Option<Arc<dyn Program>>, disk: Arc<Disk>) -> Self {
+    pub(crate) fn new(name: &str, node: Option<Arc<dyn Node>>, disk: Arc<Disk>) -> Self {
         Self {
             name: name.into(),
-            program,
+            node,
             disk,
             powered: false,
             running: false,

@@ -28,11 +28,24 @@ use crate::{
     machine::{Machine, current},
 };
 
-/// What runs on a machine. The world starts it at each boot, with a fresh host on the same disk.
-pub trait Program: Send + Sync + 'static {
-    /// Runs the program: returns when it ends by itself (a server does not), with its error's text
+/// What runs on a machine: anybody's server. A world starts it at each boot, with a fresh host on
+/// the same disk; the node reaches everything else through that host alone.
+///
+/// Every `async` function of a [`Host`] is one: `Arc::new(|host: Host| serve(host))`.
+pub trait Node: Send + Sync + 'static {
+    /// Runs the node: returns when it ends by itself (a server does not), with its error's text
     /// if it failed. Background tasks live on after `Ok`.
     fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>>;
+}
+
+impl<F, Fut> Node for F
+where
+    F: Fn(Host) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), String>> + Send + 'static,
+{
+    fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>> {
+        Box::pin(self(host))
+    }
 }
 
 /// How a world begins.
@@ -86,26 +99,26 @@ impl World {
         Self { shared: Shared::new(config) }
     }
 
-    /// Adds a machine, down, that runs `program` when it is booted. Its name is its host name.
-    pub fn add_machine(&self, name: &str, program: Arc<dyn Program>) {
-        self.add(name, Some(program));
+    /// Adds a machine, down, that runs `node` when it is booted. Its name is its host name.
+    pub fn add_machine(&self, name: &str, node: Arc<dyn Node>) {
+        self.add(name, Some(node));
     }
 
-    /// Adds a machine without a program, up at once: the seat of a client. Its tasks are what is
+    /// Adds a machine without a node, up at once: the seat of a client. Its tasks are what is
     /// spawned on the returned host. A seat that is crashed or killed comes back empty.
     pub fn add_seat(&self, name: &str) -> Host {
         let index = self.add(name, None);
         self.start(index)
     }
 
-    fn add(&self, name: &str, program: Option<Arc<dyn Program>>) -> usize {
+    fn add(&self, name: &str, node: Option<Arc<dyn Node>>) -> usize {
         let mut state = self.shared.lock();
         assert!(!state.by_name.contains_key(name), "two machines are called `{name}`");
         let index = state.machines.len();
         let clock = state.clock();
         let observer = Arc::new(Observer { world: Arc::downgrade(&self.shared), machine: index });
         let disk = Disk::new(state.config.seed, name, clock, observer);
-        state.machines.push(Machine::new(name, program, disk));
+        state.machines.push(Machine::new(name, node, disk));
         let name = state.machines[index].name.clone();
         state.by_name.insert(name, index);
         index
@@ -123,15 +136,15 @@ impl World {
             index
         };
         let host = self.start(index);
-        let (program, incarnation) = {
+        let (node, incarnation) = {
             let state = self.shared.lock();
             let machine = &state.machines[index];
-            (machine.program.clone(), machine.incarnation)
+            (machine.node.clone(), machine.incarnation)
         };
-        let Some(program) = program else { return };
+        let Some(node) = node else { return };
         let shared = Arc::clone(&self.shared);
         let root = Box::pin(async move {
-            if let Err(error) = program.run(host).await {
+            if let Err(error) = node.run(host).await {
                 shared.lock().write(index, None, Event::Exited { error });
             }
         });

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use homeserver::Homeserver;
 use relay::Relay;
 use ruma::OwnedServerName;
-use sim::{Program, World};
+use sim::{Node, World};
 use tokio::sync::oneshot;
 use transport::{BoxFuture, Host};
 
@@ -46,14 +46,14 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Adds every machine and boots what has a program.
+    /// Adds every machine and boots what has a node.
     pub(super) fn boot(world: &World, scenario: &Arc<Scenario>) -> Self {
-        for (name, program) in homeserver_programs(scenario) {
-            world.add_machine(&name, program);
+        for (name, node) in homeserver_nodes(scenario) {
+            world.add_machine(&name, node);
             world.boot(&name);
         }
         for (name, relay) in &scenario.relays {
-            world.add_machine(name, Arc::new(RelayProgram(relay_config(name, relay))));
+            world.add_machine(name, Arc::new(RelayNode(relay_config(name, relay))));
             world.boot(name);
         }
         let observer = world.add_seat(OBSERVER);
@@ -139,9 +139,9 @@ fn devices(world: &World, scenario: &Scenario) -> BTreeMap<String, Arc<Device>> 
     devices
 }
 
-struct HomeserverProgram(homeserver::Config);
+struct HomeserverNode(homeserver::Config);
 
-impl Program for HomeserverProgram {
+impl Node for HomeserverNode {
     fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>> {
         let config = self.0.clone();
         Box::pin(async move {
@@ -151,9 +151,9 @@ impl Program for HomeserverProgram {
     }
 }
 
-struct RelayProgram(relay::Config);
+struct RelayNode(relay::Config);
 
-impl Program for RelayProgram {
+impl Node for RelayNode {
     fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>> {
         let config = self.0.clone();
         Box::pin(async move {
@@ -163,9 +163,7 @@ impl Program for RelayProgram {
     }
 }
 
-fn homeserver_programs(
-    scenario: &Scenario,
-) -> impl Iterator<Item = (String, Arc<HomeserverProgram>)> {
+fn homeserver_nodes(scenario: &Scenario) -> impl Iterator<Item = (String, Arc<HomeserverNode>)> {
     let of_backends = scenario.backends.iter().filter(|(_, backend)| !backend.relays.is_empty());
     let relays: BTreeMap<OwnedServerName, Vec<OwnedServerName>> = of_backends
         .map(|(name, backend)| {
@@ -179,7 +177,7 @@ fn homeserver_programs(
         if let Some(attempts) = backend.attempts_before_relay {
             config.attempts_before_relay = attempts;
         }
-        (name.clone(), Arc::new(HomeserverProgram(config)))
+        (name.clone(), Arc::new(HomeserverNode(config)))
     })
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use sim::{Program, World};
+use sim::{Node, World};
 use tokio::sync::oneshot;
 use transport::{BoxFuture, Host, host::TaskHandle};
 
@@ -64,9 +64,9 @@ pub(super) struct Progress {
 }
 
 /// Runs a device on its machine.
-struct DeviceProgram(Arc<Device>);
+struct DeviceNode(Arc<Device>);
 
-impl Program for DeviceProgram {
+impl Node for DeviceNode {
     fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>> {
         let device = Arc::clone(&self.0);
         Box::pin(async move {
@@ -90,7 +90,7 @@ impl Device {
             running: Mutex::default(),
             progress: Mutex::default(),
         });
-        world.add_machine(&device.name, Arc::new(DeviceProgram(Arc::clone(&device))));
+        world.add_machine(&device.name, Arc::new(DeviceNode(Arc::clone(&device))));
         world.boot(&device.name);
         device
     }

@@ -15,10 +15,10 @@ impl World {
             self.cut_power(index, "over");
         }
         let mut state = self.shared.lock();
-        let programs: Vec<_> =
-            state.machines.iter_mut().filter_map(|machine| machine.program.take()).collect();
+        let nodes: Vec<_> =
+            state.machines.iter_mut().filter_map(|machine| machine.node.take()).collect();
         drop(state);
-        drop(programs);
+        drop(nodes);
     }
 
     /// Packets, tasks and sockets of a machine end at once; the disk is left to the caller.

@@ -6,7 +6,7 @@ use axum::{Router, routing::put};
 use bytes::Bytes;
 use http::Request;
 use sim::{
-    LinkConfig, Program, World, WorldConfig,
+    LinkConfig, Node, World, WorldConfig,
     fault::{Cut, DiskFate, LinkChange},
     journal::Journal,
 };
@@ -21,7 +21,7 @@ use crate::support::{PORT, Run, ms, secs};
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// Stores what it is sent, and sends on its own to the two others at random times.
-fn gossip(me: &'static str) -> impl Program {
+fn gossip(me: &'static str) -> impl Node {
     Run(move |host: Host| async move {
         let database = host.open("main").await.map_err(|error| error.to_string())?;
         store(&database, "CREATE TABLE IF NOT EXISTS seen(n INTEGER PRIMARY KEY)")

@@ -7,7 +7,7 @@ use axum::{Router, routing::put};
 use bytes::Bytes;
 use http::Request;
 use sim::{
-    Outcome, Program, World,
+    Node, Outcome, World,
     fault::{Cut, DiskFate, Moment, Trigger},
     journal::{Entry, Event},
 };
@@ -25,7 +25,7 @@ async fn put_to(host: &Host, name: &str, path: &str, deadline: u64) -> Option<u1
 }
 
 /// Answers 200 to any PUT.
-fn leaf() -> impl Program {
+fn leaf() -> impl Node {
     Run(|host: Host| async move {
         let router = Router::new().route("/{*path}", put(async || "{}"));
         serve(&host, PORT, router, ServerLimits::default()).await.map_err(|e| e.to_string())?;
@@ -34,7 +34,7 @@ fn leaf() -> impl Program {
 }
 
 /// Asks `c` before it answers.
-fn middle() -> impl Program {
+fn middle() -> impl Node {
     Run(|host: Host| async move {
         let inner = host.clone();
         let handler = put(async move || match put_to(&inner, "c", "/inner", 5).await {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sim::{Latency, LinkConfig, Outcome, Program, World, WorldConfig};
+use sim::{Latency, LinkConfig, Node, Outcome, World, WorldConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use transport::{BoxFuture, Host, host::Stream};
 
@@ -26,7 +26,7 @@ pub(crate) fn secs(secs: u64) -> Duration {
 /// Sends back what it is sent.
 pub(crate) struct Echo;
 
-impl Program for Echo {
+impl Node for Echo {
     fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>> {
         Box::pin(async move {
             let mut listener = host.listen(PORT).await.map_err(|error| error.to_string())?;
@@ -50,7 +50,7 @@ async fn echo(mut stream: Stream) {
 /// A program made of a function.
 pub(crate) struct Run<F>(pub(crate) F);
 
-impl<F, Fut> Program for Run<F>
+impl<F, Fut> Node for Run<F>
 where
     F: Fn(Host) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<(), String>> + Send + 'static,
