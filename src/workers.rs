@@ -11,9 +11,6 @@ use std::{
     thread,
 };
 
-/// The stack of a worker. A whole federation is polled on it, unoptimized in tests.
-const STACK: usize = 32 << 20;
-
 /// Calls `work` for every number below `count` on `threads` threads, and `done` with each result
 /// on this one, in the order of the numbers. After a `Break` no more work is begun.
 ///
@@ -36,7 +33,7 @@ pub(crate) fn in_order<T: Send>(
                 let _ =
                     numbers.map(|number| sender.send((number, work(number)))).find(Result::is_err);
             };
-            thread::Builder::new().stack_size(STACK).spawn_scoped(scope, worker)?;
+            thread::Builder::new().spawn_scoped(scope, worker)?;
         }
         drop(sender);
 

@@ -57,7 +57,8 @@ pub fn first_failing(record: &Record) -> Option<&CheckRecord> {
 
 /// The check that the verdict rests on. After a panic it rests on that, whatever the checks say.
 fn decisive(record: &Record) -> Option<&CheckRecord> {
-    let by_checks = record.verdict == Verdict::Fail && record.ended.why != Why::Panic;
+    let by_checks = record.verdict == Verdict::Fail
+        && !matches!(record.ended.why, Why::Panic | Why::Misbehavior);
     first_failing(record).filter(|_| by_checks)
 }
 

@@ -101,6 +101,8 @@ pub enum Why {
     Limit,
     /// A node panicked.
     Panic,
+    /// A node did what no world can run with: blocked the thread, spun, or went past its host.
+    Misbehavior,
 }
 
 /// One machine.

@@ -5,14 +5,21 @@
 use std::{
     future::{Future, poll_fn},
     panic::resume_unwind,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock, Weak},
     task::Poll,
     time::Duration,
 };
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::{World, WorldConfig, fault::FaultReport, journal::Journal, world::Fired};
+use crate::{
+    World, WorldConfig,
+    fault::FaultReport,
+    journal::Journal,
+    machine::current,
+    runner::{self, Exhibit},
+    world::{Fired, Shared, State},
+};
 
 /// Why a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +35,59 @@ pub enum Ended {
         /// The panic's message.
         message: String,
     },
+    /// A machine's program broke the rules by which a world can run at all.
+    Misbehaved {
+        /// The machine.
+        machine: String,
+        /// What it did.
+        how: Misbehavior,
+    },
+}
+
+/// How a program breaks the rules of a world. Shown as a sentence without its subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misbehavior {
+    /// One poll of a task did not return within [`WorldConfig::patience`].
+    Blocks,
+    /// Its tasks wake each other for ever without letting simulated time pass.
+    NeverSettles,
+    /// Nothing at all was polled within [`WorldConfig::patience`]; it was the last to be polled.
+    StandsStill,
+    /// It spawned a task beside `Host::spawn`.
+    SpawnsTask,
+    /// It used tokio's blocking threads.
+    SpawnsBlocking,
+    /// A thread of its own woke one of its tasks.
+    WokenFromOutside,
+}
+
+impl std::fmt::Display for Misbehavior {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Blocks => {
+                "blocks the thread: one poll of a task has not returned (await instead of waiting)"
+            }
+            Self::NeverSettles => {
+                "never settles: its tasks are polled on and on and simulated time stands still \
+                 (wait for something, or sleep)"
+            }
+            Self::StandsStill => {
+                "was the last to be polled, and now the world stands still: something outside of \
+                 it is waited for"
+            }
+            Self::SpawnsTask => {
+                "spawned a task outside its own, which a crash would not end (use Host::spawn)"
+            }
+            Self::SpawnsBlocking => {
+                "used a blocking thread, whose timing cannot be repeated (use Database::call, or \
+                 compute in place)"
+            }
+            Self::WokenFromOutside => {
+                "was woken by a thread outside the world, whose timing cannot be repeated (use \
+                 Host::spawn)"
+            }
+        })
+    }
 }
 
 /// What a run leaves behind.
@@ -45,25 +105,39 @@ pub struct Outcome<T> {
     pub faults: Vec<FaultReport>,
 }
 
-/// Makes a world of `config`, runs `main` in it on this thread until it returns, and ends the world.
-/// Deterministic: the same `config` and `main` give the same journal. `main` may spawn tasks of the
-/// harness with [`World::spawn`].
+/// Makes a world of `config`, runs `main` in it until it returns, and ends the world. Waits for
+/// that; the world itself runs on a thread that belongs to the calling one, and is given up if a
+/// program keeps it stuck ([`Ended::Misbehaved`]). Deterministic: the same `config` and `main` give
+/// the same journal. `main` may spawn tasks of the harness with [`World::spawn`].
 ///
 /// # Panics
 /// If `main` panics. A panic of a machine's task ends the run instead ([`Ended::Panicked`]).
 pub fn run<F, Fut, T>(config: WorldConfig, main: F) -> Outcome<T>
 where
+    F: FnOnce(World) -> Fut + Send + 'static,
+    Fut: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    runner::run(config.patience, move |exhibit| run_here(config, main, &exhibit))
+}
+
+fn run_here<F, Fut, T>(config: WorldConfig, main: F, exhibit: &Exhibit) -> Outcome<T>
+where
     F: FnOnce(World) -> Fut,
     Fut: Future<Output = T> + Send + 'static,
     T: Send + 'static,
 {
+    let threads = BlockingThreads::default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
+        .thread_name_fn(threads.on_spawn())
         .build()
         .expect("a runtime without I/O needs nothing from the system");
     let outcome = runtime.block_on(async {
         let world = World::new(config);
+        threads.belong_to(&world);
+        show(exhibit, Some(world.clone()));
         let value = Arc::new(Mutex::new(None));
         let harness = spawn_main(&world, main(world.clone()), &value);
         let ended = drive(&world).await;
@@ -74,8 +148,38 @@ where
         let value = value.lock().expect("main has ended").take();
         conclude(&world, ended, value)
     });
-    drop(runtime);
+    // Not dropped: that would wait for a blocking thread that a program began.
+    runtime.shutdown_background();
+    show(exhibit, None);
     outcome
+}
+
+fn show(exhibit: &Exhibit, world: Option<World>) {
+    *exhibit.lock().expect("the watch does not panic") = world;
+}
+
+/// Tells when a blocking thread is asked for, which tokio does on the thread that asks.
+#[derive(Clone, Default)]
+struct BlockingThreads {
+    world: Arc<OnceLock<Weak<Shared>>>,
+}
+
+impl BlockingThreads {
+    fn belong_to(&self, world: &World) {
+        // A run has one world.
+        drop(self.world.set(Arc::downgrade(&world.shared)));
+    }
+
+    fn on_spawn(&self) -> impl Fn() -> String + Send + Sync + 'static {
+        let Self { world } = self.clone();
+        move || {
+            let world = world.get().and_then(Weak::upgrade);
+            if let (Some(world), Some(current)) = (world, current::get()) {
+                world.lock().misbehaves(current.machine, Misbehavior::SpawnsBlocking);
+            }
+            "blocking".to_owned()
+        }
+    }
 }
 
 fn spawn_main<T: Send + 'static>(
@@ -107,10 +211,15 @@ async fn take_panic(main: tokio::task::JoinHandle<()>) -> Option<Box<dyn std::an
     main.await.err().and_then(|error| error.try_into_panic().ok())
 }
 
+/// What each fault did, by number.
+pub(crate) fn faults_of(state: &State) -> Vec<FaultReport> {
+    state.faults.iter().map(|fault| fault.report.clone()).collect()
+}
+
 fn conclude<T>(world: &World, ended: Ended, value: Option<T>) -> Outcome<T> {
     let (at, journal, faults) = {
         let mut state = world.shared.lock();
-        let reports = state.faults.iter().map(|fault| fault.report.clone()).collect();
+        let reports = faults_of(&state);
         (state.now(), std::mem::take(&mut state.journal), reports)
     };
     world.tear_down();
@@ -132,8 +241,8 @@ async fn drive(world: &World) -> Ended {
 
 fn over(world: &World) -> Option<Ended> {
     let state = world.shared.lock();
-    if let Some((machine, message)) = state.panicked.clone() {
-        return Some(Ended::Panicked { machine, message });
+    if let Some(broken) = state.broken.clone() {
+        return Some(broken);
     }
     if state.finished {
         return Some(Ended::Finished);

@@ -6,6 +6,7 @@
 //! - [`Node`]: what runs on a machine: anybody's server, written against `transport::Host`.
 //! - [`fault`]: what can be broken, each fault with one written meaning, and what it touched.
 //! - [`journal`]: everything that the network saw, decoded, and every fault, disk sync and note.
+//! - `runner`: the thread of a run, and the watch over it (`pulse`): nothing that a node does hangs it.
 //! - `machine`: tasks of a machine, each poll of which makes that machine current; crash and kill.
 //! - `network`: streams over links that delay and never lose for good; the HTTP decoder.
 //! - [`disk`]: the SQLite VFS, with an undo log per sector.
@@ -25,10 +26,12 @@ mod executive;
 mod host;
 mod machine;
 mod network;
+mod pulse;
+mod runner;
 mod world;
 
 pub use self::{
-    executive::{Ended, Outcome, run},
+    executive::{Ended, Misbehavior, Outcome, run},
     network::{Latency, LinkConfig},
     world::{MachineState, Node, World, WorldConfig},
 };

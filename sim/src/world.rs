@@ -61,6 +61,10 @@ pub struct WorldConfig {
     pub epoch: SystemTime,
     /// Simulated time after which a run is ended.
     pub limit: Duration,
+    /// Wall time that one poll of a program may take before its run is given up. Far more than any
+    /// program needs, and the only wall time that a run knows: it decides nothing but when to give
+    /// up one that would hang.
+    pub patience: Duration,
 }
 
 impl Default for WorldConfig {
@@ -72,6 +76,7 @@ impl Default for WorldConfig {
             // 2020-01-01T00:00:00Z, like any fixed time.
             epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800),
             limit: Duration::from_secs(24 * 3600),
+            patience: Duration::from_secs(20),
         }
     }
 }

@@ -60,6 +60,7 @@ fn ended(ended: &Ended) -> String {
         Why::Settled => format!("settled at {at}"),
         Why::Limit => format!("not settled when its time was over, at {at}"),
         Why::Panic => format!("ended by a panic at {at}"),
+        Why::Misbehavior => format!("ended by what a node did at {at}"),
     }
 }
 

@@ -82,6 +82,9 @@ fn ended(
         sim::Ended::Panicked { machine, message } => {
             (Why::Panic, Some(format!("{machine} panicked: {message}")))
         }
+        sim::Ended::Misbehaved { machine, how } => {
+            (Why::Misbehavior, Some(format!("{machine} {how}")))
+        }
         _ if not_ready.is_some() => (Why::Limit, not_ready.map(str::to_owned)),
         sim::Ended::Limit => (Why::Limit, Some("the world's limit was reached".to_owned())),
         sim::Ended::Finished if !pending.is_empty() => {

@@ -8,7 +8,7 @@ pub(super) fn verdict(
     checks: &[CheckRecord],
     not_ready: Option<&str>,
 ) -> (Verdict, Option<String>) {
-    if ended.why == Why::Panic {
+    if matches!(ended.why, Why::Panic | Why::Misbehavior) {
         return (Verdict::Fail, ended.detail.clone());
     }
     if let Some(why) = not_ready {
@@ -76,11 +76,13 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_told_is_unknown_and_a_panic_fails() {
+    fn what_could_not_be_told_is_unknown_and_a_program_that_breaks_the_rules_fails() {
         use CheckVerdict::{Holds, Unknown, Violated};
         assert_eq!(of(Why::Limit, Holds, false).0, Verdict::Unknown);
         assert_eq!(of(Why::Settled, Unknown, false).0, Verdict::Unknown);
         assert_eq!(of(Why::Limit, Violated, false).0, Verdict::Fail);
-        assert_eq!(of(Why::Panic, Holds, false), (Verdict::Fail, Some("detail".to_owned())));
+        for why in [Why::Panic, Why::Misbehavior] {
+            assert_eq!(of(why, Holds, false), (Verdict::Fail, Some("detail".to_owned())));
+        }
     }
 }

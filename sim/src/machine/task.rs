@@ -9,7 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Weak,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
@@ -108,6 +108,8 @@ fn message(panic: &(dyn Any + Send)) -> String {
 
 /// The waker that a task's future gets: it hands the cause of whoever wakes on to the task.
 struct CausalWaker {
+    world: Weak<Shared>,
+    machine: usize,
     inner: Mutex<Waker>,
     /// The cause of the last one who woke; 0 for none.
     cause: AtomicU64,
@@ -119,8 +121,15 @@ impl Wake for CausalWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if let Some(cause) = current::cause() {
-            self.cause.store(cause, Ordering::Relaxed);
+        match current::get() {
+            Some(Current { cause: Some(cause), .. }) => self.cause.store(cause, Ordering::Relaxed),
+            Some(_) => {}
+            // The driver, a timer or the harness; or somebody who does not belong to the world.
+            None => {
+                if let Some(world) = self.world.upgrade() {
+                    world.woken(self.machine);
+                }
+            }
         }
         self.inner.lock().expect("never held over a panic").wake_by_ref();
     }
@@ -149,8 +158,12 @@ impl Shell {
             }
             return own.clone();
         }
-        let causal =
-            Arc::new(CausalWaker { inner: Mutex::new(waker.clone()), cause: AtomicU64::new(0) });
+        let causal = Arc::new(CausalWaker {
+            world: Arc::downgrade(&self.world),
+            machine: self.current.machine,
+            inner: Mutex::new(waker.clone()),
+            cause: AtomicU64::new(0),
+        });
         let own = Waker::from(Arc::clone(&causal));
         self.waker = Some((causal, own.clone()));
         own
@@ -176,7 +189,8 @@ impl Future for Shell {
         }
         let waker = this.waker(context.waker());
         this.inherit_cause();
-        let (current, polled) = this.slot.poll(this.current, &waker);
+        let (slot, current) = (&this.slot, this.current);
+        let (current, polled) = this.world.observe(current.machine, || slot.poll(current, &waker));
         this.current = current;
         match polled {
             Poll::Pending => Poll::Pending,

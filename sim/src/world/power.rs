@@ -38,10 +38,7 @@ impl World {
             (std::mem::take(&mut machine.tasks), current, sockets)
         };
         let count = sockets + tasks.len() as u64;
-        for task in tasks.into_values() {
-            task.slot.end(current);
-            task.abort.abort();
-        }
+        self.shared.end_all(tasks, current);
         count
     }
 }

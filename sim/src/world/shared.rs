@@ -1,26 +1,93 @@
 //! The world behind its lock, and the tasks that run in it.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, TryLockResult,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Waker,
+    thread::ThreadId,
 };
+
+use tokio::runtime::RuntimeMetrics;
 
 use transport::{BoxFuture, host::TaskHandle};
 
 use super::{State, WorldConfig};
-use crate::machine::{
-    Shell, Slot, Task,
-    current::{self, Current},
+use crate::{
+    Ended, Misbehavior,
+    machine::{
+        Shell, Slot, Task,
+        current::{self, Current},
+    },
+    pulse::Pulse,
 };
 
 /// The world behind its lock.
 pub(crate) struct Shared {
     state: Mutex<State>,
+    /// What the watch over the run reads.
+    pub(crate) pulse: Pulse,
+    /// The thread of the run.
+    thread: ThreadId,
+    /// How many tasks the runtime knows.
+    tasks: RuntimeMetrics,
+    /// How many of them this world has spawned for machines so far.
+    spawned: AtomicUsize,
 }
 
 impl Shared {
     pub(crate) fn new(config: WorldConfig) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State::new(config)) })
+        Arc::new(Self {
+            state: Mutex::new(State::new(config)),
+            pulse: Pulse::default(),
+            thread: std::thread::current().id(),
+            tasks: tokio::runtime::Handle::current().metrics(),
+            spawned: AtomicUsize::new(0),
+        })
+    }
+
+    /// The world's lock, if nobody has it: for the watch over a run that may be stuck.
+    pub(crate) fn try_lock(&self) -> TryLockResult<MutexGuard<'_, State>> {
+        self.state.try_lock()
+    }
+
+    /// Polls a task of `machine` by `poll`, and notes what that shows of its program: whether it
+    /// spins, and whether it spawned tasks of which the world knows nothing.
+    pub(crate) fn observe<T>(&self, machine: usize, poll: impl FnOnce() -> T) -> T {
+        if self.pulse.begin(machine, || self.lock().now()) {
+            self.lock().misbehaves(machine, Misbehavior::NeverSettles);
+        }
+        // A task that ends or is aborted meanwhile is let go by the runtime later, not here.
+        let strangers = || {
+            let spawned = self.spawned.load(Ordering::Relaxed);
+            self.tasks.num_alive_tasks().wrapping_sub(spawned)
+        };
+        let before = strangers();
+        let value = poll();
+        if strangers() != before {
+            self.lock().misbehaves(machine, Misbehavior::SpawnsTask);
+        }
+        self.pulse.end();
+        value
+    }
+
+    /// Ends the tasks of a process, in the order in which they were spawned.
+    pub(crate) fn end_all(&self, tasks: BTreeMap<u64, Task>, current: Current) {
+        self.pulse.begin(current.machine, || self.lock().now());
+        for task in tasks.into_values() {
+            task.slot.end(current);
+            task.abort.abort();
+        }
+        self.pulse.end();
+    }
+
+    /// A task of `machine` is woken.
+    pub(crate) fn woken(&self, machine: usize) {
+        if std::thread::current().id() != self.thread {
+            self.lock().misbehaves(machine, Misbehavior::WokenFromOutside);
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -47,9 +114,8 @@ impl Shared {
             machine.tasks.remove(&id);
         }
         if let Err(message) = result {
-            let name = state.machines[current.machine].name.to_string();
-            state.panicked.get_or_insert((name, message));
-            state.wake_driver();
+            let machine = state.machines[current.machine].name.to_string();
+            state.breaks(Ended::Panicked { machine, message });
         }
     }
 
@@ -73,6 +139,7 @@ impl Shared {
         let shell = Shell::new(Arc::clone(self), id, Arc::clone(&slot), current);
         #[expect(clippy::disallowed_methods, reason = "this is what every other spawn leads to")]
         let abort = tokio::spawn(shell).abort_handle();
+        self.spawned.fetch_add(1, Ordering::Relaxed);
         let task = Task { slot: Arc::clone(&slot), abort: abort.clone() };
         state.machines[machine].tasks.insert(id, task);
         let world = Arc::downgrade(self);

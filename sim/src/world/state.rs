@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::WorldConfig;
 use crate::{
+    Ended, Misbehavior,
     fault::{Action, FaultReport, Moment, Trigger},
     journal::{Event, Journal},
     machine::Machine,
@@ -81,7 +82,8 @@ pub(crate) struct State {
     watches: Vec<Watch>,
     /// Machines whose disk died in the middle of an operation.
     pub(crate) dying: VecDeque<usize>,
-    pub(crate) panicked: Option<(String, String)>,
+    /// What a program did that ends the run.
+    pub(crate) broken: Option<Ended>,
     /// The run has ended: nothing is written down any more.
     pub(crate) over: bool,
     pub(crate) finished: bool,
@@ -105,7 +107,7 @@ impl State {
             faults: Vec::new(),
             watches: Vec::new(),
             dying: VecDeque::new(),
-            panicked: None,
+            broken: None,
             over: false,
             finished: false,
             driver: None,
@@ -220,6 +222,18 @@ impl State {
         for request in std::mem::take(&mut connection.outstanding) {
             self.write(machine, Some(request), Event::RequestLost { request, why });
         }
+    }
+
+    /// A machine's program did what ends the run; the first to do so counts.
+    pub(crate) fn breaks(&mut self, ended: Ended) {
+        self.broken.get_or_insert(ended);
+        self.wake_driver();
+    }
+
+    /// The program of machine number `machine` breaks the rules.
+    pub(crate) fn misbehaves(&mut self, machine: usize, how: Misbehavior) {
+        let machine = self.machines[machine].name.to_string();
+        self.breaks(Ended::Misbehaved { machine, how });
     }
 
     /// The newest fault in force that makes the disk of machine `index` misbehave.

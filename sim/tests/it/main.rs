@@ -4,5 +4,6 @@
 mod determinism;
 mod faults;
 mod journal;
+mod misbehaving;
 mod sockets;
 mod support;

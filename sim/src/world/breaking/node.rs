@@ -59,10 +59,7 @@ impl World {
         // First the disk: a dropped connection must not shut its database down politely.
         disk.kill();
         let count = tasks.len() as u64;
-        for task in tasks.into_values() {
-            task.slot.end(current);
-            task.abort.abort();
-        }
+        self.shared.end_all(tasks, current);
         self.shared.lock().machines[index].running = false;
         count
     }
