@@ -5,7 +5,7 @@ use std::mem;
 use reports::json;
 use scenarios::record::{EventRecord, Meta, Record};
 
-/// Entries shown before the first difference.
+/// Entries shown before the first difference, and after it on each side.
 const CONTEXT: usize = 3;
 /// Characters of a line that are shown.
 const WIDTH: usize = 82;
@@ -19,24 +19,26 @@ pub(crate) struct Difference {
     pub(crate) sentence: String,
     /// The lines before, which are the same.
     context: Vec<String>,
-    /// The line of the one run; unset if it ends before.
-    left: Option<String>,
-    /// The line of the other run; unset if it ends before.
-    right: Option<String>,
+    /// The one run from there on, as many lines as are shown; none if it ends before.
+    left: Vec<String>,
+    /// The other run from there on.
+    right: Vec<String>,
 }
 
 impl Difference {
     /// The difference as text, with the names of the two sides.
     pub(crate) fn lines(&self, left: &str, right: &str) -> Vec<String> {
         let names = left.len().max(right.len());
-        let common = common(self.left.as_deref(), self.right.as_deref());
+        let common = common(self.left.first(), self.right.first());
         let mut lines = vec![self.sentence.clone()];
         lines.extend(self.context.iter().map(|line| format!("{:names$}  {}", "", window(line, 0))));
         for (name, side) in [(left, &self.left), (right, &self.right)] {
-            let side = side
-                .as_deref()
-                .map_or("nothing: it ends before".to_owned(), |line| window(line, common));
-            lines.push(format!("{name:names$}  {side}"));
+            let Some((first, later)) = side.split_first() else {
+                lines.push(format!("{name:names$}  nothing: it ends before"));
+                continue;
+            };
+            lines.push(format!("{name:names$}  {}", window(first, common)));
+            lines.extend(later.iter().map(|line| format!("{:names$}  {}", "", window(line, 0))));
         }
         lines
     }
@@ -86,8 +88,8 @@ struct Parting {
     /// The number of the first line that differs, from 1.
     number: usize,
     context: Vec<String>,
-    left: Option<String>,
-    right: Option<String>,
+    left: Vec<String>,
+    right: Vec<String>,
 }
 
 impl Parting {
@@ -111,14 +113,20 @@ fn first(
                 }
                 context.push(one);
             }
-            (left, right) => return Some(Parting { number, context, left, right }),
+            (one, other) => {
+                let shown = |first: Option<String>, rest: &mut dyn Iterator<Item = String>| {
+                    first.into_iter().chain(rest.take(CONTEXT)).collect()
+                };
+                let (left, right) = (shown(one, &mut left), shown(other, &mut right));
+                return Some(Parting { number, context, left, right });
+            }
         }
     }
     None
 }
 
 /// How many characters both begin with.
-fn common(left: Option<&str>, right: Option<&str>) -> usize {
+fn common(left: Option<&String>, right: Option<&String>) -> usize {
     let (Some(left), Some(right)) = (left, right) else { return 0 };
     left.chars().zip(right.chars()).take_while(|(one, other)| one == other).count()
 }
@@ -153,13 +161,17 @@ mod tests {
             first(owned(&["a", "b", "c", "d", "e"]), owned(&["a", "b", "c", "d", "x", "y"]));
         let found = found.expect("different");
         assert_eq!((found.number, found.context), (5, owned(&["b", "c", "d"]).collect()));
-        assert_eq!((found.left.as_deref(), found.right.as_deref()), (Some("e"), Some("x")));
+        assert_eq!(
+            (found.left, found.right),
+            (vec!["e".to_owned()], vec!["x".to_owned(), "y".to_owned()])
+        );
     }
 
     #[test]
     fn a_journal_that_ends_before_differs_there() {
         let found = first(owned(&["a"]), owned(&["a", "b"])).expect("different");
-        assert_eq!((found.number, found.left, found.right.as_deref()), (2, None, Some("b")));
+        assert_eq!((found.number, found.left), (2, vec![]));
+        assert_eq!(found.right, ["b"]);
     }
 
     #[test]

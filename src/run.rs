@@ -15,7 +15,7 @@ use crate::{
     seeds::Seeds,
     select::{self, Selected},
     stopwatch::Stopwatch,
-    trial::{self, Mark, Settings, Trial},
+    trial::{self, KEPT_PASSES, Mark, SAMPLE, Settings, Trial, Twice},
     workers,
 };
 
@@ -36,19 +36,19 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
     let threads = threads(wanted.jobs).min(jobs.count());
     let settings = Settings {
         out: &wanted.out,
-        twice: wanted.twice,
+        twice: if wanted.twice { Twice::Every } else { Twice::Sample },
         strict: wanted.strict,
         widths: jobs.widths(),
     };
     if !output.quiet {
-        output.word(Tone::Plain, "Running", &jobs.announcement(threads, wanted.twice))?;
+        output.word(Tone::Plain, "Running", &jobs.announcement(threads, settings.twice))?;
     }
 
     let mut results = Results::new(output, &wanted.out);
     let progress = results.output.begin_progress(jobs.count());
     let work = |number| {
         let (selected, seed) = jobs.at(number);
-        let trial = trial::run(selected, seed, &settings);
+        let trial = trial::run(selected, seed, number, &settings);
         progress.inc(1);
         trial
     };
@@ -100,13 +100,17 @@ impl<'a> Jobs<'a> {
         }
     }
 
-    fn announcement(&self, threads: usize, twice: bool) -> String {
+    fn announcement(&self, threads: usize, twice: Twice) -> String {
         let scenarios = counted(self.selected.len(), "scenario");
         let seeds = self.seeds.map_or_else(
             || "seeds from their files".to_owned(),
             |seeds| format!("{} each", counted(seeds.count(), "seed")),
         );
-        let twice = if twice { ", everything twice" } else { "" };
+        let twice = match twice {
+            Twice::Every => ", everything twice".to_owned(),
+            Twice::Sample if self.count() < SAMPLE => String::new(),
+            Twice::Sample => format!(", 1 in {SAMPLE} twice"),
+        };
         format!("{scenarios}, {seeds}{twice}, {}", counted(threads, "thread"))
     }
 }
@@ -192,6 +196,10 @@ impl<'a> Results<'a> {
             for line in &trial.explanation {
                 output.line(&format!("{}{line}", " ".repeat(INDENT)))?;
             }
+        }
+        if totals.runs() > KEPT_PASSES as u64 {
+            let note = format!("of runs that pass, the first {KEPT_PASSES} are kept");
+            output.line(&format!("{}{note}", " ".repeat(INDENT)))?;
         }
         if unexplained > 0 {
             output.line(&format!("\n  and {unexplained} more, each in its folder"))?;

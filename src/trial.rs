@@ -13,19 +13,46 @@ use reports::{
 use scenarios::{Record, record::Verdict, run::Options};
 use serde_json::{Value, json};
 
-use crate::{divergence, exit::Exit, select::Selected, stopwatch::Stopwatch};
+use crate::{
+    divergence::{self, Difference},
+    exit::Exit,
+    select::Selected,
+    stopwatch::Stopwatch,
+};
 
 /// What every trial of one call shares.
 #[derive(Debug)]
 pub(crate) struct Settings<'a> {
     /// Where the runs' folders go.
     pub(crate) out: &'a Path,
-    /// Whether to run everything twice.
-    pub(crate) twice: bool,
+    /// What is run twice.
+    pub(crate) twice: Twice,
     /// Whether a weakness is no pass.
     pub(crate) strict: bool,
     /// The widths of the columns of results.
     pub(crate) widths: Widths,
+}
+
+/// Which runs are repeated, and compared byte for byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Twice {
+    /// All.
+    Every,
+    /// One in [`SAMPLE`], from the first on: what is explored is checked for repeatability, too.
+    Sample,
+}
+
+/// One in so many explored runs is repeated: 5 %.
+pub(crate) const SAMPLE: usize = 20;
+
+/// Runs that pass and whose folders are kept all the same. Of a longer campaign, which would fill
+/// the disk, those that come later are kept only if they did not pass.
+pub(crate) const KEPT_PASSES: usize = 100;
+
+impl Twice {
+    fn repeats(self, number: usize) -> bool {
+        self == Self::Every || number % SAMPLE == SAMPLE - 1
+    }
 }
 
 /// What is kept of a run once it is written down: no journal, so that many runs need no memory.
@@ -71,9 +98,10 @@ impl Mark {
     }
 }
 
-/// Runs a scenario with `seed`. Whatever happens, there is a trial: a panic is one that broke.
-pub(crate) fn run(selected: &Selected, seed: u64, settings: &Settings<'_>) -> Trial {
-    caught(|| attempt(selected, seed, settings))
+/// Runs a scenario with `seed`, as the `number`-th run of this call (from 0). Whatever happens,
+/// there is a trial: a panic is one that broke.
+pub(crate) fn run(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_>) -> Trial {
+    caught(|| attempt(selected, seed, number, settings))
         .unwrap_or_else(|why| broke(selected, seed, settings, &why))
 }
 
@@ -88,33 +116,56 @@ fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
         .map_err(|payload| format!("fedsim itself panicked: {}", panic_message(payload.as_ref())))
 }
 
-fn attempt(selected: &Selected, seed: u64, settings: &Settings<'_>) -> Trial {
+fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_>) -> Trial {
     let mut record = record(selected, seed);
-    let folder = match folder::write(settings.out, &record) {
-        Ok(folder) => folder,
-        Err(error) => {
-            let why = format!("cannot write its folder below {}: {error}", settings.out.display());
-            return broke(selected, seed, settings, &why);
-        }
-    };
     let repeated = || self::record(selected, seed);
-    let difference =
-        settings.twice.then(|| divergence::between(&mut record, &mut repeated())).flatten();
-    if let Some(difference) = difference {
-        let mut trial = broke(selected, seed, settings, "two runs of it differ");
-        trial.mark = Mark::Differs;
-        trial.exit = Exit::Diverged;
-        trial.object["type"] = json!("difference");
-        trial.explanation = difference.lines("first", "second");
-        trial.explanation.push(format!(
-            "{:<13}{}",
-            "the record",
-            folder.join(folder::RECORD).display()
-        ));
-        trial.folder = Some(folder);
-        return trial;
+    let twice = settings.twice.repeats(number);
+    let difference = twice.then(|| divergence::between(&mut record, &mut repeated())).flatten();
+    let mut trial = judged(&record, settings);
+    if difference.is_some() || number < KEPT_PASSES || trial.exit != Exit::Holds {
+        match folder::write(settings.out, &record) {
+            Ok(folder) => trial.keep(&record, folder),
+            Err(error) => {
+                let out = settings.out.display();
+                let why = format!("cannot write its folder below {out}: {error}");
+                return broke(selected, seed, settings, &why);
+            }
+        }
     }
-    judged(&record, folder, settings)
+    match difference {
+        Some(difference) => differs(selected, seed, settings, &difference, trial.folder),
+        None => trial,
+    }
+}
+
+fn differs(
+    selected: &Selected,
+    seed: u64,
+    settings: &Settings<'_>,
+    difference: &Difference,
+    folder: Option<PathBuf>,
+) -> Trial {
+    let mut trial = broke(selected, seed, settings, "two runs of it differ");
+    trial.mark = Mark::Differs;
+    trial.exit = Exit::Diverged;
+    trial.object["type"] = json!("difference");
+    trial.explanation = difference.lines("first", "second");
+    let record = folder.as_ref().map(|folder| folder.join(folder::RECORD));
+    let record = record.map(|record| format!("{:<13}{}", "the record", record.display()));
+    trial.explanation.extend(record);
+    trial.folder = folder;
+    trial
+}
+
+impl Trial {
+    /// The run is written down in `folder`.
+    fn keep(&mut self, record: &Record, folder: PathBuf) {
+        self.object["folder"] = json!(folder.display().to_string());
+        if matches!(self.mark, Mark::Judged(Status::Fail | Status::Unknown)) {
+            self.explanation = line::failure(record, &folder);
+        }
+        self.folder = Some(folder);
+    }
 }
 
 /// One run as it is written down.
@@ -126,7 +177,7 @@ fn record(selected: &Selected, seed: u64) -> Record {
     record
 }
 
-fn judged(record: &Record, folder: PathBuf, settings: &Settings<'_>) -> Trial {
+fn judged(record: &Record, settings: &Settings<'_>) -> Trial {
     let weaknesses = record.weaknesses();
     let status = Status::of(record, &weaknesses);
     let exit = match status {
@@ -135,11 +186,8 @@ fn judged(record: &Record, folder: PathBuf, settings: &Settings<'_>) -> Trial {
         Status::Fail => Exit::Violated,
         Status::Unknown => Exit::Inconclusive,
     };
-    let explanation = match status {
-        Status::Pass => Vec::new(),
-        Status::Warn => weaknesses.clone(),
-        Status::Fail | Status::Unknown => line::failure(record, &folder),
-    };
+    // Why one failed is told with the folder that shows it.
+    let explanation = if status == Status::Warn { weaknesses.clone() } else { Vec::new() };
     Trial {
         mark: Mark::Judged(status),
         line: line::result(record, &weaknesses, settings.widths),
@@ -147,8 +195,8 @@ fn judged(record: &Record, folder: PathBuf, settings: &Settings<'_>) -> Trial {
         explanation,
         exit,
         totals: Totals::of(record, status),
-        object: object(record, &weaknesses, &folder),
-        folder: Some(folder),
+        object: object(record, &weaknesses),
+        folder: None,
     }
 }
 
@@ -157,7 +205,7 @@ fn title(name: &str, seed: u64) -> String {
 }
 
 /// A run as a line of JSON.
-pub(crate) fn object(record: &Record, weaknesses: &[String], folder: &Path) -> Value {
+fn object(record: &Record, weaknesses: &[String]) -> Value {
     json!({
         "type": "run",
         "scenario": record.scenario.name,
@@ -172,7 +220,7 @@ pub(crate) fn object(record: &Record, weaknesses: &[String], folder: &Path) -> V
         "simulated_ns": record.ended.at_ns,
         "wall_ms": record.meta.wall_ms,
         "log_hash": record.log_hash,
-        "folder": folder.display().to_string(),
+        "folder": null,
     })
 }
 

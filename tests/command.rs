@@ -252,6 +252,17 @@ fn a_repeated_run_is_the_same_run() {
 }
 
 #[test]
+fn a_long_campaign_repeats_one_run_in_twenty_and_keeps_the_first_hundred_passes() {
+    let folder = folder(&[("good", "")]);
+    let output = fedsim(&folder, &["run", "good.toml", "--seed", "1..=101"]);
+    exits(&output, 0);
+    assert!(stdout(&output).contains("1 in 20 twice"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("of runs that pass, the first 100 are kept"));
+    let kept = |seed: u64| folder.path().join(format!("target/fedsim/good-{seed}")).exists();
+    assert!(kept(100) && !kept(101));
+}
+
+#[test]
 fn an_inert_fault_is_a_warning_and_under_strict_no_pass() {
     let folder = folder(&[("inert", INERT)]);
     let output = fedsim(&folder, &["run", "inert.toml"]);

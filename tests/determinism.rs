@@ -45,16 +45,27 @@ fn compare(seed: u64, one: &str, other: &str) {
     panic!("seed {seed}, entry {}:\n{}\n\nagainst\n{}", same + 1, around(one), around(other));
 }
 
+/// Runs the scenario in a process of its own.
+fn in_a_process(seeds: &str, threads: &str, folder: &Path, change: impl FnOnce(&mut Command)) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fedsim"));
+    let chaos = Path::new(env!("CARGO_MANIFEST_DIR")).join(CHAOS);
+    command.arg("run").arg(chaos).args(["--seed", seeds, "-j", threads, "-q", "--out"]).arg(folder);
+    change(&mut command);
+    let output = command.output().expect("fedsim runs");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The journal that a process wrote down.
+fn written(folder: &Path, seed: u64) -> String {
+    let file = fs::read(folder.join(format!("chaos-{seed}/run.json"))).expect("it was written");
+    let record: Record = serde_json::from_slice(&file).expect("it is a record");
+    record.events.into_iter().map(|event| event.line).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn fifty_seeds_agree_on_two_threads_at_once_and_in_another_process() {
     let folder = tempfile::tempdir().expect("a folder");
-    let status = Command::new(env!("CARGO_BIN_EXE_fedsim"))
-        .args(["run", CHAOS, "--seed", "1..=50", "-j", "1", "-q", "--out"])
-        .arg(folder.path())
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("fedsim runs");
-    assert!(status.stderr.is_empty(), "{}", String::from_utf8_lossy(&status.stderr));
+    in_a_process("1..=50", "1", folder.path(), |_| {});
     let (odd, even) = std::thread::scope(|scope| {
         let odd = scope.spawn(|| journals(1));
         (journals(2), odd.join().expect("no run panics"))
@@ -62,11 +73,7 @@ fn fifty_seeds_agree_on_two_threads_at_once_and_in_another_process() {
     let together: Vec<(u64, String)> = odd.into_iter().chain(even).collect();
     assert_eq!(together.len(), SEEDS.count());
     for (seed, here) in &together {
-        let path = folder.path().join(format!("chaos-{seed}/run.json"));
-        let record: Record = serde_json::from_slice(&fs::read(path).expect("it was written"))
-            .expect("it is a record");
-        let there: Vec<_> = record.events.into_iter().map(|event| event.line).collect();
-        compare(*seed, here, &there.join("\n"));
+        compare(*seed, here, &written(folder.path(), *seed));
     }
 }
 
@@ -74,4 +81,37 @@ fn fifty_seeds_agree_on_two_threads_at_once_and_in_another_process() {
 fn other_seeds_give_other_journals() {
     let scenario = chaos();
     assert_ne!(journal(&scenario, 1), journal(&scenario, 2));
+}
+
+#[test]
+fn a_run_depends_on_nothing_around_the_process() {
+    let (plain, odd) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("one"));
+    in_a_process("1..=4", "1", plain.path(), |_| {});
+    in_a_process("1..=4", "2", odd.path(), |command| {
+        command.env_clear().current_dir(odd.path()).envs([
+            ("TZ", "Pacific/Chatham"),
+            ("LANG", "tr_TR.UTF-8"),
+            ("LC_ALL", "tr_TR.UTF-8"),
+            ("HOME", "/nowhere"),
+            ("HOSTNAME", "elsewhere"),
+            ("TMPDIR", "/nowhere"),
+            ("RUST_LOG", "trace"),
+            ("RUST_BACKTRACE", "full"),
+            ("SQLITE_TMPDIR", "/nowhere"),
+            ("TOKIO_WORKER_THREADS", "7"),
+        ]);
+    });
+    for seed in 1..=4 {
+        compare(seed, &written(plain.path(), seed), &written(odd.path(), seed));
+    }
+}
+
+/// Pins what other builds must give: run with `--release`, or on another machine, it compares a
+/// release build, or that machine, with the one where it was written.
+#[test]
+fn every_build_gives_these_journals() {
+    let scenario = chaos();
+    let hash = |seed| run::run(&scenario, seed, &Options::default()).record.log_hash;
+    let hashes: Vec<_> = (1..=8).map(|seed| format!("{seed}  {}", hash(seed))).collect();
+    insta::assert_snapshot!("journals_of_chaos", hashes.join("\n"));
 }
