@@ -83,6 +83,9 @@ pub(crate) enum Command {
     Check(Check),
     /// List what scenario files can name, or the scenarios themselves
     List(List),
+    /// Measure what a simulation costs, and show each figure beside its goal
+    #[command(after_help = exit::TABLE)]
+    Bench(Bench),
     /// Print a JSON schema
     Schema(Schema),
 }
@@ -151,6 +154,16 @@ pub(crate) enum What {
     Faults,
     /// Endpoints that a fault's `when` can name
     Endpoints,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Bench {
+    /// Only rows whose name holds this text [default: all]
+    #[arg(value_name = "ROW")]
+    pub(crate) row: Option<String>,
+    /// Measure for a moment only: shows that it works, the figures mean little
+    #[arg(long)]
+    pub(crate) quick: bool,
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@
 //! printed: results on standard output, progress and diagnostics on standard error.
 
 mod arguments;
+mod bench;
 mod check;
 mod divergence;
 mod exit;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Replay(wanted) => replay::replay(wanted, &mut output),
         Command::Check(wanted) => check::check(wanted, &mut output),
         Command::List(wanted) => list::list(wanted, &mut output),
+        Command::Bench(wanted) => bench::bench(wanted, &mut output),
         Command::Schema(wanted) => schema::schema(wanted, &mut output),
     };
     let exit = done.unwrap_or_else(|stop| stopped(stop, &mut output));

@@ -170,7 +170,7 @@ impl Trial {
 
 /// One run as it is written down.
 fn record(selected: &Selected, seed: u64) -> Record {
-    let options = Options { file: Some(selected.path.display().to_string()) };
+    let options = Options { file: Some(selected.path.display().to_string()), ..Options::default() };
     let began = Stopwatch::start();
     let mut record = scenarios::run::run(&selected.scenario, seed, &options).record;
     record.meta.wall_ms = began.elapsed_ms();

@@ -306,6 +306,20 @@ fn programs_get_mistakes_with_their_places() {
 }
 
 #[test]
+fn a_measured_row_falls_short_exactly_when_its_figure_misses_its_goal() {
+    let folder = folder(&[]);
+    let bench = ["bench", "--quick", "request"];
+    let measured = fedsim(&folder, &[&bench[..], &["--message-format", "json"]].concat());
+    exits(&measured, 0);
+    let row = &objects(&measured)[0];
+    let (goal, figure) = (row["goal"].as_f64().unwrap(), row["measured"].as_f64().unwrap());
+    assert!(figure > 0.0);
+    assert_eq!(row["falls_short"], figure > goal);
+    let table = stdout(&fedsim(&folder, &bench));
+    assert!(table.contains("request ") && table.contains("≤ 2 x"), "{table}");
+}
+
+#[test]
 fn a_pipe_that_is_closed_ends_the_command_quietly() {
     let folder = folder(&[]);
     let script = format!("{} list endpoints | true", env!("CARGO_BIN_EXE_fedsim"));

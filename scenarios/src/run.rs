@@ -40,6 +40,8 @@ const FINALS_LIMIT: Duration = Duration::from_mins(10);
 pub struct Options {
     /// The file that the scenario came from, as it was named.
     pub file: Option<String>,
+    /// Whether to measure how long the journal takes; changes nothing in the run.
+    pub time_journal: bool,
 }
 
 /// What a run leaves behind.
@@ -54,6 +56,16 @@ pub struct Run {
 /// Runs a scenario on this thread and judges it. Deterministic: the same scenario and seed give the
 /// same journal and record.
 pub fn run(scenario: &Scenario, seed: u64, options: &Options) -> Run {
+    let outcome = simulate(scenario, seed, options);
+    judge(scenario, seed, options, outcome)
+}
+
+/// The first half of [`run`]: what the world leaves behind, not judged yet.
+pub fn simulate(
+    scenario: &Scenario,
+    seed: u64,
+    options: &Options,
+) -> sim::Outcome<Result<(), String>> {
     let shared = Arc::new(scenario.clone());
     let config = WorldConfig {
         seed,
@@ -61,10 +73,20 @@ pub fn run(scenario: &Scenario, seed: u64, options: &Options) -> Run {
             latency: sim_latency(scenario.network.latency),
             loss: scenario.network.loss,
         },
+        time_journal: options.time_journal,
         limit: SETUP_LIMIT + scenario.limit + scenario.settle + FINALS_LIMIT,
         ..WorldConfig::default()
     };
-    let outcome = sim::run(config, move |world| conduct(world, shared));
+    sim::run(config, move |world| conduct(world, shared))
+}
+
+/// The second half of [`run`]: reads the journal, judges it, and makes the record.
+pub fn judge(
+    scenario: &Scenario,
+    seed: u64,
+    options: &Options,
+    outcome: sim::Outcome<Result<(), String>>,
+) -> Run {
     recording::record(scenario, seed, options, outcome)
 }
 

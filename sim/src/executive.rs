@@ -103,6 +103,9 @@ pub struct Outcome<T> {
     pub journal: Journal,
     /// Every fault, by number.
     pub faults: Vec<FaultReport>,
+    /// Wall time that went into decoding what the network saw and writing it down; 0 unless
+    /// [`WorldConfig::time_journal`].
+    pub journal_time: Duration,
 }
 
 /// Makes a world of `config`, runs `main` in it until it returns, and ends the world. Waits for
@@ -217,14 +220,14 @@ pub(crate) fn faults_of(state: &State) -> Vec<FaultReport> {
 }
 
 fn conclude<T>(world: &World, ended: Ended, value: Option<T>) -> Outcome<T> {
-    let (at, journal, faults) = {
+    let (at, journal, faults, journal_time) = {
         let mut state = world.shared.lock();
         let reports = faults_of(&state);
-        (state.now(), std::mem::take(&mut state.journal), reports)
+        (state.now(), std::mem::take(&mut state.journal), reports, state.cost.spent())
     };
     world.tear_down();
     let value = value.filter(|_| ended == Ended::Finished);
-    Outcome { ended, value, at, journal, faults }
+    Outcome { ended, value, at, journal, faults, journal_time }
 }
 
 /// Moves packets until the run is over.
@@ -259,7 +262,7 @@ fn step(world: &World) -> bool {
         return true;
     }
     if let Some(emission) = state.next_emission() {
-        let fired = state.decode(emission);
+        let fired = state.in_journal(|state| state.decode(emission));
         if !fired.is_empty() {
             drop(state);
             act(world, fired);

@@ -151,6 +151,7 @@ fn give_up<T>(world: &World, machine: usize, how: Misbehavior) -> Outcome<T> {
         at,
         journal: crate::journal::Journal::default(),
         faults: Vec::new(),
+        journal_time: Duration::ZERO,
     };
     for _ in 0..MAX_READS {
         match world.shared.try_lock() {

@@ -1,6 +1,7 @@
 //! The world: machines, and everything that can be done to them.
 
 mod breaking;
+mod cost;
 mod observer;
 mod power;
 mod shared;
@@ -65,6 +66,9 @@ pub struct WorldConfig {
     /// program needs, and the only wall time that a run knows: it decides nothing but when to give
     /// up one that would hang.
     pub patience: Duration,
+    /// Whether to measure how long the journal takes ([`crate::Outcome::journal_time`]). Changes
+    /// nothing in the run.
+    pub time_journal: bool,
 }
 
 impl Default for WorldConfig {
@@ -77,6 +81,7 @@ impl Default for WorldConfig {
             epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800),
             limit: Duration::from_secs(24 * 3600),
             patience: Duration::from_secs(20),
+            time_journal: false,
         }
     }
 }

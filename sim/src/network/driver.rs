@@ -50,7 +50,7 @@ impl State {
             Arrival::Segment(_, side) => {
                 connection.pipe_mut(side).scheduled = false;
                 if self.segment_arrives(id, &mut connection, side) {
-                    fired = self.journal_arrived(&mut connection, side);
+                    fired = self.in_journal(|state| state.journal_arrived(&mut connection, side));
                     accepts = Some((id, side));
                 }
             }

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::WorldConfig;
+use super::{WorldConfig, cost::Cost};
 use crate::{
     Ended, Misbehavior,
     fault::{Action, FaultReport, Moment, Trigger},
@@ -78,6 +78,8 @@ pub(crate) struct State {
     due: BinaryHeap<Reverse<(Duration, u64, Arrival)>>,
     next_arrival: u64,
     pub(crate) journal: Journal,
+    /// What the journal costs.
+    pub(crate) cost: Cost,
     pub(crate) faults: Vec<FaultState>,
     watches: Vec<Watch>,
     /// Machines whose disk died in the middle of an operation.
@@ -104,6 +106,7 @@ impl State {
             due: BinaryHeap::new(),
             next_arrival: 0,
             journal: Journal::default(),
+            cost: Cost::new(config.time_journal),
             faults: Vec::new(),
             watches: Vec::new(),
             dying: VecDeque::new(),
@@ -212,8 +215,10 @@ impl State {
         if self.over {
             return 0;
         }
-        let now = self.now();
-        self.journal.push(now, name, cause, event)
+        self.in_journal(|state| {
+            let now = state.now();
+            state.journal.push(now, name, cause, event)
+        })
     }
 
     /// The answers to these requests will not arrive.

@@ -1,0 +1,160 @@
+//! A row of the table: what is measured, and how much it must be.
+
+/// How long to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// As long as the goal says, or long enough for a steady figure.
+    Full,
+    /// As short as shows that it works; the figures mean little.
+    Quick,
+}
+
+impl Length {
+    /// The one or the other.
+    pub(super) fn pick<T>(self, full: T, quick: T) -> T {
+        match self {
+            Self::Full => full,
+            Self::Quick => quick,
+        }
+    }
+}
+
+/// A row.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// What to select it by.
+    pub(super) name: &'static str,
+    /// What is measured, in a few words.
+    pub(super) what: &'static str,
+    /// What its figures count.
+    pub(super) unit: Unit,
+    /// What it must be.
+    pub(super) goal: Goal,
+    /// Measures it.
+    pub(super) measure: fn(Length) -> Result<Measured, String>,
+}
+
+/// What was measured.
+#[derive(Debug)]
+pub(super) struct Measured {
+    /// The figure, in the unit of the row.
+    pub(super) figure: f64,
+    /// What it was computed from.
+    pub(super) detail: String,
+}
+
+/// What a figure must be.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Goal {
+    /// This much or more.
+    AtLeast(f64),
+    /// This much or less.
+    AtMost(f64),
+}
+
+impl Goal {
+    /// Whether `figure` is good enough. What could not be measured never is.
+    pub(super) fn is_reached(self, figure: f64) -> bool {
+        match self {
+            Self::AtLeast(least) => figure >= least,
+            Self::AtMost(most) => figure <= most,
+        }
+    }
+
+    pub(super) fn limit(self) -> f64 {
+        match self {
+            Self::AtLeast(limit) | Self::AtMost(limit) => limit,
+        }
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::AtLeast(_) => "at least",
+            Self::AtMost(_) => "at most",
+        }
+    }
+
+    /// The goal as the table shows it.
+    pub(super) fn text(self, unit: Unit) -> String {
+        let sign = match self {
+            Self::AtLeast(_) => '≥',
+            Self::AtMost(_) => '≤',
+        };
+        format!("{sign} {}", unit.text(self.limit()))
+    }
+}
+
+/// What a figure counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unit {
+    /// Simulated seconds per second of CPU.
+    TimesRealTime,
+    /// A ratio.
+    Times,
+    /// Runs per second of CPU.
+    RunsPerSecond,
+    /// Hundredths.
+    Percent,
+}
+
+impl Unit {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::TimesRealTime => "times real time",
+            Self::Times => "times",
+            Self::RunsPerSecond => "runs a second",
+            Self::Percent => "percent",
+        }
+    }
+
+    /// A figure as the table shows it.
+    pub(super) fn text(self, figure: f64) -> String {
+        let number = number(figure);
+        match self {
+            Self::TimesRealTime | Self::Times => format!("{number} x"),
+            Self::RunsPerSecond => format!("{number} /s"),
+            Self::Percent => format!("{number} %"),
+        }
+    }
+}
+
+/// A number to three digits, its thousands apart.
+fn number(figure: f64) -> String {
+    let digits = match figure.abs() {
+        size if size < 1.0 => 3,
+        size if size < 10.0 => 2,
+        size if size < 100.0 => 1,
+        _ => 0,
+    };
+    let text = format!("{figure:.digits$}");
+    let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
+    let mut spaced = String::new();
+    for (place, digit) in whole.chars().enumerate() {
+        if place > 0 && (whole.len() - place).is_multiple_of(3) {
+            spaced.push(',');
+        }
+        spaced.push(digit);
+    }
+    let rest = rest.trim_end_matches('0');
+    if rest.is_empty() { spaced } else { format!("{spaced}.{rest}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Goal, number};
+
+    #[test]
+    fn a_figure_is_short_to_read() {
+        let figures = [20_000.0, 1.8, 0.1, 15.0, 1_234_567.8, 0.034_56];
+        let texts = figures.map(number);
+        assert_eq!(texts, ["20,000", "1.8", "0.1", "15", "1,234,568", "0.035"]);
+    }
+
+    #[test]
+    fn what_could_not_be_measured_reaches_no_goal() {
+        assert!(Goal::AtLeast(2.0).is_reached(2.0) && Goal::AtMost(2.0).is_reached(2.0));
+        assert!(!Goal::AtLeast(2.0).is_reached(1.9) && !Goal::AtMost(2.0).is_reached(2.1));
+        assert!(!Goal::AtLeast(2.0).is_reached(f64::NAN));
+        assert!(!Goal::AtMost(2.0).is_reached(f64::NAN));
+    }
+}

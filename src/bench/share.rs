@@ -1,0 +1,52 @@
+//! What journal and checks take of a run.
+
+use std::time::Duration;
+
+use scenarios::run::{Options, judge, simulate};
+
+use super::{
+    clock::wall,
+    federation::ten_messages,
+    row::{Length, Measured},
+};
+
+/// Decoding and writing the journal, reading it, every check, and the record; of the whole run.
+pub(super) fn journal_and_checks(length: Length) -> Result<Measured, String> {
+    let scenario = ten_messages();
+    let options = Options { time_journal: true, ..Options::default() };
+    let mut shares: Vec<_> = (1..=length.pick(51, 5))
+        .map(|seed| {
+            let (outcome, world) = wall(|| simulate(&scenario, seed, &options));
+            let journal = outcome.journal_time;
+            let (_, checks) = wall(|| judge(&scenario, seed, &options, outcome));
+            Share { journal, checks, whole: world + checks }
+        })
+        .collect();
+    shares.sort_by(|one, other| one.percent().total_cmp(&other.percent()));
+    let median = shares.get(shares.len() / 2).ok_or("nothing was run")?;
+    let of_whole = |part: Duration| part.as_secs_f64() / median.whole.as_secs_f64() * 100.0;
+    Ok(Measured {
+        figure: median.percent(),
+        detail: format!(
+            "journal {:.1} %, checks and record {:.1} % of {:.2} ms, median of {} runs",
+            of_whole(median.journal),
+            of_whole(median.checks),
+            median.whole.as_secs_f64() * 1e3,
+            shares.len(),
+        ),
+    })
+}
+
+/// What one run spent. Wall time: the parts are too short for the CPU clock. They are of one run,
+/// so that a busy machine slows both alike.
+struct Share {
+    journal: Duration,
+    checks: Duration,
+    whole: Duration,
+}
+
+impl Share {
+    fn percent(&self) -> f64 {
+        (self.journal + self.checks).as_secs_f64() / self.whole.as_secs_f64() * 100.0
+    }
+}

@@ -1,0 +1,99 @@
+//! The table: every row with its goal.
+
+use super::{
+    commit, federation, idle, loopback,
+    row::{
+        Goal::{AtLeast, AtMost},
+        Row,
+        Unit::{Percent, RunsPerSecond, Times, TimesRealTime},
+    },
+    share, threads, turmoil,
+};
+
+/// Every row, in the order in which they are measured.
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "idle-machines",
+        what: "1,000 plain axum machines, idle, one hour",
+        unit: TimesRealTime,
+        goal: AtLeast(20_000.0),
+        measure: idle::machines,
+    },
+    Row {
+        name: "idle-homeservers",
+        what: "1,000 homeservers with relays, idle, one hour",
+        unit: TimesRealTime,
+        goal: AtLeast(500.0),
+        measure: idle::homeservers,
+    },
+    Row {
+        name: "m1-a-second",
+        what: "3 backends, one M1 message a second",
+        unit: TimesRealTime,
+        goal: AtLeast(500.0),
+        measure: federation::one_m1_a_second,
+    },
+    Row {
+        name: "hundred-senders",
+        what: "100 backends, each sending 1/s into a room of 3",
+        unit: TimesRealTime,
+        goal: AtLeast(10.0),
+        measure: federation::hundred_senders,
+    },
+    Row {
+        name: "turmoil-3",
+        what: "CPU of stock turmoil by ours, 3 machines",
+        unit: Times,
+        goal: AtLeast(20.0),
+        measure: turmoil::three,
+    },
+    Row {
+        name: "turmoil-30",
+        what: "CPU of stock turmoil by ours, 30 machines",
+        unit: Times,
+        goal: AtLeast(100.0),
+        measure: turmoil::thirty,
+    },
+    Row {
+        name: "turmoil-100",
+        what: "CPU of stock turmoil by ours, 100 machines",
+        unit: Times,
+        goal: AtLeast(500.0),
+        measure: turmoil::hundred,
+    },
+    Row {
+        name: "request",
+        what: "CPU of a request by that over loopback TCP",
+        unit: Times,
+        goal: AtMost(2.0),
+        measure: loopback::request,
+    },
+    Row {
+        name: "runs",
+        what: "3 backends, 10 M1 messages, boot to verdict",
+        unit: RunsPerSecond,
+        goal: AtLeast(60.0),
+        measure: federation::runs_a_second,
+    },
+    Row {
+        name: "threads",
+        what: "two threads against one",
+        unit: Times,
+        goal: AtLeast(1.8),
+        measure: threads::two_against_one,
+    },
+    Row {
+        name: "journal-checks",
+        what: "journal and checks, share of a run",
+        unit: Percent,
+        goal: AtMost(15.0),
+        measure: share::journal_and_checks,
+    },
+    Row {
+        name: "commit",
+        what: "a commit by that on a real file, WAL and FULL",
+        unit: Times,
+        goal: AtMost(0.1),
+        measure: commit::simulated_against_real,
+    },
+];
