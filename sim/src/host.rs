@@ -18,7 +18,6 @@ use transport::{
 };
 
 use crate::{
-    machine::Backlog,
     network::{
         connection::{Connection, Handshake, Side},
         stream::SimStream,
@@ -86,9 +85,9 @@ struct SimNet {
 impl Net for SimNet {
     fn listen(&self, port: u16) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
         Box::pin(async move {
-            let port = self.bind(port)?;
-            let world = Arc::clone(&self.world);
-            Ok(Box::new(SimListener { world, owner: self.owner, port }) as Box<dyn Listener>)
+            let (port, number) = self.bind(port)?;
+            let (world, owner) = (Arc::clone(&self.world), self.owner);
+            Ok(Box::new(SimListener { world, owner, port, number }) as Box<dyn Listener>)
         })
     }
 
@@ -103,18 +102,13 @@ impl Net for SimNet {
 }
 
 impl SimNet {
-    fn bind(&self, port: u16) -> io::Result<u16> {
+    fn bind(&self, port: u16) -> io::Result<(u16, u64)> {
         let mut state = self.world.lock();
         let machine = &mut state.machines[self.owner.0];
         if !machine.runs(self.owner.1) {
             return Err(io::Error::other("the machine is down"));
         }
-        let port = if port == 0 { machine.free_port()? } else { port };
-        if machine.listeners.contains_key(&port) {
-            return Err(io::ErrorKind::AddrInUse.into());
-        }
-        machine.listeners.insert(port, Backlog::default());
-        Ok(port)
+        machine.bind(port)
     }
 }
 
@@ -139,7 +133,7 @@ impl SimStream {
         let Some(connection) = state.connections.get_mut(&self.connection) else {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         };
-        if let Some(kind) = connection.end(Side::Client).error {
+        if let Some(kind) = connection.end_mut(Side::Client).error.take() {
             return Poll::Ready(Err(kind.into()));
         }
         if connection.handshake == Handshake::Open {
@@ -155,6 +149,7 @@ struct SimListener {
     world: Arc<Shared>,
     owner: Owner,
     port: u16,
+    number: u64,
 }
 
 impl Listener for SimListener {
@@ -175,14 +170,15 @@ impl Future for Accept<'_> {
     type Output = io::Result<Accepted>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let SimListener { world, owner, port } = self.listener;
+        let SimListener { world, owner, port, number } = self.listener;
         let mut state = world.lock();
         loop {
             let machine = &mut state.machines[owner.0];
             if !machine.runs(owner.1) {
                 return Poll::Ready(Err(io::Error::other("the machine is down")));
             }
-            let Some(backlog) = machine.listeners.get_mut(port) else {
+            let backlog = machine.listeners.get_mut(port);
+            let Some(backlog) = backlog.filter(|it| it.number == *number) else {
                 return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
             };
             let Some(id) = backlog.ready.pop_front() else {
@@ -204,17 +200,8 @@ impl Future for Accept<'_> {
 impl Drop for SimListener {
     fn drop(&mut self) {
         let mut state = self.world.lock();
-        if !state.machines[self.owner.0].runs(self.owner.1) {
-            return;
-        }
-        let Some(backlog) = state.machines[self.owner.0].listeners.remove(&self.port) else {
-            return;
-        };
-        for id in backlog.ready {
-            let Some(mut connection) = state.connections.remove(&id) else { continue };
-            connection.in_backlog = false;
-            state.send_reset(id, &mut connection, Side::Server);
-            state.keep(id, connection);
+        if state.machines[self.owner.0].keeps_sockets(self.owner.1) {
+            state.close_listener(self.owner.0, self.port, self.number);
         }
     }
 }

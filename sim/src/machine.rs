@@ -38,6 +38,8 @@ pub(crate) struct Machine {
     pub(crate) listeners: BTreeMap<u16, Backlog>,
     /// The next port that is given to a listener on port 0.
     pub(crate) next_port: u16,
+    /// The number of the next listener.
+    next_listener: u64,
 }
 
 /// A task as its machine knows it.
@@ -48,8 +50,9 @@ pub(crate) struct Task {
 }
 
 /// Connections that a bound port has not accepted yet.
-#[derive(Default)]
 pub(crate) struct Backlog {
+    /// Which of the machine's listeners this is: the next one on the same port is another.
+    pub(crate) number: u64,
     /// Established ones, oldest first.
     pub(crate) ready: VecDeque<u64>,
     /// Half-open and ready ones together; at most [`MAX_BACKLOG`].
@@ -78,11 +81,12 @@ impl Machine {
             waiting: Vec::new(),
             listeners: BTreeMap::new(),
             next_port: FIRST_DYNAMIC_PORT,
+            next_listener: 1,
         }
     }
 
     /// A port that nothing is bound to.
-    pub(crate) fn free_port(&mut self) -> std::io::Result<u16> {
+    fn free_port(&mut self) -> std::io::Result<u16> {
         for _ in FIRST_DYNAMIC_PORT..=u16::MAX {
             let port = self.next_port;
             self.next_port = port.checked_add(1).unwrap_or(FIRST_DYNAMIC_PORT);
@@ -91,6 +95,26 @@ impl Machine {
             }
         }
         Err(std::io::ErrorKind::AddrInUse.into())
+    }
+
+    /// Binds `port`, or a free one if that is 0, for a new listener; returns the port and the
+    /// listener's number.
+    pub(crate) fn bind(&mut self, port: u16) -> std::io::Result<(u16, u64)> {
+        let port = if port == 0 { self.free_port()? } else { port };
+        if self.listeners.contains_key(&port) {
+            return Err(std::io::ErrorKind::AddrInUse.into());
+        }
+        let number = self.next_listener;
+        self.next_listener += 1;
+        let backlog = Backlog { number, ready: VecDeque::new(), waiting: 0, waker: None };
+        self.listeners.insert(port, backlog);
+        Ok((port, number))
+    }
+
+    /// Whether the kernel knows sockets of the process of `incarnation`: until a power loss or the
+    /// next boot, also while the process dies.
+    pub(crate) fn keeps_sockets(&self, incarnation: u64) -> bool {
+        self.powered && self.incarnation == incarnation
     }
 
     /// Whether the process of `incarnation` is this machine's running one.

@@ -10,13 +10,30 @@
 //! - [`stream`]: the socket as a program holds it.
 //! - [`http`]: requests and answers read off the segments.
 //! - [`driver`]: the only place where segments move: [`launch`], [`handshake`], [`accept`],
-//!   [`reset`] are its parts.
+//!   [`close`], [`reset`] are its parts.
 //!
-//! What is modeled: the handshake, order, flow control by a fixed window, half-close, reset,
-//! a bounded backlog, retransmission with back-off, the user timeout. What is not: congestion,
-//! segment sizes, and the delay of acknowledgements (a reader frees window at once).
+//! What is modeled, as a program on Linux sees it (`tests/tcp` performs one script over real sockets
+//! and over these, and compares):
+//! - the handshake; refusal; a bounded backlog, whose connections outlive their clients, are reset
+//!   when their listener is dropped, and are nothing to the next listener on the same port;
+//! - order, and flow control by a fixed window;
+//! - half-close; FIN behind everything that was written, also when the program is gone by then;
+//! - reset when a socket is closed with something unread, or written to when nobody holds it any
+//!   more; behind everything that was sent before, and behind nothing that was not; what arrived
+//!   before it can be read after it; told to one call, after which reads see the end and writes a
+//!   broken pipe; to a reader that has seen the end, no reset at all;
+//! - retransmission with back-off; the user timeout, which ends both sides at once; a kernel that
+//!   does not know a connection resets it, one that is off says nothing.
+//!
+//! What is not:
+//! - congestion, segment sizes, the time that bytes take on the wire;
+//! - acknowledgements: a segment that arrives is acknowledged at once and for certain, and a reader
+//!   frees window at once, so that a cut of one way hurts only what travels that way;
+//! - the loss of a reset by chance (only a cut or a machine that is down loses it), keep-alives,
+//!   `TIME_WAIT`, `FIN_WAIT_2`'s own timeout, and that ports are scarce on the connecting side.
 
 mod accept;
+mod close;
 pub(crate) mod connection;
 pub(crate) mod driver;
 mod handshake;

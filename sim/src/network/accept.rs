@@ -1,7 +1,7 @@
 //! Accepting: a segment that has arrived is handed to the socket that it is for.
 
 use super::{
-    connection::{Connection, Mark, Payload, Side},
+    connection::{Connection, Mark, Payload, Side, Waiting},
     driver::Arrival,
 };
 use crate::world::State;
@@ -20,7 +20,8 @@ impl State {
         {
             let due = next.due.max(now);
             pipe.scheduled = true;
-            self.schedule(due, Arrival::Segment(id, side));
+            let emptied = pipe.emptied;
+            self.schedule(due, Arrival::Segment(id, side, emptied));
         }
         self.keep(id, connection);
     }
@@ -35,12 +36,13 @@ impl State {
                 pipe.ended = true;
                 connection.end_mut(side.other()).wake();
             }
+            Payload::Reset => self.reset_arrives(connection, side),
             Payload::Data(bytes) => {
                 pipe.in_flight -= bytes.len();
-                if !connection.end(side.other()).held && !connection.in_backlog {
+                if !connection.end(side.other()).held && connection.waiting == Waiting::No {
                     // The program has closed its socket and will never read this.
                     connection.pipe_mut(side).clear();
-                    self.send_bare_reset(id, connection, side.other());
+                    self.send_reset(id, connection, side.other());
                     return;
                 }
                 connection.pipe_mut(side).received.extend_from_slice(&bytes);

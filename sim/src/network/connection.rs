@@ -37,6 +37,8 @@ pub(crate) enum Payload {
     Data(Bytes),
     /// No more bytes will come.
     Fin,
+    /// The sender's kernel has given the connection up.
+    Reset,
 }
 
 /// The end of a message inside a stream.
@@ -81,6 +83,8 @@ pub(crate) struct Pipe {
     pub(crate) stalled: Option<(u32, Duration)>,
     /// Whether a delivery of the first segment is scheduled.
     pub(crate) scheduled: bool,
+    /// How often it was emptied; a delivery that was scheduled before then is void.
+    pub(crate) emptied: u32,
     /// When the last segment put on the link arrives: later ones do not overtake it.
     pub(crate) last_due: Duration,
     pub(crate) decoder: Decoder,
@@ -98,6 +102,7 @@ impl Pipe {
             ended: false,
             stalled: None,
             scheduled: false,
+            emptied: 0,
             last_due: Duration::ZERO,
             decoder: Decoder::new(direction),
         }
@@ -113,6 +118,10 @@ impl Pipe {
         self.segments.clear();
         self.launched = 0;
         self.in_flight = 0;
+        self.stalled = None;
+        self.scheduled = false;
+        self.emptied += 1;
+        self.last_due = Duration::ZERO;
     }
 }
 
@@ -122,11 +131,12 @@ pub(crate) struct End {
     pub(crate) machine: usize,
     /// The boot of the machine that the socket belongs to.
     pub(crate) incarnation: u64,
-    /// Whether the kernel still knows the socket; not after a crash, nor after a reset.
+    /// Whether the kernel still knows the connection; not after a crash, nor after a reset.
     pub(crate) alive: bool,
     /// Whether a program holds it.
     pub(crate) held: bool,
-    /// Why it broke.
+    /// Why it broke; taken by the first call that it makes fail, as Linux does: later reads see the
+    /// end, later writes a broken pipe.
     pub(crate) error: Option<io::ErrorKind>,
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
@@ -163,13 +173,23 @@ pub(crate) enum Handshake {
     Open,
 }
 
+/// Where a connection waits to be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// Nowhere (any more).
+    No,
+    /// The listener of this number counts it, and waits for the client's acknowledgement.
+    HalfOpen(u64),
+    /// It stands in the queue of the listener of this number, whatever its client does.
+    Ready(u64),
+}
+
 /// A connection.
 pub(crate) struct Connection {
     /// The port it was made to.
     pub(crate) port: u16,
     pub(crate) handshake: Handshake,
-    /// Whether a listener has it in its backlog, counted there.
-    pub(crate) in_backlog: bool,
+    pub(crate) waiting: Waiting,
     /// Retransmissions of SYN or SYN-ACK, and since when.
     pub(crate) stalled: Option<(u32, Duration)>,
     client: End,
@@ -193,7 +213,7 @@ impl Connection {
         Self {
             port,
             handshake: Handshake::SynSent,
-            in_backlog: false,
+            waiting: Waiting::No,
             stalled: None,
             client: End::new(from.0, from.1),
             server,
@@ -242,7 +262,8 @@ impl Connection {
 
     /// Whether nobody can notice this connection any more.
     pub(crate) fn is_over(&self) -> bool {
-        let unheld = !self.client.held && !self.server.held;
+        let ready = matches!(self.waiting, Waiting::Ready(_));
+        let unheld = !self.client.held && !self.server.held && !ready;
         let quiet = |pipe: &Pipe| pipe.segments.is_empty() && !pipe.scheduled;
         unheld && quiet(&self.to_server) && quiet(&self.to_client)
     }

@@ -8,7 +8,7 @@
 use std::{io, time::Duration};
 
 use super::{
-    connection::{Connection, Mark, Side},
+    connection::{Connection, Mark, Payload, Side},
     link::{Path, retransmit_after},
     reset::break_end,
 };
@@ -25,10 +25,11 @@ pub(crate) enum Arrival {
     Syn(u64),
     /// The SYN-ACK reaches the client's machine.
     SynAck(u64),
-    /// The first segment that this side wrote reaches the other.
-    Segment(u64, Side),
-    /// A reset, sent by this side, reaches the other; `true` if it is a refusal of the SYN.
-    Reset(u64, Side, bool),
+    /// The first segment that this side wrote reaches the other, unless its pipe has been emptied
+    /// since: then it had been emptied this often.
+    Segment(u64, Side, u32),
+    /// The refusal of the SYN reaches the client's machine.
+    Refusal(u64),
 }
 
 impl State {
@@ -37,8 +38,8 @@ impl State {
         let id = match arrival {
             Arrival::Syn(id)
             | Arrival::SynAck(id)
-            | Arrival::Segment(id, _)
-            | Arrival::Reset(id, ..) => id,
+            | Arrival::Segment(id, ..)
+            | Arrival::Refusal(id) => id,
         };
         let Some(mut connection) = self.connections.remove(&id) else { return (None, Vec::new()) };
         let mut accepts = None;
@@ -46,8 +47,9 @@ impl State {
         match arrival {
             Arrival::Syn(_) => self.syn_arrives(id, &mut connection),
             Arrival::SynAck(_) => self.syn_ack_arrives(id, &mut connection),
-            Arrival::Reset(_, side, refused) => self.reset_arrives(&mut connection, side, refused),
-            Arrival::Segment(_, side) => {
+            Arrival::Refusal(id) => self.refusal_arrives(id, &mut connection),
+            Arrival::Segment(_, side, emptied) if connection.pipe(side).emptied != emptied => {}
+            Arrival::Segment(_, side, _) => {
                 connection.pipe_mut(side).scheduled = false;
                 if self.segment_arrives(id, &mut connection, side) {
                     fired = self.in_journal(|state| state.journal_arrived(&mut connection, side));
@@ -67,24 +69,31 @@ impl State {
         side: Side,
     ) -> bool {
         let path = connection.path(side);
-        if connection.pipe(side).segments.is_empty() {
-            return false;
-        }
+        let Some(first) = connection.pipe(side).segments.front() else { return false };
+        let is_reset = matches!(first.payload, Payload::Reset);
         if !self.gets_through(path, connection) {
             self.retransmit(id, connection, side);
             return false;
         }
         connection.pipe_mut(side).stalled = None;
         if !connection.end(side.other()).alive {
-            // Nobody knows this connection here (any more): the kernel answers with a reset.
+            // Nobody knows this connection here (any more): the kernel answers with a reset, if
+            // this is not one itself.
             connection.pipe_mut(side).clear();
-            self.send_bare_reset(id, connection, side.other());
+            if !is_reset {
+                self.send_reset(id, connection, side.other());
+            }
             return false;
         }
         true
     }
 
     pub(crate) fn retransmit(&mut self, id: u64, connection: &mut Connection, side: Side) {
+        if !connection.end(side).alive {
+            // Nobody sends again what a kernel sent that has given the connection up.
+            connection.pipe_mut(side).clear();
+            return;
+        }
         let now = self.now();
         let (attempt, since) = connection.pipe(side).stalled.unwrap_or((0, now));
         if now - since >= self.config.user_timeout {
@@ -97,7 +106,8 @@ impl State {
         let pipe = connection.pipe_mut(side);
         pipe.stalled = Some((attempt + 1, since));
         pipe.scheduled = true;
-        self.schedule(now + retransmit_after(attempt, false), Arrival::Segment(id, side));
+        let again = Arrival::Segment(id, side, pipe.emptied);
+        self.schedule(now + retransmit_after(attempt, false), again);
     }
 
     pub(crate) fn journal_arrived(

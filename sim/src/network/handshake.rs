@@ -3,9 +3,10 @@
 use std::io;
 
 use super::{
-    connection::{Connection, Handshake, Payload, Side},
+    connection::{Connection, Handshake, Payload, Side, Waiting},
     driver::Arrival,
     link::{Path, retransmit_after},
+    reset::break_end,
     stream,
 };
 use crate::{machine::MAX_BACKLOG, world::State};
@@ -47,7 +48,7 @@ impl State {
             }
             Some(backlog) => {
                 backlog.waiting += 1;
-                connection.in_backlog = true;
+                connection.waiting = Waiting::HalfOpen(backlog.number);
                 connection.handshake = Handshake::SynReceived;
                 connection.stalled = None;
                 let end = connection.end_mut(Side::Server);
@@ -60,13 +61,20 @@ impl State {
     pub(crate) fn refuse(&mut self, id: u64, path: Path) {
         let back = (path.1, path.0);
         let due = self.now() + self.passage(back, false);
-        self.schedule(due, Arrival::Reset(id, Side::Server, true));
+        self.schedule(due, Arrival::Refusal(id));
     }
 
     pub(crate) fn syn_ack_arrives(&mut self, id: u64, connection: &mut Connection) {
         let path = connection.path(Side::Server);
-        let abandoned = !connection.end(Side::Server).alive || !connection.end(Side::Client).held;
-        if abandoned {
+        if !connection.end(Side::Server).alive {
+            // The server lost power, and what it had sent with it: the client asks again.
+            self.retry_handshake(connection, Arrival::Syn(id));
+            return;
+        }
+        if !connection.end(Side::Client).held {
+            // Given up meanwhile: the client's kernel refuses, and the listener forgets.
+            connection.end_mut(Side::Server).alive = false;
+            self.leave_backlog(connection);
             return;
         }
         if !self.gets_through(path, connection) {
@@ -83,9 +91,7 @@ impl State {
         let now = self.now();
         let (attempt, since) = connection.stalled.unwrap_or((0, now));
         if now - since >= self.config.user_timeout {
-            let end = connection.end_mut(Side::Client);
-            end.error = Some(io::ErrorKind::TimedOut);
-            end.wake();
+            break_end(connection, Side::Client, io::ErrorKind::TimedOut);
             connection.end_mut(Side::Server).alive = false;
             self.leave_backlog(connection);
             return;
@@ -94,16 +100,20 @@ impl State {
         self.schedule(now + retransmit_after(attempt, true), arrival);
     }
 
+    /// The client's acknowledgement arrives: the connection can be accepted, unless the listener
+    /// that had answered is gone. Another one on the same port knows nothing of it.
     pub(crate) fn join_backlog(&mut self, id: u64, connection: &mut Connection) {
         let machine = connection.end(Side::Server).machine;
-        if let Some(backlog) = self.machines[machine].listeners.get_mut(&connection.port) {
-            backlog.ready.push_back(id);
-            if let Some(waker) = backlog.waker.take() {
-                waker.wake();
+        let backlog = self.machines[machine].listeners.get_mut(&connection.port);
+        match backlog.filter(|it| connection.waiting == Waiting::HalfOpen(it.number)) {
+            Some(backlog) => {
+                connection.waiting = Waiting::Ready(backlog.number);
+                backlog.ready.push_back(id);
+                if let Some(waker) = backlog.waker.take() {
+                    waker.wake();
+                }
             }
-        } else {
-            connection.in_backlog = false;
-            self.send_bare_reset(id, connection, Side::Server);
+            None => self.send_reset(id, connection, Side::Server),
         }
     }
 }

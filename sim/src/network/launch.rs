@@ -99,6 +99,11 @@ impl State {
         let now = self.now();
         let delay = if self.links.cut_by(path).is_empty() {
             self.passage(path, false)
+        } else if !connection.end(side).alive {
+            // A reset, and nobody who would send it again.
+            self.hit_cut(path, connection);
+            connection.pipe_mut(side).clear();
+            return;
         } else {
             // Lost at once; the first retransmission finds out whether the link is still cut.
             self.hit_cut(path, connection);
@@ -112,7 +117,8 @@ impl State {
         pipe.launched += 1;
         if !pipe.scheduled {
             pipe.scheduled = true;
-            self.schedule(due, Arrival::Segment(id, side));
+            let emptied = pipe.emptied;
+            self.schedule(due, Arrival::Segment(id, side, emptied));
         }
     }
 }

@@ -3,39 +3,46 @@
 use std::io;
 
 use super::{
-    connection::{Connection, Side},
+    connection::{Connection, Payload, Side},
     driver::Arrival,
+    stream,
 };
 use crate::world::State;
 
 impl State {
-    /// `side` closes with unread data, or aborts: whatever it still had to say is lost.
+    /// The kernel of `side` gives the connection up, and says so behind everything that it has sent.
     pub(crate) fn send_reset(&mut self, id: u64, connection: &mut Connection, side: Side) {
-        connection.pipe_mut(side).clear();
-        self.send_bare_reset(id, connection, side);
-    }
-
-    /// The kernel of `side` says that it does not know the connection (any more).
-    pub(crate) fn send_bare_reset(&mut self, id: u64, connection: &mut Connection, side: Side) {
         connection.end_mut(side).alive = false;
         self.leave_backlog(connection);
-        let due = self.now() + self.passage(connection.path(side), false);
-        self.schedule(due, Arrival::Reset(id, side, false));
+        let last = connection.pipe(side).segments.back();
+        if !last.is_some_and(|segment| matches!(segment.payload, Payload::Reset)) {
+            stream::push(self, id, connection, side, Payload::Reset);
+        }
     }
 
-    pub(crate) fn reset_arrives(&mut self, connection: &mut Connection, side: Side, refused: bool) {
-        let path = connection.path(side);
-        // A reset is not retransmitted; the next segment provokes another one.
-        if !self.links.cut_by(path).is_empty() || !self.machines[path.1].powered {
-            self.hit_cut(path, connection);
-            return;
-        }
-        let kind =
-            if refused { io::ErrorKind::ConnectionRefused } else { io::ErrorKind::ConnectionReset };
+    /// A reset sent by `side` reaches the other. It is not retransmitted when it is lost: the next
+    /// segment provokes another one.
+    pub(crate) fn reset_arrives(&mut self, connection: &mut Connection, side: Side) {
         if side == Side::Server {
             self.lose_outstanding(connection, "reset");
         }
+        // Behind a good end there is nothing left to break but the way back.
+        let ended = connection.pipe(side).ended;
+        let kind = if ended { io::ErrorKind::BrokenPipe } else { io::ErrorKind::ConnectionReset };
         break_end(connection, side.other(), kind);
+    }
+
+    /// The client hears that nothing listens; if the refusal is lost, it asks again.
+    pub(crate) fn refusal_arrives(&mut self, id: u64, connection: &mut Connection) {
+        let path = connection.path(Side::Server);
+        if !connection.end(Side::Client).held {
+            return;
+        }
+        if !self.gets_through(path, connection) {
+            self.retry_handshake(connection, Arrival::Syn(id));
+            return;
+        }
+        break_end(connection, Side::Client, io::ErrorKind::ConnectionRefused);
     }
 }
 
@@ -43,7 +50,9 @@ impl State {
 pub(crate) fn break_end(connection: &mut Connection, side: Side, kind: io::ErrorKind) {
     connection.pipe_mut(side).clear();
     let end = connection.end_mut(side);
-    end.alive = false;
-    end.error.get_or_insert(kind);
+    if end.alive {
+        end.alive = false;
+        end.error = Some(kind);
+    }
     end.wake();
 }

@@ -10,7 +10,10 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::{Connection, MAX_SEGMENT, Payload, Segment, Side};
+use super::{
+    close::end_writing,
+    connection::{Connection, MAX_SEGMENT, Payload, Segment, Side},
+};
 use crate::{
     machine::current,
     world::{Emission, Shared, State},
@@ -65,8 +68,11 @@ impl AsyncRead for SimStream {
                 return Poll::Ready(Ok(()));
             }
             let end = connection.end_mut(side);
-            if let Some(kind) = end.error {
+            if let Some(kind) = end.error.take() {
                 return Poll::Ready(Err(kind.into()));
+            }
+            if !end.alive {
+                return Poll::Ready(Ok(()));
             }
             end.reader = Some(context.waker().clone());
             Poll::Pending
@@ -96,14 +102,17 @@ impl AsyncWrite for SimStream {
         let (id, side) = (self.connection, self.side);
         self.with(|state, connection| {
             let end = connection.end_mut(side);
-            if let Some(kind) = end.error {
+            if let Some(kind) = end.error.take() {
                 return Poll::Ready(Err(kind.into()));
             }
-            if connection.pipe(side).closed {
+            if !end.alive || connection.pipe(side).closed {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
+            if bytes.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
             let length = bytes.len().min(connection.pipe(side).room()).min(MAX_SEGMENT);
-            if length == 0 && !bytes.is_empty() {
+            if length == 0 {
                 connection.end_mut(side).writer = Some(context.waker().clone());
                 return Poll::Pending;
             }
@@ -122,7 +131,7 @@ impl AsyncWrite for SimStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (id, side) = (self.connection, self.side);
-        self.with(|state, connection| close(state, id, connection, side))?;
+        self.with(|state, connection| end_writing(state, id, connection, side))?;
         Poll::Ready(Ok(()))
     }
 }
@@ -148,32 +157,12 @@ pub(crate) fn push(
     state.emit(Emission::Segment(id, side));
 }
 
-/// Closes the writing half: FIN, once.
-fn close(state: &mut State, id: u64, connection: &mut Connection, side: Side) {
-    if !connection.pipe(side).closed && connection.end(side).alive {
-        connection.pipe_mut(side).closed = true;
-        push(state, id, connection, side, Payload::Fin);
-    }
-}
-
 impl Drop for SimStream {
     fn drop(&mut self) {
-        let (id, side) = (self.connection, self.side);
         let mut state = self.world.lock();
         // After a power loss nobody closes anything: the kernel is gone.
-        if !state.machines[self.owner.0].runs(self.owner.1) {
-            return;
+        if state.machines[self.owner.0].keeps_sockets(self.owner.1) {
+            state.close_socket(self.connection, self.side);
         }
-        let Some(mut connection) = state.connections.remove(&id) else { return };
-        connection.end_mut(side).held = false;
-        if side == Side::Client {
-            state.lose_outstanding(&mut connection, "closed");
-        }
-        if connection.pipe(side.other()).received.is_empty() {
-            close(&mut state, id, &mut connection, side);
-        } else {
-            state.send_reset(id, &mut connection, side);
-        }
-        state.keep(id, connection);
     }
 }

@@ -1,7 +1,10 @@
 //! Cutting the power of a machine: its tasks and sockets end at once.
 
 use super::{State, World};
-use crate::{machine::current::Current, network::connection::Side};
+use crate::{
+    machine::current::Current,
+    network::connection::{Side, Waiting},
+};
 
 impl World {
     /// Ends every process without a word, so that nothing keeps the world alive.
@@ -57,7 +60,9 @@ impl State {
                 let end = connection.end_mut(side);
                 end.alive = false;
                 end.held = false;
-                connection.in_backlog &= side == Side::Client;
+                if side == Side::Server {
+                    connection.waiting = Waiting::No;
+                }
                 connection.pipe_mut(side).clear();
                 if side == Side::Client {
                     self.lose_outstanding(&mut connection, why);

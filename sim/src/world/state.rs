@@ -17,7 +17,7 @@ use crate::{
     journal::{Event, Journal},
     machine::Machine,
     network::{
-        connection::{Connection, Side},
+        connection::{Connection, Side, Waiting},
         driver::Arrival,
         link::Links,
     },
@@ -189,6 +189,7 @@ impl State {
     pub(crate) fn keep(&mut self, id: u64, mut connection: Connection) {
         if connection.is_over() {
             self.leave_backlog(&mut connection);
+            self.lose_outstanding(&mut connection, "closed");
         } else {
             self.connections.insert(id, connection);
         }
@@ -196,12 +197,14 @@ impl State {
 
     /// The connection no longer counts in its listener's backlog.
     pub(crate) fn leave_backlog(&mut self, connection: &mut Connection) {
-        if !std::mem::take(&mut connection.in_backlog) {
+        let (Waiting::HalfOpen(number) | Waiting::Ready(number)) = connection.waiting else {
             return;
-        }
+        };
+        connection.waiting = Waiting::No;
         let machine = connection.end(Side::Server).machine;
-        if let Some(backlog) = self.machines[machine].listeners.get_mut(&connection.port) {
-            backlog.waiting = backlog.waiting.saturating_sub(1);
+        let backlog = self.machines[machine].listeners.get_mut(&connection.port);
+        if let Some(backlog) = backlog.filter(|it| it.number == number) {
+            backlog.waiting -= 1;
         }
     }
 

@@ -1,11 +1,13 @@
-//! Sockets behave as TCP's do, where a program can tell.
+//! Sockets behave as TCP's do where only a simulated network can show it: in time, and when links
+//! and machines break. (`tests/tcp` compares everything else with real sockets.)
 
-use std::{io::ErrorKind, sync::Arc};
+use std::io::ErrorKind;
 
-use crate::support::{PORT, Run, config, ms, on_seat, receive, with_echo};
+use crate::support::{PORT, config, exchange, ms, receive, secs, with_echo};
+use sim::fault::{Cut, DiskFate};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::sleep,
+    io::AsyncWriteExt,
+    time::{sleep, timeout},
 };
 
 #[test]
@@ -28,107 +30,65 @@ fn a_name_without_a_machine_does_not_resolve() {
 }
 
 #[test]
-fn a_port_is_bound_once() {
+fn a_refusal_that_is_lost_is_asked_for_again() {
+    let outcome = with_echo(|world, host| async move {
+        let back = Cut::OneWay(vec!["b".into()], vec!["a".into()]);
+        let cut = world.partition(&back, None);
+        let repair = async {
+            sleep(secs(5)).await;
+            world.repair(cut);
+        };
+        let (refused, ()) = tokio::join!(biased; host.net.connect("b", 99), repair);
+        (refused.err().map(|error| error.kind()), world.elapsed() > secs(5))
+    });
+    assert_eq!(outcome.value.unwrap(), (Some(ErrorKind::ConnectionRefused), true));
+}
+
+#[test]
+fn a_connect_to_a_machine_that_loses_power_meanwhile_succeeds_after_its_boot() {
+    let outcome = with_echo(|world, host| async move {
+        let crash = async {
+            // The SYN is there after 5 ms; its answer is on the way.
+            sleep(ms(7)).await;
+            let crash = world.crash("b", DiskFate::Keep, None);
+            world.restart(crash);
+        };
+        let (stream, ()) = tokio::join!(biased; host.net.connect("b", PORT), crash);
+        exchange(&mut stream?, "hello").await
+    });
+    assert_eq!(outcome.value.unwrap().unwrap(), "hello");
+}
+
+#[test]
+fn connections_that_were_given_up_half_open_do_not_fill_the_backlog() {
     let outcome = with_echo(|_, host| async move {
-        let first = host.listen(9).await;
-        let second = host.listen(9).await.err().map(|error| error.kind());
-        drop(first);
-        (second, host.listen(9).await.is_ok())
+        for _ in 0..5000 {
+            // The SYN is there by then; its answer is on the way.
+            drop(timeout(ms(7), host.net.connect("b", PORT)).await);
+        }
+        let mut stream = timeout(ms(20), host.net.connect("b", PORT)).await.unwrap()?;
+        exchange(&mut stream, "hello").await
     });
-    assert_eq!(outcome.value.unwrap(), (Some(ErrorKind::AddrInUse), true));
+    assert_eq!(outcome.value.unwrap().unwrap(), "hello");
 }
 
 #[test]
-fn a_half_closed_connection_still_answers() {
+fn a_reset_that_a_partition_swallows_is_provoked_again_by_the_next_byte() {
     let outcome = sim::run(config(), |world| async move {
-        world.add_machine(
-            "b",
-            Arc::new(Run(|host: transport::Host| async move {
-                let mut listener = host.listen(PORT).await.unwrap();
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let mut all = String::new();
-                stream.read_to_string(&mut all).await.unwrap();
-                stream.write_all(all.to_uppercase().as_bytes()).await.unwrap();
-                Ok(())
-            })),
-        );
-        world.boot("b");
-        let host = world.add_seat("a");
-        on_seat(host.clone(), async move {
-            sleep(ms(1)).await;
-            let mut stream = host.net.connect("b", PORT).await?;
-            stream.write_all(b"whole").await?;
-            stream.shutdown().await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            Ok::<_, std::io::Error>(answer)
-        })
-        .await
+        let (server, host) = (world.add_seat("b"), world.add_seat("a"));
+        let mut listener = server.listen(PORT).await?;
+        let mut stream = host.net.connect("b", PORT).await?;
+        let (far, _) = listener.accept().await?;
+        stream.write_all(b"unread").await?;
+        sleep(ms(5)).await;
+        let cut = world.partition(&Cut::Between(vec!["a".into()], vec!["b".into()]), None);
+        drop(far);
+        sleep(secs(1)).await;
+        world.repair(cut);
+        let silent = timeout(secs(300), receive(&mut stream, 1)).await.is_err();
+        stream.write_all(b"x").await?;
+        let error = receive(&mut stream, 1).await.unwrap_err();
+        Ok::<_, std::io::Error>((silent, error.kind()))
     });
-    assert_eq!(outcome.value.unwrap().unwrap(), "WHOLE");
-}
-
-#[test]
-fn a_megabyte_is_echoed_whole_although_the_window_is_smaller() {
-    let outcome = with_echo(|_, host| async move {
-        let stream = host.net.connect("b", PORT).await?;
-        let (mut read, mut write) = tokio::io::split(stream);
-        let sent: Vec<u8> = (0..1 << 20).map(|n: u32| n.to_le_bytes()[1]).collect();
-        let expected = sent.clone();
-        let mut back = vec![0; sent.len()];
-        let (wrote, was_read) =
-            tokio::join!(biased; write.write_all(&sent), read.read_exact(&mut back));
-        wrote?;
-        was_read?;
-        Ok::<_, std::io::Error>(back == expected)
-    });
-    assert!(outcome.value.unwrap().unwrap());
-}
-
-#[test]
-fn a_writer_waits_while_nobody_reads() {
-    let outcome = sim::run(config(), |world| async move {
-        let server = Run(|host: transport::Host| async move {
-            let mut listener = host.listen(PORT).await.unwrap();
-            let held = listener.accept().await.unwrap();
-            std::future::pending::<()>().await;
-            drop(held);
-            Ok(())
-        });
-        world.add_machine("b", Arc::new(server));
-        world.boot("b");
-        let host = world.add_seat("a");
-        on_seat(host.clone(), async move {
-            sleep(ms(1)).await;
-            let mut stream = host.net.connect("b", PORT).await.unwrap();
-            let all = vec![0; 1 << 20];
-            tokio::time::timeout(crate::support::secs(60), stream.write_all(&all)).await.is_err()
-        })
-        .await
-    });
-    assert!(outcome.value.unwrap());
-}
-
-#[test]
-fn closing_with_unread_data_resets_the_peer() {
-    let outcome = sim::run(config(), |world| async move {
-        let server = Run(|host: transport::Host| async move {
-            let mut listener = host.listen(PORT).await.unwrap();
-            let (stream, _) = listener.accept().await.unwrap();
-            sleep(ms(100)).await;
-            drop(stream);
-            std::future::pending().await
-        });
-        world.add_machine("b", Arc::new(server));
-        world.boot("b");
-        let host = world.add_seat("a");
-        on_seat(host.clone(), async move {
-            sleep(ms(1)).await;
-            let mut stream = host.net.connect("b", PORT).await.unwrap();
-            stream.write_all(b"never read").await.unwrap();
-            receive(&mut stream, 1).await.err().map(|error| error.kind())
-        })
-        .await
-    });
-    assert_eq!(outcome.value.unwrap(), Some(ErrorKind::ConnectionReset));
+    assert_eq!(outcome.value.unwrap().unwrap(), (true, ErrorKind::ConnectionReset));
 }

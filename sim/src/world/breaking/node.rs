@@ -50,6 +50,9 @@ impl World {
         let (tasks, current, disk) = {
             let mut state = self.shared.lock();
             let machine = &mut state.machines[index];
+            // From here on nothing is spawned and no socket is used, but those that there are are
+            // closed as their owners are dropped.
+            machine.running = false;
             machine.paused_by = None;
             machine.waiting.clear();
             let incarnation = machine.incarnation;
@@ -60,7 +63,7 @@ impl World {
         disk.kill();
         let count = tasks.len() as u64;
         self.shared.end_all(tasks, current);
-        self.shared.lock().machines[index].running = false;
+        self.shared.lock().close_all(index);
         count
     }
 

@@ -1,0 +1,74 @@
+//! Closing, as a kernel does when a program lets go of a socket, or dies.
+
+use super::{
+    connection::{Connection, Handshake, Payload, Side},
+    stream,
+};
+use crate::world::State;
+
+impl State {
+    /// Closes the socket of `side`: FIN after what was written, or a reset if something was left
+    /// unread. Does nothing if no program holds it.
+    pub(crate) fn close_socket(&mut self, id: u64, side: Side) {
+        let Some(mut connection) = self.connections.remove(&id) else { return };
+        if connection.end(side).held {
+            connection.end_mut(side).held = false;
+            self.say_goodbye(id, &mut connection, side);
+        }
+        self.keep(id, connection);
+    }
+
+    fn say_goodbye(&mut self, id: u64, connection: &mut Connection, side: Side) {
+        if side == Side::Client {
+            self.lose_outstanding(connection, "closed");
+        }
+        let unread = !connection.pipe(side.other()).received.is_empty();
+        let open = side == Side::Server || connection.handshake == Handshake::Open;
+        match (open, unread && connection.end(side).alive) {
+            // Nobody has to be told of a connection that never was.
+            (false, _) => connection.end_mut(side).alive = false,
+            (true, true) => self.send_reset(id, connection, side),
+            (true, false) => end_writing(self, id, connection, side),
+        }
+    }
+
+    /// Closes listener number `number` on `port` of machine `index`, if it is there: what it has
+    /// not accepted is reset.
+    pub(crate) fn close_listener(&mut self, index: usize, port: u16, number: u64) {
+        let listeners = &mut self.machines[index].listeners;
+        if listeners.get(&port).is_none_or(|backlog| backlog.number != number) {
+            return;
+        }
+        let ready = listeners.remove(&port).map(|backlog| backlog.ready);
+        for id in ready.into_iter().flatten() {
+            let Some(mut connection) = self.connections.remove(&id) else { continue };
+            self.send_reset(id, &mut connection, Side::Server);
+            self.keep(id, connection);
+        }
+    }
+
+    /// Closes everything that the process on machine `index` left open when it died.
+    pub(crate) fn close_all(&mut self, index: usize) {
+        let listeners = &self.machines[index].listeners;
+        let listeners: Vec<_> = listeners.iter().map(|(port, it)| (*port, it.number)).collect();
+        for (port, number) in listeners {
+            self.close_listener(index, port, number);
+        }
+        for id in self.connections.keys().copied().collect::<Vec<_>>() {
+            for side in [Side::Client, Side::Server] {
+                let connection = self.connections.get(&id);
+                if connection.is_some_and(|connection| connection.end(side).machine == index) {
+                    self.close_socket(id, side);
+                }
+            }
+        }
+    }
+}
+
+/// Closes the writing half: FIN, once.
+pub(crate) fn end_writing(state: &mut State, id: u64, connection: &mut Connection, side: Side) {
+    if !connection.pipe(side).closed && connection.end(side).alive {
+        connection.pipe_mut(side).closed = true;
+        stream::push(state, id, connection, side, Payload::Fin);
+    }
+}
