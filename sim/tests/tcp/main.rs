@@ -38,7 +38,7 @@ fn real_account() -> Account {
 /// The script in a world whose links are `link`, from the machine `from` to the machine `b`.
 fn simulated_account(seed: u64, link: LinkConfig, from: &'static str) -> Account {
     let config = WorldConfig { seed, link, ..WorldConfig::default() };
-    let outcome = sim::run(config, |world| async move {
+    let outcome = sim::run(config, move |world| async move {
         let server = world.add_seat("b").net;
         let client = if from == "b" { server.clone() } else { world.add_seat(from).net };
         perform(Place { server, client, name: "b".to_owned() }).await
