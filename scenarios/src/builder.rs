@@ -25,7 +25,9 @@ pub use self::{
     when::{Amount, Begin, answered, arrived, sent},
 };
 use crate::{
+    federation::Vocabulary,
     language::{self, Mistakes},
+    run::HOMESERVERS,
     scenario::{
         Conversation, Delivery, Fault, FaultKind, Latency, MessageExpectation, Op, OpKind, Reads,
         Relay, Scenario, User,
@@ -207,12 +209,22 @@ impl Builder {
 
     /// The scenario, or everything that is wrong with it.
     pub fn check(self) -> Result<Scenario, Mistakes> {
-        language::check(self.scenario)
+        self.check_in(&HOMESERVERS)
+    }
+
+    /// The scenario on the federation of `vocabulary`, or everything that is wrong with it.
+    pub fn check_in(self, vocabulary: &'static Vocabulary) -> Result<Scenario, Mistakes> {
+        language::check_in(vocabulary, self.scenario)
     }
 
     /// The scenario. Panics with everything that is wrong with it: what is written in Rust is a
     /// program, and its mistakes are bugs.
     pub fn finish(self) -> Scenario {
-        self.check().unwrap_or_else(|mistakes| panic!("{mistakes}"))
+        self.finish_in(&HOMESERVERS)
+    }
+
+    /// The scenario on the federation of `vocabulary`; panics as [`Self::finish`] does.
+    pub fn finish_in(self, vocabulary: &'static Vocabulary) -> Scenario {
+        self.check_in(vocabulary).unwrap_or_else(|mistakes| panic!("{mistakes}"))
     }
 }

@@ -132,16 +132,11 @@ fn promises_all_or_nothing(delivery: Delivery) -> bool {
 #[cfg(test)]
 mod tests {
     use super::CHECKS;
-    use crate::{language::names::NAMES, record::CheckKind};
+    use crate::language::names::NAMES;
 
     #[test]
     fn the_language_knows_exactly_these_checks() {
-        let kind = |kind| match kind {
-            CheckKind::Always => "always",
-            CheckKind::Eventually => "eventually",
-            CheckKind::Sometimes => "sometimes",
-        };
-        let known: Vec<_> = CHECKS.iter().map(|check| (check.name, kind(check.kind))).collect();
+        let known: Vec<_> = CHECKS.iter().map(|check| (check.name, check.kind.word())).collect();
         assert_eq!(known, NAMES);
     }
 }

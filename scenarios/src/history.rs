@@ -21,7 +21,8 @@ mod reading;
 
 use std::collections::BTreeMap;
 
-use sim::journal::Journal;
+use serde_json::Value;
+use sim::journal::{Event, Journal};
 
 pub use self::{
     exchange::{Answered, Exchange, Moment},
@@ -31,13 +32,17 @@ pub use self::{
     pdu::PduFacts,
 };
 use crate::{
+    federation::Vocabulary,
     record::Outcome,
+    run::HOMESERVERS,
     scenario::{Delivery, Scenario},
 };
 
 /// What happened.
 #[derive(Debug)]
 pub struct History<'j> {
+    /// What scenarios on the federation can name.
+    pub vocabulary: &'static Vocabulary,
     /// The scenario that was run.
     pub scenario: &'j Scenario,
     /// The journal itself.
@@ -98,9 +103,29 @@ pub struct Trespass {
 }
 
 impl<'j> History<'j> {
-    /// Reads the journal of a run of `scenario`.
+    /// Reads the journal of a run of `scenario` on fedsim's own homeservers and relays.
     pub fn read(scenario: &'j Scenario, journal: &'j Journal) -> Self {
-        reading::read(scenario, journal)
+        Self::read_in(&HOMESERVERS, scenario, journal)
+    }
+
+    /// Reads the journal of a run of `scenario` on the federation of `vocabulary`.
+    pub fn read_in(
+        vocabulary: &'static Vocabulary,
+        scenario: &'j Scenario,
+        journal: &'j Journal,
+    ) -> Self {
+        reading::read(vocabulary, scenario, journal)
+    }
+
+    /// Every note about `topic`, in order: when, on which machine, and what it says.
+    pub fn notes(&self, topic: &str) -> impl Iterator<Item = (Moment, &'j str, &'j Value)> {
+        let entries = self.journal.entries().iter();
+        entries.filter_map(move |entry| match &entry.event {
+            Event::Note { topic: known, body } if known == topic => {
+                Some((Moment { n: entry.n, at: entry.at }, &*entry.machine, body))
+            }
+            _ => None,
+        })
     }
 
     /// The message called `name`.

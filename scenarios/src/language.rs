@@ -33,13 +33,22 @@ pub use self::{
     mistake::{Code, MOST_MISTAKES, MistakeRecord, Mistakes},
 };
 use self::{mistake::Mistake, places::Places, reader::Reader};
-use crate::scenario::Scenario;
+use crate::{federation::Vocabulary, run::HOMESERVERS, scenario::Scenario};
 
 /// The largest scenario file, in bytes.
 pub const LARGEST_FILE: usize = 4 * 1024 * 1024;
 
-/// Reads a scenario. `path_shown` is what mistakes call the file.
+/// Reads a scenario on homeservers and relays. `path_shown` is what mistakes call the file.
 pub fn parse(path_shown: &str, text: &str) -> Result<Scenario, Mistakes> {
+    parse_in(&HOMESERVERS, path_shown, text)
+}
+
+/// Reads a scenario on the federation of `vocabulary`.
+pub fn parse_in(
+    vocabulary: &'static Vocabulary,
+    path_shown: &str,
+    text: &str,
+) -> Result<Scenario, Mistakes> {
     if text.len() > LARGEST_FILE {
         let message =
             format!("a scenario has at most {LARGEST_FILE} bytes, this has {}", text.len());
@@ -54,7 +63,7 @@ pub fn parse(path_shown: &str, text: &str) -> Result<Scenario, Mistakes> {
     }
     let scenario = read::scenario(document.get_ref(), &mut reader);
     let Reader { mut mistakes, places } = reader;
-    mistakes.extend(meaning::mistakes(&scenario, &places));
+    mistakes.extend(meaning::mistakes(vocabulary, &scenario, &places));
     if mistakes.is_empty() {
         Ok(in_order(scenario))
     } else {
@@ -62,10 +71,15 @@ pub fn parse(path_shown: &str, text: &str) -> Result<Scenario, Mistakes> {
     }
 }
 
-/// Reads a scenario file.
+/// Reads a scenario file on homeservers and relays.
 pub fn load(path: &Path) -> Result<Scenario, Mistakes> {
+    load_in(&HOMESERVERS, path)
+}
+
+/// Reads a scenario file on the federation of `vocabulary`.
+pub fn load_in(vocabulary: &'static Vocabulary, path: &Path) -> Result<Scenario, Mistakes> {
     let text = fs::read_to_string(path).map_err(|e| Mistakes::unreadable(path, &e.to_string()))?;
-    parse(&path.display().to_string(), &text)
+    parse_in(vocabulary, &path.display().to_string(), &text)
 }
 
 /// A file of a folder, and what became of reading it.
@@ -93,8 +107,8 @@ pub fn to_toml(scenario: &Scenario) -> String {
 
 /// Checks a scenario that was not read from a text; `Ok` is the scenario with its operations in
 /// order of time.
-pub fn check(scenario: Scenario) -> Result<Scenario, Mistakes> {
-    let mistakes = meaning::mistakes(&scenario, &Places::default());
+pub fn check_in(vocabulary: &'static Vocabulary, scenario: Scenario) -> Result<Scenario, Mistakes> {
+    let mistakes = meaning::mistakes(vocabulary, &scenario, &Places::default());
     if mistakes.is_empty() { Ok(in_order(scenario)) } else { Err(Mistakes::new("", "", mistakes)) }
 }
 

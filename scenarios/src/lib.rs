@@ -3,6 +3,7 @@
 //! Reading order:
 //! - [`scenario`]: the data: network, backends, relays, users, conversations, operations, faults,
 //!   expectations. [`builder`] writes it in Rust, [`language`] reads it from TOML.
+//! - [`federation`]: what a scenario is run on: our nodes, or anybody's. [`world`]: where it is run.
 //! - [`run`]: one run: boots the cluster, lets clients work while faults happen, repairs, settles.
 //! - [`history`]: what happened, read out of the journal: the only thing that checks see.
 //! - [`checks`]: the promises, one file each, and their verdicts.
@@ -14,10 +15,12 @@
 
 pub mod builder;
 pub mod checks;
+pub mod federation;
 pub mod history;
 pub mod language;
 pub mod record;
 pub mod run;
 pub mod scenario;
+pub mod world;
 
-pub use self::{record::Record, scenario::Scenario};
+pub use self::{federation::Federation, record::Record, scenario::Scenario};

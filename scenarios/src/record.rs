@@ -260,6 +260,17 @@ pub enum CheckKind {
     Sometimes,
 }
 
+impl CheckKind {
+    /// The word for it, as a scenario has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Eventually => "eventually",
+            Self::Sometimes => "sometimes",
+        }
+    }
+}
+
 /// What a check found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -1,10 +1,10 @@
 //! One run of a scenario: boots the cluster, sets up the conversations, lets clients work while
 //! faults happen, repairs everything, lets the world settle, reads what is left, and judges.
 //!
-//! Reading order: [`run`], then `cluster` (machines), `device` and `client` (a user's device and
+//! Reading order: [`run`] and [`run_on`], which know no federation in particular; `faults`,
+//! `settling`; then our own federation, [`Homeservers`]: `cluster` (machines), `device` and `client` (a user's device and
 //! its calls), `setup`, `reading` and `awaiting` (how devices learn of messages), `operations`,
-//! `faults`, `settling`, `finals`; then `recording`, `events`, `wording` and
-//! `verdict` (the run as a record).
+//! `queues`, `finals`; then `recording`, `events`, `wording` and `verdict` (the run as a record).
 
 mod awaiting;
 mod client;
@@ -13,7 +13,9 @@ mod device;
 mod events;
 mod faults;
 mod finals;
+mod homeservers;
 mod operations;
+mod queues;
 mod reading;
 mod recording;
 mod settling;
@@ -24,10 +26,18 @@ mod wording;
 
 use std::{sync::Arc, time::Duration};
 
-use sim::{LinkConfig, World, WorldConfig, journal::Journal};
+use sim::{LinkConfig, WorldConfig, journal::Journal};
 
-use self::{cluster::Cluster, faults::Schedule};
-use crate::{Record, Scenario, history::Note, scenario::Latency};
+use self::faults::Schedule;
+pub(crate) use self::faults::set as set_fault;
+pub use self::homeservers::{HOMESERVERS, Homeservers};
+use crate::{
+    Federation, Record, Scenario,
+    federation::Stage,
+    history::Note,
+    scenario::Latency,
+    world::{Simulated, Universe, World},
+};
 
 /// Simulated time within which a cluster must be ready.
 const SETUP_LIMIT: Duration = Duration::from_mins(10);
@@ -53,15 +63,47 @@ pub struct Run {
     pub journal: Journal,
 }
 
-/// Runs a scenario on this thread and judges it. Deterministic: the same scenario and seed give the
-/// same journal and record.
+/// Runs a scenario on this thread, on fedsim's own homeservers and relays in the simulated world, and
+/// judges it. Deterministic: the same scenario and seed give the same journal and record.
 pub fn run(scenario: &Scenario, seed: u64, options: &Options) -> Run {
-    let outcome = simulate(scenario, seed, options);
-    judge(scenario, seed, options, outcome)
+    run_on(&Simulated, Arc::new(Homeservers::default()), scenario, seed, options)
+}
+
+/// The same on any federation, in any world.
+pub fn run_on(
+    universe: &dyn Universe,
+    federation: Arc<dyn Federation>,
+    scenario: &Scenario,
+    seed: u64,
+    options: &Options,
+) -> Run {
+    let vocabulary = federation.vocabulary();
+    let outcome = play(universe, federation, scenario, seed, options);
+    recording::record(vocabulary, scenario, seed, options, outcome)
 }
 
 /// The first half of [`run`]: what the world leaves behind, not judged yet.
 pub fn simulate(
+    scenario: &Scenario,
+    seed: u64,
+    options: &Options,
+) -> sim::Outcome<Result<(), String>> {
+    play(&Simulated, Arc::new(Homeservers::default()), scenario, seed, options)
+}
+
+/// The second half of [`run`]: reads the journal, judges it, and makes the record.
+pub fn judge(
+    scenario: &Scenario,
+    seed: u64,
+    options: &Options,
+    outcome: sim::Outcome<Result<(), String>>,
+) -> Run {
+    recording::record(&HOMESERVERS, scenario, seed, options, outcome)
+}
+
+fn play(
+    universe: &dyn Universe,
+    federation: Arc<dyn Federation>,
     scenario: &Scenario,
     seed: u64,
     options: &Options,
@@ -77,53 +119,38 @@ pub fn simulate(
         limit: SETUP_LIMIT + scenario.limit + scenario.settle + FINALS_LIMIT,
         ..WorldConfig::default()
     };
-    sim::run(config, move |world| conduct(world, shared))
-}
-
-/// The second half of [`run`]: reads the journal, judges it, and makes the record.
-pub fn judge(
-    scenario: &Scenario,
-    seed: u64,
-    options: &Options,
-    outcome: sim::Outcome<Result<(), String>>,
-) -> Run {
-    recording::record(scenario, seed, options, outcome)
+    universe.run(config, Box::new(|world| Box::pin(conduct(world, shared, federation))))
 }
 
 /// The run itself. Everything that it finds out it notes in the journal.
 ///
 /// # Errors
 /// The cluster could not be made ready; a sentence.
-async fn conduct(world: World, scenario: Arc<Scenario>) -> Result<(), String> {
-    let cluster = Cluster::boot(&world, &scenario);
-    let rooms = tokio::time::timeout(SETUP_LIMIT, setup::prepare(&cluster))
+async fn conduct(
+    world: Arc<dyn World>,
+    scenario: Arc<Scenario>,
+    federation: Arc<dyn Federation>,
+) -> Result<(), String> {
+    let stage = Arc::new(Stage::new(Arc::clone(&scenario), world));
+    federation.boot(&stage);
+    let rooms = tokio::time::timeout(SETUP_LIMIT, federation.prepare(&stage))
         .await
         .map_err(|_| format!("the cluster was not ready within {SETUP_LIMIT:?}"))??;
-    cluster.note(&Note::Ready { rooms: rooms.clone() });
-    let cluster = Arc::new(cluster.with_rooms(rooms));
+    stage.tell(&Note::Ready { rooms });
     let end_of_operations = tokio::time::Instant::now() + scenario.limit;
-    cluster.devices.values().for_each(reading::start);
-    let schedule = Schedule::start(&cluster);
-    let operations = operations::start(&cluster);
+    let schedule = Schedule::start(&stage, federation.vocabulary().endpoints);
     let finished = async {
-        operations.await;
+        federation.work(&stage).await;
         schedule.finished().await;
     };
     // What has not ended by the limit is left to its own deadline.
     let _is_late = tokio::time::timeout_at(end_of_operations, finished).await.is_err();
     schedule.close();
-    world.repair_all();
-    cluster.note(&Note::Repaired {});
-    let left = settling::settle(&cluster).await;
-    cluster.note(&Note::Settled { pending: left.sentences });
-    // What stays pending all that time is left over, even if the reading below sets it in motion.
-    for (backend, pending) in left.queues {
-        cluster.note(&Note::FinalQueues { backend, pending });
-    }
-    for (relay, entries) in left.mail {
-        cluster.note(&Note::FinalMail { relay, entries });
-    }
-    finals::read(&cluster).await;
+    stage.world().repair_all();
+    stage.tell(&Note::Repaired {});
+    let pending = settling::settle(&stage, &*federation).await;
+    stage.tell(&Note::Settled { pending });
+    federation.finish(&stage).await;
     Ok(())
 }
 

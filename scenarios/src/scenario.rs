@@ -201,8 +201,11 @@ pub enum OpKind {
     },
 }
 
-/// The endpoints that a trigger can name: name, method, and the path with `{}` for any one segment.
-pub const ENDPOINTS: &[(&str, &str, &str)] = &[
+/// An endpoint: its name, its method, and its path with `{}` for any one segment.
+pub type Endpoint = (&'static str, &'static str, &'static str);
+
+/// The endpoints of homeservers and relays, which a trigger can name.
+pub const ENDPOINTS: &[Endpoint] = &[
     ("send", "PUT", "/_matrix/federation/v1/send/{}"),
     ("make_join", "GET", "/_matrix/federation/v1/make_join/{}/{}"),
     ("send_join", "PUT", "/_matrix/federation/v2/send_join/{}/{}"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CHECKS, Check, Finding, Judgement, expected_message};
+use super::{Check, Finding, Judgement, expected_message};
 use crate::{
     history::History,
     record::{CheckKind, CheckRecord, CheckVerdict},
@@ -13,7 +13,7 @@ use crate::{
 /// scenario expects of single messages.
 pub fn judge(history: &History<'_>) -> Vec<CheckRecord> {
     let expect = &history.scenario.expect;
-    let checks = CHECKS.iter().filter_map(|check| {
+    let checks = history.vocabulary.checks.iter().filter_map(|check| {
         let is_named = is_named(expect, check);
         if !is_named && !is_implied(history, check) {
             return None;

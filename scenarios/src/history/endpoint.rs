@@ -2,28 +2,21 @@
 
 use std::fmt::Write as _;
 
-use crate::scenario::ENDPOINTS;
+use crate::scenario::Endpoint;
 
-/// The name of the endpoint that `method` and `target` (path and query, raw) mean, as
-/// [`ENDPOINTS`] lists them.
-pub fn name(method: &str, target: &str) -> Option<&'static str> {
-    ENDPOINTS
-        .iter()
-        .find(|(_, known, template)| *known == method && fits(template, target))
-        .map(|(name, ..)| *name)
+/// The one of `endpoints` that `method` and `target` (path and query, raw) mean.
+pub fn find(endpoints: &'static [Endpoint], method: &str, target: &str) -> Option<Endpoint> {
+    let is_meant = |&&(_, known, template): &&Endpoint| known == method && fits(template, target);
+    endpoints.iter().find(is_meant).copied()
 }
 
-/// Whether `method` and `target` mean the endpoint called `endpoint`.
-pub fn is(endpoint: &str, method: &str, target: &str) -> bool {
-    ENDPOINTS.iter().any(|(name, known, template)| {
-        *name == endpoint && *known == method && fits(template, target)
-    })
+/// Its name.
+pub fn name(endpoints: &'static [Endpoint], method: &str, target: &str) -> Option<&'static str> {
+    find(endpoints, method, target).map(|(name, ..)| name)
 }
 
-/// What stands in the target where the endpoint's template has braces, percent-decoded.
-pub fn arguments(endpoint: &str, target: &str) -> Vec<String> {
-    let template = ENDPOINTS.iter().find(|(name, ..)| *name == endpoint);
-    let Some((_, _, template)) = template else { return Vec::new() };
+/// What stands in the target where an endpoint's template has braces, percent-decoded.
+pub fn arguments(template: &str, target: &str) -> Vec<String> {
     let segments = template.split('/').zip(path(target).split('/'));
     segments.filter(|(part, _)| *part == "{}").map(|(_, given)| percent_decoded(given)).collect()
 }
@@ -76,22 +69,24 @@ pub fn percent_encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{arguments, is, name, percent_encoded};
+    use super::{arguments, find, percent_encoded};
+    use crate::scenario::ENDPOINTS;
 
     #[test]
     fn a_target_is_known_by_its_method_and_path_without_the_query() {
         let target = "/_matrix/federation/v1/send/7?x=1/2";
+        let name = |method, target| super::name(ENDPOINTS, method, target);
         assert_eq!(name("PUT", target), Some("send"));
         assert_eq!(name("GET", target), None);
         assert_eq!(name("PUT", "/_matrix/federation/v1/send/"), None);
         assert_eq!(name("PUT", "/_matrix/federation/v1/send/7/8"), None);
-        assert!(is("send", "PUT", target) && !is("sync", "PUT", target));
     }
 
     #[test]
     fn arguments_are_decoded_and_encoding_is_undone() {
         let target = format!("/_matrix/federation/v1/send_relay/7/{}", percent_encoded("@u:é"));
-        assert_eq!(arguments("send_relay", &target), ["7", "@u:é"]);
-        assert_eq!(arguments("send_relay", "/_matrix/federation/v1/send_relay/%4/%"), ["%4", "%"]);
+        let (_, _, template) = find(ENDPOINTS, "PUT", &target).expect("an endpoint");
+        assert_eq!(arguments(template, &target), ["7", "@u:é"]);
+        assert_eq!(arguments(template, "/_matrix/federation/v1/send_relay/%4/%"), ["%4", "%"]);
     }
 }

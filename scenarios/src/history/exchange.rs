@@ -6,6 +6,7 @@ use serde_json::Value;
 use sim::journal::Request;
 
 use super::{endpoint, pdu::PduFacts};
+use crate::scenario::Endpoint;
 
 /// A place in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,8 +39,10 @@ pub struct Exchange<'j> {
     pub to: &'j str,
     /// The request.
     pub request: &'j Request,
-    /// The endpoint's name, as [`crate::scenario::ENDPOINTS`] lists them; empty for another.
+    /// The endpoint's name, as the federation's vocabulary lists them; empty for another.
     pub endpoint: &'static str,
+    /// Its path, with `{}` for any one segment.
+    template: &'static str,
     /// When the request arrived, whole.
     pub arrived: Option<Moment>,
     /// The answer.
@@ -55,13 +58,21 @@ pub struct Exchange<'j> {
 
 impl<'j> Exchange<'j> {
     /// A request that has just left.
-    pub(super) fn new(sent: Moment, from: &'j str, request: &'j Request) -> Self {
+    pub(super) fn new(
+        endpoints: &'static [Endpoint],
+        sent: Moment,
+        from: &'j str,
+        request: &'j Request,
+    ) -> Self {
+        let endpoint = endpoint::find(endpoints, &request.method, &request.target);
+        let (endpoint, _, template) = endpoint.unwrap_or_default();
         Self {
             sent,
             from,
             to: &request.to,
             request,
-            endpoint: endpoint::name(&request.method, &request.target).unwrap_or_default(),
+            endpoint,
+            template,
             arrived: None,
             answer: None,
             answer_arrived: None,
@@ -99,7 +110,7 @@ impl<'j> Exchange<'j> {
 
     /// What stands in the target where the endpoint's template has braces.
     pub fn arguments(&self) -> Vec<String> {
-        endpoint::arguments(self.endpoint, &self.request.target)
+        endpoint::arguments(self.template, &self.request.target)
     }
 
     /// The answer's status; 0 without an answer.

@@ -8,11 +8,15 @@ use super::{
     Answered, Exchange, Finals, History, Message, Moment, Note, SendEnded, Sighting, Trespass,
     membership::Memberships, pdu::messages_in,
 };
-use crate::scenario::Scenario;
+use crate::{federation::Vocabulary, scenario::Scenario};
 
-/// Reads the journal of a run of `scenario`.
-pub(super) fn read<'j>(scenario: &'j Scenario, journal: &'j Journal) -> History<'j> {
-    let mut history = empty(scenario, journal);
+/// Reads the journal of a run of `scenario` on the federation of `vocabulary`.
+pub(super) fn read<'j>(
+    vocabulary: &'static Vocabulary,
+    scenario: &'j Scenario,
+    journal: &'j Journal,
+) -> History<'j> {
+    let mut history = empty(vocabulary, scenario, journal);
     let mut memberships = Memberships::initial(scenario);
     for entry in journal.entries() {
         take(&mut history, &mut memberships, entry);
@@ -22,8 +26,13 @@ pub(super) fn read<'j>(scenario: &'j Scenario, journal: &'j Journal) -> History<
     history
 }
 
-fn empty<'j>(scenario: &'j Scenario, journal: &'j Journal) -> History<'j> {
+fn empty<'j>(
+    vocabulary: &'static Vocabulary,
+    scenario: &'j Scenario,
+    journal: &'j Journal,
+) -> History<'j> {
     History {
+        vocabulary,
         scenario,
         journal,
         ready: None,
@@ -56,8 +65,9 @@ fn take<'j>(history: &mut History<'j>, memberships: &mut Memberships, entry: &'j
         Event::Booted { .. } => history.boots.entry(machine).or_default().push(moment),
         Event::DiskSynced { .. } => history.syncs.entry(machine).or_default().push(moment),
         Event::RequestSent(request) => {
+            let endpoints = history.vocabulary.endpoints;
             history.by_request.insert(entry.n, history.exchanges.len());
-            history.exchanges.push(Exchange::new(moment, machine, request));
+            history.exchanges.push(Exchange::new(endpoints, moment, machine, request));
         }
         Event::RequestArrived { request } => {
             on(history, *request, |exchange| exchange.arrived = Some(moment));

@@ -16,13 +16,18 @@ use super::{
     places::Places,
     table::listed,
 };
-use crate::scenario::Scenario;
+use crate::{federation::Vocabulary, scenario::Scenario};
 
 /// Everything that is wrong with a scenario.
-pub(super) fn mistakes(scenario: &Scenario, places: &Places) -> Vec<Mistake> {
-    let mut meaning = Meaning { scenario, places, mistakes: Vec::new() };
+pub(super) fn mistakes(
+    vocabulary: &'static Vocabulary,
+    scenario: &Scenario,
+    places: &Places,
+) -> Vec<Mistake> {
+    let mut meaning = Meaning { vocabulary, scenario, places, mistakes: Vec::new() };
     meaning.world();
     meaning.ops();
+    meaning.sections();
     meaning.faults();
     meaning.expect();
     meaning.mistakes
@@ -30,6 +35,7 @@ pub(super) fn mistakes(scenario: &Scenario, places: &Places) -> Vec<Mistake> {
 
 /// The pass over one scenario.
 pub(super) struct Meaning<'s> {
+    vocabulary: &'static Vocabulary,
     scenario: &'s Scenario,
     places: &'s Places,
     mistakes: Vec<Mistake>,
@@ -60,6 +66,26 @@ impl<'s> Meaning<'s> {
     /// Whether so much is wrong that looking for remedies is not worth the time.
     fn is_full(&self) -> bool {
         self.mistakes.len() >= MOST_MISTAKES
+    }
+
+    /// Notes the sections that this federation would silently make nothing of.
+    fn sections(&mut self) {
+        let scenario = self.scenario;
+        let sections = [
+            ("relays", scenario.relays.is_empty()),
+            ("conversations", scenario.conversations.is_empty()),
+            ("ops", scenario.ops.is_empty()),
+        ];
+        for (section, is_empty) in sections {
+            if !self.vocabulary.converses && !is_empty {
+                let program = self.vocabulary.program;
+                let mistake =
+                    Mistake::new(Code::UnknownKey, format!("`{program}` knows no {section}"))
+                        .label("not for this federation")
+                        .help("leave it out: its own program says what its clients do");
+                self.report(section, mistake);
+            }
+        }
     }
 
     /// Notes a mistake at a key, unless one is known there already.

@@ -38,11 +38,6 @@ pub const LONGEST_NAME: usize = 32;
 /// The longest name of a scenario, in bytes.
 pub const LONGEST_SCENARIO_NAME: usize = 64;
 
-/// When the check called `name` is judged; none if there is no such check.
-pub fn judged(name: &str) -> Option<&'static str> {
-    NAMES.iter().find(|(known, _)| *known == name).map(|(_, when)| *when)
-}
-
 /// Whether `name` may name anything: `[a-z0-9][a-z0-9-]*`, at most `longest` characters. Names
 /// stand in host names, user ids and file names, so nothing else will do.
 pub fn is_name(name: &str, longest: usize) -> bool {

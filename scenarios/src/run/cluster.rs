@@ -1,19 +1,24 @@
 //! The machines of a run: a homeserver per backend, relays, devices, and the observer's seat.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use homeserver::Homeserver;
 use relay::Relay;
 use ruma::OwnedServerName;
-use sim::{Node, World};
-use tokio::sync::oneshot;
+use sim::Node;
 use transport::{BoxFuture, Host};
 
 use super::{client::Client, device::Device, stranger::Stranger};
-use crate::{Scenario, history::Note, scenario::OpKind};
-
-/// The machine from which the harness asks admin APIs, and on which it notes what concerns nobody.
-pub(super) const OBSERVER: &str = "observer";
+use crate::{
+    Scenario,
+    federation::{Rooms, Stage},
+    history::Note,
+    scenario::OpKind,
+};
 
 /// The machine of a server without any right.
 pub(super) const STRANGER: &str = "stranger";
@@ -30,35 +35,32 @@ const RELAY_PORT: u16 = 8448;
 
 /// All machines of a run.
 pub(super) struct Cluster {
-    /// The world that they are in.
-    pub(super) world: World,
+    /// What they are played on.
+    stage: Arc<Stage>,
     /// The scenario.
     pub(super) scenario: Arc<Scenario>,
     /// Devices by name, as `alice/1`.
     pub(super) devices: BTreeMap<String, Arc<Device>>,
-    /// Room ids by conversation.
-    pub(super) rooms: BTreeMap<String, String>,
+    /// Room ids by conversation, once they are made.
+    rooms: OnceLock<Rooms>,
     /// The server without any right, where the scenario has one.
     pub(super) stranger: Option<Arc<Stranger>>,
-    observer: Host,
     homeservers: BTreeMap<String, Client>,
     relays: BTreeMap<String, Client>,
 }
 
 impl Cluster {
     /// Adds every machine and boots what has a node.
-    pub(super) fn boot(world: &World, scenario: &Arc<Scenario>) -> Self {
+    pub(super) fn boot(stage: &Arc<Stage>) -> Self {
+        let (scenario, world) = (stage.scenario(), stage.world());
         for (name, node) in homeserver_nodes(scenario) {
-            world.add_machine(&name, node);
-            world.boot(&name);
+            stage.boot(&name, node);
         }
         for (name, relay) in &scenario.relays {
-            world.add_machine(name, Arc::new(RelayNode(relay_config(name, relay))));
-            world.boot(name);
+            stage.boot(name, Arc::new(RelayNode(relay_config(name, relay))));
         }
-        let observer = world.add_seat(OBSERVER);
         let admin = |name: &String, port| {
-            let client = Client::new(&observer, name, port).with_token(ADMIN_TOKEN);
+            let client = Client::new(stage.observer(), name, port).with_token(ADMIN_TOKEN);
             (name.clone(), client)
         };
         let homeservers = scenario.backends.keys().map(|name| admin(name, CLIENT_PORT)).collect();
@@ -66,31 +68,41 @@ impl Cluster {
         let trespasses = scenario.ops.iter().any(|op| matches!(op.kind, OpKind::Trespass { .. }));
         let stranger = trespasses.then(|| Arc::new(Stranger::new(world.add_seat(STRANGER))));
         Self {
-            world: world.clone(),
+            stage: Arc::clone(stage),
             scenario: Arc::clone(scenario),
-            devices: devices(world, scenario),
-            rooms: BTreeMap::new(),
+            devices: devices(stage, scenario),
+            rooms: OnceLock::new(),
             stranger,
-            observer,
             homeservers,
             relays,
         }
     }
 
-    /// The same cluster with its conversations made.
-    pub(super) fn with_rooms(self, rooms: BTreeMap<String, String>) -> Self {
-        Self { rooms, ..self }
+    /// Its conversations are made.
+    pub(super) fn set_rooms(&self, rooms: Rooms) {
+        // They are made once.
+        drop(self.rooms.set(rooms));
+    }
+
+    /// Room ids by conversation; none before they are made.
+    pub(super) fn rooms(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.rooms.get().into_iter().flatten()
+    }
+
+    /// The room of a conversation. Operations begin once all are made.
+    pub(super) fn room(&self, conversation: &str) -> String {
+        let room = self.rooms.get().and_then(|rooms| rooms.get(conversation));
+        room.expect("the set-up makes every conversation").clone()
     }
 
     /// Writes a note of the harness itself.
     pub(super) fn note(&self, note: &Note) -> u64 {
-        let (topic, body) = note.to_parts();
-        self.world.note(OBSERVER, None, &topic, body)
+        self.stage.tell(note)
     }
 
     /// The seat of the harness.
     pub(super) fn observer(&self) -> &Host {
-        &self.observer
+        self.stage.observer()
     }
 
     /// Admin clients of the homeservers.
@@ -114,25 +126,11 @@ impl Cluster {
     }
 }
 
-/// Runs `work` as a task of `host`'s machine, so that its sockets are that machine's. The receiver
-/// fails if the machine dies first.
-pub(super) fn on<T: Send + 'static>(
-    host: &Host,
-    work: impl Future<Output = T> + Send + 'static,
-) -> oneshot::Receiver<T> {
-    let (sender, receiver) = oneshot::channel();
-    host.spawn(async move {
-        // Nobody waits for it any more.
-        drop(sender.send(work.await));
-    });
-    receiver
-}
-
-fn devices(world: &World, scenario: &Scenario) -> BTreeMap<String, Arc<Device>> {
+fn devices(stage: &Stage, scenario: &Scenario) -> BTreeMap<String, Arc<Device>> {
     let mut devices = BTreeMap::new();
     for (name, user) in &scenario.users {
         for number in 1..=user.devices {
-            let device = Device::boot(world, (name, user), number);
+            let device = Device::boot(stage.world(), (name, user), number);
             devices.insert(device.name.clone(), device);
         }
     }

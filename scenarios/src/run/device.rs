@@ -7,14 +7,16 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use sim::{Node, World};
+use sim::Node;
 use tokio::sync::oneshot;
 use transport::{BoxFuture, Host, host::TaskHandle};
 
-use super::{client::Client, cluster::on, reading};
+use super::{client::Client, reading};
 use crate::{
+    federation::run_on,
     history::{Note, endpoint::percent_encoded, note::Via, pdu::MESSAGE_FIELD},
     scenario::{Reads, User},
+    world::World,
 };
 
 /// Deadline of every request but sends and long polls.
@@ -35,7 +37,7 @@ pub(super) struct Device {
     pub(super) backend: String,
     /// How it learns of messages.
     pub(super) reads: Reads,
-    world: World,
+    world: Arc<dyn World>,
     token: OnceLock<String>,
     running: Mutex<Option<Running>>,
     progress: Mutex<Progress>,
@@ -78,20 +80,23 @@ impl Node for DeviceNode {
 
 impl Device {
     /// Adds device `number` of a user to the world, and boots it.
-    pub(super) fn boot(world: &World, (name, user): (&str, &User), number: u32) -> Arc<Self> {
+    pub(super) fn boot(
+        world: &Arc<dyn World>,
+        (name, user): (&str, &User),
+        number: u32,
+    ) -> Arc<Self> {
         let device = Arc::new(Self {
             name: format!("{name}/{number}"),
             user: name.to_owned(),
             user_id: format!("@{name}:{}", user.backend),
             backend: user.backend.clone(),
             reads: user.reads,
-            world: world.clone(),
+            world: Arc::clone(world),
             token: OnceLock::new(),
             running: Mutex::default(),
             progress: Mutex::default(),
         });
         world.add_machine(&device.name, Arc::new(DeviceNode(Arc::clone(&device))));
-        world.boot(&device.name);
         device
     }
 
@@ -122,7 +127,7 @@ impl Device {
         work: impl Future<Output = T> + Send + 'static,
     ) -> oneshot::Receiver<T> {
         match self.host() {
-            Some(host) => on(&host, work),
+            Some(host) => run_on(&host, work),
             None => oneshot::channel().1,
         }
     }

@@ -12,18 +12,16 @@ use std::{
     time::Duration,
 };
 
-use sim::{
-    World,
-    fault::{FaultId, Trigger},
-};
+use sim::fault::FaultId;
 use tokio::{sync::watch, time::Instant};
 use transport::Host;
 
-use super::cluster::Cluster;
 use crate::{
     Scenario,
+    federation::{OBSERVER, Stage},
     history::{Note, endpoint},
-    scenario::{self, Fault, FaultKind, When},
+    scenario::{self, Endpoint, Fault, FaultKind, When},
+    world::Watch,
 };
 
 /// The faults of one run.
@@ -33,7 +31,9 @@ pub(super) struct Schedule {
 }
 
 struct Shared {
-    cluster: Arc<Cluster>,
+    stage: Arc<Stage>,
+    /// The endpoints that triggers name.
+    endpoints: &'static [Endpoint],
     /// Nothing begins any more.
     is_closed: AtomicBool,
     /// Faults that have not begun, or will still end by themselves.
@@ -44,14 +44,15 @@ struct Shared {
 
 impl Schedule {
     /// Starts every fault's clock, and watches for its exchange.
-    pub(super) fn start(cluster: &Arc<Cluster>) -> Self {
-        let faults = &cluster.scenario.faults;
+    pub(super) fn start(stage: &Arc<Stage>, endpoints: &'static [Endpoint]) -> Self {
+        let faults = &stage.scenario().faults;
         let (sender, unfinished) = watch::channel(faults.len());
         let shared = Arc::new(Shared {
-            cluster: Arc::clone(cluster),
+            stage: Arc::clone(stage),
+            endpoints,
             is_closed: AtomicBool::new(false),
             unfinished: sender,
-            seat: cluster.observer().clone(),
+            seat: stage.observer().clone(),
         });
         let ready = Instant::now();
         for (index, fault) in faults.iter().enumerate() {
@@ -81,35 +82,35 @@ impl Shared {
                 let at = ready + *at;
                 self.seat.spawn(async move {
                     tokio::time::sleep_until(at).await;
-                    let world = shared.cluster.world.clone();
-                    shared.begin(&world, index, None);
+                    shared.begin(index, None);
                 });
             }
             When::Exchange { moment, endpoints, from, to, nth } => {
-                let endpoints = endpoints.clone();
-                self.cluster.world.on_exchange(Trigger {
+                let (known, wanted) = (self.endpoints, endpoints.clone());
+                self.stage.world().on_exchange(Watch {
                     moment: moment_of(*moment),
                     from: from.clone(),
                     to: to.clone(),
                     matches: Arc::new(move |method, target| {
-                        endpoints.iter().any(|known| endpoint::is(known, method, target))
+                        let name = endpoint::name(known, method, target);
+                        name.is_some_and(|name| wanted.iter().any(|wanted| wanted == name))
                     }),
                     nth: *nth,
-                    action: Box::new(move |world, entry| shared.begin(world, index, Some(entry))),
+                    action: Box::new(move |entry| shared.begin(index, Some(entry))),
                 });
             }
         }
     }
 
-    fn begin(self: &Arc<Self>, world: &World, index: usize, cause: Option<u64>) {
+    fn begin(self: &Arc<Self>, index: usize, cause: Option<u64>) {
         if self.is_closed.load(Ordering::Relaxed) {
             return;
         }
-        let scenario = &self.cluster.scenario;
+        let (world, scenario) = (self.stage.world(), self.stage.scenario());
         let fault = &scenario.faults[index];
-        let id = set(world, scenario, &fault.kind, cause);
+        let id = world.begin(scenario, &fault.kind, cause);
         let (topic, body) = Note::FaultSet { index, fault: id.number() }.to_parts();
-        world.note(super::cluster::OBSERVER, cause, &topic, body);
+        world.note(OBSERVER, cause, &topic, body);
         match fault.lasts {
             Some(lasts) => self.end_after(id, lasts),
             None => self.finish_one(),
@@ -120,7 +121,7 @@ impl Shared {
         let shared = Arc::clone(self);
         self.seat.spawn(async move {
             tokio::time::sleep(lasts).await;
-            shared.cluster.world.repair(id);
+            shared.stage.world().repair(id);
             shared.finish_one();
         });
     }
@@ -138,8 +139,13 @@ fn moment_of(moment: scenario::Moment) -> sim::fault::Moment {
     }
 }
 
-/// Sets a fault. On a machine that is down or paused already it may touch nothing.
-fn set(world: &World, scenario: &Scenario, kind: &FaultKind, cause: Option<u64>) -> FaultId {
+/// Sets a fault in the simulated world. On a machine that is down or paused already it may touch nothing.
+pub(crate) fn set(
+    world: &sim::World,
+    scenario: &Scenario,
+    kind: &FaultKind,
+    cause: Option<u64>,
+) -> FaultId {
     match kind {
         FaultKind::Network(fault) => network::set(world, scenario, fault, cause),
         FaultKind::Node(fault) => node::set(world, fault, cause),

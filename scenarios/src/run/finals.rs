@@ -38,7 +38,7 @@ pub(super) async fn read(cluster: &Cluster) {
         tries(|| read_to_the_end(&device)).await.is_some()
     })
     .await;
-    for (conversation, room) in &cluster.rooms {
+    for (conversation, room) in cluster.rooms() {
         for reader in readers(cluster, conversation) {
             read_room(cluster, conversation, room, reader).await;
         }

@@ -15,12 +15,13 @@ use tokio::time::Instant;
 
 use super::{
     client::Reply,
-    cluster::{Cluster, on},
+    cluster::Cluster,
     device::{DEADLINE, Device, room_path},
     reading,
     setup::join_path,
 };
 use crate::{
+    federation::run_on,
     history::{Note, endpoint::percent_encoded, pdu::MESSAGE_FIELD},
     record::Outcome,
     scenario::{OpKind, Reads},
@@ -37,7 +38,7 @@ pub(super) fn start(cluster: &Arc<Cluster>) -> impl Future<Output = ()> + Send +
     let ready = Instant::now();
     let operations = cluster.scenario.ops.iter().cloned().map(|op| {
         let cluster = Arc::clone(cluster);
-        on(&cluster.observer().clone(), async move {
+        run_on(&cluster.observer().clone(), async move {
             tokio::time::sleep_until(ready + op.at).await;
             perform(&cluster, op.kind).await;
         })
@@ -50,7 +51,7 @@ pub(super) fn start(cluster: &Arc<Cluster>) -> impl Future<Output = ()> + Send +
 
 /// Has an operation done by its devices. A device that is down does nothing, which is noted.
 async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
-    let room = |conversation: &String| cluster.rooms[conversation].clone();
+    let room = |conversation: &String| cluster.room(conversation);
     match kind {
         OpKind::Send { from, to, id, text, retries } => {
             let (room, attempts) = (room(&to), retries.saturating_add(1));
@@ -85,7 +86,7 @@ async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
         OpKind::Trespass { relay, victim } => {
             let stranger = cluster.stranger.clone().expect("made where there is a trespass");
             let (host, cluster) = (stranger.host.clone(), Arc::clone(cluster));
-            let tried = on(&host, async move {
+            let tried = run_on(&host, async move {
                 stranger.trespass(&cluster, &relay, &victim).await;
             });
             // The stranger's machine is not broken by any scenario.

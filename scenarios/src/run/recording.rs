@@ -8,6 +8,7 @@ use sim::{Outcome as WorldOutcome, fault::FaultReport, journal::Event};
 use super::{Options, Run, events::events, verdict::verdict, wording::when};
 use crate::{
     Record, Scenario, checks,
+    federation::Vocabulary,
     history::{History, Membership, Message},
     language,
     record::{
@@ -21,13 +22,14 @@ const SCHEMA: u32 = 1;
 
 /// Makes the record.
 pub(super) fn record(
+    vocabulary: &'static Vocabulary,
     scenario: &Scenario,
     seed: u64,
     options: &Options,
     outcome: WorldOutcome<Result<(), String>>,
 ) -> Run {
     let journal = outcome.journal;
-    let history = History::read(scenario, &journal);
+    let history = History::read_in(vocabulary, scenario, &journal);
     let not_ready = match &outcome.value {
         Some(Err(why)) => Some(why.as_str()),
         _ if history.ready.is_none() => Some("the cluster was not ready within the limit"),
@@ -39,8 +41,8 @@ pub(super) fn record(
     let record = Record {
         schema: SCHEMA,
         program: Program {
-            name: "fedsim".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            name: vocabulary.program.to_owned(),
+            version: vocabulary.version.to_owned(),
         },
         scenario: ScenarioRecord {
             name: scenario.name.clone(),

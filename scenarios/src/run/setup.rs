@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::{
     cluster::Cluster,
     device::{DEADLINE, Device, room_path},
-    reading, settling,
+    queues::Queues,
+    reading,
 };
 use crate::{
     history::endpoint::percent_encoded,
@@ -192,7 +193,7 @@ async fn see_members(device: &Device, room: &str, ids: &[String]) -> Result<(), 
 async fn await_quiet(cluster: &Cluster) -> Result<(), String> {
     let mut pending = Vec::new();
     for _ in 0..MAX_PROBES {
-        pending = settling::queued(cluster).await;
+        pending = Queues::ask(cluster).await.in_words();
         if pending.is_empty() {
             return Ok(());
         }

@@ -10,8 +10,8 @@ use transport::{
     http::{Client, ClientLimits, ServerLimits, serve},
 };
 
-use super::cluster::{Cluster, STRANGER, on, server_name};
-use crate::history::Note;
+use super::cluster::{Cluster, STRANGER, server_name};
+use crate::{federation::run_on, history::Note};
 
 /// Where servers look for another server's keys.
 const FEDERATION_PORT: u16 = 8448;
@@ -40,7 +40,7 @@ impl Stranger {
     /// # Errors
     /// Its disk or network refuses; a sentence.
     pub(super) async fn prepare(&self) -> Result<(), String> {
-        let made = on(&self.host, make(self.host.clone())).await;
+        let made = run_on(&self.host, make(self.host.clone())).await;
         let federation = made.map_err(|_| "the stranger is gone".to_owned())??;
         // It is prepared once.
         drop(self.federation.set(federation));

@@ -4,7 +4,7 @@ use super::{Meaning, Sort, some};
 use crate::{
     language::{
         mistake::{Code, Mistake},
-        names::{NAMES, closest, judged},
+        names::closest,
     },
     scenario::OpKind,
 };
@@ -23,7 +23,8 @@ impl Meaning<'_> {
     fn checks(&mut self, key: &str, checks: &[String], allowed: &[&str]) {
         let at = format!("expect.{key}");
         for (n, check) in checks.iter().enumerate() {
-            let mistake = match judged(check) {
+            let known = self.vocabulary.checks.iter().find(|known| known.name == check);
+            let mistake = match known.map(|known| known.kind.word()) {
                 Some(when) if allowed.contains(&when) => continue,
                 Some("sometimes") if key == "violates" => Mistake::new(
                     Code::UnknownCheck,
@@ -37,9 +38,10 @@ impl Meaning<'_> {
                         .help(format!("move it to {when} = [..]"))
                 }
                 None => {
-                    let fitting = NAMES.iter().filter(|(_, when)| allowed.contains(when));
-                    let fitting: Vec<_> = fitting.map(|(name, _)| *name).collect();
-                    let all = NAMES.iter().map(|(name, _)| *name);
+                    let checks = self.vocabulary.checks.iter();
+                    let all = checks.clone().map(|known| known.name);
+                    let fitting = checks.filter(|known| allowed.contains(&known.kind.word()));
+                    let fitting: Vec<_> = fitting.map(|known| known.name).collect();
                     let help = match closest(check, all) {
                         Some(meant) => format!("did you mean `{meant}`?"),
                         None => format!("the checks here are {}", super::listed(&fitting)),

@@ -9,7 +9,7 @@ use crate::{
         mistake::{Code, Mistake},
         names::closest,
     },
-    scenario::{ENDPOINTS, Fault, When},
+    scenario::{Fault, When},
 };
 
 impl Meaning<'_> {
@@ -51,7 +51,7 @@ impl Meaning<'_> {
                 .help("name at least one endpoint, as \"send\"");
             self.report(at, mistake);
         }
-        let names: Vec<_> = ENDPOINTS.iter().map(|(name, _, _)| *name).collect();
+        let names: Vec<_> = self.vocabulary.endpoints.iter().map(|(name, _, _)| *name).collect();
         for (n, endpoint) in endpoints.iter().enumerate() {
             if names.contains(&endpoint.as_str()) {
                 continue;

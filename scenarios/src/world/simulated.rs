@@ -1,0 +1,59 @@
+//! fedsim's own world, as a run sees it.
+
+use std::sync::Arc;
+
+use sim::{
+    Node, Outcome, WorldConfig,
+    fault::{FaultId, Trigger},
+};
+use transport::Host;
+
+use super::{Play, Universe, Watch, World};
+use crate::{Scenario, run::set_fault, scenario::FaultKind};
+
+/// Makes simulated worlds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Simulated;
+
+impl Universe for Simulated {
+    fn run(&self, config: WorldConfig, play: Play) -> Outcome<Result<(), String>> {
+        sim::run(config, |world| play(Arc::new(world)))
+    }
+}
+
+impl World for sim::World {
+    fn add_machine(&self, name: &str, node: Arc<dyn Node>) {
+        self.add_machine(name, node);
+        self.boot(name);
+    }
+
+    fn add_seat(&self, name: &str) -> Host {
+        self.add_seat(name)
+    }
+
+    fn note(&self, machine: &str, cause: Option<u64>, topic: &str, body: serde_json::Value) -> u64 {
+        self.note(machine, cause, topic, body)
+    }
+
+    fn on_exchange(&self, watch: Watch) {
+        let Watch { moment, from, to, matches, nth, action } = watch;
+        let action = Box::new(move |_: &Self, entry| action(entry));
+        self.on_exchange(Trigger { moment, from, to, matches, nth, action });
+    }
+
+    fn begin(&self, scenario: &Scenario, fault: &FaultKind, cause: Option<u64>) -> FaultId {
+        set_fault(self, scenario, fault, cause)
+    }
+
+    fn repair(&self, fault: FaultId) {
+        self.repair(fault);
+    }
+
+    fn repair_all(&self) {
+        self.repair_all();
+    }
+
+    fn requests_in_flight(&self) -> Vec<(String, String, String)> {
+        self.requests_in_flight()
+    }
+}
