@@ -11,8 +11,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use transport::BoxFuture;
 
-pub use self::{seat::Seat, stage::Stage};
-pub(crate) use self::{seat::run_on, stage::OBSERVER};
+pub(crate) use self::seat::run_on;
+pub use self::{
+    seat::Seat,
+    stage::{OBSERVER, Stage},
+};
 use crate::{checks::Check, scenario::Endpoint};
 
 /// What scenarios on a federation can name.

@@ -9,6 +9,11 @@ use crate::{LinkConfig, World};
 pub struct FaultId(pub(crate) u64);
 
 impl FaultId {
+    /// The fault of that number, for a world that counts its own, from 1.
+    pub fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The number that the journal's entries carry.
     pub fn number(self) -> u64 {
         self.0

@@ -155,8 +155,8 @@ impl Journal {
         self.entries.get(index)
     }
 
-    /// Appends an entry and returns its number.
-    pub(crate) fn push(
+    /// Appends an entry and returns its number. For worlds; what they do not write did not happen.
+    pub fn push(
         &mut self,
         at: Duration,
         machine: Arc<str>,

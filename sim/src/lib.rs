@@ -8,7 +8,7 @@
 //! - [`journal`]: everything that the network saw, decoded, and every fault, disk sync and note.
 //! - `runner`: the thread of a run, and the watch over it (`pulse`): nothing that a node does hangs it.
 //! - `machine`: tasks of a machine, each poll of which makes that machine current; crash and kill.
-//! - `network`: streams over links that delay and never lose for good; the HTTP decoder.
+//! - `network`: streams over links that delay and never lose for good. [`http`]: reads HTTP off bytes.
 //! - [`disk`]: the SQLite VFS, with an undo log per sector.
 //! - [`random`]: one named stream per (seed, purpose, machine).
 //!
@@ -32,6 +32,6 @@ mod world;
 
 pub use self::{
     executive::{Ended, Misbehavior, Outcome, run},
-    network::{Latency, LinkConfig},
+    network::{Latency, LinkConfig, http},
     world::{MachineState, Node, World, WorldConfig},
 };

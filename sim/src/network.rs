@@ -37,7 +37,7 @@ mod close;
 pub(crate) mod connection;
 pub(crate) mod driver;
 mod handshake;
-pub(crate) mod http;
+pub mod http;
 mod launch;
 pub(crate) mod link;
 mod reset;

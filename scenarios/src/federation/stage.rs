@@ -9,8 +9,9 @@ use transport::Host;
 use super::{Seat, seat::run_on};
 use crate::{Scenario, history::Note, world::World};
 
-/// The machine from which the harness asks, and on which it notes what concerns nobody.
-pub(crate) const OBSERVER: &str = "observer";
+/// The machine from which the harness asks, and on which it notes what concerns nobody. No scenario
+/// can name it.
+pub const OBSERVER: &str = "observer";
 
 /// The scenario of a run, and the world that it is played in.
 pub struct Stage {

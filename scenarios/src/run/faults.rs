@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+pub use self::disk::disk_faults;
 use sim::fault::FaultId;
 use tokio::{sync::watch, time::Instant};
 use transport::Host;

@@ -12,21 +12,37 @@ const MAX_HEADERS: usize = 64;
 
 /// A whole message.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Message {
-    Request { method: String, target: String, body: Bytes },
-    Answer { status: u16, body: Bytes },
+pub enum Message {
+    /// A request.
+    Request {
+        /// `GET`, `PUT` ..
+        method: String,
+        /// Path and query, raw.
+        target: String,
+        /// Its body, unchunked.
+        body: Bytes,
+    },
+    /// An answer, interim ones (100, 103) included.
+    Answer {
+        /// Its status.
+        status: u16,
+        /// Its body, unchunked.
+        body: Bytes,
+    },
 }
 
 /// Which of the two directions a decoder reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
+pub enum Direction {
+    /// From the client.
     Requests,
+    /// From the server.
     Answers,
 }
 
 /// Reads one direction of a connection.
 #[derive(Debug)]
-pub(crate) struct Decoder {
+pub struct Decoder {
     direction: Direction,
     buffer: BytesMut,
     opaque: bool,
@@ -51,18 +67,19 @@ enum First {
 }
 
 impl Decoder {
-    pub(crate) fn new(direction: Direction) -> Self {
+    /// Reads from the first byte on.
+    pub fn new(direction: Direction) -> Self {
         Self { direction, buffer: BytesMut::new(), opaque: false }
     }
 
     /// From here on the bytes mean nothing (after an upgrade).
-    pub(crate) fn give_up(&mut self) {
+    pub fn give_up(&mut self) {
         self.opaque = true;
         self.buffer = BytesMut::new();
     }
 
     /// Takes the next bytes; returns the messages that they complete.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Vec<Message> {
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Message> {
         let mut messages = Vec::new();
         if self.opaque {
             return messages;

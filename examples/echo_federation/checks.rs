@@ -1,0 +1,67 @@
+//! What echo servers promise, judged from what the network and the clients saw.
+
+use scenarios::{
+    checks::{Check, Finding, Judgement},
+    history::{Exchange, History},
+    record::CheckKind,
+    scenario::Scenario,
+};
+
+/// Every promise, the gravest first.
+pub(crate) const CHECKS: &[Check] = &[
+    Check { name: "stored-first", kind: CheckKind::Always, applies: any, judge: stored_first },
+    Check { name: "heard-by-all", kind: CheckKind::Eventually, applies: any, judge: heard_by_all },
+];
+
+fn any(_: &Scenario) -> bool {
+    true
+}
+
+/// Before a server says that it was told something, its disk has synced.
+fn stored_first(history: &History<'_>) -> Judgement {
+    let mut judgement = Judgement::new("answers");
+    for said in history.exchanges_of("say").filter(|said| said.is_accepted()) {
+        let (Some(arrived), Some(answer)) = (said.arrived, said.answer) else { continue };
+        judgement.judged += 1;
+        if history.synced_between(said.to, arrived.n, answer.sent.n).is_none() {
+            let what =
+                format!("{} answered {} and had stored nothing", said.to, said.request.target);
+            judgement.found(Finding::new(answer.sent.at, what, said.evidence()));
+        }
+    }
+    judgement
+}
+
+/// What a client was told is taken, every backend has in the end.
+fn heard_by_all(history: &History<'_>) -> Judgement {
+    let mut judgement = Judgement::new("echoes");
+    for (told, _, said) in history.notes("said").filter(|(.., said)| said["outcome"] == "ok") {
+        let id = said["id"].as_str().unwrap_or_default();
+        for (read, _, heard) in history.notes("heard") {
+            let Some(ids) = heard["ids"].as_array() else {
+                judgement.cannot_tell(format!("{} did not tell what it heard", heard["backend"]));
+                continue;
+            };
+            judgement.judged += 1;
+            if !ids.iter().any(|known| known == id) {
+                let backend = heard["backend"].as_str().unwrap_or_default();
+                let what = format!("{id} was taken, and {backend} never heard it");
+                let mut evidence = vec![told.n, read.n];
+                evidence.extend(carriers(history, id, backend).flat_map(Exchange::evidence));
+                evidence.sort_unstable();
+                judgement.found(Finding::new(read.at, what, evidence));
+            }
+        }
+    }
+    judgement
+}
+
+/// The requests that brought `id` to `backend`, or were to.
+fn carriers<'h>(
+    history: &'h History<'h>,
+    id: &'h str,
+    backend: &'h str,
+) -> impl Iterator<Item = &'h Exchange<'h>> {
+    let hears = history.exchanges_of("hear").filter(move |hear| hear.to == backend);
+    hears.filter(move |hear| hear.arguments() == [id])
+}
