@@ -21,7 +21,10 @@ mod when;
 use std::time::Duration;
 
 pub use self::{
-    faults::{crash, kill, partition, pause},
+    faults::{
+        bridge, crash, duplicate, halves, hang, hold, isolate, kill, partition, pause, refuse,
+        reset_answer, reset_request, ring, slow_link, swizzle,
+    },
     when::{Amount, Begin, answered, arrived, sent},
 };
 use crate::{

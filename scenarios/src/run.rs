@@ -115,6 +115,7 @@ fn play(
         link: LinkConfig {
             latency: sim_latency(scenario.network.latency),
             loss: scenario.network.loss,
+            bandwidth: None,
         },
         time_journal: options.time_journal,
         limit: SETUP_LIMIT + scenario.limit + scenario.settle + FINALS_LIMIT,

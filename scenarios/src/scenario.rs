@@ -5,7 +5,8 @@ mod faults;
 use std::{collections::BTreeMap, time::Duration};
 
 pub use self::faults::{
-    DiskFault, Fault, FaultKind, LISTED, Listed, Moment, NetworkFault, NodeFault, When,
+    DiskFault, Fault, FaultKind, LISTED, Listed, Moment, NetworkFault, NodeFault, Reset, Shape,
+    When, halves,
 };
 
 /// One experiment.

@@ -1,8 +1,11 @@
 //! What can be broken. Each fault has one written meaning, and counts what it touched.
 
+mod network;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use crate::{LinkConfig, World};
+pub use self::network::{After, BodyReset, Cut, Duplication, LinkChange, Part, Refusal, Swizzle};
+use crate::World;
 
 /// A fault in force, as [`World`]'s methods return it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,23 +32,10 @@ pub struct FaultReport {
     pub from: Duration,
     /// When it ended; unset while in force.
     pub until: Option<Duration>,
-    /// Numbers of the requests that it delayed, killed or slowed, in their order.
+    /// Numbers of the requests that it delayed, killed, slowed or replayed, in their order.
     pub requests: BTreeSet<u64>,
     /// Segments, connection attempts and tasks that it delayed or killed. 0 is an inert fault.
     pub hits: u64,
-}
-
-/// Which directed links a partition cuts: every segment over them is lost until it is repaired, and
-/// its sender's kernel retransmits it with back-off (200 ms doubling; SYN 1, 2, 4 s ..), until the
-/// user timeout resets the connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cut {
-    /// Both ways between any machine of the first group and any of the second.
-    Between(Vec<String>, Vec<String>),
-    /// Only from the first group to the second.
-    OneWay(Vec<String>, Vec<String>),
-    /// Between any two machines of different groups. A machine in no group keeps all its links.
-    Groups(Vec<Vec<String>>),
 }
 
 /// What becomes of a disk when its machine crashes.
@@ -57,19 +47,6 @@ pub enum DiskFate {
     LoseUnsynced,
     /// Everything written is kept, synced or not.
     Keep,
-}
-
-/// A change of the links between two groups of machines: latency, jitter, loss.
-#[derive(Clone, Debug)]
-pub struct LinkChange {
-    /// Senders.
-    pub from: Vec<String>,
-    /// Receivers.
-    pub to: Vec<String>,
-    /// Whether the way back changes too.
-    pub both_ways: bool,
-    /// The links' new configuration while the fault lasts.
-    pub link: LinkConfig,
 }
 
 /// At which moment of an exchange a trigger fires.

@@ -64,7 +64,7 @@ pub enum Event {
     RequestLost {
         /// Number of the [`Event::RequestSent`] entry.
         request: u64,
-        /// `reset`, `timed out`, `crashed`, `closed`.
+        /// `reset`, `timed out`, `crashed`, `closed`; `dropped` if it was a replay.
         why: &'static str,
     },
     /// A file was synced to the disk of `machine`.
@@ -109,6 +109,10 @@ pub struct Request {
     /// Length and hash of the body in the serialized journal; the bytes are for checks.
     #[serde(serialize_with = "as_digest")]
     pub body: Bytes,
+    /// Number of the [`Event::RequestSent`] entry that the network delivers again with this one;
+    /// unset for what the machine itself sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replays: Option<u64>,
 }
 
 /// An HTTP answer as the network saw it.

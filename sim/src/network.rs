@@ -6,6 +6,7 @@
 //! thousand machines that crash and come back.
 //!
 //! - [`link`]: what becomes of one segment on one directed link.
+//! - [`keeping`], [`refusals`], [`body_reset`], [`replay`], [`swizzle`]: what else faults do.
 //! - [`connection`]: two pipes of segments in order, windows, FIN, reset.
 //! - [`stream`]: the socket as a program holds it.
 //! - [`http`]: requests and answers read off the segments.
@@ -26,24 +27,30 @@
 //!   does not know a connection resets it, one that is off says nothing.
 //!
 //! What is not:
-//! - congestion, segment sizes, the time that bytes take on the wire;
+//! - congestion, segment sizes, the time that bytes take on the wire, unless a link's bandwidth is
+//!   limited;
 //! - acknowledgements: a segment that arrives is acknowledged at once and for certain, and a reader
 //!   frees window at once, so that a cut of one way hurts only what travels that way;
 //! - the loss of a reset by chance (only a cut or a machine that is down loses it), keep-alives,
 //!   `TIME_WAIT`, `FIN_WAIT_2`'s own timeout, and that ports are scarce on the connecting side.
 
 mod accept;
+pub(crate) mod body_reset;
 mod close;
 pub(crate) mod connection;
 pub(crate) mod driver;
 mod handshake;
 pub mod http;
+pub(crate) mod keeping;
 mod launch;
 pub(crate) mod link;
+pub(crate) mod refusals;
+pub(crate) mod replay;
 mod reset;
 pub(crate) mod stream;
+pub(crate) mod swizzle;
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 /// How long a segment travels, one way.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,6 +68,9 @@ pub struct LinkConfig {
     pub latency: Latency,
     /// The probability that a segment is lost and has to be retransmitted.
     pub loss: f64,
+    /// Bytes a second, shared by all that goes over it: one segment waits until the one before has
+    /// left. Unlimited if unset. A link that becomes fast again does not hasten what has left.
+    pub bandwidth: Option<NonZeroU64>,
 }
 
 impl Default for LinkConfig {
@@ -68,6 +78,7 @@ impl Default for LinkConfig {
         Self {
             latency: Latency::Uniform(Duration::from_millis(1), Duration::from_millis(10)),
             loss: 0.0,
+            bandwidth: None,
         }
     }
 }

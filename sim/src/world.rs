@@ -230,13 +230,14 @@ impl World {
         self.shared.lock().journal.entries().len() as u64
     }
 
-    /// Requests in flight over the network: sent, and neither answered nor lost. Each with its
+    /// Requests in flight over the network: sent, and neither answered nor lost; no replays. Each with its
     /// machine, method and target; in the order in which they were sent.
     pub fn requests_in_flight(&self) -> Vec<(String, String, String)> {
         let state = self.shared.lock();
         let mut numbers: Vec<u64> = state
             .connections
             .values()
+            .filter(|connection| connection.replay.is_none())
             .flat_map(|connection| connection.outstanding.iter().copied())
             .collect();
         numbers.sort_unstable();

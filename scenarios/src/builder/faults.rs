@@ -1,6 +1,8 @@
-//! Faults in Rust: `partition(["a"], ["b"])`, `crash("a")`.
+//! Faults in Rust: `partition(["a"], ["b"])`, `isolate("a")`, `crash("a")`.
 
-use crate::scenario::{NetworkFault, NodeFault};
+use std::time::Duration;
+
+use crate::scenario::{NetworkFault, NodeFault, Reset, Shape};
 
 /// Cuts the links between two groups, both ways.
 pub fn partition<'n>(
@@ -8,6 +10,95 @@ pub fn partition<'n>(
     and: impl IntoIterator<Item = &'n str>,
 ) -> NetworkFault {
     NetworkFault::Partition { between: names(between), and: names(and), one_way: false }
+}
+
+/// Keeps what is sent between two groups, both ways, and delivers it in order in the end.
+pub fn hold<'n>(
+    between: impl IntoIterator<Item = &'n str>,
+    and: impl IntoIterator<Item = &'n str>,
+) -> NetworkFault {
+    NetworkFault::Hold { between: names(between), and: names(and), one_way: false }
+}
+
+/// Makes the links from one group to another carry so many bytes a second.
+pub fn slow_link<'n>(
+    from: impl IntoIterator<Item = &'n str>,
+    to: impl IntoIterator<Item = &'n str>,
+    bandwidth: u64,
+) -> NetworkFault {
+    NetworkFault::Link {
+        between: names(from),
+        and: names(to),
+        one_way: true,
+        latency: None,
+        loss: None,
+        bandwidth: Some(bandwidth),
+    }
+}
+
+/// Resets the connection in the middle of the body of the next request from one group to another.
+pub fn reset_request<'n>(
+    from: impl IntoIterator<Item = &'n str>,
+    to: impl IntoIterator<Item = &'n str>,
+) -> NetworkFault {
+    NetworkFault::Reset(reset(names(from), names(to), false))
+}
+
+/// Resets the connection in the middle of the body of the next answer to a request from one group
+/// to another.
+pub fn reset_answer<'n>(
+    from: impl IntoIterator<Item = &'n str>,
+    to: impl IntoIterator<Item = &'n str>,
+) -> NetworkFault {
+    NetworkFault::Reset(reset(names(from), names(to), true))
+}
+
+fn reset(from: Vec<String>, to: Vec<String>, answer: bool) -> Reset {
+    Reset { from, to, answer, bytes: None, share: None }
+}
+
+/// Delivers the next request from one group to another a second time, so much later.
+pub fn duplicate<'n>(
+    from: impl IntoIterator<Item = &'n str>,
+    to: impl IntoIterator<Item = &'n str>,
+    after: Duration,
+) -> NetworkFault {
+    NetworkFault::Duplicate { from: names(from), to: names(to), probability: None, after }
+}
+
+/// A machine that refuses connections.
+pub fn refuse(node: &str) -> NetworkFault {
+    NetworkFault::Refuse { node: node.to_owned(), port: None }
+}
+
+/// A machine that takes connections and hands nothing on.
+pub fn hang(node: &str) -> NetworkFault {
+    NetworkFault::Hang { node: node.to_owned() }
+}
+
+/// Cuts a backend off from every other.
+pub fn isolate(one: &str) -> NetworkFault {
+    NetworkFault::Shape(Shape::Isolate { one: one.to_owned(), of: Vec::new() })
+}
+
+/// Cuts a list in the middle.
+pub fn halves<'n>(of: impl IntoIterator<Item = &'n str>) -> NetworkFault {
+    NetworkFault::Shape(Shape::Halves { of: names(of) })
+}
+
+/// Cuts all links but those between neighbors.
+pub fn ring<'n>(of: impl IntoIterator<Item = &'n str>) -> NetworkFault {
+    NetworkFault::Shape(Shape::Ring { of: names(of) })
+}
+
+/// Cuts all other backends in the middle; one reaches both halves.
+pub fn bridge(over: &str) -> NetworkFault {
+    NetworkFault::Shape(Shape::Bridge { over: over.to_owned(), of: Vec::new() })
+}
+
+/// Cuts machines off one by one, and mends them one by one in another order.
+pub fn swizzle<'n>(of: impl IntoIterator<Item = &'n str>, every: Duration) -> NetworkFault {
+    NetworkFault::Shape(Shape::Swizzle { of: names(of), every })
 }
 
 fn names<'n>(group: impl IntoIterator<Item = &'n str>) -> Vec<String> {

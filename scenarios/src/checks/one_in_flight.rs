@@ -9,7 +9,9 @@ use crate::history::{Exchange, History};
 pub(super) fn judge(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("transactions");
     let mut latest: BTreeMap<(&str, &str), &Exchange<'_>> = BTreeMap::new();
-    for exchange in history.exchanges_of("send") {
+    // What the network delivers again its sender did not send.
+    let own = |exchange: &&Exchange<'_>| exchange.request.replays.is_none();
+    for exchange in history.exchanges_of("send").filter(own) {
         judgement.judged += 1;
         let (from, to) = (exchange.from, exchange.to);
         let Some(before) = latest.insert((from, to), exchange) else { continue };

@@ -76,7 +76,7 @@ pub(super) fn answer_lost(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("requests");
     let polls = ["", "sync", "await", "notifications"];
     for exchange in history.exchanges.iter().filter(|it| history.is_after_ready(it.sent.n)) {
-        if polls.contains(&exchange.endpoint) {
+        if polls.contains(&exchange.endpoint) || exchange.request.replays.is_some() {
             continue;
         }
         judgement.judged += 1;

@@ -141,6 +141,7 @@ impl Fake {
             method: method.to_owned(),
             target: target.to_owned(),
             body: Bytes::from(body.to_string()),
+            replays: None,
         };
         self.push(from, Event::RequestSent(request))
     }

@@ -4,6 +4,7 @@
 mod disk;
 mod network;
 mod node;
+mod shape;
 
 use super::{
     meaning::Meaning,

@@ -89,7 +89,7 @@ impl<'s> Meaning<'s> {
     }
 
     /// Notes a mistake at a key, unless one is known there already.
-    fn report(&mut self, at: &str, mistake: Mistake) {
+    pub(super) fn report(&mut self, at: &str, mistake: Mistake) {
         if !self.places.is_broken(at) {
             self.report_anyway(at, mistake);
         }

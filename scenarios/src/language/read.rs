@@ -114,7 +114,7 @@ impl Scenario {
 
 /// The one key of `kinds` that the table has. Finishes the table: everything else must have been
 /// taken before.
-fn one_kind<'d>(
+pub(super) fn one_kind<'d>(
     table: &mut Table<'d>,
     kinds: &[&'static str],
     what: &str,

@@ -77,8 +77,7 @@ impl Reader {
         let value = unsigned(integer).and_then(|value| T::try_from(value).ok());
         if value.is_none() {
             let message = format!("`{}` cannot be {integer}", item.at);
-            let largest =
-                if size_of::<T>() == size_of::<u64>() { u64::MAX } else { u64::from(u32::MAX) };
+            let largest = u64::MAX >> (u64::BITS as usize - 8 * size_of::<T>());
             let mistake = Mistake::new(Code::BadValue, message)
                 .label("out of range")
                 .help(format!("write a whole number from 0 to {largest}"));

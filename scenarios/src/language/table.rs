@@ -90,7 +90,9 @@ impl<'d> Table<'d> {
                 let message = format!("`{key}` is missing{}", self.inside());
                 let mistake = Mistake::new(Code::MissingKey, message)
                     .label(format!("`{key}` must be given here"))
-                    .maybe_help(example(key).map(|example| format!("write, say, {example}")))
+                    .maybe_help(
+                        example(key, &self.at).map(|example| format!("write, say, {example}")),
+                    )
                     .spanning(&at, self.span.clone());
                 reader.mistakes.push(mistake);
                 reader.places.mark_broken(at);
@@ -122,7 +124,7 @@ impl<'d> Table<'d> {
 }
 
 /// What a key that must be there may look like.
-fn example(key: &str) -> Option<&'static str> {
+fn example(key: &str, at: &str) -> Option<&'static str> {
     let example = match key {
         "and" => "and = [\"b\"]",
         "at" => "at = \"1s\"",
@@ -132,6 +134,8 @@ fn example(key: &str) -> Option<&'static str> {
         "conversation" => "conversation = \"team\"",
         "creator" => "creator = \"alice\"",
         "for" => "for = \"1m\"",
+        "from" if at.starts_with("faults") => "from = [\"a\"]",
+        "to" if at.starts_with("faults") => "to = [\"b\"]",
         "from" => "from = \"alice\"",
         "groups" => "groups = [[\"a\"], [\"b\", \"c\"]]",
         "id" => "id = \"m1\"",

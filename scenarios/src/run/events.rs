@@ -126,6 +126,11 @@ impl Teller<'_> {
         let what = Some(exchange.endpoint).filter(|name| !name.is_empty());
         let lost = || exchange.lost.map(|(_, why)| self.loss(request, why));
         let fate = || {
+            if let Some(of) = exchange.request.replays {
+                let status =
+                    exchange.answer.map_or("no answer".to_owned(), |it| it.status.to_string());
+                return Some(format!("{status}, a replay of #{of}"));
+            }
             let arrived = exchange.answer_arrived.map(|_| exchange.status().to_string());
             arrived.or_else(lost)
         };

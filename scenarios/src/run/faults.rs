@@ -112,7 +112,7 @@ impl Shared {
         let id = world.begin(scenario, &fault.kind, cause);
         let (topic, body) = Note::FaultSet { index, fault: id.number() }.to_parts();
         world.note(OBSERVER, cause, &topic, body);
-        match fault.lasts {
+        match fault.lasts() {
             Some(lasts) => self.end_after(id, lasts),
             None => self.finish_one(),
         }

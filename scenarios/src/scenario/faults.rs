@@ -3,10 +3,16 @@
 mod disk;
 mod network;
 mod node;
+mod shape;
 
 use std::{fmt, time::Duration};
 
-pub use self::{disk::DiskFault, network::NetworkFault, node::NodeFault};
+pub use self::{
+    disk::DiskFault,
+    network::{NetworkFault, Reset},
+    node::NodeFault,
+    shape::{Shape, halves},
+};
 
 /// One injected trouble.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +23,18 @@ pub struct Fault {
     pub lasts: Option<Duration>,
     /// What it is.
     pub kind: FaultKind,
+}
+
+impl Fault {
+    /// How long it lasts: as it says, or as its kind takes by itself; until everything is repaired
+    /// if unset.
+    pub fn lasts(&self) -> Option<Duration> {
+        let by_itself = || match &self.kind {
+            FaultKind::Network(NetworkFault::Shape(shape)) => shape.lasts(),
+            _ => None,
+        };
+        self.lasts.or_else(by_itself)
+    }
 }
 
 /// When a fault begins.

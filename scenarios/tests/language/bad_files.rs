@@ -39,6 +39,8 @@ refused!(
     after_the_limit,
     bad_durations,
     bad_names,
+    broken_links,
+    broken_shapes,
     duplicate_names,
     generated_and_written,
     generated_nonsense,

@@ -2,8 +2,11 @@
 
 use scenarios::{
     Scenario,
-    builder::{Amount, partition, sent},
-    language::parse,
+    builder::{
+        Amount, bridge, duplicate, halves, hang, hold, isolate, partition, refuse, reset_answer,
+        reset_request, ring, sent, slow_link, swizzle,
+    },
+    language::{parse, to_toml},
     scenario::{Delivery, MessageExpectation, SendOutcome},
 };
 
@@ -68,4 +71,27 @@ fn it_is_held_to_the_same_rules_and_says_which_key_is_meant() {
      = help: the machines are `a`
     "#);
     assert_eq!(mistakes.list()[0].line, 0);
+}
+
+#[test]
+fn every_fault_of_links_keeps_to_the_rules_and_is_read_back_as_it_was() {
+    let faults = [
+        hold(["a"], ["b"]),
+        slow_link(["a"], ["b"], 1000),
+        reset_request(["a"], ["b", "c"]),
+        reset_answer(["a"], ["b"]),
+        duplicate(["a"], ["b"], 5.s()),
+        refuse("a"),
+        hang("a"),
+        isolate("a"),
+        halves(["a", "b", "c"]),
+        ring(["a", "b", "c", "d"]),
+        bridge("a"),
+        swizzle(["a", "b"], 5.s()),
+    ];
+    for fault in faults {
+        let built =
+            Scenario::build("x").backends(["a", "b", "c", "d"]).fault(1.s(), fault).finish();
+        assert_eq!(parse("x.toml", &to_toml(&built)).expect("a scenario"), built);
+    }
 }

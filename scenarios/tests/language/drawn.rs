@@ -185,16 +185,65 @@ fn network_fault() -> impl Strategy<Value = NetworkFault> {
     let partition = (sides(), any::<bool>()).prop_map(move |((between, and), one_way)| {
         NetworkFault::Partition { between: side(between), and: side(and), one_way }
     });
-    let link = (sides(), any::<bool>(), option::of(latency()), 0.0..=1.0).prop_map(
-        move |((between, and), one_way, latency, loss)| {
+    let hold = (sides(), any::<bool>()).prop_map(move |((between, and), one_way)| {
+        NetworkFault::Hold { between: side(between), and: side(and), one_way }
+    });
+    let speed = || (0.0..=1.0, option::of(1..u64::MAX));
+    let link = (sides(), any::<bool>(), option::of(latency()), speed()).prop_map(
+        move |((between, and), one_way, latency, (loss, bandwidth))| {
             let (between, and) = (side(between), side(and));
-            NetworkFault::Link { between, and, one_way, latency, loss: Some(loss) }
+            NetworkFault::Link { between, and, one_way, latency, loss: Some(loss), bandwidth }
         },
     );
+    let place = prop_oneof![
+        Just((None, None)),
+        any::<u64>().prop_map(|bytes| (Some(bytes), None)),
+        (0.0..=1.0).prop_map(|share| (None, Some(share))),
+    ];
+    let reset =
+        (sides(), any::<bool>(), place).prop_map(move |((from, to), answer, (bytes, share))| {
+            NetworkFault::Reset(Reset { from: side(from), to: side(to), answer, bytes, share })
+        });
+    let duplicate = (sides(), option::of(0.0..=1.0), time()).prop_map(
+        move |((from, to), probability, after)| {
+            let (from, to) = (side(from), side(to));
+            NetworkFault::Duplicate { from, to, probability, after }
+        },
+    );
+    let refuse = (machine(), option::of(1_u16..))
+        .prop_map(|(node, port)| NetworkFault::Refuse { node, port });
+    let hang = machine().prop_map(|node| NetworkFault::Hang { node });
     let split = sides().prop_map(move |(one, other)| NetworkFault::Split {
         groups: vec![side(one), side(other), side("r2")],
     });
-    prop_oneof![partition, link, split]
+    prop_oneof![
+        partition,
+        link,
+        split,
+        hold,
+        reset,
+        duplicate,
+        refuse,
+        hang,
+        shape().prop_map(NetworkFault::Shape)
+    ]
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let all = || {
+        let all = BACKENDS.iter().chain(RELAYS).map(|&name| name.to_owned());
+        Just(all.collect::<Vec<_>>()).prop_shuffle()
+    };
+    prop_oneof![
+        any::<bool>().prop_map(|any| Shape::Isolate {
+            one: "b".to_owned(),
+            of: if any { Vec::new() } else { vec!["r1".to_owned()] },
+        }),
+        all().prop_map(|of| Shape::Halves { of }),
+        all().prop_map(|of| Shape::Ring { of }),
+        Just(Shape::Bridge { over: "a".to_owned(), of: Vec::new() }),
+        (all(), lasting()).prop_map(|(of, every)| Shape::Swizzle { of, every }),
+    ]
 }
 
 fn node_fault() -> impl Strategy<Value = NodeFault> {

@@ -27,9 +27,14 @@ impl State {
     }
 
     pub(crate) fn accept_segment(&mut self, id: u64, connection: &mut Connection, side: Side) {
+        let is_for_replay = side == Side::Server && connection.replay.is_some();
         let pipe = connection.pipe_mut(side);
         let Some(segment) = pipe.segments.pop_front() else { return };
         pipe.launched = pipe.launched.saturating_sub(1);
+        if is_for_replay && !matches!(segment.payload, Payload::Reset) {
+            self.drop_answer(id, connection, &segment);
+            return;
+        }
         match segment.payload {
             Payload::Open => self.join_backlog(id, connection),
             Payload::Fin => {
@@ -49,6 +54,9 @@ impl State {
                 note_arrivals(connection, side, &segment.marks);
                 if let Some(reader) = connection.end_mut(side.other()).reader.take() {
                     reader.wake();
+                }
+                if segment.is_cut {
+                    self.reset_behind(connection);
                 }
             }
         }

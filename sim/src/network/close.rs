@@ -57,7 +57,7 @@ impl State {
         for id in self.connections.keys().copied().collect::<Vec<_>>() {
             for side in [Side::Client, Side::Server] {
                 let connection = self.connections.get(&id);
-                if connection.is_some_and(|connection| connection.end(side).machine == index) {
+                if connection.is_some_and(|connection| connection.belongs(side, index)) {
                     self.close_socket(id, side);
                 }
             }

@@ -4,7 +4,10 @@ use std::{collections::VecDeque, io, task::Waker, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 
-use super::http::{Decoder, Direction};
+use super::{
+    http::{Decoder, Direction},
+    replay::Replay,
+};
 
 /// Bytes that may be on the way or unread in one direction before a writer has to wait.
 pub(crate) const WINDOW: usize = 256 << 10;
@@ -60,6 +63,8 @@ pub(crate) struct Segment {
     pub(crate) marks: Vec<Mark>,
     /// When it arrives, once the driver has put it on its link.
     pub(crate) due: Duration,
+    /// Its end is missing, and a reset comes instead.
+    pub(crate) is_cut: bool,
 }
 
 /// One direction of a connection.
@@ -202,6 +207,8 @@ pub(crate) struct Connection {
     pub(crate) unanswered: VecDeque<u64>,
     /// Arrival entries of requests, to be the cause of their answers.
     pub(crate) arrived: VecDeque<(u64, u64)>,
+    /// What it replays; then it is the network's own, and no program holds its client's end.
+    pub(crate) replay: Option<Box<Replay>>,
 }
 
 impl Connection {
@@ -222,6 +229,7 @@ impl Connection {
             outstanding: VecDeque::new(),
             unanswered: VecDeque::new(),
             arrived: VecDeque::new(),
+            replay: None,
         }
     }
 
@@ -258,6 +266,11 @@ impl Connection {
     /// From whom to whom a segment of `side` travels.
     pub(crate) fn path(&self, side: Side) -> (usize, usize) {
         (self.end(side).machine, self.end(side.other()).machine)
+    }
+
+    /// Whether the socket of `side` is one of machine `index`: the network's own is nobody's.
+    pub(crate) fn belongs(&self, side: Side, index: usize) -> bool {
+        self.end(side).machine == index && (side == Side::Server || self.replay.is_none())
     }
 
     /// Whether nobody can notice this connection any more.

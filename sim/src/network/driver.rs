@@ -9,7 +9,7 @@ use std::{io, time::Duration};
 
 use super::{
     connection::{Connection, Mark, Payload, Side},
-    link::{Path, retransmit_after},
+    link::{Parcel, Passage, Path, retransmit_after},
     reset::break_end,
 };
 use crate::{
@@ -30,24 +30,46 @@ pub(crate) enum Arrival {
     Segment(u64, Side, u32),
     /// The refusal of the SYN reaches the client's machine.
     Refusal(u64),
+    /// A replay begins to connect.
+    Replay(u64),
+    /// A replay has waited for long enough.
+    ReplayOver(u64),
+    /// A swizzle, by the number of its fault, takes its next step.
+    Turn(u64),
 }
 
 impl State {
     /// Handles what is due: the first half, up to the triggers that fire on it.
     pub(crate) fn arrive(&mut self, arrival: Arrival) -> (Option<(u64, Side)>, Vec<Fired>) {
         let id = match arrival {
+            Arrival::Turn(fault) => {
+                self.turn(fault);
+                return (None, Vec::new());
+            }
             Arrival::Syn(id)
             | Arrival::SynAck(id)
             | Arrival::Segment(id, ..)
-            | Arrival::Refusal(id) => id,
+            | Arrival::Refusal(id)
+            | Arrival::Replay(id)
+            | Arrival::ReplayOver(id) => id,
         };
         let Some(mut connection) = self.connections.remove(&id) else { return (None, Vec::new()) };
+        if self.keeps(arrival, &connection) {
+            self.connections.insert(id, connection);
+            return (None, Vec::new());
+        }
         let mut accepts = None;
         let mut fired = Vec::new();
         match arrival {
             Arrival::Syn(_) => self.syn_arrives(id, &mut connection),
             Arrival::SynAck(_) => self.syn_ack_arrives(id, &mut connection),
             Arrival::Refusal(id) => self.refusal_arrives(id, &mut connection),
+            Arrival::Replay(_) => {
+                let path = connection.path(Side::Client);
+                self.send_handshake(path, &mut connection, Arrival::Syn(id));
+            }
+            Arrival::Turn(_) => {}
+            Arrival::ReplayOver(_) => self.end_replay(id, &mut connection),
             Arrival::Segment(_, side, emptied) if connection.pipe(side).emptied != emptied => {}
             Arrival::Segment(_, side, _) => {
                 connection.pipe_mut(side).scheduled = false;
@@ -130,6 +152,7 @@ impl State {
                     fired.extend(self.fire(Moment::Arrived, request, n));
                 }
                 // Whoever asked has closed its socket: the answer arrives nowhere.
+                Mark::Answer(..) if connection.replay.is_some() => {}
                 Mark::Answer(request, _) if !connection.outstanding.contains(&request) => {}
                 Mark::Answer(request, answer) => {
                     connection.outstanding.retain(|other| *other != request);
@@ -144,6 +167,10 @@ impl State {
 
     /// Whether what arrives now gets through; if not, why it is lost.
     pub(crate) fn gets_through(&mut self, path: Path, connection: &Connection) -> bool {
+        // What is sent back to a replay ends in the network.
+        if connection.replay.is_some() && path == connection.path(Side::Server) {
+            return true;
+        }
         if !self.links.cut_by(path).is_empty() {
             self.hit_cut(path, connection);
             return false;
@@ -163,13 +190,38 @@ impl State {
         }
     }
 
-    /// Time that a segment takes over `path`; counts it for the fault that changed the link.
-    pub(crate) fn passage(&mut self, path: Path, handshake: bool) -> Duration {
-        let names = (&*self.machines[path.0].name, &*self.machines[path.1].name);
-        let passage = self.links.take(path, names, handshake);
-        if let Some(fault) = passage.changed_by {
+    /// Time that a handshake or a reset takes over `path`; counts it for the fault that changed the
+    /// link.
+    pub(crate) fn passage(&mut self, path: Path, parcel: Parcel) -> Duration {
+        let Passage { delay, changed_by } = self.cross(path, parcel);
+        if let Some(fault) = changed_by {
             self.hit(fault, []);
         }
+        delay
+    }
+
+    /// Time that the next segment of `side` takes over `path`; counts it and its requests likewise.
+    pub(crate) fn segment_passage(
+        &mut self,
+        path: Path,
+        connection: &Connection,
+        side: Side,
+    ) -> Duration {
+        let pipe = connection.pipe(side);
+        let bytes = match &pipe.segments[pipe.launched].payload {
+            Payload::Data(bytes) => bytes.len(),
+            Payload::Open | Payload::Fin | Payload::Reset => 0,
+        };
+        let passage = self.cross(path, Parcel { bytes, handshake: false });
+        if let Some(fault) = passage.changed_by {
+            self.hit(fault, connection.outstanding.iter().copied());
+        }
         passage.delay
+    }
+
+    fn cross(&mut self, path: Path, parcel: Parcel) -> Passage {
+        let now = self.now();
+        let names = (&*self.machines[path.0].name, &*self.machines[path.1].name);
+        self.links.take(path, names, parcel, now)
     }
 }

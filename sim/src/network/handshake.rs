@@ -5,7 +5,7 @@ use std::io;
 use super::{
     connection::{Connection, Handshake, Payload, Side, Waiting},
     driver::Arrival,
-    link::{Path, retransmit_after},
+    link::{Parcel, Path, retransmit_after},
     reset::break_end,
     stream,
 };
@@ -20,7 +20,7 @@ impl State {
     ) {
         let now = self.now();
         let delay = if self.links.cut_by(path).is_empty() {
-            self.passage(path, true)
+            self.passage(path, Parcel::HANDSHAKE)
         } else {
             self.hit_cut(path, connection);
             connection.stalled.get_or_insert((1, now));
@@ -36,6 +36,11 @@ impl State {
         }
         if !self.gets_through(path, connection) {
             self.retry_handshake(connection, Arrival::Syn(id));
+            return;
+        }
+        if let Some(fault) = self.refusals.by(path, connection.port) {
+            self.hit(fault, []);
+            self.refuse(id, path);
             return;
         }
         let machine = &mut self.machines[path.1];
@@ -60,7 +65,7 @@ impl State {
 
     pub(crate) fn refuse(&mut self, id: u64, path: Path) {
         let back = (path.1, path.0);
-        let due = self.now() + self.passage(back, false);
+        let due = self.now() + self.passage(back, Parcel::REFUSAL);
         self.schedule(due, Arrival::Refusal(id));
     }
 
@@ -85,6 +90,7 @@ impl State {
         connection.stalled = None;
         stream::push(self, id, connection, Side::Client, Payload::Open);
         connection.end_mut(Side::Client).wake();
+        self.write_replay(id, connection);
     }
 
     pub(crate) fn retry_handshake(&mut self, connection: &mut Connection, arrival: Arrival) {

@@ -21,6 +21,8 @@ pub enum Message {
         target: String,
         /// Its body, unchunked.
         body: Bytes,
+        /// All of it, as it was written.
+        bytes: Bytes,
     },
     /// An answer, interim ones (100, 103) included.
     Answer {
@@ -107,9 +109,11 @@ impl Decoder {
                 None => return Ok(None),
             },
         };
-        drop(self.buffer.split_to(head.length + consumed));
+        let bytes = self.buffer.split_to(head.length + consumed);
         Ok(Some(match head.first {
-            First::Request { method, target } => Message::Request { method, target, body },
+            First::Request { method, target } => {
+                Message::Request { method, target, body, bytes: bytes.freeze() }
+            }
             First::Answer { status } => Message::Answer { status, body },
         }))
     }
@@ -201,7 +205,8 @@ mod tests {
             [Message::Request {
                 method: "PUT".into(),
                 target: "/a?b=c".into(),
-                body: "xyz".into()
+                body: "xyz".into(),
+                bytes: "PUT /a?b=c HTTP/1.1\r\ncontent-length: 3\r\n\r\nxyz".into()
             }]
         );
     }

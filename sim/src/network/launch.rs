@@ -17,6 +17,7 @@ impl State {
     pub(crate) fn decode(&mut self, emission: Emission) -> Vec<Fired> {
         let Emission::Segment(id, side) = emission else { return Vec::new() };
         let Some(mut connection) = self.connections.remove(&id) else { return Vec::new() };
+        self.leaving = None;
         let fired = self.decode_segment(&mut connection, side);
         self.connections.insert(id, connection);
         fired
@@ -48,11 +49,19 @@ impl State {
         let (from, to) = connection.path(side);
         let to_name = self.machines[to].name.clone();
         match message {
-            Message::Request { method, target, body } => {
-                let event = Event::RequestSent(Request { to: to_name, method, target, body });
-                let n = self.write(from, cause, event);
+            Message::Request { method, target, body, bytes } => {
+                let replay = connection.replay.as_deref().map(|replay| (replay.of, replay.fault));
+                let replays = replay.map(|(of, _)| of);
+                let request = Request { to: to_name, method, target, body, replays };
+                let n = self.write(from, cause, Event::RequestSent(request));
+                self.leaving = Some((n, bytes));
                 connection.outstanding.push_back(n);
                 connection.unanswered.push_back(n);
+                if let Some((_, fault)) = replay {
+                    // Nobody sent it: no trigger waits for it.
+                    self.hit(fault, [n]);
+                    return (Some(Mark::Request(n)), Vec::new());
+                }
                 (Some(Mark::Request(n)), self.fire(Moment::Sent, n, n))
             }
             // An interim answer (100, 103) ends nothing.
@@ -96,9 +105,16 @@ impl State {
         if launched >= connection.pipe(side).segments.len() {
             return;
         }
+        if let Some((request, bytes)) = self.leaving.take() {
+            self.duplicate(connection, request, bytes);
+        }
+        if !self.body_resets.is_empty() {
+            self.cut_body(connection, side);
+        }
+        self.count_kept(path, connection);
         let now = self.now();
         let delay = if self.links.cut_by(path).is_empty() {
-            self.passage(path, false)
+            self.segment_passage(path, connection, side)
         } else if !connection.end(side).alive {
             // A reset, and nobody who would send it again.
             self.hit_cut(path, connection);

@@ -1,6 +1,6 @@
-//! Directed links: delay, loss, and which faults cut or change them.
+//! Directed links: delay, loss, bandwidth, and which faults cut or change them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha12Rng;
@@ -16,6 +16,9 @@ const HANDSHAKE_RETRANSMIT: Duration = Duration::from_secs(1);
 const MAX_RETRANSMIT: Duration = Duration::from_secs(60);
 /// Losses in a row that one segment can meet by chance.
 const MAX_LOSSES: u32 = 8;
+
+/// What a segment costs beside its bytes (headers of IPv4 and TCP without options).
+const HEADERS: u64 = 40;
 
 /// A pair of machine indices: from, to.
 pub(crate) type Path = (usize, usize);
@@ -33,6 +36,24 @@ pub(crate) struct Links {
     changed: BTreeMap<Path, Vec<(u64, LinkConfig)>>,
     cut: BTreeMap<Path, Vec<u64>>,
     streams: BTreeMap<Path, ChaCha12Rng>,
+    /// Until when a link of limited bandwidth is busy with what was sent before.
+    busy: BTreeMap<Path, Duration>,
+}
+
+/// What is sent over a link.
+#[derive(Clone, Copy)]
+pub(crate) struct Parcel {
+    /// Bytes beside the headers.
+    pub(crate) bytes: usize,
+    /// Whether it is a SYN or SYN-ACK.
+    pub(crate) handshake: bool,
+}
+
+impl Parcel {
+    /// A SYN or SYN-ACK.
+    pub(crate) const HANDSHAKE: Self = Self { bytes: 0, handshake: true };
+    /// A refusal.
+    pub(crate) const REFUSAL: Self = Self { bytes: 0, handshake: false };
 }
 
 /// What a link does to a segment that it takes.
@@ -51,6 +72,7 @@ impl Links {
             changed: BTreeMap::new(),
             cut: BTreeMap::new(),
             streams: BTreeMap::new(),
+            busy: BTreeMap::new(),
         }
     }
 
@@ -77,31 +99,58 @@ impl Links {
             faults.retain(|(other, _)| *other != fault);
         }
         self.changed.retain(|_, faults| !faults.is_empty());
+        self.busy.retain(|path, _| self.changed.contains_key(path));
     }
 
-    /// Sends one segment over `path`. `names` are the machines' names.
-    pub(crate) fn take(&mut self, path: Path, names: (&str, &str), handshake: bool) -> Passage {
+    /// Sends one segment over `path` at `now`. `names` are the machines' names.
+    pub(crate) fn take(
+        &mut self,
+        path: Path,
+        names: (&str, &str),
+        parcel: Parcel,
+        now: Duration,
+    ) -> Passage {
         if path.0 == path.1 {
             return Passage { delay: Duration::ZERO, changed_by: None };
         }
         let change = self.changed.get(&path).and_then(|faults| faults.last());
         let link = change.map_or(self.default, |(_, link)| *link);
         let changed_by = change.map(|(fault, _)| *fault);
+        let queued = match link.bandwidth {
+            Some(bandwidth) => self.queue(path, parcel.bytes, bandwidth, now),
+            None => Duration::ZERO,
+        };
         if let (Latency::Fixed(delay), true) = (link.latency, link.loss <= 0.0) {
-            return Passage { delay, changed_by };
+            return Passage { delay: queued + delay, changed_by };
         }
         let seed = self.seed;
         let stream = self
             .streams
             .entry(path)
             .or_insert_with(|| random::stream(seed, &format!("link {} {}", names.0, names.1)));
-        let mut delay = draw(stream, link.latency);
+        let mut delay = queued + draw(stream, link.latency);
         let mut losses = 0;
         while losses < MAX_LOSSES && link.loss > 0.0 && stream.random_bool(link.loss.min(1.0)) {
-            delay += retransmit_after(losses, handshake);
+            delay += retransmit_after(losses, parcel.handshake);
             losses += 1;
         }
         Passage { delay, changed_by }
+    }
+
+    /// How long it takes until the last of these bytes has left, behind all that was sent before.
+    fn queue(
+        &mut self,
+        path: Path,
+        bytes: usize,
+        bandwidth: NonZeroU64,
+        now: Duration,
+    ) -> Duration {
+        let nanoseconds = (u128::from(HEADERS) + bytes as u128) * 1_000_000_000;
+        let nanoseconds = nanoseconds / u128::from(bandwidth.get());
+        let takes = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
+        let busy = self.busy.entry(path).or_default();
+        *busy = now.max(*busy).saturating_add(takes);
+        *busy - now
     }
 }
 

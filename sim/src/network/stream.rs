@@ -153,6 +153,7 @@ pub(crate) fn push(
         cause: current::cause(),
         marks: Vec::new(),
         due: std::time::Duration::ZERO,
+        is_cut: false,
     });
     state.emit(Emission::Segment(id, side));
 }

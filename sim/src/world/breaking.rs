@@ -63,7 +63,7 @@ impl World {
             kind
         };
         match kind {
-            FaultKind::Links => self.shared.lock().links.repair(fault.0),
+            FaultKind::Links => self.shared.lock().mend_links(fault.0),
             FaultKind::Down(machine) => self.bring_back(fault, machine),
             FaultKind::Paused(machine) => self.resume(fault, machine),
             FaultKind::Disk(machine) => self.mend_disk(machine),

@@ -53,7 +53,7 @@ impl State {
         for id in self.connections.keys().copied().collect::<Vec<_>>() {
             let Some(mut connection) = self.connections.remove(&id) else { continue };
             for side in [Side::Client, Side::Server] {
-                if connection.end(side).machine != index {
+                if !connection.belongs(side, index) {
                     continue;
                 }
                 count += u64::from(connection.end(side).alive);

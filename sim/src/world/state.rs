@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{WorldConfig, cost::Cost};
@@ -17,9 +18,14 @@ use crate::{
     journal::{Event, Journal},
     machine::Machine,
     network::{
+        body_reset,
         connection::{Connection, Side, Waiting},
         driver::Arrival,
+        keeping::Keeping,
         link::Links,
+        refusals::Refusals,
+        replay::Duplications,
+        swizzle::Turning,
     },
 };
 
@@ -71,6 +77,14 @@ pub(crate) struct State {
     pub(crate) machines: Vec<Machine>,
     pub(crate) by_name: BTreeMap<Arc<str>, usize>,
     pub(crate) links: Links,
+    pub(crate) keeping: Keeping,
+    pub(crate) refusals: Refusals,
+    pub(crate) body_resets: Vec<body_reset::Armed>,
+    pub(crate) duplications: Duplications,
+    /// By the number of their faults.
+    pub(crate) swizzles: BTreeMap<u64, Turning>,
+    /// The request that ends in the segment that is about to leave, and all its bytes.
+    pub(crate) leaving: Option<(u64, Bytes)>,
     pub(crate) connections: BTreeMap<u64, Connection>,
     next_connection: u64,
     pub(crate) next_task: u64,
@@ -99,6 +113,12 @@ impl State {
             machines: Vec::new(),
             by_name: BTreeMap::new(),
             links: Links::new(config.seed, config.link),
+            keeping: Keeping::default(),
+            refusals: Refusals::default(),
+            body_resets: Vec::new(),
+            duplications: Duplications::default(),
+            swizzles: BTreeMap::new(),
+            leaving: None,
             connections: BTreeMap::new(),
             next_connection: 1,
             next_task: 1,
@@ -178,15 +198,24 @@ impl State {
     }
 
     pub(crate) fn add_connection(&mut self, connection: Connection) -> u64 {
+        let id = self.insert_connection(connection);
+        self.emit(Emission::Syn(id));
+        id
+    }
+
+    /// Adds a connection that does not ask for anything yet.
+    pub(crate) fn insert_connection(&mut self, connection: Connection) -> u64 {
         let id = self.next_connection;
         self.next_connection += 1;
         self.connections.insert(id, connection);
-        self.emit(Emission::Syn(id));
         id
     }
 
     /// Puts a connection back, unless nobody can notice it any more.
     pub(crate) fn keep(&mut self, id: u64, mut connection: Connection) {
+        if connection.replay.is_some() && connection.end(Side::Client).error.is_some() {
+            connection.end_mut(Side::Client).held = false;
+        }
         if connection.is_over() {
             self.leave_backlog(&mut connection);
             self.lose_outstanding(&mut connection, "closed");

@@ -151,7 +151,7 @@ fn a_paused_machine_acknowledges_and_goes_on_when_resumed() {
 #[test]
 fn loss_delays_but_loses_nothing() {
     let outcome = with_echo(|world, host| async move {
-        let link = LinkConfig { latency: Latency::Fixed(ms(5)), loss: 0.5 };
+        let link = LinkConfig { latency: Latency::Fixed(ms(5)), loss: 0.5, bandwidth: None };
         let (from, to) = (vec!["a".into()], vec!["b".into()]);
         let fault = world.change_links(&LinkChange { from, to, both_ways: true, link }, None);
         let mut stream = host.net.connect("b", PORT).await?;
@@ -170,7 +170,7 @@ fn loss_delays_but_loses_nothing() {
 fn a_change_of_latency_is_one_way_if_asked() {
     let outcome = with_echo(|world, host| async move {
         let mut stream = host.net.connect("b", PORT).await?;
-        let link = LinkConfig { latency: Latency::Fixed(ms(100)), loss: 0.0 };
+        let link = LinkConfig { latency: Latency::Fixed(ms(100)), ..LinkConfig::default() };
         let (from, to) = (vec!["a".into()], vec!["b".into()]);
         world.change_links(&LinkChange { from, to, both_ways: false, link }, None);
         let began = world.elapsed();

@@ -4,6 +4,7 @@
 mod determinism;
 mod faults;
 mod journal;
+mod links;
 mod misbehaving;
 mod sockets;
 mod support;

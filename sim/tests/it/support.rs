@@ -11,7 +11,7 @@ pub(crate) const PORT: u16 = 7;
 
 /// A world whose links take 5 ms each way.
 pub(crate) fn config() -> WorldConfig {
-    let link = LinkConfig { latency: Latency::Fixed(ms(5)), loss: 0.0 };
+    let link = LinkConfig { latency: Latency::Fixed(ms(5)), ..LinkConfig::default() };
     WorldConfig { seed: 7, link, ..WorldConfig::default() }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         mistake::{Code, Mistake},
         names::closest,
     },
-    scenario::{Fault, When},
+    scenario::{Fault, Shape, When},
 };
 
 impl Meaning<'_> {
@@ -113,13 +113,47 @@ impl Meaning<'_> {
         }
     }
 
-    fn both_sides(&mut self, at: &str, machine: &str, other: &str) {
+    /// Notes that a machine stands in two places that exclude each other.
+    pub(in crate::language) fn both_sides(&mut self, at: &str, machine: &str, other: &str) {
         let mut mistake =
             Mistake::new(Code::BothSides, format!("`{machine}` stands on both sides"))
                 .label("and on this side")
                 .help("a machine cannot be cut from itself: leave one of them out");
         self.context(&mut mistake, other, "on this side".to_owned());
         self.report(at, mistake);
+    }
+
+    /// Machines, each named once.
+    pub(in crate::language) fn listed_machines(&mut self, at: &str, machines: &[String]) {
+        for (n, machine) in machines.iter().enumerate() {
+            self.machine(&format!("{at}[{n}]"), machine);
+        }
+        self.twice(at, machines, Code::DuplicateName);
+    }
+
+    /// A shape of fewer machines than it takes cuts nothing.
+    pub(in crate::language) fn at_least(&mut self, at: &str, shape: &Shape, least: usize) {
+        let members = shape.members(self.scenario).len();
+        if members < least {
+            let kind = shape.kind();
+            let message = format!("a shape `{kind}` of {members} cuts nothing");
+            let besides = if shape.one().is_some() { " beside the one" } else { "" };
+            let mistake = Mistake::new(Code::EmptySide, message)
+                .label("too few machines")
+                .help(format!("name at least {least} machines{besides}"));
+            self.report(at, mistake);
+        }
+    }
+
+    /// A probability.
+    pub(in crate::language) fn probability(&mut self, at: &str, number: f64, help: &str) {
+        // A NaN is in no range.
+        if !(0.0..=1.0).contains(&number) {
+            let mistake = Mistake::new(Code::BadValue, format!("{number} is not from 0 to 1"))
+                .label("expected a number from 0 to 1")
+                .help(help);
+            self.report(at, mistake);
+        }
     }
 
     /// A fault that may change several things changes at least one.

@@ -1,11 +1,17 @@
 //! Sets faults of links.
 
+use std::num::NonZeroU64;
+
 use sim::{
     LinkConfig, World,
-    fault::{Cut, FaultId, LinkChange},
+    fault::{After, BodyReset, Cut, Duplication, FaultId, LinkChange, Part, Refusal, Swizzle},
 };
 
-use crate::{Scenario, run::sim_latency, scenario::NetworkFault};
+use crate::{
+    Scenario,
+    run::sim_latency,
+    scenario::{NetworkFault, Reset, Shape, halves},
+};
 
 pub(super) fn set(
     world: &World,
@@ -15,11 +21,14 @@ pub(super) fn set(
 ) -> FaultId {
     match fault {
         NetworkFault::Partition { between, and, one_way } => {
-            let cut = if *one_way { Cut::OneWay } else { Cut::Between };
-            world.partition(&cut(between.clone(), and.clone()), cause)
+            world.partition(&between_two(between, and, *one_way), cause)
         }
         NetworkFault::Split { groups } => world.partition(&Cut::Groups(groups.clone()), cause),
-        NetworkFault::Link { between, and, one_way, latency, loss } => {
+        NetworkFault::Shape(shape) => set_shape(world, scenario, shape, cause),
+        NetworkFault::Hold { between, and, one_way } => {
+            world.hold(&between_two(between, and, *one_way), cause)
+        }
+        NetworkFault::Link { between, and, one_way, latency, loss, bandwidth } => {
             let change = LinkChange {
                 from: between.clone(),
                 to: and.clone(),
@@ -27,9 +36,89 @@ pub(super) fn set(
                 link: LinkConfig {
                     latency: sim_latency(latency.unwrap_or(scenario.network.latency)),
                     loss: loss.unwrap_or(scenario.network.loss),
+                    bandwidth: bandwidth.and_then(NonZeroU64::new),
                 },
             };
             world.change_links(&change, cause)
         }
+        NetworkFault::Reset(reset) => world.reset_body(&body_reset(reset), cause),
+        NetworkFault::Duplicate { from, to, probability, after } => {
+            let (from, to) = (from.clone(), to.clone());
+            let (probability, after) = (*probability, *after);
+            world.duplicate(&Duplication { from, to, probability, after }, cause)
+        }
+        NetworkFault::Refuse { node, port } => {
+            world.refuse(&Refusal { machine: node.clone(), port: *port }, cause)
+        }
+        NetworkFault::Hang { node } => world.hang(node, cause),
+    }
+}
+
+fn between_two(between: &[String], and: &[String], one_way: bool) -> Cut {
+    let cut = if one_way { Cut::OneWay } else { Cut::Between };
+    cut(between.to_vec(), and.to_vec())
+}
+
+fn body_reset(reset: &Reset) -> BodyReset {
+    BodyReset {
+        from: reset.from.clone(),
+        to: reset.to.clone(),
+        part: if reset.answer { Part::Answer } else { Part::Request },
+        after: match (reset.bytes, reset.share) {
+            (Some(bytes), _) => After::Bytes(bytes),
+            (None, share) => After::Share(share.unwrap_or(0.5)),
+        },
+    }
+}
+
+fn set_shape(world: &World, scenario: &Scenario, shape: &Shape, cause: Option<u64>) -> FaultId {
+    let members = shape.members(scenario);
+    if let Shape::Swizzle { every, .. } = shape {
+        return world.swizzle(&Swizzle { machines: members, every: *every }, cause);
+    }
+    world.partition(&cut_of(shape, members), cause)
+}
+
+/// What a shape that stands still cuts.
+fn cut_of(shape: &Shape, members: Vec<String>) -> Cut {
+    match shape {
+        Shape::Isolate { one, .. } => Cut::Between(vec![one.clone()], members),
+        // What is listed in neither half keeps all its links, as the bridge does.
+        Shape::Halves { .. } | Shape::Bridge { .. } => {
+            let (one, other) = halves(&members);
+            Cut::Between(one.to_vec(), other.to_vec())
+        }
+        Shape::Ring { .. } | Shape::Swizzle { .. } => Cut::Ring(members),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sim::fault::Cut;
+
+    use super::cut_of;
+    use crate::{
+        Scenario,
+        builder::{bridge, halves, isolate, ring},
+        scenario::NetworkFault,
+    };
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn cut(fault: NetworkFault) -> Cut {
+        let scenario = Scenario::build("x").backends(["a", "b", "c", "d", "e"]).finish();
+        let NetworkFault::Shape(shape) = fault else { panic!("no shape: {fault}") };
+        cut_of(&shape, shape.members(&scenario))
+    }
+
+    #[test]
+    fn every_shape_cuts_what_its_name_says() {
+        let between = |one: &[&str], other: &[&str]| Cut::Between(names(one), names(other));
+        assert_eq!(cut(isolate("c")), between(&["c"], &["a", "b", "d", "e"]));
+        assert_eq!(cut(halves(["d", "a", "b"])), between(&["d", "a"], &["b"]));
+        assert_eq!(cut(bridge("b")), between(&["a", "c"], &["d", "e"]));
+        assert_eq!(cut(ring(["a", "c", "b", "d"])), Cut::Ring(names(&["a", "c", "b", "d"])));
     }
 }

@@ -1,12 +1,12 @@
-//! Faults of links: partitions and changes.
+//! Faults of links: what is cut, changed, held, refused, broken off and sent twice.
 
 use std::collections::BTreeSet;
 
 use crate::{
     World,
-    fault::{Cut, FaultId, LinkChange},
-    network::link::Path,
-    world::FaultKind,
+    fault::{BodyReset, Cut, Duplication, FaultId, LinkChange, Part, Refusal, Swizzle},
+    network::{body_reset, link::Path, replay},
+    world::{FaultKind, State},
 };
 
 /// The name under which faults of links stand in the journal.
@@ -15,26 +15,24 @@ const NETWORK: &str = "network";
 impl World {
     /// Cuts links. Ended by [`World::repair`].
     pub fn partition(&self, cut: &Cut, cause: Option<u64>) -> FaultId {
-        let (paths, what) = match cut {
-            Cut::Between(one, other) => {
-                let mut paths = self.paths(one, other);
-                paths.extend(self.paths(other, one));
-                (paths, format!("partition {} | {}", list(one), list(other)))
+        let (paths, what) = self.chosen(cut);
+        self.begin_links(format!("partition {what}"), cause, |state, fault| {
+            for path in paths {
+                state.links.cut(path, fault);
             }
-            Cut::OneWay(from, to) => {
-                (self.paths(from, to), format!("partition {} -> {}", list(from), list(to)))
+        })
+    }
+
+    /// Holds links: what arrives over them, and what was on its way already, is kept at their far
+    /// end, and delivered in order when the hold ends by [`World::repair`]. Nothing is lost, nothing
+    /// is retransmitted, no connection times out; a deadline of a program may.
+    pub fn hold(&self, links: &Cut, cause: Option<u64>) -> FaultId {
+        let (paths, what) = self.chosen(links);
+        self.begin_links(format!("hold {what}"), cause, |state, fault| {
+            for path in paths {
+                state.keeping.hold(path, fault);
             }
-            Cut::Groups(groups) => (self.paths_between(groups), {
-                let names: Vec<_> = groups.iter().map(|group| list(group)).collect();
-                format!("partition {}", names.join(" | "))
-            }),
-        };
-        let fault = self.begin(FaultKind::Links, NETWORK.into(), what, cause);
-        let mut state = self.shared.lock();
-        for path in paths {
-            state.links.cut(path, fault.0);
-        }
-        fault
+        })
     }
 
     /// Changes links. Ended by [`World::repair`].
@@ -45,12 +43,117 @@ impl World {
         }
         let arrow = if change.both_ways { "<->" } else { "->" };
         let what = format!("link {} {arrow} {}", list(&change.from), list(&change.to));
+        self.begin_links(what, cause, |state, fault| {
+            for path in paths {
+                state.links.change(path, fault, change.link);
+            }
+        })
+    }
+
+    /// Hangs a machine: its kernel takes connections and acknowledges what arrives, but nothing is
+    /// handed to its program any more, no connection and no byte, and nothing that the program
+    /// writes, or wrote a moment ago, arrives anywhere. The program itself runs on, with its timers
+    /// and its disk (a pause stops those and lets answers on the wire arrive). When the fault ends by
+    /// [`World::repair`], everything that was kept goes on, in order.
+    pub fn hang(&self, machine: &str, cause: Option<u64>) -> FaultId {
+        let index = self.shared.lock().machine(machine);
+        self.begin_links(format!("hang {machine}"), cause, |state, fault| {
+            state.keeping.hang(index, fault);
+        })
+    }
+
+    /// Has connection attempts refused. Ended by [`World::repair`].
+    pub fn refuse(&self, refusal: &Refusal, cause: Option<u64>) -> FaultId {
+        let Refusal { machine, port } = refusal;
+        let index = self.shared.lock().machine(machine);
+        let at = port.map(|port| format!(":{port}")).unwrap_or_default();
+        self.begin_links(format!("refuse {machine}{at}"), cause, |state, fault| {
+            state.refusals.add(fault, index, *port);
+        })
+    }
+
+    /// Resets a connection in the middle of the next body. Disarmed by [`World::repair`].
+    pub fn reset_body(&self, reset: &BodyReset, cause: Option<u64>) -> FaultId {
+        let paths = self.paths(&reset.from, &reset.to);
+        let part = match reset.part {
+            Part::Request => "request",
+            Part::Answer => "answer",
+        };
+        let what = format!("reset {part} {} -> {}", list(&reset.from), list(&reset.to));
+        let (part, after) = (reset.part, reset.after);
+        self.begin_links(what, cause, |state, fault| {
+            state.body_resets.push(body_reset::Armed { fault, paths, part, after });
+        })
+    }
+
+    /// Has requests delivered twice. Ended by [`World::repair`]; what is to be replayed by then
+    /// still is.
+    pub fn duplicate(&self, duplication: &Duplication, cause: Option<u64>) -> FaultId {
+        let Duplication { from, to, probability, after } = duplication;
+        let paths = self.paths(from, to);
+        let what = format!("duplicate {} -> {}", list(from), list(to));
+        self.begin_links(what, cause, |state, fault| {
+            let (probability, after) = (*probability, *after);
+            state.duplications.add(replay::Armed { fault, paths, probability, after });
+        })
+    }
+
+    /// Cuts machines off one by one, and mends them one by one in another order; what is not mended
+    /// by then is by [`World::repair`].
+    pub fn swizzle(&self, swizzle: &Swizzle, cause: Option<u64>) -> FaultId {
+        let Swizzle { machines, every } = swizzle;
+        self.begin_links(format!("swizzle {}", list(machines)), cause, |state, fault| {
+            let machines: Vec<_> = machines.iter().map(|name| state.machine(name)).collect();
+            state.begin_swizzle(fault, machines, *every);
+        })
+    }
+
+    fn begin_links(
+        &self,
+        what: String,
+        cause: Option<u64>,
+        set: impl FnOnce(&mut State, u64),
+    ) -> FaultId {
         let fault = self.begin(FaultKind::Links, NETWORK.into(), what, cause);
-        let mut state = self.shared.lock();
-        for path in paths {
-            state.links.change(path, fault.0, change.link);
-        }
+        set(&mut self.shared.lock(), fault.0);
         fault
+    }
+
+    /// The links that are meant, and how a report shows them.
+    fn chosen(&self, cut: &Cut) -> (BTreeSet<Path>, String) {
+        match cut {
+            Cut::Between(one, other) => {
+                let mut paths = self.paths(one, other);
+                paths.extend(self.paths(other, one));
+                (paths, format!("{} | {}", list(one), list(other)))
+            }
+            Cut::OneWay(from, to) => {
+                (self.paths(from, to), format!("{} -> {}", list(from), list(to)))
+            }
+            Cut::Groups(groups) => (self.paths_between(groups), {
+                let names: Vec<_> = groups.iter().map(|group| list(group)).collect();
+                names.join(" | ")
+            }),
+            Cut::Ring(machines) => {
+                (self.paths_across(machines), format!("ring {}", list(machines)))
+            }
+        }
+    }
+
+    /// Every path between two machines that are not neighbors in the ring.
+    fn paths_across(&self, ring: &[String]) -> BTreeSet<Path> {
+        let state = self.shared.lock();
+        let ring: Vec<_> = ring.iter().map(|name| state.machine(name)).collect();
+        let mut paths = BTreeSet::new();
+        for (at, one) in ring.iter().enumerate() {
+            for (other_at, other) in ring.iter().enumerate() {
+                let steps = at.abs_diff(other_at);
+                if steps > 1 && steps + 1 < ring.len() {
+                    paths.insert((*one, *other));
+                }
+            }
+        }
+        paths
     }
 
     fn indices(&self, names: &[String]) -> BTreeSet<usize> {
@@ -74,6 +177,18 @@ impl World {
             }
         }
         paths
+    }
+}
+
+impl State {
+    /// Takes back everything that a fault of links does.
+    pub(super) fn mend_links(&mut self, fault: u64) {
+        self.links.repair(fault);
+        self.refusals.remove(fault);
+        self.body_resets.retain(|armed| armed.fault != fault);
+        self.duplications.remove(fault);
+        self.swizzles.remove(&fault);
+        self.release(fault);
     }
 }
 

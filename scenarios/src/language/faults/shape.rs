@@ -1,0 +1,107 @@
+//! Shapes in the language: `{ isolate = "a" }`, `{ halves = ["a", "b", "c"] }`.
+
+use crate::{
+    language::{
+        duration,
+        meaning::Meaning,
+        mistake::{Code, Mistake},
+        read::one_kind,
+        reader::Reader,
+        table::Table,
+        write::{Inline, list, quoted},
+    },
+    scenario::Shape,
+};
+
+const KINDS: &[&str] = &["isolate", "halves", "ring", "bridge", "swizzle"];
+
+/// The keys that belong to one or two kinds only.
+const OF: &str = "of";
+const EVERY: &str = "every";
+
+pub(super) fn read(table: &mut Table<'_>, reader: &mut Reader) -> Option<Shape> {
+    let of = table.take(OF, reader);
+    let every = table.take(EVERY, reader);
+    let at = table.at.clone();
+    let (kind, item) = one_kind(table, KINDS, "shape", reader)?;
+    for (key, given) in [(OF, &of), (EVERY, &every)] {
+        if let Some(given) = given.as_ref().filter(|_| !takes(kind, key)) {
+            let mistake = Mistake::new(Code::UnknownKey, format!("`{key}` means nothing here"))
+                .label(format!("`{kind}` does not take it"))
+                .help("leave it out");
+            reader.broken(given, mistake);
+        }
+    }
+    let of = of.map(|of| reader.texts(&of)).unwrap_or_default();
+    Some(match kind {
+        "isolate" => Shape::Isolate { one: reader.text(&item).unwrap_or_default(), of },
+        "bridge" => Shape::Bridge { over: reader.text(&item).unwrap_or_default(), of },
+        "halves" => Shape::Halves { of: reader.texts(&item) },
+        "ring" => Shape::Ring { of: reader.texts(&item) },
+        _ => {
+            if every.is_none() {
+                let message = format!("`{EVERY}` is missing in `{at}`");
+                let mistake = Mistake::new(Code::MissingKey, message)
+                    .label("how long is it between two steps?")
+                    .help("write, say, every = \"5s\"");
+                reader.broken(&item, mistake);
+            }
+            let every = every.and_then(|every| reader.duration(&every)).unwrap_or_default();
+            Shape::Swizzle { of: reader.texts(&item), every }
+        }
+    })
+}
+
+fn takes(kind: &str, key: &str) -> bool {
+    match key {
+        OF => matches!(kind, "isolate" | "bridge"),
+        _ => kind == "swizzle",
+    }
+}
+
+pub(super) fn check(shape: &Shape, at: &str, meaning: &mut Meaning<'_>) {
+    let one = shape.one();
+    let listed_at = match one {
+        Some(_) => format!("{at}.{OF}"),
+        None => format!("{at}.{}", shape.kind()),
+    };
+    let one_at = format!("{at}.{}", shape.kind());
+    if let Some(one) = one {
+        meaning.machine(&one_at, one);
+    }
+    meaning.listed_machines(&listed_at, shape.listed());
+    let again = shape.listed().iter().position(|listed| Some(listed.as_str()) == one);
+    if let Some(again) = again {
+        meaning.both_sides(&format!("{listed_at}[{again}]"), one.unwrap_or_default(), &one_at);
+    }
+    let least = match shape {
+        Shape::Isolate { .. } => 1,
+        Shape::Halves { .. } | Shape::Bridge { .. } | Shape::Swizzle { .. } => 2,
+        Shape::Ring { .. } => 4,
+    };
+    meaning.at_least(&listed_at, shape, least);
+    if let Shape::Swizzle { every, .. } = shape
+        && every.is_zero()
+    {
+        let mistake = Mistake::new(Code::BadValue, "steps without a time between are one step")
+            .label("expected more than nothing")
+            .help("write, say, every = \"5s\"");
+        meaning.report(&format!("{at}.{EVERY}"), mistake);
+    }
+}
+
+pub(super) fn write(shape: &Shape) -> Inline {
+    let body = Inline::default();
+    let kind = shape.kind();
+    let body = match shape.one() {
+        Some(one) => {
+            let body = body.put(kind, quoted(one));
+            body.put_if(!shape.listed().is_empty(), OF, list(shape.listed()))
+        }
+        None => body.put(kind, list(shape.listed())),
+    };
+    match shape {
+        Shape::Swizzle { every, .. } => body.put(EVERY, quoted(&duration::text(*every))),
+        _ => body,
+    }
+}

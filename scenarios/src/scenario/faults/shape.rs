@@ -1,0 +1,144 @@
+//! Shapes: partitions of several machines that have a name.
+
+use std::{fmt, time::Duration};
+
+use super::super::Scenario;
+
+/// Which links are cut, by what remains. Only links between the machines that are listed are cut,
+/// so name relays as well where their links are meant. Where no machine is listed, every backend
+/// is meant, in the order of their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One machine reaches none of the others.
+    Isolate {
+        /// The one.
+        one: String,
+        /// The others; every other backend if empty.
+        of: Vec<String>,
+    },
+    /// Two halves of a list do not reach each other; the first has one more of an odd number.
+    Halves {
+        /// The list.
+        of: Vec<String>,
+    },
+    /// Each machine reaches the one before and the one behind it, the last one and the first each
+    /// other, and nobody else.
+    Ring {
+        /// At least four.
+        of: Vec<String>,
+    },
+    /// Two halves of a list do not reach each other; one more machine reaches both.
+    Bridge {
+        /// That one.
+        over: String,
+        /// The list; every other backend if empty.
+        of: Vec<String>,
+    },
+    /// The machines are cut off from all the others one by one, and when all are, mended one by one
+    /// in another order, drawn from the seed.
+    Swizzle {
+        /// In the order in which they are cut off.
+        of: Vec<String>,
+        /// The time between two steps.
+        every: Duration,
+    },
+}
+
+impl Shape {
+    /// The key of its kind in a scenario file.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Isolate { .. } => "isolate",
+            Self::Halves { .. } => "halves",
+            Self::Ring { .. } => "ring",
+            Self::Bridge { .. } => "bridge",
+            Self::Swizzle { .. } => "swizzle",
+        }
+    }
+
+    /// The machines that it lists; those of an isolation and of a bridge without the one.
+    pub fn listed(&self) -> &[String] {
+        match self {
+            Self::Isolate { of, .. }
+            | Self::Halves { of }
+            | Self::Ring { of }
+            | Self::Bridge { of, .. }
+            | Self::Swizzle { of, .. } => of,
+        }
+    }
+
+    /// The machine that it singles out.
+    pub fn one(&self) -> Option<&str> {
+        match self {
+            Self::Isolate { one, .. } | Self::Bridge { over: one, .. } => Some(one),
+            Self::Halves { .. } | Self::Ring { .. } | Self::Swizzle { .. } => None,
+        }
+    }
+
+    /// The machines that are meant in a scenario; those of an isolation and of a bridge without the
+    /// one.
+    pub fn members(&self, scenario: &Scenario) -> Vec<String> {
+        if !self.listed().is_empty() {
+            return self.listed().to_vec();
+        }
+        let others = scenario.backends.keys().filter(|name| Some(name.as_str()) != self.one());
+        others.cloned().collect()
+    }
+
+    /// How long it takes by itself; unset for what lasts until it is repaired.
+    pub fn lasts(&self) -> Option<Duration> {
+        match self {
+            Self::Swizzle { of, every } => {
+                Some(sim::fault::Swizzle { machines: of.clone(), every: *every }.lasts())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A list cut in the middle: the first half has one more of an odd number.
+pub fn halves(list: &[String]) -> (&[String], &[String]) {
+    list.split_at(list.len().div_ceil(2))
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let others = |of: &[String]| match of {
+            [] => "the others".to_owned(),
+            of => of.join(", "),
+        };
+        match self {
+            Self::Isolate { one, of } => write!(f, "partition {one} | {}", others(of)),
+            Self::Halves { of } => {
+                let (first, second) = halves(of);
+                write!(f, "partition {} | {}", first.join(", "), second.join(", "))
+            }
+            Self::Ring { of } => write!(f, "partition ring {}", others(of)),
+            Self::Bridge { over, of } => write!(f, "bridge {over} between {}", others(of)),
+            Self::Swizzle { of, .. } => write!(f, "swizzle {}", others(of)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Shape, halves};
+    use crate::Scenario;
+
+    #[test]
+    fn an_odd_list_has_the_larger_half_first() {
+        let names = ["a", "b", "c"].map(str::to_owned);
+        assert_eq!(halves(&names), (&names[..2], &names[2..]));
+    }
+
+    #[test]
+    fn whoever_lists_nobody_means_every_other_backend() {
+        let scenario = Scenario::build("x").backends(["a", "b", "c"]).finish();
+        let isolate = |of: &[&str]| Shape::Isolate {
+            one: "b".to_owned(),
+            of: of.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        assert_eq!(isolate(&[]).members(&scenario), ["a", "c"]);
+        assert_eq!(isolate(&["c"]).members(&scenario), ["c"]);
+    }
+}

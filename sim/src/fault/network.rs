@@ -1,0 +1,121 @@
+//! Faults of links: which ones, and what becomes of what they carry.
+
+use std::time::Duration;
+
+use crate::LinkConfig;
+
+/// Which directed links a partition cuts, or a hold keeps.
+///
+/// Every segment over a cut link is lost until it is repaired, and its sender's kernel retransmits
+/// it with back-off (200 ms doubling; SYN 1, 2, 4 s ..), until the user timeout resets the
+/// connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Both ways between any machine of the first group and any of the second.
+    Between(Vec<String>, Vec<String>),
+    /// Only from the first group to the second.
+    OneWay(Vec<String>, Vec<String>),
+    /// Between any two machines of different groups. A machine in no group keeps all its links.
+    Groups(Vec<Vec<String>>),
+    /// Between any two of these machines that are not neighbors in the list; the last one and the
+    /// first are.
+    Ring(Vec<String>),
+}
+
+/// A change of the links between two groups of machines: latency, jitter, loss, bandwidth.
+#[derive(Clone, Debug)]
+pub struct LinkChange {
+    /// Senders.
+    pub from: Vec<String>,
+    /// Receivers.
+    pub to: Vec<String>,
+    /// Whether the way back changes too.
+    pub both_ways: bool,
+    /// The links' new configuration while the fault lasts.
+    pub link: LinkConfig,
+}
+
+/// Connection attempts to a machine that are refused at once, as by a port that nothing listens
+/// on. Connections that exist are left alone, and so is the machine's own loopback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The machine that refuses.
+    pub machine: String,
+    /// Only this port; all if unset.
+    pub port: Option<u16>,
+}
+
+/// The next message of an exchange whose connection is reset in the middle of its body.
+///
+/// The first part of the body arrives; then both ends see a reset, and nobody knows what the other
+/// has. What is on the wire already when the message's last segment leaves is not taken back, so a
+/// body of several segments (of 64 KiB) may arrive further than asked for, but never whole. A body
+/// without bytes is cut in its head. Happens once; not while the link is cut.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BodyReset {
+    /// Requesting machines.
+    pub from: Vec<String>,
+    /// Answering machines.
+    pub to: Vec<String>,
+    /// Which of the two messages.
+    pub part: Part,
+    /// Where its body ends.
+    pub after: After,
+}
+
+/// A message of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What is asked.
+    Request,
+    /// What is answered.
+    Answer,
+}
+
+/// How much of a body arrives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum After {
+    /// So many bytes.
+    Bytes(u64),
+    /// This share of it, from 0 to 1.
+    Share(f64),
+}
+
+/// Requests that the network delivers twice.
+///
+/// The same bytes come again, on a connection of their own that seems to be the sender's; whoever
+/// answers cannot tell. The answer to the replay is dropped. The sender knows nothing of it, and
+/// need not live any more. In the journal it is a request of the sender's machine that names the
+/// one it replays.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Duplication {
+    /// Requesting machines.
+    pub from: Vec<String>,
+    /// Answering machines.
+    pub to: Vec<String>,
+    /// For each request, with this probability; only the next request, certainly, if unset.
+    pub probability: Option<f64>,
+    /// How long after the request left its replay begins to connect. Into a partition it does so
+    /// as any other connection: until it is let in, or the user timeout is over.
+    pub after: Duration,
+}
+
+/// Machines that are cut off one by one, and mended one by one in another order.
+///
+/// The first is cut off from all others at once, the next after `every`, in the order of the list.
+/// When all are, the first is mended after `every`, and so on, in an order drawn from the seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swizzle {
+    /// The machines.
+    pub machines: Vec<String>,
+    /// The time between two steps.
+    pub every: Duration,
+}
+
+impl Swizzle {
+    /// The time from the first cut to the last mending.
+    pub fn lasts(&self) -> Duration {
+        let steps = 2 * u32::try_from(self.machines.len()).unwrap_or(u32::MAX / 2);
+        self.every.saturating_mul(steps.saturating_sub(1))
+    }
+}

@@ -1,0 +1,101 @@
+//! Keeping: what arrives over a held link, or for or from a machine that hangs, is kept, and goes
+//! on, in order, when the fault ends. No kernel notices: nothing is retransmitted or times out.
+
+use std::collections::BTreeMap;
+
+use super::{
+    connection::{Connection, Side},
+    driver::Arrival,
+    link::Path,
+};
+use crate::world::State;
+
+/// Which links and machines keep what arrives, and what they have kept.
+#[derive(Default)]
+pub(crate) struct Keeping {
+    held: BTreeMap<Path, Vec<u64>>,
+    hung: BTreeMap<usize, Vec<u64>>,
+    /// In the order in which it arrived: at most one segment of each pipe, with those behind it in
+    /// the pipe, and one handshake of each connection.
+    kept: Vec<(Path, Arrival)>,
+}
+
+impl Keeping {
+    /// Keeps everything that arrives over `path`.
+    pub(crate) fn hold(&mut self, path: Path, fault: u64) {
+        self.held.entry(path).or_default().push(fault);
+    }
+
+    /// Keeps what arrives for the program of `machine`, or from it.
+    pub(crate) fn hang(&mut self, machine: usize, fault: u64) {
+        self.hung.entry(machine).or_default().push(fault);
+    }
+
+    /// The first fault that keeps what arrives over `path`. Handshakes are a kernel's business,
+    /// which does not hang.
+    fn keeper(&self, path: Path, is_segment: bool) -> Option<u64> {
+        if self.held.is_empty() && self.hung.is_empty() {
+            return None;
+        }
+        let first = |faults: Option<&Vec<u64>>| faults.and_then(|faults| faults.first().copied());
+        first(self.held.get(&path)).or_else(|| {
+            let ends = [path.0, path.1].into_iter().filter(|_| is_segment);
+            ends.filter_map(|machine| first(self.hung.get(&machine))).next()
+        })
+    }
+
+    fn forget(&mut self, fault: u64) {
+        for faults in self.held.values_mut().chain(self.hung.values_mut()) {
+            faults.retain(|other| *other != fault);
+        }
+        self.held.retain(|_, faults| !faults.is_empty());
+        self.hung.retain(|_, faults| !faults.is_empty());
+    }
+}
+
+impl State {
+    /// Whether `arrival` is kept instead of arriving now.
+    pub(crate) fn keeps(&mut self, arrival: Arrival, connection: &Connection) -> bool {
+        let Some(path) = path(arrival, connection) else { return false };
+        let Some(fault) = self.keeping.keeper(path, is_segment(arrival)) else { return false };
+        self.keeping.kept.push((path, arrival));
+        self.hit(fault, connection.outstanding.iter().copied());
+        true
+    }
+
+    /// A segment is sent whose kind will be kept at its arrival, if nothing changes.
+    pub(crate) fn count_kept(&mut self, path: Path, connection: &Connection) {
+        if let Some(fault) = self.keeping.keeper(path, true) {
+            self.hit(fault, connection.outstanding.iter().copied());
+        }
+    }
+
+    /// Lets go, in order, of what `fault` alone kept.
+    pub(crate) fn release(&mut self, fault: u64) {
+        self.keeping.forget(fault);
+        let now = self.now();
+        for (path, arrival) in std::mem::take(&mut self.keeping.kept) {
+            if self.keeping.keeper(path, is_segment(arrival)).is_some() {
+                self.keeping.kept.push((path, arrival));
+            } else {
+                self.schedule(now, arrival);
+            }
+        }
+    }
+}
+
+fn is_segment(arrival: Arrival) -> bool {
+    matches!(arrival, Arrival::Segment(..))
+}
+
+/// The link over which something arrives.
+fn path(arrival: Arrival, connection: &Connection) -> Option<Path> {
+    match arrival {
+        Arrival::Syn(_) => Some(connection.path(Side::Client)),
+        Arrival::SynAck(_) => Some(connection.path(Side::Server)),
+        Arrival::Segment(_, side, emptied) if connection.pipe(side).emptied != emptied => None,
+        Arrival::Segment(_, side, _) => Some(connection.path(side)),
+        Arrival::Refusal(_) => Some(connection.path(Side::Server)),
+        Arrival::Replay(_) | Arrival::ReplayOver(_) | Arrival::Turn(_) => None,
+    }
+}
