@@ -1,0 +1,45 @@
+//! What of a scenario a turmoil simulation cannot do, told from the scenario itself.
+
+use std::time::Duration;
+
+use scenarios::{
+    Scenario,
+    run::disk_faults,
+    scenario::{FaultKind, NodeFault},
+};
+
+use crate::world::paths;
+
+/// The most machines: turmoil's cost grows with their cube, and each step visits them all.
+pub const MOST_MACHINES: usize = 16;
+
+/// The longest scenario: turmoil does not skip idle time.
+pub const LONGEST: Duration = Duration::from_mins(5);
+
+/// Why a scenario cannot be run in turmoil, a sentence for each reason; none if it can.
+pub fn obstacles(scenario: &Scenario) -> Vec<String> {
+    let mut reasons: Vec<String> =
+        scenario.faults.iter().filter_map(|fault| obstacle(&fault.kind)).collect();
+    if scenario.network.loss > 0.0 {
+        reasons.push("a lost segment kills a turmoil stream for good".to_owned());
+    }
+    let machines = scenario.machines().len();
+    if machines > MOST_MACHINES {
+        reasons.push(format!("{machines} machines are more than {MOST_MACHINES}"));
+    }
+    if scenario.limit > LONGEST {
+        reasons.push(format!("{:?} are longer than {LONGEST:?}", scenario.limit));
+    }
+    reasons.dedup();
+    reasons
+}
+
+fn obstacle(fault: &FaultKind) -> Option<String> {
+    let can = match fault {
+        FaultKind::Network(fault) => paths(fault).is_some(),
+        FaultKind::Node(NodeFault::Crash { .. } | NodeFault::Kill { .. }) => true,
+        FaultKind::Disk(fault) => disk_faults(fault).die_after.is_none(),
+        FaultKind::Node(_) => false,
+    };
+    (!can).then(|| format!("turmoil has nothing like the fault `{}`", fault.key()))
+}

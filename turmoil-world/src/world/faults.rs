@@ -1,0 +1,262 @@
+//! Faults in a simulation: how each begins and ends.
+
+use std::sync::Arc;
+
+use scenarios::{
+    Scenario,
+    run::disk_faults,
+    scenario::{FaultKind, NetworkFault, NodeFault},
+};
+use sim::{
+    disk::{DiskFaults, DiskObserver},
+    fault::{FaultId, FaultReport},
+    journal::Event,
+};
+
+use super::{
+    Shared, State,
+    state::{Command, FaultState},
+};
+
+/// A way from one machine to another.
+type Path = (Arc<str>, Arc<str>);
+
+/// What ends a fault.
+#[derive(Clone, Debug)]
+pub(crate) enum Ends {
+    /// These paths are mended.
+    Paths(Vec<Path>),
+    /// The machine boots.
+    Down(Arc<str>),
+    /// The machine's disk works again.
+    Disk(Arc<str>),
+}
+
+/// Begins a fault. To be called inside a turmoil host, for links.
+///
+/// # Panics
+/// The fault is one that [`crate::obstacles`] tells of.
+pub(super) fn begin(
+    shared: &Shared,
+    _: &Scenario,
+    fault: &FaultKind,
+    cause: Option<u64>,
+) -> FaultId {
+    let what = fault.to_string();
+    match fault {
+        FaultKind::Network(fault) => {
+            let paths = paths(fault).unwrap_or_else(|| panic!("turmoil cannot {what}"));
+            cut(shared, what, cause, paths)
+        }
+        FaultKind::Node(NodeFault::Crash { node, keep_disk }) => {
+            let down = Down { silently: true, loses_disk: !keep_disk };
+            take_down(shared, what, cause, node, down)
+        }
+        FaultKind::Node(NodeFault::Kill { node }) => {
+            let down = Down { silently: false, loses_disk: false };
+            take_down(shared, what, cause, node, down)
+        }
+        FaultKind::Disk(fault) => {
+            let node: Arc<str> = fault.node.as_str().into();
+            let id = shared.lock().begin(Ends::Disk(Arc::clone(&node)), &node, what, cause);
+            let machine = Arc::clone(&shared.lock().place_mut(&node).machine);
+            machine.disk().set_faults(disk_faults(fault));
+            FaultId::numbered(id)
+        }
+        FaultKind::Node(_) => panic!("turmoil cannot {what}"),
+    }
+}
+
+/// The directed paths that a fault of the network cuts; none if it does something else.
+pub(crate) fn paths(fault: &NetworkFault) -> Option<Vec<Path>> {
+    let between = |from: &[String], to: &[String]| -> Vec<Path> {
+        let pairs = from.iter().flat_map(|a| to.iter().map(move |b| (a, b)));
+        pairs.filter(|(a, b)| a != b).map(|(a, b)| (a.as_str().into(), b.as_str().into())).collect()
+    };
+    if let NetworkFault::Partition { between: one, and, one_way } = fault {
+        let mut paths = between(one, and);
+        if !one_way {
+            paths.extend(between(and, one));
+        }
+        return Some(paths);
+    }
+    // Whatever else there is or will be: turmoil has nothing like it.
+    let NetworkFault::Split { groups } = fault else { return None };
+    let ordered = groups.iter().enumerate().flat_map(|(at, one)| {
+        let others = groups.iter().enumerate().filter(move |(other, _)| *other != at);
+        others.flat_map(move |(_, other)| between(one, other))
+    });
+    Some(ordered.collect())
+}
+
+fn cut(shared: &Shared, what: String, cause: Option<u64>, paths: Vec<Path>) -> FaultId {
+    let mut state = shared.lock();
+    let id = state.begin(Ends::Paths(paths.clone()), "network", what, cause);
+    let mut held = Vec::new();
+    for (from, to) in paths {
+        let was_held = state.is_held(&from, &to);
+        state.cuts.entry((Arc::clone(&from), Arc::clone(&to))).or_default().insert(id);
+        if !was_held && state.is_held(&from, &to) {
+            held.push((from, to));
+        }
+    }
+    drop(state);
+    for (a, b) in held {
+        // Not `turmoil::partition`: that loses bytes for good, and with them the stream.
+        turmoil::hold(&*a, &*b);
+    }
+    FaultId::numbered(id)
+}
+
+/// How a machine goes down.
+#[derive(Clone, Copy)]
+struct Down {
+    /// Whether nobody hears of it.
+    silently: bool,
+    /// Whether what was not synced is lost.
+    loses_disk: bool,
+}
+
+fn take_down(shared: &Shared, what: String, cause: Option<u64>, node: &str, down: Down) -> FaultId {
+    let node: Arc<str> = node.into();
+    let mut state = shared.lock();
+    let id = state.begin(Ends::Down(Arc::clone(&node)), &node, what, cause);
+    let place = state.place_mut(&node);
+    if !place.is_up {
+        return FaultId::numbered(id);
+    }
+    place.is_up = false;
+    place.downed_by = Some(id);
+    let machine = Arc::clone(&place.machine);
+    state.hit(id, []);
+    if down.silently {
+        state.lose_lines_of(&node, id);
+    }
+    let Down { silently, loses_disk } = down;
+    state.commands.push_back(Command::Crash { machine: node, silently });
+    drop(state);
+    // Before turmoil drops anything: a dropped connection must not shut its database down politely.
+    if loses_disk {
+        machine.disk().power_loss();
+    } else {
+        machine.disk().kill();
+    }
+    FaultId::numbered(id)
+}
+
+/// Ends a fault. Does nothing if it has ended.
+pub(super) fn repair(shared: &Shared, id: u64) {
+    let index = usize::try_from(id - 1).expect("faults are counted from 1");
+    let mut state = shared.lock();
+    let now = state.now;
+    let fault = &mut state.faults[index];
+    if fault.report.until.is_some() {
+        return;
+    }
+    fault.report.until = Some(now);
+    let (ends, machine) = (fault.ends.clone(), Arc::clone(&fault.machine));
+    let event = Event::FaultEnded { fault: id, what: fault.report.what.clone() };
+    state.write(machine, None, event);
+    match ends {
+        Ends::Paths(paths) => {
+            let released = state.mend(id, paths);
+            let waiting = std::mem::take(&mut state.waiting);
+            drop(state);
+            for (a, b) in released {
+                turmoil::release(&*a, &*b);
+            }
+            for task in waiting {
+                task.wake();
+            }
+        }
+        Ends::Down(node) => {
+            if state.place_mut(&node).downed_by == Some(id) {
+                state.commands.push_back(Command::Bounce(node));
+            }
+        }
+        Ends::Disk(node) => {
+            let machine = Arc::clone(&state.place_mut(&node).machine);
+            drop(state);
+            machine.disk().set_faults(DiskFaults::default());
+        }
+    }
+}
+
+impl State {
+    fn begin(&mut self, ends: Ends, machine: &str, what: String, cause: Option<u64>) -> u64 {
+        let machine: Arc<str> = machine.into();
+        let report = FaultReport { what: what.clone(), from: self.now, ..FaultReport::default() };
+        self.faults.push(FaultState { report, machine: Arc::clone(&machine), ends });
+        let fault = self.faults.len() as u64;
+        self.write(machine, cause, Event::FaultBegan { fault, what });
+        fault
+    }
+
+    /// Whether nothing passes between two machines, either way.
+    pub(crate) fn is_held(&self, a: &Arc<str>, b: &Arc<str>) -> bool {
+        let is_cut = |from: &Arc<str>, to: &Arc<str>| {
+            let path = (Arc::clone(from), Arc::clone(to));
+            self.cuts.get(&path).is_some_and(|faults| !faults.is_empty())
+        };
+        is_cut(a, b) && is_cut(b, a)
+    }
+
+    /// The paths are no longer cut by `fault`; the links that then are held no longer.
+    fn mend(&mut self, fault: u64, paths: Vec<Path>) -> Vec<Path> {
+        let mut released = Vec::new();
+        for (from, to) in paths {
+            let was_held = self.is_held(&from, &to);
+            if let Some(faults) = self.cuts.get_mut(&(Arc::clone(&from), Arc::clone(&to))) {
+                faults.remove(&fault);
+            }
+            if was_held && !self.is_held(&from, &to) {
+                released.push((from, to));
+            }
+        }
+        released
+    }
+
+    /// A machine lost its power: its own requests are lost, and others' are touched.
+    fn lose_lines_of(&mut self, node: &Arc<str>, fault: u64) {
+        let of_node = |side: &Arc<str>| side == node;
+        let numbers: Vec<u64> = self.lines.keys().copied().collect();
+        for n in numbers {
+            let line = &self.lines[&n];
+            if of_node(&line.client) || of_node(&line.server) {
+                let requests: Vec<u64> = line.outstanding.iter().copied().collect();
+                let is_own = of_node(&line.client);
+                self.hit(fault, requests);
+                if is_own {
+                    self.lose(n, "crashed");
+                }
+            }
+        }
+    }
+}
+
+/// Tells the journal what a disk does.
+pub(super) struct Observer {
+    pub(super) shared: Shared,
+    pub(super) machine: Arc<str>,
+}
+
+impl DiskObserver for Observer {
+    fn synced(&self, file: &str, bytes: u64) {
+        let event = Event::DiskSynced { file: file.to_owned(), bytes };
+        self.shared.lock().write(Arc::clone(&self.machine), None, event);
+    }
+
+    fn injected(&self) {
+        let mut state = self.shared.lock();
+        let is_it = |fault: &FaultState| {
+            matches!(&fault.ends, Ends::Disk(node) if *node == self.machine)
+                && fault.report.until.is_none()
+        };
+        if let Some(at) = state.faults.iter().rposition(is_it) {
+            state.hit(at as u64 + 1, []);
+        }
+    }
+
+    // A disk that takes its machine down in the middle of an operation is among the obstacles.
+    fn died(&self) {}
+}

@@ -1,0 +1,77 @@
+//! One connection as the taps at its two ends see it: HTTP messages that leave and arrive.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use sim::http::{Decoder, Direction, Message};
+
+/// An end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    Client,
+    Server,
+}
+
+/// A connection.
+pub(crate) struct Line {
+    pub(crate) client: Arc<str>,
+    pub(crate) server: Arc<str>,
+    /// Decode what each side writes.
+    leaving: [Decoder; 2],
+    /// Decode what each side reads.
+    arriving: [Decoder; 2],
+    /// Requests on their way, oldest first.
+    pub(crate) travelling: VecDeque<u64>,
+    /// Requests without an answer on its way.
+    pub(crate) unanswered: VecDeque<u64>,
+    /// Requests whose answers have not arrived.
+    pub(crate) outstanding: VecDeque<u64>,
+    /// Answers on their way: of which request, and their own entry.
+    pub(crate) answers: VecDeque<(u64, u64)>,
+}
+
+impl Line {
+    pub(crate) fn new(client: Arc<str>, server: Arc<str>) -> Self {
+        let decoder = Decoder::new;
+        let (requests, answers) = (Direction::Requests, Direction::Answers);
+        Self {
+            client,
+            server,
+            leaving: [decoder(requests), decoder(answers)],
+            arriving: [decoder(answers), decoder(requests)],
+            travelling: VecDeque::new(),
+            unanswered: VecDeque::new(),
+            outstanding: VecDeque::new(),
+            answers: VecDeque::new(),
+        }
+    }
+
+    /// The machine at a side, and the one at the other.
+    pub(crate) fn ends(&self, side: Side) -> (Arc<str>, Arc<str>) {
+        match side {
+            Side::Client => (Arc::clone(&self.client), Arc::clone(&self.server)),
+            Side::Server => (Arc::clone(&self.server), Arc::clone(&self.client)),
+        }
+    }
+
+    /// The messages that these bytes, written at `side`, complete.
+    pub(crate) fn leave(&mut self, side: Side, bytes: &[u8]) -> Vec<Message> {
+        Self::feed(&mut self.leaving, side, bytes)
+    }
+
+    /// The messages that these bytes, read at `side`, complete.
+    pub(crate) fn arrive(&mut self, side: Side, bytes: &[u8]) -> Vec<Message> {
+        Self::feed(&mut self.arriving, side, bytes)
+    }
+
+    fn feed(decoders: &mut [Decoder; 2], side: Side, bytes: &[u8]) -> Vec<Message> {
+        let messages = decoders[side as usize].feed(bytes);
+        let is_upgrade = |it: &Message| matches!(it, Message::Answer { status: 101, .. });
+        if messages.iter().any(is_upgrade) {
+            decoders.iter_mut().for_each(Decoder::give_up);
+        }
+        // An interim answer (100, 103) ends nothing.
+        let is_interim =
+            |it: &Message| matches!(it, Message::Answer { status, .. } if *status < 200);
+        messages.into_iter().filter(|it| !is_interim(it) || is_upgrade(it)).collect()
+    }
+}

@@ -1,0 +1,100 @@
+//! The tapped network of one process.
+
+use std::{future::poll_fn, io, sync::Arc, task::Poll, time::Duration};
+
+use tokio::time::Instant;
+use transport::{
+    BoxFuture,
+    host::{Accepted, Listener, Net, Stream},
+};
+use turmoil::net::TcpStream;
+
+use super::{
+    Owner, Shared,
+    line::{Line, Side},
+    stream::TapStream,
+};
+use crate::net::Bound;
+
+/// The first wait before a SYN that was lost is sent again; it doubles (RFC 6298).
+const SYN_RETRY: Duration = Duration::from_secs(1);
+
+/// The network as one process sees it.
+pub(super) struct TappedNet {
+    pub(super) shared: Shared,
+    pub(super) owner: Owner,
+}
+
+impl Net for TappedNet {
+    fn listen(&self, port: u16) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
+        let (shared, owner) = (self.shared.clone(), self.owner.clone());
+        Box::pin(async move {
+            let bound = Bound::new(port).await?;
+            Ok(Box::new(TappedListener { bound, shared, owner }) as Box<dyn Listener>)
+        })
+    }
+
+    fn connect(&self, name: &str, port: u16) -> BoxFuture<'static, io::Result<Stream>> {
+        let (shared, owner) = (self.shared.clone(), self.owner.clone());
+        let name: Arc<str> = name.into();
+        Box::pin(async move {
+            if !shared.lock().places.contains_key(&name) {
+                let message = format!("the name `{name}` does not resolve");
+                return Err(io::Error::new(io::ErrorKind::NotFound, message));
+            }
+            await_path(&shared, &owner, &name).await?;
+            let inner = TcpStream::connect((name.to_string(), port)).await?;
+            let client = inner.local_addr()?;
+            let opened = shared.lock().opened(client, &name, port);
+            let line = opened.ok_or(io::ErrorKind::ConnectionReset)?;
+            let side = Side::Client;
+            let stream = TapStream { inner, shared, owner, line, side, ahead: 0, gives_up: None };
+            Ok(Box::new(stream) as Stream)
+        })
+    }
+}
+
+/// Waits as a kernel does whose SYN, or the answer to it, does not get through.
+async fn await_path(shared: &Shared, owner: &Owner, name: &str) -> io::Result<()> {
+    let deadline = Instant::now() + shared.lock().config.user_timeout;
+    let mut wait = SYN_RETRY;
+    loop {
+        let is_dead = shared.is_dead(owner);
+        let is_cut = {
+            let mut state = shared.lock();
+            state.is_cut(&owner.0, name, None) || state.is_cut(name, &owner.0, None)
+        };
+        match (is_dead, is_cut) {
+            (true, _) => poll_fn(|_| Poll::Pending).await,
+            (false, false) => return Ok(()),
+            (false, true) if Instant::now() + wait > deadline => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            (false, true) => tokio::time::sleep(wait).await,
+        }
+        wait *= 2;
+    }
+}
+
+struct TappedListener {
+    bound: Bound,
+    shared: Shared,
+    owner: Owner,
+}
+
+impl Listener for TappedListener {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<Accepted>> {
+        Box::pin(async {
+            let (inner, client, peer) = self.bound.next().await?;
+            let line = Line::new(peer.as_str().into(), Arc::clone(&self.owner.0));
+            let line = self.shared.lock().open(client, line, self.bound.port());
+            let (shared, owner, side) = (self.shared.clone(), self.owner.clone(), Side::Server);
+            let stream = TapStream { inner, shared, owner, line, side, ahead: 0, gives_up: None };
+            Ok((Box::new(stream) as Stream, peer))
+        })
+    }
+
+    fn port(&self) -> u16 {
+        self.bound.port()
+    }
+}
