@@ -104,7 +104,7 @@ fn kind(draw: Draw, backends: usize) -> impl Strategy<Value = FaultKind> {
     });
     let link = (pair(), 0.05..0.4f64).prop_map(|((between, and, one_way), loss)| {
         let loss = Some((loss * 100.0).round() / 100.0);
-        NetworkFault::Link { between, and, one_way, latency: None, loss }.into()
+        NetworkFault::Link { between, and, one_way, latency: None, loss, bandwidth: None }.into()
     });
     let disk = (node(), any::<bool>())
         .prop_map(|(node, full)| DiskFault { node, full, failing: !full, sync_time: None }.into());
