@@ -66,10 +66,10 @@ fn a_program_sees_the_same_over_loopback_sockets_and_over_the_simulated_network(
     let ms = Duration::from_millis;
     let even = Latency::Uniform(ms(1), ms(10));
     let links = [
-        ("links of 5 ms", LinkConfig { latency: Latency::Fixed(ms(5)), loss: 0.0 }),
-        ("links of no time at all", LinkConfig { latency: Latency::Fixed(ms(0)), loss: 0.0 }),
-        ("links of 1 to 10 ms", LinkConfig { latency: even, loss: 0.0 }),
-        ("links that lose every fifth segment", LinkConfig { latency: even, loss: 0.2 }),
+        ("links of 5 ms", link(Latency::Fixed(ms(5)), 0.0)),
+        ("links of no time at all", link(Latency::Fixed(ms(0)), 0.0)),
+        ("links of 1 to 10 ms", link(even, 0.0)),
+        ("links that lose every fifth segment", link(even, 0.2)),
     ];
     for (which, link) in links {
         for seed in 0..8 {
@@ -79,4 +79,8 @@ fn a_program_sees_the_same_over_loopback_sockets_and_over_the_simulated_network(
     }
     let alone = simulated_account(0, LinkConfig::default(), "b");
     compare(&real, &alone, "one machine that speaks with itself");
+}
+
+fn link(latency: Latency, loss: f64) -> LinkConfig {
+    LinkConfig { latency, loss, ..LinkConfig::default() }
 }
