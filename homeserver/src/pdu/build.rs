@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     Graph, Malformed, Pdu, Refusal,
     auth::{Asking, Loader},
+    verify::signed_here,
 };
 use crate::store::{StoreError, events, rooms};
 
@@ -108,7 +109,9 @@ impl Graph {
         object.remove("hashes");
         object.remove("unsigned");
         self.hash_and_sign(&mut object, rules)?;
-        Pdu::from_object(object, rules)
+        let pdu = Pdu::from_object(object, rules)?;
+        signed_here(&self.core.identity, &pdu, rules);
+        Ok(pdu)
     }
 
     fn hash_and_sign(

@@ -1,5 +1,7 @@
 //! From JSON to a [`Pdu`]: the format of a room version, the size limits, and the event id.
 
+mod parsed;
+
 use std::sync::Arc;
 
 use ruma::{
@@ -58,6 +60,10 @@ impl Pdu {
 
     /// An event that was checked before it was stored.
     pub(crate) fn from_store(event_id: &str, room_id: &str, json: &str) -> Result<Self, Malformed> {
+        parsed::recall(event_id, room_id, json, || Self::parse_stored(event_id, room_id, json))
+    }
+
+    fn parse_stored(event_id: &str, room_id: &str, json: &str) -> Result<Self, Malformed> {
         let object = serde_json::from_str(json).map_err(Malformed::because)?;
         let event_id = OwnedEventId::try_from(event_id).map_err(Malformed::because)?;
         let room_id = OwnedRoomId::try_from(room_id).map_err(Malformed::because)?;

@@ -5,12 +5,14 @@ use ruma::{
     ServerName,
     canonical_json::redact,
     room_version_rules::RoomVersionRules,
+    serde::Base64,
     signatures::{
-        PublicKeyMap, Verified, required_server_signatures_to_verify_event, verify_event,
+        PublicKeyMap, PublicKeySet, Verified, required_server_signatures_to_verify_event,
+        verify_event,
     },
 };
 use serde_json::value::RawValue;
-use transport::federation::{KeyError, KeyRing};
+use transport::federation::{Identity, KeyError, KeyRing, Proof};
 
 use super::{Pdu, Refusal, Unavailable};
 
@@ -49,11 +51,40 @@ async fn verify(
             }
         }
     }
+    let proof = proof(&pdu, &known);
+    if proof.is_known() {
+        return Ok(Ok(pdu));
+    }
     Ok(match verify_event(&known, &pdu.json, rules) {
-        Ok(Verified::All) => Ok(pdu),
+        Ok(Verified::All) => {
+            proof.learn();
+            Ok(pdu)
+        }
         Ok(Verified::Signatures) => redacted(&pdu, rules),
         Err(error) => Err(Refusal::BadSignature(error.to_string())),
     })
+}
+
+/// That all signatures and the hash of `pdu` are valid, where its signers have the keys `known`.
+fn proof(pdu: &Pdu, known: &PublicKeyMap) -> Proof {
+    // The id hashes what is signed, as the version of the room has it; the rest is in the JSON.
+    let json = serde_json::to_vec(&*pdu.json).expect("canonical JSON is JSON");
+    let keys = known.iter().flat_map(|(server, keys)| {
+        keys.iter().flat_map(move |(id, key)| [server.as_bytes(), id.as_bytes(), key.as_bytes()])
+    });
+    let event = [pdu.event_id.as_bytes(), json.as_slice()];
+    Proof::of("event", keys.chain(event))
+}
+
+/// Remembers that an event that was signed here is valid, where nobody else has to sign it.
+pub(super) fn signed_here(identity: &Identity, pdu: &Pdu, rules: &RoomVersionRules) {
+    let us = &identity.server_name;
+    let servers = required_server_signatures_to_verify_event(&pdu.json, &rules.signatures);
+    if servers.is_ok_and(|servers| servers.iter().all(|server| server == us)) {
+        let key = Base64::new(identity.key_pair.public_key().to_vec());
+        let keys = PublicKeySet::from([(identity.key_id(), key)]);
+        proof(pdu, &PublicKeyMap::from([(us.to_string(), keys)])).learn();
+    }
 }
 
 /// The first key with which `server` claims to have signed.

@@ -16,7 +16,7 @@ use ruma::{
 use crate::{
     endpoints::Endpoint,
     error::MatrixError,
-    federation::Identity,
+    federation::{Identity, signed::proof},
     http::{Address, Client, RequestError},
 };
 
@@ -130,11 +130,20 @@ impl Federation {
         request: Request<Bytes>,
         deadline: Duration,
     ) -> Result<Response<Bytes>, CallError> {
+        self.remember_signature(destination, &request);
         let answer = self.http.send(&address_of(destination), request, deadline).await?;
         if answer.status().is_success() {
             Ok(answer)
         } else {
             Err(CallError::Refused(MatrixError::from_answer(answer.status(), answer.body())))
+        }
+    }
+
+    /// What was just signed here need not be verified on this thread.
+    fn remember_signature(&self, destination: &ServerName, request: &Request<Bytes>) {
+        if let Ok(claim) = XMatrix::extract_from_http_headers(request.headers()) {
+            let public_key = self.identity.key_pair.public_key();
+            proof(&claim, request, destination, &public_key).learn();
         }
     }
 
