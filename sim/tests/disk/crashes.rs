@@ -1,23 +1,62 @@
-//! Machines that die at thousands of different operations: what survives, by SQLite's settings.
+//! SQLite's documented guarantees, over thousands of machines that die: what survives, by mode.
+//!
+//! Two kinds of death: power loss while a transaction is open (in two of three seeds a large one that
+//! has already spilled out of the cache), and death at an operation that the seed chooses.
 
-use std::{collections::BTreeSet, sync::atomic::Ordering};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, atomic::Ordering},
+};
 
 use rand::RngExt;
-use sim::disk::DiskFaults;
+use sim::disk::{Disk, DiskFaults};
 
-use crate::program::{Acknowledged, PARTS, commit, disk, is_sound, open_with, parts};
+use crate::program::{
+    Acknowledged, PARTS, commit, disk, execute, is_sound, open, open_with, parts,
+};
 
 /// Transactions that an incarnation tries.
 const TRANSACTIONS: i64 = 12;
+
+/// Number of the letter whose transaction is open at the power loss.
+const OPEN: i64 = 1000;
+
+const DELETE_EXTRA: &str = "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA";
+const DELETE_FULL: &str = "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL";
+const DELETE_OFF: &str = "PRAGMA journal_mode = DELETE; PRAGMA synchronous = OFF";
+const TRUNCATE_FULL: &str = "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL";
+const PERSIST_FULL: &str = "PRAGMA journal_mode = PERSIST; PRAGMA synchronous = FULL";
+const MEMORY_FULL: &str = "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL";
+const WAL_FULL: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL";
+const WAL_NORMAL: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL";
+const WAL_OFF: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF";
 
 #[derive(Debug, PartialEq)]
 enum Verdict {
     /// What survived, every acknowledged letter among it.
     Kept(BTreeSet<i64>),
-    /// An acknowledged letter is gone.
+    /// An acknowledged letter is gone; every other one is whole.
     Lost,
-    /// Half a letter survived, or the database is broken.
+    /// Some of a transaction survived, and some did not.
+    Torn,
+    /// The database cannot be opened, or its integrity check fails.
     Corrupt,
+}
+
+/// Opens what is left on a disk that works again.
+async fn judge(disk: &Arc<Disk>, acknowledged: &Acknowledged) -> Verdict {
+    disk.set_faults(DiskFaults::default());
+    let Ok(database) = open_with(disk, "").await else { return Verdict::Corrupt };
+    if !is_sound(&database).await {
+        return Verdict::Corrupt;
+    }
+    let parts = parts(&database).await.expect("a sound database can be read");
+    if parts.iter().any(|(&number, &count)| number == OPEN || count != PARTS) {
+        return Verdict::Torn;
+    }
+    let survivors: BTreeSet<i64> = parts.into_keys().collect();
+    let acknowledged = acknowledged.lock().expect("no panic");
+    if acknowledged.is_subset(&survivors) { Verdict::Kept(survivors) } else { Verdict::Lost }
 }
 
 /// Lets a program die at an operation that the seed chooses, boots it, lets that die too (mostly
@@ -40,82 +79,149 @@ async fn die_twice(seed: u64, sql: &str, faults: DiskFaults) -> Verdict {
         if first == 0 && choices.random_bool(0.3) { disk.kill() } else { disk.power_loss() }
     }
     assert!(told.died.load(Ordering::Relaxed) <= 2);
-    disk.set_faults(DiskFaults::default());
-    let Ok(database) = open_with(&disk, "").await else { return Verdict::Corrupt };
-    if !is_sound(&database).await {
-        return Verdict::Corrupt;
+    judge(&disk, &acknowledged).await
+}
+
+/// What a disk holds, by file.
+type Image = BTreeMap<String, Vec<u8>>;
+
+/// A disk with a database in the mode of `sql`, in which letters are already.
+async fn prepared(sql: &str) -> Image {
+    let (disk, _) = disk(0);
+    let database = open_with(&disk, sql).await.expect("a healthy disk");
+    for number in 0..TRANSACTIONS {
+        commit(&database, number, &Acknowledged::default()).await.expect("a healthy disk");
     }
-    let parts = parts(&database).await.expect("a sound database can be read");
-    if parts.values().any(|&count| count != PARTS) {
-        return Verdict::Corrupt;
+    drop(database);
+    disk.snapshot()
+}
+
+/// Commits a few letters, begins one that is too large for the cache, and loses power.
+async fn die_in_a_transaction(seed: u64, sql: &str, faults: DiskFaults, image: Image) -> Verdict {
+    let (disk, _) = disk(seed);
+    disk.restore(image);
+    let acknowledged = Acknowledged::default();
+    acknowledged.lock().expect("no panic").extend(0..TRANSACTIONS);
+    let database = open(&disk).await.expect("a healthy disk");
+    let settings = format!("PRAGMA cache_size = 4; PRAGMA wal_autocheckpoint = 6; {sql}");
+    execute(&database, &settings).await.expect("a healthy disk");
+    disk.set_faults(faults);
+    let count = sim::random::stream(seed, "test").random_range(0..6);
+    for number in TRANSACTIONS..TRANSACTIONS + count {
+        commit(&database, number, &acknowledged).await.expect("a lie is no failure");
     }
-    let survivors: BTreeSet<i64> = parts.into_keys().collect();
-    let acknowledged = acknowledged.lock().expect("no panic");
-    if acknowledged.is_subset(&survivors) { Verdict::Kept(survivors) } else { Verdict::Lost }
+    let small = format!("BEGIN; INSERT INTO letter VALUES ({OPEN}, 0, 'x')");
+    let begin = if seed % 3 == 0 { small } else { large() };
+    execute(&database, &begin).await.expect("a lie is no failure");
+    disk.power_loss();
+    drop(database);
+    judge(&disk, &acknowledged).await
+}
+
+/// Changes every page that there is, and adds some, in a transaction that stays open.
+fn large() -> String {
+    format!(
+        "BEGIN; UPDATE letter SET body = zeroblob(1500);
+         WITH RECURSIVE part(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM part WHERE n < 30)
+         INSERT INTO letter SELECT {OPEN}, n, zeroblob(900) FROM part"
+    )
 }
 
 #[derive(Debug, Default, PartialEq)]
 struct Count {
     kept: u32,
     lost: u32,
+    torn: u32,
     corrupt: u32,
 }
 
-async fn die_in_many_seeds(seeds: u64, sql: &str, faults: DiskFaults) -> Count {
-    let mut count = Count::default();
-    for seed in 0..seeds {
-        match die_twice(seed, sql, faults.clone()).await {
-            Verdict::Kept(_) => count.kept += 1,
-            Verdict::Lost => count.lost += 1,
-            Verdict::Corrupt => count.corrupt += 1,
+impl Count {
+    fn add(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Kept(_) => self.kept += 1,
+            Verdict::Lost => self.lost += 1,
+            Verdict::Torn => self.torn += 1,
+            Verdict::Corrupt => self.corrupt += 1,
         }
     }
-    count
+}
+
+/// Both kinds of death in a mode, each as often as said: in a transaction, at an operation.
+async fn die_often(sql: &str, faults: &DiskFaults, [first, second]: [u64; 2]) -> [Count; 2] {
+    let mut counts = [Count::default(), Count::default()];
+    let image = prepared(sql).await;
+    for seed in 0..first {
+        let verdict = die_in_a_transaction(seed, sql, faults.clone(), image.clone()).await;
+        counts[0].add(&verdict);
+    }
+    for seed in 0..second {
+        counts[1].add(&die_twice(seed, sql, faults.clone()).await);
+    }
+    counts
+}
+
+/// Every acknowledged transaction survives, whole.
+async fn keeps_all(sql: &str, points: [u64; 2]) {
+    let counts = die_often(sql, &DiskFaults::default(), points).await;
+    let kept = points.map(|points| u32::try_from(points).expect("a few thousand"));
+    assert_eq!(counts, kept.map(|kept| Count { kept, ..Count::default() }), "{sql}");
+}
+
+/// Every transaction that survives is whole; acknowledged ones are lost, in both kinds of death.
+async fn loses_whole_transactions(sql: &str, points: [u64; 2]) {
+    for count in die_often(sql, &DiskFaults::default(), points).await {
+        assert!(count.lost > 0 && count.torn + count.corrupt == 0, "{sql}: {count:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_acknowledged_commit_is_lost_or_torn_wherever_the_machine_dies() {
-    let count = die_in_many_seeds(5000, "", DiskFaults::default()).await;
-    assert_eq!(count, Count { kept: 5000, lost: 0, corrupt: 0 });
+async fn a_write_ahead_log_with_full_syncs_keeps_every_acknowledged_transaction() {
+    keeps_all(WAL_FULL, [2000, 4000]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_sync_at_commit_acknowledged_commits_are_lost_but_nothing_is_torn() {
-    let count = die_in_many_seeds(500, "PRAGMA synchronous = NORMAL", DiskFaults::default()).await;
-    assert!(count.lost > 100 && count.corrupt == 0, "{count:?}");
+async fn a_rollback_journal_whose_end_is_synced_keeps_every_acknowledged_transaction() {
+    keeps_all(DELETE_EXTRA, [700, 1000]).await;
+    keeps_all(TRUNCATE_FULL, [700, 1000]).await;
+    keeps_all(PERSIST_FULL, [700, 1000]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_any_sync_databases_are_lost() {
-    let count = die_in_many_seeds(500, "PRAGMA synchronous = OFF", DiskFaults::default()).await;
-    assert!(count.lost + count.corrupt > 100, "{count:?}");
+async fn a_deleted_rollback_journal_comes_back_unless_the_directory_is_synced() {
+    loses_whole_transactions(DELETE_FULL, [700, 1000]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rollback_journal_is_only_durable_when_the_directory_is_synced_at_commit() {
-    let journal = "PRAGMA journal_mode = DELETE; PRAGMA synchronous";
-    let extra = format!("{journal} = EXTRA");
-    let count = die_in_many_seeds(1000, &extra, DiskFaults::default()).await;
-    assert_eq!(count, Count { kept: 1000, lost: 0, corrupt: 0 });
-    let full = format!("{journal} = FULL");
-    let count = die_in_many_seeds(1000, &full, DiskFaults::default()).await;
-    assert!(count.lost > 5 && count.corrupt == 0, "{count:?}");
+async fn a_write_ahead_log_without_a_sync_at_commit_loses_transactions_and_tears_none() {
+    loses_whole_transactions(WAL_NORMAL, [700, 500]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disk_that_lies_about_syncs_loses_acknowledged_commits() {
+async fn without_syncs_or_without_a_journal_databases_break() {
+    for sql in [DELETE_OFF, WAL_OFF, MEMORY_FULL] {
+        let counts = die_often(sql, &DiskFaults::default(), [500, 500]).await;
+        assert!(counts[0].torn + counts[0].corrupt > 25, "{sql}: {counts:?}");
+        assert!(counts[1].kept < 500, "{sql}: {counts:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_lies_about_syncs_breaks_every_mode() {
     let lies = DiskFaults { lying_sync: 0.3, ..DiskFaults::default() };
-    let count = die_in_many_seeds(500, "", lies).await;
-    assert!(count.lost + count.corrupt > 50 && count.kept > 50, "{count:?}");
+    for sql in [WAL_FULL, DELETE_EXTRA] {
+        let counts = die_often(sql, &lies, [500, 500]).await;
+        let broken = |count: &Count| count.lost + count.torn + count.corrupt;
+        assert!(counts.iter().all(|count| broken(count) > 25 && count.kept > 25), "{counts:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_same_seed_meets_the_same_fate_and_others_meet_others() {
     let mut fates = BTreeSet::new();
     for seed in 0..60 {
-        let sql = "PRAGMA synchronous = NORMAL";
-        let first = die_twice(seed, sql, DiskFaults::default()).await;
-        assert_eq!(first, die_twice(seed, sql, DiskFaults::default()).await, "seed {seed}");
+        let first = die_twice(seed, WAL_NORMAL, DiskFaults::default()).await;
+        let second = die_twice(seed, WAL_NORMAL, DiskFaults::default()).await;
+        assert_eq!(first, second, "seed {seed}");
         fates.insert(format!("{first:?}"));
     }
     assert!(fates.len() > 10, "{fates:?}");
