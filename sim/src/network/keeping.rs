@@ -39,8 +39,8 @@ impl Keeping {
         }
         let first = |faults: Option<&Vec<u64>>| faults.and_then(|faults| faults.first().copied());
         first(self.held.get(&path)).or_else(|| {
-            let ends = [path.0, path.1].into_iter().filter(|_| is_segment);
-            ends.filter_map(|machine| first(self.hung.get(&machine))).next()
+            let mut ends = [path.0, path.1].into_iter().filter(|_| is_segment);
+            ends.find_map(|machine| first(self.hung.get(&machine)))
         })
     }
 
@@ -92,10 +92,9 @@ fn is_segment(arrival: Arrival) -> bool {
 fn path(arrival: Arrival, connection: &Connection) -> Option<Path> {
     match arrival {
         Arrival::Syn(_) => Some(connection.path(Side::Client)),
-        Arrival::SynAck(_) => Some(connection.path(Side::Server)),
+        Arrival::SynAck(_) | Arrival::Refusal(_) => Some(connection.path(Side::Server)),
         Arrival::Segment(_, side, emptied) if connection.pipe(side).emptied != emptied => None,
         Arrival::Segment(_, side, _) => Some(connection.path(side)),
-        Arrival::Refusal(_) => Some(connection.path(Side::Server)),
         Arrival::Replay(_) | Arrival::ReplayOver(_) | Arrival::Turn(_) => None,
     }
 }
