@@ -140,12 +140,12 @@ where
     let outcome = runtime.block_on(async {
         let world = World::new(config);
         threads.belong_to(&world);
+        let _ends = Ends(world.clone());
         show(exhibit, Some(world.clone()));
         let value = Arc::new(Mutex::new(None));
         let harness = spawn_main(&world, main(world.clone()), &value);
         let ended = drive(&world).await;
         if let Some(panic) = take_panic(harness).await {
-            world.tear_down();
             resume_unwind(panic);
         }
         let value = value.lock().expect("main has ended").take();
@@ -155,6 +155,15 @@ where
     runtime.shutdown_background();
     show(exhibit, None);
     outcome
+}
+
+/// Ends the world, also when the harness or a trigger panics: its tasks hold it, and it holds them.
+struct Ends(World);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.tear_down();
+    }
 }
 
 fn show(exhibit: &Exhibit, world: Option<World>) {
@@ -225,7 +234,6 @@ fn conclude<T>(world: &World, ended: Ended, value: Option<T>) -> Outcome<T> {
         let reports = faults_of(&state);
         (state.now(), std::mem::take(&mut state.journal), reports, state.cost.spent())
     };
-    world.tear_down();
     let value = value.filter(|_| ended == Ended::Finished);
     Outcome { ended, value, at, journal, faults, journal_time }
 }

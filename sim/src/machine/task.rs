@@ -45,17 +45,22 @@ impl Slot {
         std::mem::replace(&mut *self.state.lock().expect("never held over a panic"), state)
     }
 
-    /// Ends the task: drops its future here and now, with its machine current.
-    pub(crate) fn end(&self, current: Current) {
+    /// Ends the task: drops its future here and now, with its machine current. Fails with the
+    /// message of a panic on the way.
+    pub(crate) fn end(&self, current: Current) -> Result<(), String> {
         match self.set(State::Gone) {
-            State::Idle(future) => {
-                current::scope(current, || drop(future));
-            }
+            State::Idle(future) => return drop_caught(future, current),
             State::Polling | State::Doomed => {
                 self.set(State::Doomed);
             }
             State::Gone => {}
         }
+        Ok(())
+    }
+
+    /// Whether the future is no more.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(*self.state.lock().expect("never held over a panic"), State::Gone)
     }
 
     /// Polls the future once.
@@ -71,15 +76,13 @@ impl Slot {
         match polled {
             Ok((future, Poll::Pending)) => {
                 if let State::Doomed = self.set(State::Idle(future)) {
-                    self.end(current);
-                    return (current, Poll::Ready(Ok(())));
+                    return (current, Poll::Ready(self.end(current)));
                 }
                 (current, Poll::Pending)
             }
             Ok((future, Poll::Ready(()))) => {
                 self.set(State::Gone);
-                current::scope(current, || drop(future));
-                (current, Poll::Ready(Ok(())))
+                (current, Poll::Ready(drop_caught(future, current)))
             }
             Err(panic) => {
                 self.set(State::Gone);
@@ -96,6 +99,11 @@ fn poll_caught(mut future: BoxFuture<'static, ()>, waker: &Waker) -> Polled {
         let polled = future.as_mut().poll(&mut Context::from_waker(waker));
         (future, polled)
     }))
+}
+
+fn drop_caught(future: BoxFuture<'static, ()>, current: Current) -> Result<(), String> {
+    let drop = || catch_unwind(AssertUnwindSafe(|| drop(future)));
+    current::scope(current, drop).1.map_err(|panic| message(&*panic))
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

@@ -1,5 +1,7 @@
 //! Cutting the power of a machine: its tasks and sockets end at once.
 
+use std::sync::Arc;
+
 use super::{State, World};
 use crate::{
     machine::current::Current,
@@ -9,22 +11,24 @@ use crate::{
 impl World {
     /// Ends every process without a word, so that nothing keeps the world alive.
     pub(crate) fn tear_down(&self) {
-        let machines = {
+        let disks: Vec<_> = {
             let mut state = self.shared.lock();
             state.over = true;
-            state.machines.len()
+            state.machines.iter().map(|machine| Arc::clone(&machine.disk)).collect()
         };
-        for index in 0..machines {
+        for (index, disk) in disks.into_iter().enumerate() {
+            disk.kill();
             self.cut_power(index, "over");
         }
         let mut state = self.shared.lock();
         let nodes: Vec<_> =
             state.machines.iter_mut().filter_map(|machine| machine.node.take()).collect();
+        let triggers = state.take_triggers();
         drop(state);
-        drop(nodes);
+        drop((nodes, triggers));
     }
 
-    /// Packets, tasks and sockets of a machine end at once; the disk is left to the caller.
+    /// Packets, tasks and sockets of a machine end at once; its disk has to be dead by then.
     /// Returns how many tasks and connections that were.
     pub(crate) fn cut_power(&self, index: usize, why: &'static str) -> u64 {
         let (tasks, current, sockets) = {
@@ -42,11 +46,36 @@ impl World {
         };
         let count = sockets + tasks.len() as u64;
         self.shared.end_all(tasks, current);
+        self.shared.lock().assert_down(index);
         count
     }
 }
 
 impl State {
+    /// Nothing of the process that ran on machine `index` is left: no task, no port, no socket. A
+    /// simulator that let something live would find failures that do not exist, and miss others.
+    ///
+    /// # Panics
+    /// If something is.
+    pub(crate) fn assert_down(&self, index: usize) {
+        let machine = &self.machines[index];
+        let ends = self
+            .connections
+            .values()
+            .flat_map(|connection| [Side::Client, Side::Server].map(|side| connection.end(side)));
+        let sockets = ends
+            .filter(|end| end.machine == index && (end.held || (end.alive && !machine.powered)));
+        let left = [
+            ("tasks", machine.tasks.len()),
+            ("waiting tasks", machine.waiting.len()),
+            ("bound ports", machine.listeners.len()),
+            ("sockets", sockets.count()),
+        ];
+        for (what, count) in left {
+            assert_eq!(count, 0, "{what} of machine `{}` live although it is down", machine.name);
+        }
+    }
+
     /// Every socket of machine `index` vanishes, with what it had on the way.
     fn drop_sockets(&mut self, index: usize, why: &'static str) -> u64 {
         let mut count = 0;

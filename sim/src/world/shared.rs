@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, TryLockResult,
+        Arc, Mutex, MutexGuard, PoisonError, TryLockResult,
         atomic::{AtomicUsize, Ordering},
     },
     task::Waker,
@@ -74,13 +74,28 @@ impl Shared {
     }
 
     /// Ends the tasks of a process, in the order in which they were spawned.
+    ///
+    /// # Panics
+    /// If one of them lives on. (One that ends its own machine is gone when its poll returns.)
     pub(crate) fn end_all(&self, tasks: BTreeMap<u64, Task>, current: Current) {
         self.pulse.begin(current.machine, || self.lock().now());
-        for task in tasks.into_values() {
-            task.slot.end(current);
+        for task in tasks.values() {
+            if let Err(panic) = task.slot.end(current) {
+                self.panicked(current.machine, panic);
+            }
             task.abort.abort();
         }
         self.pulse.end();
+        let own = current::get().is_some_and(|polled| polled.machine == current.machine);
+        let living = tasks.values().filter(|task| !task.slot.is_gone()).count();
+        assert!(living <= usize::from(own), "{living} tasks outlive machine {}", current.machine);
+    }
+
+    /// A task of `machine` panicked: that ends the run.
+    fn panicked(&self, machine: usize, message: String) {
+        let mut state = self.lock();
+        let machine = state.machines[machine].name.to_string();
+        state.breaks(Ended::Panicked { machine, message });
     }
 
     /// A task of `machine` is woken.
@@ -91,7 +106,8 @@ impl Shared {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics while it holds the world's lock")
+        // Whoever panics while holding it has changed nothing: it named a machine that is not there.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps a task of a paused machine waiting.
@@ -113,9 +129,9 @@ impl Shared {
         if machine.incarnation == current.incarnation {
             machine.tasks.remove(&id);
         }
+        drop(state);
         if let Err(message) = result {
-            let machine = state.machines[current.machine].name.to_string();
-            state.breaks(Ended::Panicked { machine, message });
+            self.panicked(current.machine, message);
         }
     }
 
@@ -144,10 +160,10 @@ impl Shared {
         state.machines[machine].tasks.insert(id, task);
         let world = Arc::downgrade(self);
         TaskHandle::new(move || {
-            slot.end(current);
+            let ended = slot.end(current);
             abort.abort();
             if let Some(world) = world.upgrade() {
-                world.task_ended(current, id, Ok(()));
+                world.task_ended(current, id, ended);
             }
         })
     }

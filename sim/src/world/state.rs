@@ -289,6 +289,11 @@ impl State {
         report.requests.extend(requests);
     }
 
+    /// Takes every trigger away, with what it holds.
+    pub(crate) fn take_triggers(&mut self) -> Vec<Trigger> {
+        self.watches.drain(..).map(|watch| watch.trigger).collect()
+    }
+
     pub(crate) fn watch(&mut self, trigger: Trigger) {
         self.watches.push(Watch { trigger, seen: 0 });
     }

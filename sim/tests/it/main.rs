@@ -3,6 +3,7 @@
 
 mod determinism;
 mod faults;
+mod incarnations;
 mod journal;
 mod links;
 mod misbehaving;

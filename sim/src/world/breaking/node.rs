@@ -24,13 +24,13 @@ impl World {
     fn lose_power(&self, fault: FaultId, index: usize, fate: DiskFate) {
         self.go_down(fault, index, |world| {
             world.count_requests(fault, index);
-            let count = world.cut_power(index, "crashed");
+            // First the disk: a dropped connection must not shut its database down politely.
             let disk = Arc::clone(&world.shared.lock().machines[index].disk);
             match fate {
                 DiskFate::LoseUnsynced => disk.power_loss(),
                 DiskFate::Keep => disk.kill(),
             }
-            count
+            world.cut_power(index, "crashed")
         });
     }
 
@@ -63,7 +63,9 @@ impl World {
         disk.kill();
         let count = tasks.len() as u64;
         self.shared.end_all(tasks, current);
-        self.shared.lock().close_all(index);
+        let mut state = self.shared.lock();
+        state.close_all(index);
+        state.assert_down(index);
         count
     }
 

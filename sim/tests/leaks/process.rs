@@ -1,0 +1,37 @@
+//! What this process holds outside Rust's heap: SQLite's memory, and the disks registered with it.
+#![expect(unsafe_code, reason = "SQLite is C")]
+
+use std::{
+    ffi::CStr,
+    ptr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use libsqlite3_sys as ffi;
+
+/// Bytes that SQLite has allocated and not freed, in the whole process.
+pub(crate) fn sqlite_bytes() -> i64 {
+    // SAFETY: it takes nothing and reads a counter.
+    unsafe { ffi::sqlite3_memory_used() }
+}
+
+/// Simulated disks that SQLite knows, in the whole process.
+pub(crate) fn registered_disks() -> usize {
+    let mut count = 0;
+    // SAFETY: the list holds valid tables with valid names; whoever registers or unregisters one
+    // in this process has `alone`.
+    unsafe {
+        let mut vfs = ffi::sqlite3_vfs_find(ptr::null());
+        while !vfs.is_null() {
+            count += usize::from(CStr::from_ptr((*vfs).zName).to_bytes().starts_with(b"sim-disk-"));
+            vfs = (*vfs).pNext;
+        }
+    }
+    count
+}
+
+/// Keeps the other tests of this process waiting: some counts are of the whole process.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
