@@ -10,6 +10,7 @@
 //! - `machine`: tasks of a machine, each poll of which makes that machine current; crash and kill.
 //! - `network`: streams over links that delay and never lose for good. [`http`]: reads HTTP off bytes.
 //! - [`disk`]: the SQLite VFS, with an undo log per sector.
+//! - [`tamper`]: an honest node whose messages are rewritten, withheld, or sent twice.
 //! - [`random`]: one named stream per (seed, purpose, machine).
 //!
 //! Invariants:
@@ -21,6 +22,7 @@ pub mod disk;
 pub mod fault;
 pub mod journal;
 pub mod random;
+pub mod tamper;
 
 mod executive;
 mod host;

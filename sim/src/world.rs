@@ -203,6 +203,11 @@ impl World {
         }
     }
 
+    /// What repeats the run.
+    pub fn seed(&self) -> u64 {
+        self.shared.lock().config.seed
+    }
+
     /// Simulated time since the world began.
     pub fn elapsed(&self) -> Duration {
         self.shared.lock().now()

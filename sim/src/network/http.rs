@@ -82,6 +82,15 @@ impl Decoder {
 
     /// Takes the next bytes; returns the messages that they complete.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<Message> {
+        let messages = self.cut(bytes).into_iter().map(|(message, _)| message).collect();
+        if self.opaque {
+            self.give_up();
+        }
+        messages
+    }
+
+    /// Takes the next bytes; returns the messages that they complete, each with its own bytes.
+    pub(crate) fn cut(&mut self, bytes: &[u8]) -> Vec<(Message, Bytes)> {
         let mut messages = Vec::new();
         if self.opaque {
             return messages;
@@ -91,13 +100,27 @@ impl Decoder {
             match self.next() {
                 Ok(Some(message)) => messages.push(message),
                 Ok(None) if self.buffer.len() <= MAX_MESSAGE => break,
-                Ok(None) | Err(NotHttp) => self.give_up(),
+                Ok(None) | Err(NotHttp) => {
+                    self.opaque = true;
+                    break;
+                }
             }
         }
         messages
     }
 
-    fn next(&mut self) -> Result<Option<Message>, NotHttp> {
+    /// The bytes that are part of no whole message: of one that is not whole yet, or of none, once
+    /// the stream is opaque.
+    pub(crate) fn take_rest(&mut self) -> Bytes {
+        std::mem::take(&mut self.buffer).freeze()
+    }
+
+    /// Whether the bytes mean nothing from here on.
+    pub(crate) fn is_opaque(&self) -> bool {
+        self.opaque
+    }
+
+    fn next(&mut self) -> Result<Option<(Message, Bytes)>, NotHttp> {
         let Some(head) = parse_head(self.direction, &self.buffer)? else { return Ok(None) };
         let rest = &self.buffer[head.length..];
         let (body, consumed) = match head.framing {
@@ -109,13 +132,14 @@ impl Decoder {
                 None => return Ok(None),
             },
         };
-        let bytes = self.buffer.split_to(head.length + consumed);
-        Ok(Some(match head.first {
+        let raw = self.buffer.split_to(head.length + consumed).freeze();
+        let message = match head.first {
             First::Request { method, target } => {
-                Message::Request { method, target, body, bytes: bytes.freeze() }
+                Message::Request { method, target, body, bytes: raw.clone() }
             }
             First::Answer { status } => Message::Answer { status, body },
-        }))
+        };
+        Ok(Some((message, raw)))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Breaking and repairing: how a fault of any kind begins and ends.
 //!
-//! The kinds: `network`, `node`, `disk`.
+//! The kinds: `network`, `node`, `disk`; `worked` by the harness.
 
 mod disk;
 mod network;
 mod node;
+mod worked;
 
 use std::sync::Arc;
 
@@ -67,6 +68,7 @@ impl World {
             FaultKind::Down(machine) => self.bring_back(fault, machine),
             FaultKind::Paused(machine) => self.resume(fault, machine),
             FaultKind::Disk(machine) => self.mend_disk(machine),
+            FaultKind::Worked => {}
         }
     }
 

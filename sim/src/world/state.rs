@@ -63,6 +63,8 @@ pub(crate) enum FaultKind {
     Paused(usize),
     /// The machine's disk works again.
     Disk(usize),
+    /// Whoever works it asks whether it has ended.
+    Worked,
 }
 
 struct Watch {

@@ -9,3 +9,4 @@ mod links;
 mod misbehaving;
 mod sockets;
 mod support;
+mod tamper;

@@ -1,0 +1,36 @@
+//! Faults that the harness works itself, as what a [`crate::tamper::Tamper`] does: the world keeps
+//! their times and their counts.
+
+use crate::{World, fault::FaultId, machine::current, world::FaultKind};
+
+impl World {
+    /// A fault of `machine` begins, which somebody else works while it [is in force]. Ended by
+    /// [`World::repair`].
+    ///
+    /// [is in force]: World::is_in_force
+    pub fn begin_fault(&self, machine: &str, what: &str, cause: Option<u64>) -> FaultId {
+        let name = {
+            let state = self.shared.lock();
+            state.machines[state.machine(machine)].name.clone()
+        };
+        self.begin(FaultKind::Worked, name, what.to_owned(), cause)
+    }
+
+    /// Whether a fault has not ended.
+    pub fn is_in_force(&self, fault: FaultId) -> bool {
+        self.fault(fault).until.is_none()
+    }
+
+    /// Counts one thing that the fault touched. Called while a request is served, it counts that
+    /// request.
+    pub fn touch(&self, fault: FaultId) {
+        let mut state = self.shared.lock();
+        let served = current::get().filter(|current| current.serving);
+        let arrival = served.and_then(|current| state.journal.get(current.cause?));
+        let request = arrival.and_then(|arrival| match arrival.event {
+            crate::journal::Event::RequestArrived { request } => Some(request),
+            _ => None,
+        });
+        state.hit(fault.0, request);
+    }
+}
