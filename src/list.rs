@@ -59,9 +59,11 @@ fn checks(output: &mut Output) -> Result<(), Stop> {
 }
 
 fn faults(output: &mut Output) -> Result<(), Stop> {
-    for Listed { key, example, means } in LISTED.iter().copied().flatten() {
-        output.line(&format!("{key:<9}  {means}"))?;
-        output.line(&format!("{:<9}  {key} = {example}", ""))?;
+    let listed = || LISTED.iter().copied().flatten();
+    let keys = listed().map(|it| it.key.len()).max().unwrap_or(0);
+    for Listed { key, example, means } in listed() {
+        output.line(&format!("{key:<keys$}  {means}"))?;
+        output.line(&format!("{:<keys$}  {key} = {example}", ""))?;
         let example = format!("{key} = {example}");
         output.object(&json!({
             "type": "fault", "fault": key, "means": means, "example": example

@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use self::{
     faults::{
         bridge, crash, duplicate, halves, hang, hold, isolate, kill, partition, pause, refuse,
-        reset_answer, reset_request, ring, slow_link, swizzle,
+        reset_answer, reset_request, ring, slow_link, swizzle, wrongs,
     },
     when::{Amount, Begin, answered, arrived, sent},
 };

@@ -3,6 +3,12 @@
 //! [`CHECKS`] is the closed set of them. A scenario that names checks has exactly those judged; one
 //! that names none has all that apply, of which those that then find nothing to judge are left out
 //! (a check that is named and judges nothing is vacuous, and [`crate::Record::weaknesses`] says so).
+//!
+//! A dishonest backend ([`crate::byzantine`]) promises nothing and is promised nothing: what it
+//! says to its users and to others, what its users see, and what it is left with, no check judges.
+//! What honest backends do is judged as ever, also what they do with what they get from it. A
+//! conversation that a dishonest backend owns is not all or nothing, since `m1` trusts its owner. A
+//! dishonest relay is judged: `relay-keeps` is what it breaks.
 
 mod acknowledged_survives;
 mod all_or_nothing;
@@ -13,6 +19,7 @@ mod honest_answer;
 mod idempotent_transactions;
 mod judgement;
 mod no_early_sight;
+mod no_forgery;
 mod no_zombie;
 mod one_in_flight;
 mod queues_drained;
@@ -58,6 +65,7 @@ pub const CHECKS: &[Check] = &[
     always("no-zombie", is_sending, no_zombie::judge),
     always("sender-order", is_sending, sender_order::judge),
     always("right-recipient", is_sending, right_recipient::judge),
+    always("no-forgery", has_forgers, no_forgery::judge),
     always("acknowledged-survives", any, acknowledged_survives::judge),
     always("relay-keeps", has_relays, relay_keeps::judge),
     always("one-in-flight", any, one_in_flight::judge),
@@ -110,6 +118,10 @@ fn never(_: &Scenario) -> bool {
 
 fn has_relays(scenario: &Scenario) -> bool {
     !scenario.relays.is_empty()
+}
+
+fn has_forgers(scenario: &Scenario) -> bool {
+    scenario.backends.keys().any(|backend| scenario.is_byzantine(backend))
 }
 
 fn is_sending(scenario: &Scenario) -> bool {

@@ -55,8 +55,12 @@ pub struct History<'j> {
     pub exchanges: Vec<Exchange<'j>>,
     /// Every message, in the order of its sending.
     pub messages: Vec<Message>,
-    /// Every sighting, in order.
+    /// Every sighting by devices of honest backends, in order.
     pub sightings: Vec<Sighting>,
+    /// Every sighting by devices of dishonest backends, in order: nobody promises anything of them.
+    pub unjudged_sightings: Vec<Sighting>,
+    /// Requests that nobody may accept: who made it, of whom, and its target.
+    pub forgeries: Vec<(Moment, Forgery)>,
     /// Every membership.
     pub memberships: Vec<Membership>,
     /// Faults of the scenario that began: place in the scenario, and number in the world.
@@ -87,6 +91,17 @@ pub struct History<'j> {
     carriers: BTreeMap<String, Vec<usize>>,
     /// Places in `exchanges` by the number of their request.
     by_request: BTreeMap<u64, usize>,
+}
+
+/// A request of a dishonest peer whose signature nobody may accept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forgery {
+    /// The dishonest one.
+    pub peer: String,
+    /// Whom it asked.
+    pub to: String,
+    /// The target of its request.
+    pub target: String,
 }
 
 /// What the stranger tried.
@@ -202,6 +217,16 @@ impl<'j> History<'j> {
         known.map_or("", |conversation| self.backend_of(&conversation.creator))
     }
 
+    /// Whether a machine is honest: no fault of the scenario makes it wrong others.
+    pub fn is_honest(&self, machine: &str) -> bool {
+        !self.scenario.is_byzantine(machine)
+    }
+
+    /// Whether the backend of a user, or of a device's user, is honest.
+    pub fn has_honest_backend(&self, user_or_device: &str) -> bool {
+        self.is_honest(self.backend_of(user_or_device))
+    }
+
     /// The devices of a user.
     pub fn devices_of(&self, user: &str) -> Vec<String> {
         let devices = self.scenario.users.get(user).map_or(0, |user| user.devices);
@@ -230,9 +255,10 @@ impl<'j> History<'j> {
         of_it.any(|known| known.user == user && known.possible_between(from, to))
     }
 
-    /// The messages whose send ended like this.
+    /// The messages whose send ended like this, by the word of an honest backend.
     pub fn ended(&self, outcome: Outcome) -> impl Iterator<Item = (&Message, &SendEnded)> {
-        let ended = self.messages.iter().filter_map(|it| Some((it, it.ended.as_ref()?)));
+        let messages = self.messages.iter().filter(|it| self.has_honest_backend(&it.device));
+        let ended = messages.filter_map(|it| Some((it, it.ended.as_ref()?)));
         ended.filter(move |(_, ended)| ended.outcome == outcome)
     }
 }

@@ -5,6 +5,7 @@
 //!   expectations. [`builder`] writes it in Rust, [`language`] reads it from TOML.
 //! - [`federation`]: what a scenario is run on: our nodes, or anybody's. [`world`]: where it is run.
 //! - [`run`]: one run: boots the cluster, lets clients work while faults happen, repairs, settles.
+//! - [`byzantine`]: seats whose node is honest and whose messages are not.
 //! - [`history`]: what happened, read out of the journal: the only thing that checks see.
 //! - [`checks`]: the promises, one file each, and their verdicts.
 //! - [`record`]: a run as one value, from which every report is made and every replay starts.
@@ -14,6 +15,7 @@
 //! - This crate decides; `reports` only shows.
 
 pub mod builder;
+pub mod byzantine;
 pub mod checks;
 pub mod federation;
 pub mod history;

@@ -5,8 +5,8 @@ mod faults;
 use std::{collections::BTreeMap, time::Duration};
 
 pub use self::faults::{
-    DiskFault, Fault, FaultKind, LISTED, Listed, Moment, NetworkFault, NodeFault, Reset, Shape,
-    When, halves,
+    DiskFault, Fault, FaultKind, LISTED, Listed, Misdeed, Moment, NetworkFault, NodeFault,
+    PeerFault, Reset, Shape, When, halves,
 };
 
 /// One experiment.
@@ -50,6 +50,12 @@ impl Scenario {
             (1..=user.devices.min(MOST_DEVICES)).map(move |device| format!("{name}/{device}"))
         });
         servers.chain(devices).collect()
+    }
+
+    /// Whether a fault makes this backend or relay wrong others.
+    pub fn is_byzantine(&self, machine: &str) -> bool {
+        let mut faults = self.faults.iter();
+        faults.any(|fault| matches!(&fault.kind, FaultKind::Peer(peer) if peer.node == machine))
     }
 
     /// Whether there is such a machine.

@@ -49,6 +49,20 @@ pub trait World: Send + Sync {
     /// Ends every fault in force, oldest first.
     fn repair_all(&self);
 
+    /// Whether a fault has begun and not ended. Asked of faults that others work, as those of
+    /// dishonest peers; a world without them has none in force.
+    fn is_in_force(&self, _fault: FaultId) -> bool {
+        false
+    }
+
+    /// Counts one thing that a fault has touched which others work.
+    fn touch(&self, _fault: FaultId) {}
+
+    /// What repeats the run.
+    fn seed(&self) -> u64 {
+        0
+    }
+
     /// Requests in flight over the network, in the order in which they were sent: machine, method,
     /// target.
     fn requests_in_flight(&self) -> Vec<(String, String, String)>;

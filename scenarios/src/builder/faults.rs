@@ -1,8 +1,9 @@
-//! Faults in Rust: `partition(["a"], ["b"])`, `isolate("a")`, `crash("a")`.
+//! Faults in Rust: `partition(["a"], ["b"])`, `isolate("a")`, `crash("a")`,
+//! `wrongs("a", Misdeed::Truncate)`.
 
 use std::time::Duration;
 
-use crate::scenario::{NetworkFault, NodeFault, Reset, Shape};
+use crate::scenario::{Misdeed, NetworkFault, NodeFault, PeerFault, Reset, Shape};
 
 /// Cuts the links between two groups, both ways.
 pub fn partition<'n>(
@@ -118,4 +119,9 @@ pub fn kill(node: &str) -> NodeFault {
 /// A machine that is not scheduled.
 pub fn pause(node: &str) -> NodeFault {
     NodeFault::Pause { node: node.to_owned() }
+}
+
+/// A dishonest homeserver or relay that wrongs everybody, with every message.
+pub fn wrongs(node: &str, misdeed: Misdeed) -> PeerFault {
+    PeerFault { node: node.to_owned(), to: Vec::new(), share: 1.0, misdeed }
 }

@@ -120,7 +120,8 @@ fn judge_event(
     (at, what): (Moment, &str),
 ) {
     let place = (backend.to_owned(), conversation.to_owned());
-    let Some(timeline) = history.finals.timelines.get(&place) else { return };
+    let timeline = history.finals.timelines.get(&place);
+    let Some(timeline) = timeline.filter(|_| history.is_honest(backend)) else { return };
     judgement.judged += 1;
     if timeline.contains(event) {
         return;

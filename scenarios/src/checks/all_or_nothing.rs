@@ -10,8 +10,11 @@ use crate::history::{History, Message};
 
 pub(super) fn judge(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("messages");
-    let promised =
-        |message: &&Message| promises_all_or_nothing(history.delivery(&message.conversation));
+    // A dishonest owner may tell everybody something else.
+    let promised = |message: &&Message| {
+        promises_all_or_nothing(history.delivery(&message.conversation))
+            && history.is_honest(history.owner_of(&message.conversation))
+    };
     for message in history.messages.iter().filter(promised) {
         judgement.judged += 1;
         let Some(first) = history.sightings_of(&message.name).next() else { continue };

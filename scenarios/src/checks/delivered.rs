@@ -28,6 +28,9 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
 }
 
 fn is_promised(history: &History<'_>, message: &Message) -> bool {
+    if !history.has_honest_backend(&message.device) {
+        return false;
+    }
     let is_eventual = history.delivery(&message.conversation) == Delivery::Eventual;
     message.outcome() == Outcome::Ok
         || (is_eventual && history.sightings_of(&message.name).next().is_some())

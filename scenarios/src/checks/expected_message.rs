@@ -65,7 +65,8 @@ fn others_unreachable(message: &Message, expected: &[String]) -> Option<String> 
 /// none.
 fn seen_by_others(history: &History<'_>, message: &Message, expected: &[String]) -> Option<String> {
     let name = &message.name;
-    for (user, _) in history.scenario.users.iter().filter(|(user, _)| *user != message.sender()) {
+    let others = history.scenario.users.keys().filter(|user| *user != message.sender());
+    for user in others.filter(|user| history.has_honest_backend(user)) {
         let is_expected = expected.contains(user);
         let has_seen = |device: &String| history.first_sight(name, device).is_some();
         let odd = history.devices_of(user).into_iter().find(|it| has_seen(it) != is_expected);

@@ -19,14 +19,15 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
     }
     for attempts in attempts.values().filter(|attempts| attempts.len() > 1) {
         judgement.judged += 1;
-        judge_attempts(&mut judgement, attempts);
+        judge_attempts(history, &mut judgement, attempts);
     }
     judgement
 }
 
-fn judge_attempts(judgement: &mut Judgement, attempts: &[&Exchange<'_>]) {
+fn judge_attempts(history: &History<'_>, judgement: &mut Judgement, attempts: &[&Exchange<'_>]) {
     let first = attempts[0];
-    let changed = attempts.iter().find(|other| payload(other) != payload(first));
+    let mut repetitions = attempts.iter().filter(|it| history.is_honest(it.from));
+    let changed = repetitions.find(|other| payload(other) != payload(first));
     if let Some(changed) = changed {
         let sentence = format!(
             "{} sent {} again to {} with other contents",
@@ -34,7 +35,8 @@ fn judge_attempts(judgement: &mut Judgement, attempts: &[&Exchange<'_>]) {
         );
         judgement.found(Finding::new(changed.sent.at, sentence, pair(first, changed)));
     }
-    let mut answered = attempts.iter().filter(|exchange| exchange.is_accepted());
+    let honest = attempts.iter().filter(|exchange| history.is_honest(exchange.to));
+    let mut answered = honest.filter(|exchange| exchange.is_accepted());
     let Some(first) = answered.next() else { return };
     if let Some(other) = answered.find(|other| other.answer_json() != first.answer_json()) {
         let sentence = format!(

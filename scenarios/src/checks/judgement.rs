@@ -114,10 +114,11 @@ fn faults_between(history: &History<'_>, from: u64, to: u64) -> impl Iterator<It
 
 /// The devices that must see a message that is promised to all: every device of whoever has been a
 /// member since it was sent, but for the sending device where its stream does not repeat to it what
-/// it sent itself.
+/// it sent itself. Not those of dishonest backends, which are promised nothing.
 pub(super) fn expected_devices(history: &History<'_>, message: &Message) -> Vec<String> {
     let users = history.lasting_members(&message.conversation, message.began.n);
     let devices = users.into_iter().flat_map(|user| history.devices_of(user));
+    let devices = devices.filter(|device| history.has_honest_backend(device));
     devices.filter(|device| *device != message.device || repeats_own(history, device)).collect()
 }
 

@@ -19,7 +19,9 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
     for sighting in &history.sightings {
         let message = sighting.message.as_deref().and_then(|name| history.message(name));
         let Some(message) = message else { continue };
-        if !promises_all_or_nothing(history.delivery(&message.conversation)) {
+        let is_promised = promises_all_or_nothing(history.delivery(&message.conversation))
+            && history.is_honest(history.owner_of(&message.conversation));
+        if !is_promised {
             continue;
         }
         judgement.judged += 1;

@@ -9,8 +9,10 @@ use crate::history::{Exchange, History};
 pub(super) fn judge(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("transactions");
     let mut latest: BTreeMap<(&str, &str), &Exchange<'_>> = BTreeMap::new();
-    // What the network delivers again its sender did not send.
-    let own = |exchange: &&Exchange<'_>| exchange.request.replays.is_none();
+    // What the network delivers again its sender did not send; and a dishonest one may send anything.
+    let own = |exchange: &&Exchange<'_>| {
+        exchange.request.replays.is_none() && history.is_honest(exchange.from)
+    };
     for exchange in history.exchanges_of("send").filter(own) {
         judgement.judged += 1;
         let (from, to) = (exchange.from, exchange.to);

@@ -5,7 +5,7 @@ use crate::history::History;
 
 pub(super) fn judge(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("homeservers");
-    for backend in history.scenario.backends.keys() {
+    for backend in history.scenario.backends.keys().filter(|it| history.is_honest(it)) {
         let Some(pending) = history.finals.queues.get(backend) else {
             judgement.cannot_tell(format!("the queues of {backend} could not be read"));
             continue;

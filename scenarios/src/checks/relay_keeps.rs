@@ -37,13 +37,13 @@ fn distinct<'m, 'h>(stores: &'m [Store<'h>]) -> Vec<&'m Store<'h>> {
     distinct
 }
 
-/// Nothing is handed out after its acknowledgement was answered.
+/// Nothing is handed out with the answer to its acknowledgement, or after that.
 fn judge_handouts(mail: &Mail<'_>, judgement: &mut Judgement, store: &Store<'_>) {
     let acknowledged = mail.handouts_of(store).flat_map(|it| mail.acknowledgements_of(it));
     let accepted = acknowledged.filter(|told| told.exchange.is_accepted());
     let first = accepted.filter_map(|told| Some(told.exchange.answer?.sent)).min();
     let Some(first) = first else { return };
-    if let Some(again) = mail.handouts_of(store).find(|handout| handout.answered > first) {
+    if let Some(again) = mail.handouts_of(store).find(|handout| handout.answered >= first) {
         let sentence = format!(
             "{} handed {} to {} again after that had acknowledged it",
             store.relay,
@@ -199,6 +199,16 @@ mod tests {
         fake.syncs("b");
         retrieve(&mut fake, 7, false);
         retrieve(&mut fake, 0, true);
+        let expected = "r1 handed m1 to b again after that had acknowledged it";
+        assert_eq!(sentence(fake).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_not_handed_out_with_the_answer_to_that() {
+        let mut fake = stored();
+        retrieve(&mut fake, 0, true);
+        fake.syncs("b");
+        retrieve(&mut fake, 7, true);
         let expected = "r1 handed m1 to b again after that had acknowledged it";
         assert_eq!(sentence(fake).as_deref(), Some(expected));
     }

@@ -10,7 +10,7 @@ type State = BTreeMap<String, String>;
 pub(super) fn judge(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("states");
     for (conversation, states) in &history.finals.states {
-        let mut states = states.iter();
+        let mut states = states.iter().filter(|(backend, _)| history.is_honest(backend));
         let Some((first, state)) = states.next() else { continue };
         for (other, theirs) in states {
             judgement.judged += 1;

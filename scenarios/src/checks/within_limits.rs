@@ -20,7 +20,7 @@ const MAX_BODY: usize = 8 << 20;
 
 pub(super) fn judge(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("transactions");
-    for exchange in &history.exchanges {
+    for exchange in history.exchanges.iter().filter(|it| history.is_honest(it.from)) {
         let is_transaction = matches!(exchange.endpoint, "send" | "send_relay");
         judgement.judged += u64::from(is_transaction);
         let too_much = too_large(exchange)

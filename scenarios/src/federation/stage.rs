@@ -1,13 +1,16 @@
 //! What a federation is given to work with in one run.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use serde_json::Value;
-use sim::Node;
+use sim::{Node, fault::FaultId};
 use transport::Host;
 
 use super::{Seat, seat::run_on};
-use crate::{Scenario, history::Note, world::World};
+use crate::{Scenario, byzantine, history::Note, scenario::PeerFault, world::World};
 
 /// The machine from which the harness asks, and on which it notes what concerns nobody. No scenario
 /// can name it.
@@ -18,11 +21,14 @@ pub struct Stage {
     scenario: Arc<Scenario>,
     world: Arc<dyn World>,
     observer: OnceLock<Host>,
+    /// The seats of those who will be dishonest.
+    byzantine: BTreeMap<String, Arc<byzantine::Seat>>,
 }
 
 impl Stage {
     pub(crate) fn new(scenario: Arc<Scenario>, world: Arc<dyn World>) -> Self {
-        Self { scenario, world, observer: OnceLock::new() }
+        let byzantine = byzantine::seats(&world, &scenario);
+        Self { scenario, world, observer: OnceLock::new(), byzantine }
     }
 
     /// The scenario.
@@ -39,6 +45,18 @@ impl Stage {
     /// can name the machines of the scenario: backends, relays, and devices (`alice/1`).
     pub fn boot(&self, machine: &str, node: Arc<dyn Node>) {
         self.world.add_machine(machine, node);
+    }
+
+    /// The seat of a server that will be dishonest; none of one that stays honest.
+    pub(crate) fn byzantine(&self, machine: &str) -> Option<&Arc<byzantine::Seat>> {
+        self.byzantine.get(machine)
+    }
+
+    /// A fault of a dishonest peer begins, which is `id` in the world.
+    pub(crate) fn wrong(&self, id: FaultId, fault: &PeerFault) {
+        if let Some(seat) = self.byzantine(&fault.node) {
+            seat.begin(id, fault);
+        }
     }
 
     /// Adds the machine of a client.

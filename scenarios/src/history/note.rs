@@ -113,6 +113,15 @@ pub enum Note {
         /// The answer's status; unset without an answer.
         status: Option<u16>,
     },
+    /// A dishonest peer makes a request whose signature nobody may accept.
+    Forged {
+        /// The dishonest one.
+        peer: String,
+        /// Whom it asks.
+        to: String,
+        /// The target of its request.
+        target: String,
+    },
     /// A fault of the scenario began.
     FaultSet {
         /// Its place in the scenario, from 0.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use sim::journal::{Answer, Entry, Event, Journal};
 
 use super::{
-    Answered, Exchange, Finals, History, Message, Moment, Note, SendEnded, Sighting, Trespass,
-    membership::Memberships, pdu::messages_in,
+    Answered, Exchange, Finals, Forgery, History, Message, Moment, Note, SendEnded, Sighting,
+    Trespass, membership::Memberships, pdu::messages_in,
 };
 use crate::{federation::Vocabulary, scenario::Scenario};
 
@@ -40,6 +40,8 @@ fn empty<'j>(
         exchanges: Vec::new(),
         messages: Vec::new(),
         sightings: Vec::new(),
+        unjudged_sightings: Vec::new(),
+        forgeries: Vec::new(),
         memberships: Vec::new(),
         faults: Vec::new(),
         trespasses: Vec::new(),
@@ -126,12 +128,21 @@ fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
             }
         }
         Note::Seen { device, message, event, room, via } => {
-            history.sightings.push(Sighting { at, device, message, event, room, via });
+            let is_judged = history.has_honest_backend(&device);
+            let sighting = Sighting { at, device, message, event, room, via };
+            if is_judged {
+                history.sightings.push(sighting);
+            } else {
+                history.unjudged_sightings.push(sighting);
+            }
         }
         Note::CaughtUp { device, fresh } => history.catch_ups.push((at, device, fresh)),
         Note::FaultSet { index, fault } => history.faults.push((at, index, fault)),
         Note::Trespassed { relay, victim, entry_id, status } => {
             history.trespasses.push((at, Trespass { relay, victim, entry_id, status }));
+        }
+        Note::Forged { peer, to, target } => {
+            history.forgeries.push((at, Forgery { peer, to, target }));
         }
         Note::Repaired {} => history.repaired = Some(at),
         Note::Settled { pending } => history.settled = Some((at, pending)),

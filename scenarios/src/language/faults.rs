@@ -4,6 +4,7 @@
 mod disk;
 mod network;
 mod node;
+mod peer;
 mod shape;
 
 use super::{
@@ -25,7 +26,8 @@ pub(super) fn read(key: &str, body: &Item<'_>, reader: &mut Reader) -> Option<Fa
     let kind = network::read(key, &mut table, reader)
         .map(FaultKind::Network)
         .or_else(|| node::read(key, &mut table, reader).map(FaultKind::Node))
-        .or_else(|| disk::read(key, &mut table, reader).map(FaultKind::Disk));
+        .or_else(|| disk::read(key, &mut table, reader).map(FaultKind::Disk))
+        .or_else(|| peer::read(key, &mut table, reader).map(FaultKind::Peer));
     table.done(reader);
     kind
 }
@@ -36,6 +38,7 @@ pub(super) fn check(kind: &FaultKind, at: &str, meaning: &mut Meaning<'_>) {
         FaultKind::Network(fault) => network::check(fault, at, meaning),
         FaultKind::Node(fault) => node::check(fault, at, meaning),
         FaultKind::Disk(fault) => disk::check(fault, at, meaning),
+        FaultKind::Peer(fault) => peer::check(fault, at, meaning),
     }
 }
 
@@ -45,6 +48,7 @@ pub(super) fn write(kind: &FaultKind) -> Inline {
         FaultKind::Network(fault) => network::write(fault),
         FaultKind::Node(fault) => node::write(fault),
         FaultKind::Disk(fault) => disk::write(fault),
+        FaultKind::Peer(fault) => peer::write(fault),
     }
 }
 

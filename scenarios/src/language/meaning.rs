@@ -6,6 +6,7 @@
 mod expect;
 mod faults;
 mod ops;
+mod peer;
 mod world;
 
 use std::collections::BTreeMap;

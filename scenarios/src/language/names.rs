@@ -12,6 +12,7 @@ pub const NAMES: &[(&str, &str)] = &[
     ("no-zombie", "always"),
     ("sender-order", "always"),
     ("right-recipient", "always"),
+    ("no-forgery", "always"),
     ("acknowledged-survives", "always"),
     ("relay-keeps", "always"),
     ("one-in-flight", "always"),

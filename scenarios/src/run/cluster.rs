@@ -15,6 +15,7 @@ use transport::{BoxFuture, Host};
 use super::{client::Client, device::Device, stranger::Stranger};
 use crate::{
     Scenario,
+    byzantine::behind_its_seat,
     federation::{Rooms, Stage},
     history::Note,
     scenario::OpKind,
@@ -54,10 +55,12 @@ impl Cluster {
     pub(super) fn boot(stage: &Arc<Stage>) -> Self {
         let (scenario, world) = (stage.scenario(), stage.world());
         for (name, node) in homeserver_nodes(scenario) {
-            stage.boot(&name, node);
+            let key = (server_name(&name), homeserver::store::DATABASE);
+            stage.boot(&name, behind_its_seat(stage.byzantine(&name), node, Some(key)));
         }
         for (name, relay) in &scenario.relays {
-            stage.boot(name, Arc::new(RelayNode(relay_config(name, relay))));
+            let node = Arc::new(RelayNode(relay_config(name, relay)));
+            stage.boot(name, behind_its_seat(stage.byzantine(name), node, None));
         }
         let admin = |name: &String, port| {
             let client = Client::new(stage.observer(), name, port).with_token(ADMIN_TOKEN);

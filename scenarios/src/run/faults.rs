@@ -3,6 +3,7 @@
 mod disk;
 mod network;
 mod node;
+mod peer;
 
 use std::{
     sync::{
@@ -110,6 +111,9 @@ impl Shared {
         let (world, scenario) = (self.stage.world(), self.stage.scenario());
         let fault = &scenario.faults[index];
         let id = world.begin(scenario, &fault.kind, cause);
+        if let FaultKind::Peer(fault) = &fault.kind {
+            self.stage.wrong(id, fault);
+        }
         let (topic, body) = Note::FaultSet { index, fault: id.number() }.to_parts();
         world.note(OBSERVER, cause, &topic, body);
         match fault.lasts() {
@@ -151,5 +155,6 @@ pub(crate) fn set(
         FaultKind::Network(fault) => network::set(world, scenario, fault, cause),
         FaultKind::Node(fault) => node::set(world, fault, cause),
         FaultKind::Disk(fault) => disk::set(world, fault, cause),
+        FaultKind::Peer(fault) => peer::set(world, fault, cause),
     }
 }

@@ -196,7 +196,10 @@ fn message_record(history: &History<'_>, message: &Message) -> MessageRecord {
         history.devices_of(user).into_iter().map(move |device| (device, presence))
     });
     let copies = devices.map(|(device, presence)| {
-        let mut sightings = history.sightings_of(&message.name).filter(|it| it.device == device);
+        let sightings = history.sightings_of(&message.name);
+        let unjudged = history.unjudged_sightings.iter();
+        let unjudged = unjudged.filter(|it| it.message.as_ref() == Some(&message.name));
+        let mut sightings = sightings.chain(unjudged).filter(|it| it.device == device);
         let first = sightings.next();
         Copy {
             backend: history.backend_of(&device).to_owned(),

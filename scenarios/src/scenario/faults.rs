@@ -3,6 +3,7 @@
 mod disk;
 mod network;
 mod node;
+mod peer;
 mod shape;
 
 use std::{fmt, time::Duration};
@@ -11,6 +12,7 @@ pub use self::{
     disk::DiskFault,
     network::{NetworkFault, Reset},
     node::NodeFault,
+    peer::{Misdeed, PeerFault},
     shape::{Shape, halves},
 };
 
@@ -90,6 +92,8 @@ pub enum FaultKind {
     Node(NodeFault),
     /// A machine's disk.
     Disk(DiskFault),
+    /// An honest machine's messages, so that it is dishonest to all others.
+    Peer(PeerFault),
 }
 
 impl From<NetworkFault> for FaultKind {
@@ -110,6 +114,12 @@ impl From<DiskFault> for FaultKind {
     }
 }
 
+impl From<PeerFault> for FaultKind {
+    fn from(fault: PeerFault) -> Self {
+        Self::Peer(fault)
+    }
+}
+
 impl FaultKind {
     /// Its key in a scenario file.
     pub fn key(&self) -> &'static str {
@@ -117,6 +127,7 @@ impl FaultKind {
             Self::Network(fault) => fault.key(),
             Self::Node(fault) => fault.key(),
             Self::Disk(fault) => fault.key(),
+            Self::Peer(fault) => fault.key(),
         }
     }
 }
@@ -127,6 +138,7 @@ impl fmt::Display for FaultKind {
             Self::Network(fault) => fault.fmt(f),
             Self::Node(fault) => fault.fmt(f),
             Self::Disk(fault) => fault.fmt(f),
+            Self::Peer(fault) => fault.fmt(f),
         }
     }
 }
@@ -143,4 +155,4 @@ pub struct Listed {
 }
 
 /// Every kind of fault, family by family.
-pub const LISTED: &[&[Listed]] = &[network::LISTED, node::LISTED, disk::LISTED];
+pub const LISTED: &[&[Listed]] = &[network::LISTED, node::LISTED, disk::LISTED, peer::LISTED];

@@ -53,6 +53,18 @@ impl World for sim::World {
         self.repair_all();
     }
 
+    fn is_in_force(&self, fault: FaultId) -> bool {
+        self.is_in_force(fault)
+    }
+
+    fn touch(&self, fault: FaultId) {
+        self.touch(fault);
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed()
+    }
+
     fn requests_in_flight(&self) -> Vec<(String, String, String)> {
         self.requests_in_flight()
     }

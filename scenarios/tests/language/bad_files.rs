@@ -41,6 +41,7 @@ refused!(
     bad_names,
     broken_links,
     broken_shapes,
+    dishonest_peers,
     duplicate_names,
     generated_and_written,
     generated_nonsense,

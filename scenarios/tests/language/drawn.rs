@@ -171,6 +171,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         network_fault().prop_map_into::<FaultKind>(),
         node_fault().prop_map_into(),
         disk_fault().prop_map_into(),
+        peer_fault().prop_map_into(),
     ];
     (when(), option::of(lasting()), kind).prop_map(|(when, lasts, kind)| Fault {
         when,
@@ -258,6 +259,23 @@ fn node_fault() -> impl Strategy<Value = NodeFault> {
 fn disk_fault() -> impl Strategy<Value = DiskFault> {
     (machine(), any::<bool>(), any::<bool>(), time()).prop_map(|(node, full, failing, time)| {
         DiskFault { node, full, failing, sync_time: Some(time) }
+    })
+}
+
+fn peer_fault() -> impl Strategy<Value = PeerFault> {
+    let plain: Vec<Misdeed> = Misdeed::PLAIN.into_iter().map(|(_, misdeed)| misdeed).collect();
+    let claims = "b".to_owned();
+    let misdeed = prop_oneof![
+        select(plain),
+        lasting().prop_map(|every| Misdeed::Trickle { every }),
+        Just(Misdeed::WrongOrigin { claims }),
+    ];
+    let to = select(vec![&[][..], &["b"], &["b", "c-1"]]);
+    (misdeed, to, 0.001..=1.0).prop_map(|(misdeed, to, share)| PeerFault {
+        node: if misdeed.is_of_relay() { "r1" } else { "a" }.to_owned(),
+        to: to.iter().map(|&name| name.to_owned()).collect(),
+        share,
+        misdeed,
     })
 }
 

@@ -113,8 +113,8 @@ proptest! {
 fn every_example_of_a_fault_is_one() {
     for Listed { key, example, .. } in LISTED.iter().copied().flatten() {
         let text = format!(
-            "name = \"x\"\n[backends]\na = {{}}\nb = {{}}\n\
-             [[faults]]\nat = \"1s\"\n{key} = {example}\n"
+            "name = \"x\"\n[backends]\na = {{}}\nb = {{}}\nc = {{}}\n\
+             [relays]\nr1 = {{}}\n[[faults]]\nat = \"1s\"\n{key} = {example}\n"
         );
         let scenario = parse("x.toml", &text).unwrap_or_else(|wrong| panic!("{wrong}"));
         assert_eq!(scenario.faults[0].kind.key(), *key);

@@ -1,0 +1,55 @@
+//! The meaning of faults of dishonest peers.
+
+use std::time::Duration;
+
+use super::{Meaning, Sort};
+use crate::language::mistake::{Code, Mistake};
+
+impl Meaning<'_> {
+    /// A backend, and no other machine.
+    pub(in crate::language) fn backend(&mut self, at: &str, written: &str) {
+        self.refers(at, written, Sort::Backend);
+    }
+
+    /// A relay, and no other machine.
+    pub(in crate::language) fn relay(&mut self, at: &str, written: &str) {
+        self.refers(at, written, Sort::Relay);
+    }
+
+    /// Those whom a peer wrongs: backends and relays, each once, not itself.
+    pub(in crate::language) fn wronged(&mut self, at: &str, node: &str, to: &[String]) {
+        for (n, wronged) in to.iter().enumerate() {
+            let at = format!("{at}[{n}]");
+            if wronged == node {
+                let mistake = Mistake::new(Code::BothSides, format!("`{node}` wrongs itself"))
+                    .label("the dishonest one")
+                    .help("name others, or leave `to` out for all others");
+                self.report(&at, mistake);
+            } else if !self.scenario.relays.contains_key(wronged) {
+                self.refers(&at, wronged, Sort::Backend);
+            }
+        }
+        self.twice(at, to, Code::DuplicateName);
+    }
+
+    /// The share of the messages that are tampered with.
+    pub(in crate::language) fn share(&mut self, at: &str, share: f64) {
+        // A NaN is in no range, and nobody draws less than 0.
+        if !(share > 0.0 && share <= 1.0) {
+            let mistake = Mistake::new(Code::BadValue, format!("a share of {share} is none"))
+                .label("expected a number above 0, and at most 1")
+                .help("leave `share` out to tamper with every message");
+            self.report(at, mistake);
+        }
+    }
+
+    /// A time that passes.
+    pub(in crate::language) fn some_time(&mut self, at: &str, time: Duration) {
+        if time.is_zero() {
+            let mistake = Mistake::new(Code::BadValue, "a pause of no time is none")
+                .label("expected more than nothing")
+                .help("\"1s\" sends a byte a second");
+            self.report(at, mistake);
+        }
+    }
+}

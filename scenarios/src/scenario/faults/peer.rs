@@ -1,0 +1,197 @@
+//! Faults of a peer: an honest homeserver or relay whose messages are tampered with on their way to
+//! the wire, so that to all others it is a dishonest one.
+
+use std::{fmt, time::Duration};
+
+use super::Listed;
+
+/// A seat that misbehaves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerFault {
+    /// The backend or relay.
+    pub node: String,
+    /// Those whom it wrongs; everybody if empty. Of a relay, the backends whose mail it is.
+    pub to: Vec<String>,
+    /// The probability that a message is tampered with, drawn for each.
+    pub share: f64,
+    /// What it does.
+    pub misdeed: Misdeed,
+}
+
+/// What a dishonest peer does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misdeed {
+    /// Its requests are signed wrongly.
+    ForgeSignature,
+    /// Its requests say that another server makes them.
+    WrongOrigin {
+        /// The other one.
+        claims: String,
+    },
+    /// It signs its requests with a key that it publishes as expired.
+    ExpiredKey,
+    /// It repeats each transaction under the same id with another body, validly signed.
+    SameIdOtherBody,
+    /// It tells these backends another event than it tells the others: same place, other content.
+    Equivocate,
+    /// Its bodies are larger than servers take.
+    Oversize,
+    /// Its bodies end in the middle.
+    Truncate,
+    /// Its events name previous events that nobody has.
+    UnknownPrevEvents,
+    /// Its requests come a byte at a time.
+    Trickle {
+        /// The pause after each byte.
+        every: Duration,
+    },
+    /// A relay says that it keeps a transaction, and does not.
+    DropMail,
+    /// A relay hands out the newest first.
+    ReorderMail,
+    /// A relay says that it has nothing.
+    WithholdMail,
+    /// A relay hands out once more what was acknowledged.
+    ServeTwice,
+    /// A relay hands out one backend's mail to another.
+    ServeAnothers,
+}
+
+impl Misdeed {
+    /// Those that have no arguments, by their keys.
+    pub const PLAIN: [(&'static str, Self); 12] = [
+        ("forge-signature", Self::ForgeSignature),
+        ("expired-key", Self::ExpiredKey),
+        ("same-id-other-body", Self::SameIdOtherBody),
+        ("equivocate", Self::Equivocate),
+        ("oversize", Self::Oversize),
+        ("truncate", Self::Truncate),
+        ("unknown-prev-events", Self::UnknownPrevEvents),
+        ("drop-mail", Self::DropMail),
+        ("reorder-mail", Self::ReorderMail),
+        ("withhold-mail", Self::WithholdMail),
+        ("serve-twice", Self::ServeTwice),
+        ("serve-anothers", Self::ServeAnothers),
+    ];
+
+    /// Whether it is a relay that does this.
+    pub fn is_of_relay(&self) -> bool {
+        matches!(
+            self,
+            Self::DropMail
+                | Self::ReorderMail
+                | Self::WithholdMail
+                | Self::ServeTwice
+                | Self::ServeAnothers
+        )
+    }
+
+    /// Its key in a scenario file.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::WrongOrigin { .. } => "wrong-origin",
+            Self::Trickle { .. } => "trickle",
+            Self::ForgeSignature
+            | Self::ExpiredKey
+            | Self::SameIdOtherBody
+            | Self::Equivocate
+            | Self::Oversize
+            | Self::Truncate
+            | Self::UnknownPrevEvents
+            | Self::DropMail
+            | Self::ReorderMail
+            | Self::WithholdMail
+            | Self::ServeTwice
+            | Self::ServeAnothers => {
+                let plain = Self::PLAIN.iter().find(|(_, plain)| plain == self);
+                plain.map_or("", |(key, _)| key)
+            }
+        }
+    }
+}
+
+const fn of_homeserver(key: &'static str, means: &'static str) -> Listed {
+    Listed { key, example: "{ node = \"a\", to = [\"b\"], share = 1.0 }", means }
+}
+
+const fn of_relay(key: &'static str, means: &'static str) -> Listed {
+    Listed { key, example: "{ node = \"r1\", to = [\"b\"], share = 1.0 }", means }
+}
+
+/// How they are written.
+pub(super) const LISTED: &[Listed] = &[
+    of_homeserver("forge-signature", "a homeserver's requests are signed wrongly"),
+    Listed {
+        key: "wrong-origin",
+        example: "{ node = \"a\", claims = \"c\" }",
+        means: "a homeserver's requests say that another server makes them",
+    },
+    of_homeserver("expired-key", "a homeserver signs with a key that it publishes as expired"),
+    of_homeserver(
+        "same-id-other-body",
+        "a homeserver repeats a transaction under the same id with another body, validly signed",
+    ),
+    of_homeserver(
+        "equivocate",
+        "a homeserver tells some another event than the others, at the same place of the graph",
+    ),
+    of_homeserver("oversize", "a homeserver's bodies are larger than servers take"),
+    of_homeserver("truncate", "a homeserver's bodies end in the middle"),
+    of_homeserver("unknown-prev-events", "a homeserver's events name others that nobody has"),
+    Listed {
+        key: "trickle",
+        example: "{ node = \"a\", every = \"1s\" }",
+        means: "a homeserver's requests come a byte at a time",
+    },
+    of_relay("drop-mail", "a relay says that it keeps a transaction, and does not"),
+    of_relay("reorder-mail", "a relay hands out the newest of what waits first"),
+    of_relay("withhold-mail", "a relay says that it has nothing"),
+    of_relay("serve-twice", "a relay hands out once more what was acknowledged"),
+    of_relay("serve-anothers", "a relay hands out one backend's mail to another"),
+];
+
+impl PeerFault {
+    pub(super) fn key(&self) -> &'static str {
+        self.misdeed.key()
+    }
+
+    /// Whether it wrongs `name`.
+    pub fn wrongs(&self, name: &str) -> bool {
+        self.to.is_empty() || self.to.iter().any(|wronged| wronged == name)
+    }
+}
+
+impl fmt::Display for PeerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by {}", self.key(), self.node)?;
+        match self.to.as_slice() {
+            [] => Ok(()),
+            to => write!(f, " to {}", to.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LISTED, Misdeed, PeerFault};
+
+    #[test]
+    fn a_fault_says_who_wrongs_whom() {
+        let fault = |to: &[&str]| PeerFault {
+            node: "a".to_owned(),
+            to: to.iter().map(|&name| name.to_owned()).collect(),
+            share: 1.0,
+            misdeed: Misdeed::Truncate,
+        };
+        assert_eq!(fault(&[]).to_string(), "truncate by a");
+        assert_eq!(fault(&["b", "c"]).to_string(), "truncate by a to b, c");
+        assert!(fault(&[]).wrongs("b") && fault(&["b"]).wrongs("b") && !fault(&["c"]).wrongs("b"));
+    }
+
+    #[test]
+    fn every_misdeed_is_listed_under_its_key() {
+        let keys: Vec<_> = LISTED.iter().map(|listed| listed.key).collect();
+        assert!(Misdeed::PLAIN.iter().all(|(key, it)| it.key() == *key && keys.contains(key)));
+        assert_eq!(keys.len(), Misdeed::PLAIN.len() + 2);
+    }
+}
