@@ -5,9 +5,11 @@ mod faults;
 use std::{collections::BTreeMap, time::Duration};
 
 pub use self::faults::{
-    DiskFault, Fault, FaultKind, LISTED, Listed, Misdeed, Moment, NetworkFault, NodeFault,
-    PeerFault, Reset, Shape, When, halves,
+    AfterCrash, DiskFault, Fault, FaultKind, LISTED, Listed, Misdeed, Moment, NetworkFault,
+    NodeFault, Operation, PeerFault, Reset, Shape, Taken, When, halves,
 };
+
+pub(crate) use self::faults::{MOST_RESTARTS, RATES};
 
 /// One experiment.
 #[derive(Clone, Debug, PartialEq)]

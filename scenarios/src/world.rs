@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use sim::{
     Node, Outcome, WorldConfig,
-    fault::{FaultId, Matches, Moment},
+    disk::DiskImage,
+    fault::{FaultId, Matches, Moment, Operation},
 };
 use transport::{BoxFuture, Host};
 
@@ -40,6 +41,21 @@ pub trait World: Send + Sync {
     /// Watches for an exchange.
     fn on_exchange(&self, watch: Watch);
 
+    /// Watches for an operation of a disk. A world that sees none never acts, and then the fault
+    /// that waits for it never begins.
+    fn on_disk(&self, _watch: DiskWatch) {}
+
+    /// A backup of a machine's disk as it is now; none in a world that cannot take one.
+    fn image(&self, _machine: &str) -> Option<DiskImage> {
+        None
+    }
+
+    /// Begins a power loss of a machine that takes the disk with it: it boots on `image` when the
+    /// fault ends. None in a world that cannot.
+    fn restore(&self, _machine: &str, _image: DiskImage, _cause: Option<u64>) -> Option<FaultId> {
+        None
+    }
+
     /// Begins a fault of a scenario. `cause` is the journal entry that triggered it.
     fn begin(&self, scenario: &Scenario, fault: &FaultKind, cause: Option<u64>) -> FaultId;
 
@@ -66,6 +82,24 @@ pub trait World: Send + Sync {
     /// Requests in flight over the network, in the order in which they were sent: machine, method,
     /// target.
     fn requests_in_flight(&self) -> Vec<(String, String, String)>;
+}
+
+/// Watches a machine's disk, and acts on its n-th operation of a kind, right after that took effect.
+pub struct DiskWatch {
+    /// The machine.
+    pub machine: String,
+    /// Which operations count.
+    pub operation: Operation,
+    /// Which of them, from 1.
+    pub nth: u64,
+    /// What then happens, given the number of the journal entry.
+    pub action: Box<dyn FnOnce(u64) + Send>,
+}
+
+impl std::fmt::Debug for DiskWatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DiskWatch").field("machine", &self.machine).finish_non_exhaustive()
+    }
 }
 
 /// Watches for an exchange, and acts on the n-th one before anything else moves.

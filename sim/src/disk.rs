@@ -49,6 +49,8 @@ pub struct DiskFaults {
     pub sync_time: Duration,
     /// Let the machine die right after this many further writes, syncs, truncations or deletions.
     pub die_after: Option<u64>,
+    /// Bits of synced sectors that flip at once, as [`Disk::rot`] says. They stay flipped.
+    pub rot: u32,
 }
 
 /// What is wrong with the disk, in a few words, as `full, slow`.
@@ -60,6 +62,7 @@ impl std::fmt::Display for DiskFaults {
             (self.lying_sync > 0.0, "lying"),
             (self.write_time > Duration::ZERO || self.sync_time > Duration::ZERO, "slow"),
             (self.die_after.is_some(), "dying"),
+            (self.rot > 0, "rotting"),
         ];
         let words: Vec<_> = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
         f.write_str(&words.join(", "))
@@ -71,10 +74,17 @@ impl std::fmt::Display for DiskFaults {
 pub trait DiskObserver: Send + Sync {
     /// A sync made `bytes` bytes of `file` durable.
     fn synced(&self, file: &str, bytes: u64);
+    /// `bytes` bytes of `file` were written. Told only while [`Disk::watch_writes`] asks for it.
+    fn wrote(&self, _file: &str, _bytes: u64) {}
     /// A fault was injected into an operation (EIO, ENOSPC, a lie, slowness).
     fn injected(&self);
     /// The operation that [`DiskFaults::die_after`] names was done; the machine is to lose power.
     fn died(&self);
+    /// Whether the machine is not to be scheduled. Asked after each database job; if so, the job's
+    /// task yields before it hears of the outcome.
+    fn holds(&self) -> bool {
+        false
+    }
 }
 
 /// What a disk has done since it was made.
@@ -95,6 +105,9 @@ pub struct DiskStats {
     /// Unsynced sectors that power losses reverted.
     pub reverted: u64,
 }
+
+/// Files with their bytes, by name: what [`Disk::snapshot`] took.
+pub type DiskImage = Arc<BTreeMap<String, Vec<u8>>>;
 
 /// One file of a disk, as [`Disk::files`] lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +151,24 @@ impl Disk {
     /// entry is kept or reverted by the seed.
     pub fn power_loss(&self) {
         self.volume.power_loss();
+    }
+
+    /// The machine lost power while the disk was writing: as [`Self::power_loss`], and of each
+    /// sector that is kept only the first bytes may be new, as many as the seed says. Bytes that
+    /// were not written since the last sync are never touched.
+    pub fn power_loss_torn(&self) {
+        self.volume.power_loss_torn();
+    }
+
+    /// Flips `bits` bits, drawn from the seed, in sectors that are synced, all files together;
+    /// reads see them at once. Returns how many there was something to flip for.
+    pub fn rot(&self, bits: u32) -> u32 {
+        self.volume.rot(bits)
+    }
+
+    /// Tell the observer of each write from now on, or no longer.
+    pub fn watch_writes(&self, watch: bool) {
+        self.volume.watch_writes(watch);
     }
 
     /// Misbehave like this from now on.

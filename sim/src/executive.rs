@@ -264,9 +264,9 @@ fn over(world: &World) -> Option<Ended> {
 /// Does the next thing that can be done now; `false` if there is none.
 fn step(world: &World) -> bool {
     let mut state = world.shared.lock();
-    if let Some(machine) = state.dying.pop_front() {
+    if let Some(dying) = state.dying.pop_front() {
         drop(state);
-        world.die(machine);
+        world.die(dying);
         return true;
     }
     if let Some(emission) = state.next_emission() {

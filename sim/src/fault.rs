@@ -5,7 +5,7 @@ mod network;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 pub use self::network::{After, BodyReset, Cut, Duplication, LinkChange, Part, Refusal, Swizzle};
-use crate::World;
+use crate::{World, disk::DiskImage};
 
 /// A fault in force, as [`World`]'s methods return it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +39,7 @@ pub struct FaultReport {
 }
 
 /// What becomes of a disk when its machine crashes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DiskFate {
     /// Power loss: each sector and directory entry that was not synced is kept or reverted by the
     /// seed.
@@ -47,6 +47,55 @@ pub enum DiskFate {
     LoseUnsynced,
     /// Everything written is kept, synced or not.
     Keep,
+    /// Power loss in the middle of writing: as [`Self::LoseUnsynced`], and of each sector that is
+    /// kept only the first bytes may be new, as many as the seed says. What was synced is whole.
+    Torn,
+    /// The disk is replaced by an empty one.
+    Wiped,
+    /// The disk is replaced by one with these files, all durable: a backup.
+    Restored(DiskImage),
+}
+
+/// What is wrong with a machine's wall clock, as its node and its SQLite read it. Timers are never
+/// wrong. Changes that overlap add up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ClockFault {
+    /// It shows another time while the fault lasts, and then the right one again.
+    Skew(Shift),
+    /// Somebody sets it, once; it stays so, whatever is repaired.
+    Jump(Shift),
+    /// It runs this many times as fast while the fault lasts, and then shows the right time again.
+    Drift(f64),
+}
+
+/// How far a clock is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shift {
+    /// Into the future.
+    Ahead(Duration),
+    /// Into the past.
+    Behind(Duration),
+}
+
+/// A machine that goes down again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Storm {
+    /// How often it goes down.
+    pub times: u32,
+    /// How long it is up between two times.
+    pub up: Duration,
+    /// How long it is down each time.
+    pub down: Duration,
+    /// Whether only its process dies; else it loses power, and what it had not synced.
+    pub is_kill: bool,
+}
+
+impl Storm {
+    /// The time from the first crash to the last boot.
+    pub fn lasts(&self) -> Duration {
+        let pauses = self.times.saturating_sub(1);
+        self.down.saturating_mul(self.times).saturating_add(self.up.saturating_mul(pauses))
+    }
 }
 
 /// At which moment of an exchange a trigger fires.
@@ -65,6 +114,38 @@ pub type Matches = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
 
 /// What a trigger does, with the number of the journal entry that fired it.
 pub type Action = Box<dyn FnOnce(&World, u64) + Send>;
+
+/// What a disk does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Bytes of a file were written, and may still be lost.
+    Write,
+    /// A file was synced: what was written to it is durable.
+    Sync,
+}
+
+/// Watches a machine's disk, and acts on its n-th operation of a kind: right after that took effect,
+/// and before the next one, or anything else in the world, happens.
+pub struct DiskTrigger {
+    /// The machine.
+    pub machine: String,
+    /// Which operations count.
+    pub operation: Operation,
+    /// Which of them fires, from 1.
+    pub nth: u64,
+    /// What then happens.
+    pub action: Action,
+}
+
+impl std::fmt::Debug for DiskTrigger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DiskTrigger")
+            .field("machine", &self.machine)
+            .field("operation", &self.operation)
+            .field("nth", &self.nth)
+            .finish_non_exhaustive()
+    }
+}
 
 /// Watches for an exchange, and acts on the n-th one.
 pub struct Trigger {

@@ -6,12 +6,10 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
-    time::SystemTime,
 };
 
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
-use tokio::time::Instant;
 use transport::{
     BoxFuture, Host,
     host::{Accepted, Clock, Disk, Entropy, Listener, Net, Stream, TaskHandle, Tasks},
@@ -43,18 +41,6 @@ pub(crate) fn host(
         clock,
         entropy: Arc::new(SimEntropy(Mutex::new(random::stream(entropy.0, entropy.1)))),
         tasks: Arc::new(SimTasks { world: Arc::clone(world), owner }),
-    }
-}
-
-/// A wall clock that showed `epoch` at `start` and runs with simulated time.
-pub(crate) struct SimClock {
-    pub(crate) epoch: SystemTime,
-    pub(crate) start: Instant,
-}
-
-impl Clock for SimClock {
-    fn now(&self) -> SystemTime {
-        self.epoch + self.start.elapsed()
     }
 }
 

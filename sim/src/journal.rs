@@ -74,6 +74,13 @@ pub enum Event {
         /// Bytes made durable.
         bytes: u64,
     },
+    /// A file was written, and a trigger waited for that; no other write is an entry.
+    DiskWritten {
+        /// The file's name.
+        file: String,
+        /// Bytes written.
+        bytes: u64,
+    },
     /// A fault began.
     FaultBegan {
         /// Its number in the world, from 1.

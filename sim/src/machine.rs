@@ -10,7 +10,10 @@ use std::{
 };
 
 pub(crate) use self::task::{Shell, Slot};
-use crate::{disk::Disk, world::Node};
+use crate::{
+    disk::Disk,
+    world::{Clock, Node},
+};
 
 /// One machine.
 pub(crate) struct Machine {
@@ -20,10 +23,15 @@ pub(crate) struct Machine {
     pub(crate) node: Option<Arc<dyn Node>>,
     /// Its disk, which outlives every incarnation.
     pub(crate) disk: Arc<Disk>,
+    /// Its wall clock.
+    pub(crate) clock: Arc<Clock>,
     /// Whether its kernel runs: off after a crash, on from the next boot.
     pub(crate) powered: bool,
     /// Whether its process runs.
     pub(crate) running: bool,
+    /// Whether it went down in the middle of an operation of its own: not polled any more, until
+    /// the driver ends its tasks.
+    pub(crate) doomed: bool,
     /// The fault that paused it; its tasks are not polled.
     pub(crate) paused_by: Option<u64>,
     /// The fault that took it down, which alone brings it back.
@@ -67,13 +75,20 @@ pub(crate) const MAX_BACKLOG: usize = 4096;
 pub(crate) const FIRST_DYNAMIC_PORT: u16 = 49_152;
 
 impl Machine {
-    pub(crate) fn new(name: &str, node: Option<Arc<dyn Node>>, disk: Arc<Disk>) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        node: Option<Arc<dyn Node>>,
+        disk: Arc<Disk>,
+        clock: Arc<Clock>,
+    ) -> Self {
         Self {
             name: name.into(),
             node,
             disk,
+            clock,
             powered: false,
             running: false,
+            doomed: false,
             paused_by: None,
             downed_by: None,
             incarnation: 0,

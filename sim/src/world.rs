@@ -1,6 +1,7 @@
 //! The world: machines, and everything that can be done to them.
 
 mod breaking;
+mod clock;
 mod cost;
 mod observer;
 mod power;
@@ -17,13 +18,14 @@ use transport::{BoxFuture, Host};
 
 use self::observer::Observer;
 pub(crate) use self::{
+    clock::Clock,
     shared::Shared,
     state::{Emission, FaultKind, FaultState, Fired, State},
 };
 use crate::{
     LinkConfig,
-    disk::Disk,
-    fault::Trigger,
+    disk::{Disk, DiskImage},
+    fault::{DiskTrigger, Operation, Trigger},
     host,
     journal::Event,
     machine::{Machine, current},
@@ -125,10 +127,10 @@ impl World {
         let mut state = self.shared.lock();
         assert!(!state.by_name.contains_key(name), "two machines are called `{name}`");
         let index = state.machines.len();
-        let clock = state.clock();
+        let clock = Arc::new(Clock::new(&state, Arc::downgrade(&self.shared), index));
         let observer = Arc::new(Observer { world: Arc::downgrade(&self.shared), machine: index });
-        let disk = Disk::new(state.config.seed, name, clock, observer);
-        state.machines.push(Machine::new(name, node, disk));
+        let disk = Disk::new(state.config.seed, name, Arc::clone(&clock) as _, observer);
+        state.machines.push(Machine::new(name, node, disk, clock));
         let name = state.machines[index].name.clone();
         state.by_name.insert(name, index);
         index
@@ -155,7 +157,11 @@ impl World {
         let shared = Arc::clone(&self.shared);
         let root = Box::pin(async move {
             if let Err(error) = node.run(host).await {
-                shared.lock().write(index, None, Event::Exited { error });
+                let mut state = shared.lock();
+                // A dead one ends without a word.
+                if state.machines[index].runs(incarnation) {
+                    state.write(index, None, Event::Exited { error });
+                }
             }
         });
         self.shared.spawn((index, incarnation), root);
@@ -165,10 +171,11 @@ impl World {
     fn start(&self, index: usize) -> Host {
         let mut state = self.shared.lock();
         let seed = state.config.seed;
-        let clock = state.clock();
         let machine = &mut state.machines[index];
+        let clock = Arc::clone(&machine.clock);
         machine.powered = true;
         machine.running = true;
+        machine.doomed = false;
         machine.downed_by = None;
         machine.incarnation += 1;
         let (name, incarnation) = (machine.name.clone(), machine.incarnation);
@@ -183,6 +190,7 @@ impl World {
         &self,
         task: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
+        self.shared.count_spawned();
         #[expect(clippy::disallowed_methods, reason = "the harness belongs to no machine")]
         tokio::spawn(task)
     }
@@ -190,6 +198,26 @@ impl World {
     /// Watches for an exchange.
     pub fn on_exchange(&self, trigger: Trigger) {
         self.shared.lock().watch(trigger);
+    }
+
+    /// Watches for an operation of a disk.
+    pub fn on_disk(&self, trigger: DiskTrigger) {
+        let mut state = self.shared.lock();
+        let disk = Arc::clone(&state.machines[state.machine(&trigger.machine)].disk);
+        let is_write = trigger.operation == Operation::Write;
+        state.watch_disk(trigger);
+        drop(state);
+        if is_write {
+            disk.watch_writes(true);
+        }
+    }
+
+    /// The files of a machine's disk as its processes read them at this moment: a backup.
+    pub fn image(&self, machine: &str) -> DiskImage {
+        let state = self.shared.lock();
+        let disk = Arc::clone(&state.machines[state.machine(machine)].disk);
+        drop(state);
+        Arc::new(disk.snapshot())
     }
 
     /// Whether the machine runs.

@@ -6,8 +6,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use scenarios::{
     Scenario,
     scenario::{
-        Backend, Conversation, Delivery, DiskFault, Expect, Fault, FaultKind, Latency, Moment,
-        Network, NetworkFault, NodeFault, Op, OpKind, Reads, Relay, User, When,
+        AfterCrash, Backend, Conversation, Delivery, DiskFault, Expect, Fault, FaultKind, Latency,
+        Moment, Network, NetworkFault, NodeFault, Op, OpKind, Reads, Relay, User, When,
     },
 };
 
@@ -106,16 +106,20 @@ fn kind(draw: Draw, backends: usize) -> impl Strategy<Value = FaultKind> {
         let loss = Some((loss * 100.0).round() / 100.0);
         NetworkFault::Link { between, and, one_way, latency: None, loss, bandwidth: None }.into()
     });
-    let disk = (node(), any::<bool>())
-        .prop_map(|(node, full)| DiskFault { node, full, failing: !full, sync_time: None }.into());
+    let disk = (node(), any::<bool>()).prop_map(|(node, full)| disk_fault(&node, full).into());
     prop_oneof![
         3 => partition,
-        3 => node().prop_map(|node| NodeFault::Crash { node, keep_disk: false }.into()),
+        3 => node().prop_map(|node| NodeFault::Crash { node, disk: AfterCrash::default() }.into()),
         1 => node().prop_map(|node| NodeFault::Kill { node }.into()),
         1 => node().prop_map(|node| NodeFault::Pause { node }.into()),
         1 => link,
         1 => disk,
     ]
+}
+
+fn disk_fault(node: &str, full: bool) -> DiskFault {
+    let fails = (!full).then_some(1.0);
+    DiskFault { full, write_fails: fails, sync_fails: fails, ..DiskFault::of(node) }
 }
 
 type World = (usize, u64, f64, Vec<Reads>);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use scenarios::{
     Scenario,
     run::disk_faults,
-    scenario::{FaultKind, NodeFault},
+    scenario::{AfterCrash, FaultKind, NodeFault, When},
 };
 
 use crate::world::paths;
@@ -20,6 +20,9 @@ pub const LONGEST: Duration = Duration::from_mins(5);
 pub fn obstacles(scenario: &Scenario) -> Vec<String> {
     let mut reasons: Vec<String> =
         scenario.faults.iter().filter_map(|fault| obstacle(&fault.kind)).collect();
+    if scenario.faults.iter().any(|fault| matches!(fault.when, When::Disk { .. })) {
+        reasons.push("a turmoil world watches for no disk operations".to_owned());
+    }
     if scenario.network.loss > 0.0 {
         reasons.push("a lost segment kills a turmoil stream for good".to_owned());
     }
@@ -37,9 +40,10 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
 fn obstacle(fault: &FaultKind) -> Option<String> {
     let can = match fault {
         FaultKind::Network(fault) => paths(fault).is_some(),
-        FaultKind::Node(NodeFault::Crash { .. } | NodeFault::Kill { .. }) => true,
-        FaultKind::Disk(fault) => disk_faults(fault).die_after.is_none(),
-        FaultKind::Node(_) => false,
+        FaultKind::Node(NodeFault::Crash { disk, .. }) => *disk != AfterCrash::Torn,
+        FaultKind::Node(NodeFault::Kill { .. }) => true,
+        FaultKind::Disk(fault) => disk_faults(fault).die_after.is_none() && fault.rots.is_none(),
+        FaultKind::Node(_) | FaultKind::Peer(_) => false,
     };
     (!can).then(|| format!("turmoil has nothing like the fault `{}`", fault.key()))
 }

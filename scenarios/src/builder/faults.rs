@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use crate::scenario::{Misdeed, NetworkFault, NodeFault, PeerFault, Reset, Shape};
+use super::Begin;
+use crate::scenario::{
+    AfterCrash, DiskFault, Misdeed, NetworkFault, NodeFault, PeerFault, Reset, Shape, Taken,
+};
 
 /// Cuts the links between two groups, both ways.
 pub fn partition<'n>(
@@ -108,7 +111,7 @@ fn names<'n>(group: impl IntoIterator<Item = &'n str>) -> Vec<String> {
 
 /// Power loss that loses what was not synced.
 pub fn crash(node: &str) -> NodeFault {
-    NodeFault::Crash { node: node.to_owned(), keep_disk: false }
+    NodeFault::Crash { node: node.to_owned(), disk: AfterCrash::default() }
 }
 
 /// The end of the process; the kernel lives.
@@ -124,4 +127,54 @@ pub fn pause(node: &str) -> NodeFault {
 /// A dishonest homeserver or relay that wrongs everybody, with every message.
 pub fn wrongs(node: &str, misdeed: Misdeed) -> PeerFault {
     PeerFault { node: node.to_owned(), to: Vec::new(), share: 1.0, misdeed }
+}
+
+/// Power loss in the middle of writing: sectors that were not synced may be torn.
+pub fn tear(node: &str) -> NodeFault {
+    NodeFault::Crash { node: node.to_owned(), disk: AfterCrash::Torn }
+}
+
+/// Power loss and boot, `times` times, `up` apart, for `down` each.
+pub fn storm(node: &str, times: u32, up: Duration, down: Duration) -> NodeFault {
+    NodeFault::Storm { node: node.to_owned(), times, up, down, kill: false }
+}
+
+/// Power loss, and the disk with it.
+pub fn wipe(node: &str) -> NodeFault {
+    NodeFault::Wipe { node: node.to_owned() }
+}
+
+/// Power loss, and the disk with it; there is a backup, taken at a time or at a trigger.
+pub fn restore(node: &str, taken: impl Into<Begin>) -> NodeFault {
+    NodeFault::Restore { node: node.to_owned(), taken: Taken(Box::new(taken.into().0)) }
+}
+
+/// A wall clock that is ahead while the fault lasts.
+pub fn clock_ahead(node: &str, by: Duration) -> NodeFault {
+    NodeFault::ClockSkew { node: node.to_owned(), by, behind: false }
+}
+
+/// A wall clock that is behind while the fault lasts.
+pub fn clock_behind(node: &str, by: Duration) -> NodeFault {
+    NodeFault::ClockSkew { node: node.to_owned(), by, behind: true }
+}
+
+/// A wall clock that somebody sets ahead.
+pub fn clock_set_ahead(node: &str, by: Duration) -> NodeFault {
+    NodeFault::ClockJump { node: node.to_owned(), by, back: false }
+}
+
+/// A wall clock that somebody sets back.
+pub fn clock_set_back(node: &str, by: Duration) -> NodeFault {
+    NodeFault::ClockJump { node: node.to_owned(), by, back: true }
+}
+
+/// A wall clock that runs `rate` times as fast.
+pub fn clock_drift(node: &str, rate: f64) -> NodeFault {
+    NodeFault::ClockDrift { node: node.to_owned(), rate }
+}
+
+/// A disk, healthy so far: give it what is wrong, as `DiskFault { full: true, ..disk("a") }`.
+pub fn disk(node: &str) -> DiskFault {
+    DiskFault::of(node)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::scenario::{Moment, When};
+use crate::scenario::{Moment, Operation, When};
 
 /// When a fault begins.
 #[derive(Clone, Debug)]
@@ -36,6 +36,16 @@ pub fn answered<'n>(endpoints: impl IntoIterator<Item = &'n str>) -> Begin {
     exchange(Moment::Answered, endpoints.into_iter().collect())
 }
 
+/// Right after the first write of this machine's disk.
+pub fn written(node: &str) -> Begin {
+    Begin(When::Disk { operation: Operation::Written, node: node.to_owned(), nth: 1 })
+}
+
+/// Right after the first sync of this machine's disk.
+pub fn synced(node: &str) -> Begin {
+    Begin(When::Disk { operation: Operation::Synced, node: node.to_owned(), nth: 1 })
+}
+
 fn exchange(moment: Moment, endpoints: Vec<&str>) -> Begin {
     let endpoints = endpoints.into_iter().map(str::to_owned).collect();
     Begin(When::Exchange { moment, endpoints, from: None, to: None, nth: 1 })
@@ -58,9 +68,9 @@ impl Begin {
         self
     }
 
-    /// Which request, from 1. Without effect on a time.
+    /// Which request or operation, from 1. Without effect on a time.
     pub fn nth(mut self, number: u64) -> Self {
-        if let When::Exchange { nth, .. } = &mut self.0 {
+        if let When::Exchange { nth, .. } | When::Disk { nth, .. } = &mut self.0 {
             *nth = number;
         }
         self

@@ -94,7 +94,10 @@ fn take<'j>(history: &mut History<'j>, memberships: &mut Memberships, entry: &'j
                 take_note(history, moment, note);
             }
         }
-        Event::Exited { .. } | Event::FaultBegan { .. } | Event::FaultEnded { .. } => {}
+        Event::DiskWritten { .. }
+        | Event::Exited { .. }
+        | Event::FaultBegan { .. }
+        | Event::FaultEnded { .. } => {}
     }
 }
 

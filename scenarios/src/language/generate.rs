@@ -6,8 +6,8 @@ use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 
 use crate::scenario::{
-    Backend, Conversation, Delivery, Fault, NodeFault, Op, OpKind, Reads, Relay, Scenario, User,
-    When,
+    AfterCrash, Backend, Conversation, Delivery, Fault, NodeFault, Op, OpKind, Reads, Relay,
+    Scenario, User, When,
 };
 
 /// The most machines that are generated: backends and relays together.
@@ -127,7 +127,8 @@ impl Plan {
             if !free.is_empty() {
                 let machine = free[pick(&mut random, free.len())];
                 free_from.insert(machine, at + down + REST);
-                let kind = NodeFault::Crash { node: machine.clone(), keep_disk: false }.into();
+                let kind =
+                    NodeFault::Crash { node: machine.clone(), disk: AfterCrash::default() }.into();
                 faults.push(Fault { when: When::At(at), lasts: Some(down), kind });
             }
             at += between(&mut random, every / 2, every + every / 2);

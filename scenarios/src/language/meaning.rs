@@ -5,6 +5,7 @@
 
 mod expect;
 mod faults;
+mod machines;
 mod ops;
 mod peer;
 mod world;

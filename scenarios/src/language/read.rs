@@ -14,6 +14,7 @@ use toml::de::DeTable;
 
 pub(super) use self::{
     expect::OUTCOMES,
+    faults::trigger,
     world::{DELIVERIES, READS, latency},
 };
 use super::{

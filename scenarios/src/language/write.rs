@@ -76,7 +76,9 @@ impl Text {
         self.header("[[faults]]");
         match &fault.when {
             When::At(at) => self.line("at", quoted(&duration::text(*at))),
-            trigger @ When::Exchange { .. } => self.line("when", when(trigger).text()),
+            trigger @ (When::Exchange { .. } | When::Disk { .. }) => {
+                self.line("when", when(trigger).text())
+            }
         }
         if let Some(lasts) = fault.lasts {
             self.line("for", quoted(&duration::text(lasts)));
@@ -129,7 +131,7 @@ impl Inline {
         }
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         if self.0.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", self.0.join(", ")) }
     }
 }
@@ -179,7 +181,7 @@ fn op_kind(kind: &OpKind) -> (&'static str, Inline) {
     }
 }
 
-fn when(when: &When) -> Inline {
+pub(super) fn when(when: &When) -> Inline {
     let body = Inline::default();
     match when {
         When::At(at) => body.text_at("at", &duration::text(*at)),
@@ -192,6 +194,9 @@ fn when(when: &When) -> Inline {
                 .put_some("from", from.as_deref().map(quoted))
                 .put_some("to", to.as_deref().map(quoted))
                 .put_if(*nth != 1, "nth", nth)
+        }
+        When::Disk { operation, node, nth } => {
+            body.text_at(operation.word(), node).put_if(*nth != 1, "nth", nth)
         }
     }
 }
@@ -215,7 +220,7 @@ pub(super) fn latency(latency: Latency) -> String {
 }
 
 /// The word for a value of a closed set, quoted.
-fn word<T: Copy + PartialEq>(words: &[(&str, T)], value: T) -> String {
+pub(super) fn word<T: Copy + PartialEq>(words: &[(&str, T)], value: T) -> String {
     let (word, _) =
         words.iter().find(|(_, known)| *known == value).expect("every value has a word");
     quoted(word)

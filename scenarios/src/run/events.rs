@@ -95,6 +95,9 @@ impl Teller<'_> {
             Event::DiskSynced { file, .. } => {
                 Told { kind: "disk_synced", what: file.clone(), ..Told::default() }
             }
+            Event::DiskWritten { file, .. } => {
+                Told { kind: "disk_written", what: file.clone(), ..Told::default() }
+            }
             Event::FaultBegan { what, .. } => {
                 Told { kind: "fault_began", what: what.clone(), ..Told::default() }
             }

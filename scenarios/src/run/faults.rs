@@ -6,15 +6,16 @@ mod node;
 mod peer;
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 pub use self::disk::disk_faults;
-use sim::fault::FaultId;
+use sim::{disk::DiskImage, fault::FaultId};
 use tokio::{sync::watch, time::Instant};
 use transport::Host;
 
@@ -22,8 +23,8 @@ use crate::{
     Scenario,
     federation::{OBSERVER, Stage},
     history::{Note, endpoint},
-    scenario::{self, Endpoint, Fault, FaultKind, When},
-    world::Watch,
+    scenario::{self, Endpoint, Fault, FaultKind, NodeFault, When},
+    world::{DiskWatch, Watch},
 };
 
 /// The faults of one run.
@@ -42,6 +43,8 @@ struct Shared {
     unfinished: watch::Sender<usize>,
     /// Ends faults, at the harness's seat.
     seat: Host,
+    /// Backups that were taken, by the fault that restores them.
+    backups: Mutex<BTreeMap<usize, DiskImage>>,
 }
 
 impl Schedule {
@@ -55,6 +58,7 @@ impl Schedule {
             is_closed: AtomicBool::new(false),
             unfinished: sender,
             seat: stage.observer().clone(),
+            backups: Mutex::default(),
         });
         let ready = Instant::now();
         for (index, fault) in faults.iter().enumerate() {
@@ -78,13 +82,22 @@ impl Schedule {
 
 impl Shared {
     fn schedule(self: &Arc<Self>, index: usize, fault: &Fault, ready: Instant) {
+        if let FaultKind::Node(NodeFault::Restore { node, taken }) = &fault.kind {
+            let (shared, node) = (Arc::clone(self), node.clone());
+            self.when(&taken.0, ready, move |_| shared.back_up(index, &node));
+        }
         let shared = Arc::clone(self);
-        match &fault.when {
+        self.when(&fault.when, ready, move |cause| shared.begin(index, cause));
+    }
+
+    /// Does something once, at a time or at a trigger, with the entry that fired it.
+    fn when(&self, when: &When, ready: Instant, act: impl FnOnce(Option<u64>) + Send + 'static) {
+        match when {
             When::At(at) => {
                 let at = ready + *at;
                 self.seat.spawn(async move {
                     tokio::time::sleep_until(at).await;
-                    shared.begin(index, None);
+                    act(None);
                 });
             }
             When::Exchange { moment, endpoints, from, to, nth } => {
@@ -98,9 +111,21 @@ impl Shared {
                         name.is_some_and(|name| wanted.iter().any(|wanted| wanted == name))
                     }),
                     nth: *nth,
-                    action: Box::new(move |entry| shared.begin(index, Some(entry))),
+                    action: Box::new(move |entry| act(Some(entry))),
                 });
             }
+            When::Disk { operation, node, nth } => self.stage.world().on_disk(DiskWatch {
+                machine: node.clone(),
+                operation: operation_of(*operation),
+                nth: *nth,
+                action: Box::new(move |entry| act(Some(entry))),
+            }),
+        }
+    }
+
+    fn back_up(&self, index: usize, node: &str) {
+        if let Some(image) = self.stage.world().image(node) {
+            self.backups.lock().expect("nothing panics while it holds it").insert(index, image);
         }
     }
 
@@ -108,18 +133,30 @@ impl Shared {
         if self.is_closed.load(Ordering::Relaxed) {
             return;
         }
-        let (world, scenario) = (self.stage.world(), self.stage.scenario());
-        let fault = &scenario.faults[index];
-        let id = world.begin(scenario, &fault.kind, cause);
+        let fault = &self.stage.scenario().faults[index];
+        let Some(id) = self.set(index, cause) else { return self.finish_one() };
         if let FaultKind::Peer(fault) = &fault.kind {
             self.stage.wrong(id, fault);
         }
         let (topic, body) = Note::FaultSet { index, fault: id.number() }.to_parts();
-        world.note(OBSERVER, cause, &topic, body);
+        self.stage.world().note(OBSERVER, cause, &topic, body);
         match fault.lasts() {
             Some(lasts) => self.end_after(id, lasts),
             None => self.finish_one(),
         }
+    }
+
+    /// Sets a fault; none where a backup was to be restored that has not been taken.
+    fn set(&self, index: usize, cause: Option<u64>) -> Option<FaultId> {
+        let (world, scenario) = (self.stage.world(), self.stage.scenario());
+        let kind = &scenario.faults[index].kind;
+        let FaultKind::Node(NodeFault::Restore { node, .. }) = kind else {
+            return Some(world.begin(scenario, kind, cause));
+        };
+        let backups = self.backups.lock().expect("nothing panics while it holds it");
+        let image = backups.get(&index).cloned();
+        drop(backups);
+        world.restore(node, image?, cause)
     }
 
     fn end_after(self: &Arc<Self>, id: FaultId, lasts: Duration) {
@@ -141,6 +178,13 @@ fn moment_of(moment: scenario::Moment) -> sim::fault::Moment {
         scenario::Moment::Sent => sim::fault::Moment::Sent,
         scenario::Moment::Arrived => sim::fault::Moment::Arrived,
         scenario::Moment::Answered => sim::fault::Moment::Answered,
+    }
+}
+
+fn operation_of(operation: scenario::Operation) -> sim::fault::Operation {
+    match operation {
+        scenario::Operation::Written => sim::fault::Operation::Write,
+        scenario::Operation::Synced => sim::fault::Operation::Sync,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Beginnings of faults in words.
 
-use crate::scenario::{Moment, When};
+use crate::scenario::{Moment, Operation, When};
 
 /// When a fault is to begin, as `at 25s` or `when a sent prepare to b (1st)`.
 pub(super) fn when(when: &When) -> String {
@@ -24,6 +24,13 @@ pub(super) fn when(when: &When) -> String {
                 }
             };
             format!("when {what} ({})", ordinal(*nth))
+        }
+        When::Disk { operation, node, nth } => {
+            let what = match operation {
+                Operation::Written => "wrote",
+                Operation::Synced => "synced",
+            };
+            format!("when {node} {what} ({})", ordinal(*nth))
         }
     }
 }

@@ -8,10 +8,11 @@ mod shape;
 
 use std::{fmt, time::Duration};
 
+pub(crate) use self::node::{MOST_RESTARTS, RATES};
 pub use self::{
     disk::DiskFault,
     network::{NetworkFault, Reset},
-    node::NodeFault,
+    node::{AfterCrash, NodeFault, Taken},
     peer::{Misdeed, PeerFault},
     shape::{Shape, halves},
 };
@@ -33,6 +34,7 @@ impl Fault {
     pub fn lasts(&self) -> Option<Duration> {
         let by_itself = || match &self.kind {
             FaultKind::Network(NetworkFault::Shape(shape)) => shape.lasts(),
+            FaultKind::Node(fault) => fault.lasts(),
             _ => None,
         };
         self.lasts.or_else(by_itself)
@@ -58,6 +60,35 @@ pub enum When {
         /// Which one, from 1, counted from the moment the cluster is ready.
         nth: u64,
     },
+    /// At the n-th operation of a machine's disk: right after it took effect, and before the machine
+    /// or anything else goes on.
+    Disk {
+        /// Which operations count.
+        operation: Operation,
+        /// The machine.
+        node: String,
+        /// Which one, from 1, counted from the moment the cluster is ready.
+        nth: u64,
+    },
+}
+
+/// What a disk does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Bytes of a file were written, and may still be lost.
+    Written,
+    /// A file was synced: what was written to it is durable.
+    Synced,
+}
+
+impl Operation {
+    /// The word for it, as a trigger has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Synced => "synced",
+        }
+    }
 }
 
 /// A moment of an exchange.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use sim::{
     Node, Outcome, WorldConfig,
-    fault::{FaultId, Trigger},
+    disk::DiskImage,
+    fault::{DiskFate, DiskTrigger, FaultId, Trigger},
 };
 use transport::Host;
 
-use super::{Play, Universe, Watch, World};
+use super::{DiskWatch, Play, Universe, Watch, World};
 use crate::{Scenario, run::set_fault, scenario::FaultKind};
 
 /// Makes simulated worlds.
@@ -39,6 +40,20 @@ impl World for sim::World {
         let Watch { moment, from, to, matches, nth, action } = watch;
         let action = Box::new(move |_: &Self, entry| action(entry));
         self.on_exchange(Trigger { moment, from, to, matches, nth, action });
+    }
+
+    fn on_disk(&self, watch: DiskWatch) {
+        let DiskWatch { machine, operation, nth, action } = watch;
+        let action = Box::new(move |_: &Self, entry| action(entry));
+        self.on_disk(DiskTrigger { machine, operation, nth, action });
+    }
+
+    fn image(&self, machine: &str) -> Option<DiskImage> {
+        Some(self.image(machine))
+    }
+
+    fn restore(&self, machine: &str, image: DiskImage, cause: Option<u64>) -> Option<FaultId> {
+        Some(self.crash(machine, DiskFate::Restored(image), cause))
     }
 
     fn begin(&self, scenario: &Scenario, fault: &FaultKind, cause: Option<u64>) -> FaultId {

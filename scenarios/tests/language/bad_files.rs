@@ -46,6 +46,7 @@ refused!(
     generated_and_written,
     generated_nonsense,
     keys_given_twice,
+    machines_and_disks,
     missing_keys,
     no_backend,
     not_one_kind,

@@ -163,20 +163,26 @@ fn when() -> impl Strategy<Value = When> {
         (moments, endpoints, ends, 1..u64::MAX).prop_map(|(moment, endpoints, (from, to), nth)| {
             When::Exchange { moment, endpoints, from, to, nth }
         });
-    prop_oneof![time().prop_map(When::At), exchange]
+    let operations = select(vec![Operation::Written, Operation::Synced]);
+    let disk = (operations, machine(), 1..u64::MAX).prop_map(|(operation, node, nth)| When::Disk {
+        operation,
+        node,
+        nth,
+    });
+    prop_oneof![time().prop_map(When::At), exchange, disk]
 }
 
 fn fault() -> impl Strategy<Value = Fault> {
     let kind = prop_oneof![
         network_fault().prop_map_into::<FaultKind>(),
         node_fault().prop_map_into(),
+        clock_fault().prop_map_into(),
         disk_fault().prop_map_into(),
         peer_fault().prop_map_into(),
     ];
-    (when(), option::of(lasting()), kind).prop_map(|(when, lasts, kind)| Fault {
-        when,
-        lasts,
-        kind,
+    (when(), option::of(lasting()), kind).prop_map(|(when, lasts, kind)| {
+        let stays = matches!(kind, FaultKind::Node(NodeFault::ClockJump { .. }));
+        Fault { when, lasts: lasts.filter(|_| !stays), kind }
     })
 }
 
@@ -248,18 +254,60 @@ fn shape() -> impl Strategy<Value = Shape> {
 }
 
 fn node_fault() -> impl Strategy<Value = NodeFault> {
+    let fates = select(vec![AfterCrash::LoseUnsynced, AfterCrash::Keep, AfterCrash::Torn]);
+    let storm = (machine(), 1..=1000_u32, time(), lasting(), any::<bool>())
+        .prop_map(|(node, times, up, down, kill)| NodeFault::Storm { node, times, up, down, kill });
+    let restore = (machine(), when())
+        .prop_map(|(node, taken)| NodeFault::Restore { node, taken: Taken(Box::new(taken)) });
     prop_oneof![
-        (machine(), any::<bool>())
-            .prop_map(|(node, keep_disk)| NodeFault::Crash { node, keep_disk }),
+        (machine(), fates).prop_map(|(node, disk)| NodeFault::Crash { node, disk }),
         machine().prop_map(|node| NodeFault::Kill { node }),
         machine().prop_map(|node| NodeFault::Pause { node }),
+        machine().prop_map(|node| NodeFault::Wipe { node }),
+        storm,
+        restore,
+    ]
+}
+
+fn clock_fault() -> impl Strategy<Value = NodeFault> {
+    prop_oneof![
+        (machine(), lasting(), any::<bool>()).prop_map(|(node, by, behind)| NodeFault::ClockSkew {
+            node,
+            by,
+            behind
+        }),
+        (machine(), lasting(), any::<bool>()).prop_map(|(node, by, back)| NodeFault::ClockJump {
+            node,
+            by,
+            back
+        }),
+        (machine(), 0.5..=2.0).prop_map(|(node, rate)| NodeFault::ClockDrift { node, rate }),
     ]
 }
 
 fn disk_fault() -> impl Strategy<Value = DiskFault> {
-    (machine(), any::<bool>(), any::<bool>(), time()).prop_map(|(node, full, failing, time)| {
-        DiskFault { node, full, failing, sync_time: Some(time) }
-    })
+    let chance = || option::of(0.0..=1.0);
+    let chances = (chance(), chance(), chance(), chance());
+    let counts = (option::of(any::<u64>()), option::of(1..u64::MAX), option::of(1..u32::MAX));
+    (machine(), chances, any::<bool>(), counts, (option::of(time()), time())).prop_map(
+        |(node, chances, full, (capacity, dies_after, rots), (write_time, sync_time))| {
+            let (read_fails, write_fails, sync_fails, lies) = chances;
+            let sync_time = Some(sync_time);
+            DiskFault {
+                node,
+                read_fails,
+                write_fails,
+                sync_fails,
+                full,
+                capacity,
+                lies,
+                write_time,
+                sync_time,
+                dies_after,
+                rots,
+            }
+        },
+    )
 }
 
 fn peer_fault() -> impl Strategy<Value = PeerFault> {

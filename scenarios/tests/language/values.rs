@@ -47,7 +47,7 @@ fn a_trigger_names_one_endpoint_or_several() {
         let more = format!("[[faults]]\nwhen = {{ sent = {sent} }}\nkill = {{ node = \"a\" }}");
         match &reading(&more).faults[0].when {
             When::Exchange { endpoints, nth, .. } => (endpoints.clone(), *nth),
-            at @ When::At(_) => panic!("not a trigger: {at:?}"),
+            other => panic!("not an exchange: {other:?}"),
         }
     };
     assert_eq!(when("\"send\""), (vec!["send".to_owned()], 1));

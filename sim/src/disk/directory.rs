@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use rand::{Rng, RngExt};
+
 use super::{
     file::{Fate, File},
     volume::lock,
@@ -54,8 +56,13 @@ impl Directory {
         self.names.values().map(|file| lock(file).len()).sum()
     }
 
-    /// Keeps or reverts each change of a name since the last sync, then each file, as `keep` says.
-    pub(super) fn lose_power(&mut self, keep: &mut impl FnMut() -> bool) -> Fate {
+    /// Keeps or reverts each change of a name since the last sync, then each file, as `keep` says;
+    /// of a sector that is kept, as many bytes are new as `written` says.
+    pub(super) fn lose_power(
+        &mut self,
+        keep: &mut impl FnMut() -> bool,
+        written: &mut impl FnMut() -> usize,
+    ) -> Fate {
         let all: BTreeSet<String> = self.names.keys().chain(self.durable.keys()).cloned().collect();
         for name in all {
             let (now, before) = (self.names.get(&name), self.durable.get(&name));
@@ -70,11 +77,29 @@ impl Directory {
         self.sync();
         let mut fate = Fate::default();
         for file in self.names.values() {
-            let one = lock(file).lose_power(keep);
+            let one = lock(file).lose_power(keep, written);
             fate.kept += one.kept;
             fate.reverted += one.reverted;
         }
         fate
+    }
+
+    /// Flips a bit of a synced sector, every bit of all files being as likely; `false` if the one
+    /// that was drawn is not synced, or there is none.
+    pub(super) fn flip_bit(&mut self, stream: &mut impl Rng) -> bool {
+        let bytes = self.bytes();
+        if bytes == 0 {
+            return false;
+        }
+        let (mut at, bit) = (stream.random_range(0..bytes), stream.random_range(0..8));
+        for file in self.names.values() {
+            let mut file = lock(file);
+            if at < file.len() {
+                return file.flip(at, 1 << bit);
+            }
+            at -= file.len();
+        }
+        false
     }
 }
 
@@ -92,19 +117,20 @@ mod tests {
     use std::sync::Arc;
 
     use super::Directory;
+    use crate::disk::file::SECTOR;
 
     #[test]
     fn names_come_back_or_vanish_unless_the_directory_was_synced() {
         let mut directory = Directory::from_iter([("old".to_owned(), vec![1])]);
         directory.remove("old");
         directory.create("new");
-        directory.lose_power(&mut || false);
+        directory.lose_power(&mut || false, &mut || SECTOR);
         assert!(directory.get("old").is_some() && directory.get("new").is_none());
 
         directory.remove("old");
         directory.create("new");
         directory.sync();
-        directory.lose_power(&mut || false);
+        directory.lose_power(&mut || false, &mut || SECTOR);
         assert!(directory.get("old").is_none() && directory.get("new").is_some());
     }
 
@@ -114,12 +140,12 @@ mod tests {
         directory.remove("a");
         let new = directory.create("a");
         directory.sync();
-        directory.lose_power(&mut || false);
+        directory.lose_power(&mut || false, &mut || SECTOR);
         assert!(directory.get("a").is_some_and(|file| Arc::ptr_eq(file, &new)));
 
         directory.remove("a");
         directory.create("a");
-        directory.lose_power(&mut || false);
+        directory.lose_power(&mut || false, &mut || SECTOR);
         assert!(directory.get("a").is_some_and(|file| Arc::ptr_eq(file, &new)));
     }
 }

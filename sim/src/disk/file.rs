@@ -78,8 +78,13 @@ impl File {
         unsynced
     }
 
-    /// Keeps or reverts the length and each unsynced sector, as `keep` says in turn.
-    pub(super) fn lose_power(&mut self, keep: &mut impl FnMut() -> bool) -> Fate {
+    /// Keeps or reverts the length and each unsynced sector, as `keep` says in turn; of a sector
+    /// that is kept, as many bytes are new as `written` says.
+    pub(super) fn lose_power(
+        &mut self,
+        keep: &mut impl FnMut() -> bool,
+        written: &mut impl FnMut() -> usize,
+    ) -> Fate {
         let mut fate = Fate::default();
         let written_len = self.bytes.len();
         if written_len != self.synced_len && !keep() {
@@ -91,21 +96,32 @@ impl File {
             let cut_off = sector * SECTOR >= written_len;
             if !cut_off && keep() {
                 fate.kept += 1;
+                self.put_back(sector, &old, written());
             } else {
                 fate.reverted += 1;
-                self.put_back(sector, &old);
+                self.put_back(sector, &old, 0);
             }
         }
         self.synced_len = self.bytes.len();
         fate
     }
 
-    fn put_back(&mut self, sector: usize, old: &[u8; SECTOR]) {
+    /// Puts a sector back as it was, from byte `from` of it on.
+    fn put_back(&mut self, sector: usize, old: &[u8; SECTOR], from: usize) {
         let start = sector * SECTOR;
         let end = self.bytes.len().min(start + SECTOR);
-        if let Some(target) = self.bytes.get_mut(start..end) {
-            target.copy_from_slice(&old[..target.len()]);
+        if let Some(target) = self.bytes.get_mut(start + from..end) {
+            target.copy_from_slice(&old[from..from + target.len()]);
         }
+    }
+
+    /// Flips `bits` of the byte at `offset`, unless its sector is not synced; returns whether.
+    pub(super) fn flip(&mut self, offset: usize, bits: u8) -> bool {
+        if self.undo.contains_key(&(offset / SECTOR)) || offset >= self.synced_len {
+            return false;
+        }
+        self.bytes[offset] ^= bits;
+        true
     }
 
     /// Saves the sectors that `start..end` touches, unless they were changed since the last sync.
@@ -139,7 +155,7 @@ mod tests {
         let mut file = file();
         file.write(SECTOR - 1, &[2; SECTOR + 2]);
         let mut answers = [true, false, true].into_iter();
-        let fate = file.lose_power(&mut || answers.next().expect("three sectors"));
+        let fate = file.lose_power(&mut || answers.next().expect("three sectors"), &mut || SECTOR);
         assert_eq!(fate, Fate { kept: 2, reverted: 1 });
         assert_eq!(file.bytes()[SECTOR - 1], 2);
         assert_eq!(file.bytes()[SECTOR..2 * SECTOR], [1; SECTOR]);
@@ -152,7 +168,7 @@ mod tests {
         file.write(0, &[2; 10]);
         assert_eq!(file.sync(), SECTOR);
         file.write(0, &[3; 10]);
-        file.lose_power(&mut || false);
+        file.lose_power(&mut || false, &mut || SECTOR);
         assert_eq!(file.bytes()[..10], [2; 10]);
     }
 
@@ -161,7 +177,10 @@ mod tests {
         let mut file = file();
         file.truncate(0);
         let mut answers = [false, true, true, true].into_iter();
-        file.lose_power(&mut || answers.next().expect("length, then at most three sectors"));
+        file.lose_power(
+            &mut || answers.next().expect("length, then at most three sectors"),
+            &mut || SECTOR,
+        );
         assert_eq!(file.bytes(), [1; 3 * SECTOR]);
     }
 
@@ -170,8 +189,25 @@ mod tests {
         let mut file = file();
         file.write(3 * SECTOR, &[2; SECTOR]);
         let mut answers = [true, false].into_iter();
-        file.lose_power(&mut || answers.next().expect("length, then one sector"));
+        file.lose_power(&mut || answers.next().expect("length, then one sector"), &mut || SECTOR);
         assert_eq!(file.len(), 4 * SECTOR);
         assert_eq!(file.bytes()[3 * SECTOR..], [0; SECTOR]);
+    }
+
+    #[test]
+    fn a_torn_sector_is_new_up_to_the_tear_and_old_beyond_it() {
+        let mut file = file();
+        file.write(0, &[2; SECTOR]);
+        file.lose_power(&mut || true, &mut || 100);
+        assert_eq!(file.bytes()[..100], [2; 100]);
+        assert_eq!(file.bytes()[100..SECTOR], [1; SECTOR - 100]);
+    }
+
+    #[test]
+    fn only_what_is_synced_rots() {
+        let mut file = file();
+        file.write(0, &[2; 1]);
+        assert!(!file.flip(7, 4) && file.flip(SECTOR, 4));
+        assert_eq!((file.bytes()[7], file.bytes()[SECTOR]), (1, 5));
     }
 }

@@ -100,6 +100,10 @@ impl Handle {
             }
             state.make_room(&self.file, end)?;
             lock(&self.file).write(offset, bytes);
+            if let (true, Some(name)) = (state.watches_writes, &self.name) {
+                let (file, bytes) = (name.clone(), bytes.len() as u64);
+                state.notices.push(Notice::Wrote { file, bytes });
+            }
             Ok(())
         })
     }

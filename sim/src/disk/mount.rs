@@ -37,7 +37,7 @@ impl transport::host::Disk for Mount {
                 prepare_connection(&connection)?;
                 Ok(connection)
             });
-            self.vfs.volume().resume_panic();
+            settle(&self.vfs).await;
             let free_at = Instant::now() + self.vfs.volume().take_busy();
             wait_until(free_at).await;
             let desk = Mutex::new(Desk { connection: connection?, free_at });
@@ -68,7 +68,7 @@ impl Worker for InlineWorker {
                 return Err(DatabaseError::Closed);
             }
             job(&mut desk.connection);
-            self.vfs.volume().resume_panic();
+            settle(&self.vfs).await;
             // The machine died in the middle of the job: whatever it believes to know must not
             // get out, and whether it was done is for the disk to say.
             if !self.vfs.is_alive() {
@@ -78,6 +78,15 @@ impl Worker for InlineWorker {
             wait_until(desk.free_at).await;
             Ok(())
         })
+    }
+}
+
+/// Ends a job: goes on with a panic that SQLite was between, and lets a machine that is no longer
+/// to be scheduled stop right here, before its node hears what became of the job.
+async fn settle(vfs: &Vfs) {
+    vfs.volume().resume_panic();
+    if vfs.volume().is_held() {
+        tokio::task::yield_now().await;
     }
 }
 

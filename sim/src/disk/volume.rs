@@ -15,6 +15,7 @@ use super::{
     DiskFaults, DiskObserver, DiskStats, FileSummary,
     directory::{Directory, FileRef},
     faults::Trouble,
+    file::SECTOR,
 };
 use crate::random::stream;
 
@@ -29,6 +30,7 @@ const KEEP_CHANCES: [f64; 5] = [0.0, 0.1, 0.5, 0.9, 1.0];
 /// Something to tell the observer once the lock is released.
 pub(super) enum Notice {
     Synced { file: String, bytes: u64 },
+    Wrote { file: String, bytes: u64 },
     Injected,
     Died,
 }
@@ -43,7 +45,11 @@ pub(super) struct State {
     /// Time for which the disk was busy and nobody has waited yet.
     pub(super) busy: Duration,
     pub(super) notices: Vec<Notice>,
+    /// Whether writes are told.
+    pub(super) watches_writes: bool,
     fate: ChaCha12Rng,
+    tears: ChaCha12Rng,
+    rot: ChaCha12Rng,
     entropy: ChaCha12Rng,
 }
 
@@ -70,7 +76,10 @@ impl Volume {
             stats: DiskStats::default(),
             busy: Duration::ZERO,
             notices: Vec::new(),
+            watches_writes: false,
             fate: stream(seed, &format!("disk {name}")),
+            tears: stream(seed, &format!("disk tears {name}")),
+            rot: stream(seed, &format!("disk rot {name}")),
             entropy: stream(seed, &format!("disk entropy {name}")),
         };
         Self { state: Mutex::new(state), clock, observer, panic: Mutex::default() }
@@ -96,6 +105,7 @@ impl Volume {
         for notice in notices {
             match notice {
                 Notice::Synced { file, bytes } => self.observer.synced(&file, bytes),
+                Notice::Wrote { file, bytes } => self.observer.wrote(&file, bytes),
                 Notice::Injected => self.observer.injected(),
                 Notice::Died => self.observer.died(),
             }
@@ -131,13 +141,39 @@ impl Volume {
     }
 
     pub(super) fn power_loss(&self) {
+        self.lose_power(|_| SECTOR);
+    }
+
+    pub(super) fn power_loss_torn(&self) {
+        self.lose_power(|tears| tears.random_range(1..=SECTOR));
+    }
+
+    /// Loses power; of each sector that is kept, so many bytes as `written` says are new.
+    fn lose_power(&self, written: impl Fn(&mut ChaCha12Rng) -> usize) {
         let mut state = lock(&self.state);
         state.end_incarnation();
-        let State { directory, fate, stats, .. } = &mut *state;
+        let State { directory, fate, tears, stats, .. } = &mut *state;
         let chance = KEEP_CHANCES[fate.random_range(0..KEEP_CHANCES.len())];
-        let sectors = directory.lose_power(&mut || fate.random_bool(chance));
+        let keep = &mut || fate.random_bool(chance);
+        let sectors = directory.lose_power(keep, &mut || written(tears));
         stats.kept += sectors.kept;
         stats.reverted += sectors.reverted;
+    }
+
+    pub(super) fn rot(&self, bits: u32) -> u32 {
+        let mut state = lock(&self.state);
+        let State { directory, rot, .. } = &mut *state;
+        let flip = |_: &u32| directory.flip_bit(rot);
+        u32::try_from((0..bits).filter(flip).count()).unwrap_or(bits)
+    }
+
+    /// Whether the machine is not to be scheduled.
+    pub(super) fn is_held(&self) -> bool {
+        self.observer.holds()
+    }
+
+    pub(super) fn watch_writes(&self, watch: bool) {
+        lock(&self.state).watches_writes = watch;
     }
 
     pub(super) fn set_faults(&self, faults: DiskFaults) {

@@ -1,7 +1,8 @@
 //! Breaking and repairing: how a fault of any kind begins and ends.
 //!
-//! The kinds: `network`, `node`, `disk`; `worked` by the harness.
+//! The kinds: `network`, `node`, `clock`, `disk`; `worked` by the harness.
 
+mod clock;
 mod disk;
 mod network;
 mod node;
@@ -47,7 +48,8 @@ impl World {
         (self.begin(kind(index), name, format!("{what} {machine}"), cause), index)
     }
 
-    /// Ends a fault: links as before, a paused machine goes on, a crashed or killed one boots.
+    /// Ends a fault: links as before, a paused machine goes on, a crashed or killed one boots,
+    /// a clock is right.
     /// Does nothing if it has ended.
     pub fn repair(&self, fault: FaultId) {
         let index = usize::try_from(fault.0 - 1).expect("faults are counted from 1");
@@ -67,7 +69,9 @@ impl World {
             FaultKind::Links => self.shared.lock().mend_links(fault.0),
             FaultKind::Down(machine) => self.bring_back(fault, machine),
             FaultKind::Paused(machine) => self.resume(fault, machine),
-            FaultKind::Disk(machine) => self.mend_disk(machine),
+            FaultKind::Disk(machine) => self.mend_disk(fault, machine),
+            FaultKind::Clock(machine) => self.correct(fault, machine),
+            FaultKind::Storm(machine) => self.bring_back(fault, machine),
             FaultKind::Worked => {}
         }
     }

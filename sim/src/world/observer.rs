@@ -1,9 +1,14 @@
 //! What a disk tells the world as it works.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
-use super::Shared;
-use crate::{disk::DiskObserver, journal::Event, machine::current};
+use super::{Shared, State, World, state::Dying};
+use crate::{
+    disk::DiskObserver,
+    fault::{Action, Operation},
+    journal::Event,
+    machine::current,
+};
 
 /// Tells the world what a disk does.
 pub(crate) struct Observer {
@@ -12,27 +17,63 @@ pub(crate) struct Observer {
     pub(crate) machine: usize,
 }
 
+impl Observer {
+    fn write(&self, state: &mut State, event: Event) -> u64 {
+        state.write(self.machine, current::cause(), event)
+    }
+}
+
 impl DiskObserver for Observer {
     fn synced(&self, file: &str, bytes: u64) {
         let Some(world) = self.world.upgrade() else { return };
-        let event = Event::DiskSynced { file: file.to_owned(), bytes };
-        world.lock().write(self.machine, current::cause(), event);
+        let mut state = world.lock();
+        let entry = self.write(&mut state, Event::DiskSynced { file: file.to_owned(), bytes });
+        let actions = state.fire_disk(self.machine, Operation::Sync);
+        drop(state);
+        act(world, actions, entry);
+    }
+
+    fn wrote(&self, file: &str, bytes: u64) {
+        let Some(world) = self.world.upgrade() else { return };
+        let mut state = world.lock();
+        let actions = state.fire_disk(self.machine, Operation::Write);
+        if actions.is_empty() {
+            return;
+        }
+        let entry = self.write(&mut state, Event::DiskWritten { file: file.to_owned(), bytes });
+        let disk = Arc::clone(&state.machines[self.machine].disk);
+        let goes_on = state.awaits_writes(self.machine);
+        drop(state);
+        disk.watch_writes(goes_on);
+        act(world, actions, entry);
     }
 
     fn injected(&self) {
         let Some(world) = self.world.upgrade() else { return };
         let mut state = world.lock();
         if let Some(fault) = state.disk_fault(self.machine) {
-            state.hit(fault, current::cause());
+            let request = state.request_behind(current::cause());
+            state.hit(fault, request);
         }
     }
 
     fn died(&self) {
         let Some(world) = self.world.upgrade() else { return };
-        let mut state = world.lock();
-        // From this instant nothing that the process still does has any effect.
-        state.machines[self.machine].powered = false;
-        state.dying.push_back(self.machine);
-        state.wake_driver();
+        world.lock().doom(Dying { machine: self.machine, fault: None });
+    }
+
+    fn holds(&self) -> bool {
+        let Some(world) = self.world.upgrade() else { return false };
+        let state = world.lock();
+        let machine = &state.machines[self.machine];
+        machine.doomed || machine.paused_by.is_some()
+    }
+}
+
+/// Runs what triggers do, here and now: the operation has not returned yet.
+fn act(shared: Arc<Shared>, actions: Vec<Action>, entry: u64) {
+    let world = World { shared };
+    for action in actions {
+        action(&world, entry);
     }
 }

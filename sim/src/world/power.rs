@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{State, World};
+use super::{
+    State, World,
+    state::{Dying, Way},
+};
 use crate::{
     machine::current::Current,
     network::connection::{Side, Waiting},
@@ -37,6 +40,7 @@ impl World {
             let machine = &mut state.machines[index];
             machine.powered = false;
             machine.running = false;
+            machine.doomed = false;
             machine.paused_by = None;
             machine.listeners.clear();
             machine.waiting.clear();
@@ -74,6 +78,16 @@ impl State {
         for (what, count) in left {
             assert_eq!(count, 0, "{what} of machine `{}` live although it is down", machine.name);
         }
+    }
+
+    /// Marks a machine that goes down within a poll of its own: nothing of it runs any more, and
+    /// the driver ends it before anything else moves.
+    pub(crate) fn doom(&mut self, dying: Dying) {
+        let machine = &mut self.machines[dying.machine];
+        machine.doomed = true;
+        machine.powered &= matches!(dying.fault, Some((_, Way::Kill)));
+        self.dying.push_back(dying);
+        self.wake_driver();
     }
 
     /// Every socket of machine `index` vanishes, with what it had on the way.

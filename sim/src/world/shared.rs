@@ -73,6 +73,11 @@ impl Shared {
         value
     }
 
+    /// A task is spawned with the world's knowledge.
+    pub(crate) fn count_spawned(&self) {
+        self.spawned.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Ends the tasks of a process, in the order in which they were spawned.
     ///
     /// # Panics
@@ -110,10 +115,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a task of a paused machine waiting.
+    /// Keeps a task of a paused machine waiting; one of a machine that is about to go down for good.
     pub(crate) fn wait_while_paused(&self, current: Current, waker: &Waker) -> bool {
         let mut state = self.lock();
         let machine = &mut state.machines[current.machine];
+        if machine.doomed && machine.incarnation == current.incarnation {
+            return true;
+        }
         let waits = machine.paused_by.is_some() && machine.incarnation == current.incarnation;
         if let (true, Some(fault)) = (waits, machine.paused_by) {
             machine.waiting.push(waker.clone());
@@ -155,7 +163,7 @@ impl Shared {
         let shell = Shell::new(Arc::clone(self), id, Arc::clone(&slot), current);
         #[expect(clippy::disallowed_methods, reason = "this is what every other spawn leads to")]
         let abort = tokio::spawn(shell).abort_handle();
-        self.spawned.fetch_add(1, Ordering::Relaxed);
+        self.count_spawned();
         let task = Task { slot: Arc::clone(&slot), abort: abort.clone() };
         state.machines[machine].tasks.insert(id, task);
         let world = Arc::downgrade(self);

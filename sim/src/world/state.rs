@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{WorldConfig, cost::Cost};
 use crate::{
     Ended, Misbehavior,
-    fault::{Action, FaultReport, Moment, Trigger},
+    fault::{Action, DiskTrigger, FaultId, FaultReport, Moment, Operation, Trigger},
     journal::{Event, Journal},
     machine::Machine,
     network::{
@@ -65,6 +65,31 @@ pub(crate) enum FaultKind {
     Disk(usize),
     /// Whoever works it asks whether it has ended.
     Worked,
+    /// The machine's wall clock is right again, unless it was set.
+    Clock(usize),
+    /// The machine boots, and is left in peace.
+    Storm(usize),
+}
+
+/// A machine that went down within one of its own polls, so that the driver has to end its tasks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dying {
+    pub(crate) machine: usize,
+    /// The fault, and whether it cut the power; none if the disk said so.
+    pub(crate) fault: Option<(FaultId, Way)>,
+}
+
+/// How a machine goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    PowerLoss,
+    Kill,
+}
+
+struct DiskWatch {
+    trigger: DiskTrigger,
+    machine: usize,
+    seen: u64,
 }
 
 struct Watch {
@@ -98,8 +123,9 @@ pub(crate) struct State {
     pub(crate) cost: Cost,
     pub(crate) faults: Vec<FaultState>,
     watches: Vec<Watch>,
-    /// Machines whose disk died in the middle of an operation.
-    pub(crate) dying: VecDeque<usize>,
+    disk_watches: Vec<DiskWatch>,
+    /// Machines that went down in the middle of an operation of their own.
+    pub(crate) dying: VecDeque<Dying>,
     /// What a program did that ends the run.
     pub(crate) broken: Option<Ended>,
     /// The run has ended: nothing is written down any more.
@@ -131,6 +157,7 @@ impl State {
             cost: Cost::new(config.time_journal),
             faults: Vec::new(),
             watches: Vec::new(),
+            disk_watches: Vec::new(),
             dying: VecDeque::new(),
             broken: None,
             over: false,
@@ -140,9 +167,9 @@ impl State {
         }
     }
 
-    /// The wall clock that every machine shows.
-    pub(crate) fn clock(&self) -> Arc<dyn transport::host::Clock> {
-        Arc::new(crate::host::SimClock { epoch: self.config.epoch, start: self.start })
+    /// When the world began, on tokio's clock.
+    pub(crate) fn start(&self) -> Instant {
+        self.start
     }
 
     /// Simulated time since the world began.
@@ -298,6 +325,41 @@ impl State {
 
     pub(crate) fn watch(&mut self, trigger: Trigger) {
         self.watches.push(Watch { trigger, seen: 0 });
+    }
+
+    /// The request that entry `cause` is about, if it is about one.
+    pub(crate) fn request_behind(&self, cause: Option<u64>) -> Option<u64> {
+        let entry = self.journal.get(cause?)?;
+        match &entry.event {
+            Event::RequestSent(_) => Some(entry.n),
+            Event::RequestArrived { request } | Event::AnswerArrived { request, .. } => {
+                Some(*request)
+            }
+            Event::AnswerSent(answer) => Some(answer.request),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn watch_disk(&mut self, trigger: DiskTrigger) {
+        let machine = self.machine(&trigger.machine);
+        self.disk_watches.push(DiskWatch { trigger, machine, seen: 0 });
+    }
+
+    /// Whether a trigger waits for writes of machine `index`.
+    pub(crate) fn awaits_writes(&self, index: usize) -> bool {
+        let mut watches = self.disk_watches.iter();
+        watches.any(|it| it.machine == index && it.trigger.operation == Operation::Write)
+    }
+
+    /// Counts an operation of machine `index`; the actions that it fires.
+    pub(crate) fn fire_disk(&mut self, index: usize, operation: Operation) -> Vec<Action> {
+        for watch in &mut self.disk_watches {
+            if watch.machine == index && watch.trigger.operation == operation {
+                watch.seen += 1;
+            }
+        }
+        let due = |watch: &mut DiskWatch| watch.seen >= watch.trigger.nth;
+        self.disk_watches.extract_if(.., due).map(|watch| watch.trigger.action).collect()
     }
 
     /// Finds the triggers that fire when request number `request` reaches `moment`.

@@ -62,6 +62,11 @@ async fn judge(disk: &Arc<Disk>, acknowledged: &Acknowledged) -> Verdict {
 /// Lets a program die at an operation that the seed chooses, boots it, lets that die too (mostly
 /// in its recovery), and looks at what is left.
 async fn die_twice(seed: u64, sql: &str, faults: DiskFaults) -> Verdict {
+    die_twice_by(seed, sql, faults, Disk::power_loss).await
+}
+
+/// As [`die_twice`]; power is lost as `lose_power` has it.
+async fn die_twice_by(seed: u64, sql: &str, faults: DiskFaults, lose_power: fn(&Disk)) -> Verdict {
     let (disk, told) = disk(seed);
     let mut choices = sim::random::stream(seed, "test");
     let acknowledged = Acknowledged::default();
@@ -76,7 +81,7 @@ async fn die_twice(seed: u64, sql: &str, faults: DiskFaults) -> Verdict {
             }
         }
         // A kill in between keeps what was never synced, names included, for the next to build on.
-        if first == 0 && choices.random_bool(0.3) { disk.kill() } else { disk.power_loss() }
+        if first == 0 && choices.random_bool(0.3) { disk.kill() } else { lose_power(&disk) }
     }
     assert!(told.died.load(Ordering::Relaxed) <= 2);
     judge(&disk, &acknowledged).await
@@ -184,6 +189,17 @@ async fn a_rollback_journal_whose_end_is_synced_keeps_every_acknowledged_transac
     keeps_all(DELETE_EXTRA, [700, 1000]).await;
     keeps_all(TRUNCATE_FULL, [700, 1000]).await;
     keeps_all(PERSIST_FULL, [700, 1000]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sectors_torn_inside_lose_and_break_no_acknowledged_commit_either() {
+    let mut kept = BTreeSet::new();
+    for seed in 0..2000 {
+        let torn = die_twice_by(seed, WAL_FULL, DiskFaults::default(), Disk::power_loss_torn).await;
+        assert!(matches!(torn, Verdict::Kept(_)), "seed {seed}: {torn:?}");
+        kept.insert(format!("{torn:?}"));
+    }
+    assert!(kept.len() > 10, "{}", kept.len());
 }
 
 #[tokio::test(start_paused = true)]

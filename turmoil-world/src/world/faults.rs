@@ -5,7 +5,7 @@ use std::sync::Arc;
 use scenarios::{
     Scenario,
     run::disk_faults,
-    scenario::{FaultKind, NetworkFault, NodeFault},
+    scenario::{AfterCrash, FaultKind, NetworkFault, NodeFault},
 };
 use sim::{
     disk::{DiskFaults, DiskObserver},
@@ -48,8 +48,8 @@ pub(super) fn begin(
             let paths = paths(fault).unwrap_or_else(|| panic!("turmoil cannot {what}"));
             cut(shared, what, cause, paths)
         }
-        FaultKind::Node(NodeFault::Crash { node, keep_disk }) => {
-            let down = Down { silently: true, loses_disk: !keep_disk };
+        FaultKind::Node(NodeFault::Crash { node, disk }) => {
+            let down = Down { silently: true, loses_disk: *disk != AfterCrash::Keep };
             take_down(shared, what, cause, node, down)
         }
         FaultKind::Node(NodeFault::Kill { node }) => {
@@ -63,7 +63,7 @@ pub(super) fn begin(
             machine.disk().set_faults(disk_faults(fault));
             FaultId::numbered(id)
         }
-        FaultKind::Node(_) => panic!("turmoil cannot {what}"),
+        FaultKind::Node(_) | FaultKind::Peer(_) => panic!("turmoil cannot {what}"),
     }
 }
 

@@ -7,30 +7,89 @@ use crate::{
         meaning::Meaning,
         reader::Reader,
         table::Table,
-        write::{Inline, quoted},
+        write::{Inline, number, quoted},
     },
     scenario::DiskFault,
 };
 
+/// The keys of which one at least says what is wrong.
+const WAYS: &[&str] = &[
+    "read-fails",
+    "write-fails",
+    "sync-fails",
+    "failing",
+    "full",
+    "capacity",
+    "lies",
+    "write",
+    "sync",
+    "dies-after",
+    "rots",
+];
+
 pub(super) fn read(key: &str, table: &mut Table<'_>, reader: &mut Reader) -> Option<DiskFault> {
-    (key == "disk").then(|| DiskFault {
-        node: node(table, reader),
+    if key != "disk" {
+        return None;
+    }
+    let node = node(table, reader);
+    // Short for both.
+    let failing = flag(table, "failing", reader).then_some(1.0);
+    let mut chance = |key| table.take(key, reader).and_then(|item| reader.number(&item));
+    let read_fails = chance("read-fails");
+    let (write_fails, sync_fails) = (chance("write-fails"), chance("sync-fails"));
+    let lies = chance("lies");
+    let mut time = |key| table.take(key, reader).and_then(|item| reader.duration(&item));
+    let (write_time, sync_time) = (time("write"), time("sync"));
+    Some(DiskFault {
+        node,
+        read_fails,
+        write_fails: write_fails.or(failing),
+        sync_fails: sync_fails.or(failing),
         full: flag(table, "full", reader),
-        failing: flag(table, "failing", reader),
-        sync_time: table.take("sync", reader).and_then(|item| reader.duration(&item)),
+        capacity: table.take("capacity", reader).and_then(|item| reader.whole(&item)),
+        lies,
+        write_time,
+        sync_time,
+        dies_after: table.take("dies-after", reader).and_then(|item| reader.whole(&item)),
+        rots: table.take("rots", reader).and_then(|item| reader.whole(&item)),
     })
 }
 
 pub(super) fn check(fault: &DiskFault, at: &str, meaning: &mut Meaning<'_>) {
     meaning.machine(&format!("{at}.node"), &fault.node);
-    let any = fault.full || fault.failing || fault.sync_time.is_some();
-    meaning.changes(at, any, &["full", "failing", "sync"]);
+    let any = *fault != DiskFault::of(&fault.node);
+    meaning.changes(at, any, WAYS);
+    for (key, chance) in [
+        ("read-fails", fault.read_fails),
+        ("write-fails", fault.write_fails),
+        ("sync-fails", fault.sync_fails),
+        ("lies", fault.lies),
+    ] {
+        if let Some(chance) = chance {
+            let help = "1.0 is always, 0.1 one time in ten";
+            meaning.probability(&format!("{at}.{key}"), chance, help);
+        }
+    }
+    if fault.dies_after == Some(0) {
+        meaning.none(&format!("{at}.dies-after"), "the machine dies right after an operation");
+    }
+    if fault.rots == Some(0) {
+        meaning.none(&format!("{at}.rots"), "no bit that flips is no rot");
+    }
 }
 
 pub(super) fn write(fault: &DiskFault) -> Inline {
+    let time = |time: Option<_>| time.map(|time| quoted(&duration::text(time)));
     Inline::default()
         .text_at("node", &fault.node)
+        .put_some("read-fails", fault.read_fails.map(number))
+        .put_some("write-fails", fault.write_fails.map(number))
+        .put_some("sync-fails", fault.sync_fails.map(number))
         .put_if(fault.full, "full", true)
-        .put_if(fault.failing, "failing", true)
-        .put_some("sync", fault.sync_time.map(|time| quoted(&duration::text(time))))
+        .put_some("capacity", fault.capacity)
+        .put_some("lies", fault.lies.map(number))
+        .put_some("write", time(fault.write_time))
+        .put_some("sync", time(fault.sync_time))
+        .put_some("dies-after", fault.dies_after)
+        .put_some("rots", fault.rots)
 }

@@ -1,39 +1,159 @@
 //! Faults of machines in the language.
 
-use super::node;
+use std::time::Duration;
+
+use super::{flag, node};
 use crate::{
     language::{
+        duration,
         meaning::Meaning,
+        mistake::{Code, Mistake},
+        read,
         reader::Reader,
-        table::Table,
-        write::{Inline, quoted},
+        table::{Item, Table},
+        write::{self, Inline, number, quoted, word},
     },
-    scenario::NodeFault,
+    scenario::{AfterCrash, NodeFault, Taken, When},
 };
+
+/// What a disk keeps in a crash.
+const FATES: &[(&str, AfterCrash)] = &[
+    ("lose-unsynced", AfterCrash::LoseUnsynced),
+    ("keep", AfterCrash::Keep),
+    ("torn", AfterCrash::Torn),
+];
 
 pub(super) fn read(key: &str, table: &mut Table<'_>, reader: &mut Reader) -> Option<NodeFault> {
     Some(match key {
         "crash" => NodeFault::Crash {
             node: node(table, reader),
-            keep_disk: table
+            disk: table
                 .take("disk", reader)
-                .and_then(|item| reader.choice(&item, &[("lose-unsynced", false), ("keep", true)]))
-                .unwrap_or(false),
+                .and_then(|item| reader.choice(&item, FATES))
+                .unwrap_or_default(),
         },
         "kill" => NodeFault::Kill { node: node(table, reader) },
         "pause" => NodeFault::Pause { node: node(table, reader) },
+        "storm" => storm(table, reader),
+        "wipe" => NodeFault::Wipe { node: node(table, reader) },
+        "restore" => {
+            let node = node(table, reader);
+            let taken = table.need("taken", reader).and_then(|item| taken(&item, reader));
+            NodeFault::Restore { node, taken: Taken(Box::new(taken.unwrap_or(NOW))) }
+        }
+        "clock-skew" => {
+            let node = node(table, reader);
+            let (by, behind) = shift(table, "behind", reader);
+            NodeFault::ClockSkew { node, by, behind }
+        }
+        "clock-jump" => {
+            let node = node(table, reader);
+            let (by, back) = shift(table, "back", reader);
+            NodeFault::ClockJump { node, by, back }
+        }
+        "clock-drift" => {
+            let node = node(table, reader);
+            let rate = table.need("rate", reader).and_then(|item| reader.number(&item));
+            NodeFault::ClockDrift { node, rate: rate.unwrap_or(1.1) }
+        }
         _ => return None,
     })
 }
 
+const NOW: When = When::At(Duration::ZERO);
+
+fn storm(table: &mut Table<'_>, reader: &mut Reader) -> NodeFault {
+    let node = node(table, reader);
+    let times = table.need("times", reader).and_then(|item| reader.whole(&item));
+    let mut time = |key| table.need(key, reader).and_then(|item| reader.duration(&item));
+    let (up, down) = (time("up"), time("down"));
+    let second = Duration::from_secs(1);
+    NodeFault::Storm {
+        node,
+        times: times.unwrap_or(1),
+        up: up.unwrap_or(second),
+        down: down.unwrap_or(second),
+        kill: flag(table, "kill", reader),
+    }
+}
+
+/// A time, or a trigger.
+fn taken(item: &Item<'_>, reader: &mut Reader) -> Option<When> {
+    match item.value {
+        toml::de::DeValue::Table(_) => read::trigger(item, reader),
+        _ => reader.duration(item).map(When::At),
+    }
+}
+
+/// How far a clock is set: `ahead`, or `past`. Exactly one of them.
+fn shift(table: &mut Table<'_>, past: &'static str, reader: &mut Reader) -> (Duration, bool) {
+    let ahead = table.take("ahead", reader);
+    let behind = table.take(past, reader);
+    let is_past = behind.is_some();
+    if ahead.is_some() == is_past && !reader.places.is_broken(&table.path("ahead")) {
+        let message = if is_past {
+            format!("this clock is set `ahead` and `{past}` at once")
+        } else {
+            "this clock is not set at all".to_owned()
+        };
+        let mistake = Mistake::new(Code::NotOneKind, message)
+            .label(format!("expected either `ahead` or `{past}`"))
+            .help("write, say, ahead = \"1h\"");
+        reader.mistakes.push(mistake.spanning(&table.at, table.span.clone()));
+    }
+    let by = ahead.or(behind).and_then(|item| reader.duration(&item));
+    (by.unwrap_or(Duration::from_secs(1)), is_past)
+}
+
 pub(super) fn check(fault: &NodeFault, at: &str, meaning: &mut Meaning<'_>) {
     meaning.machine(&format!("{at}.node"), fault.node());
+    match fault {
+        NodeFault::Storm { times, down, .. } => {
+            meaning.restarts(&format!("{at}.times"), *times);
+            if down.is_zero() {
+                meaning.none(&format!("{at}.down"), "a machine that is down no time is not down");
+            }
+        }
+        NodeFault::Restore { taken, .. } => meaning.taken(&format!("{at}.taken"), &taken.0),
+        NodeFault::ClockSkew { by, behind, .. } => {
+            let key = if *behind { "behind" } else { "ahead" };
+            meaning.shift(&format!("{at}.{key}"), *by);
+        }
+        NodeFault::ClockJump { by, back, .. } => {
+            let key = if *back { "back" } else { "ahead" };
+            meaning.shift(&format!("{at}.{key}"), *by);
+        }
+        NodeFault::ClockDrift { rate, .. } => meaning.rate(&format!("{at}.rate"), *rate),
+        NodeFault::Crash { .. }
+        | NodeFault::Kill { .. }
+        | NodeFault::Pause { .. }
+        | NodeFault::Wipe { .. } => {}
+    }
 }
 
 pub(super) fn write(fault: &NodeFault) -> Inline {
     let body = Inline::default().text_at("node", fault.node());
+    let time = |time: &Duration| quoted(&duration::text(*time));
     match fault {
-        NodeFault::Crash { keep_disk, .. } => body.put_if(*keep_disk, "disk", quoted("keep")),
-        NodeFault::Kill { .. } | NodeFault::Pause { .. } => body,
+        NodeFault::Crash { disk, .. } => {
+            body.put_if(*disk != AfterCrash::default(), "disk", word(FATES, *disk))
+        }
+        NodeFault::Kill { .. } | NodeFault::Pause { .. } | NodeFault::Wipe { .. } => body,
+        NodeFault::Storm { times, up, down, kill, .. } => body
+            .put("times", times)
+            .put("up", time(up))
+            .put("down", time(down))
+            .put_if(*kill, "kill", true),
+        NodeFault::Restore { taken, .. } => match &*taken.0 {
+            When::At(at) => body.put("taken", time(at)),
+            trigger => body.put("taken", write::when(trigger).text()),
+        },
+        NodeFault::ClockSkew { by, behind, .. } => {
+            body.put(if *behind { "behind" } else { "ahead" }, time(by))
+        }
+        NodeFault::ClockJump { by, back, .. } => {
+            body.put(if *back { "back" } else { "ahead" }, time(by))
+        }
+        NodeFault::ClockDrift { rate, .. } => body.put("rate", number(*rate)),
     }
 }

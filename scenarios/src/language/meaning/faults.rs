@@ -9,7 +9,7 @@ use crate::{
         mistake::{Code, Mistake},
         names::closest,
     },
-    scenario::{Fault, Shape, When},
+    scenario::{Fault, FaultKind, NodeFault, Shape, When},
 };
 
 impl Meaning<'_> {
@@ -25,22 +25,36 @@ impl Meaning<'_> {
     fn when(&mut self, at: &str, when: &When) {
         match when {
             When::At(begins) => self.in_time(&format!("{at}.at"), "fault", *begins),
+            trigger => self.trigger(&format!("{at}.when"), trigger),
+        }
+    }
+
+    /// A trigger that stands at `at`.
+    pub(super) fn trigger(&mut self, at: &str, trigger: &When) {
+        match trigger {
+            When::At(_) => {}
             When::Exchange { endpoints, from, to, nth, moment } => {
-                let at = format!("{at}.when");
-                let word = moment.word();
-                self.endpoints(&format!("{at}.{word}"), endpoints);
+                self.endpoints(&format!("{at}.{}", moment.word()), endpoints);
                 for (key, machine) in [("from", from), ("to", to)] {
                     if let Some(machine) = machine {
                         self.machine(&format!("{at}.{key}"), machine);
                     }
                 }
-                if *nth == 0 {
-                    let mistake = Mistake::new(Code::BadValue, "there is no 0th request")
-                        .label("requests are counted from 1")
-                        .help("leave `nth` out for the first");
-                    self.report(&format!("{at}.nth"), mistake);
-                }
+                self.nth(at, *nth, "request");
             }
+            When::Disk { operation, node, nth } => {
+                self.machine(&format!("{at}.{}", operation.word()), node);
+                self.nth(at, *nth, "operation");
+            }
+        }
+    }
+
+    fn nth(&mut self, at: &str, nth: u64, what: &str) {
+        if nth == 0 {
+            let mistake = Mistake::new(Code::BadValue, format!("there is no 0th {what}"))
+                .label(format!("{what}s are counted from 1"))
+                .help("leave `nth` out for the first");
+            self.report(&format!("{at}.nth"), mistake);
         }
     }
 
@@ -73,6 +87,13 @@ impl Meaning<'_> {
             let mistake = Mistake::new(Code::BadValue, "a fault that lasts no time does nothing")
                 .label("expected more than nothing")
                 .help("leave `for` out, and the fault lasts until everything is repaired");
+            self.report(&format!("{at}.for"), mistake);
+        }
+        let stays = matches!(&fault.kind, FaultKind::Node(NodeFault::ClockJump { .. }));
+        if stays && fault.lasts.is_some() {
+            let mistake = Mistake::new(Code::BadValue, "a clock that was set stays so")
+                .label("nothing ends after this time")
+                .help("leave `for` out; a clock that is wrong for a time is a clock-skew");
             self.report(&format!("{at}.for"), mistake);
         }
     }

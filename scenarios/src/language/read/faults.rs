@@ -12,12 +12,16 @@ use crate::{
         reader::Reader,
         table::{Item, Table},
     },
-    scenario::{Fault, Moment, When},
+    scenario::{Fault, Moment, Operation, When},
 };
 
 /// The keys of which a trigger has exactly one.
 pub(in crate::language) const MOMENTS: &[(&str, Moment)] =
     &[("sent", Moment::Sent), ("arrived", Moment::Arrived), ("answered", Moment::Answered)];
+
+/// Further ones: what a disk did.
+const OPERATIONS: &[(&str, Operation)] =
+    &[("written", Operation::Written), ("synced", Operation::Synced)];
 
 /// Reads all faults; those without a kind or a time are left out.
 pub(super) fn all(list: &Item<'_>, faults: &mut Vec<Fault>, reader: &mut Reader) {
@@ -54,7 +58,7 @@ fn when(
 ) -> Option<When> {
     match (at, trigger) {
         (Some(at), None) => Some(When::At(reader.duration(at).unwrap_or_default())),
-        (None, Some(trigger)) => exchange(trigger, reader),
+        (None, Some(item)) => self::trigger(item, reader),
         (None, None) if reader.places.is_broken(&table.path("when")) => None,
         (None, None) if reader.places.is_broken(&table.path("at")) => None,
         (at, _) => {
@@ -69,19 +73,31 @@ fn when(
             let span = trigger.map_or_else(|| table.span.clone(), |trigger| trigger.span.clone());
             reader.mistakes.push(mistake.spanning(&table.at, span));
             let _ = at.and_then(|at| reader.duration(at));
-            trigger.and_then(|trigger| exchange(trigger, reader))
+            trigger.and_then(|item| self::trigger(item, reader))
         }
     }
 }
 
-fn exchange(trigger: &Item<'_>, reader: &mut Reader) -> Option<When> {
+/// Reads a trigger.
+pub(in crate::language) fn trigger(trigger: &Item<'_>, reader: &mut Reader) -> Option<When> {
     let mut table = reader.table(trigger)?;
-    let from = table.take("from", reader).and_then(|item| reader.text(&item));
-    let to = table.take("to", reader).and_then(|item| reader.text(&item));
+    let ends = [table.take("from", reader), table.take("to", reader)];
     let nth = table.take("nth", reader).and_then(|item| reader.whole(&item));
-    let moments: Vec<_> = MOMENTS.iter().map(|(word, _)| *word).collect();
+    let moments = MOMENTS.iter().map(|(word, _)| *word);
+    let moments: Vec<_> = moments.chain(OPERATIONS.iter().map(|(word, _)| *word)).collect();
     let (word, item) = one_kind(&mut table, &moments, "trigger", reader)?;
+    if let Some((_, operation)) = OPERATIONS.iter().find(|(known, _)| *known == word) {
+        for item in ends.iter().flatten() {
+            let mistake = Mistake::new(Code::UnknownKey, format!("a `{word}` has no two ends"))
+                .label("only a request has this")
+                .help(format!("the machine stands in `{word}` itself: {word} = \"a\""));
+            reader.broken(item, mistake);
+        }
+        let node = reader.text(&item).unwrap_or_default();
+        return Some(When::Disk { operation: *operation, node, nth: nth.unwrap_or(1) });
+    }
     let (_, moment) = MOMENTS.iter().find(|(known, _)| *known == word)?;
+    let [from, to] = ends.map(|end| end.and_then(|item| reader.text(&item)));
     let endpoints = match item.value {
         DeValue::Array(_) => reader.texts(&item),
         // One word is short for a list of one.

@@ -10,12 +10,15 @@ pub(super) fn set(world: &World, fault: &DiskFault, cause: Option<u64>) -> Fault
 
 /// What such a fault is to the disk itself.
 pub fn disk_faults(fault: &DiskFault) -> DiskFaults {
-    let failure = if fault.failing { 1.0 } else { 0.0 };
     DiskFaults {
-        eio_write: failure,
-        eio_sync: failure,
-        capacity: fault.full.then_some(0),
+        eio_read: fault.read_fails.unwrap_or_default(),
+        eio_write: fault.write_fails.unwrap_or_default(),
+        eio_sync: fault.sync_fails.unwrap_or_default(),
+        capacity: if fault.full { Some(0) } else { fault.capacity },
+        lying_sync: fault.lies.unwrap_or_default(),
+        write_time: fault.write_time.unwrap_or_default(),
         sync_time: fault.sync_time.unwrap_or_default(),
-        ..DiskFaults::default()
+        die_after: fault.dies_after,
+        rot: fault.rots.unwrap_or_default(),
     }
 }

@@ -1,13 +1,19 @@
-//! Faults of machines: crash, kill, pause; and how a machine comes back.
+//! Faults of machines: crash, kill, restart storm, pause; and how a machine comes back.
 
 use std::sync::Arc;
 
+use tokio::time::sleep;
+
 use crate::{
     World,
-    fault::{DiskFate, FaultId},
-    machine::current::Current,
+    disk::Disk,
+    fault::{DiskFate, FaultId, Storm},
+    machine::current::{self, Current},
     network::connection::Side,
-    world::FaultKind,
+    world::{
+        FaultKind,
+        state::{Dying, Way},
+    },
 };
 
 impl World {
@@ -15,52 +21,87 @@ impl World {
     /// its fate. Peers learn by timeout, or by reset after the next boot. Inert on a machine that
     /// is down.
     pub fn crash(&self, machine: &str, disk: DiskFate, cause: Option<u64>) -> FaultId {
-        let (fault, index) = self.begin_on(machine, FaultKind::Down, "crash", cause);
+        let what = match disk {
+            DiskFate::LoseUnsynced | DiskFate::Keep => "crash",
+            DiskFate::Torn => "tear",
+            DiskFate::Wiped => "wipe",
+            DiskFate::Restored(_) => "restore",
+        };
+        let (fault, index) = self.begin_on(machine, FaultKind::Down, what, cause);
         self.lose_power(fault, index, disk);
         fault
-    }
-
-    /// Takes a machine down by `fault` as a power loss does, unless it is down already.
-    fn lose_power(&self, fault: FaultId, index: usize, fate: DiskFate) {
-        self.go_down(fault, index, |world| {
-            world.count_requests(fault, index);
-            // First the disk: a dropped connection must not shut its database down politely.
-            let disk = Arc::clone(&world.shared.lock().machines[index].disk);
-            match fate {
-                DiskFate::LoseUnsynced => disk.power_loss(),
-                DiskFate::Keep => disk.kill(),
-            }
-            world.cut_power(index, "crashed")
-        });
     }
 
     /// The process dies, the kernel lives: sockets are closed (FIN, or RST where data was unread),
     /// the page cache is kept. Inert on a machine that is down.
     pub fn kill(&self, machine: &str, cause: Option<u64>) -> FaultId {
         let (fault, index) = self.begin_on(machine, FaultKind::Down, "kill", cause);
-        self.go_down(fault, index, |world| {
-            world.count_requests(fault, index);
-            world.end_process(index)
-        });
+        self.go_down(fault, index, Way::Kill, Disk::kill);
         fault
+    }
+
+    /// Takes a machine down by `fault` as a power loss does, unless it is down already.
+    fn lose_power(&self, fault: FaultId, index: usize, fate: DiskFate) {
+        self.go_down(fault, index, Way::PowerLoss, |disk| match fate {
+            DiskFate::LoseUnsynced => disk.power_loss(),
+            DiskFate::Keep => disk.kill(),
+            DiskFate::Torn => disk.power_loss_torn(),
+            DiskFate::Wiped => disk.restore([].into()),
+            DiskFate::Restored(image) => disk.restore((*image).clone()),
+        });
+    }
+
+    /// Takes a machine down by `fault`, unless it is down already. First the disk: a connection
+    /// that is dropped must not shut its database down politely. From that instant nothing that
+    /// the processes still do has any effect on it.
+    fn go_down(&self, fault: FaultId, index: usize, way: Way, disk: impl FnOnce(&Disk)) {
+        let own = {
+            let state = self.shared.lock();
+            let machine = &state.machines[index];
+            if !machine.running || machine.doomed {
+                return;
+            }
+            Arc::clone(&machine.disk)
+        };
+        disk(&own);
+        if current::get().is_some_and(|current| current.machine == index) {
+            // A task of its own is being polled: it broke at an operation of its disk.
+            self.shared.lock().doom(Dying { machine: index, fault: Some((fault, way)) });
+        } else {
+            self.finish(fault, index, way);
+        }
+    }
+
+    /// Ends every task of a machine whose disk is dead already.
+    fn finish(&self, fault: FaultId, index: usize, way: Way) {
+        self.count_requests(fault, index);
+        let count = match way {
+            Way::PowerLoss => self.cut_power(index, "crashed"),
+            Way::Kill => self.end_process(index),
+        };
+        let mut state = self.shared.lock();
+        state.machines[index].downed_by = Some(fault.0);
+        // That it went down is something too, even where nothing ran.
+        for _ in 0..count.max(1) {
+            state.hit(fault.0, []);
+        }
     }
 
     /// Drops every task while the kernel lives, so that sockets close as programs close them.
     fn end_process(&self, index: usize) -> u64 {
-        let (tasks, current, disk) = {
+        let (tasks, current) = {
             let mut state = self.shared.lock();
             let machine = &mut state.machines[index];
             // From here on nothing is spawned and no socket is used, but those that there are are
             // closed as their owners are dropped.
             machine.running = false;
+            machine.doomed = false;
             machine.paused_by = None;
             machine.waiting.clear();
             let incarnation = machine.incarnation;
             let current = Current { machine: index, incarnation, cause: None, serving: false };
-            (std::mem::take(&mut machine.tasks), current, Arc::clone(&machine.disk))
+            (std::mem::take(&mut machine.tasks), current)
         };
-        // First the disk: a dropped connection must not shut its database down politely.
-        disk.kill();
         let count = tasks.len() as u64;
         self.shared.end_all(tasks, current);
         let mut state = self.shared.lock();
@@ -69,17 +110,31 @@ impl World {
         count
     }
 
-    /// Takes a machine down by `fault`, unless it is down already.
-    fn go_down(&self, fault: FaultId, index: usize, down: impl FnOnce(&Self) -> u64) {
-        if !self.shared.lock().machines[index].running {
-            return;
-        }
-        let count = down(self);
-        let mut state = self.shared.lock();
-        state.machines[index].downed_by = Some(fault.0);
-        for _ in 0..count {
-            state.hit(fault.0, []);
-        }
+    /// Takes a machine down again and again, and lets it boot each time. Ends by itself after the
+    /// last boot, or earlier by [`World::repair`]. Rounds that find the machine down, through
+    /// another fault, do nothing.
+    pub fn storm(&self, machine: &str, storm: Storm, cause: Option<u64>) -> FaultId {
+        let (fault, index) = self.begin_on(machine, FaultKind::Storm, "restart storm", cause);
+        let world = self.clone();
+        self.spawn(async move {
+            for round in 1..=storm.times {
+                if world.fault(fault).until.is_some() {
+                    return;
+                }
+                if storm.is_kill {
+                    world.go_down(fault, index, Way::Kill, Disk::kill);
+                } else {
+                    world.lose_power(fault, index, DiskFate::LoseUnsynced);
+                }
+                sleep(storm.down).await;
+                world.bring_back(fault, index);
+                if round < storm.times {
+                    sleep(storm.up).await;
+                }
+            }
+            world.repair(fault);
+        });
+        fault
     }
 
     /// The requests that are in flight to or from machine `index` are touched by `fault`.
@@ -100,17 +155,32 @@ impl World {
         }
     }
 
-    /// Loses power because its disk said so, in the middle of an operation.
-    pub(crate) fn die(&self, index: usize) {
-        let (name, fault) = {
-            let state = self.shared.lock();
-            (state.machines[index].name.clone(), state.disk_fault(index))
+    /// Ends a machine that went down in the middle of an operation of its disk: because a fault
+    /// struck there, or because the disk said so.
+    pub(crate) fn die(&self, Dying { machine, fault }: Dying) {
+        let Some((fault, way)) = fault else { return self.die_of_disk(machine) };
+        self.finish(fault, machine, way);
+        if self.fault(fault).until.is_some() {
+            self.bring_back(fault, machine);
+        }
+    }
+
+    fn die_of_disk(&self, index: usize) {
+        let (name, disk, broken) = {
+            let mut state = self.shared.lock();
+            let broken = state.disk_fault(index);
+            let machine = &mut state.machines[index];
+            machine.doomed = false;
+            (machine.name.clone(), Arc::clone(&machine.disk), broken)
         };
         let what = format!("power loss {name}, in a disk operation");
         let death = self.begin(FaultKind::Down(index), name, what, None);
-        self.lose_power(death, index, DiskFate::LoseUnsynced);
-        if let Some(fault) = fault {
-            self.shared.lock().hit(fault, []);
+        disk.power_loss();
+        self.finish(death, index, Way::PowerLoss);
+        if let Some(fault) = broken {
+            let mut state = self.shared.lock();
+            state.hit(fault, []);
+            state.machines[index].downed_by = Some(fault);
         }
     }
 

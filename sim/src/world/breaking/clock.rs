@@ -1,0 +1,36 @@
+//! Faults of wall clocks.
+
+use std::sync::Arc;
+
+use crate::{
+    World,
+    fault::{ClockFault, FaultId, Shift},
+    world::FaultKind,
+};
+
+impl World {
+    /// Lets the wall clock of a machine go wrong; timers stay right. Ended by [`World::repair`].
+    /// Counts each time that the machine reads it until then. Inert on a machine that does not.
+    pub fn break_clock(&self, machine: &str, what: ClockFault, cause: Option<u64>) -> FaultId {
+        let (fault, index) = self.begin_on(machine, FaultKind::Clock, &said(what), cause);
+        let clock = Arc::clone(&self.shared.lock().machines[index].clock);
+        clock.begin(fault, what);
+        fault
+    }
+
+    pub(super) fn correct(&self, fault: FaultId, index: usize) {
+        let clock = Arc::clone(&self.shared.lock().machines[index].clock);
+        clock.end(fault);
+    }
+}
+
+/// What is wrong, as `clock 1h ahead at`; the machine follows.
+fn said(what: ClockFault) -> String {
+    match what {
+        ClockFault::Skew(Shift::Ahead(by)) => format!("clock {by:?} ahead on"),
+        ClockFault::Skew(Shift::Behind(by)) => format!("clock {by:?} behind on"),
+        ClockFault::Jump(Shift::Ahead(by)) => format!("clock jumps {by:?} ahead on"),
+        ClockFault::Jump(Shift::Behind(by)) => format!("clock jumps {by:?} back on"),
+        ClockFault::Drift(rate) => format!("clock runs {rate} times as fast on"),
+    }
+}

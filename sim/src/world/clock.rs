@@ -1,0 +1,107 @@
+//! The wall clock of a machine: simulated time, and what is wrong with it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, Weak},
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+
+use super::{Shared, State};
+use crate::{
+    fault::{ClockFault, FaultId, Shift},
+    machine::current,
+};
+
+/// A wall clock that showed the world's epoch when the world began and runs with simulated time,
+/// but for what faults do to it. It outlives every incarnation of its machine.
+pub(crate) struct Clock {
+    epoch: SystemTime,
+    start: Instant,
+    world: Weak<Shared>,
+    /// Index of the machine.
+    machine: usize,
+    faults: Mutex<Faults>,
+}
+
+/// What is wrong with a clock.
+#[derive(Default)]
+struct Faults {
+    /// How far it was set by now.
+    set: Offset,
+    /// What is in force, by fault, and since when.
+    in_force: BTreeMap<FaultId, (ClockFault, Duration)>,
+}
+
+/// Nanoseconds ahead of the right time.
+type Offset = i128;
+
+impl Clock {
+    pub(crate) fn new(state: &State, world: Weak<Shared>, machine: usize) -> Self {
+        let faults = Mutex::default();
+        Self { epoch: state.config.epoch, start: state.start(), world, machine, faults }
+    }
+
+    /// Lets a fault begin. A jump is done at once.
+    pub(crate) fn begin(&self, fault: FaultId, what: ClockFault) {
+        let mut faults = self.faults.lock().expect("nothing panics while it holds a clock");
+        if let ClockFault::Jump(shift) = what {
+            faults.set = faults.set.saturating_add(offset(shift));
+        }
+        faults.in_force.insert(fault, (what, self.start.elapsed()));
+    }
+
+    /// Ends a fault.
+    pub(crate) fn end(&self, fault: FaultId) {
+        let mut faults = self.faults.lock().expect("nothing panics while it holds a clock");
+        faults.in_force.remove(&fault);
+    }
+
+    /// How far the clock is ahead at `elapsed`, and the newest fault in force.
+    fn wrong(&self, elapsed: Duration) -> (Offset, Option<FaultId>) {
+        let faults = self.faults.lock().expect("nothing panics while it holds a clock");
+        let ahead = faults.in_force.values().map(|(what, since)| match what {
+            ClockFault::Skew(shift) => offset(*shift),
+            ClockFault::Jump(_) => 0,
+            ClockFault::Drift(rate) => gained(*rate, elapsed.saturating_sub(*since)),
+        });
+        let newest = faults.in_force.keys().next_back().copied();
+        (faults.set.saturating_add(ahead.sum()), newest)
+    }
+}
+
+impl transport::host::Clock for Clock {
+    fn now(&self) -> SystemTime {
+        let elapsed = self.start.elapsed();
+        let right = self.epoch + elapsed;
+        let (ahead, fault) = self.wrong(elapsed);
+        if let (Some(fault), Some(world)) = (fault, self.world.upgrade()) {
+            let mut state = world.lock();
+            if current::get().is_some_and(|current| current.machine == self.machine) {
+                let request = state.request_behind(current::cause());
+                state.hit(fault.number(), request);
+            }
+        }
+        let by = nanoseconds(ahead.unsigned_abs());
+        let shown = if ahead < 0 { right.checked_sub(by) } else { right.checked_add(by) };
+        shown.unwrap_or(right)
+    }
+}
+
+fn offset(shift: Shift) -> Offset {
+    match shift {
+        Shift::Ahead(by) => i128::try_from(by.as_nanos()).unwrap_or(Offset::MAX),
+        Shift::Behind(by) => -i128::try_from(by.as_nanos()).unwrap_or(Offset::MAX),
+    }
+}
+
+/// What a clock that runs `rate` times as fast gains in `time`.
+#[expect(clippy::cast_possible_truncation, reason = "a float beyond the range saturates")]
+fn gained(rate: f64, time: Duration) -> Offset {
+    ((rate - 1.0) * time.as_secs_f64() * 1e9) as Offset
+}
+
+fn nanoseconds(count: u128) -> Duration {
+    Duration::from_nanos(u64::try_from(count).unwrap_or(u64::MAX))
+}
