@@ -63,12 +63,13 @@ impl State {
     /// If something is.
     pub(crate) fn assert_down(&self, index: usize) {
         let machine = &self.machines[index];
-        let ends = self
-            .connections
-            .values()
-            .flat_map(|connection| [Side::Client, Side::Server].map(|side| connection.end(side)));
-        let sockets = ends
-            .filter(|end| end.machine == index && (end.held || (end.alive && !machine.powered)));
+        let sides = [Side::Client, Side::Server];
+        let sockets = self.connections.values().flat_map(|connection| {
+            sides.into_iter().filter(|side| connection.belongs(*side, index)).filter(|side| {
+                let end = connection.end(*side);
+                end.held || (end.alive && !machine.powered)
+            })
+        });
         let left = [
             ("tasks", machine.tasks.len()),
             ("waiting tasks", machine.waiting.len()),
