@@ -38,7 +38,7 @@ pub(super) fn signed(
         .body(Bytes::clone(&request.body))
         .ok()?;
     let to = ServerName::parse(to).ok()?;
-    let input = XMatrixSigningInput::new(origin.to_owned(), to.to_owned(), key);
+    let input = XMatrixSigningInput::new(origin.to_owned(), to.clone(), key);
     let claim = XMatrix::sign_http_request(&plain, input).ok()?;
     claiming(request, &claim)
 }

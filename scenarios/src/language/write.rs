@@ -77,7 +77,7 @@ impl Text {
         match &fault.when {
             When::At(at) => self.line("at", quoted(&duration::text(*at))),
             trigger @ (When::Exchange { .. } | When::Disk { .. }) => {
-                self.line("when", when(trigger).text())
+                self.line("when", when(trigger).text());
             }
         }
         if let Some(lasts) = fault.lasts {

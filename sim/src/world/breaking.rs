@@ -67,11 +67,12 @@ impl World {
         };
         match kind {
             FaultKind::Links => self.shared.lock().mend_links(fault.0),
-            FaultKind::Down(machine) => self.bring_back(fault, machine),
+            FaultKind::Down(machine) | FaultKind::Storm(machine) => {
+                self.bring_back(fault, machine);
+            }
             FaultKind::Paused(machine) => self.resume(fault, machine),
             FaultKind::Disk(machine) => self.mend_disk(fault, machine),
             FaultKind::Clock(machine) => self.correct(fault, machine),
-            FaultKind::Storm(machine) => self.bring_back(fault, machine),
             FaultKind::Worked => {}
         }
     }

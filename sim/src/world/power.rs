@@ -49,7 +49,7 @@ impl World {
             (std::mem::take(&mut machine.tasks), current, sockets)
         };
         let count = sockets + tasks.len() as u64;
-        self.shared.end_all(tasks, current);
+        self.shared.end_all(&tasks, current);
         self.shared.lock().assert_down(index);
         count
     }

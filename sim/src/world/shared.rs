@@ -82,7 +82,7 @@ impl Shared {
     ///
     /// # Panics
     /// If one of them lives on. (One that ends its own machine is gone when its poll returns.)
-    pub(crate) fn end_all(&self, tasks: BTreeMap<u64, Task>, current: Current) {
+    pub(crate) fn end_all(&self, tasks: &BTreeMap<u64, Task>, current: Current) {
         self.pulse.begin(current.machine, || self.lock().now());
         for task in tasks.values() {
             if let Err(panic) = task.slot.end(current) {

@@ -116,7 +116,7 @@ async fn die_in_a_transaction(seed: u64, sql: &str, faults: DiskFaults, image: I
         commit(&database, number, &acknowledged).await.expect("a lie is no failure");
     }
     let small = format!("BEGIN; INSERT INTO letter VALUES ({OPEN}, 0, 'x')");
-    let begin = if seed % 3 == 0 { small } else { large() };
+    let begin = if seed.is_multiple_of(3) { small } else { large() };
     execute(&database, &begin).await.expect("a lie is no failure");
     disk.power_loss();
     drop(database);

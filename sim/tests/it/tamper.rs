@@ -86,7 +86,7 @@ fn put_to_b(a: &Seat, b: &Seat) -> Outcome<(Option<Bytes>, Vec<Bytes>)> {
             let request = Request::put("/x").body(Bytes::from_static(b"mine")).unwrap();
             let answer = client.send(&address, request, secs(10)).await;
             tokio::time::sleep(secs(1)).await;
-            answer.ok().map(|answer| answer.into_body())
+            answer.ok().map(http::Response::into_body)
         });
         let answer = answer.await;
         let received = received.lock().unwrap().clone();

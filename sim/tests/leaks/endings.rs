@@ -72,18 +72,18 @@ async fn end(ending: Ending, world: &World) {
         Ending::NodePanics => {
             world.add_machine("d", Arc::new(|_: Host| async { panic!("out of cheese") }));
             world.boot("d");
-            pending().await
+            pending::<()>().await;
         }
         Ending::DroppedTaskPanics => {
             world.add_seat("d").spawn(async {
                 let _bomb = Bomb;
-                pending().await
+                pending::<()>().await;
             });
             sleep(SECOND).await;
             world.kill("d", None);
-            pending().await
+            pending::<()>().await;
         }
-        Ending::LimitPasses => pending().await,
+        Ending::LimitPasses => pending::<()>().await,
     }
 }
 
@@ -140,14 +140,14 @@ fn what_is_carried_out_of_a_world_is_dead_and_the_last_to_go() {
         let database = host.open("main").await.unwrap();
         (host, listener, stream, database)
     });
-    let (host, _listener, _stream, _database) = outcome.value.unwrap();
+    let (host, listener, stream, database) = outcome.value.unwrap();
     let opened = futures_util::future::FutureExt::now_or_never(host.open("other"));
     assert!(opened.unwrap().is_err());
     let token = Token::default();
     let held = Arc::clone(&token);
     host.spawn(async move { drop(held) });
     assert_eq!(Arc::strong_count(&token), 1, "a task of a world that is over is dropped at once");
-    drop((host, _listener, _stream, _database));
+    drop((host, listener, stream, database));
     assert_eq!(registered_disks(), 0);
 }
 

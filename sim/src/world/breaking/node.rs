@@ -103,7 +103,7 @@ impl World {
             (std::mem::take(&mut machine.tasks), current)
         };
         let count = tasks.len() as u64;
-        self.shared.end_all(tasks, current);
+        self.shared.end_all(&tasks, current);
         let mut state = self.shared.lock();
         state.close_all(index);
         state.assert_down(index);
