@@ -20,7 +20,7 @@ mod resolve;
 pub mod serve;
 pub(crate) mod verify;
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use ruma::{CanonicalJsonObject, OwnedEventId, OwnedRoomId, OwnedUserId};
 use serde_json::value::RawValue;
@@ -67,8 +67,13 @@ impl From<transport::DatabaseError> for Unavailable {
 }
 
 /// A persistent data unit: an event as sent between servers, its format checked and its id known.
+/// Cheap to clone: an event never changes, and every clone is the same one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pdu {
+pub struct Pdu(Arc<Parts>);
+
+/// What a [`Pdu`] says, taken apart.
+#[derive(Debug, PartialEq)]
+pub struct Parts {
     /// The reference hash, as an event id.
     pub event_id: OwnedEventId,
     /// The room that it belongs to.
@@ -90,13 +95,27 @@ pub struct Pdu {
     /// What it says.
     pub content: serde_json::Value,
     /// The whole event as signed.
-    pub json: Arc<CanonicalJsonObject>,
+    pub json: CanonicalJsonObject,
+}
+
+impl Deref for Pdu {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl From<Parts> for Pdu {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
 }
 
 impl Pdu {
     /// The event as it goes to other servers.
     pub fn to_raw(&self) -> Box<RawValue> {
-        serde_json::value::to_raw_value(&*self.json).expect("canonical JSON is JSON")
+        serde_json::value::to_raw_value(&self.json).expect("canonical JSON is JSON")
     }
 
     /// The event as clients see it (client-server API, "Room event format").

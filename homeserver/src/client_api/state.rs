@@ -47,7 +47,7 @@ pub(super) async fn read(
         event.kind == which.kind && event.state_key.as_deref() == Some(&which.state_key)
     });
     match event {
-        Some(event) => Ok(Json(event.content)),
+        Some(event) => Ok(Json(event.content.clone())),
         None => Err(MatrixError::not_found("there is no such state event")),
     }
 }

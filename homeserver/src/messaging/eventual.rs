@@ -27,7 +27,7 @@ pub(crate) async fn send(
             let checked = inside.trusted(event);
             inside.insert(tx, &checked)?;
             inside.enqueue(tx, &checked.pdu)?;
-            let event_id = checked.pdu.event_id;
+            let event_id = checked.pdu.event_id.clone();
             let outcome =
                 Outcome::Delivered { event_id: event_id.clone(), failed_to_send: Vec::new() };
             keep_outcome(tx, &key, (&event_id, &outcome), now)?;

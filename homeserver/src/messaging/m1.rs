@@ -136,7 +136,7 @@ impl M1 {
                     let pdu = rooms.build_in(tx, &key.device.user_id, &key.room_id, draft)?;
                     let event = pdu.to_raw();
                     keep_pending(tx, &key, (&pdu.event_id, event.get()), now)?;
-                    Ok(Ok(Handed { event_id: pdu.event_id, event, first: true }))
+                    Ok(Ok(Handed { event_id: pdu.event_id.clone(), event, first: true }))
                 }
             })
             .await

@@ -67,7 +67,7 @@ impl M1Of2021 {
             // A lost answer counts as a refusal, although the message may be on its way.
             called.await.unwrap_or_else(|_| unreachable(vec![owner.to_string()]))
         };
-        Ok(outcome(event.event_id, sent))
+        Ok(outcome(event.event_id.clone(), sent))
     }
 
     /// Sends an event of another server's user, as the owner of its room.

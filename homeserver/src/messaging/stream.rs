@@ -172,10 +172,9 @@ impl Reader<'_> {
 
     /// The newest events after `since` and up to `until`, oldest first.
     fn newest(&self, room_id: &RoomId, since: i64, until: i64) -> Result<Newest, StoreError> {
-        let beyond = until.saturating_add(1);
+        let stretch = since.saturating_add(1)..until.saturating_add(1);
         let mut events =
-            events::timeline_backwards(self.connection, room_id, beyond, self.limit + 1)?;
-        events.retain(|(position, _)| *position > since);
+            events::timeline_backwards(self.connection, room_id, stretch, self.limit + 1)?;
         let limited = events.len() > self.limit;
         events.truncate(self.limit);
         events.reverse();

@@ -141,8 +141,8 @@ pub(super) fn usable_state(
         if found.rejected.is_some() || found.pdu.room_id != pdu.room_id {
             continue;
         }
-        if let Some(key) = found.pdu.state_key {
-            state.insert((found.pdu.kind, key), id.clone());
+        if let Some(key) = &found.pdu.state_key {
+            state.insert((found.pdu.kind.clone(), key.clone()), id.clone());
         }
     }
     Ok(Ok(state))

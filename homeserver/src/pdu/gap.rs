@@ -95,7 +95,7 @@ impl Graph {
                     let mut parents = missing(db, &event)?.prev_events;
                     parents.retain(|id| in_gap.binary_search(id).is_err());
                     if !parents.is_empty() {
-                        open.insert(event.event_id, parents);
+                        open.insert(event.event_id.clone(), parents);
                     }
                 }
                 Ok(open)
@@ -211,19 +211,18 @@ fn parents_first(mut gap: Gap) -> Vec<Pdu> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use ruma::{owned_room_id, owned_user_id};
+    use ruma::{CanonicalJsonObject, owned_room_id, owned_user_id};
     use serde_json::Value;
 
     use super::*;
+    use crate::pdu::Parts;
 
     fn id(name: &str) -> OwnedEventId {
         OwnedEventId::try_from(format!("${name}")).expect("a dollar makes an event id")
     }
 
     fn event(name: &str, depth: u64, parents: &[&str]) -> (OwnedEventId, Pdu) {
-        let pdu = Pdu {
+        let pdu = Pdu::from(Parts {
             event_id: id(name),
             room_id: owned_room_id!("!room:a"),
             sender: owned_user_id!("@user:a"),
@@ -234,8 +233,8 @@ mod tests {
             prev_events: parents.iter().map(|name| id(name)).collect(),
             auth_events: Vec::new(),
             content: Value::Null,
-            json: Arc::default(),
-        };
+            json: CanonicalJsonObject::new(),
+        });
         (id(name), pdu)
     }
 
@@ -248,7 +247,8 @@ mod tests {
             event("root", 10, &["known"]),
             event("other", 11, &[]),
         ]);
-        let order: Vec<_> = parents_first(gap).into_iter().map(|event| event.event_id).collect();
+        let order: Vec<_> =
+            parents_first(gap).into_iter().map(|event| event.event_id.clone()).collect();
         assert_eq!(order, ["root", "right", "left", "child", "other"].map(id));
     }
 }

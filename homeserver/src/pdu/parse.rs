@@ -2,8 +2,6 @@
 
 mod parsed;
 
-use std::sync::Arc;
-
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomId, RoomId,
     room_version_rules::{RoomIdFormatVersion, RoomVersionRules},
@@ -12,7 +10,7 @@ use ruma::{
 };
 use serde_json::value::RawValue;
 
-use super::Pdu;
+use super::{Parts, Pdu};
 
 /// Bytes of an event's JSON, whole (client-server API, "Size limits").
 pub(super) const MAX_PDU_BYTES: usize = 65_536;
@@ -79,7 +77,7 @@ impl Pdu {
             Some(content @ CanonicalJsonValue::Object(_)) => content.clone().into(),
             _ => return Err(Malformed("`content` is not an object".to_owned())),
         };
-        Ok(Self {
+        Ok(Self::from(Parts {
             sender: string(&object, "sender")?.try_into().map_err(Malformed::because)?,
             kind: string(&object, "type")?.to_owned(),
             state_key: object.get("state_key").and_then(|key| key.as_str()).map(str::to_owned),
@@ -88,10 +86,10 @@ impl Pdu {
             prev_events: event_ids(&object, "prev_events")?,
             auth_events: event_ids(&object, "auth_events")?,
             content,
-            json: Arc::new(object),
+            json: object,
             event_id,
             room_id,
-        })
+        }))
     }
 }
 

@@ -166,15 +166,15 @@ impl Graph {
         let mut silent: BTreeMap<OwnedRoomId, String> = BTreeMap::new();
         for (pdu, missing) in std::mem::take(&mut round.lacking) {
             if let Some(reason) = silent.get(&pdu.room_id) {
-                round.put_off.insert(pdu.event_id, reason.clone());
+                round.put_off.insert(pdu.event_id.clone(), reason.clone());
                 continue;
             }
             match self.fetch_for(origin, &pdu, missing).await {
                 Ok(Ok(())) => ready.push(pdu),
-                Ok(Err(refusal)) => drop(round.outcomes.insert(pdu.event_id, Err(refusal))),
+                Ok(Err(refusal)) => drop(round.outcomes.insert(pdu.event_id.clone(), Err(refusal))),
                 Err(Unavailable::Elsewhere(reason)) => {
-                    silent.insert(pdu.room_id, reason.clone());
-                    round.put_off.insert(pdu.event_id, reason);
+                    silent.insert(pdu.room_id.clone(), reason.clone());
+                    round.put_off.insert(pdu.event_id.clone(), reason);
                 }
                 Err(Unavailable::Store(error)) => return Err(error),
             }
@@ -190,7 +190,7 @@ impl Graph {
             Err(Unavailable::Store(error)) => return Err(error),
             Ok(None) | Err(Unavailable::Elsewhere(_)) => return Ok(None),
         };
-        Ok(Pdu::parse(raw, &rules).ok().map(|pdu| pdu.event_id))
+        Ok(Pdu::parse(raw, &rules).ok().map(|pdu| pdu.event_id.clone()))
     }
 
     /// Parses and verifies a PDU of a room that this server is in.
@@ -206,11 +206,11 @@ impl Graph {
         let Some((_, rules)) = self.rules_of(&room).await? else {
             // The id depends on the version; of most versions it is this one.
             let rules = RoomVersionId::V11.rules().expect("ruma knows version 11");
-            let id = Pdu::parse(raw, &rules).ok().map(|pdu| pdu.event_id);
+            let id = Pdu::parse(raw, &rules).ok().map(|pdu| pdu.event_id.clone());
             return Ok(Err((id, Refusal::UnknownRoom(room))));
         };
         let id = match Pdu::parse(raw, &rules) {
-            Ok(pdu) => pdu.event_id,
+            Ok(pdu) => pdu.event_id.clone(),
             Err(malformed) => return Ok(Err((None, malformed.into()))),
         };
         let verified = parse_and_verify(&self.core.keys, raw, &rules).await?;
@@ -252,7 +252,7 @@ impl Graph {
                 graph.judge_repeatedly(tx, batch, &mut round)?;
                 if last {
                     for (pdu, missing) in std::mem::take(&mut round.lacking) {
-                        round.outcomes.insert(pdu.event_id, Err(missing.into()));
+                        round.outcomes.insert(pdu.event_id.clone(), Err(missing.into()));
                     }
                 }
                 if round.lacking.is_empty() {
@@ -275,7 +275,7 @@ impl Graph {
             round.lacking.clear();
             for pdu in batch {
                 match self.judge_and_insert(tx, &pdu)? {
-                    Ok(outcome) => drop(round.outcomes.insert(pdu.event_id, outcome)),
+                    Ok(outcome) => drop(round.outcomes.insert(pdu.event_id.clone(), outcome)),
                     Err(missing) => round.lacking.push((pdu, missing)),
                 }
             }

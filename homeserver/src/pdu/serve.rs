@@ -37,7 +37,7 @@ pub fn missing_events(
     let mut queue = VecDeque::new();
     for id in latest.iter().take(MAX_MISSING_EVENTS) {
         if let Some(record) = in_graph(connection, room, id)? {
-            queue.extend(record.pdu.prev_events);
+            queue.extend(record.pdu.prev_events.iter().cloned());
         }
     }
     let mut found = Vec::new();

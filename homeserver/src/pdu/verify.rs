@@ -68,7 +68,7 @@ async fn verify(
 /// That all signatures and the hash of `pdu` are valid, where its signers have the keys `known`.
 fn proof(pdu: &Pdu, known: &PublicKeyMap) -> Proof {
     // The id hashes what is signed, as the version of the room has it; the rest is in the JSON.
-    let json = serde_json::to_vec(&*pdu.json).expect("canonical JSON is JSON");
+    let json = serde_json::to_vec(&pdu.json).expect("canonical JSON is JSON");
     let keys = known.iter().flat_map(|(server, keys)| {
         keys.iter().flat_map(move |(id, key)| [server.as_bytes(), id.as_bytes(), key.as_bytes()])
     });
@@ -94,7 +94,7 @@ fn signing_key(pdu: &Pdu, server: &ServerName) -> Option<String> {
 }
 
 fn redacted(pdu: &Pdu, rules: &RoomVersionRules) -> Result<Pdu, Refusal> {
-    let object = redact((*pdu.json).clone(), &rules.redaction, None)
+    let object = redact(pdu.json.clone(), &rules.redaction, None)
         .map_err(|error| Refusal::Malformed(error.to_string()))?;
     Ok(Pdu::from_object(object, rules)?)
 }

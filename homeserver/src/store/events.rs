@@ -1,5 +1,7 @@
 //! Events, their edges, and the timeline.
 
+use std::ops::Range;
+
 use ruma::{EventId, OwnedEventId, RoomId};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
@@ -118,7 +120,7 @@ pub fn depth(connection: &Connection, id: &EventId) -> Result<u64, StoreError> {
 /// The store refuses.
 pub fn put(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> {
     let pdu = &record.pdu;
-    let json = serde_json::to_string(&*pdu.json).map_err(StoreError::corrupt)?;
+    let json = serde_json::to_string(&pdu.json).map_err(StoreError::corrupt)?;
     tx.prepare_cached(
         "INSERT INTO events
              (event_id, room_id, json, state_before, state_after, rejected, soft_failed, depth)
@@ -209,50 +211,51 @@ pub fn prepend(tx: &Transaction<'_>, pdu: &Pdu) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// At most `limit` events of the room's timeline with positions beyond `from`, newest first.
+/// At most `limit` events of the room's timeline with positions in `stretch`, newest first.
 ///
 /// # Errors
 /// The store refuses.
 pub fn timeline_backwards(
     connection: &Connection,
     room: &RoomId,
-    from: i64,
+    stretch: Range<i64>,
     limit: usize,
 ) -> Result<Vec<(i64, Pdu)>, StoreError> {
     timeline(
         connection,
         "SELECT event_id, e.room_id, json, position FROM timeline t JOIN events e USING (event_id)
-         WHERE t.room_id = ?1 AND position < ?2 ORDER BY position DESC LIMIT ?3",
-        (room, from, limit),
+         WHERE t.room_id = ?1 AND position >= ?2 AND position < ?3
+         ORDER BY position DESC LIMIT ?4",
+        (room, stretch, limit),
     )
 }
 
-/// At most `limit` events of the room's timeline with positions beyond `from`, oldest first.
+/// At most `limit` events of the room's timeline with positions in `stretch`, oldest first.
 ///
 /// # Errors
 /// The store refuses.
 pub fn timeline_forwards(
     connection: &Connection,
     room: &RoomId,
-    from: i64,
+    stretch: Range<i64>,
     limit: usize,
 ) -> Result<Vec<(i64, Pdu)>, StoreError> {
     timeline(
         connection,
         "SELECT event_id, e.room_id, json, position FROM timeline t JOIN events e USING (event_id)
-         WHERE t.room_id = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
-        (room, from, limit),
+         WHERE t.room_id = ?1 AND position >= ?2 AND position < ?3 ORDER BY position LIMIT ?4",
+        (room, stretch, limit),
     )
 }
 
 fn timeline(
     connection: &Connection,
     sql: &str,
-    (room, from, limit): (&RoomId, i64, usize),
+    (room, stretch, limit): (&RoomId, Range<i64>, usize),
 ) -> Result<Vec<(i64, Pdu)>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows =
-        statement.query((room.as_str(), from, i64::try_from(limit).unwrap_or(i64::MAX)))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query((room.as_str(), stretch.start, stretch.end, limit))?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
         events.push((row.get(3)?, pdu(row)?));

@@ -120,7 +120,7 @@ impl Rooms {
                 let checked = rooms.trusted(rooms.build_in(tx, &sender, &room, draft)?);
                 rooms.insert(tx, &checked)?;
                 rooms.enqueue(tx, &checked.pdu)?;
-                Ok::<_, RoomError>(checked.pdu.event_id)
+                Ok::<_, RoomError>(checked.pdu.event_id.clone())
             })
             .await?;
         self.committed();

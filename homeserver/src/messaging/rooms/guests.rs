@@ -53,7 +53,7 @@ impl Rooms {
 
     fn signed_too(&self, pdu: &Pdu, rules: &RoomVersionRules) -> Result<Pdu, Malformed> {
         let identity = &self.core().identity;
-        let mut object = (*pdu.json).clone();
+        let mut object = pdu.json.clone();
         sign_event(
             identity.server_name.as_str(),
             &*identity.key_pair,

@@ -88,10 +88,11 @@ impl Rooms {
     ) -> Result<Vec<(i64, Pdu)>, RoomError> {
         self.read(room, move |db, room| match direction {
             Direction::Forwards => {
-                events::timeline_forwards(db, room, from.unwrap_or(i64::MIN), limit)
+                let first = from.map_or(i64::MIN, |from| from.saturating_add(1));
+                events::timeline_forwards(db, room, first..i64::MAX, limit)
             }
             Direction::Backwards => {
-                events::timeline_backwards(db, room, from.unwrap_or(i64::MAX), limit)
+                events::timeline_backwards(db, room, i64::MIN..from.unwrap_or(i64::MAX), limit)
             }
         })
         .await

@@ -112,8 +112,9 @@ fn state_of(tx: &Transaction<'_>, ids: &[OwnedEventId]) -> Result<State, RoomErr
         if let Some(reason) = found.rejected {
             return Err(invalid(&format!("event {id} is not allowed: {reason}")));
         }
-        let key = found.pdu.state_key.ok_or_else(|| invalid(&format!("{id} is no state")))?;
-        if state.insert((found.pdu.kind, key), id.clone()).is_some() {
+        let key =
+            found.pdu.state_key.clone().ok_or_else(|| invalid(&format!("{id} is no state")))?;
+        if state.insert((found.pdu.kind.clone(), key), id.clone()).is_some() {
             return Err(invalid(&format!("event {id} is not the only one of its kind")));
         }
     }
