@@ -103,7 +103,7 @@ pub trait Upward: Send + Sync + 'static {
     /// The store refuses; the whole transaction is rolled back then.
     fn persisted(
         &self,
-        tx: &rusqlite::Transaction<'_>,
+        tx: &transport::Transaction<'_>,
         event: &Pdu,
         position: i64,
     ) -> Result<(), StoreError>;
@@ -131,7 +131,7 @@ pub struct Nobody;
 impl Upward for Nobody {
     fn persisted(
         &self,
-        _tx: &rusqlite::Transaction<'_>,
+        _tx: &transport::Transaction<'_>,
         _event: &Pdu,
         _position: i64,
     ) -> Result<(), StoreError> {

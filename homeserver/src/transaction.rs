@@ -59,7 +59,7 @@ impl Answer {
 /// Writes down, inside the transaction that makes the last PDU durable, that all of them are but
 /// those put off.
 pub type Record =
-    Arc<dyn Fn(&rusqlite::Transaction<'_>, &Answer) -> Result<(), StoreError> + Send + Sync>;
+    Arc<dyn Fn(&transport::Transaction<'_>, &Answer) -> Result<(), StoreError> + Send + Sync>;
 
 /// What the transaction layer tells upwards.
 pub trait PduHandler: Send + Sync + 'static {

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, config::DbConfig};
+use crate::host::Transaction;
+use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 
 use crate::host::{Database, DatabaseError};
 

@@ -11,6 +11,7 @@ mod disk;
 mod entropy;
 mod net;
 mod tasks;
+mod transaction;
 
 use std::{future::Future, io, pin::Pin, sync::Arc, time::SystemTime};
 
@@ -20,6 +21,7 @@ pub use self::{
     entropy::Entropy,
     net::{Accepted, Connection, Listener, Net, Stream},
     tasks::{Executor, TaskHandle, Tasks},
+    transaction::Transaction,
 };
 
 /// A boxed future that may move between threads; the return type of every object-safe method here.

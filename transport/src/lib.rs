@@ -22,5 +22,5 @@ pub mod real;
 
 pub use self::{
     error::MatrixError,
-    host::{BoxFuture, Database, DatabaseError, Host},
+    host::{BoxFuture, Database, DatabaseError, Host, Transaction},
 };

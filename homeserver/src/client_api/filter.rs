@@ -75,7 +75,7 @@ pub(super) async fn find(
 }
 
 fn keep(
-    tx: &rusqlite::Transaction<'_>,
+    tx: &transport::Transaction<'_>,
     user: &UserId,
     filter: &str,
 ) -> rusqlite::Result<Option<i64>> {

@@ -3,8 +3,8 @@
 mod password;
 
 use ruma::{OwnedDeviceId, OwnedUserId, ServerName, UserId};
-use rusqlite::{Connection, OptionalExtension, Transaction};
-use transport::{Database, DatabaseError, Host, MatrixError, endpoints::m1::Devices};
+use rusqlite::{Connection, OptionalExtension};
+use transport::{Database, DatabaseError, Host, MatrixError, Transaction, endpoints::m1::Devices};
 
 use self::password::{hash_password, password_matches};
 use super::moment::now_ms;

@@ -1,8 +1,9 @@
 //! How each send of a device ended, kept so that a retry with the same transaction id is harmless.
 
 use ruma::{OwnedEventId, OwnedRoomId};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
+use transport::Transaction;
 
 use super::accounts::Device;
 use crate::store::StoreError;
@@ -151,7 +152,7 @@ mod tests {
     fn a_send_whose_outcome_is_unknown_is_never_forgotten() {
         let mut connection = Connection::open_in_memory().expect("memory");
         connection.execute_batch(include_str!("../store/02_client.sql")).expect("tables");
-        let tx = connection.transaction().expect("a transaction");
+        let tx = Transaction::begin(&mut connection).expect("a transaction");
         let insert =
             "INSERT INTO client_transactions VALUES ('u', 'd', 'r', 'k', ?1, '$e', ?2, ?3, 1)";
         tx.execute(insert, ("open", Some("{}"), None::<&str>)).expect("a row");

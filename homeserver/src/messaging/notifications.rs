@@ -9,10 +9,10 @@ mod id;
 use std::time::Duration;
 
 use ruma::UserId;
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use transport::{Database, DatabaseError, Host};
+use transport::{Database, DatabaseError, Host, Transaction};
 use uuid::Uuid;
 
 use self::id::{last_id, take_id};

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use ruma::{EventId, OwnedEventId, room_version_rules::RoomVersionRules};
-use rusqlite::Transaction;
+use transport::Transaction;
 
 use super::{
     Checked, Graph, Pdu, Refusal, Unavailable,

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use ruma::{OwnedEventId, RoomId, room_version_rules::RoomVersionRules};
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
+use transport::Transaction;
 
 use super::{
     Checked, Graph, Pdu, Refusal, Unavailable,

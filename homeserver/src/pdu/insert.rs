@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ruma::{OwnedEventId, RoomId, room_version_rules::RoomVersionRules};
-use rusqlite::Transaction;
+use transport::Transaction;
 
 use super::{Checked, Graph, Pdu, Standing, judge::state_before, resolve::resolve};
 use crate::store::{

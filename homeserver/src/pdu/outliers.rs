@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ruma::{OwnedEventId, room_version_rules::RoomVersionRules};
-use rusqlite::Transaction;
+use transport::Transaction;
 
 use super::{
     Graph, Pdu, Refusal, Unavailable,

@@ -9,11 +9,10 @@ use ruma::{
     OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName,
     room_version_rules::RoomVersionRules,
 };
-use rusqlite::Transaction;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
-use transport::BoxFuture;
+use transport::{BoxFuture, Transaction};
 
 use super::{
     Checked, Graph, Pdu, Refusal, Standing, Unavailable,

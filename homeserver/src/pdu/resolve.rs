@@ -7,7 +7,7 @@ use ruma::{
     room_version_rules::RoomVersionRules,
     state_res::{StateMap, resolve as resolve_states, utils::event_id_set::EventIdSet},
 };
-use rusqlite::Transaction;
+use transport::Transaction;
 
 use super::auth::Loader;
 use crate::store::{

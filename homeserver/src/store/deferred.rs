@@ -1,8 +1,9 @@
 //! Relay entries whose PDUs could not all be judged when they came.
 
 use ruma::{OwnedServerName, ServerName};
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 use serde_json::value::RawValue;
+use transport::Transaction;
 
 use super::{StoreError, received::as_i64};
 

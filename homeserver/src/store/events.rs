@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use ruma::{EventId, OwnedEventId, RoomId};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+use rusqlite::{Connection, OptionalExtension, Row};
+use transport::Transaction;
 
 use super::{
     StoreError,

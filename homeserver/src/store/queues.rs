@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use ruma::{EventId, OwnedServerName, ServerName};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension};
 use serde_json::value::RawValue;
+use transport::Transaction;
 
 use super::{StoreError, received::as_i64};
 

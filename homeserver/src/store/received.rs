@@ -1,7 +1,8 @@
 //! What was received before: transactions with their answers, and relay entries.
 
 use ruma::ServerName;
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension};
+use transport::Transaction;
 
 use super::StoreError;
 
@@ -119,7 +120,7 @@ mod tests {
     fn with_entries(ids: &[i64], transaction_id: &str) -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(include_str!("01_core.sql")).unwrap();
-        let tx = connection.transaction().unwrap();
+        let tx = Transaction::begin(&mut connection).unwrap();
         for &entry_id in ids {
             let relay = server_name!("relay");
             let transaction_id = Some(transaction_id);

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use ruma::OwnedEventId;
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension};
+use transport::Transaction;
 
 use super::StoreError;
 

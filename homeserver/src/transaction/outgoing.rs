@@ -9,8 +9,8 @@ use std::{
 };
 
 use ruma::{EventId, OwnedServerName, ServerName};
-use rusqlite::Transaction;
 use tokio::sync::Notify;
+use transport::Transaction;
 
 use super::sender;
 use crate::{

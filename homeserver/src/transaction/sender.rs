@@ -164,7 +164,7 @@ impl Sender {
 
     async fn with_queue<T: Send + 'static>(
         &self,
-        work: fn(&rusqlite::Transaction<'_>, &ServerName, u64) -> Result<T, StoreError>,
+        work: fn(&transport::Transaction<'_>, &ServerName, u64) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let core = &self.outgoing.core;
         let (name, now) = (self.name.clone(), core.host.unix_ms());

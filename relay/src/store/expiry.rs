@@ -21,7 +21,7 @@ const BATCH: u64 = 1000;
 /// A wall clock that jumped forward thus expires nothing that would not have expired anyway; one
 /// that was set back is followed at once, because that makes everything younger.
 pub(super) fn advance_clock(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     now_ms: i64,
     at_most: Duration,
 ) -> rusqlite::Result<i64> {
@@ -44,7 +44,7 @@ pub(super) fn advance_clock(
 
 /// Deletes one batch of each kind of row that is too old; whether there may be more.
 pub(super) fn expire_batch(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     before_ms: i64,
     now_ms: i64,
 ) -> rusqlite::Result<bool> {
@@ -67,7 +67,7 @@ pub(super) fn expire_batch(
 }
 
 fn forget_receipts(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     now_ms: i64,
 ) -> rusqlite::Result<usize> {
     let age_ms = i64::try_from(RECEIPT_AGE.as_millis()).unwrap_or(i64::MAX);

@@ -40,7 +40,7 @@ pub(crate) enum Kept {
 
 /// Looks for the transaction, then for room, then writes.
 pub(super) fn keep(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     incoming: &Incoming,
     quotas: Quotas,
     now_ms: i64,
@@ -76,7 +76,7 @@ pub(super) fn counted_bytes(body: &[u8]) -> u64 {
 }
 
 fn is_known(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     incoming: &Incoming,
 ) -> rusqlite::Result<bool> {
     transaction
@@ -96,7 +96,7 @@ fn is_known(
 
 /// The quota that `bytes` more would exceed.
 fn no_room(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     incoming: &Incoming,
     bytes: u64,
     quotas: Quotas,

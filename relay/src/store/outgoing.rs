@@ -44,7 +44,7 @@ enum Which {
 
 /// Deletes the entry, if it is `destination`'s and was handed out to it.
 pub(super) fn acknowledge(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     destination: &ServerName,
     id: EntryId,
     now_ms: i64,
@@ -59,7 +59,7 @@ pub(super) fn acknowledge(
 
 /// Deletes the entry, and remembers that it was delivered.
 pub(super) fn delivered(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     id: EntryId,
     now_ms: i64,
 ) -> rusqlite::Result<()> {
@@ -74,7 +74,7 @@ pub(super) fn delivered(
 
 /// The oldest readable entry of `destination`, marked as handed out.
 pub(super) fn hand_out(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     destination: &ServerName,
 ) -> rusqlite::Result<Next> {
     let next = oldest_readable(transaction, destination, Which::All)?;
@@ -88,7 +88,7 @@ pub(super) fn hand_out(
 
 /// The oldest readable entry that the relay should try to deliver.
 pub(super) fn next_to_forward(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     destination: &ServerName,
 ) -> rusqlite::Result<Next> {
     oldest_readable(transaction, destination, Which::Forwardable)
@@ -96,7 +96,7 @@ pub(super) fn next_to_forward(
 
 /// Replaces the body by `rest`, which the relay does not try to deliver.
 pub(super) fn leave(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     id: EntryId,
     rest: &Transaction,
 ) -> rusqlite::Result<()> {
@@ -123,7 +123,7 @@ pub(super) fn destinations_to_forward(
 }
 
 fn oldest_readable(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     destination: &ServerName,
     which: Which,
 ) -> rusqlite::Result<Next> {
@@ -144,7 +144,7 @@ fn oldest_readable(
 
 /// The oldest entry, or why it cannot be read.
 fn oldest(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     destination: &ServerName,
     which: Which,
 ) -> rusqlite::Result<Option<(EntryId, Result<Entry, String>)>> {
@@ -179,7 +179,7 @@ fn read(row: &rusqlite::Row<'_>) -> Result<Entry, String> {
 
 /// Moves an entry into the quarantine. No receipt is left: its origin may bring it once more.
 fn set_aside(
-    transaction: &rusqlite::Transaction<'_>,
+    transaction: &transport::Transaction<'_>,
     id: EntryId,
     reason: &str,
 ) -> rusqlite::Result<()> {
@@ -193,7 +193,7 @@ fn set_aside(
     delete(transaction, id)
 }
 
-fn delete(transaction: &rusqlite::Transaction<'_>, id: EntryId) -> rusqlite::Result<()> {
+fn delete(transaction: &transport::Transaction<'_>, id: EntryId) -> rusqlite::Result<()> {
     transaction.prepare_cached("DELETE FROM entries WHERE id = ?1")?.execute([id])?;
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use std::{fmt::Write, sync::Arc};
 
+use crate::host::Transaction;
 use ruma::{OwnedServerName, signatures::Ed25519KeyPair};
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::OptionalExtension;
 
 use crate::{
     database::migrate,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::BoxFuture;
+use super::{BoxFuture, Transaction};
 
 /// A piece of work on a connection, as a [`Worker`] takes it.
 pub type Job = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -49,7 +49,7 @@ impl Database {
     /// What `work` returned; or the database's own refusal, converted.
     pub async fn transaction<T, E>(
         &self,
-        work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, E> + Send + 'static,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -57,9 +57,7 @@ impl Database {
     {
         self.call(move |connection| {
             let sql = |error| E::from(DatabaseError::Sql(error));
-            let transaction = connection
-                .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-                .map_err(sql)?;
+            let transaction = Transaction::begin(connection).map_err(sql)?;
             let value = work(&transaction)?;
             transaction.commit().map_err(sql)?;
             Ok(value)

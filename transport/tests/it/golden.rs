@@ -60,7 +60,7 @@ fn identity(server_name: &str, seed: u8) -> Identity {
 async fn relay() -> Router {
     let node = Node::start(&World::default(), R).await;
     let known = [identity(A, 1), identity(B, 2)];
-    let insert = move |transaction: &rusqlite::Transaction<'_>| {
+    let insert = move |transaction: &transport::Transaction<'_>| {
         for server in &known {
             transaction.execute(
                 "INSERT INTO server_keys VALUES (?1, ?2, ?3, ?4)",

@@ -76,7 +76,7 @@ async fn what_was_committed_is_there_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let host = host(directory.path(), &config(None)).unwrap();
     let database = host.open("node").await.unwrap();
-    let write = |transaction: &rusqlite::Transaction<'_>| {
+    let write = |transaction: &transport::Transaction<'_>| {
         Ok::<_, DatabaseError>(
             transaction.execute_batch("CREATE TABLE t (n); INSERT INTO t VALUES (7)")?,
         )

@@ -333,7 +333,7 @@ impl Drop for Collecting {
 
 /// Why the votes do not allow a commit, looked at in the transaction that would decide it.
 fn obstacle(
-    tx: &rusqlite::Transaction<'_>,
+    tx: &transport::Transaction<'_>,
     rooms: &Rooms,
     event: &Pdu,
     voters: &BTreeSet<OwnedServerName>,

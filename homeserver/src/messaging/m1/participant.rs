@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use ruma::{EventId, OwnedUserId, RoomId, ServerName};
-use rusqlite::Transaction;
 use transport::{
-    MatrixError,
+    MatrixError, Transaction,
     endpoints::m1::{Decision, PrepareRequest, Vote},
 };
 

@@ -1,9 +1,12 @@
 //! The tables of `m1`: answers, decisions, commits, device lists, and what is hidden.
 
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension};
 use serde_json::value::RawValue;
-use transport::endpoints::m1::{Decision, Devices, Sent};
+use transport::{
+    Transaction,
+    endpoints::m1::{Decision, Devices, Sent},
+};
 
 use crate::{pdu::Pdu, store::StoreError};
 
@@ -323,7 +326,7 @@ mod tests {
         for step in steps {
             connection.execute_batch(step).expect("tables");
         }
-        let tx = connection.transaction().expect("a transaction");
+        let tx = Transaction::begin(&mut connection).expect("a transaction");
         let (curious, other) = (ruma::server_name!("b.test"), ruma::server_name!("c.test"));
         let ask = |number: i64, server| {
             let event_id = EventId::parse(format!("${number}")).expect("an id");

@@ -1,7 +1,7 @@
 //! Notification ids: UUIDs of version 7 that only ever go up, whatever the clock does.
 
-use rusqlite::{OptionalExtension, Transaction};
-use transport::Host;
+use rusqlite::OptionalExtension;
+use transport::{Host, Transaction};
 use uuid::Uuid;
 
 /// Bits of the millisecond count in a `UUIDv7`.

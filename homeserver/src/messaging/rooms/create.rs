@@ -4,8 +4,8 @@ use ruma::{
     OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, UserId,
     room_version_rules::{RoomIdFormatVersion, RoomVersionRules},
 };
-use rusqlite::Transaction;
 use serde_json::{Value, json};
+use transport::Transaction;
 
 use super::{CreateRoom, Delivery, Draft, RoomError, Rooms};
 use crate::{

@@ -2,8 +2,9 @@
 //! together in its own way.
 
 use ruma::{OwnedEventId, RoomId, ServerName, UserId};
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 use serde_json::{Value, value::RawValue};
+use transport::Transaction;
 
 use super::{Draft, RoomError, Rooms};
 use crate::{

@@ -1,8 +1,8 @@
 //! Membership events that other servers bring: invites of this server's users, and leaves of theirs.
 
 use ruma::{RoomVersionId, room_version_rules::RoomVersionRules, signatures::sign_event};
-use rusqlite::Transaction;
 use serde_json::Value;
+use transport::Transaction;
 
 use super::{RoomError, Rooms};
 use crate::{

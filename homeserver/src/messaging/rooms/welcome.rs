@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use ruma::{OwnedEventId, RoomId, RoomVersionId};
-use rusqlite::Transaction;
 use serde_json::value::RawValue;
+use transport::Transaction;
 
 use super::{Delivery, RoomError, Rooms, join::Handover};
 use crate::{
