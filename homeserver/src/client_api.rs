@@ -18,6 +18,8 @@ mod session;
 mod state;
 mod sync;
 
+use std::{ops::Deref, sync::Arc};
+
 use axum::{
     Router,
     routing::{get, post, put},
@@ -43,13 +45,24 @@ const MAX_POLLS_PER_DEVICE: usize = 4;
 /// Open websockets of one device. A connection that broke unnoticed counts until it is found out.
 const MAX_SOCKETS_PER_DEVICE: usize = 8;
 
-/// What the handlers share. Cheap to clone.
+/// What the handlers share. One reference, since every route has it and every request clones it.
 #[derive(Clone)]
-pub(crate) struct ClientApi {
+pub(crate) struct ClientApi(Arc<Parts>);
+
+/// What is behind a [`ClientApi`].
+pub(crate) struct Parts {
     core: Core,
     messaging: Messaging,
     polls: Waiters,
     sockets: Waiters,
+}
+
+impl Deref for ClientApi {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl ClientApi {
@@ -78,7 +91,7 @@ pub(crate) fn limits() -> ServerLimits {
 pub(crate) fn router(core: Core, messaging: Messaging) -> Router {
     let polls = Waiters::new(MAX_POLLS_PER_DEVICE);
     let sockets = Waiters::new(MAX_SOCKETS_PER_DEVICE);
-    let api = ClientApi { core, messaging, polls, sockets };
+    let api = ClientApi(Arc::new(Parts { core, messaging, polls, sockets }));
     Router::new()
         .route("/_matrix/client/versions", get(account::versions))
         .nest("/_matrix/client/v3", version_3())

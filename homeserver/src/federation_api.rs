@@ -8,6 +8,8 @@ mod memberships;
 mod query;
 mod transactions;
 
+use std::{ops::Deref, sync::Arc};
+
 use axum::{
     Router,
     extract::FromRef,
@@ -22,12 +24,23 @@ use crate::{
     transaction::Incoming,
 };
 
-/// What the handlers share. Cheap to clone.
+/// What the handlers share. One reference, since every route has it and every request clones it.
 #[derive(Clone)]
-pub(crate) struct FederationApi {
+pub(crate) struct FederationApi(Arc<Parts>);
+
+/// What is behind a [`FederationApi`].
+pub(crate) struct Parts {
     pub(crate) authenticated: Authenticated,
     pub(crate) rooms: Rooms,
     pub(crate) incoming: Incoming,
+}
+
+impl Deref for FederationApi {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl FromRef<FederationApi> for Authenticated {
@@ -58,7 +71,8 @@ impl FederationApi {
 }
 
 /// The routes.
-pub(crate) fn router(api: FederationApi) -> Router {
+pub(crate) fn router(parts: Parts) -> Router {
+    let api = FederationApi(Arc::new(parts));
     let keys = api.authenticated.keys.router();
     let version_1 = Router::new()
         .route("/version", get(query::version))

@@ -14,7 +14,7 @@ use transport::{
 use crate::{
     Config, admin, client_api,
     core::{Core, Shared},
-    federation_api::{self, FederationApi},
+    federation_api,
     messaging::{Messaging, notifications::Notifications, rooms::Rooms},
     pdu::Graph,
     store,
@@ -130,7 +130,7 @@ async fn bind(core: &Core, parts: &Parts) -> Result<(u16, u16), StartError> {
         }),
     };
     let m1 = federation_api::m1::router(authenticated.clone(), parts.messaging.clone());
-    let federation = federation_api::router(FederationApi {
+    let federation = federation_api::router(federation_api::Parts {
         authenticated,
         rooms: parts.messaging.rooms.clone(),
         incoming: parts.incoming.clone(),

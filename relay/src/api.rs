@@ -3,6 +3,8 @@
 mod admin;
 mod answer;
 
+use std::{ops::Deref, sync::Arc};
+
 use axum::{
     Router,
     extract::{FromRef, State},
@@ -32,11 +34,22 @@ pub(crate) struct Parts {
     pub(crate) admin: Option<(Admin, String)>,
 }
 
+/// What the handlers share. One reference, since every route has it and every request clones it.
 #[derive(Clone)]
-struct Api {
+struct Api(Arc<Shared>);
+
+struct Shared {
     authenticated: Authenticated,
     forwarder: Forwarder,
     retriever: Retriever,
+}
+
+impl Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
 impl FromRef<Api> for Authenticated {
@@ -52,7 +65,7 @@ pub(crate) fn router(parts: Parts) -> Router {
     let router = Router::new()
         .route(SendRelay::PATH, put(send_relay))
         .route(RelayTxn::PATH, get(relay_txn))
-        .with_state(Api { authenticated, forwarder, retriever })
+        .with_state(Api(Arc::new(Shared { authenticated, forwarder, retriever })))
         .route(VERSION_PATH, get(version))
         .merge(keys);
     match admin {

@@ -1,5 +1,7 @@
 //! The M1 endpoints between servers: `/_matrix/federation/unstable/org.fedsim.m1/...`.
 
+use std::{ops::Deref, sync::Arc};
+
 use axum::{
     Router,
     extract::{FromRef, State},
@@ -28,9 +30,19 @@ const MAX_USERS: usize = 10_000;
 const MAX_MESSAGE_ID: usize = 255;
 
 #[derive(Clone)]
-struct M1Api {
+struct M1Api(Arc<Parts>);
+
+struct Parts {
     authenticated: Authenticated,
     messaging: Messaging,
+}
+
+impl Deref for M1Api {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl FromRef<M1Api> for Authenticated {
@@ -61,7 +73,7 @@ pub(crate) fn router(authenticated: Authenticated, messaging: Messaging) -> Rout
         .route(Outcome::PATH, get(outcome))
         .route(GetUserClients::PATH, post(get_user_clients))
         .route(OnMessageSent::PATH, put(on_message_sent))
-        .with_state(M1Api { authenticated, messaging })
+        .with_state(M1Api(Arc::new(Parts { authenticated, messaging })))
 }
 
 /// `PUT send_message/{room_id}/{message_id}`, from a member backend to the owner.
