@@ -16,7 +16,7 @@ use ruma::{
 use crate::{
     endpoints::Endpoint,
     error::MatrixError,
-    federation::{Identity, signed::proof},
+    federation::{Identity, Proof, signed::proof},
     http::{Address, Client, RequestError},
 };
 
@@ -116,9 +116,12 @@ impl Federation {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Bytes::from(body))
             .map_err(unsendable)?;
-        let signature = XMatrix::sign_http_request(&request, self.signing_input(destination))
-            .map_err(unsendable)?;
-        request.headers_mut().insert(header::AUTHORIZATION, (&signature).into());
+        let authorization = self.unsigned(destination, &request).authorization(|| {
+            let input = self.signing_input(destination);
+            XMatrix::sign_http_request(&request, input).map(|signature| (&signature).into())
+        });
+        let authorization = authorization.map_err(unsendable)?;
+        request.headers_mut().insert(header::AUTHORIZATION, authorization);
         let answer = self.answer(destination, request, deadline).await?;
         serde_json::from_slice(answer.body())
             .map_err(|error| CallError::Malformed(error.to_string()))
@@ -145,6 +148,21 @@ impl Federation {
             let public_key = self.identity.key_pair.public_key();
             proof(&claim, request, destination, &public_key).learn();
         }
+    }
+
+    /// Stands for everything that decides what the signature under `request` will be.
+    fn unsigned(&self, destination: &ServerName, request: &Request<Bytes>) -> Proof {
+        let public_key = self.identity.key_pair.public_key();
+        let target = request.uri().path_and_query().map_or("", |target| target.as_str());
+        let texts = [
+            self.identity.key_pair.version(),
+            self.identity.server_name.as_str(),
+            destination.as_str(),
+            request.method().as_str(),
+            target,
+        ];
+        let bytes = [public_key.as_slice(), request.body()];
+        Proof::of("unsigned request", texts.map(str::as_bytes).into_iter().chain(bytes))
     }
 
     fn signing_input(&self, destination: &ServerName) -> XMatrixSigningInput<'_> {

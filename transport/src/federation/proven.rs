@@ -4,16 +4,23 @@
 //! hash over the three stands for the answer "it is". What a server signs is known to be valid from
 //! the start, so where both ends of a conversation run on one thread, as in a simulated world, no
 //! honest signature is ever computed again. An invalid signature is never remembered.
+//!
+//! What one server asks again and again, as its relay for mail, is the same request each time, and
+//! ed25519 makes the same signature of it (RFC 8032, section 5.1.6): that is made once.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeSet, VecDeque},
-};
+use std::cell::RefCell;
 
-/// Signatures that one thread remembers; the one learnt first makes room.
+use http::HeaderValue;
+
+use crate::memo::Memo;
+
+/// Valid signatures that one thread remembers.
 const MAX_PROVEN: usize = 4096;
 
-/// A signature by one key of one message.
+/// Signed requests of which one thread remembers the signature.
+const MAX_MADE: usize = 4096;
+
+/// A signature by one key of one message; or, of what is about to be signed, the key and the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Proof([u8; 32]);
 
@@ -32,54 +39,46 @@ impl Proof {
 
     /// Whether it is known to be valid. If not, nobody knows.
     pub fn is_known(&self) -> bool {
-        PROVEN.with_borrow(|proven| proven.known.contains(self))
+        PROVEN.with_borrow(|proven| proven.get(self).is_some())
     }
 
     /// Remembers that it is valid: it was verified, or made here.
     pub fn learn(self) {
-        PROVEN.with_borrow_mut(|proven| proven.learn(self));
+        PROVEN.with_borrow_mut(|proven| proven.keep(self, ()));
     }
-}
 
-#[derive(Default)]
-struct Proven {
-    known: BTreeSet<Proof>,
-    in_order: VecDeque<Proof>,
-}
-
-impl Proven {
-    fn learn(&mut self, proof: Proof) {
-        if !self.known.insert(proof) {
-            return;
+    /// The `Authorization` header of the request that this stands for: what was made on this thread
+    /// before, or what `make` makes now.
+    pub(super) fn authorization<E>(
+        self,
+        make: impl FnOnce() -> Result<HeaderValue, E>,
+    ) -> Result<HeaderValue, E> {
+        if let Some(made) = MADE.with_borrow(|made| made.get(&self).cloned()) {
+            return Ok(made);
         }
-        self.in_order.push_back(proof);
-        if self.in_order.len() > MAX_PROVEN
-            && let Some(oldest) = self.in_order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
+        let header = make()?;
+        MADE.with_borrow_mut(|made| made.keep(self, header.clone()));
+        Ok(header)
     }
 }
 
 thread_local! {
-    static PROVEN: RefCell<Proven> = RefCell::default();
+    static PROVEN: RefCell<Memo<Proof, ()>> = const { RefCell::new(Memo::new(MAX_PROVEN)) };
+    static MADE: RefCell<Memo<Proof, HeaderValue>> = const { RefCell::new(Memo::new(MAX_MADE)) };
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_PROVEN, Proof};
+    use http::HeaderValue;
 
-    fn proof(number: usize) -> Proof {
-        Proof::of("test", [number.to_le_bytes().as_slice()])
-    }
+    use super::Proof;
 
     #[test]
-    fn the_signature_learnt_first_makes_room() {
-        for number in 0..=MAX_PROVEN {
-            proof(number).learn();
-        }
-        assert!(!proof(0).is_known());
-        assert!(proof(1).is_known() && proof(MAX_PROVEN).is_known());
+    fn a_signature_is_made_once() {
+        let request = Proof::of("test", [b"GET".as_slice()]);
+        let made = |value| request.authorization(|| Ok::<_, ()>(HeaderValue::from_static(value)));
+        assert_eq!((made("first"), made("second")), (made("first"), made("first")));
+        assert_eq!(made("third"), Ok(HeaderValue::from_static("first")));
     }
 
     #[test]

@@ -1,24 +1,20 @@
 //! Stored events that this thread has parsed: an event is read again for every device and for every
 //! event that builds on it, and its text never changes.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, VecDeque},
-};
+use std::cell::RefCell;
+
+use transport::memo::Memo;
 
 use super::{Malformed, Pdu};
 
-/// Events that one thread keeps parsed; the one parsed first makes room.
-const MAX_PARSED: usize = 1024;
+/// Events that one thread keeps parsed.
+const MAX_PARSED: usize = 4096;
 
-#[derive(Default)]
-struct Parsed {
-    by_id: BTreeMap<String, (String, Pdu)>,
-    in_order: VecDeque<String>,
-}
+/// An event and the text that it was parsed from.
+type Parsed = (Box<str>, Pdu);
 
 thread_local! {
-    static PARSED: RefCell<Parsed> = RefCell::default();
+    static PARSED: RefCell<Memo<Box<str>, Parsed>> = const { RefCell::new(Memo::new(MAX_PARSED)) };
 }
 
 /// What `parse` makes of an event; not called where this very text was parsed before.
@@ -28,32 +24,37 @@ pub(super) fn recall(
     json: &str,
     parse: impl FnOnce() -> Result<Pdu, Malformed>,
 ) -> Result<Pdu, Malformed> {
-    let known = PARSED.with_borrow(|parsed| parsed.find(event_id, room_id, json));
+    let known = PARSED.with_borrow(|parsed| match parsed.get(event_id) {
+        Some((text, pdu)) if **text == *json && pdu.room_id == room_id => Some(pdu.clone()),
+        _ => None,
+    });
     if let Some(pdu) = known {
         return Ok(pdu);
     }
     let pdu = parse()?;
-    PARSED.with_borrow_mut(|parsed| parsed.keep(event_id, json, &pdu));
+    PARSED.with_borrow_mut(|parsed| parsed.keep(event_id.into(), (json.into(), pdu.clone())));
     Ok(pdu)
 }
 
-impl Parsed {
-    /// The event, if exactly this text of it was parsed.
-    fn find(&self, event_id: &str, room_id: &str, json: &str) -> Option<Pdu> {
-        let (text, pdu) = self.by_id.get(event_id)?;
-        (text == json && pdu.room_id == room_id).then(|| pdu.clone())
+#[cfg(test)]
+mod tests {
+    use super::{Malformed, recall};
+
+    fn parse(event_id: &str, json: &str) -> Result<String, Malformed> {
+        let parse = || super::Pdu::parse_stored(event_id, "!room:a", json);
+        recall(event_id, "!room:a", json, parse).map(|pdu| pdu.kind.clone())
     }
 
-    fn keep(&mut self, event_id: &str, json: &str, pdu: &Pdu) {
-        let entry = (json.to_owned(), pdu.clone());
-        if self.by_id.insert(event_id.to_owned(), entry).is_some() {
-            return;
+    fn event(kind: &str) -> String {
+        let fields = r#""sender": "@user:a", "origin_server_ts": 1, "depth": 1, "content": {}"#;
+        format!(r#"{{"type": "{kind}", {fields}, "prev_events": [], "auth_events": []}}"#)
+    }
+
+    #[test]
+    fn an_event_whose_text_has_changed_is_parsed_again() {
+        for kind in ["m.one", "m.one", "m.other"] {
+            assert_eq!(parse("$event", &event(kind)), Ok(kind.to_owned()));
         }
-        self.in_order.push_back(event_id.to_owned());
-        if self.in_order.len() > MAX_PARSED
-            && let Some(oldest) = self.in_order.pop_front()
-        {
-            self.by_id.remove(&oldest);
-        }
+        assert!(parse("$event", "{}").is_err());
     }
 }
