@@ -46,14 +46,15 @@ pub struct ClientLimits {
     pub max_body: usize,
     /// Idle connections kept per address.
     pub max_idle_per_address: usize,
-    /// How long an idle connection is kept. Shorter than
+    /// How long an idle connection is kept. Longer than a homeserver waits between two looks into
+    /// its mailbox, so that it does not connect anew for each. Shorter than
     /// [`crate::http::ServerLimits::header_timeout`], after which its server closes it.
     pub idle_timeout: Duration,
 }
 
 impl Default for ClientLimits {
     fn default() -> Self {
-        Self { max_body: 32 << 20, max_idle_per_address: 4, idle_timeout: Duration::from_secs(20) }
+        Self { max_body: 32 << 20, max_idle_per_address: 4, idle_timeout: Duration::from_secs(60) }
     }
 }
 

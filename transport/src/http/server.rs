@@ -56,7 +56,7 @@ impl Default for ServerLimits {
         Self {
             max_connections: 1024,
             max_body: 8 << 20,
-            header_timeout: Duration::from_secs(30),
+            header_timeout: Duration::from_secs(75),
             request_timeout: Duration::from_mins(2),
             write_timeout: Duration::from_secs(30),
         }
