@@ -29,5 +29,5 @@ pub mod transaction;
 
 pub use self::{
     config::Config,
-    start::{Homeserver, StartError},
+    start::{Homeserver, StartError, install},
 };

@@ -6,8 +6,9 @@ use axum::Router;
 use ruma::ServerName;
 use tokio::sync::Notify;
 use transport::{
-    Host,
+    DatabaseError, Host,
     federation::{Authenticated, Federation, Identity, KeyRing},
+    host::Disk,
     http::{Client, ClientLimits, ServerLimits, serve},
 };
 
@@ -81,6 +82,17 @@ impl std::fmt::Debug for Homeserver {
             .field("client_port", &self.client_port)
             .finish_non_exhaustive()
     }
+}
+
+/// Makes on `disk` the tables that the first start of every homeserver makes, and nothing else:
+/// whoever starts many can do so once and copy the files. [`Homeserver::start`] needs none of it.
+///
+/// # Errors
+/// The disk refuses, or the database was written by a newer program.
+pub async fn install(disk: &dyn Disk) -> Result<(), DatabaseError> {
+    let database = disk.open(store::DATABASE).await?;
+    store::migrate(&database).await?;
+    transport::federation::install(&database).await
 }
 
 async fn open(host: Host, config: Config) -> Result<Core, StartError> {

@@ -37,5 +37,5 @@ mod transaction;
 pub use self::{
     config::{Config, ConfigError},
     policy::ENTRY_OVERHEAD,
-    relay::{Relay, StartError},
+    relay::{Relay, StartError, install},
 };

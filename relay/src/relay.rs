@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use ruma::ServerName;
 use transport::{
-    Host,
+    DatabaseError, Host,
     federation::{Authenticated, Federation, Identity, KeyRing},
+    host::Disk,
     http::{Client, ClientLimits, ServerLimits, serve},
 };
 
@@ -36,7 +37,7 @@ impl Relay {
     /// operator.
     pub async fn start(host: Host, config: Config) -> Result<Self, StartError> {
         config.check().map_err(|error| StartError(error.to_string()))?;
-        let disk = |error: transport::DatabaseError| StartError(format!("disk: {error}"));
+        let disk = |error: DatabaseError| StartError(format!("disk: {error}"));
         let database = host.open(DATABASE).await.map_err(disk)?;
         let identity =
             Identity::open(&host, &database, config.server_name.clone()).await.map_err(disk)?;
@@ -73,6 +74,17 @@ impl Relay {
     pub fn port(&self) -> u16 {
         self.port
     }
+}
+
+/// Makes on `disk` the tables that the first start of every relay makes, and nothing else: whoever
+/// starts many can do so once and copy the files. [`Relay::start`] needs none of it.
+///
+/// # Errors
+/// The disk refuses, or the database was written by a newer program.
+pub async fn install(disk: &dyn Disk) -> Result<(), DatabaseError> {
+    let database = disk.open(DATABASE).await?;
+    transport::federation::install(&database).await?;
+    Store::install(&database).await
 }
 
 /// Who may call, and what a valid signature tells the delivery: its origin is back.

@@ -31,6 +31,9 @@ const SCHEMA: &[&str] = &[include_str!("store/schema.sql"), include_str!("store/
 /// The number by which a destination acknowledges an entry; above 0, never given twice.
 pub(crate) type EntryId = i64;
 
+/// What a destination acknowledges that has stored nothing yet.
+const NOTHING: EntryId = 0;
+
 /// The relay's database. Cheap to clone. Every method is one commit, or one read.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -45,8 +48,13 @@ impl Store {
         database: Database,
         time_to_live: Duration,
     ) -> Result<Self, DatabaseError> {
-        migrate(&database, "relay", SCHEMA).await?;
+        Self::install(&database).await?;
         Ok(Self { database, time_to_live })
+    }
+
+    /// Makes the tables.
+    pub(crate) async fn install(database: &Database) -> Result<(), DatabaseError> {
+        migrate(database, "relay", SCHEMA).await
     }
 
     /// Keeps `incoming`, unless it is kept or was delivered already, or a quota refuses it.
@@ -72,11 +80,21 @@ impl Store {
         acknowledged: EntryId,
         now_ms: u64,
     ) -> Result<Next, DatabaseError> {
+        // Most who ask find nothing, and to find that out takes no right to write.
+        if acknowledged == NOTHING && self.has_nothing_for(destination.clone()).await? {
+            return Ok(Next::Empty);
+        }
         self.database
             .transaction(move |transaction| {
                 outgoing::acknowledge(transaction, &destination, acknowledged, to_sql(now_ms))?;
                 Ok(outgoing::hand_out(transaction, &destination)?)
             })
+            .await
+    }
+
+    async fn has_nothing_for(&self, destination: OwnedServerName) -> Result<bool, DatabaseError> {
+        self.database
+            .call(move |connection| Ok(!outgoing::has_entry(connection, &destination)?))
             .await
     }
 

@@ -5,6 +5,7 @@
 //!   expectations. [`builder`] writes it in Rust, [`language`] reads it from TOML.
 //! - [`federation`]: what a scenario is run on: our nodes, or anybody's. [`world`]: where it is run.
 //! - [`run`]: one run: boots the cluster, lets clients work while faults happen, repairs, settles.
+//!   [`installation`]: what is on its nodes' disks before.
 //! - [`byzantine`]: seats whose node is honest and whose messages are not.
 //! - [`history`]: what happened, read out of the journal: the only thing that checks see.
 //! - [`checks`]: the promises, one file each, and their verdicts.
@@ -19,6 +20,7 @@ pub mod byzantine;
 pub mod checks;
 pub mod federation;
 pub mod history;
+pub mod installation;
 pub mod language;
 pub mod record;
 pub mod run;

@@ -1,7 +1,8 @@
 //! The simulated disk: a SQLite VFS whose files know which sectors are synced.
 //!
 //! Reading order:
-//! - `file`: one file, its bytes and what a power loss may take back. `directory`: the names.
+//! - `file`: one file, its bytes (in `pages`) and what a power loss may take back. `directory`: the
+//!   names. `image`: all of it as a value.
 //! - `volume`: the whole disk under one lock, its incarnation (`epoch`), and how it dies.
 //! - `faults`: what goes wrong in an operation. `handle`: an open file, and SQLite's operations
 //!   on it, over `locks` (who may write) and `shm` (the index of the write-ahead log).
@@ -19,15 +20,18 @@ mod directory;
 mod faults;
 mod file;
 mod handle;
+mod image;
 mod io;
 mod locks;
 mod mount;
+mod pages;
 mod shm;
 mod vfs;
 mod volume;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+pub use self::image::{DiskImage, ImageError};
 use self::{mount::Mount, volume::Volume};
 
 /// How a disk misbehaves while a fault lasts.
@@ -106,9 +110,6 @@ pub struct DiskStats {
     pub reverted: u64,
 }
 
-/// Files with their bytes, by name: what [`Disk::snapshot`] took.
-pub type DiskImage = Arc<BTreeMap<String, Vec<u8>>>;
-
 /// One file of a disk, as [`Disk::files`] lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSummary {
@@ -177,13 +178,14 @@ impl Disk {
     }
 
     /// The bytes of every file, as a process would read them now.
-    pub fn snapshot(&self) -> BTreeMap<String, Vec<u8>> {
-        self.volume.snapshot()
+    pub fn snapshot(&self) -> DiskImage {
+        DiskImage { files: Arc::new(self.volume.snapshot()) }
     }
 
-    /// Makes the disk hold exactly `files`, all of them durable. Handles opened before are dead.
-    pub fn restore(&self, files: BTreeMap<String, Vec<u8>>) {
-        self.volume.restore(files);
+    /// Makes the disk hold exactly what `image` holds, all of it durable. Handles opened before are
+    /// dead.
+    pub fn restore(&self, image: &DiskImage) {
+        self.volume.restore(&image.files);
     }
 
     /// The files, by name.

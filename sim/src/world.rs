@@ -39,6 +39,12 @@ pub trait Node: Send + Sync + 'static {
     /// Runs the node: returns when it ends by itself (a server does not), with its error's text
     /// if it failed. Background tasks live on after `Ok`.
     fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>>;
+
+    /// What the disk of a new machine holds before its first boot; nothing, unless the node says
+    /// otherwise. A machine whose disk is wiped boots without.
+    fn installation(&self) -> DiskImage {
+        DiskImage::default()
+    }
 }
 
 impl<F, Fut> Node for F
@@ -130,6 +136,10 @@ impl World {
         let clock = Arc::new(Clock::new(&state, Arc::downgrade(&self.shared), index));
         let observer = Arc::new(Observer { world: Arc::downgrade(&self.shared), machine: index });
         let disk = Disk::new(state.config.seed, name, Arc::clone(&clock) as _, observer);
+        let installation = node.as_ref().map(|node| node.installation()).unwrap_or_default();
+        if !installation.is_empty() {
+            disk.restore(&installation);
+        }
         state.machines.push(Machine::new(name, node, disk, clock));
         let name = state.machines[index].name.clone();
         state.by_name.insert(name, index);
@@ -217,7 +227,7 @@ impl World {
         let state = self.shared.lock();
         let disk = Arc::clone(&state.machines[state.machine(machine)].disk);
         drop(state);
-        Arc::new(disk.snapshot())
+        disk.snapshot()
     }
 
     /// Whether the machine runs.

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use homeserver::Homeserver;
 use relay::Relay;
 use ruma::OwnedServerName;
-use sim::{Ended, Node, WorldConfig};
+use scenarios::installation;
+use sim::{Ended, Node, WorldConfig, disk::DiskImage};
 use transport::{BoxFuture, Host};
 
 use super::{
@@ -92,6 +93,10 @@ impl Node for HomeserverNode {
             started.map(drop).map_err(|error| error.to_string())
         })
     }
+
+    fn installation(&self) -> DiskImage {
+        installation::homeserver()
+    }
 }
 
 struct RelayNode(String);
@@ -103,5 +108,9 @@ impl Node for RelayNode {
             let started = Relay::start(host, relay::Config::new(server_name(&name)?)).await;
             started.map(drop).map_err(|error| error.to_string())
         })
+    }
+
+    fn installation(&self) -> DiskImage {
+        installation::relay()
     }
 }

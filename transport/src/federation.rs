@@ -14,6 +14,8 @@ mod keys;
 mod proven;
 mod signed;
 
+use crate::host::{Database, DatabaseError};
+
 pub use self::{
     call::{CallError, Federation, address_of},
     identity::{Identity, SEED_BYTES},
@@ -21,3 +23,13 @@ pub use self::{
     proven::Proof,
     signed::{Authenticated, Signed, SignedBytes, json_answer, ruma_answer},
 };
+
+/// Brings the tables of this layer up to date, in the database of a node. [`Identity::open`] and
+/// [`KeyRing::open`] do so too.
+///
+/// # Errors
+/// The disk refuses, or the database was written by a newer program.
+pub async fn install(database: &Database) -> Result<(), DatabaseError> {
+    identity::install(database).await?;
+    keys::store::install(database).await
+}

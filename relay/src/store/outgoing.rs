@@ -42,6 +42,16 @@ enum Which {
     Forwardable,
 }
 
+/// Whether there is an entry for `destination`, readable or not.
+pub(super) fn has_entry(
+    connection: &Connection,
+    destination: &ServerName,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM entries WHERE destination = ?1 LIMIT 1")?
+        .exists([destination.as_str()])
+}
+
 /// Deletes the entry, if it is `destination`'s and was handed out to it.
 pub(super) fn acknowledge(
     transaction: &transport::Transaction<'_>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ruma::OwnedServerName;
-use sim::{Node, tamper::tampered};
+use sim::{Node, disk::DiskImage, tamper::tampered};
 use transport::{BoxFuture, Host, federation::Identity};
 
 use super::Seat;
@@ -38,6 +38,10 @@ impl Node for ByzantineNode {
             }
             node.run(tampered(host, seat)).await
         })
+    }
+
+    fn installation(&self) -> DiskImage {
+        self.node.installation()
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use homeserver::Homeserver;
 use relay::Relay;
 use ruma::OwnedServerName;
-use sim::Node;
+use sim::{Node, disk::DiskImage};
 use transport::{BoxFuture, Host};
 
 use super::{client::Client, device::Device, stranger::Stranger};
@@ -18,6 +18,7 @@ use crate::{
     byzantine::behind_its_seat,
     federation::{Rooms, Stage},
     history::Note,
+    installation,
     scenario::OpKind,
 };
 
@@ -150,6 +151,10 @@ impl Node for HomeserverNode {
             started.map(drop).map_err(|error| error.to_string())
         })
     }
+
+    fn installation(&self) -> DiskImage {
+        installation::homeserver()
+    }
 }
 
 struct RelayNode(relay::Config);
@@ -161,6 +166,10 @@ impl Node for RelayNode {
             let started = Relay::start(host, config).await;
             started.map(drop).map_err(|error| error.to_string())
         })
+    }
+
+    fn installation(&self) -> DiskImage {
+        installation::relay()
     }
 }
 

@@ -9,6 +9,7 @@ use rand::{Rng, RngExt};
 
 use super::{
     file::{Fate, File},
+    pages::Pages,
     volume::lock,
 };
 
@@ -103,10 +104,10 @@ impl Directory {
     }
 }
 
-impl FromIterator<(String, Vec<u8>)> for Directory {
+impl FromIterator<(String, Pages)> for Directory {
     /// A directory in which everything is durable.
-    fn from_iter<I: IntoIterator<Item = (String, Vec<u8>)>>(files: I) -> Self {
-        let file = |(name, bytes)| (name, Arc::new(Mutex::new(File::durable(bytes))));
+    fn from_iter<I: IntoIterator<Item = (String, Pages)>>(files: I) -> Self {
+        let file = |(name, pages)| (name, Arc::new(Mutex::new(File::durable(pages))));
         let names: BTreeMap<String, FileRef> = files.into_iter().map(file).collect();
         Self { durable: names.clone(), names }
     }
@@ -117,11 +118,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::Directory;
-    use crate::disk::file::SECTOR;
+    use crate::disk::{file::SECTOR, pages::Pages};
 
     #[test]
     fn names_come_back_or_vanish_unless_the_directory_was_synced() {
-        let mut directory = Directory::from_iter([("old".to_owned(), vec![1])]);
+        let mut directory = Directory::from_iter([("old".to_owned(), Pages::from([1].as_slice()))]);
         directory.remove("old");
         directory.create("new");
         directory.lose_power(&mut || false, &mut || SECTOR);
@@ -136,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_file_replaced_under_its_name_is_the_old_one_or_the_new_one() {
-        let mut directory = Directory::from_iter([("a".to_owned(), vec![1, 2, 3])]);
+        let mut directory =
+            Directory::from_iter([("a".to_owned(), Pages::from([1, 2, 3].as_slice()))]);
         directory.remove("a");
         let new = directory.create("a");
         directory.sync();

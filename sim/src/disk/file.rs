@@ -2,10 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::locks::Locking;
+use super::{
+    locks::Locking,
+    pages::{PAGE, Page, Pages},
+};
 
 /// The unit in which a disk writes: all of a sector reaches the medium, or none of it.
 pub(super) const SECTOR: usize = 512;
+
+/// Sectors of a page.
+const SECTORS: usize = PAGE / SECTOR;
 
 /// What became of unsynced sectors in a power loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,66 +20,75 @@ pub(super) struct Fate {
     pub(super) reverted: u64,
 }
 
-/// A file. `undo` holds each sector written since the last sync as it was at that sync, so that a
+/// A file. `undo` holds each page written since the last sync as it was at that sync, so that a
 /// sync costs what was written and not what the file is long.
 #[derive(Default)]
 pub(super) struct File {
-    bytes: Vec<u8>,
-    undo: BTreeMap<usize, Box<[u8; SECTOR]>>,
+    pages: Pages,
+    undo: BTreeMap<usize, Undo>,
     synced_len: usize,
     /// Who holds it; lives no longer than the processes do.
     pub(super) locking: Locking,
 }
 
+/// A page as it was at the last sync.
+struct Undo {
+    /// None: the file did not reach there.
+    page: Option<Page>,
+    /// Which of its sectors were written since, a bit each, the first sector lowest.
+    written: u8,
+}
+
+impl Undo {
+    fn sectors(&self) -> impl Iterator<Item = usize> {
+        let written = self.written;
+        (0..SECTORS).filter(move |sector| written & (1 << sector) != 0)
+    }
+}
+
 impl File {
     /// A file that is durable as it is.
-    pub(super) fn durable(bytes: Vec<u8>) -> Self {
-        Self { synced_len: bytes.len(), bytes, ..Self::default() }
+    pub(super) fn durable(pages: Pages) -> Self {
+        Self { synced_len: pages.len(), pages, ..Self::default() }
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub(super) fn pages(&self) -> &Pages {
+        &self.pages
     }
 
     pub(super) fn len(&self) -> usize {
-        self.bytes.len()
+        self.pages.len()
     }
 
     pub(super) fn unsynced_sectors(&self) -> usize {
-        self.undo.len()
+        self.undo.values().map(|undo| undo.written.count_ones() as usize).sum()
     }
 
     /// Copies what the file has at `offset` into `out`; returns how many bytes it had.
     pub(super) fn read(&self, offset: usize, out: &mut [u8]) -> usize {
-        let there = self.bytes.get(offset..).unwrap_or_default();
-        let count = there.len().min(out.len());
-        out[..count].copy_from_slice(&there[..count]);
-        count
+        self.pages.read(offset, out)
     }
 
     /// Writes `bytes` at `offset`, growing the file (with zeros in a gap) if need be.
     pub(super) fn write(&mut self, offset: usize, bytes: &[u8]) {
-        let end = offset + bytes.len();
-        self.remember(offset, end);
-        if end > self.bytes.len() {
-            self.bytes.resize(end, 0);
-        }
-        self.bytes[offset..end].copy_from_slice(bytes);
+        self.remember(offset, offset + bytes.len());
+        self.pages.write(offset, bytes);
     }
 
     /// Cuts or extends the file to `len`.
     pub(super) fn truncate(&mut self, len: usize) {
-        self.remember(len, self.bytes.len());
-        self.bytes.resize(len, 0);
+        self.remember(len, self.len());
+        self.pages.resize(len);
     }
 
     /// Makes the file durable as it is; returns how many bytes were not.
     pub(super) fn sync(&mut self) -> usize {
-        let len = self.bytes.len();
-        let unsynced =
-            self.undo.keys().map(|sector| len.saturating_sub(sector * SECTOR).min(SECTOR));
-        let unsynced = unsynced.sum();
-        self.undo.clear();
+        let len = self.len();
+        let mut unsynced = 0;
+        for (page, undo) in std::mem::take(&mut self.undo) {
+            let left = |sector| len.saturating_sub(page * PAGE + sector * SECTOR).min(SECTOR);
+            unsynced += undo.sectors().map(left).sum::<usize>();
+        }
         self.synced_len = len;
         unsynced
     }
@@ -86,68 +101,83 @@ impl File {
         written: &mut impl FnMut() -> usize,
     ) -> Fate {
         let mut fate = Fate::default();
-        let written_len = self.bytes.len();
+        let written_len = self.len();
         if written_len != self.synced_len && !keep() {
-            self.bytes.resize(self.synced_len, 0);
+            self.pages.resize(self.synced_len);
         }
-        for (sector, old) in std::mem::take(&mut self.undo) {
-            // Cutting a file does not touch its sectors: where the cut is forgotten, what it had
-            // cut off is back.
-            let cut_off = sector * SECTOR >= written_len;
-            if !cut_off && keep() {
-                fate.kept += 1;
-                self.put_back(sector, &old, written());
-            } else {
-                fate.reverted += 1;
-                self.put_back(sector, &old, 0);
+        for (page, undo) in std::mem::take(&mut self.undo) {
+            for sector in undo.sectors() {
+                let start = page * PAGE + sector * SECTOR;
+                let old = undo.page.as_ref().map_or(&[0; SECTOR], |page| old_sector(page, sector));
+                // Cutting a file does not touch its sectors: where the cut is forgotten, what it
+                // had cut off is back.
+                if start < written_len && keep() {
+                    fate.kept += 1;
+                    self.put_back(start, old, written());
+                } else {
+                    fate.reverted += 1;
+                    self.put_back(start, old, 0);
+                }
             }
         }
-        self.synced_len = self.bytes.len();
+        self.synced_len = self.len();
         fate
     }
 
-    /// Puts a sector back as it was, from byte `from` of it on.
-    fn put_back(&mut self, sector: usize, old: &[u8; SECTOR], from: usize) {
-        let start = sector * SECTOR;
-        let end = self.bytes.len().min(start + SECTOR);
-        if let Some(target) = self.bytes.get_mut(start + from..end) {
-            target.copy_from_slice(&old[from..from + target.len()]);
+    /// Puts the sector that begins at `start` back as it was, from byte `from` of it on.
+    fn put_back(&mut self, start: usize, old: &[u8; SECTOR], from: usize) {
+        let there = self.len().saturating_sub(start).min(SECTOR);
+        if from < there {
+            self.pages.write(start + from, &old[from..there]);
         }
     }
 
     /// Flips `bits` of the byte at `offset`, unless its sector is not synced; returns whether.
     pub(super) fn flip(&mut self, offset: usize, bits: u8) -> bool {
-        if self.undo.contains_key(&(offset / SECTOR)) || offset >= self.synced_len {
+        let sector = offset % PAGE / SECTOR;
+        let undo = self.undo.get(&(offset / PAGE));
+        let is_unsynced = undo.is_some_and(|undo| undo.written & (1 << sector) != 0);
+        if is_unsynced || offset >= self.synced_len {
             return false;
         }
-        self.bytes[offset] ^= bits;
+        let mut byte = [0];
+        self.pages.read(offset, &mut byte);
+        self.pages.write(offset, &[byte[0] ^ bits]);
         true
     }
 
-    /// Saves the sectors that `start..end` touches, unless they were changed since the last sync.
+    /// Saves the pages that `start..end` touches, unless they were changed since the last sync, and
+    /// marks the sectors.
     fn remember(&mut self, start: usize, end: usize) {
         if start >= end {
             return;
         }
-        for sector in start / SECTOR..=(end - 1) / SECTOR {
-            let bytes = &self.bytes;
-            self.undo.entry(sector).or_insert_with(|| {
-                let mut old = Box::new([0; SECTOR]);
-                let there = bytes.get(sector * SECTOR..).unwrap_or_default();
-                let count = there.len().min(SECTOR);
-                old[..count].copy_from_slice(&there[..count]);
-                old
-            });
+        let (first, last) = (start / SECTOR, (end - 1) / SECTOR);
+        for page in first / SECTORS..=last / SECTORS {
+            let begins = page * SECTORS;
+            let from = first.max(begins) - begins;
+            let to = last.min(begins + SECTORS - 1) - begins;
+            let pages = &self.pages;
+            let undo = self
+                .undo
+                .entry(page)
+                .or_insert_with(|| Undo { page: pages.get(page).cloned(), written: 0 });
+            undo.written |= (u8::MAX << from) & (u8::MAX >> (SECTORS - 1 - to));
         }
     }
 }
 
+/// Sector number `sector` of a page.
+fn old_sector(page: &Page, sector: usize) -> &[u8; SECTOR] {
+    page.as_chunks().0.get(sector).expect("a page has eight sectors")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Fate, File, SECTOR};
+    use super::{Fate, File, Pages, SECTOR};
 
     fn file() -> File {
-        File::durable(vec![1; 3 * SECTOR])
+        File::durable(Pages::from([1; 3 * SECTOR].as_slice()))
     }
 
     #[test]
@@ -157,9 +187,9 @@ mod tests {
         let mut answers = [true, false, true].into_iter();
         let fate = file.lose_power(&mut || answers.next().expect("three sectors"), &mut || SECTOR);
         assert_eq!(fate, Fate { kept: 2, reverted: 1 });
-        assert_eq!(file.bytes()[SECTOR - 1], 2);
-        assert_eq!(file.bytes()[SECTOR..2 * SECTOR], [1; SECTOR]);
-        assert_eq!(file.bytes()[2 * SECTOR], 2);
+        assert_eq!(file.pages().to_vec()[SECTOR - 1], 2);
+        assert_eq!(file.pages().to_vec()[SECTOR..2 * SECTOR], [1; SECTOR]);
+        assert_eq!(file.pages().to_vec()[2 * SECTOR], 2);
     }
 
     #[test]
@@ -169,7 +199,7 @@ mod tests {
         assert_eq!(file.sync(), SECTOR);
         file.write(0, &[3; 10]);
         file.lose_power(&mut || false, &mut || SECTOR);
-        assert_eq!(file.bytes()[..10], [2; 10]);
+        assert_eq!(file.pages().to_vec()[..10], [2; 10]);
     }
 
     #[test]
@@ -181,7 +211,7 @@ mod tests {
             &mut || answers.next().expect("length, then at most three sectors"),
             &mut || SECTOR,
         );
-        assert_eq!(file.bytes(), [1; 3 * SECTOR]);
+        assert_eq!(file.pages().to_vec(), [1; 3 * SECTOR]);
     }
 
     #[test]
@@ -191,7 +221,7 @@ mod tests {
         let mut answers = [true, false].into_iter();
         file.lose_power(&mut || answers.next().expect("length, then one sector"), &mut || SECTOR);
         assert_eq!(file.len(), 4 * SECTOR);
-        assert_eq!(file.bytes()[3 * SECTOR..], [0; SECTOR]);
+        assert_eq!(file.pages().to_vec()[3 * SECTOR..], [0; SECTOR]);
     }
 
     #[test]
@@ -199,8 +229,8 @@ mod tests {
         let mut file = file();
         file.write(0, &[2; SECTOR]);
         file.lose_power(&mut || true, &mut || 100);
-        assert_eq!(file.bytes()[..100], [2; 100]);
-        assert_eq!(file.bytes()[100..SECTOR], [1; SECTOR - 100]);
+        assert_eq!(file.pages().to_vec()[..100], [2; 100]);
+        assert_eq!(file.pages().to_vec()[100..SECTOR], [1; SECTOR - 100]);
     }
 
     #[test]
@@ -208,6 +238,6 @@ mod tests {
         let mut file = file();
         file.write(0, &[2; 1]);
         assert!(!file.flip(7, 4) && file.flip(SECTOR, 4));
-        assert_eq!((file.bytes()[7], file.bytes()[SECTOR]), (1, 5));
+        assert_eq!((file.pages().to_vec()[7], file.pages().to_vec()[SECTOR]), (1, 5));
     }
 }

@@ -16,6 +16,7 @@ use super::{
     directory::{Directory, FileRef},
     faults::Trouble,
     file::SECTOR,
+    pages::Pages,
 };
 use crate::random::stream;
 
@@ -180,16 +181,16 @@ impl Volume {
         lock(&self.state).trouble.faults = faults;
     }
 
-    pub(super) fn snapshot(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(super) fn snapshot(&self) -> BTreeMap<String, Pages> {
         let state = lock(&self.state);
         let files = state.directory.iter();
-        files.map(|(name, file)| (name.clone(), lock(file).bytes().to_vec())).collect()
+        files.map(|(name, file)| (name.clone(), lock(file).pages().clone())).collect()
     }
 
-    pub(super) fn restore(&self, files: BTreeMap<String, Vec<u8>>) {
+    pub(super) fn restore(&self, files: &BTreeMap<String, Pages>) {
         let mut state = lock(&self.state);
         state.end_incarnation();
-        state.directory = files.into_iter().collect();
+        state.directory = files.iter().map(|(name, pages)| (name.clone(), pages.clone())).collect();
     }
 
     pub(super) fn files(&self) -> Vec<FileSummary> {

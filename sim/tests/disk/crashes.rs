@@ -4,12 +4,12 @@
 //! has already spilled out of the cache), and death at an operation that the seed chooses.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
 };
 
 use rand::RngExt;
-use sim::disk::{Disk, DiskFaults};
+use sim::disk::{Disk, DiskFaults, DiskImage};
 
 use crate::program::{
     Acknowledged, PARTS, commit, disk, execute, is_sound, open, open_with, parts,
@@ -87,11 +87,8 @@ async fn die_twice_by(seed: u64, sql: &str, faults: DiskFaults, lose_power: fn(&
     judge(&disk, &acknowledged).await
 }
 
-/// What a disk holds, by file.
-type Image = BTreeMap<String, Vec<u8>>;
-
 /// A disk with a database in the mode of `sql`, in which letters are already.
-async fn prepared(sql: &str) -> Image {
+async fn prepared(sql: &str) -> DiskImage {
     let (disk, _) = disk(0);
     let database = open_with(&disk, sql).await.expect("a healthy disk");
     for number in 0..TRANSACTIONS {
@@ -102,7 +99,12 @@ async fn prepared(sql: &str) -> Image {
 }
 
 /// Commits a few letters, begins one that is too large for the cache, and loses power.
-async fn die_in_a_transaction(seed: u64, sql: &str, faults: DiskFaults, image: Image) -> Verdict {
+async fn die_in_a_transaction(
+    seed: u64,
+    sql: &str,
+    faults: DiskFaults,
+    image: &DiskImage,
+) -> Verdict {
     let (disk, _) = disk(seed);
     disk.restore(image);
     let acknowledged = Acknowledged::default();
@@ -156,7 +158,7 @@ async fn die_often(sql: &str, faults: &DiskFaults, [first, second]: [u64; 2]) ->
     let mut counts = [Count::default(), Count::default()];
     let image = prepared(sql).await;
     for seed in 0..first {
-        let verdict = die_in_a_transaction(seed, sql, faults.clone(), image.clone()).await;
+        let verdict = die_in_a_transaction(seed, sql, faults.clone(), &image).await;
         counts[0].add(&verdict);
     }
     for seed in 0..second {

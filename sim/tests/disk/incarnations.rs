@@ -96,7 +96,7 @@ async fn a_restored_disk_holds_what_it_held() {
     commit(&database, 0, &Acknowledged::default()).await.expect("commit");
     let image = disk.snapshot();
     commit(&database, 1, &Acknowledged::default()).await.expect("commit");
-    disk.restore(image.clone());
+    disk.restore(&image);
     assert!(commit(&database, 2, &Acknowledged::default()).await.is_err());
     disk.power_loss();
     assert_eq!(disk.snapshot(), image);

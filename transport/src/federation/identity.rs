@@ -2,13 +2,12 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use crate::host::Transaction;
 use ruma::{OwnedServerName, signatures::Ed25519KeyPair};
 use rusqlite::OptionalExtension;
 
 use crate::{
     database::migrate,
-    host::{Database, DatabaseError, Host},
+    host::{Database, DatabaseError, Host, Transaction},
 };
 
 /// Bytes of an ed25519 seed (RFC 8032, section 5.1.5).
@@ -49,7 +48,7 @@ impl Identity {
         database: &Database,
         server_name: OwnedServerName,
     ) -> Result<Self, DatabaseError> {
-        migrate(database, "identity", SCHEMA).await?;
+        install(database).await?;
         let fresh_seed = host.random_bytes();
         let name = server_name.to_string();
         let (version, seed) = database
@@ -74,6 +73,11 @@ impl Identity {
     pub fn key_id(&self) -> String {
         format!("ed25519:{}", self.key_pair.version())
     }
+}
+
+/// Brings the tables of identities up to date.
+pub(super) async fn install(database: &Database) -> Result<(), DatabaseError> {
+    migrate(database, "identity", SCHEMA).await
 }
 
 fn stored_or_new(

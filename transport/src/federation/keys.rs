@@ -1,7 +1,7 @@
 //! Own and remote server keys.
 
 mod document;
-mod store;
+pub(super) mod store;
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,6 @@ use tokio::time::Instant;
 
 use self::document::KnownKeys;
 use crate::{
-    database::migrate,
     federation::{Identity, address_of, json_answer},
     host::{Database, DatabaseError, Host},
     http::Client,
@@ -118,7 +117,7 @@ impl KeyRing {
         http: Client,
         identity: Identity,
     ) -> Result<Self, DatabaseError> {
-        migrate(database, "server_keys", store::SCHEMA).await?;
+        store::install(database).await?;
         let own_key = Base64::new(identity.key_pair.public_key().to_vec());
         let own = PublicKeyMap::from([(
             identity.server_name.to_string(),

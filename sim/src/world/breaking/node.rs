@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::{
     World,
-    disk::Disk,
+    disk::{Disk, DiskImage},
     fault::{DiskFate, FaultId, Storm},
     machine::current::{self, Current},
     network::connection::Side,
@@ -46,8 +46,8 @@ impl World {
             DiskFate::LoseUnsynced => disk.power_loss(),
             DiskFate::Keep => disk.kill(),
             DiskFate::Torn => disk.power_loss_torn(),
-            DiskFate::Wiped => disk.restore([].into()),
-            DiskFate::Restored(image) => disk.restore((*image).clone()),
+            DiskFate::Wiped => disk.restore(&DiskImage::default()),
+            DiskFate::Restored(image) => disk.restore(&image),
         });
     }
 

@@ -4,18 +4,26 @@ use ruma::serde::Base64;
 use rusqlite::Connection;
 
 use super::document::{KnownKey, KnownKeys};
-use crate::host::{Database, DatabaseError};
+use crate::{
+    database::migrate,
+    host::{Database, DatabaseError},
+};
 
 /// Keys kept of one server; those valid longest stay.
 const MAX_KEYS: u32 = 64;
 
-pub(super) const SCHEMA: &[&str] = &["CREATE TABLE server_keys (
+const SCHEMA: &[&str] = &["CREATE TABLE server_keys (
     server_name TEXT NOT NULL,
     key_id TEXT NOT NULL,
     public_key BLOB NOT NULL,
     valid_until_ms INTEGER NOT NULL,
     PRIMARY KEY (server_name, key_id)
 ) STRICT, WITHOUT ROWID"];
+
+/// Brings the table up to date.
+pub(in crate::federation) async fn install(database: &Database) -> Result<(), DatabaseError> {
+    migrate(database, "server_keys", SCHEMA).await
+}
 
 /// The keys of `server` that were stored.
 pub(super) async fn load(database: &Database, server: String) -> Result<KnownKeys, DatabaseError> {

@@ -1,0 +1,26 @@
+//! The disks of nodes that were installed and never ran: every first boot makes the same tables, and
+//! to make them takes longer than all else that a boot does.
+
+use std::sync::LazyLock;
+
+use sim::disk::DiskImage;
+
+static HOMESERVER: LazyLock<DiskImage> = LazyLock::new(|| {
+    let image = DiskImage::made_by(|disk| async move { homeserver::install(&*disk).await });
+    image.expect("an empty disk takes the tables of a homeserver")
+});
+
+static RELAY: LazyLock<DiskImage> = LazyLock::new(|| {
+    let image = DiskImage::made_by(|disk| async move { relay::install(&*disk).await });
+    image.expect("an empty disk takes the tables of a relay")
+});
+
+/// The disk of a homeserver before its first boot; for [`sim::Node::installation`].
+pub fn homeserver() -> DiskImage {
+    HOMESERVER.clone()
+}
+
+/// The disk of a relay before its first boot.
+pub fn relay() -> DiskImage {
+    RELAY.clone()
+}
