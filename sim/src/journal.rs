@@ -188,11 +188,17 @@ impl Journal {
 
     /// A hash over every line, hexadecimal.
     pub fn hash(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        for line in self.to_lines() {
-            hasher.update(line.as_bytes());
-            hasher.update(b"\n");
-        }
-        hasher.finalize().to_hex().to_string()
+        hash(self.to_lines())
     }
+}
+
+/// A hash over the lines of a journal, hexadecimal: what [`Journal::hash`] says, for who has made
+/// the lines already.
+pub fn hash(lines: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for line in lines {
+        hasher.update(line.as_ref().as_bytes());
+        hasher.update(b"\n");
+    }
+    hasher.finalize().to_hex().to_string()
 }

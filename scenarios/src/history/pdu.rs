@@ -1,5 +1,6 @@
 //! PDUs as the wire carried them: their event ids, and the messages that they are.
 
+use memchr::memmem;
 use ruma::{CanonicalJsonObject, RoomVersionId};
 use serde_json::Value;
 
@@ -62,7 +63,7 @@ pub fn messages_in(body: &[u8]) -> Vec<&str> {
     const OPENING: &[u8] = b"\"org.fedsim.message\":\"";
     let mut names: Vec<&str> = Vec::new();
     let mut rest = body;
-    while let Some(at) = rest.windows(OPENING.len()).position(|window| window == OPENING) {
+    while let Some(at) = memmem::find(rest, OPENING) {
         rest = &rest[at + OPENING.len()..];
         let end = rest.iter().position(|byte| *byte == b'"').unwrap_or(rest.len());
         if let Ok(name) = std::str::from_utf8(&rest[..end])

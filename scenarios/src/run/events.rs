@@ -13,8 +13,13 @@ use crate::{
     record::EventRecord,
 };
 
-/// Every entry, in order. What a fault touched is said to be lost through it.
-pub(super) fn events(history: &History<'_>, faults: &[FaultReport]) -> Vec<EventRecord> {
+/// Every entry, in order, with its line of the journal. What a fault touched is said to be lost
+/// through it.
+pub(super) fn events(
+    history: &History<'_>,
+    faults: &[FaultReport],
+    lines: Vec<String>,
+) -> Vec<EventRecord> {
     let mut touched = BTreeMap::new();
     for fault in faults {
         for request in &fault.requests {
@@ -22,7 +27,6 @@ pub(super) fn events(history: &History<'_>, faults: &[FaultReport]) -> Vec<Event
         }
     }
     let teller = Teller { history, touched };
-    let lines = history.journal.to_lines();
     let entries = history.journal.entries().iter();
     entries.zip(lines).map(|(entry, line)| teller.event(entry, line)).collect()
 }

@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use sim::{Outcome as WorldOutcome, fault::FaultReport, journal::Event};
+use sim::{
+    Outcome as WorldOutcome,
+    fault::FaultReport,
+    journal::{Event, hash},
+};
 
 use super::{Options, Run, events::events, verdict::verdict, wording::when};
 use crate::{
@@ -38,6 +42,7 @@ pub(super) fn record(
     let checks = if not_ready.is_none() { checks::judge(&history) } else { Vec::new() };
     let ended = ended(&history, &outcome.ended, outcome.at, not_ready);
     let (verdict, sentence) = verdict(&ended, &checks, not_ready);
+    let lines: Vec<String> = journal.to_lines().collect();
     let record = Record {
         schema: SCHEMA,
         program: Program {
@@ -64,8 +69,8 @@ pub(super) fn record(
             .collect(),
         skipped: skipped(&history),
         checks,
-        events: events(&history, &outcome.faults),
-        log_hash: journal.hash(),
+        log_hash: hash(&lines),
+        events: events(&history, &outcome.faults, lines),
         meta: Meta::default(),
     };
     Run { record, journal }
