@@ -116,7 +116,7 @@ impl SimStream {
     /// Ready when the handshake has ended, well or badly.
     fn poll_open(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.world.lock();
-        let Some(connection) = state.connections.get_mut(&self.connection) else {
+        let Some(connection) = state.connections.get_mut(self.connection) else {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         };
         if let Some(kind) = connection.end_mut(Side::Client).error.take() {
@@ -171,11 +171,11 @@ impl Future for Accept<'_> {
                 backlog.waker = Some(context.waker().clone());
                 return Poll::Pending;
             };
-            let Some(mut connection) = state.connections.remove(&id) else { continue };
+            let Some(mut connection) = state.connections.take(id) else { continue };
             state.leave_backlog(&mut connection);
             connection.end_mut(Side::Server).held = true;
             let peer = state.machines[connection.end(Side::Client).machine].name.to_string();
-            state.connections.insert(id, connection);
+            state.connections.put_back(id, connection);
             let world = Arc::clone(world);
             let stream = SimStream { world, connection: id, side: Side::Server, owner: *owner };
             return Poll::Ready(Ok((Box::new(stream), peer)));

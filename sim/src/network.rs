@@ -7,7 +7,7 @@
 //!
 //! - [`link`]: what becomes of one segment on one directed link.
 //! - [`keeping`], [`refusals`], [`body_reset`], [`replay`], [`swizzle`]: what else faults do.
-//! - [`connection`]: two pipes of segments in order, windows, FIN, reset.
+//! - [`connection`]: two pipes of segments in order, windows, FIN, reset. [`connections`]: all of them.
 //! - [`stream`]: the socket as a program holds it.
 //! - [`http`]: requests and answers read off the segments.
 //! - [`driver`]: the only place where segments move: [`launch`], [`handshake`], [`accept`],
@@ -38,6 +38,7 @@ mod accept;
 pub(crate) mod body_reset;
 mod close;
 pub(crate) mod connection;
+pub(crate) mod connections;
 pub(crate) mod driver;
 mod handshake;
 pub mod http;

@@ -279,7 +279,7 @@ impl World {
         let state = self.shared.lock();
         let mut numbers: Vec<u64> = state
             .connections
-            .values()
+            .iter()
             .filter(|connection| connection.replay.is_none())
             .flat_map(|connection| connection.outstanding.iter().copied())
             .collect();

@@ -9,7 +9,7 @@ use crate::world::State;
 impl State {
     /// The second half: hands the first segment of `side` to the other side's socket.
     pub(crate) fn accept(&mut self, id: u64, side: Side) {
-        let Some(mut connection) = self.connections.remove(&id) else { return };
+        let Some(mut connection) = self.connections.take(id) else { return };
         if connection.end(side.other()).alive {
             self.accept_segment(id, &mut connection, side);
         }

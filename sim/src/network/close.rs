@@ -10,7 +10,7 @@ impl State {
     /// Closes the socket of `side`: FIN after what was written, or a reset if something was left
     /// unread. Does nothing if no program holds it.
     pub(crate) fn close_socket(&mut self, id: u64, side: Side) {
-        let Some(mut connection) = self.connections.remove(&id) else { return };
+        let Some(mut connection) = self.connections.take(id) else { return };
         if connection.end(side).held {
             connection.end_mut(side).held = false;
             self.say_goodbye(id, &mut connection, side);
@@ -41,7 +41,7 @@ impl State {
         }
         let ready = listeners.remove(&port).map(|backlog| backlog.ready);
         for id in ready.into_iter().flatten() {
-            let Some(mut connection) = self.connections.remove(&id) else { continue };
+            let Some(mut connection) = self.connections.take(id) else { continue };
             self.send_reset(id, &mut connection, Side::Server);
             self.keep(id, connection);
         }
@@ -54,9 +54,9 @@ impl State {
         for (port, number) in listeners {
             self.close_listener(index, port, number);
         }
-        for id in self.connections.keys().copied().collect::<Vec<_>>() {
+        for id in self.connections.of(index) {
             for side in [Side::Client, Side::Server] {
-                let connection = self.connections.get(&id);
+                let connection = self.connections.get(id);
                 if connection.is_some_and(|connection| connection.belongs(side, index)) {
                     self.close_socket(id, side);
                 }

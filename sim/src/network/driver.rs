@@ -53,9 +53,9 @@ impl State {
             | Arrival::Replay(id)
             | Arrival::ReplayOver(id) => id,
         };
-        let Some(mut connection) = self.connections.remove(&id) else { return (None, Vec::new()) };
+        let Some(mut connection) = self.connections.take(id) else { return (None, Vec::new()) };
         if self.keeps(arrival, &connection) {
-            self.connections.insert(id, connection);
+            self.connections.put_back(id, connection);
             return (None, Vec::new());
         }
         let mut accepts = None;

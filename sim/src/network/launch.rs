@@ -16,10 +16,10 @@ impl State {
     /// Decodes what is about to leave: writes the journal and finds the triggers that fire.
     pub(crate) fn decode(&mut self, emission: Emission) -> Vec<Fired> {
         let Emission::Segment(id, side) = emission else { return Vec::new() };
-        let Some(mut connection) = self.connections.remove(&id) else { return Vec::new() };
+        let Some(mut connection) = self.connections.take(id) else { return Vec::new() };
         self.leaving = None;
         let fired = self.decode_segment(&mut connection, side);
-        self.connections.insert(id, connection);
+        self.connections.put_back(id, connection);
         fired
     }
 
@@ -88,7 +88,7 @@ impl State {
         let id = match emission {
             Emission::Syn(id) | Emission::Segment(id, _) => id,
         };
-        let Some(mut connection) = self.connections.remove(&id) else { return };
+        let Some(mut connection) = self.connections.take(id) else { return };
         match emission {
             Emission::Syn(_) => {
                 let path = connection.path(Side::Client);

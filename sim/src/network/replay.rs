@@ -84,7 +84,7 @@ impl State {
         self.hit(fault, []);
         let mut again = Connection::new((path.0, 0), path.1, connection.port);
         again.replay = Some(Box::new(Replay { of, bytes, fault }));
-        let id = self.insert_connection(again);
+        let id = self.connections.add(again);
         self.schedule(self.now() + after, Arrival::Replay(id));
     }
 

@@ -36,11 +36,11 @@ impl SimStream {
         if !state.machines[self.owner.0].runs(self.owner.1) {
             return Err(io::Error::other("the machine is down"));
         }
-        let Some(mut connection) = state.connections.remove(&self.connection) else {
+        let Some(mut connection) = state.connections.take(self.connection) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let value = act(&mut state, &mut connection);
-        state.connections.insert(self.connection, connection);
+        state.connections.put_back(self.connection, connection);
         Ok(value)
     }
 }

@@ -64,7 +64,9 @@ impl State {
     pub(crate) fn assert_down(&self, index: usize) {
         let machine = &self.machines[index];
         let sides = [Side::Client, Side::Server];
-        let sockets = self.connections.values().flat_map(|connection| {
+        let connections = self.connections.of(index);
+        let connections = connections.iter().filter_map(|id| self.connections.get(*id));
+        let sockets = connections.flat_map(|connection| {
             sides.into_iter().filter(|side| connection.belongs(*side, index)).filter(|side| {
                 let end = connection.end(*side);
                 end.held || (end.alive && !machine.powered)
@@ -94,8 +96,8 @@ impl State {
     /// Every socket of machine `index` vanishes, with what it had on the way.
     fn drop_sockets(&mut self, index: usize, why: &'static str) -> u64 {
         let mut count = 0;
-        for id in self.connections.keys().copied().collect::<Vec<_>>() {
-            let Some(mut connection) = self.connections.remove(&id) else { continue };
+        for id in self.connections.of(index) {
+            let Some(mut connection) = self.connections.take(id) else { continue };
             for side in [Side::Client, Side::Server] {
                 if !connection.belongs(side, index) {
                     continue;

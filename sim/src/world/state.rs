@@ -20,6 +20,7 @@ use crate::{
     network::{
         body_reset,
         connection::{Connection, Side, Waiting},
+        connections::Connections,
         driver::Arrival,
         keeping::Keeping,
         link::Links,
@@ -112,8 +113,7 @@ pub(crate) struct State {
     pub(crate) swizzles: BTreeMap<u64, Turning>,
     /// The request that ends in the segment that is about to leave, and all its bytes.
     pub(crate) leaving: Option<(u64, Bytes)>,
-    pub(crate) connections: BTreeMap<u64, Connection>,
-    next_connection: u64,
+    pub(crate) connections: Connections,
     pub(crate) next_task: u64,
     outbox: VecDeque<Emission>,
     due: BinaryHeap<Reverse<(Duration, u64, Arrival)>>,
@@ -147,8 +147,7 @@ impl State {
             duplications: Duplications::default(),
             swizzles: BTreeMap::new(),
             leaving: None,
-            connections: BTreeMap::new(),
-            next_connection: 1,
+            connections: Connections::default(),
             next_task: 1,
             outbox: VecDeque::new(),
             due: BinaryHeap::new(),
@@ -227,29 +226,22 @@ impl State {
     }
 
     pub(crate) fn add_connection(&mut self, connection: Connection) -> u64 {
-        let id = self.insert_connection(connection);
+        let id = self.connections.add(connection);
         self.emit(Emission::Syn(id));
         id
     }
 
-    /// Adds a connection that does not ask for anything yet.
-    pub(crate) fn insert_connection(&mut self, connection: Connection) -> u64 {
-        let id = self.next_connection;
-        self.next_connection += 1;
-        self.connections.insert(id, connection);
-        id
-    }
-
     /// Puts a connection back, unless nobody can notice it any more.
-    pub(crate) fn keep(&mut self, id: u64, mut connection: Connection) {
+    pub(crate) fn keep(&mut self, id: u64, mut connection: Box<Connection>) {
         if connection.replay.is_some() && connection.end(Side::Client).error.is_some() {
             connection.end_mut(Side::Client).held = false;
         }
         if connection.is_over() {
             self.leave_backlog(&mut connection);
             self.lose_outstanding(&mut connection, "closed");
+            self.connections.forget(id, &connection);
         } else {
-            self.connections.insert(id, connection);
+            self.connections.put_back(id, connection);
         }
     }
 

@@ -9,7 +9,6 @@ use crate::{
     disk::{Disk, DiskImage},
     fault::{DiskFate, FaultId, Storm},
     machine::current::{self, Current},
-    network::connection::Side,
     world::{
         FaultKind,
         state::{Dying, Way},
@@ -140,14 +139,10 @@ impl World {
     /// The requests that are in flight to or from machine `index` are touched by `fault`.
     fn count_requests(&self, fault: FaultId, index: usize) {
         let mut state = self.shared.lock();
-        let touched: Vec<u64> = state
-            .connections
-            .values()
-            .filter(|connection| {
-                [Side::Client, Side::Server]
-                    .map(|side| connection.end(side).machine)
-                    .contains(&index)
-            })
+        let connections = state.connections.of(index);
+        let touched: Vec<u64> = connections
+            .iter()
+            .filter_map(|id| state.connections.get(*id))
             .flat_map(|connection| connection.outstanding.iter().copied())
             .collect();
         for request in touched {

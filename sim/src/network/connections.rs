@@ -1,0 +1,73 @@
+//! All connections of a world, by number, and by the machines at their ends: what a machine that
+//! goes down costs depends on its own connections, not on everybody's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::connection::{Connection, Side};
+
+/// The connections that somebody can still notice.
+#[derive(Default)]
+pub(crate) struct Connections {
+    /// Boxed, because one is taken out and put back for every segment that moves.
+    all: BTreeMap<u64, Box<Connection>>,
+    /// Numbers of connections by the index of a machine at one of their ends; those that are taken
+    /// out are among them.
+    by_machine: BTreeMap<usize, BTreeSet<u64>>,
+    /// How many there ever were.
+    count: u64,
+}
+
+impl Connections {
+    /// Adds a connection; returns its number, from 1.
+    pub(crate) fn add(&mut self, connection: Connection) -> u64 {
+        self.count += 1;
+        for machine in machines(&connection) {
+            self.by_machine.entry(machine).or_default().insert(self.count);
+        }
+        self.all.insert(self.count, Box::new(connection));
+        self.count
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<&Connection> {
+        self.all.get(&id).map(|connection| &**connection)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Connection> {
+        self.all.get_mut(&id).map(|connection| &mut **connection)
+    }
+
+    /// Takes a connection out, to work on it beside the rest of the world. It is put back, or
+    /// forgotten.
+    pub(crate) fn take(&mut self, id: u64) -> Option<Box<Connection>> {
+        self.all.remove(&id)
+    }
+
+    /// Puts a connection back.
+    pub(crate) fn put_back(&mut self, id: u64, connection: Box<Connection>) {
+        self.all.insert(id, connection);
+    }
+
+    /// A connection that was taken out is over.
+    pub(crate) fn forget(&mut self, id: u64, connection: &Connection) {
+        for machine in machines(connection) {
+            if let Some(of_machine) = self.by_machine.get_mut(&machine) {
+                of_machine.remove(&id);
+            }
+        }
+    }
+
+    /// Numbers of the connections with an end at machine number `machine`, ascending.
+    pub(crate) fn of(&self, machine: usize) -> Vec<u64> {
+        self.by_machine.get(&machine).into_iter().flatten().copied().collect()
+    }
+
+    /// All of them, in the order of their numbers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
+        self.all.values().map(|connection| &**connection)
+    }
+}
+
+/// The machines at both ends.
+fn machines(connection: &Connection) -> [usize; 2] {
+    [Side::Client, Side::Server].map(|side| connection.end(side).machine)
+}
