@@ -1,7 +1,10 @@
 //! Relay entries that could not be judged when they came: tried again and again, until they can be,
 //! or for too long.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::sync::Notify;
 
@@ -25,6 +28,8 @@ const TRIED_FOR_MS: u64 = 14 * 24 * 3600 * 1000;
 pub(super) struct Deferred {
     pub(super) core: Core,
     pub(super) incoming: Incoming,
+    /// Whether there may be an entry: most rounds have nothing to look for.
+    pub(super) any: Arc<AtomicBool>,
 }
 
 impl Deferred {
@@ -39,8 +44,14 @@ impl Deferred {
     }
 
     async fn try_again(&self) -> Result<(), StoreError> {
+        // Before it is read: what is put off meanwhile says so again.
+        if !self.any.swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let read = self.core.database.call(|db| deferred::least_tried(db, MAX_TRIED_PER_ROUND));
         let entries: Vec<DeferredEntry> =
-            self.core.database.call(|db| deferred::least_tried(db, MAX_TRIED_PER_ROUND)).await?;
+            read.await.inspect_err(|_| self.any.store(true, Ordering::SeqCst))?;
+        self.any.fetch_or(!entries.is_empty(), Ordering::SeqCst);
         for entry in entries {
             let record = self.record(&entry);
             self.incoming.handler().receive(&entry.origin, &entry.pdus, record).await?;

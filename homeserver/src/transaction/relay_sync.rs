@@ -2,7 +2,10 @@
 //! acknowledges it, so that a relay deletes nothing that is not durable here. An entry that cannot
 //! be judged yet is deferred, so that it does not hold up what waits behind it.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use futures_util::future::join_all;
 use ruma::{OwnedServerName, ServerName};
@@ -35,6 +38,8 @@ pub struct RelaySync {
     incoming: Incoming,
     outgoing: Outgoing,
     wake: Arc<Notify>,
+    /// Whether an entry may be deferred.
+    any_deferred: Arc<AtomicBool>,
 }
 
 /// Why a round with a relay ended early; the next round begins where it stopped.
@@ -58,36 +63,46 @@ type Done = Result<(), String>;
 impl RelaySync {
     /// A round begins whenever `wake` rings.
     pub fn new(incoming: Incoming, outgoing: Outgoing, wake: Arc<Notify>) -> Self {
-        Self { core: outgoing.core.clone(), incoming, outgoing, wake }
+        let any_deferred = Arc::new(AtomicBool::new(true));
+        Self { core: outgoing.core.clone(), incoming, outgoing, wake, any_deferred }
     }
 
     /// A round at once, then after every poll interval and whenever this server may have been cut
     /// off; for ever. What was deferred is tried again after each, and holds up none.
     pub async fn run(self) {
         let ended = Notify::new();
-        let deferred = Deferred { core: self.core.clone(), incoming: self.incoming.clone() };
+        let deferred = Deferred {
+            core: self.core.clone(),
+            incoming: self.incoming.clone(),
+            any: Arc::clone(&self.any_deferred),
+        };
         tokio::join!(self.rounds(&ended), deferred.run(&ended));
     }
 
     async fn rounds(&self, ended: &Notify) {
+        // Read again after every ring: it rings when they are set.
+        let mut relays = None;
         loop {
-            self.round().await;
+            if relays.is_none() {
+                relays = self.own_relays().await;
+            }
+            // Empties every relay of this server, each at its own pace.
+            join_all(relays.iter().flatten().map(|relay| self.empty(relay))).await;
             ended.notify_one();
             tokio::select! {
                 biased;
-                () = self.wake.notified() => {}
+                () = self.wake.notified() => relays = None,
                 () = tokio::time::sleep(self.core.config.relay_poll_interval) => {}
             }
         }
     }
 
-    /// Empties every relay of this server, each at its own pace.
-    async fn round(&self) {
-        let relays = match self.outgoing.relays(self.core.server_name()).await {
-            Ok(relays) => relays,
-            Err(error) => return tracing::warn!(%error, "failed to read this server's relays"),
-        };
-        join_all(relays.iter().map(|relay| self.empty(relay))).await;
+    /// The relays of this server; none if they cannot be read now.
+    async fn own_relays(&self) -> Option<Vec<OwnedServerName>> {
+        let relays = self.outgoing.relays(self.core.server_name()).await;
+        relays
+            .inspect_err(|error| tracing::warn!(%error, "failed to read this server's relays"))
+            .ok()
     }
 
     async fn empty(&self, relay: &OwnedServerName) {
@@ -194,11 +209,13 @@ impl RelaySync {
         let done = record(relay, entry_id, transaction, None);
         let (relay, origin, now) = (relay.to_owned(), origin.to_owned(), self.core.host.unix_ms());
         let pdus = transaction.pdus.clone().unwrap_or_default();
+        let any_deferred = Arc::clone(&self.any_deferred);
         Arc::new(move |tx, answer| {
             if answer.put_off.is_empty() {
                 return done(tx, answer);
             }
             if room_left {
+                any_deferred.store(true, Ordering::SeqCst);
                 deferred::put(tx, (&relay, entry_id), (&origin, &pdus), now)?;
                 done(tx, answer)?;
             }

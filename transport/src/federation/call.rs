@@ -8,7 +8,9 @@ use ruma::{
     ServerName,
     api::{
         IncomingResponseExt, OutgoingRequest, OutgoingRequestExt,
-        federation::authentication::{ServerSignatures, XMatrix, XMatrixSigningInput},
+        federation::authentication::{
+            ServerSignatures, XMatrix, XMatrixFromRequestError, XMatrixSigningInput,
+        },
         path_builder::SinglePath,
     },
 };
@@ -91,6 +93,7 @@ impl Federation {
             )
             .map_err(unsendable)?
             .map(BytesMut::freeze);
+        self.remember_signature(destination, &request);
         let answer = self.answer(destination, request, deadline).await?;
         let (parts, body) = answer.into_parts();
         R::IncomingResponse::try_from_http_response(Response::from_parts(parts, &*body))
@@ -118,7 +121,9 @@ impl Federation {
             .map_err(unsendable)?;
         let authorization = self.unsigned(destination, &request).authorization(|| {
             let input = self.signing_input(destination);
-            XMatrix::sign_http_request(&request, input).map(|signature| (&signature).into())
+            let signature = XMatrix::sign_http_request(&request, input)?;
+            self.learn(&signature, destination, &request);
+            Ok::<_, XMatrixFromRequestError>((&signature).into())
         });
         let authorization = authorization.map_err(unsendable)?;
         request.headers_mut().insert(header::AUTHORIZATION, authorization);
@@ -133,7 +138,6 @@ impl Federation {
         request: Request<Bytes>,
         deadline: Duration,
     ) -> Result<Response<Bytes>, CallError> {
-        self.remember_signature(destination, &request);
         let answer = self.http.send(&address_of(destination), request, deadline).await?;
         if answer.status().is_success() {
             Ok(answer)
@@ -145,9 +149,13 @@ impl Federation {
     /// What was just signed here need not be verified on this thread.
     fn remember_signature(&self, destination: &ServerName, request: &Request<Bytes>) {
         if let Ok(claim) = XMatrix::extract_from_http_headers(request.headers()) {
-            let public_key = self.identity.key_pair.public_key();
-            proof(&claim, request, destination, &public_key).learn();
+            self.learn(&claim, destination, request);
         }
+    }
+
+    fn learn(&self, claim: &XMatrix, destination: &ServerName, request: &Request<Bytes>) {
+        let public_key = self.identity.key_pair.public_key();
+        proof(claim, request, destination, &public_key).learn();
     }
 
     /// Stands for everything that decides what the signature under `request` will be.
