@@ -3,7 +3,7 @@
 //! Every entry has a number, a simulated time, a machine, and a cause. It is written by the world
 //! itself, never by the nodes under test, and is what checks read.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -164,6 +164,23 @@ impl Journal {
     pub fn get(&self, n: u64) -> Option<&Entry> {
         let index = usize::try_from(n.checked_sub(1)?).ok()?;
         self.entries.get(index)
+    }
+
+    /// The requests that the entries `numbers` sent: machine, method and target of each, in the
+    /// order in which they were sent. For worlds, which know what is in flight.
+    pub fn requests(
+        &self,
+        numbers: impl IntoIterator<Item = u64>,
+    ) -> Vec<(String, String, String)> {
+        let numbers: BTreeSet<u64> = numbers.into_iter().collect();
+        let entries = numbers.into_iter().filter_map(|n| self.get(n));
+        let requests = entries.filter_map(|entry| match &entry.event {
+            Event::RequestSent(request) => {
+                Some((entry.machine.to_string(), request.method.clone(), request.target.clone()))
+            }
+            _ => None,
+        });
+        requests.collect()
     }
 
     /// Appends an entry and returns its number. For worlds; what they do not write did not happen.

@@ -277,24 +277,9 @@ impl World {
     /// machine, method and target; in the order in which they were sent.
     pub fn requests_in_flight(&self) -> Vec<(String, String, String)> {
         let state = self.shared.lock();
-        let mut numbers: Vec<u64> = state
-            .connections
-            .iter()
-            .filter(|connection| connection.replay.is_none())
-            .flat_map(|connection| connection.outstanding.iter().copied())
-            .collect();
-        numbers.sort_unstable();
-        let requests = numbers.iter().filter_map(|n| state.journal.get(*n));
-        requests
-            .filter_map(|entry| match &entry.event {
-                Event::RequestSent(request) => Some((
-                    entry.machine.to_string(),
-                    request.method.clone(),
-                    request.target.clone(),
-                )),
-                _ => None,
-            })
-            .collect()
+        let connections = state.connections.iter().filter(|connection| connection.replay.is_none());
+        let outstanding = connections.flat_map(|connection| connection.outstanding.iter().copied());
+        state.journal.requests(outstanding)
     }
 
     /// How many tasks of the machine's process live. 0 after a crash.

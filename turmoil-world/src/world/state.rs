@@ -270,19 +270,6 @@ impl State {
 
     pub(crate) fn requests_in_flight(&self) -> Vec<(String, String, String)> {
         let lines = self.lines.values();
-        let mut numbers: Vec<u64> =
-            lines.flat_map(|line| line.outstanding.iter().copied()).collect();
-        numbers.sort_unstable();
-        let entries = numbers.iter().filter_map(|n| self.journal.get(*n));
-        entries
-            .filter_map(|entry| match &entry.event {
-                Event::RequestSent(request) => Some((
-                    entry.machine.to_string(),
-                    request.method.clone(),
-                    request.target.clone(),
-                )),
-                _ => None,
-            })
-            .collect()
+        self.journal.requests(lines.flat_map(|line| line.outstanding.iter().copied()))
     }
 }
