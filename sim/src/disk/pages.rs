@@ -5,11 +5,12 @@ use std::sync::{Arc, LazyLock};
 /// Bytes of a page. What SQLite's pages have, so that a checkpoint writes whole ones.
 pub(super) const PAGE: usize = 4096;
 
-/// One page.
-pub(super) type Page = Arc<[u8; PAGE]>;
+/// One page. In a box of its own, because beside the counters it would take a fourth more memory:
+/// allocators have a size for 4,096 bytes, and none for a little more.
+pub(super) type Page = Arc<Box<[u8; PAGE]>>;
 
 /// What nobody has written yet.
-static ZEROS: LazyLock<Page> = LazyLock::new(|| Arc::new([0; PAGE]));
+static ZEROS: LazyLock<Page> = LazyLock::new(|| Arc::new(Box::new([0; PAGE])));
 
 /// The bytes of a file. Beyond its length its last page is zero.
 #[derive(Clone, Default)]
@@ -53,7 +54,7 @@ impl Pages {
             let piece = (PAGE - within).min(bytes.len() - done);
             let source = &bytes[done..done + piece];
             match <&[u8; PAGE]>::try_from(source) {
-                Ok(whole) => self.pages[index] = Arc::new(*whole),
+                Ok(whole) => self.pages[index] = Arc::new(Box::new(*whole)),
                 Err(_) => {
                     let page = Arc::make_mut(&mut self.pages[index]);
                     page[within..within + piece].copy_from_slice(source);
