@@ -122,27 +122,39 @@ pub fn depth(connection: &Connection, id: &EventId) -> Result<u64, StoreError> {
 pub fn put(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> {
     let pdu = &record.pdu;
     let json = serde_json::to_string(&pdu.json).map_err(StoreError::corrupt)?;
-    tx.prepare_cached(
-        "INSERT INTO events
-             (event_id, room_id, json, state_before, state_after, rejected, soft_failed, depth)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (event_id) DO UPDATE SET
-             state_before = excluded.state_before, state_after = excluded.state_after,
-             rejected = excluded.rejected, soft_failed = excluded.soft_failed
-         WHERE events.state_before IS NULL AND excluded.state_before IS NOT NULL",
-    )?
-    .execute((
-        pdu.event_id.as_str(),
-        pdu.room_id.as_str(),
-        json,
-        record.states.map(|states| states.0),
-        record.states.map(|states| states.1),
-        &record.rejected,
-        record.soft_failed,
-        i64::try_from(pdu.depth).unwrap_or(i64::MAX),
-    ))?;
+    let (before, after) = record.states.unzip();
+    // Two statements, not an upsert: SQLite keeps a journal of its own for each upsert.
+    let is_new =
+        tx.prepare_cached(
+            "INSERT INTO events
+                 (event_id, room_id, json, state_before, state_after, rejected, soft_failed, depth)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (event_id) DO NOTHING",
+        )?
+        .execute((
+            pdu.event_id.as_str(),
+            pdu.room_id.as_str(),
+            json,
+            before,
+            after,
+            &record.rejected,
+            record.soft_failed,
+            i64::try_from(pdu.depth).unwrap_or(i64::MAX),
+        ))? == 1;
     if record.states.is_none() {
         return Ok(());
+    }
+    if !is_new {
+        tx.prepare_cached(
+            "UPDATE events SET state_before = ?2, state_after = ?3, rejected = ?4, soft_failed = ?5
+             WHERE event_id = ?1 AND state_before IS NULL",
+        )?
+        .execute((
+            pdu.event_id.as_str(),
+            before,
+            after,
+            &record.rejected,
+            record.soft_failed,
+        ))?;
     }
     let mut edges =
         tx.prepare_cached("INSERT OR IGNORE INTO event_edges (event_id, prev_id) VALUES (?1, ?2)")?;
