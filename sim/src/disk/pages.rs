@@ -1,6 +1,6 @@
 //! The bytes of a file in pages, which copies of the file share until one of them writes.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 /// Bytes of a page. What SQLite's pages have, so that a checkpoint writes whole ones.
 pub(super) const PAGE: usize = 4096;
@@ -9,8 +9,11 @@ pub(super) const PAGE: usize = 4096;
 /// allocators have a size for 4,096 bytes, and none for a little more.
 pub(super) type Page = Arc<Box<[u8; PAGE]>>;
 
-/// What nobody has written yet.
-static ZEROS: LazyLock<Page> = LazyLock::new(|| Arc::new(Box::new([0; PAGE])));
+thread_local! {
+    /// What nobody has written yet. One for each thread, so that worlds on several threads do not
+    /// count its users in one place.
+    static ZEROS: Page = Arc::new(Box::new([0; PAGE]));
+}
 
 /// The bytes of a file. Beyond its length its last page is zero.
 #[derive(Clone, Default)]
@@ -53,12 +56,11 @@ impl Pages {
             let (index, within) = place(offset + done);
             let piece = (PAGE - within).min(bytes.len() - done);
             let source = &bytes[done..done + piece];
-            match <&[u8; PAGE]>::try_from(source) {
-                Ok(whole) => self.pages[index] = Arc::new(Box::new(*whole)),
-                Err(_) => {
-                    let page = Arc::make_mut(&mut self.pages[index]);
-                    page[within..within + piece].copy_from_slice(source);
-                }
+            if let Ok(whole) = <&[u8; PAGE]>::try_from(source) {
+                self.pages[index] = Arc::new(Box::new(*whole));
+            } else {
+                let page = Arc::make_mut(&mut self.pages[index]);
+                page[within..within + piece].copy_from_slice(source);
             }
             done += piece;
         }
@@ -66,7 +68,7 @@ impl Pages {
 
     /// Cuts, or extends with zeros, to `len` bytes.
     pub(super) fn resize(&mut self, len: usize) {
-        self.pages.resize_with(len.div_ceil(PAGE), || Arc::clone(&ZEROS));
+        self.pages.resize_with(len.div_ceil(PAGE), || ZEROS.with(Arc::clone));
         let (index, within) = place(len);
         if len < self.len
             && let Some(last) = self.pages.get_mut(index)
