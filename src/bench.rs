@@ -1,21 +1,18 @@
 //! `fedsim bench`: measures what a simulation costs, and shows each figure beside its goal.
 //!
-//! Reading order: [`table`] has the rows and their goals; [`row`] says what a row is; [`clock`] has
-//! the clocks. Then the measurements, a file each: `idle` and `loaded` worlds, `turmoil` and
-//! `loopback` for comparison, `federation`, `share` and `threads` for whole scenarios, `commit`
-//! for the disk. `plain` is the program that the worlds without homeservers run.
+//! Reading order: [`table`] has the rows and their goals; [`row`] says what a row is. Then the
+//! measurements, a file each: `idle` worlds, `turmoil` and `request` for comparison, `federation`,
+//! `share` and `threads` for whole scenarios, `commit` for the disk. What they measure is in the
+//! crate `workloads`, which `benches/` measures too.
 //!
 //! Both sides of a ratio are measured in one run, one after the other. CPU time is that of the
 //! process, so that a busy machine does not show; where two threads are compared with one it must be
 //! wall time, and the best of several tries counts.
 
-mod clock;
 mod commit;
 mod federation;
 mod idle;
-mod loaded;
-mod loopback;
-mod plain;
+mod request;
 mod row;
 mod share;
 mod table;

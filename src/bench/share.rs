@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use scenarios::run::{Options, judge, simulate};
+use workloads::clock::wall;
 
 use super::{
-    clock::wall,
     federation::ten_messages,
     row::{Length, Measured},
 };

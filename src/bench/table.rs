@@ -1,7 +1,7 @@
 //! The table: every row with its goal.
 
 use super::{
-    commit, federation, idle, loopback,
+    commit, federation, idle, request,
     row::{
         Goal::{AtLeast, AtMost},
         Row,
@@ -66,7 +66,7 @@ pub(super) const ROWS: &[Row] = &[
         what: "CPU of a request by that over loopback TCP",
         unit: Times,
         goal: AtMost(2.0),
-        measure: loopback::request,
+        measure: request::simulated_against_loopback,
     },
     Row {
         name: "runs",

@@ -2,9 +2,10 @@
 
 use std::{ops::ControlFlow, time::Duration};
 
+use workloads::{clock::wall, federations::pass};
+
 use super::{
-    clock::wall,
-    federation::{run_once, ten_messages},
+    federation::ten_messages,
     row::{Length, Measured},
 };
 use crate::workers;
@@ -35,9 +36,9 @@ pub(super) fn two_against_one(length: Length) -> Result<Measured, String> {
 fn run_all(runs: usize, threads: usize) -> Result<Duration, String> {
     let scenario = ten_messages();
     let mut problem = None;
-    let run = |seed: usize| run_once(&scenario, seed as u64 + 1);
-    let keep = |ran: Result<Duration, String>| match ran {
-        Ok(_) => ControlFlow::Continue(()),
+    let run = |seed: usize| pass(&scenario, seed as u64 + 1);
+    let keep = |passed: Result<(), String>| match passed {
+        Ok(()) => ControlFlow::Continue(()),
         Err(why) => {
             problem = Some(why);
             ControlFlow::Break(())

@@ -18,36 +18,38 @@ use transport::{
     http::{Address, Client, ClientLimits, ServerLimits, serve},
 };
 
+use crate::clock::WallTime;
+
 /// Deadline of a request.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// What is sent and sent back.
+/// What is sent, and sent back.
 const BODY: &[u8] = br#"{"content":{"body":"hello","msgtype":"m.text"},"type":"m.room.message"}"#;
 
 /// The port, where each machine has an address of its own.
-pub(super) const PORT: u16 = 80;
+pub const PORT: u16 = 80;
 
 /// A plain server, and whom it asks how often.
 #[derive(Clone, Debug)]
-pub(super) struct Plain {
+pub struct Plain {
     /// The port it serves.
-    pub(super) port: u16,
+    pub port: u16,
     /// Whom it asks; nobody if unset.
-    pub(super) peer: Option<Address>,
+    pub peer: Option<Address>,
     /// How often; again and again without a pause if unset.
-    pub(super) every: Option<Duration>,
+    pub every: Option<Duration>,
     /// Counts the answers that it got.
-    pub(super) answers: Arc<AtomicU64>,
+    pub answers: Arc<AtomicU64>,
 }
 
 impl Plain {
     /// One that asks nobody.
-    pub(super) fn idle() -> Self {
+    pub fn idle() -> Self {
         Self { port: PORT, peer: None, every: None, answers: Arc::default() }
     }
 
     /// Machine number `number` of `count`, which asks the next one. All count into `answers`.
-    pub(super) fn asking(
+    pub fn asking(
         (number, count): (usize, usize),
         every: Option<Duration>,
         answers: &Arc<AtomicU64>,
@@ -57,7 +59,10 @@ impl Plain {
     }
 
     /// Serves, and asks from then on.
-    pub(super) async fn start(self, host: Host) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// The port could not be bound.
+    pub async fn start(self, host: Host) -> Result<(), String> {
         let echo = put(async |body: Bytes| body);
         let router = Router::new().route("/echo/{number}", echo);
         let serving = serve(&host, self.port, router, ServerLimits::default()).await;
@@ -85,6 +90,24 @@ impl Plain {
     }
 }
 
+/// Asks `peer` so many times, one after the other; the wall time of it. The connection stands before.
+///
+/// # Errors
+/// One was not answered as it should be.
+pub async fn ask_times(host: &Host, peer: &Address, times: u64) -> Result<Duration, String> {
+    let client = Client::new(host, ClientLimits::default());
+    let asked = async |number| match ask(&client, peer, number).await {
+        Some(StatusCode::OK) => Ok(()),
+        other => Err(format!("request {number} was answered with {other:?}")),
+    };
+    asked(0).await?;
+    let began = WallTime::now();
+    for number in 1..=times {
+        asked(number).await?;
+    }
+    Ok(began.elapsed())
+}
+
 async fn ask(client: &Client, peer: &Address, number: u64) -> Option<StatusCode> {
     let request = Request::put(format!("/echo/{number}")).body(Bytes::from_static(BODY)).ok()?;
     let answer = client.send(peer, request, DEADLINE).await.ok()?;
@@ -98,6 +121,11 @@ impl Node for Plain {
 }
 
 /// The name of machine number `number`.
-pub(super) fn name(number: usize) -> String {
+pub fn name(number: usize) -> String {
     format!("m{number}")
+}
+
+/// Where machine number 0 serves.
+pub fn server() -> Address {
+    Address { name: name(0), port: PORT }
 }

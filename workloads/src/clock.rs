@@ -11,14 +11,16 @@ fn cpu_now() -> Duration {
 
 /// A moment of wall time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct WallTime(Duration);
+pub struct WallTime(Duration);
 
 impl WallTime {
-    pub(super) fn now() -> Self {
+    /// This moment.
+    pub fn now() -> Self {
         Self(read(ClockId::Monotonic))
     }
 
-    pub(super) fn elapsed(self) -> Duration {
+    /// The time since then.
+    pub fn elapsed(self) -> Duration {
         Self::now().0.saturating_sub(self.0)
     }
 }
@@ -30,14 +32,14 @@ fn read(clock: ClockId) -> Duration {
 }
 
 /// Does `work`; returns what it gave and the CPU time it took.
-pub(super) fn cpu<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+pub fn cpu<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let began = cpu_now();
     let value = work();
     (value, cpu_now().saturating_sub(began))
 }
 
 /// Does `work`; returns what it gave and the wall time it took.
-pub(super) fn wall<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+pub fn wall<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let began = WallTime::now();
     let value = work();
     (value, began.elapsed())
