@@ -2,6 +2,7 @@
 
 use memchr::memmem;
 use ruma::{CanonicalJsonObject, RoomVersionId};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The field of a message's content that carries its name in the scenario, so that it can be
@@ -26,7 +27,7 @@ pub struct PduFacts {
 impl PduFacts {
     /// Reads a PDU of a version 11 room; none if it is not one.
     pub fn of(pdu: &Value) -> Option<Self> {
-        let object: CanonicalJsonObject = serde_json::from_value(pdu.clone()).ok()?;
+        let object = CanonicalJsonObject::deserialize(pdu).ok()?;
         let rules = RoomVersionId::V11.rules()?;
         let hash = ruma::signatures::reference_hash(&object, &rules).ok()?;
         let message = pdu.get("content").and_then(|content| content.get(MESSAGE_FIELD));
