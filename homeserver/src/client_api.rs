@@ -18,7 +18,10 @@ mod session;
 mod state;
 mod sync;
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Router,
@@ -91,7 +94,14 @@ pub(crate) fn limits() -> ServerLimits {
 pub(crate) fn router(core: Core, messaging: Messaging) -> Router {
     let polls = Waiters::new(MAX_POLLS_PER_DEVICE);
     let sockets = Waiters::new(MAX_SOCKETS_PER_DEVICE);
-    let api = ClientApi(Arc::new(Parts { core, messaging, polls, sockets }));
+    ROUTES.clone().with_state(ClientApi(Arc::new(Parts { core, messaging, polls, sockets })))
+}
+
+/// The routes without a server behind them: to sort them by their paths takes longer than all else
+/// that a start does, and is done once a process, however many servers run in it.
+static ROUTES: LazyLock<Router<ClientApi>> = LazyLock::new(routes);
+
+fn routes() -> Router<ClientApi> {
     Router::new()
         .route("/_matrix/client/versions", get(account::versions))
         .nest("/_matrix/client/v3", version_3())
@@ -100,7 +110,6 @@ pub(crate) fn router(core: Core, messaging: Messaging) -> Router {
         .route("/notifications", get(notifications::page))
         .route("/notifications/last", get(notifications::last))
         .route("/await", get(await_socket::open))
-        .with_state(api)
 }
 
 fn version_3() -> Router<ClientApi> {

@@ -8,7 +8,10 @@ mod memberships;
 mod query;
 mod transactions;
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Router,
@@ -74,6 +77,13 @@ impl FederationApi {
 pub(crate) fn router(parts: Parts) -> Router {
     let api = FederationApi(Arc::new(parts));
     let keys = api.authenticated.keys.router();
+    ROUTES.clone().with_state(api).merge(keys)
+}
+
+/// The routes without a server behind them, sorted by their paths once a process.
+static ROUTES: LazyLock<Router<FederationApi>> = LazyLock::new(routes);
+
+fn routes() -> Router<FederationApi> {
     let version_1 = Router::new()
         .route("/version", get(query::version))
         .route("/query/profile", get(query::profile))
@@ -93,6 +103,4 @@ pub(crate) fn router(parts: Parts) -> Router {
     Router::new()
         .nest("/_matrix/federation/v1", version_1)
         .nest("/_matrix/federation/v2", version_2)
-        .with_state(api)
-        .merge(keys)
 }

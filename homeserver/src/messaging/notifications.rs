@@ -6,7 +6,7 @@
 
 mod id;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use ruma::UserId;
 use rusqlite::{Connection, OptionalExtension};
@@ -157,17 +157,7 @@ impl Notifications {
     /// Writes a notification of `event` for every device here that it concerns: those of the
     /// room's members, and those of the user whose membership it is.
     fn notify(&self, tx: &Transaction<'_>, event: &Pdu) -> rusqlite::Result<()> {
-        let target = event.state_key.as_deref().filter(|_| event.is_member_event());
-        let devices: Vec<(String, String)> = tx
-            .prepare_cached(
-                "SELECT user_id, device_id FROM devices
-                 WHERE user_id = ?2 OR user_id IN (
-                     SELECT user_id FROM room_memberships
-                     WHERE room_id = ?1 AND membership = 'join')
-                 ORDER BY user_id, device_id",
-            )?
-            .query_map((event.room_id.as_str(), target), |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()?;
+        let devices = devices_concerned(tx, event)?;
         if devices.is_empty() {
             return Ok(());
         }
@@ -183,6 +173,30 @@ impl Notifications {
         }
         Ok(())
     }
+}
+
+/// Users and devices of this server that an event concerns.
+fn devices_concerned(
+    connection: &Connection,
+    event: &Pdu,
+) -> rusqlite::Result<BTreeSet<(String, String)>> {
+    // In two queries, and sorted here: for one with an OR and an order, SQLite makes a table and a
+    // sorter each time.
+    let mut of_members = connection.prepare_cached(
+        "SELECT user_id, device_id FROM room_memberships JOIN devices USING (user_id)
+         WHERE room_id = ?1 AND membership = 'join'",
+    )?;
+    let device = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let mut devices: BTreeSet<_> =
+        of_members.query_map([event.room_id.as_str()], device)?.collect::<rusqlite::Result<_>>()?;
+    if let Some(target) = event.state_key.as_deref().filter(|_| event.is_member_event()) {
+        let mut of_target = connection
+            .prepare_cached("SELECT user_id, device_id FROM devices WHERE user_id = ?1")?;
+        for of_target in of_target.query_map([target], device)? {
+            devices.insert(of_target?);
+        }
+    }
+    Ok(devices)
 }
 
 impl Upward for Notifications {

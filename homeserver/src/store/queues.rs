@@ -74,22 +74,20 @@ pub fn fix_next(
     limit: usize,
     now_ms: u64,
 ) -> Result<Option<Batch>, StoreError> {
+    let ids = tx
+        .prepare_cached("SELECT id FROM outgoing WHERE destination = ?1 ORDER BY id LIMIT ?2")?
+        .query_map((destination.as_str(), i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
+            row.get::<_, i64>(0)
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
     // Ids of this queue only ever rise, also when it is empty in between, so this one is new.
-    let first: Option<i64> = tx
-        .prepare_cached("SELECT min(id) FROM outgoing WHERE destination = ?1")?
-        .query_row([destination.as_str()], |row| row.get(0))?;
-    let Some(first) = first else { return Ok(None) };
+    let Some(first) = ids.first() else { return Ok(None) };
     let transaction_id = format!("{now_ms}-{first}");
-    tx.prepare_cached(
-        "UPDATE outgoing SET transaction_id = ?2 WHERE id IN (
-             SELECT id FROM outgoing WHERE destination = ?1 ORDER BY id LIMIT ?3
-         )",
-    )?
-    .execute((
-        destination.as_str(),
-        &transaction_id,
-        i64::try_from(limit).unwrap_or(i64::MAX),
-    ))?;
+    // One by one: SQLite keeps a journal of its own for each statement that changes several rows.
+    let mut fix = tx.prepare_cached("UPDATE outgoing SET transaction_id = ?2 WHERE id = ?1")?;
+    for id in &ids {
+        fix.execute((id, &transaction_id))?;
+    }
     tx.prepare_cached(
         "INSERT INTO outgoing_transactions (destination, transaction_id, origin_server_ts)
          VALUES (?1, ?2, ?3)",
