@@ -148,6 +148,9 @@ where
         if let Some(panic) = take_panic(harness).await {
             resume_unwind(panic);
         }
+        // Before the outcome is told: a destructor may panic that runs now and never ran before.
+        world.tear_down();
+        let ended = world.shared.lock().broken.clone().unwrap_or(ended);
         let value = value.lock().expect("main has ended").take();
         conclude(&world, ended, value)
     });

@@ -102,6 +102,11 @@ impl<'d> Table<'d> {
 
     fn unknown(&self, key: &Spanned<toml::de::DeString<'_>>, reader: &mut Reader) {
         let written = key.get_ref();
+        let at = self.path(written);
+        // A table that says which of several kinds it is is done with twice.
+        if reader.places.is_broken(&at) {
+            return;
+        }
         let meant = closest(written, self.known.iter().copied());
         if let Some(meant) = meant {
             reader.places.mark_broken(self.path(meant));
@@ -114,8 +119,9 @@ impl<'d> Table<'d> {
             Mistake::new(Code::UnknownKey, format!("there is no key `{written}`{}", self.inside()))
                 .label("unknown key")
                 .help(help)
-                .spanning(&self.path(written), key.span());
+                .spanning(&at, key.span());
         reader.mistakes.push(mistake);
+        reader.places.mark_broken(at);
     }
 
     fn inside(&self) -> String {

@@ -54,6 +54,22 @@ fn a_program_that_panics_is_named_with_its_message() {
 }
 
 #[test]
+fn a_destructor_that_panics_when_all_is_over_is_named_too() {
+    struct Trap;
+    impl Drop for Trap {
+        fn drop(&mut self) {
+            panic!("too late");
+        }
+    }
+    let ended = ended_with(|_| async {
+        let _trap = Trap;
+        std::future::pending().await
+    });
+    let (machine, message) = ("bad".to_owned(), "too late".to_owned());
+    assert_eq!(ended, Ended::Panicked { machine, message });
+}
+
+#[test]
 fn a_program_that_blocks_the_thread_for_ever_is_given_up_and_the_next_run_is_not_hurt() {
     let impatient = WorldConfig { patience: Duration::from_millis(500), ..config() };
     let ended = ended(impatient, |_| async {

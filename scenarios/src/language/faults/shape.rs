@@ -39,15 +39,15 @@ pub(super) fn read(table: &mut Table<'_>, reader: &mut Reader) -> Option<Shape> 
         "halves" => Shape::Halves { of: reader.texts(&item) },
         "ring" => Shape::Ring { of: reader.texts(&item) },
         _ => {
-            if every.is_none() {
+            let Some(every) = every else {
                 let message = format!("`{EVERY}` is missing in `{at}`");
                 let mistake = Mistake::new(Code::MissingKey, message)
                     .label("how long is it between two steps?")
                     .help("write, say, every = \"5s\"");
                 reader.broken(&item, mistake);
-            }
-            let every = every.and_then(|every| reader.duration(&every)).unwrap_or_default();
-            Shape::Swizzle { of: reader.texts(&item), every }
+                return None;
+            };
+            Shape::Swizzle { of: reader.texts(&item), every: reader.duration(&every)? }
         }
     })
 }
