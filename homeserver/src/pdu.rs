@@ -28,6 +28,7 @@ use serde_json::value::RawValue;
 pub use self::{build::Draft, parse::Malformed};
 pub(crate) use self::{
     build::{Spot, template},
+    fetch::Found,
     receive::Joining,
     resolve::auth_chain,
 };

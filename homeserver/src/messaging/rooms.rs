@@ -2,6 +2,7 @@
 
 mod backfill;
 mod create;
+mod early_invites;
 mod error;
 mod events;
 mod guests;
@@ -14,6 +15,7 @@ pub(crate) mod welcome;
 
 use transport::Database;
 
+use self::early_invites::EarlyInvites;
 pub(crate) use self::{create::VERSIONS, join::OWNER_FIELD};
 pub use self::{
     error::RoomError,
@@ -30,12 +32,14 @@ pub struct Rooms {
     pub(crate) outgoing: Outgoing,
     /// One join through another server at a time per room.
     joins: Turnstile,
+    early_invites: EarlyInvites,
 }
 
 impl Rooms {
     /// The rooms of `graph`, whose events go out through `outgoing`.
     pub fn new(graph: Graph, outgoing: Outgoing) -> Self {
-        Self { graph, outgoing, joins: Turnstile::default() }
+        let (joins, early_invites) = (Turnstile::default(), EarlyInvites::default());
+        Self { graph, outgoing, joins, early_invites }
     }
 
     /// What the layers share.

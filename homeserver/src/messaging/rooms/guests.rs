@@ -40,6 +40,7 @@ impl Rooms {
         shown: &Value,
     ) -> Result<(), StoreError> {
         if rooms::is_member_server(tx, &pdu.room_id, self.core().server_name())? {
+            self.early_invites.remember(&pdu);
             return Ok(());
         }
         let record = Record { pdu, states: None, rejected: None, soft_failed: false };

@@ -114,11 +114,18 @@ impl Rooms {
         if self.membership(user, room).await? == Some(Membership::Join) {
             return Ok(true);
         }
-        let what = ("m.room.member", Some(user.as_str()));
-        match self.put(user, room, what, json!({ "membership": "join" })).await {
+        match self.put_join(user, room).await {
             Err(RoomError::UnknownRoom(_)) => Ok(false),
-            done => done.map(|_| true),
+            Err(RoomError::Forbidden(_)) if self.fetch_early_invite(user, room).await? => {
+                self.put_join(user, room).await.map(|()| true)
+            }
+            done => done.map(|()| true),
         }
+    }
+
+    async fn put_join(&self, user: &UserId, room: &RoomId) -> Result<(), RoomError> {
+        let what = ("m.room.member", Some(user.as_str()));
+        self.put(user, room, what, json!({ "membership": "join" })).await.map(drop)
     }
 
     /// The servers to ask, in this order. The owner of a room that delivers by `m1` is the only
