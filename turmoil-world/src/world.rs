@@ -47,8 +47,12 @@ impl Shared {
 
     fn add(&self, name: &str, node: Option<Arc<dyn Node>>) -> Arc<str> {
         let observer = Arc::new(faults::Observer { shared: self.clone(), machine: name.into() });
+        let installation = node.as_ref().map(|node| node.installation()).unwrap_or_default();
         let mut state = self.lock();
         let machine = Machine::observed(name, state.config.seed, observer);
+        if !installation.is_empty() {
+            machine.disk().restore(&installation);
+        }
         let name: Arc<str> = name.into();
         let place = Place::new(machine, node);
         let before = state.places.insert(Arc::clone(&name), place);
