@@ -59,7 +59,7 @@ impl Rooms {
     ) -> Result<bool, RoomError> {
         let Some((id, from)) = self.early_invites.get(user, room) else { return Ok(false) };
         let known = id.clone();
-        if self.database().call(move |db| events::find(db, &known)).await?.is_some() {
+        if self.database().call(move |db| events::place(db, &known)).await?.is_some() {
             return Ok(false);
         }
         let Some((_, rules)) = self.graph.rules_of(room).await? else { return Ok(false) };
