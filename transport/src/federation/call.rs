@@ -18,7 +18,10 @@ use ruma::{
 use crate::{
     endpoints::Endpoint,
     error::MatrixError,
-    federation::{Identity, Proof, signed::proof},
+    federation::{
+        Identity, Proof,
+        signed::{about_request, proof},
+    },
     http::{Address, Client, RequestError},
 };
 
@@ -160,17 +163,9 @@ impl Federation {
 
     /// Stands for everything that decides what the signature under `request` will be.
     fn unsigned(&self, destination: &ServerName, request: &Request<Bytes>) -> Proof {
-        let public_key = self.identity.key_pair.public_key();
-        let target = request.uri().path_and_query().map_or("", |target| target.as_str());
-        let texts = [
-            self.identity.key_pair.version(),
-            self.identity.server_name.as_str(),
-            destination.as_str(),
-            request.method().as_str(),
-            target,
-        ];
-        let bytes = [public_key.as_slice(), request.body()];
-        Proof::of("unsigned request", texts.map(str::as_bytes).into_iter().chain(bytes))
+        let Identity { server_name, key_pair } = &self.identity;
+        let names = (key_pair.version(), &**server_name, destination);
+        about_request("unsigned request", names, request, [key_pair.public_key().as_slice()])
     }
 
     fn signing_input(&self, destination: &ServerName) -> XMatrixSigningInput<'_> {

@@ -179,16 +179,22 @@ pub(super) fn proof(
     destination: &ServerName,
     public_key: &[u8],
 ) -> Proof {
+    let names = (claim.key.as_str(), &*claim.origin, destination);
+    about_request("request", names, request, [public_key, claim.sig.as_bytes()])
+}
+
+/// Stands for a statement about `request`: the key's name, who sends it, and who is meant, then
+/// `more`, then the body.
+pub(super) fn about_request<'p>(
+    kind: &'p str,
+    (key, origin, destination): (&'p str, &'p ServerName, &'p ServerName),
+    request: &'p Request<Bytes>,
+    more: impl IntoIterator<Item = &'p [u8]>,
+) -> Proof {
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
-    let texts = [
-        claim.key.as_str(),
-        claim.origin.as_str(),
-        destination.as_str(),
-        request.method().as_str(),
-        target,
-    ];
-    let bytes = [public_key, claim.sig.as_bytes(), request.body()];
-    Proof::of("request", texts.map(str::as_bytes).into_iter().chain(bytes))
+    let method = request.method().as_str();
+    let texts = [key, origin.as_str(), destination.as_str(), method, target].map(str::as_bytes);
+    Proof::of(kind, texts.into_iter().chain(more).chain([&**request.body()]))
 }
 
 fn arguments(path: Option<&RawPathParams>) -> impl Iterator<Item = &str> {
