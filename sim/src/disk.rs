@@ -91,6 +91,16 @@ pub trait DiskObserver: Send + Sync {
     }
 }
 
+/// An observer that wants to know nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Unobserved;
+
+impl DiskObserver for Unobserved {
+    fn synced(&self, _file: &str, _bytes: u64) {}
+    fn injected(&self) {}
+    fn died(&self) {}
+}
+
 /// What a disk has done since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiskStats {

@@ -140,7 +140,7 @@ where
     let outcome = runtime.block_on(async {
         let world = World::new(config);
         threads.belong_to(&world);
-        let _ends = Ends(world.clone());
+        let ends = Ends(world.clone());
         show(exhibit, Some(world.clone()));
         let value = Arc::new(Mutex::new(None));
         let harness = spawn_main(&world, main(world.clone()), &value);
@@ -149,7 +149,7 @@ where
             resume_unwind(panic);
         }
         // Before the outcome is told: a destructor may panic that runs now and never ran before.
-        world.tear_down();
+        drop(ends);
         let ended = world.shared.lock().broken.clone().unwrap_or(ended);
         let value = value.lock().expect("main has ended").take();
         conclude(&world, ended, value)

@@ -137,9 +137,7 @@ impl World {
         let observer = Arc::new(Observer { world: Arc::downgrade(&self.shared), machine: index });
         let disk = Disk::new(state.config.seed, name, Arc::clone(&clock) as _, observer);
         let installation = node.as_ref().map(|node| node.installation()).unwrap_or_default();
-        if !installation.is_empty() {
-            disk.restore(&installation);
-        }
+        disk.restore(&installation);
         state.machines.push(Machine::new(name, node, disk, clock));
         let name = state.machines[index].name.clone();
         state.by_name.insert(name, index);

@@ -10,7 +10,7 @@ use std::{
 
 use sim::{
     Node,
-    disk::{Disk, DiskObserver},
+    disk::{Disk, DiskObserver, Unobserved},
 };
 use tokio::runtime::Handle;
 use transport::{
@@ -78,13 +78,4 @@ impl std::fmt::Debug for Machine {
 /// A host for a node that keeps nothing over a crash. To be called inside a turmoil host.
 pub fn host(name: &str, seed: u64) -> Host {
     Machine::new(name, seed).host()
-}
-
-/// Nobody wants to know.
-struct Unobserved;
-
-impl DiskObserver for Unobserved {
-    fn synced(&self, _: &str, _: u64) {}
-    fn injected(&self) {}
-    fn died(&self) {}
 }

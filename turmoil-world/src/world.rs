@@ -50,9 +50,7 @@ impl Shared {
         let installation = node.as_ref().map(|node| node.installation()).unwrap_or_default();
         let mut state = self.lock();
         let machine = Machine::observed(name, state.config.seed, observer);
-        if !installation.is_empty() {
-            machine.disk().restore(&installation);
-        }
+        machine.disk().restore(&installation);
         let name: Arc<str> = name.into();
         let place = Place::new(machine, node);
         let before = state.places.insert(Arc::clone(&name), place);

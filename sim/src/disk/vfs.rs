@@ -144,27 +144,12 @@ impl Drop for Vfs {
 
 #[cfg(test)]
 mod tests {
-    use std::{ffi::CStr, sync::Arc, time::SystemTime};
+    use std::{ffi::CStr, sync::Arc};
 
     use libsqlite3_sys as ffi;
-    use transport::host::Clock;
 
     use super::{Vfs, Volume};
-    use crate::disk::DiskObserver;
-
-    struct Nobody;
-
-    impl Clock for Nobody {
-        fn now(&self) -> SystemTime {
-            SystemTime::UNIX_EPOCH
-        }
-    }
-
-    impl DiskObserver for Nobody {
-        fn synced(&self, _file: &str, _bytes: u64) {}
-        fn injected(&self) {}
-        fn died(&self) {}
-    }
+    use crate::disk::{Unobserved, image::Epoch};
 
     fn is_registered(name: &CStr) -> bool {
         // SAFETY: a string that ends in a zero.
@@ -173,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_vfs_is_registered_until_the_last_file_on_it_is_closed() {
-        let volume = Arc::new(Volume::new(0, "a", Arc::new(Nobody), Arc::new(Nobody)));
+        let volume = Arc::new(Volume::new(0, "a", Arc::new(Epoch), Arc::new(Unobserved)));
         let vfs = Vfs::register(&volume);
         let name = vfs.name.clone();
         let connection = vfs.connect("a").expect("an empty disk takes a database");
