@@ -8,6 +8,7 @@
 //! - [`Signed`]: the axum extractor that lets a handler see only requests whose `X-Matrix`
 //!   signature is valid.
 
+mod about_request;
 mod call;
 mod identity;
 mod keys;

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, header};
+use http::{HeaderValue, Request, Response, header};
 use ruma::{
     ServerName,
     api::{
-        IncomingResponseExt, OutgoingRequest, OutgoingRequestExt,
+        IncomingResponseExt, OutgoingBody, OutgoingRequest,
+        error::IntoHttpError,
         federation::authentication::{
             ServerSignatures, XMatrix, XMatrixFromRequestError, XMatrixSigningInput,
         },
@@ -18,10 +19,7 @@ use ruma::{
 use crate::{
     endpoints::Endpoint,
     error::MatrixError,
-    federation::{
-        Identity, Proof,
-        signed::{about_request, proof},
-    },
+    federation::{Identity, about_request::AboutRequest},
     http::{Address, Client, RequestError},
 };
 
@@ -88,15 +86,9 @@ impl Federation {
     where
         R: OutgoingRequest<Authentication = ServerSignatures, PathBuilder = SinglePath> + Send,
     {
-        let request = request
-            .try_into_http_request::<BytesMut>(
-                &format!("https://{destination}"),
-                self.signing_input(destination),
-                (),
-            )
-            .map_err(unsendable)?
-            .map(BytesMut::freeze);
-        self.remember_signature(destination, &request);
+        let base_url = format!("https://{destination}");
+        let request = request.try_into_http_request_inner(&base_url, ()).map_err(unsendable)?;
+        let request = with_body(request).map_err(unsendable)?;
         let answer = self.answer(destination, request, deadline).await?;
         let (parts, body) = answer.into_parts();
         R::IncomingResponse::try_from_http_response(Response::from_parts(parts, &*body))
@@ -116,31 +108,26 @@ impl Federation {
         deadline: Duration,
     ) -> Result<E::Response, CallError> {
         let body = serde_json::to_vec(request).map_err(unsendable)?;
-        let mut request = Request::builder()
+        let request = Request::builder()
             .method(E::METHOD)
             .uri(filled_path(E::PATH, path_arguments))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Bytes::from(body))
             .map_err(unsendable)?;
-        let authorization = self.unsigned(destination, &request).authorization(|| {
-            let input = self.signing_input(destination);
-            let signature = XMatrix::sign_http_request(&request, input)?;
-            self.learn(&signature, destination, &request);
-            Ok::<_, XMatrixFromRequestError>((&signature).into())
-        });
-        let authorization = authorization.map_err(unsendable)?;
-        request.headers_mut().insert(header::AUTHORIZATION, authorization);
         let answer = self.answer(destination, request, deadline).await?;
         serde_json::from_slice(answer.body())
             .map_err(|error| CallError::Malformed(error.to_string()))
     }
 
+    /// Signs a request, and sends it.
     async fn answer(
         &self,
         destination: &ServerName,
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
         deadline: Duration,
     ) -> Result<Response<Bytes>, CallError> {
+        let authorization = self.authorization(destination, &request).map_err(unsendable)?;
+        request.headers_mut().insert(header::AUTHORIZATION, authorization);
         let answer = self.http.send(&address_of(destination), request, deadline).await?;
         if answer.status().is_success() {
             Ok(answer)
@@ -149,32 +136,32 @@ impl Federation {
         }
     }
 
-    /// What was just signed here need not be verified on this thread.
-    fn remember_signature(&self, destination: &ServerName, request: &Request<Bytes>) {
-        if let Ok(claim) = XMatrix::extract_from_http_headers(request.headers()) {
-            self.learn(&claim, destination, request);
-        }
-    }
-
-    fn learn(&self, claim: &XMatrix, destination: &ServerName, request: &Request<Bytes>) {
-        let public_key = self.identity.key_pair.public_key();
-        proof(claim, request, destination, &public_key).learn();
-    }
-
-    /// Stands for everything that decides what the signature under `request` will be.
-    fn unsigned(&self, destination: &ServerName, request: &Request<Bytes>) -> Proof {
+    /// The signature under `request`, which need not be verified on this thread.
+    fn authorization(
+        &self,
+        destination: &ServerName,
+        request: &Request<Bytes>,
+    ) -> Result<HeaderValue, XMatrixFromRequestError> {
         let Identity { server_name, key_pair } = &self.identity;
-        let names = (key_pair.version(), &**server_name, destination);
-        about_request("unsigned request", names, request, [key_pair.public_key().as_slice()])
+        let about = AboutRequest::new(request, (server_name, destination));
+        about.unsigned(key_pair).authorization(|| {
+            let (origin, destination) = (server_name.clone(), destination.to_owned());
+            let input = XMatrixSigningInput::new(origin, destination, key_pair);
+            let signature = XMatrix::sign_http_request(request, input)?;
+            about.signed(&signature, &key_pair.public_key()).learn();
+            Ok((&signature).into())
+        })
     }
+}
 
-    fn signing_input(&self, destination: &ServerName) -> XMatrixSigningInput<'_> {
-        XMatrixSigningInput::new(
-            self.identity.server_name.clone(),
-            destination.to_owned(),
-            &self.identity.key_pair,
-        )
+/// The request with its body written out.
+fn with_body<B: OutgoingBody>(request: Request<B>) -> Result<Request<Bytes>, IntoHttpError> {
+    let (mut parts, body) = request.into_parts();
+    if let Some(content_type) = body.content_type() {
+        parts.headers.entry(header::CONTENT_TYPE).or_insert(content_type);
     }
+    let body = body.try_into_buf::<BytesMut>().map_err(Into::into)?;
+    Ok(Request::from_parts(parts, body.freeze()))
 }
 
 fn unsendable(error: impl std::fmt::Display) -> CallError {

@@ -20,7 +20,7 @@ use ruma::{
 
 use crate::{
     error::MatrixError,
-    federation::{Identity, KeyError, KeyRing, Proof},
+    federation::{Identity, KeyError, KeyRing, about_request::AboutRequest},
 };
 
 /// What the [`Signed`] extractor needs of a router's state (through `axum::extract::FromRef`).
@@ -155,7 +155,8 @@ impl Authenticated {
                 }
             })?;
         let key = keys.get(claim.origin.as_str()).and_then(|keys| keys.get(claim.key.as_str()));
-        let proof = key.map(|key| proof(claim, request, us, key.as_bytes()));
+        let about = AboutRequest::new(request, (&claim.origin, us));
+        let proof = key.map(|key| about.signed(claim, key.as_bytes()));
         if proof.is_some_and(|proof| proof.is_known()) {
             return Ok(());
         }
@@ -170,31 +171,6 @@ impl Authenticated {
         }
         Ok(())
     }
-}
-
-/// The signature of `claim` by `public_key` under `request` to `destination`.
-pub(super) fn proof(
-    claim: &XMatrix,
-    request: &Request<Bytes>,
-    destination: &ServerName,
-    public_key: &[u8],
-) -> Proof {
-    let names = (claim.key.as_str(), &*claim.origin, destination);
-    about_request("request", names, request, [public_key, claim.sig.as_bytes()])
-}
-
-/// Stands for a statement about `request`: the key's name, who sends it, and who is meant, then
-/// `more`, then the body.
-pub(super) fn about_request<'p>(
-    kind: &'p str,
-    (key, origin, destination): (&'p str, &'p ServerName, &'p ServerName),
-    request: &'p Request<Bytes>,
-    more: impl IntoIterator<Item = &'p [u8]>,
-) -> Proof {
-    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
-    let method = request.method().as_str();
-    let texts = [key, origin.as_str(), destination.as_str(), method, target].map(str::as_bytes);
-    Proof::of(kind, texts.into_iter().chain(more).chain([&**request.body()]))
 }
 
 fn arguments(path: Option<&RawPathParams>) -> impl Iterator<Item = &str> {
