@@ -35,7 +35,8 @@ pub use self::homeservers::{HOMESERVERS, Homeservers};
 use crate::{
     Federation, Record, Scenario,
     federation::Stage,
-    history::Note,
+    history::{History, Note},
+    record::Verdict,
     scenario::Latency,
     world::{Simulated, Universe, World},
 };
@@ -81,6 +82,15 @@ pub fn run_on(
     let vocabulary = federation.vocabulary();
     let outcome = play(universe, federation, scenario, seed, options);
     recording::record(vocabulary, scenario, seed, options, outcome)
+}
+
+/// What [`run`] comes to, without its record: a journal told in words is most of that, and whoever
+/// runs thousands of seeds reads none of them. The verdict, and the sentence that says why unless it
+/// is a pass; the record has the very same.
+pub fn verdict(scenario: &Scenario, seed: u64) -> (Verdict, Option<String>) {
+    let outcome = simulate(scenario, seed, &Options::default());
+    let judgment = recording::judge(&History::read(scenario, &outcome.journal), &outcome);
+    (judgment.verdict, judgment.sentence)
 }
 
 /// The first half of [`run`]: what the world leaves behind, not judged yet.

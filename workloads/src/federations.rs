@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-use scenarios::{
-    Scenario,
-    record::Verdict,
-    run::{Options, run},
-    scenario::Delivery,
-};
+use scenarios::{Scenario, record::Verdict, run::verdict, scenario::Delivery};
 
 /// Time for the last messages to arrive.
 const GRACE: Duration = Duration::from_secs(10);
@@ -19,12 +14,10 @@ const MEMBERS: usize = 3;
 /// # Errors
 /// It did not pass: what it would measure is something else.
 pub fn pass(scenario: &Scenario, seed: u64) -> Result<(), String> {
-    let record = run(scenario, seed, &Options::default()).record;
-    match record.verdict {
-        Verdict::Pass => Ok(()),
-        other => {
-            let why = record.sentence.unwrap_or_default();
-            Err(format!("{} ended with {other:?}: {why}", scenario.name))
+    match verdict(scenario, seed) {
+        (Verdict::Pass, _) => Ok(()),
+        (other, why) => {
+            Err(format!("{} ended with {other:?}: {}", scenario.name, why.unwrap_or_default()))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Makes the record of a run: from its journal, its scenario, and what the world says of its
+//! Judges a run and makes its record: from its journal, its scenario, and what the world says of its
 //! faults.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -16,32 +16,46 @@ use crate::{
     history::{History, Membership, Message},
     language,
     record::{
-        Copy, Ended, FaultRecord, Message as MessageRecord, Meta, Node, NodeKind, Presence,
-        Program, ScenarioRecord, Skipped, Why,
+        CheckRecord, Copy, Ended, FaultRecord, Message as MessageRecord, Meta, Node, NodeKind,
+        Presence, Program, ScenarioRecord, Skipped, Verdict, Why,
     },
 };
 
 /// Version of the record's format.
 const SCHEMA: u32 = 1;
 
-/// Makes the record.
-pub(super) fn record(
-    vocabulary: &'static Vocabulary,
-    scenario: &Scenario,
-    seed: u64,
-    options: &Options,
-    outcome: WorldOutcome<Result<(), String>>,
-) -> Run {
-    let journal = outcome.journal;
-    let history = History::read_in(vocabulary, scenario, &journal);
+/// A run that was judged.
+pub(super) struct Judgment {
+    ended: Ended,
+    checks: Vec<CheckRecord>,
+    pub(super) verdict: Verdict,
+    pub(super) sentence: Option<String>,
+}
+
+/// Judges a run that left `history` behind.
+pub(super) fn judge(history: &History<'_>, outcome: &WorldOutcome<Result<(), String>>) -> Judgment {
     let not_ready = match &outcome.value {
         Some(Err(why)) => Some(why.as_str()),
         _ if history.ready.is_none() => Some("the cluster was not ready within the limit"),
         _ => None,
     };
-    let checks = if not_ready.is_none() { checks::judge(&history) } else { Vec::new() };
-    let ended = ended(&history, &outcome.ended, outcome.at, not_ready);
+    let checks = if not_ready.is_none() { checks::judge(history) } else { Vec::new() };
+    let ended = ended(history, &outcome.ended, outcome.at, not_ready);
     let (verdict, sentence) = verdict(&ended, &checks, not_ready);
+    Judgment { ended, checks, verdict, sentence }
+}
+
+/// Judges a run, and makes its record.
+pub(super) fn record(
+    vocabulary: &'static Vocabulary,
+    scenario: &Scenario,
+    seed: u64,
+    options: &Options,
+    mut outcome: WorldOutcome<Result<(), String>>,
+) -> Run {
+    let journal = std::mem::take(&mut outcome.journal);
+    let history = History::read_in(vocabulary, scenario, &journal);
+    let Judgment { ended, checks, verdict, sentence } = judge(&history, &outcome);
     let lines: Vec<String> = journal.to_lines().collect();
     let record = Record {
         schema: SCHEMA,
