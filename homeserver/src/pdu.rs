@@ -1,6 +1,6 @@
 //! PDUs: parsing, the receipt checks, the graph and its state, missing events.
 //!
-//! Reading order: this file (what a PDU is), `parse`, `verify` (signatures and hash), `auth` (the
+//! Reading order: this file (what a PDU is), `rules` (of room versions), `parse`, `verify` (signatures and hash), `auth` (the
 //! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part
 //! of a room), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that lacks), `outliers`,
 //! `backfill` (history), `build` (new events), `serve` (what other servers may ask for).
@@ -17,6 +17,7 @@ pub(crate) mod outliers;
 mod parse;
 mod receive;
 mod resolve;
+pub(crate) mod rules;
 pub mod serve;
 pub(crate) mod verify;
 
@@ -25,7 +26,7 @@ use std::{ops::Deref, sync::Arc};
 use ruma::{CanonicalJsonObject, OwnedEventId, OwnedRoomId, OwnedUserId};
 use serde_json::value::RawValue;
 
-pub use self::{build::Draft, parse::Malformed};
+pub use self::{build::Draft, parse::Malformed, rules::Rules};
 pub(crate) use self::{
     build::{Spot, template},
     fetch::Found,
@@ -69,11 +70,11 @@ impl From<transport::DatabaseError> for Unavailable {
 
 /// A persistent data unit: an event as sent between servers, its format checked and its id known.
 /// Cheap to clone: an event never changes, and every clone is the same one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Pdu(Arc<Parts>);
 
 /// What a [`Pdu`] says, taken apart.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Parts {
     /// The reference hash, as an event id.
     pub event_id: OwnedEventId,
@@ -97,6 +98,18 @@ pub struct Parts {
     pub content: serde_json::Value,
     /// The whole event as signed.
     pub json: CanonicalJsonObject,
+    /// The same as canonical JSON: as it goes to other servers, and into the store.
+    pub raw: Box<RawValue>,
+    /// The hash of that text.
+    pub digest: blake3::Hash,
+}
+
+impl PartialEq for Pdu {
+    fn eq(&self, other: &Self) -> bool {
+        self.event_id == other.event_id
+            && self.room_id == other.room_id
+            && self.raw.get() == other.raw.get()
+    }
 }
 
 impl Deref for Pdu {
@@ -116,7 +129,7 @@ impl From<Parts> for Pdu {
 impl Pdu {
     /// The event as it goes to other servers.
     pub fn to_raw(&self) -> Box<RawValue> {
-        serde_json::value::to_raw_value(&self.json).expect("canonical JSON is JSON")
+        self.raw.clone()
     }
 
     /// The event as clients see it (client-server API, "Room event format").

@@ -6,7 +6,6 @@
 //! - [`real`]: that machine made of sockets, files, threads and the system clock.
 //! - [`database`]: schema migrations.
 //! - [`http`]: a server loop for an `axum::Router`, and a client with deadlines and limits.
-//! - [`memo`]: a bounded map for what is pure and expensive to compute.
 //! - [`error`]: the Matrix error, as every node answers it.
 //! - [`federation`]: `X-Matrix` signing and verification, own and remote server keys, typed calls.
 //! - [`endpoints`]: the wire types that ruma lacks: Dendrite's relay endpoints, and M1.
@@ -19,7 +18,6 @@ pub mod error;
 pub mod federation;
 pub mod host;
 pub mod http;
-pub mod memo;
 pub mod real;
 
 pub use self::{

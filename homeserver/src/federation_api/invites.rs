@@ -4,7 +4,6 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use ruma::{
     RoomVersionId, UserId,
     api::federation::membership::create_invite::v2::{Request, Response as Answer},
-    room_version_rules::RoomVersionRules,
 };
 use serde_json::Value;
 use transport::{
@@ -15,7 +14,11 @@ use transport::{
 use super::FederationApi;
 use crate::{
     messaging::rooms::RoomError,
-    pdu::{Pdu, verify::parse_and_verify},
+    pdu::{
+        Pdu,
+        rules::{self, Rules},
+        verify::parse_and_verify,
+    },
 };
 
 /// Events of the state that comes along with an invite.
@@ -29,7 +32,7 @@ pub(super) async fn invite(
     let version = request.room_version.clone();
     let rules = supported(&version)?;
     let keys = &api.rooms.core().keys;
-    let pdu = parse_and_verify(keys, &request.event, &rules)
+    let pdu = parse_and_verify(keys, &request.event, rules)
         .await
         .map_err(RoomError::from)?
         .map_err(RoomError::from)?;
@@ -45,8 +48,8 @@ pub(super) async fn invite(
     Ok(ruma_answer(Answer::new(signed.to_raw())))
 }
 
-fn supported(version: &RoomVersionId) -> Result<RoomVersionRules, MatrixError> {
-    let rules = version.rules().filter(|_| crate::messaging::rooms::VERSIONS.contains(version));
+fn supported(version: &RoomVersionId) -> Result<Rules, MatrixError> {
+    let rules = rules::of(version).filter(|_| crate::messaging::rooms::VERSIONS.contains(version));
     rules.ok_or_else(|| {
         let message = format!("room version {version} is not supported");
         MatrixError::new(StatusCode::BAD_REQUEST, "M_INCOMPATIBLE_ROOM_VERSION", message)

@@ -124,13 +124,23 @@ pub(crate) fn keep_outcome(
 ) -> Result<(), StoreError> {
     let [user, device, room, kind, transaction] = key.parts();
     let outcome = serde_json::to_string(outcome).expect("an outcome is JSON");
-    tx.prepare_cached(
-        "INSERT INTO client_transactions
-             (user_id, device_id, room_id, kind, transaction_id, event_id, outcome, created_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT DO UPDATE SET outcome = excluded.outcome, event = NULL",
-    )?
-    .execute((user, device, room, kind, transaction, event_id.as_str(), outcome, now_ms))?;
+    // Two statements, not an upsert: SQLite keeps a journal of its own for each upsert.
+    let is_new = tx
+        .prepare_cached(
+            "INSERT INTO client_transactions
+                 (user_id, device_id, room_id, kind, transaction_id, event_id, outcome, created_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+        )?
+        .execute((user, device, room, kind, transaction, event_id.as_str(), &outcome, now_ms))?
+        == 1;
+    if !is_new {
+        tx.prepare_cached(
+            "UPDATE client_transactions SET outcome = ?6, event = NULL
+             WHERE user_id = ?1 AND device_id = ?2 AND room_id = ?3 AND kind = ?4
+                 AND transaction_id = ?5",
+        )?
+        .execute((user, device, room, kind, transaction, outcome))?;
+    }
     Ok(())
 }
 

@@ -94,18 +94,23 @@ impl M1 {
         self.doubts.hurry(server);
     }
 
-    /// Sends a message of a local user: keeps the event, hands it to the owner, keeps the outcome.
+    /// Sends a message of a local user: keeps the event, hands it to the room's `owner`, keeps the
+    /// outcome.
     ///
     /// # Errors
     /// See [`SendError`].
-    pub(crate) async fn send(&self, key: SendKey, content: Value) -> Result<Outcome, SendError> {
+    pub(crate) async fn send(
+        &self,
+        owner: OwnedServerName,
+        key: SendKey,
+        content: Value,
+    ) -> Result<Outcome, SendError> {
         let message_id = key.message_id();
         let _alone = self.sends.enter(message_id.clone()).await;
         let handed = match self.prepare(&key, content).await? {
             Ok(handed) => handed,
             Err(outcome) => return Ok(outcome),
         };
-        let owner = self.rooms.owner(&key.room_id).await?;
         let sent = if owner == self.rooms.core().server_name() {
             self.coordinator.send(&owner, (&key.room_id, message_id), handed.event).await?
         } else {

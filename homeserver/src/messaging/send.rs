@@ -62,10 +62,10 @@ impl Sending {
     }
 
     async fn send_by_policy(&self, key: SendKey, content: Value) -> Result<Outcome, SendError> {
-        let delivery = self.rooms.delivery(&key.room_id).await?;
-        match delivery.ok_or_else(|| RoomError::UnknownRoom(key.room_id.clone()))? {
+        let (delivery, owner) = self.rooms.delivery_and_owner(&key.room_id).await?;
+        match delivery {
             Delivery::Eventual => Ok(eventual::send(&self.rooms, key, content).await?),
-            Delivery::M1 => self.m1.send(key, content).await,
+            Delivery::M1 => self.m1.send(owner, key, content).await,
             Delivery::M1Of2021 => Ok(self.m1_2021.send(key, content).await?),
         }
     }

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{EventId, OwnedEventId, room_version_rules::RoomVersionRules};
+use ruma::{EventId, OwnedEventId};
 use transport::Transaction;
 
 use super::{
     Checked, Graph, Pdu, Refusal, Unavailable,
+    auth::Loader,
     fetch::{Found, Source},
     insert::known_room,
     judge::standing,
@@ -87,11 +88,11 @@ impl Graph {
             Found::Nowhere => return Ok(Err(no_state(&pdu.event_id))),
             Found::Unknown(reason) => return Err(Unavailable::Elsewhere(reason)),
         };
-        let rules: RoomVersionRules = source.rules.clone();
+        let rules = source.rules;
         let missing: Vec<OwnedEventId> = self
             .core
             .database
-            .transaction(move |tx| store_outliers(tx, &rules, events))
+            .transaction(move |tx| store_outliers(tx, rules, events))
             .await
             .map_err(Unavailable::Store)?;
         if missing.is_empty() {
@@ -120,8 +121,8 @@ impl Graph {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let before = state::whole(tx, &state)?;
-        let standing = standing(tx, &room, &rules, (&pdu, before))?;
-        self.insert_with_state(tx, (&room, &rules), &Checked { pdu, standing }, before)?;
+        let standing = standing(&Loader::new(tx), &room, rules, (&pdu, before))?;
+        self.insert_with_state(tx, (&room, rules), &Checked { pdu, standing }, before)?;
         Ok(Ok(()))
     }
 }

@@ -5,7 +5,6 @@ use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 use ruma::{
     EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId, UInt, UserId,
     events::{StateEventType, TimelineEventType},
-    room_version_rules::RoomVersionRules,
     state_res::{
         Event, auth_types_for_event, check_state_dependent_auth_rules,
         check_state_independent_auth_rules,
@@ -14,7 +13,7 @@ use ruma::{
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 
-use super::Pdu;
+use super::{Pdu, rules::Rules};
 use crate::store::{
     StoreError, events,
     state::{self, GroupId},
@@ -93,7 +92,7 @@ impl Event for AuthEvent {
 /// Loads events of the store, each once. The rules' callbacks cannot fail, so the first trouble is
 /// kept, to be asked for with [`Loader::finish`].
 pub(crate) struct Loader<'a> {
-    connection: &'a Connection,
+    pub(crate) connection: &'a Connection,
     loaded: RefCell<BTreeMap<OwnedEventId, Option<Arc<AuthEvent>>>>,
     trouble: RefCell<Option<StoreError>>,
 }
@@ -132,7 +131,7 @@ impl<'a> Loader<'a> {
     /// Whether the events that `pdu` names as its authorization allow it. They are all stored.
     pub(crate) fn allowed_by_auth_events(
         &self,
-        rules: &RoomVersionRules,
+        rules: Rules,
         pdu: &Pdu,
     ) -> Result<Allowed, StoreError> {
         let event = AuthEvent::new(pdu.clone(), false);
@@ -143,7 +142,7 @@ impl<'a> Loader<'a> {
     /// Whether the state of `group` allows `pdu`.
     pub(crate) fn allowed_by_state(
         &self,
-        rules: &RoomVersionRules,
+        rules: Rules,
         pdu: &Pdu,
         group: GroupId,
     ) -> Result<Allowed, StoreError> {
@@ -159,7 +158,7 @@ impl<'a> Loader<'a> {
     /// The entries of the state of `group` that authorize an event.
     pub(crate) fn selection(
         &self,
-        rules: &RoomVersionRules,
+        rules: Rules,
         asking: &Asking<'_>,
         group: GroupId,
     ) -> Result<Result<Vec<OwnedEventId>, String>, StoreError> {
@@ -178,7 +177,7 @@ impl<'a> Loader<'a> {
 
 /// Both parts of the rules, with the events that `event` names as its authorization.
 pub(crate) fn allowed_by_auth_events(
-    rules: &RoomVersionRules,
+    rules: Rules,
     event: &Arc<AuthEvent>,
     fetch: impl Fn(&EventId) -> Option<Arc<AuthEvent>>,
 ) -> Allowed {
@@ -225,10 +224,7 @@ impl<'a> From<&'a Pdu> for Asking<'a> {
 }
 
 impl Asking<'_> {
-    fn auth_types(
-        &self,
-        rules: &RoomVersionRules,
-    ) -> Result<Vec<(StateEventType, String)>, String> {
+    fn auth_types(&self, rules: Rules) -> Result<Vec<(StateEventType, String)>, String> {
         let content = serde_json::value::to_raw_value(self.content).expect("a JSON value is JSON");
         auth_types_for_event(
             &TimelineEventType::from(self.kind),

@@ -3,15 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{OwnedEventId, RoomId, room_version_rules::RoomVersionRules};
+use ruma::{OwnedEventId, RoomId};
 use rusqlite::Connection;
 use transport::Transaction;
 
 use super::{
     Checked, Graph, Pdu, Refusal, Unavailable,
+    auth::Loader,
     fetch::{Found, Source},
     insert::known_room,
     judge::{missing, standing, state_before},
+    rules::Rules,
 };
 use crate::store::{
     StoreError, events,
@@ -29,7 +31,7 @@ impl Graph {
     pub(crate) async fn backfill(
         &self,
         room: &RoomId,
-        rules: &RoomVersionRules,
+        rules: Rules,
     ) -> Result<Result<usize, Refusal>, Unavailable> {
         let id = room.to_owned();
         let ends: Vec<OwnedEventId> = self
@@ -155,11 +157,11 @@ fn place_in(
     let (mut room, rules) = known_room(tx, &pdu.room_id)?;
     let before = match state {
         Some(state) => state::whole(tx, &state)?,
-        None => state_before(tx, &rules, &pdu)?,
+        None => state_before(tx, rules, &pdu)?,
     };
     // What is allowed now is no matter for the past.
     room.current_group = before;
-    let standing = standing(tx, &room, &rules, (&pdu, before))?;
+    let standing = standing(&Loader::new(tx), &room, rules, (&pdu, before))?;
     let checked = Checked { pdu, standing };
     super::insert::store(tx, &checked, before)?;
     Ok((checked.standing == super::Standing::Accepted).then_some(checked.pdu))

@@ -3,7 +3,7 @@
 
 use ruma::{
     CanonicalJsonObject, OwnedEventId, RoomId, UserId, canonical_json::try_from_json_map,
-    room_version_rules::RoomVersionRules, signatures::hash_and_sign_event,
+    signatures::hash_and_sign_event,
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     Graph, Malformed, Pdu, Refusal,
     auth::{Asking, Loader},
+    rules::{self, Rules},
     verify::signed_here,
 };
 use crate::store::{StoreError, events, rooms};
@@ -52,12 +53,12 @@ impl Graph {
             Ok(found) => found,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let pdu = match self.sign(template(Some(room), sender, draft, &spot), &rules) {
+        let pdu = match self.sign(template(Some(room), sender, draft, &spot), rules) {
             Ok(pdu) => pdu,
             Err(malformed) => return Ok(Err(malformed.into())),
         };
         // What authorizes it was selected from the current state: that is the state asked.
-        let allowed = Loader::new(connection).allowed_by_auth_events(&rules, &pdu)?;
+        let allowed = Loader::new(connection).allowed_by_auth_events(rules, &pdu)?;
         Ok(allowed.map(|()| pdu).map_err(Refusal::NotAllowed))
     }
 
@@ -66,11 +67,12 @@ impl Graph {
         connection: &Connection,
         (sender, room): (&UserId, &RoomId),
         draft: &Draft<'_>,
-    ) -> Result<Result<(Spot, RoomVersionRules), Refusal>, StoreError> {
+    ) -> Result<Result<(Spot, Rules), Refusal>, StoreError> {
         let Some(row) = rooms::find(connection, room)? else {
             return Ok(Err(Refusal::UnknownRoom(room.to_owned())));
         };
-        let rules = row.version.rules().ok_or_else(|| StoreError::corrupt("unknown version"))?;
+        let rules =
+            rules::of(&row.version).ok_or_else(|| StoreError::corrupt("unknown version"))?;
         let mut spot = Spot::default();
         for id in rooms::extremities(connection, room)?.into_iter().take(MAX_PREV_EVENTS) {
             spot.depth = spot.depth.max(events::depth(connection, &id)?);
@@ -84,7 +86,7 @@ impl Graph {
             state_key: draft.state_key,
             content: &draft.content,
         };
-        let selected = Loader::new(connection).selection(&rules, &asking, row.current_group)?;
+        let selected = Loader::new(connection).selection(rules, &asking, row.current_group)?;
         Ok(match selected {
             Ok(selected) => {
                 spot.auth_events = selected;
@@ -95,11 +97,7 @@ impl Graph {
     }
 
     /// Stamps, hashes and signs the event that `template` describes.
-    pub(crate) fn sign(
-        &self,
-        mut template: Value,
-        rules: &RoomVersionRules,
-    ) -> Result<Pdu, Malformed> {
+    pub(crate) fn sign(&self, mut template: Value, rules: Rules) -> Result<Pdu, Malformed> {
         template["origin_server_ts"] = self.core.host.unix_ms().into();
         let Value::Object(map) = template else {
             return Err(Malformed("not an object".to_owned()));
@@ -117,7 +115,7 @@ impl Graph {
     fn hash_and_sign(
         &self,
         object: &mut CanonicalJsonObject,
-        rules: &RoomVersionRules,
+        rules: Rules,
     ) -> Result<(), Malformed> {
         let identity = &self.core.identity;
         hash_and_sign_event(

@@ -9,12 +9,11 @@ use ruma::{
         backfill::get_backfill,
         event::{get_event, get_missing_events, get_room_state, get_room_state_ids},
     },
-    room_version_rules::RoomVersionRules,
 };
 use serde_json::value::RawValue;
 use transport::federation::CallError;
 
-use super::{Graph, Pdu, Unavailable, verify::parse_and_verify};
+use super::{Graph, Pdu, Unavailable, rules::Rules, verify::parse_and_verify};
 use crate::store::rooms;
 
 /// Servers asked for one thing.
@@ -29,7 +28,7 @@ const GAP_LIMIT: u32 = 20;
 /// Whom to ask about a room, and how its events read.
 pub(crate) struct Source<'a> {
     pub(crate) room: &'a RoomId,
-    pub(crate) rules: &'a RoomVersionRules,
+    pub(crate) rules: Rules,
     pub(crate) servers: Vec<OwnedServerName>,
     /// The server of the user who sent the event in question. It must have had all that its event
     /// builds on.
@@ -52,7 +51,7 @@ impl Graph {
     pub(crate) async fn source<'a>(
         &self,
         room: &'a RoomId,
-        rules: &'a RoomVersionRules,
+        rules: Rules,
         (origin, sender): (&ServerName, Option<&ServerName>),
     ) -> Result<Source<'a>, Unavailable> {
         let id = room.to_owned();

@@ -155,10 +155,12 @@ impl Graph {
                 .database
                 .transaction(move |tx| {
                     let (room, rules) = known_room(tx, &pdu.room_id)?;
-                    match judge(tx, &room, &rules, &pdu)? {
+                    match judge(tx, &room, rules, &pdu)? {
                         Judged::Known { .. } => Ok(None),
                         Judged::Missing(missing) => Ok(Some(missing)),
-                        Judged::Checked(checked) => graph.insert(tx, &checked).map(|_| None),
+                        Judged::Checked(checked, before) => graph
+                            .insert_with_state(tx, (&room, rules), &checked, before)
+                            .map(|()| None),
                     }
                 })
                 .await
@@ -211,31 +213,22 @@ fn parents_first(mut gap: Gap) -> Vec<Pdu> {
 
 #[cfg(test)]
 mod tests {
-    use ruma::{CanonicalJsonObject, owned_room_id, owned_user_id};
-    use serde_json::Value;
+    use serde_json::json;
 
     use super::*;
-    use crate::pdu::Parts;
 
     fn id(name: &str) -> OwnedEventId {
         OwnedEventId::try_from(format!("${name}")).expect("a dollar makes an event id")
     }
 
     fn event(name: &str, depth: u64, parents: &[&str]) -> (OwnedEventId, Pdu) {
-        let pdu = Pdu::from(Parts {
-            event_id: id(name),
-            room_id: owned_room_id!("!room:a"),
-            sender: owned_user_id!("@user:a"),
-            kind: "m.room.message".to_owned(),
-            state_key: None,
-            origin_server_ts: 0,
-            depth,
-            prev_events: parents.iter().map(|name| id(name)).collect(),
-            auth_events: Vec::new(),
-            content: Value::Null,
-            json: CanonicalJsonObject::new(),
+        let parents: Vec<_> = parents.iter().map(|name| id(name)).collect();
+        let text = json!({
+            "sender": "@user:a", "type": "m.room.message", "content": {}, "origin_server_ts": 0,
+            "depth": depth, "prev_events": parents, "auth_events": [],
         });
-        (id(name), pdu)
+        let pdu = Pdu::from_store(id(name).as_str(), "!room:a", &text.to_string());
+        (id(name), pdu.expect("it is an event"))
     }
 
     #[test]

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{OwnedEventId, RoomId, room_version_rules::RoomVersionRules};
+use ruma::{EventId, OwnedEventId, RoomId};
 use transport::Transaction;
 
-use super::{Checked, Graph, Pdu, Standing, judge::state_before, resolve::resolve};
+use super::{
+    Checked, Graph, Pdu, Standing,
+    judge::state_before,
+    resolve::resolve,
+    rules::{self, Rules},
+};
 use crate::store::{
     StoreError,
     events::{self, Record},
@@ -26,8 +31,8 @@ impl Graph {
         if known.is_some_and(|place| place.state_after.is_some()) {
             return Ok(false);
         }
-        let before = state_before(tx, &rules, pdu)?;
-        self.insert_with_state(tx, (&room, &rules), checked, before)?;
+        let before = state_before(tx, rules, pdu)?;
+        self.insert_with_state(tx, (&room, rules), checked, before)?;
         Ok(true)
     }
 
@@ -35,17 +40,17 @@ impl Graph {
     pub(crate) fn insert_with_state(
         &self,
         tx: &Transaction<'_>,
-        (room, rules): (&RoomRow, &RoomVersionRules),
+        (room, rules): (&RoomRow, Rules),
         checked: &Checked,
         before: GroupId,
     ) -> Result<(), StoreError> {
         let pdu = &checked.pdu;
-        store(tx, checked, before)?;
+        let after = store(tx, checked, before)?;
         if checked.standing != Standing::Accepted {
             tracing::info!(event_id = %pdu.event_id, standing = ?checked.standing, "not shown");
             return Ok(());
         }
-        self.show(tx, (room, rules), pdu)
+        self.show(tx, (room, rules), pdu, after)
     }
 
     /// Shows an event of the graph that was soft-failed when it came and is decided to be shown all
@@ -58,19 +63,23 @@ impl Graph {
             return Ok(false);
         }
         let (room, rules) = known_room(tx, &pdu.room_id)?;
-        self.show(tx, (&room, &rules), pdu)?;
+        let place = events::place(tx, &pdu.event_id)?;
+        let after = place.and_then(|place| place.state_after);
+        let after = after.ok_or_else(|| StoreError::corrupt("an outlier was reinstated"))?;
+        self.show(tx, (&room, rules), pdu, after)?;
         Ok(true)
     }
 
     fn show(
         &self,
         tx: &Transaction<'_>,
-        (room, rules): (&RoomRow, &RoomVersionRules),
+        (room, rules): (&RoomRow, Rules),
         pdu: &Pdu,
+        after: GroupId,
     ) -> Result<(), StoreError> {
         let position = events::append(tx, pdu)?;
         let extremities = advance_extremities(tx, pdu)?;
-        let current = state_of(tx, rules, &extremities)?;
+        let current = state_of(tx, rules, &extremities, (&pdu.event_id, after))?;
         if current != room.current_group {
             rooms::set_current_state(tx, &pdu.room_id, current, position)?;
         }
@@ -96,19 +105,20 @@ impl Graph {
 pub(crate) fn known_room(
     tx: &rusqlite::Connection,
     room: &RoomId,
-) -> Result<(RoomRow, RoomVersionRules), StoreError> {
+) -> Result<(RoomRow, Rules), StoreError> {
     let row = rooms::find(tx, room)?
         .ok_or_else(|| StoreError::corrupt(format!("room {room} is not known")))?;
     let rules =
-        row.version.rules().ok_or_else(|| StoreError::corrupt("an unknown room version"))?;
+        rules::of(&row.version).ok_or_else(|| StoreError::corrupt("an unknown room version"))?;
     Ok((row, rules))
 }
 
+/// Puts an event into the graph; the state after it.
 pub(super) fn store(
     tx: &Transaction<'_>,
     checked: &Checked,
     before: GroupId,
-) -> Result<(), StoreError> {
+) -> Result<GroupId, StoreError> {
     let pdu = &checked.pdu;
     let (rejected, soft_failed) = match &checked.standing {
         Standing::Accepted => (None, false),
@@ -122,7 +132,8 @@ pub(super) fn store(
         _ => before,
     };
     let record = Record { pdu: pdu.clone(), states: Some((before, after)), rejected, soft_failed };
-    events::put(tx, &record)
+    events::put(tx, &record)?;
+    Ok(after)
 }
 
 /// Takes what `pdu` builds on off the room's extremities, and puts it there unless something builds
@@ -150,14 +161,19 @@ fn advance_extremities(
     Ok(after)
 }
 
-/// The state that the states after these events resolve to.
+/// The state that the states after these events resolve to; that after the newest is known.
 fn state_of(
     tx: &Transaction<'_>,
-    rules: &RoomVersionRules,
+    rules: Rules,
     ids: &BTreeSet<OwnedEventId>,
+    (newest, after): (&EventId, GroupId),
 ) -> Result<GroupId, StoreError> {
     let mut groups = BTreeSet::new();
     for id in ids {
+        if id == newest {
+            groups.insert(after);
+            continue;
+        }
         groups.extend(events::place(tx, id)?.and_then(|place| place.state_after));
     }
     resolve(tx, rules, &groups)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{OwnedEventId, room_version_rules::RoomVersionRules};
+use ruma::OwnedEventId;
 use rusqlite::Connection;
 use transport::Transaction;
 
@@ -11,13 +11,9 @@ use super::{
     Checked, Pdu, Standing,
     auth::{Asking, Loader},
     resolve::resolve,
+    rules::Rules,
 };
-use crate::store::{
-    StoreError,
-    events::{self, Place},
-    rooms::RoomRow,
-    state::GroupId,
-};
+use crate::store::{StoreError, events, rooms::RoomRow, state::GroupId};
 
 /// What came of judging an event.
 #[derive(Debug)]
@@ -29,8 +25,8 @@ pub(crate) enum Judged {
     },
     /// It builds on events that are not here.
     Missing(Missing),
-    /// It can become part of the graph.
-    Checked(Box<Checked>),
+    /// It can become part of the graph, after this state.
+    Checked(Box<Checked>, GroupId),
 }
 
 /// Events that another one builds on and that are not here.
@@ -52,7 +48,7 @@ impl Missing {
 pub(crate) fn judge(
     tx: &Transaction<'_>,
     room: &RoomRow,
-    rules: &RoomVersionRules,
+    rules: Rules,
     pdu: &Pdu,
 ) -> Result<Judged, StoreError> {
     if let Some(place) = events::place(tx, &pdu.event_id)?
@@ -60,38 +56,44 @@ pub(crate) fn judge(
     {
         return Ok(Judged::Known { accepted: place.accepted });
     }
-    let missing = missing(tx, pdu)?;
+    let loader = Loader::new(tx);
+    let (missing, after_parents) = built_on(&loader, pdu)?;
     if !missing.is_empty() {
         return Ok(Judged::Missing(missing));
     }
-    let before = state_before(tx, rules, pdu)?;
-    let standing = standing(tx, room, rules, (pdu, before))?;
-    Ok(Judged::Checked(Box::new(Checked { pdu: pdu.clone(), standing })))
+    let before = resolve(tx, rules, &after_parents)?;
+    let standing = standing(&loader, room, rules, (pdu, before))?;
+    Ok(Judged::Checked(Box::new(Checked { pdu: pdu.clone(), standing }), before))
 }
 
 /// What the event builds on and is not here. A parent in another room is no parent.
 pub(crate) fn missing(connection: &Connection, pdu: &Pdu) -> Result<Missing, StoreError> {
-    let mut missing = Missing::default();
+    built_on(&Loader::new(connection), pdu).map(|(missing, _)| missing)
+}
+
+/// What the event builds on and is not here, and the states after those parents that are.
+fn built_on(loader: &Loader<'_>, pdu: &Pdu) -> Result<(Missing, BTreeSet<GroupId>), StoreError> {
+    let (mut missing, mut after_parents) = (Missing::default(), BTreeSet::new());
     for id in &pdu.prev_events {
-        let place = events::place(connection, id)?;
-        let in_graph =
-            |place: Place| place.state_after.is_some() && place.room_id == pdu.room_id.as_str();
-        if !place.is_some_and(in_graph) {
-            missing.prev_events.push(id.clone());
+        let place = events::place(loader.connection, id)?;
+        let place = place.filter(|place| place.room_id == pdu.room_id.as_str());
+        match place.and_then(|place| place.state_after) {
+            Some(after) => drop(after_parents.insert(after)),
+            None => missing.prev_events.push(id.clone()),
         }
     }
     for id in &pdu.auth_events {
-        if events::place(connection, id)?.is_none() {
+        if loader.event(id).is_none() {
             missing.auth_events.push(id.clone());
         }
     }
-    Ok(missing)
+    loader.finish((missing, after_parents))
 }
 
 /// The state before an event all of whose parents are part of the graph.
 pub(crate) fn state_before(
     tx: &Transaction<'_>,
-    rules: &RoomVersionRules,
+    rules: Rules,
     pdu: &Pdu,
 ) -> Result<GroupId, StoreError> {
     let mut groups = BTreeSet::new();
@@ -107,9 +109,9 @@ pub(crate) fn state_before(
 
 /// What the rules make of an event, given the state before it.
 pub(crate) fn standing(
-    tx: &Transaction<'_>,
+    loader: &Loader<'_>,
     room: &RoomRow,
-    rules: &RoomVersionRules,
+    rules: Rules,
     (pdu, before): (&Pdu, GroupId),
 ) -> Result<Standing, StoreError> {
     if pdu.kind == "m.room.create" && pdu.event_id != room.create_event_id {
@@ -118,19 +120,18 @@ pub(crate) fn standing(
     if pdu.prev_events.is_empty() && pdu.event_id != room.create_event_id {
         return Ok(Standing::Rejected("only the creation of a room has no parents".to_owned()));
     }
-    let loader = Loader::new(tx);
     if let Err(reason) = loader.allowed_by_auth_events(rules, pdu)? {
         return Ok(Standing::Rejected(reason));
     }
     let mut named = pdu.auth_events.clone();
     named.sort();
-    if !same_authorization(&loader, rules, (pdu, &named), before)?
+    if !same_authorization(loader, rules, (pdu, &named), before)?
         && let Err(reason) = loader.allowed_by_state(rules, pdu, before)?
     {
         return Ok(Standing::Rejected(reason));
     }
     if room.current_group != before
-        && !same_authorization(&loader, rules, (pdu, &named), room.current_group)?
+        && !same_authorization(loader, rules, (pdu, &named), room.current_group)?
         && let Err(reason) = loader.allowed_by_state(rules, pdu, room.current_group)?
     {
         return Ok(Standing::SoftFailed(reason));
@@ -142,7 +143,7 @@ pub(crate) fn standing(
 /// else, so that they need not be asked again.
 fn same_authorization(
     loader: &Loader<'_>,
-    rules: &RoomVersionRules,
+    rules: Rules,
     (pdu, named): (&Pdu, &[OwnedEventId]),
     group: GroupId,
 ) -> Result<bool, StoreError> {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedEventId, room_version_rules::RoomVersionRules};
+use ruma::OwnedEventId;
 use transport::Transaction;
 
 use super::{
     Graph, Pdu, Refusal, Unavailable,
     auth::Loader,
     fetch::{Found, Source},
+    rules::Rules,
 };
 use crate::store::{
     StoreError,
@@ -22,7 +23,7 @@ const MAX_AUTH_EVENTS_FETCHED: usize = 200;
 /// events that authorize one of them and are not here; what depends on such is not stored.
 pub(crate) fn store_outliers(
     tx: &Transaction<'_>,
-    rules: &RoomVersionRules,
+    rules: Rules,
     pdus: Vec<Pdu>,
 ) -> Result<Vec<OwnedEventId>, StoreError> {
     let mut waiting: BTreeMap<OwnedEventId, Pdu> =
@@ -52,7 +53,7 @@ pub(crate) fn store_outliers(
 
 /// What an event is judged by: the events that it names, and since room version 12 the creation of
 /// the room, which it does not name.
-fn needed(rules: &RoomVersionRules, pdu: &Pdu) -> Vec<OwnedEventId> {
+fn needed(rules: Rules, pdu: &Pdu) -> Vec<OwnedEventId> {
     let mut needed = pdu.auth_events.clone();
     if rules.authorization.room_create_event_id_as_room_id && pdu.kind != "m.room.create" {
         needed.extend(OwnedEventId::try_from(format!("${}", pdu.room_id.strip_sigil())).ok());
@@ -60,11 +61,7 @@ fn needed(rules: &RoomVersionRules, pdu: &Pdu) -> Vec<OwnedEventId> {
     needed
 }
 
-fn store_outlier(
-    tx: &Transaction<'_>,
-    rules: &RoomVersionRules,
-    pdu: Pdu,
-) -> Result<(), StoreError> {
+fn store_outlier(tx: &Transaction<'_>, rules: Rules, pdu: Pdu) -> Result<(), StoreError> {
     if events::place(tx, &pdu.event_id)?.is_some() {
         return Ok(());
     }
@@ -111,10 +108,10 @@ impl Graph {
             wanted.extend(self.core.database.call(move |db| absent(db, &named)).await?);
             fetched.insert(id, pdu);
         }
-        let rules = source.rules.clone();
+        let rules = source.rules;
         let events = fetched.into_values().collect();
         let missing: Vec<OwnedEventId> =
-            self.core.database.transaction(move |tx| store_outliers(tx, &rules, events)).await?;
+            self.core.database.transaction(move |tx| store_outliers(tx, rules, events)).await?;
         Ok(match missing.first() {
             Some(id) => Err(Refusal::MissingEvents(id.to_string())),
             None => Ok(()),

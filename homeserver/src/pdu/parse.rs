@@ -4,13 +4,12 @@ mod parsed;
 
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomId, RoomId,
-    room_version_rules::{RoomIdFormatVersion, RoomVersionRules},
-    signatures::reference_hash,
+    room_version_rules::RoomIdFormatVersion, signatures::reference_hash,
     state_res::check_pdu_format,
 };
 use serde_json::value::RawValue;
 
-use super::{Parts, Pdu};
+use super::{Parts, Pdu, rules::Rules};
 
 /// Bytes of an event's JSON, whole (client-server API, "Size limits").
 pub(super) const MAX_PDU_BYTES: usize = 65_536;
@@ -32,9 +31,12 @@ impl Pdu {
     ///
     /// # Errors
     /// It is not an event of that version.
-    pub fn parse(raw: &RawValue, rules: &RoomVersionRules) -> Result<Self, Malformed> {
+    pub fn parse(raw: &RawValue, rules: Rules) -> Result<Self, Malformed> {
         if raw.get().len() > MAX_PDU_BYTES {
             return Err(Malformed(format!("larger than {MAX_PDU_BYTES} bytes")));
+        }
+        if let Some(pdu) = parsed::received(&blake3::hash(raw.get().as_bytes()), rules) {
+            return Ok(pdu);
         }
         let object = serde_json::from_str(raw.get()).map_err(Malformed::because)?;
         Self::from_object(object, rules)
@@ -44,28 +46,28 @@ impl Pdu {
     ///
     /// # Errors
     /// It is not an event of that version.
-    pub fn from_object(
-        mut object: CanonicalJsonObject,
-        rules: &RoomVersionRules,
-    ) -> Result<Self, Malformed> {
+    pub fn from_object(mut object: CanonicalJsonObject, rules: Rules) -> Result<Self, Malformed> {
         object.remove("unsigned");
         check_pdu_format(&object, &rules.event_format).map_err(Malformed)?;
         let hash = reference_hash(&object, rules).map_err(Malformed::because)?;
         let event_id = OwnedEventId::try_from(format!("${hash}")).map_err(Malformed::because)?;
         let room_id = room_id(&object, &hash, rules)?;
-        Self::of_parts(event_id, room_id, object)
+        let pdu = Self::of_parts(event_id, room_id, object)?;
+        parsed::keep(&pdu, rules);
+        Ok(pdu)
     }
 
     /// An event that was checked before it was stored.
     pub(crate) fn from_store(event_id: &str, room_id: &str, json: &str) -> Result<Self, Malformed> {
-        parsed::recall(event_id, room_id, json, || Self::parse_stored(event_id, room_id, json))
-    }
-
-    fn parse_stored(event_id: &str, room_id: &str, json: &str) -> Result<Self, Malformed> {
+        if let Some(pdu) = parsed::stored(event_id, room_id, json) {
+            return Ok(pdu);
+        }
         let object = serde_json::from_str(json).map_err(Malformed::because)?;
         let event_id = OwnedEventId::try_from(event_id).map_err(Malformed::because)?;
         let room_id = OwnedRoomId::try_from(room_id).map_err(Malformed::because)?;
-        Self::of_parts(event_id, room_id, object)
+        let pdu = Self::of_parts(event_id, room_id, object)?;
+        parsed::keep_stored(&pdu);
+        Ok(pdu)
     }
 
     fn of_parts(
@@ -77,6 +79,7 @@ impl Pdu {
             Some(content @ CanonicalJsonValue::Object(_)) => content.clone().into(),
             _ => return Err(Malformed("`content` is not an object".to_owned())),
         };
+        let raw = serde_json::value::to_raw_value(&object).map_err(Malformed::because)?;
         Ok(Self::from(Parts {
             sender: string(&object, "sender")?.try_into().map_err(Malformed::because)?,
             kind: string(&object, "type")?.to_owned(),
@@ -86,6 +89,8 @@ impl Pdu {
             prev_events: event_ids(&object, "prev_events")?,
             auth_events: event_ids(&object, "auth_events")?,
             content,
+            digest: blake3::hash(raw.get().as_bytes()),
+            raw,
             json: object,
             event_id,
             room_id,
@@ -97,7 +102,7 @@ impl Pdu {
 fn room_id(
     object: &CanonicalJsonObject,
     hash: &str,
-    rules: &RoomVersionRules,
+    rules: Rules,
 ) -> Result<OwnedRoomId, Malformed> {
     let is_creation = string(object, "type")? == "m.room.create";
     if is_creation && rules.room_id_format == RoomIdFormatVersion::V2 {

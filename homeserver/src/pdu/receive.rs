@@ -5,10 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use ruma::{
-    OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName,
-    room_version_rules::RoomVersionRules,
-};
+use ruma::{OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
@@ -18,7 +15,8 @@ use super::{
     Checked, Graph, Pdu, Refusal, Standing, Unavailable,
     insert::known_room,
     judge::{Judged, Missing, judge},
-    verify::parse_and_verify,
+    rules::{self, Rules},
+    verify::verify,
 };
 use crate::{
     store::{StoreError, rooms},
@@ -189,7 +187,7 @@ impl Graph {
             Err(Unavailable::Store(error)) => return Err(error),
             Ok(None) | Err(Unavailable::Elsewhere(_)) => return Ok(None),
         };
-        Ok(Pdu::parse(raw, &rules).ok().map(|pdu| pdu.event_id.clone()))
+        Ok(Pdu::parse(raw, rules).ok().map(|pdu| pdu.event_id.clone()))
     }
 
     /// Parses and verifies a PDU of a room that this server is in.
@@ -204,15 +202,16 @@ impl Graph {
         self.joining.wait(&room).await;
         let Some((_, rules)) = self.rules_of(&room).await? else {
             // The id depends on the version; of most versions it is this one.
-            let rules = RoomVersionId::V11.rules().expect("ruma knows version 11");
-            let id = Pdu::parse(raw, &rules).ok().map(|pdu| pdu.event_id.clone());
+            let rules = rules::of(&RoomVersionId::V11).expect("ruma knows version 11");
+            let id = Pdu::parse(raw, rules).ok().map(|pdu| pdu.event_id.clone());
             return Ok(Err((id, Refusal::UnknownRoom(room))));
         };
-        let id = match Pdu::parse(raw, &rules) {
-            Ok(pdu) => pdu.event_id.clone(),
+        let pdu = match Pdu::parse(raw, rules) {
+            Ok(pdu) => pdu,
             Err(malformed) => return Ok(Err((None, malformed.into()))),
         };
-        let verified = parse_and_verify(&self.core.keys, raw, &rules).await?;
+        let id = pdu.event_id.clone();
+        let verified = verify(&self.core.keys, pdu, rules).await?;
         Ok(verified.map_err(|refusal| (Some(id), refusal)))
     }
 
@@ -220,7 +219,7 @@ impl Graph {
     pub(crate) async fn rules_of(
         &self,
         room: &RoomId,
-    ) -> Result<Option<(RoomVersionId, RoomVersionRules)>, Unavailable> {
+    ) -> Result<Option<(RoomVersionId, Rules)>, Unavailable> {
         let (room, own) = (room.to_owned(), self.core.owned_server_name());
         let version: Option<RoomVersionId> = self
             .core
@@ -233,7 +232,7 @@ impl Graph {
             })
             .await
             .map_err(Unavailable::Store)?;
-        Ok(version.and_then(|version| version.rules().map(|rules| (version, rules))))
+        Ok(version.and_then(|version| rules::of(&version).map(|rules| (version, rules))))
     }
 
     /// Judges and inserts the events in one transaction, and in the same one, when nothing is
@@ -291,15 +290,15 @@ impl Graph {
         pdu: &Pdu,
     ) -> Result<Result<Outcome, Missing>, StoreError> {
         let (room, rules) = known_room(tx, &pdu.room_id)?;
-        Ok(match judge(tx, &room, &rules, pdu)? {
+        Ok(match judge(tx, &room, rules, pdu)? {
             Judged::Known { .. } => Ok(Ok(())),
             _ if !room.delivery.is_transacted(pdu.state_key.is_some()) => {
                 let reason = "the room's owner decides what is shown".to_owned();
                 Ok(Err(Refusal::NotAllowed(reason)))
             }
             Judged::Missing(missing) => Err(missing),
-            Judged::Checked(checked) => {
-                self.insert(tx, &checked)?;
+            Judged::Checked(checked, before) => {
+                self.insert_with_state(tx, (&room, rules), &checked, before)?;
                 Ok(match checked.standing {
                     Standing::Rejected(reason) => Err(Refusal::NotAllowed(reason)),
                     // The specification has it that the sender is not told of soft failure.
@@ -319,7 +318,7 @@ impl Graph {
             return Ok(Err(Refusal::UnknownRoom(pdu.room_id.clone())));
         };
         let sender = Some(pdu.sender.server_name());
-        let source = self.source(&pdu.room_id, &rules, (origin, sender)).await?;
+        let source = self.source(&pdu.room_id, rules, (origin, sender)).await?;
         self.fetch_missing(&source, pdu, missing).await
     }
 
@@ -341,7 +340,7 @@ impl Graph {
                 .database
                 .transaction(move |tx| {
                     let (room, rules) = known_room(tx, &event.room_id)?;
-                    judge(tx, &room, &rules, &event)
+                    judge(tx, &room, rules, &event)
                 })
                 .await
                 .map_err(Unavailable::Store)?;
@@ -352,7 +351,7 @@ impl Graph {
                 Judged::Known { accepted: false } => {
                     return Ok(Err(Refusal::NotAllowed("it was refused before".to_owned())));
                 }
-                Judged::Checked(checked) => return Ok(acceptable(*checked)),
+                Judged::Checked(checked, _) => return Ok(acceptable(*checked)),
                 Judged::Missing(missing) => missing,
             };
             let fetched = self.fetch_for(origin, &pdu, missing).await?;

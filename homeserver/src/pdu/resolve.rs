@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{
     OwnedEventId,
-    room_version_rules::RoomVersionRules,
     state_res::{StateMap, resolve as resolve_states, utils::event_id_set::EventIdSet},
 };
 use transport::Transaction;
 
-use super::auth::Loader;
+use super::{auth::Loader, rules::Rules};
 use crate::store::{
     StoreError,
     state::{self, GroupId, State},
@@ -18,7 +17,7 @@ use crate::store::{
 /// The state that the states of `groups` resolve to: itself for one, the empty state for none.
 pub(crate) fn resolve(
     tx: &Transaction<'_>,
-    rules: &RoomVersionRules,
+    rules: Rules,
     groups: &BTreeSet<GroupId>,
 ) -> Result<GroupId, StoreError> {
     let groups: Vec<_> = groups.iter().copied().collect();
@@ -43,7 +42,7 @@ pub(crate) fn resolve(
 
 fn resolve_afresh(
     loader: &Loader<'_>,
-    rules: &RoomVersionRules,
+    rules: Rules,
     states: &[State],
 ) -> Result<State, StoreError> {
     if states.windows(2).all(|pair| pair[0] == pair[1]) {

@@ -4,7 +4,6 @@
 use ruma::{
     ServerName,
     canonical_json::redact,
-    room_version_rules::RoomVersionRules,
     serde::Base64,
     signatures::{
         PublicKeyMap, PublicKeySet, Verified, required_server_signatures_to_verify_event,
@@ -14,14 +13,13 @@ use ruma::{
 use serde_json::value::RawValue;
 use transport::federation::{Identity, KeyError, KeyRing, Proof};
 
-use super::{Pdu, Refusal, Unavailable};
+use super::{Pdu, Refusal, Unavailable, rules::Rules};
 
-/// Parses an event and verifies its signatures and hash; one whose hash is wrong comes out
-/// redacted, which leaves its id as it was.
+/// Parses an event and verifies it.
 pub(crate) async fn parse_and_verify(
     keys: &KeyRing,
     raw: &RawValue,
-    rules: &RoomVersionRules,
+    rules: Rules,
 ) -> Result<Result<Pdu, Refusal>, Unavailable> {
     match Pdu::parse(raw, rules) {
         Ok(pdu) => verify(keys, pdu, rules).await,
@@ -29,10 +27,12 @@ pub(crate) async fn parse_and_verify(
     }
 }
 
-async fn verify(
+/// Verifies the signatures and the hash of an event; one whose hash is wrong comes out redacted, which
+/// leaves its id as it was.
+pub(super) async fn verify(
     keys: &KeyRing,
     pdu: Pdu,
-    rules: &RoomVersionRules,
+    rules: Rules,
 ) -> Result<Result<Pdu, Refusal>, Unavailable> {
     let servers = match required_server_signatures_to_verify_event(&pdu.json, &rules.signatures) {
         Ok(servers) => servers,
@@ -67,17 +67,16 @@ async fn verify(
 
 /// That all signatures and the hash of `pdu` are valid, where its signers have the keys `known`.
 fn proof(pdu: &Pdu, known: &PublicKeyMap) -> Proof {
-    // The id hashes what is signed, as the version of the room has it; the rest is in the JSON.
-    let json = serde_json::to_vec(&pdu.json).expect("canonical JSON is JSON");
+    // The id hashes what is signed, as the version of the room has it; the rest is in the text.
     let keys = known.iter().flat_map(|(server, keys)| {
         keys.iter().flat_map(move |(id, key)| [server.as_bytes(), id.as_bytes(), key.as_bytes()])
     });
-    let event = [pdu.event_id.as_bytes(), json.as_slice()];
+    let event = [pdu.event_id.as_bytes(), pdu.digest.as_bytes().as_slice()];
     Proof::of("event", keys.chain(event))
 }
 
 /// Remembers that an event that was signed here is valid, where nobody else has to sign it.
-pub(super) fn signed_here(identity: &Identity, pdu: &Pdu, rules: &RoomVersionRules) {
+pub(super) fn signed_here(identity: &Identity, pdu: &Pdu, rules: Rules) {
     let us = &identity.server_name;
     let servers = required_server_signatures_to_verify_event(&pdu.json, &rules.signatures);
     if servers.is_ok_and(|servers| servers.iter().all(|server| server == us)) {
@@ -93,7 +92,7 @@ fn signing_key(pdu: &Pdu, server: &ServerName) -> Option<String> {
     signatures.keys().find(|key| key.starts_with("ed25519:")).cloned()
 }
 
-fn redacted(pdu: &Pdu, rules: &RoomVersionRules) -> Result<Pdu, Refusal> {
+fn redacted(pdu: &Pdu, rules: Rules) -> Result<Pdu, Refusal> {
     let object = redact(pdu.json.clone(), &rules.redaction, None)
         .map_err(|error| Refusal::Malformed(error.to_string()))?;
     Ok(Pdu::from_object(object, rules)?)

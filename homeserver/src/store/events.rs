@@ -121,7 +121,6 @@ pub fn depth(connection: &Connection, id: &EventId) -> Result<u64, StoreError> {
 /// The store refuses.
 pub fn put(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> {
     let pdu = &record.pdu;
-    let json = serde_json::to_string(&pdu.json).map_err(StoreError::corrupt)?;
     let (before, after) = record.states.unzip();
     // Two statements, not an upsert: SQLite keeps a journal of its own for each upsert.
     let is_new =
@@ -133,7 +132,7 @@ pub fn put(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> {
         .execute((
             pdu.event_id.as_str(),
             pdu.room_id.as_str(),
-            json,
+            pdu.raw.get(),
             before,
             after,
             &record.rejected,
@@ -199,16 +198,19 @@ pub fn has_accepted_child(connection: &Connection, id: &EventId) -> Result<bool,
 /// # Errors
 /// The store refuses.
 pub fn append(tx: &Transaction<'_>, pdu: &Pdu) -> Result<i64, StoreError> {
-    let known: Option<i64> = tx
-        .prepare_cached("SELECT position FROM timeline WHERE event_id = ?1")?
-        .query_row([pdu.event_id.as_str()], |row| row.get(0))
-        .optional()?;
-    if let Some(position) = known {
-        return Ok(position);
+    let is_new = tx
+        .prepare_cached(
+            "INSERT INTO timeline (room_id, event_id) VALUES (?1, ?2)
+             ON CONFLICT (event_id) DO NOTHING",
+        )?
+        .execute((pdu.room_id.as_str(), pdu.event_id.as_str()))?
+        == 1;
+    if is_new {
+        return Ok(tx.last_insert_rowid());
     }
-    tx.prepare_cached("INSERT INTO timeline (room_id, event_id) VALUES (?1, ?2)")?
-        .execute((pdu.room_id.as_str(), pdu.event_id.as_str()))?;
-    Ok(tx.last_insert_rowid())
+    Ok(tx
+        .prepare_cached("SELECT position FROM timeline WHERE event_id = ?1")?
+        .query_row([pdu.event_id.as_str()], |row| row.get(0))?)
 }
 
 /// Puts the event before everything else in the timeline, with a negative position.

@@ -10,9 +10,8 @@
 
 use std::cell::RefCell;
 
+use hashlink::LruCache;
 use http::HeaderValue;
-
-use crate::memo::Memo;
 
 /// Valid signatures that one thread remembers.
 const MAX_PROVEN: usize = 4096;
@@ -21,7 +20,7 @@ const MAX_PROVEN: usize = 4096;
 const MAX_MADE: usize = 4096;
 
 /// A signature by one key of one message; or, of what is about to be signed, the key and the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Proof([u8; 32]);
 
 impl Proof {
@@ -39,12 +38,12 @@ impl Proof {
 
     /// Whether it is known to be valid. If not, nobody knows.
     pub fn is_known(&self) -> bool {
-        PROVEN.with_borrow(|proven| proven.get(self).is_some())
+        PROVEN.with_borrow_mut(|proven| proven.get(self).is_some())
     }
 
     /// Remembers that it is valid: it was verified, or made here.
     pub fn learn(self) {
-        PROVEN.with_borrow_mut(|proven| proven.keep(self, ()));
+        PROVEN.with_borrow_mut(|proven| proven.insert(self, ()));
     }
 
     /// The `Authorization` header of the request that this stands for: what was made on this thread
@@ -53,18 +52,18 @@ impl Proof {
         self,
         make: impl FnOnce() -> Result<HeaderValue, E>,
     ) -> Result<HeaderValue, E> {
-        if let Some(made) = MADE.with_borrow(|made| made.get(&self).cloned()) {
+        if let Some(made) = MADE.with_borrow_mut(|made| made.get(&self).cloned()) {
             return Ok(made);
         }
         let header = make()?;
-        MADE.with_borrow_mut(|made| made.keep(self, header.clone()));
+        MADE.with_borrow_mut(|made| made.insert(self, header.clone()));
         Ok(header)
     }
 }
 
 thread_local! {
-    static PROVEN: RefCell<Memo<Proof, ()>> = const { RefCell::new(Memo::new(MAX_PROVEN)) };
-    static MADE: RefCell<Memo<Proof, HeaderValue>> = const { RefCell::new(Memo::new(MAX_MADE)) };
+    static PROVEN: RefCell<LruCache<Proof, ()>> = RefCell::new(LruCache::new(MAX_PROVEN));
+    static MADE: RefCell<LruCache<Proof, HeaderValue>> = RefCell::new(LruCache::new(MAX_MADE));
 }
 
 #[cfg(test)]

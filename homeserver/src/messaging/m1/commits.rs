@@ -98,10 +98,14 @@ impl Commits {
     /// The life of one destination's courier.
     async fn courier(self, destination: OwnedServerName, wake: Arc<Notify>) {
         let (first, longest) = (self.core.config.backoff_first, self.core.config.backoff_max);
-        let mut backoff = first;
+        let (mut backoff, mut next) = (first, None);
         loop {
-            match self.tell_next(&destination).await {
-                Told::Acknowledged => backoff = first,
+            match self.tell_next(&destination, next.take()).await {
+                Told::Last => {
+                    backoff = first;
+                    wake.notified().await;
+                }
+                Told::Acknowledged(following) => (backoff, next) = (first, Some(following)),
                 Told::Nothing => wake.notified().await,
                 Told::Failed => {
                     // Woken early, it was not the wait that failed, and the next need not be longer.
@@ -115,8 +119,13 @@ impl Commits {
         }
     }
 
-    async fn tell_next(&self, destination: &ServerName) -> Told {
-        let commit = match self.first(destination).await {
+    /// Tells the commit `next`, or if that is not known the first that is owed.
+    async fn tell_next(&self, destination: &ServerName, next: Option<Commit>) -> Told {
+        let owed = match next {
+            Some(commit) => Ok(Some(commit)),
+            None => self.first(destination).await,
+        };
+        let commit = match owed {
             Ok(Some(commit)) => commit,
             Ok(None) => return Told::Nothing,
             Err(error) => {
@@ -132,8 +141,8 @@ impl Commits {
             tracing::warn!(%error, %destination, event_id = commit.event_id, "a commit was not told");
             return Told::Failed;
         }
-        match self.forget(commit).await {
-            Ok(()) => Told::Acknowledged,
+        match self.strike(destination, commit).await {
+            Ok(following) => following.map_or(Told::Last, Told::Acknowledged),
             Err(error) => {
                 tracing::warn!(%error, "failed to strike a commit that was told");
                 Told::NotKept
@@ -189,16 +198,24 @@ impl Commits {
             .await
     }
 
-    async fn forget(&self, commit: Commit) -> Result<(), DatabaseError> {
-        self.core
+    /// Strikes a commit that was told; what is owed to the same destination next.
+    async fn strike(
+        &self,
+        destination: &ServerName,
+        commit: Commit,
+    ) -> Result<Option<Commit>, DatabaseError> {
+        let destination = destination.to_owned();
+        let following = self
+            .core
             .database
             .transaction(move |tx| {
-                tx.execute("DELETE FROM m1_commits WHERE sequence = ?1", [commit.sequence])?;
-                Ok::<_, DatabaseError>(())
+                tx.prepare_cached("DELETE FROM m1_commits WHERE sequence = ?1")?
+                    .execute([commit.sequence])?;
+                first_commit(tx, &destination).map_err(DatabaseError::from)
             })
             .await?;
         self.acknowledged.ring();
-        Ok(())
+        Ok(following)
     }
 }
 
@@ -209,8 +226,10 @@ fn is_unprepared<T>(told: &Result<T, CallError>) -> bool {
 
 /// What became of an attempt to tell the next commit.
 enum Told {
-    /// The destination has it.
-    Acknowledged,
+    /// The destination has it, and is owed this one next.
+    Acknowledged(Commit),
+    /// The destination has it, and is owed nothing else. Who owes it more wakes the courier.
+    Last,
     /// Nothing is owed.
     Nothing,
     /// The destination has not taken it; to be tried again.

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     messaging::{
         moment::now_ms,
-        rooms::{Delivery, RoomError, Rooms},
+        rooms::{RoomError, Rooms},
         to_the_end::to_the_end,
         turnstile::Turnstile,
     },
@@ -126,7 +126,7 @@ impl Coordinator {
     /// The event, unless it is malformed.
     async fn parsed(&self, room_id: &RoomId, raw: &RawValue) -> Result<Option<Pdu>, RoomError> {
         let rules = self.rooms.graph.rules_of(room_id).await?;
-        Ok(rules.and_then(|(_, rules)| Pdu::parse(raw, &rules).ok()))
+        Ok(rules.and_then(|(_, rules)| Pdu::parse(raw, rules).ok()))
     }
 
     /// Records a refusal before it is told: an older try of the same message may still be on its
@@ -176,14 +176,7 @@ impl Coordinator {
     /// # Errors
     /// [`RoomError::Forbidden`], or the store's.
     pub(crate) async fn ensure_own(&self, room_id: &RoomId) -> Result<(), RoomError> {
-        let delivery = self.rooms.delivery(room_id).await?;
-        if delivery.ok_or_else(|| RoomError::UnknownRoom(room_id.to_owned()))? != Delivery::M1 {
-            return Err(RoomError::Forbidden(format!("{room_id} does not deliver by m1")));
-        }
-        if self.rooms.owner(room_id).await? != self.rooms.core().server_name() {
-            return Err(RoomError::Forbidden(format!("{room_id} is not owned by this server")));
-        }
-        Ok(())
+        self.rooms.ensure_m1_owner(room_id, self.rooms.core().server_name()).await
     }
 
     /// One try: votes, then the decision.

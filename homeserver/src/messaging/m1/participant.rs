@@ -13,7 +13,7 @@ use crate::{
     messaging::{
         accounts::devices_of,
         moment::now_ms,
-        rooms::{Delivery, RoomError, Rooms},
+        rooms::{RoomError, Rooms},
     },
     pdu::{Checked, Standing},
     store::{StoreError, rooms::joined_members},
@@ -76,7 +76,7 @@ impl Participant {
         (room_id, event_id): (&RoomId, &EventId),
         request: PrepareRequest,
     ) -> Result<Vote, RoomError> {
-        self.ensure_owner(caller, room_id).await?;
+        self.rooms.ensure_m1_owner(room_id, caller).await?;
         if self.is_visible(event_id).await? {
             return Ok(Vote::Yes);
         }
@@ -127,7 +127,7 @@ impl Participant {
         (room_id, event_id): (&RoomId, &EventId),
         decision: Decision,
     ) -> Result<(), ParticipantError> {
-        self.ensure_owner(caller, room_id).await?;
+        self.rooms.ensure_m1_owner(room_id, caller).await?;
         match decision {
             Decision::Commit => self.show(room_id, event_id).await?,
             Decision::Abort => {
@@ -178,17 +178,6 @@ impl Participant {
             Ok::<_, StoreError>(records::is_visible(connection, &event_id)?)
         });
         visible.await
-    }
-
-    async fn ensure_owner(&self, caller: &ServerName, room_id: &RoomId) -> Result<(), RoomError> {
-        let delivery = self.rooms.delivery(room_id).await?;
-        if delivery.ok_or_else(|| RoomError::UnknownRoom(room_id.to_owned()))? != Delivery::M1 {
-            return Err(RoomError::Forbidden(format!("{room_id} does not deliver by m1")));
-        }
-        if self.rooms.owner(room_id).await? != caller {
-            return Err(RoomError::Forbidden(format!("{room_id} is not owned by {caller}")));
-        }
-        Ok(())
     }
 }
 

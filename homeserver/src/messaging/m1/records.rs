@@ -218,7 +218,7 @@ pub(super) fn hide(
         event.event_id.as_str(),
         event.room_id.as_str(),
         owner.as_str(),
-        event.to_raw().get(),
+        event.raw.get(),
         now_ms,
     ))?;
     Ok(())

@@ -11,6 +11,6 @@ impl Rooms {
     /// The room is not known, nobody who has its history can be reached, or the store refuses.
     pub async fn backfill(&self, room: &RoomId) -> Result<usize, RoomError> {
         let (_, rules) = self.version_of(room).await?;
-        Ok(self.graph.backfill(room, &rules).await??)
+        Ok(self.graph.backfill(room, rules).await??)
     }
 }

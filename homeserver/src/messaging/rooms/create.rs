@@ -2,14 +2,18 @@
 
 use ruma::{
     OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, UserId,
-    room_version_rules::{RoomIdFormatVersion, RoomVersionRules},
+    room_version_rules::RoomIdFormatVersion,
 };
 use serde_json::{Value, json};
 use transport::Transaction;
 
 use super::{CreateRoom, Delivery, Draft, RoomError, Rooms};
 use crate::{
-    pdu::{Pdu, Spot, template},
+    pdu::{
+        Pdu, Spot,
+        rules::{self, Rules},
+        template,
+    },
     store::{rooms, rooms::RoomRow, state},
 };
 
@@ -33,15 +37,14 @@ impl Rooms {
         options: CreateRoom,
     ) -> Result<OwnedRoomId, RoomError> {
         let version = options.version.clone();
-        let rules = version
-            .rules()
+        let rules = rules::of(&version)
             .filter(|_| VERSIONS.contains(&version))
             .ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
         let invited = options.invite.clone();
         let (rooms, user) = (self.clone(), creator.to_owned());
         let room: OwnedRoomId = self
             .database()
-            .transaction(move |tx| rooms.create_in(tx, &user, &options, &rules))
+            .transaction(move |tx| rooms.create_in(tx, &user, &options, rules))
             .await?;
         self.committed();
         self.invite_all(creator, &room, &invited).await?;
@@ -70,7 +73,7 @@ impl Rooms {
         tx: &Transaction<'_>,
         creator: &UserId,
         options: &CreateRoom,
-        rules: &RoomVersionRules,
+        rules: Rules,
     ) -> Result<OwnedRoomId, RoomError> {
         let creation = self.creation(creator, options, rules)?;
         let room = creation.room_id.clone();
@@ -123,7 +126,7 @@ impl Rooms {
         &self,
         creator: &UserId,
         options: &CreateRoom,
-        rules: &RoomVersionRules,
+        rules: Rules,
     ) -> Result<Pdu, RoomError> {
         let mut content = json!({ "room_version": options.version });
         content[Delivery::KEY] = options.delivery.as_str().into();
@@ -147,11 +150,7 @@ impl Rooms {
 }
 
 /// The state after creation and the creator's join (client-server API, `POST /createRoom`).
-fn beginning(
-    creator: &UserId,
-    options: &CreateRoom,
-    rules: &RoomVersionRules,
-) -> Vec<(&'static str, Value)> {
+fn beginning(creator: &UserId, options: &CreateRoom, rules: Rules) -> Vec<(&'static str, Value)> {
     // Since room version 12 the creator stands above all power levels.
     let users = if rules.authorization.explicitly_privilege_room_creators {
         json!({})

@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hashlink::LruCache;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, UserId};
-use transport::memo::Memo;
 
 use super::{RoomError, Rooms};
 use crate::{
@@ -22,11 +22,11 @@ type Invite = (OwnedEventId, OwnedServerName);
 
 /// The last invite that was signed here, by room and user. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct EarlyInvites(Arc<Mutex<Memo<(OwnedRoomId, OwnedUserId), Invite>>>);
+pub(super) struct EarlyInvites(Arc<Mutex<LruCache<(OwnedRoomId, OwnedUserId), Invite>>>);
 
 impl Default for EarlyInvites {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Memo::new(MAX_REMEMBERED))))
+        Self(Arc::new(Mutex::new(LruCache::new(MAX_REMEMBERED))))
     }
 }
 
@@ -37,11 +37,11 @@ impl EarlyInvites {
         let Some(user) = user else { return };
         let (id, from) = (invite.event_id.clone(), invite.sender.server_name().to_owned());
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.keep((invite.room_id.clone(), user), (id, from));
+        known.insert((invite.room_id.clone(), user), (id, from));
     }
 
     fn get(&self, user: &UserId, room: &RoomId) -> Option<Invite> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&(room.to_owned(), user.to_owned())).cloned()
     }
 }
@@ -63,7 +63,7 @@ impl Rooms {
             return Ok(false);
         }
         let Some((_, rules)) = self.graph.rules_of(room).await? else { return Ok(false) };
-        let source = self.graph.source(room, &rules, (&from, Some(&from))).await?;
+        let source = self.graph.source(room, rules, (&from, Some(&from))).await?;
         let Found::Here(invite) = self.graph.ask_event(&source, &id).await? else {
             return Ok(false);
         };

@@ -1,12 +1,12 @@
 //! Membership events that other servers bring: invites of this server's users, and leaves of theirs.
 
-use ruma::{RoomVersionId, room_version_rules::RoomVersionRules, signatures::sign_event};
+use ruma::{RoomVersionId, signatures::sign_event};
 use serde_json::Value;
 use transport::Transaction;
 
 use super::{RoomError, Rooms};
 use crate::{
-    pdu::{Checked, Malformed, Pdu},
+    pdu::{Checked, Malformed, Pdu, Rules},
     store::{
         StoreError,
         events::{self, Record},
@@ -20,10 +20,10 @@ impl Rooms {
     pub(crate) async fn take_invite(
         &self,
         pdu: Pdu,
-        (version, rules): (RoomVersionId, RoomVersionRules),
+        (version, rules): (RoomVersionId, Rules),
         shown: Value,
     ) -> Result<Pdu, RoomError> {
-        let signed = self.signed_too(&pdu, &rules)?;
+        let signed = self.signed_too(&pdu, rules)?;
         let (rooms, stored) = (self.clone(), signed.clone());
         self.database()
             .transaction(move |tx| rooms.store_invite(tx, stored, &version, &shown))
@@ -52,7 +52,7 @@ impl Rooms {
         self.graph.tell(tx, pdu, position)
     }
 
-    fn signed_too(&self, pdu: &Pdu, rules: &RoomVersionRules) -> Result<Pdu, Malformed> {
+    fn signed_too(&self, pdu: &Pdu, rules: Rules) -> Result<Pdu, Malformed> {
         let identity = &self.core().identity;
         let mut object = pdu.json.clone();
         sign_event(

@@ -3,13 +3,12 @@
 use ruma::{
     OwnedEventId, RoomId, RoomVersionId, UserId,
     api::federation::membership::{RawStrippedState, create_invite::v2 as create_invite},
-    room_version_rules::RoomVersionRules,
 };
 use serde_json::{json, value::RawValue};
 
 use super::{RoomError, Rooms};
 use crate::{
-    pdu::{Pdu, verify::parse_and_verify},
+    pdu::{Pdu, Rules, verify::parse_and_verify},
     store::{StoreError, events, rooms},
 };
 
@@ -74,7 +73,7 @@ impl Rooms {
             .call(target.server_name(), request, deadline)
             .await
             .map_err(RoomError::from)?;
-        let signed = parse_and_verify(&core.keys, &answer.event, &rules).await??;
+        let signed = parse_and_verify(&core.keys, &answer.event, rules).await??;
         if signed.event_id != pdu.event_id {
             return Err(RoomError::Unavailable(format!(
                 "{} signed another event",
@@ -87,7 +86,7 @@ impl Rooms {
     pub(super) async fn version_of(
         &self,
         room: &RoomId,
-    ) -> Result<(RoomVersionId, RoomVersionRules), RoomError> {
+    ) -> Result<(RoomVersionId, Rules), RoomError> {
         let known = self.graph.rules_of(room).await?;
         known.ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))
     }

@@ -8,7 +8,6 @@ use ruma::{
     api::federation::membership::{
         create_join_event::v2 as send_join, prepare_join_event::v1 as make_join,
     },
-    room_version_rules::RoomVersionRules,
 };
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
@@ -16,7 +15,12 @@ use transport::federation::CallError;
 
 use super::{Delivery, Membership, RoomError, Rooms, create::VERSIONS};
 use crate::{
-    pdu::{Pdu, Spot, template, verify::parse_and_verify},
+    pdu::{
+        Pdu, Spot,
+        rules::{self, Rules},
+        template,
+        verify::parse_and_verify,
+    },
     store::{StoreError, rooms},
 };
 
@@ -182,8 +186,8 @@ impl Rooms {
         let answer = core.federation.call(server, request, deadline).await?.room_state;
         let rules = rules_of(&version)?;
         let handover = Handover {
-            state: self.verified(&answer.state, room, &rules).await?,
-            auth_chain: self.verified(&answer.auth_chain, room, &rules).await?,
+            state: self.verified(&answer.state, room, rules).await?,
+            auth_chain: self.verified(&answer.auth_chain, room, rules).await?,
             version,
             join,
         };
@@ -210,7 +214,7 @@ impl Rooms {
             auth_events: proposed.auth_events,
             depth: proposed.depth,
         };
-        Ok(self.graph.sign(template(Some(room), user, draft, &spot), &rules_of(version)?)?)
+        Ok(self.graph.sign(template(Some(room), user, draft, &spot), rules_of(version)?)?)
     }
 
     /// The events, every one of which is properly signed and of `room`.
@@ -218,7 +222,7 @@ impl Rooms {
         &self,
         raw: &[Box<RawValue>],
         room: &RoomId,
-        rules: &RoomVersionRules,
+        rules: Rules,
     ) -> Result<Vec<Pdu>, RoomError> {
         if raw.len() > MAX_JOIN_EVENTS {
             return Err(RoomError::Unavailable("the room is too large".to_owned()));
@@ -245,8 +249,8 @@ fn referred(error: CallError) -> Result<Asked, RoomError> {
     }
 }
 
-fn rules_of(version: &RoomVersionId) -> Result<RoomVersionRules, RoomError> {
-    version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))
+fn rules_of(version: &RoomVersionId) -> Result<Rules, RoomError> {
+    rules::of(version).ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))
 }
 
 impl From<CallError> for RoomError {

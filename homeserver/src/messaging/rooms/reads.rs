@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{EventId, OwnedServerName, OwnedUserId, RoomId, UserId};
+use ruma::{EventId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
 use rusqlite::Connection;
 
 use super::{Delivery, Direction, Membership, RoomError, Rooms};
@@ -26,8 +26,39 @@ impl Rooms {
     /// # Errors
     /// The room is not known, or the store refuses.
     pub async fn owner(&self, room: &RoomId) -> Result<OwnedServerName, RoomError> {
+        self.delivery_and_owner(room).await.map(|(_, owner)| owner)
+    }
+
+    /// How the room delivers, and the server that created it.
+    ///
+    /// # Errors
+    /// The room is not known, or the store refuses.
+    pub(crate) async fn delivery_and_owner(
+        &self,
+        room: &RoomId,
+    ) -> Result<(Delivery, OwnedServerName), RoomError> {
         let found = self.read(room, rooms::find).await?;
-        found.map(|row| row.owner).ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))
+        let found = found.ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))?;
+        Ok((found.delivery, found.owner))
+    }
+
+    /// Refuses a room that does not deliver by `m1`, or of which `server` is not the owner.
+    ///
+    /// # Errors
+    /// [`RoomError::Forbidden`]; or the room is not known, or the store refuses.
+    pub(crate) async fn ensure_m1_owner(
+        &self,
+        room: &RoomId,
+        server: &ServerName,
+    ) -> Result<(), RoomError> {
+        let (delivery, owner) = self.delivery_and_owner(room).await?;
+        if delivery != Delivery::M1 {
+            return Err(RoomError::Forbidden(format!("{room} does not deliver by m1")));
+        }
+        if owner != server {
+            return Err(RoomError::Forbidden(format!("{room} is not owned by {server}")));
+        }
+        Ok(())
     }
 
     /// The servers with a joined user, this one among them; none of an unknown room.

@@ -1,5 +1,6 @@
 //! Both ends of a handover: accepting a room from another server, and letting another server in.
 
+use crate::pdu::auth::Loader;
 use std::collections::BTreeSet;
 
 use ruma::{OwnedEventId, RoomId, RoomVersionId};
@@ -8,7 +9,7 @@ use transport::Transaction;
 
 use super::{Delivery, RoomError, Rooms, join::Handover};
 use crate::{
-    pdu::{Checked, Pdu, Refusal, Standing, judge, outliers::store_outliers, serve},
+    pdu::{Checked, Pdu, Refusal, Standing, judge, outliers::store_outliers, rules, serve},
     store::{
         StoreError, events, rooms,
         rooms::RoomRow,
@@ -38,10 +39,10 @@ impl Rooms {
     fn accept_in(&self, tx: &Transaction<'_>, handover: Handover) -> Result<(), RoomError> {
         let Handover { version, join, state: handed, auth_chain } = handover;
         let room = join.room_id.clone();
-        let rules =
-            version.rules().ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
+        let rules = rules::of(&version)
+            .ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
         let ids: Vec<OwnedEventId> = handed.iter().map(|pdu| pdu.event_id.clone()).collect();
-        let missing = store_outliers(tx, &rules, handed.into_iter().chain(auth_chain).collect())?;
+        let missing = store_outliers(tx, rules, handed.into_iter().chain(auth_chain).collect())?;
         if let Some(id) = missing.first() {
             return Err(invalid(&format!("event {id} is missing")));
         }
@@ -60,12 +61,12 @@ impl Rooms {
         };
         let is_member = rooms::is_member_server(tx, &room, self.core().server_name())?;
         let judged_by = if is_member { &present } else { &row };
-        let standing = judge::standing(tx, judged_by, &rules, (&join, before))?;
+        let standing = judge::standing(&Loader::new(tx), judged_by, rules, (&join, before))?;
         if let Standing::Rejected(reason) | Standing::SoftFailed(reason) = standing {
             return Err(invalid(&reason));
         }
         let checked = Checked { pdu: join, standing: Standing::Accepted };
-        Ok(self.graph.insert_with_state(tx, (&present, &rules), &checked, before)?)
+        Ok(self.graph.insert_with_state(tx, (&present, rules), &checked, before)?)
     }
 
     /// Takes the join of another server's user, tells the other servers of it, and hands over the

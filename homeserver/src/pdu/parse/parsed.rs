@@ -1,60 +1,82 @@
-//! Stored events that this thread has parsed: an event is read again for every device and for every
-//! event that builds on it, and its text never changes.
+//! Events that this thread has parsed: one is read again for every device and for every event that
+//! builds on it, and comes to every server of its room. Its text never changes.
 
 use std::cell::RefCell;
 
-use transport::memo::Memo;
+use hashlink::LruCache;
+use ruma::OwnedEventId;
 
-use super::{Malformed, Pdu};
+use super::super::{Pdu, rules::Rules};
 
-/// Events that one thread keeps parsed.
+/// Events of each kind that one thread keeps parsed.
 const MAX_PARSED: usize = 4096;
 
-/// An event and the text that it was parsed from.
-type Parsed = (Box<str>, Pdu);
-
 thread_local! {
-    static PARSED: RefCell<Memo<Box<str>, Parsed>> = const { RefCell::new(Memo::new(MAX_PARSED)) };
+    /// By the hash of their text, with the rules under which they were parsed.
+    static RECEIVED: RefCell<LruCache<blake3::Hash, (Rules, Pdu)>> =
+        RefCell::new(LruCache::new(MAX_PARSED));
+    /// By their ids.
+    static STORED: RefCell<LruCache<OwnedEventId, Pdu>> = RefCell::new(LruCache::new(MAX_PARSED));
 }
 
-/// What `parse` makes of an event; not called where this very text was parsed before.
-pub(super) fn recall(
-    event_id: &str,
-    room_id: &str,
-    json: &str,
-    parse: impl FnOnce() -> Result<Pdu, Malformed>,
-) -> Result<Pdu, Malformed> {
-    let known = PARSED.with_borrow(|parsed| match parsed.get(event_id) {
-        Some((text, pdu)) if **text == *json && pdu.room_id == room_id => Some(pdu.clone()),
+/// The event that the text with this hash is under these very rules.
+pub(super) fn received(text: &blake3::Hash, rules: Rules) -> Option<Pdu> {
+    RECEIVED.with_borrow_mut(|received| match received.get(text) {
+        Some((under, pdu)) if std::ptr::eq(*under, rules) => Some(pdu.clone()),
         _ => None,
-    });
-    if let Some(pdu) = known {
-        return Ok(pdu);
-    }
-    let pdu = parse()?;
-    PARSED.with_borrow_mut(|parsed| parsed.keep(event_id.into(), (json.into(), pdu.clone())));
-    Ok(pdu)
+    })
+}
+
+/// The event with that id, if that is its very text.
+pub(super) fn stored(event_id: &str, room_id: &str, text: &str) -> Option<Pdu> {
+    let is_it = |pdu: &&Pdu| pdu.raw.get() == text && pdu.room_id == room_id;
+    STORED.with_borrow_mut(|stored| stored.get(event_id).filter(is_it).cloned())
+}
+
+/// Keeps an event that was parsed under these rules.
+pub(super) fn keep(pdu: &Pdu, rules: Rules) {
+    RECEIVED.with_borrow_mut(|received| received.insert(pdu.digest, (rules, pdu.clone())));
+    keep_stored(pdu);
+}
+
+/// Keeps an event that came from the store.
+pub(super) fn keep_stored(pdu: &Pdu) {
+    STORED.with_borrow_mut(|stored| stored.insert(pdu.event_id.clone(), pdu.clone()));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Malformed, recall};
+    use ruma::{CanonicalJsonObject, RoomVersionId, signatures::reference_hash};
+    use serde_json::value::to_raw_value;
 
-    fn parse(event_id: &str, json: &str) -> Result<String, Malformed> {
-        let parse = || super::Pdu::parse_stored(event_id, "!room:a", json);
-        recall(event_id, "!room:a", json, parse).map(|pdu| pdu.kind.clone())
-    }
+    use super::super::super::{Pdu, rules};
 
-    fn event(kind: &str) -> String {
-        let fields = r#""sender": "@user:a", "origin_server_ts": 1, "depth": 1, "content": {}"#;
-        format!(r#"{{"type": "{kind}", {fields}, "prev_events": [], "auth_events": []}}"#)
+    fn text(kind: &str, content: &str) -> String {
+        let fields = r#""sender":"@user:a","origin_server_ts":1,"room_id":"!room:a""#;
+        let graph = r#""depth":1,"prev_events":[],"auth_events":[],"hashes":{"sha256":""}"#;
+        format!(r#"{{"type":"{kind}","content":{content},"state_key":"",{fields},{graph}}}"#)
     }
 
     #[test]
-    fn an_event_whose_text_has_changed_is_parsed_again() {
+    fn a_stored_event_whose_text_has_changed_is_parsed_again() {
         for kind in ["m.one", "m.one", "m.other"] {
-            assert_eq!(parse("$event", &event(kind)), Ok(kind.to_owned()));
+            let pdu = Pdu::from_store("$event", "!room:a", &text(kind, "{}"));
+            assert_eq!(pdu.map(|pdu| pdu.kind.clone()), Ok(kind.to_owned()));
         }
-        assert!(parse("$event", "{}").is_err());
+        assert!(Pdu::from_store("$event", "!room:a", "{}").is_err());
+    }
+
+    #[test]
+    fn the_same_text_is_another_event_under_the_rules_of_another_room_version() {
+        let text = text("m.room.create", r#"{"kept_since_version_11":true}"#);
+        let object: CanonicalJsonObject = serde_json::from_str(&text).expect("it is JSON");
+        // As it comes from a server, and as it is recalled by.
+        let raw = to_raw_value(&object).expect("canonical JSON is JSON");
+        for version in [RoomVersionId::V10, RoomVersionId::V11, RoomVersionId::V10] {
+            let rules = rules::of(&version).expect("a stable version");
+            let hash = reference_hash(&object, rules).expect("it can be hashed");
+            let pdu = Pdu::parse(&raw, rules).expect("it is an event");
+            assert_eq!(pdu.event_id.as_str(), format!("${hash}"), "{version}");
+        }
     }
 }
