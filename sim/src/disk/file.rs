@@ -13,6 +13,11 @@ pub(super) const SECTOR: usize = 512;
 /// Sectors of a page.
 const SECTORS: usize = PAGE / SECTOR;
 
+/// Sectors that a mask has bits for.
+const SECTOR_BITS: usize = u8::BITS as usize;
+
+const _: () = assert!(SECTORS <= SECTOR_BITS);
+
 /// What became of unsynced sectors in a power loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fate {
@@ -162,14 +167,14 @@ impl File {
                 .undo
                 .entry(page)
                 .or_insert_with(|| Undo { page: pages.get(page).cloned(), written: 0 });
-            undo.written |= (u8::MAX << from) & (u8::MAX >> (SECTORS - 1 - to));
+            undo.written |= (u8::MAX << from) & (u8::MAX >> (SECTOR_BITS - 1 - to));
         }
     }
 }
 
 /// Sector number `sector` of a page.
 fn old_sector(page: &Page, sector: usize) -> &[u8; SECTOR] {
-    page.as_chunks().0.get(sector).expect("a page has eight sectors")
+    page.as_chunks().0.get(sector).expect("it is a sector of a page")
 }
 
 #[cfg(test)]

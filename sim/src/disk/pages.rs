@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 /// Bytes of a page. What SQLite's pages have, so that a checkpoint writes whole ones.
-pub(super) const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 2048;
 
 /// One page. In a box of its own, because beside the counters it would take a fourth more memory:
-/// allocators have a size for 4,096 bytes, and none for a little more.
+/// allocators have a size for a power of two, and none for a little more.
 pub(super) type Page = Arc<Box<[u8; PAGE]>>;
 
 thread_local! {

@@ -64,9 +64,11 @@ impl Shm {
         if slots.clone().any(taken) {
             return false;
         }
-        for slot in slots.filter(|&slot| held.0[slot] == Hold::None).collect::<Vec<_>>() {
-            self.slots[slot].readers += 1;
-            held.0[slot] = Hold::Shared;
+        for slot in slots {
+            if held.0[slot] == Hold::None {
+                self.slots[slot].readers += 1;
+                held.0[slot] = Hold::Shared;
+            }
         }
         true
     }
