@@ -46,7 +46,18 @@ pub struct Config {
     /// How long the answer to a send is kept for retries, and what `m1` decided about it.
     #[serde(deserialize_with = "ms")]
     pub answer_time_to_live: Duration,
+    /// KiB of memory that hashing a password takes, for whoever guesses as well.
+    pub password_memory_kib: u32,
+    /// Passes over that memory.
+    pub password_passes: u32,
 }
+
+/// Range of [`Config::password_memory_kib`]: from what Argon2 needs (RFC 9106, section 3.1) to what
+/// every request may take.
+const PASSWORD_MEMORY_KIB: std::ops::RangeInclusive<u32> = 8..=1 << 20;
+
+/// Range of [`Config::password_passes`].
+const PASSWORD_PASSES: std::ops::RangeInclusive<u32> = 1..=100;
 
 fn ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u64::deserialize(deserializer).map(Duration::from_millis)
@@ -70,6 +81,9 @@ impl Default for Config {
             // 28 days, as Wire's charts have it.
             notification_time_to_live: Duration::from_hours(28 * 24),
             answer_time_to_live: Duration::from_hours(7 * 24),
+            // As the OWASP cheat sheet on password storage has it for Argon2id.
+            password_memory_kib: 19 << 10,
+            password_passes: 2,
         }
     }
 }
@@ -112,6 +126,16 @@ impl Config {
         if self.attempts_before_relay == 0 {
             return Err("attempts_before_relay is 0; give it at least 1".to_owned());
         }
+        let costs = [
+            ("password_memory_kib", self.password_memory_kib, PASSWORD_MEMORY_KIB),
+            ("password_passes", self.password_passes, PASSWORD_PASSES),
+        ];
+        for (key, cost, range) in costs {
+            if !range.contains(&cost) {
+                let (least, most) = range.into_inner();
+                return Err(format!("{key} is {cost}; give it between {least} and {most}"));
+            }
+        }
         if self.admin_token.as_ref().is_some_and(String::is_empty) {
             return Err("admin_token is empty; remove it to turn the admin API off".to_owned());
         }
@@ -128,6 +152,14 @@ mod tests {
         let mistake = Config::parse("client_port = 1\nbackof_first = 5\n").unwrap_err();
         assert!(mistake.contains("line 2") && mistake.contains("backof_first"), "{mistake}");
         assert!(mistake.contains("backoff_first"), "{mistake}");
+    }
+
+    #[test]
+    fn a_password_cost_that_argon2_cannot_have_is_refused() {
+        let mistake = Config::parse("password_memory_kib = 7\n").unwrap_err();
+        assert_eq!(mistake, "password_memory_kib is 7; give it between 8 and 1048576");
+        assert!(Config::parse("password_passes = 0\n").is_err());
+        assert!(Config::parse("password_memory_kib = 8\npassword_passes = 1\n").is_ok());
     }
 
     #[test]

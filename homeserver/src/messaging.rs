@@ -46,7 +46,7 @@ impl Messaging {
         let (m1, m1_2021) = (M1::new(&rooms), M1Of2021::new(rooms.clone()));
         let core = rooms.core();
         Self {
-            accounts: Accounts::new(core.host.clone(), core.database.clone()),
+            accounts: Accounts::new(core),
             sending: Sending::new(rooms.clone(), m1.clone(), m1_2021.clone()),
             notifications,
             m1,

@@ -56,8 +56,9 @@ impl Homeserver {
     /// asks its relays.
     ///
     /// # Errors
-    /// The disk refuses, or a port is taken; a sentence for the operator.
+    /// The configuration is wrong, the disk refuses, or a port is taken; a sentence for the operator.
     pub async fn start(host: Host, config: Config) -> Result<Self, StartError> {
+        config.check().map_err(|error| StartError::because("the configuration", error))?;
         let core = open(host, config).await?;
         let parts = put_together(&core);
         let (federation_port, client_port) = bind(&core, &parts).await?;

@@ -6,8 +6,9 @@ use ruma::{OwnedDeviceId, OwnedUserId, ServerName, UserId};
 use rusqlite::{Connection, OptionalExtension};
 use transport::{Database, DatabaseError, Host, MatrixError, Transaction, endpoints::m1::Devices};
 
-use self::password::{hash_password, password_matches};
+use self::password::{Cost, hash_password, password_matches};
 use super::moment::now_ms;
+use crate::core::Core;
 
 /// Bytes of entropy of an access token.
 const TOKEN_BYTES: usize = 32;
@@ -86,12 +87,14 @@ impl From<AccountError> for MatrixError {
 pub(crate) struct Accounts {
     host: Host,
     database: Database,
+    password_cost: Cost,
 }
 
 impl Accounts {
-    /// The accounts in `database`.
-    pub(crate) fn new(host: Host, database: Database) -> Self {
-        Self { host, database }
+    /// The accounts in the database of `core`.
+    pub(crate) fn new(core: &Core) -> Self {
+        let (host, database) = (core.host.clone(), core.database.clone());
+        Self { host, database, password_cost: Cost::from(&core.config) }
     }
 
     /// Makes the account `user_id`; with a first device if `device` says so.
@@ -104,7 +107,7 @@ impl Accounts {
         password: &str,
         device: Option<DeviceChoice>,
     ) -> Result<Option<Login>, AccountError> {
-        let hash = hash_password(password, self.host.random_bytes());
+        let hash = hash_password(password, self.host.random_bytes(), self.password_cost);
         let login = device.map(|choice| self.new_login(user_id, &choice));
         let display_name = login.as_ref().and_then(|(_, name)| name.clone());
         let (user, now) = (user_id.to_owned(), now_ms(&self.host));

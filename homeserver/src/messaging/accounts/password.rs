@@ -5,19 +5,28 @@ use argon2::{
     password_hash::SaltString,
 };
 
-/// Memory of one hash, in KiB. Low, so that a thousand simulated users log in at once; the cost
-/// stands in each stored hash, so raising it here is enough.
-const MEMORY_KIB: u32 = 256;
+use crate::Config;
 
-/// Passes over that memory.
-const PASSES: u32 = 1;
-
-/// Lanes of that memory.
+/// Lanes of a hash's memory.
 const LANES: u32 = 1;
 
+/// What one hash costs. It stands in each stored hash, so that those of another cost still match.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cost {
+    memory_kib: u32,
+    passes: u32,
+}
+
+impl From<&Config> for Cost {
+    fn from(config: &Config) -> Self {
+        Self { memory_kib: config.password_memory_kib, passes: config.password_passes }
+    }
+}
+
 /// The PHC string to store for `password`.
-pub(super) fn hash_password(password: &str, salt: [u8; 16]) -> String {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the costs are in range");
+pub(super) fn hash_password(password: &str, salt: [u8; 16], cost: Cost) -> String {
+    let Cost { memory_kib, passes } = cost;
+    let params = Params::new(memory_kib, passes, LANES, None).expect("the costs were checked");
     let salt = SaltString::encode_b64(&salt).expect("a salt of 16 bytes is in range");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password(password.as_bytes(), &salt)
@@ -39,7 +48,9 @@ mod tests {
 
     #[test]
     fn only_the_right_password_matches() {
-        let stored = hash_password("correct horse", [7; 16]);
+        let cost = Cost { memory_kib: 64, passes: 2 };
+        let stored = hash_password("correct horse", [7; 16], cost);
+        assert!(stored.starts_with("$argon2id$v=19$m=64,t=2,p=1$"), "{stored}");
         assert!(password_matches("correct horse", &stored));
         assert!(!password_matches("battery staple", &stored));
         assert!(!stored.contains("horse"));
