@@ -3,12 +3,13 @@
 //! Reading order: this file (what a PDU is), `rules` (of room versions), `parse`, `verify` (signatures and hash), `auth` (the
 //! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part
 //! of a room), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that lacks), `outliers`,
-//! `backfill` (history), `build` (new events), `serve` (what other servers may ask for).
+//! `backfill` (history), `build` (new events), `client_format` (for clients), `serve` (what other servers may ask for).
 
 mod adopt;
 pub(crate) mod auth;
 mod backfill;
 mod build;
+mod client_format;
 mod fetch;
 mod gap;
 mod insert;
@@ -21,7 +22,10 @@ pub(crate) mod rules;
 pub mod serve;
 pub(crate) mod verify;
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 use ruma::{CanonicalJsonObject, OwnedEventId, OwnedRoomId, OwnedUserId};
 use serde_json::value::RawValue;
@@ -102,6 +106,8 @@ pub struct Parts {
     pub raw: Box<RawValue>,
     /// The hash of that text.
     pub digest: blake3::Hash,
+    /// The event as clients see it, once somebody has asked for it.
+    client: OnceLock<Box<RawValue>>,
 }
 
 impl PartialEq for Pdu {
@@ -130,23 +136,6 @@ impl Pdu {
     /// The event as it goes to other servers.
     pub fn to_raw(&self) -> Box<RawValue> {
         self.raw.clone()
-    }
-
-    /// The event as clients see it (client-server API, "Room event format").
-    pub fn client_format(&self) -> serde_json::Value {
-        let mut event = serde_json::json!({
-            "event_id": self.event_id,
-            "room_id": self.room_id,
-            "sender": self.sender,
-            "type": self.kind,
-            "origin_server_ts": self.origin_server_ts,
-            "content": self.content,
-            "unsigned": {},
-        });
-        if let Some(state_key) = &self.state_key {
-            event["state_key"] = state_key.as_str().into();
-        }
-        event
     }
 
     /// Whether this is the membership event of a user.

@@ -2,15 +2,14 @@
 
 use axum::{Json, extract::State};
 use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json, value::RawValue};
 use transport::{DatabaseError, MatrixError};
 
 use super::{
     ClientApi,
     extract::{BodyOf, Caller, PathOf, QueryOf, id, room_of},
 };
-use crate::pdu::Pdu;
 
 /// Servers that a client may name for one join.
 const MAX_VIA: usize = 20;
@@ -103,17 +102,22 @@ pub(super) async fn joined_rooms(
     Ok(Json(json!({ "joined_rooms": rooms })))
 }
 
+/// The membership events of a room.
+#[derive(Serialize)]
+pub(super) struct Members {
+    chunk: Vec<Box<RawValue>>,
+}
+
 /// `GET /_matrix/client/v3/rooms/{roomId}/members`: the current membership events.
 pub(super) async fn members(
     State(api): State<ClientApi>,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
-) -> Result<Json<Value>, MatrixError> {
+) -> Result<Json<Members>, MatrixError> {
     let room = room_of(&api, &device.user_id, &room).await?;
     let state = api.messaging.rooms.current_state(&room).await?;
     let members = state.iter().filter(|event| event.is_member_event());
-    let chunk: Vec<Value> = members.map(Pdu::client_format).collect();
-    Ok(Json(json!({ "chunk": chunk })))
+    Ok(Json(Members { chunk: members.map(|event| event.client_format().to_owned()).collect() }))
 }
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/joined_members`.

@@ -5,8 +5,8 @@
 
 use axum::{Json, extract::State};
 use ruma::{OwnedEventId, RoomId};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use transport::MatrixError;
 
 use super::{
@@ -38,7 +38,7 @@ pub(super) async fn messages(
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     QueryOf(query): QueryOf<MessagesQuery>,
-) -> Result<Json<Value>, MatrixError> {
+) -> Result<Json<Chunk>, MatrixError> {
     let room = room_of(&api, &device.user_id, &room).await?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let from = query.from.as_deref().map(parse_token).transpose()?;
@@ -51,12 +51,17 @@ pub(super) async fn messages(
     if let Some(to) = to {
         page.events.retain(|(position, _)| (*position > to) == (query.dir == "b"));
     }
-    let chunk: Vec<Value> = page.events.iter().map(|(_, event)| event.client_format()).collect();
-    let mut answer = json!({ "start": token(page.start), "chunk": chunk });
-    if let Some(end) = page.end {
-        answer["end"] = token(end).into();
-    }
-    Ok(Json(answer))
+    let chunk = page.events.iter().map(|(_, event)| event.client_format().to_owned()).collect();
+    Ok(Json(Chunk { chunk, end: page.end.map(token), start: token(page.start) }))
+}
+
+/// What is answered: events, and the points before and after them.
+#[derive(Serialize)]
+pub(super) struct Chunk {
+    chunk: Vec<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
+    start: String,
 }
 
 /// Events between two points.
@@ -106,11 +111,11 @@ pub(super) async fn event(
     State(api): State<ClientApi>,
     Caller(device): Caller,
     PathOf((room, event)): PathOf<(String, String)>,
-) -> Result<Json<Value>, MatrixError> {
+) -> Result<Json<Box<RawValue>>, MatrixError> {
     let room = room_of(&api, &device.user_id, &room).await?;
     let event = api.messaging.rooms.event(&id::<OwnedEventId>(event)?).await?;
     match event.filter(|event| event.room_id == room) {
-        Some(event) => Ok(Json(event.client_format())),
+        Some(event) => Ok(Json(event.client_format().to_owned())),
         None => Err(MatrixError::not_found("there is no such event in the room")),
     }
 }

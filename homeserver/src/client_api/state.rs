@@ -3,14 +3,14 @@
 use axum::{Json, extract::State};
 use ruma::OwnedRoomId;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 use transport::MatrixError;
 
 use super::{
     ClientApi,
     extract::{BodyOf, Caller, PathOf, id, room_of},
 };
-use crate::{messaging::rooms::Rooms, pdu::Pdu};
+use crate::messaging::rooms::Rooms;
 
 /// Characters of an event's type and of a state key (client-server API, "Size limits").
 const MAX_TEXT: usize = 255;
@@ -29,10 +29,10 @@ pub(super) async fn whole(
     State(api): State<ClientApi>,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
-) -> Result<Json<Value>, MatrixError> {
+) -> Result<Json<Vec<Box<RawValue>>>, MatrixError> {
     let room = room_of(&api, &device.user_id, &room).await?;
     let state = api.messaging.rooms.current_state(&room).await?;
-    Ok(Json(state.iter().map(Pdu::client_format).collect()))
+    Ok(Json(state.iter().map(|event| event.client_format().to_owned()).collect()))
 }
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`.

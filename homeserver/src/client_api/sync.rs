@@ -1,11 +1,12 @@
 //! `GET /sync`: what is new for a device, waiting for it if there is nothing yet.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{Json, extract::State};
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use ruma::OwnedRoomId;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
 use tokio::time::{Instant, timeout_at};
 use transport::MatrixError;
 
@@ -44,7 +45,7 @@ pub(super) async fn sync(
     State(api): State<ClientApi>,
     Caller(device): Caller,
     QueryOf(query): QueryOf<SyncQuery>,
-) -> Result<Json<Value>, MatrixError> {
+) -> Result<Json<Answer>, MatrixError> {
     let since = query.since.as_deref().map(parse_token).transpose()?;
     let limit = timeline_limit(&api, &device, query.filter.as_deref()).await?;
     let wait = Duration::from_millis(query.timeout.unwrap_or(0)).min(MAX_WAIT);
@@ -55,7 +56,7 @@ pub(super) async fn sync(
         commits.forget();
         let changes = read(&api, &device, since, limit).await?;
         if since.is_none() || !changes.is_empty() || Instant::now() >= deadline {
-            return Ok(Json(answer(changes)));
+            return Ok(Json(changes.into()));
         }
         if place.is_none() {
             place = Some(api.polls.enter(&device).ok_or_else(too_many)?);
@@ -95,45 +96,101 @@ async fn timeline_limit(
     }))
 }
 
-fn answer(changes: Changes) -> Value {
-    let invited: Map<String, Value> = changes
-        .invited
-        .into_iter()
-        .map(|room| {
-            let shown = json!({ "invite_state": { "events": room.stripped_state } });
-            (room.room_id.to_string(), shown)
-        })
-        .collect();
-    json!({
-        "next_batch": token(changes.next),
-        "rooms": {
-            "join": rooms(changes.joined),
-            "invite": invited,
-            "leave": rooms(changes.left),
-            "knock": {},
-        },
-        "presence": { "events": [] },
-        "account_data": { "events": [] },
-        "to_device": { "events": [] },
-        "device_lists": { "changed": [], "left": [] },
-        "device_one_time_keys_count": {},
-    })
+/// What is answered. Of what this server does not have, lists are empty.
+#[derive(Serialize)]
+pub(super) struct Answer {
+    account_data: Events,
+    device_lists: DeviceLists,
+    device_one_time_keys_count: Nothing,
+    next_batch: String,
+    presence: Events,
+    rooms: Rooms,
+    to_device: Events,
 }
 
-fn rooms(changes: Vec<RoomChanges>) -> Map<String, Value> {
-    changes.into_iter().map(shown).collect()
+#[derive(Serialize)]
+struct Rooms {
+    invite: BTreeMap<OwnedRoomId, InvitedRoom>,
+    join: BTreeMap<OwnedRoomId, Room>,
+    knock: Nothing,
+    leave: BTreeMap<OwnedRoomId, Room>,
 }
 
-fn shown(room: RoomChanges) -> (String, Value) {
+#[derive(Serialize)]
+struct InvitedRoom {
+    invite_state: Events<Value>,
+}
+
+#[derive(Serialize)]
+struct Room {
+    account_data: Events,
+    ephemeral: Events,
+    state: Events,
+    timeline: Timeline,
+    unread_notifications: Nothing,
+}
+
+#[derive(Serialize)]
+struct Timeline {
+    events: Vec<Box<RawValue>>,
+    limited: bool,
+    prev_batch: String,
+}
+
+#[derive(Serialize)]
+struct Events<T = Box<RawValue>> {
+    events: Vec<T>,
+}
+
+impl Events {
+    const NONE: Self = Self { events: Vec::new() };
+}
+
+#[derive(Serialize)]
+struct DeviceLists {
+    changed: [(); 0],
+    left: [(); 0],
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+impl From<Changes> for Answer {
+    fn from(changes: Changes) -> Self {
+        let invited = changes.invited.into_iter();
+        let rooms = |of: Vec<RoomChanges>| of.into_iter().map(shown).collect();
+        Self {
+            account_data: Events::NONE,
+            device_lists: DeviceLists { changed: [], left: [] },
+            device_one_time_keys_count: Nothing {},
+            next_batch: token(changes.next),
+            presence: Events::NONE,
+            rooms: Rooms {
+                invite: invited
+                    .map(|room| {
+                        let invite_state = Events { events: room.stripped_state };
+                        (room.room_id, InvitedRoom { invite_state })
+                    })
+                    .collect(),
+                join: rooms(changes.joined),
+                knock: Nothing {},
+                leave: rooms(changes.left),
+            },
+            to_device: Events::NONE,
+        }
+    }
+}
+
+fn shown(room: RoomChanges) -> (OwnedRoomId, Room) {
     let RoomChanges { room_id, timeline, limited, before, state } = room;
-    let shown = json!({
-        "timeline": { "events": timeline, "limited": limited, "prev_batch": token(before) },
-        "state": { "events": state },
-        "ephemeral": { "events": [] },
-        "account_data": { "events": [] },
-        "unread_notifications": {},
-    });
-    (room_id.into(), shown)
+    let shown = Room {
+        account_data: Events::NONE,
+        ephemeral: Events::NONE,
+        state: Events { events: state },
+        timeline: Timeline { events: timeline, limited, prev_batch: token(before) },
+        unread_notifications: Nothing {},
+    };
+    (room_id, shown)
 }
 
 fn too_many() -> MatrixError {

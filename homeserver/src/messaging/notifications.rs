@@ -161,7 +161,7 @@ impl Notifications {
         if devices.is_empty() {
             return Ok(());
         }
-        let text = event.client_format().to_string();
+        let text = event.client_format().get();
         let now = now_ms(&self.host);
         let mut insert = tx.prepare_cached(
             "INSERT INTO notifications (user_id, device_id, id, event, created_ms)
@@ -169,7 +169,7 @@ impl Notifications {
         )?;
         for (user_id, device_id) in devices {
             let id = take_id(tx, &self.host)?;
-            insert.execute((user_id, device_id, id.as_bytes().as_slice(), &text, now))?;
+            insert.execute((user_id, device_id, id.as_bytes().as_slice(), text, now))?;
         }
         Ok(())
     }

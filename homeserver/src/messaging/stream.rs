@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
 use rusqlite::{Connection, OptionalExtension};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use super::{accounts::Device, rooms::Membership};
 use crate::{
@@ -45,13 +45,13 @@ impl Changes {
 pub(crate) struct RoomChanges {
     pub(crate) room_id: OwnedRoomId,
     /// The newest events, oldest first.
-    pub(crate) timeline: Vec<Value>,
+    pub(crate) timeline: Vec<Box<RawValue>>,
     /// Whether there are events between the last point and these.
     pub(crate) limited: bool,
     /// The point before the timeline.
     pub(crate) before: i64,
     /// State that changed before the timeline.
-    pub(crate) state: Vec<Value>,
+    pub(crate) state: Vec<Box<RawValue>>,
 }
 
 /// A room that the user is invited to.
@@ -150,7 +150,8 @@ impl Reader<'_> {
         let mut state = Vec::new();
         for event_id in current_state(self.connection, &room_id)?.into_values() {
             if !shown.contains(&*event_id) {
-                state.push(events::get(self.connection, &event_id)?.pdu.client_format());
+                let event = events::get(self.connection, &event_id)?.pdu;
+                state.push(event.client_format().to_owned());
             }
         }
         self.room_changes(room_id, newest, state)
@@ -187,7 +188,7 @@ impl Reader<'_> {
         room_id: &RoomId,
         since: i64,
         first: i64,
-    ) -> Result<Vec<Value>, StoreError> {
+    ) -> Result<Vec<Box<RawValue>>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT event_id FROM current_state JOIN timeline USING (event_id)
              WHERE current_state.room_id = ?1 AND position > ?2 AND position < ?3
@@ -198,7 +199,8 @@ impl Reader<'_> {
         while let Some(row) = rows.next()? {
             let event_id: OwnedEventId =
                 row.get::<_, String>(0)?.try_into().map_err(StoreError::corrupt)?;
-            state.push(events::get(self.connection, &event_id)?.pdu.client_format());
+            let event = events::get(self.connection, &event_id)?.pdu;
+            state.push(event.client_format().to_owned());
         }
         Ok(state)
     }
@@ -207,7 +209,7 @@ impl Reader<'_> {
         &self,
         room_id: OwnedRoomId,
         newest: Newest,
-        state: Vec<Value>,
+        state: Vec<Box<RawValue>>,
     ) -> Result<RoomChanges, StoreError> {
         let before = newest.events.first().map_or(0, |(position, _)| position - 1);
         let mut timeline = Vec::with_capacity(newest.events.len());
@@ -218,14 +220,13 @@ impl Reader<'_> {
     }
 
     /// The event for this device, which recognizes what it sent itself by its transaction id.
-    fn own_format(&self, event: &Pdu) -> Result<Value, StoreError> {
-        let mut shown = event.client_format();
+    fn own_format(&self, event: &Pdu) -> Result<Box<RawValue>, StoreError> {
         if event.sender == self.device.user_id
             && let Some(transaction_id) = self.transaction_id(&event.event_id)?
         {
-            shown["unsigned"]["transaction_id"] = transaction_id.into();
+            return Ok(event.client_format_for_sender(&transaction_id));
         }
-        Ok(shown)
+        Ok(event.client_format().to_owned())
     }
 
     fn transaction_id(&self, event_id: &EventId) -> Result<Option<String>, StoreError> {

@@ -2,6 +2,8 @@
 
 mod parsed;
 
+use std::sync::OnceLock;
+
 use ruma::{
     CanonicalJsonObject, CanonicalJsonValue, OwnedEventId, OwnedRoomId, RoomId,
     room_version_rules::RoomIdFormatVersion, signatures::reference_hash,
@@ -92,6 +94,7 @@ impl Pdu {
             digest: blake3::hash(raw.get().as_bytes()),
             raw,
             json: object,
+            client: OnceLock::new(),
             event_id,
             room_id,
         }))
