@@ -61,7 +61,7 @@ pub fn entry(
     Ok(found.into_iter().next())
 }
 
-/// Those of the entries `keys` that the state of `group` has, in the order of `keys`.
+/// Those of the entries `keys` that the state of `group` has.
 ///
 /// # Errors
 /// The store refuses.
@@ -70,22 +70,26 @@ pub fn entries<'k>(
     group: GroupId,
     keys: impl IntoIterator<Item = (&'k str, &'k str)>,
 ) -> Result<Vec<OwnedEventId>, StoreError> {
+    let keys: Vec<_> = keys.into_iter().collect();
     // Nearly always a room's current state is asked about, which is spelled out.
     let room: Option<String> = connection
         .prepare_cached("SELECT room_id FROM rooms WHERE current_group = ?1 AND ?1 <> 0")?
         .query_row([group], |row| row.get(0))
         .optional()?;
     let mut found = Vec::new();
-    for (kind, state_key) in keys {
-        let id = match &room {
-            Some(room) => current_entry(connection, room, kind, state_key)?,
-            None => chain_entry(connection, group, kind, state_key)?,
-        };
-        if let Some(id) = id {
-            found.push(event_id(&id)?);
+    match room {
+        Some(room) => {
+            for (kind, state_key) in keys {
+                found.extend(current_entry(connection, &room, kind, state_key)?);
+            }
+        }
+        None => {
+            for some in keys.chunks(KEYS_AT_ONCE) {
+                found.extend(chain_entries(connection, group, some)?.into_values());
+            }
         }
     }
-    Ok(found)
+    found.iter().map(|id| event_id(id)).collect()
 }
 
 fn current_entry(
@@ -103,26 +107,46 @@ fn current_entry(
         .optional()
 }
 
-fn chain_entry(
+/// Keys that are looked up on one walk along a chain: as many as authorize any event, but for
+/// restricted joins.
+const KEYS_AT_ONCE: usize = 5;
+
+/// The entries `keys` (at most [`KEYS_AT_ONCE`] of them) of the state of `group`, by their places.
+fn chain_entries(
     connection: &Connection,
     group: GroupId,
-    kind: &str,
-    state_key: &str,
-) -> rusqlite::Result<Option<String>> {
-    connection
-        .prepare_cached(
-            "WITH RECURSIVE chain (id, parent, hop) AS (
-                 SELECT id, parent, 0 FROM state_groups WHERE id = ?1
-                 UNION ALL
-                 SELECT up.id, up.parent, hop + 1
-                 FROM chain JOIN state_groups up ON up.id = chain.parent
-             )
-             SELECT event_id FROM chain
-             JOIN state_group_entries ON group_id = chain.id AND kind = ?2 AND state_key = ?3
-             ORDER BY hop LIMIT 1",
-        )?
-        .query_row((group, kind, state_key), |row| row.get(0))
-        .optional()
+    keys: &[(&str, &str)],
+) -> rusqlite::Result<BTreeMap<u8, String>> {
+    let mut statement = connection.prepare_cached(
+        "WITH RECURSIVE
+         chain (id, parent, hop) AS (
+             SELECT id, parent, 0 FROM state_groups WHERE id = ?1
+             UNION ALL
+             SELECT up.id, up.parent, hop + 1
+             FROM chain JOIN state_groups up ON up.id = chain.parent
+         ),
+         wanted (place, kind, state_key) AS (
+             VALUES (0, ?2, ?3), (1, ?4, ?5), (2, ?6, ?7), (3, ?8, ?9), (4, ?10, ?11)
+         )
+         SELECT place, event_id FROM chain CROSS JOIN wanted
+         CROSS JOIN state_group_entries entry ON group_id = chain.id
+             AND entry.kind = wanted.kind AND entry.state_key = wanted.state_key
+         ORDER BY hop DESC",
+    )?;
+    // Unset, a key is like no entry.
+    let of_keys = keys.iter().flat_map(|(kind, state_key)| [Some(*kind), Some(*state_key)]);
+    let unset = std::iter::repeat(None);
+    statement.raw_bind_parameter(1, group)?;
+    for (index, value) in (2..).zip(of_keys.chain(unset).take(2 * KEYS_AT_ONCE)) {
+        statement.raw_bind_parameter(index, value)?;
+    }
+    let mut found = BTreeMap::new();
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        // Nearer entries come later and replace what their parents say.
+        found.insert(row.get(0)?, row.get(1)?);
+    }
+    Ok(found)
 }
 
 /// The group of `base` with one entry replaced.
