@@ -171,6 +171,12 @@ impl Disk {
         self.volume.power_loss_torn();
     }
 
+    /// The machine lost power, and nothing that was not synced is kept: the worst that
+    /// [`Self::power_loss`] does.
+    pub fn power_loss_of_all(&self) {
+        self.volume.power_loss_of_all();
+    }
+
     /// Flips `bits` bits, drawn from the seed, in sectors that are synced, all files together;
     /// reads see them at once. Returns how many there was something to flip for.
     pub fn rot(&self, bits: u32) -> u32 {

@@ -45,6 +45,8 @@ pub enum DiskFate {
     /// seed.
     #[default]
     LoseUnsynced,
+    /// Power loss at its worst: nothing that was not synced is kept.
+    LoseAll,
     /// Everything written is kept, synced or not.
     Keep,
     /// Power loss in the middle of writing: as [`Self::LoseUnsynced`], and of each sector that is

@@ -254,7 +254,12 @@ fn shape() -> impl Strategy<Value = Shape> {
 }
 
 fn node_fault() -> impl Strategy<Value = NodeFault> {
-    let fates = select(vec![AfterCrash::LoseUnsynced, AfterCrash::Keep, AfterCrash::Torn]);
+    let fates = select(vec![
+        AfterCrash::LoseUnsynced,
+        AfterCrash::Keep,
+        AfterCrash::Torn,
+        AfterCrash::LoseAll,
+    ]);
     let storm = (machine(), 1..=1000_u32, time(), lasting(), any::<bool>())
         .prop_map(|(node, times, up, down, kill)| NodeFault::Storm { node, times, up, down, kill });
     let restore = (machine(), when())

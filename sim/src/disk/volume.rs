@@ -142,19 +142,24 @@ impl Volume {
     }
 
     pub(super) fn power_loss(&self) {
-        self.lose_power(|_| SECTOR);
+        self.lose_power(&KEEP_CHANCES, |_| SECTOR);
     }
 
     pub(super) fn power_loss_torn(&self) {
-        self.lose_power(|tears| tears.random_range(1..=SECTOR));
+        self.lose_power(&KEEP_CHANCES, |tears| tears.random_range(1..=SECTOR));
     }
 
-    /// Loses power; of each sector that is kept, so many bytes as `written` says are new.
-    fn lose_power(&self, written: impl Fn(&mut ChaCha12Rng) -> usize) {
+    pub(super) fn power_loss_of_all(&self) {
+        self.lose_power(&[0.0], |_| SECTOR);
+    }
+
+    /// Loses power; an unsynced change is kept with one of `chances`, and of each sector that is kept
+    /// so many bytes as `written` says are new.
+    fn lose_power(&self, chances: &[f64], written: impl Fn(&mut ChaCha12Rng) -> usize) {
         let mut state = lock(&self.state);
         state.end_incarnation();
         let State { directory, fate, tears, stats, .. } = &mut *state;
-        let chance = KEEP_CHANCES[fate.random_range(0..KEEP_CHANCES.len())];
+        let chance = chances[fate.random_range(0..chances.len())];
         let keep = &mut || fate.random_bool(chance);
         let sectors = directory.lose_power(keep, &mut || written(tears));
         stats.kept += sectors.kept;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use sim::disk::DiskFaults;
+use sim::disk::{Disk, DiskFaults};
 use transport::DatabaseError;
 
 use crate::program::{Acknowledged, commit, disk, execute, letters, open, open_with};
@@ -102,6 +102,26 @@ async fn a_restored_disk_holds_what_it_held() {
     assert_eq!(disk.snapshot(), image);
     let database = open_with(&disk, "").await.expect("open again");
     assert_eq!(letters(&database).await, BTreeSet::from([0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_its_worst_a_power_loss_keeps_nothing_that_a_lying_disk_has_not_written() {
+    let mut kept_by_luck = 0;
+    for seed in 0..20 {
+        let letters_after = async |lose_power: fn(&Disk)| {
+            let (disk, _) = disk(seed);
+            let database = open_with(&disk, "").await.expect("open");
+            commit(&database, 0, &Acknowledged::default()).await.expect("commit");
+            disk.set_faults(DiskFaults { lying_sync: 1.0, ..DiskFaults::default() });
+            commit(&database, 1, &Acknowledged::default()).await.expect("it lies");
+            lose_power(&disk);
+            disk.set_faults(DiskFaults::default());
+            letters(&open_with(&disk, "").await.expect("open again")).await
+        };
+        assert_eq!(letters_after(Disk::power_loss_of_all).await, BTreeSet::from([0]));
+        kept_by_luck += usize::from(letters_after(Disk::power_loss).await.contains(&1));
+    }
+    assert!((1..20).contains(&kept_by_luck), "{kept_by_luck} of 20");
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,6 +21,7 @@ const FATES: &[(&str, AfterCrash)] = &[
     ("lose-unsynced", AfterCrash::LoseUnsynced),
     ("keep", AfterCrash::Keep),
     ("torn", AfterCrash::Torn),
+    ("lose-all", AfterCrash::LoseAll),
 ];
 
 pub(super) fn read(key: &str, table: &mut Table<'_>, reader: &mut Reader) -> Option<NodeFault> {

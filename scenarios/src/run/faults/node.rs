@@ -37,6 +37,7 @@ fn fate(disk: AfterCrash) -> DiskFate {
         AfterCrash::LoseUnsynced => DiskFate::LoseUnsynced,
         AfterCrash::Keep => DiskFate::Keep,
         AfterCrash::Torn => DiskFate::Torn,
+        AfterCrash::LoseAll => DiskFate::LoseAll,
     }
 }
 

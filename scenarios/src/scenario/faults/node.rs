@@ -87,6 +87,8 @@ pub enum AfterCrash {
     Keep,
     /// As `LoseUnsynced`, and a sector that is kept may be new in its first bytes only.
     Torn,
+    /// Nothing: the worst that a power loss does, whatever the seed.
+    LoseAll,
 }
 
 /// When a backup is taken. Written as a fault's beginning is.
@@ -105,7 +107,8 @@ pub(super) const LISTED: &[Listed] = &[
         key: "crash",
         example: "{ node = \"a\", disk = \"lose-unsynced\" }",
         means: "power loss: silent at once, what was not synced is lost; boots when it ends \
-                (disk = \"torn\" also tears sectors, disk = \"keep\" loses nothing)",
+                (of each unsynced sector all or nothing, by the seed; disk = \"torn\" also tears \
+                sectors, disk = \"lose-all\" loses each of them, disk = \"keep\" none)",
     },
     Listed {
         key: "kill",

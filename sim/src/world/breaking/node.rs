@@ -21,7 +21,7 @@ impl World {
     /// is down.
     pub fn crash(&self, machine: &str, disk: DiskFate, cause: Option<u64>) -> FaultId {
         let what = match disk {
-            DiskFate::LoseUnsynced | DiskFate::Keep => "crash",
+            DiskFate::LoseUnsynced | DiskFate::LoseAll | DiskFate::Keep => "crash",
             DiskFate::Torn => "tear",
             DiskFate::Wiped => "wipe",
             DiskFate::Restored(_) => "restore",
@@ -43,6 +43,7 @@ impl World {
     fn lose_power(&self, fault: FaultId, index: usize, fate: DiskFate) {
         self.go_down(fault, index, Way::PowerLoss, |disk| match fate {
             DiskFate::LoseUnsynced => disk.power_loss(),
+            DiskFate::LoseAll => disk.power_loss_of_all(),
             DiskFate::Keep => disk.kill(),
             DiskFate::Torn => disk.power_loss_torn(),
             DiskFate::Wiped => disk.restore(&DiskImage::default()),
