@@ -29,8 +29,8 @@ use std::{sync::Arc, time::Duration};
 use sim::{LinkConfig, WorldConfig, journal::Journal};
 
 use self::faults::Schedule;
-pub use self::faults::disk_faults;
 pub(crate) use self::faults::set as set_fault;
+pub use self::faults::{cut, disk_faults};
 pub use self::homeservers::{HOMESERVERS, Homeservers};
 use crate::{
     Federation, Record, Scenario,

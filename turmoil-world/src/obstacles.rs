@@ -19,7 +19,7 @@ pub const LONGEST: Duration = Duration::from_mins(5);
 /// Why a scenario cannot be run in turmoil, a sentence for each reason; none if it can.
 pub fn obstacles(scenario: &Scenario) -> Vec<String> {
     let mut reasons: Vec<String> =
-        scenario.faults.iter().filter_map(|fault| obstacle(&fault.kind)).collect();
+        scenario.faults.iter().filter_map(|fault| obstacle(scenario, &fault.kind)).collect();
     if scenario.faults.iter().any(|fault| matches!(fault.when, When::Disk { .. })) {
         reasons.push("a turmoil world watches for no disk operations".to_owned());
     }
@@ -37,10 +37,12 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
     reasons
 }
 
-fn obstacle(fault: &FaultKind) -> Option<String> {
+fn obstacle(scenario: &Scenario, fault: &FaultKind) -> Option<String> {
     let can = match fault {
-        FaultKind::Network(fault) => paths(fault).is_some(),
-        FaultKind::Node(NodeFault::Crash { disk, .. }) => *disk != AfterCrash::Torn,
+        FaultKind::Network(fault) => paths(scenario, fault).is_some(),
+        FaultKind::Node(NodeFault::Crash { disk, .. }) => {
+            matches!(disk, AfterCrash::LoseUnsynced | AfterCrash::Keep)
+        }
         FaultKind::Node(NodeFault::Kill { .. }) => true,
         FaultKind::Disk(fault) => disk_faults(fault).die_after.is_none() && fault.rots.is_none(),
         FaultKind::Node(_) | FaultKind::Peer(_) => false,

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::disk::disk_faults;
+pub use self::{disk::disk_faults, network::cut};
 use sim::{disk::DiskImage, fault::FaultId};
 use tokio::{sync::watch, time::Instant};
 use transport::Host;

@@ -9,7 +9,7 @@ use scenarios::{
 };
 use sim::{
     disk::{DiskFaults, DiskObserver},
-    fault::{FaultId, FaultReport},
+    fault::{Cut, FaultId, FaultReport},
     journal::Event,
 };
 
@@ -38,14 +38,14 @@ pub(crate) enum Ends {
 /// The fault is one that [`crate::obstacles`] tells of.
 pub(super) fn begin(
     shared: &Shared,
-    _: &Scenario,
+    scenario: &Scenario,
     fault: &FaultKind,
     cause: Option<u64>,
 ) -> FaultId {
     let what = fault.to_string();
     match fault {
         FaultKind::Network(fault) => {
-            let paths = paths(fault).unwrap_or_else(|| panic!("turmoil cannot {what}"));
+            let paths = paths(scenario, fault).unwrap_or_else(|| panic!("turmoil cannot {what}"));
             cut(shared, what, cause, paths)
         }
         FaultKind::Node(NodeFault::Crash { node, disk }) => {
@@ -67,26 +67,17 @@ pub(super) fn begin(
     }
 }
 
-/// The directed paths that a fault of the network cuts; none if it does something else.
-pub(crate) fn paths(fault: &NetworkFault) -> Option<Vec<Path>> {
-    let between = |from: &[String], to: &[String]| -> Vec<Path> {
-        let pairs = from.iter().flat_map(|a| to.iter().map(move |b| (a, b)));
-        pairs.filter(|(a, b)| a != b).map(|(a, b)| (a.as_str().into(), b.as_str().into())).collect()
-    };
-    if let NetworkFault::Partition { between: one, and, one_way } = fault {
-        let mut paths = between(one, and);
-        if !one_way {
-            paths.extend(between(and, one));
+/// The directed paths that a fault of the network cuts or holds, which is one thing in turmoil; none if
+/// it does something else, which turmoil has nothing like.
+pub(crate) fn paths(scenario: &Scenario, fault: &NetworkFault) -> Option<Vec<Path>> {
+    let cut = match fault {
+        NetworkFault::Hold { between, and, one_way } => {
+            let cut = if *one_way { Cut::OneWay } else { Cut::Between };
+            cut(between.clone(), and.clone())
         }
-        return Some(paths);
-    }
-    // Whatever else there is or will be: turmoil has nothing like it.
-    let NetworkFault::Split { groups } = fault else { return None };
-    let ordered = groups.iter().enumerate().flat_map(|(at, one)| {
-        let others = groups.iter().enumerate().filter(move |(other, _)| *other != at);
-        others.flat_map(move |(_, other)| between(one, other))
-    });
-    Some(ordered.collect())
+        _ => scenarios::run::cut(scenario, fault)?,
+    };
+    Some(cut.links().into_iter().map(|(from, to)| (from.into(), to.into())).collect())
 }
 
 fn cut(shared: &Shared, what: String, cause: Option<u64>, paths: Vec<Path>) -> FaultId {

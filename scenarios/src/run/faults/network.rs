@@ -20,11 +20,14 @@ pub(super) fn set(
     cause: Option<u64>,
 ) -> FaultId {
     match fault {
-        NetworkFault::Partition { between, and, one_way } => {
-            world.partition(&between_two(between, and, *one_way), cause)
+        NetworkFault::Shape(shape @ Shape::Swizzle { every, .. }) => {
+            let swizzle = Swizzle { machines: shape.members(scenario), every: *every };
+            world.swizzle(&swizzle, cause)
         }
-        NetworkFault::Split { groups } => world.partition(&Cut::Groups(groups.clone()), cause),
-        NetworkFault::Shape(shape) => set_shape(world, scenario, shape, cause),
+        NetworkFault::Partition { .. } | NetworkFault::Split { .. } | NetworkFault::Shape(_) => {
+            let cut = cut(scenario, fault).expect("these cut, and do nothing else");
+            world.partition(&cut, cause)
+        }
         NetworkFault::Hold { between, and, one_way } => {
             world.hold(&between_two(between, and, *one_way), cause)
         }
@@ -71,32 +74,34 @@ fn body_reset(reset: &Reset) -> BodyReset {
     }
 }
 
-fn set_shape(world: &World, scenario: &Scenario, shape: &Shape, cause: Option<u64>) -> FaultId {
-    let members = shape.members(scenario);
-    if let Shape::Swizzle { every, .. } = shape {
-        return world.swizzle(&Swizzle { machines: members, every: *every }, cause);
-    }
-    world.partition(&cut_of(shape, members), cause)
+/// What a fault cuts that does nothing else, and stands still.
+pub fn cut(scenario: &Scenario, fault: &NetworkFault) -> Option<Cut> {
+    Some(match fault {
+        NetworkFault::Partition { between, and, one_way } => between_two(between, and, *one_way),
+        NetworkFault::Split { groups } => Cut::Groups(groups.clone()),
+        NetworkFault::Shape(shape) => cut_of(shape, shape.members(scenario))?,
+        _ => return None,
+    })
 }
 
-/// What a shape that stands still cuts.
-fn cut_of(shape: &Shape, members: Vec<String>) -> Cut {
-    match shape {
+/// What a shape cuts; nothing that stays, if it turns.
+fn cut_of(shape: &Shape, members: Vec<String>) -> Option<Cut> {
+    Some(match shape {
         Shape::Isolate { one, .. } => Cut::Between(vec![one.clone()], members),
         // What is listed in neither half keeps all its links, as the bridge does.
         Shape::Halves { .. } | Shape::Bridge { .. } => {
             let (one, other) = halves(&members);
             Cut::Between(one.to_vec(), other.to_vec())
         }
-        Shape::Ring { .. } | Shape::Swizzle { .. } => Cut::Ring(members),
-    }
+        Shape::Ring { .. } => Cut::Ring(members),
+        Shape::Swizzle { .. } => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use sim::fault::Cut;
 
-    use super::cut_of;
     use crate::{
         Scenario,
         builder::{bridge, halves, isolate, ring},
@@ -107,18 +112,17 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    fn cut(fault: NetworkFault) -> Cut {
+    fn cut(fault: &NetworkFault) -> Cut {
         let scenario = Scenario::build("x").backends(["a", "b", "c", "d", "e"]).finish();
-        let NetworkFault::Shape(shape) = fault else { panic!("no shape: {fault}") };
-        cut_of(&shape, shape.members(&scenario))
+        super::cut(&scenario, fault).expect("it only cuts")
     }
 
     #[test]
     fn every_shape_cuts_what_its_name_says() {
         let between = |one: &[&str], other: &[&str]| Cut::Between(names(one), names(other));
-        assert_eq!(cut(isolate("c")), between(&["c"], &["a", "b", "d", "e"]));
-        assert_eq!(cut(halves(["d", "a", "b"])), between(&["d", "a"], &["b"]));
-        assert_eq!(cut(bridge("b")), between(&["a", "c"], &["d", "e"]));
-        assert_eq!(cut(ring(["a", "c", "b", "d"])), Cut::Ring(names(&["a", "c", "b", "d"])));
+        assert_eq!(cut(&isolate("c")), between(&["c"], &["a", "b", "d", "e"]));
+        assert_eq!(cut(&halves(["d", "a", "b"])), between(&["d", "a"], &["b"]));
+        assert_eq!(cut(&bridge("b")), between(&["a", "c"], &["d", "e"]));
+        assert_eq!(cut(&ring(["a", "c", "b", "d"])), Cut::Ring(names(&["a", "c", "b", "d"])));
     }
 }

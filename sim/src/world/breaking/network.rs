@@ -121,39 +121,9 @@ impl World {
 
     /// The links that are meant, and how a report shows them.
     fn chosen(&self, cut: &Cut) -> (BTreeSet<Path>, String) {
-        match cut {
-            Cut::Between(one, other) => {
-                let mut paths = self.paths(one, other);
-                paths.extend(self.paths(other, one));
-                (paths, format!("{} | {}", list(one), list(other)))
-            }
-            Cut::OneWay(from, to) => {
-                (self.paths(from, to), format!("{} -> {}", list(from), list(to)))
-            }
-            Cut::Groups(groups) => (self.paths_between(groups), {
-                let names: Vec<_> = groups.iter().map(|group| list(group)).collect();
-                names.join(" | ")
-            }),
-            Cut::Ring(machines) => {
-                (self.paths_across(machines), format!("ring {}", list(machines)))
-            }
-        }
-    }
-
-    /// Every path between two machines that are not neighbors in the ring.
-    fn paths_across(&self, ring: &[String]) -> BTreeSet<Path> {
         let state = self.shared.lock();
-        let ring: Vec<_> = ring.iter().map(|name| state.machine(name)).collect();
-        let mut paths = BTreeSet::new();
-        for (at, one) in ring.iter().enumerate() {
-            for (other_at, other) in ring.iter().enumerate() {
-                let steps = at.abs_diff(other_at);
-                if steps > 1 && steps + 1 < ring.len() {
-                    paths.insert((*one, *other));
-                }
-            }
-        }
-        paths
+        let indices = |(from, to)| (state.machine(from), state.machine(to));
+        (cut.links().into_iter().map(indices).collect(), what_of(cut))
     }
 
     fn indices(&self, names: &[String]) -> BTreeSet<usize> {
@@ -166,18 +136,6 @@ impl World {
         let pairs = from.iter().flat_map(|a| to.iter().map(move |b| (*a, *b)));
         pairs.filter(|(a, b)| a != b).collect()
     }
-
-    fn paths_between(&self, groups: &[Vec<String>]) -> BTreeSet<Path> {
-        let mut paths = BTreeSet::new();
-        for (at, one) in groups.iter().enumerate() {
-            for (other_at, other) in groups.iter().enumerate() {
-                if at != other_at {
-                    paths.extend(self.paths(one, other));
-                }
-            }
-        }
-        paths
-    }
 }
 
 impl State {
@@ -189,6 +147,19 @@ impl State {
         self.duplications.remove(fault);
         self.swizzles.remove(&fault);
         self.release(fault);
+    }
+}
+
+/// A cut as a report shows it.
+fn what_of(cut: &Cut) -> String {
+    match cut {
+        Cut::Between(one, other) => format!("{} | {}", list(one), list(other)),
+        Cut::OneWay(from, to) => format!("{} -> {}", list(from), list(to)),
+        Cut::Groups(groups) => {
+            let names: Vec<_> = groups.iter().map(|group| list(group)).collect();
+            names.join(" | ")
+        }
+        Cut::Ring(machines) => format!("ring {}", list(machines)),
     }
 }
 
