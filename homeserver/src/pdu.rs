@@ -108,6 +108,8 @@ pub struct Parts {
     pub digest: blake3::Hash,
     /// The event as clients see it, once somebody has asked for it.
     client: OnceLock<Box<RawValue>>,
+    /// Its content as JSON, once the rules have asked for it.
+    content_raw: OnceLock<Box<RawValue>>,
 }
 
 impl PartialEq for Pdu {
@@ -136,6 +138,13 @@ impl Pdu {
     /// The event as it goes to other servers.
     pub fn to_raw(&self) -> Box<RawValue> {
         self.raw.clone()
+    }
+
+    /// The content as JSON.
+    pub(crate) fn raw_content(&self) -> &RawValue {
+        self.content_raw.get_or_init(|| {
+            serde_json::value::to_raw_value(&self.content).expect("a JSON value is JSON")
+        })
     }
 
     /// Whether this is the membership event of a user.

@@ -1,6 +1,7 @@
 //! The store: one SQLite database, plain SQL. Functions here take a connection (or a transaction)
 //! and speak SQL; nothing above this layer does, except for tables of its own.
 
+pub mod backward_extremities;
 pub mod deferred;
 pub mod events;
 pub mod queues;
@@ -19,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("store/02_client.sql"),
     include_str!("store/03_deferred.sql"),
     include_str!("store/04_m1.sql"),
+    include_str!("store/05_backward_extremities.sql"),
 ];
 
 /// Why the store did not do what it was asked.

@@ -32,6 +32,8 @@ pub(super) fn hundred_senders(length: Length) -> Result<Measured, String> {
 /// Runs of the scenario with ten messages, one after another.
 pub(super) fn runs_a_second(length: Length) -> Result<Measured, String> {
     let (scenario, runs) = (ten_messages(), length.pick(100, 5));
+    // Makes the prepared disks, and is not counted: every further run has them.
+    pass(&scenario, 0)?;
     let mut spent = Duration::ZERO;
     for seed in 1..=runs {
         spent += run_once(&scenario, seed)?;

@@ -38,7 +38,7 @@ pub(super) async fn messages(
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     QueryOf(query): QueryOf<MessagesQuery>,
-) -> Result<Json<Chunk>, MatrixError> {
+) -> Result<Json<Stretch>, MatrixError> {
     let room = room_of(&api, &device.user_id, &room).await?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let from = query.from.as_deref().map(parse_token).transpose()?;
@@ -52,12 +52,12 @@ pub(super) async fn messages(
         page.events.retain(|(position, _)| (*position > to) == (query.dir == "b"));
     }
     let chunk = page.events.iter().map(|(_, event)| event.client_format().to_owned()).collect();
-    Ok(Json(Chunk { chunk, end: page.end.map(token), start: token(page.start) }))
+    Ok(Json(Stretch { chunk, end: page.end.map(token), start: token(page.start) }))
 }
 
 /// What is answered: events, and the points before and after them.
 #[derive(Serialize)]
-pub(super) struct Chunk {
+pub(super) struct Stretch {
     chunk: Vec<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<String>,

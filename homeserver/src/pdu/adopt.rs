@@ -15,7 +15,7 @@ use super::{
     outliers::{absent, store_outliers},
 };
 use crate::store::{
-    StoreError, events,
+    StoreError, backward_extremities, events,
     state::{self, State},
 };
 
@@ -122,6 +122,7 @@ impl Graph {
         };
         let before = state::whole(tx, &state)?;
         let standing = standing(&Loader::new(tx), &room, rules, (&pdu, before))?;
+        backward_extremities::add_parents_of(tx, &pdu)?;
         self.insert_with_state(tx, (&room, rules), &Checked { pdu, standing }, before)?;
         Ok(Ok(()))
     }

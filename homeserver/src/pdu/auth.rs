@@ -27,15 +27,13 @@ pub(crate) type Allowed = Result<(), String>;
 pub(crate) struct AuthEvent {
     pub(crate) pdu: Pdu,
     kind: TimelineEventType,
-    content: Box<RawValue>,
     rejected: bool,
 }
 
 impl AuthEvent {
     pub(crate) fn new(pdu: Pdu, rejected: bool) -> Arc<Self> {
         let kind = TimelineEventType::from(pdu.kind.as_str());
-        let content = serde_json::value::to_raw_value(&pdu.content).expect("a JSON value is JSON");
-        Arc::new(Self { pdu, kind, content, rejected })
+        Arc::new(Self { pdu, kind, rejected })
     }
 }
 
@@ -64,7 +62,7 @@ impl Event for AuthEvent {
     }
 
     fn content(&self) -> &RawValue {
-        &self.content
+        self.pdu.raw_content()
     }
 
     fn state_key(&self) -> Option<&str> {
@@ -209,7 +207,7 @@ pub(crate) struct Asking<'a> {
     pub(crate) kind: &'a str,
     pub(crate) sender: &'a UserId,
     pub(crate) state_key: Option<&'a str>,
-    pub(crate) content: &'a serde_json::Value,
+    pub(crate) content: &'a RawValue,
 }
 
 impl<'a> From<&'a Pdu> for Asking<'a> {
@@ -218,19 +216,18 @@ impl<'a> From<&'a Pdu> for Asking<'a> {
             kind: &pdu.kind,
             sender: &pdu.sender,
             state_key: pdu.state_key.as_deref(),
-            content: &pdu.content,
+            content: pdu.raw_content(),
         }
     }
 }
 
 impl Asking<'_> {
     fn auth_types(&self, rules: Rules) -> Result<Vec<(StateEventType, String)>, String> {
-        let content = serde_json::value::to_raw_value(self.content).expect("a JSON value is JSON");
         auth_types_for_event(
             &TimelineEventType::from(self.kind),
             self.sender,
             self.state_key,
-            &content,
+            self.content,
             &rules.authorization,
         )
     }

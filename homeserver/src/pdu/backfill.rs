@@ -16,7 +16,7 @@ use super::{
     rules::Rules,
 };
 use crate::store::{
-    StoreError, events,
+    StoreError, backward_extremities, events,
     state::{self, State},
 };
 
@@ -37,7 +37,7 @@ impl Graph {
         let ends: Vec<OwnedEventId> = self
             .core
             .database
-            .call(move |db| events::missing_parents(db, &id, MAX_ENDS))
+            .call(move |db| backward_extremities::of_room(db, &id, MAX_ENDS))
             .await
             .map_err(Unavailable::Store)?;
         if ends.is_empty() {
@@ -156,7 +156,10 @@ fn place_in(
 ) -> Result<Option<Pdu>, StoreError> {
     let (mut room, rules) = known_room(tx, &pdu.room_id)?;
     let before = match state {
-        Some(state) => state::whole(tx, &state)?,
+        Some(state) => {
+            backward_extremities::add_parents_of(tx, &pdu)?;
+            state::whole(tx, &state)?
+        }
         None => state_before(tx, rules, &pdu)?,
     };
     // What is allowed now is no matter for the past.

@@ -6,7 +6,7 @@ use ruma::{
     signatures::hash_and_sign_event,
 };
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::to_raw_value};
 
 use super::{
     Graph, Malformed, Pdu, Refusal,
@@ -80,12 +80,9 @@ impl Graph {
         }
         // Depths are claims of other servers, and canonical JSON ends at 2^53.
         spot.depth = (spot.depth + 1).min(MAX_DEPTH);
-        let asking = Asking {
-            kind: draft.kind,
-            sender,
-            state_key: draft.state_key,
-            content: &draft.content,
-        };
+        let content = to_raw_value(&draft.content).expect("a JSON value is JSON");
+        let asking =
+            Asking { kind: draft.kind, sender, state_key: draft.state_key, content: &content };
         let selected = Loader::new(connection).selection(rules, &asking, row.current_group)?;
         Ok(match selected {
             Ok(selected) => {

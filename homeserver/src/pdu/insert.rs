@@ -12,7 +12,7 @@ use super::{
     rules::{self, Rules},
 };
 use crate::store::{
-    StoreError,
+    StoreError, backward_extremities,
     events::{self, Record},
     rooms::{self, RoomRow},
     state::{self, GroupId},
@@ -50,7 +50,7 @@ impl Graph {
             tracing::info!(event_id = %pdu.event_id, standing = ?checked.standing, "not shown");
             return Ok(());
         }
-        self.show(tx, (room, rules), pdu, after)
+        self.show(tx, (room, rules), pdu, (before, after))
     }
 
     /// Shows an event of the graph that was soft-failed when it came and is decided to be shown all
@@ -63,10 +63,9 @@ impl Graph {
             return Ok(false);
         }
         let (room, rules) = known_room(tx, &pdu.room_id)?;
-        let place = events::place(tx, &pdu.event_id)?;
-        let after = place.and_then(|place| place.state_after);
-        let after = after.ok_or_else(|| StoreError::corrupt("an outlier was reinstated"))?;
-        self.show(tx, (&room, rules), pdu, after)?;
+        let states = events::get(tx, &pdu.event_id)?.states;
+        let states = states.ok_or_else(|| StoreError::corrupt("an outlier was reinstated"))?;
+        self.show(tx, (&room, rules), pdu, states)?;
         Ok(true)
     }
 
@@ -75,12 +74,17 @@ impl Graph {
         tx: &Transaction<'_>,
         (room, rules): (&RoomRow, Rules),
         pdu: &Pdu,
-        after: GroupId,
+        (before, after): (GroupId, GroupId),
     ) -> Result<(), StoreError> {
         let position = events::append(tx, pdu)?;
         let extremities = advance_extremities(tx, pdu)?;
         let current = state_of(tx, rules, &extremities, (&pdu.event_id, after))?;
-        if current != room.current_group {
+        if current == after && before == room.current_group {
+            // Most of the time a state event changes its own entry and nothing else.
+            if after != before {
+                rooms::advance_current_state(tx, pdu, current, position)?;
+            }
+        } else if current != room.current_group {
             rooms::set_current_state(tx, &pdu.room_id, current, position)?;
         }
         self.tell(tx, pdu, position)
@@ -133,6 +137,7 @@ pub(super) fn store(
     };
     let record = Record { pdu: pdu.clone(), states: Some((before, after)), rejected, soft_failed };
     events::put(tx, &record)?;
+    backward_extremities::remove(tx, pdu)?;
     Ok(after)
 }
 

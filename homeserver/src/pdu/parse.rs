@@ -95,6 +95,7 @@ impl Pdu {
             raw,
             json: object,
             client: OnceLock::new(),
+            content_raw: OnceLock::new(),
             event_id,
             room_id,
         }))

@@ -2,14 +2,11 @@
 
 use std::ops::Range;
 
-use ruma::{EventId, OwnedEventId, RoomId};
+use ruma::{EventId, RoomId};
 use rusqlite::{Connection, OptionalExtension, Row};
 use transport::Transaction;
 
-use super::{
-    StoreError,
-    state::{GroupId, event_id},
-};
+use super::{StoreError, state::GroupId};
 use crate::pdu::Pdu;
 
 /// What is stored about an event beside the event.
@@ -276,28 +273,4 @@ fn timeline(
         events.push((row.get(3)?, pdu(row)?));
     }
     Ok(events)
-}
-
-/// Parents that events of the room's graph name and that are not part of the graph themselves:
-/// beyond them history is not known here. At most `limit`.
-///
-/// # Errors
-/// The store refuses.
-pub fn missing_parents(
-    connection: &Connection,
-    room: &RoomId,
-    limit: usize,
-) -> Result<Vec<OwnedEventId>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT DISTINCT prev_id FROM events e JOIN event_edges USING (event_id)
-         WHERE e.room_id = ?1 AND NOT EXISTS (
-             SELECT 1 FROM events p WHERE p.event_id = prev_id AND p.state_before IS NOT NULL
-         ) ORDER BY e.depth, prev_id LIMIT ?2",
-    )?;
-    let mut rows = statement.query((room.as_str(), i64::try_from(limit).unwrap_or(i64::MAX)))?;
-    let mut missing = Vec::new();
-    while let Some(row) = rows.next()? {
-        missing.push(event_id(&row.get::<_, String>(0)?)?);
-    }
-    Ok(missing)
 }

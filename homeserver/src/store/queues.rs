@@ -1,6 +1,6 @@
 //! Outgoing queues, back-off, and the relays of destinations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{EventId, OwnedServerName, ServerName};
 use rusqlite::{Connection, OptionalExtension};
@@ -202,25 +202,24 @@ pub struct QueueRow {
 /// # Errors
 /// The store refuses.
 pub fn all(connection: &Connection) -> Result<Vec<QueueRow>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT destination, coalesce(pending, 0), coalesce(failures, 0), coalesce(retry_at, 0)
-         FROM (SELECT destination FROM outgoing UNION SELECT destination FROM destinations)
-         LEFT JOIN (SELECT destination, count(*) AS pending FROM outgoing GROUP BY destination)
-             USING (destination)
-         LEFT JOIN destinations USING (destination)
-         ORDER BY destination",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut queues = Vec::new();
+    let mut queues = BTreeMap::new();
+    let mut waiting = connection
+        .prepare_cached("SELECT destination, count(*) FROM outgoing GROUP BY destination")?;
+    let mut rows = waiting.query([])?;
     while let Some(row) = rows.next()? {
-        queues.push(QueueRow {
-            destination: server(row.get(0)?)?,
-            pending: row.get(1)?,
-            failures: row.get(2)?,
-            retry_at: row.get(3)?,
-        });
+        queues.entry(row.get(0)?).or_insert((0, 0, 0)).0 = row.get(1)?;
     }
-    Ok(queues)
+    let mut failed =
+        connection.prepare_cached("SELECT destination, failures, retry_at FROM destinations")?;
+    let mut rows = failed.query([])?;
+    while let Some(row) = rows.next()? {
+        let queue = queues.entry(row.get(0)?).or_insert((0, 0, 0));
+        (queue.1, queue.2) = (row.get(1)?, row.get(2)?);
+    }
+    let queues = queues.into_iter().map(|(destination, (pending, failures, retry_at))| {
+        Ok(QueueRow { destination: server(destination)?, pending, failures, retry_at })
+    });
+    queues.collect()
 }
 
 /// The relays of a destination as set at run time; `None`: never set.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruma::{OwnedEventId, OwnedServerName, OwnedUserId, RoomId, RoomVersionId, ServerName, UserId};
+use ruma::{
+    EventId, OwnedEventId, OwnedServerName, OwnedUserId, RoomId, RoomVersionId, ServerName, UserId,
+};
 use rusqlite::{Connection, OptionalExtension};
 use transport::Transaction;
 
@@ -139,16 +141,46 @@ pub fn set_current_state(
         }
     }
     for (key, id) in after.iter().filter(|(key, id)| before.get(*key) != Some(id)) {
-        tx.prepare_cached(
-            "INSERT OR REPLACE INTO current_state (room_id, kind, state_key, event_id)
-             VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute((room.as_str(), &key.0, &key.1, id.as_str()))?;
+        put_entry(tx, room, (&key.0, &key.1), id)?;
         if key.0 == "m.room.member" {
             put_membership(tx, &super::events::get(tx, id)?.pdu, position)?;
         }
     }
     Ok(())
+}
+
+/// As [`set_current_state`], where the new state is the old one with the state event `pdu` in it.
+///
+/// # Errors
+/// The store refuses.
+pub fn advance_current_state(
+    tx: &Transaction<'_>,
+    pdu: &Pdu,
+    group: GroupId,
+    position: i64,
+) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE rooms SET current_group = ?2 WHERE room_id = ?1")?
+        .execute((pdu.room_id.as_str(), group))?;
+    let state_key = pdu.state_key.as_deref().unwrap_or_default();
+    put_entry(tx, &pdu.room_id, (&pdu.kind, state_key), &pdu.event_id)?;
+    if pdu.is_member_event() {
+        put_membership(tx, pdu, position)?;
+    }
+    Ok(())
+}
+
+fn put_entry(
+    tx: &Transaction<'_>,
+    room: &RoomId,
+    (kind, state_key): (&str, &str),
+    id: &EventId,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO current_state (room_id, kind, state_key, event_id)
+         VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute((room.as_str(), kind, state_key, id.as_str()))
+    .map(drop)
 }
 
 /// The current state of the room.

@@ -90,6 +90,12 @@ impl Backend {
 
     /// Starts the process again, on the same disk.
     pub(crate) async fn boot(&mut self) {
+        // The runtime of a killed process drops its sockets in its own time.
+        let port = self.name.port().unwrap();
+        eventually("the port is free", || async {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+        })
+        .await;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

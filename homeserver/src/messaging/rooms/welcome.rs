@@ -1,6 +1,5 @@
 //! Both ends of a handover: accepting a room from another server, and letting another server in.
 
-use crate::pdu::auth::Loader;
 use std::collections::BTreeSet;
 
 use ruma::{OwnedEventId, RoomId, RoomVersionId};
@@ -9,9 +8,12 @@ use transport::Transaction;
 
 use super::{Delivery, RoomError, Rooms, join::Handover};
 use crate::{
-    pdu::{Checked, Pdu, Refusal, Standing, judge, outliers::store_outliers, rules, serve},
+    pdu::{
+        Checked, Pdu, Refusal, Standing, auth::Loader, judge, outliers::store_outliers, rules,
+        serve,
+    },
     store::{
-        StoreError, events, rooms,
+        StoreError, backward_extremities, events, rooms,
         rooms::RoomRow,
         state::{self, State},
     },
@@ -65,6 +67,7 @@ impl Rooms {
         if let Standing::Rejected(reason) | Standing::SoftFailed(reason) = standing {
             return Err(invalid(&reason));
         }
+        backward_extremities::add_parents_of(tx, &join)?;
         let checked = Checked { pdu: join, standing: Standing::Accepted };
         Ok(self.graph.insert_with_state(tx, (&present, rules), &checked, before)?)
     }

@@ -10,7 +10,7 @@ use ruma::{
     signatures::{PublicKeyMap, PublicKeySet, sign_json, verify_json},
 };
 
-use crate::federation::Identity;
+use crate::federation::{Identity, Proof};
 
 /// How far ahead a key is trusted at most, and how far ahead our own document says so
 /// (server-server API, "Publishing keys": the lesser of `valid_until_ts` and seven days).
@@ -49,6 +49,7 @@ pub(super) fn own(identity: &Identity, now_ms: u64) -> serde_json::Value {
     };
     sign_json(identity.server_name.as_str(), &*identity.key_pair, &mut document)
         .expect("the document has no signatures of another shape");
+    proof(&identity.server_name, &document).learn();
     serde_json::to_value(document).expect("canonical JSON is JSON")
 }
 
@@ -104,5 +105,36 @@ fn check_signature(
         .map(|(key_id, current)| (key_id.to_string(), current.key.clone()))
         .collect();
     let keys = PublicKeyMap::from([(server.to_string(), keys)]);
-    verify_json(&keys, &object).map_err(|error| error.to_string())
+    let proof = proof(server, &object);
+    if proof.is_known() {
+        return Ok(());
+    }
+    verify_json(&keys, &object).map_err(|error| error.to_string())?;
+    proof.learn();
+    Ok(())
+}
+
+/// Stands for the statement that `document`, in which the keys of `server` stand, is signed by one of
+/// them.
+fn proof(server: &ServerName, document: &CanonicalJsonObject) -> Proof {
+    let text = serde_json::to_vec(document).expect("canonical JSON is JSON");
+    Proof::of("keys", [server.as_bytes(), text.as_slice()])
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::server_name;
+
+    use super::{own, read};
+    use crate::federation::Identity;
+
+    #[test]
+    fn a_document_that_was_signed_here_and_changed_is_refused() {
+        let server = server_name!("a.example");
+        let identity = Identity::from_seed(server.to_owned(), &[1; 32], "1".to_owned());
+        let mut document = own(&identity, 0);
+        assert!(read(server, document.to_string().as_bytes(), 0).is_ok());
+        document["valid_until_ts"] = 1.into();
+        assert!(read(server, document.to_string().as_bytes(), 0).is_err());
+    }
 }

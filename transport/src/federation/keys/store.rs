@@ -39,6 +39,11 @@ pub(super) async fn save(
     database
         .transaction(move |transaction| {
             write_keys(transaction, &server, &published)?;
+            let stored = read_keys(transaction, &server)?;
+            if stored.len() <= MAX_KEYS as usize {
+                return Ok(stored);
+            }
+            trim(transaction, &server)?;
             Ok(read_keys(transaction, &server)?)
         })
         .await
@@ -69,11 +74,13 @@ fn write_keys(connection: &Connection, server: &str, keys: &KnownKeys) -> rusqli
         let valid_until = i64::try_from(known.valid_until_ms).unwrap_or(i64::MAX);
         upsert.execute((server, key_id, known.public_key.as_bytes(), valid_until))?;
     }
-    // A server that rotates its keys without end must not fill our disk.
-    let mut trim = connection.prepare_cached(
-        "DELETE FROM server_keys WHERE server_name = ?1 AND key_id NOT IN (
+    Ok(())
+}
+
+/// A server that rotates its keys without end must not fill our disk.
+fn trim(connection: &Connection, server: &str) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM server_keys WHERE server_name = ?1 AND key_id NOT IN (
              SELECT key_id FROM server_keys WHERE server_name = ?1
-             ORDER BY valid_until_ms DESC, key_id LIMIT ?2)",
-    )?;
-    trim.execute((server, MAX_KEYS)).map(drop)
+             ORDER BY valid_until_ms DESC, key_id LIMIT ?2)";
+    connection.execute(sql, (server, MAX_KEYS)).map(drop)
 }
