@@ -6,7 +6,7 @@ use scenarios::{
     Scenario,
     builder::{crash, partition, pause, sent},
     record::{CheckVerdict, Outcome, Presence, Record, Verdict},
-    run::{Options, Run, run},
+    run::{Options, Run, run, verdict},
     scenario::Delivery,
 };
 
@@ -87,6 +87,26 @@ fn a_design_that_was_to_break_and_did_not_is_a_failure() {
     assert_eq!(record.verdict, Verdict::Fail);
     let sentence = "the design was expected to break all-or-nothing and did not";
     assert_eq!(record.sentence.as_deref(), Some(sentence));
+}
+
+#[test]
+fn a_verdict_without_a_record_is_that_of_the_record() {
+    let broken = trio(Delivery::M1Of2021)
+        .fault(sent(["on_message_sent"]).from("a").to("b"), partition(["a"], ["b"]))
+        .lasting(Duration::from_secs(20))
+        .finish();
+    let never_ready = trio(Delivery::M1)
+        .fault(Duration::ZERO, pause("b"))
+        .lasting(Duration::from_hours(1))
+        .limit(Duration::from_mins(2))
+        .finish();
+    let mut verdicts = Vec::new();
+    for scenario in [trio(Delivery::M1).finish(), broken, never_ready] {
+        let record = run(&scenario, 1, &Options::default()).record;
+        assert_eq!(verdict(&scenario, 1), (record.verdict, record.sentence));
+        verdicts.push(record.verdict);
+    }
+    assert_eq!(verdicts[..2], [Verdict::Pass, Verdict::Fail]);
 }
 
 #[test]
