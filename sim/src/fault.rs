@@ -1,10 +1,14 @@
 //! What can be broken. Each fault has one written meaning, and counts what it touched.
 
 mod network;
+mod swizzle;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-pub use self::network::{After, BodyReset, Cut, Duplication, LinkChange, Part, Refusal, Swizzle};
+pub use self::{
+    network::{After, BodyReset, Cut, Duplication, LinkChange, Part, Refusal},
+    swizzle::{Swizzle, SwizzleSteps},
+};
 use crate::{World, disk::DiskImage};
 
 /// A fault in force, as [`World`]'s methods return it.

@@ -138,23 +138,3 @@ pub struct Duplication {
     /// as any other connection: until it is let in, or the user timeout is over.
     pub after: Duration,
 }
-
-/// Machines that are cut off one by one, and mended one by one in another order.
-///
-/// The first is cut off from all others at once, the next after `every`, in the order of the list.
-/// When all are, the first is mended after `every`, and so on, in an order drawn from the seed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Swizzle {
-    /// The machines.
-    pub machines: Vec<String>,
-    /// The time between two steps.
-    pub every: Duration,
-}
-
-impl Swizzle {
-    /// The time from the first cut to the last mending.
-    pub fn lasts(&self) -> Duration {
-        let steps = 2 * u32::try_from(self.machines.len()).unwrap_or(u32::MAX / 2);
-        self.every.saturating_mul(steps.saturating_sub(1))
-    }
-}

@@ -1,32 +1,26 @@
-//! Swizzles: machines are cut off one by one, and mended one by one in another order.
+//! Swizzles under way: which step comes when.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    time::Duration,
-};
-
-use rand::seq::SliceRandom;
+use std::time::Duration;
 
 use super::driver::Arrival;
-use crate::{random, world::State};
+use crate::{
+    fault::{FaultId, Swizzle, SwizzleSteps},
+    world::State,
+};
 
 /// A swizzle under way.
 pub(crate) struct Turning {
     machines: Vec<usize>,
-    /// Each machine twice: to be cut off, and to be mended.
-    steps: VecDeque<usize>,
-    off: BTreeSet<usize>,
+    steps: SwizzleSteps,
     every: Duration,
 }
 
 impl State {
     /// Draws the order of mending, and takes the first step.
-    pub(crate) fn begin_swizzle(&mut self, fault: u64, machines: Vec<usize>, every: Duration) {
-        let mut mending = machines.clone();
-        mending.shuffle(&mut random::stream(self.config.seed, &format!("swizzle {fault}")));
-        let steps = machines.iter().copied().chain(mending).collect();
-        let turning = Turning { machines, steps, off: BTreeSet::new(), every };
-        self.swizzles.insert(fault, turning);
+    pub(crate) fn begin_swizzle(&mut self, fault: u64, swizzle: &Swizzle) {
+        let machines = swizzle.machines.iter().map(|name| self.machine(name)).collect();
+        let steps = swizzle.steps(self.config.seed, FaultId(fault));
+        self.swizzles.insert(fault, Turning { machines, steps, every: swizzle.every });
         self.turn(fault);
     }
 
@@ -34,18 +28,10 @@ impl State {
     pub(crate) fn turn(&mut self, fault: u64) {
         let now = self.now();
         let Some(turning) = self.swizzles.get_mut(&fault) else { return };
-        let Some(machine) = turning.steps.pop_front() else { return };
-        if !turning.off.insert(machine) {
-            turning.off.remove(&machine);
-        }
+        let Some(cut) = turning.steps.next() else { return };
         self.links.repair(fault);
-        let is_off = |machine| turning.off.contains(machine);
-        for one in &turning.machines {
-            for other in &turning.machines {
-                if one != other && (is_off(one) || is_off(other)) {
-                    self.links.cut((*one, *other), fault);
-                }
-            }
+        for (from, to) in cut {
+            self.links.cut((turning.machines[from], turning.machines[to]), fault);
         }
         let next = now + turning.every;
         self.schedule(next, Arrival::Turn(fault));

@@ -101,11 +101,8 @@ impl World {
     /// Cuts machines off one by one, and mends them one by one in another order; what is not mended
     /// by then is by [`World::repair`].
     pub fn swizzle(&self, swizzle: &Swizzle, cause: Option<u64>) -> FaultId {
-        let Swizzle { machines, every } = swizzle;
-        self.begin_links(format!("swizzle {}", list(machines)), cause, |state, fault| {
-            let machines: Vec<_> = machines.iter().map(|name| state.machine(name)).collect();
-            state.begin_swizzle(fault, machines, *every);
-        })
+        let what = format!("swizzle {}", list(&swizzle.machines));
+        self.begin_links(what, cause, |state, fault| state.begin_swizzle(fault, swizzle))
     }
 
     fn begin_links(
