@@ -16,7 +16,7 @@ use scenarios::{
 use sim::{Ended, Latency, Outcome, WorldConfig};
 use turmoil::Sim;
 
-use crate::world::{Command, Shared};
+use crate::world::{Changed, Command, Shared};
 
 /// Simulated time of one step. Shorter ones are broken (tokio counts milliseconds), longer ones round
 /// every delay up.
@@ -80,6 +80,7 @@ fn drive(sim: &mut Sim<'_>, shared: &Shared, is_over: &AtomicBool, limit: Durati
             return Ended::Limit;
         }
         shared.lock().now = sim.elapsed();
+        turn(sim, shared);
         if let Err(error) = sim.step() {
             return Ended::Panicked { machine: OBSERVER.to_owned(), message: error.to_string() };
         }
@@ -108,6 +109,24 @@ fn obey(sim: &mut Sim<'_>, shared: &Shared) {
             Command::Crash { machine, silently: true } => lose_power(sim, shared, &machine),
             Command::Bounce(machine) => sim.bounce(&*machine),
         }
+    }
+}
+
+/// Takes the steps of swizzles that are due.
+fn turn(sim: &Sim<'_>, shared: &Shared) {
+    let mut state = shared.lock();
+    let Changed { held, released } = state.turn_all();
+    // Whoever has something to write over a mended link waits in its tap.
+    let waiting = if released.is_empty() { Vec::new() } else { std::mem::take(&mut state.waiting) };
+    drop(state);
+    for (a, b) in held {
+        sim.hold(&*a, &*b);
+    }
+    for (a, b) in released {
+        sim.release(&*a, &*b);
+    }
+    for task in waiting {
+        task.wake();
     }
 }
 

@@ -10,6 +10,7 @@ mod net;
 mod seat;
 mod state;
 mod stream;
+mod swizzle;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,8 +24,9 @@ use scenarios::{
 use sim::{Node, WorldConfig, fault::FaultId, journal::Event};
 use transport::Host;
 
-pub(crate) use self::faults::paths;
+pub(crate) use self::faults::can;
 pub(crate) use self::state::{Command, State};
+pub(crate) use self::swizzle::Changed;
 use self::{net::TappedNet, seat::LateTasks, state::Place};
 use crate::Machine;
 

@@ -5,21 +5,25 @@ use std::sync::Arc;
 use scenarios::{
     Scenario,
     run::disk_faults,
-    scenario::{AfterCrash, FaultKind, NetworkFault, NodeFault},
+    scenario::{AfterCrash, FaultKind, NetworkFault, NodeFault, Shape},
 };
 use sim::{
     disk::{DiskFaults, DiskObserver},
-    fault::{Cut, FaultId, FaultReport},
+    fault::{Cut, FaultId, FaultReport, Swizzle},
     journal::Event,
 };
 
 use super::{
     Shared, State,
     state::{Command, FaultState},
+    swizzle,
 };
 
+/// What the journal says that faults of links befall.
+pub(super) const NETWORK: &str = "network";
+
 /// A way from one machine to another.
-type Path = (Arc<str>, Arc<str>);
+pub(super) type Path = (Arc<str>, Arc<str>);
 
 /// What ends a fault.
 #[derive(Clone, Debug)]
@@ -30,6 +34,11 @@ pub(crate) enum Ends {
     Down(Arc<str>),
     /// The machine's disk works again.
     Disk(Arc<str>),
+}
+
+/// Whether a simulation can do what a fault of the network does.
+pub(crate) fn can(scenario: &Scenario, fault: &NetworkFault) -> bool {
+    matches!(fault, NetworkFault::Shape(Shape::Swizzle { .. })) || paths(scenario, fault).is_some()
 }
 
 /// Begins a fault. To be called inside a turmoil host, for links.
@@ -44,6 +53,10 @@ pub(super) fn begin(
 ) -> FaultId {
     let what = fault.to_string();
     match fault {
+        FaultKind::Network(NetworkFault::Shape(shape @ Shape::Swizzle { every, .. })) => {
+            let machines = shape.members(scenario);
+            swizzle::begin(shared, what, cause, &Swizzle { machines, every: *every })
+        }
         FaultKind::Network(fault) => {
             let paths = paths(scenario, fault).unwrap_or_else(|| panic!("turmoil cannot {what}"));
             cut(shared, what, cause, paths)
@@ -69,7 +82,7 @@ pub(super) fn begin(
 
 /// The directed paths that a fault of the network cuts or holds, which is one thing in turmoil; none if
 /// it does something else, which turmoil has nothing like.
-pub(crate) fn paths(scenario: &Scenario, fault: &NetworkFault) -> Option<Vec<Path>> {
+fn paths(scenario: &Scenario, fault: &NetworkFault) -> Option<Vec<Path>> {
     let cut = match fault {
         NetworkFault::Hold { between, and, one_way } => {
             let cut = if *one_way { Cut::OneWay } else { Cut::Between };
@@ -82,21 +95,19 @@ pub(crate) fn paths(scenario: &Scenario, fault: &NetworkFault) -> Option<Vec<Pat
 
 fn cut(shared: &Shared, what: String, cause: Option<u64>, paths: Vec<Path>) -> FaultId {
     let mut state = shared.lock();
-    let id = state.begin(Ends::Paths(paths.clone()), "network", what, cause);
-    let mut held = Vec::new();
-    for (from, to) in paths {
-        let was_held = state.is_held(&from, &to);
-        state.cuts.entry((Arc::clone(&from), Arc::clone(&to))).or_default().insert(id);
-        if !was_held && state.is_held(&from, &to) {
-            held.push((from, to));
-        }
-    }
+    let id = state.begin(Ends::Paths(paths.clone()), NETWORK, what, cause);
+    let held = state.cut(id, paths);
     drop(state);
-    for (a, b) in held {
+    hold(held);
+    FaultId::numbered(id)
+}
+
+/// To be called inside a turmoil host.
+pub(super) fn hold(links: Vec<Path>) {
+    for (a, b) in links {
         // Not `turmoil::partition`: that loses bytes for good, and with them the stream.
         turmoil::hold(&*a, &*b);
     }
-    FaultId::numbered(id)
 }
 
 /// How a machine goes down.
@@ -150,6 +161,7 @@ pub(super) fn repair(shared: &Shared, id: u64) {
     state.write(machine, None, event);
     match ends {
         Ends::Paths(paths) => {
+            state.swizzles.remove(&id);
             let released = state.mend(id, paths);
             let waiting = std::mem::take(&mut state.waiting);
             drop(state);
@@ -174,7 +186,13 @@ pub(super) fn repair(shared: &Shared, id: u64) {
 }
 
 impl State {
-    fn begin(&mut self, ends: Ends, machine: &str, what: String, cause: Option<u64>) -> u64 {
+    pub(super) fn begin(
+        &mut self,
+        ends: Ends,
+        machine: &str,
+        what: String,
+        cause: Option<u64>,
+    ) -> u64 {
         let machine: Arc<str> = machine.into();
         let report = FaultReport { what: what.clone(), from: self.now, ..FaultReport::default() };
         self.faults.push(FaultState { report, machine: Arc::clone(&machine), ends });
@@ -192,8 +210,21 @@ impl State {
         is_cut(a, b) && is_cut(b, a)
     }
 
+    /// The paths are cut by `fault`; the links that then are held, and were not.
+    pub(super) fn cut(&mut self, fault: u64, paths: Vec<Path>) -> Vec<Path> {
+        let mut held = Vec::new();
+        for (from, to) in paths {
+            let was_held = self.is_held(&from, &to);
+            self.cuts.entry((Arc::clone(&from), Arc::clone(&to))).or_default().insert(fault);
+            if !was_held && self.is_held(&from, &to) {
+                held.push((from, to));
+            }
+        }
+        held
+    }
+
     /// The paths are no longer cut by `fault`; the links that then are held no longer.
-    fn mend(&mut self, fault: u64, paths: Vec<Path>) -> Vec<Path> {
+    pub(super) fn mend(&mut self, fault: u64, paths: Vec<Path>) -> Vec<Path> {
         let mut released = Vec::new();
         for (from, to) in paths {
             let was_held = self.is_held(&from, &to);

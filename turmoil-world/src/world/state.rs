@@ -22,6 +22,7 @@ use super::{
     faults::Ends,
     line::{Line, Side},
     seat::LateTasks,
+    swizzle::Turning,
 };
 use crate::Machine;
 
@@ -85,6 +86,8 @@ pub(crate) struct State {
     /// The faults that cut each directed path.
     pub(crate) cuts: BTreeMap<(Arc<str>, Arc<str>), BTreeSet<u64>>,
     pub(crate) faults: Vec<FaultState>,
+    /// Swizzles under way, by their faults.
+    pub(crate) swizzles: BTreeMap<u64, Turning>,
     /// Triggers, and how many matches each has seen.
     pub(crate) watches: Vec<(Watch, u64)>,
     pub(crate) commands: VecDeque<Command>,
@@ -107,6 +110,7 @@ impl State {
             by_ends: BTreeMap::new(),
             cuts: BTreeMap::new(),
             faults: Vec::new(),
+            swizzles: BTreeMap::new(),
             watches: Vec::new(),
             commands: VecDeque::new(),
             waiting: Vec::new(),
