@@ -176,6 +176,29 @@ fn a_task_that_a_dying_task_begins_does_not_live() {
 }
 
 #[test]
+fn the_runtime_keeps_nothing_of_the_tasks_of_a_dead_process() {
+    for down in [
+        |world: &World| world.kill("a", None),
+        |world: &World| world.crash("a", DiskFate::Keep, None),
+    ] {
+        let outcome = sim::run(config(), move |world| async move {
+            let runtime = tokio::runtime::Handle::current().metrics();
+            let before = runtime.num_alive_tasks();
+            let host = world.add_seat("a");
+            for _ in 0..100 {
+                host.spawn(std::future::pending());
+            }
+            sleep(ms(1)).await;
+            let held = runtime.num_alive_tasks() - before;
+            down(&world);
+            sleep(ms(1)).await;
+            (held, runtime.num_alive_tasks() - before)
+        });
+        assert_eq!(outcome.value.unwrap(), (100, 0));
+    }
+}
+
+#[test]
 fn a_power_loss_does_not_close_databases_politely() {
     let outcome = sim::run(config(), |world| async move {
         world.add_machine("b", Arc::new(Echo));
