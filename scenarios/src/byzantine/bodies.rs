@@ -2,12 +2,13 @@
 
 use bytes::{Bytes, BytesMut};
 use sim::tamper::{Aside, Dealing, Fate, HttpMessage};
+use transport::http::{ClientLimits, ServerLimits};
 
 use super::seat::Meeting;
 use crate::scenario::Misdeed;
 
-/// Bytes that are added to a body; servers take 8 MiB.
-const TOO_MUCH: usize = 9 << 20;
+/// Bytes beyond what is taken that a body which is too large has at least.
+const EXCESS: usize = 1 << 20;
 
 /// What becomes of a request.
 pub(super) fn request(
@@ -16,7 +17,7 @@ pub(super) fn request(
     request: &HttpMessage,
 ) -> Option<Dealing> {
     match misdeed {
-        Misdeed::Oversize => oversized(request).map(|it| Fate::Replace(it).into()),
+        Misdeed::Oversize => oversized(request, ServerLimits::default().max_body),
         Misdeed::Truncate => truncated(meeting, request),
         Misdeed::Trickle { every } => {
             let request = request.clone();
@@ -34,18 +35,25 @@ pub(super) fn answer(
     request: &HttpMessage,
     answer: &HttpMessage,
 ) -> Option<Dealing> {
-    let is_meant = *misdeed == Misdeed::Truncate && request.target().starts_with("/_matrix/");
-    if is_meant { truncated(meeting, answer) } else { None }
-}
-
-/// With blanks after its JSON, so that its signature stays valid.
-fn oversized(request: &HttpMessage) -> Option<HttpMessage> {
-    if request.body.is_empty() {
+    if !request.target().starts_with("/_matrix/") {
         return None;
     }
-    let mut body = BytesMut::from(&*request.body);
-    body.resize(request.body.len() + TOO_MUCH, b' ');
-    Some(request.clone().with_body(body.freeze()))
+    match misdeed {
+        Misdeed::Oversize => oversized(answer, ClientLimits::default().max_body),
+        Misdeed::Truncate => truncated(meeting, answer),
+        _ => None,
+    }
+}
+
+/// With blanks after its JSON, so that its signature stays valid: more than the `taken` bytes that
+/// whoever it is for takes.
+fn oversized(message: &HttpMessage, taken: usize) -> Option<Dealing> {
+    if message.body.is_empty() {
+        return None;
+    }
+    let mut body = BytesMut::from(&*message.body);
+    body.resize(message.body.len() + taken + EXCESS, b' ');
+    Some(Fate::Replace(message.clone().with_body(body.freeze())).into())
 }
 
 /// In turn: fewer bytes than its length says, and then the end of the connection; and half of a

@@ -1,8 +1,10 @@
 //! Misdeeds with events: another body under the same transaction id, two events in one place,
-//! previous events that nobody has. All of them validly signed.
+//! previous events that nobody has, all of them validly signed; and events that are not.
 
 use ruma::{
-    CanonicalJsonObject, CanonicalJsonValue, RoomVersionId, signatures::hash_and_sign_event,
+    CanonicalJsonObject, CanonicalJsonValue, RoomVersionId,
+    serde::{Base64, base64::Standard},
+    signatures::hash_and_sign_event,
 };
 use serde_json::Value;
 use sim::tamper::{Aside, Dealing, Fate, HttpMessage};
@@ -24,15 +26,16 @@ pub(super) fn request(
     meeting: &Meeting<'_>,
     request: &HttpMessage,
 ) -> Option<Dealing> {
-    let change: fn(&mut CanonicalJsonObject) = match misdeed {
-        Misdeed::SameIdOtherBody => |event| rename(event, |name| format!("{FORGED}{name}")),
-        Misdeed::Equivocate => |event| rename(event, |name| format!("{name}{TWIN}")),
-        Misdeed::UnknownPrevEvents => lose_previous,
+    let carried_by: &[&str] = match misdeed {
+        Misdeed::SameIdOtherBody | Misdeed::Equivocate | Misdeed::UnknownPrevEvents => &["send"],
+        // No relay looks at the events that it keeps.
+        Misdeed::ForgeEventSignature => &["send", "send_relay"],
         _ => return None,
     };
-    arguments("send", request)?;
-    let changed = changed(meeting.identity?, request, change)?;
+    carried_by.iter().find_map(|endpoint| arguments(endpoint, request))?;
     let identity = meeting.identity?;
+    let alter = |event: &mut CanonicalJsonObject| alter(misdeed, meeting.touched, identity, event);
+    let changed = changed(identity, request, alter)?;
     let signed = signed(&changed, &identity.server_name, meeting.other, &identity.key_pair)?;
     if *misdeed == Misdeed::SameIdOtherBody {
         let aside = Aside { request: signed, after_answer: true, pause: None };
@@ -41,20 +44,41 @@ pub(super) fn request(
     Some(Fate::Replace(signed).into())
 }
 
-/// The same transaction with its own server's messages changed and signed anew; none if it carries
-/// no such message.
+/// Makes of a true event what the misdeed makes of it, the `touched`th time.
+fn alter(
+    misdeed: &Misdeed,
+    touched: u64,
+    identity: &Identity,
+    event: &mut CanonicalJsonObject,
+) -> Option<()> {
+    match misdeed {
+        Misdeed::SameIdOtherBody => rename(event, |name| format!("{FORGED}{name}")),
+        Misdeed::Equivocate => rename(event, |name| format!("{name}{TWIN}")),
+        Misdeed::UnknownPrevEvents => lose_previous(event),
+        Misdeed::ForgeEventSignature => {
+            if touched.is_multiple_of(2) {
+                rename(event, |name| format!("{FORGED}{name}"));
+                sign(identity, event)?;
+            }
+            return spoil_signature(identity, event);
+        }
+        _ => return None,
+    }
+    sign(identity, event)
+}
+
+/// The same transaction with its own server's messages altered; none if it carries no such message.
 fn changed(
     identity: &Identity,
     request: &HttpMessage,
-    change: fn(&mut CanonicalJsonObject),
+    alter: impl Fn(&mut CanonicalJsonObject) -> Option<()>,
 ) -> Option<HttpMessage> {
     let mut transaction: Value = serde_json::from_slice(&request.body).ok()?;
     let mut is_changed = false;
     for pdu in transaction.get_mut("pdus")?.as_array_mut()? {
         let mut event: CanonicalJsonObject = serde_json::from_value(pdu.clone()).ok()?;
         if is_own_message(identity, pdu) {
-            change(&mut event);
-            sign(identity, &mut event)?;
+            alter(&mut event)?;
             *pdu = serde_json::to_value(event).ok()?;
             is_changed = true;
         }
@@ -76,6 +100,20 @@ fn sign(identity: &Identity, event: &mut CanonicalJsonObject) -> Option<()> {
     let rules = RoomVersionId::V11.rules()?;
     let name = identity.server_name.as_str();
     hash_and_sign_event(name, &*identity.key_pair, event, &rules.redaction).ok()
+}
+
+/// Changes one bit of the server's own signature.
+fn spoil_signature(identity: &Identity, event: &mut CanonicalJsonObject) -> Option<()> {
+    let CanonicalJsonValue::Object(signatures) = event.get_mut("signatures")? else { return None };
+    let own = signatures.get_mut(identity.server_name.as_str())?;
+    let CanonicalJsonValue::Object(by_key) = own else { return None };
+    let CanonicalJsonValue::String(signature) = by_key.get_mut(&identity.key_id())? else {
+        return None;
+    };
+    let mut bytes = Base64::<Standard>::parse(&*signature).ok()?.into_inner();
+    *bytes.first_mut()? ^= 1;
+    *signature = Base64::<Standard>::new(bytes).encode();
+    Some(())
 }
 
 fn rename(event: &mut CanonicalJsonObject, renamed: impl Fn(&str) -> String) {

@@ -1,6 +1,6 @@
 //! `no-forgery`: an honest server accepts no request whose signature is forged, of another server,
 //! or by an expired key; and an honest backend shows nobody an event that was sent under the
-//! transaction id of another, or stands on events that nobody has.
+//! transaction id of another, stands on events that nobody has, or is signed wrongly.
 
 use super::{Finding, Judgement};
 use crate::{
@@ -19,7 +19,8 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
         }
     }
     let carries = |exchange: &&Exchange<'_>| {
-        let is_dishonest = exchange.endpoint == "send" && !history.is_honest(exchange.from);
+        let carries_events = matches!(exchange.endpoint, "send" | "send_relay");
+        let is_dishonest = carries_events && !history.is_honest(exchange.from);
         is_dishonest && messages_in(&exchange.request.body).iter().any(|it| it.starts_with(FORGED))
     };
     judgement.judged += history.exchanges.iter().filter(carries).count() as u64;

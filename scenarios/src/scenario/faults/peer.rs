@@ -40,6 +40,9 @@ pub enum Misdeed {
     Truncate,
     /// Its events name previous events that nobody has.
     UnknownPrevEvents,
+    /// Its events are signed wrongly, in transactions that are signed rightly: in turn an event that
+    /// it made up, and a true one.
+    ForgeEventSignature,
     /// Its requests come a byte at a time.
     Trickle {
         /// The pause after each byte.
@@ -59,7 +62,7 @@ pub enum Misdeed {
 
 impl Misdeed {
     /// Those that have no arguments, by their keys.
-    pub const PLAIN: [(&'static str, Self); 12] = [
+    pub const PLAIN: [(&'static str, Self); 13] = [
         ("forge-signature", Self::ForgeSignature),
         ("expired-key", Self::ExpiredKey),
         ("same-id-other-body", Self::SameIdOtherBody),
@@ -67,6 +70,7 @@ impl Misdeed {
         ("oversize", Self::Oversize),
         ("truncate", Self::Truncate),
         ("unknown-prev-events", Self::UnknownPrevEvents),
+        ("forge-event-signature", Self::ForgeEventSignature),
         ("drop-mail", Self::DropMail),
         ("reorder-mail", Self::ReorderMail),
         ("withhold-mail", Self::WithholdMail),
@@ -98,6 +102,7 @@ impl Misdeed {
             | Self::Oversize
             | Self::Truncate
             | Self::UnknownPrevEvents
+            | Self::ForgeEventSignature
             | Self::DropMail
             | Self::ReorderMail
             | Self::WithholdMail
@@ -138,6 +143,10 @@ pub(super) const LISTED: &[Listed] = &[
     of_homeserver("oversize", "a homeserver's bodies are larger than servers take"),
     of_homeserver("truncate", "a homeserver's bodies end in the middle"),
     of_homeserver("unknown-prev-events", "a homeserver's events name others that nobody has"),
+    of_homeserver(
+        "forge-event-signature",
+        "a homeserver's events, made up and true ones in turn, are signed wrongly; its requests rightly",
+    ),
     Listed {
         key: "trickle",
         example: "{ node = \"a\", every = \"1s\" }",
