@@ -4,8 +4,42 @@ use std::path::Path;
 
 use scenarios::{
     Scenario, language,
-    scenario::{Delivery, When},
+    scenario::{Delivery, LISTED, When},
 };
+
+/// Ways of faults that do more than one thing: the key, and what its body then has.
+const WAYS: &[(&str, &str)] = &[
+    ("partition", "one-way = true"),
+    ("partition", r#"between = ["a", "b"]"#),
+    ("shape", "isolate"),
+    ("shape", "halves"),
+    ("shape", "ring"),
+    ("shape", "bridge"),
+    ("shape", "swizzle"),
+    ("link", "latency"),
+    ("link", "loss"),
+    ("link", "bandwidth"),
+    ("reset", r#"of = "answer""#),
+    ("reset", "bytes"),
+    ("duplicate", "probability"),
+    ("crash", r#"disk = "torn""#),
+    ("crash", r#"disk = "lose-all""#),
+    ("storm", "kill = true"),
+    ("disk", "read-fails"),
+    ("disk", "write-fails"),
+    ("disk", "sync-fails"),
+    ("disk", "full"),
+    ("disk", "capacity"),
+    ("disk", "write = "),
+    ("disk", "sync = "),
+    ("disk", "lies"),
+    ("disk", "dies-after"),
+    ("disk", "rots"),
+    ("when", "sent"),
+    ("when", "answered"),
+    ("when", "synced"),
+    ("when", "written"),
+];
 
 const NAMES: &[&str] = &[
     "catch-up-by-await-and-notifications",
@@ -52,6 +86,19 @@ fn nothing_that_was_promised_is_missing() {
     for name in NAMES {
         assert!(files.iter().any(|file| file == name), "{name} is missing");
     }
+}
+
+#[test]
+fn every_fault_has_a_scenario_and_so_has_every_way_of_it() {
+    let texts: Vec<_> = library().iter().map(|(_, scenario)| language::to_toml(scenario)).collect();
+    let has = |key: &str, way: &str| {
+        let is_it = |line: &str| line.starts_with(&format!("{key} = ")) && line.contains(way);
+        texts.iter().any(|text| text.lines().any(is_it))
+    };
+    let keys = LISTED.iter().copied().flatten().map(|listed| (listed.key, ""));
+    let missing: Vec<_> =
+        keys.chain(WAYS.iter().copied()).filter(|(key, way)| !has(key, way)).collect();
+    assert!(missing.is_empty(), "no scenario has {missing:?}");
 }
 
 #[test]
