@@ -1,9 +1,10 @@
 //! PDUs: parsing, the receipt checks, the graph and its state, missing events.
 //!
-//! Reading order: this file (what a PDU is), `rules` (of room versions), `parse`, `verify` (signatures and hash), `auth` (the
-//! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part
-//! of a room), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that lacks), `outliers`,
-//! `backfill` (history), `build` (new events), `client_format` (for clients), `serve` (what other servers may ask for).
+//! Reading order: this file (what a PDU is), `rules` (of room versions), `parse`, `verify`
+//! (signatures and hash), `auth` (the rules), `resolve` (state), `judge` (the receipt checks in
+//! their order), `insert` (becoming part of a room), `receive` (what comes in), `gap`, `adopt` and
+//! `fetch` (what that lacks), `outliers`, `backfill` (history), `build` (new events),
+//! `client_format` (for clients), `serve` (what other servers may ask for).
 
 mod adopt;
 pub(crate) mod auth;

@@ -138,11 +138,8 @@ async fn version_of(api: &FederationApi, room: &RoomId) -> Result<RoomVersionId,
 /// Refuses to let a user into a room that delivers by `m1` and is another server's, whom the refusal
 /// names: a backend that the owner does not know of would be left out of its votes.
 async fn must_let_in(api: &FederationApi, room: &RoomId) -> Result<(), MatrixError> {
-    if api.rooms.delivery(room).await? != Some(Delivery::M1) {
-        return Ok(());
-    }
-    let owner = api.rooms.owner(room).await?;
-    if owner == api.rooms.core().server_name() {
+    let (delivery, owner) = api.rooms.delivery_and_owner(room).await?;
+    if delivery != Delivery::M1 || owner == api.rooms.core().server_name() {
         return Ok(());
     }
     let message = format!("only its owner {owner} lets users into {room}");

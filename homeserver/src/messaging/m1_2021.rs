@@ -150,7 +150,8 @@ impl M1Of2021 {
         room_id: &RoomId,
         event: &RawValue,
     ) -> Result<(), RoomError> {
-        if !self.delivers(room_id).await? || self.rooms.owner(room_id).await? != caller {
+        let (delivery, owner) = self.rooms.delivery_and_owner(room_id).await?;
+        if delivery != Delivery::M1Of2021 || owner != caller {
             let message = format!("{caller} does not send messages on in {room_id}");
             return Err(RoomError::Forbidden(message));
         }
