@@ -3,7 +3,7 @@
 
 use axum::{
     Json, Router,
-    extract::{FromRequestParts, Path, State},
+    extract::{FromRef, FromRequestParts, Path, State},
     http::{StatusCode, header::AUTHORIZATION, request::Parts},
     response::Response,
     routing::get,
@@ -25,43 +25,45 @@ const MAX_RELAYS: usize = 16;
 
 /// What the handlers share.
 #[derive(Clone)]
-struct Admin {
-    core: Core,
-    outgoing: Outgoing,
+pub(crate) struct Admin {
+    pub(crate) core: Core,
+    pub(crate) outgoing: Outgoing,
 }
 
-/// The routes; none when no token is configured.
-pub(crate) fn router(outgoing: &Outgoing) -> Router {
-    let core = outgoing.core().clone();
-    if core.config.admin_token.is_none() {
-        return Router::new();
-    }
+/// The routes, for a server with an admin token; one without has none of them.
+pub(crate) fn routes<S>() -> Router<S>
+where
+    Admin: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
     let routes = Router::new()
         .route("/relays/{destination}", get(relays).put(put_relays))
         .route("/queues", get(queues_of_all))
         .route("/rooms/{room_id}/state", get(room_state));
-    Router::new()
-        .nest("/_fedsim/admin/v1", routes)
-        .with_state(Admin { core, outgoing: outgoing.clone() })
+    Router::new().nest("/_fedsim/admin/v1", routes)
 }
 
 /// Proof that a request carries the token.
 struct Operator;
 
-impl FromRequestParts<Admin> for Operator {
+impl<S: Sync> FromRequestParts<S> for Operator
+where
+    Admin: FromRef<S>,
+{
     type Rejection = MatrixError;
 
-    async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, MatrixError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, MatrixError> {
+        let admin = Admin::from_ref(state);
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some(given) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
             let code = "M_MISSING_TOKEN";
             return Err(MatrixError::new(StatusCode::UNAUTHORIZED, code, "no bearer token"));
         };
-        let token = admin.core.config.admin_token.as_deref().unwrap_or_default();
-        if same(given.as_bytes(), token.as_bytes()) {
-            return Ok(Self);
+        match admin.core.config.admin_token.as_deref() {
+            Some(token) if same(given.as_bytes(), token.as_bytes()) => Ok(Self),
+            Some(_) => Err(MatrixError::forbidden("that is not the admin token")),
+            None => Err(MatrixError::forbidden("no admin token is configured")),
         }
-        Err(MatrixError::forbidden("that is not the admin token"))
     }
 }
 

@@ -25,11 +25,13 @@ use std::{
 
 use axum::{
     Router,
+    extract::FromRef,
     routing::{get, post, put},
 };
 use transport::{MatrixError, http::ServerLimits};
 
 use crate::{
+    admin::{self, Admin},
     core::Core,
     messaging::{
         Messaging,
@@ -90,16 +92,28 @@ pub(crate) fn limits() -> ServerLimits {
     ServerLimits { max_body: MAX_BODY, ..ServerLimits::default() }
 }
 
-/// The routes of the client-server API.
+impl FromRef<ClientApi> for Admin {
+    fn from_ref(api: &ClientApi) -> Self {
+        Self { core: api.core.clone(), outgoing: api.messaging.rooms.outgoing.clone() }
+    }
+}
+
+/// The routes of the client-server API, and of the admin API when its token is configured.
 pub(crate) fn router(core: Core, messaging: Messaging) -> Router {
+    let routes = if core.config.admin_token.is_some() { &ROUTES_AND_ADMIN } else { &ROUTES };
     let polls = Waiters::new(MAX_POLLS_PER_DEVICE);
     let sockets = Waiters::new(MAX_SOCKETS_PER_DEVICE);
-    ROUTES.clone().with_state(ClientApi(Arc::new(Parts { core, messaging, polls, sockets })))
+    let api = ClientApi(Arc::new(Parts { core, messaging, polls, sockets }));
+    Router::clone(routes).with_state(api)
 }
 
 /// The routes without a server behind them: to sort them by their paths took a third of a start, and
 /// is done once a process, however many servers run in it.
 static ROUTES: LazyLock<Router<ClientApi>> = LazyLock::new(routes);
+
+/// The same with those of the admin API.
+static ROUTES_AND_ADMIN: LazyLock<Router<ClientApi>> =
+    LazyLock::new(|| ROUTES.clone().merge(admin::routes()));
 
 fn routes() -> Router<ClientApi> {
     Router::new()

@@ -3,7 +3,7 @@
 
 mod history;
 mod invites;
-pub(crate) mod m1;
+mod m1;
 mod memberships;
 mod query;
 mod transactions;
@@ -19,10 +19,13 @@ use axum::{
     routing::{get, post, put},
 };
 use ruma::{RoomId, ServerName};
-use transport::{MatrixError, federation::Authenticated};
+use transport::{
+    MatrixError,
+    federation::{Authenticated, KeyRing},
+};
 
 use crate::{
-    messaging::rooms::Rooms,
+    messaging::{Messaging, rooms::Rooms, to_the_end::to_the_end},
     store::{StoreError, rooms},
     transaction::Incoming,
 };
@@ -34,7 +37,7 @@ pub(crate) struct FederationApi(Arc<Parts>);
 /// What is behind a [`FederationApi`].
 pub(crate) struct Parts {
     pub(crate) authenticated: Authenticated,
-    pub(crate) rooms: Rooms,
+    pub(crate) messaging: Messaging,
     pub(crate) incoming: Incoming,
 }
 
@@ -52,12 +55,37 @@ impl FromRef<FederationApi> for Authenticated {
     }
 }
 
+impl FromRef<FederationApi> for KeyRing {
+    fn from_ref(api: &FederationApi) -> Self {
+        api.authenticated.keys.clone()
+    }
+}
+
 impl FederationApi {
+    fn rooms(&self) -> &Rooms {
+        &self.messaging.rooms
+    }
+
+    /// Does `work` even if the caller hangs up.
+    async fn finish<T: Send + 'static, E: Into<MatrixError> + Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, MatrixError> {
+        match to_the_end(&self.rooms().core().host, work).await {
+            Some(done) => done.map_err(Into::into),
+            None => Err(MatrixError::internal("the server is stopping")),
+        }
+    }
+
     /// Refuses a server that has no joined user in the room.
     async fn must_be_member(&self, server: &ServerName, room: &RoomId) -> Result<(), MatrixError> {
         let (name, id) = (server.to_owned(), room.to_owned());
-        let is_member =
-            self.rooms.database().call(move |db| rooms::is_member_server(db, &id, &name)).await?;
+        let is_member = self
+            .messaging
+            .rooms
+            .database()
+            .call(move |db| rooms::is_member_server(db, &id, &name))
+            .await?;
         if is_member {
             return Ok(());
         }
@@ -69,15 +97,13 @@ impl FederationApi {
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, MatrixError> {
-        Ok(self.rooms.database().call(move |db| work(db)).await?)
+        Ok(self.rooms().database().call(move |db| work(db)).await?)
     }
 }
 
 /// The routes.
 pub(crate) fn router(parts: Parts) -> Router {
-    let api = FederationApi(Arc::new(parts));
-    let keys = api.authenticated.keys.router();
-    ROUTES.clone().with_state(api).merge(keys)
+    ROUTES.clone().with_state(FederationApi(Arc::new(parts)))
 }
 
 /// The routes without a server behind them, sorted by their paths once a process.
@@ -103,4 +129,6 @@ fn routes() -> Router<FederationApi> {
     Router::new()
         .nest("/_matrix/federation/v1", version_1)
         .nest("/_matrix/federation/v2", version_2)
+        .merge(m1::routes())
+        .merge(KeyRing::routes())
 }

@@ -13,7 +13,7 @@ use transport::{
 };
 
 use crate::{
-    Config, admin, client_api,
+    Config, client_api,
     core::{Core, Shared},
     federation_api,
     messaging::{Messaging, notifications::Notifications, rooms::Rooms},
@@ -142,15 +142,12 @@ async fn bind(core: &Core, parts: &Parts) -> Result<(u16, u16), StartError> {
             messaging.heard_from(server);
         }),
     };
-    let m1 = federation_api::m1::router(authenticated.clone(), parts.messaging.clone());
     let federation = federation_api::router(federation_api::Parts {
         authenticated,
-        rooms: parts.messaging.rooms.clone(),
+        messaging: parts.messaging.clone(),
         incoming: parts.incoming.clone(),
-    })
-    .merge(m1);
-    let client = client_api::router(core.clone(), parts.messaging.clone())
-        .merge(admin::router(&parts.outgoing));
+    });
+    let client = client_api::router(core.clone(), parts.messaging.clone());
     let (federation_port, client_port) = (core.config.federation_port, core.config.client_port);
     if federation_port == client_port {
         let both = federation.merge(client);

@@ -3,7 +3,10 @@
 mod admin;
 mod answer;
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Router,
@@ -17,7 +20,7 @@ use transport::{
         Endpoint,
         relay::{RelayTxn, SendRelay},
     },
-    federation::{Authenticated, SignedBytes, json_answer},
+    federation::{Authenticated, KeyRing, SignedBytes, json_answer},
 };
 
 use self::answer::refused;
@@ -58,21 +61,31 @@ impl FromRef<Api> for Authenticated {
     }
 }
 
+impl FromRef<Api> for KeyRing {
+    fn from_ref(api: &Api) -> Self {
+        api.authenticated.keys.clone()
+    }
+}
+
 /// All routes.
 pub(crate) fn router(parts: Parts) -> Router {
     let Parts { authenticated, forwarder, retriever, admin } = parts;
-    let keys = authenticated.keys.router();
-    let router = Router::new()
-        .route(SendRelay::PATH, put(send_relay))
-        .route(RelayTxn::PATH, get(relay_txn))
-        .with_state(Api(Arc::new(Shared { authenticated, forwarder, retriever })))
-        .route(VERSION_PATH, get(version))
-        .merge(keys);
+    let router =
+        ROUTES.clone().with_state(Api(Arc::new(Shared { authenticated, forwarder, retriever })));
     match admin {
         Some((admin, token)) => router.merge(admin::router(admin, &token)),
         None => router,
     }
 }
+
+/// The routes without a relay behind them, sorted by their paths once a process.
+static ROUTES: LazyLock<Router<Api>> = LazyLock::new(|| {
+    Router::new()
+        .route(SendRelay::PATH, put(send_relay))
+        .route(RelayTxn::PATH, get(relay_txn))
+        .route(VERSION_PATH, get(version))
+        .merge(KeyRing::routes())
+});
 
 /// Answers `null`: Dendrite takes an empty body for a failure.
 async fn send_relay(State(api): State<Api>, call: SignedBytes) -> Response {

@@ -52,7 +52,7 @@ pub(super) async fn backfill(
         .read(move |db| serve::backfill(db, &request.room_id, &request.v, as_usize(request.limit)))
         .await?;
     let pdus = found.iter().map(Pdu::to_raw).collect();
-    let (name, now) = (api.rooms.core().owned_server_name(), now(&api));
+    let (name, now) = (api.rooms().core().owned_server_name(), now(&api));
     Ok(ruma_answer(get_backfill::Response::new(name, now, pdus)))
 }
 
@@ -99,7 +99,7 @@ pub(super) async fn event(
     let not_known = || MatrixError::not_found(format!("event {} is not known", request.event_id));
     let found = found.filter(|found| found.rejected.is_none()).ok_or_else(not_known)?;
     api.must_be_member(&origin, &found.pdu.room_id).await?;
-    let (name, now) = (api.rooms.core().owned_server_name(), now(&api));
+    let (name, now) = (api.rooms().core().owned_server_name(), now(&api));
     Ok(ruma_answer(get_event::Response::new(name, now, found.pdu.to_raw())))
 }
 
@@ -126,7 +126,7 @@ pub(super) async fn event_auth(
 }
 
 fn now(api: &FederationApi) -> MilliSecondsSinceUnixEpoch {
-    let now = UInt::try_from(api.rooms.core().host.unix_ms()).unwrap_or(UInt::MAX);
+    let now = UInt::try_from(api.rooms().core().host.unix_ms()).unwrap_or(UInt::MAX);
     MilliSecondsSinceUnixEpoch(now)
 }
 

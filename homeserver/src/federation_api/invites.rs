@@ -31,7 +31,7 @@ pub(super) async fn invite(
 ) -> Result<Response, MatrixError> {
     let version = request.room_version.clone();
     let rules = supported(&version)?;
-    let keys = &api.rooms.core().keys;
+    let keys = &api.rooms().core().keys;
     let pdu = parse_and_verify(keys, &request.event, rules)
         .await
         .map_err(RoomError::from)?
@@ -44,7 +44,7 @@ pub(super) async fn invite(
     }
     must_be_known(&api, &pdu).await?;
     let shown = shown_state(&request)?;
-    let signed = api.rooms.take_invite(pdu, (version, rules), shown).await?;
+    let signed = api.rooms().take_invite(pdu, (version, rules), shown).await?;
     Ok(ruma_answer(Answer::new(signed.to_raw())))
 }
 
@@ -64,9 +64,9 @@ async fn must_be_known(api: &FederationApi, pdu: &Pdu) -> Result<(), MatrixError
     }
     let user = pdu.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
     let user = user
-        .filter(|user| api.rooms.core().is_local(user))
+        .filter(|user| api.rooms().core().is_local(user))
         .ok_or_else(|| MatrixError::invalid_param("the invited user is not of this server"))?;
-    let upward = std::sync::Arc::clone(&api.rooms.graph.upward);
+    let upward = std::sync::Arc::clone(&api.rooms().graph.upward);
     let asked = user.clone();
     match api.read(move |db| upward.profile(db, &asked)).await? {
         Some(_) => Ok(()),

@@ -1,10 +1,8 @@
 //! The M1 endpoints between servers: `/_matrix/federation/unstable/org.fedsim.m1/...`.
 
-use std::{ops::Deref, sync::Arc};
-
 use axum::{
     Router,
-    extract::{FromRef, State},
+    extract::State,
     response::Response,
     routing::{get, post, put},
 };
@@ -18,10 +16,10 @@ use transport::{
             OutcomeBody, Prepare, PrepareRequest, SendMessage, Users,
         },
     },
-    federation::{Authenticated, SignedBytes, json_answer},
+    federation::{SignedBytes, json_answer},
 };
 
-use crate::messaging::{Messaging, to_the_end::to_the_end};
+use super::FederationApi;
 
 /// Users that one request may ask about.
 const MAX_USERS: usize = 10_000;
@@ -29,43 +27,8 @@ const MAX_USERS: usize = 10_000;
 /// Characters of a message id.
 const MAX_MESSAGE_ID: usize = 255;
 
-#[derive(Clone)]
-struct M1Api(Arc<Parts>);
-
-struct Parts {
-    authenticated: Authenticated,
-    messaging: Messaging,
-}
-
-impl Deref for M1Api {
-    type Target = Parts;
-
-    fn deref(&self) -> &Parts {
-        &self.0
-    }
-}
-
-impl FromRef<M1Api> for Authenticated {
-    fn from_ref(api: &M1Api) -> Self {
-        api.authenticated.clone()
-    }
-}
-
-impl M1Api {
-    /// Does `work` even if the caller hangs up.
-    async fn finish<T: Send + 'static, E: Into<MatrixError> + Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, E>> + Send + 'static,
-    ) -> Result<T, MatrixError> {
-        match to_the_end(&self.messaging.rooms.core().host, work).await {
-            Some(done) => done.map_err(Into::into),
-            None => Err(MatrixError::internal("the server is stopping")),
-        }
-    }
-}
-
 /// The routes.
-pub(crate) fn router(authenticated: Authenticated, messaging: Messaging) -> Router {
+pub(super) fn routes() -> Router<FederationApi> {
     Router::new()
         .route(SendMessage::PATH, put(send_message))
         .route(Prepare::PATH, put(prepare))
@@ -73,12 +36,11 @@ pub(crate) fn router(authenticated: Authenticated, messaging: Messaging) -> Rout
         .route(Outcome::PATH, get(outcome))
         .route(GetUserClients::PATH, post(get_user_clients))
         .route(OnMessageSent::PATH, put(on_message_sent))
-        .with_state(M1Api(Arc::new(Parts { authenticated, messaging })))
 }
 
 /// `PUT send_message/{room_id}/{message_id}`, from a member backend to the owner.
 async fn send_message(
-    State(api): State<M1Api>,
+    State(api): State<FederationApi>,
     request: SignedBytes,
 ) -> Result<Response, MatrixError> {
     let room_id = room_id(&request)?;
@@ -103,7 +65,10 @@ async fn send_message(
 }
 
 /// `PUT prepare/{room_id}/{event_id}`, from the owner.
-async fn prepare(State(api): State<M1Api>, request: SignedBytes) -> Result<Response, MatrixError> {
+async fn prepare(
+    State(api): State<FederationApi>,
+    request: SignedBytes,
+) -> Result<Response, MatrixError> {
     let (room_id, event_id) = (room_id(&request)?, event_id(&request)?);
     let body: PrepareRequest = request.json()?;
     let (participant, caller) = (api.messaging.m1.participant.clone(), request.origin);
@@ -115,7 +80,10 @@ async fn prepare(State(api): State<M1Api>, request: SignedBytes) -> Result<Respo
 }
 
 /// `PUT decision/{room_id}/{event_id}`, from the owner.
-async fn decide(State(api): State<M1Api>, request: SignedBytes) -> Result<Response, MatrixError> {
+async fn decide(
+    State(api): State<FederationApi>,
+    request: SignedBytes,
+) -> Result<Response, MatrixError> {
     let (room_id, event_id) = (room_id(&request)?, event_id(&request)?);
     let DecisionBody { decision } = request.json()?;
     let (participant, caller) = (api.messaging.m1.participant.clone(), request.origin);
@@ -125,7 +93,10 @@ async fn decide(State(api): State<M1Api>, request: SignedBytes) -> Result<Respon
 }
 
 /// `GET outcome/{room_id}/{event_id}`, from a backend that was asked for its vote.
-async fn outcome(State(api): State<M1Api>, request: SignedBytes) -> Result<Response, MatrixError> {
+async fn outcome(
+    State(api): State<FederationApi>,
+    request: SignedBytes,
+) -> Result<Response, MatrixError> {
     let (room_id, event_id) = (room_id(&request)?, event_id(&request)?);
     let messaging = &api.messaging;
     messaging.m1.coordinator.ensure_own(&room_id).await?;
@@ -140,7 +111,7 @@ async fn outcome(State(api): State<M1Api>, request: SignedBytes) -> Result<Respo
 /// `POST get_user_clients` (`m1-2021`), from any server that shares a room with the users; others are
 /// left out of the answer.
 async fn get_user_clients(
-    State(api): State<M1Api>,
+    State(api): State<FederationApi>,
     request: SignedBytes,
 ) -> Result<Response, MatrixError> {
     let Users { users } = request.json()?;
@@ -154,7 +125,7 @@ async fn get_user_clients(
 
 /// `PUT on_message_sent/{room_id}/{event_id}` (`m1-2021`), from the owner.
 async fn on_message_sent(
-    State(api): State<M1Api>,
+    State(api): State<FederationApi>,
     request: SignedBytes,
 ) -> Result<Response, MatrixError> {
     let room_id = room_id(&request)?;

@@ -61,7 +61,7 @@ pub(super) async fn send_join(
     let path = (&*request.room_id, &*request.event_id);
     must_let_in(&api, path.0).await?;
     let checked = checked(&api, &origin, &request.pdu, (path, "join")).await?;
-    let welcome = api.rooms.welcome(checked).await?;
+    let welcome = api.rooms().welcome(checked).await?;
     let mut state = send_join_::RoomState::new();
     state.state = welcome.state;
     state.auth_chain = welcome.auth_chain;
@@ -76,7 +76,7 @@ pub(super) async fn send_leave(
 ) -> Result<Response, MatrixError> {
     let path = (&*request.room_id, &*request.event_id);
     let checked = checked(&api, &origin, &request.pdu, (path, "leave")).await?;
-    api.rooms.take_leave(checked).await?;
+    api.rooms().take_leave(checked).await?;
     Ok(ruma_answer(send_leave_::Response::new()))
 }
 
@@ -89,7 +89,7 @@ async fn checked(
     ((room, id), membership): ((&RoomId, &EventId), &str),
 ) -> Result<Checked, MatrixError> {
     version_of(api, room).await?;
-    let checked = api.rooms.check(raw, origin).await?.map_err(RoomError::from)?;
+    let checked = api.rooms().check(raw, origin).await?.map_err(RoomError::from)?;
     let pdu = &checked.pdu;
     if pdu.room_id != room || pdu.event_id != id {
         return Err(MatrixError::invalid_param("the event is not the one that the path names"));
@@ -111,7 +111,7 @@ async fn proposal(
 ) -> Result<Box<RawValue>, MatrixError> {
     let (room, user) = (room.to_owned(), user.to_owned());
     let content = json!({ "membership": membership });
-    let graph = api.rooms.graph.clone();
+    let graph = api.rooms().graph.clone();
     let proposed = api
         .read(move |db| {
             let draft = Draft { kind: "m.room.member", state_key: Some(user.as_str()), content };
@@ -130,7 +130,7 @@ async fn proposal(
 
 /// The version of a room that this server is in.
 async fn version_of(api: &FederationApi, room: &RoomId) -> Result<RoomVersionId, MatrixError> {
-    let known = api.rooms.graph.rules_of(room).await.map_err(RoomError::from)?;
+    let known = api.rooms().graph.rules_of(room).await.map_err(RoomError::from)?;
     let (version, _) = known.ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))?;
     Ok(version)
 }
@@ -138,8 +138,8 @@ async fn version_of(api: &FederationApi, room: &RoomId) -> Result<RoomVersionId,
 /// Refuses to let a user into a room that delivers by `m1` and is another server's, whom the refusal
 /// names: a backend that the owner does not know of would be left out of its votes.
 async fn must_let_in(api: &FederationApi, room: &RoomId) -> Result<(), MatrixError> {
-    let (delivery, owner) = api.rooms.delivery_and_owner(room).await?;
-    if delivery != Delivery::M1 || owner == api.rooms.core().server_name() {
+    let (delivery, owner) = api.rooms().delivery_and_owner(room).await?;
+    if delivery != Delivery::M1 || owner == api.rooms().core().server_name() {
         return Ok(());
     }
     let message = format!("only its owner {owner} lets users into {room}");

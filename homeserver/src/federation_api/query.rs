@@ -23,10 +23,10 @@ pub(super) async fn profile(
     Signed { request, .. }: Signed<Request>,
 ) -> Result<Response, MatrixError> {
     let user = request.user_id;
-    if !api.rooms.core().is_local(&user) {
+    if !api.rooms().core().is_local(&user) {
         return Err(MatrixError::not_found(format!("{user} is not a user of this server")));
     }
-    let upward = std::sync::Arc::clone(&api.rooms.graph.upward);
+    let upward = std::sync::Arc::clone(&api.rooms().graph.upward);
     let asked = user.clone();
     let profile = api.read(move |db| upward.profile(db, &asked)).await?;
     let mut profile = profile.ok_or_else(|| MatrixError::not_found(format!("no user {user}")))?;

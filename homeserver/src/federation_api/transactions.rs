@@ -9,7 +9,6 @@ use ruma::{ServerName, api::federation::transactions::send_transaction_message::
 use transport::{MatrixError, federation::Signed};
 
 use super::FederationApi;
-use crate::messaging::to_the_end::to_the_end;
 
 /// Takes a transaction of the server that signed the request; what its body says of its origin
 /// counts for nothing, but must agree.
@@ -21,11 +20,10 @@ pub(super) async fn send(
         let said = request.origin;
         return Err(MatrixError::forbidden(format!("{origin} sent a transaction of {said}")));
     }
-    let host = api.rooms.core().host.clone();
+    let receiver = api.clone();
     // An origin that loses patience finds the answer when it comes again, instead of having
     // everything begun anew.
-    let answer = to_the_end(&host, async move { receive(&api, &origin, &request).await }).await;
-    let answer = answer.ok_or_else(|| MatrixError::internal("the server is stopping"))??;
+    let answer = api.finish(async move { receive(&receiver, &origin, &request).await }).await?;
     Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
 }
 
@@ -37,6 +35,6 @@ async fn receive(
     let id = request.transaction_id.as_str();
     let answer = api.incoming.receive(origin, id, &request.pdus, request.edus.len()).await?;
     // What was received may be new to members' devices and to other servers' queues.
-    api.rooms.committed();
+    api.rooms().committed();
     Ok(answer)
 }

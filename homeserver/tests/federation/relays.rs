@@ -82,3 +82,13 @@ async fn admin_api_asks_for_its_token() {
     assert_eq!(a.ask(path, None, json!(null)).await.0, 401);
     assert_eq!(a.ask(path, Some("guess"), json!(null)).await.0, 403);
 }
+
+#[tokio::test]
+async fn without_a_configured_token_there_is_no_admin_api() {
+    let a = Backend::start_with(|config| config.admin_token = None).await;
+    let path = ("GET", "/_fedsim/admin/v1/queues");
+    for token in [None, Some(""), Some(ADMIN_TOKEN)] {
+        let (status, answer) = a.ask(path, token, json!(null)).await;
+        assert_eq!((status, &answer["errcode"]), (404, &json!("M_UNRECOGNIZED")), "{token:?}");
+    }
+}

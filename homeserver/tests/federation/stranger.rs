@@ -50,7 +50,7 @@ impl Stranger {
         let http = Client::new(&host, ClientLimits::default());
         let keys = KeyRing::open(&host, &database, http.clone(), identity.clone()).await.unwrap();
         let port = name.port().unwrap();
-        let router = keys.router().merge(routes);
+        let router = KeyRing::routes().with_state(keys.clone()).merge(routes);
         serve(&host, port, router, ServerLimits::default()).await.unwrap();
         let federation = Federation::new(identity, http);
         Self { name, federation, _host: host, _directory: directory }

@@ -79,7 +79,9 @@ async fn make(host: Host) -> Result<Federation, String> {
     let http = Client::new(&host, ClientLimits::default());
     let keys = KeyRing::open(&host, &database, http.clone(), identity.clone()).await;
     let keys = keys.map_err(|error| text(&error))?;
-    let served = serve(&host, FEDERATION_PORT, keys.router(), ServerLimits::default()).await;
+    let served =
+        serve(&host, FEDERATION_PORT, KeyRing::routes().with_state(keys), ServerLimits::default())
+            .await;
     served.map_err(|error| text(&error))?;
     Ok(Federation::new(identity, http))
 }

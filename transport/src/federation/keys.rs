@@ -9,6 +9,11 @@ use std::{
     time::Duration,
 };
 
+use axum::{
+    Router,
+    extract::{FromRef, State},
+    routing::get,
+};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use ruma::{
@@ -239,11 +244,14 @@ impl KeyRing {
         document::own(&self.shared.identity, self.shared.host.unix_ms())
     }
 
-    /// The router of `GET /_matrix/key/v2/server`, for a node to merge into its own.
-    pub fn router(&self) -> axum::Router {
-        let ring = self.clone();
-        axum::Router::new()
-            .route(KEY_PATH, axum::routing::get(async move || json_answer(&ring.own_keys())))
+    /// The route of `GET /_matrix/key/v2/server`, for a router whose state holds a key ring.
+    pub fn routes<S>() -> Router<S>
+    where
+        Self: FromRef<S>,
+        S: Clone + Send + Sync + 'static,
+    {
+        let answer = async |State(ring): State<Self>| json_answer(&ring.own_keys());
+        Router::new().route(KEY_PATH, get(answer))
     }
 }
 

@@ -79,8 +79,6 @@ pub async fn serve(
 ) -> io::Result<u16> {
     let listener = host.listen(port).await?;
     let port = listener.port();
-    // The body is bounded below, for every way in which a handler may read it.
-    let router = router.layer(DefaultBodyLimit::disable());
     host.spawn(accept_loop(host.clone(), listener, router, limits));
     Ok(port)
 }
@@ -137,7 +135,10 @@ async fn answer(mut router: Router, request: Request<Incoming>, limits: ServerLi
     if request.body().size_hint().lower() > limits.max_body as u64 {
         return too_large(limits.max_body).into_response();
     }
-    let request = request.map(|body| Body::new(Limited::new(body, limits.max_body)));
+    let mut request = request.map(|body| Body::new(Limited::new(body, limits.max_body)));
+    // That bound holds for every way in which a handler may read it. (As a layer of the router,
+    // this would wrap every route anew at each start.)
+    DefaultBodyLimit::disable().apply(&mut request);
     match tokio::time::timeout(limits.request_timeout, router.call(request)).await {
         Ok(Ok(response)) => as_matrix_answer(response, limits),
         Err(_) => MatrixError::new(

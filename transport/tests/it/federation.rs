@@ -84,7 +84,7 @@ impl Node {
         let federation = Federation::new(identity.clone(), http.clone());
         let heard = Heard::default();
         let node = Self { host, database, http, identity, keys, federation, heard };
-        let router = node.keys.router().merge(node.router());
+        let router = KeyRing::routes().with_state(node.keys.clone()).merge(node.router());
         serve(&node.host, 8448, router, ServerLimits::default()).await.expect("a free port");
         node
     }
