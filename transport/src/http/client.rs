@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, Uri, uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper_util::{client::legacy, rt::TokioTimer};
 
 use super::connector::Connector;
@@ -173,11 +173,14 @@ impl Client {
     ) -> Result<Response<Bytes>, RequestError> {
         let (parts, body) = response.into_parts();
         let limit = self.limits.max_body;
+        let too_large = || RequestError::TooLarge { address: address.to_string(), limit };
+        // What says itself that it is too large is not read at all.
+        if body.size_hint().lower() > limit as u64 {
+            return Err(too_large());
+        }
         match Limited::new(body, limit).collect().await {
             Ok(body) => Ok(Response::from_parts(parts, body.to_bytes())),
-            Err(error) if error.is::<LengthLimitError>() => {
-                Err(RequestError::TooLarge { address: address.to_string(), limit })
-            }
+            Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
             Err(error) => Err(broken(address, error.as_ref())),
         }
     }
