@@ -8,7 +8,7 @@ use scenarios::{
     scenario::{AfterCrash, FaultKind, NodeFault, When},
 };
 
-use crate::world::can;
+use crate::world::links;
 
 /// The most machines: turmoil's cost grows with their cube, and each step visits them all.
 pub const MOST_MACHINES: usize = 16;
@@ -39,7 +39,7 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
 
 fn obstacle(scenario: &Scenario, fault: &FaultKind) -> Option<String> {
     let can = match fault {
-        FaultKind::Network(fault) => can(scenario, fault),
+        FaultKind::Network(fault) => links(scenario, fault).is_some(),
         FaultKind::Node(NodeFault::Crash { disk, .. }) => {
             matches!(disk, AfterCrash::LoseUnsynced | AfterCrash::Keep)
         }

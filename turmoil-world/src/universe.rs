@@ -119,11 +119,11 @@ fn turn(sim: &Sim<'_>, shared: &Shared) {
     // Whoever has something to write over a mended link waits in its tap.
     let waiting = if released.is_empty() { Vec::new() } else { std::mem::take(&mut state.waiting) };
     drop(state);
-    for (a, b) in held {
-        sim.hold(&*a, &*b);
-    }
     for (a, b) in released {
         sim.release(&*a, &*b);
+    }
+    for (a, b) in held {
+        sim.hold(&*a, &*b);
     }
     for task in waiting {
         task.wake();

@@ -24,7 +24,7 @@ use scenarios::{
 use sim::{Node, WorldConfig, fault::FaultId, journal::Event};
 use transport::Host;
 
-pub(crate) use self::faults::can;
+pub(crate) use self::faults::links;
 pub(crate) use self::state::{Command, State};
 pub(crate) use self::swizzle::Changed;
 use self::{net::TappedNet, seat::LateTasks, state::Place};

@@ -36,11 +36,6 @@ pub(crate) enum Ends {
     Disk(Arc<str>),
 }
 
-/// Whether a simulation can do what a fault of the network does.
-pub(crate) fn can(scenario: &Scenario, fault: &NetworkFault) -> bool {
-    matches!(fault, NetworkFault::Shape(Shape::Swizzle { .. })) || paths(scenario, fault).is_some()
-}
-
 /// Begins a fault. To be called inside a turmoil host, for links.
 ///
 /// # Panics
@@ -53,14 +48,11 @@ pub(super) fn begin(
 ) -> FaultId {
     let what = fault.to_string();
     match fault {
-        FaultKind::Network(NetworkFault::Shape(shape @ Shape::Swizzle { every, .. })) => {
-            let machines = shape.members(scenario);
-            swizzle::begin(shared, what, cause, &Swizzle { machines, every: *every })
-        }
-        FaultKind::Network(fault) => {
-            let paths = paths(scenario, fault).unwrap_or_else(|| panic!("turmoil cannot {what}"));
-            cut(shared, what, cause, paths)
-        }
+        FaultKind::Network(fault) => match links(scenario, fault) {
+            Some(Links::Cut(paths)) => cut(shared, what, cause, paths),
+            Some(Links::Turn(swizzle)) => swizzle::begin(shared, what, cause, &swizzle),
+            None => panic!("turmoil cannot {what}"),
+        },
         FaultKind::Node(NodeFault::Crash { node, disk }) => {
             let down = Down { silently: true, loses_disk: *disk != AfterCrash::Keep };
             take_down(shared, what, cause, node, down)
@@ -80,17 +72,29 @@ pub(super) fn begin(
     }
 }
 
-/// The directed paths that a fault of the network cuts or holds, which is one thing in turmoil; none if
-/// it does something else, which turmoil has nothing like.
-fn paths(scenario: &Scenario, fault: &NetworkFault) -> Option<Vec<Path>> {
+/// What a fault of the network does to links.
+pub(crate) enum Links {
+    /// It cuts these, or holds them, which is one thing in turmoil.
+    Cut(Vec<Path>),
+    /// It cuts some now and others later.
+    Turn(Swizzle),
+}
+
+/// What a fault of the network does to links; none if it does something else, which turmoil has
+/// nothing like.
+pub(crate) fn links(scenario: &Scenario, fault: &NetworkFault) -> Option<Links> {
     let cut = match fault {
+        NetworkFault::Shape(shape @ Shape::Swizzle { .. }) => {
+            return shape.swizzle().map(Links::Turn);
+        }
         NetworkFault::Hold { between, and, one_way } => {
             let cut = if *one_way { Cut::OneWay } else { Cut::Between };
             cut(between.clone(), and.clone())
         }
         _ => scenarios::run::cut(scenario, fault)?,
     };
-    Some(cut.links().into_iter().map(|(from, to)| (from.into(), to.into())).collect())
+    let paths = cut.links().into_iter().map(|(from, to)| (from.into(), to.into()));
+    Some(Links::Cut(paths.collect()))
 }
 
 fn cut(shared: &Shared, what: String, cause: Option<u64>, paths: Vec<Path>) -> FaultId {

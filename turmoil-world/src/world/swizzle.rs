@@ -19,8 +19,8 @@ pub(crate) struct Turning {
     cut: BTreeSet<Path>,
 }
 
-/// The links that a step changes, for turmoil.
-#[derive(Default)]
+/// What has become of the links that steps have changed.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Changed {
     pub(crate) held: Vec<Path>,
     pub(crate) released: Vec<Path>,
@@ -33,51 +33,128 @@ pub(super) fn begin(
     cause: Option<u64>,
     swizzle: &Swizzle,
 ) -> FaultId {
-    let machines: Vec<Arc<str>> =
-        swizzle.machines.iter().map(|name| name.as_str().into()).collect();
-    let among = machines.iter().flat_map(|from| machines.iter().map(move |to| (from, to)));
-    let paths = among.filter(|(from, to)| from != to).map(|(from, to)| (from.clone(), to.clone()));
     let mut state = shared.lock();
-    let id = state.begin(Ends::Paths(paths.collect()), NETWORK, what, cause);
-    let steps = swizzle.steps(state.config.seed, FaultId::numbered(id));
-    let (every, due) = (swizzle.every, state.now);
-    state.swizzles.insert(id, Turning { machines, steps, every, due, cut: BTreeSet::new() });
-    let Changed { held, .. } = state.turn(id);
+    let (fault, cut) = state.begin_swizzle(what, cause, swizzle);
     drop(state);
-    hold(held);
-    FaultId::numbered(id)
+    hold(cut);
+    FaultId::numbered(fault)
 }
 
 impl State {
-    /// Takes the steps that are due.
-    pub(crate) fn turn_all(&mut self) -> Changed {
-        let is_due = |turning: &Turning| turning.due <= self.now;
-        let due = self.swizzles.iter().filter(|(_, turning)| is_due(turning));
-        let due: Vec<u64> = due.map(|(fault, _)| *fault).collect();
-        let mut changed = Changed::default();
-        for fault in due {
-            let Changed { held, released } = self.turn(fault);
-            changed.held.extend(held);
-            changed.released.extend(released);
-        }
-        changed
+    /// Takes the first step; returns the number of the fault, and the links that are held now.
+    fn begin_swizzle(
+        &mut self,
+        what: String,
+        cause: Option<u64>,
+        swizzle: &Swizzle,
+    ) -> (u64, Vec<Path>) {
+        let machines: Vec<Arc<str>> =
+            swizzle.machines.iter().map(|name| name.as_str().into()).collect();
+        let from_each = machines.iter().flat_map(|from| machines.iter().map(move |to| (from, to)));
+        let paths = from_each.filter(|(from, to)| from != to);
+        let paths = paths.map(|(from, to)| (Arc::clone(from), Arc::clone(to))).collect();
+        let fault = self.begin(Ends::Paths(paths), NETWORK, what, cause);
+        let steps = swizzle.steps(self.config.seed, FaultId::numbered(fault));
+        let (every, due) = (swizzle.every, self.now);
+        let turning = Turning { machines, steps, every, due, cut: BTreeSet::new() };
+        self.swizzles.insert(fault, turning);
+        (fault, self.turn(fault))
     }
 
-    /// Takes the next step of a swizzle; without one, it is over.
-    fn turn(&mut self, fault: u64) -> Changed {
-        let Some(turning) = self.swizzles.get_mut(&fault) else { return Changed::default() };
+    /// Takes the steps that are due.
+    pub(crate) fn turn_all(&mut self) -> Changed {
+        let mut touched = BTreeSet::new();
+        while let Some(fault) = self.due() {
+            touched.extend(self.turn(fault));
+        }
+        // By what they are in the end: one swizzle mends what another cuts.
+        let (held, released) = touched.into_iter().partition(|(a, b)| self.is_held(a, b));
+        Changed { held, released }
+    }
+
+    /// The swizzle of which a step is due.
+    fn due(&self) -> Option<u64> {
+        let is_due = |turning: &Turning| turning.due <= self.now;
+        self.swizzles.iter().find(|(_, turning)| is_due(turning)).map(|(fault, _)| *fault)
+    }
+
+    /// Takes the next step of a swizzle; without one, it is over. The links that are held since, or
+    /// are no longer.
+    fn turn(&mut self, fault: u64) -> Vec<Path> {
+        let Some(turning) = self.swizzles.get_mut(&fault) else { return Vec::new() };
         let Some(links) = turning.steps.next() else {
             self.swizzles.remove(&fault);
-            return Changed::default();
+            return Vec::new();
         };
         turning.due += turning.every;
         let machine = |place: usize| Arc::clone(&turning.machines[place]);
         let cut: BTreeSet<Path> =
             links.into_iter().map(|(from, to)| (machine(from), machine(to))).collect();
         let before = std::mem::replace(&mut turning.cut, cut.clone());
-        // A link that stays cut is not touched: released for a moment, it would let through what waits.
-        let held = self.cut(fault, cut.difference(&before).cloned().collect());
-        let released = self.mend(fault, before.difference(&cut).cloned().collect());
-        Changed { held, released }
+        // A link that stays cut is not touched: mended for a moment, it would let through what
+        // waits.
+        let mut touched = self.cut(fault, cut.difference(&before).cloned().collect());
+        touched.extend(self.mend(fault, before.difference(&cut).cloned().collect()));
+        touched
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, time::Duration};
+
+    use sim::{
+        WorldConfig,
+        fault::{FaultId, Swizzle},
+    };
+
+    use super::{Changed, Path, State};
+
+    const EVERY: Duration = Duration::from_secs(3);
+
+    fn swizzle(machines: &[&str]) -> Swizzle {
+        Swizzle { machines: machines.iter().map(|&it| it.to_owned()).collect(), every: EVERY }
+    }
+
+    fn begin(state: &mut State, machines: &[&str]) -> (u64, Vec<Path>) {
+        state.begin_swizzle("swizzle".to_owned(), None, &swizzle(machines))
+    }
+
+    /// Links, whichever way they are written.
+    fn links(paths: Vec<Path>) -> BTreeSet<Path> {
+        paths.into_iter().map(|(a, b)| if a < b { (a, b) } else { (b, a) }).collect()
+    }
+
+    #[test]
+    fn what_turmoil_holds_after_each_step_is_what_the_step_cuts() {
+        let mut state = State::new(WorldConfig::default());
+        let names = ["a", "b", "c", "d"];
+        let (fault, cut) = begin(&mut state, &names);
+        let mut holds = links(cut);
+        for step in swizzle(&names).steps(state.config.seed, FaultId::numbered(fault)) {
+            let cut = step.into_iter().map(|(a, b)| (names[a].into(), names[b].into())).collect();
+            assert_eq!(holds, links(cut));
+            state.now += EVERY;
+            let Changed { held, released } = state.turn_all();
+            holds.extend(links(held));
+            holds.retain(|link| !links(released.clone()).contains(link));
+        }
+        assert!(holds.is_empty() && state.swizzles.is_empty(), "{holds:?} are held for ever");
+    }
+
+    #[test]
+    fn a_link_that_one_swizzle_mends_and_another_cuts_at_once_stays_held() {
+        let mut state = State::new(WorldConfig::default());
+        begin(&mut state, &["a", "b"]);
+        for _ in 0..2 {
+            state.now += EVERY;
+            state.turn_all();
+        }
+        begin(&mut state, &["c", "a", "b"]);
+        state.now += EVERY;
+        // Here the first is over, and the second cuts `a` off.
+        let Changed { released, .. } = state.turn_all();
+        assert!(state.is_held(&"a".into(), &"b".into()));
+        assert_eq!(links(released), BTreeSet::new());
     }
 }

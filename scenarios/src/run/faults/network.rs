@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use sim::{
     LinkConfig, World,
-    fault::{After, BodyReset, Cut, Duplication, FaultId, LinkChange, Part, Refusal, Swizzle},
+    fault::{After, BodyReset, Cut, Duplication, FaultId, LinkChange, Part, Refusal},
 };
 
 use crate::{
@@ -20,11 +20,12 @@ pub(super) fn set(
     cause: Option<u64>,
 ) -> FaultId {
     match fault {
-        NetworkFault::Shape(shape @ Shape::Swizzle { every, .. }) => {
-            let swizzle = Swizzle { machines: shape.members(scenario), every: *every };
-            world.swizzle(&swizzle, cause)
-        }
         NetworkFault::Partition { .. } | NetworkFault::Split { .. } | NetworkFault::Shape(_) => {
+            if let NetworkFault::Shape(shape) = fault
+                && let Some(swizzle) = shape.swizzle()
+            {
+                return world.swizzle(&swizzle, cause);
+            }
             let cut = cut(scenario, fault).expect("these cut, and do nothing else");
             world.partition(&cut, cause)
         }

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use sim::fault::Swizzle;
+
 use super::super::Scenario;
 
 /// Which links are cut, by what remains. Only links between the machines that are listed are cut,
@@ -85,14 +87,20 @@ impl Shape {
         others.cloned().collect()
     }
 
+    /// What a world is asked for, if it is a swizzle.
+    pub fn swizzle(&self) -> Option<Swizzle> {
+        match self {
+            Self::Swizzle { of, every } => Some(Swizzle { machines: of.clone(), every: *every }),
+            Self::Isolate { .. }
+            | Self::Halves { .. }
+            | Self::Ring { .. }
+            | Self::Bridge { .. } => None,
+        }
+    }
+
     /// How long it takes by itself; unset for what lasts until it is repaired.
     pub fn lasts(&self) -> Option<Duration> {
-        match self {
-            Self::Swizzle { of, every } => {
-                Some(sim::fault::Swizzle { machines: of.clone(), every: *every }.lasts())
-            }
-            _ => None,
-        }
+        self.swizzle().map(|swizzle| swizzle.lasts())
     }
 }
 
