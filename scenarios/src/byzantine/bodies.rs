@@ -2,13 +2,15 @@
 
 use bytes::{Bytes, BytesMut};
 use sim::tamper::{Aside, Dealing, Fate, HttpMessage};
-use transport::http::{ClientLimits, ServerLimits};
 
-use super::seat::Meeting;
+use super::seat::{FEDERATION, Meeting};
 use crate::scenario::Misdeed;
 
-/// Bytes beyond what is taken that a body which is too large has at least.
-const EXCESS: usize = 1 << 20;
+/// Bytes that are added to the body of a request. Relays take most, 10 MiB.
+const TOO_MUCH_ASKED: usize = 11 << 20;
+
+/// Bytes that are added to the body of an answer. Clients take 32 MiB.
+const TOO_MUCH_ANSWERED: usize = 33 << 20;
 
 /// What becomes of a request.
 pub(super) fn request(
@@ -17,7 +19,7 @@ pub(super) fn request(
     request: &HttpMessage,
 ) -> Option<Dealing> {
     match misdeed {
-        Misdeed::Oversize => oversized(request, ServerLimits::default().max_body),
+        Misdeed::Oversize => oversized(request, TOO_MUCH_ASKED),
         Misdeed::Truncate => truncated(meeting, request),
         Misdeed::Trickle { every } => {
             let request = request.clone();
@@ -35,24 +37,22 @@ pub(super) fn answer(
     request: &HttpMessage,
     answer: &HttpMessage,
 ) -> Option<Dealing> {
-    if !request.target().starts_with("/_matrix/") {
-        return None;
-    }
+    let target = request.target();
     match misdeed {
-        Misdeed::Oversize => oversized(answer, ClientLimits::default().max_body),
-        Misdeed::Truncate => truncated(meeting, answer),
+        // Not of its keys: without them nobody would look at its bodies.
+        Misdeed::Oversize if target.starts_with(FEDERATION) => oversized(answer, TOO_MUCH_ANSWERED),
+        Misdeed::Truncate if target.starts_with("/_matrix/") => truncated(meeting, answer),
         _ => None,
     }
 }
 
-/// With blanks after its JSON, so that its signature stays valid: more than the `taken` bytes that
-/// whoever it is for takes.
-fn oversized(message: &HttpMessage, taken: usize) -> Option<Dealing> {
+/// With blanks after its JSON, so that a reader who took it would find it valid.
+fn oversized(message: &HttpMessage, by: usize) -> Option<Dealing> {
     if message.body.is_empty() {
         return None;
     }
     let mut body = BytesMut::from(&*message.body);
-    body.resize(message.body.len() + taken + EXCESS, b' ');
+    body.resize(message.body.len() + by, b' ');
     Some(Fate::Replace(message.clone().with_body(body.freeze())).into())
 }
 

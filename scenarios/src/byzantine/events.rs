@@ -20,23 +20,30 @@ use crate::{history::pdu::MESSAGE_FIELD, scenario::Misdeed};
 /// What follows the name of a message in an event that took its place.
 const TWIN: &str = " twin";
 
+/// Events of a transaction (server-server API, "Transactions").
+const MAX_PDUS: usize = 50;
+
+/// Makes of a true event of its own what the server sends instead.
+type Altering = fn(&Identity, CanonicalJsonObject) -> Option<Vec<CanonicalJsonObject>>;
+
 /// What becomes of a request that carries events.
 pub(super) fn request(
     misdeed: &Misdeed,
     meeting: &Meeting<'_>,
     request: &HttpMessage,
 ) -> Option<Dealing> {
-    let carried_by: &[&str] = match misdeed {
-        Misdeed::SameIdOtherBody | Misdeed::Equivocate | Misdeed::UnknownPrevEvents => &["send"],
+    let (carriers, alter): (&[&str], Altering) = match misdeed {
+        Misdeed::SameIdOtherBody => (&["send"], made_up),
+        Misdeed::Equivocate => (&["send"], twin),
+        Misdeed::UnknownPrevEvents => (&["send"], standing_on_nothing),
         // No relay looks at the events that it keeps.
-        Misdeed::ForgeEventSignature => &["send", "send_relay"],
+        Misdeed::ForgeEventSignature => (&["send", "send_relay"], signed_wrongly),
         _ => return None,
     };
-    carried_by.iter().find_map(|endpoint| arguments(endpoint, request))?;
+    carriers.iter().find_map(|endpoint| arguments(endpoint, request))?;
     let identity = meeting.identity?;
-    let alter = |event: &mut CanonicalJsonObject| alter(misdeed, meeting.touched, identity, event);
-    let changed = changed(identity, request, alter)?;
-    let signed = signed(&changed, &identity.server_name, meeting.other, &identity.key_pair)?;
+    let altered = altered(identity, request, alter)?;
+    let signed = signed(&altered, &identity.server_name, meeting.other, &identity.key_pair)?;
     if *misdeed == Misdeed::SameIdOtherBody {
         let aside = Aside { request: signed, after_answer: true, pause: None };
         return Some(Dealing { fate: Fate::Pass, asides: vec![aside] });
@@ -44,46 +51,66 @@ pub(super) fn request(
     Some(Fate::Replace(signed).into())
 }
 
-/// Makes of a true event what the misdeed makes of it, the `touched`th time.
-fn alter(
-    misdeed: &Misdeed,
-    touched: u64,
-    identity: &Identity,
-    event: &mut CanonicalJsonObject,
-) -> Option<()> {
-    match misdeed {
-        Misdeed::SameIdOtherBody => rename(event, |name| format!("{FORGED}{name}")),
-        Misdeed::Equivocate => rename(event, |name| format!("{name}{TWIN}")),
-        Misdeed::UnknownPrevEvents => lose_previous(event),
-        Misdeed::ForgeEventSignature => {
-            if touched.is_multiple_of(2) {
-                rename(event, |name| format!("{FORGED}{name}"));
-                sign(identity, event)?;
+/// The same transaction with its own server's messages altered; none if it carries no such message,
+/// or would carry more events than a transaction may.
+fn altered(identity: &Identity, request: &HttpMessage, alter: Altering) -> Option<HttpMessage> {
+    let mut transaction: Value = serde_json::from_slice(&request.body).ok()?;
+    let Value::Array(pdus) = transaction.get_mut("pdus")?.take() else { return None };
+    let mut sent = Vec::new();
+    let mut is_altered = false;
+    for pdu in pdus {
+        let altered = Some(&pdu).filter(|pdu| is_own_message(identity, pdu));
+        let altered = altered.and_then(|pdu| serde_json::from_value(pdu.clone()).ok());
+        match altered.and_then(|event| alter(identity, event)) {
+            Some(events) => {
+                is_altered = true;
+                sent.extend(
+                    events.into_iter().filter_map(|event| serde_json::to_value(event).ok()),
+                );
             }
-            return spoil_signature(identity, event);
+            None => sent.push(pdu),
         }
-        _ => return None,
     }
-    sign(identity, event)
+    if !is_altered || sent.len() > MAX_PDUS {
+        return None;
+    }
+    transaction["pdus"] = Value::Array(sent);
+    Some(request.clone().with_body(transaction.to_string()))
 }
 
-/// The same transaction with its own server's messages altered; none if it carries no such message.
-fn changed(
+/// An event that the server made up, in the place of a true one.
+fn made_up(identity: &Identity, event: CanonicalJsonObject) -> Option<Vec<CanonicalJsonObject>> {
+    Some(vec![signed_anew(identity, renamed(event, |name| format!("{FORGED}{name}")))?])
+}
+
+/// Another event at the same place of the graph.
+fn twin(identity: &Identity, event: CanonicalJsonObject) -> Option<Vec<CanonicalJsonObject>> {
+    Some(vec![signed_anew(identity, renamed(event, |name| format!("{name}{TWIN}")))?])
+}
+
+/// An event that names a previous event that nobody ever made: its id is the hash of what it stands
+/// in the place of.
+fn standing_on_nothing(
     identity: &Identity,
-    request: &HttpMessage,
-    alter: impl Fn(&mut CanonicalJsonObject) -> Option<()>,
-) -> Option<HttpMessage> {
-    let mut transaction: Value = serde_json::from_slice(&request.body).ok()?;
-    let mut is_changed = false;
-    for pdu in transaction.get_mut("pdus")?.as_array_mut()? {
-        let mut event: CanonicalJsonObject = serde_json::from_value(pdu.clone()).ok()?;
-        if is_own_message(identity, pdu) {
-            alter(&mut event)?;
-            *pdu = serde_json::to_value(event).ok()?;
-            is_changed = true;
-        }
-    }
-    is_changed.then(|| request.clone().with_body(transaction.to_string()))
+    mut event: CanonicalJsonObject,
+) -> Option<Vec<CanonicalJsonObject>> {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let known = format!("{:?}", event.get("prev_events"));
+    let id = URL_SAFE_NO_PAD.encode(blake3::hash(known.as_bytes()).as_bytes());
+    let nobodys = CanonicalJsonValue::String(format!("${id}"));
+    event.insert("prev_events".to_owned(), CanonicalJsonValue::Array(vec![nobodys]));
+    made_up(identity, event)
+}
+
+/// The true event and one that the server made up, both with a signature that is wrong by one bit.
+fn signed_wrongly(
+    identity: &Identity,
+    event: CanonicalJsonObject,
+) -> Option<Vec<CanonicalJsonObject>> {
+    let mut events = made_up(identity, event.clone())?;
+    events.push(event);
+    events.iter_mut().try_for_each(|event| spoil_signature(identity, event))?;
+    Some(events)
 }
 
 fn is_own_message(identity: &Identity, pdu: &Value) -> bool {
@@ -92,14 +119,15 @@ fn is_own_message(identity: &Identity, pdu: &Value) -> bool {
     is_own && pdu["content"].get(MESSAGE_FIELD).is_some()
 }
 
-/// Signs an event of a version 11 room, as all of ours are.
-fn sign(identity: &Identity, event: &mut CanonicalJsonObject) -> Option<()> {
+/// The event with signatures and hash as they must be, of a version 11 room, as all of ours are.
+fn signed_anew(identity: &Identity, mut event: CanonicalJsonObject) -> Option<CanonicalJsonObject> {
     for field in ["signatures", "hashes", "unsigned"] {
         event.remove(field);
     }
     let rules = RoomVersionId::V11.rules()?;
     let name = identity.server_name.as_str();
-    hash_and_sign_event(name, &*identity.key_pair, event, &rules.redaction).ok()
+    hash_and_sign_event(name, &*identity.key_pair, &mut event, &rules.redaction).ok()?;
+    Some(event)
 }
 
 /// Changes one bit of the server's own signature.
@@ -116,20 +144,12 @@ fn spoil_signature(identity: &Identity, event: &mut CanonicalJsonObject) -> Opti
     Some(())
 }
 
-fn rename(event: &mut CanonicalJsonObject, renamed: impl Fn(&str) -> String) {
-    let Some(CanonicalJsonValue::Object(content)) = event.get_mut("content") else { return };
-    if let Some(CanonicalJsonValue::String(name)) = content.get_mut(MESSAGE_FIELD) {
-        *name = renamed(name);
+/// The event of a message that has another name.
+fn renamed(mut event: CanonicalJsonObject, other: impl Fn(&str) -> String) -> CanonicalJsonObject {
+    if let Some(CanonicalJsonValue::Object(content)) = event.get_mut("content")
+        && let Some(CanonicalJsonValue::String(name)) = content.get_mut(MESSAGE_FIELD)
+    {
+        *name = other(name);
     }
-}
-
-/// Names a previous event that nobody ever made: its id is the hash of what it stands in the place
-/// of.
-fn lose_previous(event: &mut CanonicalJsonObject) {
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-    let known = format!("{:?}", event.get("prev_events"));
-    let id = URL_SAFE_NO_PAD.encode(blake3::hash(known.as_bytes()).as_bytes());
-    let nobodys = CanonicalJsonValue::String(format!("${id}"));
-    event.insert("prev_events".to_owned(), CanonicalJsonValue::Array(vec![nobodys]));
-    rename(event, |name| format!("{FORGED}{name}"));
+    event
 }

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Where every request from server to server goes, but for that for keys.
-const FEDERATION: &str = "/_matrix/federation/";
+pub(super) const FEDERATION: &str = "/_matrix/federation/";
 
 /// Stands between an honest node and the network.
 pub(crate) struct Seat {

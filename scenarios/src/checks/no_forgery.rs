@@ -1,6 +1,6 @@
 //! `no-forgery`: an honest server accepts no request whose signature is forged, of another server,
 //! or by an expired key; and an honest backend shows nobody an event that was sent under the
-//! transaction id of another, stands on events that nobody has, or is signed wrongly.
+//! transaction id of another, stands on events that nobody has, or is made up and signed wrongly.
 
 use super::{Finding, Judgement};
 use crate::{
@@ -19,8 +19,9 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
         }
     }
     let carries = |exchange: &&Exchange<'_>| {
-        let carries_events = matches!(exchange.endpoint, "send" | "send_relay");
-        let is_dishonest = carries_events && !history.is_honest(exchange.from);
+        let is_received =
+            matches!(exchange.endpoint, "send" | "send_relay") && exchange.arrived.is_some();
+        let is_dishonest = is_received && !history.is_honest(exchange.from);
         is_dishonest && messages_in(&exchange.request.body).iter().any(|it| it.starts_with(FORGED))
     };
     judgement.judged += history.exchanges.iter().filter(carries).count() as u64;
@@ -58,6 +59,8 @@ mod tests {
         scenario::{Delivery, Fault, Misdeed, PeerFault, When},
     };
 
+    const SEND_RELAY: &str = "/_matrix/federation/v1/send_relay/1/@bob:b";
+
     fn judged(fake: Fake) -> Judgement {
         let (mut scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
         let fault = PeerFault {
@@ -92,12 +95,18 @@ mod tests {
     fn what_was_made_up_is_shown_to_nobody_but_the_dishonest() {
         let seen_by = |device: &str| {
             let mut fake = Fake::ready();
-            let body = transaction("forged m1");
-            fake.request("a", "b", "PUT /_matrix/federation/v1/send/1", &body);
+            let targets = ["/_matrix/federation/v1/send/1", SEND_RELAY];
+            for (to, target) in ["b", "r"].into_iter().zip(targets) {
+                let request =
+                    fake.request("a", to, &format!("PUT {target}"), &transaction("forged m1"));
+                fake.answer(request, 200, &json!({}));
+            }
+            // Nobody has received this one.
+            fake.request("a", "b", "PUT /_matrix/federation/v1/send/2", &transaction("forged m1"));
             fake.sees(device, "forged m1");
             judged(fake)
         };
-        assert_eq!((seen_by("alice/1").judged, seen_by("alice/1").finding), (1, None));
+        assert_eq!((seen_by("alice/1").judged, seen_by("alice/1").finding), (2, None));
         let sentence = seen_by("bob/1").finding.expect("a violation").sentence;
         assert_eq!(sentence, "bob/1 saw forged m1");
     }

@@ -34,14 +34,14 @@ pub enum Misdeed {
     SameIdOtherBody,
     /// It tells these backends another event than it tells the others: same place, other content.
     Equivocate,
-    /// Its bodies are larger than servers take.
+    /// Its bodies are larger than is taken: of requests by servers, of answers by clients.
     Oversize,
     /// Its bodies end in the middle.
     Truncate,
     /// Its events name previous events that nobody has.
     UnknownPrevEvents,
-    /// Its events are signed wrongly, in transactions that are signed rightly: in turn an event that
-    /// it made up, and a true one.
+    /// Its events are signed wrongly, in requests that are signed rightly: beside each true one
+    /// stands one that it made up.
     ForgeEventSignature,
     /// Its requests come a byte at a time.
     Trickle {
@@ -140,12 +140,15 @@ pub(super) const LISTED: &[Listed] = &[
         "equivocate",
         "a homeserver tells some another event than the others, at the same place of the graph",
     ),
-    of_homeserver("oversize", "a homeserver's bodies are larger than servers take"),
+    of_homeserver(
+        "oversize",
+        "a homeserver's bodies, of requests and answers, are larger than anybody takes",
+    ),
     of_homeserver("truncate", "a homeserver's bodies end in the middle"),
     of_homeserver("unknown-prev-events", "a homeserver's events name others that nobody has"),
     of_homeserver(
         "forge-event-signature",
-        "a homeserver's events, made up and true ones in turn, are signed wrongly; its requests rightly",
+        "a homeserver's events, true and made-up ones, are signed wrongly; its requests are not",
     ),
     Listed {
         key: "trickle",
