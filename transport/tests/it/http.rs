@@ -1,6 +1,7 @@
 //! The server loop and the client, over pipes.
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, routing};
+use axum::{Router, body::Body, routing};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
@@ -22,6 +23,9 @@ use transport::{
 use crate::machines::World;
 
 const DEADLINE: Duration = Duration::from_secs(5);
+
+/// More than axum alone lets in, which is 2 MiB.
+static LARGE: [u8; 3 << 20] = [0; 3 << 20];
 
 /// A server with small limits, on port 80 of `machine`.
 async fn start(machine: &Host) {
@@ -134,14 +138,34 @@ async fn nobody_listening_is_a_connect_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_over_the_limit_is_refused() {
+async fn an_answer_over_the_limit_is_refused_whether_it_says_its_length_or_not() {
     let world = World::default();
-    let router = Router::new().route("/", routing::get(|| async { "x".repeat(201) }));
+    let pieces = || async {
+        let pieces = [150, 51].map(|length| Ok::<_, Infallible>("x".repeat(length)));
+        Body::from_stream(futures_util::stream::iter(pieces))
+    };
+    let router = Router::new()
+        .route("/whole", routing::get(|| async { "x".repeat(201) }))
+        .route("/pieces", routing::get(pieces));
     serve(&world.machine("server"), 80, router, ServerLimits::default()).await.unwrap();
     let limits = ClientLimits { max_body: 200, ..Default::default() };
     let client = Client::new(&world.machine("client"), limits);
-    let error = send(&client, "GET", "/", b"").await.unwrap_err();
-    assert!(matches!(error, RequestError::TooLarge { limit: 200, .. }), "{error}");
+    for path in ["/whole", "/pieces"] {
+        let error = send(&client, "GET", path, b"").await.unwrap_err();
+        assert!(matches!(error, RequestError::TooLarge { limit: 200, .. }), "{path}: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_reads_all_that_the_limits_of_its_server_let_in() {
+    let world = World::default();
+    let length = |body: Bytes| async move { body.len().to_string() };
+    let router = Router::new().route("/", routing::post(length));
+    let limits = ServerLimits { max_body: LARGE.len(), ..ServerLimits::default() };
+    serve(&world.machine("server"), 80, router, limits).await.unwrap();
+    let client = Client::new(&world.machine("client"), ClientLimits::default());
+    let answer = send(&client, "POST", "/", &LARGE).await.unwrap();
+    assert_eq!((answer.status(), &**answer.body()), (StatusCode::OK, &b"3145728"[..]));
 }
 
 async fn read_some(stream: &mut Stream) {
