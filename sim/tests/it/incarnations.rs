@@ -140,6 +140,10 @@ fn a_kill_closes_sockets_that_somebody_outside_still_holds() {
     assert_eq!(outcome.value.unwrap().unwrap(), expected);
 }
 
+/// How the process on machine `a` ends.
+const WAYS_DOWN: [fn(&World) -> FaultId; 2] =
+    [|world| world.kill("a", None), |world| world.crash("a", DiskFate::Keep, None)];
+
 /// Begins a task when it is dropped.
 struct Successor(Host, Arc<()>);
 
@@ -155,10 +159,7 @@ impl Drop for Successor {
 
 #[test]
 fn a_task_that_a_dying_task_begins_does_not_live() {
-    for down in [
-        |world: &World| world.kill("a", None),
-        |world: &World| world.crash("a", DiskFate::Keep, None),
-    ] {
+    for down in WAYS_DOWN {
         let outcome = sim::run(config(), move |world| async move {
             let (host, token) = (world.add_seat("a"), Arc::new(()));
             let successor = Successor(host.clone(), Arc::clone(&token));
@@ -177,10 +178,7 @@ fn a_task_that_a_dying_task_begins_does_not_live() {
 
 #[test]
 fn the_runtime_keeps_nothing_of_the_tasks_of_a_dead_process() {
-    for down in [
-        |world: &World| world.kill("a", None),
-        |world: &World| world.crash("a", DiskFate::Keep, None),
-    ] {
+    for down in WAYS_DOWN {
         let outcome = sim::run(config(), move |world| async move {
             let runtime = tokio::runtime::Handle::current().metrics();
             let before = runtime.num_alive_tasks();
