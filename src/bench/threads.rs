@@ -1,6 +1,6 @@
 //! Two threads against one.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, thread::available_parallelism, time::Duration};
 
 use workloads::{clock::wall, federations::pass};
 
@@ -23,14 +23,15 @@ pub(super) fn two_against_one(length: Length) -> Result<Measured, String> {
         }
     }
     let (figure, one, two) = best.ok_or("nothing was run")?;
-    Ok(Measured {
-        figure,
-        detail: format!(
-            "{runs} runs in {:.3} s on one thread, {:.3} s on two, best of {tries}",
-            one.as_secs_f64(),
-            two.as_secs_f64(),
-        ),
-    })
+    let mut detail = format!(
+        "{runs} runs in {:.3} s on one thread, {:.3} s on two, best of {tries}",
+        one.as_secs_f64(),
+        two.as_secs_f64(),
+    );
+    if available_parallelism().is_ok_and(|cores| cores.get() == 1) {
+        detail.push_str("; with one core to run on, there is nothing to gain");
+    }
+    Ok(Measured { figure, detail })
 }
 
 fn run_all(runs: usize, threads: usize) -> Result<Duration, String> {
