@@ -80,13 +80,7 @@ impl FederationApi {
     /// Refuses a server that has no joined user in the room.
     async fn must_be_member(&self, server: &ServerName, room: &RoomId) -> Result<(), MatrixError> {
         let (name, id) = (server.to_owned(), room.to_owned());
-        let is_member = self
-            .messaging
-            .rooms
-            .database()
-            .call(move |db| rooms::is_member_server(db, &id, &name))
-            .await?;
-        if is_member {
+        if self.read(move |db| rooms::is_member_server(db, &id, &name)).await? {
             return Ok(());
         }
         Err(MatrixError::forbidden(format!("{server} is not in room {room}")))
