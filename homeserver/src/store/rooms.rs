@@ -128,8 +128,7 @@ pub fn set_current_state(
 ) -> Result<(), StoreError> {
     let before = current_state(tx, room)?;
     let after = state::load(tx, group)?;
-    tx.prepare_cached("UPDATE rooms SET current_group = ?2 WHERE room_id = ?1")?
-        .execute((room.as_str(), group))?;
+    set_current_group(tx, room, group)?;
     for ((kind, state_key), _) in before.iter().filter(|(key, _)| !after.contains_key(*key)) {
         tx.prepare_cached(
             "DELETE FROM current_state WHERE room_id = ?1 AND kind = ?2 AND state_key = ?3",
@@ -159,14 +158,19 @@ pub fn advance_current_state(
     group: GroupId,
     position: i64,
 ) -> Result<(), StoreError> {
-    tx.prepare_cached("UPDATE rooms SET current_group = ?2 WHERE room_id = ?1")?
-        .execute((pdu.room_id.as_str(), group))?;
+    set_current_group(tx, &pdu.room_id, group)?;
     let state_key = pdu.state_key.as_deref().unwrap_or_default();
     put_entry(tx, &pdu.room_id, (&pdu.kind, state_key), &pdu.event_id)?;
     if pdu.is_member_event() {
         put_membership(tx, pdu, position)?;
     }
     Ok(())
+}
+
+fn set_current_group(tx: &Transaction<'_>, room: &RoomId, group: GroupId) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE rooms SET current_group = ?2 WHERE room_id = ?1")?
+        .execute((room.as_str(), group))
+        .map(drop)
 }
 
 fn put_entry(
