@@ -87,10 +87,7 @@ pub(crate) fn links(scenario: &Scenario, fault: &NetworkFault) -> Option<Links> 
         NetworkFault::Shape(shape @ Shape::Swizzle { .. }) => {
             return shape.swizzle().map(Links::Turn);
         }
-        NetworkFault::Hold { between, and, one_way } => {
-            let cut = if *one_way { Cut::OneWay } else { Cut::Between };
-            cut(between.clone(), and.clone())
-        }
+        NetworkFault::Hold { between, and, one_way } => Cut::of_two(between, and, *one_way),
         _ => scenarios::run::cut(scenario, fault)?,
     };
     let paths = cut.links().into_iter().map(|(from, to)| (from.into(), to.into()));

@@ -30,7 +30,7 @@ pub(super) fn set(
             world.partition(&cut, cause)
         }
         NetworkFault::Hold { between, and, one_way } => {
-            world.hold(&between_two(between, and, *one_way), cause)
+            world.hold(&Cut::of_two(between, and, *one_way), cause)
         }
         NetworkFault::Link { between, and, one_way, latency, loss, bandwidth } => {
             let change = LinkChange {
@@ -58,11 +58,6 @@ pub(super) fn set(
     }
 }
 
-fn between_two(between: &[String], and: &[String], one_way: bool) -> Cut {
-    let cut = if one_way { Cut::OneWay } else { Cut::Between };
-    cut(between.to_vec(), and.to_vec())
-}
-
 fn body_reset(reset: &Reset) -> BodyReset {
     BodyReset {
         from: reset.from.clone(),
@@ -78,7 +73,7 @@ fn body_reset(reset: &Reset) -> BodyReset {
 /// What a fault cuts that does nothing else, and stands still.
 pub fn cut(scenario: &Scenario, fault: &NetworkFault) -> Option<Cut> {
     Some(match fault {
-        NetworkFault::Partition { between, and, one_way } => between_two(between, and, *one_way),
+        NetworkFault::Partition { between, and, one_way } => Cut::of_two(between, and, *one_way),
         NetworkFault::Split { groups } => Cut::Groups(groups.clone()),
         NetworkFault::Shape(shape) => cut_of(shape, shape.members(scenario))?,
         _ => return None,
