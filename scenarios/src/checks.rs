@@ -32,11 +32,11 @@ mod sender_order;
 mod situations;
 mod within_limits;
 
-pub(crate) use self::selection::nanoseconds;
 pub use self::{
     judgement::{Finding, Judgement},
     selection::judge,
 };
+pub(crate) use self::{selection::nanoseconds, within_limits::MAX_PDUS};
 use crate::{
     history::History,
     record::CheckKind,

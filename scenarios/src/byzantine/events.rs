@@ -15,13 +15,10 @@ use super::{
     seat::Meeting,
     wire::{arguments, signed},
 };
-use crate::{history::pdu::MESSAGE_FIELD, scenario::Misdeed};
+use crate::{checks::MAX_PDUS, history::pdu::MESSAGE_FIELD, scenario::Misdeed};
 
 /// What follows the name of a message in an event that took its place.
 const TWIN: &str = " twin";
-
-/// Events of a transaction (server-server API, "Transactions").
-const MAX_PDUS: usize = 50;
 
 /// Makes of a true event of its own what the server sends instead.
 type Altering = fn(&Identity, CanonicalJsonObject) -> Option<Vec<CanonicalJsonObject>>;
@@ -64,9 +61,7 @@ fn altered(identity: &Identity, request: &HttpMessage, alter: Altering) -> Optio
         match altered.and_then(|event| alter(identity, event)) {
             Some(events) => {
                 is_altered = true;
-                sent.extend(
-                    events.into_iter().filter_map(|event| serde_json::to_value(event).ok()),
-                );
+                sent.extend(events.into_iter().map(|it| CanonicalJsonValue::Object(it).into()));
             }
             None => sent.push(pdu),
         }

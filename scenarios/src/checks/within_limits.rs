@@ -7,7 +7,7 @@ use super::{Finding, Judgement};
 use crate::history::{Exchange, History};
 
 /// PDUs of one transaction (server-server API, "Transactions").
-const MAX_PDUS: usize = 50;
+pub(crate) const MAX_PDUS: usize = 50;
 
 /// EDUs of one transaction (same place).
 const MAX_EDUS: usize = 100;

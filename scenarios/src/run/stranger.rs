@@ -79,9 +79,8 @@ async fn make(host: Host) -> Result<Federation, String> {
     let http = Client::new(&host, ClientLimits::default());
     let keys = KeyRing::open(&host, &database, http.clone(), identity.clone()).await;
     let keys = keys.map_err(|error| text(&error))?;
-    let served =
-        serve(&host, FEDERATION_PORT, KeyRing::routes().with_state(keys), ServerLimits::default())
-            .await;
+    let routes = KeyRing::routes().with_state(keys);
+    let served = serve(&host, FEDERATION_PORT, routes, ServerLimits::default()).await;
     served.map_err(|error| text(&error))?;
     Ok(Federation::new(identity, http))
 }
