@@ -2,8 +2,8 @@
 
 use std::mem;
 
+use checks::record::{EventRecord, Meta, Record};
 use reports::json;
-use scenarios::record::{EventRecord, Meta, Record};
 
 /// Entries shown before the first difference, and after it on each side.
 const CONTEXT: usize = 3;

@@ -1,8 +1,8 @@
 //! `fedsim list`: what scenario files can name, and the scenarios themselves.
 
 use scenarios::{
-    language::names::NAMES,
-    scenario::{ENDPOINTS, LISTED, Listed},
+    scenario::{LISTED, Listed},
+    vocabulary::{CHECKS, CheckName, ENDPOINTS},
 };
 use serde_json::json;
 
@@ -50,8 +50,9 @@ fn scenarios(files: &crate::arguments::Files, output: &mut Output) -> Result<Exi
 }
 
 fn checks(output: &mut Output) -> Result<(), Stop> {
-    let names = NAMES.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    for (name, judged) in NAMES {
+    let names = CHECKS.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    for CheckName { name, kind } in CHECKS {
+        let judged = kind.word();
         output.line(&format!("{name:<names$}  {judged}"))?;
         output.object(&json!({ "type": "check", "check": name, "judged": judged }))?;
     }

@@ -2,8 +2,9 @@
 
 use std::{fs, path::Path};
 
+use checks::Record;
 use reports::{folder, json, line};
-use scenarios::{Record, language};
+use scenarios::language;
 use serde_json::json;
 
 use crate::{

@@ -6,11 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use checks::{Record, record::Verdict};
 use reports::{
     folder,
     line::{self, Status, Totals, Widths},
 };
-use scenarios::{Record, record::Verdict, run::Options};
+use runs::Options;
 use serde_json::{Value, json};
 
 use crate::{
@@ -172,7 +173,7 @@ impl Trial {
 fn record(selected: &Selected, seed: u64) -> Record {
     let options = Options { file: Some(selected.path.display().to_string()), ..Options::default() };
     let began = Stopwatch::start();
-    let mut record = scenarios::run::run(&selected.scenario, seed, &options).record;
+    let mut record = runs::run(&selected.scenario, seed, &options).record;
     record.meta.wall_ms = began.elapsed_ms();
     record
 }

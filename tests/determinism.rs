@@ -3,11 +3,9 @@
 
 use std::{fs, path::Path, process::Command};
 
-use scenarios::{
-    Record, language,
-    run::{self, Options},
-    scenario::Scenario,
-};
+use checks::Record;
+use runs::Options;
+use scenarios::{language, scenario::Scenario};
 
 /// Seeds compared.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=50;
@@ -28,8 +26,8 @@ fn journals(first: u64) -> Vec<(u64, String)> {
 }
 
 fn journal(scenario: &Scenario, seed: u64) -> String {
-    let run = run::run(scenario, seed, &Options::default());
-    run.journal.to_lines().collect::<Vec<_>>().join("\n")
+    let run = runs::run(scenario, seed, &Options::default());
+    run.recording.journal.to_lines().collect::<Vec<_>>().join("\n")
 }
 
 /// Says where two journals part, with what came before.
@@ -111,7 +109,7 @@ fn a_run_depends_on_nothing_around_the_process() {
 #[test]
 fn every_build_gives_these_journals() {
     let scenario = chaos();
-    let hash = |seed| run::run(&scenario, seed, &Options::default()).record.log_hash;
+    let hash = |seed| runs::run(&scenario, seed, &Options::default()).record.log_hash;
     let hashes: Vec<_> = (1..=8).map(|seed| format!("{seed}  {}", hash(seed))).collect();
     insta::assert_snapshot!("journals_of_chaos", hashes.join("\n"));
 }

@@ -9,12 +9,9 @@ mod server;
 
 use std::{path::Path, sync::Arc};
 
-use scenarios::{
-    Record, language,
-    record::Verdict,
-    run::{Options, run_on},
-    world::Simulated,
-};
+use ::checks::{Record, record::Verdict};
+use runs::{Options, run_on, world::Simulated};
+use scenarios::language;
 
 use crate::{
     federation::{ECHO, Echo},

@@ -64,15 +64,18 @@ fn lines_with(folder: &str, words: &[&str], except: &[&str]) -> Vec<String> {
     lines
 }
 
+/// Those of `crates` that `package` is built of.
+fn foreign_to(package: &str, crates: &[&str]) -> Vec<String> {
+    crates_of(package).into_iter().filter(|name| crates.contains(&&**name)).collect()
+}
+
 const NONE: &[String] = &[];
 
 #[test]
 fn nodes_are_built_without_the_simulator() {
     for package in ["homeserver", "relay"] {
-        let foreign = ["sim", "scenarios", "turmoil", "turmoil-net", "proptest"];
-        let found: Vec<_> =
-            crates_of(package).into_iter().filter(|name| foreign.contains(&&**name)).collect();
-        assert_eq!(found, NONE, "{package}");
+        let foreign = ["sim", "journal", "scenarios", "turmoil", "turmoil-net", "proptest"];
+        assert_eq!(foreign_to(package, &foreign), NONE, "{package}");
     }
 }
 
@@ -108,33 +111,53 @@ fn a_node_reaches_the_outside_world_only_through_its_host() {
 
 #[test]
 fn the_simulator_knows_neither_homeservers_nor_relays() {
-    let nodes = ["homeserver", "relay", "scenarios"];
-    let found: Vec<_> =
-        crates_of("sim").into_iter().filter(|name| nodes.contains(&&**name)).collect();
-    assert_eq!(found, NONE);
+    assert_eq!(foreign_to("sim", &["homeserver", "relay", "scenarios", "checks", "runs"]), NONE);
     assert_eq!(lines_with("sim/src", &["homeserver::", "relay::", "/_matrix/"], &[]), NONE);
 }
 
 #[test]
-fn checks_read_the_journal_and_never_a_node() {
-    for folder in ["scenarios/src/checks", "scenarios/src/history"] {
-        assert_eq!(lines_with(folder, &["homeserver::", "use relay", "rusqlite"], &[]), NONE);
+fn what_judges_and_what_shows_links_no_world_no_server_and_no_database() {
+    let machinery = [
+        "sim",
+        "transport",
+        "homeserver",
+        "relay",
+        "runs",
+        "turmoil",
+        "tokio",
+        "hyper",
+        "axum",
+        "rusqlite",
+        "libsqlite3-sys",
+        "rustls",
+    ];
+    for package in ["journal", "scenarios", "checks", "reports"] {
+        assert_eq!(foreign_to(package, &machinery), NONE, "{package}");
     }
 }
 
 #[test]
-fn reports_show_what_scenarios_decided() {
-    let manifest = fs::read_to_string(root().join("reports/Cargo.toml")).expect("it is there");
-    for foreign in ["sim", "homeserver", "relay", "transport"] {
-        let line = format!("\n{foreign}.workspace");
-        assert!(!manifest.contains(&line), "reports depends on {foreign}");
+fn each_crate_of_the_harness_is_built_of_those_below_it_only() {
+    let above = [
+        ("journal", vec!["scenarios", "checks", "runs", "reports"]),
+        ("scenarios", vec!["checks", "runs", "reports"]),
+        ("checks", vec!["runs", "reports"]),
+        ("reports", vec!["runs"]),
+        ("runs", vec!["reports", "turmoil-world"]),
+    ];
+    for (package, above) in above {
+        assert_eq!(foreign_to(package, &above), NONE, "{package}");
     }
-    assert_eq!(lines_with("reports/src", &["scenarios::checks", "scenarios::run"], &[]), NONE);
+}
+
+#[test]
+fn reports_show_what_checks_decided() {
+    assert_eq!(lines_with("reports/src", &["checks::judge", "checks::promises"], &[]), NONE);
 }
 
 #[test]
 fn every_select_is_biased() {
-    for folder in ["transport/src", "homeserver/src", "relay/src", "sim/src", "scenarios/src"] {
+    for folder in ["transport/src", "homeserver/src", "relay/src", "sim/src", "runs/src"] {
         for (path, text) in sources(folder) {
             for select in text.split("select! {").skip(1) {
                 assert!(select.trim_start().starts_with("biased;"), "{}", path.display());
@@ -154,8 +177,9 @@ fn no_query_asks_sqlite_for_time_or_chance() {
 #[test]
 fn every_file_says_its_job_in_its_first_line_and_keeps_to_one() {
     const MAX_LINES: usize = 450;
-    let crates = ["transport", "homeserver", "relay", "sim", "scenarios", "reports"];
-    let folders = [&crates[..], &["turmoil-world", "workloads", "src", "benches"]].concat();
+    let servers = ["transport", "homeserver", "relay"];
+    let harness = ["journal", "sim", "scenarios", "checks", "runs", "reports", "turmoil-world"];
+    let folders = [&servers[..], &harness, &["workloads", "src", "benches"]].concat();
     for (path, text) in folders.iter().flat_map(|folder| sources(folder)) {
         assert!(text.starts_with("//! "), "{} has no header", path.display());
         assert!(text.lines().count() <= MAX_LINES, "{} is too long", path.display());

@@ -2,12 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use checks::record::Verdict;
 use libtest_mimic::{Arguments, Failed, Trial};
-use scenarios::{
-    language,
-    record::Verdict,
-    run::{self, Options},
-};
+use runs::Options;
+use scenarios::language;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -40,7 +38,7 @@ fn check(name: &str, path: &Path) -> Result<(), Failed> {
     let text = std::fs::read_to_string(path)?;
     let scenario = language::parse(&shown.display().to_string(), &text)
         .map_err(|mistakes| Failed::from(mistakes.render(false)))?;
-    let record = run::run(&scenario, scenario.seed, &Options::default()).record;
+    let record = runs::run(&scenario, scenario.seed, &Options::default()).record;
     let report = reports::text::render(&record);
     insta::with_settings!({
         omit_expression => true,

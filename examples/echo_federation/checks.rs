@@ -1,11 +1,11 @@
 //! What echo servers promise, judged from what the network and the clients saw.
 
-use scenarios::{
-    checks::{Check, Finding, Judgement},
+use ::checks::{
+    Check, Finding, Judgement,
     history::{Exchange, History},
     record::CheckKind,
-    scenario::Scenario,
 };
+use scenarios::scenario::Scenario;
 
 /// Every promise, the gravest first.
 pub(crate) const CHECKS: &[Check] = &[

@@ -2,12 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ::checks::{Promises, names};
 use axum::http::{Method, Request};
 use bytes::Bytes;
-use scenarios::{
-    federation::{Federation, Rooms, Seat, Stage, Vocabulary},
-    scenario::Endpoint,
-};
+use runs::federation::{Federation, Rooms, Seat, Stage};
+use scenarios::vocabulary::{CheckName, Endpoint, Vocabulary};
 use serde_json::{Value, json};
 use transport::{
     BoxFuture, Host,
@@ -25,9 +24,14 @@ pub(crate) static ECHO: Vocabulary = Vocabulary {
     version: "0.1.0",
     endpoints: ENDPOINTS,
     long_polls: &[],
-    checks: CHECKS,
+    checks: &NAMES,
     converses: false,
 };
+
+static NAMES: [CheckName; CHECKS.len()] = names(CHECKS);
+
+/// What echo servers promise.
+static PROMISES: Promises = Promises { vocabulary: &ECHO, checks: CHECKS };
 
 const ENDPOINTS: &[Endpoint] = &[
     ("say", "POST", "/say/{}"),
@@ -56,8 +60,8 @@ impl Echo {
 }
 
 impl Federation for Echo {
-    fn vocabulary(&self) -> &'static Vocabulary {
-        &ECHO
+    fn promises(&self) -> &'static Promises {
+        &PROMISES
     }
 
     fn boot(&self, stage: &Arc<Stage>) {

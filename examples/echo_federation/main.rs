@@ -10,13 +10,10 @@ mod server;
 
 use std::{path::Path, process::ExitCode, sync::Arc};
 
+use ::checks::record::Verdict;
 use reports::{folder, text};
-use scenarios::{
-    language,
-    record::Verdict,
-    run::{Options, run_on},
-    world::Simulated,
-};
+use runs::{Options, run_on, world::Simulated};
+use scenarios::language;
 
 use crate::{
     federation::{ECHO, Echo},

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use scenarios::Record;
+use checks::Record;
 
 use crate::{json, text};
 

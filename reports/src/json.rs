@@ -2,7 +2,7 @@
 
 use std::io;
 
-use scenarios::Record;
+use checks::Record;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 

@@ -2,7 +2,7 @@
 
 use std::{ops::AddAssign, path::Path};
 
-use scenarios::record::{CheckRecord, CheckVerdict, FaultRecord, Record, Verdict, Why};
+use checks::record::{CheckRecord, CheckVerdict, FaultRecord, Record, Verdict, Why};
 
 use crate::{
     COLUMNS, folder,

@@ -9,7 +9,7 @@ mod faults;
 mod header;
 mod messages;
 
-use scenarios::Record;
+use ::checks::Record;
 
 use crate::LINES;
 

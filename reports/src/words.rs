@@ -1,6 +1,6 @@
 //! Words that renderers share: counts, verdicts, text from outside made harmless.
 
-use scenarios::record::{CheckKind, CheckVerdict, Outcome, Verdict};
+use checks::record::{CheckKind, CheckVerdict, Outcome, Verdict};
 
 /// `1 copy`, `5 copies`, `12,000 requests`: `plural` is the plural of what is counted.
 pub(crate) fn count(n: u64, plural: &str) -> String {

@@ -29,13 +29,12 @@ pub use self::{
     when::{Amount, Begin, answered, arrived, sent, synced, written},
 };
 use crate::{
-    federation::Vocabulary,
     language::{self, Mistakes},
-    run::HOMESERVERS,
     scenario::{
         Conversation, Delivery, Fault, FaultKind, Latency, MessageExpectation, Op, OpKind, Reads,
         Relay, Scenario, User,
     },
+    vocabulary::{HOMESERVERS, Vocabulary},
 };
 
 impl Scenario {

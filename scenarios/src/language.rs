@@ -33,7 +33,10 @@ pub use self::{
     mistake::{Code, MOST_MISTAKES, MistakeRecord, Mistakes},
 };
 use self::{mistake::Mistake, places::Places, reader::Reader};
-use crate::{federation::Vocabulary, run::HOMESERVERS, scenario::Scenario};
+use crate::{
+    scenario::Scenario,
+    vocabulary::{HOMESERVERS, Vocabulary},
+};
 
 /// The largest scenario file, in bytes.
 pub const LARGEST_FILE: usize = 4 * 1024 * 1024;

@@ -1,30 +1,19 @@
-//! Scenarios: an experiment on a federation as data, run in the simulated world and judged.
+//! Scenarios: an experiment on a federation as data.
 //!
 //! Reading order:
 //! - [`scenario`]: the data: network, backends, relays, users, conversations, operations, faults,
 //!   expectations. [`builder`] writes it in Rust, [`language`] reads it from TOML.
-//! - [`federation`]: what a scenario is run on: our nodes, or anybody's. [`world`]: where it is run.
-//! - [`run`]: one run: boots the cluster, lets clients work while faults happen, repairs, settles.
-//!   [`installation`]: what is on its nodes' disks before.
-//! - [`byzantine`]: seats whose node is honest and whose messages are not.
-//! - [`history`]: what happened, read out of the journal: the only thing that checks see.
-//! - [`checks`]: the promises, one file each, and their verdicts.
-//! - [`record`]: a run as one value, from which every report is made and every replay starts.
+//! - [`vocabulary`]: what scenarios on a federation can name: its endpoints and its checks.
+//!   [`endpoint`]: which of them a request is for.
 //!
 //! Invariants:
-//! - Checks read the journal and public APIs only, never a node's memory.
-//! - This crate decides; `reports` only shows.
+//! - Nothing here plays a scenario or judges one: no world, no server, no check is known.
+//! - A mistake of a file is told with its place and a remedy, all of them at once.
 
 pub mod builder;
-pub mod byzantine;
-pub mod checks;
-pub mod federation;
-pub mod history;
-pub mod installation;
+pub mod endpoint;
 pub mod language;
-pub mod record;
-pub mod run;
 pub mod scenario;
-pub mod world;
+pub mod vocabulary;
 
-pub use self::{federation::Federation, record::Record, scenario::Scenario};
+pub use self::{scenario::Scenario, vocabulary::Vocabulary};

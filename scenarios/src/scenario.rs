@@ -4,6 +4,8 @@ mod faults;
 
 use std::{collections::BTreeMap, time::Duration};
 
+pub use journal::Latency;
+
 pub use self::faults::{
     AfterCrash, DiskFault, Fault, FaultKind, LISTED, Listed, Misdeed, Moment, NetworkFault,
     NodeFault, Operation, PeerFault, Reset, Shape, Taken, When, halves,
@@ -79,15 +81,6 @@ pub struct Network {
     pub latency: Latency,
     /// Probability that a segment has to be retransmitted.
     pub loss: f64,
-}
-
-/// A one-way delay.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Latency {
-    /// Always the same.
-    Fixed(Duration),
-    /// Evenly from a range.
-    Uniform(Duration, Duration),
 }
 
 /// One homeserver.
@@ -209,37 +202,6 @@ pub enum OpKind {
         victim: String,
     },
 }
-
-/// An endpoint: its name, its method, and its path with `{}` for any one segment.
-pub type Endpoint = (&'static str, &'static str, &'static str);
-
-/// The endpoints of homeservers and relays, which a trigger can name.
-pub const ENDPOINTS: &[Endpoint] = &[
-    ("send", "PUT", "/_matrix/federation/v1/send/{}"),
-    ("make_join", "GET", "/_matrix/federation/v1/make_join/{}/{}"),
-    ("send_join", "PUT", "/_matrix/federation/v2/send_join/{}/{}"),
-    ("invite", "PUT", "/_matrix/federation/v2/invite/{}/{}"),
-    ("make_leave", "GET", "/_matrix/federation/v1/make_leave/{}/{}"),
-    ("send_leave", "PUT", "/_matrix/federation/v2/send_leave/{}/{}"),
-    ("get_missing_events", "POST", "/_matrix/federation/v1/get_missing_events/{}"),
-    ("backfill", "GET", "/_matrix/federation/v1/backfill/{}"),
-    ("state", "GET", "/_matrix/federation/v1/state/{}"),
-    ("state_ids", "GET", "/_matrix/federation/v1/state_ids/{}"),
-    ("event", "GET", "/_matrix/federation/v1/event/{}"),
-    ("keys", "GET", "/_matrix/key/v2/server"),
-    ("send_relay", "PUT", "/_matrix/federation/v1/send_relay/{}/{}"),
-    ("relay_txn", "GET", "/_matrix/federation/v1/relay_txn/{}"),
-    ("send_message", "PUT", "/_matrix/federation/unstable/org.fedsim.m1/send_message/{}/{}"),
-    ("prepare", "PUT", "/_matrix/federation/unstable/org.fedsim.m1/prepare/{}/{}"),
-    ("decision", "PUT", "/_matrix/federation/unstable/org.fedsim.m1/decision/{}/{}"),
-    ("outcome", "GET", "/_matrix/federation/unstable/org.fedsim.m1/outcome/{}/{}"),
-    ("get_user_clients", "POST", "/_matrix/federation/unstable/org.fedsim.m1/get_user_clients"),
-    ("on_message_sent", "PUT", "/_matrix/federation/unstable/org.fedsim.m1/on_message_sent/{}/{}"),
-    ("client_send", "PUT", "/_matrix/client/v3/rooms/{}/send/{}/{}"),
-    ("sync", "GET", "/_matrix/client/v3/sync"),
-    ("notifications", "GET", "/notifications"),
-    ("await", "GET", "/await"),
-];
 
 /// What must hold, beside the checks that always run.
 #[derive(Clone, Debug, Default, PartialEq)]

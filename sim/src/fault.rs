@@ -1,46 +1,13 @@
 //! What can be broken. Each fault has one written meaning, and counts what it touched.
 
 mod network;
-mod swizzle;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-pub use self::{
-    network::{After, BodyReset, Cut, Duplication, LinkChange, Part, Refusal},
-    swizzle::{Swizzle, SwizzleSteps},
-};
+pub use journal::fault::{Cut, FaultId, FaultReport, Moment, Operation, Swizzle, SwizzleSteps};
+
+pub use self::network::{After, BodyReset, Duplication, LinkChange, Part, Refusal};
 use crate::{World, disk::DiskImage};
-
-/// A fault in force, as [`World`]'s methods return it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FaultId(pub(crate) u64);
-
-impl FaultId {
-    /// The fault of that number, for a world that counts its own, from 1.
-    pub fn numbered(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// The number that the journal's entries carry.
-    pub fn number(self) -> u64 {
-        self.0
-    }
-}
-
-/// What a fault did.
-#[derive(Clone, Debug, Default)]
-pub struct FaultReport {
-    /// What it is, as `partition a | b`.
-    pub what: String,
-    /// When it began, in simulated time.
-    pub from: Duration,
-    /// When it ended; unset while in force.
-    pub until: Option<Duration>,
-    /// Numbers of the requests that it delayed, killed, slowed or replayed, in their order.
-    pub requests: BTreeSet<u64>,
-    /// Segments, connection attempts and tasks that it delayed or killed. 0 is an inert fault.
-    pub hits: u64,
-}
 
 /// What becomes of a disk when its machine crashes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,31 +71,11 @@ impl Storm {
     }
 }
 
-/// At which moment of an exchange a trigger fires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// The whole request is about to leave its sender; nothing of its last segment is on the wire.
-    Sent,
-    /// The whole request has arrived, and its receiver has not yet been able to read it.
-    Arrived,
-    /// The receiver has processed the request; its whole answer is about to leave.
-    Answered,
-}
-
 /// Whether a request, by method and target, is meant.
 pub type Matches = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
 
 /// What a trigger does, with the number of the journal entry that fired it.
 pub type Action = Box<dyn FnOnce(&World, u64) + Send>;
-
-/// What a disk does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Bytes of a file were written, and may still be lost.
-    Write,
-    /// A file was synced: what was written to it is durable.
-    Sync,
-}
 
 /// Watches a machine's disk, and acts on its n-th operation of a kind: right after that took effect,
 /// and before the next one, or anything else in the world, happens.

@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use journal::random;
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use transport::{
@@ -20,7 +21,6 @@ use crate::{
         connection::{Connection, Handshake, Side},
         stream::SimStream,
     },
-    random,
     world::Shared,
 };
 

@@ -5,13 +5,12 @@
 //! - [`World`]: build machines, boot nodes, break things. [`run`] drives it.
 //! - [`Node`]: what runs on a machine: anybody's server, written against `transport::Host`.
 //! - [`fault`]: what can be broken, each fault with one written meaning, and what it touched.
-//! - [`journal`]: everything that the network saw, decoded, and every fault, disk sync and note.
+//! - [`journal`] (the crate): everything that the network saw, decoded, and every fault, disk sync and note.
 //! - `runner`: the thread of a run, and the watch over it (`pulse`): nothing that a node does hangs it.
 //! - `machine`: tasks of a machine, each poll of which makes that machine current; crash and kill.
-//! - `network`: streams over links that delay and never lose for good. [`http`]: reads HTTP off bytes.
+//! - `network`: streams over links that delay and never lose for good.
 //! - [`disk`]: the SQLite VFS, with an undo log per sector.
 //! - [`tamper`]: an honest node whose messages are rewritten, withheld, or sent twice.
-//! - [`random`]: one named stream per (seed, purpose, machine).
 //!
 //! Invariants:
 //! - It knows machines and bytes, never homeservers or relays.
@@ -20,8 +19,6 @@
 
 pub mod disk;
 pub mod fault;
-pub mod journal;
-pub mod random;
 pub mod tamper;
 
 mod executive;
@@ -32,8 +29,10 @@ mod pulse;
 mod runner;
 mod world;
 
+pub use journal::{Ended, Latency, Misbehavior};
+
 pub use self::{
-    executive::{Ended, Misbehavior, Outcome, run},
-    network::{Latency, LinkConfig, http},
+    executive::{Outcome, run},
+    network::LinkConfig,
     world::{MachineState, Node, World, WorldConfig},
 };

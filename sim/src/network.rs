@@ -9,7 +9,7 @@
 //! - [`keeping`], [`refusals`], [`body_reset`], [`replay`], [`swizzle`]: what else faults do.
 //! - [`connection`]: two pipes of segments in order, windows, FIN, reset. [`connections`]: all of them.
 //! - [`stream`]: the socket as a program holds it.
-//! - [`http`]: requests and answers read off the segments.
+//! - [`journal::http`]: requests and answers read off the segments.
 //! - [`driver`]: the only place where segments move: [`launch`], [`handshake`], [`accept`],
 //!   [`close`], [`reset`] are its parts.
 //!
@@ -41,7 +41,6 @@ pub(crate) mod connection;
 pub(crate) mod connections;
 pub(crate) mod driver;
 mod handshake;
-pub mod http;
 pub(crate) mod keeping;
 mod launch;
 pub(crate) mod link;
@@ -53,14 +52,7 @@ pub(crate) mod swizzle;
 
 use std::{num::NonZeroU64, time::Duration};
 
-/// How long a segment travels, one way.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Latency {
-    /// Always the same.
-    Fixed(Duration),
-    /// Drawn evenly from the range for each segment; segments of a stream stay in order.
-    Uniform(Duration, Duration),
-}
+use journal::Latency;
 
 /// A directed link.
 #[derive(Clone, Copy, Debug, PartialEq)]

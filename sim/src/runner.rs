@@ -149,7 +149,7 @@ fn give_up<T>(world: &World, machine: usize, how: Misbehavior) -> Outcome<T> {
         ended: Ended::Misbehaved { machine: "a machine".to_owned(), how },
         value: None,
         at,
-        journal: crate::journal::Journal::default(),
+        journal: journal::Journal::default(),
         faults: Vec::new(),
         journal_time: Duration::ZERO,
     };

@@ -22,12 +22,13 @@ pub(crate) use self::{
     shared::Shared,
     state::{Emission, FaultKind, FaultState, Fired, State},
 };
+use journal::Event;
+
 use crate::{
     LinkConfig,
     disk::{Disk, DiskImage},
     fault::{DiskTrigger, Operation, Trigger},
     host,
-    journal::Event,
     machine::{Machine, current},
 };
 
@@ -212,7 +213,7 @@ impl World {
     pub fn on_disk(&self, trigger: DiskTrigger) {
         let mut state = self.shared.lock();
         let disk = Arc::clone(&state.machines[state.machine(&trigger.machine)].disk);
-        let is_write = trigger.operation == Operation::Write;
+        let is_write = trigger.operation == Operation::Written;
         state.watch_disk(trigger);
         drop(state);
         if is_write {

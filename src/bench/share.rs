@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scenarios::run::{Options, judge, simulate};
+use runs::{Options, judge, simulate};
 use workloads::clock::wall;
 
 use super::{
@@ -16,9 +16,9 @@ pub(super) fn journal_and_checks(length: Length) -> Result<Measured, String> {
     let options = Options { time_journal: true, ..Options::default() };
     let mut shares: Vec<_> = (1..=length.pick(51, 5))
         .map(|seed| {
-            let (outcome, world) = wall(|| simulate(&scenario, seed, &options));
-            let journal = outcome.journal_time;
-            let (_, checks) = wall(|| judge(&scenario, seed, &options, outcome));
+            let (simulated, world) = wall(|| simulate(&scenario, seed, &options));
+            let journal = simulated.journal_time;
+            let (_, checks) = wall(|| judge(&scenario, seed, &options, simulated.recording));
             Share { journal, checks, whole: world + checks }
         })
         .collect();

@@ -5,16 +5,13 @@
 
 mod draw;
 
+use checks::record::Verdict;
 use proptest::{
     prelude::ProptestConfig,
     test_runner::{TestCaseError, TestRng, TestRunner},
 };
-use scenarios::{
-    Scenario, language,
-    record::Verdict,
-    run::{self, Options},
-    scenario::Delivery,
-};
+use runs::Options;
+use scenarios::{Scenario, language, scenario::Delivery};
 
 /// Cases that each property draws unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 96;
@@ -52,7 +49,7 @@ fn no_drawn_scenario_breaks_a_promise(draw: draw::Draw) {
 
 /// What is wrong with a run of `scenario`, with the scenario as a file.
 fn judge(scenario: &Scenario) -> Result<(), String> {
-    let record = run::run(scenario, scenario.seed, &Options::default()).record;
+    let record = runs::run(scenario, scenario.seed, &Options::default()).record;
     if record.verdict == Verdict::Pass {
         return Ok(());
     }

@@ -12,7 +12,7 @@ pub(crate) struct Seeded(Mutex<ChaCha12Rng>);
 impl Seeded {
     /// The stream of the `boot`-th start of the machine called `name`.
     pub(crate) fn new(seed: u64, name: &str, boot: u64) -> Self {
-        Self(Mutex::new(sim::random::stream(seed, &format!("entropy {name} {boot}"))))
+        Self(Mutex::new(journal::random::stream(seed, &format!("entropy {name} {boot}"))))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use runs::disk_faults;
 use scenarios::{
     Scenario,
-    run::disk_faults,
     scenario::{AfterCrash, FaultKind, NodeFault, When},
 };
 

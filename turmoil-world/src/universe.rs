@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
-use scenarios::{
+use journal::{Ended, Latency, Recording};
+use runs::{
     federation::OBSERVER,
-    world::{Play, Universe},
+    world::{Play, Simulation, Universe},
 };
-use sim::{Ended, Latency, Outcome, WorldConfig};
+use sim::WorldConfig;
 use turmoil::Sim;
 
 use crate::world::{Changed, Command, Shared};
@@ -31,7 +32,7 @@ const TCP_CAPACITY: usize = 4096;
 pub struct Turmoil;
 
 impl Universe for Turmoil {
-    fn run(&self, config: WorldConfig, play: Play) -> Outcome<Result<(), String>> {
+    fn run(&self, config: WorldConfig, play: Play) -> Simulation {
         let (least, most) = match config.link.latency {
             Latency::Fixed(delay) => (delay, delay),
             Latency::Uniform(least, most) => (least, most),
@@ -48,22 +49,19 @@ impl Universe for Turmoil {
             .rng_seed(config.seed)
             .build();
         let shared = Shared::new(config);
-        let value = Arc::new(std::sync::Mutex::new(None));
         let is_over = Arc::new(AtomicBool::new(false));
         // The play's timers are the observer's: each turmoil host has a clock of its own.
         sim.client(OBSERVER, {
-            let (shared, value) = (shared.clone(), Arc::clone(&value));
-            let is_over = Arc::clone(&is_over);
+            let (shared, is_over) = (shared.clone(), Arc::clone(&is_over));
             async move {
-                let played = play(Arc::new(shared)).await;
-                *value.lock().expect("nobody else writes") = Some(played);
+                play(Arc::new(shared)).await;
                 is_over.store(true, Ordering::Relaxed);
                 std::future::pending().await
             }
         });
         let ended = drive(&mut sim, &shared, &is_over, limit);
-        let value = value.lock().expect("the play is over").take();
-        conclude(sim, &shared, ended, value)
+        let recording = conclude(sim, &shared, ended);
+        Simulation { recording, journal_time: Duration::ZERO }
     }
 }
 
@@ -146,12 +144,7 @@ fn lose_power(sim: &mut Sim<'_>, shared: &Shared, machine: &Arc<str>) {
     }
 }
 
-fn conclude(
-    sim: Sim<'_>,
-    shared: &Shared,
-    ended: Ended,
-    value: Option<Result<(), String>>,
-) -> Outcome<Result<(), String>> {
+fn conclude(sim: Sim<'_>, shared: &Shared, ended: Ended) -> Recording {
     let (at, journal, faults) = {
         let mut state = shared.lock();
         state.is_over = true;
@@ -165,6 +158,5 @@ fn conclude(
         (std::mem::take(&mut state.places), std::mem::take(&mut state.watches))
     };
     drop(left);
-    let value = value.filter(|_| ended == Ended::Finished);
-    Outcome { ended, value, at, journal, faults, journal_time: Duration::ZERO }
+    Recording { journal, faults, ended, at }
 }

@@ -15,13 +15,13 @@ mod swizzle;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
-use scenarios::{
-    Scenario,
+use journal::Event;
+use runs::{
     federation::OBSERVER,
-    scenario::FaultKind,
     world::{Watch, World},
 };
-use sim::{Node, WorldConfig, fault::FaultId, journal::Event};
+use scenarios::{Scenario, scenario::FaultKind};
+use sim::{Node, WorldConfig, fault::FaultId};
 use transport::Host;
 
 pub(crate) use self::faults::links;

@@ -2,12 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
+use checks::{Record, record::CheckVerdict};
 use libtest_mimic::{Arguments, Failed, Trial};
-use scenarios::{
-    Record, Scenario, language,
-    record::CheckVerdict,
-    run::{Homeservers, Options, run, run_on},
-};
+use runs::{Homeservers, Options, run, run_on};
+use scenarios::{Scenario, language};
 use turmoil_world::{Turmoil, obstacles};
 
 fn main() {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use scenarios::{Scenario, record::Verdict, run::verdict, scenario::Delivery};
+use checks::record::Verdict;
+use runs::verdict;
+use scenarios::{Scenario, scenario::Delivery};
 
 /// Time for the last messages to arrive.
 const GRACE: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use homeserver::Homeserver;
 use relay::Relay;
 use ruma::OwnedServerName;
-use scenarios::installation;
+use runs::homeservers::installation;
 use sim::{Node, disk::DiskImage};
 use transport::{BoxFuture, Host};
 

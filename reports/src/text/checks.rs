@@ -1,6 +1,6 @@
 //! The checks: what was promised, and what became of it.
 
-use scenarios::record::{CheckKind, CheckRecord, CheckVerdict};
+use checks::record::{CheckKind, CheckRecord, CheckVerdict};
 
 use crate::{
     table::{Table, bound, left, right},

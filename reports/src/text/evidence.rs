@@ -1,6 +1,6 @@
 //! The evidence: the journal entries that show the first violation, in order.
 
-use scenarios::record::{CheckRecord, CheckVerdict, EventRecord, Record};
+use checks::record::{CheckRecord, CheckVerdict, EventRecord, Record};
 
 use crate::{
     line,

@@ -1,6 +1,6 @@
 //! The faults: when each was in force, and what it touched.
 
-use scenarios::record::FaultRecord;
+use checks::record::FaultRecord;
 
 use crate::{
     table::{Table, bound, left, right},

@@ -1,6 +1,6 @@
 //! The head of the report: which run, what it comes to, how large it was.
 
-use scenarios::record::{Ended, Node, NodeKind, Record, Why};
+use checks::record::{Ended, Node, NodeKind, Record, Why};
 
 use crate::{
     COLUMNS, line,

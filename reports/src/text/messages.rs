@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use scenarios::record::{Copy, Message, Outcome, Presence, Skipped};
+use checks::record::{Copy, Message, Outcome, Presence, Skipped};
 
 use crate::{
     COLUMNS,

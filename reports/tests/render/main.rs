@@ -4,12 +4,12 @@ mod sample;
 
 use std::path::Path;
 
+use checks::record::{CheckVerdict, Presence, Record, Skipped, Verdict, Why};
 use reports::{
     COLUMNS, LINES, folder, json,
     line::{self, Status, Totals, Widths},
     text,
 };
-use scenarios::record::{CheckVerdict, Presence, Record, Skipped, Verdict, Why};
 
 use crate::sample::MS;
 

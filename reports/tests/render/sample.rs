@@ -1,6 +1,6 @@
 //! Records made by hand, as a run would make them.
 
-use scenarios::record::{
+use checks::record::{
     CheckKind, CheckRecord, CheckVerdict, Copy, Ended, EventRecord, FaultRecord, Message, Meta,
     Node, NodeKind, Outcome, Presence, Program, Record, ScenarioRecord, Verdict, Why,
 };

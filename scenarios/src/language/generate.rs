@@ -87,7 +87,7 @@ impl Plan {
 
     /// One message in each slot of equal length, somewhere in it, by anybody.
     fn sends(&self, seed: u64, world: &mut Scenario) {
-        let mut random = sim::random::stream(seed, "generate sends");
+        let mut random = journal::random::stream(seed, "generate sends");
         let slot = Duration::from_secs_f64(1.0 / self.sends_per_second);
         let rooms: Vec<_> = world.conversations.iter().collect();
         let mut ops = Vec::new();
@@ -115,7 +115,7 @@ impl Plan {
     /// One crash about every `crashes_every`, never of a machine that is down or just back.
     fn crashes(&self, seed: u64, world: &mut Scenario) {
         let Some(every) = self.crashes_every else { return };
-        let mut random = sim::random::stream(seed, "generate crashes");
+        let mut random = journal::random::stream(seed, "generate crashes");
         let mut free_from: BTreeMap<&String, Duration> =
             world.backends.keys().chain(world.relays.keys()).map(|m| (m, Duration::ZERO)).collect();
         let mut faults = Vec::new();

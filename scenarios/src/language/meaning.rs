@@ -18,7 +18,7 @@ use super::{
     places::Places,
     table::listed,
 };
-use crate::{federation::Vocabulary, scenario::Scenario};
+use crate::{scenario::Scenario, vocabulary::Vocabulary};
 
 /// Everything that is wrong with a scenario.
 pub(super) fn mistakes(

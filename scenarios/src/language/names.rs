@@ -1,38 +1,4 @@
-//! The names of the checks, and what counts as a name.
-
-/// Every check: its name, and when it is judged.
-///
-/// `always`: at every moment (`same-state` at the end). `eventually`: once everything is repaired
-/// and settled. `sometimes`: a situation that must have come about.
-pub const NAMES: &[(&str, &str)] = &[
-    ("all-or-nothing", "always"),
-    ("no-early-sight", "always"),
-    ("honest-answer", "always"),
-    ("exactly-once", "always"),
-    ("no-zombie", "always"),
-    ("sender-order", "always"),
-    ("right-recipient", "always"),
-    ("no-forgery", "always"),
-    ("acknowledged-survives", "always"),
-    ("relay-keeps", "always"),
-    ("one-in-flight", "always"),
-    ("idempotent-transactions", "always"),
-    ("within-limits", "always"),
-    ("same-state", "always"),
-    ("delivered", "eventually"),
-    ("relays-drained", "eventually"),
-    ("queues-drained", "eventually"),
-    ("send-refused", "sometimes"),
-    ("send-indefinite", "sometimes"),
-    ("relayed", "sometimes"),
-    ("retrieved-from-relay", "sometimes"),
-    ("in-doubt-asked", "sometimes"),
-    ("missing-events-fetched", "sometimes"),
-    ("answer-lost", "sometimes"),
-    ("machine-restarted", "sometimes"),
-    ("caught-up-by-notifications", "sometimes"),
-    ("trespass-refused", "sometimes"),
-];
+//! What counts as a name, and which one was meant.
 
 /// The longest name of a machine, user, conversation or message, in bytes.
 pub const LONGEST_NAME: usize = 32;

@@ -8,6 +8,8 @@ mod shape;
 
 use std::{fmt, time::Duration};
 
+pub use journal::fault::{Moment, Operation};
+
 pub(crate) use self::node::{MOST_RESTARTS, RATES};
 pub use self::{
     disk::DiskFault,
@@ -50,7 +52,7 @@ pub enum When {
     Exchange {
         /// At which moment of it.
         moment: Moment,
-        /// The endpoints' names, as [`crate::scenario::ENDPOINTS`] lists them: a request to any
+        /// The endpoints' names, as [`crate::vocabulary::ENDPOINTS`] lists them: a request to any
         /// of them counts. Several, so that one trigger fits several designs.
         endpoints: Vec<String>,
         /// The requesting machine; any if unset.
@@ -70,47 +72,6 @@ pub enum When {
         /// Which one, from 1, counted from the moment the cluster is ready.
         nth: u64,
     },
-}
-
-/// What a disk does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Bytes of a file were written, and may still be lost.
-    Written,
-    /// A file was synced: what was written to it is durable.
-    Synced,
-}
-
-impl Operation {
-    /// The word for it, as a trigger has it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Written => "written",
-            Self::Synced => "synced",
-        }
-    }
-}
-
-/// A moment of an exchange.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// Before the request is on the wire.
-    Sent,
-    /// The request has arrived and is not yet read.
-    Arrived,
-    /// It was processed; the answer is not yet on the wire.
-    Answered,
-}
-
-impl Moment {
-    /// The word for it, as a trigger has it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Arrived => "arrived",
-            Self::Answered => "answered",
-        }
-    }
 }
 
 /// What is broken. Machines are backends, relays, or devices (`alice/1`). Shown as a report shows

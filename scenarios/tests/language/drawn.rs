@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
-use scenarios::{language::names::NAMES, scenario::*};
+use scenarios::{
+    scenario::*,
+    vocabulary::{CHECKS, ENDPOINTS},
+};
 
 const BACKENDS: &[&str] = &["a", "b", "c-1"];
 const RELAYS: &[&str] = &["r1", "r2"];
@@ -333,8 +336,8 @@ fn peer_fault() -> impl Strategy<Value = PeerFault> {
 }
 
 fn checks(when: &'static str) -> impl Strategy<Value = Vec<String>> {
-    let fitting = NAMES.iter().filter(move |(_, judged)| *judged == when);
-    let fitting: Vec<_> = fitting.map(|(name, _)| (*name).to_owned()).collect();
+    let fitting = CHECKS.iter().filter(move |check| check.kind.word() == when);
+    let fitting: Vec<_> = fitting.map(|check| check.name.to_owned()).collect();
     proptest::sample::subsequence(fitting, 0..4)
 }
 

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use journal::random::stream;
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha12Rng;
 use transport::host::Clock;
@@ -18,7 +19,6 @@ use super::{
     file::SECTOR,
     pages::Pages,
 };
-use crate::random::stream;
 
 /// What an operation returns: its value, or SQLite's result code.
 pub(super) type Answer<T> = Result<T, i32>;

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeSet, io};
 
+use journal::{Event, Loss};
+
 use super::{
     connection::{Connection, Mark, Payload, Side},
     link::Path,
@@ -10,7 +12,6 @@ use super::{
 };
 use crate::{
     fault::{After, Part},
-    journal::Event,
     world::State,
 };
 
@@ -68,7 +69,7 @@ impl State {
 
     /// A segment that was cut short has arrived: both ends are reset.
     pub(crate) fn reset_behind(&mut self, connection: &mut Connection) {
-        self.lose_outstanding(connection, "reset");
+        self.lose_outstanding(connection, Loss::Reset);
         for side in [Side::Client, Side::Server] {
             break_end(connection, side, io::ErrorKind::ConnectionReset);
         }

@@ -1,5 +1,7 @@
 //! Closing, as a kernel does when a program lets go of a socket, or dies.
 
+use journal::Loss;
+
 use super::{
     connection::{Connection, Handshake, Payload, Side},
     stream,
@@ -20,7 +22,7 @@ impl State {
 
     fn say_goodbye(&mut self, id: u64, connection: &mut Connection, side: Side) {
         if side == Side::Client {
-            self.lose_outstanding(connection, "closed");
+            self.lose_outstanding(connection, Loss::Closed);
         }
         let unread = !connection.pipe(side.other()).received.is_empty();
         let open = side == Side::Server || connection.handshake == Handshake::Open;

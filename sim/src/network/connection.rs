@@ -3,11 +3,9 @@
 use std::{collections::VecDeque, io, task::Waker, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use journal::http::{Decoder, Direction};
 
-use super::{
-    http::{Decoder, Direction},
-    replay::Replay,
-};
+use super::replay::Replay;
 
 /// Bytes that may be on the way or unread in one direction before a writer has to wait.
 pub(crate) const WINDOW: usize = 256 << 10;

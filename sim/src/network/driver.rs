@@ -7,6 +7,8 @@
 
 use std::{io, time::Duration};
 
+use journal::{Event, Loss};
+
 use super::{
     connection::{Connection, Mark, Payload, Side},
     link::{Parcel, Passage, Path, retransmit_after},
@@ -14,7 +16,6 @@ use super::{
 };
 use crate::{
     fault::Moment,
-    journal::Event,
     world::{Fired, State},
 };
 
@@ -119,7 +120,7 @@ impl State {
         let now = self.now();
         let (attempt, since) = connection.pipe(side).stalled.unwrap_or((0, now));
         if now - since >= self.config.user_timeout {
-            self.lose_outstanding(connection, "timed out");
+            self.lose_outstanding(connection, Loss::TimedOut);
             for side in [Side::Client, Side::Server] {
                 break_end(connection, side, io::ErrorKind::TimedOut);
             }

@@ -1,14 +1,14 @@
 //! Launching: what a program wrote is decoded, written into the journal, and put on its link.
 
+use journal::{Answer, Event, Request, http::Message};
+
 use super::{
     connection::{Connection, Mark, Payload, Side},
     driver::Arrival,
-    http::Message,
     link::retransmit_after,
 };
 use crate::{
     fault::Moment,
-    journal::{Answer, Event, Request},
     world::{Emission, Fired, State},
 };
 

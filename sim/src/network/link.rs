@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
+use journal::random;
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha12Rng;
 
 use super::{Latency, LinkConfig};
-use crate::random;
 
 /// First retransmission after this long, doubling (RFC 6298 gives 1 s; Linux's floor is 200 ms).
 const DATA_RETRANSMIT: Duration = Duration::from_millis(200);

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use journal::{Loss, random};
 use rand::RngExt;
 use rand_chacha::ChaCha12Rng;
 
@@ -17,7 +18,7 @@ use super::{
     link::Path,
     stream,
 };
-use crate::{random, world::State};
+use crate::world::State;
 
 /// After this long a replay hangs up, answered or not.
 const REPLAY_DEADLINE: Duration = Duration::from_secs(60);
@@ -118,7 +119,7 @@ impl State {
 
     /// Hangs up.
     pub(crate) fn end_replay(&mut self, id: u64, connection: &mut Connection) {
-        self.lose_outstanding(connection, "dropped");
+        self.lose_outstanding(connection, Loss::Dropped);
         if std::mem::take(&mut connection.end_mut(Side::Client).held) {
             close::end_writing(self, id, connection, Side::Client);
         }

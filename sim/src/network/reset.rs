@@ -2,6 +2,8 @@
 
 use std::io;
 
+use journal::Loss;
+
 use super::{
     connection::{Connection, Payload, Side},
     driver::Arrival,
@@ -24,7 +26,7 @@ impl State {
     /// segment provokes another one.
     pub(crate) fn reset_arrives(&mut self, connection: &mut Connection, side: Side) {
         if side == Side::Server {
-            self.lose_outstanding(connection, "reset");
+            self.lose_outstanding(connection, Loss::Reset);
         }
         // Behind a good end there is nothing left to break but the way back.
         let ended = connection.pipe(side).ended;

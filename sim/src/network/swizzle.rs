@@ -19,7 +19,7 @@ impl State {
     /// Draws the order of mending, and takes the first step.
     pub(crate) fn begin_swizzle(&mut self, fault: u64, swizzle: &Swizzle) {
         let machines = swizzle.machines.iter().map(|name| self.machine(name)).collect();
-        let steps = swizzle.steps(self.config.seed, FaultId(fault));
+        let steps = swizzle.steps(self.config.seed, FaultId::numbered(fault));
         self.swizzles.insert(fault, Turning { machines, steps, every: swizzle.every });
         self.turn(fault);
     }

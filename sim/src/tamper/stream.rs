@@ -9,11 +9,11 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
+use journal::http::{Decoder, Direction, Message};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use transport::{Host, host::Stream};
 
 use super::{Aside, Dealing, Fate, HttpMessage, Tamper, aside, parcels::Parcels};
-use crate::network::http::{Decoder, Direction, Message};
 
 /// Bytes read from the wire at once.
 const CHUNK: usize = 16 << 10;

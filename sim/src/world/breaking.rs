@@ -10,11 +10,10 @@ mod worked;
 
 use std::sync::Arc;
 
+use journal::Event;
+
 use super::{FaultKind, FaultState, World};
-use crate::{
-    fault::{FaultId, FaultReport},
-    journal::Event,
-};
+use crate::fault::{FaultId, FaultReport};
 
 impl World {
     fn begin(
@@ -30,7 +29,7 @@ impl World {
         state.faults.push(FaultState { report, kind, machine: machine.clone() });
         let fault = state.faults.len() as u64;
         state.write_as(machine, cause, Event::FaultBegan { fault, what });
-        FaultId(fault)
+        FaultId::numbered(fault)
     }
 
     fn begin_on(
@@ -52,7 +51,7 @@ impl World {
     /// a clock is right.
     /// Does nothing if it has ended.
     pub fn repair(&self, fault: FaultId) {
-        let index = usize::try_from(fault.0 - 1).expect("faults are counted from 1");
+        let index = usize::try_from(fault.number() - 1).expect("faults are counted from 1");
         let kind = {
             let mut state = self.shared.lock();
             let now = state.now();
@@ -62,11 +61,11 @@ impl World {
             }
             report.until = Some(now);
             let (kind, machine, what) = (*kind, machine.clone(), report.what.clone());
-            state.write_as(machine, None, Event::FaultEnded { fault: fault.0, what });
+            state.write_as(machine, None, Event::FaultEnded { fault: fault.number(), what });
             kind
         };
         match kind {
-            FaultKind::Links => self.shared.lock().mend_links(fault.0),
+            FaultKind::Links => self.shared.lock().mend_links(fault.number()),
             FaultKind::Down(machine) | FaultKind::Storm(machine) => {
                 self.bring_back(fault, machine);
             }
@@ -81,13 +80,13 @@ impl World {
     pub fn repair_all(&self) {
         let count = self.shared.lock().faults.len() as u64;
         for fault in 1..=count {
-            self.repair(FaultId(fault));
+            self.repair(FaultId::numbered(fault));
         }
     }
 
     /// What a fault has done so far.
     pub fn fault(&self, fault: FaultId) -> FaultReport {
-        let index = usize::try_from(fault.0 - 1).expect("faults are counted from 1");
+        let index = usize::try_from(fault.number() - 1).expect("faults are counted from 1");
         self.shared.lock().faults[index].report.clone()
     }
 }

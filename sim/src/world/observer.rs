@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Weak};
 
+use journal::Event;
+
 use super::{Shared, State, World, state::Dying};
 use crate::{
     disk::DiskObserver,
     fault::{Action, Operation},
-    journal::Event,
     machine::current,
 };
 
@@ -28,7 +29,7 @@ impl DiskObserver for Observer {
         let Some(world) = self.world.upgrade() else { return };
         let mut state = world.lock();
         let entry = self.write(&mut state, Event::DiskSynced { file: file.to_owned(), bytes });
-        let actions = state.fire_disk(self.machine, Operation::Sync);
+        let actions = state.fire_disk(self.machine, Operation::Synced);
         drop(state);
         act(world, actions, entry);
     }
@@ -36,7 +37,7 @@ impl DiskObserver for Observer {
     fn wrote(&self, file: &str, bytes: u64) {
         let Some(world) = self.world.upgrade() else { return };
         let mut state = world.lock();
-        let actions = state.fire_disk(self.machine, Operation::Write);
+        let actions = state.fire_disk(self.machine, Operation::Written);
         if actions.is_empty() {
             return;
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use journal::Loss;
+
 use super::{
     State, World,
     state::{Dying, Way},
@@ -21,7 +23,7 @@ impl World {
         };
         for (index, disk) in disks.into_iter().enumerate() {
             disk.kill();
-            self.cut_power(index, "over");
+            self.cut_power(index, Loss::Over);
         }
         let mut state = self.shared.lock();
         let nodes: Vec<_> =
@@ -33,7 +35,7 @@ impl World {
 
     /// Packets, tasks and sockets of a machine end at once; its disk has to be dead by then.
     /// Returns how many tasks and connections that were.
-    pub(crate) fn cut_power(&self, index: usize, why: &'static str) -> u64 {
+    pub(crate) fn cut_power(&self, index: usize, why: Loss) -> u64 {
         let (tasks, current, sockets) = {
             let mut state = self.shared.lock();
             let sockets = state.drop_sockets(index, why);
@@ -94,7 +96,7 @@ impl State {
     }
 
     /// Every socket of machine `index` vanishes, with what it had on the way.
-    fn drop_sockets(&mut self, index: usize, why: &'static str) -> u64 {
+    fn drop_sockets(&mut self, index: usize, why: Loss) -> u64 {
         let mut count = 0;
         for id in self.connections.of(index) {
             let Some(mut connection) = self.connections.take(id) else { continue };

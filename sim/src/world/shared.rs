@@ -11,7 +11,6 @@ use std::{
 };
 
 use tokio::runtime::RuntimeMetrics;
-
 use transport::{BoxFuture, host::TaskHandle};
 
 use super::{State, WorldConfig};

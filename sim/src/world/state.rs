@@ -9,13 +9,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use journal::{Event, Journal, Loss};
 use tokio::time::Instant;
 
 use super::{WorldConfig, cost::Cost};
 use crate::{
     Ended, Misbehavior,
     fault::{Action, DiskTrigger, FaultId, FaultReport, Moment, Operation, Trigger},
-    journal::{Event, Journal},
     machine::Machine,
     network::{
         body_reset,
@@ -238,7 +238,7 @@ impl State {
         }
         if connection.is_over() {
             self.leave_backlog(&mut connection);
-            self.lose_outstanding(&mut connection, "closed");
+            self.lose_outstanding(&mut connection, Loss::Closed);
             self.connections.forget(id, &connection);
         } else {
             self.connections.put_back(id, connection);
@@ -275,7 +275,7 @@ impl State {
     }
 
     /// The answers to these requests will not arrive.
-    pub(crate) fn lose_outstanding(&mut self, connection: &mut Connection, why: &'static str) {
+    pub(crate) fn lose_outstanding(&mut self, connection: &mut Connection, why: Loss) {
         let machine = connection.end(Side::Client).machine;
         for request in std::mem::take(&mut connection.outstanding) {
             self.write(machine, Some(request), Event::RequestLost { request, why });
@@ -340,7 +340,7 @@ impl State {
     /// Whether a trigger waits for writes of machine `index`.
     pub(crate) fn awaits_writes(&self, index: usize) -> bool {
         let mut watches = self.disk_watches.iter();
-        watches.any(|it| it.machine == index && it.trigger.operation == Operation::Write)
+        watches.any(|it| it.machine == index && it.trigger.operation == Operation::Written)
     }
 
     /// Counts an operation of machine `index`; the actions that it fires.

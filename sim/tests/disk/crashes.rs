@@ -68,7 +68,7 @@ async fn die_twice(seed: u64, sql: &str, faults: DiskFaults) -> Verdict {
 /// As [`die_twice`]; power is lost as `lose_power` has it.
 async fn die_twice_by(seed: u64, sql: &str, faults: DiskFaults, lose_power: fn(&Disk)) -> Verdict {
     let (disk, told) = disk(seed);
-    let mut choices = sim::random::stream(seed, "test");
+    let mut choices = journal::random::stream(seed, "test");
     let acknowledged = Acknowledged::default();
     for (first, operations) in [(0, 90), (TRANSACTIONS, 30)] {
         let die_after = Some(choices.random_range(1..operations));
@@ -113,7 +113,7 @@ async fn die_in_a_transaction(
     let settings = format!("PRAGMA cache_size = 4; PRAGMA wal_autocheckpoint = 6; {sql}");
     execute(&database, &settings).await.expect("a healthy disk");
     disk.set_faults(faults);
-    let count = sim::random::stream(seed, "test").random_range(0..6);
+    let count = journal::random::stream(seed, "test").random_range(0..6);
     for number in TRANSACTIONS..TRANSACTIONS + count {
         commit(&database, number, &acknowledged).await.expect("a lie is no failure");
     }

@@ -6,12 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use journal::Event;
 use rusqlite::params;
 use sim::{
     MachineState, Outcome, World,
     disk::DiskFaults,
     fault::{ClockFault, DiskFate, DiskTrigger, FaultId, Operation, Shift, Storm},
-    journal::Event,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -150,7 +150,7 @@ fn crash(world: &World, cause: Option<u64>) -> FaultId {
 #[test]
 fn a_crash_at_a_sync_keeps_that_commit_and_lets_nothing_of_the_same_job_happen_after_it() {
     let ((), told) = with_diary(|world| async move {
-        let fault = at_operation(&world, Operation::Sync, 3, crash);
+        let fault = at_operation(&world, Operation::Synced, 3, crash);
         sleep(secs(10)).await;
         let fault = fault.lock().unwrap().expect("it fired");
         assert!(world.state("a") == MachineState::Down && world.live_tasks("a") == 0);
@@ -165,7 +165,7 @@ fn a_crash_at_a_sync_keeps_that_commit_and_lets_nothing_of_the_same_job_happen_a
 #[test]
 fn a_kill_at_a_sync_closes_sockets_and_says_nothing_more() {
     let ((), told) = with_diary(|world| async move {
-        at_operation(&world, Operation::Sync, 3, |world, cause| world.kill("a", cause));
+        at_operation(&world, Operation::Synced, 3, |world, cause| world.kill("a", cause));
         sleep(secs(10)).await;
         assert!(world.state("a") == MachineState::Down && world.live_tasks("a") == 0);
     });
@@ -177,7 +177,7 @@ fn a_kill_at_a_sync_closes_sockets_and_says_nothing_more() {
 fn a_pause_at_a_sync_keeps_the_job_from_being_heard_of_until_it_is_over() {
     let ((), told) = with_diary(|world| async move {
         let fault =
-            at_operation(&world, Operation::Sync, 3, |world, cause| world.pause("a", cause));
+            at_operation(&world, Operation::Synced, 3, |world, cause| world.pause("a", cause));
         sleep(ms(3500)).await;
         world.note("seat", None, "before", serde_json::Value::Null);
         world.repair(fault.lock().unwrap().expect("it fired"));
@@ -197,7 +197,7 @@ fn a_pause_at_a_sync_keeps_the_job_from_being_heard_of_until_it_is_over() {
 fn a_crash_at_a_write_is_in_the_middle_of_a_commit() {
     for nth in 1..8 {
         let ((), told) = with_diary(move |world| async move {
-            let fault = at_operation(&world, Operation::Write, nth, crash);
+            let fault = at_operation(&world, Operation::Written, nth, crash);
             sleep(secs(10)).await;
             world.repair(fault.lock().unwrap().expect("it fired"));
             sleep(ms(500)).await;
@@ -215,7 +215,7 @@ fn a_crash_at_a_write_is_in_the_middle_of_a_commit() {
 #[test]
 fn an_io_error_that_begins_at_a_sync_strikes_the_very_next_operation() {
     let ((), told) = with_diary(|world| async move {
-        let fault = at_operation(&world, Operation::Sync, 3, |world, cause| {
+        let fault = at_operation(&world, Operation::Synced, 3, |world, cause| {
             let broken = DiskFaults { eio_write: 1.0, ..DiskFaults::default() };
             world.break_disk("a", broken, cause)
         });
@@ -263,7 +263,7 @@ fn a_backup_taken_in_the_middle_of_a_commit_has_it_or_does_not() {
         let taken = Arc::clone(&image);
         world.on_disk(DiskTrigger {
             machine: "a".into(),
-            operation: Operation::Write,
+            operation: Operation::Written,
             nth: 2,
             action: Box::new(move |world, _| *taken.lock().unwrap() = Some(world.image("a"))),
         });
@@ -380,7 +380,7 @@ fn a_drifting_clock_gains_by_its_rate_and_is_right_again_afterwards() {
 #[test]
 fn a_fault_at_an_operation_that_never_comes_does_not_begin() {
     let (begun, _) = with_diary(|world| async move {
-        let fault = at_operation(&world, Operation::Sync, 10_000, crash);
+        let fault = at_operation(&world, Operation::Synced, 10_000, crash);
         sleep(secs(10)).await;
         fault
     });

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::{Router, routing::put};
 use bytes::Bytes;
 use http::Request;
+use journal::Journal;
 use sim::{
     LinkConfig, Node, World, WorldConfig,
     fault::{Cut, DiskFate, LinkChange},
-    journal::Journal,
 };
 use tokio::time::sleep;
 use transport::{

@@ -2,7 +2,6 @@
 
 use std::{io::ErrorKind, sync::Arc};
 
-use crate::support::{Echo, PORT, Run, exchange, ms, on_seat, receive, secs, with_echo};
 use sim::{
     Ended, Latency, LinkConfig, MachineState,
     fault::{Cut, DiskFate, LinkChange},
@@ -11,6 +10,8 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{sleep, timeout},
 };
+
+use crate::support::{Echo, PORT, Run, exchange, ms, on_seat, receive, secs, with_echo};
 
 fn cut() -> Cut {
     Cut::Between(vec!["a".into()], vec!["b".into()])

@@ -2,20 +2,21 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::support::{PORT, Run, config, ms, on_seat, secs};
 use axum::{Router, routing::put};
 use bytes::Bytes;
 use http::Request;
+use journal::{Entry, Event};
 use sim::{
     Node, Outcome, World,
     fault::{Cut, DiskFate, Moment, Trigger},
-    journal::{Entry, Event},
 };
 use tokio::time::sleep;
 use transport::{
     Host,
     http::{Address, Client, ClientLimits, ServerLimits, serve},
 };
+
+use crate::support::{PORT, Run, config, ms, on_seat, secs};
 
 async fn put_to(host: &Host, name: &str, path: &str, deadline: u64) -> Option<u16> {
     let client = Client::new(host, ClientLimits::default());

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use axum::{Router, routing::put};
 use bytes::Bytes;
 use http::Request;
+use journal::{Event, Journal};
 use sim::{
     Outcome,
-    journal::{Event, Journal},
     tamper::{Aside, Dealing, Fate, HttpMessage, Tamper, tampered},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

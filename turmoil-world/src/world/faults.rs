@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use journal::{Event, Loss};
+use runs::disk_faults;
 use scenarios::{
     Scenario,
-    run::disk_faults,
     scenario::{AfterCrash, FaultKind, NetworkFault, NodeFault, Shape},
 };
 use sim::{
     disk::{DiskFaults, DiskObserver},
     fault::{Cut, FaultId, FaultReport, Swizzle},
-    journal::Event,
 };
 
 use super::{
@@ -88,7 +88,7 @@ pub(crate) fn links(scenario: &Scenario, fault: &NetworkFault) -> Option<Links> 
             return shape.swizzle().map(Links::Turn);
         }
         NetworkFault::Hold { between, and, one_way } => Cut::of_two(between, and, *one_way),
-        _ => scenarios::run::cut(scenario, fault)?,
+        _ => runs::cut(scenario, fault)?,
     };
     let paths = cut.links().into_iter().map(|(from, to)| (from.into(), to.into()));
     Some(Links::Cut(paths.collect()))
@@ -250,7 +250,7 @@ impl State {
                 let is_own = of_node(&line.client);
                 self.hit(fault, requests);
                 if is_own {
-                    self.lose(n, "crashed");
+                    self.lose(n, Loss::Crashed);
                 }
             }
         }

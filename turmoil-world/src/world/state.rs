@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use scenarios::world::Watch;
-use sim::{
-    Node, WorldConfig,
+use journal::{
+    Answer, Event, Journal, Loss, Request,
     fault::{FaultReport, Moment},
     http::Message,
-    journal::{Answer, Event, Journal, Request},
 };
+use runs::world::Watch;
+use sim::{Node, WorldConfig};
 use transport::Host;
 
 use super::{
@@ -241,7 +241,7 @@ impl State {
     }
 
     /// The answers to the requests of a line will not arrive.
-    pub(crate) fn lose(&mut self, n: u64, why: &'static str) {
+    pub(crate) fn lose(&mut self, n: u64, why: Loss) {
         let Some(line) = self.lines.get_mut(&n) else { return };
         let client = Arc::clone(&line.client);
         for request in std::mem::take(&mut line.outstanding) {

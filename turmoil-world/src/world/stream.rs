@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use journal::Loss;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Sleep,
@@ -53,7 +54,7 @@ impl TapStream {
         if sleep.as_mut().poll(context).is_pending() {
             return Poll::Pending;
         }
-        self.shared.lock().lose(self.line, "timed out");
+        self.shared.lock().lose(self.line, Loss::TimedOut);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -71,7 +72,7 @@ impl AsyncRead for TapStream {
         let read = std::task::ready!(Pin::new(&mut self.inner).poll_read(context, buffer));
         let bytes = &buffer.filled()[before..];
         if read.is_err() || (bytes.is_empty() && buffer.remaining() > 0) {
-            let why = if read.is_err() { "reset" } else { "closed" };
+            let why = if read.is_err() { Loss::Reset } else { Loss::Closed };
             self.shared.lock().lose(self.line, why);
             return Poll::Ready(read);
         }
@@ -104,7 +105,7 @@ impl AsyncWrite for TapStream {
         let written = std::task::ready!(Pin::new(&mut self.inner).poll_write(context, bytes));
         match written {
             Ok(count) => self.ahead = self.ahead.saturating_sub(count),
-            Err(_) => self.shared.lock().lose(self.line, "reset"),
+            Err(_) => self.shared.lock().lose(self.line, Loss::Reset),
         }
         Poll::Ready(written)
     }
@@ -125,7 +126,7 @@ impl Drop for TapStream {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         if self.side == Side::Client {
-            state.lose(self.line, "closed");
+            state.lose(self.line, Loss::Closed);
             state.lines.remove(&self.line);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use sim::fault::Swizzle;
+use journal::fault::Swizzle;
 
 use super::super::Scenario;
 

@@ -112,7 +112,7 @@ impl World {
         set: impl FnOnce(&mut State, u64),
     ) -> FaultId {
         let fault = self.begin(FaultKind::Links, NETWORK.into(), what, cause);
-        set(&mut self.shared.lock(), fault.0);
+        set(&mut self.shared.lock(), fault.number());
         fault
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use journal::Loss;
 use tokio::time::sleep;
 
 use crate::{
@@ -76,14 +77,14 @@ impl World {
     fn finish(&self, fault: FaultId, index: usize, way: Way) {
         self.count_requests(fault, index);
         let count = match way {
-            Way::PowerLoss => self.cut_power(index, "crashed"),
+            Way::PowerLoss => self.cut_power(index, Loss::Crashed),
             Way::Kill => self.end_process(index),
         };
         let mut state = self.shared.lock();
-        state.machines[index].downed_by = Some(fault.0);
+        state.machines[index].downed_by = Some(fault.number());
         // That it went down is something too, even where nothing ran.
         for _ in 0..count.max(1) {
-            state.hit(fault.0, []);
+            state.hit(fault.number(), []);
         }
     }
 
@@ -147,7 +148,7 @@ impl World {
             .flat_map(|connection| connection.outstanding.iter().copied())
             .collect();
         for request in touched {
-            state.hit(fault.0, [request]);
+            state.hit(fault.number(), [request]);
         }
     }
 
@@ -192,7 +193,7 @@ impl World {
         let mut state = self.shared.lock();
         let machine = &mut state.machines[index];
         if machine.running && machine.paused_by.is_none() {
-            machine.paused_by = Some(fault.0);
+            machine.paused_by = Some(fault.number());
         }
         fault
     }
@@ -201,7 +202,7 @@ impl World {
         let name = {
             let state = self.shared.lock();
             let machine = &state.machines[index];
-            if machine.downed_by != Some(fault.0) {
+            if machine.downed_by != Some(fault.number()) {
                 return;
             }
             machine.name.clone()
@@ -212,7 +213,7 @@ impl World {
     pub(super) fn resume(&self, fault: FaultId, index: usize) {
         let mut state = self.shared.lock();
         let machine = &mut state.machines[index];
-        if machine.paused_by == Some(fault.0) {
+        if machine.paused_by == Some(fault.number()) {
             machine.paused_by = None;
             for waker in std::mem::take(&mut machine.waiting) {
                 waker.wake();

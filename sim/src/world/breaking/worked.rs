@@ -28,9 +28,9 @@ impl World {
         let served = current::get().filter(|current| current.serving);
         let arrival = served.and_then(|current| state.journal.get(current.cause?));
         let request = arrival.and_then(|arrival| match arrival.event {
-            crate::journal::Event::RequestArrived { request } => Some(request),
+            journal::Event::RequestArrived { request } => Some(request),
             _ => None,
         });
-        state.hit(fault.0, request);
+        state.hit(fault.number(), request);
     }
 }

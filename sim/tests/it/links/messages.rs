@@ -11,10 +11,10 @@ use std::{
 
 use axum::{Router, body::Bytes, routing::put};
 use http::Request;
+use journal::{Event, Loss};
 use sim::{
     Outcome, World,
     fault::{After, BodyReset, Duplication, FaultId, Part},
-    journal::Event,
 };
 use tokio::{io::AsyncWriteExt, time::sleep};
 use transport::{
@@ -78,7 +78,7 @@ fn a_request_that_is_reset_in_its_body_is_never_handled() {
     let (asked, _) = outcome.value.unwrap();
     assert_eq!(asked, Asked { status: None, handled: 0 });
     assert_eq!((outcome.faults[0].hits, outcome.faults[0].requests.len()), (1, 1));
-    let lost = |event: &Event| matches!(event, Event::RequestLost { why: "reset", .. });
+    let lost = |event: &Event| matches!(event, Event::RequestLost { why: Loss::Reset, .. });
     assert!(outcome.journal.entries().iter().any(|entry| lost(&entry.event)));
 }
 

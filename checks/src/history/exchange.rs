@@ -1,0 +1,138 @@
+//! One HTTP request and what became of it, as the network saw it.
+
+use std::{cell::OnceCell, time::Duration};
+
+use journal::{Loss, Request};
+use scenarios::{endpoint, vocabulary::Endpoint};
+use serde_json::Value;
+
+use super::pdu::PduFacts;
+
+/// A place in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// The entry's number.
+    pub n: u64,
+    /// Its simulated time since the world began.
+    pub at: Duration,
+}
+
+/// An answer on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'j> {
+    /// When it left.
+    pub sent: Moment,
+    /// Its status.
+    pub status: u16,
+    /// Its body.
+    pub body: &'j [u8],
+}
+
+/// A request and its fate.
+#[derive(Debug)]
+pub struct Exchange<'j> {
+    /// When the request left, whole.
+    pub sent: Moment,
+    /// The requesting machine.
+    pub from: &'j str,
+    /// The machine that it is for.
+    pub to: &'j str,
+    /// The request.
+    pub request: &'j Request,
+    /// The endpoint's name, as the federation's vocabulary lists them; empty for another.
+    pub endpoint: &'static str,
+    /// Its path, with `{}` for any one segment.
+    template: &'static str,
+    /// When the request arrived, whole.
+    pub arrived: Option<Moment>,
+    /// The answer.
+    pub answer: Option<Answered<'j>>,
+    /// When the answer arrived, whole.
+    pub answer_arrived: Option<Moment>,
+    /// When and why its connection died before that.
+    pub lost: Option<(Moment, Loss)>,
+    request_json: OnceCell<Option<Value>>,
+    answer_json: OnceCell<Option<Value>>,
+    pdus: OnceCell<Vec<PduFacts>>,
+}
+
+impl<'j> Exchange<'j> {
+    /// A request that has just left.
+    pub(super) fn new(
+        endpoints: &'static [Endpoint],
+        sent: Moment,
+        from: &'j str,
+        request: &'j Request,
+    ) -> Self {
+        let endpoint = endpoint::find(endpoints, &request.method, &request.target);
+        let (endpoint, _, template) = endpoint.unwrap_or_default();
+        Self {
+            sent,
+            from,
+            to: &request.to,
+            request,
+            endpoint,
+            template,
+            arrived: None,
+            answer: None,
+            answer_arrived: None,
+            lost: None,
+            request_json: OnceCell::new(),
+            answer_json: OnceCell::new(),
+            pdus: OnceCell::new(),
+        }
+    }
+
+    /// The request's body as JSON; none if it is not.
+    pub fn request_json(&self) -> Option<&Value> {
+        let parse = || serde_json::from_slice(&self.request.body).ok();
+        self.request_json.get_or_init(parse).as_ref()
+    }
+
+    /// The answer's body as JSON; none without an answer, or if it is not.
+    pub fn answer_json(&self) -> Option<&Value> {
+        let parse = || self.answer.and_then(|answer| serde_json::from_slice(answer.body).ok());
+        self.answer_json.get_or_init(parse).as_ref()
+    }
+
+    /// The PDUs of the transaction that it carries: of a `send` or `send_relay` in the request, of
+    /// a `relay_txn` in the answer.
+    pub fn pdus(&self) -> &[PduFacts] {
+        self.pdus.get_or_init(|| {
+            let transaction = match self.endpoint {
+                "send" | "send_relay" => self.request_json(),
+                "relay_txn" => self.answer_json().and_then(|answer| answer.get("transaction")),
+                _ => None,
+            };
+            transaction.map(PduFacts::all_of).unwrap_or_default()
+        })
+    }
+
+    /// What stands in the target where the endpoint's template has braces.
+    pub fn arguments(&self) -> Vec<String> {
+        endpoint::arguments(self.template, &self.request.target)
+    }
+
+    /// The answer's status; 0 without an answer.
+    pub fn status(&self) -> u16 {
+        self.answer.map_or(0, |answer| answer.status)
+    }
+
+    /// Whether it was answered with 200, be the answer received or not.
+    pub fn is_accepted(&self) -> bool {
+        self.status() == 200
+    }
+
+    /// When it was over for its sender.
+    pub fn concluded(&self) -> Option<Moment> {
+        self.answer_arrived.or(self.lost.map(|(moment, _)| moment))
+    }
+
+    /// The journal entries of the request and of its end.
+    pub fn evidence(&self) -> Vec<u64> {
+        let answer = self.answer.map(|answer| answer.sent.n);
+        let lost = self.lost.map(|(moment, _)| moment.n);
+        let arrived = self.arrived.map(|moment| moment.n).filter(|_| answer.is_none());
+        [Some(self.sent.n), arrived, answer, lost].into_iter().flatten().collect()
+    }
+}

@@ -1,0 +1,219 @@
+//! Hand-made journals, to try checks on.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use journal::{Answer, Entry, Event, Journal, Request};
+use scenarios::scenario::{
+    Backend, Conversation, Delivery, Expect, Latency, Network, Op, OpKind, Reads, Relay, Scenario,
+    User,
+};
+use serde_json::{Value, json};
+
+use super::{Note, Via};
+use crate::record::Outcome;
+
+/// Three backends `a`, `b`, `c` with a user each (`alice`, `bob`, `carol`), all in the
+/// conversation `team` that alice made; a relay `r1` of `b`; one message `m1` of alice's.
+pub(crate) fn scenario(delivery: Delivery) -> Scenario {
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let user = |backend: &str| User { backend: backend.to_owned(), devices: 1, reads: Reads::Sync };
+    let backend = |relays| Backend { relays: names(relays), attempts_before_relay: None };
+    let team =
+        Conversation { creator: "alice".to_owned(), members: names(&["bob", "carol"]), delivery };
+    let send = OpKind::Send {
+        id: "m1".to_owned(),
+        from: "alice".to_owned(),
+        to: "team".to_owned(),
+        text: "hello".to_owned(),
+        retries: 0,
+    };
+    let own = |name: &str| name.to_owned();
+    Scenario {
+        name: own("fake"),
+        about: String::new(),
+        tags: Vec::new(),
+        seed: 1,
+        limit: Duration::from_secs(600),
+        settle: Duration::from_secs(120),
+        network: Network { latency: Latency::Fixed(Duration::from_millis(5)), loss: 0.0 },
+        backends: [
+            (own("a"), backend(&[])),
+            (own("b"), backend(&["r1"])),
+            (own("c"), backend(&[])),
+        ]
+        .into(),
+        relays: [(own("r1"), Relay { quota: None })].into(),
+        users: [(own("alice"), user("a")), (own("bob"), user("b")), (own("carol"), user("c"))]
+            .into(),
+        conversations: [(own("team"), team)].into(),
+        ops: vec![Op { at: Duration::from_secs(1), kind: send }],
+        faults: Vec::new(),
+        expect: Expect::default(),
+    }
+}
+
+/// A journal in the making: every entry comes a millisecond after the one before.
+#[derive(Default)]
+pub(crate) struct Fake {
+    entries: Vec<Entry>,
+}
+
+impl Fake {
+    /// A journal that begins with the cluster being ready; `team` is the room `!team`.
+    pub(crate) fn ready() -> Self {
+        let mut fake = Self::default();
+        fake.note(&Note::Ready { rooms: [("team".to_owned(), "!team".to_owned())].into() });
+        fake
+    }
+
+    /// Appends an entry of any kind.
+    pub(crate) fn push(&mut self, machine: &str, event: Event) -> u64 {
+        let n = self.entries.len() as u64 + 1;
+        let at = Duration::from_millis(n);
+        self.entries.push(Entry { n, at, machine: Arc::from(machine), cause: None, event });
+        n
+    }
+
+    /// Appends a note.
+    pub(crate) fn note(&mut self, note: &Note) -> u64 {
+        let (topic, body) = note.to_parts();
+        self.push("harness", Event::Note { topic, body })
+    }
+
+    /// `device` sends `message` to `team`.
+    pub(crate) fn sends(&mut self, device: &str, message: &str) -> u64 {
+        self.note(&Note::SendBegan {
+            message: message.to_owned(),
+            device: device.to_owned(),
+            conversation: "team".to_owned(),
+        })
+    }
+
+    /// The send of `message` ends; its event is `$m1` for `m1`.
+    pub(crate) fn ends(&mut self, message: &str, outcome: Outcome) -> u64 {
+        self.note(&Note::SendEnded {
+            message: message.to_owned(),
+            outcome,
+            status: None,
+            event: (outcome == Outcome::Ok).then(|| format!("${message}")),
+            unreachable: Vec::new(),
+            failed_to_send: Vec::new(),
+            error: None,
+        })
+    }
+
+    /// A whole send that is ok.
+    pub(crate) fn sent_ok(&mut self, device: &str, message: &str) {
+        self.sends(device, message);
+        self.ends(message, Outcome::Ok);
+    }
+
+    /// `device` sees `message` as the event `$m1` for `m1`.
+    pub(crate) fn sees(&mut self, device: &str, message: &str) -> u64 {
+        self.sees_event(device, message, &format!("${message}"), "!team")
+    }
+
+    /// `device` sees `message` as `event` in `room`.
+    pub(crate) fn sees_event(
+        &mut self,
+        device: &str,
+        message: &str,
+        event: &str,
+        room: &str,
+    ) -> u64 {
+        self.note(&Note::Seen {
+            device: device.to_owned(),
+            message: Some(message.to_owned()),
+            event: event.to_owned(),
+            room: room.to_owned(),
+            via: Via::Sync,
+        })
+    }
+
+    /// A request leaves `from` for `to`: method and target in one, as `PUT /path`.
+    pub(crate) fn request(&mut self, from: &str, to: &str, what: &str, body: &Value) -> u64 {
+        let (method, target) = what.split_once(' ').expect("a method and a target");
+        let request = Request {
+            to: Arc::from(to),
+            method: method.to_owned(),
+            target: target.to_owned(),
+            body: Bytes::from(body.to_string()),
+            replays: None,
+        };
+        self.push(from, Event::RequestSent(request))
+    }
+
+    /// The request arrives, and its receiver answers it.
+    pub(crate) fn answer(&mut self, request: u64, status: u16, body: &Value) -> u64 {
+        let index = usize::try_from(request - 1).expect("a small number");
+        let (from, Event::RequestSent(sent)) =
+            (Arc::clone(&self.entries[index].machine), self.entries[index].event.clone())
+        else {
+            panic!("entry {request} is not a request");
+        };
+        self.push(&sent.to, Event::RequestArrived { request });
+        let body = Bytes::from(body.to_string());
+        self.push(&sent.to, Event::AnswerSent(Answer { request, to: from, status, body }))
+    }
+
+    /// The answer to the request arrives.
+    pub(crate) fn arrive(&mut self, request: u64, answer: u64) -> u64 {
+        let index = usize::try_from(request - 1).expect("a small number");
+        let machine = Arc::clone(&self.entries[index].machine);
+        self.push(&machine, Event::AnswerArrived { request, answer })
+    }
+
+    /// A whole exchange with status 200.
+    pub(crate) fn exchange(
+        &mut self,
+        (from, to): (&str, &str),
+        what: &str,
+        body: &Value,
+        answer: &Value,
+    ) -> u64 {
+        let request = self.request(from, to, what, body);
+        let answered = self.answer(request, 200, answer);
+        self.arrive(request, answered)
+    }
+
+    /// The disk of `machine` syncs.
+    pub(crate) fn syncs(&mut self, machine: &str) -> u64 {
+        self.push(machine, Event::DiskSynced { file: "db".to_owned(), bytes: 1 })
+    }
+
+    /// `b` holds these events of `team` at the end, and everything was read.
+    pub(crate) fn holds_at_end(&mut self, backend: &str, events: &[&str]) {
+        self.note(&Note::FinalTimeline {
+            backend: backend.to_owned(),
+            conversation: "team".to_owned(),
+            events: Some(events.iter().map(|&event| event.to_owned()).collect()),
+        });
+    }
+
+    /// `backend` has `create` as its current creation event of `team` at the end.
+    pub(crate) fn state_at_end(&mut self, backend: &str, create: &str) {
+        let events = BTreeMap::from([("m.room.create|".to_owned(), create.to_owned())]);
+        self.note(&Note::FinalState {
+            backend: backend.to_owned(),
+            conversation: "team".to_owned(),
+            events: Some(events),
+        });
+    }
+
+    /// The journal.
+    pub(crate) fn journal(self) -> Journal {
+        Journal::from_entries(self.entries)
+    }
+}
+
+/// The body of a transaction with one PDU, which is the message called `message`.
+pub(crate) fn transaction(message: &str) -> Value {
+    json!({"origin": "a", "pdus": [pdu(message)]})
+}
+
+/// A PDU that is the message called `message`.
+pub(crate) fn pdu(message: &str) -> Value {
+    json!({"content": {"org.fedsim.message": message}, "depth": 1, "room_id": "!team",
+           "sender": "@alice:a", "type": "m.room.message"})
+}

@@ -1,0 +1,233 @@
+//! What the harness writes into the journal about its own doing: the clients' observations, and the
+//! phases of a run. One vocabulary for the writer (whoever plays it) and the reader.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::Outcome;
+
+/// What precedes the name of a message in an event that a dishonest homeserver has made up, and that
+/// no honest one may show to anybody.
+pub const FORGED: &str = "forged ";
+
+/// One note. Its topic in the journal is the variant's name with hyphens, as `send-began`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "topic", content = "body", rename_all = "kebab-case")]
+pub enum Note {
+    /// The cluster is ready: everybody has joined, nothing is pending. Triggers and times count
+    /// from here.
+    Ready {
+        /// Room ids by conversation.
+        rooms: BTreeMap<String, String>,
+    },
+    /// The cluster could not be made ready: nothing was tried.
+    NotReady {
+        /// Why, in a sentence.
+        why: String,
+    },
+    /// A client began to send.
+    SendBegan {
+        /// The message's name.
+        message: String,
+        /// The sending device.
+        device: String,
+        /// The conversation.
+        conversation: String,
+    },
+    /// A client knows how its send ended, or gave up.
+    SendEnded {
+        /// The message's name.
+        message: String,
+        /// How.
+        outcome: Outcome,
+        /// The last answer's status; unset without an answer.
+        status: Option<u16>,
+        /// The event's id, for a send that is ok.
+        event: Option<String>,
+        /// The backends that a refusal named.
+        unreachable: Vec<String>,
+        /// The backends that an answer listed as left out.
+        failed_to_send: Vec<String>,
+        /// What went wrong, for a send that is not ok.
+        error: Option<String>,
+    },
+    /// A device showed a message to its user.
+    Seen {
+        /// The device.
+        device: String,
+        /// The message's name; unset for a message that no scenario sent.
+        message: Option<String>,
+        /// The event's id.
+        event: String,
+        /// The room in which it was shown.
+        room: String,
+        /// How the device learnt of it.
+        via: Via,
+    },
+    /// A device has fetched its notifications to their end.
+    CaughtUp {
+        /// The device.
+        device: String,
+        /// How many it had not seen before.
+        fresh: u64,
+    },
+    /// A user is being invited and joins.
+    JoinBegan {
+        /// The user.
+        user: String,
+        /// The conversation.
+        conversation: String,
+    },
+    /// How that ended.
+    JoinEnded {
+        /// The user.
+        user: String,
+        /// The conversation.
+        conversation: String,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A user leaves.
+    LeaveBegan {
+        /// The user.
+        user: String,
+        /// The conversation.
+        conversation: String,
+    },
+    /// How that ended.
+    LeaveEnded {
+        /// The user.
+        user: String,
+        /// The conversation.
+        conversation: String,
+        /// How.
+        outcome: Outcome,
+    },
+    /// An operation never happened, because its device was down at its time.
+    Skipped {
+        /// What it was, as `send m1`.
+        operation: String,
+        /// The device.
+        device: String,
+    },
+    /// A server without any right asked a relay for somebody's mail.
+    Trespassed {
+        /// The relay.
+        relay: String,
+        /// Whose mail it is.
+        victim: String,
+        /// The entry that it tried to acknowledge; 0 for none.
+        entry_id: i64,
+        /// The answer's status; unset without an answer.
+        status: Option<u16>,
+    },
+    /// A dishonest peer makes a request whose signature nobody may accept.
+    Forged {
+        /// The dishonest one.
+        peer: String,
+        /// Whom it asks.
+        to: String,
+        /// The target of its request.
+        target: String,
+    },
+    /// A fault of the scenario began.
+    FaultSet {
+        /// Its place in the scenario, from 0.
+        index: usize,
+        /// Its number in the world.
+        fault: u64,
+    },
+    /// Everything is repaired; the world settles from here.
+    Repaired {},
+    /// The time to settle is over.
+    Settled {
+        /// What was still pending; empty for a world that settled.
+        pending: Vec<String>,
+    },
+    /// What a member backend holds of a conversation at the end, read through its client API.
+    FinalTimeline {
+        /// The backend.
+        backend: String,
+        /// The conversation.
+        conversation: String,
+        /// Event ids, newest first; unset if it could not be read.
+        events: Option<Vec<String>>,
+    },
+    /// A member backend's current state of a conversation at the end, through its client API.
+    FinalState {
+        /// The backend.
+        backend: String,
+        /// The conversation.
+        conversation: String,
+        /// Event ids by `type|state key`; unset if it could not be read.
+        events: Option<BTreeMap<String, String>>,
+    },
+    /// What a homeserver still has to send at the end, through its admin API.
+    FinalQueues {
+        /// The backend.
+        backend: String,
+        /// Pending work by destination, none of it 0; unset if it could not be read.
+        pending: Option<BTreeMap<String, u64>>,
+    },
+    /// What a relay still keeps at the end, through its admin API.
+    FinalMail {
+        /// The relay.
+        relay: String,
+        /// Entries by destination, none of it 0; unset if it could not be read.
+        entries: Option<BTreeMap<String, u64>>,
+    },
+    /// Everything was read that is read at the end.
+    Finished {},
+}
+
+/// How a device learnt of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// `/sync`.
+    Sync,
+    /// A websocket on `/await`.
+    Await,
+    /// `/notifications`.
+    Notifications,
+}
+
+impl Note {
+    /// Its topic and body in the journal.
+    pub fn to_parts(&self) -> (String, serde_json::Value) {
+        let whole = serde_json::to_value(self).expect("a note has only string keys");
+        let serde_json::Value::Object(mut parts) = whole else {
+            unreachable!("an adjacently tagged enum is an object");
+        };
+        let topic = parts.get("topic").and_then(|topic| topic.as_str()).unwrap_or_default();
+        let topic = topic.to_owned();
+        (topic, parts.remove("body").unwrap_or_default())
+    }
+
+    /// The note of a topic and body; none if it is not one of ours.
+    pub fn from_parts(topic: &str, body: &serde_json::Value) -> Option<Self> {
+        serde_json::from_value(serde_json::json!({ "topic": topic, "body": body })).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Note, Via};
+
+    #[test]
+    fn a_note_reads_back_as_it_was_written() {
+        let note = Note::Seen {
+            device: "bob/1".to_owned(),
+            message: Some("m1".to_owned()),
+            event: "$e".to_owned(),
+            room: "!r".to_owned(),
+            via: Via::Await,
+        };
+        let (topic, body) = note.to_parts();
+        assert_eq!(topic, "seen");
+        assert_eq!(Note::from_parts(&topic, &body), Some(note));
+        let (topic, body) = Note::Repaired {}.to_parts();
+        assert_eq!(Note::from_parts(&topic, &body), Some(Note::Repaired {}));
+    }
+}

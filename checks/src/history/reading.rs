@@ -1,0 +1,209 @@
+//! Reads a journal, entry by entry, into a [`History`].
+
+use std::collections::BTreeMap;
+
+use journal::{Answer, Entry, Event, Journal};
+use scenarios::{scenario::Scenario, vocabulary::Vocabulary};
+
+use super::{
+    Answered, Exchange, Finals, Forgery, History, Message, Moment, Note, SendEnded, Sighting,
+    Trespass, membership::Memberships, pdu::messages_in,
+};
+
+/// Reads the journal of a run of `scenario` on the federation of `vocabulary`.
+pub(super) fn read<'j>(
+    vocabulary: &'static Vocabulary,
+    scenario: &'j Scenario,
+    journal: &'j Journal,
+) -> History<'j> {
+    let mut history = empty(vocabulary, scenario, journal);
+    let mut memberships = Memberships::initial(scenario);
+    for entry in journal.entries() {
+        take(&mut history, &mut memberships, entry);
+    }
+    history.memberships = memberships.finish();
+    index(&mut history);
+    history
+}
+
+fn empty<'j>(
+    vocabulary: &'static Vocabulary,
+    scenario: &'j Scenario,
+    journal: &'j Journal,
+) -> History<'j> {
+    History {
+        vocabulary,
+        scenario,
+        journal,
+        ready: None,
+        not_ready: None,
+        rooms: BTreeMap::new(),
+        exchanges: Vec::new(),
+        messages: Vec::new(),
+        sightings: Vec::new(),
+        unjudged_sightings: Vec::new(),
+        forgeries: Vec::new(),
+        memberships: Vec::new(),
+        faults: Vec::new(),
+        trespasses: Vec::new(),
+        catch_ups: Vec::new(),
+        skipped: Vec::new(),
+        repaired: None,
+        settled: None,
+        finals: Finals::default(),
+        boots: BTreeMap::new(),
+        syncs: BTreeMap::new(),
+        by_name: BTreeMap::new(),
+        names: BTreeMap::new(),
+        seen: BTreeMap::new(),
+        carriers: BTreeMap::new(),
+        by_request: BTreeMap::new(),
+    }
+}
+
+fn take<'j>(history: &mut History<'j>, memberships: &mut Memberships, entry: &'j Entry) {
+    let moment = Moment { n: entry.n, at: entry.at };
+    let machine: &'j str = &entry.machine;
+    match &entry.event {
+        Event::Booted { .. } => history.boots.entry(machine).or_default().push(moment),
+        Event::DiskSynced { .. } => history.syncs.entry(machine).or_default().push(moment),
+        Event::RequestSent(request) => {
+            let endpoints = history.vocabulary.endpoints;
+            history.by_request.insert(entry.n, history.exchanges.len());
+            history.exchanges.push(Exchange::new(endpoints, moment, machine, request));
+        }
+        Event::RequestArrived { request } => {
+            on(history, *request, |exchange| exchange.arrived = Some(moment));
+        }
+        Event::AnswerSent(answer) => {
+            on(history, answer.request, |exchange| {
+                exchange.answer = Some(answered(moment, answer));
+            });
+        }
+        Event::AnswerArrived { request, .. } => {
+            // What arrives after its request was given up reaches a socket that nobody reads.
+            on(history, *request, |exchange| {
+                exchange.answer_arrived = Some(moment).filter(|_| exchange.lost.is_none());
+            });
+        }
+        Event::RequestLost { request, why } => {
+            on(history, *request, |exchange| exchange.lost = Some((moment, *why)));
+        }
+        Event::Note { topic, body } => {
+            if let Some(note) = Note::from_parts(topic, body) {
+                memberships.take(moment.n, &note);
+                take_note(history, moment, note);
+            }
+        }
+        Event::DiskWritten { .. }
+        | Event::Exited { .. }
+        | Event::FaultBegan { .. }
+        | Event::FaultEnded { .. } => {}
+    }
+}
+
+fn answered(sent: Moment, answer: &Answer) -> Answered<'_> {
+    Answered { sent, status: answer.status, body: &answer.body }
+}
+
+fn on<'j>(history: &mut History<'j>, request: u64, change: impl FnOnce(&mut Exchange<'j>)) {
+    let place = history.by_request.get(&request);
+    if let Some(exchange) = place.and_then(|place| history.exchanges.get_mut(*place)) {
+        change(exchange);
+    }
+}
+
+fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
+    match note {
+        Note::Ready { rooms } => {
+            history.ready = Some(at);
+            history.rooms = rooms;
+        }
+        Note::NotReady { why } => history.not_ready = Some(why),
+        Note::SendBegan { message, device, conversation } => {
+            history.by_name.insert(message.clone(), history.messages.len());
+            let name = message;
+            history.messages.push(Message { name, device, conversation, began: at, ended: None });
+        }
+        Note::SendEnded { message, outcome, event, unreachable, failed_to_send, .. } => {
+            let ended = SendEnded { at, outcome, event, unreachable, failed_to_send };
+            let place = history.by_name.get(&message);
+            if let Some(known) = place.and_then(|place| history.messages.get_mut(*place)) {
+                known.ended = Some(ended);
+            }
+        }
+        Note::Seen { device, message, event, room, via } => {
+            let is_judged = history.has_honest_backend(&device);
+            let sighting = Sighting { at, device, message, event, room, via };
+            if is_judged {
+                history.sightings.push(sighting);
+            } else {
+                history.unjudged_sightings.push(sighting);
+            }
+        }
+        Note::CaughtUp { device, fresh } => history.catch_ups.push((at, device, fresh)),
+        Note::FaultSet { index, fault } => history.faults.push((at, index, fault)),
+        Note::Trespassed { relay, victim, entry_id, status } => {
+            history.trespasses.push((at, Trespass { relay, victim, entry_id, status }));
+        }
+        Note::Forged { peer, to, target } => {
+            history.forgeries.push((at, Forgery { peer, to, target }));
+        }
+        Note::Repaired {} => history.repaired = Some(at),
+        Note::Settled { pending } => history.settled = Some((at, pending)),
+        Note::JoinBegan { .. }
+        | Note::JoinEnded { .. }
+        | Note::LeaveBegan { .. }
+        | Note::LeaveEnded { .. } => {}
+        Note::Skipped { operation, device } => history.skipped.push((at, operation, device)),
+        Note::FinalTimeline { .. }
+        | Note::FinalState { .. }
+        | Note::FinalQueues { .. }
+        | Note::FinalMail { .. }
+        | Note::Finished {} => history.finals.take(note),
+    }
+}
+
+/// Names events after their messages, and finds what carried them.
+fn index(history: &mut History<'_>) {
+    for (place, sighting) in history.sightings.iter().enumerate() {
+        let Some(name) = &sighting.message else { continue };
+        history.seen.entry(name.clone()).or_default().push(place);
+        history.names.insert(sighting.event.clone(), name.clone());
+    }
+    for message in &history.messages {
+        let event = message.ended.as_ref().and_then(|ended| ended.event.clone());
+        history.names.extend(event.map(|event| (event, message.name.clone())));
+    }
+    for exchange in &history.exchanges {
+        if matches!(exchange.endpoint, "prepare" | "on_message_sent")
+            && let [name] = messages_in(&exchange.request.body)[..]
+            && let Some(event) = exchange.arguments().pop()
+        {
+            history.names.insert(event, name.to_owned());
+        }
+    }
+    for (place, exchange) in history.exchanges.iter().enumerate() {
+        for name in carried(history, exchange) {
+            history.carriers.entry(name).or_default().push(place);
+        }
+    }
+}
+
+/// The names of the messages that an exchange carried or spoke of.
+fn carried(history: &History<'_>, exchange: &Exchange<'_>) -> Vec<String> {
+    if matches!(exchange.endpoint, "sync" | "") {
+        return Vec::new();
+    }
+    if matches!(exchange.endpoint, "decision" | "outcome" | "event") {
+        let event = exchange.arguments().pop().unwrap_or_default();
+        return history.name_of(&event).map(str::to_owned).into_iter().collect();
+    }
+    let mut names = messages_in(&exchange.request.body);
+    if let Some(answer) = exchange.answer {
+        names.extend(messages_in(answer.body));
+    }
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().map(str::to_owned).collect()
+}

@@ -1,0 +1,149 @@
+//! What a check found.
+
+use std::time::Duration;
+
+use scenarios::scenario::Reads;
+
+use crate::{
+    history::{History, Message},
+    record::Outcome,
+};
+
+/// Journal entries shown for one finding, at most.
+const MAX_EVIDENCE: usize = 40;
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// How many things it judged. 0 is a vacuous check.
+    pub judged: u64,
+    /// Of what, as `copies` or `sends`.
+    pub of: &'static str,
+    /// The first violation; for a situation, the first time that it came about.
+    pub finding: Option<Finding>,
+    /// Why it could not be told, if nothing was found.
+    pub unknown: Option<String>,
+}
+
+/// A violation, or a situation that came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// When, since the world began.
+    pub at: Duration,
+    /// What, in a sentence without a full stop.
+    pub sentence: String,
+    /// The message that it is about.
+    pub message: Option<String>,
+    /// The journal entries that show it, in order.
+    pub evidence: Vec<u64>,
+}
+
+impl Judgement {
+    /// Nothing judged yet, of `of`.
+    pub fn new(of: &'static str) -> Self {
+        Self { judged: 0, of, finding: None, unknown: None }
+    }
+
+    /// Takes in a finding; the earliest stays.
+    pub fn found(&mut self, finding: Finding) {
+        if self.finding.as_ref().is_none_or(|known| finding.at < known.at) {
+            self.finding = Some(finding);
+        }
+    }
+
+    /// It cannot be told, unless something is found.
+    pub fn cannot_tell(&mut self, why: impl Into<String>) {
+        self.unknown.get_or_insert(why.into());
+    }
+}
+
+impl Finding {
+    /// Something about no single message.
+    pub fn new(at: Duration, sentence: impl Into<String>, evidence: Vec<u64>) -> Self {
+        Self { at, sentence: sentence.into(), message: None, evidence }
+    }
+
+    /// Something about a message, shown by everything that carried it.
+    pub fn about(
+        history: &History<'_>,
+        message: &Message,
+        at: Duration,
+        sentence: impl Into<String>,
+    ) -> Self {
+        Self {
+            at,
+            sentence: sentence.into(),
+            message: Some(message.name.clone()),
+            evidence: causal_slice(history, message),
+        }
+    }
+}
+
+/// The journal entries that the message's fate hangs on: its send, what carried it, the faults
+/// meanwhile, and each device's first sight.
+fn causal_slice(history: &History<'_>, message: &Message) -> Vec<u64> {
+    let mut entries = vec![message.began.n];
+    entries.extend(message.ended.as_ref().map(|ended| ended.at.n));
+    let polls = ["sync", "await", "notifications"];
+    for exchange in history.carriers_of(&message.name).filter(|it| !polls.contains(&it.endpoint)) {
+        entries.extend(exchange.evidence());
+    }
+    let mut devices: Vec<&str> = Vec::new();
+    for sighting in history.sightings_of(&message.name) {
+        if !devices.contains(&sighting.device.as_str()) {
+            devices.push(&sighting.device);
+            entries.push(sighting.at.n);
+        }
+    }
+    let last = entries.iter().max().copied().unwrap_or_default();
+    entries.extend(faults_between(history, message.began.n, last));
+    entries.sort_unstable();
+    entries.dedup();
+    entries.truncate(MAX_EVIDENCE);
+    entries
+}
+
+fn faults_between(history: &History<'_>, from: u64, to: u64) -> impl Iterator<Item = u64> {
+    use journal::Event::{Booted, FaultBegan, FaultEnded};
+    let of_interest =
+        |event: &_| matches!(event, Booted { .. } | FaultBegan { .. } | FaultEnded { .. });
+    let entries = history.journal.entries().iter();
+    entries
+        .filter(move |entry| (from..=to).contains(&entry.n) && of_interest(&entry.event))
+        .map(|entry| entry.n)
+}
+
+/// The devices that must see a message that is promised to all: every device of whoever has been a
+/// member since it was sent, but for the sending device where its stream does not repeat to it what
+/// it sent itself. Not those of dishonest backends, which are promised nothing.
+pub(super) fn expected_devices(history: &History<'_>, message: &Message) -> Vec<String> {
+    let users = history.lasting_members(&message.conversation, message.began.n);
+    let devices = users.into_iter().flat_map(|user| history.devices_of(user));
+    let devices = devices.filter(|device| history.has_honest_backend(device));
+    devices.filter(|device| *device != message.device || repeats_own(history, device)).collect()
+}
+
+fn repeats_own(history: &History<'_>, device: &str) -> bool {
+    let user = history.scenario.users.get(crate::history::user_of(device));
+    user.is_some_and(|user| user.reads == Reads::Sync)
+}
+
+/// Whether something that has not happened by now never will: the world settled, and everything was
+/// read.
+pub(super) fn is_final(history: &History<'_>) -> bool {
+    let settled = history.settled.as_ref().is_some_and(|(_, pending)| pending.is_empty());
+    settled && history.finals.complete
+}
+
+/// The promised copies that are missing: devices that must have seen the message and have not. Of
+/// an `m1-2021` message, the backends that its answer listed as left out are promised nothing.
+pub(super) fn missing_devices(history: &History<'_>, message: &Message) -> Vec<String> {
+    let left_out = message.ended.as_ref().filter(|ended| ended.outcome == Outcome::Ok);
+    let left_out = left_out.map(|ended| ended.failed_to_send.as_slice()).unwrap_or_default();
+    let is_left_out = |device: &str| left_out.iter().any(|it| it == history.backend_of(device));
+    let mut devices = expected_devices(history, message);
+    devices.retain(|device| {
+        !is_left_out(device) && history.first_sight(&message.name, device).is_none()
+    });
+    devices
+}

@@ -1,0 +1,30 @@
+//! What a federation promises its users, judged on what a world wrote down, and on nothing else.
+//!
+//! Reading order:
+//! - [`history`]: what happened, read out of a [`journal::Journal`] in one pass; [`history::Note`]
+//!   is the vocabulary in which whoever plays a scenario tells the journal what clients saw.
+//! - [`promises`]: the checks, one file each. [`judgement`] is what one finds, [`judge`] asks all
+//!   that a scenario names.
+//! - [`record`]: a run as one value, from which every report is made and every replay starts;
+//!   [`judged`] makes it.
+//!
+//! Invariants:
+//! - A journal is enough: no world, server, socket or database is known here, so that a run in any
+//!   world, of anybody's servers, is judged alike, also long after it was played.
+//! - This crate decides; `reports` only shows.
+
+pub mod history;
+pub mod judgement;
+pub mod promises;
+pub mod record;
+
+mod recording;
+mod selection;
+
+pub use self::{
+    judgement::{Finding, Judgement},
+    promises::{CHECKS, Check, HOMESERVERS, MAX_PDUS, Promises, find, names},
+    record::Record,
+    recording::{Played, Run, judged, verdict},
+    selection::judge,
+};

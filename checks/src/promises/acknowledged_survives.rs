@@ -1,0 +1,244 @@
+//! `acknowledged-survives`: an event that a homeserver acknowledged, to a client, to another server
+//! or to its relay, is to be had there in the end.
+//!
+//! What another server sent may be accepted and yet be refused a place in the room, if its sender
+//! was leaving meanwhile, or if state resolution put something else in its place. So of messages,
+//! only those of lasting members are judged; and of other events, only those that are part of the
+//! state that their own sender's backend has in the end.
+
+use crate::{
+    Finding, Judgement,
+    history::{Exchange, History, Moment, PduFacts, mail::Mail},
+    record::Outcome,
+};
+
+pub(super) fn judge(history: &History<'_>) -> Judgement {
+    let mut judgement = Judgement::new("acknowledged events");
+    judge_sends(history, &mut judgement);
+    for exchange in &history.exchanges {
+        match exchange.endpoint {
+            "send" if exchange.is_accepted() => {
+                judge_transaction(history, &mut judgement, exchange);
+            }
+            "decision" | "on_message_sent" if exchange.is_accepted() => {
+                judge_message(history, &mut judgement, exchange);
+            }
+            _ => {}
+        }
+    }
+    judge_retrievals(history, &mut judgement);
+    judgement
+}
+
+/// What a client was told is sent is at its backend.
+fn judge_sends(history: &History<'_>, judgement: &mut Judgement) {
+    for (message, ended) in history.ended(Outcome::Ok) {
+        let Some(event) = &ended.event else { continue };
+        let at = (history.backend_of(&message.device), message.conversation.as_str());
+        let what = format!("acknowledged {}", message.name);
+        judge_event(history, judgement, at, event, (ended.at, &what));
+    }
+}
+
+/// PDUs of a transaction that was answered without an error for them are there.
+fn judge_transaction(history: &History<'_>, judgement: &mut Judgement, exchange: &Exchange<'_>) {
+    let answer = exchange.answer_json();
+    let results = answer.and_then(|answer| answer.get("pdus"));
+    for pdu in exchange.pdus() {
+        let result = results.and_then(|results| results.get(&pdu.event));
+        if result.is_none_or(|result| result.get("error").is_none()) {
+            judge_pdu(history, judgement, exchange, pdu);
+        }
+    }
+}
+
+fn judge_pdu(
+    history: &History<'_>,
+    judgement: &mut Judgement,
+    exchange: &Exchange<'_>,
+    pdu: &PduFacts,
+) {
+    let room = history.rooms.iter().find(|(_, room)| **room == pdu.room);
+    let (Some((conversation, _)), Some(answer)) = (room, exchange.answer) else { return };
+    if is_to_stay(history, conversation, pdu) {
+        let what = format!("acknowledged {} to {}", pdu.what, exchange.from);
+        let at = (exchange.to, conversation.as_str());
+        judge_event(history, judgement, at, &pdu.event, (answer.sent, &what));
+    }
+}
+
+/// Whether an event of another server must be kept by whoever accepted it.
+fn is_to_stay(history: &History<'_>, conversation: &str, pdu: &PduFacts) -> bool {
+    if let Some(name) = &pdu.message {
+        return history.message(name).is_some_and(|message| {
+            history.lasting_members(conversation, message.began.n).contains(&message.sender())
+        });
+    }
+    let states = history.finals.states.get(conversation);
+    let state = states.and_then(|states| states.get(&pdu.origin));
+    state.is_some_and(|state| state.values().any(|event| *event == pdu.event))
+}
+
+/// A message that a backend was told to show, and said that it does, is there.
+fn judge_message(history: &History<'_>, judgement: &mut Judgement, exchange: &Exchange<'_>) {
+    let is_abort = exchange.request_json().is_some_and(|body| body["decision"] == "abort");
+    let [room, event]: [String; 2] = match exchange.arguments().try_into() {
+        Ok(arguments) if !is_abort => arguments,
+        _ => return,
+    };
+    let room = history.rooms.iter().find(|(_, known)| **known == room);
+    let (Some((conversation, _)), Some(answer)) = (room, exchange.answer) else { return };
+    let name = history.name_of(&event).unwrap_or(&event);
+    let what = format!("acknowledged {name} to {}", exchange.from);
+    judge_event(history, judgement, (exchange.to, conversation), &event, (answer.sent, &what));
+}
+
+/// What a homeserver told its relay to forget is there.
+fn judge_retrievals(history: &History<'_>, judgement: &mut Judgement) {
+    let mail = Mail::read(history);
+    for handout in &mail.handouts {
+        let Some(told) = mail.acknowledgements_of(handout).next() else { continue };
+        for pdu in handout.pdus() {
+            let room = history.rooms.iter().find(|(_, room)| **room == pdu.room);
+            let Some((conversation, _)) = room else { continue };
+            if !is_to_stay(history, conversation, pdu) {
+                continue;
+            }
+            let what = format!("let {} forget {}", told.relay, pdu.what);
+            let at = (handout.destination, conversation.as_str());
+            judge_event(history, judgement, at, &pdu.event, (told.exchange.sent, &what));
+        }
+    }
+}
+
+/// Judges one acknowledged event, where its conversation could be read at the end.
+fn judge_event(
+    history: &History<'_>,
+    judgement: &mut Judgement,
+    (backend, conversation): (&str, &str),
+    event: &str,
+    (at, what): (Moment, &str),
+) {
+    let place = (backend.to_owned(), conversation.to_owned());
+    let timeline = history.finals.timelines.get(&place);
+    let Some(timeline) = timeline.filter(|_| history.is_honest(backend)) else { return };
+    judgement.judged += 1;
+    if timeline.contains(event) {
+        return;
+    }
+    let sentence = format!("{backend} {what}, and does not have it in the end");
+    let message = history.name_of(event).and_then(|name| history.message(name));
+    judgement.found(match message {
+        Some(message) => Finding::about(history, message, at.at, sentence),
+        None => Finding::new(at.at, sentence, vec![at.n]),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::scenario::Delivery;
+    use serde_json::json;
+
+    use super::judge;
+    use crate::{
+        Judgement,
+        history::{
+            History, Note, PduFacts,
+            fake::{Fake, pdu, scenario, transaction},
+        },
+    };
+
+    fn judged(fake: Fake) -> Judgement {
+        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
+        judge(&History::read(&scenario, &journal))
+    }
+
+    #[test]
+    fn an_ok_send_is_at_its_backend_in_the_end() {
+        let kept = |events: &[&str]| {
+            let mut fake = Fake::ready();
+            fake.sent_ok("alice/1", "m1");
+            fake.holds_at_end("a", events);
+            judged(fake)
+        };
+        assert_eq!((kept(&["$m1"]).judged, kept(&["$m1"]).finding), (1, None));
+        let lost = kept(&[]).finding.expect("a violation");
+        assert_eq!(lost.sentence, "a acknowledged m1, and does not have it in the end");
+    }
+
+    #[test]
+    fn an_accepted_pdu_is_there_in_the_end_and_a_rejected_one_need_not_be() {
+        let event = PduFacts::of(&pdu("m1")).expect("a PDU").event;
+        let kept = |answer: &serde_json::Value, events: &[&str]| {
+            let mut fake = Fake::ready();
+            fake.sends("alice/1", "m1");
+            let what = "PUT /_matrix/federation/v1/send/1";
+            fake.exchange(("a", "b"), what, &transaction("m1"), answer);
+            fake.holds_at_end("b", events);
+            judged(fake)
+        };
+        let accepted = json!({"pdus": {event.clone(): {}}});
+        assert_eq!(kept(&accepted, &[&event]).finding, None);
+        assert!(kept(&accepted, &[]).finding.is_some());
+        let rejected = json!({"pdus": {event: {"error": "not allowed"}}});
+        assert_eq!(kept(&rejected, &[]).judged, 0);
+    }
+
+    #[test]
+    fn what_a_relay_was_told_to_forget_is_at_its_destination() {
+        let event = PduFacts::of(&pdu("m1")).expect("a PDU").event;
+        let kept = |events: &[&str]| {
+            let mut fake = Fake::ready();
+            fake.sends("alice/1", "m1");
+            let what = "GET /_matrix/federation/v1/relay_txn/@user:b";
+            let entry = json!({"transaction": transaction("m1"), "entry_id": 7,
+                               "entries_queued": true});
+            fake.exchange(("b", "r1"), what, &json!({"entry_id": 0}), &entry);
+            fake.exchange(("b", "r1"), what, &json!({"entry_id": 7}), &json!({}));
+            fake.holds_at_end("b", events);
+            judged(fake)
+        };
+        assert_eq!(kept(&[&event]).finding, None);
+        let lost = kept(&[]).finding.expect("a violation");
+        assert_eq!(lost.sentence, "b let r1 forget m1, and does not have it in the end");
+    }
+
+    /// b accepts an event of a's and does not have it in the end.
+    fn dropped(body: &serde_json::Value, before: impl Fn(&mut Fake)) -> Judgement {
+        let event = PduFacts::of(body).expect("a PDU").event;
+        let mut fake = Fake::ready();
+        before(&mut fake);
+        let what = "PUT /_matrix/federation/v1/send/1";
+        let answer = json!({"pdus": {event: {}}});
+        fake.exchange(("a", "b"), what, &json!({"origin": "a", "pdus": [body]}), &answer);
+        fake.holds_at_end("b", &[]);
+        judged(fake)
+    }
+
+    #[test]
+    fn a_state_event_is_only_lost_if_its_own_sender_still_has_it() {
+        let invite = json!({"type": "m.room.member", "state_key": "@dave:b", "depth": 1,
+                            "content": {"membership": "invite"}, "room_id": "!team",
+                            "sender": "@alice:a"});
+        assert_eq!(dropped(&invite, |_| {}).judged, 0);
+        let event = PduFacts::of(&invite).expect("a PDU").event;
+        let lost = dropped(&invite, |fake| fake.state_at_end("a", &event));
+        let sentence = "b acknowledged the invite of dave to a, and does not have it in the end";
+        assert_eq!(lost.finding.expect("a violation").sentence, sentence);
+    }
+
+    #[test]
+    fn a_message_whose_sender_leaves_may_come_too_late_to_be_taken() {
+        let (user, conversation) = ("alice".to_owned(), "team".to_owned());
+        let leave = Note::LeaveBegan { user, conversation };
+        let leaving = |fake: &mut Fake| {
+            fake.sends("alice/1", "m1");
+            fake.note(&leave);
+        };
+        assert_eq!(dropped(&pdu("m1"), leaving).judged, 0);
+        let staying = |fake: &mut Fake| {
+            fake.sends("alice/1", "m1");
+        };
+        assert!(dropped(&pdu("m1"), staying).finding.is_some());
+    }
+}

@@ -1,0 +1,64 @@
+//! `exactly-once`: no device is shown a message twice, and a message is one event.
+
+use std::collections::BTreeMap;
+
+use crate::{Finding, Judgement, history::History};
+
+pub(super) fn judge(history: &History<'_>) -> Judgement {
+    let mut judgement = Judgement::new("copies");
+    for message in &history.messages {
+        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut event: Option<&str> = None;
+        for sighting in history.sightings_of(&message.name) {
+            let name = &message.name;
+            let twice = seen.insert(&sighting.device, &sighting.event).is_some();
+            if twice {
+                let sentence = format!("{} saw {name} twice", sighting.device);
+                judgement.found(Finding::about(history, message, sighting.at.at, sentence));
+            } else {
+                judgement.judged += 1;
+            }
+            // A dishonest backend may make two events of one message.
+            let is_one = history.has_honest_backend(&message.device);
+            if is_one && *event.get_or_insert(&sighting.event) != sighting.event {
+                let sentence = format!("{} saw {name} as a second event", sighting.device);
+                judgement.found(Finding::about(history, message, sighting.at.at, sentence));
+            }
+        }
+    }
+    judgement
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::scenario::Delivery;
+
+    use super::judge;
+    use crate::{
+        Judgement,
+        history::{
+            History,
+            fake::{Fake, scenario},
+        },
+    };
+
+    fn seen(sightings: &[(&str, &str)]) -> Judgement {
+        let mut fake = Fake::ready();
+        fake.sent_ok("alice/1", "m1");
+        for (device, event) in sightings {
+            fake.sees_event(device, "m1", event, "!team");
+        }
+        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
+        judge(&History::read(&scenario, &journal))
+    }
+
+    #[test]
+    fn each_device_sees_one_event_once() {
+        let once = seen(&[("bob/1", "$m1"), ("carol/1", "$m1")]);
+        assert_eq!((once.judged, once.finding), (2, None));
+        let twice = seen(&[("bob/1", "$m1"), ("bob/1", "$m1")]).finding.expect("a violation");
+        assert_eq!(twice.sentence, "bob/1 saw m1 twice");
+        let two = seen(&[("bob/1", "$m1"), ("carol/1", "$other")]).finding.expect("a violation");
+        assert_eq!(two.sentence, "carol/1 saw m1 as a second event");
+    }
+}

@@ -1,0 +1,183 @@
+//! `messages.m1`: what a scenario expects of one message.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use scenarios::scenario::{MessageExpectation, SendOutcome};
+
+use crate::{
+    Finding, Judgement,
+    history::{History, Message, user_of},
+    record::Outcome,
+};
+
+/// Judges the message called `name`.
+pub(crate) fn judge(history: &History<'_>, name: &str, expected: &MessageExpectation) -> Judgement {
+    let mut judgement = Judgement::new("expectations");
+    let Some(message) = history.message(name) else {
+        judgement.cannot_tell(format!("{name} was not sent"));
+        return judgement;
+    };
+    let end = message.ended.as_ref().map_or(message.began, |ended| ended.at);
+    let mut expect = |is_expected: bool, broken: Option<String>| {
+        judgement.judged += u64::from(is_expected);
+        if let Some(sentence) = broken {
+            judgement.found(Finding::about(history, message, end.at, sentence));
+        }
+    };
+    expect(expected.outcome.is_some(), expected.outcome.and_then(|it| other_outcome(message, it)));
+    let unreachable = expected.unreachable.as_deref();
+    expect(unreachable.is_some(), unreachable.and_then(|it| others_unreachable(message, it)));
+    let seen_by = expected.seen_by.as_deref();
+    expect(seen_by.is_some(), seen_by.and_then(|it| seen_by_others(history, message, it)));
+    expect(
+        expected.within.is_some(),
+        expected.within.and_then(|it| too_late(history, message, it)),
+    );
+    judgement
+}
+
+fn other_outcome(message: &Message, expected: SendOutcome) -> Option<String> {
+    let outcome = match expected {
+        SendOutcome::Ok => Outcome::Ok,
+        SendOutcome::Refused => Outcome::Refused,
+        SendOutcome::Indefinite => Outcome::Indefinite,
+    };
+    let word = |outcome| match outcome {
+        Outcome::Ok => "ok",
+        Outcome::Refused => "refused",
+        Outcome::Indefinite => "indefinite",
+    };
+    (message.outcome() != outcome).then(|| {
+        format!("{} was to be {}, and was {}", message.name, word(outcome), word(message.outcome()))
+    })
+}
+
+fn others_unreachable(message: &Message, expected: &[String]) -> Option<String> {
+    let named = message.ended.as_ref().map(|ended| ended.unreachable.as_slice());
+    let named: BTreeSet<&String> = named.unwrap_or_default().iter().collect();
+    let expected: BTreeSet<&String> = expected.iter().collect();
+    (named != expected).then(|| {
+        let (name, expected, named) = (&message.name, list(&expected), list(&named));
+        format!("{name} was to name {expected} as unreachable, and named {named}")
+    })
+}
+
+/// Exactly the users expected have seen it on all their devices, the sender aside; the others on
+/// none.
+fn seen_by_others(history: &History<'_>, message: &Message, expected: &[String]) -> Option<String> {
+    let name = &message.name;
+    let others = history.scenario.users.keys().filter(|user| *user != message.sender());
+    for user in others.filter(|user| history.has_honest_backend(user)) {
+        let is_expected = expected.contains(user);
+        let has_seen = |device: &String| history.first_sight(name, device).is_some();
+        let odd = history.devices_of(user).into_iter().find(|it| has_seen(it) != is_expected);
+        match odd {
+            Some(device) if is_expected => return Some(format!("{device} never saw {name}")),
+            Some(device) => {
+                return Some(format!("{device} saw {name}, which {user} was not to see"));
+            }
+            None => {}
+        }
+    }
+    None
+}
+
+fn too_late(history: &History<'_>, message: &Message, within: Duration) -> Option<String> {
+    let sightings = history.sightings_of(&message.name);
+    let mut others = sightings.filter(|it| user_of(&it.device) != message.sender());
+    let late = others.find(|it| it.at.at.saturating_sub(message.began.at) > within)?;
+    let took = late.at.at.saturating_sub(message.began.at);
+    let (device, name) = (&late.device, &message.name);
+    Some(format!("{device} saw {name} after {took:?}, not within {within:?}"))
+}
+
+fn list(names: &BTreeSet<&String>) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use scenarios::scenario::{Delivery, MessageExpectation, SendOutcome};
+
+    use super::judge;
+    use crate::{
+        history::{
+            History, Note,
+            fake::{Fake, scenario},
+        },
+        record::Outcome,
+    };
+
+    /// `m1` is refused for want of `b`, and seen by carol nevertheless, 2 ms after it was sent.
+    fn sentence(expected: &MessageExpectation) -> Option<String> {
+        let mut fake = Fake::ready();
+        fake.sends("alice/1", "m1");
+        fake.note(&Note::SendEnded {
+            message: "m1".to_owned(),
+            outcome: Outcome::Refused,
+            status: Some(533),
+            event: None,
+            unreachable: vec!["b".to_owned()],
+            failed_to_send: Vec::new(),
+            error: None,
+        });
+        fake.sees("carol/1", "m1");
+        let (scenario, journal) = (scenario(Delivery::M1), fake.journal());
+        let judgement = judge(&History::read(&scenario, &journal), "m1", expected);
+        assert_eq!(judgement.judged, 1);
+        judgement.finding.map(|finding| finding.sentence)
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn the_outcome_is_as_expected() {
+        let expecting = |outcome| {
+            sentence(&MessageExpectation { outcome: Some(outcome), ..Default::default() })
+        };
+        assert_eq!(expecting(SendOutcome::Refused), None);
+        let expected = "m1 was to be ok, and was refused";
+        assert_eq!(expecting(SendOutcome::Ok).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn exactly_the_expected_backends_are_unreachable() {
+        let expecting = |backends: &[&str]| {
+            sentence(&MessageExpectation {
+                unreachable: Some(names(backends)),
+                ..Default::default()
+            })
+        };
+        assert_eq!(expecting(&["b"]), None);
+        let expected = "m1 was to name b, c as unreachable, and named b";
+        assert_eq!(expecting(&["b", "c"]).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn exactly_the_expected_users_see_it() {
+        let expecting = |users: &[&str]| {
+            sentence(&MessageExpectation { seen_by: Some(names(users)), ..Default::default() })
+        };
+        assert_eq!(expecting(&["carol"]), None);
+        assert_eq!(expecting(&["bob", "carol"]).as_deref(), Some("bob/1 never saw m1"));
+        let expected = "carol/1 saw m1, which carol was not to see";
+        assert_eq!(expecting(&[]).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn it_is_seen_in_time() {
+        let expecting = |ms| {
+            let within = Some(Duration::from_millis(ms));
+            sentence(&MessageExpectation { within, ..Default::default() })
+        };
+        assert_eq!(expecting(2), None);
+        assert!(expecting(1).is_some());
+    }
+}

@@ -1,0 +1,103 @@
+//! `honest-answer`: what the sender is told is true. Ok: every device sees the message in the end
+//! (`eventual`: the sender's backend keeps it). Refused: nobody ever does.
+
+use scenarios::scenario::Delivery;
+
+use crate::{
+    Finding, Judgement,
+    history::{History, Message, SendEnded},
+    judgement::{is_final, missing_devices},
+    record::Outcome,
+};
+
+pub(super) fn judge(history: &History<'_>) -> Judgement {
+    let mut judgement = Judgement::new("answers");
+    for (message, ended) in history.ended(Outcome::Ok) {
+        judgement.judged += 1;
+        let Some(sentence) = unkept(history, message, ended) else { continue };
+        if is_final(history) {
+            judgement.found(Finding::about(history, message, ended.at.at, sentence));
+        } else {
+            judgement.cannot_tell(format!("{sentence}, but the world had not settled"));
+        }
+    }
+    for (message, _) in history.ended(Outcome::Refused) {
+        judgement.judged += 1;
+        if let Some(first) = history.sightings_of(&message.name).next() {
+            let sentence = format!("{} saw {}, which was refused", first.device, message.name);
+            judgement.found(Finding::about(history, message, first.at.at, sentence));
+        }
+    }
+    judgement
+}
+
+/// What an ok send promised and did not keep.
+fn unkept(history: &History<'_>, message: &Message, ended: &SendEnded) -> Option<String> {
+    let name = &message.name;
+    if history.delivery(&message.conversation) != Delivery::Eventual {
+        let missing = missing_devices(history, message).into_iter().next()?;
+        return Some(format!(
+            "{} was told that {name} is sent, {missing} never saw it",
+            message.device
+        ));
+    }
+    let backend = history.backend_of(&message.device);
+    let event = ended.event.as_deref().unwrap_or_default();
+    let is_lost = history.finals.knows(backend) && !history.finals.holds(backend, event);
+    is_lost.then(|| format!("{} was told that {name} is sent, {backend} lost it", message.device))
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::scenario::Delivery;
+
+    use super::judge;
+    use crate::{
+        Finding,
+        history::{
+            History, Note,
+            fake::{Fake, scenario},
+        },
+        record::Outcome,
+    };
+
+    fn found(delivery: Delivery, mut fake: Fake) -> Option<Finding> {
+        fake.note(&Note::Settled { pending: Vec::new() });
+        fake.note(&Note::Finished {});
+        let (scenario, journal) = (scenario(delivery), fake.journal());
+        judge(&History::read(&scenario, &journal)).finding
+    }
+
+    fn answered(outcome: Outcome, devices: &[&str]) -> Option<Finding> {
+        let mut fake = Fake::ready();
+        fake.sends("alice/1", "m1");
+        fake.ends("m1", outcome);
+        for device in devices {
+            fake.sees(device, "m1");
+        }
+        found(Delivery::M1, fake)
+    }
+
+    #[test]
+    fn ok_means_all_and_refused_means_nobody() {
+        assert_eq!(answered(Outcome::Ok, &["alice/1", "bob/1", "carol/1"]), None);
+        assert_eq!(answered(Outcome::Refused, &[]), None);
+        assert_eq!(answered(Outcome::Indefinite, &["bob/1"]), None);
+        let all = answered(Outcome::Ok, &["alice/1", "bob/1"]).expect("a violation");
+        assert_eq!(all.sentence, "alice/1 was told that m1 is sent, carol/1 never saw it");
+        let nobody = answered(Outcome::Refused, &["bob/1"]).expect("a violation");
+        assert_eq!(nobody.sentence, "bob/1 saw m1, which was refused");
+    }
+
+    #[test]
+    fn an_eventual_message_that_is_ok_is_at_its_senders_backend_in_the_end() {
+        let kept = |events: &[&str]| {
+            let mut fake = Fake::ready();
+            fake.sent_ok("alice/1", "m1");
+            fake.holds_at_end("a", events);
+            found(Delivery::Eventual, fake)
+        };
+        assert_eq!(kept(&["$m1"]), None);
+        assert!(kept(&["$other"]).is_some());
+    }
+}

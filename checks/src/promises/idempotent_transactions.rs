@@ -1,0 +1,98 @@
+//! `idempotent-transactions`: a transaction that is sent again carries the same PDUs and gets the
+//! same answer, and so does a client's send.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::{
+    Finding, Judgement,
+    history::{Exchange, History},
+};
+
+pub(super) fn judge(history: &History<'_>) -> Judgement {
+    let mut judgement = Judgement::new("repeated requests");
+    let mut attempts: BTreeMap<(&str, &str, &str), Vec<&Exchange<'_>>> = BTreeMap::new();
+    for exchange in &history.exchanges {
+        if matches!(exchange.endpoint, "send" | "send_relay" | "client_send") {
+            let key = (exchange.from, exchange.to, exchange.request.target.as_str());
+            attempts.entry(key).or_default().push(exchange);
+        }
+    }
+    for attempts in attempts.values().filter(|attempts| attempts.len() > 1) {
+        judgement.judged += 1;
+        judge_attempts(history, &mut judgement, attempts);
+    }
+    judgement
+}
+
+fn judge_attempts(history: &History<'_>, judgement: &mut Judgement, attempts: &[&Exchange<'_>]) {
+    let first = attempts[0];
+    let mut repetitions = attempts.iter().filter(|it| history.is_honest(it.from));
+    let changed = repetitions.find(|other| payload(other) != payload(first));
+    if let Some(changed) = changed {
+        let sentence = format!(
+            "{} sent {} again to {} with other contents",
+            first.from, first.request.target, first.to
+        );
+        judgement.found(Finding::new(changed.sent.at, sentence, pair(first, changed)));
+    }
+    let honest = attempts.iter().filter(|exchange| history.is_honest(exchange.to));
+    let mut answered = honest.filter(|exchange| exchange.is_accepted());
+    let Some(first) = answered.next() else { return };
+    if let Some(other) = answered.find(|other| other.answer_json() != first.answer_json()) {
+        let sentence = format!(
+            "{} answered {} of {} differently the second time",
+            first.to, first.request.target, first.from
+        );
+        let at = other.answer.map_or(other.sent, |answer| answer.sent);
+        judgement.found(Finding::new(at.at, sentence, pair(first, other)));
+    }
+}
+
+/// What must stay the same: of a transaction its PDUs, of another request all of it.
+fn payload<'e>(exchange: &'e Exchange<'_>) -> Option<&'e Value> {
+    let body = exchange.request_json()?;
+    Some(body.get("pdus").unwrap_or(body))
+}
+
+fn pair(one: &Exchange<'_>, other: &Exchange<'_>) -> Vec<u64> {
+    let mut evidence = one.evidence();
+    evidence.extend(other.evidence());
+    evidence.sort_unstable();
+    evidence
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::scenario::Delivery;
+    use serde_json::json;
+
+    use super::judge;
+    use crate::{
+        Judgement,
+        history::{
+            History,
+            fake::{Fake, scenario, transaction},
+        },
+    };
+
+    fn repeated(message: &str, answer: &serde_json::Value) -> Judgement {
+        let what = "PUT /_matrix/federation/v1/send/1";
+        let mut fake = Fake::ready();
+        fake.exchange(("a", "b"), what, &transaction("m1"), &json!({"pdus": {}}));
+        fake.exchange(("a", "b"), what, &transaction(message), answer);
+        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
+        judge(&History::read(&scenario, &journal))
+    }
+
+    #[test]
+    fn a_repeated_transaction_is_the_same_and_so_is_its_answer() {
+        let same = repeated("m1", &json!({"pdus": {}}));
+        assert_eq!((same.judged, same.finding), (1, None));
+        let other = repeated("m2", &json!({"pdus": {}})).finding.expect("a violation");
+        assert!(other.sentence.contains("other contents"));
+        let answer = repeated("m1", &json!({"pdus": {"$m1": {}}})).finding.expect("a violation");
+        assert!(answer.sentence.contains("differently"));
+    }
+}

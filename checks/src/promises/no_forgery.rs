@@ -1,0 +1,112 @@
+//! `no-forgery`: an honest server accepts no request whose signature is forged, of another server,
+//! or by an expired key; and an honest backend shows nobody an event that was sent under the
+//! transaction id of another, stands on events that nobody has, or is made up and signed wrongly.
+
+use crate::{
+    Finding, Judgement,
+    history::{Exchange, Forgery, History, Moment, note::FORGED, pdu::messages_in},
+};
+
+pub(super) fn judge(history: &History<'_>) -> Judgement {
+    let mut judgement = Judgement::new("forgeries");
+    for (at, forgery) in &history.forgeries {
+        let Some(exchange) = made(history, *at, forgery) else { continue };
+        judgement.judged += 1;
+        if exchange.is_accepted() && history.is_honest(exchange.to) {
+            let sentence = format!("{} accepted what {} forged", exchange.to, exchange.from);
+            judgement.found(Finding::new(exchange.sent.at, sentence, exchange.evidence()));
+        }
+    }
+    let carries = |exchange: &&Exchange<'_>| {
+        let is_received =
+            matches!(exchange.endpoint, "send" | "send_relay") && exchange.arrived.is_some();
+        let is_dishonest = is_received && !history.is_honest(exchange.from);
+        is_dishonest && messages_in(&exchange.request.body).iter().any(|it| it.starts_with(FORGED))
+    };
+    judgement.judged += history.exchanges.iter().filter(carries).count() as u64;
+    for sighting in &history.sightings {
+        if let Some(name) = sighting.message.as_ref().filter(|it| it.starts_with(FORGED)) {
+            let sentence = format!("{} saw {name}", sighting.device);
+            let finding = Finding::new(sighting.at.at, sentence, vec![sighting.at.n]);
+            judgement.found(finding);
+        }
+    }
+    judgement
+}
+
+/// The forged request as the network saw it; none if it never was whole on the wire.
+fn made<'h>(history: &'h History<'_>, at: Moment, forgery: &Forgery) -> Option<&'h Exchange<'h>> {
+    let from = history.exchanges.partition_point(|exchange| exchange.sent.n < at.n);
+    history.exchanges[from..].iter().find(|exchange| {
+        exchange.from == forgery.peer
+            && exchange.to == forgery.to
+            && exchange.request.target == forgery.target
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::scenario::{Delivery, Fault, Misdeed, PeerFault, When};
+    use serde_json::json;
+
+    use super::judge;
+    use crate::{
+        Judgement,
+        history::{
+            History, Note,
+            fake::{Fake, scenario, transaction},
+        },
+    };
+
+    const SEND_RELAY: &str = "/_matrix/federation/v1/send_relay/1/@bob:b";
+
+    fn judged(fake: Fake) -> Judgement {
+        let (mut scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
+        let fault = PeerFault {
+            node: "a".to_owned(),
+            to: Vec::new(),
+            share: 1.0,
+            misdeed: Misdeed::ForgeSignature,
+        };
+        let when = When::At(std::time::Duration::ZERO);
+        scenario.faults.push(Fault { when, lasts: None, kind: fault.into() });
+        judge(&History::read(&scenario, &journal))
+    }
+
+    fn forged(status: u16) -> Judgement {
+        let (what, target) = ("PUT /_matrix/federation/v1/send/1", "/_matrix/federation/v1/send/1");
+        let mut fake = Fake::ready();
+        let (peer, to) = ("a".to_owned(), "b".to_owned());
+        fake.note(&Note::Forged { peer, to, target: target.to_owned() });
+        let request = fake.request("a", "b", what, &transaction("m1"));
+        fake.answer(request, status, &json!({}));
+        judged(fake)
+    }
+
+    #[test]
+    fn a_forged_request_is_refused() {
+        assert_eq!((forged(401).judged, forged(401).finding), (1, None));
+        let sentence = forged(200).finding.expect("a violation").sentence;
+        assert_eq!(sentence, "b accepted what a forged");
+    }
+
+    #[test]
+    fn what_was_made_up_is_shown_to_nobody_but_the_dishonest() {
+        let seen_by = |device: &str| {
+            let mut fake = Fake::ready();
+            let targets = ["/_matrix/federation/v1/send/1", SEND_RELAY];
+            for (to, target) in ["b", "r"].into_iter().zip(targets) {
+                let request =
+                    fake.request("a", to, &format!("PUT {target}"), &transaction("forged m1"));
+                fake.answer(request, 200, &json!({}));
+            }
+            // Nobody has received this one.
+            fake.request("a", "b", "PUT /_matrix/federation/v1/send/2", &transaction("forged m1"));
+            fake.sees(device, "forged m1");
+            judged(fake)
+        };
+        assert_eq!((seen_by("alice/1").judged, seen_by("alice/1").finding), (2, None));
+        let sentence = seen_by("bob/1").finding.expect("a violation").sentence;
+        assert_eq!(sentence, "bob/1 saw forged m1");
+    }
+}

@@ -1,0 +1,50 @@
+//! `no-zombie`: nothing is seen after its sender was told that it is refused.
+
+use crate::{Finding, Judgement, history::History, record::Outcome};
+
+pub(super) fn judge(history: &History<'_>) -> Judgement {
+    let mut judgement = Judgement::new("refusals");
+    for (message, ended) in history.ended(Outcome::Refused) {
+        judgement.judged += 1;
+        let late = history.sightings_of(&message.name).find(|sighting| sighting.at > ended.at);
+        if let Some(late) = late {
+            let sentence = format!(
+                "{} saw {} after {} was told that it is refused",
+                late.device, message.name, message.device
+            );
+            judgement.found(Finding::about(history, message, late.at.at, sentence));
+        }
+    }
+    judgement
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::scenario::Delivery;
+
+    use super::judge;
+    use crate::{
+        history::{
+            History,
+            fake::{Fake, scenario},
+        },
+        record::Outcome,
+    };
+
+    #[test]
+    fn what_was_refused_stays_away() {
+        let found = |is_seen: bool| {
+            let mut fake = Fake::ready();
+            fake.sends("alice/1", "m1");
+            fake.ends("m1", Outcome::Refused);
+            if is_seen {
+                fake.sees("bob/1", "m1");
+            }
+            let (scenario, journal) = (scenario(Delivery::M1), fake.journal());
+            judge(&History::read(&scenario, &journal))
+        };
+        assert_eq!((found(false).judged, found(false).finding), (1, None));
+        let finding = found(true).finding.expect("a violation");
+        assert_eq!(finding.sentence, "bob/1 saw m1 after alice/1 was told that it is refused");
+    }
+}

@@ -1,0 +1,84 @@
+//! `one-in-flight`: a server sends a transaction to a destination only when the one before it was
+//! answered, or given up.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Finding, Judgement,
+    history::{Exchange, History},
+};
+
+pub(super) fn judge(history: &History<'_>) -> Judgement {
+    let mut judgement = Judgement::new("transactions");
+    let mut latest: BTreeMap<(&str, &str), &Exchange<'_>> = BTreeMap::new();
+    // What the network delivers again its sender did not send; and a dishonest one may send anything.
+    let own = |exchange: &&Exchange<'_>| {
+        exchange.request.replays.is_none() && history.is_honest(exchange.from)
+    };
+    for exchange in history.exchanges_of("send").filter(own) {
+        judgement.judged += 1;
+        let (from, to) = (exchange.from, exchange.to);
+        let Some(before) = latest.insert((from, to), exchange) else { continue };
+        let is_over = before.concluded().is_some_and(|over| over < exchange.sent);
+        // The process that sent it is gone, and with it all that it waited for.
+        let is_reborn = history.booted_between(from, before.sent.n, exchange.sent.n).is_some();
+        if !is_over && !is_reborn {
+            let sentence = format!("{from} had two transactions to {to} in flight at once");
+            let evidence = vec![before.sent.n, exchange.sent.n];
+            judgement.found(Finding::new(exchange.sent.at, sentence, evidence));
+        }
+    }
+    judgement
+}
+
+#[cfg(test)]
+mod tests {
+    use journal::{Event, Loss};
+    use scenarios::scenario::Delivery;
+
+    use super::judge;
+    use crate::{
+        Judgement,
+        history::{
+            History,
+            fake::{Fake, scenario, transaction},
+        },
+    };
+
+    /// Sends a transaction, lets `between` happen, and sends a second one.
+    fn judged(between: impl FnOnce(&mut Fake, u64)) -> Judgement {
+        let send = |fake: &mut Fake, id: u64| {
+            let what = format!("PUT /_matrix/federation/v1/send/{id}");
+            fake.request("a", "b", &what, &transaction("m1"))
+        };
+        let mut fake = Fake::ready();
+        let first = send(&mut fake, 1);
+        between(&mut fake, first);
+        send(&mut fake, 2);
+        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
+        judge(&History::read(&scenario, &journal))
+    }
+
+    #[test]
+    fn a_second_transaction_waits_for_the_answer_to_the_first() {
+        let answered = judged(|fake, first| {
+            let answer = fake.answer(first, 200, &serde_json::json!({}));
+            fake.arrive(first, answer);
+        });
+        assert_eq!((answered.judged, answered.finding), (2, None));
+        let unanswered = judged(|_, _| ()).finding.expect("a violation");
+        assert_eq!(unanswered.sentence, "a had two transactions to b in flight at once");
+    }
+
+    #[test]
+    fn a_lost_request_and_a_restart_end_the_wait() {
+        let lost = judged(|fake, request| {
+            fake.push("a", Event::RequestLost { request, why: Loss::TimedOut });
+        });
+        assert_eq!(lost.finding, None);
+        let reborn = judged(|fake, _| {
+            fake.push("a", Event::Booted { incarnation: 2 });
+        });
+        assert_eq!(reborn.finding, None);
+    }
+}

@@ -1,0 +1,231 @@
+//! `relay-keeps`: what a relay accepted it hands out to its destination until that acknowledges it,
+//! and never again after; and a destination acknowledges only what is on its own disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    Finding, Judgement,
+    history::{
+        History, Moment,
+        mail::{Acknowledgement, Handout, Mail, Store},
+    },
+};
+
+pub(super) fn judge(history: &History<'_>) -> Judgement {
+    let mut judgement = Judgement::new("stored transactions");
+    let mail = Mail::read(history);
+    let stores = distinct(&mail.stores);
+    for store in &stores {
+        judgement.judged += 1;
+        judge_handouts(&mail, &mut judgement, store);
+    }
+    for told in &mail.acknowledgements {
+        judge_acknowledgement(history, &mail, &mut judgement, told);
+    }
+    judge_rest(history, &mail, &mut judgement, &stores);
+    judgement
+}
+
+/// Each transaction once, as it was first accepted.
+fn distinct<'m, 'h>(stores: &'m [Store<'h>]) -> Vec<&'m Store<'h>> {
+    let mut known = BTreeSet::new();
+    let mut distinct = Vec::new();
+    for store in stores {
+        let Store { relay, origin, destination, transaction_id, .. } = store;
+        if known.insert((*relay, *origin, destination, transaction_id)) {
+            distinct.push(store);
+        }
+    }
+    distinct
+}
+
+/// Nothing is handed out with the answer to its acknowledgement, or after that.
+fn judge_handouts(mail: &Mail<'_>, judgement: &mut Judgement, store: &Store<'_>) {
+    let acknowledged = mail.handouts_of(store).flat_map(|it| mail.acknowledgements_of(it));
+    let accepted = acknowledged.filter(|told| told.exchange.is_accepted());
+    let first = accepted.filter_map(|told| Some(told.exchange.answer?.sent)).min();
+    let Some(first) = first else { return };
+    if let Some(again) = mail.handouts_of(store).find(|handout| handout.answered >= first) {
+        let sentence = format!(
+            "{} handed {} to {} again after that had acknowledged it",
+            store.relay,
+            name(store),
+            store.destination
+        );
+        let evidence = vec![store.exchange.sent.n, first.n, again.answered.n];
+        judgement.found(finding(again.answered, sentence, store, evidence));
+    }
+}
+
+/// A destination acknowledges what it has received, after its disk has synced.
+fn judge_acknowledgement(
+    history: &History<'_>,
+    mail: &Mail<'_>,
+    judgement: &mut Judgement,
+    told: &Acknowledgement<'_>,
+) {
+    let sent = told.exchange.sent;
+    let is_it = |handout: &&Handout<'_>| {
+        handout.relay == told.relay
+            && handout.destination == told.destination
+            && handout.entry_id == told.entry_id
+    };
+    let Some(handout) = mail.handouts.iter().find(is_it) else { return };
+    let received = mail.handouts.iter().filter(|other| is_same(handout, other));
+    let received = received.filter_map(|it| it.arrived).min().filter(|arrived| *arrived < sent);
+    let (sentence, from) = match received {
+        None => ("had received it", sent.n),
+        Some(at) if history.synced_between(told.destination, at.n, sent.n).is_none() => {
+            ("had it on its own disk", at.n)
+        }
+        Some(_) => return,
+    };
+    let entry = handout.pdus().iter().find_map(|pdu| pdu.message.clone());
+    let what = entry.clone().unwrap_or_else(|| format!("entry {}", told.entry_id));
+    let sentence =
+        format!("{} let {} forget {what} before it {sentence}", told.destination, told.relay);
+    let evidence = vec![handout.exchange.sent.n, handout.answered.n, from, sent.n];
+    judgement
+        .found(Finding { message: entry, ..Finding::new(sent.at, sentence, sorted(evidence)) });
+}
+
+/// Whether two handouts are of one transaction, be it from different relays.
+fn is_same(one: &Handout<'_>, other: &Handout<'_>) -> bool {
+    one.destination == other.destination
+        && one.origin == other.origin
+        && one.transaction_id == other.transaction_id
+        && one.content == other.content
+}
+
+/// What nobody has acknowledged is still there at the end.
+fn judge_rest(
+    history: &History<'_>,
+    mail: &Mail<'_>,
+    judgement: &mut Judgement,
+    stores: &[&Store<'_>],
+) {
+    let mut unacknowledged: BTreeMap<(&str, &str), Vec<&Store<'_>>> = BTreeMap::new();
+    for store in stores {
+        // An acknowledgement whose answer was lost may have been heeded.
+        let mut told = mail.handouts_of(store).flat_map(|it| mail.acknowledgements_of(it));
+        if !told.any(|told| told.exchange.arrived.is_some()) {
+            unacknowledged.entry((store.relay, &store.destination)).or_default().push(store);
+        }
+    }
+    for ((relay, destination), stores) in unacknowledged {
+        let Some(kept) = history.finals.mail.get(relay) else { continue };
+        let kept = kept.get(destination).copied().unwrap_or_default();
+        if (stores.len() as u64) > kept {
+            let store = stores[0];
+            let sentence = format!(
+                "{relay} accepted {} for {destination}, which never acknowledged it, and does not \
+                 have it in the end",
+                name(store)
+            );
+            let evidence = vec![store.exchange.sent.n, store.accepted.n];
+            judgement.found(finding(store.accepted, sentence, store, evidence));
+        }
+    }
+}
+
+fn finding(at: Moment, sentence: String, store: &Store<'_>, evidence: Vec<u64>) -> Finding {
+    let message = store.exchange.pdus().iter().find_map(|pdu| pdu.message.clone());
+    Finding { message, ..Finding::new(at.at, sentence, sorted(evidence)) }
+}
+
+fn sorted(mut evidence: Vec<u64>) -> Vec<u64> {
+    evidence.sort_unstable();
+    evidence.dedup();
+    evidence
+}
+
+/// A transaction by its first message, or by its origin and id.
+fn name(store: &Store<'_>) -> String {
+    let message = store.exchange.pdus().iter().find_map(|pdu| pdu.message.clone());
+    let plain = || format!("transaction {} of {}", store.transaction_id, store.origin);
+    message.unwrap_or_else(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::scenario::Delivery;
+    use serde_json::{Value, json};
+
+    use super::judge;
+    use crate::history::{
+        History, Note,
+        fake::{Fake, scenario, transaction},
+    };
+
+    const RETRIEVE: &str = "GET /_matrix/federation/v1/relay_txn/@user:b";
+
+    fn stored() -> Fake {
+        let mut fake = Fake::ready();
+        let what = "PUT /_matrix/federation/v1/send_relay/t1/@user:b";
+        fake.exchange(("a", "r1"), what, &transaction("m1"), &Value::Null);
+        fake
+    }
+
+    fn retrieve(fake: &mut Fake, acknowledged: i64, is_there: bool) {
+        let mut transaction = transaction("m1");
+        transaction["transaction_id"] = "t1".into();
+        let entry = json!({"transaction": transaction, "entry_id": 7, "entries_queued": true});
+        let none = json!({"transaction": {}, "entries_queued": false});
+        let answer = if is_there { entry } else { none };
+        fake.exchange(("b", "r1"), RETRIEVE, &json!({"entry_id": acknowledged}), &answer);
+    }
+
+    fn sentence(mut fake: Fake) -> Option<String> {
+        fake.note(&Note::FinalMail { relay: "r1".to_owned(), entries: Some([].into()) });
+        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
+        let judgement = judge(&History::read(&scenario, &journal));
+        assert_eq!(judgement.judged, 1);
+        judgement.finding.map(|finding| finding.sentence)
+    }
+
+    #[test]
+    fn handed_out_stored_acknowledged_and_gone_is_as_it_should_be() {
+        let mut fake = stored();
+        retrieve(&mut fake, 0, true);
+        fake.syncs("b");
+        retrieve(&mut fake, 7, false);
+        assert_eq!(sentence(fake), None);
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_not_handed_out_again() {
+        let mut fake = stored();
+        retrieve(&mut fake, 0, true);
+        fake.syncs("b");
+        retrieve(&mut fake, 7, false);
+        retrieve(&mut fake, 0, true);
+        let expected = "r1 handed m1 to b again after that had acknowledged it";
+        assert_eq!(sentence(fake).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_not_handed_out_with_the_answer_to_that() {
+        let mut fake = stored();
+        retrieve(&mut fake, 0, true);
+        fake.syncs("b");
+        retrieve(&mut fake, 7, true);
+        let expected = "r1 handed m1 to b again after that had acknowledged it";
+        assert_eq!(sentence(fake).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn an_acknowledgement_before_the_disk_synced_is_too_early() {
+        let mut fake = stored();
+        retrieve(&mut fake, 0, true);
+        retrieve(&mut fake, 7, false);
+        let expected = "b let r1 forget m1 before it had it on its own disk";
+        assert_eq!(sentence(fake).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn what_vanishes_unacknowledged_is_lost() {
+        let expected = "r1 accepted m1 for b, which never acknowledged it, and does not have it in \
+                        the end";
+        assert_eq!(sentence(stored()).as_deref(), Some(expected));
+    }
+}

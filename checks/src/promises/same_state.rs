@@ -1,0 +1,66 @@
+//! `same-state`: in the end, every member backend of a conversation has the same current state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Finding, Judgement, history::History};
+
+type State = BTreeMap<String, String>;
+
+pub(super) fn judge(history: &History<'_>) -> Judgement {
+    let mut judgement = Judgement::new("states");
+    for (conversation, states) in &history.finals.states {
+        let mut states = states.iter().filter(|(backend, _)| history.is_honest(backend));
+        let Some((first, state)) = states.next() else { continue };
+        for (other, theirs) in states {
+            judgement.judged += 1;
+            let Some(difference) = difference(state, theirs) else { continue };
+            let sentence =
+                format!("{first} and {other} differ about {difference} in {conversation}");
+            let (at, evidence) = history
+                .settled
+                .as_ref()
+                .map_or((std::time::Duration::ZERO, Vec::new()), |(at, _)| (at.at, vec![at.n]));
+            judgement.found(Finding::new(at, sentence, evidence));
+        }
+    }
+    if !history.finals.unread.is_empty() {
+        judgement.cannot_tell(format!("{} could not be read", history.finals.unread[0]));
+    }
+    judgement
+}
+
+/// The first piece of state that differs, as `m.room.member of @bob:b`.
+fn difference(one: &State, other: &State) -> Option<String> {
+    let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    let key = keys.into_iter().find(|key| one.get(*key) != other.get(*key))?;
+    Some(match key.split_once('|') {
+        Some((kind, state_key)) if !state_key.is_empty() => format!("{kind} of {state_key}"),
+        Some((kind, _)) => kind.to_owned(),
+        None => key.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::scenario::Delivery;
+
+    use super::judge;
+    use crate::history::{
+        History,
+        fake::{Fake, scenario},
+    };
+
+    #[test]
+    fn backends_agree_on_every_event_of_the_state() {
+        let judged = |theirs: &str| {
+            let mut fake = Fake::ready();
+            fake.state_at_end("a", "$create");
+            fake.state_at_end("b", theirs);
+            let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
+            judge(&History::read(&scenario, &journal))
+        };
+        assert_eq!((judged("$create").judged, judged("$create").finding), (1, None));
+        let finding = judged("$other").finding.expect("a violation");
+        assert_eq!(finding.sentence, "a and b differ about m.room.create in team");
+    }
+}

@@ -1,0 +1,74 @@
+//! `sender-order`: what one device sent to one conversation, each message after the one before was
+//! ok, every device sees in that order.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Finding, Judgement,
+    history::{History, Message},
+    record::Outcome,
+};
+
+pub(super) fn judge(history: &History<'_>) -> Judgement {
+    let mut judgement = Judgement::new("pairs");
+    let mut latest: BTreeMap<(&str, &str), &Message> = BTreeMap::new();
+    for (message, _) in history.ended(Outcome::Ok) {
+        let sender = (message.conversation.as_str(), message.device.as_str());
+        if let Some(before) = latest.insert(sender, message)
+            && before.ended.as_ref().is_some_and(|ended| ended.at < message.began)
+        {
+            judge_pair(history, &mut judgement, before, message);
+        }
+    }
+    judgement
+}
+
+fn judge_pair(history: &History<'_>, judgement: &mut Judgement, first: &Message, second: &Message) {
+    for user in history.scenario.users.keys() {
+        for device in history.devices_of(user) {
+            let sight = |message: &Message| history.first_sight(&message.name, &device);
+            let (Some(one), Some(two)) = (sight(first), sight(second)) else { continue };
+            judgement.judged += 1;
+            if two.at < one.at {
+                let sentence = format!(
+                    "{device} saw {} before {}, {} sent them in the other order",
+                    second.name, first.name, first.device
+                );
+                judgement.found(Finding::about(history, first, one.at.at, sentence));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::scenario::Delivery;
+
+    use super::judge;
+    use crate::{
+        Judgement,
+        history::{
+            History,
+            fake::{Fake, scenario},
+        },
+    };
+
+    fn seen_in_order(messages: [&str; 2]) -> Judgement {
+        let mut fake = Fake::ready();
+        fake.sent_ok("alice/1", "m1");
+        fake.sent_ok("alice/1", "m2");
+        for message in messages {
+            fake.sees("bob/1", message);
+        }
+        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
+        judge(&History::read(&scenario, &journal))
+    }
+
+    #[test]
+    fn messages_are_seen_as_they_were_sent() {
+        let good = seen_in_order(["m1", "m2"]);
+        assert_eq!((good.judged, good.finding), (1, None));
+        let bad = seen_in_order(["m2", "m1"]).finding.expect("a violation");
+        assert_eq!(bad.sentence, "bob/1 saw m2 before m1, alice/1 sent them in the other order");
+    }
+}

@@ -1,0 +1,339 @@
+//! One run as one value: what every report shows, and what a replay starts from.
+//!
+//! Stable text: symbolic names and simulated times only, except in [`Meta`], which no hash covers.
+//! Times count from the moment the cluster was ready ([`Record::ready_ns`]), as a scenario's do;
+//! those of [`EventRecord`] alone count from the beginning of the world, as the journal's do.
+
+pub use scenarios::vocabulary::CheckKind;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One run.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Record {
+    /// Version of this format: 1.
+    pub schema: u32,
+    /// The program that ran it.
+    pub program: Program,
+    /// The scenario.
+    pub scenario: ScenarioRecord,
+    /// The seed of this run.
+    pub seed: u64,
+    /// When the cluster was ready, in simulated nanoseconds since the world began.
+    #[serde(default)]
+    pub ready_ns: u64,
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// The sentence that says why, for a verdict that is not a pass.
+    pub sentence: Option<String>,
+    /// How it ended.
+    pub ended: Ended,
+    /// Every machine.
+    pub nodes: Vec<Node>,
+    /// Every fault, in the scenario's order.
+    pub faults: Vec<FaultRecord>,
+    /// Every message, in the order of their sending.
+    pub messages: Vec<Message>,
+    /// Operations that never happened because their device was down, in the order of their time.
+    #[serde(default)]
+    pub skipped: Vec<Skipped>,
+    /// Every check that was asked for.
+    pub checks: Vec<CheckRecord>,
+    /// Everything that happened, in order.
+    pub events: Vec<EventRecord>,
+    /// Hash over the whole journal, hexadecimal.
+    pub log_hash: String,
+    /// What differs between two runs of the same thing.
+    pub meta: Meta,
+}
+
+/// The program's identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Program {
+    /// `fedsim`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// The scenario of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScenarioRecord {
+    /// Its name.
+    pub name: String,
+    /// What it shows.
+    pub about: String,
+    /// The file it came from, as it was named.
+    pub file: Option<String>,
+    /// The whole scenario as TOML: replay needs nothing else.
+    pub text: String,
+}
+
+/// What a run comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every expectation holds.
+    Pass,
+    /// Some check is violated.
+    Fail,
+    /// Neither could be shown: the limit was reached, a node never became ready.
+    Unknown,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ended {
+    /// Simulated nanoseconds since the cluster was ready.
+    pub at_ns: u64,
+    /// Why.
+    pub why: Why,
+    /// More about it: a panic's message and machine.
+    pub detail: Option<String>,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Nothing was pending any more.
+    Settled,
+    /// The time to settle passed with something still pending.
+    Limit,
+    /// A node panicked.
+    Panic,
+    /// A node did what no world can run with: blocked the thread, spun, or went past its host.
+    Misbehavior,
+}
+
+/// One machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: NodeKind,
+}
+
+/// What a machine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeKind {
+    /// A homeserver.
+    Backend,
+    /// A relay.
+    Relay,
+    /// A user's device.
+    Device,
+}
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultRecord {
+    /// What it is, as `partition a | b`.
+    pub what: String,
+    /// When it is to begin, as `at 25s` or `when a sent prepare to b (1st)`.
+    pub when: String,
+    /// When it began; unset if its trigger never came.
+    pub from_ns: Option<u64>,
+    /// When it ended.
+    pub until_ns: Option<u64>,
+    /// How many requests it touched.
+    pub requests: u64,
+    /// Segments, connection attempts, tasks and disk operations that it touched. 0 is an inert
+    /// fault.
+    pub hits: u64,
+    /// The journal entry that triggered it.
+    pub trigger: Option<u64>,
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Message {
+    /// Its name in the scenario.
+    pub id: String,
+    /// The sending device, as `carol/1`.
+    pub from: String,
+    /// The sender's backend.
+    pub backend: String,
+    /// The conversation.
+    pub conversation: String,
+    /// When the client began to send.
+    pub sent_ns: u64,
+    /// When it had its answer, or gave up.
+    pub answered_ns: Option<u64>,
+    /// How the send ended.
+    pub outcome: Outcome,
+    /// The backends that a refusal named.
+    pub unreachable: Vec<String>,
+    /// The backends that an `m1-2021` answer listed as left out.
+    pub failed_to_send: Vec<String>,
+    /// Every device of everybody who ever was a member, whether or not it saw the message.
+    pub copies: Vec<Copy>,
+}
+
+/// How a client operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It certainly happened.
+    Ok,
+    /// It certainly did not happen.
+    Refused,
+    /// Nobody knows.
+    Indefinite,
+}
+
+/// A message at one device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Copy {
+    /// The device, as `bob/1`.
+    pub device: String,
+    /// Its backend.
+    pub backend: String,
+    /// When it first saw the message; unset if never.
+    pub seen_ns: Option<u64>,
+    /// How often it saw it.
+    pub times: u32,
+    /// Whether its user was there to see it.
+    #[serde(default)]
+    pub presence: Presence,
+}
+
+/// Whether a device's user was a member of a message's conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// From the send to the end.
+    #[default]
+    Member,
+    /// The user left, or may have, before the send or after it.
+    Left,
+    /// The user joined only after the send, or never certainly.
+    Later,
+}
+
+/// An operation that never happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Skipped {
+    /// What it was, as `send m1`.
+    pub operation: String,
+    /// The device that was down.
+    pub device: String,
+    /// When it was to happen.
+    pub at_ns: u64,
+}
+
+/// One check's result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckRecord {
+    /// Its name.
+    pub name: String,
+    /// Always, eventually or sometimes.
+    pub kind: CheckKind,
+    /// What it found.
+    pub verdict: CheckVerdict,
+    /// Whether the scenario says that this design must break it.
+    pub must_break: bool,
+    /// How many things it judged. 0 is a vacuous check.
+    pub judged: u64,
+    /// Of what, as `copies` or `sends`.
+    pub of: String,
+    /// When it was first violated (or reached, for a sometimes).
+    pub at_ns: Option<u64>,
+    /// What it found, in a sentence, for a violation.
+    pub sentence: Option<String>,
+    /// The message that it is about.
+    pub message: Option<String>,
+    /// The journal entries that show it, in order.
+    pub evidence: Vec<u64>,
+}
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckVerdict {
+    /// It holds.
+    Holds,
+    /// It does not.
+    Violated,
+    /// The situation came about.
+    Reached,
+    /// It never did.
+    Never,
+    /// It could not be told.
+    Unknown,
+}
+
+/// One journal entry as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EventRecord {
+    /// Its number.
+    pub n: u64,
+    /// Simulated nanoseconds since the world began.
+    pub at_ns: u64,
+    /// The machine.
+    pub node: String,
+    /// The machine that a request or answer is for.
+    pub to: Option<String>,
+    /// What it is: `request_sent`, `answer_arrived`, `fault_began`, `note` ..
+    pub kind: String,
+    /// The endpoint's name, or the method and path where it has none; the note's topic; the fault.
+    pub what: String,
+    /// What came of it: the status of an answer, `lost: partition a | b`.
+    pub result: Option<String>,
+    /// The message that it carries.
+    pub message: Option<String>,
+    /// The entry that led to it.
+    pub cause: Option<u64>,
+    /// The journal's own line, byte for byte.
+    pub line: String,
+}
+
+/// What differs between two runs of the same thing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Meta {
+    /// How long the run took.
+    pub wall_ms: u64,
+}
+
+impl Record {
+    /// What keeps a pass from being a strict one, in sentences: faults that touched nothing,
+    /// operations that never happened, checks that judged nothing, situations that never came
+    /// about.
+    pub fn weaknesses(&self) -> Vec<String> {
+        let faults = self.faults.iter().filter_map(FaultRecord::weakness);
+        let checks = self.checks.iter().filter_map(CheckRecord::weakness);
+        let nothing = (self.checks.is_empty()).then(|| "no check judged anything".to_owned());
+        let skipped = self.skipped.iter().map(Skipped::weakness);
+        faults.chain(skipped).chain(checks).chain(nothing).collect()
+    }
+}
+
+impl FaultRecord {
+    fn weakness(&self) -> Option<String> {
+        match self.from_ns {
+            None => Some(format!("{} ({}) never began", self.what, self.when)),
+            Some(_) if self.hits == 0 => Some(format!("{} touched nothing", self.what)),
+            Some(_) => None,
+        }
+    }
+}
+
+impl Skipped {
+    fn weakness(&self) -> String {
+        format!("`{}` never happened: {} was down", self.operation, self.device)
+    }
+}
+
+impl CheckRecord {
+    fn weakness(&self) -> Option<String> {
+        match self.verdict {
+            CheckVerdict::Never => Some(format!("{} never came about", self.name)),
+            CheckVerdict::Holds if self.judged == 0 => {
+                Some(format!("{} judged nothing", self.name))
+            }
+            _ => None,
+        }
+    }
+}

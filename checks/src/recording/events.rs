@@ -1,0 +1,160 @@
+//! The journal's entries as a record has them: in words, beside the journal's own line.
+
+use std::collections::BTreeMap;
+
+use journal::{Entry, Event, Loss, fault::FaultReport, nanoseconds};
+use scenarios::endpoint;
+
+use crate::{
+    history::{Exchange, History, pdu::messages_in},
+    record::EventRecord,
+};
+
+/// Every entry, in order, with its line of the journal. What a fault touched is said to be lost
+/// through it.
+pub(super) fn events(
+    history: &History<'_>,
+    faults: &[FaultReport],
+    lines: Vec<String>,
+) -> Vec<EventRecord> {
+    let mut touched = BTreeMap::new();
+    for fault in faults {
+        for request in &fault.requests {
+            touched.entry(*request).or_insert(fault.what.as_str());
+        }
+    }
+    let teller = Teller { history, touched };
+    let entries = history.journal.entries().iter();
+    entries.zip(lines).map(|(entry, line)| teller.event(entry, line)).collect()
+}
+
+/// What an entry says, in words.
+#[derive(Default)]
+struct Told {
+    kind: &'static str,
+    to: Option<String>,
+    what: String,
+    result: Option<String>,
+    message: Option<String>,
+}
+
+/// Tells what entries say.
+struct Teller<'h> {
+    history: &'h History<'h>,
+    /// The first fault that touched each request.
+    touched: BTreeMap<u64, &'h str>,
+}
+
+impl Teller<'_> {
+    fn event(&self, entry: &Entry, line: String) -> EventRecord {
+        let Told { kind, to, what, result, message } = self.told(entry);
+        EventRecord {
+            n: entry.n,
+            at_ns: nanoseconds(entry.at),
+            node: entry.machine.to_string(),
+            to,
+            kind: kind.to_owned(),
+            what,
+            result,
+            message,
+            cause: entry.cause,
+            line,
+        }
+    }
+
+    fn told(&self, entry: &Entry) -> Told {
+        match &entry.event {
+            Event::Booted { incarnation } => {
+                Told { kind: "booted", what: format!("boot {incarnation}"), ..Told::default() }
+            }
+            Event::Exited { error } => Told {
+                kind: "exited",
+                what: "exit".to_owned(),
+                result: (!error.is_empty()).then(|| error.clone()),
+                ..Told::default()
+            },
+            Event::RequestSent(_) => self.request("request_sent", entry.n, true),
+            Event::RequestArrived { request } => {
+                Told { result: None, ..self.request("request_arrived", *request, false) }
+            }
+            Event::AnswerSent(answer) => Told {
+                to: Some(answer.to.to_string()),
+                result: Some(answer.status.to_string()),
+                ..self.request("answer_sent", answer.request, false)
+            },
+            Event::AnswerArrived { request, .. } => Told {
+                result: self
+                    .history
+                    .exchange(*request)
+                    .map(|exchange| exchange.status().to_string()),
+                ..self.request("answer_arrived", *request, false)
+            },
+            Event::RequestLost { request, why } => Told {
+                result: Some(self.loss(*request, *why)),
+                ..self.request("request_lost", *request, false)
+            },
+            Event::DiskSynced { file, .. } => {
+                Told { kind: "disk_synced", what: file.clone(), ..Told::default() }
+            }
+            Event::DiskWritten { file, .. } => {
+                Told { kind: "disk_written", what: file.clone(), ..Told::default() }
+            }
+            Event::FaultBegan { what, .. } => {
+                Told { kind: "fault_began", what: what.clone(), ..Told::default() }
+            }
+            Event::FaultEnded { what, .. } => {
+                Told { kind: "fault_ended", what: what.clone(), ..Told::default() }
+            }
+            Event::Note { topic, body } => Told {
+                kind: "note",
+                what: topic.clone(),
+                result: body.get("outcome").and_then(|it| it.as_str()).map(str::to_owned),
+                message: body.get("message").and_then(|it| it.as_str()).map(str::to_owned),
+                ..Told::default()
+            },
+        }
+    }
+
+    /// How a request was lost: through a fault, or by itself.
+    fn loss(&self, request: u64, why: Loss) -> String {
+        format!("lost: {}", self.touched.get(&request).copied().unwrap_or(why.word()))
+    }
+
+    /// A request by the number of its sending; with its fate, where that is asked for.
+    fn request(&self, kind: &'static str, request: u64, with_fate: bool) -> Told {
+        let Some(exchange) = self.history.exchange(request) else {
+            return Told { kind, ..Told::default() };
+        };
+        let path =
+            || format!("{} {}", exchange.request.method, endpoint::path(&exchange.request.target));
+        let what = Some(exchange.endpoint).filter(|name| !name.is_empty());
+        let lost = || exchange.lost.map(|(_, why)| self.loss(request, why));
+        let fate = || {
+            if let Some(of) = exchange.request.replays {
+                let status =
+                    exchange.answer.map_or("no answer".to_owned(), |it| it.status.to_string());
+                return Some(format!("{status}, a replay of #{of}"));
+            }
+            let arrived = exchange.answer_arrived.map(|_| exchange.status().to_string());
+            arrived.or_else(lost)
+        };
+        Told {
+            kind,
+            to: (kind == "request_sent").then(|| exchange.to.to_owned()),
+            what: what.map_or_else(path, str::to_owned),
+            result: if with_fate { fate() } else { None },
+            message: subject(self.history, exchange),
+        }
+    }
+}
+
+/// The message that an exchange carries or speaks of.
+fn subject(history: &History<'_>, exchange: &Exchange<'_>) -> Option<String> {
+    let bodies = [Some(&exchange.request.body[..]), exchange.answer.map(|answer| answer.body)];
+    let carried = bodies.into_iter().flatten().find_map(|body| messages_in(body).first().copied());
+    let spoken_of = || {
+        let event = exchange.arguments().pop()?;
+        history.name_of(&event)
+    };
+    carried.or_else(spoken_of).map(str::to_owned)
+}

@@ -1,0 +1,74 @@
+//! Beginnings of faults in words.
+
+use scenarios::scenario::{Moment, Operation, When};
+
+/// When a fault is to begin, as `at 25s` or `when a sent prepare to b (1st)`.
+pub(super) fn when(when: &When) -> String {
+    match when {
+        When::At(at) => format!("at {at:?}"),
+        When::Exchange { moment, endpoints, from, to, nth } => {
+            let (from, to) = (from.as_deref(), to.as_deref());
+            let endpoints = endpoints.join(" or ");
+            let what = match moment {
+                Moment::Sent => {
+                    let to = to.map(|to| format!(" to {to}")).unwrap_or_default();
+                    format!("{} sent {endpoints}{to}", from.unwrap_or("anyone"))
+                }
+                Moment::Arrived => {
+                    let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
+                    format!("{endpoints}{from} arrived at {}", to.unwrap_or("anyone"))
+                }
+                Moment::Answered => {
+                    let from = from.map(|from| format!(" of {from}")).unwrap_or_default();
+                    format!("{} answered {endpoints}{from}", to.unwrap_or("anyone"))
+                }
+            };
+            format!("when {what} ({})", ordinal(*nth))
+        }
+        When::Disk { operation, node, nth } => {
+            let what = match operation {
+                Operation::Written => "wrote",
+                Operation::Synced => "synced",
+            };
+            format!("when {node} {what} ({})", ordinal(*nth))
+        }
+    }
+}
+
+fn ordinal(n: u64) -> String {
+    let ending = match (n % 100, n % 10) {
+        (11..=13, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    format!("{n}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::scenario::{Moment, When};
+
+    use super::{ordinal, when};
+
+    #[test]
+    fn triggers_read_as_sentences() {
+        let at = |moment| When::Exchange {
+            moment,
+            endpoints: vec!["prepare".to_owned()],
+            from: Some("a".to_owned()),
+            to: Some("b".to_owned()),
+            nth: 1,
+        };
+        assert_eq!(when(&at(Moment::Sent)), "when a sent prepare to b (1st)");
+        assert_eq!(when(&at(Moment::Arrived)), "when prepare from a arrived at b (1st)");
+        assert_eq!(when(&at(Moment::Answered)), "when b answered prepare of a (1st)");
+    }
+
+    #[test]
+    fn ordinals_have_their_endings() {
+        let ordinals: Vec<_> = [1, 2, 3, 4, 11, 12, 21, 112].map(ordinal).into();
+        assert_eq!(ordinals, ["1st", "2nd", "3rd", "4th", "11th", "12th", "21st", "112th"]);
+    }
+}

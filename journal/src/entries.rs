@@ -1,0 +1,84 @@
+//! The entries of one run, and the hash that tells two runs apart.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use crate::{Entry, Event};
+
+/// The entries of one run, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Journal {
+    entries: Vec<Entry>,
+}
+
+impl Journal {
+    /// A journal of these entries, which must be numbered from 1 without gaps: for trying checks on
+    /// journals that no world has written.
+    pub fn from_entries(entries: Vec<Entry>) -> Self {
+        assert!(entries.iter().zip(1..).all(|(entry, n)| entry.n == n), "entries have gaps");
+        Self { entries }
+    }
+
+    /// All entries.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The entry numbered `n`.
+    pub fn get(&self, n: u64) -> Option<&Entry> {
+        let index = usize::try_from(n.checked_sub(1)?).ok()?;
+        self.entries.get(index)
+    }
+
+    /// The requests that the entries `numbers` sent: machine, method and target of each, in the
+    /// order in which they were sent. For worlds, which know what is in flight.
+    pub fn requests(
+        &self,
+        numbers: impl IntoIterator<Item = u64>,
+    ) -> Vec<(String, String, String)> {
+        let numbers: BTreeSet<u64> = numbers.into_iter().collect();
+        let entries = numbers.into_iter().filter_map(|n| self.get(n));
+        let requests = entries.filter_map(|entry| match &entry.event {
+            Event::RequestSent(request) => {
+                Some((entry.machine.to_string(), request.method.clone(), request.target.clone()))
+            }
+            _ => None,
+        });
+        requests.collect()
+    }
+
+    /// Appends an entry and returns its number. For worlds; what they do not write did not happen.
+    pub fn push(
+        &mut self,
+        at: Duration,
+        machine: Arc<str>,
+        cause: Option<u64>,
+        event: Event,
+    ) -> u64 {
+        let n = self.entries.len() as u64 + 1;
+        self.entries.push(Entry { n, at, machine, cause, event });
+        n
+    }
+
+    /// The journal as text, one JSON object a line: what determinism is compared on.
+    pub fn to_lines(&self) -> impl Iterator<Item = String> + '_ {
+        self.entries
+            .iter()
+            .map(|entry| serde_json::to_string(entry).expect("entries have only string keys"))
+    }
+
+    /// A hash over every line, hexadecimal.
+    pub fn hash(&self) -> String {
+        hash(self.to_lines())
+    }
+}
+
+/// A hash over the lines of a journal, hexadecimal: what [`Journal::hash`] says, for who has made
+/// the lines already.
+pub fn hash(lines: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for line in lines {
+        hasher.update(line.as_ref().as_bytes());
+        hasher.update(b"\n");
+    }
+    hasher.finalize().to_hex().to_string()
+}

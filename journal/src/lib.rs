@@ -1,0 +1,31 @@
+//! The ground floor of every world: what it writes down of a run, which is all that checks read.
+//!
+//! Reading order:
+//! - [`Entry`]: a number, a moment, a machine, a cause, and an [`Event`].
+//! - [`Journal`]: the entries of one run, in order; [`hash`] tells two runs apart.
+//! - [`Recording`]: that journal, with how the run [`Ended`] and what its faults did.
+//! - [`fault`]: what triggers wait for, which links are meant; and the ledger of faults: when each
+//!   was in force, and what it touched.
+//! - [`http`]: HTTP messages read off the bytes of a connection, as a network sees them.
+//! - [`random`]: one named stream per (seed, purpose), from which everything by chance is drawn.
+//!
+//! Invariants:
+//! - A world writes the journal, never a node under test.
+//! - Nothing here knows a world, a server, or a check.
+
+mod ending;
+mod entries;
+mod entry;
+pub mod fault;
+pub mod http;
+mod latency;
+pub mod random;
+mod recording;
+
+pub use self::{
+    ending::{Ended, Misbehavior},
+    entries::{Journal, hash},
+    entry::{Answer, Entry, Event, Loss, Request, nanoseconds},
+    latency::Latency,
+    recording::Recording,
+};

@@ -1,0 +1,73 @@
+//! Misdeeds with bodies: too large, ending in the middle, a byte at a time.
+
+use bytes::{Bytes, BytesMut};
+use scenarios::scenario::Misdeed;
+use sim::tamper::{Aside, Dealing, Fate, HttpMessage};
+
+use super::seat::{FEDERATION, Meeting};
+
+/// Bytes that are added to the body of a request. Relays take most, 10 MiB.
+const TOO_MUCH_ASKED: usize = 11 << 20;
+
+/// Bytes that are added to the body of an answer. Clients take 32 MiB.
+const TOO_MUCH_ANSWERED: usize = 33 << 20;
+
+/// What becomes of a request.
+pub(super) fn request(
+    misdeed: &Misdeed,
+    meeting: &Meeting<'_>,
+    request: &HttpMessage,
+) -> Option<Dealing> {
+    match misdeed {
+        Misdeed::Oversize => oversized(request, TOO_MUCH_ASKED),
+        Misdeed::Truncate => truncated(meeting, request),
+        Misdeed::Trickle { every } => {
+            let request = request.clone();
+            let aside = Aside { request, after_answer: false, pause: Some(*every) };
+            Some(Dealing { fate: Fate::Withhold, asides: vec![aside] })
+        }
+        _ => None,
+    }
+}
+
+/// What becomes of an answer.
+pub(super) fn answer(
+    misdeed: &Misdeed,
+    meeting: &Meeting<'_>,
+    request: &HttpMessage,
+    answer: &HttpMessage,
+) -> Option<Dealing> {
+    let target = request.target();
+    match misdeed {
+        // Not of its keys: without them nobody would look at its bodies.
+        Misdeed::Oversize if target.starts_with(FEDERATION) => oversized(answer, TOO_MUCH_ANSWERED),
+        Misdeed::Truncate if target.starts_with("/_matrix/") => truncated(meeting, answer),
+        _ => None,
+    }
+}
+
+/// With blanks after its JSON, so that a reader who took it would find it valid.
+fn oversized(message: &HttpMessage, by: usize) -> Option<Dealing> {
+    if message.body.is_empty() {
+        return None;
+    }
+    let mut body = BytesMut::from(&*message.body);
+    body.resize(message.body.len() + by, b' ');
+    Some(Fate::Replace(message.clone().with_body(body.freeze())).into())
+}
+
+/// In turn: fewer bytes than its length says, and then the end of the connection; and half of a
+/// JSON text whose length is right.
+fn truncated(meeting: &Meeting<'_>, message: &HttpMessage) -> Option<Dealing> {
+    let half = message.body.len() / 2;
+    if half == 0 {
+        return None;
+    }
+    let is_short = meeting.touched.is_multiple_of(2);
+    let fate = if is_short {
+        Fate::Cut(message.to_bytes().len() - half)
+    } else {
+        Fate::Replace(message.clone().with_body(Bytes::slice(&message.body, ..half)))
+    };
+    Some(fate.into())
+}

@@ -1,0 +1,153 @@
+//! Misdeeds with events: another body under the same transaction id, two events in one place,
+//! previous events that nobody has, all of them validly signed; and events that are not.
+
+use checks::{
+    MAX_PDUS,
+    history::{note::FORGED, pdu::MESSAGE_FIELD},
+};
+use ruma::{
+    CanonicalJsonObject, CanonicalJsonValue, RoomVersionId,
+    serde::{Base64, base64::Standard},
+    signatures::hash_and_sign_event,
+};
+use scenarios::scenario::Misdeed;
+use serde_json::Value;
+use sim::tamper::{Aside, Dealing, Fate, HttpMessage};
+use transport::federation::Identity;
+
+use super::{
+    seat::Meeting,
+    wire::{arguments, signed},
+};
+
+/// What follows the name of a message in an event that took its place.
+const TWIN: &str = " twin";
+
+/// Makes of a true event of its own what the server sends instead.
+type Altering = fn(&Identity, CanonicalJsonObject) -> Option<Vec<CanonicalJsonObject>>;
+
+/// What becomes of a request that carries events.
+pub(super) fn request(
+    misdeed: &Misdeed,
+    meeting: &Meeting<'_>,
+    request: &HttpMessage,
+) -> Option<Dealing> {
+    let (carriers, alter): (&[&str], Altering) = match misdeed {
+        Misdeed::SameIdOtherBody => (&["send"], made_up),
+        Misdeed::Equivocate => (&["send"], twin),
+        Misdeed::UnknownPrevEvents => (&["send"], standing_on_nothing),
+        // No relay looks at the events that it keeps.
+        Misdeed::ForgeEventSignature => (&["send", "send_relay"], signed_wrongly),
+        _ => return None,
+    };
+    carriers.iter().find_map(|endpoint| arguments(endpoint, request))?;
+    let identity = meeting.identity?;
+    let altered = altered(identity, request, alter)?;
+    let signed = signed(&altered, &identity.server_name, meeting.other, &identity.key_pair)?;
+    if *misdeed == Misdeed::SameIdOtherBody {
+        let aside = Aside { request: signed, after_answer: true, pause: None };
+        return Some(Dealing { fate: Fate::Pass, asides: vec![aside] });
+    }
+    Some(Fate::Replace(signed).into())
+}
+
+/// The same transaction with its own server's messages altered; none if it carries no such message,
+/// or would carry more events than a transaction may.
+fn altered(identity: &Identity, request: &HttpMessage, alter: Altering) -> Option<HttpMessage> {
+    let mut transaction: Value = serde_json::from_slice(&request.body).ok()?;
+    let Value::Array(pdus) = transaction.get_mut("pdus")?.take() else { return None };
+    let mut sent = Vec::new();
+    let mut is_altered = false;
+    for pdu in pdus {
+        let altered = Some(&pdu).filter(|pdu| is_own_message(identity, pdu));
+        let altered = altered.and_then(|pdu| serde_json::from_value(pdu.clone()).ok());
+        match altered.and_then(|event| alter(identity, event)) {
+            Some(events) => {
+                is_altered = true;
+                sent.extend(events.into_iter().map(|it| CanonicalJsonValue::Object(it).into()));
+            }
+            None => sent.push(pdu),
+        }
+    }
+    if !is_altered || sent.len() > MAX_PDUS {
+        return None;
+    }
+    transaction["pdus"] = Value::Array(sent);
+    Some(request.clone().with_body(transaction.to_string()))
+}
+
+/// An event that the server made up, in the place of a true one.
+fn made_up(identity: &Identity, event: CanonicalJsonObject) -> Option<Vec<CanonicalJsonObject>> {
+    Some(vec![signed_anew(identity, renamed(event, |name| format!("{FORGED}{name}")))?])
+}
+
+/// Another event at the same place of the graph.
+fn twin(identity: &Identity, event: CanonicalJsonObject) -> Option<Vec<CanonicalJsonObject>> {
+    Some(vec![signed_anew(identity, renamed(event, |name| format!("{name}{TWIN}")))?])
+}
+
+/// An event that names a previous event that nobody ever made: its id is the hash of what it stands
+/// in the place of.
+fn standing_on_nothing(
+    identity: &Identity,
+    mut event: CanonicalJsonObject,
+) -> Option<Vec<CanonicalJsonObject>> {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let known = format!("{:?}", event.get("prev_events"));
+    let id = URL_SAFE_NO_PAD.encode(blake3::hash(known.as_bytes()).as_bytes());
+    let nobodys = CanonicalJsonValue::String(format!("${id}"));
+    event.insert("prev_events".to_owned(), CanonicalJsonValue::Array(vec![nobodys]));
+    made_up(identity, event)
+}
+
+/// The true event and one that the server made up, both with a signature that is wrong by one bit.
+fn signed_wrongly(
+    identity: &Identity,
+    event: CanonicalJsonObject,
+) -> Option<Vec<CanonicalJsonObject>> {
+    let mut events = made_up(identity, event.clone())?;
+    events.push(event);
+    events.iter_mut().try_for_each(|event| spoil_signature(identity, event))?;
+    Some(events)
+}
+
+fn is_own_message(identity: &Identity, pdu: &Value) -> bool {
+    let sender = pdu.get("sender").and_then(Value::as_str).unwrap_or_default();
+    let is_own = sender.split_once(':').is_some_and(|(_, it)| it == identity.server_name.as_str());
+    is_own && pdu["content"].get(MESSAGE_FIELD).is_some()
+}
+
+/// The event with signatures and hash as they must be, of a version 11 room, as all of ours are.
+fn signed_anew(identity: &Identity, mut event: CanonicalJsonObject) -> Option<CanonicalJsonObject> {
+    for field in ["signatures", "hashes", "unsigned"] {
+        event.remove(field);
+    }
+    let rules = RoomVersionId::V11.rules()?;
+    let name = identity.server_name.as_str();
+    hash_and_sign_event(name, &*identity.key_pair, &mut event, &rules.redaction).ok()?;
+    Some(event)
+}
+
+/// Changes one bit of the server's own signature.
+fn spoil_signature(identity: &Identity, event: &mut CanonicalJsonObject) -> Option<()> {
+    let CanonicalJsonValue::Object(signatures) = event.get_mut("signatures")? else { return None };
+    let own = signatures.get_mut(identity.server_name.as_str())?;
+    let CanonicalJsonValue::Object(by_key) = own else { return None };
+    let CanonicalJsonValue::String(signature) = by_key.get_mut(&identity.key_id())? else {
+        return None;
+    };
+    let mut bytes = Base64::<Standard>::parse(&*signature).ok()?.into_inner();
+    *bytes.first_mut()? ^= 1;
+    *signature = Base64::<Standard>::new(bytes).encode();
+    Some(())
+}
+
+/// The event of a message that has another name.
+fn renamed(mut event: CanonicalJsonObject, other: impl Fn(&str) -> String) -> CanonicalJsonObject {
+    if let Some(CanonicalJsonValue::Object(content)) = event.get_mut("content")
+        && let Some(CanonicalJsonValue::String(name)) = content.get_mut(MESSAGE_FIELD)
+    {
+        *name = other(name);
+    }
+    event
+}

@@ -1,0 +1,193 @@
+//! A seat: which of its faults are in force, and which message meets which.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use checks::history::Note;
+use journal::random;
+use rand::RngExt;
+use rand_chacha::ChaCha12Rng;
+use scenarios::{
+    Scenario,
+    scenario::{Misdeed, PeerFault},
+};
+use sim::{
+    fault::FaultId,
+    tamper::{Dealing, Fate, HttpMessage, Tamper},
+};
+use transport::federation::Identity;
+
+use super::{
+    bodies, events,
+    mail::{self, Mailroom},
+    signatures,
+};
+use crate::world::World;
+
+/// Where every request from server to server goes, but for that for keys.
+pub(super) const FEDERATION: &str = "/_matrix/federation/";
+
+/// Stands between an honest node and the network.
+pub(crate) struct Seat {
+    name: String,
+    world: Arc<dyn World>,
+    /// Every backend and relay: only messages to and from them are touched, so that what devices
+    /// and the harness ask is answered honestly.
+    servers: BTreeSet<String>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    identity: Option<Identity>,
+    faults: Vec<Active>,
+    mailroom: Mailroom,
+}
+
+/// A fault that has begun.
+struct Active {
+    id: FaultId,
+    fault: PeerFault,
+    draws: ChaCha12Rng,
+    /// How many messages it has touched.
+    touched: u64,
+}
+
+/// What a misdeed knows of the message that it meets.
+pub(super) struct Meeting<'m> {
+    /// The dishonest server's identity; none for who signs nothing.
+    pub(super) identity: Option<&'m Identity>,
+    /// The other server.
+    pub(super) other: &'m str,
+    /// How many messages this fault has touched before.
+    pub(super) touched: u64,
+}
+
+/// The seats of those servers that a fault of the scenario makes dishonest.
+pub(crate) fn seats(world: &Arc<dyn World>, scenario: &Scenario) -> BTreeMap<String, Arc<Seat>> {
+    let servers = scenario.backends.keys().chain(scenario.relays.keys());
+    let dishonest = servers.filter(|name| scenario.is_byzantine(name));
+    dishonest.map(|name| (name.clone(), Arc::new(Seat::new(world, scenario, name)))).collect()
+}
+
+impl Seat {
+    /// The seat of the machine called `name`.
+    fn new(world: &Arc<dyn World>, scenario: &Scenario, name: &str) -> Self {
+        let servers = scenario.backends.keys().chain(scenario.relays.keys()).cloned();
+        Self {
+            name: name.to_owned(),
+            world: Arc::clone(world),
+            servers: servers.collect(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Takes the node's identity, to sign as it does.
+    pub(super) fn takes(&self, identity: Identity) {
+        self.state().identity = Some(identity);
+    }
+
+    /// A fault begins, which is `id` in the world.
+    pub(crate) fn begin(&self, id: FaultId, fault: &PeerFault) {
+        let stream = format!("byzantine {} {}", self.name, id.number());
+        let draws = random::stream(self.world.seed(), &stream);
+        self.state().faults.push(Active { id, fault: fault.clone(), draws, touched: 0 });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the first fault in force that wrongs `wronged` and has something to do with the
+    /// message do it.
+    fn deal(
+        &self,
+        wronged: &str,
+        other: &str,
+        act: impl Fn(&Misdeed, &Meeting<'_>, &mut Mailroom) -> Option<Dealing>,
+    ) -> Option<(Misdeed, Dealing)> {
+        let mut state = self.state();
+        let State { identity, faults, mailroom } = &mut *state;
+        for active in faults {
+            let fault = &active.fault;
+            if !fault.wrongs(wronged) || !self.world.is_in_force(active.id) {
+                continue;
+            }
+            let meeting = Meeting { identity: identity.as_ref(), other, touched: active.touched };
+            if fault.share < 1.0 && !active.draws.random_bool(fault.share) {
+                continue;
+            }
+            if let Some(dealing) = act(&fault.misdeed, &meeting, mailroom) {
+                active.touched += 1;
+                self.world.touch(active.id);
+                return Some((fault.misdeed.clone(), dealing));
+            }
+        }
+        None
+    }
+
+    fn is_between_servers(&self, other: &str, target: &str) -> bool {
+        self.servers.contains(other) && target.starts_with(FEDERATION)
+    }
+
+    /// Notes a request whose signature nobody may accept.
+    fn note_forged(&self, to: &str, request: &HttpMessage) {
+        let note = Note::Forged {
+            peer: self.name.clone(),
+            to: to.to_owned(),
+            target: request.target().to_owned(),
+        };
+        let (topic, body) = note.to_parts();
+        self.world.note(&self.name, None, &topic, body);
+    }
+}
+
+impl Tamper for Seat {
+    fn request_out(&self, to: &str, request: &HttpMessage) -> Dealing {
+        if !self.is_between_servers(to, request.target()) {
+            return Fate::Pass.into();
+        }
+        let dealt = self.deal(to, to, |misdeed, meeting, _| {
+            signatures::request(misdeed, meeting, request)
+                .or_else(|| bodies::request(misdeed, meeting, request))
+                .or_else(|| events::request(misdeed, meeting, request))
+        });
+        match dealt {
+            Some((misdeed, dealing)) => {
+                if signatures::is_theirs(&misdeed) {
+                    self.note_forged(to, request);
+                }
+                dealing
+            }
+            None => Fate::Pass.into(),
+        }
+    }
+
+    fn request_in(&self, from: &str, request: &HttpMessage) -> Dealing {
+        if !self.servers.contains(from) {
+            return Fate::Pass.into();
+        }
+        let Some(destination) = mail::destination(request) else { return Fate::Pass.into() };
+        let dealt = self.deal(&destination, from, |misdeed, _, _| Mailroom::request(misdeed));
+        dealt.map_or_else(|| Fate::Pass.into(), |(_, dealing)| dealing)
+    }
+
+    fn answer_out(&self, from: &str, request: &HttpMessage, answer: &HttpMessage) -> Dealing {
+        if !self.servers.contains(from) {
+            return Fate::Pass.into();
+        }
+        self.state().mailroom.watch(from, request, answer);
+        let dealt = self.deal(from, from, |misdeed, meeting, mailroom| {
+            signatures::answer(misdeed, meeting, request)
+                .or_else(|| bodies::answer(misdeed, meeting, request, answer))
+                .or_else(|| mailroom.answer(misdeed, from, request, answer))
+        });
+        if let Some((_, dealing)) = dealt {
+            return dealing;
+        }
+        let owed = self.state().mailroom.owed(from, request, answer);
+        owed.unwrap_or_else(|| Fate::Pass.into())
+    }
+}

@@ -1,0 +1,192 @@
+//! The fault schedule: begins each fault at its time or exchange, and ends it.
+
+mod disk;
+mod network;
+mod node;
+mod peer;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+pub use self::{disk::disk_faults, network::cut};
+use checks::history::Note;
+use scenarios::{
+    Scenario, endpoint,
+    scenario::{Fault, FaultKind, NodeFault, When},
+    vocabulary::Endpoint,
+};
+use sim::{disk::DiskImage, fault::FaultId};
+use tokio::{sync::watch, time::Instant};
+use transport::Host;
+
+use crate::{
+    federation::{OBSERVER, Stage},
+    world::{DiskWatch, Watch},
+};
+
+/// The faults of one run.
+pub(crate) struct Schedule {
+    shared: Arc<Shared>,
+    unfinished: watch::Receiver<usize>,
+}
+
+struct Shared {
+    stage: Arc<Stage>,
+    /// The endpoints that triggers name.
+    endpoints: &'static [Endpoint],
+    /// Nothing begins any more.
+    is_closed: AtomicBool,
+    /// Faults that have not begun, or will still end by themselves.
+    unfinished: watch::Sender<usize>,
+    /// Ends faults, at the harness's seat.
+    seat: Host,
+    /// Backups that were taken, by the fault that restores them.
+    backups: Mutex<BTreeMap<usize, DiskImage>>,
+}
+
+impl Schedule {
+    /// Starts every fault's clock, and watches for its exchange.
+    pub(crate) fn start(stage: &Arc<Stage>, endpoints: &'static [Endpoint]) -> Self {
+        let faults = &stage.scenario().faults;
+        let (sender, unfinished) = watch::channel(faults.len());
+        let shared = Arc::new(Shared {
+            stage: Arc::clone(stage),
+            endpoints,
+            is_closed: AtomicBool::new(false),
+            unfinished: sender,
+            seat: stage.observer().clone(),
+            backups: Mutex::default(),
+        });
+        let ready = Instant::now();
+        for (index, fault) in faults.iter().enumerate() {
+            shared.schedule(index, fault, ready);
+        }
+        Self { shared, unfinished }
+    }
+
+    /// Resolves when every fault has begun, and ended unless it lasts until everything is repaired.
+    pub(crate) async fn finished(&self) {
+        let mut unfinished = self.unfinished.clone();
+        // The sender lives as long as `self`.
+        drop(unfinished.wait_for(|unfinished| *unfinished == 0).await);
+    }
+
+    /// No fault begins from now on.
+    pub(crate) fn close(&self) {
+        self.shared.is_closed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn schedule(self: &Arc<Self>, index: usize, fault: &Fault, ready: Instant) {
+        if let FaultKind::Node(NodeFault::Restore { node, taken }) = &fault.kind {
+            let (shared, node) = (Arc::clone(self), node.clone());
+            self.when(&taken.0, ready, move |_| shared.back_up(index, &node));
+        }
+        let shared = Arc::clone(self);
+        self.when(&fault.when, ready, move |cause| shared.begin(index, cause));
+    }
+
+    /// Does something once, at a time or at a trigger, with the entry that fired it.
+    fn when(&self, when: &When, ready: Instant, act: impl FnOnce(Option<u64>) + Send + 'static) {
+        match when {
+            When::At(at) => {
+                let at = ready + *at;
+                self.seat.spawn(async move {
+                    tokio::time::sleep_until(at).await;
+                    act(None);
+                });
+            }
+            When::Exchange { moment, endpoints, from, to, nth } => {
+                let (known, wanted) = (self.endpoints, endpoints.clone());
+                self.stage.world().on_exchange(Watch {
+                    moment: *moment,
+                    from: from.clone(),
+                    to: to.clone(),
+                    matches: Arc::new(move |method, target| {
+                        let name = endpoint::name(known, method, target);
+                        name.is_some_and(|name| wanted.iter().any(|wanted| wanted == name))
+                    }),
+                    nth: *nth,
+                    action: Box::new(move |entry| act(Some(entry))),
+                });
+            }
+            When::Disk { operation, node, nth } => self.stage.world().on_disk(DiskWatch {
+                machine: node.clone(),
+                operation: *operation,
+                nth: *nth,
+                action: Box::new(move |entry| act(Some(entry))),
+            }),
+        }
+    }
+
+    fn back_up(&self, index: usize, node: &str) {
+        if let Some(image) = self.stage.world().image(node) {
+            self.backups.lock().expect("nothing panics while it holds it").insert(index, image);
+        }
+    }
+
+    fn begin(self: &Arc<Self>, index: usize, cause: Option<u64>) {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return;
+        }
+        let fault = &self.stage.scenario().faults[index];
+        let Some(id) = self.set(index, cause) else { return self.finish_one() };
+        if let FaultKind::Peer(fault) = &fault.kind {
+            self.stage.wrong(id, fault);
+        }
+        let (topic, body) = Note::FaultSet { index, fault: id.number() }.to_parts();
+        self.stage.world().note(OBSERVER, cause, &topic, body);
+        match fault.lasts() {
+            Some(lasts) => self.end_after(id, lasts),
+            None => self.finish_one(),
+        }
+    }
+
+    /// Sets a fault; none where a backup was to be restored that has not been taken.
+    fn set(&self, index: usize, cause: Option<u64>) -> Option<FaultId> {
+        let (world, scenario) = (self.stage.world(), self.stage.scenario());
+        let kind = &scenario.faults[index].kind;
+        let FaultKind::Node(NodeFault::Restore { node, .. }) = kind else {
+            return Some(world.begin(scenario, kind, cause));
+        };
+        let backups = self.backups.lock().expect("nothing panics while it holds it");
+        let image = backups.get(&index).cloned();
+        drop(backups);
+        world.restore(node, image?, cause)
+    }
+
+    fn end_after(self: &Arc<Self>, id: FaultId, lasts: Duration) {
+        let shared = Arc::clone(self);
+        self.seat.spawn(async move {
+            tokio::time::sleep(lasts).await;
+            shared.stage.world().repair(id);
+            shared.finish_one();
+        });
+    }
+
+    fn finish_one(&self) {
+        self.unfinished.send_modify(|unfinished| *unfinished = unfinished.saturating_sub(1));
+    }
+}
+
+/// Sets a fault in the simulated world. On a machine that is down or paused already it may touch nothing.
+pub(crate) fn set(
+    world: &sim::World,
+    scenario: &Scenario,
+    kind: &FaultKind,
+    cause: Option<u64>,
+) -> FaultId {
+    match kind {
+        FaultKind::Network(fault) => network::set(world, scenario, fault, cause),
+        FaultKind::Node(fault) => node::set(world, fault, cause),
+        FaultKind::Disk(fault) => disk::set(world, fault, cause),
+        FaultKind::Peer(fault) => peer::set(world, fault, cause),
+    }
+}

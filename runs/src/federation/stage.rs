@@ -1,0 +1,99 @@
+//! What a federation is given to work with in one run.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+use checks::history::Note;
+use scenarios::{Scenario, scenario::PeerFault};
+use serde_json::Value;
+use sim::{Node, fault::FaultId};
+use transport::Host;
+
+use super::{Seat, seat::on_host};
+use crate::{byzantine, world::World};
+
+/// The machine from which the harness asks, and on which it notes what concerns nobody. No scenario
+/// can name it.
+pub const OBSERVER: &str = "observer";
+
+/// The scenario of a run, and the world that it is played in.
+pub struct Stage {
+    scenario: Arc<Scenario>,
+    world: Arc<dyn World>,
+    observer: OnceLock<Host>,
+    /// The seats of those who will be dishonest.
+    byzantine: BTreeMap<String, Arc<byzantine::Seat>>,
+}
+
+impl Stage {
+    pub(crate) fn new(scenario: Arc<Scenario>, world: Arc<dyn World>) -> Self {
+        let byzantine = byzantine::seats(&world, &scenario);
+        Self { scenario, world, observer: OnceLock::new(), byzantine }
+    }
+
+    /// The scenario.
+    pub fn scenario(&self) -> &Arc<Scenario> {
+        &self.scenario
+    }
+
+    /// The world.
+    pub fn world(&self) -> &Arc<dyn World> {
+        &self.world
+    }
+
+    /// Adds a machine that runs `node`, and boots it; it is booted again after each crash. Faults
+    /// can name the machines of the scenario: backends, relays, and devices (`alice/1`).
+    pub fn boot(&self, machine: &str, node: Arc<dyn Node>) {
+        self.world.add_machine(machine, node);
+    }
+
+    /// The seat of a server that will be dishonest; none of one that stays honest.
+    pub(crate) fn byzantine(&self, machine: &str) -> Option<&Arc<byzantine::Seat>> {
+        self.byzantine.get(machine)
+    }
+
+    /// A fault of a dishonest peer begins, which is `id` in the world.
+    pub(crate) fn wrong(&self, id: FaultId, fault: &PeerFault) {
+        if let Some(seat) = self.byzantine(&fault.node) {
+            seat.begin(id, fault);
+        }
+    }
+
+    /// Adds the machine of a client.
+    pub fn seat(&self, machine: &str) -> Arc<Seat> {
+        Seat::take(&self.world, machine)
+    }
+
+    /// The harness's own machine, which no fault can name: for what must be read whatever happens.
+    pub fn observer(&self) -> &Host {
+        self.observer.get_or_init(|| self.world.add_seat(OBSERVER))
+    }
+
+    /// Runs `work` on the harness's own machine. None only if that machine goes down, as it does at
+    /// the end of the run.
+    pub async fn observe<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        on_host(self.observer(), work).await.ok()
+    }
+
+    /// Writes a note of the harness itself into the journal; returns its number.
+    pub fn note(&self, topic: &str, body: Value) -> u64 {
+        self.world.note(OBSERVER, None, topic, body)
+    }
+
+    /// The same in the vocabulary of the harness.
+    pub(crate) fn tell(&self, note: &Note) -> u64 {
+        let (topic, body) = note.to_parts();
+        self.note(&topic, body)
+    }
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stage").field("scenario", &self.scenario.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! fedsim's own federation: homeservers with their relays, and the devices of Matrix users.
+//!
+//! Reading order: `cluster` (machines) and [`installation`] (what is on their disks before), `device`
+//! and `client` (a user's device and its calls), `setup`, `reading` and `awaiting` (how devices learn
+//! of messages), `operations`, `stranger`, `queues`, `finals`.
+
+mod awaiting;
+mod client;
+mod cluster;
+mod device;
+mod finals;
+pub mod installation;
+mod operations;
+mod queues;
+mod reading;
+mod setup;
+mod stranger;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use checks::{HOMESERVERS, Promises};
+use transport::BoxFuture;
+
+use self::{cluster::Cluster, queues::Queues};
+use crate::{
+    Federation,
+    federation::{Rooms, Stage},
+};
+
+/// Homeservers, relays, devices: one run's.
+#[derive(Default)]
+pub struct Homeservers {
+    cluster: OnceLock<Arc<Cluster>>,
+    /// As they were last seen.
+    queues: Mutex<Queues>,
+}
+
+impl Homeservers {
+    fn cluster(&self) -> &Arc<Cluster> {
+        self.cluster.get().expect("a run begins with `boot`")
+    }
+}
+
+impl std::fmt::Debug for Homeservers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Homeservers").finish_non_exhaustive()
+    }
+}
+
+impl Federation for Homeservers {
+    fn promises(&self) -> &'static Promises {
+        &HOMESERVERS
+    }
+
+    fn boot(&self, stage: &Arc<Stage>) {
+        self.cluster.get_or_init(|| Arc::new(Cluster::boot(stage)));
+    }
+
+    fn prepare<'s>(&'s self, _: &'s Arc<Stage>) -> BoxFuture<'s, Result<Rooms, String>> {
+        Box::pin(async {
+            let rooms = setup::prepare(self.cluster()).await?;
+            self.cluster().set_rooms(rooms.clone());
+            Ok(rooms)
+        })
+    }
+
+    fn work<'s>(&'s self, _: &'s Arc<Stage>) -> BoxFuture<'s, ()> {
+        self.cluster().devices.values().for_each(reading::start);
+        Box::pin(operations::start(self.cluster()))
+    }
+
+    fn pending<'s>(&'s self, _: &'s Arc<Stage>) -> BoxFuture<'s, Vec<String>> {
+        Box::pin(async {
+            let queues = Queues::ask(self.cluster()).await;
+            let pending = queues.in_words().into_iter().chain(queues::detached(self.cluster()));
+            let pending = pending.collect();
+            *self.queues.lock().unwrap_or_else(PoisonError::into_inner) = queues;
+            pending
+        })
+    }
+
+    fn finish<'s>(&'s self, _: &'s Arc<Stage>) -> BoxFuture<'s, ()> {
+        // What stays pending all that time is left over, even if the reading sets it in motion.
+        let left = self.queues.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Box::pin(async move {
+            left.note(self.cluster());
+            finals::read(self.cluster()).await;
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! The machines of a run: a homeserver per backend, relays, devices, and the observer's seat.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use checks::history::Note;
+use homeserver::Homeserver;
+use relay::Relay;
+use ruma::OwnedServerName;
+use scenarios::{Scenario, scenario::OpKind};
+use sim::{Node, disk::DiskImage};
+use transport::{BoxFuture, Host};
+
+use super::{client::Client, device::Device, installation, stranger::Stranger};
+use crate::{
+    byzantine::behind_its_seat,
+    federation::{Rooms, Stage},
+};
+
+/// The machine of a server without any right.
+pub(super) const STRANGER: &str = "stranger";
+
+/// The bearer token of every admin API.
+const ADMIN_TOKEN: &str = "observer-of-this-run";
+
+/// Deadline of the observer's requests.
+pub(super) const OBSERVER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The port of every homeserver's client and admin API, and of a relay.
+const CLIENT_PORT: u16 = 8008;
+const RELAY_PORT: u16 = 8448;
+
+/// All machines of a run.
+pub(super) struct Cluster {
+    /// What they are played on.
+    stage: Arc<Stage>,
+    /// The scenario.
+    pub(super) scenario: Arc<Scenario>,
+    /// Devices by name, as `alice/1`.
+    pub(super) devices: BTreeMap<String, Arc<Device>>,
+    /// Room ids by conversation, once they are made.
+    rooms: OnceLock<Rooms>,
+    /// The server without any right, where the scenario has one.
+    pub(super) stranger: Option<Arc<Stranger>>,
+    homeservers: BTreeMap<String, Client>,
+    relays: BTreeMap<String, Client>,
+}
+
+impl Cluster {
+    /// Adds every machine and boots what has a node.
+    pub(super) fn boot(stage: &Arc<Stage>) -> Self {
+        let (scenario, world) = (stage.scenario(), stage.world());
+        for (name, node) in homeserver_nodes(scenario) {
+            let key = (server_name(&name), homeserver::store::DATABASE);
+            stage.boot(&name, behind_its_seat(stage.byzantine(&name), node, Some(key)));
+        }
+        for (name, relay) in &scenario.relays {
+            let node = Arc::new(RelayNode(relay_config(name, relay)));
+            stage.boot(name, behind_its_seat(stage.byzantine(name), node, None));
+        }
+        let admin = |name: &String, port| {
+            let client = Client::new(stage.observer(), name, port).with_token(ADMIN_TOKEN);
+            (name.clone(), client)
+        };
+        let homeservers = scenario.backends.keys().map(|name| admin(name, CLIENT_PORT)).collect();
+        let relays = scenario.relays.keys().map(|name| admin(name, RELAY_PORT)).collect();
+        let trespasses = scenario.ops.iter().any(|op| matches!(op.kind, OpKind::Trespass { .. }));
+        let stranger = trespasses.then(|| Arc::new(Stranger::new(world.add_seat(STRANGER))));
+        Self {
+            stage: Arc::clone(stage),
+            scenario: Arc::clone(scenario),
+            devices: devices(stage, scenario),
+            rooms: OnceLock::new(),
+            stranger,
+            homeservers,
+            relays,
+        }
+    }
+
+    /// Its conversations are made.
+    pub(super) fn set_rooms(&self, rooms: Rooms) {
+        // They are made once.
+        drop(self.rooms.set(rooms));
+    }
+
+    /// Room ids by conversation; none before they are made.
+    pub(super) fn rooms(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.rooms.get().into_iter().flatten()
+    }
+
+    /// The room of a conversation. Operations begin once all are made.
+    pub(super) fn room(&self, conversation: &str) -> String {
+        let room = self.rooms.get().and_then(|rooms| rooms.get(conversation));
+        room.expect("the set-up makes every conversation").clone()
+    }
+
+    /// Writes a note of the harness itself.
+    pub(super) fn note(&self, note: &Note) -> u64 {
+        self.stage.tell(note)
+    }
+
+    /// The seat of the harness.
+    pub(super) fn observer(&self) -> &Host {
+        self.stage.observer()
+    }
+
+    /// Admin clients of the homeservers.
+    pub(super) fn homeservers(&self) -> &BTreeMap<String, Client> {
+        &self.homeservers
+    }
+
+    /// Admin clients of the relays.
+    pub(super) fn relays(&self) -> &BTreeMap<String, Client> {
+        &self.relays
+    }
+
+    /// The first device of a user.
+    pub(super) fn first_device(&self, user: &str) -> &Arc<Device> {
+        self.devices.get(&format!("{user}/1")).expect("the language knows all users of a scenario")
+    }
+
+    /// The devices of a user.
+    pub(super) fn devices_of<'c>(&'c self, user: &'c str) -> impl Iterator<Item = &'c Arc<Device>> {
+        self.devices.values().filter(move |device| device.user == user)
+    }
+}
+
+fn devices(stage: &Stage, scenario: &Scenario) -> BTreeMap<String, Arc<Device>> {
+    let mut devices = BTreeMap::new();
+    for (name, user) in &scenario.users {
+        for number in 1..=user.devices {
+            let device = Device::boot(stage.world(), (name, user), number);
+            devices.insert(device.name.clone(), device);
+        }
+    }
+    devices
+}
+
+struct HomeserverNode(homeserver::Config);
+
+impl Node for HomeserverNode {
+    fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>> {
+        let config = self.0.clone();
+        Box::pin(async move {
+            let started = Homeserver::start(host, config).await;
+            started.map(drop).map_err(|error| error.to_string())
+        })
+    }
+
+    fn installation(&self) -> DiskImage {
+        installation::homeserver()
+    }
+}
+
+struct RelayNode(relay::Config);
+
+impl Node for RelayNode {
+    fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>> {
+        let config = self.0.clone();
+        Box::pin(async move {
+            let started = Relay::start(host, config).await;
+            started.map(drop).map_err(|error| error.to_string())
+        })
+    }
+
+    fn installation(&self) -> DiskImage {
+        installation::relay()
+    }
+}
+
+fn homeserver_nodes(scenario: &Scenario) -> impl Iterator<Item = (String, Arc<HomeserverNode>)> {
+    let of_backends = scenario.backends.iter().filter(|(_, backend)| !backend.relays.is_empty());
+    let relays: BTreeMap<OwnedServerName, Vec<OwnedServerName>> = of_backends
+        .map(|(name, backend)| {
+            (server_name(name), backend.relays.iter().map(|relay| server_name(relay)).collect())
+        })
+        .collect();
+    scenario.backends.iter().map(move |(name, backend)| {
+        let mut config = homeserver::Config::new(server_name(name));
+        config.admin_token = Some(ADMIN_TOKEN.to_owned());
+        // Nobody guesses here, and a thousand users log in at once.
+        (config.password_memory_kib, config.password_passes) = (8, 1);
+        config.relays.clone_from(&relays);
+        if let Some(attempts) = backend.attempts_before_relay {
+            config.attempts_before_relay = attempts;
+        }
+        (name.clone(), Arc::new(HomeserverNode(config)))
+    })
+}
+
+fn relay_config(name: &str, relay: &scenarios::scenario::Relay) -> relay::Config {
+    let mut config = relay::Config::new(server_name(name));
+    config.admin_token = Some(ADMIN_TOKEN.to_owned());
+    if let Some(quota) = relay.quota {
+        config.max_entries_per_destination = quota;
+    }
+    config
+}
+
+/// The server name of a machine.
+pub(super) fn server_name(machine: &str) -> OwnedServerName {
+    OwnedServerName::try_from(machine).expect("the language takes host names only")
+}

@@ -1,0 +1,210 @@
+//! A user's device: its machine in the world, its session, and how far it has read.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use checks::history::{Note, note::Via, pdu::MESSAGE_FIELD};
+use scenarios::{
+    endpoint::percent_encoded,
+    scenario::{Reads, User},
+};
+use serde_json::{Value, json};
+use sim::Node;
+use tokio::sync::oneshot;
+use transport::{BoxFuture, Host, host::TaskHandle};
+
+use super::{client::Client, reading};
+use crate::{federation::on_host, world::World};
+
+/// Deadline of every request but sends and long polls.
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The port of a homeserver's client API.
+const CLIENT_PORT: u16 = 8008;
+
+/// A user's device. It outlives its machine's crashes, as what it has on its disk does.
+pub(super) struct Device {
+    /// Its name, and its machine's: `alice/1`.
+    pub(super) name: String,
+    /// Its user, as `alice`.
+    pub(super) user: String,
+    /// Its user's id, as `@alice:a`.
+    pub(super) user_id: String,
+    /// Its backend.
+    pub(super) backend: String,
+    /// How it learns of messages.
+    pub(super) reads: Reads,
+    world: Arc<dyn World>,
+    token: OnceLock<String>,
+    running: Mutex<Option<Running>>,
+    progress: Mutex<Progress>,
+}
+
+/// A device's process: ends with a crash, and is there again after the boot.
+#[derive(Clone)]
+struct Running {
+    host: Host,
+    client: Client,
+}
+
+/// How far a device has read.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Where the next request goes on: `/sync`'s token, or the last notification's id.
+    pub(super) since: Option<String>,
+    /// Whether the device has an answer from its backend since it last had none.
+    pub(super) is_attached: bool,
+    /// Whether it reads in the background, now and after each boot.
+    pub(super) is_reading: bool,
+    /// The task that does.
+    pub(super) reader: Option<TaskHandle>,
+    /// Rooms of which a sync has told.
+    pub(super) rooms: BTreeSet<String>,
+}
+
+/// Runs a device on its machine.
+struct DeviceNode(Arc<Device>);
+
+impl Node for DeviceNode {
+    fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>> {
+        let device = Arc::clone(&self.0);
+        Box::pin(async move {
+            device.start(host);
+            Ok(())
+        })
+    }
+}
+
+impl Device {
+    /// Adds device `number` of a user to the world, and boots it.
+    pub(super) fn boot(
+        world: &Arc<dyn World>,
+        (name, user): (&str, &User),
+        number: u32,
+    ) -> Arc<Self> {
+        let device = Arc::new(Self {
+            name: format!("{name}/{number}"),
+            user: name.to_owned(),
+            user_id: format!("@{name}:{}", user.backend),
+            backend: user.backend.clone(),
+            reads: user.reads,
+            world: Arc::clone(world),
+            token: OnceLock::new(),
+            running: Mutex::default(),
+            progress: Mutex::default(),
+        });
+        world.add_machine(&device.name, Arc::new(DeviceNode(Arc::clone(&device))));
+        device
+    }
+
+    fn start(self: &Arc<Self>, host: Host) {
+        let mut client = Client::new(&host, &self.backend, CLIENT_PORT);
+        if let Some(token) = self.token.get() {
+            client = client.with_token(token);
+        }
+        *self.running() = Some(Running { host, client });
+        self.progress().is_attached = false;
+        if self.progress().is_reading {
+            reading::start(self);
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The machine as its present (or last) process has it; none before the first boot.
+    pub(super) fn host(&self) -> Option<Host> {
+        self.running().as_ref().map(|running| running.host.clone())
+    }
+
+    /// Runs `work` as a task of the device; the receiver fails if it is down, or goes down first.
+    pub(super) fn on<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        match self.host() {
+            Some(host) => on_host(&host, work),
+            None => oneshot::channel().1,
+        }
+    }
+
+    /// Registers the user (its first device) or logs in (any other).
+    ///
+    /// # Errors
+    /// No answer, or another one than expected; a sentence.
+    pub(super) async fn start_session(&self) -> Result<(), String> {
+        if self.token.get().is_some() {
+            return Ok(());
+        }
+        let number = self.name.rsplit('/').next().unwrap_or_default();
+        let password = format!("the password of {}", self.user);
+        let (target, body) = if number == "1" {
+            let auth = json!({"type": "m.login.dummy"});
+            let body = json!({"username": self.user, "password": password, "device_id": number,
+                              "auth": auth});
+            ("/_matrix/client/v3/register", body)
+        } else {
+            let identifier = json!({"type": "m.id.user", "user": self.user});
+            let body = json!({"type": "m.login.password", "identifier": identifier,
+                              "password": password, "device_id": number});
+            ("/_matrix/client/v3/login", body)
+        };
+        let client = self.client();
+        let answer = client.post(target, &body, DEADLINE).await?;
+        let token = answer.get("access_token").and_then(Value::as_str);
+        let token = token.ok_or("an answer without an access token")?;
+        // Only this task starts the session.
+        drop(self.token.set(token.to_owned()));
+        if let Some(running) = self.running().as_mut() {
+            running.client = client.with_token(token);
+        }
+        Ok(())
+    }
+
+    /// Calls from the device, in its session once it has one.
+    pub(super) fn client(&self) -> Client {
+        let running = self.running();
+        running.as_ref().expect("only tasks of the device call, and it runs then").client.clone()
+    }
+
+    /// How far the device has read. Never held across an await.
+    pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a note on this device's machine.
+    pub(super) fn note(&self, cause: Option<u64>, note: &Note) -> u64 {
+        let (topic, body) = note.to_parts();
+        self.world.note(&self.name, cause, &topic, body)
+    }
+
+    /// Shows an event to the user: notes the sighting if it is a message. Tells whether it is one.
+    pub(super) fn show(&self, event: &Value, room: Option<&str>, via: Via) -> bool {
+        let text = |field: &str| event.get(field).and_then(Value::as_str);
+        if text("type") != Some("m.room.message") {
+            return false;
+        }
+        let name = event.get("content").and_then(|content| content.get(MESSAGE_FIELD));
+        let room = room.or_else(|| text("room_id")).unwrap_or_default();
+        self.note(
+            None,
+            &Note::Seen {
+                device: self.name.clone(),
+                message: name.and_then(Value::as_str).map(str::to_owned),
+                event: text("event_id").unwrap_or_default().to_owned(),
+                room: room.to_owned(),
+                via,
+            },
+        );
+        true
+    }
+}
+
+/// The path of something in a room.
+pub(super) fn room_path(room: &str, rest: &str) -> String {
+    format!("/_matrix/client/v3/rooms/{}/{rest}", percent_encoded(room))
+}

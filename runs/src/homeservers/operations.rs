@@ -1,0 +1,225 @@
+//! What clients do: every operation is a task of its device, at its time.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use checks::{
+    history::{Note, pdu::MESSAGE_FIELD},
+    record::Outcome,
+};
+use futures_util::future::join_all;
+use http::Method;
+use scenarios::{
+    endpoint::percent_encoded,
+    scenario::{OpKind, Reads},
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    client::Reply,
+    cluster::Cluster,
+    device::{DEADLINE, Device, room_path},
+    reading,
+    setup::join_path,
+};
+use crate::federation::on_host;
+
+/// Deadline of one attempt to send.
+const SEND_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The pause before an attempt is repeated.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Starts every operation's clock; resolves when all have ended.
+pub(super) fn start(cluster: &Arc<Cluster>) -> impl Future<Output = ()> + Send + use<> {
+    let ready = Instant::now();
+    let operations = cluster.scenario.ops.iter().cloned().map(|op| {
+        let cluster = Arc::clone(cluster);
+        on_host(&cluster.observer().clone(), async move {
+            tokio::time::sleep_until(ready + op.at).await;
+            perform(&cluster, op.kind).await;
+        })
+    });
+    let operations: Vec<_> = operations.collect();
+    async move {
+        join_all(operations).await;
+    }
+}
+
+/// Has an operation done by its devices. A device that is down does nothing, which is noted.
+async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
+    let room = |conversation: &String| cluster.room(conversation);
+    match kind {
+        OpKind::Send { from, to, id, text, retries } => {
+            let (room, attempts) = (room(&to), retries.saturating_add(1));
+            let what = format!("send {id}");
+            let send = Sending { message: id, conversation: to, room, text, attempts };
+            let device = cluster.first_device(&from);
+            by(cluster, device, what, |device| async move { send.run(&device).await }).await;
+        }
+        OpKind::Fetch { user } => {
+            // A device that syncs, syncs all the time.
+            let devices = cluster.devices_of(&user).filter(|it| it.reads != Reads::Sync);
+            join_all(devices.map(|device| by(cluster, device, "fetch".to_owned(), fetch))).await;
+        }
+        OpKind::Join { user, conversation } => {
+            let creator = &cluster.scenario.conversations[&conversation].creator;
+            let creator = Arc::clone(cluster.first_device(creator));
+            let room = room(&conversation);
+            let (device, what) = (cluster.first_device(&user), format!("join {conversation}"));
+            by(cluster, device, what, |device| async move {
+                join(&creator, &device, &room, conversation).await;
+            })
+            .await;
+        }
+        OpKind::Leave { user, conversation } => {
+            let room = room(&conversation);
+            let (device, what) = (cluster.first_device(&user), format!("leave {conversation}"));
+            by(cluster, device, what, |device| async move {
+                leave(&device, &room, conversation).await;
+            })
+            .await;
+        }
+        OpKind::Trespass { relay, victim } => {
+            let stranger = cluster.stranger.clone().expect("made where there is a trespass");
+            let (host, cluster) = (stranger.host.clone(), Arc::clone(cluster));
+            let tried = on_host(&host, async move {
+                stranger.trespass(&cluster, &relay, &victim).await;
+            });
+            // The stranger's machine is not broken by any scenario.
+            drop(tried.await);
+        }
+    }
+}
+
+/// Runs `work` on a device to its end, or to the device's; notes it if `what` never began.
+async fn by<F>(
+    cluster: &Cluster,
+    device: &Arc<Device>,
+    what: String,
+    work: impl FnOnce(Arc<Device>) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let began = Arc::new(AtomicBool::new(false));
+    let (begins, work) = (Arc::clone(&began), work(Arc::clone(device)));
+    let worked = device.on(async move {
+        begins.store(true, Ordering::Relaxed);
+        work.await;
+    });
+    // If the device goes down in the middle of it, the journal tells.
+    let is_broken_off = worked.await.is_err();
+    if is_broken_off && !began.load(Ordering::Relaxed) {
+        cluster.note(&Note::Skipped { operation: what, device: device.name.clone() });
+    }
+}
+
+async fn fetch(device: Arc<Device>) {
+    // Without an answer nothing was fetched; the next fetch goes on from the same place.
+    drop(reading::catch_up_and_note(&device).await);
+}
+
+struct Sending {
+    message: String,
+    conversation: String,
+    room: String,
+    text: String,
+    attempts: u32,
+}
+
+impl Sending {
+    async fn run(&self, device: &Device) {
+        let began = device.note(
+            None,
+            &Note::SendBegan {
+                message: self.message.clone(),
+                device: device.name.clone(),
+                conversation: self.conversation.clone(),
+            },
+        );
+        let mut ended = self.attempt(device).await;
+        for _ in 1..self.attempts {
+            if outcome(&ended) != Outcome::Indefinite {
+                break;
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+            ended = self.attempt(device).await;
+        }
+        device.note(Some(began), &self.ended(&ended));
+    }
+
+    /// One attempt; every one has the same transaction id.
+    async fn attempt(&self, device: &Device) -> Result<Reply, String> {
+        let transaction = percent_encoded(&self.message);
+        let target = room_path(&self.room, &format!("send/m.room.message/{transaction}"));
+        let mut body = json!({"msgtype": "m.text", "body": self.text});
+        body[MESSAGE_FIELD] = self.message.as_str().into();
+        let reply = device.client().call(Method::PUT, &target, Some(&body), SEND_DEADLINE).await;
+        reply.map_err(|error| error.to_string())
+    }
+
+    fn ended(&self, ended: &Result<Reply, String>) -> Note {
+        let outcome = outcome(ended);
+        let reply = ended.as_ref().ok();
+        let event = reply.and_then(|reply| reply.body.get("event_id")).and_then(Value::as_str);
+        let strings = |field| reply.map(|reply| reply.strings(field)).unwrap_or_default();
+        let error = ended.as_ref().map_or_else(String::clone, Reply::to_string);
+        Note::SendEnded {
+            message: self.message.clone(),
+            outcome,
+            status: reply.map(|reply| reply.status),
+            event: event.map(str::to_owned),
+            unreachable: strings("unreachable_backends"),
+            failed_to_send: strings("failed_to_send"),
+            error: (outcome != Outcome::Ok).then_some(error),
+        }
+    }
+}
+
+/// How an operation ended. Without an answer, or with a server error that is no refusal, nobody
+/// knows; a client that may tries again.
+fn outcome(ended: &Result<Reply, String>) -> Outcome {
+    match ended {
+        Ok(reply) if reply.status == 200 => Outcome::Ok,
+        Ok(reply) if reply.is_refusal() => Outcome::Refused,
+        Ok(_) | Err(_) => Outcome::Indefinite,
+    }
+}
+
+/// The creator invites, then the user joins.
+async fn join(creator: &Arc<Device>, device: &Device, room: &str, conversation: String) {
+    let user = device.user.clone();
+    let began = Note::JoinBegan { user: user.clone(), conversation: conversation.clone() };
+    let began = device.note(None, &began);
+    let outcome = invite_and_join(creator, device, room).await;
+    device.note(Some(began), &Note::JoinEnded { user, conversation, outcome });
+}
+
+async fn invite_and_join(creator: &Arc<Device>, device: &Device, room: &str) -> Outcome {
+    let (inviter, target, invited) = (Arc::clone(creator), room.to_owned(), device.user_id.clone());
+    let inviting = creator.on(async move {
+        let body = json!({"user_id": invited});
+        inviter.client().post(&room_path(&target, "invite"), &body, DEADLINE).await
+    });
+    // If the invitation failed, so will the join; that is what counts.
+    drop(inviting.await);
+    let target = join_path(room, &creator.backend);
+    let reply = device.client().call(Method::POST, &target, Some(&json!({})), DEADLINE).await;
+    outcome(&reply.map_err(|error| error.to_string()))
+}
+
+async fn leave(device: &Device, room: &str, conversation: String) {
+    let user = device.user.clone();
+    let began = Note::LeaveBegan { user: user.clone(), conversation: conversation.clone() };
+    let began = device.note(None, &began);
+    let target = room_path(room, "leave");
+    let reply = device.client().call(Method::POST, &target, Some(&json!({})), DEADLINE).await;
+    let outcome = outcome(&reply.map_err(|error| error.to_string()));
+    device.note(Some(began), &Note::LeaveEnded { user, conversation, outcome });
+}

@@ -1,0 +1,131 @@
+//! What homeservers and relays still have to hand on, and devices that are not attached to their
+//! backend.
+
+use std::collections::BTreeMap;
+
+use checks::history::Note;
+use futures_util::future::join_all;
+use scenarios::scenario::Reads;
+use serde_json::Value;
+
+use super::{
+    client::Client,
+    cluster::{Cluster, OBSERVER_DEADLINE},
+};
+use crate::federation::on_host;
+
+const QUEUES: &str = "/_fedsim/admin/v1/queues";
+const RELAY_STATUS: &str = "/_relay/admin/v1/status";
+
+/// What servers have pending, as of one look.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Queues {
+    /// What each homeserver has pending, none of it 0; none where it does not tell.
+    homeservers: Told,
+    /// What each relay keeps by destination, none of it 0; none where it does not tell.
+    relays: Told,
+}
+
+impl Queues {
+    /// Asks every server.
+    pub(super) async fn ask(cluster: &Cluster) -> Self {
+        let homeservers = ask_all(cluster, cluster.homeservers(), QUEUES, queues_of).await;
+        let relays = ask_all(cluster, cluster.relays(), RELAY_STATUS, mail_of).await;
+        Self { homeservers, relays }
+    }
+
+    /// What is in them, in sentences.
+    pub(super) fn in_words(&self) -> Vec<String> {
+        in_words(&self.homeservers, &self.relays)
+    }
+
+    /// Notes them as what is left at the end.
+    pub(super) fn note(self, cluster: &Cluster) {
+        for (backend, pending) in self.homeservers {
+            cluster.note(&Note::FinalQueues { backend, pending });
+        }
+        for (relay, entries) in self.relays {
+            cluster.note(&Note::FinalMail { relay, entries });
+        }
+    }
+}
+
+/// Devices that should be attached to their backend and are not, in sentences.
+pub(super) fn detached(cluster: &Cluster) -> impl Iterator<Item = String> {
+    let devices = cluster.devices.values();
+    let detached =
+        devices.filter(|device| device.reads != Reads::Never && !device.progress().is_attached);
+    detached.map(|device| format!("{} does not reach {}", device.name, device.backend))
+}
+
+fn in_words(queues: &Told, mail: &Told) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for (backend, pending) in queues {
+        match pending {
+            Some(pending) => sentences.extend(
+                pending
+                    .iter()
+                    .map(|(what, count)| format!("{backend} has {count} pending: {what}")),
+            ),
+            None => sentences.push(format!("{backend} does not tell its queues")),
+        }
+    }
+    for (relay, entries) in mail {
+        match entries {
+            Some(entries) => sentences.extend(
+                entries.iter().map(|(whose, count)| format!("{relay} keeps {count} for {whose}")),
+            ),
+            None => sentences.push(format!("{relay} does not tell its mail")),
+        }
+    }
+    sentences
+}
+
+type Counts = BTreeMap<String, u64>;
+
+/// Counts by server; none where it does not tell.
+type Told = BTreeMap<String, Option<Counts>>;
+
+async fn ask_all(
+    cluster: &Cluster,
+    servers: &BTreeMap<String, Client>,
+    target: &'static str,
+    read: fn(&Value) -> Counts,
+) -> Told {
+    let asked = servers.iter().map(|(name, client)| {
+        let client = client.clone();
+        let answer = on_host(cluster.observer(), async move {
+            client.get(target, OBSERVER_DEADLINE).await.ok().map(|body| read(&body))
+        });
+        async move { (name.clone(), answer.await.unwrap_or(None)) }
+    });
+    join_all(asked).await.into_iter().collect()
+}
+
+/// The entries of each destination of a relay's status.
+fn mail_of(status: &Value) -> Counts {
+    let destinations = status.get("destinations").and_then(Value::as_array);
+    let entries = destinations.into_iter().flatten().filter_map(|mailbox| {
+        let whose = mailbox.get("destination").and_then(Value::as_str)?;
+        Some((whose.to_owned(), mailbox.get("entries").and_then(Value::as_u64)?))
+    });
+    entries.filter(|(_, entries)| *entries > 0).collect()
+}
+
+/// What a homeserver has not finished: PDUs and EDUs for a destination, commits that it has not
+/// acknowledged, votes whose decision an owner has not told.
+fn queues_of(answer: &Value) -> Counts {
+    let queues = answer.get("queues").and_then(Value::as_array);
+    let queued = queues.into_iter().flatten().filter_map(|queue| {
+        let destination = queue.get("destination").and_then(Value::as_str)?;
+        Some((format!("events for {destination}"), queue.get("pending").and_then(Value::as_u64)?))
+    });
+    let m1 = [("commits", "commits for"), ("in_doubt", "in doubt about")];
+    let unfinished = m1.into_iter().flat_map(|(field, what)| {
+        let counts = answer.pointer(&format!("/m1/{field}")).and_then(Value::as_object);
+        let counts = counts.into_iter().flatten();
+        counts
+            .filter_map(move |(server, count)| Some((format!("{what} {server}"), count.as_u64()?)))
+    });
+    queued.chain(unfinished).filter(|(_, count)| *count > 0).collect()
+}

@@ -1,0 +1,210 @@
+//! How devices learn of messages by asking: `/sync` and `/notifications`.
+
+use std::{sync::Arc, time::Duration};
+
+use checks::history::{Note, note::Via};
+use http::Method;
+use scenarios::{endpoint::percent_encoded, scenario::Reads};
+use serde_json::Value;
+
+use super::{
+    awaiting,
+    device::{DEADLINE, Device, room_path},
+};
+
+/// How long a sync waits for news.
+const LONG_POLL: Duration = Duration::from_secs(30);
+
+/// How much longer its answer may take.
+const LONG_POLL_GRACE: Duration = Duration::from_secs(15);
+
+/// Waits after failures; the last one stays.
+const BACK_OFF: [Duration; 4] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+
+/// Pages that one catch-up may take.
+const MAX_PAGES: usize = 1000;
+
+/// Notifications of one page.
+const PAGE: usize = 1000;
+
+/// Events of one page of a room's history.
+const HISTORY_PAGE: usize = 100;
+
+/// Starts the background reader of a device, if it has one; it starts again after each boot.
+pub(super) fn start(device: &Arc<Device>) {
+    let reader = Arc::clone(device);
+    let Some(host) = device.host() else { return };
+    let task = match device.reads {
+        Reads::Sync => host.spawn(async move { sync_forever(&reader).await }),
+        Reads::Await => host.spawn(async move { await_forever(&reader).await }),
+        Reads::Never => return,
+    };
+    let mut progress = device.progress();
+    progress.is_reading = true;
+    progress.reader = Some(task);
+}
+
+/// Stops it for good.
+pub(super) fn stop(device: &Device) {
+    let mut progress = device.progress();
+    progress.is_reading = false;
+    let reader = progress.reader.take();
+    drop(progress);
+    if let Some(reader) = reader {
+        reader.abort();
+    }
+}
+
+/// The wait after the n-th failure in a row, from 1.
+fn back_off(failures: usize) -> Duration {
+    let last = BACK_OFF.len() - 1;
+    BACK_OFF[failures.saturating_sub(1).min(last)]
+}
+
+async fn sync_forever(device: &Device) {
+    let mut failures = 0;
+    loop {
+        let is_answered = sync(device, LONG_POLL).await.is_ok();
+        device.progress().is_attached = is_answered;
+        failures = if is_answered { 0 } else { failures + 1 };
+        if !is_answered {
+            tokio::time::sleep(back_off(failures)).await;
+        }
+    }
+}
+
+async fn await_forever(device: &Device) {
+    let mut failures = 0;
+    loop {
+        let was_attached = awaiting::attend(device).await;
+        device.progress().is_attached = false;
+        failures = if was_attached { 1 } else { failures + 1 };
+        tokio::time::sleep(back_off(failures)).await;
+    }
+}
+
+/// One sync from where the device has read to. Tells whether anything was new.
+///
+/// # Errors
+/// No answer, or another one than expected; a sentence.
+pub(super) async fn sync(device: &Device, wait: Duration) -> Result<bool, String> {
+    let since = device.progress().since.clone();
+    let mut target = format!("/_matrix/client/v3/sync?timeout={}", wait.as_millis());
+    if let Some(since) = &since {
+        target.push_str("&since=");
+        target.push_str(&percent_encoded(since));
+    }
+    let answer = device.client().get(&target, wait + LONG_POLL_GRACE).await?;
+    let next = answer.get("next_batch").and_then(Value::as_str).ok_or("a sync without an end")?;
+    let joined = answer.pointer("/rooms/join").and_then(Value::as_object);
+    let mut fresh = Vec::new();
+    for (room, news) in joined.into_iter().flatten() {
+        fresh.push((room.clone(), room_events(device, room, news, since.as_deref()).await?));
+    }
+    // Nothing is awaited between showing and moving on, so that nothing is shown twice.
+    for (room, events) in &fresh {
+        device.progress().rooms.insert(room.clone());
+        for event in events {
+            device.show(event, Some(room), Via::Sync);
+        }
+    }
+    device.progress().since = Some(next.to_owned());
+    Ok(fresh.iter().any(|(_, events)| !events.is_empty()))
+}
+
+/// The new events of a room: its timeline, and before that what the timeline leaves out.
+async fn room_events(
+    device: &Device,
+    room: &str,
+    news: &Value,
+    since: Option<&str>,
+) -> Result<Vec<Value>, String> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let timeline = list(&news["timeline"]["events"]);
+    let is_limited = news["timeline"]["limited"] == true;
+    let is_known = device.progress().rooms.contains(room);
+    let gap = news["timeline"]["prev_batch"].as_str().zip(since).filter(|_| is_limited && is_known);
+    let Some((start, until)) = gap else { return Ok(timeline) };
+    let mut missed = Vec::new();
+    let mut from = start.to_owned();
+    for _ in 0..MAX_PAGES {
+        let target = room_path(
+            room,
+            &format!(
+                "messages?dir=b&from={}&to={}&limit={HISTORY_PAGE}",
+                percent_encoded(&from),
+                percent_encoded(until),
+            ),
+        );
+        let page = device.client().get(&target, DEADLINE).await?;
+        let chunk = list(&page["chunk"]);
+        let is_last = chunk.is_empty();
+        missed.extend(chunk);
+        match page["end"].as_str().filter(|_| !is_last) {
+            Some(end) => end.clone_into(&mut from),
+            None => break,
+        }
+    }
+    missed.reverse();
+    missed.extend(timeline);
+    Ok(missed)
+}
+
+/// Fetches the device's notifications to their end. Tells how many messages were new to it.
+///
+/// # Errors
+/// No answer, or another one than expected; a sentence.
+pub(super) async fn catch_up(device: &Device) -> Result<u64, String> {
+    let mut fresh = 0;
+    for _ in 0..MAX_PAGES {
+        let since = device.progress().since.clone();
+        let mut target = format!("/notifications?size={PAGE}");
+        if let Some(since) = since {
+            target.push_str("&since=");
+            target.push_str(&percent_encoded(&since));
+        }
+        let reply = device.client().call(Method::GET, &target, None, DEADLINE).await;
+        let reply = reply.map_err(|error| error.to_string())?;
+        // An id that is not known any more is answered with 404, and with what there is.
+        let has_list = reply.body.get("notifications").is_some();
+        if reply.status != 200 && !(reply.status == 404 && has_list) {
+            return Err(reply.to_string());
+        }
+        let notifications = reply.body["notifications"].as_array();
+        for notification in notifications.into_iter().flatten() {
+            fresh += process(device, notification, Via::Notifications);
+        }
+        if reply.body["has_more"] != true {
+            return Ok(fresh);
+        }
+    }
+    Err(format!("notifications without an end after {MAX_PAGES} pages"))
+}
+
+/// Fetches the notifications and notes that the device has caught up.
+///
+/// # Errors
+/// As [`catch_up`].
+pub(super) async fn catch_up_and_note(device: &Device) -> Result<(), String> {
+    let fresh = catch_up(device).await?;
+    device.note(None, &Note::CaughtUp { device: device.name.clone(), fresh });
+    Ok(())
+}
+
+/// Shows a notification, unless the device has read past it, and moves on to it. Ids are UUIDs of
+/// version 7, whose text sorts as their time does. Tells how many messages it showed.
+pub(super) fn process(device: &Device, notification: &Value, via: Via) -> u64 {
+    let Some(id) = notification.get("id").and_then(Value::as_str) else { return 0 };
+    if device.progress().since.as_deref().is_some_and(|since| id <= since) {
+        return 0;
+    }
+    let payload = notification.get("payload").and_then(Value::as_array);
+    let shown = payload.into_iter().flatten().filter(|event| device.show(event, None, via)).count();
+    device.progress().since = Some(id.to_owned());
+    shown as u64
+}

@@ -1,0 +1,126 @@
+//! One run of a scenario: boots the cluster, sets up the conversations, lets clients work while
+//! faults happen, repairs everything, lets the world settle, and has what is left read.
+
+mod settling;
+
+use std::{sync::Arc, time::Duration};
+
+use checks::{HOMESERVERS, Played, Run, history::Note, record::Verdict};
+use journal::Recording;
+use scenarios::Scenario;
+use sim::{LinkConfig, WorldConfig};
+
+use crate::{
+    Federation, Homeservers,
+    faults::Schedule,
+    federation::{Rooms, Stage},
+    world::{Simulated, Simulation, Universe, World},
+};
+
+/// Simulated time within which a cluster must be ready.
+const SETUP_LIMIT: Duration = Duration::from_mins(10);
+
+/// Simulated time for reading what is left at the end.
+const FINALS_LIMIT: Duration = Duration::from_mins(10);
+
+/// What a run needs beside a scenario and a seed.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The file that the scenario came from, as it was named.
+    pub file: Option<String>,
+    /// Whether to measure how long the journal takes; changes nothing in the run.
+    pub time_journal: bool,
+}
+
+/// Runs a scenario on this thread, on fedsim's own homeservers and relays in the simulated world, and
+/// judges it. Deterministic: the same scenario and seed give the same journal and record.
+pub fn run(scenario: &Scenario, seed: u64, options: &Options) -> Run {
+    run_on(&Simulated, Arc::new(Homeservers::default()), scenario, seed, options)
+}
+
+/// The same on any federation, in any world.
+pub fn run_on(
+    universe: &dyn Universe,
+    federation: Arc<dyn Federation>,
+    scenario: &Scenario,
+    seed: u64,
+    options: &Options,
+) -> Run {
+    let promises = federation.promises();
+    let played = Played { scenario, seed, file: options.file.as_deref() };
+    let recording = play(universe, federation, scenario, seed, options).recording;
+    checks::judged(promises, played, recording)
+}
+
+/// What [`run`] comes to, without its record ([`checks::verdict`]).
+pub fn verdict(scenario: &Scenario, seed: u64) -> (Verdict, Option<String>) {
+    let recording = simulate(scenario, seed, &Options::default()).recording;
+    checks::verdict(&HOMESERVERS, scenario, &recording)
+}
+
+/// The first half of [`run`]: what the world leaves behind, not judged yet.
+pub fn simulate(scenario: &Scenario, seed: u64, options: &Options) -> Simulation {
+    play(&Simulated, Arc::new(Homeservers::default()), scenario, seed, options)
+}
+
+/// The second half of [`run`]: reads the journal, judges it, and makes the record.
+pub fn judge(scenario: &Scenario, seed: u64, options: &Options, recording: Recording) -> Run {
+    let played = Played { scenario, seed, file: options.file.as_deref() };
+    checks::judged(&HOMESERVERS, played, recording)
+}
+
+fn play(
+    universe: &dyn Universe,
+    federation: Arc<dyn Federation>,
+    scenario: &Scenario,
+    seed: u64,
+    options: &Options,
+) -> Simulation {
+    let shared = Arc::new(scenario.clone());
+    let config = WorldConfig {
+        seed,
+        link: LinkConfig {
+            latency: scenario.network.latency,
+            loss: scenario.network.loss,
+            bandwidth: None,
+        },
+        time_journal: options.time_journal,
+        limit: SETUP_LIMIT + scenario.limit + scenario.settle + FINALS_LIMIT,
+        ..WorldConfig::default()
+    };
+    universe.run(config, Box::new(|world| Box::pin(conduct(world, shared, federation))))
+}
+
+/// The run itself. Everything that it finds out it notes in the journal.
+async fn conduct(world: Arc<dyn World>, scenario: Arc<Scenario>, federation: Arc<dyn Federation>) {
+    let stage = Arc::new(Stage::new(Arc::clone(&scenario), world));
+    federation.boot(&stage);
+    let rooms = match prepared(&stage, &*federation).await {
+        Ok(rooms) => rooms,
+        Err(why) => {
+            stage.tell(&Note::NotReady { why });
+            return;
+        }
+    };
+    stage.tell(&Note::Ready { rooms });
+    let end_of_operations = tokio::time::Instant::now() + scenario.limit;
+    let schedule = Schedule::start(&stage, federation.promises().vocabulary.endpoints);
+    let finished = async {
+        federation.work(&stage).await;
+        schedule.finished().await;
+    };
+    // What has not ended by the limit is left to its own deadline.
+    let _is_late = tokio::time::timeout_at(end_of_operations, finished).await.is_err();
+    schedule.close();
+    stage.world().repair_all();
+    stage.tell(&Note::Repaired {});
+    let pending = settling::settle(&stage, &*federation).await;
+    stage.tell(&Note::Settled { pending });
+    federation.finish(&stage).await;
+}
+
+/// The rooms of a cluster that is ready; else why it is not, in a sentence.
+async fn prepared(stage: &Arc<Stage>, federation: &dyn Federation) -> Result<Rooms, String> {
+    let prepared = tokio::time::timeout(SETUP_LIMIT, federation.prepare(stage)).await;
+    prepared.map_err(|_| format!("the cluster was not ready within {SETUP_LIMIT:?}"))?
+}

@@ -1,0 +1,47 @@
+//! Waits until nothing is pending any more: whatever the federation says, and requests.
+
+use std::{sync::Arc, time::Duration};
+
+use scenarios::endpoint;
+use tokio::time::Instant;
+
+use crate::{
+    Federation,
+    federation::{OBSERVER, Stage},
+};
+
+/// The time between two looks.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// Looks in a row at which nothing may be pending.
+const QUIET_PROBES: usize = 3;
+
+/// Waits until the world has settled, or the scenario's time for it is over; then what is still
+/// pending, in sentences.
+pub(super) async fn settle(stage: &Arc<Stage>, federation: &dyn Federation) -> Vec<String> {
+    let deadline = Instant::now() + stage.scenario().settle;
+    let mut quiet = 0;
+    loop {
+        let mut pending = federation.pending(stage).await;
+        pending.extend(in_flight(stage, federation));
+        quiet = if pending.is_empty() { quiet + 1 } else { 0 };
+        if quiet == QUIET_PROBES || Instant::now() >= deadline {
+            return pending;
+        }
+        tokio::time::sleep(PROBE_EVERY).await;
+    }
+}
+
+/// Requests in flight that are not always so.
+fn in_flight(stage: &Stage, federation: &dyn Federation) -> Vec<String> {
+    let vocabulary = federation.promises().vocabulary;
+    let requests = stage.world().requests_in_flight().into_iter();
+    let pending = requests.filter(|(machine, method, target)| {
+        let name = endpoint::name(vocabulary.endpoints, method, target).unwrap_or_default();
+        machine != OBSERVER && !vocabulary.long_polls.contains(&name)
+    });
+    let words = pending.map(|(machine, method, target)| {
+        format!("{machine} waits for {method} {}", endpoint::path(&target))
+    });
+    words.collect()
+}

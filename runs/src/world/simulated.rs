@@ -1,0 +1,90 @@
+//! fedsim's own world, as a run sees it.
+
+use std::sync::Arc;
+
+use journal::Recording;
+use scenarios::{Scenario, scenario::FaultKind};
+use sim::{
+    Node, WorldConfig,
+    disk::DiskImage,
+    fault::{DiskFate, DiskTrigger, FaultId, Trigger},
+};
+use transport::Host;
+
+use super::{DiskWatch, Play, Simulation, Universe, Watch, World};
+use crate::faults;
+
+/// Makes simulated worlds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Simulated;
+
+impl Universe for Simulated {
+    fn run(&self, config: WorldConfig, play: Play) -> Simulation {
+        let outcome = sim::run(config, |world| play(Arc::new(world)));
+        let sim::Outcome { ended, at, journal, faults, journal_time, .. } = outcome;
+        Simulation { recording: Recording { journal, faults, ended, at }, journal_time }
+    }
+}
+
+impl World for sim::World {
+    fn add_machine(&self, name: &str, node: Arc<dyn Node>) {
+        self.add_machine(name, node);
+        self.boot(name);
+    }
+
+    fn add_seat(&self, name: &str) -> Host {
+        self.add_seat(name)
+    }
+
+    fn note(&self, machine: &str, cause: Option<u64>, topic: &str, body: serde_json::Value) -> u64 {
+        self.note(machine, cause, topic, body)
+    }
+
+    fn on_exchange(&self, watch: Watch) {
+        let Watch { moment, from, to, matches, nth, action } = watch;
+        let action = Box::new(move |_: &Self, entry| action(entry));
+        self.on_exchange(Trigger { moment, from, to, matches, nth, action });
+    }
+
+    fn on_disk(&self, watch: DiskWatch) {
+        let DiskWatch { machine, operation, nth, action } = watch;
+        let action = Box::new(move |_: &Self, entry| action(entry));
+        self.on_disk(DiskTrigger { machine, operation, nth, action });
+    }
+
+    fn image(&self, machine: &str) -> Option<DiskImage> {
+        Some(self.image(machine))
+    }
+
+    fn restore(&self, machine: &str, image: DiskImage, cause: Option<u64>) -> Option<FaultId> {
+        Some(self.crash(machine, DiskFate::Restored(image), cause))
+    }
+
+    fn begin(&self, scenario: &Scenario, fault: &FaultKind, cause: Option<u64>) -> FaultId {
+        faults::set(self, scenario, fault, cause)
+    }
+
+    fn repair(&self, fault: FaultId) {
+        self.repair(fault);
+    }
+
+    fn repair_all(&self) {
+        self.repair_all();
+    }
+
+    fn is_in_force(&self, fault: FaultId) -> bool {
+        self.is_in_force(fault)
+    }
+
+    fn touch(&self, fault: FaultId) {
+        self.touch(fault);
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed()
+    }
+
+    fn requests_in_flight(&self) -> Vec<(String, String, String)> {
+        self.requests_in_flight()
+    }
+}

@@ -1,0 +1,211 @@
+//! Whole runs: real homeservers and relays in the simulated world, judged.
+
+use std::time::Duration;
+
+use checks::{
+    Run,
+    record::{CheckVerdict, Outcome, Presence, Record, Verdict},
+};
+use runs::{Options, run, verdict};
+use scenarios::{
+    Scenario,
+    builder::{crash, partition, pause, sent},
+    scenario::Delivery,
+};
+
+/// Three backends with a user each, in one conversation; alice sends `m1` after a second.
+fn trio(delivery: Delivery) -> scenarios::builder::Builder {
+    Scenario::build("trio")
+        .backends(["a", "b", "c"])
+        .user("alice", "a")
+        .user("bob", "b")
+        .user("carol", "c")
+        .conversation("team", "alice", ["bob", "carol"], delivery)
+        .send("m1", "alice", "team")
+        .at(Duration::from_secs(1))
+}
+
+/// The same, cut off from `b` between the check (or the vote) and what follows.
+fn cut_in_the_window(delivery: Delivery, endpoint: &str) -> Record {
+    let begin = sent([endpoint]).from("a").to("b");
+    let cut = trio(delivery).fault(begin, partition(["a"], ["b"])).lasting(Duration::from_secs(20));
+    run(&cut.finish(), 1, &Options::default()).record
+}
+
+fn named<'r>(record: &'r Record, check: &str) -> Option<&'r checks::record::CheckRecord> {
+    record.checks.iter().find(|known| known.name == check)
+}
+
+#[test]
+fn a_message_reaches_everybody_under_every_policy() {
+    for delivery in [Delivery::Eventual, Delivery::M1, Delivery::M1Of2021] {
+        let Run { record, .. } = run(&trio(delivery).finish(), 1, &Options::default());
+        assert_eq!(record.messages[0].outcome, Outcome::Ok, "{delivery:?}");
+        assert!(record.messages[0].copies.iter().all(|copy| copy.times == 1), "{delivery:?}");
+        assert_eq!(named(&record, "delivered").map(|it| it.verdict), Some(CheckVerdict::Holds));
+    }
+}
+
+#[test]
+fn a_cut_in_its_window_breaks_m1_of_2021_and_the_first_sentence_says_what() {
+    let record = cut_in_the_window(Delivery::M1Of2021, "on_message_sent");
+    assert_eq!(record.verdict, Verdict::Fail);
+    let sentence = "all-or-nothing: alice/1 saw m1, b never showed it to bob/1";
+    assert_eq!(record.sentence.as_deref(), Some(sentence));
+    let check = named(&record, "all-or-nothing").expect("judged");
+    assert_eq!(check.message.as_deref(), Some("m1"));
+    let shown = |kind: &str| {
+        let is_shown = |n: &u64| record.events.iter().any(|it| it.n == *n && it.kind == kind);
+        check.evidence.iter().any(is_shown)
+    };
+    assert!(shown("fault_began") && shown("request_lost") && shown("note"));
+    let lost = record.events.iter().find(|it| it.kind == "request_lost").expect("a lost request");
+    assert_eq!(lost.result.as_deref(), Some("lost: partition a | b"));
+}
+
+#[test]
+fn the_same_cut_does_not_break_m1() {
+    for endpoint in ["prepare", "decision"] {
+        let record = cut_in_the_window(Delivery::M1, endpoint);
+        assert_eq!((record.verdict, record.sentence), (Verdict::Pass, None), "{endpoint}");
+        assert!(record.faults[0].hits > 0, "{endpoint}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_record_and_another_seed_another() {
+    let cut = |seed| {
+        let scenario = trio(Delivery::M1).loss(0.1).finish();
+        let record = run(&scenario, seed, &Options::default()).record;
+        serde_json::to_string(&record).expect("a record is JSON")
+    };
+    assert!(cut(1) == cut(1), "the same seed");
+    assert!(cut(1) != cut(2), "another seed");
+}
+
+#[test]
+fn a_design_that_was_to_break_and_did_not_is_a_failure() {
+    let scenario = trio(Delivery::M1).violates("all-or-nothing").finish();
+    let record = run(&scenario, 1, &Options::default()).record;
+    assert_eq!(record.verdict, Verdict::Fail);
+    let sentence = "the design was expected to break all-or-nothing and did not";
+    assert_eq!(record.sentence.as_deref(), Some(sentence));
+}
+
+#[test]
+fn a_verdict_without_a_record_is_that_of_the_record() {
+    let broken = trio(Delivery::M1Of2021)
+        .fault(sent(["on_message_sent"]).from("a").to("b"), partition(["a"], ["b"]))
+        .lasting(Duration::from_secs(20))
+        .finish();
+    let never_ready = trio(Delivery::M1)
+        .fault(Duration::ZERO, pause("b"))
+        .lasting(Duration::from_hours(1))
+        .limit(Duration::from_mins(2))
+        .finish();
+    let mut verdicts = Vec::new();
+    for scenario in [trio(Delivery::M1).finish(), broken, never_ready] {
+        let record = run(&scenario, 1, &Options::default()).record;
+        assert_eq!(verdict(&scenario, 1), (record.verdict, record.sentence));
+        verdicts.push(record.verdict);
+    }
+    assert_eq!(verdicts[..2], [Verdict::Pass, Verdict::Fail]);
+}
+
+#[test]
+fn what_never_happened_is_a_weakness_of_a_pass() {
+    let scenario = trio(Delivery::M1)
+        .limit(Duration::from_secs(60))
+        .fault(sent(["send_relay"]), pause("b"))
+        .always("no-zombie")
+        .sometimes("relayed")
+        .finish();
+    let record = run(&scenario, 1, &Options::default()).record;
+    assert_eq!(record.verdict, Verdict::Pass);
+    assert_eq!(
+        record.weaknesses(),
+        [
+            "pause b (when anyone sent send_relay (1st)) never began",
+            "no-zombie judged nothing",
+            "relayed never came about",
+        ]
+    );
+}
+
+#[test]
+fn a_device_that_crashed_reads_on_after_its_boot_and_repeats_nothing() {
+    let scenario = trio(Delivery::Eventual)
+        .fault(Duration::from_millis(500), crash("bob/1"))
+        .lasting(Duration::from_secs(10))
+        .send("m2", "carol", "team")
+        .at(Duration::from_secs(20))
+        .finish();
+    let record = run(&scenario, 1, &Options::default()).record;
+    assert_eq!((record.verdict, record.sentence), (Verdict::Pass, None));
+    for message in &record.messages {
+        assert!(message.copies.iter().all(|copy| copy.times == 1), "{}", message.id);
+    }
+}
+
+#[test]
+fn a_world_that_does_not_settle_in_its_time_is_unknown() {
+    let scenario = trio(Delivery::Eventual)
+        .fault(Duration::from_millis(500), crash("b"))
+        .settle(Duration::from_millis(100))
+        .always("sender-order")
+        .eventually("relays-drained")
+        .finish();
+    let record = run(&scenario, 1, &Options::default()).record;
+    assert_eq!(record.verdict, Verdict::Unknown);
+    let sentence = record.sentence.expect("a sentence");
+    assert!(sentence.starts_with("the world did not settle: a has 1 pending"), "{sentence}");
+}
+
+#[test]
+fn a_queue_that_stays_pending_all_the_time_to_settle_is_a_failure() {
+    let scenario = trio(Delivery::Eventual)
+        .fault(Duration::from_millis(500), crash("b"))
+        .settle(Duration::from_millis(100))
+        .eventually("queues-drained")
+        .finish();
+    let record = run(&scenario, 1, &Options::default()).record;
+    assert_eq!(record.verdict, Verdict::Fail);
+    let sentence = record.sentence.expect("a sentence");
+    assert!(sentence.starts_with("queues-drained: a still has 1 pending"), "{sentence}");
+}
+
+#[test]
+fn what_a_device_that_is_down_was_to_do_is_a_weakness() {
+    let scenario = trio(Delivery::Eventual)
+        .fault(Duration::from_millis(500), crash("alice/1"))
+        .lasting(Duration::from_secs(5))
+        .send("m2", "alice", "team")
+        .at(Duration::from_secs(20))
+        .finish();
+    let record = run(&scenario, 1, &Options::default()).record;
+    assert_eq!((record.verdict, record.messages.len()), (Verdict::Pass, 1));
+    assert_eq!(record.skipped[0].at_ns, 1_000_000_000);
+    assert_eq!(record.weaknesses(), ["`send m1` never happened: alice/1 was down"]);
+}
+
+#[test]
+fn a_device_that_was_no_member_for_a_message_is_marked_so() {
+    let text = r#"
+        name = "comings-and-goings"
+        backends = { a = {}, b = {}, c = {} }
+        users.alice = { backend = "a" }
+        users.carol = { backend = "c" }
+        users.dora = { backend = "b" }
+        conversations.team = { creator = "alice", members = ["carol"] }
+        ops = [
+            { at = "1s", leave = { user = "carol", conversation = "team" } },
+            { at = "3s", send = { id = "m1", from = "alice", to = "team" } },
+            { at = "9s", join = { user = "dora", conversation = "team" } },
+        ]"#;
+    let scenario = scenarios::language::parse("x.toml", text).expect("a scenario");
+    let record = run(&scenario, 1, &Options::default()).record;
+    let copies = record.messages[0].copies.iter();
+    let absent = copies.filter(|copy| copy.presence != Presence::Member);
+    let absent: Vec<_> = absent.map(|copy| (copy.device.as_str(), copy.presence)).collect();
+    assert_eq!(absent, [("carol/1", Presence::Left), ("dora/1", Presence::Later)]);
+}

@@ -1,0 +1,97 @@
+//! Which endpoint a request is for.
+
+use std::fmt::Write as _;
+
+use crate::vocabulary::Endpoint;
+
+/// The one of `endpoints` that `method` and `target` (path and query, raw) mean.
+pub fn find(endpoints: &'static [Endpoint], method: &str, target: &str) -> Option<Endpoint> {
+    let is_meant = |&&(_, known, template): &&Endpoint| known == method && fits(template, target);
+    endpoints.iter().find(is_meant).copied()
+}
+
+/// Its name.
+pub fn name(endpoints: &'static [Endpoint], method: &str, target: &str) -> Option<&'static str> {
+    find(endpoints, method, target).map(|(name, ..)| name)
+}
+
+/// What stands in the target where an endpoint's template has braces, percent-decoded.
+pub fn arguments(template: &str, target: &str) -> Vec<String> {
+    let segments = template.split('/').zip(path(target).split('/'));
+    segments.filter(|(part, _)| *part == "{}").map(|(_, given)| percent_decoded(given)).collect()
+}
+
+/// The path of a target without its query.
+pub fn path(target: &str) -> &str {
+    target.split_once('?').map_or(target, |(path, _)| path)
+}
+
+fn fits(template: &str, target: &str) -> bool {
+    // Most templates are another endpoint's, which what comes before their braces tells at once.
+    let fixed = template.split_once("{}").map_or(template, |(fixed, _)| fixed);
+    if !target.starts_with(fixed) {
+        return false;
+    }
+    let mut parts = template.split('/');
+    let mut given = path(target).split('/');
+    loop {
+        match (parts.next(), given.next()) {
+            (None, None) => return true,
+            (Some("{}"), Some(segment)) if !segment.is_empty() => {}
+            (Some(part), Some(segment)) if part == segment => {}
+            _ => return false,
+        }
+    }
+}
+
+/// `text` with every `%41` replaced by its byte.
+fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let escaped = bytes.get(at + 1..at + 3).filter(|_| byte == b'%');
+        let hex = escaped.and_then(|hex| std::str::from_utf8(hex).ok());
+        let value = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        decoded.push(value.unwrap_or(byte));
+        at += if value.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// `text` as one segment of a path: everything but unreserved characters escaped.
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("a string takes any text");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{arguments, find, percent_encoded};
+    use crate::vocabulary::ENDPOINTS;
+
+    #[test]
+    fn a_target_is_known_by_its_method_and_path_without_the_query() {
+        let target = "/_matrix/federation/v1/send/7?x=1/2";
+        let name = |method, target| super::name(ENDPOINTS, method, target);
+        assert_eq!(name("PUT", target), Some("send"));
+        assert_eq!(name("GET", target), None);
+        assert_eq!(name("PUT", "/_matrix/federation/v1/send/"), None);
+        assert_eq!(name("PUT", "/_matrix/federation/v1/send/7/8"), None);
+    }
+
+    #[test]
+    fn arguments_are_decoded_and_encoding_is_undone() {
+        let target = format!("/_matrix/federation/v1/send_relay/7/{}", percent_encoded("@u:é"));
+        let (_, _, template) = find(ENDPOINTS, "PUT", &target).expect("an endpoint");
+        assert_eq!(arguments(template, &target), ["7", "@u:é"]);
+        assert_eq!(arguments(template, "/_matrix/federation/v1/send_relay/%4/%"), ["%4", "%"]);
+    }
+}
