@@ -79,6 +79,9 @@ pub(crate) enum Command {
     /// Run a record's scenario again with its seed; every journal entry must be the same
     #[command(after_help = exit::TABLE)]
     Replay(Replay),
+    /// Judge journals that runs have kept, with today's checks, without running anything
+    #[command(after_help = exit::TABLE)]
+    Judge(Judge),
     /// Read scenario files and name every mistake, without running them
     Check(Check),
     /// List what scenario files can name, or the scenarios themselves
@@ -123,6 +126,20 @@ pub(crate) struct Run {
     /// Where each run's folder goes: `<scenario>-<seed>/run.json` and `report.txt`
     #[arg(long, value_name = "DIR", default_value = "target/fedsim")]
     pub(crate) out: PathBuf,
+    /// Of which runs the whole journal is kept in their folder, for `fedsim judge`
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "failures")]
+    pub(crate) journal: Journal,
+}
+
+/// Of which runs the journal is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Journal {
+    /// Of every run whose folder is kept
+    Always,
+    /// Of those that are no plain pass
+    Failures,
+    /// Of none
+    Never,
 }
 
 #[derive(Args, Debug)]
@@ -130,6 +147,14 @@ pub(crate) struct Replay {
     /// The record: a `run.json`, or a folder that holds one
     #[arg(value_name = "RUN.json")]
     pub(crate) record: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Judge {
+    /// Journals: a `journal.jsonl.zst`, a folder that holds one, or the `run.json` beside it; `.jsonl`
+    /// for one that another tool recorded
+    #[arg(value_name = "JOURNAL|RUN", required = true)]
+    pub(crate) journals: Vec<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -177,6 +202,8 @@ pub(crate) struct Schema {
 pub(crate) enum SchemaOf {
     /// A run's record, `run.json`
     Run,
+    /// A line of a kept journal, `journal.jsonl.zst`
+    Journal,
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod bench;
 mod check;
 mod divergence;
 mod exit;
+mod judge;
 mod list;
 mod output;
 mod replay;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     let done = match &arguments.command {
         Command::Run(wanted) => run::run(wanted, &mut output),
         Command::Replay(wanted) => replay::replay(wanted, &mut output),
+        Command::Judge(wanted) => judge::judge(wanted, &mut output),
         Command::Check(wanted) => check::check(wanted, &mut output),
         Command::List(wanted) => list::list(wanted, &mut output),
         Command::Bench(wanted) => bench::bench(wanted, &mut output),

@@ -38,6 +38,7 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
         out: &wanted.out,
         twice: if wanted.twice { Twice::Every } else { Twice::Sample },
         strict: wanted.strict,
+        journal: wanted.journal,
         widths: jobs.widths(),
     };
     if !output.quiet {

@@ -10,6 +10,9 @@ use crate::{
 pub(crate) fn schema(wanted: &Schema, output: &mut Output) -> Result<Exit, Stop> {
     match wanted.of {
         SchemaOf::Run => output.raw(&reports::json::schema())?,
+        SchemaOf::Journal => {
+            output.raw(&format!("{:#}\n", journal::kept::schema()))?;
+        }
     }
     Ok(Exit::Holds)
 }

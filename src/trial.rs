@@ -2,11 +2,13 @@
 
 use std::{
     any::Any,
+    io,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
 };
 
-use checks::{Record, record::Verdict};
+use checks::{HOMESERVERS, Played, Record, Run, record::Verdict};
+use journal::Recording;
 use reports::{
     folder,
     line::{self, Status, Totals, Widths},
@@ -15,6 +17,7 @@ use runs::Options;
 use serde_json::{Value, json};
 
 use crate::{
+    arguments::Journal,
     divergence::{self, Difference},
     exit::Exit,
     select::Selected,
@@ -30,6 +33,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) twice: Twice,
     /// Whether a weakness is no pass.
     pub(crate) strict: bool,
+    /// Of which runs the journal is kept.
+    pub(crate) journal: Journal,
     /// The widths of the columns of results.
     pub(crate) widths: Widths,
 }
@@ -109,7 +114,7 @@ pub(crate) fn run(selected: &Selected, seed: u64, number: usize, settings: &Sett
 /// Runs a scenario with `seed` and only records it; or says what panicked.
 pub(crate) fn again(selected: &Selected, seed: u64) -> Result<Record, String> {
     let name = &selected.scenario.name;
-    caught(|| record(selected, seed)).map_err(|why| format!("{name}, seed {seed}: {why}"))
+    caught(|| record(selected, seed).record).map_err(|why| format!("{name}, seed {seed}: {why}"))
 }
 
 fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
@@ -118,13 +123,19 @@ fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_>) -> Trial {
-    let mut record = record(selected, seed);
-    let repeated = || self::record(selected, seed);
+    let Run { mut record, recording } = record(selected, seed);
+    let repeated = || self::record(selected, seed).record;
     let twice = settings.twice.repeats(number);
     let difference = twice.then(|| divergence::between(&mut record, &mut repeated())).flatten();
     let mut trial = judged(&record, settings);
-    if difference.is_some() || number < KEPT_PASSES || trial.exit != Exit::Holds {
-        match folder::write(settings.out, &record) {
+    let is_plain_pass = trial.mark == Mark::Judged(Status::Pass) && difference.is_none();
+    if number < KEPT_PASSES || trial.exit != Exit::Holds || difference.is_some() {
+        let keeps_journal = match settings.journal {
+            Journal::Always => true,
+            Journal::Failures => !is_plain_pass,
+            Journal::Never => false,
+        };
+        match write(selected, &record, keeps_journal.then_some(&recording), settings) {
             Ok(folder) => trial.keep(&record, folder),
             Err(error) => {
                 let out = settings.out.display();
@@ -137,6 +148,23 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
         Some(difference) => differs(selected, seed, settings, &difference, trial.folder),
         None => trial,
     }
+}
+
+/// Writes a run's folder, with its journal if that is to be kept.
+fn write(
+    selected: &Selected,
+    record: &Record,
+    recording: Option<&Recording>,
+    settings: &Settings<'_>,
+) -> io::Result<PathBuf> {
+    let folder = folder::write(settings.out, record)?;
+    if let Some(recording) = recording {
+        let (scenario, seed, file) =
+            (&selected.scenario, record.seed, record.scenario.file.as_deref());
+        let header = checks::header(&HOMESERVERS, Played { scenario, seed, file });
+        folder::keep_journal(&folder, &header, recording)?;
+    }
+    Ok(folder)
 }
 
 fn differs(
@@ -170,12 +198,12 @@ impl Trial {
 }
 
 /// One run as it is written down.
-fn record(selected: &Selected, seed: u64) -> Record {
+fn record(selected: &Selected, seed: u64) -> Run {
     let options = Options { file: Some(selected.path.display().to_string()), ..Options::default() };
     let began = Stopwatch::start();
-    let mut record = runs::run(&selected.scenario, seed, &options).record;
-    record.meta.wall_ms = began.elapsed_ms();
-    record
+    let mut run = runs::run(&selected.scenario, seed, &options);
+    run.record.meta.wall_ms = began.elapsed_ms();
+    run
 }
 
 fn judged(record: &Record, settings: &Settings<'_>) -> Trial {

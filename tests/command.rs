@@ -331,3 +331,35 @@ fn a_pipe_that_is_closed_ends_the_command_quietly() {
 fn read(path: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(path).expect("a file")).expect("JSON")
 }
+
+#[test]
+fn a_journal_is_kept_of_what_failed_and_judged_again_without_a_run() {
+    let folder = folder(&[("good", ""), ("bad", BROKEN_PROMISE)]);
+    fedsim(&folder, &["run", "good.toml", "bad.toml", "--out", "out"]);
+    assert!(!folder.path().join("out/good-7/journal.jsonl.zst").exists());
+    let judged = fedsim(&folder, &["judge", "out/bad-7"]);
+    assert_eq!(judged.status.code(), Some(1), "{}", stderr(&judged));
+    assert!(stdout(&judged).contains("FAIL bad  (seed 7)"), "{}", stdout(&judged));
+
+    fedsim(&folder, &["run", "good.toml", "--out", "out", "--journal", "always"]);
+    let judged = fedsim(&folder, &["judge", "out/good-7/run.json", "out/bad-7/journal.jsonl.zst"]);
+    assert_eq!(judged.status.code(), Some(1), "the worst counts");
+    assert!(!stdout(&judged).contains("otherwise"), "{}", stdout(&judged));
+}
+
+#[test]
+fn a_journal_that_was_cut_off_or_is_not_there_is_refused_with_a_remedy() {
+    let folder = folder(&[("good", "")]);
+    fedsim(&folder, &["run", "good.toml", "--out", "out", "--journal", "always"]);
+    let path = folder.path().join("out/good-7/journal.jsonl.zst");
+    let whole = fs::read(&path).expect("it was kept");
+    fs::write(&path, &whole[..whole.len() / 2]).expect("written");
+    let judged = fedsim(&folder, &["judge", "out/good-7"]);
+    assert_eq!(judged.status.code(), Some(2), "{}", stdout(&judged));
+    assert!(stderr(&judged).contains("cannot judge out/good-7/journal.jsonl.zst: line "));
+
+    fedsim(&folder, &["run", "good.toml", "--out", "out"]);
+    let judged = fedsim(&folder, &["judge", "out/good-7"]);
+    assert_eq!(judged.status.code(), Some(2), "an old journal must not stay beside a new record");
+    assert!(stderr(&judged).contains("--journal always"), "{}", stderr(&judged));
+}

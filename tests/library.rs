@@ -1,11 +1,13 @@
-//! Each scenario of the library is a test of its own name, with its report as a snapshot.
+//! Each scenario of the library is a test of its own name, with its report as a snapshot; and what its
+//! journal was kept as is judged to the same record.
 
 use std::path::{Path, PathBuf};
 
-use checks::record::Verdict;
+use checks::{HOMESERVERS, Played, Run, record::Verdict};
+use journal::kept;
 use libtest_mimic::{Arguments, Failed, Trial};
 use runs::Options;
-use scenarios::language;
+use scenarios::{Scenario, language};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -31,14 +33,17 @@ fn files() -> Vec<PathBuf> {
 }
 
 /// Runs the scenario with the seed of its file: it must pass, without an inert fault and without a
-/// vacuous check, and its report must be the one that was reviewed.
+/// vacuous check, its report must be the one that was reviewed, and its journal, kept and read back,
+/// must give the same record.
 fn check(name: &str, path: &Path) -> Result<(), Failed> {
     let shown = Path::new("scenarios")
         .join(path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"))?);
     let text = std::fs::read_to_string(path)?;
     let scenario = language::parse(&shown.display().to_string(), &text)
         .map_err(|mistakes| Failed::from(mistakes.render(false)))?;
-    let record = runs::run(&scenario, scenario.seed, &Options::default()).record;
+    let run = runs::run(&scenario, scenario.seed, &Options::default());
+    judged_again(&scenario, &run)?;
+    let record = run.record;
     let report = reports::text::render(&record);
     insta::with_settings!({
         omit_expression => true,
@@ -53,5 +58,22 @@ fn check(name: &str, path: &Path) -> Result<(), Failed> {
     match record.weaknesses() {
         weaknesses if weaknesses.is_empty() => Ok(()),
         weaknesses => Err(format!("{}\n\n{report}", weaknesses.join("\n")).into()),
+    }
+}
+
+/// Keeps the journal of a run, reads it back, and judges it: nothing else is known of the run then.
+fn judged_again(scenario: &Scenario, run: &Run) -> Result<(), Failed> {
+    let header =
+        checks::header(&HOMESERVERS, Played { scenario, seed: run.record.seed, file: None });
+    let mut file = Vec::new();
+    kept::write(&mut file, &header, &run.recording)?;
+    let kept = kept::read(&file[..])?;
+    let again = checks::rejudged(&HOMESERVERS, "kept", kept).map_err(|why| why.to_string())?;
+    let texts = [&run.record, &again.record].map(reports::json::render);
+    let (now, then) = (texts[0].lines(), texts[1].lines());
+    match now.zip(then).find(|(now, then)| now != then) {
+        None if texts[0] == texts[1] => Ok(()),
+        None => Err("judged again, the record has another length".into()),
+        Some((now, then)) => Err(format!("judged again: {then}\n   when it ran: {now}").into()),
     }
 }

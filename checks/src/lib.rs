@@ -6,7 +6,7 @@
 //! - [`promises`]: the checks, one file each. [`judgement`] is what one finds, [`judge`] asks all
 //!   that a scenario names.
 //! - [`record`]: a run as one value, from which every report is made and every replay starts;
-//!   [`judged`] makes it.
+//!   [`judged`] makes it, also of a journal that was kept ([`rejudged`]).
 //!
 //! Invariants:
 //! - A journal is enough: no world, server, socket or database is known here, so that a run in any
@@ -18,11 +18,13 @@ pub mod judgement;
 pub mod promises;
 pub mod record;
 
+mod kept;
 mod recording;
 mod selection;
 
 pub use self::{
     judgement::{Finding, Judgement},
+    kept::{Unjudged, header, rejudged},
     promises::{CHECKS, Check, HOMESERVERS, MAX_PDUS, Promises, find, names},
     record::Record,
     recording::{Played, Run, judged, verdict},

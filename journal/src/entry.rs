@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// One entry.
 #[derive(Clone, Debug, Serialize)]
@@ -107,7 +108,7 @@ pub enum Event {
 }
 
 /// Why the answer to a request will not arrive. Shown as the journal has it, as `timed out`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Loss {
     /// The connection was reset.
     #[serde(rename = "reset")]

@@ -4,6 +4,7 @@
 //! - [`Entry`]: a number, a moment, a machine, a cause, and an [`Event`].
 //! - [`Journal`]: the entries of one run, in order; [`hash`] tells two runs apart.
 //! - [`Recording`]: that journal, with how the run [`Ended`] and what its faults did.
+//! - [`kept`]: a recording as a file, and back.
 //! - [`fault`]: what triggers wait for, which links are meant; and the ledger of faults: when each
 //!   was in force, and what it touched.
 //! - [`http`]: HTTP messages read off the bytes of a connection, as a network sees them.
@@ -18,6 +19,7 @@ mod entries;
 mod entry;
 pub mod fault;
 pub mod http;
+pub mod kept;
 mod latency;
 pub mod random;
 mod recording;

@@ -1,11 +1,17 @@
-//! Where a run's files go: `<out>/<scenario>-<seed>/{run.json, report.txt}`, and `<out>/latest`.
+//! Where a run's files go: `<out>/<scenario>-<seed>/{run.json, report.txt}`, its journal if it is kept,
+//! and `<out>/latest`.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, BufWriter},
     path::{Path, PathBuf},
 };
 
 use checks::Record;
+use journal::{
+    Recording,
+    kept::{self, Header},
+};
 
 use crate::{json, text};
 
@@ -13,6 +19,8 @@ use crate::{json, text};
 pub const RECORD: &str = "run.json";
 /// The text report's file in a run's folder.
 pub const REPORT: &str = "report.txt";
+/// The kept journal's file in a run's folder.
+pub const JOURNAL: &str = "journal.jsonl.zst";
 /// The name that leads to the run written last: a symbolic link, or a file that holds the
 /// folder's name where there are none.
 pub const LATEST: &str = "latest";
@@ -33,7 +41,24 @@ pub fn write(out: &Path, record: &Record) -> io::Result<PathBuf> {
     fs::create_dir_all(&folder)?;
     put(&folder.join(RECORD), &json::render(record))?;
     put(&folder.join(REPORT), &text::render(record))?;
+    forget_journal(&folder)?;
     Ok(folder)
+}
+
+/// Keeps a run's journal in its folder. It is there whole or not at all.
+pub fn keep_journal(folder: &Path, header: &Header, recording: &Recording) -> io::Result<()> {
+    let path = folder.join(JOURNAL);
+    let aside = path.with_extension("new");
+    kept::write(BufWriter::new(File::create(&aside)?), header, recording)?;
+    fs::rename(&aside, path)
+}
+
+/// What an earlier run of the same name and seed has left must not pass for this one's.
+fn forget_journal(folder: &Path) -> io::Result<()> {
+    match fs::remove_file(folder.join(JOURNAL)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Lets `<out>/latest` lead to `folder`, which lies directly in `out`.

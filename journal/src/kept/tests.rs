@@ -1,0 +1,141 @@
+//! What is written is what is read, and what was cut off or altered is told.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::{Header, Kept, Malformed, read, write, write::write_lines};
+use crate::{
+    Answer, Ended, Event, Journal, Loss, Misbehavior, Recording, Request, fault::FaultReport,
+};
+
+fn header() -> Header {
+    Header {
+        program: "fedsim".to_owned(),
+        version: "1.2.3".to_owned(),
+        scenario: "name = \"x\"\n".to_owned(),
+        file: Some("x.toml".to_owned()),
+        seed: u64::MAX,
+    }
+}
+
+/// A recording with an entry of every kind.
+fn recording() -> Recording {
+    let mut journal = Journal::default();
+    let mut push = |machine: &str, cause, event| {
+        let at = Duration::from_nanos(10);
+        journal.push(at, Arc::from(machine), cause, event)
+    };
+    let request = |body: Bytes, replays| {
+        let (to, method, target) = (Arc::from("b"), "PUT".to_owned(), "/x?y=é".to_owned());
+        Event::RequestSent(Request { to, method, target, body, replays })
+    };
+    push("a", None, Event::Booted { incarnation: 1 });
+    let sent = push("a", None, request(Bytes::from_static(b"{\"a\":\"\\n\"}"), None));
+    let arrived = push("b", Some(sent), Event::RequestArrived { request: sent });
+    let body = Bytes::from_static(&[0xFF, 0, b'\n']);
+    let answer = Answer { request: sent, to: Arc::from("a"), status: 200, body };
+    let answer = push("b", Some(arrived), Event::AnswerSent(answer));
+    push("a", Some(answer), Event::AnswerArrived { request: sent, answer });
+    let replay = push("a", None, request(Bytes::new(), Some(sent)));
+    push("a", Some(replay), Event::RequestLost { request: replay, why: Loss::TimedOut });
+    push("b", None, Event::DiskSynced { file: "db".to_owned(), bytes: 512 });
+    push("b", None, Event::DiskWritten { file: "db".to_owned(), bytes: 1 });
+    push("network", None, Event::FaultBegan { fault: 1, what: "partition a | b".to_owned() });
+    push("network", None, Event::FaultEnded { fault: 1, what: "partition a | b".to_owned() });
+    push("a", None, Event::Exited { error: "disk".to_owned() });
+    push("a", None, Event::Note { topic: "seen".to_owned(), body: json!({"of": [1.1, null]}) });
+    let report = FaultReport {
+        what: "partition a | b".to_owned(),
+        from: Duration::from_nanos(10),
+        until: Some(Duration::from_nanos(10)),
+        requests: BTreeSet::from([sent]),
+        hits: 3,
+    };
+    let how = Misbehavior::NeverSettles;
+    let ended = Ended::Misbehaved { machine: "a".to_owned(), how };
+    Recording { journal, faults: vec![report], ended, at: Duration::from_secs(1) }
+}
+
+fn text() -> Vec<u8> {
+    let mut text = Vec::new();
+    write_lines(&mut text, &header(), &recording()).expect("a vector takes it");
+    text
+}
+
+fn malformed(text: &[u8]) -> Malformed {
+    read(text).expect_err("it is malformed")
+}
+
+/// The text with `from` replaced by `to`, and without the hash, as another tool may write it.
+fn changed(from: &str, to: &str) -> Malformed {
+    let text = String::from_utf8(text()).expect("it is text");
+    assert!(text.contains(from), "{from} is not in {text}");
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("{\"hash\"")).collect();
+    malformed(lines.join("\n").replace(from, to).as_bytes())
+}
+
+#[test]
+fn what_is_written_is_read_back_the_same() {
+    let mut file = Vec::new();
+    write(&mut file, &header(), &recording()).expect("a vector takes it");
+    for kept in [read(&file[..]), read(&text()[..])] {
+        let Kept { header: of, recording: back } = kept.expect("it is whole");
+        assert_eq!(of, header());
+        let now = recording();
+        assert_eq!(back.journal.hash(), now.journal.hash());
+        assert_eq!((back.ended, back.at), (now.ended, now.at));
+        assert_eq!(format!("{:?}", back.faults), format!("{:?}", now.faults));
+    }
+}
+
+#[test]
+fn a_journal_that_is_cut_off_anywhere_is_malformed() {
+    let text = text();
+    let whole = text.len() - text.iter().rev().skip(1).position(|c| *c == b'\n').unwrap_or(0) - 1;
+    for length in 0..whole - 1 {
+        assert!(read(&text[..length]).is_err(), "cut off after {length} bytes it is read");
+    }
+}
+
+#[test]
+fn a_journal_with_one_byte_altered_is_malformed() {
+    let text = text();
+    for at in 0..text.len() - 1 {
+        let mut altered = text.clone();
+        altered[at] ^= 1;
+        assert!(read(&altered[..]).is_err(), "byte {at} altered, it is read");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_line_and_field() {
+    let told = |from, to| changed(from, to).to_string();
+    assert_eq!(
+        told("\"status\":200", "\"status\":\"ok\""),
+        "line 5, `event.answer_sent.status`: invalid type: string \"ok\", expected u16 (column 100)"
+    );
+    assert_eq!(told("\"n\":3,", "\"n\":4,"), "line 4, `n`: entry 3 is due here, not 4");
+    assert!(told("\"version\":1", "\"version\":2").starts_with("line 1, `version`: version 2 is"));
+    assert!(
+        told("\"incarnation\":1", "\"incarnations\":1").contains("`event.booted.incarnations`")
+    );
+    let lost = "\"request_lost\":{\"request\":6";
+    let of_none = "\"request_lost\":{\"request\":3";
+    let sentence = "line 8, `event.request_lost.request`: entry 3 sent no request";
+    assert_eq!(told(lost, of_none), sentence);
+    assert_eq!(
+        told("\"base64\":\"/", "\"base64\":\"!"),
+        "line 5, `event`: the body is no base64: Invalid symbol 33, offset 0."
+    );
+}
+
+#[test]
+fn an_end_that_belongs_to_other_entries_is_malformed() {
+    let field = |from, to| changed(from, to).field;
+    assert_eq!(field("\"entries\":13", "\"entries\":12"), "entries");
+    assert_eq!(field("\"requests\":[2]", "\"requests\":[1]"), "faults");
+    assert_eq!(field("\"at_ns\":1000000000", "\"at_ns\":9"), "at_ns");
+    assert_eq!(malformed(b"").what, "the journal is empty");
+}

@@ -1,0 +1,133 @@
+//! What a journal must keep to so that checks may believe it: numbers without gaps, time that does not
+//! run back, and references that lead to what they name.
+
+use crate::{Entry, Event, Recording, Request};
+
+/// A field, and what is wrong with it.
+pub(super) type Wrong = (&'static str, String);
+
+/// Looks at entries in their order.
+#[derive(Debug, Default)]
+pub(super) struct Validator {
+    /// Faults that began.
+    faults: Vec<String>,
+}
+
+impl Validator {
+    /// Looks at the entry that follows `before`.
+    ///
+    /// # Errors
+    /// It cannot follow them.
+    pub(super) fn entry(&mut self, before: &[Entry], entry: &Entry) -> Result<(), Wrong> {
+        let due = before.len() as u64 + 1;
+        if entry.n != due {
+            return Err(("n", format!("entry {due} is due here, not {}", entry.n)));
+        }
+        if before.last().is_some_and(|last| last.at > entry.at) {
+            return Err(("at_ns", "it comes before the entry above it".to_owned()));
+        }
+        if entry.machine.is_empty() {
+            return Err(("machine", "a machine has a name".to_owned()));
+        }
+        if entry.cause.is_some_and(|cause| cause == 0 || cause >= entry.n) {
+            return Err(("cause", "a cause is an entry above".to_owned()));
+        }
+        self.event(before, entry)
+    }
+
+    fn event(&mut self, before: &[Entry], entry: &Entry) -> Result<(), Wrong> {
+        match &entry.event {
+            Event::RequestSent(Request { replays: Some(replayed), .. }) => {
+                request(before, *replayed, "event.request_sent.replays").map(drop)
+            }
+            Event::RequestArrived { request: n } => {
+                let field = "event.request_arrived.request";
+                let (_, sent) = request(before, *n, field)?;
+                same("machine", &entry.machine, &sent.to, "the request is for")
+            }
+            Event::AnswerSent(answer) => {
+                let field = "event.answer_sent.request";
+                let (asking, sent) = request(before, answer.request, field)?;
+                same("machine", &entry.machine, &sent.to, "the request is for")?;
+                same("event.answer_sent.to", &answer.to, &asking.machine, "the request is of")
+            }
+            Event::AnswerArrived { request: n, answer } => {
+                let field = "event.answer_arrived.request";
+                let (asking, _) = request(before, *n, field)?;
+                same("machine", &entry.machine, &asking.machine, "the request is of")?;
+                let is_it =
+                    |event: &Event| matches!(event, Event::AnswerSent(it) if it.request == *n);
+                if at(before, *answer).is_some_and(|entry| is_it(&entry.event)) {
+                    return Ok(());
+                }
+                let what = format!("entry {answer} is no answer to request {n}");
+                Err(("event.answer_arrived.answer", what))
+            }
+            Event::RequestLost { request: n, .. } => {
+                let (asking, _) = request(before, *n, "event.request_lost.request")?;
+                same("machine", &entry.machine, &asking.machine, "the request is of")
+            }
+            Event::FaultBegan { fault, what } => {
+                self.faults.push(what.clone());
+                let due = self.faults.len() as u64;
+                let wrong = || format!("fault {due} is due here, not {fault}");
+                (*fault == due).then_some(()).ok_or_else(|| ("event.fault_began.fault", wrong()))
+            }
+            Event::FaultEnded { fault, .. } => {
+                let began = (1..=self.faults.len() as u64).contains(fault);
+                let wrong = || format!("fault {fault} never began");
+                began.then_some(()).ok_or_else(|| ("event.fault_ended.fault", wrong()))
+            }
+            Event::RequestSent(_)
+            | Event::Booted { .. }
+            | Event::Exited { .. }
+            | Event::DiskSynced { .. }
+            | Event::DiskWritten { .. }
+            | Event::Note { .. } => Ok(()),
+        }
+    }
+
+    /// Looks at the whole.
+    ///
+    /// # Errors
+    /// The end does not belong to these entries.
+    pub(super) fn end(&self, recording: &Recording) -> Result<(), Wrong> {
+        let entries = recording.journal.entries();
+        if entries.last().is_some_and(|last| last.at > recording.at) {
+            return Err(("at_ns", "the run ends before its last entry".to_owned()));
+        }
+        if recording.faults.len() != self.faults.len() {
+            let (told, began) = (recording.faults.len(), self.faults.len());
+            return Err(("faults", format!("{told} faults are told of and {began} began")));
+        }
+        for (report, began) in recording.faults.iter().zip(&self.faults) {
+            if report.what != *began {
+                return Err(("faults", format!("`{}` began as `{began}`", report.what)));
+            }
+            for touched in &report.requests {
+                request(entries, *touched, "faults")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn at(entries: &[Entry], n: u64) -> Option<&Entry> {
+    entries.get(usize::try_from(n.checked_sub(1)?).ok()?)
+}
+
+/// The request that entry `n` sent.
+fn request<'e>(
+    entries: &'e [Entry],
+    n: u64,
+    field: &'static str,
+) -> Result<(&'e Entry, &'e Request), Wrong> {
+    match at(entries, n) {
+        Some(entry @ Entry { event: Event::RequestSent(request), .. }) => Ok((entry, request)),
+        _ => Err((field, format!("entry {n} sent no request"))),
+    }
+}
+
+fn same(field: &'static str, found: &str, right: &str, why: &str) -> Result<(), Wrong> {
+    if found == right { Ok(()) } else { Err((field, format!("{why} `{right}`, not `{found}`"))) }
+}

@@ -1,0 +1,109 @@
+//! `fedsim judge`: judges kept journals again, with today's checks, and runs nothing.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use checks::{HOMESERVERS, Record, Unjudged, record::Verdict};
+use journal::kept;
+use reports::{folder, json, line};
+use serde_json::json;
+
+use crate::{
+    arguments::Judge,
+    exit::{Exit, Stop},
+    output::Output,
+    trial,
+};
+
+/// Judges every journal that was named; the worst verdict is the exit code.
+pub(crate) fn judge(wanted: &Judge, output: &mut Output) -> Result<Exit, Stop> {
+    let mut exit = Exit::Holds;
+    for named in &wanted.journals {
+        let path = journal_of(named)?;
+        let record = match judged(&path)? {
+            Ok(record) => record,
+            Err(Unjudged::Scenario(mistakes)) => {
+                output.mistakes(&[mistakes])?;
+                return Ok(Exit::Usage);
+            }
+            Err(other) => return Err(refused(&path, &other)),
+        };
+        tell(&path, &record, output)?;
+        exit = exit.and(trial::exit_of(&record));
+    }
+    Ok(exit)
+}
+
+/// The journal that is meant by a file, a run's folder, or its record.
+fn journal_of(named: &Path) -> Result<PathBuf, Stop> {
+    let is_record = named.file_name().is_some_and(|name| name == folder::RECORD);
+    let beside = if named.is_dir() {
+        named.join(folder::JOURNAL)
+    } else if is_record {
+        named.with_file_name(folder::JOURNAL)
+    } else {
+        return Ok(named.to_owned());
+    };
+    if beside.exists() {
+        return Ok(beside);
+    }
+    let message = format!(
+        "{} has no journal: {} is not there\nrun it with `--journal always`",
+        named.display(),
+        beside.display()
+    );
+    Err(Stop::because(Exit::Usage, message))
+}
+
+fn judged(path: &Path) -> Result<Result<Record, Unjudged>, Stop> {
+    let file = File::open(path).map_err(|error| refused(path, &error))?;
+    let kept = kept::read(file).map_err(|malformed| refused(path, &malformed))?;
+    let judged = checks::rejudged(&HOMESERVERS, &path.display().to_string(), kept);
+    Ok(judged.map(|run| run.record))
+}
+
+fn refused(path: &Path, why: &dyn std::fmt::Display) -> Stop {
+    let help = "name a journal that `fedsim run --journal` kept, or its folder; docs/journal.md \
+                describes the format";
+    Stop::because(Exit::Usage, format!("cannot judge {}: {why}\n{help}", path.display()))
+}
+
+fn tell(path: &Path, record: &Record, output: &mut Output) -> Result<(), Stop> {
+    let status = line::Status::of(record, &[]);
+    let name = format!("{}  (seed {})", record.scenario.name, record.seed);
+    output.word(status.into(), status.word(), &name)?;
+    for said in line::sentence(record).into_iter().chain(verdict_then(path, record)) {
+        output.line(&format!("{}{said}", " ".repeat(line::INDENT)))?;
+    }
+    output.object(&json!({
+        "type": "judgment",
+        "journal": path.display().to_string(),
+        "scenario": record.scenario.name,
+        "seed": record.seed,
+        "verdict": record.verdict,
+        "sentence": line::sentence(record),
+        "log_hash": record.log_hash,
+    }))?;
+    Ok(())
+}
+
+/// What the run's own record says, where one stands beside its journal and says something else.
+fn verdict_then(path: &Path, record: &Record) -> Option<String> {
+    let text = fs::read_to_string(path.with_file_name(folder::RECORD)).ok()?;
+    let then = json::parse(&text).ok()?;
+    if then.log_hash != record.log_hash {
+        return Some("the record beside it is of another run".to_owned());
+    }
+    let word = |verdict| match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::Unknown => "unknown",
+    };
+    let (before, now) = (word(then.verdict), word(record.verdict));
+    let is_other = then.verdict != record.verdict || then.sentence != record.sentence;
+    is_other.then(|| {
+        format!("judged otherwise when it was run: {before} then, {now} with today's checks")
+    })
+}
