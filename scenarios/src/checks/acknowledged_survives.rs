@@ -142,15 +142,14 @@ mod tests {
     use crate::{
         checks::Judgement,
         history::{
-            History, Note, PduFacts,
-            fake::{Fake, pdu, scenario, transaction},
+            Note, PduFacts,
+            fake::{Fake, pdu, transaction},
         },
         scenario::Delivery,
     };
 
     fn judged(fake: Fake) -> Judgement {
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        judge(&History::read(&scenario, &journal))
+        fake.judged(Delivery::Eventual, judge)
     }
 
     #[test]

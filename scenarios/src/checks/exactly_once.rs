@@ -33,14 +33,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::judge;
-    use crate::{
-        checks::Judgement,
-        history::{
-            History,
-            fake::{Fake, scenario},
-        },
-        scenario::Delivery,
-    };
+    use crate::{checks::Judgement, history::fake::Fake, scenario::Delivery};
 
     fn seen(sightings: &[(&str, &str)]) -> Judgement {
         let mut fake = Fake::ready();
@@ -48,8 +41,7 @@ mod tests {
         for (device, event) in sightings {
             fake.sees_event(device, "m1", event, "!team");
         }
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        judge(&History::read(&scenario, &journal))
+        fake.judged(Delivery::Eventual, judge)
     }
 
     #[test]

@@ -68,10 +68,7 @@ mod tests {
     use super::judge;
     use crate::{
         checks::Judgement,
-        history::{
-            History,
-            fake::{Fake, scenario, transaction},
-        },
+        history::fake::{Fake, transaction},
         scenario::Delivery,
     };
 
@@ -80,8 +77,7 @@ mod tests {
         let mut fake = Fake::ready();
         fake.exchange(("a", "b"), what, &transaction("m1"), &json!({"pdus": {}}));
         fake.exchange(("a", "b"), what, &transaction(message), answer);
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        judge(&History::read(&scenario, &journal))
+        fake.judged(Delivery::Eventual, judge)
     }
 
     #[test]

@@ -22,14 +22,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
 #[cfg(test)]
 mod tests {
     use super::judge;
-    use crate::{
-        history::{
-            History,
-            fake::{Fake, scenario},
-        },
-        record::Outcome,
-        scenario::Delivery,
-    };
+    use crate::{history::fake::Fake, record::Outcome, scenario::Delivery};
 
     #[test]
     fn what_was_refused_stays_away() {
@@ -40,8 +33,7 @@ mod tests {
             if is_seen {
                 fake.sees("bob/1", "m1");
             }
-            let (scenario, journal) = (scenario(Delivery::M1), fake.journal());
-            judge(&History::read(&scenario, &journal))
+            fake.judged(Delivery::M1, judge)
         };
         assert_eq!((found(false).judged, found(false).finding), (1, None));
         let finding = found(true).finding.expect("a violation");

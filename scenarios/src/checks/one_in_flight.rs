@@ -36,10 +36,7 @@ mod tests {
     use super::judge;
     use crate::{
         checks::Judgement,
-        history::{
-            History,
-            fake::{Fake, scenario, transaction},
-        },
+        history::fake::{Fake, transaction},
         scenario::Delivery,
     };
 
@@ -53,8 +50,7 @@ mod tests {
         let first = send(&mut fake, 1);
         between(&mut fake, first);
         send(&mut fake, 2);
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        judge(&History::read(&scenario, &journal))
+        fake.judged(Delivery::Eventual, judge)
     }
 
     #[test]

@@ -30,10 +30,7 @@ pub(super) fn at_the_end(history: &History<'_>, sentence: String) -> Finding {
 mod tests {
     use super::judge;
     use crate::{
-        history::{
-            History, Note,
-            fake::{Fake, scenario},
-        },
+        history::{Note, fake::Fake},
         scenario::Delivery,
     };
 
@@ -49,8 +46,7 @@ mod tests {
                     pending: Some(pending),
                 });
             }
-            let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-            judge(&History::read(&scenario, &journal))
+            fake.judged(Delivery::Eventual, judge)
         };
         assert_eq!((left(&[]).judged, left(&[]).finding), (3, None));
         let finding = left(&[("b", 3)]).finding.expect("a violation");

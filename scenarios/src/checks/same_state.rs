@@ -44,13 +44,7 @@ fn difference(one: &State, other: &State) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::judge;
-    use crate::{
-        history::{
-            History,
-            fake::{Fake, scenario},
-        },
-        scenario::Delivery,
-    };
+    use crate::{history::fake::Fake, scenario::Delivery};
 
     #[test]
     fn backends_agree_on_every_event_of_the_state() {
@@ -58,8 +52,7 @@ mod tests {
             let mut fake = Fake::ready();
             fake.state_at_end("a", "$create");
             fake.state_at_end("b", theirs);
-            let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-            judge(&History::read(&scenario, &journal))
+            fake.judged(Delivery::Eventual, judge)
         };
         assert_eq!((judged("$create").judged, judged("$create").finding), (1, None));
         let finding = judged("$other").finding.expect("a violation");

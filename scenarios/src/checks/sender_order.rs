@@ -43,14 +43,7 @@ fn judge_pair(history: &History<'_>, judgement: &mut Judgement, first: &Message,
 #[cfg(test)]
 mod tests {
     use super::judge;
-    use crate::{
-        checks::Judgement,
-        history::{
-            History,
-            fake::{Fake, scenario},
-        },
-        scenario::Delivery,
-    };
+    use crate::{checks::Judgement, history::fake::Fake, scenario::Delivery};
 
     fn seen_in_order(messages: [&str; 2]) -> Judgement {
         let mut fake = Fake::ready();
@@ -59,8 +52,7 @@ mod tests {
         for message in messages {
             fake.sees("bob/1", message);
         }
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        judge(&History::read(&scenario, &journal))
+        fake.judged(Delivery::Eventual, judge)
     }
 
     #[test]
