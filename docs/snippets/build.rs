@@ -22,18 +22,18 @@ const AFTER: &str = "
 fn main() -> io::Result<()> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     println!("cargo::rerun-if-changed={}", docs.display());
-    let mut modules = String::new();
+    let mut modules = Vec::new();
     for page in pages(&docs)? {
         println!("cargo::rerun-if-changed={}", page.display());
         let name = page.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
         for (line, snippet) in snippets(&fs::read_to_string(&page)?) {
             let text = [BEFORE, &snippet, AFTER].concat();
             let name = name.replace('-', "_");
-            modules += &format!("#[doc = {text:?}]\npub mod {name}_md_line_{line} {{}}\n");
+            modules.push(format!("#[doc = {text:?}]\npub mod {name}_md_line_{line} {{}}\n"));
         }
     }
     let out = env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?;
-    fs::write(Path::new(&out).join("snippets.rs"), modules)
+    fs::write(Path::new(&out).join("snippets.rs"), modules.concat())
 }
 
 fn pages(docs: &Path) -> io::Result<Vec<PathBuf>> {

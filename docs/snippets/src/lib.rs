@@ -30,8 +30,8 @@ pub struct Given<'a> {
 }
 
 /// A node.
-pub async fn bank(_: Host) -> Result<(), String> {
-    Ok(())
+pub async fn bank(host: Host) -> Result<(), String> {
+    host.open("bank").await.map(drop).map_err(|error| error.to_string())
 }
 
 #[cfg(doctest)]
