@@ -5,13 +5,13 @@
 //!   and its JSON schema.
 //! - [`text`]: the report that people read and `insta` keeps: at most [`COLUMNS`] wide and
 //!   [`LINES`] long, without any wall-clock value.
-//! - [`line`]: a run in one line, its failure in a few, and the summary of many runs.
+//! - [`mod@line`]: a run in one line, its failure in a few, and the summary of many runs.
 //! - [`folder`]: where a run's files go.
 //! - [`time`]: how simulated times are written.
 //!
 //! Invariants:
 //! - Renderers show, and decide nothing: every verdict, sentence and count is the record's.
-//! - The same record gives the same text; only [`line`] shows how long a run took.
+//! - The same record gives the same text; only [`mod@line`] shows how long a run took.
 //! - Whatever a record holds, no line of text contains a control character.
 
 pub mod folder;

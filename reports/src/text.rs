@@ -1,6 +1,6 @@
 //! The text report: header, faults, messages, checks, evidence.
 //!
-//! At most [`COLUMNS`](crate::COLUMNS) wide and [`LINES`](crate::LINES) long, whatever the run; no
+//! At most [`crate::COLUMNS`] wide and [`crate::LINES`] long, whatever the run; no
 //! wall-clock value.
 
 mod checks;

@@ -1,6 +1,6 @@
 //! Byzantine seats: machines whose node is honest and whose messages are not.
 //!
-//! A [`Seat`] stands between an honest homeserver or relay and the network, and while faults of its
+//! A `Seat` stands between an honest homeserver or relay and the network, and while faults of its
 //! are in force it does to the messages what they say. It holds the node's signing key, so that
 //! what it makes up is signed as validly as it wants. One file for each sort of misdeed:
 //! `signatures`, `bodies`, `events`, `mail`; `wire` signs.

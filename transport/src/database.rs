@@ -4,12 +4,14 @@
 //! A migration library would do, were it not that the usual one stamps the wall clock of the
 //! machine it runs on into the database, which a node may only read through its [`crate::Host`].
 
+mod statistics;
+
 use std::time::Duration;
 
-use crate::host::Transaction;
 use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 
-use crate::host::{Database, DatabaseError};
+pub use self::statistics::disable_memory_statistics;
+use crate::host::{Database, DatabaseError, Transaction};
 
 /// Jobs that may wait for one database; whoever brings a further one waits.
 pub const MAX_QUEUED_JOBS: usize = 256;
@@ -39,6 +41,9 @@ pub fn prepare_connection(connection: &Connection) -> rusqlite::Result<()> {
     // A plan that does not depend on the values bound to it: else SQLite prepares a cached statement
     // anew each time one of these changes.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // What a statement may have to undo, and what it sorts, stays in memory: how much of that goes to
+    // a temporary file depends on how SQLite was compiled, and a run must not.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;

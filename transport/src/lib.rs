@@ -4,7 +4,7 @@
 //! Reading order:
 //! - [`host`]: everything a node may touch. The seam between a node and the simulator.
 //! - [`real`]: that machine made of sockets, files, threads and the system clock.
-//! - [`database`]: schema migrations.
+//! - [`database`]: schema migrations, and what SQLite is told when a database is opened.
 //! - [`http`]: a server loop for an `axum::Router`, and a client with deadlines and limits.
 //! - [`error`]: the Matrix error, as every node answers it.
 //! - [`federation`]: `X-Matrix` signing and verification, own and remote server keys, typed calls.

@@ -10,7 +10,7 @@ use scenarios::scenario::{
 };
 use serde_json::{Value, json};
 
-use super::{Note, Via};
+use super::{History, Note, Via};
 use crate::record::Outcome;
 
 /// Three backends `a`, `b`, `c` with a user each (`alice`, `bob`, `carol`), all in the
@@ -199,6 +199,20 @@ impl Fake {
             conversation: "team".to_owned(),
             events: Some(events),
         });
+    }
+
+    /// What `judge` says of this journal of [`scenario`].
+    pub(crate) fn judged<T>(self, delivery: Delivery, judge: impl FnOnce(&History<'_>) -> T) -> T {
+        self.judged_in(&scenario(delivery), judge)
+    }
+
+    /// What `judge` says of this journal of `scenario`.
+    pub(crate) fn judged_in<T>(
+        self,
+        scenario: &Scenario,
+        judge: impl FnOnce(&History<'_>) -> T,
+    ) -> T {
+        judge(&History::read(scenario, &self.journal()))
     }
 
     /// The journal.

@@ -143,14 +143,13 @@ mod tests {
     use crate::{
         Judgement,
         history::{
-            History, Note, PduFacts,
-            fake::{Fake, pdu, scenario, transaction},
+            Note, PduFacts,
+            fake::{Fake, pdu, transaction},
         },
     };
 
     fn judged(fake: Fake) -> Judgement {
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        judge(&History::read(&scenario, &journal))
+        fake.judged(Delivery::Eventual, judge)
     }
 
     #[test]

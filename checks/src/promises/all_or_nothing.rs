@@ -43,10 +43,7 @@ mod tests {
     use super::judge;
     use crate::{
         Judgement,
-        history::{
-            History, Note,
-            fake::{Fake, scenario},
-        },
+        history::{Note, fake::Fake},
         record::Outcome,
     };
 
@@ -59,8 +56,7 @@ mod tests {
         }
         fake.note(&Note::Settled { pending });
         fake.note(&Note::Finished {});
-        let (scenario, journal) = (scenario(Delivery::M1), fake.journal());
-        judge(&History::read(&scenario, &journal))
+        fake.judged(Delivery::M1, judge)
     }
 
     #[test]

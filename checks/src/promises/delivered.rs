@@ -42,10 +42,7 @@ mod tests {
     use super::judge;
     use crate::{
         Judgement,
-        history::{
-            History, Note,
-            fake::{Fake, scenario},
-        },
+        history::{Note, fake::Fake},
         record::Outcome,
     };
 
@@ -57,8 +54,7 @@ mod tests {
             fake.sees(device, "m1");
         }
         fake.note(&Note::Finished {});
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        judge(&History::read(&scenario, &journal))
+        fake.judged(Delivery::Eventual, judge)
     }
 
     #[test]
@@ -85,8 +81,7 @@ mod tests {
         fake.sees("alice/1", "m1");
         fake.sees("carol/1", "m1");
         fake.note(&Note::Finished {});
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        let judgement = judge(&History::read(&scenario, &journal));
+        let judgement = fake.judged(Delivery::Eventual, judge);
         assert_eq!((judgement.judged, judgement.finding), (2, None));
     }
 }

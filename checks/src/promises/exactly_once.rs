@@ -34,13 +34,7 @@ mod tests {
     use scenarios::scenario::Delivery;
 
     use super::judge;
-    use crate::{
-        Judgement,
-        history::{
-            History,
-            fake::{Fake, scenario},
-        },
-    };
+    use crate::{Judgement, history::fake::Fake};
 
     fn seen(sightings: &[(&str, &str)]) -> Judgement {
         let mut fake = Fake::ready();
@@ -48,8 +42,7 @@ mod tests {
         for (device, event) in sightings {
             fake.sees_event(device, "m1", event, "!team");
         }
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        judge(&History::read(&scenario, &journal))
+        fake.judged(Delivery::Eventual, judge)
     }
 
     #[test]

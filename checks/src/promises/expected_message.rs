@@ -106,10 +106,7 @@ mod tests {
 
     use super::judge;
     use crate::{
-        history::{
-            History, Note,
-            fake::{Fake, scenario},
-        },
+        history::{Note, fake::Fake},
         record::Outcome,
     };
 
@@ -127,8 +124,7 @@ mod tests {
             error: None,
         });
         fake.sees("carol/1", "m1");
-        let (scenario, journal) = (scenario(Delivery::M1), fake.journal());
-        let judgement = judge(&History::read(&scenario, &journal), "m1", expected);
+        let judgement = fake.judged(Delivery::M1, |history| judge(history, "m1", expected));
         assert_eq!(judgement.judged, 1);
         judgement.finding.map(|finding| finding.sentence)
     }

@@ -54,18 +54,14 @@ mod tests {
     use super::judge;
     use crate::{
         Finding,
-        history::{
-            History, Note,
-            fake::{Fake, scenario},
-        },
+        history::{Note, fake::Fake},
         record::Outcome,
     };
 
     fn found(delivery: Delivery, mut fake: Fake) -> Option<Finding> {
         fake.note(&Note::Settled { pending: Vec::new() });
         fake.note(&Note::Finished {});
-        let (scenario, journal) = (scenario(delivery), fake.journal());
-        judge(&History::read(&scenario, &journal)).finding
+        fake.judged(delivery, judge).finding
     }
 
     fn answered(outcome: Outcome, devices: &[&str]) -> Option<Finding> {

@@ -71,10 +71,7 @@ mod tests {
     use super::judge;
     use crate::{
         Judgement,
-        history::{
-            History,
-            fake::{Fake, scenario, transaction},
-        },
+        history::fake::{Fake, transaction},
     };
 
     fn repeated(message: &str, answer: &serde_json::Value) -> Judgement {
@@ -82,8 +79,7 @@ mod tests {
         let mut fake = Fake::ready();
         fake.exchange(("a", "b"), what, &transaction("m1"), &json!({"pdus": {}}));
         fake.exchange(("a", "b"), what, &transaction(message), answer);
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        judge(&History::read(&scenario, &journal))
+        fake.judged(Delivery::Eventual, judge)
     }
 
     #[test]

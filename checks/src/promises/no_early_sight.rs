@@ -98,8 +98,8 @@ mod tests {
     use crate::{
         Finding, Judgement,
         history::{
-            History, Note,
-            fake::{Fake, pdu, scenario},
+            Note,
+            fake::{Fake, pdu},
         },
         record::Outcome,
     };
@@ -117,8 +117,7 @@ mod tests {
             fake.syncs("a");
         }
         fake.sees("alice/1", "m1");
-        let (scenario, journal) = (scenario(Delivery::M1), fake.journal());
-        judge(&History::read(&scenario, &journal)).finding
+        fake.judged(Delivery::M1, judge).finding
     }
 
     #[test]
@@ -154,8 +153,7 @@ mod tests {
             fake.note(note);
         }
         fake.sees("alice/1", "m1");
-        let (scenario, journal) = (scenario(Delivery::M1), fake.journal());
-        judge(&History::read(&scenario, &journal))
+        fake.judged(Delivery::M1, judge)
     }
 
     fn leaves(outcome: Option<Outcome>) -> Note {

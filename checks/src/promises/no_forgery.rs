@@ -53,7 +53,7 @@ mod tests {
     use crate::{
         Judgement,
         history::{
-            History, Note,
+            Note,
             fake::{Fake, scenario, transaction},
         },
     };
@@ -61,7 +61,7 @@ mod tests {
     const SEND_RELAY: &str = "/_matrix/federation/v1/send_relay/1/@bob:b";
 
     fn judged(fake: Fake) -> Judgement {
-        let (mut scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
+        let mut scenario = scenario(Delivery::Eventual);
         let fault = PeerFault {
             node: "a".to_owned(),
             to: Vec::new(),
@@ -70,7 +70,7 @@ mod tests {
         };
         let when = When::At(std::time::Duration::ZERO);
         scenario.faults.push(Fault { when, lasts: None, kind: fault.into() });
-        judge(&History::read(&scenario, &journal))
+        fake.judged_in(&scenario, judge)
     }
 
     fn forged(status: u16) -> Judgement {

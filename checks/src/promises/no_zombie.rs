@@ -23,13 +23,7 @@ mod tests {
     use scenarios::scenario::Delivery;
 
     use super::judge;
-    use crate::{
-        history::{
-            History,
-            fake::{Fake, scenario},
-        },
-        record::Outcome,
-    };
+    use crate::{history::fake::Fake, record::Outcome};
 
     #[test]
     fn what_was_refused_stays_away() {
@@ -40,8 +34,7 @@ mod tests {
             if is_seen {
                 fake.sees("bob/1", "m1");
             }
-            let (scenario, journal) = (scenario(Delivery::M1), fake.journal());
-            judge(&History::read(&scenario, &journal))
+            fake.judged(Delivery::M1, judge)
         };
         assert_eq!((found(false).judged, found(false).finding), (1, None));
         let finding = found(true).finding.expect("a violation");

@@ -39,10 +39,7 @@ mod tests {
     use super::judge;
     use crate::{
         Judgement,
-        history::{
-            History,
-            fake::{Fake, scenario, transaction},
-        },
+        history::fake::{Fake, transaction},
     };
 
     /// Sends a transaction, lets `between` happen, and sends a second one.
@@ -55,8 +52,7 @@ mod tests {
         let first = send(&mut fake, 1);
         between(&mut fake, first);
         send(&mut fake, 2);
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        judge(&History::read(&scenario, &journal))
+        fake.judged(Delivery::Eventual, judge)
     }
 
     #[test]

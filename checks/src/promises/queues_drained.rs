@@ -30,10 +30,7 @@ mod tests {
     use scenarios::scenario::Delivery;
 
     use super::judge;
-    use crate::history::{
-        History, Note,
-        fake::{Fake, scenario},
-    };
+    use crate::history::{Note, fake::Fake};
 
     #[test]
     fn a_homeserver_has_nothing_to_send_in_the_end() {
@@ -47,8 +44,7 @@ mod tests {
                     pending: Some(pending),
                 });
             }
-            let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-            judge(&History::read(&scenario, &journal))
+            fake.judged(Delivery::Eventual, judge)
         };
         assert_eq!((left(&[]).judged, left(&[]).finding), (3, None));
         let finding = left(&[("b", 3)]).finding.expect("a violation");

@@ -153,8 +153,8 @@ mod tests {
 
     use super::judge;
     use crate::history::{
-        History, Note,
-        fake::{Fake, scenario, transaction},
+        Note,
+        fake::{Fake, transaction},
     };
 
     const RETRIEVE: &str = "GET /_matrix/federation/v1/relay_txn/@user:b";
@@ -177,8 +177,7 @@ mod tests {
 
     fn sentence(mut fake: Fake) -> Option<String> {
         fake.note(&Note::FinalMail { relay: "r1".to_owned(), entries: Some([].into()) });
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        let judgement = judge(&History::read(&scenario, &journal));
+        let judgement = fake.judged(Delivery::Eventual, judge);
         assert_eq!(judgement.judged, 1);
         judgement.finding.map(|finding| finding.sentence)
     }

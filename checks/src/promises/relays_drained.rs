@@ -25,10 +25,7 @@ mod tests {
     use super::judge;
     use crate::{
         Finding,
-        history::{
-            History, Note,
-            fake::{Fake, scenario},
-        },
+        history::{Note, fake::Fake},
     };
 
     #[test]
@@ -37,8 +34,7 @@ mod tests {
             let mut fake = Fake::ready();
             let entries = entries.map(|it| it.iter().map(|&(to, n)| (to.to_owned(), n)).collect());
             fake.note(&Note::FinalMail { relay: "r1".to_owned(), entries });
-            let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-            judge(&History::read(&scenario, &journal))
+            fake.judged(Delivery::Eventual, judge)
         };
         assert_eq!((keeping(Some(&[])).judged, keeping(Some(&[])).finding), (1, None));
         let sentence = |finding: Option<Finding>| finding.map(|finding| finding.sentence);

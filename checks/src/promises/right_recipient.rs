@@ -46,16 +46,16 @@ mod tests {
     use super::judge;
     use crate::{
         history::{
-            History, Note,
+            Note,
             fake::{Fake, scenario},
         },
         record::Outcome,
     };
 
     fn sentence(fake: Fake) -> Option<String> {
-        let (mut scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
+        let mut scenario = scenario(Delivery::Eventual);
         scenario.users.insert("dave".to_owned(), scenario.users["bob"].clone());
-        judge(&History::read(&scenario, &journal)).finding.map(|finding| finding.sentence)
+        fake.judged_in(&scenario, judge).finding.map(|finding| finding.sentence)
     }
 
     fn seen_by(device: &str, room: &str) -> Option<String> {

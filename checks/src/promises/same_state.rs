@@ -45,10 +45,7 @@ mod tests {
     use scenarios::scenario::Delivery;
 
     use super::judge;
-    use crate::history::{
-        History,
-        fake::{Fake, scenario},
-    };
+    use crate::history::fake::Fake;
 
     #[test]
     fn backends_agree_on_every_event_of_the_state() {
@@ -56,8 +53,7 @@ mod tests {
             let mut fake = Fake::ready();
             fake.state_at_end("a", "$create");
             fake.state_at_end("b", theirs);
-            let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-            judge(&History::read(&scenario, &journal))
+            fake.judged(Delivery::Eventual, judge)
         };
         assert_eq!((judged("$create").judged, judged("$create").finding), (1, None));
         let finding = judged("$other").finding.expect("a violation");

@@ -45,13 +45,7 @@ mod tests {
     use scenarios::scenario::Delivery;
 
     use super::judge;
-    use crate::{
-        Judgement,
-        history::{
-            History,
-            fake::{Fake, scenario},
-        },
-    };
+    use crate::{Judgement, history::fake::Fake};
 
     fn seen_in_order(messages: [&str; 2]) -> Judgement {
         let mut fake = Fake::ready();
@@ -60,8 +54,7 @@ mod tests {
         for message in messages {
             fake.sees("bob/1", message);
         }
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        judge(&History::read(&scenario, &journal))
+        fake.judged(Delivery::Eventual, judge)
     }
 
     #[test]

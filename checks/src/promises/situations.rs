@@ -145,19 +145,14 @@ mod tests {
 
     use crate::{
         find,
-        history::{
-            History, Note,
-            fake::{Fake, scenario},
-        },
+        history::{Note, fake::Fake},
         record::Outcome,
     };
 
     fn is_reached(situation: &str, happens: impl FnOnce(&mut Fake)) -> bool {
         let mut fake = Fake::ready();
         happens(&mut fake);
-        let (scenario, journal) = (scenario(Delivery::M1), fake.journal());
-        let history = History::read(&scenario, &journal);
-        (find(situation).expect("a check").judge)(&history).finding.is_some()
+        fake.judged(Delivery::M1, find(situation).expect("a check").judge).finding.is_some()
     }
 
     fn asked(fake: &mut Fake, path: &str, status: u16, answer: &serde_json::Value) -> (u64, u64) {

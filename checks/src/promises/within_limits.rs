@@ -59,16 +59,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::judge;
-    use crate::history::{
-        History,
-        fake::{Fake, scenario},
-    };
+    use crate::history::fake::Fake;
 
     fn sentence(body: &Value) -> Option<String> {
         let mut fake = Fake::ready();
         fake.request("a", "b", "PUT /_matrix/federation/v1/send/1", body);
-        let (scenario, journal) = (scenario(Delivery::Eventual), fake.journal());
-        let judgement = judge(&History::read(&scenario, &journal));
+        let judgement = fake.judged(Delivery::Eventual, judge);
         assert_eq!(judgement.judged, 1);
         judgement.finding.map(|finding| finding.sentence)
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use ruma::{RoomVersionId, room_version_rules::RoomVersionRules};
 
-/// The rules of a room version, as [`of`] gives them.
+/// The rules of a room version, as `of` gives them.
 pub type Rules = &'static RoomVersionRules;
 
 static STABLE: LazyLock<BTreeMap<RoomVersionId, RoomVersionRules>> = LazyLock::new(|| {

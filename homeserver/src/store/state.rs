@@ -1,7 +1,7 @@
 //! State groups: a room's state at one point, shared between events.
 //!
 //! A group is its parent with some entries replaced, so that a state event costs one row and a
-//! message none. Chains are cut at [`MAX_HEIGHT`] by writing a whole state.
+//! message none. Chains are cut at `MAX_HEIGHT` by writing a whole state.
 
 use std::collections::BTreeMap;
 

@@ -10,6 +10,7 @@ use std::{
 use bytes::Bytes;
 use clap::{Parser, Subcommand};
 use http::{Method, Request, header};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 use relay::admin::{Entries, Purged, Quarantine, Relaying, Status};
 use ruma::OwnedServerName;
 use serde::de::DeserializeOwned;
@@ -236,7 +237,8 @@ fn entries_path(destination: &OwnedServerName) -> String {
 /// A server name as a path segment or a value of a query: only an IPv6 literal has what must be
 /// encoded there.
 fn encoded(name: &str) -> String {
-    name.replace('[', "%5B").replace(']', "%5D")
+    const BRACKETS: AsciiSet = AsciiSet::EMPTY.add(b'[').add(b']');
+    utf8_percent_encode(name, &BRACKETS).to_string()
 }
 
 fn seconds(ms: u64) -> String {

@@ -53,7 +53,7 @@ fn part(text: &str) -> Result<(u128, &str), String> {
     Ok((number.saturating_mul(*nanos), after))
 }
 
-/// The text that [`parse`] reads back: as few parts as possible, the longest unit first.
+/// The text that `parse` reads back: as few parts as possible, the longest unit first.
 pub fn text(duration: Duration) -> String {
     let mut rest = duration.as_nanos();
     let mut text = String::new();

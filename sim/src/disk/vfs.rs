@@ -12,6 +12,7 @@ use std::{
 
 use libsqlite3_sys as ffi;
 use rusqlite::{Connection, OpenFlags};
+use transport::database::disable_memory_statistics;
 
 use super::{
     calls,
@@ -42,6 +43,8 @@ unsafe impl Sync for Vfs {}
 impl Vfs {
     /// A VFS for the incarnation that is alive now.
     pub(super) fn register(volume: &Arc<Volume>) -> Arc<Self> {
+        // Registering starts SQLite.
+        disable_memory_statistics();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = CString::new(format!("sim-disk-{number}")).unwrap_or_default();
         let raw = Box::into_raw(Box::new(calls::table(&name)));

@@ -124,6 +124,24 @@ async fn a_commit_is_told_as_a_sync_of_the_log() {
     assert!(matches!(&synced[..], [(file, 4096..)] if file == "letters.sqlite-wal"), "{synced:?}");
 }
 
+/// More than the 64 KiB that SQLite keeps in memory by itself, and less than it keeps of a database.
+#[tokio::test(start_paused = true)]
+async fn what_a_statement_may_have_to_undo_is_not_written() {
+    let (disk, _) = disk(9);
+    let database = open_with(&disk, "CREATE TABLE big (n INTEGER UNIQUE, body BLOB)").await;
+    let database = database.expect("open");
+    let fill =
+        "WITH RECURSIVE series (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM series LIMIT 500)
+        INSERT INTO big SELECT n, zeroblob(1000) FROM series";
+    execute(&database, fill).await.expect("a healthy disk");
+    let before = disk.stats().writes;
+    let change = "BEGIN; UPDATE big SET body = zeroblob(900), n = n + 1000";
+    execute(&database, change).await.expect("a healthy disk");
+    assert_eq!(disk.stats().writes, before);
+    execute(&database, "COMMIT").await.expect("a healthy disk");
+    assert!(disk.stats().writes > before + 64);
+}
+
 /// What a program learns of a disk that has rotted.
 #[derive(Default)]
 struct Rot {

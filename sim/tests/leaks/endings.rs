@@ -141,6 +141,7 @@ fn what_is_carried_out_of_a_world_is_dead_and_the_last_to_go() {
         (host, listener, stream, database)
     });
     let (host, listener, stream, database) = outcome.value.unwrap();
+    assert!(sqlite_bytes() > 0, "SQLite counts, or no test here sees what it holds");
     let opened = futures_util::future::FutureExt::now_or_never(host.open("other"));
     assert!(opened.unwrap().is_err());
     let token = Token::default();

@@ -4,7 +4,7 @@
 use std::{
     ffi::CStr,
     ptr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, Once, PoisonError},
 };
 
 use libsqlite3_sys as ffi;
@@ -30,8 +30,19 @@ pub(crate) fn registered_disks() -> usize {
     count
 }
 
-/// Keeps the other tests of this process waiting: some counts are of the whole process.
+/// Keeps the other tests of this process waiting: some counts are of the whole process. And lets
+/// SQLite count, which it does only if it was told so before anybody used it.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    static COUNTED: Once = Once::new();
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    COUNTED.call_once(|| {
+        // SAFETY: the option takes one int. Every test of this process begins here, so that none
+        // of them is inside SQLite.
+        let codes = unsafe {
+            [ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 1_i32), ffi::sqlite3_initialize()]
+        };
+        assert_eq!(codes, [ffi::SQLITE_OK; 2], "somebody was first");
+    });
+    alone
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, Response, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ruma::{
     ServerName,
     api::{
@@ -168,6 +169,20 @@ fn unsendable(error: impl std::fmt::Display) -> CallError {
     CallError::Unsendable(error.to_string())
 }
 
+/// What is percent-encoded in a path segment. What Matrix ids are made of (`@`, `:`, `$`, `!`) stays
+/// as it is: the signature covers the spelling, and Dendrite spells them so.
+const ENCODED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'@')
+    .remove(b':')
+    .remove(b'$')
+    .remove(b'!')
+    .remove(b'+')
+    .remove(b'=');
+
 /// The path with its braces filled.
 fn filled_path(route: &str, arguments: &[&str]) -> String {
     let mut path = String::with_capacity(route.len() + 64);
@@ -176,27 +191,11 @@ fn filled_path(route: &str, arguments: &[&str]) -> String {
         path.push('/');
         if segment.starts_with('{') {
             let argument = arguments.next().expect("an argument for every brace of the route");
-            push_encoded(&mut path, argument);
+            path.extend(utf8_percent_encode(argument, &ENCODED));
         } else {
             path.push_str(segment);
         }
     }
     assert!(arguments.next().is_none(), "more arguments than braces in {route}");
     path
-}
-
-/// Percent-encodes one path segment. What Matrix ids are made of (`@`, `:`, `$`, `!`) stays as it
-/// is: the signature covers the spelling, and Dendrite spells them so.
-fn push_encoded(path: &mut String, argument: &str) {
-    const PLAIN: &[u8] = b"-_.~@:$!+=";
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in argument.bytes() {
-        if byte.is_ascii_alphanumeric() || PLAIN.contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            path.push('%');
-            path.push(char::from(HEX[usize::from(byte >> 4)]));
-            path.push(char::from(HEX[usize::from(byte & 0xf)]));
-        }
-    }
 }

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    database::{MAX_QUEUED_JOBS, prepare_connection},
+    database::{MAX_QUEUED_JOBS, disable_memory_statistics, prepare_connection},
     host::{BoxFuture, Database, DatabaseError, Disk, Job, Worker},
 };
 
@@ -49,6 +49,7 @@ fn work(
     opened: oneshot::Sender<Result<(), DatabaseError>>,
     mut jobs: mpsc::Receiver<QueuedJob>,
 ) {
+    disable_memory_statistics();
     let connection = Connection::open(path)
         .and_then(|connection| prepare_connection(&connection).map(|()| connection));
     let mut connection = match connection {

@@ -35,7 +35,7 @@ impl Rooms {
             .await
     }
 
-    /// As [`Rooms::build`], inside a transaction: what is built and inserted in one transaction
+    /// As `Rooms::build`, inside a transaction: what is built and inserted in one transaction
     /// never forks the room.
     ///
     /// # Errors
