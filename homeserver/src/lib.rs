@@ -20,6 +20,7 @@ mod admin;
 mod client_api;
 mod config;
 pub mod core;
+pub mod event;
 mod federation_api;
 pub mod messaging;
 pub mod pdu;

@@ -20,14 +20,14 @@ mod turnstile;
 mod upkeep;
 pub(crate) mod waiters;
 
-use ruma::{RoomId, ServerName, UserId};
+use ruma::{RoomId, ServerName};
 use transport::DatabaseError;
 
 use self::{
     accounts::Accounts, m1::M1, m1_2021::M1Of2021, notifications::Notifications, rooms::Rooms,
     send::Sending,
 };
-use crate::{pdu::Pdu, store::StoreError};
+use crate::store::StoreError;
 
 /// The messaging layer of this server. Cheap to clone.
 #[derive(Clone)]
@@ -91,52 +91,4 @@ impl Messaging {
             })
             .await
     }
-}
-
-/// What the pdu layer tells upwards.
-pub trait Upward: Send + Sync + 'static {
-    /// Called inside the transaction that makes `event` part of its room (or makes an invite or a
-    /// leave of a local user known). `position` is its place in the stream: strictly increasing per
-    /// server.
-    ///
-    /// # Errors
-    /// The store refuses; the whole transaction is rolled back then.
-    fn persisted(
-        &self,
-        tx: &transport::Transaction<'_>,
-        event: &Pdu,
-        position: i64,
-    ) -> Result<(), StoreError>;
-
-    /// Called after such transactions committed; cheap.
-    fn committed(&self);
-
-    /// The profile of a local user as other servers may see it, `None` when there is no such user.
-    ///
-    /// # Errors
-    /// The store refuses.
-    fn profile(
-        &self,
-        _connection: &rusqlite::Connection,
-        _user: &UserId,
-    ) -> Result<Option<serde_json::Value>, StoreError> {
-        Ok(Some(serde_json::json!({})))
-    }
-}
-
-/// An [`Upward`] with nobody above.
-#[derive(Debug)]
-pub struct Nobody;
-
-impl Upward for Nobody {
-    fn persisted(
-        &self,
-        _tx: &transport::Transaction<'_>,
-        _event: &Pdu,
-        _position: i64,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn committed(&self) {}
 }

@@ -11,7 +11,10 @@ use super::{
     ClientApi,
     extract::{BodyOf, Caller},
 };
-use crate::messaging::rooms::{CreateRoom, Delivery, InitialState, JoinRule};
+use crate::{
+    event::Delivery,
+    messaging::rooms::{CreateRoom, InitialState, JoinRule},
+};
 
 /// Users invited while a room is made.
 const MAX_INVITES: usize = 1000;

@@ -14,8 +14,8 @@ use super::{
     extract::{Caller, PathOf, QueryOf, id, room_of},
 };
 use crate::{
+    event::Pdu,
     messaging::rooms::{Direction, RoomError, Rooms},
-    pdu::Pdu,
 };
 
 /// Events of a page when the client does not say.

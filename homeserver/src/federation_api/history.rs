@@ -21,10 +21,7 @@ use transport::{
 };
 
 use super::FederationApi;
-use crate::{
-    pdu::{Pdu, serve},
-    store::events,
-};
+use crate::{event::Pdu, pdu::serve, store::events};
 
 /// The events between two points of the graph.
 pub(super) async fn get_missing_events(

@@ -13,12 +13,12 @@ use transport::{
 
 use super::FederationApi;
 use crate::{
-    messaging::rooms::RoomError,
-    pdu::{
+    event::{
         Pdu,
         rules::{self, Rules},
-        verify::parse_and_verify,
     },
+    messaging::rooms::RoomError,
+    pdu::verify::parse_and_verify,
 };
 
 /// Events of the state that comes along with an invite.
@@ -66,9 +66,7 @@ async fn must_be_known(api: &FederationApi, pdu: &Pdu) -> Result<(), MatrixError
     let user = user
         .filter(|user| api.rooms().core().is_local(user))
         .ok_or_else(|| MatrixError::invalid_param("the invited user is not of this server"))?;
-    let upward = std::sync::Arc::clone(&api.rooms().graph.upward);
-    let asked = user.clone();
-    match api.read(move |db| upward.profile(db, &asked)).await? {
+    match api.messaging.accounts.profile(&user).await? {
         Some(_) => Ok(()),
         None => Err(MatrixError::forbidden(format!("there is no user {user}"))),
     }

@@ -17,7 +17,8 @@ use transport::{
 
 use super::FederationApi;
 use crate::{
-    messaging::rooms::{Delivery, Draft, OWNER_FIELD, RoomError},
+    event::Delivery,
+    messaging::rooms::{Draft, OWNER_FIELD, RoomError},
     pdu::{Checked, Graph, template},
 };
 

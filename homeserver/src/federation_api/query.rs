@@ -26,9 +26,7 @@ pub(super) async fn profile(
     if !api.rooms().core().is_local(&user) {
         return Err(MatrixError::not_found(format!("{user} is not a user of this server")));
     }
-    let upward = std::sync::Arc::clone(&api.rooms().graph.upward);
-    let asked = user.clone();
-    let profile = api.read(move |db| upward.profile(db, &asked)).await?;
+    let profile = api.messaging.accounts.profile(&user).await?;
     let mut profile = profile.ok_or_else(|| MatrixError::not_found(format!("no user {user}")))?;
     if let (Some(field), Value::Object(fields)) = (request.field, &mut profile) {
         fields.retain(|name, _| name == field.as_str());

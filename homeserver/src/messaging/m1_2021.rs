@@ -20,9 +20,10 @@ use super::{
     accounts::devices_of,
     answers::{Outcome, SendKey},
     m1::outcome,
-    rooms::{Delivery, Draft, RoomError, Rooms},
+    rooms::{Draft, RoomError, Rooms},
 };
 use crate::{
+    event::Delivery,
     pdu::{Checked, Standing},
     store::StoreError,
 };

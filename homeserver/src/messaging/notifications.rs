@@ -8,7 +8,6 @@ mod id;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use ruma::UserId;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -17,12 +16,11 @@ use uuid::Uuid;
 
 use self::id::{last_id, take_id};
 use super::{
-    Upward,
-    accounts::{Device, profile},
+    accounts::Device,
     bell::{Bell, Listener},
     moment::{ms_ago, now_ms},
 };
-use crate::{pdu::Pdu, store::StoreError};
+use crate::{event::Pdu, pdu::EventHandler, store::StoreError};
 
 /// Fewest notifications that a page may be limited to.
 pub(crate) const MIN_PAGE: usize = 100;
@@ -199,7 +197,7 @@ fn devices_concerned(
     Ok(devices)
 }
 
-impl Upward for Notifications {
+impl EventHandler for Notifications {
     fn persisted(
         &self,
         tx: &Transaction<'_>,
@@ -207,14 +205,6 @@ impl Upward for Notifications {
         _position: i64,
     ) -> Result<(), StoreError> {
         self.notify(tx, event).map_err(StoreError::from)
-    }
-
-    fn profile(
-        &self,
-        connection: &Connection,
-        user: &UserId,
-    ) -> Result<Option<serde_json::Value>, StoreError> {
-        profile(connection, user).map_err(StoreError::from)
     }
 
     fn committed(&self) {

@@ -19,7 +19,7 @@ use self::early_invites::EarlyInvites;
 pub(crate) use self::{create::VERSIONS, join::OWNER_FIELD};
 pub use self::{
     error::RoomError,
-    options::{CreateRoom, Delivery, Direction, InitialState, JoinRule, Membership},
+    options::{CreateRoom, Direction, InitialState, JoinRule},
 };
 use super::turnstile::Turnstile;
 pub use crate::pdu::Draft;
@@ -54,6 +54,6 @@ impl Rooms {
 
     /// To be called after a transaction that inserted something has committed: wakes watchers.
     pub fn committed(&self) {
-        self.graph.upward.committed();
+        self.graph.handler.committed();
     }
 }

@@ -8,9 +8,10 @@ use super::{
     eventual,
     m1::M1,
     m1_2021::M1Of2021,
-    rooms::{Delivery, RoomError, Rooms},
+    rooms::{RoomError, Rooms},
     to_the_end::to_the_end,
 };
+use crate::event::Delivery;
 
 /// Why a send has no outcome.
 #[derive(Debug, thiserror::Error)]

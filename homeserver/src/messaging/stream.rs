@@ -6,9 +6,9 @@ use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Value, value::RawValue};
 
-use super::{accounts::Device, rooms::Membership};
+use super::accounts::Device;
 use crate::{
-    pdu::Pdu,
+    event::{Membership, Pdu},
     store::{StoreError, events, rooms::current_state},
 };
 

@@ -7,16 +7,19 @@ use ruma::{EventId, OwnedEventId};
 use transport::Transaction;
 
 use super::{
-    Checked, Graph, Pdu, Refusal, Unavailable,
+    Checked, Graph, Refusal, Unavailable,
     auth::Loader,
     fetch::{Found, Source},
     insert::known_room,
     judge::standing,
     outliers::{absent, store_outliers},
 };
-use crate::store::{
-    StoreError, backward_extremities, events,
-    state::{self, State},
+use crate::{
+    event::Pdu,
+    store::{
+        StoreError, backward_extremities, events,
+        state::{self, State},
+    },
 };
 
 /// Events of a state that are fetched one by one; more are fetched at once.

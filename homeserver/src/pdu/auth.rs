@@ -13,10 +13,12 @@ use ruma::{
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 
-use super::{Pdu, rules::Rules};
-use crate::store::{
-    StoreError, events,
-    state::{self, GroupId},
+use crate::{
+    event::{Pdu, rules::Rules},
+    store::{
+        StoreError, events,
+        state::{self, GroupId},
+    },
 };
 
 /// A yes, or a sentence about the rule that forbids it.

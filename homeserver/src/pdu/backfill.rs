@@ -8,16 +8,18 @@ use rusqlite::Connection;
 use transport::Transaction;
 
 use super::{
-    Checked, Graph, Pdu, Refusal, Unavailable,
+    Checked, Graph, Refusal, Unavailable,
     auth::Loader,
     fetch::{Found, Source},
     insert::known_room,
     judge::{missing, standing, state_before},
-    rules::Rules,
 };
-use crate::store::{
-    StoreError, backward_extremities, events,
-    state::{self, State},
+use crate::{
+    event::{Pdu, rules::Rules},
+    store::{
+        StoreError, backward_extremities, events,
+        state::{self, State},
+    },
 };
 
 /// Events fetched at once.

@@ -9,12 +9,17 @@ use rusqlite::Connection;
 use serde_json::{Value, json, value::to_raw_value};
 
 use super::{
-    Graph, Malformed, Pdu, Refusal,
+    Graph, Refusal,
     auth::{Asking, Loader},
-    rules::{self, Rules},
     verify::signed_here,
 };
-use crate::store::{StoreError, events, rooms};
+use crate::{
+    event::{
+        Malformed, Pdu,
+        rules::{self, Rules},
+    },
+    store::{StoreError, events, rooms},
+};
 
 /// Parents of a new event; further extremities are left to later events.
 const MAX_PREV_EVENTS: usize = 10;

@@ -13,8 +13,11 @@ use ruma::{
 use serde_json::value::RawValue;
 use transport::federation::CallError;
 
-use super::{Graph, Pdu, Unavailable, rules::Rules, verify::parse_and_verify};
-use crate::store::rooms;
+use super::{Graph, Unavailable, verify::parse_and_verify};
+use crate::{
+    event::{Pdu, rules::Rules},
+    store::rooms,
+};
 
 /// Servers asked for one thing.
 const MAX_SERVERS_ASKED: usize = 4;

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use ruma::OwnedEventId;
 
 use super::{
-    Graph, Pdu, Refusal, Unavailable,
+    Graph, Refusal, Unavailable,
     fetch::{Found, Source},
     insert::known_room,
     judge::{Judged, Missing, judge, missing},
 };
-use crate::store::rooms;
+use crate::{event::Pdu, store::rooms};
 
 /// Times that missing events are asked for, some twenty each time; what is older than that is left
 /// to backfill.

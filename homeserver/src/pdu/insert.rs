@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 use ruma::{EventId, OwnedEventId, RoomId};
 use transport::Transaction;
 
-use super::{
-    Checked, Graph, Pdu, Standing,
-    judge::state_before,
-    resolve::resolve,
-    rules::{self, Rules},
-};
-use crate::store::{
-    StoreError, backward_extremities,
-    events::{self, Record},
-    rooms::{self, RoomRow},
-    state::{self, GroupId},
+use super::{Checked, Graph, Standing, judge::state_before, resolve::resolve};
+use crate::{
+    event::{
+        Pdu,
+        rules::{self, Rules},
+    },
+    store::{
+        StoreError, backward_extremities,
+        events::{self, Record},
+        rooms::{self, RoomRow},
+        state::{self, GroupId},
+    },
 };
 
 impl Graph {
@@ -97,10 +98,10 @@ impl Graph {
         pdu: &Pdu,
         position: i64,
     ) -> Result<(), StoreError> {
-        self.upward.persisted(tx, pdu, position)?;
+        self.handler.persisted(tx, pdu, position)?;
         // Early, in case that nobody is left to say so when this is committed. Whoever it wakes
         // reads through the same database, and so after this transaction.
-        self.upward.committed();
+        self.handler.committed();
         Ok(())
     }
 }

@@ -8,12 +8,14 @@ use rusqlite::Connection;
 use transport::Transaction;
 
 use super::{
-    Checked, Pdu, Standing,
+    Checked, Standing,
     auth::{Asking, Loader},
     resolve::resolve,
-    rules::Rules,
 };
-use crate::store::{StoreError, events, rooms::RoomRow, state::GroupId};
+use crate::{
+    event::{Pdu, rules::Rules},
+    store::{StoreError, events, rooms::RoomRow, state::GroupId},
+};
 
 /// What came of judging an event.
 #[derive(Debug)]

@@ -6,14 +6,16 @@ use ruma::OwnedEventId;
 use transport::Transaction;
 
 use super::{
-    Graph, Pdu, Refusal, Unavailable,
+    Graph, Refusal, Unavailable,
     auth::Loader,
     fetch::{Found, Source},
-    rules::Rules,
 };
-use crate::store::{
-    StoreError,
-    events::{self, Record},
+use crate::{
+    event::{Pdu, rules::Rules},
+    store::{
+        StoreError,
+        events::{self, Record},
+    },
 };
 
 /// Authorization events fetched for one event.

@@ -12,13 +12,16 @@ use tokio::sync::Notify;
 use transport::{BoxFuture, Transaction};
 
 use super::{
-    Checked, Graph, Pdu, Refusal, Standing, Unavailable,
+    Checked, Graph, Refusal, Standing, Unavailable,
     insert::known_room,
     judge::{Judged, Missing, judge},
-    rules::{self, Rules},
     verify::verify,
 };
 use crate::{
+    event::{
+        Pdu,
+        rules::{self, Rules},
+    },
     store::{StoreError, rooms},
     transaction::{Answer, PduHandler, Record},
 };
@@ -126,7 +129,7 @@ impl Graph {
             }
             pending = self.fetch_all(origin, &mut round).await?;
         }
-        self.upward.committed();
+        self.handler.committed();
         Ok(round.answer())
     }
 
@@ -355,7 +358,7 @@ impl Graph {
                 Judged::Missing(missing) => missing,
             };
             let fetched = self.fetch_for(origin, &pdu, missing).await?;
-            self.upward.committed();
+            self.handler.committed();
             if let Err(refusal) = fetched {
                 return Ok(Err(refusal));
             }

@@ -8,10 +8,13 @@ use ruma::{
 };
 use transport::Transaction;
 
-use super::{auth::Loader, rules::Rules};
-use crate::store::{
-    StoreError,
-    state::{self, GroupId, State},
+use super::auth::Loader;
+use crate::{
+    event::rules::Rules,
+    store::{
+        StoreError,
+        state::{self, GroupId, State},
+    },
 };
 
 /// The state that the states of `groups` resolve to: itself for one, the empty state for none.

@@ -6,11 +6,14 @@ use ruma::{EventId, OwnedEventId, RoomId};
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 
-use super::{Pdu, auth::Loader, auth_chain};
-use crate::store::{
-    StoreError,
-    events::{self, Record},
-    state,
+use super::{auth::Loader, auth_chain};
+use crate::{
+    event::Pdu,
+    store::{
+        StoreError,
+        events::{self, Record},
+        state,
+    },
 };
 
 /// Events in one answer to `get_missing_events`.

@@ -13,7 +13,8 @@ use ruma::{
 use serde_json::value::RawValue;
 use transport::federation::{Identity, KeyError, KeyRing, Proof};
 
-use super::{Pdu, Refusal, Unavailable, rules::Rules};
+use super::{Refusal, Unavailable};
+use crate::event::{Pdu, rules::Rules};
 
 /// Parses an event and verifies it.
 pub(crate) async fn parse_and_verify(

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use transport::Transaction;
 
 use super::{StoreError, state::event_id};
-use crate::pdu::Pdu;
+use crate::event::Pdu;
 
 /// The ends of the room's known history, at most `limit`, oldest first.
 ///
@@ -66,7 +66,7 @@ mod tests {
 
     use super::{add_parents_of, of_room, remove};
     use crate::{
-        pdu::Pdu,
+        event::Pdu,
         store::events::{self, Record},
     };
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use transport::Transaction;
 
 use super::{StoreError, state::GroupId};
-use crate::pdu::Pdu;
+use crate::event::Pdu;
 
 /// What is stored about an event beside the event.
 #[derive(Clone, Debug)]

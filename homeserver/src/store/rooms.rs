@@ -12,10 +12,7 @@ use super::{
     StoreError,
     state::{self, GroupId, event_id},
 };
-use crate::{
-    messaging::rooms::{Delivery, Membership},
-    pdu::Pdu,
-};
+use crate::event::{Delivery, Membership, Pdu};
 
 /// What is known of a room as a whole.
 #[derive(Clone, Debug)]

@@ -220,7 +220,7 @@ impl Backend {
     pub(crate) async fn membership(&self, user: &UserId, room: &RoomId) -> Option<&'static str> {
         let (rooms, user, room) = (self.rooms(), user.to_owned(), room.to_owned());
         let membership = self.run(async move { rooms.membership(&user, &room).await }).await;
-        membership.unwrap().map(homeserver::messaging::rooms::Membership::as_str)
+        membership.unwrap().map(homeserver::event::Membership::as_str)
     }
 }
 

@@ -17,13 +17,14 @@ use super::{
     votes::{Ballot, ballot_of},
 };
 use crate::{
+    event::Pdu,
     messaging::{
         moment::now_ms,
         rooms::{RoomError, Rooms},
         to_the_end::to_the_end,
         turnstile::Turnstile,
     },
-    pdu::{Checked, Pdu, Standing},
+    pdu::{Checked, Standing},
     store::{StoreError, rooms::member_servers},
 };
 

@@ -8,7 +8,7 @@ use transport::{
     endpoints::m1::{Decision, Devices, Sent},
 };
 
-use crate::{pdu::Pdu, store::StoreError};
+use crate::{event::Pdu, store::StoreError};
 
 /// Aborts recorded because one server asked; about more it gets no decision until they are old.
 const MAX_ABORTS_PER_ASKER: i64 = 1000;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     core::Core,
-    pdu::Pdu,
+    event::Pdu,
     store::{StoreError, rooms::joined_members},
 };
 

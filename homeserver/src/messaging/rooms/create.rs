@@ -7,14 +7,17 @@ use ruma::{
 use serde_json::{Value, json};
 use transport::Transaction;
 
-use super::{CreateRoom, Delivery, Draft, RoomError, Rooms};
+use super::{CreateRoom, Draft, RoomError, Rooms};
 use crate::{
-    pdu::{
-        Pdu, Spot,
+    event::{
+        Delivery, Pdu,
         rules::{self, Rules},
-        template,
     },
-    store::{rooms, rooms::RoomRow, state},
+    pdu::{Spot, template},
+    store::{
+        rooms::{self, RoomRow},
+        state,
+    },
 };
 
 /// Bytes of entropy in a room id.

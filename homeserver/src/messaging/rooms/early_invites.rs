@@ -7,11 +7,7 @@ use hashlink::LruCache;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, UserId};
 
 use super::{RoomError, Rooms};
-use crate::{
-    pdu::{Found, Pdu},
-    store::events,
-    transaction::PduHandler,
-};
+use crate::{event::Pdu, pdu::Found, store::events, transaction::PduHandler};
 
 /// Invites that are remembered; one that is forgotten, or lost by a restart, still comes by the
 /// graph.

@@ -5,7 +5,8 @@ use ruma::OwnedRoomId;
 use transport::{DatabaseError, MatrixError};
 
 use crate::{
-    pdu::{Malformed, Refusal, Unavailable},
+    event::Malformed,
+    pdu::{Refusal, Unavailable},
     store::StoreError,
 };
 

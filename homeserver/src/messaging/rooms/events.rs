@@ -8,7 +8,8 @@ use transport::Transaction;
 
 use super::{Draft, RoomError, Rooms};
 use crate::{
-    pdu::{Checked, Pdu, Refusal, Standing},
+    event::Pdu,
+    pdu::{Checked, Refusal, Standing},
     store::{StoreError, rooms},
 };
 

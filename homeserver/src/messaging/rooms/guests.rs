@@ -6,7 +6,8 @@ use transport::Transaction;
 
 use super::{RoomError, Rooms};
 use crate::{
-    pdu::{Checked, Malformed, Pdu, Rules},
+    event::{Malformed, Pdu, Rules},
+    pdu::Checked,
     store::{
         StoreError,
         events::{self, Record},

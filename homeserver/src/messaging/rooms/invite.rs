@@ -8,7 +8,8 @@ use serde_json::{json, value::RawValue};
 
 use super::{RoomError, Rooms};
 use crate::{
-    pdu::{Pdu, Rules, verify::parse_and_verify},
+    event::{Pdu, Rules},
+    pdu::verify::parse_and_verify,
     store::{StoreError, events, rooms},
 };
 

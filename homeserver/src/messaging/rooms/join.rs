@@ -13,14 +13,13 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use transport::federation::CallError;
 
-use super::{Delivery, Membership, RoomError, Rooms, create::VERSIONS};
+use super::{RoomError, Rooms, create::VERSIONS};
 use crate::{
-    pdu::{
-        Pdu, Spot,
+    event::{
+        Delivery, Membership, Pdu,
         rules::{self, Rules},
-        template,
-        verify::parse_and_verify,
     },
+    pdu::{Spot, template, verify::parse_and_verify},
     store::{StoreError, rooms},
 };
 

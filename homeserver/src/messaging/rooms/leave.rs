@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{RoomError, Rooms, join::Template};
 use crate::{
-    pdu::Pdu,
+    event::Pdu,
     store::{
         events::{self, Record},
         rooms,

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use ruma::{EventId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
 use rusqlite::Connection;
 
-use super::{Delivery, Direction, Membership, RoomError, Rooms};
+use super::{Direction, RoomError, Rooms};
 use crate::{
-    pdu::Pdu,
+    event::{Delivery, Membership, Pdu},
     store::{StoreError, events, rooms},
 };
 

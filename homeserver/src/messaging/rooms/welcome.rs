@@ -6,15 +6,13 @@ use ruma::{OwnedEventId, RoomId, RoomVersionId};
 use serde_json::value::RawValue;
 use transport::Transaction;
 
-use super::{Delivery, RoomError, Rooms, join::Handover};
+use super::{RoomError, Rooms, join::Handover};
 use crate::{
-    pdu::{
-        Checked, Pdu, Refusal, Standing, auth::Loader, judge, outliers::store_outliers, rules,
-        serve,
-    },
+    event::{Delivery, Pdu, rules},
+    pdu::{Checked, Refusal, Standing, auth::Loader, judge, outliers::store_outliers, serve},
     store::{
-        StoreError, backward_extremities, events, rooms,
-        rooms::RoomRow,
+        StoreError, backward_extremities, events,
+        rooms::{self, RoomRow},
         state::{self, State},
     },
 };

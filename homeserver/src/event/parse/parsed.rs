@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use hashlink::LruCache;
 use ruma::OwnedEventId;
 
-use super::super::{Pdu, rules::Rules};
+use crate::event::{Pdu, rules::Rules};
 
 /// Events of each kind that one thread keeps parsed.
 const MAX_PARSED: usize = 4096;
@@ -49,7 +49,7 @@ mod tests {
     use ruma::{CanonicalJsonObject, RoomVersionId, signatures::reference_hash};
     use serde_json::value::to_raw_value;
 
-    use super::super::super::{Pdu, rules};
+    use crate::event::{Pdu, rules};
 
     fn text(kind: &str, content: &str) -> String {
         let fields = r#""sender":"@user:a","origin_server_ts":1,"room_id":"!room:a""#;
