@@ -108,13 +108,14 @@ fn a_node_reaches_the_outside_world_only_through_its_host() {
 }
 
 /// The layers of the homeserver, the lowest first. Each uses itself and those before it.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["config", "core", "event"],
     &["store"],
     &["transaction"],
     &["pdu"],
     &["messaging"],
-    &["admin", "client_api", "federation_api"],
+    &["delivery"],
+    &["admin", "client_api", "edge", "federation_api"],
     &["start"],
 ];
 
@@ -154,6 +155,25 @@ fn used_modules(text: &str) -> BTreeSet<String> {
         used.extend(modules.flatten().map(str::to_owned));
     }
     used
+}
+
+#[test]
+fn only_the_edge_of_the_homeserver_speaks_in_http_statuses() {
+    let edge = ["admin", "client_api", "edge", "federation_api"];
+    let edge = edge.map(|module| format!("homeserver/src/{module}"));
+    let edge: Vec<_> = edge.iter().map(String::as_str).collect();
+    assert_eq!(
+        lines_with("homeserver/src", &["StatusCode", "MatrixError", ".status"], &edge),
+        NONE
+    );
+}
+
+#[test]
+fn only_the_store_of_the_homeserver_speaks_sql() {
+    let sql = ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "\"WITH "];
+    let calls = ["prepare_cached(", "query_row(", ".execute(", "execute_batch("];
+    let words = [&sql[..], &calls].concat();
+    assert_eq!(lines_with("homeserver/src", &words, &["homeserver/src/store"]), NONE);
 }
 
 #[test]

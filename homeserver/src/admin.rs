@@ -9,13 +9,15 @@ use axum::{
     routing::get,
 };
 use ruma::{OwnedRoomId, OwnedServerName};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use transport::{MatrixError, federation::json_answer};
 
 use crate::{
     core::Core,
-    messaging::{m1, rooms::welcome::summary},
+    delivery::Policies,
+    messaging::rooms::welcome::summary,
     store::{StoreError, queues},
     transaction::Outgoing,
 };
@@ -28,6 +30,7 @@ const MAX_RELAYS: usize = 16;
 pub(crate) struct Admin {
     pub(crate) core: Core,
     pub(crate) outgoing: Outgoing,
+    pub(crate) policies: Policies,
 }
 
 /// The routes, for a server with an admin token; one without has none of them.
@@ -107,12 +110,13 @@ async fn queues_of_all(
     State(admin): State<Admin>,
     _operator: Operator,
 ) -> Result<Response, MatrixError> {
-    let (queues, m1) = admin
-        .core
-        .database
-        .call(|db| Ok::<_, StoreError>((queues::all(db)?, m1::unfinished(db)?)))
-        .await?;
-    Ok(json_answer(&json!({ "queues": queues, "m1": m1 })))
+    let Admin { core, policies, .. } = admin;
+    let read = move |db: &mut Connection| {
+        Ok::<_, StoreError>((queues::all(db)?, policies.unfinished(db)?))
+    };
+    let (queues, mut unfinished) = core.database.call(read).await?;
+    unfinished.insert("queues".to_owned(), json!(queues));
+    Ok(json_answer(&unfinished))
 }
 
 async fn room_state(

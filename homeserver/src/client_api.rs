@@ -33,12 +33,9 @@ use transport::{MatrixError, http::ServerLimits};
 use crate::{
     admin::{self, Admin},
     core::Core,
-    messaging::{
-        Messaging,
-        rooms::{RoomError, Rooms},
-        to_the_end::to_the_end,
-        waiters::Waiters,
-    },
+    delivery::Policies,
+    edge::to_the_end,
+    messaging::{Messaging, waiters::Waiters},
 };
 
 /// Bytes of a request body; an event is at most a quarter of it.
@@ -58,6 +55,7 @@ pub(crate) struct ClientApi(Arc<Parts>);
 pub(crate) struct Parts {
     core: Core,
     messaging: Messaging,
+    policies: Policies,
     polls: Waiters,
     sockets: Waiters,
 }
@@ -71,19 +69,12 @@ impl Deref for ClientApi {
 }
 
 impl ClientApi {
-    /// Does `work` in the rooms even if the client hangs up.
-    async fn finish<T, F>(
+    /// Does `work` even if the client hangs up.
+    async fn finish<T: Send + 'static, E: Into<MatrixError> + Send + 'static>(
         &self,
-        work: impl FnOnce(Rooms) -> F + Send + 'static,
-    ) -> Result<T, MatrixError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, RoomError>> + Send + 'static,
-    {
-        match to_the_end(&self.core.host, work(self.messaging.rooms.clone())).await {
-            Some(done) => done.map_err(MatrixError::from),
-            None => Err(MatrixError::internal("the server is stopping")),
-        }
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, MatrixError> {
+        to_the_end(&self.core.host, work).await
     }
 }
 
@@ -94,16 +85,20 @@ pub(crate) fn limits() -> ServerLimits {
 
 impl FromRef<ClientApi> for Admin {
     fn from_ref(api: &ClientApi) -> Self {
-        Self { core: api.core.clone(), outgoing: api.messaging.rooms.outgoing.clone() }
+        Self {
+            core: api.core.clone(),
+            outgoing: api.messaging.rooms.outgoing.clone(),
+            policies: api.policies.clone(),
+        }
     }
 }
 
 /// The routes of the client-server API, and of the admin API when its token is configured.
-pub(crate) fn router(core: Core, messaging: Messaging) -> Router {
+pub(crate) fn router(core: Core, messaging: Messaging, policies: Policies) -> Router {
     let routes = if core.config.admin_token.is_some() { &ROUTES_AND_ADMIN } else { &ROUTES };
     let polls = Waiters::new(MAX_POLLS_PER_DEVICE);
     let sockets = Waiters::new(MAX_SOCKETS_PER_DEVICE);
-    let api = ClientApi(Arc::new(Parts { core, messaging, polls, sockets }));
+    let api = ClientApi(Arc::new(Parts { core, messaging, policies, polls, sockets }));
     Router::clone(routes).with_state(api)
 }
 

@@ -1,6 +1,9 @@
 //! What every layer above transport uses: the machine, the configuration, the database, and signed
 //! calls to other servers.
 
+pub(crate) mod moment;
+pub(crate) mod turnstile;
+
 use std::{ops::Deref, sync::Arc};
 
 use ruma::{OwnedServerName, ServerName, UserId};

@@ -1,12 +1,18 @@
 //! The store: one SQLite database, plain SQL. Functions here take a connection (or a transaction)
-//! and speak SQL; nothing above this layer does, except for tables of its own.
+//! and speak SQL; nothing above this layer does.
 
+pub mod accounts;
 pub mod backward_extremities;
 pub mod deferred;
 pub mod events;
+pub mod filters;
+pub(crate) mod m1;
+pub mod memberships;
+pub mod notifications;
 pub mod queues;
 pub mod received;
 pub mod rooms;
+pub(crate) mod sends;
 pub mod state;
 
 use transport::{Database, DatabaseError};

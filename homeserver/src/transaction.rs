@@ -16,7 +16,11 @@ use ruma::{OwnedEventId, ServerName};
 use serde_json::{Value, json, value::RawValue};
 use transport::BoxFuture;
 
-pub use self::{incoming::Incoming, outgoing::Outgoing, relay_sync::RelaySync};
+pub use self::{
+    incoming::{Incoming, ReceiveError},
+    outgoing::Outgoing,
+    relay_sync::RelaySync,
+};
 use crate::store::StoreError;
 
 /// PDUs in one transaction (server-server API, "Transactions").

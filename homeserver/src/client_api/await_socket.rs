@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use transport::{
-    DatabaseError, MatrixError,
+    MatrixError,
     http::{WebSocket, upgrade},
 };
 use uuid::Uuid;
@@ -28,8 +28,9 @@ use super::{
     extract::{Caller, QueryOf},
     notifications::ensure_own,
 };
-use crate::messaging::{
-    accounts::Device, bell::Listener, notifications::Notifications, waiters::Waiting,
+use crate::{
+    messaging::{bell::Listener, notifications::Notifications, waiters::Waiting},
+    store::{StoreError, accounts::Device},
 };
 
 /// Notifications read from the database at once.
@@ -93,7 +94,7 @@ enum Closed {
     #[error("the device does not take its notifications in time")]
     Slow,
     #[error(transparent)]
-    Database(#[from] DatabaseError),
+    Store(#[from] StoreError),
 }
 
 impl Session {
@@ -141,7 +142,7 @@ impl Session {
                 self.after = notification.id;
                 let frame = json!({
                     "id": notification.id,
-                    "payload": notification.payload,
+                    "payload": [notification.event],
                     "transient": false,
                 });
                 send(socket, Message::text(frame.to_string())).await?;

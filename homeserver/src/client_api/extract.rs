@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use transport::MatrixError;
 
 use super::ClientApi;
-use crate::{event::Membership, messaging::accounts::Device};
+use crate::{event::Membership, store::accounts::Device};
 
 /// The device whose access token the request carries, in the `Authorization` header or (as older
 /// clients and websockets do) in the query.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     event::Pdu,
-    messaging::rooms::{Direction, RoomError, Rooms},
+    messaging::rooms::{Direction, RoomError},
 };
 
 /// Events of a page when the client does not say.
@@ -96,8 +96,8 @@ async fn backwards(
     // The event at a token's position stands before the token.
     let beyond = from.map(|position| position.saturating_add(1));
     let mut events = rooms.timeline(room, beyond, Direction::Backwards, limit).await?;
-    let id = room.to_owned();
-    let backfill = |rooms: Rooms| async move { rooms.backfill(&id).await };
+    let (backfilling, id) = (rooms.clone(), room.to_owned());
+    let backfill = async move { backfilling.backfill(&id).await };
     if events.is_empty() && api.finish(backfill).await? > 0 {
         events = rooms.timeline(room, beyond, Direction::Backwards, limit).await?;
     }

@@ -10,7 +10,6 @@ use super::{
     ClientApi,
     extract::{BodyOf, Caller, PathOf, id, room_of},
 };
-use crate::messaging::rooms::Rooms;
 
 /// Characters of an event's type and of a state key (client-server API, "Size limits").
 const MAX_TEXT: usize = 255;
@@ -66,7 +65,8 @@ pub(super) async fn write(
     }
     let room_id: OwnedRoomId = id(room_id)?;
     let content = Value::Object(content);
-    let write = |rooms: Rooms| async move {
+    let rooms = api.messaging.rooms.clone();
+    let write = async move {
         rooms.send_state(&device.user_id, &room_id, (&kind, &state_key), content).await
     };
     let event_id = api.finish(write).await?;

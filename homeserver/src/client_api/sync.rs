@@ -16,9 +16,9 @@ use super::{
     filter,
     messages::{parse_token, token},
 };
-use crate::messaging::{
-    accounts::Device,
-    stream::{Changes, RoomChanges, changes},
+use crate::{
+    messaging::stream::{Changes, RoomChanges, changes},
+    store::accounts::Device,
 };
 
 /// The longest that a request waits; a client that wants to wait longer asks again.

@@ -13,10 +13,13 @@ pub enum Delivery {
 }
 
 impl Delivery {
+    /// Every policy.
+    pub const ALL: [Self; 3] = [Self::Eventual, Self::M1, Self::M1Of2021];
+
     /// The key in the creation content.
     pub const KEY: &'static str = "org.fedsim.delivery";
 
-    /// As it stands in the creation content.
+    /// Returns the policy's name, as it stands in the creation content.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Eventual => "eventual",
@@ -30,8 +33,14 @@ impl Delivery {
         is_state || self != Self::M1
     }
 
-    /// The policy called `name`.
+    /// Whether only the room's owner lets users in: a backend that it does not know of would be left
+    /// out of its votes.
+    pub(crate) fn owner_lets_in(self) -> bool {
+        self == Self::M1
+    }
+
+    /// Returns the policy called `name`.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Eventual, Self::M1, Self::M1Of2021].into_iter().find(|one| one.as_str() == name)
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
     }
 }

@@ -17,7 +17,6 @@ use transport::{
 
 use super::FederationApi;
 use crate::{
-    event::Delivery,
     messaging::rooms::{Draft, OWNER_FIELD, RoomError},
     pdu::{Checked, Graph, template},
 };
@@ -136,11 +135,11 @@ async fn version_of(api: &FederationApi, room: &RoomId) -> Result<RoomVersionId,
     Ok(version)
 }
 
-/// Refuses to let a user into a room that delivers by `m1` and is another server's, whom the refusal
-/// names: a backend that the owner does not know of would be left out of its votes.
+/// Refuses to let a user into a room into which only its owner does, if that is another server, whom
+/// the refusal names.
 async fn must_let_in(api: &FederationApi, room: &RoomId) -> Result<(), MatrixError> {
     let (delivery, owner) = api.rooms().delivery_and_owner(room).await?;
-    if delivery != Delivery::M1 || owner == api.rooms().core().server_name() {
+    if !delivery.owner_lets_in() || owner == api.rooms().core().server_name() {
         return Ok(());
     }
     let message = format!("only its owner {owner} lets users into {room}");

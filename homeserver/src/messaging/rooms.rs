@@ -21,9 +21,12 @@ pub use self::{
     error::RoomError,
     options::{CreateRoom, Direction, InitialState, JoinRule},
 };
-use super::turnstile::Turnstile;
 pub use crate::pdu::Draft;
-use crate::{core::Core, pdu::Graph, transaction::Outgoing};
+use crate::{
+    core::{Core, turnstile::Turnstile},
+    pdu::Graph,
+    transaction::Outgoing,
+};
 
 /// The rooms of this server. Cheap to clone.
 #[derive(Clone)]

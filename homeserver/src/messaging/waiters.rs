@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::accounts::Device;
+use crate::store::accounts::Device;
 
 /// Counts the waiting requests of each device, up to a limit. Clones share the counts.
 #[derive(Clone)]

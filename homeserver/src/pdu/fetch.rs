@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, future::Future};
 
-use http::StatusCode;
 use ruma::{
     EventId, OwnedEventId, OwnedServerName, RoomId, ServerName, UInt,
     api::federation::{
@@ -16,7 +15,7 @@ use transport::federation::CallError;
 use super::{Graph, Unavailable, verify::parse_and_verify};
 use crate::{
     event::{Pdu, rules::Rules},
-    store::rooms,
+    store::memberships,
 };
 
 /// Servers asked for one thing.
@@ -59,7 +58,7 @@ impl Graph {
     ) -> Result<Source<'a>, Unavailable> {
         let id = room.to_owned();
         let members: BTreeSet<OwnedServerName> =
-            self.core.database.call(move |db| rooms::member_servers(db, &id)).await?;
+            self.core.database.call(move |db| memberships::member_servers(db, &id)).await?;
         let origin = Some(origin).filter(|origin| members.contains(*origin));
         let mut servers: Vec<OwnedServerName> = Vec::new();
         let first = origin.into_iter().chain(sender).map(ToOwned::to_owned);
@@ -246,11 +245,9 @@ impl<'a> Asked<'a> {
 
     fn failed(&mut self, server: &ServerName, error: &CallError) {
         match error {
-            CallError::Refused(refusal) if refusal.status == StatusCode::NOT_FOUND => {
-                self.said_no(server);
-            }
+            error if error.is_not_found() => self.said_no(server),
             // It may not be allowed to tell; that says nothing about what it has.
-            error if is_no(error) => tracing::info!(%server, %error, "refused to tell"),
+            error if error.is_final() => tracing::info!(%server, %error, "refused to tell"),
             error => self.silent = Some(format!("{server}: {error}")),
         }
     }
@@ -261,12 +258,6 @@ impl<'a> Asked<'a> {
             _ => Found::Nowhere,
         }
     }
-}
-
-/// Whether the server has said no, and would say so again.
-fn is_no(error: &CallError) -> bool {
-    matches!(error, CallError::Refused(error)
-        if error.status.is_client_error() && error.status.as_u16() != 429)
 }
 
 fn as_usize(limit: u32) -> usize {

@@ -22,7 +22,7 @@ use crate::{
         Pdu,
         rules::{self, Rules},
     },
-    store::{StoreError, rooms},
+    store::{StoreError, memberships, rooms},
     transaction::{Answer, PduHandler, Record},
 };
 
@@ -228,7 +228,7 @@ impl Graph {
             .core
             .database
             .call(move |db| {
-                if !rooms::is_member_server(db, &room, &own)? {
+                if !memberships::is_member_server(db, &room, &own)? {
                     return Ok(None);
                 }
                 Ok(rooms::find(db, &room)?.map(|row| row.version))

@@ -2,11 +2,14 @@
 
 use std::ops::Range;
 
-use ruma::{EventId, RoomId};
+use ruma::{EventId, OwnedEventId, RoomId};
 use rusqlite::{Connection, OptionalExtension, Row};
 use transport::Transaction;
 
-use super::{StoreError, state::GroupId};
+use super::{
+    StoreError,
+    state::{GroupId, event_id},
+};
 use crate::event::Pdu;
 
 /// What is stored about an event beside the event.
@@ -221,6 +224,51 @@ pub fn prepend(tx: &Transaction<'_>, pdu: &Pdu) -> Result<(), StoreError> {
     )?
     .execute((pdu.room_id.as_str(), pdu.event_id.as_str()))?;
     Ok(())
+}
+
+/// Returns the newest position given out to any event.
+///
+/// # Errors
+/// The store refuses.
+pub fn newest_position(connection: &Connection) -> Result<i64, StoreError> {
+    let newest: Option<i64> = connection
+        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'timeline'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// Whether the event has a position, so that users see it.
+///
+/// # Errors
+/// The store refuses.
+pub fn is_visible(connection: &Connection, id: &EventId) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM timeline WHERE event_id = ?1")?
+        .exists([id.as_str()])?)
+}
+
+/// Returns the events of the room's current state with positions between the two, oldest first.
+///
+/// # Errors
+/// The store refuses.
+pub fn state_between(
+    connection: &Connection,
+    room: &RoomId,
+    since: i64,
+    until: i64,
+) -> Result<Vec<OwnedEventId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT event_id FROM current_state JOIN timeline USING (event_id)
+         WHERE current_state.room_id = ?1 AND position > ?2 AND position < ?3
+         ORDER BY position",
+    )?;
+    let mut rows = statement.query((room.as_str(), since, until))?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        ids.push(event_id(row.get_ref(0)?.as_str().map_err(StoreError::corrupt)?)?);
+    }
+    Ok(ids)
 }
 
 /// At most `limit` events of the room's timeline with positions in `stretch`, newest first.

@@ -1,18 +1,17 @@
-//! Rooms: what they are, their extremities, current state, memberships and invites.
+//! Rooms: what they are, their extremities, current state and invites.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruma::{
-    EventId, OwnedEventId, OwnedServerName, OwnedUserId, RoomId, RoomVersionId, ServerName, UserId,
-};
+use ruma::{EventId, OwnedEventId, OwnedServerName, OwnedUserId, RoomId, RoomVersionId, UserId};
 use rusqlite::{Connection, OptionalExtension};
+use serde_json::Value;
 use transport::Transaction;
 
 use super::{
-    StoreError,
+    StoreError, events, memberships,
     state::{self, GroupId, event_id},
 };
-use crate::event::{Delivery, Membership, Pdu};
+use crate::event::{Delivery, Pdu};
 
 /// What is known of a room as a whole.
 #[derive(Clone, Debug)]
@@ -139,7 +138,7 @@ pub fn set_current_state(
     for (key, id) in after.iter().filter(|(key, id)| before.get(*key) != Some(id)) {
         put_entry(tx, room, (&key.0, &key.1), id)?;
         if key.0 == "m.room.member" {
-            put_membership(tx, &super::events::get(tx, id)?.pdu, position)?;
+            memberships::put(tx, &events::get(tx, id)?.pdu, position)?;
         }
     }
     Ok(())
@@ -159,7 +158,7 @@ pub fn advance_current_state(
     let state_key = pdu.state_key.as_deref().unwrap_or_default();
     put_entry(tx, &pdu.room_id, (&pdu.kind, state_key), &pdu.event_id)?;
     if pdu.is_member_event() {
-        put_membership(tx, pdu, position)?;
+        memberships::put(tx, pdu, position)?;
     }
     Ok(())
 }
@@ -199,108 +198,6 @@ pub fn current_state(connection: &Connection, room: &RoomId) -> Result<state::St
         state.insert((row.get(0)?, row.get(1)?), event_id(&row.get::<_, String>(2)?)?);
     }
     Ok(state)
-}
-
-/// Records what the membership event `pdu` says.
-///
-/// # Errors
-/// The store refuses.
-pub fn put_membership(tx: &Transaction<'_>, pdu: &Pdu, position: i64) -> Result<(), StoreError> {
-    let (Some(user), Some(membership)) = (&pdu.state_key, pdu.membership()) else { return Ok(()) };
-    let Ok(user) = UserId::parse(user) else { return Ok(()) };
-    tx.prepare_cached(
-        "INSERT OR REPLACE INTO room_memberships
-             (room_id, user_id, server, membership, event_id, position)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute((
-        pdu.room_id.as_str(),
-        user.as_str(),
-        user.server_name().as_str(),
-        membership,
-        pdu.event_id.as_str(),
-        position,
-    ))?;
-    if membership != "invite" {
-        tx.prepare_cached("DELETE FROM invites WHERE room_id = ?1 AND user_id = ?2")?
-            .execute((pdu.room_id.as_str(), user.as_str()))?;
-    }
-    Ok(())
-}
-
-/// A user's relation to the room.
-///
-/// # Errors
-/// The store refuses.
-pub fn membership(
-    connection: &Connection,
-    room: &RoomId,
-    user: &UserId,
-) -> Result<Option<Membership>, StoreError> {
-    let found: Option<String> = connection
-        .prepare_cached(
-            "SELECT membership FROM room_memberships WHERE room_id = ?1 AND user_id = ?2",
-        )?
-        .query_row((room.as_str(), user.as_str()), |row| row.get(0))
-        .optional()?;
-    Ok(found.and_then(|name| Membership::parse(&name)))
-}
-
-/// Whether a user of `server` is joined.
-///
-/// # Errors
-/// The store refuses.
-pub fn is_member_server(
-    connection: &Connection,
-    room: &RoomId,
-    server: &ServerName,
-) -> Result<bool, StoreError> {
-    Ok(connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM room_memberships
-             WHERE room_id = ?1 AND membership = 'join' AND server = ?2)",
-        )?
-        .query_row((room.as_str(), server.as_str()), |row| row.get(0))?)
-}
-
-/// The servers with a joined user.
-///
-/// # Errors
-/// The store refuses.
-pub fn member_servers(
-    connection: &Connection,
-    room: &RoomId,
-) -> Result<BTreeSet<OwnedServerName>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT DISTINCT server FROM room_memberships WHERE room_id = ?1 AND membership = 'join'",
-    )?;
-    let mut rows = statement.query([room.as_str()])?;
-    let mut servers = BTreeSet::new();
-    while let Some(row) = rows.next()? {
-        let server: String = row.get(0)?;
-        servers.insert(server.try_into().map_err(StoreError::corrupt)?);
-    }
-    Ok(servers)
-}
-
-/// The joined users.
-///
-/// # Errors
-/// The store refuses.
-pub fn joined_members(
-    connection: &Connection,
-    room: &RoomId,
-) -> Result<BTreeSet<OwnedUserId>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT user_id FROM room_memberships WHERE room_id = ?1 AND membership = 'join'",
-    )?;
-    let mut rows = statement.query([room.as_str()])?;
-    let mut users = BTreeSet::new();
-    while let Some(row) = rows.next()? {
-        let user: String = row.get(0)?;
-        users.insert(user.try_into().map_err(StoreError::corrupt)?);
-    }
-    Ok(users)
 }
 
 /// An invite of a local user to a room that this server is not in.
@@ -344,7 +241,7 @@ pub fn put_invite(
     tx: &Transaction<'_>,
     pdu: &Pdu,
     room_version: &RoomVersionId,
-    stripped_state: &serde_json::Value,
+    stripped_state: &Value,
     position: i64,
 ) -> Result<(), StoreError> {
     tx.prepare_cached(
@@ -362,4 +259,20 @@ pub fn put_invite(
         position,
     ))?;
     Ok(())
+}
+
+/// Returns the state that came along with the invite of `user` from elsewhere, if one did.
+///
+/// # Errors
+/// The store refuses.
+pub fn shown_state(
+    connection: &Connection,
+    room: &RoomId,
+    user: &UserId,
+) -> Result<Option<Vec<Value>>, StoreError> {
+    let found: Option<String> = connection
+        .prepare_cached("SELECT stripped_state FROM invites WHERE room_id = ?1 AND user_id = ?2")?
+        .query_row((room.as_str(), user.as_str()), |row| row.get(0))
+        .optional()?;
+    found.map(|state| serde_json::from_str(&state).map_err(StoreError::corrupt)).transpose()
 }

@@ -5,13 +5,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use http::StatusCode;
 use ruma::{OwnedServerName, ServerName};
 use serde_json::value::RawValue;
-use transport::MatrixError;
 
 use super::{Answer, MAX_EDUS, MAX_PDUS, PduHandler, Record};
-use crate::{core::Core, store::received};
+use crate::{
+    core::Core,
+    store::{StoreError, received},
+};
 
 /// Tries of one transaction of which some PDUs cannot be judged: on the last one these are refused,
 /// so that they do not hold up for good what the origin sends after them.
@@ -24,6 +25,34 @@ const MAX_ORIGINS_COUNTED: usize = 10_000;
 const MAX_AT_ONCE: usize = 16;
 
 type Key = (OwnedServerName, String);
+
+/// Why a transaction was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    /// It has more in it than the specification allows.
+    #[error("{pdus} PDUs and {edus} EDUs; a transaction has at most {MAX_PDUS} and {MAX_EDUS}")]
+    TooLarge {
+        /// Its PDUs.
+        pdus: usize,
+        /// Its EDUs.
+        edus: usize,
+    },
+    /// Too much of its origin is under way.
+    #[error("{requests} transactions of {origin} are under way")]
+    Busy {
+        /// Who sent it.
+        origin: OwnedServerName,
+        /// The origin's requests under way.
+        requests: usize,
+    },
+    /// Some of its PDUs cannot be judged now, and it was not tried often enough; the same one may
+    /// come again.
+    #[error("{0}")]
+    NotYet(String),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// Takes transactions of other servers. Cheap to clone.
 #[derive(Clone)]
@@ -41,20 +70,19 @@ impl Incoming {
         Self { core, handler, running: Arc::default(), tries: Arc::default() }
     }
 
-    /// Takes a transaction of `origin`, or answers as it was answered before. The answer is
-    /// durable, as is everything in the transaction, when this returns it. EDUs are none of this
-    /// server's kinds, and ignored.
+    /// Takes a transaction of `origin`, and returns its answer; or that which it was given before.
+    /// The answer is durable, as is everything in the transaction, when this returns it. This server
+    /// knows no kind of EDU, and ignores them.
     ///
     /// # Errors
-    /// 400 for too many PDUs or EDUs, 503 when the transaction cannot be judged now and is to be
-    /// sent again: some of its PDUs cannot be judged, and it was not tried often enough.
+    /// See [`ReceiveError`].
     pub async fn receive(
         &self,
         origin: &ServerName,
         transaction_id: &str,
         pdus: &[Box<RawValue>],
         edus: usize,
-    ) -> Result<String, MatrixError> {
+    ) -> Result<String, ReceiveError> {
         within_limits(pdus.len(), edus)?;
         let turn = self.turn(origin, transaction_id)?;
         let _mine = turn.lock.lock().await;
@@ -67,7 +95,7 @@ impl Incoming {
         match answer.first_put_off() {
             Some(reason) if !last => {
                 tracing::info!(%origin, transaction_id, reason, "not judged yet");
-                Err(MatrixError::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", reason))
+                Err(ReceiveError::NotYet(reason))
             }
             _ => {
                 lock(&self.tries).remove(origin);
@@ -96,9 +124,9 @@ impl Incoming {
         &self,
         origin: &ServerName,
         transaction_id: &str,
-    ) -> Result<Option<String>, MatrixError> {
+    ) -> Result<Option<String>, StoreError> {
         let (origin, id) = (origin.to_owned(), transaction_id.to_owned());
-        Ok(self.core.database.call(move |db| received::answer(db, &origin, &id)).await?)
+        self.core.database.call(move |db| received::answer(db, &origin, &id)).await
     }
 
     pub(super) fn handler(&self) -> &dyn PduHandler {
@@ -118,7 +146,7 @@ impl Incoming {
     }
 
     /// The turn of one transaction: a duplicate that comes meanwhile waits for it.
-    fn turn(&self, origin: &ServerName, transaction_id: &str) -> Result<Turn<'_>, MatrixError> {
+    fn turn(&self, origin: &ServerName, transaction_id: &str) -> Result<Turn<'_>, ReceiveError> {
         let key = (origin.to_owned(), transaction_id.to_owned());
         let mut running = lock(&self.running);
         let first = (origin.to_owned(), String::new());
@@ -126,8 +154,7 @@ impl Incoming {
         // One reference is the map's, every other one is a request's.
         let requests: usize = of_origin.map(|(_, lock)| Arc::strong_count(lock) - 1).sum();
         if requests >= MAX_AT_ONCE {
-            let reason = format!("{requests} transactions of {origin} are under way");
-            return Err(MatrixError::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", reason));
+            return Err(ReceiveError::Busy { origin: origin.to_owned(), requests });
         }
         let lock = Arc::clone(running.entry(key.clone()).or_default());
         drop(running);
@@ -156,11 +183,9 @@ impl Drop for Turn<'_> {
 }
 
 /// Refuses what the specification forbids to put into one transaction.
-pub(super) fn within_limits(pdus: usize, edus: usize) -> Result<(), MatrixError> {
+pub(super) fn within_limits(pdus: usize, edus: usize) -> Result<(), ReceiveError> {
     if pdus > MAX_PDUS || edus > MAX_EDUS {
-        return Err(MatrixError::bad_json(format!(
-            "{pdus} PDUs and {edus} EDUs; a transaction has at most {MAX_PDUS} and {MAX_EDUS}"
-        )));
+        return Err(ReceiveError::TooLarge { pdus, edus });
     }
     Ok(())
 }

@@ -11,7 +11,6 @@ use futures_util::future::join_all;
 use ruma::{OwnedServerName, ServerName};
 use tokio::sync::Notify;
 use transport::{
-    MatrixError,
     endpoints::relay::{RelayTxn, RelayTxnRequest, RelayTxnResponse, RelayedTransaction},
     federation::CallError,
 };
@@ -51,8 +50,6 @@ enum Stopped {
     NotYet(String),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error(transparent)]
-    Answer(#[from] MatrixError),
     #[error("the relay handed out entry {0} out of order")]
     NoProgress(i64),
 }
@@ -174,7 +171,7 @@ impl RelaySync {
             }
         };
         if let Err(error) = within_limits(pdus.len(), edus) {
-            return self.refuse(relay, entry_id, (transaction, error.message)).await;
+            return self.refuse(relay, entry_id, (transaction, error.to_string())).await;
         }
         let direct = match &transaction.transaction_id {
             Some(id) => self.incoming.answer_given(&origin, id).await?.is_some(),

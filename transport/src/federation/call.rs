@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use ruma::{
     ServerName,
     api::{
@@ -49,6 +49,31 @@ impl CallError {
             Self::NoAnswer(RequestError::Connect { .. }) | Self::Unsendable(_) => true,
             Self::Refused(error) => error.status.is_client_error(),
             Self::NoAnswer(_) | Self::Malformed(_) => false,
+        }
+    }
+
+    /// Whether the server said that it may not be done (403).
+    pub fn is_forbidden(&self) -> bool {
+        self.status() == Some(StatusCode::FORBIDDEN)
+    }
+
+    /// Whether the server said that there is no such thing (404).
+    pub fn is_not_found(&self) -> bool {
+        self.status() == Some(StatusCode::NOT_FOUND)
+    }
+
+    /// Whether the server refused and would refuse again: with a 4xx other than 429.
+    pub fn is_final(&self) -> bool {
+        self.status().is_some_and(|status| {
+            status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS
+        })
+    }
+
+    /// The status of a refusal.
+    fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Refused(error) => Some(error.status),
+            Self::NoAnswer(_) | Self::Malformed(_) | Self::Unsendable(_) => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{Draft, RoomError, Rooms};
 use crate::{
     event::Pdu,
     pdu::{Checked, Refusal, Standing},
-    store::{StoreError, rooms},
+    store::{StoreError, memberships},
 };
 
 impl Rooms {
@@ -48,7 +48,7 @@ impl Rooms {
         room: &RoomId,
         draft: Draft<'_>,
     ) -> Result<Pdu, RoomError> {
-        if !rooms::is_member_server(connection, room, self.core().server_name())? {
+        if !memberships::is_member_server(connection, room, self.core().server_name())? {
             return Err(RoomError::UnknownRoom(room.to_owned()));
         }
         Ok(self.graph.build(connection, (sender, room), draft)??)
@@ -88,7 +88,7 @@ impl Rooms {
     /// # Errors
     /// The store refuses.
     pub fn enqueue(&self, tx: &Transaction<'_>, pdu: &Pdu) -> Result<(), StoreError> {
-        let mut destinations = rooms::member_servers(tx, &pdu.room_id)?;
+        let mut destinations = memberships::member_servers(tx, &pdu.room_id)?;
         if pdu.is_member_event()
             && let Some(user) = pdu.state_key.as_deref().and_then(|key| UserId::parse(key).ok())
             && pdu.membership() != Some("invite")

@@ -11,7 +11,7 @@ use crate::{
     store::{
         StoreError,
         events::{self, Record},
-        rooms,
+        memberships, rooms,
     },
 };
 
@@ -40,7 +40,7 @@ impl Rooms {
         version: &RoomVersionId,
         shown: &Value,
     ) -> Result<(), StoreError> {
-        if rooms::is_member_server(tx, &pdu.room_id, self.core().server_name())? {
+        if memberships::is_member_server(tx, &pdu.room_id, self.core().server_name())? {
             self.early_invites.remember(&pdu);
             return Ok(());
         }
@@ -49,7 +49,7 @@ impl Rooms {
         events::put(tx, &record)?;
         let position = events::append(tx, pdu)?;
         rooms::put_invite(tx, pdu, version, shown, position)?;
-        rooms::put_membership(tx, pdu, position)?;
+        memberships::put(tx, pdu, position)?;
         self.graph.tell(tx, pdu, position)
     }
 

@@ -16,7 +16,7 @@ use transport::federation::CallError;
 use super::{RoomError, Rooms, create::VERSIONS};
 use crate::{
     event::{
-        Delivery, Membership, Pdu,
+        Membership, Pdu,
         rules::{self, Rules},
     },
     pdu::{Spot, template, verify::parse_and_verify},
@@ -131,8 +131,8 @@ impl Rooms {
         self.put(user, room, what, json!({ "membership": "join" })).await.map(drop)
     }
 
-    /// The servers to ask, in this order. The owner of a room that delivers by `m1` is the only
-    /// one that lets anybody in, and comes first if it is known from an earlier stay.
+    /// The servers to ask, in this order. The owner of a room in which it is the only one
+    /// that lets anybody in comes first, if it is known from an earlier stay.
     async fn candidates(
         &self,
         user: &UserId,
@@ -146,7 +146,7 @@ impl Rooms {
                 Ok::<_, StoreError>((rooms::invite(db, &id, &name)?, rooms::find(db, &id)?))
             })
             .await?;
-        let owner = row.filter(|row| row.delivery == Delivery::M1).map(|row| row.owner);
+        let owner = row.filter(|row| row.delivery.owner_lets_in()).map(|row| row.owner);
         let inviting = invite.map(|invite| invite.sender.server_name().to_owned());
         let named = room.server_name().map(ToOwned::to_owned);
         let mut candidates: Vec<OwnedServerName> = Vec::new();
@@ -254,10 +254,9 @@ fn rules_of(version: &RoomVersionId) -> Result<Rules, RoomError> {
 
 impl From<CallError> for RoomError {
     fn from(error: CallError) -> Self {
+        let forbidden = error.is_forbidden();
         match error {
-            CallError::Refused(refused) if refused.status == http::StatusCode::FORBIDDEN => {
-                Self::Forbidden(refused.message)
-            }
+            CallError::Refused(refusal) if forbidden => Self::Forbidden(refusal.message),
             other => Self::Unavailable(other.to_string()),
         }
     }

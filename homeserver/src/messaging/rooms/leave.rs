@@ -11,7 +11,7 @@ use crate::{
     event::Pdu,
     store::{
         events::{self, Record},
-        rooms,
+        memberships, rooms,
     },
 };
 
@@ -63,7 +63,7 @@ impl Rooms {
                 let record = Record { pdu, states: None, rejected: None, soft_failed: false };
                 events::put(tx, &record)?;
                 let position = events::append(tx, &record.pdu)?;
-                rooms::put_membership(tx, &record.pdu, position)?;
+                memberships::put(tx, &record.pdu, position)?;
                 graph.tell(tx, &record.pdu, position)
             })
             .await?;

@@ -2,33 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{EventId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
+use ruma::{EventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
 use rusqlite::Connection;
 
 use super::{Direction, RoomError, Rooms};
 use crate::{
     event::{Delivery, Membership, Pdu},
-    store::{StoreError, events, rooms},
+    store::{StoreError, events, memberships, rooms},
 };
 
 impl Rooms {
-    /// How the room delivers; `None`: unknown room.
-    ///
-    /// # Errors
-    /// The store refuses.
-    pub async fn delivery(&self, room: &RoomId) -> Result<Option<Delivery>, RoomError> {
-        let found = self.read(room, rooms::find).await?;
-        Ok(found.map(|row| row.delivery))
-    }
-
-    /// The server that created the room.
-    ///
-    /// # Errors
-    /// The room is not known, or the store refuses.
-    pub async fn owner(&self, room: &RoomId) -> Result<OwnedServerName, RoomError> {
-        self.delivery_and_owner(room).await.map(|(_, owner)| owner)
-    }
-
     /// How the room delivers, and the server that created it.
     ///
     /// # Errors
@@ -42,25 +25,6 @@ impl Rooms {
         Ok((found.delivery, found.owner))
     }
 
-    /// Refuses a room that does not deliver by `m1`, or of which `server` is not the owner.
-    ///
-    /// # Errors
-    /// [`RoomError::Forbidden`]; or the room is not known, or the store refuses.
-    pub(crate) async fn ensure_m1_owner(
-        &self,
-        room: &RoomId,
-        server: &ServerName,
-    ) -> Result<(), RoomError> {
-        let (delivery, owner) = self.delivery_and_owner(room).await?;
-        if delivery != Delivery::M1 {
-            return Err(RoomError::Forbidden(format!("{room} does not deliver by m1")));
-        }
-        if owner != server {
-            return Err(RoomError::Forbidden(format!("{room} is not owned by {server}")));
-        }
-        Ok(())
-    }
-
     /// The servers with a joined user, this one among them; none of an unknown room.
     ///
     /// # Errors
@@ -69,7 +33,7 @@ impl Rooms {
         &self,
         room: &RoomId,
     ) -> Result<BTreeSet<OwnedServerName>, RoomError> {
-        self.read(room, rooms::member_servers).await
+        self.read(room, memberships::member_servers).await
     }
 
     /// The joined users; none of an unknown room.
@@ -77,7 +41,29 @@ impl Rooms {
     /// # Errors
     /// The store refuses.
     pub async fn joined_members(&self, room: &RoomId) -> Result<BTreeSet<OwnedUserId>, RoomError> {
-        self.read(room, rooms::joined_members).await
+        self.read(room, memberships::joined_members).await
+    }
+
+    /// Returns the rooms that a user is in, ordered by id.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn joined_rooms(&self, user: &UserId) -> Result<Vec<OwnedRoomId>, RoomError> {
+        let user = user.to_owned();
+        Ok(self.database().call(move |db| memberships::joined_rooms(db, &user)).await?)
+    }
+
+    /// Whether any user of `server` is or was in the room.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub(crate) async fn was_ever_in(
+        &self,
+        server: &ServerName,
+        room: &RoomId,
+    ) -> Result<bool, RoomError> {
+        let server = server.to_owned();
+        self.read(room, move |db, room| memberships::was_ever_in(db, room, &server)).await
     }
 
     /// A user's relation to the room.
@@ -90,7 +76,7 @@ impl Rooms {
         room: &RoomId,
     ) -> Result<Option<Membership>, RoomError> {
         let user = user.to_owned();
-        self.read(room, move |db, room| rooms::membership(db, room, &user)).await
+        self.read(room, move |db, room| memberships::find(db, room, &user)).await
     }
 
     /// The current state, ordered by type and state key; empty of an unknown room.

@@ -11,7 +11,7 @@ use crate::{
     event::{Delivery, Pdu, rules},
     pdu::{Checked, Refusal, Standing, auth::Loader, judge, outliers::store_outliers, serve},
     store::{
-        StoreError, backward_extremities, events,
+        StoreError, backward_extremities, events, memberships,
         rooms::{self, RoomRow},
         state::{self, State},
     },
@@ -59,7 +59,7 @@ impl Rooms {
             become_present(tx, &room, &row)?;
             row.clone()
         };
-        let is_member = rooms::is_member_server(tx, &room, self.core().server_name())?;
+        let is_member = memberships::is_member_server(tx, &room, self.core().server_name())?;
         let judged_by = if is_member { &present } else { &row };
         let standing = judge::standing(&Loader::new(tx), judged_by, rules, (&join, before))?;
         if let Standing::Rejected(reason) | Standing::SoftFailed(reason) = standing {

@@ -7,23 +7,21 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
 use ruma::{EventId, OwnedServerName, ServerName};
 use tokio::sync::Notify;
 use transport::{
-    DatabaseError,
     endpoints::m1::{Decide, Decision, DecisionBody, Empty},
     federation::CallError,
 };
 
-use super::{
-    records::{Commit, first_commit, last_commit},
-    votes::{Ballot, ask_at_once},
-};
+use super::votes::{Ballot, ask_at_once};
 use crate::{
     core::Core,
     messaging::bell::Bell,
-    store::{StoreError, events},
+    store::{
+        StoreError, events,
+        m1::{self, Commit},
+    },
 };
 
 /// The commits that this server owes. Cheap to clone.
@@ -42,23 +40,9 @@ impl Commits {
     }
 
     /// Starts telling what was owed when the process ended.
-    pub(super) async fn resume(&self) -> Result<(), DatabaseError> {
-        let owed: Vec<String> = self
-            .core
-            .database
-            .call(|connection| {
-                connection
-                    .prepare("SELECT DISTINCT destination FROM m1_commits ORDER BY destination")?
-                    .query_map([], |row| row.get(0))?
-                    .collect::<rusqlite::Result<_>>()
-                    .map_err(DatabaseError::from)
-            })
-            .await?;
-        for destination in owed {
-            match OwnedServerName::try_from(destination) {
-                Ok(destination) => self.hasten(&destination),
-                Err(error) => tracing::error!(%error, "a commit is owed to no server name"),
-            }
+    pub(super) async fn resume(&self) -> Result<(), StoreError> {
+        for destination in self.core.database.call(|db| m1::owed(db)).await? {
+            self.hasten(&destination);
         }
         Ok(())
     }
@@ -85,7 +69,7 @@ impl Commits {
 
     /// Waits until `destination` has acknowledged everything decided before this call. What is
     /// asked of it afterwards builds on events that it then has.
-    pub(super) async fn drained(&self, destination: &ServerName) -> Result<(), DatabaseError> {
+    pub(super) async fn drained(&self, destination: &ServerName) -> Result<(), StoreError> {
         let mut acknowledged = self.acknowledged.listen();
         let Some(last) = self.last(destination).await? else { return Ok(()) };
         self.hasten(destination);
@@ -182,46 +166,33 @@ impl Commits {
         }
     }
 
-    async fn first(&self, destination: &ServerName) -> Result<Option<Commit>, DatabaseError> {
+    async fn first(&self, destination: &ServerName) -> Result<Option<Commit>, StoreError> {
         let destination = destination.to_owned();
-        self.core
-            .database
-            .call(move |connection| first_commit(connection, &destination).map_err(Into::into))
-            .await
+        self.core.database.call(move |db| m1::first_commit(db, &destination)).await
     }
 
-    async fn last(&self, destination: &ServerName) -> Result<Option<i64>, DatabaseError> {
+    async fn last(&self, destination: &ServerName) -> Result<Option<i64>, StoreError> {
         let destination = destination.to_owned();
-        self.core
-            .database
-            .call(move |connection| last_commit(connection, &destination).map_err(Into::into))
-            .await
+        self.core.database.call(move |db| m1::last_commit(db, &destination)).await
     }
 
-    /// Strikes a commit that was told; what is owed to the same destination next.
+    /// Strikes a commit that was told; returns what is owed to the same destination next.
     async fn strike(
         &self,
         destination: &ServerName,
         commit: Commit,
-    ) -> Result<Option<Commit>, DatabaseError> {
+    ) -> Result<Option<Commit>, StoreError> {
         let destination = destination.to_owned();
-        let following = self
-            .core
-            .database
-            .transaction(move |tx| {
-                tx.prepare_cached("DELETE FROM m1_commits WHERE sequence = ?1")?
-                    .execute([commit.sequence])?;
-                first_commit(tx, &destination).map_err(DatabaseError::from)
-            })
-            .await?;
+        let struck =
+            self.core.database.transaction(move |tx| m1::strike(tx, &destination, &commit)).await?;
         self.acknowledged.ring();
-        Ok(following)
+        Ok(struck)
     }
 }
 
 /// Whether the destination says that it has nothing to show.
 fn is_unprepared<T>(told: &Result<T, CallError>) -> bool {
-    matches!(told, Err(CallError::Refused(refusal)) if refusal.status == StatusCode::NOT_FOUND)
+    told.as_ref().is_err_and(CallError::is_not_found)
 }
 
 /// What became of an attempt to tell the next commit.

@@ -8,14 +8,11 @@ use transport::{
     federation::CallError,
 };
 
-use super::{
-    commits::Commits,
-    records::{known_devices, learn_devices},
-};
+use super::commits::Commits;
 use crate::{
     core::Core,
     event::Pdu,
-    store::{StoreError, rooms::joined_members},
+    store::{StoreError, m1, memberships},
 };
 
 /// How often a backend is asked within one vote: a stale device list is corrected once.
@@ -102,7 +99,7 @@ async fn same_members(
 ) -> Result<bool, StoreError> {
     let room_id = event.room_id.clone();
     let members: BTreeSet<OwnedUserId> =
-        core.database.call(move |connection| joined_members(connection, &room_id)).await?;
+        core.database.call(move |db| memberships::joined_members(db, &room_id)).await?;
     let mut members = members.iter().filter(|user| user.server_name() == member);
     Ok(devices.keys().all(|user| members.next().is_some_and(|member| member == user))
         && members.next().is_none())
@@ -111,7 +108,7 @@ async fn same_members(
 fn without_vote(member: &ServerName, error: &CallError) -> Ballot {
     tracing::info!(%error, %member, "a backend gave no vote");
     match error {
-        CallError::Refused(refusal) if refusal.status.is_client_error() => {
+        CallError::Refused(refusal) if error.surely_not_done() => {
             Ballot::No(format!("{member}: {}", refusal.message))
         }
         _ => Ballot::Unreachable,
@@ -124,7 +121,7 @@ async fn load_devices(
     member: &ServerName,
 ) -> Result<Devices, StoreError> {
     let (room_id, member) = (room_id.to_owned(), member.to_owned());
-    core.database.call(move |connection| known_devices(connection, &room_id, &member)).await
+    core.database.call(move |db| m1::known_devices(db, &room_id, &member)).await
 }
 
 async fn store_devices(
@@ -134,5 +131,5 @@ async fn store_devices(
     devices: Devices,
 ) -> Result<(), StoreError> {
     let (room_id, member) = (room_id.to_owned(), member.to_owned());
-    core.database.transaction(move |tx| Ok(learn_devices(tx, &room_id, &member, &devices)?)).await
+    core.database.transaction(move |tx| m1::learn_devices(tx, &room_id, &member, &devices)).await
 }

@@ -1,12 +1,11 @@
 //! How each send of a device ended, kept so that a retry with the same transaction id is harmless.
 
-use ruma::{OwnedEventId, OwnedRoomId};
+use ruma::{EventId, OwnedEventId, OwnedRoomId};
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 use transport::Transaction;
 
-use super::accounts::Device;
-use crate::store::StoreError;
+use super::{StoreError, accounts::Device};
 
 /// What makes two sends the same one (client-server API, "Transaction identifiers").
 #[derive(Clone, Debug)]
@@ -144,9 +143,26 @@ pub(crate) fn keep_outcome(
     Ok(())
 }
 
+/// Returns the transaction id under which `device` sent the event, if it did.
+pub(crate) fn transaction_id(
+    connection: &Connection,
+    event_id: &EventId,
+    device: &Device,
+) -> Result<Option<String>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT transaction_id FROM client_transactions
+             WHERE event_id = ?1 AND user_id = ?2 AND device_id = ?3",
+        )?
+        .query_row((event_id.as_str(), device.user_id.as_str(), device.device_id.as_str()), |row| {
+            row.get(0)
+        })
+        .optional()?)
+}
+
 /// Forgets sends begun before `oldest_ms`: no client retries for that long. How a send ended that is
 /// not known yet stays: a retry must be the same event.
-pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> rusqlite::Result<()> {
+pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreError> {
     tx.execute(
         "DELETE FROM client_transactions WHERE created_ms <= ?1 AND outcome IS NOT NULL",
         [oldest_ms],
@@ -161,7 +177,7 @@ mod tests {
     #[test]
     fn a_send_whose_outcome_is_unknown_is_never_forgotten() {
         let mut connection = Connection::open_in_memory().expect("memory");
-        connection.execute_batch(include_str!("../store/02_client.sql")).expect("tables");
+        connection.execute_batch(include_str!("02_client.sql")).expect("tables");
         let tx = Transaction::begin(&mut connection).expect("a transaction");
         let insert =
             "INSERT INTO client_transactions VALUES ('u', 'd', 'r', 'k', ?1, '$e', ?2, ?3, 1)";

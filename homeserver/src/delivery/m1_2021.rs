@@ -9,23 +9,24 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
-use ruma::{OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
-use rusqlite::Connection;
+use ruma::{OwnedServerName, OwnedUserId, RoomId, ServerName};
 use serde_json::{Value, value::RawValue};
-use transport::endpoints::m1::{
-    Devices, EventBody, GetUserClients, OnMessageSent, PrepareRequest, SendMessage, Sent, Users,
+use transport::{
+    BoxFuture,
+    endpoints::m1::{
+        Devices, EventBody, GetUserClients, OnMessageSent, PrepareRequest, SendMessage, Sent, Users,
+    },
 };
 
-use super::{
-    accounts::devices_of,
-    answers::{Outcome, SendKey},
-    m1::outcome,
-    rooms::{Draft, RoomError, Rooms},
-};
+use super::{Handed, Policy, SendError, m1::outcome};
 use crate::{
     event::Delivery,
+    messaging::rooms::{Draft, RoomError, Rooms},
     pdu::{Checked, Standing},
-    store::StoreError,
+    store::{
+        StoreError, accounts, memberships,
+        sends::{Outcome, SendKey},
+    },
 };
 
 /// The policy over this server's rooms. Cheap to clone.
@@ -34,16 +35,34 @@ pub(crate) struct M1Of2021 {
     rooms: Rooms,
 }
 
+impl Policy for M1Of2021 {
+    /// Every send is a message of its own, also under the same transaction id.
+    fn send(
+        &self,
+        owner: OwnedServerName,
+        key: SendKey,
+        content: Value,
+    ) -> BoxFuture<'_, Result<Outcome, SendError>> {
+        Box::pin(async move { Ok(self.send_own(owner, key, content).await?) })
+    }
+
+    fn send_for(&self, message: Handed) -> BoxFuture<'_, Result<Sent, RoomError>> {
+        Box::pin(self.distribute_for(message))
+    }
+}
+
 impl M1Of2021 {
-    pub(crate) fn new(rooms: Rooms) -> Self {
+    pub(super) fn new(rooms: Rooms) -> Self {
         Self { rooms }
     }
 
     /// Sends a message of a local user, through the room's owner.
-    ///
-    /// # Errors
-    /// The room's, or the store's.
-    pub(crate) async fn send(&self, key: SendKey, content: Value) -> Result<Outcome, RoomError> {
+    async fn send_own(
+        &self,
+        owner: OwnedServerName,
+        key: SendKey,
+        content: Value,
+    ) -> Result<Outcome, RoomError> {
         let (rooms, of) = (self.rooms.clone(), key.clone());
         let event = self
             .rooms
@@ -53,7 +72,6 @@ impl M1Of2021 {
                 rooms.build_in(tx, &of.device.user_id, &of.room_id, draft)
             })
             .await?;
-        let owner = self.rooms.owner(&key.room_id).await?;
         let sent = if owner == self.rooms.core().server_name() {
             self.distribute(self.rooms.trusted(event.clone())).await?
         } else {
@@ -71,16 +89,10 @@ impl M1Of2021 {
         Ok(outcome(event.event_id.clone(), sent))
     }
 
-    /// Sends an event of another server's user, as the owner of its room.
-    ///
-    /// # Errors
-    /// The room's, or the store's.
-    pub(crate) async fn send_for(
-        &self,
-        origin: &ServerName,
-        event: &RawValue,
-    ) -> Result<Sent, RoomError> {
-        let checked = self.rooms.check(event, origin).await??;
+    /// Distributes a message of another server's user, as the owner of its room.
+    async fn distribute_for(&self, message: Handed) -> Result<Sent, RoomError> {
+        let origin = message.origin;
+        let checked = self.rooms.check(&message.event, &origin).await??;
         if checked.pdu.sender.server_name() != origin {
             let message = format!("{} is not a user of {origin}", checked.pdu.sender);
             return Err(RoomError::Forbidden(message));
@@ -89,14 +101,6 @@ impl M1Of2021 {
             return Err(RoomError::Forbidden(reason.clone()));
         }
         self.distribute(checked).await
-    }
-
-    /// Whether `room_id` delivers in this way.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(crate) async fn delivers(&self, room_id: &RoomId) -> Result<bool, RoomError> {
-        Ok(self.rooms.delivery(room_id).await? == Some(Delivery::M1Of2021))
     }
 
     /// The devices of those of `users` who are local.
@@ -110,9 +114,7 @@ impl M1Of2021 {
         let own = self.rooms.core().owned_server_name();
         self.rooms
             .database()
-            .call(move |connection| {
-                Ok(devices_of(connection, &own, users.iter().map(|user| &**user))?)
-            })
+            .call(move |db| accounts::devices_of(db, &own, users.iter().map(|user| &**user)))
             .await
     }
 
@@ -131,7 +133,7 @@ impl M1Of2021 {
             .call(move |connection| {
                 let mut known = Vec::new();
                 for user in users {
-                    if shares_a_room(connection, &user, &caller)? {
+                    if memberships::shares_a_room(connection, &user, &caller)? {
                         known.push(user);
                     }
                 }
@@ -247,21 +249,6 @@ impl M1Of2021 {
     fn timeout(&self) -> Duration {
         self.rooms.core().config.request_timeout
     }
-}
-
-/// Whether `user` is in a room that a user of `server` is in.
-fn shares_a_room(
-    connection: &Connection,
-    user: &UserId,
-    server: &ServerName,
-) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT 1 FROM room_memberships mine JOIN room_memberships theirs USING (room_id)
-             WHERE mine.user_id = ?1 AND mine.membership = 'join'
-                 AND theirs.server = ?2 AND theirs.membership = 'join'",
-        )?
-        .exists((user.as_str(), server.as_str()))
 }
 
 fn unreachable(backends: Vec<String>) -> Sent {

@@ -11,21 +11,21 @@ use serde_json::value::RawValue;
 use transport::endpoints::m1::{Decide, Decision, DecisionBody, Sent};
 
 use super::{
+    super::Handed,
     commits::Commits,
-    records::{self, Message},
-    refused,
+    ensure_owner, refused,
     votes::{Ballot, ballot_of},
 };
 use crate::{
+    core::{moment::now_ms, turnstile::Turnstile},
     event::Pdu,
-    messaging::{
-        moment::now_ms,
-        rooms::{RoomError, Rooms},
-        to_the_end::to_the_end,
-        turnstile::Turnstile,
-    },
+    messaging::rooms::{RoomError, Rooms},
     pdu::{Checked, Standing},
-    store::{StoreError, rooms::member_servers},
+    store::{
+        StoreError,
+        m1::{self, Message},
+        memberships,
+    },
 };
 
 /// How often the votes are collected anew because another backend has joined meanwhile.
@@ -52,24 +52,6 @@ impl Coordinator {
         Self { rooms, commits, messages: Turnstile::default(), collecting: Arc::default() }
     }
 
-    /// Delivers the event that `origin` calls `message_id` to every backend of its room, or to
-    /// none. The same message again gets the same answer.
-    ///
-    /// # Errors
-    /// Nothing is decided: the store refused, or what the event builds on could not be fetched.
-    pub(crate) async fn send(
-        &self,
-        origin: &ServerName,
-        (room_id, message_id): (&RoomId, String),
-        event: Box<RawValue>,
-    ) -> Result<Sent, RoomError> {
-        let (this, origin, room_id) = (self.clone(), origin.to_owned(), room_id.to_owned());
-        let sending = async move { this.send_alone(origin, (&room_id, message_id), event).await };
-        to_the_end(&self.rooms.core().host, sending)
-            .await
-            .unwrap_or_else(|| Err(RoomError::Unavailable("the server is stopping".to_owned())))
-    }
-
     /// What was decided about an event; `None` while its votes are being collected. Whoever asks
     /// about an event that is neither decided nor being voted on is told that it is aborted, and so
     /// it stays: that is durable before this returns. `None` also if `asker` asks about too many.
@@ -86,22 +68,19 @@ impl Coordinator {
         }
         let (asker, event_id) = (asker.to_owned(), event_id.to_owned());
         let now = now_ms(&self.rooms.core().host);
-        self.rooms
-            .database()
-            .transaction(move |tx| Ok(records::abort_for(tx, &event_id, &asker, now)?))
-            .await
+        self.rooms.database().transaction(move |tx| m1::abort_for(tx, &event_id, &asker, now)).await
     }
 
-    async fn send_alone(
-        &self,
-        origin: OwnedServerName,
-        (room_id, message_id): (&RoomId, String),
-        event: Box<RawValue>,
-    ) -> Result<Sent, RoomError> {
+    /// Delivers a message to every backend of its room, or to none. The same message again gets the
+    /// same answer.
+    ///
+    /// # Errors
+    /// Nothing is decided: the store refused, or what the event builds on could not be fetched.
+    pub(crate) async fn send(&self, handed: Handed) -> Result<Sent, RoomError> {
+        let Handed { origin, room_id, message_id, event } = handed;
         let _alone = self.messages.enter(format!("{origin} {message_id}")).await;
         let (of, id) = (origin.clone(), message_id.clone());
-        let answered =
-            self.rooms.database().call(move |connection| records::answer(connection, &of, &id));
+        let answered = self.rooms.database().call(move |db| m1::answer(db, &of, &id));
         if let Some(sent) = answered.await? {
             return Ok(sent);
         }
@@ -110,7 +89,7 @@ impl Coordinator {
             Err(refusal) => {
                 let reason = refusal.to_string();
                 // What is no event at all was not tried before, and will not be.
-                let Some(event) = self.parsed(room_id, &event).await? else {
+                let Some(event) = self.parsed(&room_id, &event).await? else {
                     return Ok(refused(reason));
                 };
                 let message = Message { origin, id: message_id, event_id: event.event_id.clone() };
@@ -146,9 +125,7 @@ impl Coordinator {
         let answer = sent.clone();
         self.rooms
             .database()
-            .transaction(move |tx| {
-                records::keep_answer(tx, &message, &answer, now).map_err(RoomError::from)
-            })
+            .transaction(move |tx| m1::keep_answer(tx, &message, &answer, now))
             .await?;
         Ok(sent)
     }
@@ -177,7 +154,7 @@ impl Coordinator {
     /// # Errors
     /// [`RoomError::Forbidden`], or the store's.
     pub(crate) async fn ensure_own(&self, room_id: &RoomId) -> Result<(), RoomError> {
-        self.rooms.ensure_m1_owner(room_id, self.rooms.core().server_name()).await
+        ensure_owner(&self.rooms, room_id, self.rooms.core().server_name()).await
     }
 
     /// One try: votes, then the decision.
@@ -185,9 +162,7 @@ impl Coordinator {
         let _collecting = self.collect_for(&checked.pdu.event_id)?;
         // From here on nobody is told an abort that is not recorded; what was told before is here.
         let event_id = checked.pdu.event_id.clone();
-        let told = self.rooms.database().call(move |connection| {
-            records::decision(connection, &event_id).map_err(StoreError::from)
-        });
+        let told = self.rooms.database().call(move |db| m1::decision(db, &event_id));
         if told.await? == Some(Decision::Abort) {
             let sent = refused("an earlier try of this message was aborted".to_owned());
             return self.abort(message, &checked.pdu, sent, Ballots::new()).await;
@@ -247,17 +222,17 @@ impl Coordinator {
             .transaction(move |tx| {
                 let event = &checked.pdu;
                 let sent = if let Some(reason) = obstacle(tx, &rooms, event, &voters)? {
-                    records::decide(tx, &event.event_id, Decision::Abort, now)?;
+                    m1::decide(tx, &event.event_id, Decision::Abort, now)?;
                     refused(reason)
                 } else {
-                    records::decide(tx, &event.event_id, Decision::Commit, now)?;
+                    m1::decide(tx, &event.event_id, Decision::Commit, now)?;
                     rooms.insert(tx, &checked)?;
                     for voter in &voters {
-                        records::oblige(tx, voter, event)?;
+                        m1::oblige(tx, voter, event)?;
                     }
                     delivered()
                 };
-                records::keep_answer(tx, &message, &sent, now)?;
+                m1::keep_answer(tx, &message, &sent, now)?;
                 Ok::<_, RoomError>(sent)
             })
             .await;
@@ -283,9 +258,8 @@ impl Coordinator {
         self.rooms
             .database()
             .transaction(move |tx| {
-                records::decide(tx, &event_id, Decision::Abort, now)?;
-                records::keep_answer(tx, &message, &answer, now)?;
-                Ok::<_, RoomError>(())
+                m1::decide(tx, &event_id, Decision::Abort, now)?;
+                m1::keep_answer(tx, &message, &answer, now)
             })
             .await?;
         for (member, ballot) in ballots {
@@ -332,11 +306,11 @@ fn obstacle(
     event: &Pdu,
     voters: &BTreeSet<OwnedServerName>,
 ) -> Result<Option<String>, StoreError> {
-    if records::decision(tx, &event.event_id)? == Some(Decision::Abort) {
+    if m1::decision(tx, &event.event_id)? == Some(Decision::Abort) {
         return Ok(Some("an earlier try of this message was aborted".to_owned()));
     }
     let own = rooms.core().server_name();
-    let members = member_servers(tx, &event.room_id)?;
+    let members = memberships::member_servers(tx, &event.room_id)?;
     let newcomer = members.into_iter().find(|member| member != own && !voters.contains(member));
     Ok(newcomer.map(|member| format!("{member} joined during the vote")))
 }

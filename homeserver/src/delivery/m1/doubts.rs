@@ -10,16 +10,16 @@ use std::{
 use futures_util::future::join_all;
 use ruma::{EventId, OwnedEventId, OwnedServerName, ServerName};
 use tokio::{sync::Notify, time::Instant};
-use transport::{
-    DatabaseError,
-    endpoints::m1::{Decision, Empty, Outcome},
-};
+use transport::endpoints::m1::{Decision, Empty, Outcome};
 
-use super::{
-    participant::Participant,
-    records::{Prepared, all_hidden},
+use super::participant::Participant;
+use crate::{
+    core::Core,
+    store::{
+        StoreError,
+        m1::{self, Prepared},
+    },
 };
-use crate::{core::Core, store::StoreError};
 
 /// Questions put to one owner in a row, before others get their turn.
 const MAX_QUESTIONS: usize = 50;
@@ -46,11 +46,10 @@ impl Doubts {
     }
 
     /// Starts asking, at once about what was hidden when the process ended.
-    pub(super) async fn resume(&self, participant: Participant) -> Result<(), DatabaseError> {
-        let hidden = self.core.database.call(|connection| all_hidden(connection)).await;
-        let hidden = match hidden {
+    pub(super) async fn resume(&self, participant: Participant) -> Result<(), StoreError> {
+        let hidden = match self.core.database.call(|db| m1::all_hidden(db)).await {
             Ok(hidden) => hidden,
-            Err(StoreError::Database(error)) => return Err(error),
+            Err(error @ StoreError::Database(_)) => return Err(error),
             Err(error @ StoreError::Corrupt(_)) => {
                 tracing::error!(%error, "what is in doubt cannot be read");
                 Vec::new()

@@ -6,8 +6,7 @@
 //! - `coordinator`: the owner asks for votes and decides; `votes` asks one backend for its vote;
 //! - `commits`: the owner tells what it decided, until each backend has acknowledged;
 //! - `participant`: a member backend checks, hides, votes, and shows or forgets;
-//! - `doubts`: a member backend that has voted and hears nothing asks the owner;
-//! - `records`: the tables.
+//! - `doubts`: a member backend that has voted and hears nothing asks the owner.
 //!
 //! Invariants:
 //! - What was voted for is durable before the vote; a vote is undone by the owner's word alone.
@@ -18,12 +17,13 @@ mod commits;
 mod coordinator;
 mod doubts;
 mod participant;
-mod records;
 mod votes;
 
-use ruma::{OwnedEventId, OwnedServerName, ServerName};
+use ruma::{OwnedEventId, OwnedServerName, RoomId, ServerName};
+use rusqlite::Connection;
 use serde_json::{Value, value::RawValue};
 use transport::{
+    BoxFuture, Transaction,
     endpoints::m1::{EventBody, SendMessage, Sent},
     federation::CallError,
 };
@@ -31,19 +31,20 @@ use transport::{
 use self::{commits::Commits, doubts::Doubts};
 pub(crate) use self::{
     coordinator::Coordinator,
-    participant::Participant,
-    records::{prune, unfinished},
+    participant::{Participant, ParticipantError},
 };
-use super::{
-    answers::{Earlier, Outcome, SendKey, earlier, keep_outcome, keep_pending},
-    moment::now_ms,
-    rooms::{Draft, RoomError, Rooms},
-    send::SendError,
-    turnstile::Turnstile,
+use super::{Handed, Policy, SendError};
+use crate::{
+    core::{moment::now_ms, turnstile::Turnstile},
+    event::Delivery,
+    messaging::rooms::{Draft, RoomError, Rooms},
+    store::{
+        StoreError, m1,
+        sends::{Earlier, Outcome, SendKey, earlier, keep_outcome, keep_pending},
+    },
 };
 
-/// The parts of the policy. Cheap to clone.
-#[derive(Clone)]
+/// The policy over this server's rooms.
 pub(crate) struct M1 {
     rooms: Rooms,
     /// What this server does for rooms that it owns.
@@ -56,7 +57,7 @@ pub(crate) struct M1 {
 }
 
 /// An event on its way to the room's owner.
-struct Handed {
+struct Pending {
     event_id: OwnedEventId,
     event: Box<RawValue>,
     /// Whether this is the first time, so that the owner cannot have seen it before.
@@ -78,28 +79,9 @@ impl M1 {
         }
     }
 
-    /// Takes up what was under way when the process ended: decided commits are told, and the
-    /// owners of what is in doubt are asked.
-    ///
-    /// # Errors
-    /// The database's.
-    pub(crate) async fn resume(&self) -> Result<(), transport::DatabaseError> {
-        self.commits.resume().await?;
-        self.doubts.resume(self.participant.clone()).await
-    }
-
-    /// A signed request came from `server`: it is up, so what waits for it need wait no longer.
-    pub(crate) fn heard_from(&self, server: &ServerName) {
-        self.commits.hurry(server);
-        self.doubts.hurry(server);
-    }
-
     /// Sends a message of a local user: keeps the event, hands it to the room's `owner`, keeps the
     /// outcome.
-    ///
-    /// # Errors
-    /// See [`SendError`].
-    pub(crate) async fn send(
+    async fn send_own(
         &self,
         owner: OwnedServerName,
         key: SendKey,
@@ -107,17 +89,18 @@ impl M1 {
     ) -> Result<Outcome, SendError> {
         let message_id = key.message_id();
         let _alone = self.sends.enter(message_id.clone()).await;
-        let handed = match self.prepare(&key, content).await? {
-            Ok(handed) => handed,
+        let pending = match self.prepare(&key, content).await? {
+            Ok(pending) => pending,
             Err(outcome) => return Ok(outcome),
         };
         let sent = if owner == self.rooms.core().server_name() {
-            self.coordinator.send(&owner, (&key.room_id, message_id), handed.event).await?
+            let (room_id, event) = (key.room_id.clone(), pending.event);
+            self.coordinator.send(Handed { origin: owner, room_id, message_id, event }).await?
         } else {
-            self.hand_to(&owner, &key, &message_id, &handed).await?
+            self.hand_to(&owner, &key, &message_id, &pending).await?
         };
-        let outcome = outcome(handed.event_id.clone(), sent);
-        self.keep(key, handed.event_id, outcome.clone()).await?;
+        let outcome = outcome(pending.event_id.clone(), sent);
+        self.keep(key, pending.event_id, outcome.clone()).await?;
         Ok(outcome)
     }
 
@@ -126,22 +109,22 @@ impl M1 {
         &self,
         key: &SendKey,
         content: Value,
-    ) -> Result<Result<Handed, Outcome>, RoomError> {
+    ) -> Result<Result<Pending, Outcome>, RoomError> {
         let (rooms, key, now) = (self.rooms.clone(), key.clone(), now_ms(&self.rooms.core().host));
         self.rooms
             .database()
             .transaction(move |tx| match earlier(tx, &key)? {
                 Some(Earlier::Ended(outcome)) => Ok(Err(outcome)),
                 Some(Earlier::Pending { event_id, event }) => {
-                    let event = records::raw(event)?;
-                    Ok(Ok(Handed { event_id, event, first: false }))
+                    let event = m1::raw(event)?;
+                    Ok(Ok(Pending { event_id, event, first: false }))
                 }
                 None => {
                     let draft = Draft { kind: &key.kind, state_key: None, content };
                     let pdu = rooms.build_in(tx, &key.device.user_id, &key.room_id, draft)?;
                     let event = pdu.to_raw();
                     keep_pending(tx, &key, (&pdu.event_id, event.get()), now)?;
-                    Ok(Ok(Handed { event_id: pdu.event_id.clone(), event, first: true }))
+                    Ok(Ok(Pending { event_id: pdu.event_id.clone(), event, first: true }))
                 }
             })
             .await
@@ -152,19 +135,19 @@ impl M1 {
         owner: &OwnedServerName,
         key: &SendKey,
         message_id: &str,
-        handed: &Handed,
+        pending: &Pending,
     ) -> Result<Sent, SendError> {
         let core = self.rooms.core();
         // The owner may need the whole time for votes before it answers.
         let deadline = core.config.vote_timeout + core.config.request_timeout;
         let arguments = [key.room_id.as_str(), message_id];
-        let body = EventBody { event: handed.event.clone() };
+        let body = EventBody { event: pending.event.clone() };
         let called =
             core.federation.call_endpoint::<SendMessage>(owner, &arguments, &body, deadline).await;
         match called {
             Ok(sent) => Ok(sent),
             // Only what was never handed on before can be known not to have been done.
-            Err(error) if handed.first && error.surely_not_done() => Ok(not_sent(owner, &error)),
+            Err(error) if pending.first && error.surely_not_done() => Ok(not_sent(owner, &error)),
             Err(error) => Err(SendError::Unknown(error.to_string())),
         }
     }
@@ -183,6 +166,58 @@ impl M1 {
             })
             .await
     }
+}
+
+impl Policy for M1 {
+    fn send(
+        &self,
+        owner: OwnedServerName,
+        key: SendKey,
+        content: Value,
+    ) -> BoxFuture<'_, Result<Outcome, SendError>> {
+        Box::pin(self.send_own(owner, key, content))
+    }
+
+    fn send_for(&self, message: Handed) -> BoxFuture<'_, Result<Sent, RoomError>> {
+        Box::pin(async move {
+            self.coordinator.ensure_own(&message.room_id).await?;
+            self.coordinator.send(message).await
+        })
+    }
+
+    /// Decided commits are told, and the owners of what is in doubt are asked.
+    fn resume(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async {
+            self.commits.resume().await?;
+            self.doubts.resume(self.participant.clone()).await
+        })
+    }
+
+    fn heard_from(&self, server: &ServerName) {
+        self.commits.hurry(server);
+        self.doubts.hurry(server);
+    }
+
+    fn prune(&self, tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreError> {
+        m1::prune(tx, oldest_ms)
+    }
+
+    fn unfinished(&self, connection: &Connection) -> Result<Option<Value>, StoreError> {
+        let unfinished = m1::unfinished(connection)?;
+        Ok(Some(serde_json::to_value(unfinished).expect("counts are JSON")))
+    }
+}
+
+/// Refuses a room that does not deliver by `m1`, or of which `server` is not the owner.
+async fn ensure_owner(rooms: &Rooms, room: &RoomId, server: &ServerName) -> Result<(), RoomError> {
+    let (delivery, owner) = rooms.delivery_and_owner(room).await?;
+    if delivery != Delivery::M1 {
+        return Err(RoomError::Forbidden(format!("{room} does not deliver by m1")));
+    }
+    if owner != server {
+        return Err(RoomError::Forbidden(format!("{room} is not owned by {server}")));
+    }
+    Ok(())
 }
 
 fn not_sent(owner: &ServerName, error: &CallError) -> Sent {
