@@ -56,9 +56,6 @@ pub trait EventHandler: Send + Sync + 'static {
     /// The store refuses; the whole transaction is rolled back then.
     fn persisted(&self, tx: &Transaction<'_>, event: &Pdu, position: i64)
     -> Result<(), StoreError>;
-
-    /// Called after such transactions committed; cheap.
-    fn committed(&self);
 }
 
 impl Graph {

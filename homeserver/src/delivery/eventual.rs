@@ -36,8 +36,7 @@ impl Eventual {
     /// of every destination, and the answer; so a crash leaves all of them or none.
     async fn put(&self, key: SendKey, content: Value) -> Result<Outcome, RoomError> {
         let (rooms, now) = (self.rooms.clone(), now_ms(&self.rooms.core().host));
-        let outcome = self
-            .rooms
+        self.rooms
             .database()
             .transaction(move |tx| {
                 if let Some(Earlier::Ended(outcome)) = earlier(tx, &key)? {
@@ -54,8 +53,6 @@ impl Eventual {
                 keep_outcome(tx, &key, (&event_id, &outcome), now)?;
                 Ok(outcome)
             })
-            .await?;
-        self.rooms.committed();
-        Ok(outcome)
+            .await
     }
 }

@@ -242,7 +242,6 @@ impl M1Of2021 {
     async fn store(&self, checked: Checked) -> Result<(), RoomError> {
         let rooms = self.rooms.clone();
         self.rooms.database().transaction(move |tx| rooms.insert(tx, &checked)).await?;
-        self.rooms.committed();
         Ok(())
     }
 

@@ -58,7 +58,7 @@ impl Notifications {
         Self { host, database, time_to_live, commits: Bell::default() }
     }
 
-    /// Rings whenever something new may be visible. Listen first, then read.
+    /// Returns a listener that hears whenever something new may be visible. Listen first, then read.
     pub(crate) fn listen(&self) -> Listener {
         self.commits.listen()
     }
@@ -134,10 +134,11 @@ impl EventHandler for Notifications {
         event: &Pdu,
         _position: i64,
     ) -> Result<(), StoreError> {
-        self.notify(tx, event)
-    }
-
-    fn committed(&self) {
+        self.notify(tx, event)?;
+        // The write itself rings, so that it rings also when its caller is gone by the time that it is
+        // committed. Whoever is woken reads through the same database, and so after this transaction;
+        // if it is rolled back, they find nothing.
         self.commits.ring();
+        Ok(())
     }
 }

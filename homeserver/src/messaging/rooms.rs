@@ -54,9 +54,4 @@ impl Rooms {
     pub fn database(&self) -> &Database {
         &self.core().database
     }
-
-    /// To be called after a transaction that inserted something has committed: wakes watchers.
-    pub fn committed(&self) {
-        self.graph.handler.committed();
-    }
 }

@@ -98,11 +98,7 @@ impl Graph {
         pdu: &Pdu,
         position: i64,
     ) -> Result<(), StoreError> {
-        self.handler.persisted(tx, pdu, position)?;
-        // Early, in case that nobody is left to say so when this is committed. Whoever it wakes
-        // reads through the same database, and so after this transaction.
-        self.handler.committed();
-        Ok(())
+        self.handler.persisted(tx, pdu, position)
     }
 }
 

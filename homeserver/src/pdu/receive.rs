@@ -129,7 +129,6 @@ impl Graph {
             }
             pending = self.fetch_all(origin, &mut round).await?;
         }
-        self.handler.committed();
         Ok(round.answer())
     }
 
@@ -358,7 +357,6 @@ impl Graph {
                 Judged::Missing(missing) => missing,
             };
             let fetched = self.fetch_for(origin, &pdu, missing).await?;
-            self.handler.committed();
             if let Err(refusal) = fetched {
                 return Ok(Err(refusal));
             }

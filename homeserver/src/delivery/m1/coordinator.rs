@@ -237,7 +237,6 @@ impl Coordinator {
             })
             .await;
         // Also after an error: a disk that failed late may have kept the decision.
-        self.rooms.committed();
         for destination in &destinations {
             self.commits.hasten(destination);
         }

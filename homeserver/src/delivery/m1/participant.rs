@@ -153,7 +153,6 @@ impl Participant {
                 Ok(())
             })
             .await?;
-        self.rooms.committed();
         Ok(())
     }
 

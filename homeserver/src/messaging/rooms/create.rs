@@ -49,7 +49,6 @@ impl Rooms {
             .database()
             .transaction(move |tx| rooms.create_in(tx, &user, &options, rules))
             .await?;
-        self.committed();
         self.invite_all(creator, &room, &invited).await?;
         Ok(room)
     }

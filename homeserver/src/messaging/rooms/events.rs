@@ -115,8 +115,7 @@ impl Rooms {
     ) -> Result<OwnedEventId, RoomError> {
         let (rooms, sender, room) = (self.clone(), sender.to_owned(), room.to_owned());
         let (kind, state_key) = (kind.to_owned(), state_key.map(str::to_owned));
-        let event_id = self
-            .database()
+        self.database()
             .transaction(move |tx| {
                 let draft = Draft { kind: &kind, state_key: state_key.as_deref(), content };
                 let checked = rooms.trusted(rooms.build_in(tx, &sender, &room, draft)?);
@@ -124,9 +123,7 @@ impl Rooms {
                 rooms.enqueue(tx, &checked.pdu)?;
                 Ok::<_, RoomError>(checked.pdu.event_id.clone())
             })
-            .await?;
-        self.committed();
-        Ok(event_id)
+            .await
     }
 
     /// Puts a state event into the room, as `eventual` does.

@@ -29,7 +29,6 @@ impl Rooms {
         self.database()
             .transaction(move |tx| rooms.store_invite(tx, stored, &version, &shown))
             .await?;
-        self.committed();
         Ok(signed)
     }
 
@@ -77,7 +76,6 @@ impl Rooms {
                 Ok::<_, StoreError>(())
             })
             .await?;
-        self.committed();
         Ok(())
     }
 }

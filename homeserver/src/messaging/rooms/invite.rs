@@ -52,7 +52,6 @@ impl Rooms {
                 rooms.enqueue(tx, &checked.pdu)
             })
             .await?;
-        self.committed();
         Ok(())
     }
 

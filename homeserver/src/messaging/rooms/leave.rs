@@ -67,7 +67,6 @@ impl Rooms {
                 graph.tell(tx, &record.pdu, position)
             })
             .await?;
-        self.committed();
         Ok(())
     }
 }

@@ -32,7 +32,6 @@ impl Rooms {
     pub(super) async fn accept(&self, handover: Handover) -> Result<(), RoomError> {
         let rooms = self.clone();
         self.database().transaction(move |tx| rooms.accept_in(tx, handover)).await?;
-        self.committed();
         Ok(())
     }
 
@@ -74,17 +73,14 @@ impl Rooms {
     /// room.
     pub(crate) async fn welcome(&self, checked: Checked) -> Result<Welcome, RoomError> {
         let rooms = self.clone();
-        let welcome = self
-            .database()
+        self.database()
             .transaction(move |tx| {
                 if rooms.insert(tx, &checked)? {
                     rooms.enqueue(tx, &checked.pdu)?;
                 }
                 handed_over(tx, &checked.pdu)
             })
-            .await?;
-        self.committed();
-        Ok(welcome)
+            .await
     }
 }
 
