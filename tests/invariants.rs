@@ -177,6 +177,14 @@ fn only_the_store_of_the_homeserver_speaks_sql() {
 }
 
 #[test]
+fn nodes_lock_in_one_way_which_no_panic_poisons() {
+    for folder in ["transport/src", "homeserver/src", "relay/src"] {
+        let words = ["PoisonError", "std::sync::Mutex", ".lock().expect(", ".lock().unwrap("];
+        assert_eq!(lines_with(folder, &words, &["transport/src/lock.rs"]), NONE);
+    }
+}
+
+#[test]
 fn the_simulator_knows_neither_homeservers_nor_relays() {
     let nodes = ["homeserver", "relay", "scenarios"];
     let found: Vec<_> =

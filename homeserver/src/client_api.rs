@@ -32,20 +32,24 @@ use transport::{MatrixError, http::ServerLimits};
 
 use crate::{
     admin::{self, Admin},
-    core::Core,
+    core::{
+        Core,
+        guards::{Bounds, Guards},
+    },
     delivery::Policies,
     edge::to_the_end,
-    messaging::{Messaging, waiters::Waiters},
+    messaging::Messaging,
+    store::accounts::Device,
 };
 
 /// Bytes of a request body; an event is at most a quarter of it.
 const MAX_BODY: usize = 256 << 10;
 
 /// Sync requests of one device that wait at the same time.
-const MAX_POLLS_PER_DEVICE: usize = 4;
+const POLLS: Bounds = Bounds { per_key: 4, keys: usize::MAX };
 
 /// Open websockets of one device. A connection that broke unnoticed counts until it is found out.
-const MAX_SOCKETS_PER_DEVICE: usize = 8;
+const SOCKETS: Bounds = Bounds { per_key: 8, keys: usize::MAX };
 
 /// What the handlers share. One reference, since every route has it and every request clones it.
 #[derive(Clone)]
@@ -56,8 +60,8 @@ pub(crate) struct Parts {
     core: Core,
     messaging: Messaging,
     policies: Policies,
-    polls: Waiters,
-    sockets: Waiters,
+    polls: Guards<Device>,
+    sockets: Guards<Device>,
 }
 
 impl Deref for ClientApi {
@@ -96,8 +100,7 @@ impl FromRef<ClientApi> for Admin {
 /// The routes of the client-server API, and of the admin API when its token is configured.
 pub(crate) fn router(core: Core, messaging: Messaging, policies: Policies) -> Router {
     let routes = if core.config.admin_token.is_some() { &ROUTES_AND_ADMIN } else { &ROUTES };
-    let polls = Waiters::new(MAX_POLLS_PER_DEVICE);
-    let sockets = Waiters::new(MAX_SOCKETS_PER_DEVICE);
+    let (polls, sockets) = (Guards::default(), Guards::default());
     let api = ClientApi(Arc::new(Parts { core, messaging, policies, polls, sockets }));
     Router::clone(routes).with_state(api)
 }

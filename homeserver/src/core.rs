@@ -1,8 +1,8 @@
 //! What every layer above transport uses: the machine, the configuration, the database, and signed
 //! calls to other servers.
 
+pub(crate) mod guards;
 pub(crate) mod moment;
-pub(crate) mod turnstile;
 
 use std::{ops::Deref, sync::Arc};
 

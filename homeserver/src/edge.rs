@@ -67,7 +67,7 @@ impl From<ReceiveError> for MatrixError {
         let message = error.to_string();
         match error {
             ReceiveError::TooLarge { .. } => Self::bad_json(message),
-            ReceiveError::Busy { .. } | ReceiveError::NotYet(_) => {
+            ReceiveError::Busy(_) | ReceiveError::NotYet(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", message)
             }
             ReceiveError::Store(error) => error.into(),

@@ -9,7 +9,6 @@ pub(crate) mod bell;
 pub(crate) mod notifications;
 pub mod rooms;
 pub(crate) mod stream;
-pub(crate) mod waiters;
 
 use self::{accounts::Accounts, notifications::Notifications, rooms::Rooms};
 

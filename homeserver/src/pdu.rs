@@ -28,11 +28,10 @@ pub use self::build::Draft;
 pub(crate) use self::{
     build::{Spot, template},
     fetch::Found,
-    receive::Joining,
     resolve::auth_chain,
 };
 use crate::{
-    core::Core,
+    core::{Core, guards::Guards},
     event::{Malformed, Pdu},
     store::StoreError,
 };
@@ -43,7 +42,9 @@ use crate::{
 pub struct Graph {
     pub(crate) core: Core,
     pub(crate) handler: Arc<dyn EventHandler>,
-    pub(crate) joining: Joining,
+    /// The rooms that this server is joining at this instant: their events are waited with, because the
+    /// server that let us in sends them at once.
+    pub(crate) joining: Guards<OwnedRoomId>,
 }
 
 /// What the pdu layer tells upwards.
@@ -61,7 +62,7 @@ pub trait EventHandler: Send + Sync + 'static {
 impl Graph {
     /// Returns the graph in the store of `core`; `handler` is told of every new event.
     pub fn new(core: Core, handler: Arc<dyn EventHandler>) -> Self {
-        Self { core, handler, joining: Joining::default() }
+        Self { core, handler, joining: Guards::default() }
     }
 }
 

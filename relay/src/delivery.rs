@@ -9,13 +9,13 @@ mod attempt;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard},
     time::Duration,
 };
 
 use ruma::{OwnedServerName, ServerName};
 use tokio::{sync::Notify, time::Instant};
-use transport::{DatabaseError, Host, federation::Federation};
+use transport::{DatabaseError, Host, Lock, federation::Federation};
 
 use self::attempt::{Attempt, Ended};
 use crate::{
@@ -40,7 +40,7 @@ const DISK_PAUSE: Duration = Duration::from_secs(10);
 pub(crate) struct Delivery {
     host: Host,
     attempt: Arc<Attempt>,
-    destinations: Arc<Mutex<BTreeMap<OwnedServerName, Progress>>>,
+    destinations: Arc<Lock<BTreeMap<OwnedServerName, Progress>>>,
     woken: Arc<Notify>,
 }
 
@@ -164,7 +164,7 @@ impl Delivery {
     }
 
     fn destinations(&self) -> MutexGuard<'_, BTreeMap<OwnedServerName, Progress>> {
-        self.destinations.lock().unwrap_or_else(PoisonError::into_inner)
+        self.destinations.lock()
     }
 }
 

@@ -24,12 +24,13 @@ use transport::{
 use uuid::Uuid;
 
 use super::{
-    ClientApi,
+    ClientApi, SOCKETS,
     extract::{Caller, QueryOf},
     notifications::ensure_own,
 };
 use crate::{
-    messaging::{bell::Listener, notifications::Notifications, waiters::Waiting},
+    core::guards::Guard,
+    messaging::{bell::Listener, notifications::Notifications},
     store::{StoreError, accounts::Device},
 };
 
@@ -58,7 +59,7 @@ pub(super) async fn open(
     request: Request,
 ) -> Result<Response, MatrixError> {
     ensure_own(&device, query.client.as_deref())?;
-    let place = api.sockets.enter(&device).ok_or_else(|| {
+    let place = api.sockets.try_hold(device.clone(), SOCKETS).ok_or_else(|| {
         MatrixError::new(
             StatusCode::TOO_MANY_REQUESTS,
             "M_LIMIT_EXCEEDED",
@@ -81,7 +82,7 @@ struct Session {
     after: Uuid,
     commits: Listener,
     /// Counts this socket until it is dropped.
-    _place: Waiting,
+    _place: Guard<Device>,
 }
 
 /// Why a socket is closed.

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use transport::MatrixError;
 
 use super::{
-    ClientApi,
+    ClientApi, POLLS,
     extract::{Caller, QueryOf},
     filter,
     messages::{parse_token, token},
@@ -59,7 +59,7 @@ pub(super) async fn sync(
             return Ok(Json(changes.into()));
         }
         if place.is_none() {
-            place = Some(api.polls.enter(&device).ok_or_else(too_many)?);
+            place = Some(api.polls.try_hold(device.clone(), POLLS).ok_or_else(too_many)?);
         }
         // Either way it is time to look again.
         drop(timeout_at(deadline, commits.rung()).await);

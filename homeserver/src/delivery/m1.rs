@@ -35,7 +35,7 @@ pub(crate) use self::{
 };
 use super::{Handed, Policy, SendError};
 use crate::{
-    core::{moment::now_ms, turnstile::Turnstile},
+    core::{guards::Guards, moment::now_ms},
     event::Delivery,
     messaging::rooms::{Draft, RoomError, Rooms},
     store::{
@@ -53,7 +53,7 @@ pub(crate) struct M1 {
     pub(crate) participant: Participant,
     commits: Commits,
     doubts: Doubts,
-    sends: Turnstile,
+    sends: Guards<String>,
 }
 
 /// An event on its way to the room's owner.
@@ -75,7 +75,7 @@ impl M1 {
             participant: Participant::new(rooms.clone(), doubts.clone()),
             commits,
             doubts,
-            sends: Turnstile::default(),
+            sends: Guards::default(),
         }
     }
 
@@ -88,7 +88,7 @@ impl M1 {
         content: Value,
     ) -> Result<Outcome, SendError> {
         let message_id = key.message_id();
-        let _alone = self.sends.enter(message_id.clone()).await;
+        let _alone = self.sends.alone(message_id.clone()).await;
         let pending = match self.prepare(&key, content).await? {
             Ok(pending) => pending,
             Err(outcome) => return Ok(outcome),

@@ -13,6 +13,7 @@ mod options;
 mod reads;
 pub(crate) mod welcome;
 
+use ruma::OwnedRoomId;
 use transport::Database;
 
 use self::early_invites::EarlyInvites;
@@ -23,7 +24,7 @@ pub use self::{
 };
 pub use crate::pdu::Draft;
 use crate::{
-    core::{Core, turnstile::Turnstile},
+    core::{Core, guards::Guards},
     pdu::Graph,
     transaction::Outgoing,
 };
@@ -34,14 +35,14 @@ pub struct Rooms {
     pub(crate) graph: Graph,
     pub(crate) outgoing: Outgoing,
     /// One join through another server at a time per room.
-    joins: Turnstile,
+    joins: Guards<OwnedRoomId>,
     early_invites: EarlyInvites,
 }
 
 impl Rooms {
     /// The rooms of `graph`, whose events go out through `outgoing`.
     pub fn new(graph: Graph, outgoing: Outgoing) -> Self {
-        let (joins, early_invites) = (Turnstile::default(), EarlyInvites::default());
+        let (joins, early_invites) = (Guards::default(), EarlyInvites::default());
         Self { graph, outgoing, joins, early_invites }
     }
 

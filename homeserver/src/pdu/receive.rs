@@ -2,13 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use ruma::{OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::Notify;
 use transport::{BoxFuture, Transaction};
 
 use super::{
@@ -28,57 +27,6 @@ use crate::{
 
 /// Rounds of judging an event and fetching what it lacks.
 const MAX_ROUNDS: usize = 3;
-
-/// The rooms that this server is joining at this instant: their events are waited with, because the
-/// server that let us in sends them at once.
-#[derive(Clone, Default)]
-pub(crate) struct Joining {
-    rooms: Arc<Mutex<BTreeMap<OwnedRoomId, usize>>>,
-    ended: Arc<Notify>,
-}
-
-impl Joining {
-    /// Marks `room` as being joined until the returned guard is dropped.
-    pub(crate) fn begin(&self, room: &RoomId) -> JoinGuard {
-        *self.lock().entry(room.to_owned()).or_insert(0) += 1;
-        JoinGuard { joining: self.clone(), room: room.to_owned() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<OwnedRoomId, usize>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until `room` is not being joined.
-    async fn wait(&self, room: &RoomId) {
-        loop {
-            let ended = self.ended.notified();
-            if !self.lock().contains_key(room) {
-                return;
-            }
-            ended.await;
-        }
-    }
-}
-
-/// See [`Joining::begin`].
-pub(crate) struct JoinGuard {
-    joining: Joining,
-    room: OwnedRoomId,
-}
-
-impl Drop for JoinGuard {
-    fn drop(&mut self) {
-        let mut rooms = self.joining.lock();
-        if let Some(count) = rooms.get_mut(&self.room) {
-            *count -= 1;
-            if *count == 0 {
-                rooms.remove(&self.room);
-            }
-        }
-        drop(rooms);
-        self.joining.ended.notify_waiters();
-    }
-}
 
 /// The outcome of one PDU: shown or known, or refused for good.
 type Outcome = Result<(), Refusal>;
@@ -201,7 +149,7 @@ impl Graph {
             Ok(room) => room,
             Err(refusal) => return Ok(Err((None, refusal))),
         };
-        self.joining.wait(&room).await;
+        self.joining.released(&*room).await;
         let Some((_, rules)) = self.rules_of(&room).await? else {
             // The id depends on the version; of most versions it is this one.
             let rules = rules::of(&RoomVersionId::V11).expect("ruma knows version 11");

@@ -1,16 +1,17 @@
 //! Incoming transactions: idempotent by origin and transaction id.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use ruma::{OwnedServerName, ServerName};
 use serde_json::value::RawValue;
+use transport::Lock;
 
 use super::{Answer, MAX_EDUS, MAX_PDUS, PduHandler, Record};
 use crate::{
-    core::Core,
+    core::{
+        Core,
+        guards::{Bounds, Guards},
+    },
     store::{StoreError, received},
 };
 
@@ -24,8 +25,6 @@ const MAX_ORIGINS_COUNTED: usize = 10_000;
 /// Requests of one origin under way at once, most of which are repetitions that wait.
 const MAX_AT_ONCE: usize = 16;
 
-type Key = (OwnedServerName, String);
-
 /// Why a transaction was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError {
@@ -38,13 +37,8 @@ pub enum ReceiveError {
         edus: usize,
     },
     /// Too much of its origin is under way.
-    #[error("{requests} transactions of {origin} are under way")]
-    Busy {
-        /// Who sent it.
-        origin: OwnedServerName,
-        /// The origin's requests under way.
-        requests: usize,
-    },
+    #[error("{MAX_AT_ONCE} transactions of {0} are under way")]
+    Busy(OwnedServerName),
     /// Some of its PDUs cannot be judged now, and it was not tried often enough; the same one may
     /// come again.
     #[error("{0}")]
@@ -59,15 +53,24 @@ pub enum ReceiveError {
 pub struct Incoming {
     core: Core,
     handler: Arc<dyn PduHandler>,
-    running: Arc<Mutex<BTreeMap<Key, Arc<tokio::sync::Mutex<()>>>>>,
+    /// Requests under way, by origin.
+    requests: Guards<OwnedServerName>,
+    /// Transactions under way, by origin and id: a duplicate that comes meanwhile waits.
+    transactions: Guards<(OwnedServerName, String)>,
     /// By origin: its latest transaction, and how often that was tried.
-    tries: Arc<Mutex<BTreeMap<OwnedServerName, (String, u32)>>>,
+    tries: Arc<Lock<BTreeMap<OwnedServerName, (String, u32)>>>,
 }
 
 impl Incoming {
     /// Hands PDUs to `handler`.
     pub fn new(core: Core, handler: Arc<dyn PduHandler>) -> Self {
-        Self { core, handler, running: Arc::default(), tries: Arc::default() }
+        Self {
+            core,
+            handler,
+            requests: Guards::default(),
+            transactions: Guards::default(),
+            tries: Arc::default(),
+        }
     }
 
     /// Takes a transaction of `origin`, and returns its answer; or that which it was given before.
@@ -84,8 +87,11 @@ impl Incoming {
         edus: usize,
     ) -> Result<String, ReceiveError> {
         within_limits(pdus.len(), edus)?;
-        let turn = self.turn(origin, transaction_id)?;
-        let _mine = turn.lock.lock().await;
+        let bounds = Bounds { per_key: MAX_AT_ONCE, keys: usize::MAX };
+        let request = self.requests.try_hold(origin.to_owned(), bounds);
+        let _request = request.ok_or_else(|| ReceiveError::Busy(origin.to_owned()))?;
+        let key = (origin.to_owned(), transaction_id.to_owned());
+        let _alone = self.transactions.alone(key).await;
         if let Some(answer) = self.answer_given(origin, transaction_id).await? {
             return Ok(answer);
         }
@@ -98,7 +104,7 @@ impl Incoming {
                 Err(ReceiveError::NotYet(reason))
             }
             _ => {
-                lock(&self.tries).remove(origin);
+                self.tries.lock().remove(origin);
                 Ok(answer.to_json().to_string())
             }
         }
@@ -107,7 +113,7 @@ impl Incoming {
     /// The how manieth try this is of a transaction. Only the latest transaction of an origin is
     /// remembered, since an origin sends one at a time.
     fn count_try(&self, origin: &ServerName, transaction_id: &str) -> u32 {
-        let mut tries = lock(&self.tries);
+        let mut tries = self.tries.lock();
         if tries.len() >= MAX_ORIGINS_COUNTED && !tries.contains_key(origin) {
             tries.pop_first();
         }
@@ -143,42 +149,6 @@ impl Incoming {
             }
             received::put_answer(tx, (&key.0, &key.1), &answer.to_json().to_string(), now)
         })
-    }
-
-    /// The turn of one transaction: a duplicate that comes meanwhile waits for it.
-    fn turn(&self, origin: &ServerName, transaction_id: &str) -> Result<Turn<'_>, ReceiveError> {
-        let key = (origin.to_owned(), transaction_id.to_owned());
-        let mut running = lock(&self.running);
-        let first = (origin.to_owned(), String::new());
-        let of_origin = running.range(first..).take_while(|(key, _)| key.0 == origin);
-        // One reference is the map's, every other one is a request's.
-        let requests: usize = of_origin.map(|(_, lock)| Arc::strong_count(lock) - 1).sum();
-        if requests >= MAX_AT_ONCE {
-            return Err(ReceiveError::Busy { origin: origin.to_owned(), requests });
-        }
-        let lock = Arc::clone(running.entry(key.clone()).or_default());
-        drop(running);
-        Ok(Turn { incoming: self, key, lock })
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-struct Turn<'a> {
-    incoming: &'a Incoming,
-    key: Key,
-    lock: Arc<tokio::sync::Mutex<()>>,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let mut running = lock(&self.incoming.running);
-        // One reference is the map's and one is this one's: nobody waits.
-        if Arc::strong_count(&self.lock) == 2 {
-            running.remove(&self.key);
-        }
     }
 }
 

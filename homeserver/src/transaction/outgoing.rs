@@ -3,14 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use ruma::{EventId, OwnedServerName, ServerName};
 use tokio::sync::Notify;
-use transport::Transaction;
+use transport::{Lock, Transaction};
 
 use super::sender;
 use crate::{
@@ -22,9 +22,9 @@ use crate::{
 #[derive(Clone)]
 pub struct Outgoing {
     pub(super) core: Core,
-    destinations: Arc<Mutex<BTreeMap<OwnedServerName, Arc<Destination>>>>,
+    destinations: Arc<Lock<BTreeMap<OwnedServerName, Arc<Destination>>>>,
     /// Destinations whose queues were written to and whose senders were not woken yet.
-    touched: Arc<Mutex<BTreeSet<OwnedServerName>>>,
+    touched: Arc<Lock<BTreeSet<OwnedServerName>>>,
     /// Rung when there are such.
     touch: Arc<Notify>,
     /// Rung when a server that had failed is back, so that this server may have been cut off.
@@ -93,7 +93,7 @@ impl Outgoing {
         for destination in destinations {
             queues::push(tx, destination, event_id)?;
         }
-        lock(&self.touched).extend(destinations.iter().cloned());
+        self.touched.lock().extend(destinations.iter().cloned());
         self.touch.notify_one();
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Outgoing {
     /// written to on the database's thread, where none can be started.
     async fn wake_senders(self) {
         loop {
-            for destination in std::mem::take(&mut *lock(&self.touched)) {
+            for destination in std::mem::take(&mut *self.touched.lock()) {
                 self.destination(&destination, false).wake.notify_one();
             }
             self.touch.notified().await;
@@ -112,7 +112,7 @@ impl Outgoing {
     /// To be called with the origin of every properly signed request: clears its back-off, if it is
     /// there because the server did not answer.
     pub fn heard_from(&self, server: &ServerName) {
-        let Some(known) = lock(&self.destinations).get(server).cloned() else { return };
+        let Some(known) = self.destinations.lock().get(server).cloned() else { return };
         let away = known.failing.load(Ordering::SeqCst) && known.silent.load(Ordering::SeqCst);
         if away && !known.heard_from.swap(true, Ordering::SeqCst) {
             known.wake.notify_one();
@@ -139,7 +139,7 @@ impl Outgoing {
         if destination == self.core.server_name() {
             return self.reconnected.notify_one();
         }
-        let known = lock(&self.destinations).get(destination).cloned();
+        let known = self.destinations.lock().get(destination).cloned();
         if let Some(known) = known {
             known.relays_changed.store(true, Ordering::SeqCst);
             known.wake.notify_one();
@@ -154,7 +154,7 @@ impl Outgoing {
     /// The destination's wakers; its sender is started the first time, `failing` or not. Why it
     /// failed was forgotten; it counts as silent.
     fn destination(&self, name: &ServerName, failing: bool) -> Arc<Destination> {
-        let mut destinations = lock(&self.destinations);
+        let mut destinations = self.destinations.lock();
         if let Some(known) = destinations.get(name) {
             return Arc::clone(known);
         }
@@ -169,8 +169,4 @@ impl Outgoing {
         self.core.host.spawn(task);
         new
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

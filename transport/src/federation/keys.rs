@@ -5,7 +5,7 @@ pub(super) mod store;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard},
     time::Duration,
 };
 
@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use self::document::KnownKeys;
 use crate::{
+    Lock,
     federation::{Identity, address_of, json_answer},
     host::{Database, DatabaseError, Host},
     http::Client,
@@ -72,7 +73,7 @@ struct Shared {
     http: Client,
     identity: Identity,
     own: Arc<PublicKeyMap>,
-    cache: Mutex<Cache>,
+    cache: Lock<Cache>,
 }
 
 #[derive(Default)]
@@ -90,7 +91,7 @@ struct Entry {
 /// What is known of one other server.
 #[derive(Default)]
 struct RemoteServer {
-    known: Mutex<Known>,
+    known: Lock<Known>,
     /// Held while its keys are read from the database or fetched, so that many requests of one
     /// server make one fetch.
     fetching: tokio::sync::Mutex<Fetches>,
@@ -135,7 +136,7 @@ impl KeyRing {
                 http,
                 identity,
                 own: Arc::new(own),
-                cache: Mutex::default(),
+                cache: Lock::default(),
             }),
         })
     }
@@ -218,7 +219,7 @@ impl KeyRing {
     }
 
     fn remote(&self, server: &ServerName) -> Arc<RemoteServer> {
-        let mut cache = self.shared.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = self.shared.cache.lock();
         cache.lookups += 1;
         let last_lookup = cache.lookups;
         if let Some(entry) = cache.servers.get_mut(server) {
@@ -266,7 +267,7 @@ impl Cache {
 
 impl RemoteServer {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     fn learn(&self, server: &ServerName, keys: KnownKeys) {

@@ -1,11 +1,7 @@
 //! The client: pooled connections per address, a deadline for every request, a bound on every
 //! answer.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, Uri, uri};
@@ -14,7 +10,10 @@ use hyper::body::{Body, Incoming};
 use hyper_util::{client::legacy, rt::TokioTimer};
 
 use super::connector::Connector;
-use crate::host::{Executor, Host};
+use crate::{
+    Lock,
+    host::{Executor, Host},
+};
 
 /// Addresses whose connections are pooled at once; the one unused longest makes room.
 const MAX_POOLED_ADDRESSES: usize = 1024;
@@ -101,7 +100,7 @@ pub enum RequestError {
 pub struct Client {
     host: Host,
     limits: ClientLimits,
-    pools: Arc<Mutex<Pools>>,
+    pools: Arc<Lock<Pools>>,
 }
 
 /// One pool per address: hyper-util's own map of them is hashed with OS randomness, and closes the
@@ -186,7 +185,7 @@ impl Client {
     }
 
     fn pool(&self, address: &Address) -> Result<Pool, RequestError> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.pools.lock();
         pools.requests += 1;
         let last_request = pools.requests;
         if let Some(pool) = pools.by_address.get_mut(address) {

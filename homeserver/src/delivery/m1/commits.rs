@@ -1,15 +1,12 @@
 //! Commits on their way: each destination is told what was decided, in the order of decision, one
 //! at a time, until it acknowledges.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ruma::{EventId, OwnedServerName, ServerName};
 use tokio::sync::Notify;
 use transport::{
+    Lock,
     endpoints::m1::{Decide, Decision, DecisionBody, Empty},
     federation::CallError,
 };
@@ -29,7 +26,7 @@ use crate::{
 pub(super) struct Commits {
     core: Core,
     /// A task per destination that was ever owed a commit, and what wakes it.
-    couriers: Arc<Mutex<BTreeMap<OwnedServerName, Arc<Notify>>>>,
+    couriers: Arc<Lock<BTreeMap<OwnedServerName, Arc<Notify>>>>,
     /// Rings at every acknowledgement.
     acknowledged: Bell,
 }
@@ -49,7 +46,7 @@ impl Commits {
 
     /// Tells `destination` what it is owed, now rather than after the back-off.
     pub(super) fn hasten(&self, destination: &ServerName) {
-        let mut couriers = self.couriers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut couriers = self.couriers.lock();
         if let Some(wake) = couriers.get(destination) {
             wake.notify_one();
             return;
@@ -61,7 +58,7 @@ impl Commits {
 
     /// As [`Commits::hasten`], for a server that may not be owed anything.
     pub(super) fn hurry(&self, server: &ServerName) {
-        let couriers = self.couriers.lock().unwrap_or_else(PoisonError::into_inner);
+        let couriers = self.couriers.lock();
         if let Some(wake) = couriers.get(server) {
             wake.notify_one();
         }

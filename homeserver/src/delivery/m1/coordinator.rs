@@ -1,9 +1,6 @@
 //! The owner's side: collects the votes, decides, and answers what it decided.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use ruma::{EventId, OwnedEventId, OwnedServerName, RoomId, ServerName};
@@ -17,7 +14,10 @@ use super::{
     votes::{Ballot, ballot_of},
 };
 use crate::{
-    core::{moment::now_ms, turnstile::Turnstile},
+    core::{
+        guards::{Bounds, Guard, Guards},
+        moment::now_ms,
+    },
     event::Pdu,
     messaging::rooms::{RoomError, Rooms},
     pdu::{Checked, Standing},
@@ -32,16 +32,16 @@ use crate::{
 const MAX_ROUNDS: usize = 3;
 
 /// Events whose votes are collected at the same time; a further one is not begun.
-const MAX_COLLECTING: usize = 1000;
+const COLLECTING: Bounds = Bounds { per_key: 1, keys: 1000 };
 
 /// What this server does for rooms that it owns. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Coordinator {
     rooms: Rooms,
     commits: Commits,
-    messages: Turnstile,
+    messages: Guards<(OwnedServerName, String)>,
     /// Events whose votes are being collected.
-    collecting: Arc<Mutex<BTreeSet<OwnedEventId>>>,
+    collecting: Guards<OwnedEventId>,
 }
 
 /// The votes of the backends asked so far.
@@ -49,7 +49,7 @@ type Ballots = BTreeMap<OwnedServerName, Ballot>;
 
 impl Coordinator {
     pub(super) fn new(rooms: Rooms, commits: Commits) -> Self {
-        Self { rooms, commits, messages: Turnstile::default(), collecting: Arc::default() }
+        Self { rooms, commits, messages: Guards::default(), collecting: Guards::default() }
     }
 
     /// What was decided about an event; `None` while its votes are being collected. Whoever asks
@@ -63,7 +63,7 @@ impl Coordinator {
         asker: &ServerName,
         event_id: &EventId,
     ) -> Result<Option<Decision>, StoreError> {
-        if self.collecting.lock().unwrap_or_else(PoisonError::into_inner).contains(event_id) {
+        if self.collecting.is_held(event_id) {
             return Ok(None);
         }
         let (asker, event_id) = (asker.to_owned(), event_id.to_owned());
@@ -78,7 +78,7 @@ impl Coordinator {
     /// Nothing is decided: the store refused, or what the event builds on could not be fetched.
     pub(crate) async fn send(&self, handed: Handed) -> Result<Sent, RoomError> {
         let Handed { origin, room_id, message_id, event } = handed;
-        let _alone = self.messages.enter(format!("{origin} {message_id}")).await;
+        let _alone = self.messages.alone((origin.clone(), message_id.clone())).await;
         let (of, id) = (origin.clone(), message_id.clone());
         let answered = self.rooms.database().call(move |db| m1::answer(db, &of, &id));
         if let Some(sent) = answered.await? {
@@ -179,12 +179,9 @@ impl Coordinator {
         }
     }
 
-    fn collect_for(&self, event_id: &EventId) -> Result<Collecting, RoomError> {
-        let mut collecting = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
-        if collecting.len() >= MAX_COLLECTING || !collecting.insert(event_id.to_owned()) {
-            return Err(RoomError::Unavailable("too many votes are under way".to_owned()));
-        }
-        Ok(Collecting { all: Arc::clone(&self.collecting), event_id: event_id.to_owned() })
+    fn collect_for(&self, event_id: &EventId) -> Result<Guard<OwnedEventId>, RoomError> {
+        let collecting = self.collecting.try_hold(event_id.to_owned(), COLLECTING);
+        collecting.ok_or_else(|| RoomError::Unavailable("too many votes are under way".to_owned()))
     }
 
     /// Asks the member backends that were not asked yet, at the same time; false if there are none,
@@ -283,18 +280,6 @@ impl Coordinator {
         if let Err(error) = told {
             tracing::debug!(%error, %member, "an abort was not told; the backend will ask");
         }
-    }
-}
-
-/// Marks an event as being voted on, until it is dropped.
-struct Collecting {
-    all: Arc<Mutex<BTreeSet<OwnedEventId>>>,
-    event_id: OwnedEventId,
-}
-
-impl Drop for Collecting {
-    fn drop(&mut self) {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.event_id);
     }
 }
 

@@ -1,16 +1,15 @@
 //! Doubt: a member backend that has voted yes and does not hear the decision asks the owner, again
 //! and again. It never decides alone.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use ruma::{EventId, OwnedEventId, OwnedServerName, ServerName};
 use tokio::{sync::Notify, time::Instant};
-use transport::endpoints::m1::{Decision, Empty, Outcome};
+use transport::{
+    Lock,
+    endpoints::m1::{Decision, Empty, Outcome},
+};
 
 use super::participant::Participant;
 use crate::{
@@ -28,7 +27,7 @@ const MAX_QUESTIONS: usize = 50;
 #[derive(Clone)]
 pub(super) struct Doubts {
     core: Core,
-    waiting: Arc<Mutex<BTreeMap<OwnedEventId, Doubt>>>,
+    waiting: Arc<Lock<BTreeMap<OwnedEventId, Doubt>>>,
     wake: Arc<Notify>,
 }
 
@@ -69,12 +68,12 @@ impl Doubts {
 
     /// The decision about an event is carried out.
     pub(super) fn resolved(&self, event_id: &EventId) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(event_id);
+        self.waiting.lock().remove(event_id);
     }
 
     /// `server` is up: questions that it did not answer before are put again now.
     pub(super) fn hurry(&self, server: &ServerName) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         let mut any = false;
         for doubt in waiting.values_mut() {
             if doubt.asked_in_vain && doubt.prepared.owner == server {
@@ -91,7 +90,7 @@ impl Doubts {
     fn wait(&self, prepared: Prepared, time: Duration) {
         let due = Instant::now() + time;
         let doubt = Doubt { prepared, due, asked_in_vain: false };
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         waiting.insert(doubt.prepared.event_id.clone(), doubt);
         self.wake.notify_one();
     }
@@ -99,7 +98,7 @@ impl Doubts {
     async fn ask_for_ever(self, participant: Participant) {
         loop {
             let next = {
-                let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                let waiting = self.waiting.lock();
                 waiting.values().map(|doubt| doubt.due).min()
             };
             match next {
@@ -126,7 +125,7 @@ impl Doubts {
     fn due_by_owner(&self) -> BTreeMap<OwnedServerName, Vec<Prepared>> {
         let now = Instant::now();
         let mut due = BTreeMap::<OwnedServerName, Vec<Prepared>>::new();
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         for doubt in waiting.values_mut().filter(|doubt| doubt.due <= now) {
             let of_owner = due.entry(doubt.prepared.owner.clone()).or_default();
             if of_owner.len() < MAX_QUESTIONS {
@@ -181,7 +180,7 @@ impl Doubts {
     }
 
     fn in_vain(&self, prepared: &Prepared) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         if let Some(doubt) = waiting.get_mut(&prepared.event_id) {
             doubt.asked_in_vain = true;
         }

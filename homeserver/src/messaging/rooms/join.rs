@@ -83,11 +83,11 @@ impl Rooms {
         }
         // A handover replaces what this server knows of the room, and so there is one at a time;
         // whoever waited for another user's finds this server in the room.
-        let _alone = self.joins.enter(room.to_string()).await;
+        let _alone = self.joins.alone(room.to_owned()).await;
         if self.join_here(user, room).await? {
             return Ok(());
         }
-        let _joining = self.graph.joining.begin(room);
+        let _joining = self.graph.joining.hold(room.to_owned());
         let mut trouble = RoomError::UnknownRoom(room.to_owned());
         let mut candidates = VecDeque::from(self.candidates(user, room, via).await?);
         let mut asked = BTreeSet::new();
