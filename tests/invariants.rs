@@ -185,6 +185,20 @@ fn nodes_lock_in_one_way_which_no_panic_poisons() {
 }
 
 #[test]
+fn no_parameter_of_a_node_is_a_tuple() {
+    for (path, text) in
+        ["transport/src", "homeserver/src", "relay/src"].iter().flat_map(|of| sources(of))
+    {
+        // rustfmt puts parameters that do not fit one line on lines of their own.
+        let tuples = text.lines().filter(|line| {
+            let line = line.trim();
+            line.starts_with('(') && line.contains("): (") && line.ends_with(',')
+        });
+        assert_eq!(tuples.collect::<Vec<_>>(), Vec::<&str>::new(), "{}", path.display());
+    }
+}
+
+#[test]
 fn the_simulator_knows_neither_homeservers_nor_relays() {
     let nodes = ["homeserver", "relay", "scenarios"];
     let found: Vec<_> =

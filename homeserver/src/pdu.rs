@@ -28,6 +28,7 @@ pub use self::build::Draft;
 pub(crate) use self::{
     build::{Spot, template},
     fetch::Found,
+    insert::KnownRoom,
     resolve::auth_chain,
 };
 use crate::{

@@ -42,15 +42,15 @@ impl Eventual {
                 if let Some(Earlier::Ended(outcome)) = earlier(tx, &key)? {
                     return Ok::<_, RoomError>(outcome);
                 }
-                let draft = Draft { kind: &key.kind, state_key: None, content };
-                let event = rooms.build_in(tx, &key.device.user_id, &key.room_id, draft)?;
+                let draft = Draft::message(&key.device.user_id, &key.kind, content);
+                let event = rooms.build_in(tx, &key.room_id, &draft)?;
                 let checked = rooms.trusted(event);
                 rooms.insert(tx, &checked)?;
                 rooms.enqueue(tx, &checked.pdu)?;
                 let event_id = checked.pdu.event_id.clone();
                 let outcome =
                     Outcome::Delivered { event_id: event_id.clone(), failed_to_send: Vec::new() };
-                keep_outcome(tx, &key, (&event_id, &outcome), now)?;
+                keep_outcome(tx, &key, &event_id, &outcome, now)?;
                 Ok(outcome)
             })
             .await

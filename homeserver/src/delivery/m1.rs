@@ -120,10 +120,10 @@ impl M1 {
                     Ok(Ok(Pending { event_id, event, first: false }))
                 }
                 None => {
-                    let draft = Draft { kind: &key.kind, state_key: None, content };
-                    let pdu = rooms.build_in(tx, &key.device.user_id, &key.room_id, draft)?;
+                    let draft = Draft::message(&key.device.user_id, &key.kind, content);
+                    let pdu = rooms.build_in(tx, &key.room_id, &draft)?;
                     let event = pdu.to_raw();
-                    keep_pending(tx, &key, (&pdu.event_id, event.get()), now)?;
+                    keep_pending(tx, &key, &pdu.event_id, event.get(), now)?;
                     Ok(Ok(Pending { event_id: pdu.event_id.clone(), event, first: true }))
                 }
             })
@@ -162,7 +162,7 @@ impl M1 {
         self.rooms
             .database()
             .transaction(move |tx| {
-                keep_outcome(tx, &key, (&event_id, &outcome), now).map_err(RoomError::from)
+                keep_outcome(tx, &key, &event_id, &outcome, now).map_err(RoomError::from)
             })
             .await
     }

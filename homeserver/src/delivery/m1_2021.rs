@@ -63,15 +63,10 @@ impl M1Of2021 {
         key: SendKey,
         content: Value,
     ) -> Result<Outcome, RoomError> {
-        let (rooms, of) = (self.rooms.clone(), key.clone());
-        let event = self
-            .rooms
-            .database()
-            .transaction(move |tx| {
-                let draft = Draft { kind: &of.kind, state_key: None, content };
-                rooms.build_in(tx, &of.device.user_id, &of.room_id, draft)
-            })
-            .await?;
+        let (rooms, room) = (self.rooms.clone(), key.room_id.clone());
+        let draft = Draft::message(&key.device.user_id, &key.kind, content);
+        let event =
+            self.rooms.database().transaction(move |tx| rooms.build_in(tx, &room, &draft)).await?;
         let sent = if owner == self.rooms.core().server_name() {
             self.distribute(self.rooms.trusted(event.clone())).await?
         } else {

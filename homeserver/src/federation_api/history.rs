@@ -31,9 +31,13 @@ pub(super) async fn get_missing_events(
     api.must_be_member(&origin, &request.room_id).await?;
     let found = api
         .read(move |db| {
-            let ends = (request.earliest_events.as_slice(), request.latest_events.as_slice());
-            let bounds = (as_usize(request.limit), u64::from(request.min_depth));
-            serve::missing_events(db, &request.room_id, ends, bounds)
+            let gap = serve::Gap {
+                earliest: &request.earliest_events,
+                latest: &request.latest_events,
+                limit: as_usize(request.limit),
+                min_depth: u64::from(request.min_depth),
+            };
+            serve::missing_events(db, &request.room_id, &gap)
         })
         .await?;
     Ok(ruma_answer(get_missing_events_::Response::new(found.iter().map(Pdu::to_raw).collect())))

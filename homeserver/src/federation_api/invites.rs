@@ -44,7 +44,7 @@ pub(super) async fn invite(
     }
     must_be_known(&api, &pdu).await?;
     let shown = shown_state(&request)?;
-    let signed = api.rooms().take_invite(pdu, (version, rules), shown).await?;
+    let signed = api.rooms().take_invite(pdu, version, rules, shown).await?;
     Ok(ruma_answer(Answer::new(signed.to_raw())))
 }
 

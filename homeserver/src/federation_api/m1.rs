@@ -70,7 +70,7 @@ async fn prepare(
     let (participant, caller) = (api.policies.m1().participant.clone(), request.origin);
     // What was hidden and is not awaited would stay hidden until the process ends.
     let vote = api
-        .finish(async move { participant.vote(&caller, (&room_id, &event_id), body).await })
+        .finish(async move { participant.vote(&caller, &room_id, &event_id, body).await })
         .await?;
     Ok(json_answer(&vote))
 }
@@ -83,7 +83,7 @@ async fn decide(
     let (room_id, event_id) = (room_id(&request)?, event_id(&request)?);
     let DecisionBody { decision } = request.json()?;
     let (participant, caller) = (api.policies.m1().participant.clone(), request.origin);
-    api.finish(async move { participant.decided(&caller, (&room_id, &event_id), decision).await })
+    api.finish(async move { participant.decided(&caller, &room_id, &event_id, decision).await })
         .await?;
     Ok(json_answer(&Empty {}))
 }

@@ -110,7 +110,7 @@ impl Graph {
         pdu: Pdu,
         ids: &BTreeSet<OwnedEventId>,
     ) -> Result<Result<(), Refusal>, StoreError> {
-        let (room, rules) = known_room(tx, &pdu.room_id)?;
+        let room = known_room(tx, &pdu.room_id)?;
         if let Some(place) = events::place(tx, &pdu.event_id)?
             && place.state_after.is_some()
         {
@@ -124,9 +124,9 @@ impl Graph {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let before = state::whole(tx, &state)?;
-        let standing = standing(&Loader::new(tx), &room, rules, (&pdu, before))?;
+        let standing = standing(&Loader::new(tx), &room, &pdu, before)?;
         backward_extremities::add_parents_of(tx, &pdu)?;
-        self.insert_with_state(tx, (&room, rules), &Checked { pdu, standing }, before)?;
+        self.insert_with_state(tx, &room, &Checked { pdu, standing }, before)?;
         Ok(Ok(()))
     }
 }

@@ -45,7 +45,7 @@ impl Graph {
         if ends.is_empty() {
             return Ok(Ok(0));
         }
-        let source = self.source(room, rules, (self.core.server_name(), None)).await?;
+        let source = self.source(room, rules, self.core.server_name(), None).await?;
         let mut history = match self.ask_backfill(&source, &ends, BACKFILL_LIMIT).await? {
             Found::Here(history) => history,
             Found::Nowhere => return Ok(Ok(0)),
@@ -156,17 +156,17 @@ fn place_in(
     pdu: Pdu,
     state: Option<State>,
 ) -> Result<Option<Pdu>, StoreError> {
-    let (mut room, rules) = known_room(tx, &pdu.room_id)?;
+    let mut room = known_room(tx, &pdu.room_id)?;
     let before = match state {
         Some(state) => {
             backward_extremities::add_parents_of(tx, &pdu)?;
             state::whole(tx, &state)?
         }
-        None => state_before(tx, rules, &pdu)?,
+        None => state_before(tx, room.rules, &pdu)?,
     };
     // What is allowed now is no matter for the past.
-    room.current_group = before;
-    let standing = standing(&Loader::new(tx), &room, rules, (&pdu, before))?;
+    room.row.current_group = before;
+    let standing = standing(&Loader::new(tx), &room, &pdu, before)?;
     let checked = Checked { pdu, standing };
     super::insert::store(tx, &checked, before)?;
     Ok((checked.standing == super::Standing::Accepted).then_some(checked.pdu))

@@ -54,7 +54,8 @@ impl Graph {
         &self,
         room: &'a RoomId,
         rules: Rules,
-        (origin, sender): (&ServerName, Option<&ServerName>),
+        origin: &ServerName,
+        sender: Option<&ServerName>,
     ) -> Result<Source<'a>, Unavailable> {
         let id = room.to_owned();
         let members: BTreeSet<OwnedServerName> =
@@ -91,7 +92,7 @@ impl Graph {
             let answer = self.core.federation.call(&server, request, deadline).await?;
             Ok(Some(answer.events).filter(|events| !events.is_empty()))
         };
-        self.ask_for_events(source, (None, as_usize(GAP_LIMIT)), ask).await
+        self.ask_for_events(source, None, as_usize(GAP_LIMIT), ask).await
     }
 
     /// History up to and including `latest`, newest first.
@@ -111,7 +112,7 @@ impl Graph {
             let answer = self.core.federation.call(&server, request, deadline).await?;
             Ok(Some(answer.pdus).filter(|events| !events.is_empty()))
         };
-        self.ask_for_events(source, (None, as_usize(limit)), ask).await
+        self.ask_for_events(source, None, as_usize(limit), ask).await
     }
 
     /// One event by its id.
@@ -126,7 +127,7 @@ impl Graph {
             let answer = self.core.federation.call(&server, request, deadline).await?;
             Ok(Some(vec![answer.pdu]))
         };
-        Ok(match self.ask_for_events(source, (Some(id), 1), ask).await? {
+        Ok(match self.ask_for_events(source, Some(id), 1, ask).await? {
             Found::Here(events) => events.into_iter().next().map_or(Found::Nowhere, Found::Here),
             Found::Nowhere => Found::Nowhere,
             Found::Unknown(reason) => Found::Unknown(reason),
@@ -164,14 +165,15 @@ impl Graph {
             let answer = self.core.federation.call(&server, request, deadline).await?;
             Ok(Some(answer.pdus.into_iter().chain(answer.auth_chain).collect::<Vec<_>>()))
         };
-        self.ask_for_events(source, (None, MAX_EVENTS_TAKEN), ask).await
+        self.ask_for_events(source, None, MAX_EVENTS_TAKEN, ask).await
     }
 
     /// The first answer of the servers that has usable events: `wanted`, or any, `limit` at most.
     async fn ask_for_events<F>(
         &self,
         source: &Source<'_>,
-        (wanted, limit): (Option<&EventId>, usize),
+        wanted: Option<&EventId>,
+        limit: usize,
         ask: impl Fn(OwnedServerName) -> F,
     ) -> Result<Found<Vec<Pdu>>, Unavailable>
     where

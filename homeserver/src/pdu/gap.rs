@@ -154,13 +154,13 @@ impl Graph {
                 .core
                 .database
                 .transaction(move |tx| {
-                    let (room, rules) = known_room(tx, &pdu.room_id)?;
-                    match judge(tx, &room, rules, &pdu)? {
+                    let room = known_room(tx, &pdu.room_id)?;
+                    match judge(tx, &room, &pdu)? {
                         Judged::Known { .. } => Ok(None),
                         Judged::Missing(missing) => Ok(Some(missing)),
-                        Judged::Checked(checked, before) => graph
-                            .insert_with_state(tx, (&room, rules), &checked, before)
-                            .map(|()| None),
+                        Judged::Checked(checked, before) => {
+                            graph.insert_with_state(tx, &room, &checked, before).map(|()| None)
+                        }
                     }
                 })
                 .await

@@ -10,11 +10,12 @@ use transport::Transaction;
 use super::{
     Checked, Standing,
     auth::{Asking, Loader},
+    insert::KnownRoom,
     resolve::resolve,
 };
 use crate::{
     event::{Pdu, rules::Rules},
-    store::{StoreError, events, rooms::RoomRow, state::GroupId},
+    store::{StoreError, events, state::GroupId},
 };
 
 /// What came of judging an event.
@@ -49,8 +50,7 @@ impl Missing {
 /// Judges an event of `room`. Stores nothing but what state resolution found.
 pub(crate) fn judge(
     tx: &Transaction<'_>,
-    room: &RoomRow,
-    rules: Rules,
+    room: &KnownRoom,
     pdu: &Pdu,
 ) -> Result<Judged, StoreError> {
     if let Some(place) = events::place(tx, &pdu.event_id)?
@@ -63,8 +63,8 @@ pub(crate) fn judge(
     if !missing.is_empty() {
         return Ok(Judged::Missing(missing));
     }
-    let before = resolve(tx, rules, &after_parents)?;
-    let standing = standing(&loader, room, rules, (pdu, before))?;
+    let before = resolve(tx, room.rules, &after_parents)?;
+    let standing = standing(&loader, room, pdu, before)?;
     Ok(Judged::Checked(Box::new(Checked { pdu: pdu.clone(), standing }), before))
 }
 
@@ -112,10 +112,12 @@ pub(crate) fn state_before(
 /// What the rules make of an event, given the state before it.
 pub(crate) fn standing(
     loader: &Loader<'_>,
-    room: &RoomRow,
-    rules: Rules,
-    (pdu, before): (&Pdu, GroupId),
+    room: &KnownRoom,
+    pdu: &Pdu,
+    before: GroupId,
 ) -> Result<Standing, StoreError> {
+    let KnownRoom { row: room, rules } = room;
+    let rules = *rules;
     if pdu.kind == "m.room.create" && pdu.event_id != room.create_event_id {
         return Ok(Standing::Rejected("the room was created by another event".to_owned()));
     }
@@ -127,13 +129,13 @@ pub(crate) fn standing(
     }
     let mut named = pdu.auth_events.clone();
     named.sort();
-    if !same_authorization(loader, rules, (pdu, &named), before)?
+    if !same_authorization(loader, rules, pdu, &named, before)?
         && let Err(reason) = loader.allowed_by_state(rules, pdu, before)?
     {
         return Ok(Standing::Rejected(reason));
     }
     if room.current_group != before
-        && !same_authorization(loader, rules, (pdu, &named), room.current_group)?
+        && !same_authorization(loader, rules, pdu, &named, room.current_group)?
         && let Err(reason) = loader.allowed_by_state(rules, pdu, room.current_group)?
     {
         return Ok(Standing::SoftFailed(reason));
@@ -146,7 +148,8 @@ pub(crate) fn standing(
 fn same_authorization(
     loader: &Loader<'_>,
     rules: Rules,
-    (pdu, named): (&Pdu, &[OwnedEventId]),
+    pdu: &Pdu,
+    named: &[OwnedEventId],
     group: GroupId,
 ) -> Result<bool, StoreError> {
     let selected = loader.selection(rules, &Asking::from(pdu), group)?;

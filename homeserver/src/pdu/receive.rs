@@ -71,7 +71,7 @@ impl Graph {
         for number in 0.. {
             let batch = std::mem::take(&mut pending);
             let last = number == MAX_ROUNDS;
-            round = self.judge_all(batch, (round, last), Arc::clone(&record)).await?;
+            round = self.judge_all(batch, round, last, Arc::clone(&record)).await?;
             if round.lacking.is_empty() {
                 break;
             }
@@ -190,7 +190,8 @@ impl Graph {
     async fn judge_all(
         &self,
         batch: Vec<Pdu>,
-        (mut round, last): (Round, bool),
+        mut round: Round,
+        last: bool,
         record: Record,
     ) -> Result<Round, StoreError> {
         let graph = self.clone();
@@ -239,16 +240,16 @@ impl Graph {
         tx: &Transaction<'_>,
         pdu: &Pdu,
     ) -> Result<Result<Outcome, Missing>, StoreError> {
-        let (room, rules) = known_room(tx, &pdu.room_id)?;
-        Ok(match judge(tx, &room, rules, pdu)? {
+        let room = known_room(tx, &pdu.room_id)?;
+        Ok(match judge(tx, &room, pdu)? {
             Judged::Known { .. } => Ok(Ok(())),
-            _ if !room.delivery.is_transacted(pdu.state_key.is_some()) => {
+            _ if !room.row.delivery.is_transacted(pdu.state_key.is_some()) => {
                 let reason = "the room's owner decides what is shown".to_owned();
                 Ok(Err(Refusal::NotAllowed(reason)))
             }
             Judged::Missing(missing) => Err(missing),
             Judged::Checked(checked, before) => {
-                self.insert_with_state(tx, (&room, rules), &checked, before)?;
+                self.insert_with_state(tx, &room, &checked, before)?;
                 Ok(match checked.standing {
                     Standing::Rejected(reason) => Err(Refusal::NotAllowed(reason)),
                     // The specification has it that the sender is not told of soft failure.
@@ -268,7 +269,7 @@ impl Graph {
             return Ok(Err(Refusal::UnknownRoom(pdu.room_id.clone())));
         };
         let sender = Some(pdu.sender.server_name());
-        let source = self.source(&pdu.room_id, rules, (origin, sender)).await?;
+        let source = self.source(&pdu.room_id, rules, origin, sender).await?;
         self.fetch_missing(&source, pdu, missing).await
     }
 
@@ -289,8 +290,8 @@ impl Graph {
                 .core
                 .database
                 .transaction(move |tx| {
-                    let (room, rules) = known_room(tx, &event.room_id)?;
-                    judge(tx, &room, rules, &event)
+                    let room = known_room(tx, &event.room_id)?;
+                    judge(tx, &room, &event)
                 })
                 .await
                 .map_err(Unavailable::Store)?;

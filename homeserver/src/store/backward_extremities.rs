@@ -67,7 +67,7 @@ mod tests {
     use super::{add_parents_of, of_room, remove};
     use crate::{
         event::Pdu,
-        store::events::{self, Record},
+        store::events::{self, Record, States},
     };
 
     fn event(name: &str, depth: u64, parents: &[&str]) -> Pdu {
@@ -79,8 +79,8 @@ mod tests {
     }
 
     fn put(tx: &Transaction<'_>, pdu: &Pdu) {
-        let record =
-            Record { pdu: pdu.clone(), states: Some((0, 0)), rejected: None, soft_failed: false };
+        let states = Some(States { before: 0, after: 0 });
+        let record = Record { pdu: pdu.clone(), states, rejected: None, soft_failed: false };
         events::put(tx, &record).expect("it is stored");
     }
 

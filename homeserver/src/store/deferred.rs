@@ -5,7 +5,10 @@ use rusqlite::Connection;
 use serde_json::value::RawValue;
 use transport::Transaction;
 
-use super::{StoreError, received::as_i64};
+use super::{
+    StoreError,
+    received::{RelayEntry, as_i64},
+};
 
 /// An entry to be tried again.
 #[derive(Debug)]
@@ -31,14 +34,15 @@ pub fn count(connection: &Connection, relay: &ServerName) -> Result<usize, Store
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// Keeps an entry to be tried again.
+/// Keeps an entry, with the PDUs of its `origin`, to be tried again.
 ///
 /// # Errors
 /// The store refuses.
 pub fn put(
     tx: &Transaction<'_>,
-    (relay, entry_id): (&ServerName, i64),
-    (origin, pdus): (&ServerName, &[Box<RawValue>]),
+    entry: &RelayEntry,
+    origin: &ServerName,
+    pdus: &[Box<RawValue>],
     now_ms: u64,
 ) -> Result<(), StoreError> {
     let pdus = serde_json::to_string(pdus).map_err(StoreError::corrupt)?;
@@ -46,7 +50,7 @@ pub fn put(
         "INSERT INTO deferred_entries (relay, entry_id, origin, pdus, deferred_at)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute((relay.as_str(), entry_id, origin.as_str(), pdus, as_i64(now_ms)))?;
+    .execute((entry.relay.as_str(), entry.entry_id, origin.as_str(), pdus, as_i64(now_ms)))?;
     Ok(())
 }
 

@@ -12,13 +12,22 @@ use super::{
 };
 use crate::event::Pdu;
 
+/// The states around an event of the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct States {
+    /// That before it.
+    pub before: GroupId,
+    /// That after it.
+    pub after: GroupId,
+}
+
 /// What is stored about an event beside the event.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// The event.
     pub pdu: Pdu,
-    /// The state before and after it; `None` for an outlier.
-    pub states: Option<(GroupId, GroupId)>,
+    /// The states around it; `None` for an outlier.
+    pub states: Option<States>,
     /// Why the authorization rules refused it.
     pub rejected: Option<String>,
     /// Whether the current state refused it when it came.
@@ -54,10 +63,10 @@ pub fn get(connection: &Connection, id: &EventId) -> Result<Record, StoreError> 
 }
 
 fn record(row: &Row<'_>) -> Result<Record, StoreError> {
-    let states: (Option<GroupId>, Option<GroupId>) = (row.get(3)?, row.get(4)?);
+    let (before, after): (Option<_>, Option<_>) = (row.get(3)?, row.get(4)?);
     Ok(Record {
         pdu: pdu(row)?,
-        states: states.0.zip(states.1),
+        states: before.zip(after).map(|(before, after)| States { before, after }),
         rejected: row.get(5)?,
         soft_failed: row.get(6)?,
     })
@@ -121,7 +130,7 @@ pub fn depth(connection: &Connection, id: &EventId) -> Result<u64, StoreError> {
 /// The store refuses.
 pub fn put(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> {
     let pdu = &record.pdu;
-    let (before, after) = record.states.unzip();
+    let (before, after) = record.states.map(|states| (states.before, states.after)).unzip();
     // Two statements, not an upsert: SQLite keeps a journal of its own for each upsert.
     let is_new =
         tx.prepare_cached(
@@ -286,7 +295,9 @@ pub fn timeline_backwards(
         "SELECT event_id, e.room_id, json, position FROM timeline t JOIN events e USING (event_id)
          WHERE t.room_id = ?1 AND position >= ?2 AND position < ?3
          ORDER BY position DESC LIMIT ?4",
-        (room, stretch, limit),
+        room,
+        stretch,
+        limit,
     )
 }
 
@@ -304,14 +315,18 @@ pub fn timeline_forwards(
         connection,
         "SELECT event_id, e.room_id, json, position FROM timeline t JOIN events e USING (event_id)
          WHERE t.room_id = ?1 AND position >= ?2 AND position < ?3 ORDER BY position LIMIT ?4",
-        (room, stretch, limit),
+        room,
+        stretch,
+        limit,
     )
 }
 
 fn timeline(
     connection: &Connection,
     sql: &str,
-    (room, stretch, limit): (&RoomId, Range<i64>, usize),
+    room: &RoomId,
+    stretch: Range<i64>,
+    limit: usize,
 ) -> Result<Vec<(i64, Pdu)>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruma::{EventId, OwnedEventId, OwnedServerName, OwnedUserId, RoomId, RoomVersionId, UserId};
+use ruma::{OwnedEventId, OwnedServerName, OwnedUserId, RoomId, RoomVersionId, UserId};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 use transport::Transaction;
 
 use super::{
     StoreError, events, memberships,
-    state::{self, GroupId, event_id},
+    state::{self, Entry, GroupId, event_id},
 };
 use crate::event::{Delivery, Pdu};
 
@@ -136,7 +136,7 @@ pub fn set_current_state(
         }
     }
     for (key, id) in after.iter().filter(|(key, id)| before.get(*key) != Some(id)) {
-        put_entry(tx, room, (&key.0, &key.1), id)?;
+        put_entry(tx, room, Entry { kind: &key.0, state_key: &key.1, event_id: id })?;
         if key.0 == "m.room.member" {
             memberships::put(tx, &events::get(tx, id)?.pdu, position)?;
         }
@@ -156,7 +156,8 @@ pub fn advance_current_state(
 ) -> Result<(), StoreError> {
     set_current_group(tx, &pdu.room_id, group)?;
     let state_key = pdu.state_key.as_deref().unwrap_or_default();
-    put_entry(tx, &pdu.room_id, (&pdu.kind, state_key), &pdu.event_id)?;
+    let entry = Entry { kind: &pdu.kind, state_key, event_id: &pdu.event_id };
+    put_entry(tx, &pdu.room_id, entry)?;
     if pdu.is_member_event() {
         memberships::put(tx, pdu, position)?;
     }
@@ -169,17 +170,12 @@ fn set_current_group(tx: &Transaction<'_>, room: &RoomId, group: GroupId) -> rus
         .map(drop)
 }
 
-fn put_entry(
-    tx: &Transaction<'_>,
-    room: &RoomId,
-    (kind, state_key): (&str, &str),
-    id: &EventId,
-) -> rusqlite::Result<()> {
+fn put_entry(tx: &Transaction<'_>, room: &RoomId, entry: Entry<'_>) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT OR REPLACE INTO current_state (room_id, kind, state_key, event_id)
          VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute((room.as_str(), kind, state_key, id.as_str()))
+    .execute((room.as_str(), entry.kind, entry.state_key, entry.event_id.as_str()))
     .map(drop)
 }
 

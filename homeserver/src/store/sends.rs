@@ -101,7 +101,8 @@ pub(crate) fn earlier(
 pub(crate) fn keep_pending(
     tx: &Transaction<'_>,
     key: &SendKey,
-    (event_id, event): (&OwnedEventId, &str),
+    event_id: &EventId,
+    event: &str,
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let [user, device, room, kind, transaction] = key.parts();
@@ -118,7 +119,8 @@ pub(crate) fn keep_pending(
 pub(crate) fn keep_outcome(
     tx: &Transaction<'_>,
     key: &SendKey,
-    (event_id, outcome): (&OwnedEventId, &Outcome),
+    event_id: &EventId,
+    outcome: &Outcome,
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let [user, device, room, kind, transaction] = key.parts();

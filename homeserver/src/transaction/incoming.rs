@@ -141,13 +141,13 @@ impl Incoming {
 
     /// Records the answer, unless something was put off and this is not the `last` try.
     fn record(&self, origin: &ServerName, transaction_id: &str, last: bool) -> Record {
-        let key = (origin.to_owned(), transaction_id.to_owned());
+        let (origin, id) = (origin.to_owned(), transaction_id.to_owned());
         let now = self.core.host.unix_ms();
         Arc::new(move |tx, answer: &Answer| {
             if !last && !answer.put_off.is_empty() {
                 return Ok(());
             }
-            received::put_answer(tx, (&key.0, &key.1), &answer.to_json().to_string(), now)
+            received::put_answer(tx, &origin, &id, &answer.to_json().to_string(), now)
         })
     }
 }

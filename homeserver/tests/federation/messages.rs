@@ -59,21 +59,13 @@ async fn state_set_on_both_sides_of_a_cut_resolves_alike() {
     let room = a.public_room(&alice).await;
     b.join(&bob, &room, &a).await;
     let levels = json!({ "users": { alice.id.as_str(): 100, bob.id.as_str(): 100 } });
-    let (rooms, sender, id) = (a.rooms(), alice.id.clone(), room.clone());
-    a.run(async move { rooms.send_state(&sender, &id, ("m.room.power_levels", ""), levels).await })
-        .await
-        .unwrap();
+    a.put_state(&alice, &room, "m.room.power_levels", levels).await;
     agree(&a, &b, &room).await;
 
     a.switch.cut();
     b.switch.cut();
     for (backend, user) in [(&a, &alice), (&b, &bob)] {
-        let (rooms, sender, id) = (backend.rooms(), user.id.clone(), room.clone());
-        let topic = json!({ "topic": user.id });
-        backend
-            .run(async move { rooms.send_state(&sender, &id, ("m.room.topic", ""), topic).await })
-            .await
-            .unwrap();
+        backend.put_state(user, &room, "m.room.topic", json!({ "topic": user.id })).await;
     }
     assert_ne!(a.summary(&room).await, b.summary(&room).await);
     a.switch.repair();

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use homeserver::{
     Config, Homeserver,
-    messaging::rooms::{CreateRoom, Direction, JoinRule, Rooms},
+    messaging::rooms::{CreateRoom, Direction, Draft, JoinRule, Rooms},
 };
 use http::Request;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, UserId};
@@ -190,6 +190,13 @@ impl Backend {
         let (status, answer) = self.ask(("PUT", &path), Some(&user.token), body).await;
         assert_eq!(status, 200, "{answer}");
         answer["event_id"].as_str().unwrap().try_into().unwrap()
+    }
+
+    /// Puts a state event with the empty key into the room.
+    pub(crate) async fn put_state(&self, user: &User, room: &RoomId, kind: &str, content: Value) {
+        let draft = Draft::state(&user.id, kind, "", content);
+        let (rooms, room) = (self.rooms(), room.to_owned());
+        self.run(async move { rooms.put(&room, draft).await }).await.unwrap();
     }
 
     /// The texts of the room's messages, in the order in which this backend shows them.

@@ -168,7 +168,7 @@ impl Federation {
         request: &Request<Bytes>,
     ) -> Result<HeaderValue, XMatrixFromRequestError> {
         let Identity { server_name, key_pair } = &self.identity;
-        let about = AboutRequest::new(request, (server_name, destination));
+        let about = AboutRequest::new(request, server_name, destination);
         about.unsigned(key_pair).authorization(|| {
             let (origin, destination) = (server_name.clone(), destination.to_owned());
             let input = XMatrixSigningInput::new(origin, destination, key_pair);

@@ -155,7 +155,7 @@ impl Authenticated {
                 }
             })?;
         let key = keys.get(claim.origin.as_str()).and_then(|keys| keys.get(claim.key.as_str()));
-        let about = AboutRequest::new(request, (&claim.origin, us));
+        let about = AboutRequest::new(request, &claim.origin, us);
         let proof = key.map(|key| about.signed(claim, key.as_bytes()));
         if proof.is_some_and(|proof| proof.is_known()) {
             return Ok(());

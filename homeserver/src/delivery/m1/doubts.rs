@@ -173,7 +173,7 @@ impl Doubts {
 
     async fn carry_out(&self, participant: &Participant, prepared: &Prepared, decision: Decision) {
         let Prepared { event_id, room_id, owner } = prepared;
-        let done = participant.decided(owner, (room_id, event_id), decision).await;
+        let done = participant.decided(owner, room_id, event_id, decision).await;
         if let Err(error) = done {
             tracing::warn!(%error, %event_id, "failed to carry out a decision");
         }

@@ -61,7 +61,8 @@ impl Participant {
     pub(crate) async fn vote(
         &self,
         caller: &ServerName,
-        (room_id, event_id): (&RoomId, &EventId),
+        room_id: &RoomId,
+        event_id: &EventId,
         request: PrepareRequest,
     ) -> Result<Vote, RoomError> {
         ensure_owner(&self.rooms, room_id, caller).await?;
@@ -112,7 +113,8 @@ impl Participant {
     pub(crate) async fn decided(
         &self,
         caller: &ServerName,
-        (room_id, event_id): (&RoomId, &EventId),
+        room_id: &RoomId,
+        event_id: &EventId,
         decision: Decision,
     ) -> Result<(), ParticipantError> {
         ensure_owner(&self.rooms, room_id, caller).await?;

@@ -7,10 +7,10 @@ use ruma::{
 use serde_json::{Value, json};
 use transport::Transaction;
 
-use super::{CreateRoom, Draft, RoomError, Rooms};
+use super::{CreateRoom, Draft, InitialState, RoomError, Rooms};
 use crate::{
     event::{
-        Delivery, Pdu,
+        Delivery, Membership, Pdu,
         rules::{self, Rules},
     },
     pdu::{Spot, template},
@@ -88,38 +88,19 @@ impl Rooms {
         };
         rooms::put(tx, &room, &row)?;
         self.insert(tx, &self.trusted(creation))?;
-        self.add(
-            tx,
-            creator,
-            &room,
-            (
-                "m.room.member",
-                creator.as_str(),
-                json!({
-                    "membership": "join"
-                }),
-            ),
-        )?;
+        self.add(tx, &room, &Draft::membership(creator, creator, Membership::Join))?;
         for (kind, content) in beginning(creator, options, rules) {
-            self.add(tx, creator, &room, (kind, "", content))?;
+            self.add(tx, &room, &Draft::state(creator, kind, "", content))?;
         }
-        for state in &options.initial_state {
-            let content = state.content.clone();
-            self.add(tx, creator, &room, (&state.kind, &state.state_key, content))?;
+        for InitialState { kind, state_key, content } in &options.initial_state {
+            self.add(tx, &room, &Draft::state(creator, kind, state_key, content.clone()))?;
         }
         Ok(room)
     }
 
     /// Adds a state event. Nobody else is in the room, so that it is queued for nobody.
-    fn add(
-        &self,
-        tx: &Transaction<'_>,
-        creator: &UserId,
-        room: &RoomId,
-        (kind, state_key, content): (&str, &str, Value),
-    ) -> Result<(), RoomError> {
-        let draft = Draft { kind, state_key: Some(state_key), content };
-        let pdu = self.graph.build(tx, (creator, room), draft)??;
+    fn add(&self, tx: &Transaction<'_>, room: &RoomId, draft: &Draft) -> Result<(), RoomError> {
+        let pdu = self.graph.build(tx, room, draft)??;
         self.insert(tx, &self.trusted(pdu))?;
         Ok(())
     }
@@ -139,9 +120,9 @@ impl Rooms {
             RoomIdFormatVersion::V2 => None,
             _ => Some(self.new_room_id()?),
         };
-        let draft = Draft { kind: "m.room.create", state_key: Some(""), content };
+        let draft = Draft::state(creator, "m.room.create", "", content);
         let spot = Spot { depth: 1, ..Spot::default() };
-        Ok(self.graph.sign(template(room.as_deref(), creator, draft, &spot), rules)?)
+        Ok(self.graph.sign(template(room.as_deref(), &draft, &spot), rules)?)
     }
 
     fn new_room_id(&self) -> Result<OwnedRoomId, RoomError> {

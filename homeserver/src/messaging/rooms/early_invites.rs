@@ -60,7 +60,7 @@ impl Rooms {
             return Ok(false);
         }
         let Some((_, rules)) = self.graph.rules_of(room).await? else { return Ok(false) };
-        let source = self.graph.source(room, rules, (&from, Some(&from))).await?;
+        let source = self.graph.source(room, rules, &from, Some(&from)).await?;
         let Found::Here(invite) = self.graph.ask_event(&source, &id).await? else {
             return Ok(false);
         };

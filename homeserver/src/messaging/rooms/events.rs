@@ -3,7 +3,7 @@
 
 use ruma::{OwnedEventId, RoomId, ServerName, UserId};
 use rusqlite::Connection;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use transport::Transaction;
 
 use super::{Draft, RoomError, Rooms};
@@ -14,26 +14,14 @@ use crate::{
 };
 
 impl Rooms {
-    /// Builds, hashes and signs an event of the local user `sender` on top of what this server
-    /// knows, and checks it against the current state. Stores nothing.
+    /// Builds, hashes and signs an event of a local user on top of what this server knows, and checks
+    /// it against the current state. Stores nothing.
     ///
     /// # Errors
     /// The room is not known, or does not allow it; or the store refuses.
-    pub(super) async fn build(
-        &self,
-        sender: &UserId,
-        room: &RoomId,
-        (kind, state_key): (&str, Option<&str>),
-        content: Value,
-    ) -> Result<Pdu, RoomError> {
-        let (rooms, sender, room) = (self.clone(), sender.to_owned(), room.to_owned());
-        let (kind, state_key) = (kind.to_owned(), state_key.map(str::to_owned));
-        self.database()
-            .call(move |db| {
-                let draft = Draft { kind: &kind, state_key: state_key.as_deref(), content };
-                rooms.build_in(db, &sender, &room, draft)
-            })
-            .await
+    pub(super) async fn build(&self, room: &RoomId, draft: Draft) -> Result<Pdu, RoomError> {
+        let (rooms, room) = (self.clone(), room.to_owned());
+        self.database().call(move |db| rooms.build_in(db, &room, &draft)).await
     }
 
     /// As [`Rooms::build`], inside a transaction: what is built and inserted in one transaction
@@ -44,14 +32,13 @@ impl Rooms {
     pub fn build_in(
         &self,
         connection: &Connection,
-        sender: &UserId,
         room: &RoomId,
-        draft: Draft<'_>,
+        draft: &Draft,
     ) -> Result<Pdu, RoomError> {
         if !memberships::is_member_server(connection, room, self.core().server_name())? {
             return Err(RoomError::UnknownRoom(room.to_owned()));
         }
-        Ok(self.graph.build(connection, (sender, room), draft)??)
+        Ok(self.graph.build(connection, room, draft)??)
     }
 
     /// All receipt checks, in the specification's order; what the event builds on and is missing
@@ -102,41 +89,19 @@ impl Rooms {
     }
 
     /// Builds an event, makes it part of the room and queues it for every other server, all in one
-    /// transaction.
+    /// transaction, as `eventual` does. State travels so in every room.
     ///
     /// # Errors
-    /// As [`Rooms::build_in`].
-    pub(crate) async fn put(
-        &self,
-        sender: &UserId,
-        room: &RoomId,
-        (kind, state_key): (&str, Option<&str>),
-        content: Value,
-    ) -> Result<OwnedEventId, RoomError> {
-        let (rooms, sender, room) = (self.clone(), sender.to_owned(), room.to_owned());
-        let (kind, state_key) = (kind.to_owned(), state_key.map(str::to_owned));
+    /// The room is not known, or does not allow it; or the store refuses.
+    pub async fn put(&self, room: &RoomId, draft: Draft) -> Result<OwnedEventId, RoomError> {
+        let (rooms, room) = (self.clone(), room.to_owned());
         self.database()
             .transaction(move |tx| {
-                let draft = Draft { kind: &kind, state_key: state_key.as_deref(), content };
-                let checked = rooms.trusted(rooms.build_in(tx, &sender, &room, draft)?);
+                let checked = rooms.trusted(rooms.build_in(tx, &room, &draft)?);
                 rooms.insert(tx, &checked)?;
                 rooms.enqueue(tx, &checked.pdu)?;
                 Ok::<_, RoomError>(checked.pdu.event_id.clone())
             })
             .await
-    }
-
-    /// Puts a state event into the room, as `eventual` does.
-    ///
-    /// # Errors
-    /// The room is not known, or does not allow it; or the store refuses.
-    pub async fn send_state(
-        &self,
-        sender: &UserId,
-        room: &RoomId,
-        (kind, state_key): (&str, &str),
-        content: Value,
-    ) -> Result<OwnedEventId, RoomError> {
-        self.put(sender, room, (kind, Some(state_key)), content).await
     }
 }

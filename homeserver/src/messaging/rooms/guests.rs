@@ -21,7 +21,8 @@ impl Rooms {
     pub(crate) async fn take_invite(
         &self,
         pdu: Pdu,
-        (version, rules): (RoomVersionId, Rules),
+        version: RoomVersionId,
+        rules: Rules,
         shown: Value,
     ) -> Result<Pdu, RoomError> {
         let signed = self.signed_too(&pdu, rules)?;

@@ -10,10 +10,10 @@ use ruma::{
     },
 };
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, value::RawValue};
 use transport::federation::CallError;
 
-use super::{RoomError, Rooms, create::VERSIONS};
+use super::{Draft, RoomError, Rooms, create::VERSIONS};
 use crate::{
     event::{
         Membership, Pdu,
@@ -127,8 +127,7 @@ impl Rooms {
     }
 
     async fn put_join(&self, user: &UserId, room: &RoomId) -> Result<(), RoomError> {
-        let what = ("m.room.member", Some(user.as_str()));
-        self.put(user, room, what, json!({ "membership": "join" })).await.map(drop)
+        self.put(room, Draft::membership(user, user, Membership::Join)).await.map(drop)
     }
 
     /// The servers to ask, in this order. The owner of a room in which it is the only one
@@ -179,7 +178,12 @@ impl Rooms {
             return Err(RoomError::UnsupportedVersion(version.to_string()));
         }
         let template = Template::parse(&made.event)?;
-        let join = self.on_template(&version, (user, room), "join", template)?;
+        let join = self.on_template(
+            &version,
+            room,
+            template,
+            Draft::membership(user, user, Membership::Join),
+        )?;
         let request =
             send_join::Request::new(room.to_owned(), join.event_id.clone(), join.to_raw());
         let answer = core.federation.call(server, request, deadline).await?.room_state;
@@ -194,26 +198,24 @@ impl Rooms {
         Ok(Asked::Joined)
     }
 
-    /// A membership event of ours on the spot that another server proposes; nothing else of the
+    /// Returns a membership event of ours on the spot that another server proposes; nothing else of the
     /// template is taken over but who authorizes a restricted join.
     pub(super) fn on_template(
         &self,
         version: &RoomVersionId,
-        (user, room): (&UserId, &RoomId),
-        membership: &str,
+        room: &RoomId,
         mut proposed: Template,
+        mut draft: Draft,
     ) -> Result<Pdu, RoomError> {
-        let mut content = json!({ "membership": membership });
         if let Some(by) = proposed.content.remove("join_authorised_via_users_server") {
-            content["join_authorised_via_users_server"] = by;
+            draft.content["join_authorised_via_users_server"] = by;
         }
-        let draft = super::Draft { kind: "m.room.member", state_key: Some(user.as_str()), content };
         let spot = Spot {
             prev_events: proposed.prev_events,
             auth_events: proposed.auth_events,
             depth: proposed.depth,
         };
-        Ok(self.graph.sign(template(Some(room), user, draft, &spot), rules_of(version)?)?)
+        Ok(self.graph.sign(template(Some(room), &draft, &spot), rules_of(version)?)?)
     }
 
     /// The events, every one of which is properly signed and of `room`.

@@ -9,7 +9,9 @@ use transport::Transaction;
 use super::{RoomError, Rooms, join::Handover};
 use crate::{
     event::{Delivery, Pdu, rules},
-    pdu::{Checked, Refusal, Standing, auth::Loader, judge, outliers::store_outliers, serve},
+    pdu::{
+        Checked, KnownRoom, Refusal, Standing, auth::Loader, judge, outliers::store_outliers, serve,
+    },
     store::{
         StoreError, backward_extremities, events, memberships,
         rooms::{self, RoomRow},
@@ -36,12 +38,12 @@ impl Rooms {
     }
 
     fn accept_in(&self, tx: &Transaction<'_>, handover: Handover) -> Result<(), RoomError> {
-        let Handover { version, join, state: handed, auth_chain } = handover;
+        let Handover { version, join, state: events, auth_chain } = handover;
         let room = join.room_id.clone();
         let rules = rules::of(&version)
             .ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
-        let ids: Vec<OwnedEventId> = handed.iter().map(|pdu| pdu.event_id.clone()).collect();
-        let missing = store_outliers(tx, rules, handed.into_iter().chain(auth_chain).collect())?;
+        let ids: Vec<OwnedEventId> = events.iter().map(|pdu| pdu.event_id.clone()).collect();
+        let missing = store_outliers(tx, rules, events.into_iter().chain(auth_chain).collect())?;
         if let Some(id) = missing.first() {
             return Err(invalid(&format!("event {id} is missing")));
         }
@@ -49,24 +51,26 @@ impl Rooms {
         let mut row = room_row(tx, &state, &version)?;
         let before = state::whole(tx, &state)?;
         row.current_group = before;
+        let handed = KnownRoom { row, rules };
         // What this server knows of the room already is more than what was handed over, also when
         // it is from an earlier stay: a leave of its own may still be on its way. The join becomes
         // part of that like any other event, and state resolution tells what holds.
         let present = if let Some(present) = rooms::find(tx, &room)? {
             present
         } else {
-            become_present(tx, &room, &row)?;
-            row.clone()
+            become_present(tx, &room, &handed.row)?;
+            handed.row.clone()
         };
+        let present = KnownRoom { row: present, rules };
         let is_member = memberships::is_member_server(tx, &room, self.core().server_name())?;
-        let judged_by = if is_member { &present } else { &row };
-        let standing = judge::standing(&Loader::new(tx), judged_by, rules, (&join, before))?;
+        let judged_by = if is_member { &present } else { &handed };
+        let standing = judge::standing(&Loader::new(tx), judged_by, &join, before)?;
         if let Standing::Rejected(reason) | Standing::SoftFailed(reason) = standing {
             return Err(invalid(&reason));
         }
         backward_extremities::add_parents_of(tx, &join)?;
         let checked = Checked { pdu: join, standing: Standing::Accepted };
-        Ok(self.graph.insert_with_state(tx, (&present, rules), &checked, before)?)
+        Ok(self.graph.insert_with_state(tx, &present, &checked, before)?)
     }
 
     /// Takes the join of another server's user, tells the other servers of it, and hands over the
