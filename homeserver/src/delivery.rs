@@ -65,12 +65,16 @@ pub(crate) trait Policy: Send + Sync + 'static {
         content: Value,
     ) -> BoxFuture<'_, Result<Outcome, SendError>>;
 
-    /// Delivers a message of another backend, if this one owns the room. By default nobody delivers
-    /// for others.
+    /// Delivers a message of a backend in the room, which `owner` created and alone delivers in. By
+    /// default nobody delivers for others.
     ///
     /// # Errors
-    /// The room's owner is another server, or nothing was decided.
-    fn send_for(&self, message: Handed) -> BoxFuture<'_, Result<Sent, RoomError>> {
+    /// The owner is another server, or nothing was decided.
+    fn send_for(
+        &self,
+        _owner: OwnedServerName,
+        message: Handed,
+    ) -> BoxFuture<'_, Result<Sent, RoomError>> {
         let message = format!("messages of {} go to each backend directly", message.room_id);
         Box::pin(async { Err(RoomError::Forbidden(message)) })
     }
@@ -160,10 +164,10 @@ impl Policies {
     /// Delivers a message that another backend hands over, as [`Policy::send_for`] does.
     ///
     /// # Errors
-    /// The room is not known, its owner is another server, or nothing was decided.
+    /// The origin is not in the room, the room's owner is another server, or nothing was decided.
     pub(crate) async fn send_for(&self, message: Handed) -> Result<Sent, RoomError> {
-        let (delivery, _) = self.0.rooms.delivery_and_owner(&message.room_id).await?;
-        self.of(delivery).send_for(message).await
+        let room = self.0.rooms.if_member(&message.room_id, &message.origin).await?;
+        self.of(room.delivery).send_for(room.owner, message).await
     }
 
     /// Takes up what was under way when the process ended, and begins to forget what is too old.

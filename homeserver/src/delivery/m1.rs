@@ -36,10 +36,12 @@ pub(crate) use self::{
 use super::{Handed, Policy, SendError};
 use crate::{
     core::{guards::Guards, moment::now_ms},
-    event::Delivery,
+    event::{Delivery, Pdu},
     messaging::rooms::{Draft, RoomError, Rooms},
     store::{
-        StoreError, m1,
+        StoreError,
+        m1::{self, Voter},
+        rooms,
         sends::{Earlier, Outcome, SendKey, earlier, keep_outcome, keep_pending},
     },
 };
@@ -56,12 +58,12 @@ pub(crate) struct M1 {
     sends: Guards<String>,
 }
 
-/// An event on its way to the room's owner.
-struct Pending {
-    event_id: OwnedEventId,
-    event: Box<RawValue>,
-    /// Whether this is the first time, so that the owner cannot have seen it before.
-    first: bool,
+/// An event that is durable here and not yet decided.
+enum Pending {
+    /// Nobody else has heard of it. Its room's voters were read with it, if this server owns the room.
+    New { event: Pdu, voters: Vec<Voter> },
+    /// An earlier try may have handed it on.
+    Old { event_id: OwnedEventId, event: Box<RawValue> },
 }
 
 impl M1 {
@@ -89,18 +91,34 @@ impl M1 {
     ) -> Result<Outcome, SendError> {
         let message_id = key.message_id();
         let _alone = self.sends.alone(message_id.clone()).await;
-        let pending = match self.prepare(&key, content).await? {
+        let is_owner = owner == self.rooms.core().server_name();
+        let pending = match self.prepare(&key, content, is_owner).await? {
             Ok(pending) => pending,
             Err(outcome) => return Ok(outcome),
         };
-        let sent = if owner == self.rooms.core().server_name() {
-            let (room_id, event) = (key.room_id.clone(), pending.event);
-            self.coordinator.send(Handed { origin: owner, room_id, message_id, event }).await?
-        } else {
-            self.hand_to(&owner, &key, &message_id, &pending).await?
+        let is_new = matches!(pending, Pending::New { .. });
+        let (event_id, event) = match pending {
+            Pending::New { event, voters } if is_owner => {
+                let event_id = event.event_id.clone();
+                let sent = self.coordinator.send_new(key, event, voters).await?;
+                return Ok(outcome(event_id, sent));
+            }
+            Pending::New { event, .. } => (event.event_id.clone(), event.to_raw()),
+            Pending::Old { event_id, event } => (event_id, event),
         };
-        let outcome = outcome(pending.event_id.clone(), sent);
-        self.keep(key, pending.event_id, outcome.clone()).await?;
+        let handed = Handed {
+            origin: self.rooms.core().owned_server_name(),
+            room_id: key.room_id.clone(),
+            message_id,
+            event,
+        };
+        let sent = if is_owner {
+            self.coordinator.send(handed).await?
+        } else {
+            self.hand_to(&owner, &handed, is_new).await?
+        };
+        let outcome = outcome(event_id.clone(), sent);
+        self.keep(key, event_id, outcome.clone()).await?;
         Ok(outcome)
     }
 
@@ -109,6 +127,7 @@ impl M1 {
         &self,
         key: &SendKey,
         content: Value,
+        is_owner: bool,
     ) -> Result<Result<Pending, Outcome>, RoomError> {
         let (rooms, key, now) = (self.rooms.clone(), key.clone(), now_ms(&self.rooms.core().host));
         self.rooms
@@ -116,15 +135,18 @@ impl M1 {
             .transaction(move |tx| match earlier(tx, &key)? {
                 Some(Earlier::Ended(outcome)) => Ok(Err(outcome)),
                 Some(Earlier::Pending { event_id, event }) => {
-                    let event = m1::raw(event)?;
-                    Ok(Ok(Pending { event_id, event, first: false }))
+                    Ok(Ok(Pending::Old { event_id, event: m1::raw(event)? }))
                 }
                 None => {
                     let draft = Draft::message(&key.device.user_id, &key.kind, content);
-                    let pdu = rooms.build_in(tx, &key.room_id, &draft)?;
-                    let event = pdu.to_raw();
-                    keep_pending(tx, &key, &pdu.event_id, event.get(), now)?;
-                    Ok(Ok(Pending { event_id: pdu.event_id.clone(), event, first: true }))
+                    let event = rooms.build_in(tx, &key.room_id, &draft)?;
+                    keep_pending(tx, &key, &event.event_id, event.raw.get(), now)?;
+                    let voters = if is_owner {
+                        m1::voters(tx, &key.room_id, rooms.core().server_name())?
+                    } else {
+                        Vec::new()
+                    };
+                    Ok(Ok(Pending::New { event, voters }))
                 }
             })
             .await
@@ -133,21 +155,20 @@ impl M1 {
     async fn hand_to(
         &self,
         owner: &OwnedServerName,
-        key: &SendKey,
-        message_id: &str,
-        pending: &Pending,
+        handed: &Handed,
+        is_new: bool,
     ) -> Result<Sent, SendError> {
         let core = self.rooms.core();
         // The owner may need the whole time for votes before it answers.
         let deadline = core.config.vote_timeout + core.config.request_timeout;
-        let arguments = [key.room_id.as_str(), message_id];
-        let body = EventBody { event: pending.event.clone() };
+        let arguments = [handed.room_id.as_str(), &handed.message_id];
+        let body = EventBody { event: handed.event.clone() };
         let called =
             core.federation.call_endpoint::<SendMessage>(owner, &arguments, &body, deadline).await;
         match called {
             Ok(sent) => Ok(sent),
             // Only what was never handed on before can be known not to have been done.
-            Err(error) if pending.first && error.surely_not_done() => Ok(not_sent(owner, &error)),
+            Err(error) if is_new && error.surely_not_done() => Ok(not_sent(owner, &error)),
             Err(error) => Err(SendError::Unknown(error.to_string())),
         }
     }
@@ -178,9 +199,15 @@ impl Policy for M1 {
         Box::pin(self.send_own(owner, key, content))
     }
 
-    fn send_for(&self, message: Handed) -> BoxFuture<'_, Result<Sent, RoomError>> {
+    fn send_for(
+        &self,
+        owner: OwnedServerName,
+        message: Handed,
+    ) -> BoxFuture<'_, Result<Sent, RoomError>> {
         Box::pin(async move {
-            self.coordinator.ensure_own(&message.room_id).await?;
+            if owner != self.rooms.core().server_name() {
+                return Err(not_owned(&message.room_id, self.rooms.core().server_name()));
+            }
             self.coordinator.send(message).await
         })
     }
@@ -209,15 +236,24 @@ impl Policy for M1 {
 }
 
 /// Refuses a room that does not deliver by `m1`, or of which `server` is not the owner.
-async fn ensure_owner(rooms: &Rooms, room: &RoomId, server: &ServerName) -> Result<(), RoomError> {
-    let (delivery, owner) = rooms.delivery_and_owner(room).await?;
-    if delivery != Delivery::M1 {
+fn ensure_owner(
+    connection: &Connection,
+    room: &RoomId,
+    server: &ServerName,
+) -> Result<(), RoomError> {
+    let row = rooms::find(connection, room)?;
+    let row = row.ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))?;
+    if row.delivery != Delivery::M1 {
         return Err(RoomError::Forbidden(format!("{room} does not deliver by m1")));
     }
-    if owner != server {
-        return Err(RoomError::Forbidden(format!("{room} is not owned by {server}")));
+    if row.owner != server {
+        return Err(not_owned(room, server));
     }
     Ok(())
+}
+
+fn not_owned(room: &RoomId, server: &ServerName) -> RoomError {
+    RoomError::Forbidden(format!("{room} is not owned by {server}"))
 }
 
 fn not_sent(owner: &ServerName, error: &CallError) -> Sent {

@@ -46,7 +46,11 @@ impl Policy for M1Of2021 {
         Box::pin(async move { Ok(self.send_own(owner, key, content).await?) })
     }
 
-    fn send_for(&self, message: Handed) -> BoxFuture<'_, Result<Sent, RoomError>> {
+    fn send_for(
+        &self,
+        _owner: OwnedServerName,
+        message: Handed,
+    ) -> BoxFuture<'_, Result<Sent, RoomError>> {
         Box::pin(self.distribute_for(message))
     }
 }

@@ -8,7 +8,7 @@ use transport::{
     endpoints::m1::{Decision, Devices, Sent},
 };
 
-use super::StoreError;
+use super::{StoreError, memberships};
 use crate::event::Pdu;
 
 /// Aborts recorded because one server asked; about more it gets no decision until they are old.
@@ -33,6 +33,7 @@ pub(crate) fn answer(
 }
 
 /// Whose message an answer answers.
+#[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) origin: OwnedServerName,
     pub(crate) id: String,
@@ -156,7 +157,7 @@ pub(crate) fn first_commit(
 }
 
 /// The newest commit that `destination` has not acknowledged.
-pub(crate) fn last_commit(
+fn last_commit(
     connection: &Connection,
     destination: &ServerName,
 ) -> Result<Option<i64>, StoreError> {
@@ -185,6 +186,33 @@ pub(crate) fn strike(
 ) -> Result<Option<Commit>, StoreError> {
     tx.prepare_cached("DELETE FROM m1_commits WHERE sequence = ?1")?.execute([commit.sequence])?;
     first_commit(tx, destination)
+}
+
+/// A member backend of a room, as its owner knows it before it asks for a vote.
+#[derive(Clone, Debug)]
+pub(crate) struct Voter {
+    pub(crate) name: OwnedServerName,
+    /// The newest commit that it has not acknowledged.
+    pub(crate) owed: Option<i64>,
+    /// The devices of its users that it told last.
+    pub(crate) devices: Devices,
+}
+
+/// Returns the member backends of a room but for its owner, `own`.
+pub(crate) fn voters(
+    connection: &Connection,
+    room_id: &RoomId,
+    own: &ServerName,
+) -> Result<Vec<Voter>, StoreError> {
+    let members = memberships::member_servers(connection, room_id)?;
+    let others = members.into_iter().filter(|member| member != own);
+    others
+        .map(|name| {
+            let owed = last_commit(connection, &name)?;
+            let devices = known_devices(connection, room_id, &name)?;
+            Ok(Voter { name, owed, devices })
+        })
+        .collect()
 }
 
 /// Whether the device list of `backend` in a room is known; empty if it was never told.

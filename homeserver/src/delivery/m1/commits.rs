@@ -11,13 +11,13 @@ use transport::{
     federation::CallError,
 };
 
-use super::votes::{Ballot, ask_at_once};
+use super::votes::{Ballot, ask};
 use crate::{
     core::Core,
     messaging::bell::Bell,
     store::{
         StoreError, events,
-        m1::{self, Commit},
+        m1::{self, Commit, Voter},
     },
 };
 
@@ -64,11 +64,14 @@ impl Commits {
         }
     }
 
-    /// Waits until `destination` has acknowledged everything decided before this call. What is
+    /// Waits until `destination` has acknowledged what it is owed up to the commit `last`. What is
     /// asked of it afterwards builds on events that it then has.
-    pub(super) async fn drained(&self, destination: &ServerName) -> Result<(), StoreError> {
+    pub(super) async fn drained(
+        &self,
+        destination: &ServerName,
+        last: i64,
+    ) -> Result<(), StoreError> {
         let mut acknowledged = self.acknowledged.listen();
-        let Some(last) = self.last(destination).await? else { return Ok(()) };
         self.hasten(destination);
         while self.first(destination).await?.is_some_and(|commit| commit.sequence <= last) {
             acknowledged.rung().await;
@@ -142,16 +145,15 @@ impl Commits {
     /// that has it now.
     async fn prepare_again(&self, destination: &ServerName, commit: &Commit) -> bool {
         tracing::error!(%destination, event_id = commit.event_id, "a backend lost what it voted for");
-        let event_id = commit.event_id.clone();
-        let stored = self.core.database.call(move |connection| {
+        let (event_id, name) = (commit.event_id.clone(), destination.to_owned());
+        let stored = self.core.database.call(move |db| {
             let event_id = EventId::parse(event_id).map_err(StoreError::corrupt)?;
-            events::get(connection, &event_id)
+            let event = events::get(db, &event_id)?.pdu;
+            let devices = m1::known_devices(db, &event.room_id, &name)?;
+            Ok((event, Voter { name, owed: None, devices }))
         });
         let ballot = match stored.await {
-            Ok(stored) => {
-                let timeout = self.core.config.vote_timeout;
-                ask_at_once(&self.core, destination, &stored.pdu, timeout).await
-            }
+            Ok((event, voter)) => ask(&self.core, &voter, &event).await,
             Err(error) => Err(error),
         };
         match ballot {
@@ -166,11 +168,6 @@ impl Commits {
     async fn first(&self, destination: &ServerName) -> Result<Option<Commit>, StoreError> {
         let destination = destination.to_owned();
         self.core.database.call(move |db| m1::first_commit(db, &destination)).await
-    }
-
-    async fn last(&self, destination: &ServerName) -> Result<Option<i64>, StoreError> {
-        let destination = destination.to_owned();
-        self.core.database.call(move |db| m1::last_commit(db, &destination)).await
     }
 
     /// Strikes a commit that was told; returns what is owed to the same destination next.

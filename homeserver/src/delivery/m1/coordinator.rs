@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use ruma::{EventId, OwnedEventId, OwnedServerName, RoomId, ServerName};
 use serde_json::value::RawValue;
-use transport::endpoints::m1::{Decide, Decision, DecisionBody, Sent};
+use transport::{
+    Transaction,
+    endpoints::m1::{Decide, Decision, DecisionBody, Sent},
+};
 
 use super::{
     super::Handed,
     commits::Commits,
-    ensure_owner, refused,
+    ensure_owner, outcome, refused,
     votes::{Ballot, ballot_of},
 };
 use crate::{
@@ -23,8 +26,9 @@ use crate::{
     pdu::{Checked, Standing},
     store::{
         StoreError,
-        m1::{self, Message},
+        m1::{self, Message, Voter},
         memberships,
+        sends::{SendKey, keep_outcome},
     },
 };
 
@@ -44,6 +48,9 @@ pub(crate) struct Coordinator {
     collecting: Guards<OwnedEventId>,
 }
 
+/// Why an event that was aborted before is aborted again.
+const ABORTED_BEFORE: &str = "an earlier try of this message was aborted";
+
 /// The votes of the backends asked so far.
 type Ballots = BTreeMap<OwnedServerName, Ballot>;
 
@@ -52,27 +59,43 @@ impl Coordinator {
         Self { rooms, commits, messages: Guards::default(), collecting: Guards::default() }
     }
 
-    /// What was decided about an event; `None` while its votes are being collected. Whoever asks
-    /// about an event that is neither decided nor being voted on is told that it is aborted, and so
-    /// it stays: that is durable before this returns. `None` also if `asker` asks about too many.
+    /// Returns what was decided about an event, for `asker`, a backend that is or was in the room;
+    /// `None` while its votes are being collected. Whoever asks about an event that is neither decided
+    /// nor being voted on is told that it is aborted, and so it stays: that is durable before this
+    /// returns. `None` also if `asker` asks about too many.
     ///
     /// # Errors
-    /// The store's.
+    /// This server does not own the room, `asker` was never in it, or the store refuses.
     pub(crate) async fn outcome(
         &self,
         asker: &ServerName,
+        room_id: &RoomId,
         event_id: &EventId,
-    ) -> Result<Option<Decision>, StoreError> {
-        if self.collecting.is_held(event_id) {
-            return Ok(None);
-        }
-        let (asker, event_id) = (asker.to_owned(), event_id.to_owned());
-        let now = now_ms(&self.rooms.core().host);
-        self.rooms.database().transaction(move |tx| m1::abort_for(tx, &event_id, &asker, now)).await
+    ) -> Result<Option<Decision>, RoomError> {
+        let (core, now) = (self.rooms.core().clone(), now_ms(&self.rooms.core().host));
+        let (asker, room_id, event_id) =
+            (asker.to_owned(), room_id.to_owned(), event_id.to_owned());
+        // Looked up first: what is decided meanwhile is found in the tables.
+        let is_collecting = self.collecting.is_held(&*event_id);
+        self.rooms
+            .database()
+            .transaction(move |tx| {
+                ensure_owner(tx, &room_id, core.server_name())?;
+                // A backend that has left since it voted is in doubt like any other.
+                if !memberships::was_ever_in(tx, &room_id, &asker)? {
+                    let message = "the calling server was never in the room".to_owned();
+                    return Err(RoomError::Forbidden(message));
+                }
+                if is_collecting {
+                    return Ok(None);
+                }
+                Ok(m1::abort_for(tx, &event_id, &asker, now)?)
+            })
+            .await
     }
 
-    /// Delivers a message to every backend of its room, or to none. The same message again gets the
-    /// same answer.
+    /// Delivers a message that a backend of the room hands over to every other one, or to none. The
+    /// same message again gets the same answer.
     ///
     /// # Errors
     /// Nothing is decided: the store refused, or what the event builds on could not be fetched.
@@ -93,14 +116,36 @@ impl Coordinator {
                     return Ok(refused(reason));
                 };
                 let message = Message { origin, id: message_id, event_id: event.event_id.clone() };
-                return self.refuse(message, &event, reason).await;
+                return self.refuse(message, event, reason).await;
             }
         };
         let message = Message { origin, id: message_id, event_id: checked.pdu.event_id.clone() };
-        match self.objection(&message, &checked).await? {
-            Some(reason) => self.refuse(message, &checked.pdu, reason).await,
+        match objection(&message, &room_id, &checked) {
+            Some(reason) => self.refuse(message, checked.pdu, reason).await,
             None => self.attempt(message, checked).await,
         }
+    }
+
+    /// Delivers a message that this server has just built in a room of its own, and that nobody else
+    /// has heard of, so that it needs no check; its `voters` were read with it. How the send of the
+    /// device ended is recorded with the decision.
+    ///
+    /// # Errors
+    /// Nothing is decided: the store refused.
+    pub(super) async fn send_new(
+        &self,
+        key: SendKey,
+        event: Pdu,
+        voters: Vec<Voter>,
+    ) -> Result<Sent, RoomError> {
+        let _collecting = self.collect_for(&event.event_id)?;
+        let message = Message {
+            origin: self.rooms.core().owned_server_name(),
+            id: key.message_id(),
+            event_id: event.event_id.clone(),
+        };
+        let motion = Motion { message, key: Some(key), event };
+        self.vote(motion, voters).await
     }
 
     /// The event, unless it is malformed.
@@ -114,11 +159,12 @@ impl Coordinator {
     async fn refuse(
         &self,
         message: Message,
-        event: &Pdu,
+        event: Pdu,
         reason: String,
     ) -> Result<Sent, RoomError> {
         if event.sender.server_name() == message.origin {
-            return self.abort(message, event, refused(reason), Ballots::new()).await;
+            let motion = Motion { message, key: None, event };
+            return self.abort(motion, refused(reason), Ballots::new()).await;
         }
         // Nobody can have another server's event aborted; that it was refused is kept all the same.
         let (sent, now) = (refused(reason), now_ms(&self.rooms.core().host));
@@ -130,53 +176,21 @@ impl Coordinator {
         Ok(sent)
     }
 
-    /// Why the event is none that is sent in this way.
-    async fn objection(
-        &self,
-        message: &Message,
-        checked: &Checked,
-    ) -> Result<Option<String>, RoomError> {
-        let event = &checked.pdu;
-        if let Standing::SoftFailed(reason) | Standing::Rejected(reason) = &checked.standing {
-            return Ok(Some(reason.clone()));
-        }
-        if event.sender.server_name() != message.origin {
-            return Ok(Some(format!("{} is not a user of {}", event.sender, message.origin)));
-        }
-        if event.state_key.is_some() {
-            return Ok(Some("state is not sent as a message".to_owned()));
-        }
-        self.ensure_own(&event.room_id).await.map(|()| None)
-    }
-
-    /// Refuses rooms that this server does not coordinate.
-    ///
-    /// # Errors
-    /// [`RoomError::Forbidden`], or the store's.
-    pub(crate) async fn ensure_own(&self, room_id: &RoomId) -> Result<(), RoomError> {
-        ensure_owner(&self.rooms, room_id, self.rooms.core().server_name()).await
-    }
-
-    /// One try: votes, then the decision.
+    /// One try of a message that may have been tried before.
     async fn attempt(&self, message: Message, checked: Checked) -> Result<Sent, RoomError> {
-        let _collecting = self.collect_for(&checked.pdu.event_id)?;
+        let motion = Motion { message, key: None, event: checked.pdu };
+        let _collecting = self.collect_for(&motion.event.event_id)?;
         // From here on nobody is told an abort that is not recorded; what was told before is here.
-        let event_id = checked.pdu.event_id.clone();
-        let told = self.rooms.database().call(move |db| m1::decision(db, &event_id));
-        if told.await? == Some(Decision::Abort) {
-            let sent = refused("an earlier try of this message was aborted".to_owned());
-            return self.abort(message, &checked.pdu, sent, Ballots::new()).await;
+        let (event, own) = (motion.event.clone(), self.rooms.core().owned_server_name());
+        let read = self.rooms.database().call(move |db| {
+            let decision = m1::decision(db, &event.event_id)?;
+            Ok::<_, StoreError>((decision, m1::voters(db, &event.room_id, &own)?))
+        });
+        let (decision, voters) = read.await?;
+        if decision == Some(Decision::Abort) {
+            return self.abort(motion, refused(ABORTED_BEFORE.to_owned()), Ballots::new()).await;
         }
-        let mut ballots = Ballots::new();
-        for _ in 0..MAX_ROUNDS {
-            if !self.ask_the_rest(&checked.pdu, &mut ballots).await? {
-                break;
-            }
-        }
-        match refusal(&ballots) {
-            Some(sent) => self.abort(message, &checked.pdu, sent, ballots).await,
-            None => self.commit(message, checked, ballots).await,
-        }
+        self.vote(motion, voters).await
     }
 
     fn collect_for(&self, event_id: &EventId) -> Result<Guard<OwnedEventId>, RoomError> {
@@ -184,53 +198,72 @@ impl Coordinator {
         collecting.ok_or_else(|| RoomError::Unavailable("too many votes are under way".to_owned()))
     }
 
-    /// Asks the member backends that were not asked yet, at the same time; false if there are none,
-    /// or if one of them did not vote yes.
-    async fn ask_the_rest(&self, event: &Pdu, ballots: &mut Ballots) -> Result<bool, RoomError> {
-        let core = self.rooms.core();
-        let mut members = self.rooms.member_servers(&event.room_id).await?;
-        members.retain(|member| member != core.server_name() && !ballots.contains_key(member));
-        if members.is_empty() {
-            return Ok(false);
+    /// Collects the votes, and decides.
+    async fn vote(&self, motion: Motion, mut voters: Vec<Voter>) -> Result<Sent, RoomError> {
+        let mut ballots = Ballots::new();
+        for round in 1..=MAX_ROUNDS {
+            ballots.extend(self.ask_all(&motion.event, voters).await);
+            if let Some(sent) = refusal(&ballots) {
+                return self.abort(motion, sent, ballots).await;
+            }
+            match self.decide(motion.clone(), &ballots, round == MAX_ROUNDS).await? {
+                Decided::Now(sent) => return Ok(sent),
+                Decided::NotYet(newcomers) => voters = newcomers,
+            }
         }
-        let asked = members.into_iter().map(|member| async move {
-            let ballot =
-                ballot_of(core.clone(), self.commits.clone(), member.clone(), event.clone()).await;
-            (member, ballot)
-        });
-        ballots.extend(join_all(asked).await);
-        Ok(ballots.values().all(|ballot| *ballot == Ballot::Yes))
+        Err(RoomError::Unavailable("the room changes too fast".to_owned()))
     }
 
-    /// Records the commit, shows the event here, and owes it to everybody who voted; all in the one
-    /// transaction that is the decision.
-    async fn commit(
+    /// Asks these backends, all at the same time.
+    async fn ask_all(&self, event: &Pdu, voters: Vec<Voter>) -> Vec<(OwnedServerName, Ballot)> {
+        let asked = voters.into_iter().map(|voter| async move {
+            let name = voter.name.clone();
+            let (core, commits) = (self.rooms.core().clone(), self.commits.clone());
+            (name, ballot_of(core, commits, voter, event.clone()).await)
+        });
+        join_all(asked).await
+    }
+
+    /// Records the commit that all ballots allow, shows the event here, and owes it to everybody who
+    /// voted; all in the one transaction that is the decision. Decides nothing if backends have joined
+    /// that have not voted, unless this was the `last` round: that is an abort then.
+    async fn decide(
         &self,
-        message: Message,
-        checked: Checked,
-        ballots: Ballots,
-    ) -> Result<Sent, RoomError> {
+        motion: Motion,
+        ballots: &Ballots,
+        last: bool,
+    ) -> Result<Decided, RoomError> {
         let (rooms, now) = (self.rooms.clone(), now_ms(&self.rooms.core().host));
-        let voters: BTreeSet<OwnedServerName> = ballots.into_keys().collect();
-        let destinations = voters.clone();
+        let voted: BTreeSet<OwnedServerName> = ballots.keys().cloned().collect();
+        let destinations = voted.clone();
         let decided = self
             .rooms
             .database()
             .transaction(move |tx| {
-                let event = &checked.pdu;
-                let sent = if let Some(reason) = obstacle(tx, &rooms, event, &voters)? {
-                    m1::decide(tx, &event.event_id, Decision::Abort, now)?;
-                    refused(reason)
+                let event = &motion.event;
+                let newcomers = newcomers(tx, &rooms, event, &voted)?;
+                let obstacle = if m1::decision(tx, &event.event_id)? == Some(Decision::Abort) {
+                    Some(ABORTED_BEFORE.to_owned())
                 } else {
-                    m1::decide(tx, &event.event_id, Decision::Commit, now)?;
-                    rooms.insert(tx, &checked)?;
-                    for voter in &voters {
-                        m1::oblige(tx, voter, event)?;
-                    }
-                    delivered()
+                    newcomers.first().map(|voter| format!("{} joined during the vote", voter.name))
                 };
-                m1::keep_answer(tx, &message, &sent, now)?;
-                Ok::<_, RoomError>(sent)
+                let sent = match obstacle {
+                    Some(_) if !newcomers.is_empty() && !last => {
+                        return Ok(Decided::NotYet(newcomers));
+                    }
+                    Some(reason) => {
+                        m1::decide(tx, &event.event_id, Decision::Abort, now)?;
+                        refused(reason)
+                    }
+                    None => {
+                        m1::decide(tx, &event.event_id, Decision::Commit, now)?;
+                        rooms.insert(tx, &rooms.trusted(event.clone()))?;
+                        voted.iter().try_for_each(|voter| m1::oblige(tx, voter, event))?;
+                        delivered()
+                    }
+                };
+                motion.record(tx, &sent, now)?;
+                Ok::<_, RoomError>(Decided::Now(sent))
             })
             .await;
         // Also after an error: a disk that failed late may have kept the decision.
@@ -242,20 +275,14 @@ impl Coordinator {
 
     /// Records the abort and its answer, then tells those who may have voted yes; once, because
     /// whoever does not hear it asks.
-    async fn abort(
-        &self,
-        message: Message,
-        event: &Pdu,
-        sent: Sent,
-        ballots: Ballots,
-    ) -> Result<Sent, RoomError> {
-        let (event_id, now) = (event.event_id.clone(), now_ms(&self.rooms.core().host));
+    async fn abort(&self, motion: Motion, sent: Sent, ballots: Ballots) -> Result<Sent, RoomError> {
+        let (event, now) = (motion.event.clone(), now_ms(&self.rooms.core().host));
         let answer = sent.clone();
         self.rooms
             .database()
             .transaction(move |tx| {
-                m1::decide(tx, &event_id, Decision::Abort, now)?;
-                m1::keep_answer(tx, &message, &answer, now)
+                m1::decide(tx, &motion.event.event_id, Decision::Abort, now)?;
+                motion.record(tx, &answer, now)
             })
             .await?;
         for (member, ballot) in ballots {
@@ -283,20 +310,58 @@ impl Coordinator {
     }
 }
 
-/// Why the votes do not allow a commit, looked at in the transaction that would decide it.
-fn obstacle(
-    tx: &transport::Transaction<'_>,
+/// What is voted on.
+#[derive(Clone)]
+struct Motion {
+    message: Message,
+    /// The send of a device here that it is, whose outcome is recorded with the decision.
+    key: Option<SendKey>,
+    event: Pdu,
+}
+
+impl Motion {
+    /// Records the answer to the message, in the transaction that decides.
+    fn record(&self, tx: &Transaction<'_>, sent: &Sent, now_ms: i64) -> Result<(), StoreError> {
+        m1::keep_answer(tx, &self.message, sent, now_ms)?;
+        let Some(key) = &self.key else { return Ok(()) };
+        let outcome = outcome(self.event.event_id.clone(), sent.clone());
+        keep_outcome(tx, key, &self.event.event_id, &outcome, now_ms)
+    }
+}
+
+/// What came of trying to decide.
+enum Decided {
+    /// It is decided, and so answered.
+    Now(Sent),
+    /// These have joined meanwhile, and have to be asked first.
+    NotYet(Vec<Voter>),
+}
+
+/// Why the event is none that is sent in this way.
+fn objection(message: &Message, room_id: &RoomId, checked: &Checked) -> Option<String> {
+    let event = &checked.pdu;
+    if let Standing::SoftFailed(reason) | Standing::Rejected(reason) = &checked.standing {
+        return Some(reason.clone());
+    }
+    if event.sender.server_name() != message.origin {
+        return Some(format!("{} is not a user of {}", event.sender, message.origin));
+    }
+    if event.room_id != room_id {
+        return Some("the event is of another room".to_owned());
+    }
+    event.state_key.is_some().then(|| "state is not sent as a message".to_owned())
+}
+
+/// The member backends that have not voted, looked at in the transaction that would decide.
+fn newcomers(
+    tx: &Transaction<'_>,
     rooms: &Rooms,
     event: &Pdu,
-    voters: &BTreeSet<OwnedServerName>,
-) -> Result<Option<String>, StoreError> {
-    if m1::decision(tx, &event.event_id)? == Some(Decision::Abort) {
-        return Ok(Some("an earlier try of this message was aborted".to_owned()));
-    }
-    let own = rooms.core().server_name();
-    let members = memberships::member_servers(tx, &event.room_id)?;
-    let newcomer = members.into_iter().find(|member| member != own && !voters.contains(member));
-    Ok(newcomer.map(|member| format!("{member} joined during the vote")))
+    voted: &BTreeSet<OwnedServerName>,
+) -> Result<Vec<Voter>, StoreError> {
+    let mut voters = m1::voters(tx, &event.room_id, rooms.core().server_name())?;
+    voters.retain(|voter| !voted.contains(&voter.name));
+    Ok(voters)
 }
 
 /// The answer that the ballots make inevitable; `None`: all said yes.

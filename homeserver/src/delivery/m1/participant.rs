@@ -65,8 +65,7 @@ impl Participant {
         event_id: &EventId,
         request: PrepareRequest,
     ) -> Result<Vote, RoomError> {
-        ensure_owner(&self.rooms, room_id, caller).await?;
-        if self.is_visible(event_id).await? {
+        if self.is_shown(caller, room_id, event_id).await? {
             return Ok(Vote::Yes);
         }
         let checked = match self.rooms.check(&request.event, caller).await? {
@@ -117,51 +116,61 @@ impl Participant {
         event_id: &EventId,
         decision: Decision,
     ) -> Result<(), ParticipantError> {
-        ensure_owner(&self.rooms, room_id, caller).await?;
-        match decision {
-            Decision::Commit => self.show(room_id, event_id).await?,
-            Decision::Abort => {
-                let event_id = event_id.to_owned();
-                self.rooms.database().transaction(move |tx| m1::unhide(tx, &event_id)).await?;
-            }
-        }
+        let (rooms, caller) = (self.rooms.clone(), caller.to_owned());
+        let (room, event) = (room_id.to_owned(), event_id.to_owned());
+        self.rooms
+            .database()
+            .transaction(move |tx| {
+                ensure_owner(tx, &room, &caller)?;
+                match decision {
+                    Decision::Commit => show(tx, &rooms, &room, &event),
+                    Decision::Abort => Ok(m1::unhide(tx, &event)?),
+                }
+            })
+            .await?;
         self.doubts.resolved(event_id);
         Ok(())
     }
 
-    /// Makes a hidden event visible: event, notifications and the end of its hiding in one
-    /// transaction. It was checked before it was voted for, and the vote binds; so it is not
-    /// checked against what the room has become since.
-    async fn show(&self, room_id: &RoomId, event_id: &EventId) -> Result<(), ParticipantError> {
-        let rooms = self.rooms.clone();
-        let (room_id, event_id) = (room_id.to_owned(), event_id.to_owned());
+    /// Whether users see the event already, if `caller` may ask for a vote on it.
+    async fn is_shown(
+        &self,
+        caller: &ServerName,
+        room_id: &RoomId,
+        event_id: &EventId,
+    ) -> Result<bool, RoomError> {
+        let (caller, room, event) = (caller.to_owned(), room_id.to_owned(), event_id.to_owned());
         self.rooms
             .database()
-            .transaction(move |tx| {
-                match m1::hidden(tx, &room_id, &event_id)? {
-                    Some(event) => {
-                        if !rooms.insert(tx, &rooms.trusted(event.clone()))? {
-                            // It came in another way meanwhile, and may have been refused then.
-                            rooms.graph.reinstate(tx, &event)?;
-                        }
-                        m1::unhide(tx, &event_id)?;
-                    }
-                    None if events::is_visible(tx, &event_id)? => {}
-                    None => {
-                        tracing::error!(%event_id, "told to commit what was never prepared here");
-                        return Err(ParticipantError::NeverPrepared);
-                    }
-                }
-                Ok(())
+            .call(move |db| {
+                ensure_owner(db, &room, &caller)?;
+                Ok(events::is_visible(db, &event)?)
             })
-            .await?;
-        Ok(())
+            .await
     }
+}
 
-    async fn is_visible(&self, event_id: &EventId) -> Result<bool, StoreError> {
-        let event_id = event_id.to_owned();
-        self.rooms.database().call(move |db| events::is_visible(db, &event_id)).await
+/// Makes a hidden event visible: event, notifications and the end of its hiding in one transaction. It
+/// was checked before it was voted for, and the vote binds; so it is not checked against what the room
+/// has become since.
+fn show(
+    tx: &Transaction<'_>,
+    rooms: &Rooms,
+    room_id: &RoomId,
+    event_id: &EventId,
+) -> Result<(), ParticipantError> {
+    let Some(event) = m1::hidden(tx, room_id, event_id)? else {
+        if events::is_visible(tx, event_id)? {
+            return Ok(());
+        }
+        tracing::error!(%event_id, "told to commit what was never prepared here");
+        return Err(ParticipantError::NeverPrepared);
+    };
+    if !rooms.insert(tx, &rooms.trusted(event.clone()))? {
+        // It came in another way meanwhile, and may have been refused then.
+        rooms.graph.reinstate(tx, &event)?;
     }
+    Ok(m1::unhide(tx, event_id)?)
 }
 
 /// Why the event is not acceptable here.

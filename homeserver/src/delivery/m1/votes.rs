@@ -1,8 +1,6 @@
 //! Asking one backend for its vote.
 
-use std::{collections::BTreeSet, time::Duration};
-
-use ruma::{OwnedServerName, OwnedUserId, RoomId, ServerName};
+use ruma::ServerName;
 use transport::{
     endpoints::m1::{Devices, Prepare, PrepareRequest, Vote},
     federation::CallError,
@@ -12,7 +10,11 @@ use super::commits::Commits;
 use crate::{
     core::Core,
     event::Pdu,
-    store::{StoreError, m1, memberships},
+    store::{
+        StoreError,
+        m1::{self, Voter},
+        memberships,
+    },
 };
 
 /// How often a backend is asked within one vote: a stale device list is corrected once.
@@ -29,80 +31,70 @@ pub(super) enum Ballot {
     Unreachable,
 }
 
-/// Asks `member` to vote on `event`, within the vote timeout in all.
-pub(super) async fn ballot_of(
-    core: Core,
-    commits: Commits,
-    member: OwnedServerName,
-    event: Pdu,
-) -> Ballot {
-    let timeout = core.config.vote_timeout;
-    let asking = ask(&core, &commits, &member, &event, timeout);
-    match tokio::time::timeout(timeout, asking).await {
+/// Asks `voter` to vote on `event`, within the vote timeout in all.
+pub(super) async fn ballot_of(core: Core, commits: Commits, voter: Voter, event: Pdu) -> Ballot {
+    let asking = async {
+        // The event may build on what was decided before it, so the voter must have that first.
+        if let Some(last) = voter.owed {
+            commits.drained(&voter.name, last).await?;
+        }
+        ask(&core, &voter, &event).await
+    };
+    match tokio::time::timeout(core.config.vote_timeout, asking).await {
         Ok(Ok(ballot)) => ballot,
         Ok(Err(error)) => {
-            tracing::warn!(%error, %member, "failed to ask for a vote");
+            tracing::warn!(%error, member = %voter.name, "failed to ask for a vote");
             Ballot::Unreachable
         }
         Err(_) => Ballot::Unreachable,
     }
 }
 
-async fn ask(
-    core: &Core,
-    commits: &Commits,
-    member: &ServerName,
-    event: &Pdu,
-    timeout: Duration,
-) -> Result<Ballot, StoreError> {
-    // The event may build on what was decided before it, so the member must have that first.
-    commits.drained(member).await?;
-    ask_at_once(core, member, event, timeout).await
-}
-
-/// As [`ballot_of`], without regard to the commits that `member` is still owed.
-pub(super) async fn ask_at_once(
-    core: &Core,
-    member: &ServerName,
-    event: &Pdu,
-    timeout: Duration,
-) -> Result<Ballot, StoreError> {
-    let mut devices = load_devices(core, &event.room_id, member).await?;
+/// As [`ballot_of`], without regard to the commits that `voter` is still owed.
+pub(super) async fn ask(core: &Core, voter: &Voter, event: &Pdu) -> Result<Ballot, StoreError> {
+    let Voter { name, .. } = voter;
+    let (mut devices, timeout) = (voter.devices.clone(), core.config.vote_timeout);
     let arguments = [event.room_id.as_str(), event.event_id.as_str()];
     for _ in 0..MAX_ASKS {
         let request = PrepareRequest { event: event.to_raw(), devices };
         let vote =
-            core.federation.call_endpoint::<Prepare>(member, &arguments, &request, timeout).await;
+            core.federation.call_endpoint::<Prepare>(name, &arguments, &request, timeout).await;
         match vote {
             Ok(Vote::Yes) => return Ok(Ballot::Yes),
             Ok(Vote::No { reason }) => return Ok(Ballot::No(reason)),
             Ok(Vote::StaleDevices { devices: fresh }) => {
-                if !same_members(core, event, member, &fresh).await? {
-                    return Ok(Ballot::No(format!("{member} sees other members of the room")));
+                if !learn(core, event, name, fresh.clone()).await? {
+                    return Ok(Ballot::No(format!("{name} sees other members of the room")));
                 }
-                store_devices(core, &event.room_id, member, fresh.clone()).await?;
                 devices = fresh;
             }
-            Err(error) => return Ok(without_vote(member, &error)),
+            Err(error) => return Ok(without_vote(name, &error)),
         }
     }
-    Ok(Ballot::No(format!("{member} keeps calling its own device list stale")))
+    Ok(Ballot::No(format!("{name} keeps calling its own device list stale")))
 }
 
-/// Whether `member` lists just those of its users who are in the room as this server sees it: who
-/// would be left out silently is a reason to refuse.
-async fn same_members(
+/// Remembers the devices that `member` tells, if it lists just those of its users who are in the room
+/// as this server sees it: who would be left out silently is a reason to refuse. Whether it does.
+async fn learn(
     core: &Core,
     event: &Pdu,
     member: &ServerName,
-    devices: &Devices,
+    devices: Devices,
 ) -> Result<bool, StoreError> {
-    let room_id = event.room_id.clone();
-    let members: BTreeSet<OwnedUserId> =
-        core.database.call(move |db| memberships::joined_members(db, &room_id)).await?;
-    let mut members = members.iter().filter(|user| user.server_name() == member);
-    Ok(devices.keys().all(|user| members.next().is_some_and(|member| member == user))
-        && members.next().is_none())
+    let (room_id, member) = (event.room_id.clone(), member.to_owned());
+    core.database
+        .transaction(move |tx| {
+            let joined = memberships::joined_members(tx, &room_id)?;
+            let of_member = joined.iter().filter(|user| user.server_name() == member);
+            // Both are sorted.
+            let is_complete = of_member.map(|user| user.as_str()).eq(devices.keys());
+            if is_complete {
+                m1::learn_devices(tx, &room_id, &member, &devices)?;
+            }
+            Ok(is_complete)
+        })
+        .await
 }
 
 fn without_vote(member: &ServerName, error: &CallError) -> Ballot {
@@ -113,23 +105,4 @@ fn without_vote(member: &ServerName, error: &CallError) -> Ballot {
         }
         _ => Ballot::Unreachable,
     }
-}
-
-async fn load_devices(
-    core: &Core,
-    room_id: &RoomId,
-    member: &ServerName,
-) -> Result<Devices, StoreError> {
-    let (room_id, member) = (room_id.to_owned(), member.to_owned());
-    core.database.call(move |db| m1::known_devices(db, &room_id, &member)).await
-}
-
-async fn store_devices(
-    core: &Core,
-    room_id: &RoomId,
-    member: &ServerName,
-    devices: Devices,
-) -> Result<(), StoreError> {
-    let (room_id, member) = (room_id.to_owned(), member.to_owned());
-    core.database.transaction(move |tx| m1::learn_devices(tx, &room_id, &member, &devices)).await
 }

@@ -8,7 +8,10 @@ use rusqlite::Connection;
 use super::{Direction, RoomError, Rooms};
 use crate::{
     event::{Delivery, Membership, Pdu},
-    store::{StoreError, events, memberships, rooms},
+    store::{
+        StoreError, events, memberships,
+        rooms::{self, RoomRow},
+    },
 };
 
 impl Rooms {
@@ -53,17 +56,24 @@ impl Rooms {
         Ok(self.database().call(move |db| memberships::joined_rooms(db, &user)).await?)
     }
 
-    /// Whether any user of `server` is or was in the room.
+    /// Returns what is known of the room as a whole, if `server` has a user in it.
     ///
     /// # Errors
-    /// The store refuses.
-    pub(crate) async fn was_ever_in(
+    /// [`RoomError::Forbidden`] if it has none; or the store refuses.
+    pub(crate) async fn if_member(
         &self,
-        server: &ServerName,
         room: &RoomId,
-    ) -> Result<bool, RoomError> {
-        let server = server.to_owned();
-        self.read(room, move |db, room| memberships::was_ever_in(db, room, &server)).await
+        server: &ServerName,
+    ) -> Result<RoomRow, RoomError> {
+        let name = server.to_owned();
+        let found = self.read(room, move |db, room| {
+            if !memberships::is_member_server(db, room, &name)? {
+                return Ok(None);
+            }
+            rooms::find(db, room)
+        });
+        let refusal = || RoomError::Forbidden(format!("{server} is not in the room"));
+        found.await?.ok_or_else(refusal)
     }
 
     /// A user's relation to the room.
