@@ -33,7 +33,7 @@ pub(crate) struct Admin {
     pub(crate) policies: Policies,
 }
 
-/// The routes, for a server with an admin token; one without has none of them.
+/// Returns the routes, for a server with an admin token; one without has none of them.
 pub(crate) fn routes<S>() -> Router<S>
 where
     Admin: FromRef<S>,

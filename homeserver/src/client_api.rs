@@ -53,10 +53,10 @@ const SOCKETS: Bounds = Bounds { per_key: 8, keys: usize::MAX };
 
 /// What the handlers share. One reference, since every route has it and every request clones it.
 #[derive(Clone)]
-pub(crate) struct ClientApi(Arc<Parts>);
+pub(crate) struct ClientApi(Arc<ClientApiFields>);
 
 /// What is behind a [`ClientApi`].
-pub(crate) struct Parts {
+pub(crate) struct ClientApiFields {
     core: Core,
     messaging: Messaging,
     policies: Policies,
@@ -65,9 +65,9 @@ pub(crate) struct Parts {
 }
 
 impl Deref for ClientApi {
-    type Target = Parts;
+    type Target = ClientApiFields;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &ClientApiFields {
         &self.0
     }
 }
@@ -82,7 +82,7 @@ impl ClientApi {
     }
 }
 
-/// The bounds of the client API's server.
+/// Returns the bounds of the client API's server.
 pub(crate) fn limits() -> ServerLimits {
     ServerLimits { max_body: MAX_BODY, ..ServerLimits::default() }
 }
@@ -97,11 +97,11 @@ impl FromRef<ClientApi> for Admin {
     }
 }
 
-/// The routes of the client-server API, and of the admin API when its token is configured.
+/// Returns the routes of the client-server API, and of the admin API when its token is configured.
 pub(crate) fn router(core: Core, messaging: Messaging, policies: Policies) -> Router {
     let routes = if core.config.admin_token.is_some() { &ROUTES_AND_ADMIN } else { &ROUTES };
     let (polls, sockets) = (Guards::default(), Guards::default());
-    let api = ClientApi(Arc::new(Parts { core, messaging, policies, polls, sockets }));
+    let api = ClientApi(Arc::new(ClientApiFields { core, messaging, policies, polls, sockets }));
     Router::clone(routes).with_state(api)
 }
 

@@ -89,7 +89,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The defaults, for `server_name`.
+    /// Returns the defaults, for `server_name`.
     pub fn new(server_name: OwnedServerName) -> Self {
         Self { server_name, ..Self::default() }
     }

@@ -22,11 +22,11 @@ pub use self::{delivery::Delivery, membership::Membership, parse::Malformed, rul
 /// A persistent data unit: an event as sent between servers, its format checked and its id known.
 /// Cheap to clone: an event never changes, and every clone is the same one.
 #[derive(Clone, Debug)]
-pub struct Pdu(Arc<Fields>);
+pub struct Pdu(Arc<PduFields>);
 
 /// What a [`Pdu`] says, field by field.
 #[derive(Debug)]
-pub struct Fields {
+pub struct PduFields {
     /// The reference hash, as an event id.
     pub event_id: OwnedEventId,
     /// The room that it belongs to.
@@ -68,38 +68,38 @@ impl PartialEq for Pdu {
 }
 
 impl Deref for Pdu {
-    type Target = Fields;
+    type Target = PduFields;
 
-    fn deref(&self) -> &Fields {
+    fn deref(&self) -> &PduFields {
         &self.0
     }
 }
 
-impl From<Fields> for Pdu {
-    fn from(fields: Fields) -> Self {
+impl From<PduFields> for Pdu {
+    fn from(fields: PduFields) -> Self {
         Self(Arc::new(fields))
     }
 }
 
 impl Pdu {
-    /// The event as it goes to other servers.
+    /// Returns the event as it goes to other servers.
     pub fn to_raw(&self) -> Box<RawValue> {
         self.raw.clone()
     }
 
-    /// The content as JSON.
+    /// Returns the content as JSON.
     pub(crate) fn raw_content(&self) -> &RawValue {
         self.content_raw.get_or_init(|| {
             serde_json::value::to_raw_value(&self.content).expect("a JSON value is JSON")
         })
     }
 
-    /// Whether this is the membership event of a user.
+    /// Returns whether this is the membership event of a user.
     pub fn is_member_event(&self) -> bool {
         self.kind == "m.room.member" && self.state_key.is_some()
     }
 
-    /// The membership that this event sets, if it is a membership event.
+    /// Returns the membership that this event sets, if it is a membership event.
     pub fn membership(&self) -> Option<&str> {
         self.is_member_event().then(|| self.content["membership"].as_str()).flatten()
     }

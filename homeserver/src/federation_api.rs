@@ -34,10 +34,10 @@ use crate::{
 
 /// What the handlers share. One reference, since every route has it and every request clones it.
 #[derive(Clone)]
-pub(crate) struct FederationApi(Arc<Parts>);
+pub(crate) struct FederationApi(Arc<FederationApiFields>);
 
 /// What is behind a [`FederationApi`].
-pub(crate) struct Parts {
+pub(crate) struct FederationApiFields {
     pub(crate) authenticated: Authenticated,
     pub(crate) messaging: Messaging,
     pub(crate) policies: Policies,
@@ -45,9 +45,9 @@ pub(crate) struct Parts {
 }
 
 impl Deref for FederationApi {
-    type Target = Parts;
+    type Target = FederationApiFields;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &FederationApiFields {
         &self.0
     }
 }
@@ -95,9 +95,9 @@ impl FederationApi {
     }
 }
 
-/// The routes.
-pub(crate) fn router(parts: Parts) -> Router {
-    ROUTES.clone().with_state(FederationApi(Arc::new(parts)))
+/// Returns the routes.
+pub(crate) fn router(fields: FederationApiFields) -> Router {
+    ROUTES.clone().with_state(FederationApi(Arc::new(fields)))
 }
 
 /// The routes without a server behind them, sorted by their paths once a process.

@@ -14,7 +14,7 @@ use transport::{
 
 use crate::{
     Config, client_api,
-    core::{Core, Shared},
+    core::{Core, CoreFields},
     delivery::Policies,
     federation_api,
     messaging::{Messaging, notifications::Notifications, rooms::Rooms},
@@ -75,7 +75,7 @@ impl Homeserver {
         Ok(Self { rooms: layers.messaging.rooms, federation_port, client_port })
     }
 
-    /// The rooms of this server, for a program that embeds it.
+    /// Returns the rooms of this server, for a program that embeds it.
     pub fn rooms(&self) -> &Rooms {
         &self.rooms
     }
@@ -118,7 +118,7 @@ async fn open(host: Host, config: Config) -> Result<Core, StartError> {
         .await
         .map_err(|error| StartError::because("opening the key ring", error))?;
     let federation = Federation::new(identity.clone(), http);
-    Ok(Core::new(Shared { host, config, database, identity, keys, federation }))
+    Ok(Core::new(CoreFields { host, config, database, identity, keys, federation }))
 }
 
 fn put_together(core: &Core) -> Layers {
@@ -149,7 +149,7 @@ async fn bind(core: &Core, layers: &Layers) -> Result<(u16, u16), StartError> {
             policies.heard_from(server);
         }),
     };
-    let federation = federation_api::router(federation_api::Parts {
+    let federation = federation_api::router(federation_api::FederationApiFields {
         authenticated,
         messaging: layers.messaging.clone(),
         policies: layers.policies.clone(),

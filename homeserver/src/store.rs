@@ -47,7 +47,7 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
-    /// For what is stored malformed.
+    /// Returns the error for what is stored malformed.
     pub fn corrupt(reason: impl std::fmt::Display) -> Self {
         Self::Corrupt(reason.to_string())
     }

@@ -54,7 +54,7 @@ impl Answer {
         json!({ "pdus": pdus })
     }
 
-    /// What was put off, in words; `None` when nothing was.
+    /// Returns what was put off, in words; `None` when nothing was.
     pub fn first_put_off(&self) -> Option<String> {
         self.put_off.iter().next().map(|(id, reason)| format!("{id}: {reason}"))
     }
@@ -62,7 +62,7 @@ impl Answer {
 
 /// Writes down, inside the transaction that makes the last PDU durable, that all of them are but
 /// those put off.
-pub type Record =
+pub type RecordAnswer =
     Arc<dyn Fn(&transport::Transaction<'_>, &Answer) -> Result<(), StoreError> + Send + Sync>;
 
 /// What the transaction layer tells upwards.
@@ -74,6 +74,6 @@ pub trait PduHandler: Send + Sync + 'static {
         &'a self,
         origin: &'a ServerName,
         pdus: &'a [Box<RawValue>],
-        record: Record,
+        record: RecordAnswer,
     ) -> BoxFuture<'a, Result<Answer, StoreError>>;
 }

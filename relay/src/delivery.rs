@@ -135,7 +135,7 @@ impl Delivery {
         Ok(next)
     }
 
-    /// The destinations with something to forward.
+    /// Returns the destinations with something to forward.
     async fn waiting(&self) -> Result<Vec<OwnedServerName>, DatabaseError> {
         let mut waiting = Vec::new();
         loop {
@@ -168,7 +168,7 @@ impl Delivery {
     }
 }
 
-/// The wait after one more failure than `failed`.
+/// Returns the wait after one more failure than `failed`.
 fn wait_after(failed: u32) -> Duration {
     FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failed)).min(LONGEST_WAIT)
 }

@@ -107,7 +107,7 @@ fn run_missing_steps(
     Ok(())
 }
 
-/// A refusal of our own, in the shape of SQLite's.
+/// Returns a refusal of our own, in the shape of SQLite's.
 fn refusal(code: rusqlite::ErrorCode, message: String) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error { code, extended_code: 0 }, Some(message))
 }

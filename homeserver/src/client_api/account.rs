@@ -106,7 +106,7 @@ pub(super) async fn set_display_name(
     Ok(Json(json!({})))
 }
 
-/// The profile of a local user. Other servers' users are not asked about there.
+/// Returns the profile of a local user. Other servers' users are not asked about there.
 async fn profile_of(api: &ClientApi, user: &UserId) -> Result<Value, MatrixError> {
     let profile = api.messaging.accounts.profile(user).await?;
     profile.as_ref().map(shown_profile).ok_or_else(|| {

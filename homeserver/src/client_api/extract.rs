@@ -124,7 +124,7 @@ pub(super) async fn ensure_joined(
     }
 }
 
-/// The room of the path, for somebody who is in it.
+/// Returns the room of the path, for somebody who is in it.
 pub(super) async fn room_of(
     api: &ClientApi,
     user: &UserId,

@@ -46,7 +46,7 @@ pub(super) async fn load(
     find(&api, &device.user_id, &filter_id).await.map(Json)
 }
 
-/// The filter that `user` stored under `filter_id`.
+/// Returns the filter that `user` stored under `filter_id`.
 pub(super) async fn find(
     api: &ClientApi,
     user: &UserId,

@@ -84,8 +84,8 @@ async fn forwards(
     Ok(Page { start: from.unwrap_or(first), end, events })
 }
 
-/// A page backwards; when there is none, history is fetched from other servers first, to the end
-/// even if the client hangs up.
+/// Returns a page backwards; when there is none, history is fetched from other servers first, to
+/// the end even if the client hangs up.
 async fn backwards(
     api: &ClientApi,
     room: &RoomId,
@@ -120,12 +120,12 @@ pub(super) async fn event(
     }
 }
 
-/// The token of the point after `position`.
+/// Returns the token of the point after `position`.
 pub(super) fn token(position: i64) -> String {
     format!("s{position}")
 }
 
-/// The position before a token.
+/// Returns the position before a token.
 pub(super) fn parse_token(token: &str) -> Result<i64, MatrixError> {
     token
         .strip_prefix('s')

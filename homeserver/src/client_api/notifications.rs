@@ -68,7 +68,7 @@ pub(super) async fn last(
     }
 }
 
-/// A notification as devices read it.
+/// Returns a notification as devices read it.
 fn shown(notification: &Notification) -> Shown<'_> {
     Shown { id: notification.id, payload: [&notification.event] }
 }

@@ -84,7 +84,7 @@ impl<K: Ord + Clone> Guards<K> {
         guard
     }
 
-    /// Whether anybody holds a guard of `key`.
+    /// Returns whether anybody holds a guard of `key`.
     pub(crate) fn is_held<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,

@@ -67,7 +67,7 @@ enum Pending {
 }
 
 impl M1 {
-    /// The policy over `rooms`, with nothing running yet.
+    /// Returns the policy over `rooms`, with nothing running yet.
     pub(crate) fn new(rooms: &Rooms) -> Self {
         let commits = Commits::new(rooms.core());
         let doubts = Doubts::new(rooms.core());
@@ -122,7 +122,8 @@ impl M1 {
         Ok(outcome)
     }
 
-    /// The event to hand on, durable before the owner hears of it; or the outcome of an earlier try.
+    /// Returns the event to hand on, durable before the owner hears of it; or the outcome of an
+    /// earlier try.
     async fn prepare(
         &self,
         key: &SendKey,
@@ -221,8 +222,8 @@ impl Policy for M1 {
     }
 
     fn heard_from(&self, server: &ServerName) {
-        self.commits.hurry(server);
-        self.doubts.hurry(server);
+        self.commits.heard_from(server);
+        self.doubts.heard_from(server);
     }
 
     fn prune(&self, tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreError> {
@@ -268,7 +269,7 @@ fn not_sent(owner: &ServerName, error: &CallError) -> Sent {
     }
 }
 
-/// A refusal that is not for want of reach.
+/// Returns a refusal that is not for want of reach.
 fn refused(reason: String) -> Sent {
     Sent {
         delivered: false,
@@ -278,7 +279,7 @@ fn refused(reason: String) -> Sent {
     }
 }
 
-/// What the owner answered, as this server keeps it.
+/// Returns what the owner answered, as this server keeps it.
 pub(super) fn outcome(event_id: OwnedEventId, sent: Sent) -> Outcome {
     if sent.delivered {
         Outcome::Delivered { event_id, failed_to_send: sent.failed_to_send }

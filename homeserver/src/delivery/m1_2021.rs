@@ -36,7 +36,7 @@ pub(crate) struct M1Of2021 {
 }
 
 impl Policy for M1Of2021 {
-    /// Every send is a message of its own, also under the same transaction id.
+    /// Every send is a message of its own, even under the same transaction id.
     fn send(
         &self,
         owner: OwnedServerName,
@@ -102,7 +102,7 @@ impl M1Of2021 {
         self.distribute(checked).await
     }
 
-    /// The devices of those of `users` who are local.
+    /// Returns the devices of those of `users` who are local.
     ///
     /// # Errors
     /// The store's.
@@ -188,7 +188,8 @@ impl M1Of2021 {
         Ok(Sent { delivered: true, failed_to_send, ..unreachable(Vec::new()) })
     }
 
-    /// The devices of every member backend, asked at the same time; or those who did not answer.
+    /// Returns the devices of every member backend, asked at the same time; or those who did not
+    /// answer.
     async fn all_devices(
         &self,
         room_id: &RoomId,

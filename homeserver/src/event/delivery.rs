@@ -28,13 +28,13 @@ impl Delivery {
         }
     }
 
-    /// Whether events of such a room come in transactions: under `m1`, only state does.
+    /// Returns whether events of such a room come in transactions: under `m1`, only state does.
     pub(crate) fn is_transacted(self, is_state: bool) -> bool {
         is_state || self != Self::M1
     }
 
-    /// Whether only the room's owner lets users in: a backend that it does not know of would be left
-    /// out of its votes.
+    /// Returns whether only the room's owner lets users in: a backend that it does not know of
+    /// would be left out of its votes.
     pub(crate) fn owner_lets_in(self) -> bool {
         self == Self::M1
     }

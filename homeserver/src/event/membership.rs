@@ -27,7 +27,7 @@ impl Membership {
         }
     }
 
-    /// The membership called `name`.
+    /// Returns the membership called `name`.
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Invite, Self::Join, Self::Knock, Self::Leave, Self::Ban]
             .into_iter()

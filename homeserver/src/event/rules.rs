@@ -15,7 +15,7 @@ static STABLE: LazyLock<BTreeMap<RoomVersionId, RoomVersionRules>> = LazyLock::n
         .collect()
 });
 
-/// The rules of `version`; `None` unless it is a stable one.
+/// Returns the rules of `version`; `None` unless it is a stable one.
 pub(crate) fn of(version: &RoomVersionId) -> Option<Rules> {
     STABLE.get(version)
 }

@@ -72,7 +72,7 @@ async fn must_be_known(api: &FederationApi, pdu: &Pdu) -> Result<(), MatrixError
     }
 }
 
-/// The state that came along, as clients see it. Nobody answers for it: it is a hint.
+/// Returns the state that came along, as clients see it. Nobody answers for it: it is a hint.
 fn shown_state(request: &Request) -> Result<Value, MatrixError> {
     if request.invite_room_state.len() > MAX_SHOWN_STATE {
         return Err(MatrixError::bad_json("too much state comes along"));

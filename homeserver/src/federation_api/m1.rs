@@ -12,7 +12,7 @@ use transport::{
     endpoints::{
         Endpoint,
         m1::{
-            Decide, DecisionBody, Empty, EventBody, GetUserClients, OnMessageSent, Outcome,
+            Decide, DecisionBody, Empty, EventBody, GetOutcome, GetUserClients, OnMessageSent,
             OutcomeBody, Prepare, PrepareRequest, SendMessage, Users,
         },
     },
@@ -28,13 +28,13 @@ const MAX_USERS: usize = 10_000;
 /// Characters of a message id.
 const MAX_MESSAGE_ID: usize = 255;
 
-/// The routes.
+/// Returns the routes.
 pub(super) fn routes() -> Router<FederationApi> {
     Router::new()
         .route(SendMessage::PATH, put(send_message))
         .route(Prepare::PATH, put(prepare))
         .route(Decide::PATH, put(decide))
-        .route(Outcome::PATH, get(outcome))
+        .route(GetOutcome::PATH, get(outcome))
         .route(GetUserClients::PATH, post(get_user_clients))
         .route(OnMessageSent::PATH, put(on_message_sent))
 }

@@ -94,8 +94,8 @@ struct Named<'a> {
     membership: Membership,
 }
 
-/// The membership event that a request carries, through all receipt checks; it is of the kind that
-/// the endpoint is for, and of a user of the asking server.
+/// Returns the membership event that a request carries, through all receipt checks; it is of the
+/// kind that the endpoint is for, and of a user of the asking server.
 async fn checked(
     api: &FederationApi,
     origin: &OwnedServerName,
@@ -117,7 +117,7 @@ async fn checked(
     Ok(checked)
 }
 
-/// A template of the membership event, if the current state allows it.
+/// Returns a template of the membership event, if the current state allows it.
 async fn proposal(
     api: &FederationApi,
     room: &RoomId,
@@ -141,7 +141,7 @@ async fn proposal(
         .map_err(|error| MatrixError::internal(error.to_string()))
 }
 
-/// The version of a room that this server is in.
+/// Returns the version of a room that this server is in.
 async fn version_of(api: &FederationApi, room: &RoomId) -> Result<RoomVersionId, MatrixError> {
     let known = api.rooms().graph.rules_of(room).await.map_err(RoomError::from)?;
     let (version, _) = known.ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))?;

@@ -11,14 +11,14 @@ use transport::{
 use super::FederationApi;
 use crate::edge::shown_profile;
 
-/// Which program this is.
+/// Answers which program this is.
 pub(super) async fn version() -> Response {
     json_answer(&json!({
         "server": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") }
     }))
 }
 
-/// The profile of one of this server's users.
+/// Answers with the profile of one of this server's users.
 pub(super) async fn profile(
     State(api): State<FederationApi>,
     Signed { request, .. }: Signed<Request>,

@@ -71,7 +71,7 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    /// The accounts in the database of `core`.
+    /// Returns the accounts in the database of `core`.
     pub(crate) fn new(core: &Core) -> Self {
         let (host, database) = (core.host.clone(), core.database.clone());
         Self { host, database, password_cost: Cost::from(&core.config) }
@@ -205,7 +205,7 @@ fn store_login(
     Ok(accounts::put_device(tx, &login.device, display_name, &token, now_ms)?)
 }
 
-/// What is stored of a token. Tokens are random and long, so a fast hash keeps them secret.
+/// Returns what is stored of a token. Tokens are random and long, so a fast hash keeps them secret.
 fn token_hash(access_token: &str) -> TokenHash {
     *blake3::hash(access_token.as_bytes()).as_bytes()
 }

@@ -53,7 +53,7 @@ pub(crate) struct Notifications {
 }
 
 impl Notifications {
-    /// The streams in `database`; a notification is gone `time_to_live` after it was made.
+    /// Returns the streams in `database`; a notification is gone `time_to_live` after it was made.
     pub(crate) fn new(host: Host, database: Database, time_to_live: Duration) -> Self {
         Self { host, database, time_to_live, commits: Bell::default() }
     }

@@ -40,18 +40,18 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// The rooms of `graph`, whose events go out through `outgoing`.
+    /// Returns the rooms of `graph`, whose events go out through `outgoing`.
     pub fn new(graph: Graph, outgoing: Outgoing) -> Self {
         let (joins, early_invites) = (Guards::default(), EarlyInvites::default());
         Self { graph, outgoing, joins, early_invites }
     }
 
-    /// What the layers share.
+    /// Returns what the layers share.
     pub fn core(&self) -> &Core {
         &self.graph.core
     }
 
-    /// The one database.
+    /// Returns the one database.
     pub fn database(&self) -> &Database {
         &self.core().database
     }

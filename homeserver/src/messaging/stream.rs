@@ -39,7 +39,7 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Whether there is nothing new.
+    /// Returns whether there is nothing new.
     pub(crate) fn is_empty(&self) -> bool {
         self.joined.is_empty() && self.invited.is_empty() && self.left.is_empty()
     }
@@ -74,8 +74,8 @@ struct Reader<'a> {
     limit: usize,
 }
 
-/// What is new for `device` after the point `since` (`None`: everything there is), with at most
-/// `limit` events of each room.
+/// Returns what is new for `device` after the point `since` (`None`: everything there is), with at
+/// most `limit` events of each room.
 pub(crate) fn changes(
     connection: &Connection,
     device: &Device,
@@ -110,7 +110,7 @@ pub(crate) fn changes(
 }
 
 impl Reader<'_> {
-    /// A room that the device has not seen yet: its newest events and its state.
+    /// Returns a room that the device has not seen yet: its newest events and its state.
     fn whole(&self, room_id: OwnedRoomId) -> Result<RoomChanges, StoreError> {
         let newest = self.newest(&room_id, i64::MIN, i64::MAX)?;
         let shown: BTreeSet<&EventId> =
@@ -125,7 +125,7 @@ impl Reader<'_> {
         self.room_changes(room_id, newest, state)
     }
 
-    /// What is new in a room after `since` and up to `until`; `None` if nothing is.
+    /// Returns what is new in a room after `since` and up to `until`; `None` if nothing is.
     fn news(
         &self,
         room_id: OwnedRoomId,
@@ -139,7 +139,7 @@ impl Reader<'_> {
         self.room_changes(room_id, newest, state).map(Some)
     }
 
-    /// The newest events after `since` and up to `until`, oldest first.
+    /// Returns the newest events after `since` and up to `until`, oldest first.
     fn newest(&self, room_id: &RoomId, since: i64, until: i64) -> Result<Newest, StoreError> {
         let stretch = since.saturating_add(1)..until.saturating_add(1);
         let mut events =
@@ -150,7 +150,7 @@ impl Reader<'_> {
         Ok(Newest { events, limited })
     }
 
-    /// The current state events with positions between the two.
+    /// Returns the current state events with positions between the two.
     fn state_between(
         &self,
         room_id: &RoomId,
@@ -179,7 +179,8 @@ impl Reader<'_> {
         Ok(RoomChanges { room_id, timeline, limited: newest.limited, before, state })
     }
 
-    /// The event for this device, which recognizes what it sent itself by its transaction id.
+    /// Returns the event for this device, which recognizes what it sent itself by its transaction
+    /// id.
     fn own_format(&self, event: &Pdu) -> Result<Box<RawValue>, StoreError> {
         if event.sender == self.device.user_id
             && let Some(transaction_id) =
@@ -190,7 +191,7 @@ impl Reader<'_> {
         Ok(event.client_format().to_owned())
     }
 
-    /// The state that came along with an invite from elsewhere, or what this server knows.
+    /// Returns the state that came along with an invite from elsewhere, or what this server knows.
     fn invited(&self, room_id: OwnedRoomId, event_id: &EventId) -> Result<Invited, StoreError> {
         let user = &self.device.user_id;
         let stripped_state = match rooms::shown_state(self.connection, &room_id, user)? {

@@ -52,7 +52,7 @@ impl Graph {
             .map_err(Unavailable::Store)
     }
 
-    /// The ids of the state before `pdu`; its events are stored as outliers.
+    /// Returns the ids of the state before `pdu`; its events are stored as outliers.
     pub(super) async fn state_before_elsewhere(
         &self,
         source: &Source<'_>,
@@ -131,8 +131,8 @@ impl Graph {
     }
 }
 
-/// The state made of the stored events `ids`, which must be of the room of `pdu`. What was rejected
-/// is no part of it.
+/// Returns the state made of the stored events `ids`, which must be of the room of `pdu`. What was
+/// rejected is no part of it.
 pub(super) fn usable_state(
     tx: &Transaction<'_>,
     pdu: &Pdu,

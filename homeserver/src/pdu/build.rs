@@ -157,8 +157,8 @@ impl Graph {
 /// The greatest depth, 2^53 - 1 (room version 6, "Event format").
 const MAX_DEPTH: u64 = (1 << 53) - 1;
 
-/// An event that lacks a time stamp, hashes and signatures. No room: it is a creation event of a
-/// version in which those name none.
+/// Returns an event that lacks a time stamp, hashes and signatures. No room: it is a creation event
+/// of a version in which those name none.
 pub(crate) fn template(room: Option<&RoomId>, draft: &Draft, spot: &Spot) -> Value {
     let mut event = json!({
         "sender": draft.sender,

@@ -48,8 +48,8 @@ pub(crate) enum Found<T> {
 }
 
 impl Graph {
-    /// Whom to ask about `room`: `origin` if it is a member, the server of the sender of the event
-    /// in question, then other members.
+    /// Returns whom to ask about `room`: `origin` if it is a member, the server of the sender of
+    /// the event in question, then other members.
     pub(crate) async fn source<'a>(
         &self,
         room: &'a RoomId,
@@ -74,7 +74,7 @@ impl Graph {
         Ok(Source { room, rules, servers, sender: sender.map(ToOwned::to_owned) })
     }
 
-    /// The events between what is known here (`earliest`) and `latest`.
+    /// Returns the events between what is known here (`earliest`) and `latest`.
     pub(crate) async fn ask_missing_events(
         &self,
         source: &Source<'_>,
@@ -95,7 +95,7 @@ impl Graph {
         self.ask_for_events(source, None, as_usize(GAP_LIMIT), ask).await
     }
 
-    /// History up to and including `latest`, newest first.
+    /// Returns history up to and including `latest`, newest first.
     pub(crate) async fn ask_backfill(
         &self,
         source: &Source<'_>,
@@ -115,7 +115,7 @@ impl Graph {
         self.ask_for_events(source, None, as_usize(limit), ask).await
     }
 
-    /// One event by its id.
+    /// Returns one event by its id.
     pub(crate) async fn ask_event(
         &self,
         source: &Source<'_>,
@@ -134,7 +134,7 @@ impl Graph {
         })
     }
 
-    /// The ids of the state before an event, and of what authorizes that state.
+    /// Returns the ids of the state before an event, and of what authorizes that state.
     pub(crate) async fn ask_state_ids(
         &self,
         source: &Source<'_>,
@@ -153,7 +153,7 @@ impl Graph {
         asked.in_vain()
     }
 
-    /// The state before an event, and what authorizes that state.
+    /// Returns the state before an event, and what authorizes that state.
     pub(crate) async fn ask_state(
         &self,
         source: &Source<'_>,
@@ -168,7 +168,8 @@ impl Graph {
         self.ask_for_events(source, None, MAX_EVENTS_TAKEN, ask).await
     }
 
-    /// The first answer of the servers that has usable events: `wanted`, or any, `limit` at most.
+    /// Returns the first answer of the servers that has usable events: `wanted`, or any, `limit` at
+    /// most.
     async fn ask_for_events<F>(
         &self,
         source: &Source<'_>,
@@ -206,8 +207,8 @@ impl Graph {
         Ok(asked.in_vain())
     }
 
-    /// Those of the events that are well-formed, properly signed, and of this room; or why that
-    /// cannot be told.
+    /// Returns those of the events that are well-formed, properly signed, and of this room; or why
+    /// that cannot be told.
     async fn verified(
         &self,
         source: &Source<'_>,

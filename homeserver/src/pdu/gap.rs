@@ -77,8 +77,8 @@ impl Graph {
         self.insert_gap(source, gap).await
     }
 
-    /// The events among `pdu` and `gap` with parents that are neither in the graph nor in `gap`,
-    /// with those parents.
+    /// Returns the events among `pdu` and `gap` with parents that are neither in the graph nor in
+    /// `gap`, with those parents.
     async fn open_ends(
         &self,
         pdu: &Pdu,
@@ -177,8 +177,8 @@ impl Graph {
     }
 }
 
-/// The events, each after those of its parents that are among them, and else by depth. Depths are
-/// claims; what counts is what the events themselves name.
+/// Returns the events, each after those of its parents that are among them, otherwise by depth.
+/// Depths are claims; what counts is what the events themselves name.
 fn parents_first(mut gap: Gap) -> Vec<Pdu> {
     let mut children: BTreeMap<OwnedEventId, Vec<OwnedEventId>> = BTreeMap::new();
     let mut waits_for: BTreeMap<OwnedEventId, usize> = BTreeMap::new();

@@ -13,7 +13,7 @@ use crate::{
     },
     store::{
         StoreError, backward_extremities,
-        events::{self, Record, States},
+        events::{self, States, StoredEvent},
         rooms::{self, RoomRow},
         state::{self, Entry, GroupId},
     },
@@ -141,7 +141,7 @@ pub(super) fn store(
         _ => before,
     };
     let states = Some(States { before, after });
-    let record = Record { pdu: pdu.clone(), states, rejected, soft_failed };
+    let record = StoredEvent { pdu: pdu.clone(), states, rejected, soft_failed };
     events::put(tx, &record)?;
     backward_extremities::remove(tx, pdu)?;
     Ok(after)
@@ -172,7 +172,7 @@ fn advance_extremities(
     Ok(after)
 }
 
-/// The state that the states after these events resolve to; that after the newest is known.
+/// Returns the state that the states after these events resolve to; that after the newest is known.
 fn state_of(
     tx: &Transaction<'_>,
     rules: Rules,

@@ -68,12 +68,12 @@ pub(crate) fn judge(
     Ok(Judged::Checked(Box::new(Checked { pdu: pdu.clone(), standing }), before))
 }
 
-/// What the event builds on and is not here. A parent in another room is no parent.
+/// Returns what the event builds on and is not here. A parent in another room is no parent.
 pub(crate) fn missing(connection: &Connection, pdu: &Pdu) -> Result<Missing, StoreError> {
     built_on(&Loader::new(connection), pdu).map(|(missing, _)| missing)
 }
 
-/// What the event builds on and is not here, and the states after those parents that are.
+/// Returns what the event builds on and is not here, and the states after those parents that are.
 fn built_on(loader: &Loader<'_>, pdu: &Pdu) -> Result<(Missing, BTreeSet<GroupId>), StoreError> {
     let (mut missing, mut after_parents) = (Missing::default(), BTreeSet::new());
     for id in &pdu.prev_events {
@@ -92,7 +92,7 @@ fn built_on(loader: &Loader<'_>, pdu: &Pdu) -> Result<(Missing, BTreeSet<GroupId
     loader.finish((missing, after_parents))
 }
 
-/// The state before an event all of whose parents are part of the graph.
+/// Returns the state before an event all of whose parents are part of the graph.
 pub(crate) fn state_before(
     tx: &Transaction<'_>,
     rules: Rules,
@@ -109,7 +109,7 @@ pub(crate) fn state_before(
     resolve(tx, rules, &groups)
 }
 
-/// What the rules make of an event, given the state before it.
+/// Returns what the rules make of an event, given the state before it.
 pub(crate) fn standing(
     loader: &Loader<'_>,
     room: &KnownRoom,
@@ -143,8 +143,8 @@ pub(crate) fn standing(
     Ok(Standing::Accepted)
 }
 
-/// Whether the state of `group` holds the very events that `pdu` names: the rules look at nothing
-/// else, so that they need not be asked again.
+/// Returns whether the state of `group` holds the very events that `pdu` names: the rules look at
+/// nothing else, so that they need not be asked again.
 fn same_authorization(
     loader: &Loader<'_>,
     rules: Rules,

@@ -22,27 +22,27 @@ use crate::{
         rules::{self, Rules},
     },
     store::{StoreError, memberships, rooms},
-    transaction::{Answer, PduHandler, Record},
+    transaction::{Answer, PduHandler, RecordAnswer},
 };
 
 /// Rounds of judging an event and fetching what it lacks.
 const MAX_ROUNDS: usize = 3;
 
-/// The outcome of one PDU: shown or known, or refused for good.
-type Outcome = Result<(), Refusal>;
+/// What became of one PDU: shown or known, or refused for good.
+type Taken = Result<(), Refusal>;
 
 /// The outcomes by event id, what cannot be judged now and why, and what lacks something that was
 /// not asked for yet.
 #[derive(Default)]
 struct Round {
-    outcomes: BTreeMap<OwnedEventId, Outcome>,
+    outcomes: BTreeMap<OwnedEventId, Taken>,
     put_off: BTreeMap<OwnedEventId, String>,
     lacking: Vec<(Pdu, Missing)>,
 }
 
 impl Round {
     fn answer(&self) -> Answer {
-        let text = |outcome: &Outcome| outcome.as_ref().map_err(ToString::to_string).copied();
+        let text = |outcome: &Taken| outcome.as_ref().map_err(ToString::to_string).copied();
         let pdus = self.outcomes.iter().map(|(id, outcome)| (id.clone(), text(outcome))).collect();
         Answer { pdus, put_off: self.put_off.clone() }
     }
@@ -53,7 +53,7 @@ impl PduHandler for Graph {
         &'a self,
         origin: &'a ServerName,
         pdus: &'a [Box<RawValue>],
-        record: Record,
+        record: RecordAnswer,
     ) -> BoxFuture<'a, Result<Answer, StoreError>> {
         Box::pin(self.receive_all(origin, pdus, record))
     }
@@ -64,7 +64,7 @@ impl Graph {
         &self,
         origin: &ServerName,
         raw: &[Box<RawValue>],
-        record: Record,
+        record: RecordAnswer,
     ) -> Result<Answer, StoreError> {
         let mut round = Round::default();
         let mut pending = self.admit_all(origin, raw, &mut round).await?;
@@ -80,7 +80,7 @@ impl Graph {
         Ok(round.answer())
     }
 
-    /// The PDUs that can be looked at; what became of the others is put down in `round`.
+    /// Returns the PDUs that can be judged; what became of the others is noted in `round`.
     async fn admit_all(
         &self,
         origin: &ServerName,
@@ -129,7 +129,7 @@ impl Graph {
         Ok(ready)
     }
 
-    /// The id of a PDU that is well-formed and of a room that this server is in.
+    /// Returns the id of a PDU that is well-formed and of a room that this server is in.
     async fn id_of(&self, raw: &RawValue) -> Result<Option<OwnedEventId>, StoreError> {
         let Ok(room) = room_of(raw) else { return Ok(None) };
         let rules = match self.rules_of(&room).await {
@@ -165,7 +165,7 @@ impl Graph {
         Ok(verified.map_err(|refusal| (Some(id), refusal)))
     }
 
-    /// The version of a room that this server is in, and its rules.
+    /// Returns the version of a room that this server is in, and its rules.
     pub(crate) async fn rules_of(
         &self,
         room: &RoomId,
@@ -192,7 +192,7 @@ impl Graph {
         batch: Vec<Pdu>,
         mut round: Round,
         last: bool,
-        record: Record,
+        record: RecordAnswer,
     ) -> Result<Round, StoreError> {
         let graph = self.clone();
         self.core
@@ -239,7 +239,7 @@ impl Graph {
         &self,
         tx: &Transaction<'_>,
         pdu: &Pdu,
-    ) -> Result<Result<Outcome, Missing>, StoreError> {
+    ) -> Result<Result<Taken, Missing>, StoreError> {
         let room = known_room(tx, &pdu.room_id)?;
         Ok(match judge(tx, &room, pdu)? {
             Judged::Known { .. } => Ok(Ok(())),
@@ -264,7 +264,7 @@ impl Graph {
         origin: &ServerName,
         pdu: &Pdu,
         missing: Missing,
-    ) -> Result<Outcome, Unavailable> {
+    ) -> Result<Taken, Unavailable> {
         let Some((_, rules)) = self.rules_of(&pdu.room_id).await? else {
             return Ok(Err(Refusal::UnknownRoom(pdu.room_id.clone())));
         };
@@ -273,8 +273,8 @@ impl Graph {
         self.fetch_missing(&source, pdu, missing).await
     }
 
-    /// All receipt checks of one event, which is not stored. What it builds on is fetched and
-    /// stored.
+    /// Does all receipt checks of one event and returns what came of them. What it builds on is
+    /// fetched and stored; the event itself is not.
     pub(crate) async fn check(
         &self,
         raw: &RawValue,
@@ -334,7 +334,7 @@ impl From<Missing> for Refusal {
     }
 }
 
-/// The room that a PDU says it belongs to.
+/// Returns the room that a PDU says it belongs to.
 fn room_of(raw: &RawValue) -> Result<OwnedRoomId, Refusal> {
     #[derive(Deserialize)]
     struct OfRoom {

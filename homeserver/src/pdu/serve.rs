@@ -11,7 +11,7 @@ use crate::{
     event::Pdu,
     store::{
         StoreError,
-        events::{self, Record},
+        events::{self, StoredEvent},
         state,
     },
 };
@@ -73,7 +73,7 @@ pub fn missing_events(
     Ok(found)
 }
 
-/// Events of the room's graph from `latest` backwards, newest first.
+/// Returns events of the room's graph from `latest` backwards, newest first.
 ///
 /// # Errors
 /// The store refuses.
@@ -101,8 +101,8 @@ pub fn backfill(
     Ok(found)
 }
 
-/// The ids of the state before an event of the room's graph, and of all that authorizes that state.
-/// `None`: the event is not part of the graph, or was rejected.
+/// Returns the ids of the state before an event of the room's graph, and of all that authorizes
+/// that state. `None`: the event is not part of the graph, or was rejected.
 ///
 /// # Errors
 /// The store refuses.
@@ -118,7 +118,8 @@ pub fn state_before(
     Ok(Some((state, chain)))
 }
 
-/// All that authorizes `events`, without `events` themselves unless they authorize one another.
+/// Returns all that authorizes `events`, without `events` themselves unless they authorize one
+/// another.
 ///
 /// # Errors
 /// The store refuses.
@@ -136,7 +137,7 @@ pub fn chain_above(
     loader.finish(chain)
 }
 
-/// The stored events with those ids, as they go to other servers.
+/// Returns the stored events with those ids, as they go to other servers.
 ///
 /// # Errors
 /// The store refuses.
@@ -151,7 +152,7 @@ fn in_graph(
     connection: &Connection,
     room: &RoomId,
     id: &EventId,
-) -> Result<Option<Record>, StoreError> {
+) -> Result<Option<StoredEvent>, StoreError> {
     let found = events::find(connection, id)?;
     Ok(found.filter(|record| record.states.is_some() && record.pdu.room_id == room))
 }

@@ -66,7 +66,8 @@ pub(super) async fn verify(
     })
 }
 
-/// That all signatures and the hash of `pdu` are valid, where its signers have the keys `known`.
+/// Returns the statement that all signatures and the hash of `pdu` are valid, where its signers
+/// have the keys `known`.
 fn proof(pdu: &Pdu, known: &PublicKeyMap) -> Proof {
     // The id hashes what is signed, as the version of the room has it; the rest is in the text.
     let keys = known.iter().flat_map(|(server, keys)| {
@@ -87,7 +88,7 @@ pub(super) fn signed_here(identity: &Identity, pdu: &Pdu, rules: Rules) {
     }
 }
 
-/// The first key with which `server` claims to have signed.
+/// Returns the first key with which `server` claims to have signed.
 fn signing_key(pdu: &Pdu, server: &ServerName) -> Option<String> {
     let signatures = pdu.json.get("signatures")?.as_object()?.get(server.as_str())?.as_object()?;
     signatures.keys().find(|key| key.starts_with("ed25519:")).cloned()

@@ -7,7 +7,7 @@ use transport::Transaction;
 use super::{StoreError, state::event_id};
 use crate::event::Pdu;
 
-/// The ends of the room's known history, at most `limit`, oldest first.
+/// Returns the ends of the room's known history, at most `limit`, oldest first.
 ///
 /// # Errors
 /// The store refuses.
@@ -67,7 +67,7 @@ mod tests {
     use super::{add_parents_of, of_room, remove};
     use crate::{
         event::Pdu,
-        store::events::{self, Record, States},
+        store::events::{self, States, StoredEvent},
     };
 
     fn event(name: &str, depth: u64, parents: &[&str]) -> Pdu {
@@ -80,7 +80,7 @@ mod tests {
 
     fn put(tx: &Transaction<'_>, pdu: &Pdu) {
         let states = Some(States { before: 0, after: 0 });
-        let record = Record { pdu: pdu.clone(), states, rejected: None, soft_failed: false };
+        let record = StoredEvent { pdu: pdu.clone(), states, rejected: None, soft_failed: false };
         events::put(tx, &record).expect("it is stored");
     }
 

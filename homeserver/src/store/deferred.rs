@@ -23,7 +23,7 @@ pub struct DeferredEntry {
     pub deferred_at_ms: u64,
 }
 
-/// How many entries of `relay` wait here.
+/// Returns how many entries of `relay` wait here.
 ///
 /// # Errors
 /// The store refuses.
@@ -54,7 +54,7 @@ pub fn put(
     Ok(())
 }
 
-/// The entries that were tried least often, the oldest first, `limit` at most.
+/// Returns the entries that were tried least often, the oldest first, `limit` at most.
 ///
 /// # Errors
 /// The store refuses.

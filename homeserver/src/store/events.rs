@@ -23,7 +23,7 @@ pub struct States {
 
 /// What is stored about an event beside the event.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct StoredEvent {
     /// The event.
     pub pdu: Pdu,
     /// The states around it; `None` for an outlier.
@@ -34,8 +34,8 @@ pub struct Record {
     pub soft_failed: bool,
 }
 
-impl Record {
-    /// Whether the event is part of the room's graph and was never refused.
+impl StoredEvent {
+    /// Returns whether the event is part of the room's graph and was never refused.
     pub fn is_accepted(&self) -> bool {
         self.states.is_some() && self.rejected.is_none() && !self.soft_failed
     }
@@ -43,28 +43,28 @@ impl Record {
 
 const COLUMNS: &str = "event_id, room_id, json, state_before, state_after, rejected, soft_failed";
 
-/// The event with that id.
+/// Returns the event with that id.
 ///
 /// # Errors
 /// The store refuses.
-pub fn find(connection: &Connection, id: &EventId) -> Result<Option<Record>, StoreError> {
+pub fn find(connection: &Connection, id: &EventId) -> Result<Option<StoredEvent>, StoreError> {
     let mut statement =
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE event_id = ?1"))?;
     let mut rows = statement.query([id.as_str()])?;
     rows.next()?.map(record).transpose()
 }
 
-/// The event with that id, which is known to be stored.
+/// Returns the event with that id, which is known to be stored.
 ///
 /// # Errors
 /// The store refuses, or does not hold it.
-pub fn get(connection: &Connection, id: &EventId) -> Result<Record, StoreError> {
+pub fn get(connection: &Connection, id: &EventId) -> Result<StoredEvent, StoreError> {
     find(connection, id)?.ok_or_else(|| StoreError::corrupt(format!("event {id} is gone")))
 }
 
-fn record(row: &Row<'_>) -> Result<Record, StoreError> {
+fn record(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
     let (before, after): (Option<_>, Option<_>) = (row.get(3)?, row.get(4)?);
-    Ok(Record {
+    Ok(StoredEvent {
         pdu: pdu(row)?,
         states: before.zip(after).map(|(before, after)| States { before, after }),
         rejected: row.get(5)?,
@@ -91,7 +91,8 @@ pub struct Place {
     pub accepted: bool,
 }
 
-/// Where the event with that id stands, without reading the event; `None` when it is not known.
+/// Returns where the event with that id stands, without reading the event; `None` when it is not
+/// known.
 ///
 /// # Errors
 /// The store refuses.
@@ -112,7 +113,7 @@ pub fn place(connection: &Connection, id: &EventId) -> Result<Option<Place>, Sto
         .optional()?)
 }
 
-/// The depth of a stored event.
+/// Returns the depth of a stored event.
 ///
 /// # Errors
 /// The store refuses, or does not hold the event.
@@ -128,7 +129,7 @@ pub fn depth(connection: &Connection, id: &EventId) -> Result<u64, StoreError> {
 ///
 /// # Errors
 /// The store refuses.
-pub fn put(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> {
+pub fn put(tx: &Transaction<'_>, record: &StoredEvent) -> Result<(), StoreError> {
     let pdu = &record.pdu;
     let (before, after) = record.states.map(|states| (states.before, states.after)).unzip();
     // Two statements, not an upsert: SQLite keeps a journal of its own for each upsert.
@@ -187,7 +188,7 @@ pub fn reinstate(tx: &Transaction<'_>, id: &EventId) -> Result<bool, StoreError>
     Ok(changed > 0)
 }
 
-/// Whether an event that the room shows builds directly on the event with that id.
+/// Returns whether an event that the room shows builds directly on the event with that id.
 ///
 /// # Errors
 /// The store refuses.
@@ -247,7 +248,7 @@ pub fn newest_position(connection: &Connection) -> Result<i64, StoreError> {
     Ok(newest.unwrap_or(0))
 }
 
-/// Whether the event has a position, so that users see it.
+/// Returns whether the event has a position, so that users see it.
 ///
 /// # Errors
 /// The store refuses.
@@ -280,7 +281,7 @@ pub fn state_between(
     Ok(ids)
 }
 
-/// At most `limit` events of the room's timeline with positions in `stretch`, newest first.
+/// Returns at most `limit` events of the room's timeline with positions in `stretch`, newest first.
 ///
 /// # Errors
 /// The store refuses.
@@ -301,7 +302,7 @@ pub fn timeline_backwards(
     )
 }
 
-/// At most `limit` events of the room's timeline with positions in `stretch`, oldest first.
+/// Returns at most `limit` events of the room's timeline with positions in `stretch`, oldest first.
 ///
 /// # Errors
 /// The store refuses.

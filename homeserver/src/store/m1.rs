@@ -14,12 +14,12 @@ use crate::event::Pdu;
 /// Aborts recorded because one server asked; about more it gets no decision until they are old.
 const MAX_ABORTS_PER_ASKER: i64 = 1000;
 
-/// JSON that was stored as text.
+/// Returns JSON that was stored as text.
 pub(crate) fn raw(text: String) -> Result<Box<RawValue>, StoreError> {
     RawValue::from_string(text).map_err(StoreError::corrupt)
 }
 
-/// The answer to the message that `origin` calls `message_id`, if it was given.
+/// Returns the answer to the message that `origin` calls `message_id`, if it was given.
 pub(crate) fn answer(
     connection: &Connection,
     origin: &ServerName,
@@ -62,7 +62,7 @@ pub(crate) fn keep_answer(
     Ok(())
 }
 
-/// What was decided about an event; `None`: nothing, which after the votes means an abort.
+/// Returns what was decided about an event; `None`: nothing, which after the votes means an abort.
 pub(crate) fn decision(
     connection: &Connection,
     event_id: &EventId,
@@ -140,7 +140,7 @@ pub(crate) fn oblige(
     Ok(())
 }
 
-/// The oldest commit that `destination` has not acknowledged.
+/// Returns the oldest commit that `destination` has not acknowledged.
 pub(crate) fn first_commit(
     connection: &Connection,
     destination: &ServerName,
@@ -156,7 +156,7 @@ pub(crate) fn first_commit(
         .optional()?)
 }
 
-/// The newest commit that `destination` has not acknowledged.
+/// Returns the newest commit that `destination` has not acknowledged.
 fn last_commit(
     connection: &Connection,
     destination: &ServerName,
@@ -215,7 +215,7 @@ pub(crate) fn voters(
         .collect()
 }
 
-/// Whether the device list of `backend` in a room is known; empty if it was never told.
+/// Returns the device list that `backend` told last in a room; empty if it never told one.
 pub(crate) fn known_devices(
     connection: &Connection,
     room_id: &RoomId,
@@ -275,7 +275,7 @@ pub(crate) fn hide(
     Ok(())
 }
 
-/// A hidden event of the room `room_id`.
+/// Returns a hidden event of the room `room_id`.
 pub(crate) fn hidden(
     connection: &Connection,
     room_id: &RoomId,
@@ -298,14 +298,14 @@ pub(crate) fn unhide(tx: &Transaction<'_>, event_id: &EventId) -> Result<(), Sto
     Ok(())
 }
 
-/// How many events of a room are hidden.
+/// Returns how many events of a room are hidden.
 pub(crate) fn count_hidden(connection: &Connection, room_id: &RoomId) -> Result<i64, StoreError> {
     Ok(connection
         .prepare_cached("SELECT count(*) FROM m1_prepared WHERE room_id = ?1")?
         .query_row([room_id.as_str()], |row| row.get(0))?)
 }
 
-/// Every hidden event, oldest first.
+/// Returns every hidden event, oldest first.
 pub(crate) fn all_hidden(connection: &Connection) -> Result<Vec<Prepared>, StoreError> {
     let rows: Vec<(String, String, String)> = connection
         .prepare_cached(

@@ -36,7 +36,7 @@ pub fn put(tx: &Transaction<'_>, pdu: &Pdu, position: i64) -> Result<(), StoreEr
     Ok(())
 }
 
-/// A user's relation to the room.
+/// Returns a user's relation to the room.
 ///
 /// # Errors
 /// The store refuses.
@@ -54,7 +54,7 @@ pub fn find(
     Ok(found.and_then(|name| Membership::parse(&name)))
 }
 
-/// Whether a user of `server` is joined.
+/// Returns whether a user of `server` is joined.
 ///
 /// # Errors
 /// The store refuses.
@@ -71,7 +71,7 @@ pub fn is_member_server(
         .query_row((room.as_str(), server.as_str()), |row| row.get(0))?)
 }
 
-/// The servers with a joined user.
+/// Returns the servers with a joined user.
 ///
 /// # Errors
 /// The store refuses.
@@ -91,7 +91,7 @@ pub fn member_servers(
     Ok(servers)
 }
 
-/// The joined users.
+/// Returns the joined users.
 ///
 /// # Errors
 /// The store refuses.
@@ -111,7 +111,7 @@ pub fn joined_members(
     Ok(users)
 }
 
-/// Whether any user of `server` is or was in the room.
+/// Returns whether any user of `server` is or was in the room.
 ///
 /// # Errors
 /// The store refuses.
@@ -125,7 +125,7 @@ pub fn was_ever_in(
         .exists((room.as_str(), server.as_str()))?)
 }
 
-/// Whether `user` is in a room that a user of `server` is in.
+/// Returns whether `user` is in a room that a user of `server` is in.
 ///
 /// # Errors
 /// The store refuses.

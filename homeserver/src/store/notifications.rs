@@ -93,7 +93,7 @@ pub fn put(
     Ok(())
 }
 
-/// Whether the device has a notification with that id, not yet expired at `oldest_ms`.
+/// Returns whether the device has a notification with that id, not yet expired at `oldest_ms`.
 ///
 /// # Errors
 /// The store refuses.

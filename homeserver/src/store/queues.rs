@@ -34,7 +34,7 @@ pub struct Batch {
     pub pdus: Vec<Box<RawValue>>,
 }
 
-/// The transaction in flight to `destination`, if there is one.
+/// Returns the transaction in flight to `destination`, if there is one.
 ///
 /// # Errors
 /// The store refuses.
@@ -110,7 +110,7 @@ pub fn delivered(tx: &Transaction<'_>, destination: &ServerName) -> Result<(), S
     Ok(())
 }
 
-/// The destinations with something in their queues.
+/// Returns the destinations with something in their queues.
 ///
 /// # Errors
 /// The store refuses.
@@ -133,7 +133,7 @@ pub struct BackOff {
     pub retry_at_ms: u64,
 }
 
-/// The back-off of a destination.
+/// Returns the back-off of a destination.
 ///
 /// # Errors
 /// The store refuses.
@@ -170,7 +170,7 @@ pub fn put_back_off(
     Ok(())
 }
 
-/// The destinations with a back-off.
+/// Returns the destinations with a back-off.
 ///
 /// # Errors
 /// The store refuses.
@@ -197,7 +197,7 @@ pub struct QueueRow {
     pub retry_at: i64,
 }
 
-/// Every queue that is not empty and every destination that failed.
+/// Returns every queue that is not empty and every destination that failed.
 ///
 /// # Errors
 /// The store refuses.
@@ -222,7 +222,7 @@ pub fn all(connection: &Connection) -> Result<Vec<QueueRow>, StoreError> {
     queues.collect()
 }
 
-/// The relays of a destination as set at run time; `None`: never set.
+/// Returns the relays of a destination as set at run time; `None`: never set.
 ///
 /// # Errors
 /// The store refuses.

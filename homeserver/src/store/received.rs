@@ -14,7 +14,7 @@ const KEPT_MS: u64 = 7 * 24 * 3600 * 1000;
 /// acknowledged it was lost, so few would do.
 const KEPT_ENTRIES: i64 = 10_000;
 
-/// The answer given to a transaction before.
+/// Returns the answer given to a transaction before.
 ///
 /// # Errors
 /// The store refuses.
@@ -65,8 +65,9 @@ pub struct RelayEntry {
     pub transaction_id: Option<String>,
 }
 
-/// Whether that entry is done with: the same id of the same transaction. An id alone says nothing,
-/// since a relay that lost its database counts afresh; nor does an entry without transaction id.
+/// Returns whether that entry is done with: the same id of the same transaction. An id alone says
+/// nothing, since a relay that lost its database counts afresh; nor does an entry without
+/// transaction id.
 ///
 /// # Errors
 /// The store refuses.

@@ -28,7 +28,7 @@ pub struct RoomRow {
     pub current_group: GroupId,
 }
 
-/// The room with that id.
+/// Returns the room with that id.
 ///
 /// # Errors
 /// The store refuses.
@@ -72,7 +72,7 @@ pub fn put(tx: &Transaction<'_>, room: &RoomId, row: &RoomRow) -> Result<(), Sto
     Ok(())
 }
 
-/// The events of the room that nothing points at yet, ordered by id.
+/// Returns the events of the room that nothing points at yet, ordered by id.
 ///
 /// # Errors
 /// The store refuses.
@@ -179,7 +179,7 @@ fn put_entry(tx: &Transaction<'_>, room: &RoomId, entry: Entry<'_>) -> rusqlite:
     .map(drop)
 }
 
-/// The current state of the room.
+/// Returns the current state of the room.
 ///
 /// # Errors
 /// The store refuses.
@@ -207,7 +207,7 @@ pub struct Invite {
     pub room_version: RoomVersionId,
 }
 
-/// The invite of `user` to `room`.
+/// Returns the invite of `user` to `room`.
 ///
 /// # Errors
 /// The store refuses.

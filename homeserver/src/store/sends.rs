@@ -21,8 +21,8 @@ pub(crate) struct SendKey {
 }
 
 impl SendKey {
-    /// A name for this send that no other device's send has, here or elsewhere. The parts are
-    /// hashed with their lengths, so that no two keys read the same.
+    /// Returns a name for this send that no other device's send has, here or elsewhere. The parts
+    /// are hashed with their lengths, so that no two keys read the same.
     pub(crate) fn message_id(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for part in self.parts() {
@@ -71,7 +71,7 @@ pub(crate) enum Earlier {
     Ended(Outcome),
 }
 
-/// What is known of the send called `key`.
+/// Returns what is known of the send called `key`.
 pub(crate) fn earlier(
     connection: &Connection,
     key: &SendKey,

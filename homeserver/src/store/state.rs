@@ -34,7 +34,7 @@ pub struct Entry<'a> {
 /// A state: event ids by type and state key.
 pub type State = BTreeMap<(String, String), OwnedEventId>;
 
-/// The whole state of `group`.
+/// Returns the whole state of `group`.
 ///
 /// # Errors
 /// The store refuses.
@@ -58,7 +58,7 @@ pub fn load(connection: &Connection, group: GroupId) -> Result<State, StoreError
     Ok(state)
 }
 
-/// One entry of the state of `group`.
+/// Returns one entry of the state of `group`.
 ///
 /// # Errors
 /// The store refuses.
@@ -72,7 +72,7 @@ pub fn entry(
     Ok(found.into_iter().next())
 }
 
-/// Those of the entries `keys` that the state of `group` has.
+/// Returns those of the entries `keys` that the state of `group` has.
 ///
 /// # Errors
 /// The store refuses.
@@ -122,7 +122,8 @@ fn current_entry(
 /// restricted joins.
 const KEYS_AT_ONCE: usize = 5;
 
-/// The entries `keys` (at most [`KEYS_AT_ONCE`] of them) of the state of `group`, by their places.
+/// Returns the entries `keys` (at most [`KEYS_AT_ONCE`] of them) of the state of `group`, by their
+/// places.
 fn chain_entries(
     connection: &Connection,
     group: GroupId,
@@ -160,7 +161,7 @@ fn chain_entries(
     Ok(found)
 }
 
-/// The group of `base` with one entry replaced.
+/// Returns the group of `base` with one entry replaced.
 ///
 /// # Errors
 /// The store refuses.
@@ -181,7 +182,7 @@ pub fn with_entry(
     Ok(group)
 }
 
-/// A new group holding `state`, with no parent.
+/// Returns a new group holding `state`, with no parent.
 ///
 /// # Errors
 /// The store refuses.
@@ -193,7 +194,7 @@ pub fn whole(tx: &Transaction<'_>, state: &State) -> Result<GroupId, StoreError>
     Ok(group)
 }
 
-/// The group that state resolution made of the groups `inputs` (ascending) before.
+/// Returns the group that state resolution made of the groups `inputs` (ascending) before.
 ///
 /// # Errors
 /// The store refuses.

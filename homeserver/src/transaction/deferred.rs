@@ -8,7 +8,7 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
-use super::{Answer, Incoming, Record};
+use super::{Answer, Incoming, RecordAnswer};
 use crate::{
     core::Core,
     store::{
@@ -60,7 +60,7 @@ impl Deferred {
     }
 
     /// Forgets the entry if all of it was judged, or if it was tried for too long.
-    fn record(&self, entry: &DeferredEntry) -> Record {
+    fn record(&self, entry: &DeferredEntry) -> RecordAnswer {
         let (id, origin) = (entry.id, entry.origin.clone());
         let age = self.core.host.unix_ms().saturating_sub(entry.deferred_at_ms);
         Arc::new(move |tx, answer: &Answer| {

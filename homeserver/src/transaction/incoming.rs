@@ -6,7 +6,7 @@ use ruma::{OwnedServerName, ServerName};
 use serde_json::value::RawValue;
 use transport::Lock;
 
-use super::{Answer, MAX_EDUS, MAX_PDUS, PduHandler, Record};
+use super::{Answer, MAX_EDUS, MAX_PDUS, PduHandler, RecordAnswer};
 use crate::{
     core::{
         Core,
@@ -110,8 +110,8 @@ impl Incoming {
         }
     }
 
-    /// The how manieth try this is of a transaction. Only the latest transaction of an origin is
-    /// remembered, since an origin sends one at a time.
+    /// Counts a try of a transaction, and returns how many there have been. Only the latest
+    /// transaction of an origin is remembered, since an origin sends one at a time.
     fn count_try(&self, origin: &ServerName, transaction_id: &str) -> u32 {
         let mut tries = self.tries.lock();
         if tries.len() >= MAX_ORIGINS_COUNTED && !tries.contains_key(origin) {
@@ -125,7 +125,7 @@ impl Incoming {
         latest.1
     }
 
-    /// The answer that the transaction was given before.
+    /// Returns the answer that the transaction was given before.
     pub(super) async fn answer_given(
         &self,
         origin: &ServerName,
@@ -140,7 +140,7 @@ impl Incoming {
     }
 
     /// Records the answer, unless something was put off and this is not the `last` try.
-    fn record(&self, origin: &ServerName, transaction_id: &str, last: bool) -> Record {
+    fn record(&self, origin: &ServerName, transaction_id: &str, last: bool) -> RecordAnswer {
         let (origin, id) = (origin.to_owned(), transaction_id.to_owned());
         let now = self.core.host.unix_ms();
         Arc::new(move |tx, answer: &Answer| {

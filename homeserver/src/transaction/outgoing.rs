@@ -48,8 +48,8 @@ pub(super) struct Destination {
 }
 
 impl Outgoing {
-    /// The queues in the store of `core`. `reconnected` is rung when a server that had failed is
-    /// back.
+    /// Returns the queues in the store of `core`. `reconnected` is rung when a server that had
+    /// failed is back.
     pub fn new(core: Core, reconnected: Arc<Notify>) -> Self {
         Self {
             core,
@@ -119,7 +119,8 @@ impl Outgoing {
         }
     }
 
-    /// The relays of `destination`: those set at run time, or else those of the configuration.
+    /// Returns the relays of `destination`: those set at run time, or else those of the
+    /// configuration.
     ///
     /// # Errors
     /// The store refuses.
@@ -146,13 +147,13 @@ impl Outgoing {
         }
     }
 
-    /// What the layers share.
+    /// Returns what the layers share.
     pub fn core(&self) -> &Core {
         &self.core
     }
 
-    /// The destination's wakers; its sender is started the first time, `failing` or not. Why it
-    /// failed was forgotten; it counts as silent.
+    /// Returns what wakes the sender of a destination, and starts that the first time. If the
+    /// destination is `failing`, why is not known any more, and it counts as silent.
     fn destination(&self, name: &ServerName, failing: bool) -> Arc<Destination> {
         let mut destinations = self.destinations.lock();
         if let Some(known) = destinations.get(name) {

@@ -15,7 +15,7 @@ use transport::{
     federation::CallError,
 };
 
-use super::{Incoming, Outgoing, Record, deferred::Deferred, incoming::within_limits};
+use super::{Incoming, Outgoing, RecordAnswer, deferred::Deferred, incoming::within_limits};
 use crate::{
     core::Core,
     store::{
@@ -58,7 +58,7 @@ enum Stopped {
 type Done = Result<(), String>;
 
 impl RelaySync {
-    /// A round begins whenever `wake` rings.
+    /// Returns a relay sync that begins a round whenever `wake` rings.
     pub fn new(incoming: Incoming, outgoing: Outgoing, wake: Arc<Notify>) -> Self {
         let any_deferred = Arc::new(AtomicBool::new(true));
         Self { core: outgoing.core.clone(), incoming, outgoing, wake, any_deferred }
@@ -94,7 +94,7 @@ impl RelaySync {
         }
     }
 
-    /// The relays of this server; none if they cannot be read now.
+    /// Returns the relays of this server; none if they cannot be read now.
     async fn own_relays(&self) -> Option<Vec<OwnedServerName>> {
         let relays = self.outgoing.relays(self.core.server_name()).await;
         relays
@@ -200,7 +200,7 @@ impl RelaySync {
         transaction: &RelayedTransaction,
         origin: &ServerName,
         room_left: bool,
-    ) -> Record {
+    ) -> RecordAnswer {
         let (entry, origin, now) = (entry.clone(), origin.to_owned(), self.core.host.unix_ms());
         let pdus = transaction.pdus.clone().unwrap_or_default();
         let any_deferred = Arc::clone(&self.any_deferred);

@@ -5,7 +5,7 @@ use serde_json::{json, value::RawValue};
 use transport::{
     endpoints::{
         Endpoint,
-        m1::{Decide, Decision, DecisionBody, Devices, Empty, Outcome, Prepare, PrepareRequest},
+        m1::{Decide, Decision, DecisionBody, Devices, Empty, GetOutcome, Prepare, PrepareRequest},
     },
     federation::CallError,
 };
@@ -49,10 +49,10 @@ async fn a_commit_of_what_was_never_prepared_is_not_acknowledged() {
 #[tokio::test]
 async fn an_owner_without_a_record_answers_abort_and_others_answer_nothing() {
     let (cluster, _people, room) = Cluster::three("m1").await;
-    let answer = call::<Outcome>(&cluster, &room, ("b", "a.test"), &Empty {}).await.unwrap();
+    let answer = call::<GetOutcome>(&cluster, &room, ("b", "a.test"), &Empty {}).await.unwrap();
     assert_eq!(answer.decision, Some(Decision::Abort));
     assert_eq!(
-        call::<Outcome>(&cluster, &room, ("b", "c.test"), &Empty {}).await.unwrap_err(),
+        call::<GetOutcome>(&cluster, &room, ("b", "c.test"), &Empty {}).await.unwrap_err(),
         403
     );
 }

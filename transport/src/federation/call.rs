@@ -42,8 +42,8 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether the server surely did not act on the request: it was refused with a 4xx, or never
-    /// reached.
+    /// Returns whether the server surely did not act on the request: it was refused with a 4xx, or
+    /// never reached.
     pub fn surely_not_done(&self) -> bool {
         match self {
             Self::NoAnswer(RequestError::Connect { .. }) | Self::Unsendable(_) => true,
@@ -52,24 +52,24 @@ impl CallError {
         }
     }
 
-    /// Whether the server said that it may not be done (403).
+    /// Returns whether the server said that it may not be done (403).
     pub fn is_forbidden(&self) -> bool {
         self.status() == Some(StatusCode::FORBIDDEN)
     }
 
-    /// Whether the server said that there is no such thing (404).
+    /// Returns whether the server said that there is no such thing (404).
     pub fn is_not_found(&self) -> bool {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
-    /// Whether the server refused and would refuse again: with a 4xx other than 429.
+    /// Returns whether the server refused and would refuse again: with a 4xx other than 429.
     pub fn is_final(&self) -> bool {
         self.status().is_some_and(|status| {
             status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS
         })
     }
 
-    /// The status of a refusal.
+    /// Returns the status of a refusal.
     fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Refused(error) => Some(error.status),
@@ -78,8 +78,8 @@ impl CallError {
     }
 }
 
-/// Where `server` listens for federation: the port in its name, or 8448
-/// (server-server API, "Resolving server names", steps 1, 2 and 6).
+/// Returns where `server` listens for federation: the port in its name, or 8448 (server-server API,
+/// "Resolving server names", steps 1, 2 and 6).
 pub fn address_of(server: &ServerName) -> Address {
     Address { name: server.host().to_owned(), port: server.port().unwrap_or(8448) }
 }
@@ -161,7 +161,7 @@ impl Federation {
         }
     }
 
-    /// The signature under `request`, which need not be verified on this thread.
+    /// Returns the signature under `request`, which need not be verified on this thread.
     fn authorization(
         &self,
         destination: &ServerName,
@@ -179,7 +179,7 @@ impl Federation {
     }
 }
 
-/// The request with its body written out.
+/// Returns the request with its body written out.
 fn with_body<B: OutgoingBody>(request: Request<B>) -> Result<Request<Bytes>, IntoHttpError> {
     let (mut parts, body) = request.into_parts();
     if let Some(content_type) = body.content_type() {
@@ -193,7 +193,7 @@ fn unsendable(error: impl std::fmt::Display) -> CallError {
     CallError::Unsendable(error.to_string())
 }
 
-/// The path with its braces filled.
+/// Returns the path with its braces filled.
 fn filled_path(route: &str, arguments: &[&str]) -> String {
     let mut path = String::with_capacity(route.len() + 64);
     let mut arguments = arguments.iter();

@@ -120,7 +120,7 @@ struct Pool {
 }
 
 impl Client {
-    /// A client that connects through `host`.
+    /// Returns a client that connects through `host`.
     pub fn new(host: &Host, limits: ClientLimits) -> Self {
         Self { host: host.clone(), limits, pools: Arc::default() }
     }
@@ -164,7 +164,7 @@ impl Client {
         self.whole(address, response).await
     }
 
-    /// The answer with its body read whole.
+    /// Returns the answer with its body read whole.
     async fn whole(
         &self,
         address: &Address,
@@ -227,7 +227,7 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// The request as hyper-util asks for it: with a whole URI, and a body with a known length.
+/// Returns the request as hyper-util asks for it: with a whole URI, and a body with a known length.
 fn absolute(
     request: Request<Bytes>,
     authority: uri::Authority,
@@ -251,7 +251,7 @@ fn broken(address: &Address, error: &(dyn std::error::Error + 'static)) -> Reque
     RequestError::Broken { address: address.to_string(), reason: causes(error) }
 }
 
-/// An error and its causes in one line; hyper keeps what matters in the cause.
+/// Returns an error and its causes in one line; hyper keeps what matters in the cause.
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

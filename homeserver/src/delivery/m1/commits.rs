@@ -39,13 +39,13 @@ impl Commits {
     /// Starts telling what was owed when the process ended.
     pub(super) async fn resume(&self) -> Result<(), StoreError> {
         for destination in self.core.database.call(|db| m1::owed(db)).await? {
-            self.hasten(&destination);
+            self.tell_now(&destination);
         }
         Ok(())
     }
 
     /// Tells `destination` what it is owed, now rather than after the back-off.
-    pub(super) fn hasten(&self, destination: &ServerName) {
+    pub(super) fn tell_now(&self, destination: &ServerName) {
         let mut couriers = self.couriers.lock();
         if let Some(wake) = couriers.get(destination) {
             wake.notify_one();
@@ -56,8 +56,8 @@ impl Commits {
         self.core.host.spawn(self.clone().courier(destination.to_owned(), wake));
     }
 
-    /// As [`Commits::hasten`], for a server that may not be owed anything.
-    pub(super) fn hurry(&self, server: &ServerName) {
+    /// As [`Commits::tell_now`], for a server that may not be owed anything.
+    pub(super) fn heard_from(&self, server: &ServerName) {
         let couriers = self.couriers.lock();
         if let Some(wake) = couriers.get(server) {
             wake.notify_one();
@@ -72,7 +72,7 @@ impl Commits {
         last: i64,
     ) -> Result<(), StoreError> {
         let mut acknowledged = self.acknowledged.listen();
-        self.hasten(destination);
+        self.tell_now(destination);
         while self.first(destination).await?.is_some_and(|commit| commit.sequence <= last) {
             acknowledged.rung().await;
         }
@@ -85,36 +85,36 @@ impl Commits {
         let (mut backoff, mut next) = (first, None);
         loop {
             match self.tell_next(&destination, next.take()).await {
-                Told::Last => {
+                Step::Last => {
                     backoff = first;
                     wake.notified().await;
                 }
-                Told::Acknowledged(following) => (backoff, next) = (first, Some(following)),
-                Told::Nothing => wake.notified().await,
-                Told::Failed => {
+                Step::Acknowledged(following) => (backoff, next) = (first, Some(following)),
+                Step::Nothing => wake.notified().await,
+                Step::Failed => {
                     // Woken early, it was not the wait that failed, and the next need not be longer.
                     if !wait_or_wake(backoff, &wake).await {
                         backoff = (backoff * 2).min(longest);
                     }
                 }
                 // It is this server that cannot go on, and waking it does not help its disk.
-                Told::NotKept => tokio::time::sleep(first).await,
+                Step::NotKept => tokio::time::sleep(first).await,
             }
         }
     }
 
     /// Tells the commit `next`, or if that is not known the first that is owed.
-    async fn tell_next(&self, destination: &ServerName, next: Option<Commit>) -> Told {
+    async fn tell_next(&self, destination: &ServerName, next: Option<Commit>) -> Step {
         let owed = match next {
             Some(commit) => Ok(Some(commit)),
             None => self.first(destination).await,
         };
         let commit = match owed {
             Ok(Some(commit)) => commit,
-            Ok(None) => return Told::Nothing,
+            Ok(None) => return Step::Nothing,
             Err(error) => {
                 tracing::warn!(%error, "failed to read the commits owed");
-                return Told::NotKept;
+                return Step::NotKept;
             }
         };
         let mut told = self.tell(destination, &commit).await;
@@ -123,13 +123,13 @@ impl Commits {
         }
         if let Err(error) = told {
             tracing::warn!(%error, %destination, event_id = commit.event_id, "a commit was not told");
-            return Told::Failed;
+            return Step::Failed;
         }
         match self.strike(destination, commit).await {
-            Ok(following) => following.map_or(Told::Last, Told::Acknowledged),
+            Ok(following) => following.map_or(Step::Last, Step::Acknowledged),
             Err(error) => {
                 tracing::warn!(%error, "failed to strike a commit that was told");
-                Told::NotKept
+                Step::NotKept
             }
         }
     }
@@ -184,13 +184,13 @@ impl Commits {
     }
 }
 
-/// Whether the destination says that it has nothing to show.
+/// Returns whether the destination says that it has nothing to show.
 fn is_unprepared<T>(told: &Result<T, CallError>) -> bool {
     told.as_ref().is_err_and(CallError::is_not_found)
 }
 
-/// What became of an attempt to tell the next commit.
-enum Told {
+/// What became of one step of a courier.
+enum Step {
     /// The destination has it, and is owed this one next.
     Acknowledged(Commit),
     /// The destination has it, and is owed nothing else. Who owes it more wakes the courier.
@@ -203,7 +203,7 @@ enum Told {
     NotKept,
 }
 
-/// Waits; whether it was woken before the wait was over.
+/// Waits, and returns whether it was woken before the wait was over.
 async fn wait_or_wake(wait: Duration, wake: &Notify) -> bool {
     tokio::select! {
         biased;

@@ -148,7 +148,7 @@ impl Coordinator {
         self.vote(motion, voters).await
     }
 
-    /// The event, unless it is malformed.
+    /// Returns the event, unless it is malformed.
     async fn parsed(&self, room_id: &RoomId, raw: &RawValue) -> Result<Option<Pdu>, RoomError> {
         let rules = self.rooms.graph.rules_of(room_id).await?;
         Ok(rules.and_then(|(_, rules)| Pdu::parse(raw, rules).ok()))
@@ -176,7 +176,7 @@ impl Coordinator {
         Ok(sent)
     }
 
-    /// One try of a message that may have been tried before.
+    /// Tries a message that may have been tried before; returns its answer.
     async fn attempt(&self, message: Message, checked: Checked) -> Result<Sent, RoomError> {
         let motion = Motion { message, key: None, event: checked.pdu };
         let _collecting = self.collect_for(&motion.event.event_id)?;
@@ -268,7 +268,7 @@ impl Coordinator {
             .await;
         // Also after an error: a disk that failed late may have kept the decision.
         for destination in &destinations {
-            self.commits.hasten(destination);
+            self.commits.tell_now(destination);
         }
         decided
     }
@@ -337,7 +337,7 @@ enum Decided {
     NotYet(Vec<Voter>),
 }
 
-/// Why the event is none that is sent in this way.
+/// Returns why the event is not one that is sent in this way; `None` if it is.
 fn objection(message: &Message, room_id: &RoomId, checked: &Checked) -> Option<String> {
     let event = &checked.pdu;
     if let Standing::SoftFailed(reason) | Standing::Rejected(reason) = &checked.standing {
@@ -352,7 +352,7 @@ fn objection(message: &Message, room_id: &RoomId, checked: &Checked) -> Option<S
     event.state_key.is_some().then(|| "state is not sent as a message".to_owned())
 }
 
-/// The member backends that have not voted, looked at in the transaction that would decide.
+/// Returns the member backends that have not voted, as the transaction that would decide sees them.
 fn newcomers(
     tx: &Transaction<'_>,
     rooms: &Rooms,
@@ -364,7 +364,7 @@ fn newcomers(
     Ok(voters)
 }
 
-/// The answer that the ballots make inevitable; `None`: all said yes.
+/// Returns the answer that the ballots make inevitable; `None`: all said yes.
 fn refusal(ballots: &Ballots) -> Option<Sent> {
     let unreachable: Vec<String> = ballots
         .iter()

@@ -8,7 +8,7 @@ use ruma::{EventId, OwnedEventId, OwnedServerName, ServerName};
 use tokio::{sync::Notify, time::Instant};
 use transport::{
     Lock,
-    endpoints::m1::{Decision, Empty, Outcome},
+    endpoints::m1::{Decision, Empty, GetOutcome},
 };
 
 use super::participant::Participant;
@@ -72,7 +72,7 @@ impl Doubts {
     }
 
     /// `server` is up: questions that it did not answer before are put again now.
-    pub(super) fn hurry(&self, server: &ServerName) {
+    pub(super) fn heard_from(&self, server: &ServerName) {
         let mut waiting = self.waiting.lock();
         let mut any = false;
         for doubt in waiting.values_mut() {
@@ -121,7 +121,7 @@ impl Doubts {
         }
     }
 
-    /// What is due, per owner; due again later, unless it is resolved until then.
+    /// Returns what is due, per owner; due again later, unless it is resolved until then.
     fn due_by_owner(&self) -> BTreeMap<OwnedServerName, Vec<Prepared>> {
         let now = Instant::now();
         let mut due = BTreeMap::<OwnedServerName, Vec<Prepared>>::new();
@@ -146,9 +146,9 @@ impl Doubts {
         let mut events = events.into_iter();
         for prepared in events.by_ref() {
             match self.ask(&owner, &prepared).await {
-                Answer::Decided(decision) => self.carry_out(participant, &prepared, decision).await,
-                Answer::Undecided => {}
-                Answer::None => {
+                Reply::Decided(decision) => self.carry_out(participant, &prepared, decision).await,
+                Reply::Undecided => {}
+                Reply::None => {
                     self.in_vain(&prepared);
                     break;
                 }
@@ -157,16 +157,20 @@ impl Doubts {
         events.for_each(|prepared| self.in_vain(&prepared));
     }
 
-    async fn ask(&self, owner: &ServerName, prepared: &Prepared) -> Answer {
+    async fn ask(&self, owner: &ServerName, prepared: &Prepared) -> Reply {
         let arguments = [prepared.room_id.as_str(), prepared.event_id.as_str()];
         let deadline = self.core.config.request_timeout;
-        let answer =
-            self.core.federation.call_endpoint::<Outcome>(owner, &arguments, &Empty {}, deadline);
+        let answer = self.core.federation.call_endpoint::<GetOutcome>(
+            owner,
+            &arguments,
+            &Empty {},
+            deadline,
+        );
         match answer.await {
-            Ok(outcome) => outcome.decision.map_or(Answer::Undecided, Answer::Decided),
+            Ok(outcome) => outcome.decision.map_or(Reply::Undecided, Reply::Decided),
             Err(error) => {
                 tracing::warn!(%error, %owner, event_id = %prepared.event_id, "still in doubt");
-                Answer::None
+                Reply::None
             }
         }
     }
@@ -188,7 +192,7 @@ impl Doubts {
 }
 
 /// What the owner said.
-enum Answer {
+enum Reply {
     Decided(Decision),
     /// The votes are still being collected.
     Undecided,

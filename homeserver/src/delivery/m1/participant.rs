@@ -132,7 +132,7 @@ impl Participant {
         Ok(())
     }
 
-    /// Whether users see the event already, if `caller` may ask for a vote on it.
+    /// Returns whether users see the event already, if `caller` may ask for a vote on it.
     async fn is_shown(
         &self,
         caller: &ServerName,
@@ -173,7 +173,7 @@ fn show(
     Ok(m1::unhide(tx, event_id)?)
 }
 
-/// Why the event is not acceptable here.
+/// Returns why the event is not acceptable here.
 fn objection(checked: &Checked, room_id: &RoomId, event_id: &EventId) -> Option<String> {
     let event = &checked.pdu;
     if event.event_id != event_id || event.room_id != room_id {
@@ -188,7 +188,7 @@ fn objection(checked: &Checked, room_id: &RoomId, event_id: &EventId) -> Option<
     }
 }
 
-/// The vote for a device list that is not this server's own; `None` if it is.
+/// Returns the vote for a device list that is not this server's own; `None` if it is.
 fn stale_devices(
     tx: &Transaction<'_>,
     rooms: &Rooms,

@@ -15,7 +15,7 @@ const TAIL_BITS: u32 = 74;
 /// guessed from one another.
 const MAX_STEP: u128 = 1 << 32;
 
-/// The next id after `last`, for a clock that reads `now_ms`.
+/// Returns the next id after `last`, for a clock that reads `now_ms`.
 ///
 /// Within a millisecond, and for as long as the clock reads less than it did before, the tail
 /// counts up; when that is used up, the milliseconds run ahead of the clock.
@@ -32,7 +32,7 @@ pub(crate) fn next_id(last: Option<Uuid>, now_ms: u64, random: [u8; 16]) -> Uuid
     }
 }
 
-/// A random tail with its highest bit clear: room for counting up.
+/// Returns a random tail with its highest bit clear: room for counting up.
 fn fresh_tail(random: u128) -> u128 {
     random & ((1 << (TAIL_BITS - 1)) - 1)
 }

@@ -132,7 +132,7 @@ impl Rooms {
     }
 }
 
-/// The state after creation and the creator's join (client-server API, `POST /createRoom`).
+/// Returns the state after creation and the creator's join (client-server API, `POST /createRoom`).
 fn beginning(creator: &UserId, options: &CreateRoom, rules: Rules) -> Vec<(&'static str, Value)> {
     // Since room version 12 the creator stands above all power levels.
     let users = if rules.authorization.explicitly_privilege_room_creators {

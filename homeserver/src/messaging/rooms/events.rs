@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl Rooms {
-    /// Builds, hashes and signs an event of a local user on top of what this server knows, and checks
-    /// it against the current state. Stores nothing.
+    /// Builds, hashes and signs an event of a local user on top of what this server knows, and
+    /// checks it against the current state. Stores nothing.
     ///
     /// # Errors
     /// The room is not known, or does not allow it; or the store refuses.
@@ -41,8 +41,8 @@ impl Rooms {
         Ok(self.graph.build(connection, room, draft)??)
     }
 
-    /// All receipt checks, in the specification's order; what the event builds on and is missing
-    /// is fetched, checked and stored. The event itself is not stored.
+    /// Does all receipt checks, in the specification's order, and returns what came of them. What
+    /// the event builds on and is missing is fetched, checked and stored; the event itself is not.
     ///
     /// # Errors
     /// It cannot be judged now: keys or missing events are not to be had, or the store refuses.
@@ -54,8 +54,8 @@ impl Rooms {
         Ok(self.graph.check(pdu, origin).await?)
     }
 
-    /// An event that needs no more checks: this server built it itself a moment ago, or checked it
-    /// before it stored it hidden.
+    /// Returns an event as checked that needs no more checks: this server built it itself a moment
+    /// ago, or checked it before it stored it hidden.
     pub fn trusted(&self, pdu: Pdu) -> Checked {
         Checked { pdu, standing: Standing::Accepted }
     }

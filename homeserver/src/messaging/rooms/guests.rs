@@ -10,7 +10,7 @@ use crate::{
     pdu::Checked,
     store::{
         StoreError,
-        events::{self, Record},
+        events::{self, StoredEvent},
         memberships, rooms,
     },
 };
@@ -44,7 +44,7 @@ impl Rooms {
             self.early_invites.remember(&pdu);
             return Ok(());
         }
-        let record = Record { pdu, states: None, rejected: None, soft_failed: false };
+        let record = StoredEvent { pdu, states: None, rejected: None, soft_failed: false };
         let pdu = &record.pdu;
         events::put(tx, &record)?;
         let position = events::append(tx, pdu)?;

@@ -54,7 +54,7 @@ impl Rooms {
         Ok(())
     }
 
-    /// The invite, with the signature of the target's server.
+    /// Returns the invite, with the signature of the target's server.
     async fn have_signed(&self, target: &UserId, pdu: Pdu) -> Result<Pdu, RoomError> {
         let (version, rules) = self.version_of(&pdu.room_id).await?;
         let shown = self.shown_state(&pdu.room_id, &pdu.sender).await?;

@@ -50,7 +50,7 @@ impl Template {
 }
 
 /// What came of asking a server to let a user in.
-enum Asked {
+enum Admission {
     /// The user is in.
     Joined,
     /// In this room only its owner lets anybody in.
@@ -96,8 +96,8 @@ impl Rooms {
                 continue;
             }
             match self.join_through(&server, user, room).await {
-                Ok(Asked::Joined) => return Ok(()),
-                Ok(Asked::Referred(owner)) => {
+                Ok(Admission::Joined) => return Ok(()),
+                Ok(Admission::Referred(owner)) => {
                     trouble = RoomError::Forbidden(format!("only {owner} lets users into {room}"));
                     candidates.push_front(owner);
                 }
@@ -130,7 +130,7 @@ impl Rooms {
         self.put(room, Draft::membership(user, user, Membership::Join)).await.map(drop)
     }
 
-    /// The servers to ask, in this order. The owner of a room in which it is the only one
+    /// Returns the servers to ask, in this order. The owner of a room in which it is the only one
     /// that lets anybody in comes first, if it is known from an earlier stay.
     async fn candidates(
         &self,
@@ -164,7 +164,7 @@ impl Rooms {
         server: &ServerName,
         user: &UserId,
         room: &RoomId,
-    ) -> Result<Asked, RoomError> {
+    ) -> Result<Admission, RoomError> {
         let mut request = make_join::Request::new(room.to_owned(), user.to_owned());
         request.ver = VERSIONS.to_vec();
         let core = self.core();
@@ -195,7 +195,7 @@ impl Rooms {
             join,
         };
         self.accept(handover).await?;
-        Ok(Asked::Joined)
+        Ok(Admission::Joined)
     }
 
     /// Returns a membership event of ours on the spot that another server proposes; nothing else of the
@@ -218,7 +218,7 @@ impl Rooms {
         Ok(self.graph.sign(template(Some(room), &draft, &spot), rules_of(version)?)?)
     }
 
-    /// The events, every one of which is properly signed and of `room`.
+    /// Returns the events, every one of which is properly signed and of `room`.
     async fn verified(
         &self,
         raw: &[Box<RawValue>],
@@ -240,12 +240,12 @@ impl Rooms {
     }
 }
 
-/// Whom a refusal refers to, if it does.
-fn referred(error: CallError) -> Result<Asked, RoomError> {
+/// Returns whom a refusal refers to, if it does.
+fn referred(error: CallError) -> Result<Admission, RoomError> {
     let CallError::Refused(refusal) = &error else { return Err(error.into()) };
     let owner = refusal.extra.get(OWNER_FIELD).and_then(Value::as_str);
     match owner.and_then(|owner| owner.try_into().ok()) {
-        Some(owner) => Ok(Asked::Referred(owner)),
+        Some(owner) => Ok(Admission::Referred(owner)),
         None => Err(error.into()),
     }
 }

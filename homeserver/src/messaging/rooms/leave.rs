@@ -9,7 +9,7 @@ use super::{Draft, RoomError, Rooms, join::Template};
 use crate::{
     event::{Membership, Pdu},
     store::{
-        events::{self, Record},
+        events::{self, StoredEvent},
         memberships, rooms,
     },
 };
@@ -62,7 +62,7 @@ impl Rooms {
         let graph = self.graph.clone();
         self.database()
             .transaction(move |tx| {
-                let record = Record { pdu, states: None, rejected: None, soft_failed: false };
+                let record = StoredEvent { pdu, states: None, rejected: None, soft_failed: false };
                 events::put(tx, &record)?;
                 let position = events::append(tx, &record.pdu)?;
                 memberships::put(tx, &record.pdu, position)?;

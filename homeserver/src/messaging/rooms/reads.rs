@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Rooms {
-    /// How the room delivers, and the server that created it.
+    /// Returns how the room delivers, and the server that created it.
     ///
     /// # Errors
     /// The room is not known, or the store refuses.
@@ -28,7 +28,7 @@ impl Rooms {
         Ok((found.delivery, found.owner))
     }
 
-    /// The servers with a joined user, this one among them; none of an unknown room.
+    /// Returns the servers with a joined user, this one among them; none of an unknown room.
     ///
     /// # Errors
     /// The store refuses.
@@ -39,7 +39,7 @@ impl Rooms {
         self.read(room, memberships::member_servers).await
     }
 
-    /// The joined users; none of an unknown room.
+    /// Returns the joined users; none of an unknown room.
     ///
     /// # Errors
     /// The store refuses.
@@ -76,7 +76,7 @@ impl Rooms {
         found.await?.ok_or_else(refusal)
     }
 
-    /// A user's relation to the room.
+    /// Returns a user's relation to the room.
     ///
     /// # Errors
     /// The store refuses.
@@ -89,7 +89,7 @@ impl Rooms {
         self.read(room, move |db, room| memberships::find(db, room, &user)).await
     }
 
-    /// The current state, ordered by type and state key; empty of an unknown room.
+    /// Returns the current state, ordered by type and state key; empty of an unknown room.
     ///
     /// # Errors
     /// The store refuses.
@@ -101,8 +101,8 @@ impl Rooms {
         .await
     }
 
-    /// At most `limit` events with their positions, from beyond `from` (exclusive; `None`: from the
-    /// beginning, or from the end) in `direction`.
+    /// Returns at most `limit` events with their positions, from beyond `from` (exclusive; `None`:
+    /// from the beginning, or from the end) in `direction`.
     ///
     /// # Errors
     /// The store refuses.
@@ -125,14 +125,14 @@ impl Rooms {
         .await
     }
 
-    /// An event by its id; those that were refused are not shown.
+    /// Returns an event by its id; those that were refused are not shown.
     ///
     /// # Errors
     /// The store refuses.
     pub async fn event(&self, event_id: &EventId) -> Result<Option<Pdu>, RoomError> {
         let id = event_id.to_owned();
         let found = self.database().call(move |db| events::find(db, &id)).await?;
-        Ok(found.filter(events::Record::is_accepted).map(|record| record.pdu))
+        Ok(found.filter(events::StoredEvent::is_accepted).map(|record| record.pdu))
     }
 
     async fn read<T: Send + 'static>(

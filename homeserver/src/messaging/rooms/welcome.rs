@@ -106,7 +106,7 @@ fn become_present(tx: &Transaction<'_>, room: &RoomId, row: &RoomRow) -> Result<
     rooms::set_current_state(tx, room, row.current_group, 0)
 }
 
-/// The state made of stored events, each of which must stand.
+/// Returns the state made of stored events, each of which must stand.
 fn state_of(tx: &Transaction<'_>, ids: &[OwnedEventId]) -> Result<State, RoomError> {
     let mut state = State::new();
     for id in ids {
@@ -123,7 +123,7 @@ fn state_of(tx: &Transaction<'_>, ids: &[OwnedEventId]) -> Result<State, RoomErr
     Ok(state)
 }
 
-/// What the creation event in `state` says of the room.
+/// Returns what the creation event in `state` says of the room.
 fn room_row(
     tx: &Transaction<'_>,
     state: &State,
@@ -152,7 +152,7 @@ fn invalid(reason: &str) -> RoomError {
     RoomError::Unavailable(format!("the room was not handed over properly: {reason}"))
 }
 
-/// The room's current state and extremities, for comparing servers.
+/// Returns the room's current state and extremities, for comparing servers.
 pub(crate) fn summary(
     connection: &rusqlite::Connection,
     room: &RoomId,

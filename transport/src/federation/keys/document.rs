@@ -33,7 +33,7 @@ pub(super) struct KnownKey {
 /// Keys of one server by key id.
 pub(super) type KnownKeys = BTreeMap<String, KnownKey>;
 
-/// Our own document, signed.
+/// Returns this server's own document, signed.
 pub(super) fn own(identity: &Identity, now_ms: u64) -> serde_json::Value {
     let public_key = STANDARD_NO_PAD.encode(identity.key_pair.public_key());
     let document = serde_json::json!({
