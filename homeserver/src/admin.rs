@@ -22,7 +22,7 @@ use crate::{
     transaction::Outgoing,
 };
 
-/// Relays of one destination.
+/// The most relays that a destination may have.
 const MAX_RELAYS: usize = 16;
 
 /// What the handlers share.
@@ -70,7 +70,7 @@ where
     }
 }
 
-/// Compares in a time that does not depend on where the two differ.
+/// Compares in constant time, so that a guess learns nothing from it.
 fn same(given: &[u8], token: &[u8]) -> bool {
     let difference = given.iter().zip(token).fold(0, |sum, (a, b)| sum | (a ^ b));
     given.len() == token.len() && difference == 0

@@ -45,10 +45,11 @@ use crate::{
 /// Bytes of a request body; an event is at most a quarter of it.
 const MAX_BODY: usize = 256 << 10;
 
-/// Sync requests of one device that wait at the same time.
+/// How many sync requests of one device may wait at the same time.
 const POLLS: Bounds = Bounds { per_key: 4, keys: usize::MAX };
 
-/// Open websockets of one device. A connection that broke unnoticed counts until it is found out.
+/// How many websockets of one device may be open. A connection that broke unnoticed counts until
+/// the server finds out.
 const SOCKETS: Bounds = Bounds { per_key: 8, keys: usize::MAX };
 
 /// What the handlers share. One reference, since every route has it and every request clones it.
@@ -105,11 +106,11 @@ pub(crate) fn router(core: Core, messaging: Messaging, policies: Policies) -> Ro
     Router::clone(routes).with_state(api)
 }
 
-/// The routes without a server behind them: to sort them by their paths took a third of a start, and
-/// is done once a process, however many servers run in it.
+/// The routes without a server behind them. Sorting them by path took a third of a start, so it is
+/// done once per process, however many servers run in it.
 static ROUTES: LazyLock<Router<ClientApi>> = LazyLock::new(routes);
 
-/// The same with those of the admin API.
+/// The same, with those of the admin API.
 static ROUTES_AND_ADMIN: LazyLock<Router<ClientApi>> =
     LazyLock::new(|| ROUTES.clone().merge(admin::routes()));
 

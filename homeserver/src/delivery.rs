@@ -31,7 +31,7 @@ use crate::{
 /// Why a send has no outcome.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
-    /// It may or may not have been delivered. The same transaction id again tells.
+    /// It may or may not have been delivered. A retry with the same transaction id tells.
     #[error("whether the message was sent is not known yet: {0}")]
     Unknown(String),
     /// It was not sent.
@@ -65,8 +65,8 @@ pub(crate) trait Policy: Send + Sync + 'static {
         content: Value,
     ) -> BoxFuture<'_, Result<Outcome, SendError>>;
 
-    /// Delivers a message of a backend in the room, which `owner` created and alone delivers in. By
-    /// default nobody delivers for others.
+    /// Delivers a message of another backend into a room that `owner` created. By default nobody
+    /// delivers for others.
     ///
     /// # Errors
     /// The owner is another server, or nothing was decided.
@@ -87,10 +87,11 @@ pub(crate) trait Policy: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
-    /// A signed request came from `server`: it is up, so what waits for it need wait no longer.
+    /// Takes note that a signed request came from `server`: it is up, so what waits for it can go
+    /// ahead.
     fn heard_from(&self, _server: &ServerName) {}
 
-    /// Forgets what was done with before `oldest_ms`.
+    /// Forgets what was finished before `oldest_ms`.
     ///
     /// # Errors
     /// The store's.
@@ -107,7 +108,7 @@ pub(crate) trait Policy: Send + Sync + 'static {
     }
 }
 
-/// Every delivery policy over the rooms of this server. Cheap to clone.
+/// Every delivery policy, over the rooms of this server. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Policies(Arc<All>);
 
@@ -184,12 +185,12 @@ impl Policies {
         Ok(())
     }
 
-    /// A signed request came from `server`, so it is up.
+    /// Takes note that a signed request came from `server`, so that it is up.
     pub(crate) fn heard_from(&self, server: &ServerName) {
         self.all().for_each(|(_, policy)| policy.heard_from(server));
     }
 
-    /// Forgets what was done with before `oldest_ms`.
+    /// Forgets what was finished before `oldest_ms`.
     fn prune(&self, tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreError> {
         self.all().try_for_each(|(_, policy)| policy.prune(tx, oldest_ms))
     }

@@ -1,5 +1,5 @@
-//! What both APIs share: how each error of the layers is told over HTTP, and work that goes on when its
-//! caller hangs up.
+//! What both APIs share: how each error of the layers is told over HTTP, and work that goes on when
+//! its caller hangs up.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -17,8 +17,8 @@ const OUTCOME_UNKNOWN: &str = "ORG.FEDSIM.OUTCOME_UNKNOWN";
 
 /// Runs `work` as a task of its own and waits for it.
 ///
-/// A handler is dropped when its caller hangs up. What it has begun must be finished all the same: a
-/// decision that nobody is told of would hold up those who wait for it.
+/// A handler is dropped when its caller hangs up. What it has begun must be finished all the same:
+/// a decision that nobody is told of would hold up those who wait for it.
 ///
 /// # Errors
 /// Those of `work`; or 504, when the process ends first.
@@ -32,7 +32,7 @@ where
 {
     let (sender, result) = tokio::sync::oneshot::channel();
     host.spawn(async move {
-        // Nobody may be waiting any more, which is the point.
+        // Nobody may be waiting any more; that is the point.
         drop(sender.send(work.await));
     });
     match result.await {

@@ -100,7 +100,7 @@ pub(crate) fn router(fields: FederationApiFields) -> Router {
     ROUTES.clone().with_state(FederationApi(Arc::new(fields)))
 }
 
-/// The routes without a server behind them, sorted by their paths once a process.
+/// The routes without a server behind them, sorted by path once per process.
 static ROUTES: LazyLock<Router<FederationApi>> = LazyLock::new(routes);
 
 fn routes() -> Router<FederationApi> {

@@ -1,8 +1,8 @@
 //! PDUs: the receipt checks, the graph of each room and its state, missing events.
 //!
 //! Reading order: this file (what is said upwards), `verify` (signatures and hash), `auth` (the
-//! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part of
-//! a room), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that lacks), `outliers`,
+//! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part
+//! of a room), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that lacks), `outliers`,
 //! `backfill` (history), `build` (new events), `serve` (what other servers may ask for).
 
 mod adopt;
@@ -43,12 +43,12 @@ use crate::{
 pub struct Graph {
     pub(crate) core: Core,
     pub(crate) handler: Arc<dyn EventHandler>,
-    /// The rooms that this server is joining at this instant: their events are waited with, because the
-    /// server that let us in sends them at once.
+    /// The rooms that this server is just joining. Events of these wait until the join is done,
+    /// because the server that let us in sends them at once.
     pub(crate) joining: Guards<OwnedRoomId>,
 }
 
-/// What the pdu layer tells upwards.
+/// What the pdu layer tells the layer above.
 pub trait EventHandler: Send + Sync + 'static {
     /// Called inside the transaction that makes `event` part of its room (or makes an invite or a
     /// leave of a local user known). `position` is its place in the stream: strictly increasing per
@@ -98,7 +98,7 @@ pub struct Checked {
 pub(crate) enum Standing {
     /// It is allowed.
     Accepted,
-    /// It is allowed where it stands, but not by the current state: kept, never shown.
+    /// It is allowed at its place in the graph, but not by the current state: kept, never shown.
     SoftFailed(String),
     /// It is not allowed: kept, so that it need not be fetched again, and never shown.
     Rejected(String),
@@ -122,7 +122,7 @@ pub enum Refusal {
     /// The current state of the room forbids it, though it was allowed where it stands.
     #[error("no longer allowed: {0}")]
     NoLongerAllowed(String),
-    /// Events that it builds on are nowhere to be had: the servers asked do not have them.
+    /// Nobody has events that it builds on: the servers asked do not have them.
     #[error("it builds on events that nobody has: {0}")]
     MissingEvents(String),
 }

@@ -17,10 +17,10 @@ pub mod state;
 
 use transport::{Database, DatabaseError};
 
-/// The name under which a homeserver's database stands on its disk.
+/// The name of a homeserver's database on its disk.
 pub const DATABASE: &str = "homeserver";
 
-/// Every step that made the tables, oldest first. Only ever grows at its end.
+/// The steps that make the tables, oldest first. New ones go at the end; none is ever changed.
 const STEPS: &[&str] = &[
     include_str!("store/01_core.sql"),
     include_str!("store/02_client.sql"),

@@ -39,7 +39,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// As it goes over the wire, where what was put off is refused.
+    /// Returns the answer as it goes over the wire, where what was put off is refused.
     pub fn to_json(&self) -> Value {
         let taken = self.pdus.iter().map(|(id, outcome)| (id, outcome.as_ref().err().cloned()));
         let put_off = self
@@ -60,12 +60,12 @@ impl Answer {
     }
 }
 
-/// Writes down, inside the transaction that makes the last PDU durable, that all of them are but
-/// those put off.
+/// Records the answer, inside the transaction that makes the last PDU durable: all of them are
+/// durable then, except those put off.
 pub type RecordAnswer =
     Arc<dyn Fn(&transport::Transaction<'_>, &Answer) -> Result<(), StoreError> + Send + Sync>;
 
-/// What the transaction layer tells upwards.
+/// What the transaction layer tells the layer above.
 pub trait PduHandler: Send + Sync + 'static {
     /// Takes the PDUs that `origin` sent. When this returns an answer, what was taken is durable,
     /// and so is what `record` wrote; when it returns an error, nothing was recorded, and some of

@@ -74,12 +74,12 @@ impl Delivery {
         delivery
     }
 
-    /// There is something new to deliver.
+    /// Takes note that there is something new to deliver.
     pub(crate) fn wake(&self) {
         self.woken.notify_one();
     }
 
-    /// `origin` has just called us: it is back, and its back-off is over.
+    /// Takes note that `origin` has just called: it is back, and its back-off is over.
     pub(crate) fn heard_from(&self, origin: &ServerName) {
         if let Some(progress) = self.destinations().get_mut(origin) {
             progress.failed = 0;
@@ -110,7 +110,7 @@ impl Delivery {
         }
     }
 
-    /// Starts an attempt for every destination that is due. When the next one is due.
+    /// Starts an attempt for every destination that is due, and returns when the next one is due.
     async fn start_due(&self) -> Result<Option<Instant>, DatabaseError> {
         let waiting = self.waiting().await?;
         let now = Instant::now();

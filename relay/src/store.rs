@@ -159,8 +159,8 @@ impl Store {
             .await
     }
 
-    /// Deletes one batch of what is too old in a sweep of the time `sweep_ms`; whether there may
-    /// be more.
+    /// Deletes one batch of what is too old in a sweep of the time `sweep_ms`, and returns whether
+    /// there may be more.
     pub(crate) async fn expire_batch(&self, sweep_ms: u64) -> Result<bool, DatabaseError> {
         let expired_before = self.expired_before(sweep_ms);
         self.database
@@ -170,7 +170,7 @@ impl Store {
             .await
     }
 
-    /// Deletes all entries of `destination`; how many there were.
+    /// Deletes all entries of `destination`, and returns how many there were.
     pub(crate) async fn purge(&self, destination: OwnedServerName) -> Result<u64, DatabaseError> {
         self.database
             .transaction(move |transaction| {

@@ -2,9 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A value that one thread at a time reads and writes. Where a holder panicked, the next one takes the
-/// value as it was left: whoever holds a lock here leaves the value whole between any two statements,
-/// and a node that goes on is worth more than one that panics for ever after.
+/// A value that one thread at a time reads and writes. Where a holder panicked, the next one takes
+/// the value as it was left: whoever holds a lock here leaves the value whole between any two
+/// statements, and a node that goes on is worth more than one that panics for ever after.
 #[derive(Debug, Default)]
 pub struct Lock<T>(Mutex<T>);
 

@@ -112,7 +112,7 @@ where
     T::try_from(text).map_err(|error| MatrixError::invalid_param(format!("{text}: {error}")))
 }
 
-/// Refuses who is not in the room.
+/// Refuses a user who is not in the room.
 pub(super) async fn ensure_joined(
     api: &ClientApi,
     user: &UserId,

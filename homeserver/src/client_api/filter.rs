@@ -1,4 +1,5 @@
-//! `/user/{userId}/filter`: filters are kept as they came; sync honors the timeline's limit in them.
+//! `/user/{userId}/filter`: filters are kept as they came; sync honors the timeline's limit in
+//! them.
 
 use axum::{Json, extract::State};
 use ruma::{OwnedUserId, UserId};

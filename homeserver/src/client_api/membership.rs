@@ -14,8 +14,8 @@ use super::{
 /// Servers that a client may name for one join.
 const MAX_VIA: usize = 20;
 
-/// `POST /_matrix/client/v3/join/{roomIdOrAlias}`; `via` (or `server_name`, as it was called) in the
-/// query names servers to join through.
+/// `POST /_matrix/client/v3/join/{roomIdOrAlias}`; `via` (or `server_name`, as it was called) in
+/// the query names servers to join through.
 pub(super) async fn join_by_id_or_alias(
     State(api): State<ClientApi>,
     Caller(device): Caller,

@@ -60,7 +60,8 @@ pub(crate) struct M1 {
 
 /// An event that is durable here and not yet decided.
 enum Pending {
-    /// Nobody else has heard of it. Its room's voters were read with it, if this server owns the room.
+    /// Nobody else has heard of it. Its room's voters were read with it, if this server owns the
+    /// room.
     New { event: Pdu, voters: Vec<Voter> },
     /// An earlier try may have handed it on.
     Old { event_id: OwnedEventId, event: Box<RawValue> },
@@ -269,7 +270,7 @@ fn not_sent(owner: &ServerName, error: &CallError) -> Sent {
     }
 }
 
-/// Returns a refusal that is not for want of reach.
+/// Returns a refusal for a reason other than reach.
 fn refused(reason: String) -> Sent {
     Sent {
         delivered: false,

@@ -2,9 +2,9 @@
 //!
 //! The owner asks every remote backend for its users' devices, and refuses when one does not
 //! answer. Then it stores the message backend by backend, in ascending order of their names, itself
-//! in its place; it tries once each, and names those that failed. Between the asking and the storing
-//! anything may happen, nothing is recorded about how far it got, and a retry is a second message.
-//! It is kept to show where that breaks; what would mend it is `m1`.
+//! in its place; it tries once each, and names those that failed. Between the asking and the
+//! storing anything may happen, nothing is recorded about how far it got, and a retry is a second
+//! message. It is kept to show where that breaks; what would mend it is `m1`.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -117,7 +117,8 @@ impl M1Of2021 {
             .await
     }
 
-    /// As [`M1Of2021::user_clients`], for `caller`: of those who are in a room with one of its users.
+    /// As [`M1Of2021::user_clients`], for `caller`: of those who are in a room with one of its
+    /// users.
     ///
     /// # Errors
     /// The store's.
@@ -159,7 +160,7 @@ impl M1Of2021 {
         }
         match self.rooms.check(event, caller).await? {
             Ok(checked) if checked.standing == Standing::Accepted => self.store(checked).await,
-            // What this backend does not believe is dropped without a word to the owner.
+            // What this backend does not believe is dropped, and the owner is not told.
             Ok(checked) => {
                 tracing::warn!(event_id = %checked.pdu.event_id, "dropped a message");
                 Ok(())

@@ -95,8 +95,8 @@ async fn outcome(
     Ok(json_answer(&OutcomeBody { decision }))
 }
 
-/// `POST get_user_clients` (`m1-2021`), from any server that shares a room with the users; others are
-/// left out of the answer.
+/// `POST get_user_clients` (`m1-2021`), from any server that shares a room with the users; others
+/// are left out of the answer.
 async fn get_user_clients(
     State(api): State<FederationApi>,
     request: SignedBytes,

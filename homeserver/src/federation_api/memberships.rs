@@ -148,8 +148,8 @@ async fn version_of(api: &FederationApi, room: &RoomId) -> Result<RoomVersionId,
     Ok(version)
 }
 
-/// Refuses to let a user into a room into which only its owner does, if that is another server, whom
-/// the refusal names.
+/// Refuses to let a user into a room into which only its owner does, if that is another server,
+/// whom the refusal names.
 async fn must_let_in(api: &FederationApi, room: &RoomId) -> Result<(), MatrixError> {
     let (delivery, owner) = api.rooms().delivery_and_owner(room).await?;
     if !delivery.owner_lets_in() || owner == api.rooms().core().server_name() {

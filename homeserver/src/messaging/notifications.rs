@@ -58,7 +58,8 @@ impl Notifications {
         Self { host, database, time_to_live, commits: Bell::default() }
     }
 
-    /// Returns a listener that hears whenever something new may be visible. Listen first, then read.
+    /// Returns a listener that hears whenever something new may be visible. Listen first, then
+    /// read.
     pub(crate) fn listen(&self) -> Listener {
         self.commits.listen()
     }
@@ -83,7 +84,7 @@ impl Notifications {
         size: usize,
     ) -> Result<Page, StoreError> {
         let oldest_ms = ms_ago(&self.host, self.time_to_live);
-        // An id of another making has no place in the order of ours.
+        // An id of another version has no place in the order of ours.
         let after = since.filter(|id| id.get_version_num() == 7).unwrap_or(Uuid::nil());
         let stretch = Stretch { device: device.clone(), after, oldest_ms };
         self.database
@@ -135,9 +136,9 @@ impl EventHandler for Notifications {
         _position: i64,
     ) -> Result<(), StoreError> {
         self.notify(tx, event)?;
-        // The write itself rings, so that it rings also when its caller is gone by the time that it is
-        // committed. Whoever is woken reads through the same database, and so after this transaction;
-        // if it is rolled back, they find nothing.
+        // The write itself rings, so that it rings also when its caller is gone by the time that it
+        // is committed. Whoever is woken reads through the same database, and so after this
+        // transaction; if it is rolled back, they find nothing.
         self.commits.ring();
         Ok(())
     }

@@ -131,8 +131,8 @@ impl Graph {
     }
 }
 
-/// Returns the state made of the stored events `ids`, which must be of the room of `pdu`. What was
-/// rejected is no part of it.
+/// Returns the state made of the stored events `ids`, without those that were rejected or are of
+/// another room than `pdu`.
 pub(super) fn usable_state(
     tx: &Transaction<'_>,
     pdu: &Pdu,

@@ -89,8 +89,8 @@ impl Event for AuthEvent {
     }
 }
 
-/// Loads events of the store, each once. The rules' callbacks cannot fail, so the first trouble is
-/// kept, to be asked for with [`Loader::finish`].
+/// Loads events of the store, each once. The rules' callbacks cannot fail, so the first error is
+/// kept until [`Loader::finish`] asks for it.
 pub(crate) struct Loader<'a> {
     pub(crate) connection: &'a Connection,
     loaded: RefCell<BTreeMap<OwnedEventId, Option<Arc<AuthEvent>>>>,
@@ -123,7 +123,7 @@ impl<'a> Loader<'a> {
         result.map_err(|error| self.trouble.borrow_mut().get_or_insert(error).to_string()).ok()
     }
 
-    /// Returns `value`, unless the store was in trouble meanwhile.
+    /// Returns `value`, or the first error of the store meanwhile.
     pub(crate) fn finish<T>(&self, value: T) -> Result<T, StoreError> {
         self.trouble.borrow_mut().take().map_or(Ok(value), Err)
     }

@@ -55,7 +55,7 @@ impl Draft {
     }
 }
 
-/// Where in the graph an event is to stand.
+/// An event's place in the graph.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spot {
     pub(crate) prev_events: Vec<OwnedEventId>,
@@ -87,7 +87,7 @@ impl Graph {
         Ok(allowed.map(|()| pdu).map_err(Refusal::NotAllowed))
     }
 
-    /// Returns where an event is to stand, and under which rules.
+    /// Returns the place of an event to be built, and the rules of its room.
     pub(crate) fn spot(
         connection: &Connection,
         room: &RoomId,

@@ -27,7 +27,7 @@ const MAX_EVENTS_TAKEN: usize = 1000;
 /// Events asked for at once in a gap.
 const GAP_LIMIT: u32 = 20;
 
-/// Whom to ask about a room, and how its events read.
+/// Whom to ask about a room, and by which rules its events are parsed.
 pub(crate) struct Source<'a> {
     pub(crate) room: &'a RoomId,
     pub(crate) rules: Rules,
@@ -41,7 +41,7 @@ pub(crate) struct Source<'a> {
 pub(crate) enum Found<T> {
     /// One of them has it.
     Here(T),
-    /// None of them has it, as all of them say, or as the one says that must have had it.
+    /// None of them has it: all of them say so, or the one that must have had it does.
     Nowhere,
     /// One of them did not answer, and might have it.
     Unknown(String),
@@ -228,12 +228,12 @@ impl Graph {
     }
 }
 
-/// How servers answered that do not have what is asked for.
+/// How the servers that do not have what is asked for answered.
 struct Asked<'a> {
     sender: Option<&'a ServerName>,
     /// Why one of them might have it all the same.
     silent: Option<String>,
-    /// Whether the server said that it does not have it that must have had it.
+    /// Whether the server that must have had it said that it does not have it.
     sender_has_not: bool,
 }
 

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{event::Pdu, store::rooms};
 
-/// Times that missing events are asked for, some twenty each time; what is older than that is left
-/// to backfill.
+/// How often missing events are asked for, some twenty each time; what is older is left to
+/// backfill.
 const MAX_GAP_ROUNDS: usize = 10;
 
 /// Parents adopted together with their state, for one event.

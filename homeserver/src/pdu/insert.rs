@@ -20,8 +20,8 @@ use crate::{
 };
 
 impl Graph {
-    /// Makes a checked event part of its room; false if it was that already. What was rejected or
-    /// soft-failed is kept in the graph, but neither shown nor built upon.
+    /// Makes a checked event part of its room; returns false if it was that already. What was
+    /// rejected or soft-failed is kept in the graph, but neither shown nor built upon.
     ///
     /// # Errors
     /// The store refuses, or does not know the room.
@@ -54,8 +54,8 @@ impl Graph {
         self.show(tx, room, pdu, States { before, after })
     }
 
-    /// Shows an event of the graph that was soft-failed when it came and is decided to be shown all
-    /// the same; false if it is shown already.
+    /// Shows an event of the graph that was refused when it came and whose owner has decided that
+    /// it is shown all the same; false if it is shown already.
     ///
     /// # Errors
     /// The store refuses, or does not know the room.

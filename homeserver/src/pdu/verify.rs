@@ -28,8 +28,8 @@ pub(crate) async fn parse_and_verify(
     }
 }
 
-/// Verifies the signatures and the hash of an event; one whose hash is wrong comes out redacted, which
-/// leaves its id as it was.
+/// Verifies the signatures and the hash of an event; one whose hash is wrong comes out redacted,
+/// which leaves its id as it was.
 pub(super) async fn verify(
     keys: &KeyRing,
     pdu: Pdu,

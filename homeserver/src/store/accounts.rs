@@ -21,7 +21,7 @@ pub type TokenHash = [u8; 32];
 /// The tables with rows of devices.
 const TABLES_OF_DEVICES: [&str; 3] = ["devices", "notifications", "client_transactions"];
 
-/// Adds a user; false if the name is taken.
+/// Adds a user, and returns whether the name was free.
 ///
 /// # Errors
 /// The store refuses.

@@ -1,4 +1,5 @@
-//! Where the known history of a room ends: events that its graph names as parents and does not hold.
+//! Where the known history of a room ends: events that its graph names as parents and does not
+//! hold.
 
 use ruma::{OwnedEventId, RoomId};
 use rusqlite::Connection;
@@ -28,7 +29,7 @@ pub fn of_room(
     Ok(ends)
 }
 
-/// Notes those parents of an event that are not part of the graph. To be called for every event that
+/// Records those parents of an event that are not part of the graph. Call this for every event that
 /// becomes part of it without them.
 ///
 /// # Errors
@@ -47,7 +48,7 @@ pub fn add_parents_of(tx: &Transaction<'_>, pdu: &Pdu) -> Result<(), StoreError>
     Ok(())
 }
 
-/// The event is part of the graph now.
+/// Removes an event that is part of the graph now.
 ///
 /// # Errors
 /// The store refuses.

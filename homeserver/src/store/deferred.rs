@@ -13,7 +13,7 @@ use super::{
 /// An entry to be tried again.
 #[derive(Debug)]
 pub struct DeferredEntry {
-    /// By which it is known here.
+    /// Its id here.
     pub id: i64,
     /// Who made the transaction, as the relay says.
     pub origin: OwnedServerName,
@@ -80,7 +80,7 @@ pub fn least_tried(
     Ok(entries)
 }
 
-/// Counts a try that was in vain.
+/// Counts a failed try.
 ///
 /// # Errors
 /// The store refuses.
@@ -90,7 +90,7 @@ pub fn tried(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Forgets an entry: it is done with.
+/// Forgets an entry that is finished.
 ///
 /// # Errors
 /// The store refuses.

@@ -173,7 +173,7 @@ pub fn put(tx: &Transaction<'_>, record: &StoredEvent) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Takes back that the event of the graph was refused when it came; false if it was not.
+/// Takes back that an event of the graph was refused when it came, and returns whether it had been.
 ///
 /// # Errors
 /// The store refuses.

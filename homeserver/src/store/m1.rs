@@ -32,7 +32,7 @@ pub(crate) fn answer(
     found.map(|answer| serde_json::from_str(&answer).map_err(StoreError::corrupt)).transpose()
 }
 
-/// Whose message an answer answers.
+/// Which message an answer is to.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) origin: OwnedServerName,
@@ -74,7 +74,7 @@ pub(crate) fn decision(
     Ok(found.map(|text| if text == "commit" { Decision::Commit } else { Decision::Abort }))
 }
 
-/// Records a decision, unless there is one; the one that stands.
+/// Records a decision unless there is one, and returns the one that stands.
 pub(crate) fn decide(
     tx: &Transaction<'_>,
     event_id: &EventId,
@@ -95,8 +95,9 @@ pub(crate) fn decide(
     Ok(decision)
 }
 
-/// As [`decide`] to abort, because `asker` asks about an event of which there is no record. `None`:
-/// too much is recorded for this server already, and so nothing can be promised.
+/// Records an abort, as [`decide`] does, because `asker` asks about an event of which there is no
+/// record. Returns `None` if too much is recorded for this server already, so that nothing can be
+/// promised.
 pub(crate) fn abort_for(
     tx: &Transaction<'_>,
     event_id: &EventId,
@@ -127,7 +128,7 @@ pub(crate) struct Commit {
     pub(crate) event_id: String,
 }
 
-/// Obliges this server to tell `destination` that `event` is committed.
+/// Records that this server owes `destination` the commit of `event`.
 pub(crate) fn oblige(
     tx: &Transaction<'_>,
     destination: &ServerName,
@@ -178,7 +179,7 @@ pub(crate) fn owed(connection: &Connection) -> Result<Vec<OwnedServerName>, Stor
     Ok(destinations)
 }
 
-/// Strikes a commit that `destination` has acknowledged; returns what that is owed next.
+/// Strikes a commit that `destination` has acknowledged, and returns what it is owed next.
 pub(crate) fn strike(
     tx: &Transaction<'_>,
     destination: &ServerName,
@@ -324,7 +325,7 @@ pub(crate) fn all_hidden(connection: &Connection) -> Result<Vec<Prepared>, Store
         .collect()
 }
 
-/// What the policy has not finished here, by server; nothing of it is 0.
+/// What the policy has not finished here, by server; no count is 0.
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct Unfinished {
     /// Commits that a destination has not acknowledged.
@@ -347,7 +348,8 @@ pub(crate) fn unfinished(connection: &Connection) -> Result<Unfinished, StoreErr
 }
 
 /// Forgets answers and decisions made before `oldest_ms`. A decision to commit stays until every
-/// destination has acknowledged it; no record at all is an abort, which is what forgotten ones were.
+/// destination has acknowledged it; no record at all is an abort, which is what forgotten ones
+/// were.
 pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreError> {
     tx.execute("DELETE FROM m1_answers WHERE created_ms <= ?1", [oldest_ms])?;
     tx.execute(

@@ -40,8 +40,8 @@ pub struct Recipient {
     device_id: String,
 }
 
-/// Returns the devices of this server that an event concerns: those of the room's members, and those
-/// of the user whose membership it is.
+/// Returns the devices of this server that an event concerns: those of the room's members, and
+/// those of the user whose membership it is.
 ///
 /// # Errors
 /// The store refuses.

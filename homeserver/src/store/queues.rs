@@ -63,8 +63,8 @@ pub fn in_flight(
     Ok(Some(Batch { transaction_id, origin_server_ts, pdus }))
 }
 
-/// Fixes the oldest entries of the queue, `limit` at most, as one transaction. `None`: the queue is
-/// empty.
+/// Fixes the oldest entries of the queue, `limit` at most, as one transaction, and returns it;
+/// `None` if the queue is empty.
 ///
 /// # Errors
 /// The store refuses.
@@ -96,7 +96,7 @@ pub fn fix_next(
     in_flight(tx, destination)
 }
 
-/// Forgets the transaction in flight and its entries: it arrived.
+/// Forgets the transaction in flight and its entries, because it arrived.
 ///
 /// # Errors
 /// The store refuses.
@@ -148,7 +148,7 @@ pub fn back_off(connection: &Connection, destination: &ServerName) -> Result<Bac
     Ok(found.unwrap_or_default())
 }
 
-/// Records the back-off of a destination; no failures forget it.
+/// Records the back-off of a destination, or forgets it if there are no failures.
 ///
 /// # Errors
 /// The store refuses.

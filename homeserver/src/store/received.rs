@@ -52,7 +52,7 @@ pub fn put_answer(
     Ok(())
 }
 
-/// An entry of a relay, by what it is recognized.
+/// An entry of a relay, by what identifies it.
 #[derive(Clone, Debug)]
 pub struct RelayEntry {
     /// Whose entry.
@@ -65,9 +65,9 @@ pub struct RelayEntry {
     pub transaction_id: Option<String>,
 }
 
-/// Returns whether that entry is done with: the same id of the same transaction. An id alone says
-/// nothing, since a relay that lost its database counts afresh; nor does an entry without
-/// transaction id.
+/// Returns whether that entry is finished: one of the same id and the same transaction. An id alone
+/// says nothing, since a relay that lost its database starts counting again; nor does an entry
+/// without a transaction id.
 ///
 /// # Errors
 /// The store refuses.
@@ -85,8 +85,8 @@ pub fn knows_entry(connection: &Connection, entry: &RelayEntry) -> Result<bool, 
         )?)
 }
 
-/// Records that an entry is done with, stored or for a reason refused for good, and forgets much older
-/// ones of the same relay.
+/// Records that an entry is finished, because it is stored or refused for good, and forgets much
+/// older ones of the same relay.
 ///
 /// # Errors
 /// The store refuses.

@@ -162,8 +162,8 @@ pub(crate) fn transaction_id(
         .optional()?)
 }
 
-/// Forgets sends begun before `oldest_ms`: no client retries for that long. How a send ended that is
-/// not known yet stays: a retry must be the same event.
+/// Forgets sends begun before `oldest_ms`: no client retries for that long. How a send ended that
+/// is not known yet stays: a retry must be the same event.
 pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreError> {
     tx.execute(
         "DELETE FROM client_transactions WHERE created_ms <= ?1 AND outcome IS NOT NULL",

@@ -15,14 +15,14 @@ use crate::{
     store::{StoreError, received},
 };
 
-/// Tries of one transaction of which some PDUs cannot be judged: on the last one these are refused,
-/// so that they do not hold up for good what the origin sends after them.
+/// How often a transaction is tried of which some PDUs cannot be judged. The last try refuses
+/// these, so that they do not hold up for ever what the origin sends after them.
 const MAX_TRIES: u32 = 5;
 
-/// Origins whose tries are counted at once.
+/// How many origins' tries are counted at a time.
 const MAX_ORIGINS_COUNTED: usize = 10_000;
 
-/// Requests of one origin under way at once, most of which are repetitions that wait.
+/// How many requests of one origin may be under way; most of them are repetitions that wait.
 const MAX_AT_ONCE: usize = 16;
 
 /// Why a transaction was not taken.
@@ -62,7 +62,7 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Hands PDUs to `handler`.
+    /// Returns the intake of transactions whose PDUs go to `handler`.
     pub fn new(core: Core, handler: Arc<dyn PduHandler>) -> Self {
         Self {
             core,
@@ -73,9 +73,9 @@ impl Incoming {
         }
     }
 
-    /// Takes a transaction of `origin`, and returns its answer; or that which it was given before.
-    /// The answer is durable, as is everything in the transaction, when this returns it. This server
-    /// knows no kind of EDU, and ignores them.
+    /// Takes a transaction of `origin` and returns its answer, which is the same as before if it
+    /// was answered before. The answer is durable, as is everything in the transaction, when this
+    /// returns it. This server knows no kind of EDU, and ignores them.
     ///
     /// # Errors
     /// See [`ReceiveError`].
@@ -152,7 +152,7 @@ impl Incoming {
     }
 }
 
-/// Refuses what the specification forbids to put into one transaction.
+/// Refuses more than the specification allows in one transaction.
 pub(super) fn within_limits(pdus: usize, edus: usize) -> Result<(), ReceiveError> {
     if pdus > MAX_PDUS || edus > MAX_EDUS {
         return Err(ReceiveError::TooLarge { pdus, edus });

@@ -38,8 +38,9 @@ pub(super) struct Destination {
     pub(super) wake: Notify,
     /// Whether it failed and is not known to be back.
     pub(super) failing: AtomicBool,
-    /// Whether it failed by not answering. One that refused is up, so that to hear from it is no
-    /// news: the wait stays, or two servers that refuse each other would clear it for ever.
+    /// Whether it failed by not answering. A server that refused is up, so hearing from it is no
+    /// news: its back-off stays, or two servers that refuse each other would clear it again and
+    /// again.
     pub(super) silent: AtomicBool,
     /// Whether it was heard from since it failed.
     pub(super) heard_from: AtomicBool,
@@ -109,8 +110,8 @@ impl Outgoing {
         }
     }
 
-    /// To be called with the origin of every properly signed request: clears its back-off, if it is
-    /// there because the server did not answer.
+    /// Call this with the origin of every properly signed request. It clears the origin's back-off,
+    /// if that is there because the server did not answer.
     pub fn heard_from(&self, server: &ServerName) {
         let Some(known) = self.destinations.lock().get(server).cloned() else { return };
         let away = known.failing.load(Ordering::SeqCst) && known.silent.load(Ordering::SeqCst);
@@ -134,8 +135,8 @@ impl Outgoing {
         Ok(set.unwrap_or_else(configured))
     }
 
-    /// To be called when the relays of `destination` were set: its sender may turn to them, and if
-    /// they are this server's own, they are asked.
+    /// Call this when the relays of `destination` were set: its sender may turn to them, and this
+    /// server asks them if they are its own.
     pub fn relays_changed(&self, destination: &ServerName) {
         if destination == self.core.server_name() {
             return self.reconnected.notify_one();

@@ -54,7 +54,7 @@ enum Stopped {
     NoProgress(i64),
 }
 
-/// What became of an entry; either way it is done with.
+/// What became of an entry; either way it is finished.
 type Done = Result<(), String>;
 
 impl RelaySync {
@@ -64,8 +64,8 @@ impl RelaySync {
         Self { core: outgoing.core.clone(), incoming, outgoing, wake, any_deferred }
     }
 
-    /// A round at once, then after every poll interval and whenever this server may have been cut
-    /// off; for ever. What was deferred is tried again after each, and holds up none.
+    /// Does a round at once, then after every poll interval and whenever this server may have been
+    /// cut off, for ever. What was deferred is tried again after each round, and holds up none.
     pub async fn run(self) {
         let ended = Notify::new();
         let deferred = Deferred {
@@ -135,7 +135,7 @@ impl RelaySync {
         federation.call_endpoint::<RelayTxn>(relay, &[&user_id], &request, deadline).await
     }
 
-    /// Makes an entry durable, or finds it bad for good. One that came before is recognized.
+    /// Makes an entry durable, or refuses it for good. One that came before is recognized.
     async fn store(&self, relay: &ServerName, answer: &RelayTxnResponse) -> Result<(), Stopped> {
         let transaction = &answer.transaction;
         let entry = RelayEntry {
@@ -192,8 +192,8 @@ impl RelaySync {
         }
     }
 
-    /// Records that an entry is done with; if some of it was put off, keeps it to be tried again,
-    /// or leaves it at the relay when there is no `room_left`.
+    /// Records that an entry is finished. If some of it was put off, keeps it to be tried again, or
+    /// leaves it at the relay if there is no `room_left`.
     fn record_or_defer(
         &self,
         entry: &RelayEntry,

@@ -26,7 +26,7 @@ use crate::store::{
     queues::{self, BackOff, Batch},
 };
 
-/// The wait after the store refused, before it is asked again.
+/// How long the sender waits after the store refused.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Empties the queue of `name`, for ever.
@@ -49,8 +49,9 @@ struct Sender {
     /// The number of failed direct attempts at which the relays failed too: they are not asked
     /// again before the next direct attempt.
     relays_failed_at: u32,
-    /// When the attempt after so many failures is due. On the timers' clock, since the wall clock
-    /// may jump; that one counts only for a wait that a former process began.
+    /// After how many failures the next attempt is due, and when. This is on the timers' clock,
+    /// since the wall clock may jump; the wall clock counts only for a wait that an earlier process
+    /// began.
     due: Option<(u32, Instant)>,
 }
 
@@ -117,7 +118,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Gives the batch to every relay of the destination; whether any took it.
+    /// Gives the batch to every relay of the destination, and returns whether any took it.
     async fn send_by_relay(&self, batch: &Batch) -> Result<bool, StoreError> {
         let relays = self.outgoing.relays(&self.name).await?;
         let request = RelayedTransaction {
@@ -231,8 +232,8 @@ impl Sender {
         wait.mul_f64(0.8 + 0.4 * f64::from(byte) / 255.0)
     }
 
-    /// Returns when the next attempt is due. A wait that a former process began is as long as the
-    /// wall clock has it, but no longer than any wait is.
+    /// Returns when the next attempt is due. A wait that an earlier process began is taken from the
+    /// wall clock, but is no longer than the longest wait.
     fn due_at(&mut self, back_off: BackOff) -> Instant {
         match self.due {
             Some((failures, due)) if failures == back_off.failures => due,

@@ -164,8 +164,8 @@ async fn an_owner_that_crashes_before_it_decides_has_aborted() {
     assert!(alice.texts().await.is_empty());
 }
 
-/// Jobs of the owner's database for a send of one of its own users: whose token it is, which room it is,
-/// the event kept with who is to vote, and the decision.
+/// Jobs of the owner's database for a send of one of its own users: whose token it is, which room
+/// it is, the event kept with who is to vote, and the decision.
 const JOBS_OF_A_SEND: usize = 4;
 
 /// The same for a send of another backend's: which room it is, whether it was answered before, the

@@ -124,7 +124,8 @@ pub struct DecisionBody {
     pub decision: Decision,
 }
 
-/// `GET .../org.fedsim.m1/outcome/{room_id}/{event_id}`: a prepared backend in doubt asks the owner.
+/// `GET .../org.fedsim.m1/outcome/{room_id}/{event_id}`: a prepared backend in doubt asks the
+/// owner.
 #[derive(Debug)]
 pub struct GetOutcome;
 

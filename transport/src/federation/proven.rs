@@ -19,7 +19,8 @@ const MAX_PROVEN: usize = 4096;
 /// Signed requests of which one thread remembers the signature.
 const MAX_MADE: usize = 4096;
 
-/// A signature by one key of one message; or, of what is about to be signed, the key and the message.
+/// A signature by one key of one message; or, of what is about to be signed, the key and the
+/// message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Proof([u8; 32]);
 

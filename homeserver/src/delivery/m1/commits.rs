@@ -79,7 +79,7 @@ impl Commits {
         Ok(())
     }
 
-    /// The life of one destination's courier.
+    /// Tells one destination what it is owed, for as long as the process lives.
     async fn courier(self, destination: OwnedServerName, wake: Arc<Notify>) {
         let (first, longest) = (self.core.config.backoff_first, self.core.config.backoff_max);
         let (mut backoff, mut next) = (first, None);
@@ -92,12 +92,12 @@ impl Commits {
                 Step::Acknowledged(following) => (backoff, next) = (first, Some(following)),
                 Step::Nothing => wake.notified().await,
                 Step::Failed => {
-                    // Woken early, it was not the wait that failed, and the next need not be longer.
+                    // If it was woken early, the next wait need not be longer.
                     if !wait_or_wake(backoff, &wake).await {
                         backoff = (backoff * 2).min(longest);
                     }
                 }
-                // It is this server that cannot go on, and waking it does not help its disk.
+                // This server itself cannot go on, and waking the courier does not help its disk.
                 Step::NotKept => tokio::time::sleep(first).await,
             }
         }
@@ -141,8 +141,8 @@ impl Commits {
         self.core.federation.call_endpoint::<Decide>(destination, &arguments, &body, deadline).await
     }
 
-    /// Hands a committed event anew to a backend that has voted for it and lost it since; whether
-    /// that has it now.
+    /// Hands a committed event once more to a backend that has voted for it and lost it since;
+    /// returns whether the backend has it now.
     async fn prepare_again(&self, destination: &ServerName, commit: &Commit) -> bool {
         tracing::error!(%destination, event_id = commit.event_id, "a backend lost what it voted for");
         let (event_id, name) = (commit.event_id.clone(), destination.to_owned());
@@ -170,7 +170,7 @@ impl Commits {
         self.core.database.call(move |db| m1::first_commit(db, &destination)).await
     }
 
-    /// Strikes a commit that was told; returns what is owed to the same destination next.
+    /// Strikes a commit that was told, and returns what the same destination is owed next.
     async fn strike(
         &self,
         destination: &ServerName,
@@ -193,7 +193,7 @@ fn is_unprepared<T>(told: &Result<T, CallError>) -> bool {
 enum Step {
     /// The destination has it, and is owed this one next.
     Acknowledged(Commit),
-    /// The destination has it, and is owed nothing else. Who owes it more wakes the courier.
+    /// The destination has it, and is owed nothing else. Whoever owes it more wakes the courier.
     Last,
     /// Nothing is owed.
     Nothing,

@@ -60,9 +60,9 @@ impl Coordinator {
     }
 
     /// Returns what was decided about an event, for `asker`, a backend that is or was in the room;
-    /// `None` while its votes are being collected. Whoever asks about an event that is neither decided
-    /// nor being voted on is told that it is aborted, and so it stays: that is durable before this
-    /// returns. `None` also if `asker` asks about too many.
+    /// `None` while its votes are being collected. Whoever asks about an event that is neither
+    /// decided nor being voted on is told that it is aborted, and so it stays: that is durable
+    /// before this returns. `None` also if `asker` asks about too many.
     ///
     /// # Errors
     /// This server does not own the room, `asker` was never in it, or the store refuses.
@@ -126,9 +126,9 @@ impl Coordinator {
         }
     }
 
-    /// Delivers a message that this server has just built in a room of its own, and that nobody else
-    /// has heard of, so that it needs no check; its `voters` were read with it. How the send of the
-    /// device ended is recorded with the decision.
+    /// Delivers a message that this server has just built in a room of its own, and that nobody
+    /// else has heard of, so that it needs no check; its `voters` were read with it. How the send
+    /// of the device ended is recorded with the decision.
     ///
     /// # Errors
     /// Nothing is decided: the store refused.
@@ -224,9 +224,9 @@ impl Coordinator {
         join_all(asked).await
     }
 
-    /// Records the commit that all ballots allow, shows the event here, and owes it to everybody who
-    /// voted; all in the one transaction that is the decision. Decides nothing if backends have joined
-    /// that have not voted, unless this was the `last` round: that is an abort then.
+    /// Records the commit that all ballots allow, shows the event here, and owes it to everybody
+    /// who voted; all in the one transaction that is the decision. Decides nothing if backends have
+    /// joined that have not voted, unless this was the `last` round: that is an abort then.
     async fn decide(
         &self,
         motion: Motion,

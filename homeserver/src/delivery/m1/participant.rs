@@ -150,9 +150,9 @@ impl Participant {
     }
 }
 
-/// Makes a hidden event visible: event, notifications and the end of its hiding in one transaction. It
-/// was checked before it was voted for, and the vote binds; so it is not checked against what the room
-/// has become since.
+/// Makes a hidden event visible: event, notifications and the end of its hiding in one transaction.
+/// It was checked before it was voted for, and the vote binds; so it is not checked against what
+/// the room has become since.
 fn show(
     tx: &Transaction<'_>,
     rooms: &Rooms,

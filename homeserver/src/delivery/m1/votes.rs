@@ -74,8 +74,9 @@ pub(super) async fn ask(core: &Core, voter: &Voter, event: &Pdu) -> Result<Ballo
     Ok(Ballot::No(format!("{name} keeps calling its own device list stale")))
 }
 
-/// Remembers the devices that `member` tells, if it lists just those of its users who are in the room
-/// as this server sees it: who would be left out silently is a reason to refuse. Whether it does.
+/// Remembers the devices that `member` tells, if it lists just those of its users who are in the
+/// room as this server sees it: who would be left out silently is a reason to refuse. Whether it
+/// does.
 async fn learn(
     core: &Core,
     event: &Pdu,

@@ -1,4 +1,5 @@
-//! Membership events that other servers bring: invites of this server's users, and leaves of theirs.
+//! Membership events that other servers bring: invites of this server's users, and leaves of
+//! theirs.
 
 use ruma::{RoomVersionId, signatures::sign_event};
 use serde_json::Value;

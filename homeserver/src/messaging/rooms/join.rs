@@ -198,8 +198,8 @@ impl Rooms {
         Ok(Admission::Joined)
     }
 
-    /// Returns a membership event of ours on the spot that another server proposes; nothing else of the
-    /// template is taken over but who authorizes a restricted join.
+    /// Returns a membership event of ours on the spot that another server proposes; nothing else of
+    /// the template is taken over but who authorizes a restricted join.
     pub(super) fn on_template(
         &self,
         version: &RoomVersionId,

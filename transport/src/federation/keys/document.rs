@@ -114,8 +114,8 @@ fn check_signature(
     Ok(())
 }
 
-/// Stands for the statement that `document`, in which the keys of `server` stand, is signed by one of
-/// them.
+/// Stands for the statement that `document`, in which the keys of `server` stand, is signed by one
+/// of them.
 fn proof(server: &ServerName, document: &CanonicalJsonObject) -> Proof {
     let text = serde_json::to_vec(document).expect("canonical JSON is JSON");
     Proof::of("keys", [server.as_bytes(), text.as_slice()])
