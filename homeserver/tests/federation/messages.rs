@@ -2,14 +2,11 @@
 
 use serde_json::json;
 
-use crate::support::{Backend, agree, shows};
+use crate::support::{Backend, Two, agree, shows};
 
 #[tokio::test]
 async fn message_reaches_the_other_backend_and_both_have_the_same_state() {
-    let (a, b) = (Backend::start().await, Backend::start().await);
-    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
-    let room = a.public_room(&alice).await;
-    b.join(&bob, &room, &a).await;
+    let Two { a, b, alice, bob, room } = Two::start().await;
     a.say(&alice, &room, "hello").await;
     shows(&b, &room, &["hello"]).await;
     b.say(&bob, &room, "hi").await;
@@ -21,10 +18,7 @@ async fn message_reaches_the_other_backend_and_both_have_the_same_state() {
 
 #[tokio::test]
 async fn messages_of_one_sender_arrive_in_order() {
-    let (a, b) = (Backend::start().await, Backend::start().await);
-    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
-    let room = a.public_room(&alice).await;
-    b.join(&bob, &room, &a).await;
+    let Two { a, b, alice, room, .. } = Two::start().await;
     let texts: Vec<String> = (100..160).map(|number| number.to_string()).collect();
     for text in &texts {
         a.say(&alice, &room, text).await;
@@ -54,10 +48,7 @@ async fn room_versions_10_11_and_12_cross_backends() {
 
 #[tokio::test]
 async fn state_set_on_both_sides_of_a_cut_resolves_alike() {
-    let (a, b) = (Backend::start().await, Backend::start().await);
-    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
-    let room = a.public_room(&alice).await;
-    b.join(&bob, &room, &a).await;
+    let Two { a, b, alice, bob, room } = Two::start().await;
     let levels = json!({ "users": { alice.id.as_str(): 100, bob.id.as_str(): 100 } });
     a.put_state(&alice, &room, "m.room.power_levels", levels).await;
     agree(&a, &b, &room).await;

@@ -239,6 +239,41 @@ impl Drop for Backend {
     }
 }
 
+/// A backend with a user, and a public room of theirs.
+pub(crate) struct One {
+    pub(crate) a: Backend,
+    pub(crate) alice: User,
+    pub(crate) room: OwnedRoomId,
+}
+
+impl One {
+    pub(crate) async fn start() -> Self {
+        let a = Backend::start().await;
+        let alice = a.user("alice").await;
+        let room = a.public_room(&alice).await;
+        Self { a, alice, room }
+    }
+}
+
+/// Two backends with a user each, and a public room of the first in which both are.
+pub(crate) struct Two {
+    pub(crate) a: Backend,
+    pub(crate) b: Backend,
+    pub(crate) alice: User,
+    pub(crate) bob: User,
+    pub(crate) room: OwnedRoomId,
+}
+
+impl Two {
+    pub(crate) async fn start() -> Self {
+        let One { a, alice, room } = One::start().await;
+        let b = Backend::start().await;
+        let bob = b.user("bob").await;
+        b.join(&bob, &room, &a).await;
+        Self { a, b, alice, bob, room }
+    }
+}
+
 /// A user and an access token of theirs.
 #[derive(Clone)]
 pub(crate) struct User {
