@@ -1,6 +1,7 @@
 //! The invariants of the house (ARCHITECTURE.md), each kept by a look at the tree itself.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -106,6 +107,97 @@ fn a_node_reaches_the_outside_world_only_through_its_host() {
         ("transport/src", vec!["transport/src/real"]),
     ] {
         assert_eq!(lines_with(folder, &outside, &except), NONE);
+    }
+}
+
+/// The layers of the homeserver, the lowest first. Each uses itself and those before it.
+const LAYERS: [&[&str]; 8] = [
+    &["config", "core", "event"],
+    &["store"],
+    &["transaction"],
+    &["pdu"],
+    &["messaging"],
+    &["delivery"],
+    &["admin", "client_api", "edge", "federation_api"],
+    &["start"],
+];
+
+#[test]
+fn each_layer_of_the_homeserver_uses_only_those_below_it() {
+    let level_of = |module: &str| LAYERS.iter().position(|modules| modules.contains(&module));
+    for (path, text) in sources("homeserver/src") {
+        let name = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
+        let module = name.trim_end_matches(".rs").split('/').nth(2).unwrap_or_default();
+        if ["lib", "bin"].contains(&module) {
+            continue;
+        }
+        let own = level_of(module).unwrap_or_else(|| panic!("{name} is in no layer"));
+        for used in used_modules(&text) {
+            // What is in no layer is an item of the crate's root.
+            assert!(level_of(&used).is_none_or(|level| level <= own), "{name} uses {used}");
+        }
+    }
+}
+
+/// The modules of its own crate that a file names, as `crate::this` and in `use crate::{this, ..}`.
+fn used_modules(text: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for path in text.split("crate::").skip(1) {
+        let mut depth = 0;
+        let mut at_depth = |letter: char| {
+            depth += i32::from(letter == '{') - i32::from(letter == '}');
+            depth
+        };
+        let whole = path.split(';').next().unwrap_or_default();
+        // Without what stands in inner braces, each item begins with its module.
+        let outer: String = whole.chars().filter(|letter| at_depth(*letter) < 2).collect();
+        let items =
+            outer.strip_prefix('{').map_or(vec![&*outer], |group| group.split(',').collect());
+        let is_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+        let modules = items.iter().map(|item| item.trim().split(|letter| !is_name(letter)).next());
+        used.extend(modules.flatten().map(str::to_owned));
+    }
+    used
+}
+
+#[test]
+fn only_the_edge_of_the_homeserver_speaks_in_http_statuses() {
+    let edge = ["admin", "client_api", "edge", "federation_api"];
+    let edge = edge.map(|module| format!("homeserver/src/{module}"));
+    let edge: Vec<_> = edge.iter().map(String::as_str).collect();
+    assert_eq!(
+        lines_with("homeserver/src", &["StatusCode", "MatrixError", ".status"], &edge),
+        NONE
+    );
+}
+
+#[test]
+fn only_the_store_of_the_homeserver_speaks_sql() {
+    let sql = ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "\"WITH "];
+    let calls = ["prepare_cached(", "query_row(", ".execute(", "execute_batch("];
+    let words = [&sql[..], &calls].concat();
+    assert_eq!(lines_with("homeserver/src", &words, &["homeserver/src/store"]), NONE);
+}
+
+#[test]
+fn nodes_lock_in_one_way_which_no_panic_poisons() {
+    for folder in ["transport/src", "homeserver/src", "relay/src"] {
+        let words = ["PoisonError", "std::sync::Mutex", ".lock().expect(", ".lock().unwrap("];
+        assert_eq!(lines_with(folder, &words, &["transport/src/lock.rs"]), NONE);
+    }
+}
+
+#[test]
+fn no_parameter_of_a_node_is_a_tuple() {
+    for (path, text) in
+        ["transport/src", "homeserver/src", "relay/src"].iter().flat_map(|of| sources(of))
+    {
+        // rustfmt puts parameters that do not fit one line on lines of their own.
+        let tuples = text.lines().filter(|line| {
+            let line = line.trim();
+            line.starts_with('(') && line.contains("): (") && line.ends_with(',')
+        });
+        assert_eq!(tuples.collect::<Vec<_>>(), Vec::<&str>::new(), "{}", path.display());
     }
 }
 

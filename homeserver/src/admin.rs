@@ -9,18 +9,20 @@ use axum::{
     routing::get,
 };
 use ruma::{OwnedRoomId, OwnedServerName};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use transport::{MatrixError, federation::json_answer};
 
 use crate::{
     core::Core,
-    messaging::{m1, rooms::welcome::summary},
+    delivery::Policies,
+    messaging::rooms::welcome::summary,
     store::{StoreError, queues},
     transaction::Outgoing,
 };
 
-/// Relays of one destination.
+/// The most relays that a destination may have.
 const MAX_RELAYS: usize = 16;
 
 /// What the handlers share.
@@ -28,9 +30,10 @@ const MAX_RELAYS: usize = 16;
 pub(crate) struct Admin {
     pub(crate) core: Core,
     pub(crate) outgoing: Outgoing,
+    pub(crate) policies: Policies,
 }
 
-/// The routes, for a server with an admin token; one without has none of them.
+/// Returns the routes, for a server with an admin token; one without has none of them.
 pub(crate) fn routes<S>() -> Router<S>
 where
     Admin: FromRef<S>,
@@ -67,7 +70,7 @@ where
     }
 }
 
-/// Compares in a time that does not depend on where the two differ.
+/// Compares in constant time, so that a guess learns nothing from it.
 fn same(given: &[u8], token: &[u8]) -> bool {
     let difference = given.iter().zip(token).fold(0, |sum, (a, b)| sum | (a ^ b));
     given.len() == token.len() && difference == 0
@@ -107,12 +110,13 @@ async fn queues_of_all(
     State(admin): State<Admin>,
     _operator: Operator,
 ) -> Result<Response, MatrixError> {
-    let (queues, m1) = admin
-        .core
-        .database
-        .call(|db| Ok::<_, StoreError>((queues::all(db)?, m1::unfinished(db)?)))
-        .await?;
-    Ok(json_answer(&json!({ "queues": queues, "m1": m1 })))
+    let Admin { core, policies, .. } = admin;
+    let read = move |db: &mut Connection| {
+        Ok::<_, StoreError>((queues::all(db)?, policies.unfinished(db)?))
+    };
+    let (queues, mut unfinished) = core.database.call(read).await?;
+    unfinished.insert("queues".to_owned(), json!(queues));
+    Ok(json_answer(&unfinished))
 }
 
 async fn room_state(

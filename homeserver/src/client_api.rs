@@ -32,86 +32,85 @@ use transport::{MatrixError, http::ServerLimits};
 
 use crate::{
     admin::{self, Admin},
-    core::Core,
-    messaging::{
-        Messaging,
-        rooms::{RoomError, Rooms},
-        to_the_end::to_the_end,
-        waiters::Waiters,
+    core::{
+        Core,
+        guards::{Bounds, Guards},
     },
+    delivery::Policies,
+    edge::to_the_end,
+    messaging::Messaging,
+    store::accounts::Device,
 };
 
 /// Bytes of a request body; an event is at most a quarter of it.
 const MAX_BODY: usize = 256 << 10;
 
-/// Sync requests of one device that wait at the same time.
-const MAX_POLLS_PER_DEVICE: usize = 4;
+/// How many sync requests of one device may wait at the same time.
+const POLLS: Bounds = Bounds { per_key: 4, keys: usize::MAX };
 
-/// Open websockets of one device. A connection that broke unnoticed counts until it is found out.
-const MAX_SOCKETS_PER_DEVICE: usize = 8;
+/// How many websockets of one device may be open. A connection that broke unnoticed counts until
+/// the server finds out.
+const SOCKETS: Bounds = Bounds { per_key: 8, keys: usize::MAX };
 
 /// What the handlers share. One reference, since every route has it and every request clones it.
 #[derive(Clone)]
-pub(crate) struct ClientApi(Arc<Parts>);
+pub(crate) struct ClientApi(Arc<ClientApiFields>);
 
 /// What is behind a [`ClientApi`].
-pub(crate) struct Parts {
+pub(crate) struct ClientApiFields {
     core: Core,
     messaging: Messaging,
-    polls: Waiters,
-    sockets: Waiters,
+    policies: Policies,
+    polls: Guards<Device>,
+    sockets: Guards<Device>,
 }
 
 impl Deref for ClientApi {
-    type Target = Parts;
+    type Target = ClientApiFields;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &ClientApiFields {
         &self.0
     }
 }
 
 impl ClientApi {
-    /// Does `work` in the rooms even if the client hangs up.
-    async fn finish<T, F>(
+    /// Does `work` even if the client hangs up.
+    async fn finish<T: Send + 'static, E: Into<MatrixError> + Send + 'static>(
         &self,
-        work: impl FnOnce(Rooms) -> F + Send + 'static,
-    ) -> Result<T, MatrixError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, RoomError>> + Send + 'static,
-    {
-        match to_the_end(&self.core.host, work(self.messaging.rooms.clone())).await {
-            Some(done) => done.map_err(MatrixError::from),
-            None => Err(MatrixError::internal("the server is stopping")),
-        }
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, MatrixError> {
+        to_the_end(&self.core.host, work).await
     }
 }
 
-/// The bounds of the client API's server.
+/// Returns the bounds of the client API's server.
 pub(crate) fn limits() -> ServerLimits {
     ServerLimits { max_body: MAX_BODY, ..ServerLimits::default() }
 }
 
 impl FromRef<ClientApi> for Admin {
     fn from_ref(api: &ClientApi) -> Self {
-        Self { core: api.core.clone(), outgoing: api.messaging.rooms.outgoing.clone() }
+        Self {
+            core: api.core.clone(),
+            outgoing: api.messaging.rooms.outgoing.clone(),
+            policies: api.policies.clone(),
+        }
     }
 }
 
-/// The routes of the client-server API, and of the admin API when its token is configured.
-pub(crate) fn router(core: Core, messaging: Messaging) -> Router {
+/// Returns the routes of the client-server API, and of the admin API when its token is configured.
+pub(crate) fn router(core: Core, messaging: Messaging, policies: Policies) -> Router {
     let routes = if core.config.admin_token.is_some() { &ROUTES_AND_ADMIN } else { &ROUTES };
-    let polls = Waiters::new(MAX_POLLS_PER_DEVICE);
-    let sockets = Waiters::new(MAX_SOCKETS_PER_DEVICE);
-    let api = ClientApi(Arc::new(Parts { core, messaging, polls, sockets }));
+    let (polls, sockets) = (Guards::default(), Guards::default());
+    let api = ClientApi(Arc::new(ClientApiFields { core, messaging, policies, polls, sockets }));
     Router::clone(routes).with_state(api)
 }
 
-/// The routes without a server behind them: to sort them by their paths took a third of a start, and
-/// is done once a process, however many servers run in it.
+/// The routes without a server behind them. Sorting them by path took a third of a start, so it is
+/// done once per process, however many servers run in it.
 static ROUTES: LazyLock<Router<ClientApi>> = LazyLock::new(routes);
 
-/// The same with those of the admin API.
+/// The same, with those of the admin API.
 static ROUTES_AND_ADMIN: LazyLock<Router<ClientApi>> =
     LazyLock::new(|| ROUTES.clone().merge(admin::routes()));
 

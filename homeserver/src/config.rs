@@ -46,7 +46,7 @@ pub struct Config {
     /// How long the answer to a send is kept for retries, and what `m1` decided about it.
     #[serde(deserialize_with = "ms")]
     pub answer_time_to_live: Duration,
-    /// KiB of memory that hashing a password takes, for whoever guesses as well.
+    /// Memory that hashing a password takes, in KiB; guessing one takes as much.
     pub password_memory_kib: u32,
     /// Passes over that memory.
     pub password_passes: u32,
@@ -89,7 +89,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The defaults, for `server_name`.
+    /// Returns the defaults, for `server_name`.
     pub fn new(server_name: OwnedServerName) -> Self {
         Self { server_name, ..Self::default() }
     }

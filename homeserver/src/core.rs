@@ -1,6 +1,9 @@
 //! What every layer above transport uses: the machine, the configuration, the database, and signed
 //! calls to other servers.
 
+pub(crate) mod guards;
+pub(crate) mod moment;
+
 use std::{ops::Deref, sync::Arc};
 
 use ruma::{OwnedServerName, ServerName, UserId};
@@ -13,18 +16,18 @@ use crate::Config;
 
 /// The parts shared by all layers. One reference, since every request clones it several times.
 #[derive(Clone)]
-pub struct Core(Arc<Shared>);
+pub struct Core(Arc<CoreFields>);
 
 impl Deref for Core {
-    type Target = Shared;
+    type Target = CoreFields;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &CoreFields {
         &self.0
     }
 }
 
 /// What is behind a [`Core`].
-pub struct Shared {
+pub struct CoreFields {
     /// The machine.
     pub host: Host,
     /// What the operator set.
@@ -40,22 +43,22 @@ pub struct Shared {
 }
 
 impl Core {
-    /// The core of these parts.
-    pub fn new(parts: Shared) -> Self {
-        Self(Arc::new(parts))
+    /// Returns the core of these fields.
+    pub fn new(fields: CoreFields) -> Self {
+        Self(Arc::new(fields))
     }
 
-    /// This server's name.
+    /// Returns this server's name.
     pub fn server_name(&self) -> &ServerName {
         &self.identity.server_name
     }
 
-    /// This server's name, owned.
+    /// Returns this server's name, owned.
     pub fn owned_server_name(&self) -> OwnedServerName {
         self.identity.server_name.clone()
     }
 
-    /// Whether `user` is one of this server's.
+    /// Returns whether `user` is one of this server's.
     pub fn is_local(&self, user: &UserId) -> bool {
         user.server_name() == self.server_name()
     }

@@ -25,26 +25,29 @@ use transport::{
 };
 
 use crate::{
-    messaging::{Messaging, rooms::Rooms, to_the_end::to_the_end},
-    store::{StoreError, rooms},
+    delivery::Policies,
+    edge::to_the_end,
+    messaging::{Messaging, rooms::Rooms},
+    store::{StoreError, memberships::is_member_server},
     transaction::Incoming,
 };
 
 /// What the handlers share. One reference, since every route has it and every request clones it.
 #[derive(Clone)]
-pub(crate) struct FederationApi(Arc<Parts>);
+pub(crate) struct FederationApi(Arc<FederationApiFields>);
 
 /// What is behind a [`FederationApi`].
-pub(crate) struct Parts {
+pub(crate) struct FederationApiFields {
     pub(crate) authenticated: Authenticated,
     pub(crate) messaging: Messaging,
+    pub(crate) policies: Policies,
     pub(crate) incoming: Incoming,
 }
 
 impl Deref for FederationApi {
-    type Target = Parts;
+    type Target = FederationApiFields;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &FederationApiFields {
         &self.0
     }
 }
@@ -71,16 +74,13 @@ impl FederationApi {
         &self,
         work: impl Future<Output = Result<T, E>> + Send + 'static,
     ) -> Result<T, MatrixError> {
-        match to_the_end(&self.rooms().core().host, work).await {
-            Some(done) => done.map_err(Into::into),
-            None => Err(MatrixError::internal("the server is stopping")),
-        }
+        to_the_end(&self.rooms().core().host, work).await
     }
 
     /// Refuses a server that has no joined user in the room.
     async fn must_be_member(&self, server: &ServerName, room: &RoomId) -> Result<(), MatrixError> {
         let (name, id) = (server.to_owned(), room.to_owned());
-        if self.read(move |db| rooms::is_member_server(db, &id, &name)).await? {
+        if self.read(move |db| is_member_server(db, &id, &name)).await? {
             return Ok(());
         }
         Err(MatrixError::forbidden(format!("{server} is not in room {room}")))
@@ -95,12 +95,12 @@ impl FederationApi {
     }
 }
 
-/// The routes.
-pub(crate) fn router(parts: Parts) -> Router {
-    ROUTES.clone().with_state(FederationApi(Arc::new(parts)))
+/// Returns the routes.
+pub(crate) fn router(fields: FederationApiFields) -> Router {
+    ROUTES.clone().with_state(FederationApi(Arc::new(fields)))
 }
 
-/// The routes without a server behind them, sorted by their paths once a process.
+/// The routes without a server behind them, sorted by path once per process.
 static ROUTES: LazyLock<Router<FederationApi>> = LazyLock::new(routes);
 
 fn routes() -> Router<FederationApi> {

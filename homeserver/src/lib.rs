@@ -1,14 +1,18 @@
-//! A Matrix homeserver with M1 delivery: a message reaches every backend of a conversation, or none.
+//! A Matrix homeserver with M1 delivery: a message reaches every backend of a conversation, or
+//! none.
 //!
-//! Four layers, each calling only the one below, and speaking upwards through a handler it is given:
+//! Four layers, each calling only the one below, and speaking upwards through a handler it is
+//! given:
 //! - transport (the crate of that name): HTTP, signatures, keys;
 //! - [`transaction`]: idempotent transactions in, one in flight out, back-off, relays;
 //! - [`pdu`]: the receipt checks, the graph of each room and its state, missing events;
-//! - [`messaging`]: rooms and membership, sending by the room's delivery policy, notifications.
+//! - [`messaging`]: users, rooms and membership, notifications; and on top of it `delivery`, which
+//!   sends by each room's policy.
 //!
-//! Beside them: [`core`] (what they share), [`store`] (the one database), the `federation_api`, the
-//! `client_api` and the `admin` API, and the configuration. Read [`Homeserver::start`] first: it
-//! puts everything together.
+//! Below them: [`core`] (what they share), [`event`] (what an event is), [`store`] (the one
+//! database). Above them the edge: the `federation_api`, the `client_api` and the `admin` API, and
+//! what these share, `edge`; HTTP statuses are told there alone. Read [`Homeserver::start`] first:
+//! it puts everything together.
 //!
 //! Invariants:
 //! - Nothing is acknowledged before it is durable; nothing is sent before it is stored.
@@ -20,6 +24,9 @@ mod admin;
 mod client_api;
 mod config;
 pub mod core;
+mod delivery;
+mod edge;
+pub mod event;
 mod federation_api;
 pub mod messaging;
 pub mod pdu;

@@ -14,7 +14,8 @@ use transport::{
 
 use crate::{
     Config, client_api,
-    core::{Core, Shared},
+    core::{Core, CoreFields},
+    delivery::Policies,
     federation_api,
     messaging::{Messaging, notifications::Notifications, rooms::Rooms},
     pdu::Graph,
@@ -44,8 +45,9 @@ impl StartError {
 }
 
 /// The layers, put together; nothing runs yet.
-struct Parts {
+struct Layers {
     messaging: Messaging,
+    policies: Policies,
     outgoing: Outgoing,
     incoming: Incoming,
     relay_sync: RelaySync,
@@ -60,16 +62,20 @@ impl Homeserver {
     pub async fn start(host: Host, config: Config) -> Result<Self, StartError> {
         config.check().map_err(|error| StartError::because("the configuration", error))?;
         let core = open(host, config).await?;
-        let parts = put_together(&core);
-        let (federation_port, client_port) = bind(&core, &parts).await?;
+        let layers = put_together(&core);
+        let (federation_port, client_port) = bind(&core, &layers).await?;
         let store = |error: &dyn std::fmt::Display| StartError::because("the store", error);
-        parts.outgoing.start().await.map_err(|error| store(&error))?;
-        parts.messaging.resume().await.map_err(|error| store(&error))?;
-        core.host.spawn(parts.relay_sync.run());
-        Ok(Self { rooms: parts.messaging.rooms, federation_port, client_port })
+        layers.outgoing.start().await.map_err(|error| store(&error))?;
+        layers
+            .policies
+            .resume(layers.messaging.notifications.clone())
+            .await
+            .map_err(|error| store(&error))?;
+        core.host.spawn(layers.relay_sync.run());
+        Ok(Self { rooms: layers.messaging.rooms, federation_port, client_port })
     }
 
-    /// The rooms of this server, for a program that embeds it.
+    /// Returns the rooms of this server, for a program that embeds it.
     pub fn rooms(&self) -> &Rooms {
         &self.rooms
     }
@@ -112,10 +118,10 @@ async fn open(host: Host, config: Config) -> Result<Core, StartError> {
         .await
         .map_err(|error| StartError::because("opening the key ring", error))?;
     let federation = Federation::new(identity.clone(), http);
-    Ok(Core::new(Shared { host, config, database, identity, keys, federation }))
+    Ok(Core::new(CoreFields { host, config, database, identity, keys, federation }))
 }
 
-fn put_together(core: &Core) -> Parts {
+fn put_together(core: &Core) -> Layers {
     let reconnected = Arc::new(Notify::new());
     let notifications = Notifications::new(
         core.host.clone(),
@@ -127,27 +133,30 @@ fn put_together(core: &Core) -> Parts {
     let incoming = Incoming::new(core.clone(), Arc::new(graph.clone()));
     let relay_sync = RelaySync::new(incoming.clone(), outgoing.clone(), reconnected);
     let rooms = Rooms::new(graph, outgoing.clone());
+    let policies = Policies::new(rooms.clone());
     let messaging = Messaging::new(rooms, notifications);
-    Parts { messaging, outgoing, incoming, relay_sync }
+    Layers { messaging, policies, outgoing, incoming, relay_sync }
 }
 
 /// Binds the ports. One number for both is one listener that serves everything.
-async fn bind(core: &Core, parts: &Parts) -> Result<(u16, u16), StartError> {
-    let (outgoing, messaging) = (parts.outgoing.clone(), parts.messaging.clone());
+async fn bind(core: &Core, layers: &Layers) -> Result<(u16, u16), StartError> {
+    let (outgoing, policies) = (layers.outgoing.clone(), layers.policies.clone());
     let authenticated = Authenticated {
         identity: core.identity.clone(),
         keys: core.keys.clone(),
         heard_from: Arc::new(move |server: &ServerName| {
             outgoing.heard_from(server);
-            messaging.heard_from(server);
+            policies.heard_from(server);
         }),
     };
-    let federation = federation_api::router(federation_api::Parts {
+    let federation = federation_api::router(federation_api::FederationApiFields {
         authenticated,
-        messaging: parts.messaging.clone(),
-        incoming: parts.incoming.clone(),
+        messaging: layers.messaging.clone(),
+        policies: layers.policies.clone(),
+        incoming: layers.incoming.clone(),
     });
-    let client = client_api::router(core.clone(), parts.messaging.clone());
+    let client =
+        client_api::router(core.clone(), layers.messaging.clone(), layers.policies.clone());
     let (federation_port, client_port) = (core.config.federation_port, core.config.client_port);
     if federation_port == client_port {
         let both = federation.merge(client);

@@ -1,20 +1,26 @@
 //! The store: one SQLite database, plain SQL. Functions here take a connection (or a transaction)
-//! and speak SQL; nothing above this layer does, except for tables of its own.
+//! and speak SQL; nothing above this layer does.
 
+pub mod accounts;
 pub mod backward_extremities;
 pub mod deferred;
 pub mod events;
+pub mod filters;
+pub(crate) mod m1;
+pub mod memberships;
+pub mod notifications;
 pub mod queues;
 pub mod received;
 pub mod rooms;
+pub(crate) mod sends;
 pub mod state;
 
 use transport::{Database, DatabaseError};
 
-/// The name under which a homeserver's database stands on its disk.
+/// The name of a homeserver's database on its disk.
 pub const DATABASE: &str = "homeserver";
 
-/// Every step that made the tables, oldest first. Only ever grows at its end.
+/// The steps that make the tables, oldest first. New ones go at the end; none is ever changed.
 const STEPS: &[&str] = &[
     include_str!("store/01_core.sql"),
     include_str!("store/02_client.sql"),
@@ -41,7 +47,7 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
-    /// For what is stored malformed.
+    /// Returns the error for what is stored malformed.
     pub fn corrupt(reason: impl std::fmt::Display) -> Self {
         Self::Corrupt(reason.to_string())
     }

@@ -16,7 +16,11 @@ use ruma::{OwnedEventId, ServerName};
 use serde_json::{Value, json, value::RawValue};
 use transport::BoxFuture;
 
-pub use self::{incoming::Incoming, outgoing::Outgoing, relay_sync::RelaySync};
+pub use self::{
+    incoming::{Incoming, ReceiveError},
+    outgoing::Outgoing,
+    relay_sync::RelaySync,
+};
 use crate::store::StoreError;
 
 /// PDUs in one transaction (server-server API, "Transactions").
@@ -35,7 +39,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// As it goes over the wire, where what was put off is refused.
+    /// Returns the answer as it goes over the wire, where what was put off is refused.
     pub fn to_json(&self) -> Value {
         let taken = self.pdus.iter().map(|(id, outcome)| (id, outcome.as_ref().err().cloned()));
         let put_off = self
@@ -50,18 +54,18 @@ impl Answer {
         json!({ "pdus": pdus })
     }
 
-    /// What was put off, in words; `None` when nothing was.
+    /// Returns what was put off, in words; `None` when nothing was.
     pub fn first_put_off(&self) -> Option<String> {
         self.put_off.iter().next().map(|(id, reason)| format!("{id}: {reason}"))
     }
 }
 
-/// Writes down, inside the transaction that makes the last PDU durable, that all of them are but
-/// those put off.
-pub type Record =
+/// Records the answer, inside the transaction that makes the last PDU durable: all of them are
+/// durable then, except those put off.
+pub type RecordAnswer =
     Arc<dyn Fn(&transport::Transaction<'_>, &Answer) -> Result<(), StoreError> + Send + Sync>;
 
-/// What the transaction layer tells upwards.
+/// What the transaction layer tells the layer above.
 pub trait PduHandler: Send + Sync + 'static {
     /// Takes the PDUs that `origin` sent. When this returns an answer, what was taken is durable,
     /// and so is what `record` wrote; when it returns an error, nothing was recorded, and some of
@@ -70,6 +74,6 @@ pub trait PduHandler: Send + Sync + 'static {
         &'a self,
         origin: &'a ServerName,
         pdus: &'a [Box<RawValue>],
-        record: Record,
+        record: RecordAnswer,
     ) -> BoxFuture<'a, Result<Answer, StoreError>>;
 }

@@ -29,7 +29,7 @@ use crate::{admin::Admin, forwarder::Forwarder, retriever::Retriever};
 const VERSION_PATH: &str = "/_matrix/federation/v1/version";
 
 /// What the routes stand on.
-pub(crate) struct Parts {
+pub(crate) struct Services {
     pub(crate) authenticated: Authenticated,
     pub(crate) forwarder: Forwarder,
     pub(crate) retriever: Retriever,
@@ -39,18 +39,18 @@ pub(crate) struct Parts {
 
 /// What the handlers share. One reference, since every route has it and every request clones it.
 #[derive(Clone)]
-struct Api(Arc<Shared>);
+struct Api(Arc<ApiFields>);
 
-struct Shared {
+struct ApiFields {
     authenticated: Authenticated,
     forwarder: Forwarder,
     retriever: Retriever,
 }
 
 impl Deref for Api {
-    type Target = Shared;
+    type Target = ApiFields;
 
-    fn deref(&self) -> &Shared {
+    fn deref(&self) -> &ApiFields {
         &self.0
     }
 }
@@ -67,11 +67,11 @@ impl FromRef<Api> for KeyRing {
     }
 }
 
-/// All routes.
-pub(crate) fn router(parts: Parts) -> Router {
-    let Parts { authenticated, forwarder, retriever, admin } = parts;
+/// Returns all routes.
+pub(crate) fn router(services: Services) -> Router {
+    let Services { authenticated, forwarder, retriever, admin } = services;
     let router =
-        ROUTES.clone().with_state(Api(Arc::new(Shared { authenticated, forwarder, retriever })));
+        ROUTES.clone().with_state(Api(Arc::new(ApiFields { authenticated, forwarder, retriever })));
     match admin {
         Some((admin, token)) => router.merge(admin::router(admin, &token)),
         None => router,

@@ -91,7 +91,7 @@ pub struct ConfigError {
 }
 
 impl Config {
-    /// The defaults, for `server_name`.
+    /// Returns the defaults, for `server_name`.
     pub fn new(server_name: OwnedServerName) -> Self {
         Self {
             server_name,

@@ -9,13 +9,13 @@ mod attempt;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard},
     time::Duration,
 };
 
 use ruma::{OwnedServerName, ServerName};
 use tokio::{sync::Notify, time::Instant};
-use transport::{DatabaseError, Host, federation::Federation};
+use transport::{DatabaseError, Host, Lock, federation::Federation};
 
 use self::attempt::{Attempt, Ended};
 use crate::{
@@ -40,7 +40,7 @@ const DISK_PAUSE: Duration = Duration::from_secs(10);
 pub(crate) struct Delivery {
     host: Host,
     attempt: Arc<Attempt>,
-    destinations: Arc<Mutex<BTreeMap<OwnedServerName, Progress>>>,
+    destinations: Arc<Lock<BTreeMap<OwnedServerName, Progress>>>,
     woken: Arc<Notify>,
 }
 
@@ -74,12 +74,12 @@ impl Delivery {
         delivery
     }
 
-    /// There is something new to deliver.
+    /// Takes note that there is something new to deliver.
     pub(crate) fn wake(&self) {
         self.woken.notify_one();
     }
 
-    /// `origin` has just called us: it is back, and its back-off is over.
+    /// Takes note that `origin` has just called: it is back, and its back-off is over.
     pub(crate) fn heard_from(&self, origin: &ServerName) {
         if let Some(progress) = self.destinations().get_mut(origin) {
             progress.failed = 0;
@@ -110,7 +110,7 @@ impl Delivery {
         }
     }
 
-    /// Starts an attempt for every destination that is due. When the next one is due.
+    /// Starts an attempt for every destination that is due, and returns when the next one is due.
     async fn start_due(&self) -> Result<Option<Instant>, DatabaseError> {
         let waiting = self.waiting().await?;
         let now = Instant::now();
@@ -135,7 +135,7 @@ impl Delivery {
         Ok(next)
     }
 
-    /// The destinations with something to forward.
+    /// Returns the destinations with something to forward.
     async fn waiting(&self) -> Result<Vec<OwnedServerName>, DatabaseError> {
         let mut waiting = Vec::new();
         loop {
@@ -164,11 +164,11 @@ impl Delivery {
     }
 
     fn destinations(&self) -> MutexGuard<'_, BTreeMap<OwnedServerName, Progress>> {
-        self.destinations.lock().unwrap_or_else(PoisonError::into_inner)
+        self.destinations.lock()
     }
 }
 
-/// The wait after one more failure than `failed`.
+/// Returns the wait after one more failure than `failed`.
 fn wait_after(failed: u32) -> Duration {
     FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failed)).min(LONGEST_WAIT)
 }

@@ -23,7 +23,8 @@ pub(crate) struct Forwarder {
 }
 
 impl Forwarder {
-    /// A forwarder into `store`; `delivery`, if the relay has one, is told of every new entry.
+    /// Returns a forwarder into `store`; `delivery`, if the relay has one, is told of every new
+    /// entry.
     pub(crate) fn new(
         host: &Host,
         store: &Store,

@@ -9,7 +9,8 @@
 //! - `forwarder`: accepts a transaction and stores it. `retriever`: hands out the oldest entry, and
 //!   deletes what was acknowledged. Both stand on `store`, and ask `switch` whether relaying is on.
 //! - `delivery`: the sender-side mode, which keeps trying to reach the destination itself.
-//! - `sweep`: expiry, which a jump of the clock does not hasten. [`admin`]: what an operator can see and do.
+//! - `sweep`: expiry, which a jump of the clock does not bring forward. [`admin`]: what an operator
+//!   can see and do.
 //! - `api`: the routes, and the only place that knows of HTTP statuses. `relay`: the start.
 //!
 //! Invariants:

@@ -38,12 +38,12 @@ pub(crate) struct Quotas {
 }
 
 impl Quotas {
-    /// Entries of one destination from one origin.
+    /// Returns how many entries of one destination may be from one origin.
     pub(crate) fn origin_entries(self) -> u64 {
         self.share(self.entries).max(self.entries.min(UNDIVIDED_ENTRIES))
     }
 
-    /// Bytes of one destination from one origin.
+    /// Returns how many bytes of one destination may be from one origin.
     pub(crate) fn origin_bytes(self) -> u64 {
         self.share(self.bytes).max(self.bytes.min(UNDIVIDED_BYTES))
     }
@@ -90,8 +90,8 @@ impl Policy {
     }
 }
 
-/// The server that `user_id` stands for. Historical user ids (capitals, spaces) are refused, as
-/// Dendrite does.
+/// Returns the server that `user_id` stands for. Historical user ids (capitals, spaces) are
+/// refused, as Dendrite does.
 pub(crate) fn destination_of(user_id: &str) -> Result<OwnedServerName, Refusal> {
     let refused = |problem: &str| Refusal::UserId(format!("{user_id:.255}: {problem}"));
     if !USER_ID_BYTES.contains(&user_id.len()) {

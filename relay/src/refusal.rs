@@ -53,7 +53,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// The refusal for a body that serde would not take.
+    /// Returns the refusal for a body that serde would not take.
     pub(crate) fn of_body(error: &serde_json::Error) -> Self {
         if error.is_data() {
             Self::BadJson(error.to_string())

@@ -52,7 +52,7 @@ impl Relay {
             Delivery::start(&host, store.clone(), federation, &switch, config.request_timeout)
         });
         let policy = Policy::of(&config);
-        let router = api::router(api::Parts {
+        let router = api::router(api::Services {
             authenticated: authenticated(identity, keys, delivery.clone()),
             forwarder: Forwarder::new(&host, &store, &switch, policy, delivery),
             retriever: Retriever::new(&host, &store, &switch),
@@ -70,7 +70,7 @@ impl Relay {
         Ok(Self { port })
     }
 
-    /// The port that the relay serves; differs from the configured one when that was 0.
+    /// Returns the port that the relay serves; differs from the configured one when that was 0.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -87,7 +87,7 @@ pub async fn install(disk: &dyn Disk) -> Result<(), DatabaseError> {
     Store::install(&database).await
 }
 
-/// Who may call, and what a valid signature tells the delivery: its origin is back.
+/// Returns the check of signatures. A valid one also tells the delivery that its origin is back.
 fn authenticated(identity: Identity, keys: KeyRing, delivery: Option<Delivery>) -> Authenticated {
     let heard_from = move |origin: &ServerName| {
         if let Some(delivery) = &delivery {

@@ -29,8 +29,8 @@ impl Retriever {
         Self { host: host.clone(), store: store.clone(), switch: switch.clone() }
     }
 
-    /// The oldest entry for the server of `user_id`, which must be the one that signed; what it
-    /// acknowledges in `body` is deleted first. An entry is handed out again until then.
+    /// Returns the oldest entry for the server of `user_id`, which must be the one that signed;
+    /// what it acknowledges in `body` is deleted first. An entry is handed out again until then.
     ///
     /// # Errors
     /// Nothing was deleted.
@@ -59,8 +59,9 @@ impl Retriever {
     }
 }
 
-/// The entry as it stands on the wire. Like Dendrite's, without the origin's time; unlike it, with
-/// the origin's transaction id, by which a destination knows what it has from another relay.
+/// Returns the entry as it stands on the wire. Like Dendrite's, without the origin's time; unlike
+/// it, with the origin's transaction id, by which a destination knows what it has from another
+/// relay.
 fn answer(entry: Entry, now_ms: u64) -> RelayTxnResponse {
     let Entry { id, origin, transaction_id, stored_ms, mut transaction } = entry;
     transaction.drop_stale_edus(Duration::from_millis(now_ms.saturating_sub(stored_ms)));

@@ -43,7 +43,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// The store in `database`; its tables are made the first time.
+    /// Returns the store in `database`; its tables are made the first time.
     pub(crate) async fn open(
         database: Database,
         time_to_live: Duration,
@@ -98,7 +98,7 @@ impl Store {
             .await
     }
 
-    /// The oldest entry that the relay itself should try to deliver to `destination`.
+    /// Returns the oldest entry that the relay itself should try to deliver to `destination`.
     pub(crate) async fn next_to_forward(
         &self,
         destination: OwnedServerName,
@@ -130,8 +130,8 @@ impl Store {
             .await
     }
 
-    /// Destinations after `after` that have something to forward, in the order of their names, at
-    /// most [`PAGE`].
+    /// Returns destinations after `after` that have something to forward, in the order of their
+    /// names, at most [`PAGE`].
     pub(crate) async fn destinations_to_forward(
         &self,
         after: Option<OwnedServerName>,
@@ -144,9 +144,9 @@ impl Store {
             .await
     }
 
-    /// The time of a new sweep, in milliseconds since the epoch: `now_ms` on the wall clock, or
-    /// what the sweep before took it to be and `at_most` more, whichever is earlier. Of the very
-    /// first sweep: `now_ms`.
+    /// Returns the time of a new sweep, in milliseconds since the epoch: `now_ms` on the wall
+    /// clock, or what the sweep before took it to be and `at_most` more, whichever is earlier. Of
+    /// the very first sweep: `now_ms`.
     pub(crate) async fn advance_sweep_clock(
         &self,
         now_ms: u64,
@@ -159,8 +159,8 @@ impl Store {
             .await
     }
 
-    /// Deletes one batch of what is too old in a sweep of the time `sweep_ms`; whether there may
-    /// be more.
+    /// Deletes one batch of what is too old in a sweep of the time `sweep_ms`, and returns whether
+    /// there may be more.
     pub(crate) async fn expire_batch(&self, sweep_ms: u64) -> Result<bool, DatabaseError> {
         let expired_before = self.expired_before(sweep_ms);
         self.database
@@ -170,7 +170,7 @@ impl Store {
             .await
     }
 
-    /// Deletes all entries of `destination`; how many there were.
+    /// Deletes all entries of `destination`, and returns how many there were.
     pub(crate) async fn purge(&self, destination: OwnedServerName) -> Result<u64, DatabaseError> {
         self.database
             .transaction(move |transaction| {
@@ -183,17 +183,18 @@ impl Store {
             .await
     }
 
-    /// The sums over everything kept.
+    /// Returns the sums over everything kept.
     pub(crate) async fn sums(&self) -> Result<Sums, DatabaseError> {
         self.database.call(|connection| Ok(overview::sums(connection)?)).await
     }
 
-    /// Mailboxes after the destination `after`, in the order of their names, at most [`PAGE`].
+    /// Returns mailboxes after the destination `after`, in the order of their names, at most
+    /// [`PAGE`].
     pub(crate) async fn mailboxes(&self, after: String) -> Result<Vec<MailboxRow>, DatabaseError> {
         self.database.call(move |connection| Ok(overview::mailboxes(connection, &after)?)).await
     }
 
-    /// Entries of `destination` after the id `after`, oldest first, at most [`PAGE`].
+    /// Returns entries of `destination` after the id `after`, oldest first, at most [`PAGE`].
     pub(crate) async fn entries(
         &self,
         destination: OwnedServerName,
@@ -204,7 +205,7 @@ impl Store {
             .await
     }
 
-    /// Entries set aside after the id `after`, oldest first, at most [`PAGE`].
+    /// Returns entries set aside after the id `after`, oldest first, at most [`PAGE`].
     pub(crate) async fn quarantine(
         &self,
         after: EntryId,
@@ -212,7 +213,7 @@ impl Store {
         self.database.call(move |connection| Ok(overview::quarantine(connection, after)?)).await
     }
 
-    /// A setting made at run time.
+    /// Returns a setting made at run time.
     pub(crate) async fn setting(&self, name: &'static str) -> Result<Option<bool>, DatabaseError> {
         self.database
             .call(move |connection| {
@@ -246,12 +247,12 @@ impl Store {
     }
 }
 
-/// A count or a time as SQLite holds it.
+/// Returns a count or a time as SQLite holds it.
 fn to_sql(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// A count or a time as we hold it; what the store writes is never below 0.
+/// Returns a count or a time as we hold it; what the store writes is never below 0.
 fn from_sql(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }

@@ -21,7 +21,7 @@ pub(crate) struct Switch {
 }
 
 impl Switch {
-    /// The switch as it was left; on, the first time.
+    /// Returns the switch as it was left; on, the first time.
     pub(crate) async fn open(store: Store) -> Result<Self, DatabaseError> {
         let on = store.setting(SETTING).await?.unwrap_or(true);
         Ok(Self { store, on: Arc::new(AtomicBool::new(on)), changed: Arc::default() })

@@ -64,14 +64,14 @@ impl Transaction {
         Ok(transaction)
     }
 
-    /// The form in which it is stored, and read again by serde.
+    /// Returns the form in which it is stored, and read again by serde.
     pub(crate) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("raw JSON values are JSON")
     }
 
-    /// The hash of the PDUs and EDUs in canonical JSON: the same for the same values, however they
-    /// are written. Dendrite sends one transaction id again with more events in it, so the id
-    /// alone does not tell whether a transaction is known.
+    /// Returns the hash of the PDUs and EDUs in canonical JSON: the same for the same values,
+    /// however they are written. Dendrite sends one transaction id again with more events in it, so
+    /// the id alone does not tell whether a transaction is known.
     pub(crate) fn hash(&self) -> BodyHash {
         let mut hasher = blake3::Hasher::new();
         for (kind, values) in [(b"pdus", &self.pdus), (b"edus", &self.edus)] {
@@ -98,13 +98,13 @@ impl Transaction {
     }
 }
 
-/// Whether this valid JSON is an object; serde takes a list for a struct as well.
+/// Returns whether this valid JSON is an object; serde takes a list for a struct as well.
 fn is_object(json: &[u8]) -> bool {
     json.trim_ascii_start().starts_with(b"{")
 }
 
-/// A list that is refused, rather than read to its end, when it has more than `MAX` values; `null`
-/// is an empty one.
+/// Reads a list, and refuses it, rather than reading it to its end, when it has more than `MAX`
+/// values; `null` is an empty one.
 fn at_most<'de, D: Deserializer<'de>, const MAX: usize>(
     deserializer: D,
 ) -> Result<Vec<Box<RawValue>>, D::Error> {

@@ -20,8 +20,8 @@ pub const MAX_QUEUED_JOBS: usize = 256;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes of a page of a database that is made. A row here has a few hundred bytes and ids that are
-/// random, so that a small transaction changes many pages and little of each: with SQLite's 4,096 it
-/// would write, sync and keep twice as much.
+/// random, so that a small transaction changes many pages and little of each: with SQLite's 4,096
+/// it would write, sync and keep twice as much.
 const PAGE_BYTES: i64 = 2048;
 
 /// Pages that the write-ahead log may grow to before SQLite copies it into the database file.
@@ -38,8 +38,8 @@ const MAX_CACHED_STATEMENTS: usize = 256;
 pub fn prepare_connection(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(MAX_CACHED_STATEMENTS);
-    // A plan that does not depend on the values bound to it: else SQLite prepares a cached statement
-    // anew each time one of these changes.
+    // A plan that does not depend on the values bound to it: else SQLite prepares a cached
+    // statement anew each time one of these changes.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // What a statement may have to undo, and what it sorts, stays in memory: how much of that goes to
     // a temporary file depends on how SQLite was compiled, and a run must not.
@@ -112,7 +112,7 @@ fn run_missing_steps(
     Ok(())
 }
 
-/// A refusal of our own, in the shape of SQLite's.
+/// Returns a refusal of our own, in the shape of SQLite's.
 fn refusal(code: rusqlite::ErrorCode, message: String) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error { code, extended_code: 0 }, Some(message))
 }

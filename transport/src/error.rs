@@ -19,7 +19,7 @@ pub struct MatrixError {
 }
 
 impl MatrixError {
-    /// An error with no further fields.
+    /// Returns an error with no further fields.
     pub fn new(status: StatusCode, errcode: &str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -29,8 +29,8 @@ impl MatrixError {
         }
     }
 
-    /// The error that another server answered with `status` and `body`; one is made up for a body
-    /// that has none.
+    /// Returns the error that another server answered with `status` and `body`; one is made up for
+    /// a body that has none.
     pub fn from_answer(status: StatusCode, body: &[u8]) -> Self {
         let mut extra: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(body).unwrap_or_default();
@@ -43,39 +43,39 @@ impl MatrixError {
         Self { status, errcode, message, extra }
     }
 
-    /// The same error with one more field in its body.
+    /// Returns the same error with one more field in its body.
     #[must_use]
     pub fn with(mut self, field: &str, value: impl Into<serde_json::Value>) -> Self {
         self.extra.insert(field.to_owned(), value.into());
         self
     }
 
-    /// 403 `M_FORBIDDEN`.
+    /// Returns 403 `M_FORBIDDEN`.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "M_FORBIDDEN", message)
     }
 
-    /// 404 `M_NOT_FOUND`.
+    /// Returns 404 `M_NOT_FOUND`.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "M_NOT_FOUND", message)
     }
 
-    /// 400 `M_BAD_JSON`.
+    /// Returns 400 `M_BAD_JSON`.
     pub fn bad_json(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "M_BAD_JSON", message)
     }
 
-    /// 400 `M_INVALID_PARAM`.
+    /// Returns 400 `M_INVALID_PARAM`.
     pub fn invalid_param(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "M_INVALID_PARAM", message)
     }
 
-    /// 401 `M_UNAUTHORIZED`.
+    /// Returns 401 `M_UNAUTHORIZED`.
     pub fn unauthorized(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED", message)
     }
 
-    /// 500 `M_UNKNOWN`, for what is this server's own trouble.
+    /// Returns 500 `M_UNKNOWN`, for trouble of this server's own.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", message)
     }

@@ -59,12 +59,13 @@ impl Host {
         self.disk.open(name).await
     }
 
-    /// The time on this machine's wall clock. May be skewed, and may jump in either direction.
+    /// Returns the time on this machine's wall clock. May be skewed, and may jump in either
+    /// direction.
     pub fn now(&self) -> SystemTime {
         self.clock.now()
     }
 
-    /// Milliseconds since the Unix epoch on this machine's wall clock, as Matrix's
+    /// Returns milliseconds since the Unix epoch on this machine's wall clock, as Matrix's
     /// `origin_server_ts` counts them. 0 for a clock before 1970.
     pub fn unix_ms(&self) -> u64 {
         self.now()
@@ -72,14 +73,14 @@ impl Host {
             .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// `N` random bytes from this machine's entropy.
+    /// Returns `N` random bytes from this machine's entropy.
     pub fn random_bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.entropy.fill(&mut bytes);
         bytes
     }
 
-    /// A random token of `bytes` bytes of entropy, URL-safe base64 without padding.
+    /// Returns a random token of `bytes` bytes of entropy, URL-safe base64 without padding.
     pub fn random_token(&self, bytes: usize) -> String {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
         let mut buffer = vec![0; bytes];

@@ -9,6 +9,7 @@
 //! - [`error`]: the Matrix error, as every node answers it.
 //! - [`federation`]: `X-Matrix` signing and verification, own and remote server keys, typed calls.
 //! - [`endpoints`]: the wire types that ruma lacks: Dendrite's relay endpoints, and M1.
+//! - [`Lock`]: what every node locks with.
 //!
 //! Invariant: nothing here knows of rooms, relays' mailboxes, or the simulator.
 
@@ -18,9 +19,11 @@ pub mod error;
 pub mod federation;
 pub mod host;
 pub mod http;
+mod lock;
 pub mod real;
 
 pub use self::{
     error::MatrixError,
     host::{BoxFuture, Database, DatabaseError, Host, Transaction},
+    lock::Lock,
 };

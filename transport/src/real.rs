@@ -34,7 +34,7 @@ pub struct TlsConfig {
     pub plain_ports: Vec<u16>,
 }
 
-/// The real machine, with its databases in `directory`. Call inside a tokio runtime.
+/// Returns the real machine, with its databases in `directory`. Call inside a tokio runtime.
 ///
 /// # Errors
 /// The directory cannot be made, or a TLS file cannot be read.

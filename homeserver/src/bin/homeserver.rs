@@ -115,7 +115,7 @@ fn tls(arguments: &Arguments, config: &Config) -> Option<TlsConfig> {
     })
 }
 
-/// The configuration file, with what the command line says on top.
+/// Returns the configuration file, with what the command line says on top.
 fn configuration(arguments: &Arguments) -> Result<Config, String> {
     let mut config = match &arguments.config {
         None => Config::default(),

@@ -12,6 +12,7 @@ use super::{
     ClientApi,
     extract::{BodyOf, Caller, PathOf, id},
 };
+use crate::edge::shown_profile;
 
 /// Bytes of a display name.
 const MAX_DISPLAY_NAME: usize = 255;
@@ -80,11 +81,7 @@ pub(super) async fn display_name(
     PathOf(user): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
     let user: OwnedUserId = id(user)?;
-    let profile = profile_of(&api, &user).await?;
-    Ok(Json(match profile.get("displayname") {
-        Some(name) => json!({ "displayname": name }),
-        None => json!({}),
-    }))
+    profile_of(&api, &user).await.map(Json)
 }
 
 #[derive(Deserialize)]
@@ -109,10 +106,10 @@ pub(super) async fn set_display_name(
     Ok(Json(json!({})))
 }
 
-/// The profile of a local user. Other servers' users are not asked about there.
+/// Returns the profile of a local user. Other servers' users are not asked about there.
 async fn profile_of(api: &ClientApi, user: &UserId) -> Result<Value, MatrixError> {
     let profile = api.messaging.accounts.profile(user).await?;
-    profile.ok_or_else(|| {
+    profile.as_ref().map(shown_profile).ok_or_else(|| {
         MatrixError::new(StatusCode::NOT_FOUND, "M_NOT_FOUND", "the profile is not known here")
     })
 }

@@ -18,18 +18,20 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use transport::{
-    DatabaseError, MatrixError,
+    MatrixError,
     http::{WebSocket, upgrade},
 };
 use uuid::Uuid;
 
 use super::{
-    ClientApi,
+    ClientApi, SOCKETS,
     extract::{Caller, QueryOf},
     notifications::ensure_own,
 };
-use crate::messaging::{
-    accounts::Device, bell::Listener, notifications::Notifications, waiters::Waiting,
+use crate::{
+    core::guards::Guard,
+    messaging::{bell::Listener, notifications::Notifications},
+    store::{StoreError, accounts::Device},
 };
 
 /// Notifications read from the database at once.
@@ -57,7 +59,7 @@ pub(super) async fn open(
     request: Request,
 ) -> Result<Response, MatrixError> {
     ensure_own(&device, query.client.as_deref())?;
-    let place = api.sockets.enter(&device).ok_or_else(|| {
+    let place = api.sockets.try_hold(device.clone(), SOCKETS).ok_or_else(|| {
         MatrixError::new(
             StatusCode::TOO_MANY_REQUESTS,
             "M_LIMIT_EXCEEDED",
@@ -80,7 +82,7 @@ struct Session {
     after: Uuid,
     commits: Listener,
     /// Counts this socket until it is dropped.
-    _place: Waiting,
+    _place: Guard<Device>,
 }
 
 /// Why a socket is closed.
@@ -93,7 +95,7 @@ enum Closed {
     #[error("the device does not take its notifications in time")]
     Slow,
     #[error(transparent)]
-    Database(#[from] DatabaseError),
+    Store(#[from] StoreError),
 }
 
 impl Session {
@@ -141,7 +143,7 @@ impl Session {
                 self.after = notification.id;
                 let frame = json!({
                     "id": notification.id,
-                    "payload": notification.payload,
+                    "payload": [notification.event],
                     "transient": false,
                 });
                 send(socket, Message::text(frame.to_string())).await?;

@@ -11,7 +11,10 @@ use super::{
     ClientApi,
     extract::{BodyOf, Caller},
 };
-use crate::messaging::rooms::{CreateRoom, Delivery, InitialState, JoinRule};
+use crate::{
+    event::Delivery,
+    messaging::rooms::{CreateRoom, InitialState, JoinRule},
+};
 
 /// Users invited while a room is made.
 const MAX_INVITES: usize = 1000;
@@ -64,8 +67,8 @@ pub(super) async fn create_room(
     BodyOf(body): BodyOf<CreateRoomRequest>,
 ) -> Result<Json<Value>, MatrixError> {
     let options = options(body)?;
-    let room_id =
-        api.finish(|rooms| async move { rooms.create(&device.user_id, options).await }).await?;
+    let rooms = api.messaging.rooms.clone();
+    let room_id = api.finish(async move { rooms.create(&device.user_id, options).await }).await?;
     Ok(Json(json!({ "room_id": room_id })))
 }
 
@@ -102,7 +105,8 @@ fn options(body: CreateRoomRequest) -> Result<CreateRoom, MatrixError> {
 
 fn policy(name: &Value) -> Result<Delivery, MatrixError> {
     name.as_str().and_then(Delivery::parse).ok_or_else(|| {
-        let message = format!("{name} is no delivery policy: eventual, m1, or m1-2021");
+        let policies = Delivery::ALL.map(Delivery::as_str).join(", ");
+        let message = format!("{name} is not a delivery policy; these are: {policies}");
         MatrixError::invalid_param(message)
     })
 }

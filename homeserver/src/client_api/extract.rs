@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use transport::MatrixError;
 
 use super::ClientApi;
-use crate::messaging::{accounts::Device, rooms::Membership};
+use crate::{event::Membership, store::accounts::Device};
 
 /// The device whose access token the request carries, in the `Authorization` header or (as older
 /// clients and websockets do) in the query.
@@ -112,7 +112,7 @@ where
     T::try_from(text).map_err(|error| MatrixError::invalid_param(format!("{text}: {error}")))
 }
 
-/// Refuses who is not in the room.
+/// Refuses a user who is not in the room.
 pub(super) async fn ensure_joined(
     api: &ClientApi,
     user: &UserId,
@@ -124,7 +124,7 @@ pub(super) async fn ensure_joined(
     }
 }
 
-/// The room of the path, for somebody who is in it.
+/// Returns the room of the path, for somebody who is in it.
 pub(super) async fn room_of(
     api: &ClientApi,
     user: &UserId,

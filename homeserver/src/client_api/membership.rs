@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
-use transport::{DatabaseError, MatrixError};
+use transport::MatrixError;
 
 use super::{
     ClientApi,
@@ -14,8 +14,8 @@ use super::{
 /// Servers that a client may name for one join.
 const MAX_VIA: usize = 20;
 
-/// `POST /_matrix/client/v3/join/{roomIdOrAlias}`; `via` (or `server_name`, as it was called) in the
-/// query names servers to join through.
+/// `POST /_matrix/client/v3/join/{roomIdOrAlias}`; `via` (or `server_name`, as it was called) in
+/// the query names servers to join through.
 pub(super) async fn join_by_id_or_alias(
     State(api): State<ClientApi>,
     Caller(device): Caller,
@@ -47,7 +47,8 @@ async fn join_through(
     via: Vec<OwnedServerName>,
 ) -> Result<Json<Value>, MatrixError> {
     let answer = json!({ "room_id": room });
-    api.finish(|rooms| async move { rooms.join(&user, &room, &via).await }).await?;
+    let rooms = api.messaging.rooms.clone();
+    api.finish(async move { rooms.join(&user, &room, &via).await }).await?;
     Ok(Json(answer))
 }
 
@@ -64,8 +65,8 @@ pub(super) async fn invite(
     BodyOf(body): BodyOf<InviteRequest>,
 ) -> Result<Json<Value>, MatrixError> {
     let room: OwnedRoomId = id(room)?;
-    api.finish(|rooms| async move { rooms.invite(&device.user_id, &room, &body.user_id).await })
-        .await?;
+    let rooms = api.messaging.rooms.clone();
+    api.finish(async move { rooms.invite(&device.user_id, &room, &body.user_id).await }).await?;
     Ok(Json(json!({})))
 }
 
@@ -76,7 +77,8 @@ pub(super) async fn leave(
     PathOf(room): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
     let room: OwnedRoomId = id(room)?;
-    api.finish(|rooms| async move { rooms.leave(&device.user_id, &room).await }).await?;
+    let rooms = api.messaging.rooms.clone();
+    api.finish(async move { rooms.leave(&device.user_id, &room).await }).await?;
     Ok(Json(json!({})))
 }
 
@@ -85,20 +87,7 @@ pub(super) async fn joined_rooms(
     State(api): State<ClientApi>,
     Caller(device): Caller,
 ) -> Result<Json<Value>, MatrixError> {
-    let rooms: Vec<String> = api
-        .core
-        .database
-        .call(move |connection| {
-            connection
-                .prepare_cached(
-                    "SELECT room_id FROM room_memberships
-                     WHERE user_id = ?1 AND membership = 'join' ORDER BY room_id",
-                )?
-                .query_map([device.user_id.as_str()], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()
-                .map_err(DatabaseError::from)
-        })
-        .await?;
+    let rooms = api.messaging.rooms.joined_rooms(&device.user_id).await?;
     Ok(Json(json!({ "joined_rooms": rooms })))
 }
 

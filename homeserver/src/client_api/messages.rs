@@ -14,8 +14,8 @@ use super::{
     extract::{Caller, PathOf, QueryOf, id, room_of},
 };
 use crate::{
-    messaging::rooms::{Direction, RoomError, Rooms},
-    pdu::Pdu,
+    event::Pdu,
+    messaging::rooms::{Direction, RoomError},
 };
 
 /// Events of a page when the client does not say.
@@ -84,8 +84,8 @@ async fn forwards(
     Ok(Page { start: from.unwrap_or(first), end, events })
 }
 
-/// A page backwards; when there is none, history is fetched from other servers first, to the end
-/// even if the client hangs up.
+/// Returns a page backwards; when there is none, history is fetched from other servers first, to
+/// the end even if the client hangs up.
 async fn backwards(
     api: &ClientApi,
     room: &RoomId,
@@ -96,8 +96,8 @@ async fn backwards(
     // The event at a token's position stands before the token.
     let beyond = from.map(|position| position.saturating_add(1));
     let mut events = rooms.timeline(room, beyond, Direction::Backwards, limit).await?;
-    let id = room.to_owned();
-    let backfill = |rooms: Rooms| async move { rooms.backfill(&id).await };
+    let (backfilling, id) = (rooms.clone(), room.to_owned());
+    let backfill = async move { backfilling.backfill(&id).await };
     if events.is_empty() && api.finish(backfill).await? > 0 {
         events = rooms.timeline(room, beyond, Direction::Backwards, limit).await?;
     }
@@ -120,12 +120,12 @@ pub(super) async fn event(
     }
 }
 
-/// The token of the point after `position`.
+/// Returns the token of the point after `position`.
 pub(super) fn token(position: i64) -> String {
     format!("s{position}")
 }
 
-/// The position before a token.
+/// Returns the position before a token.
 pub(super) fn parse_token(token: &str) -> Result<i64, MatrixError> {
     token
         .strip_prefix('s')

@@ -6,8 +6,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{json, value::RawValue};
 use transport::MatrixError;
 use uuid::Uuid;
 
@@ -15,9 +15,9 @@ use super::{
     ClientApi,
     extract::{Caller, QueryOf},
 };
-use crate::messaging::{
-    accounts::Device,
-    notifications::{DEFAULT_PAGE, MAX_PAGE, MIN_PAGE},
+use crate::{
+    messaging::notifications::{DEFAULT_PAGE, MAX_PAGE, MIN_PAGE},
+    store::{accounts::Device, notifications::Notification},
 };
 
 #[derive(Deserialize)]
@@ -41,8 +41,9 @@ pub(super) async fn page(
     let size = query.size.unwrap_or(DEFAULT_PAGE).clamp(MIN_PAGE, MAX_PAGE);
     let page = api.messaging.notifications.page(&device, since, size).await?;
     let status = if page.since_known { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    let notifications: Vec<_> = page.notifications.iter().map(shown).collect();
     let body = json!({
-        "notifications": page.notifications,
+        "notifications": notifications,
         "has_more": page.has_more,
         "time": api.core.host.unix_ms(),
     });
@@ -62,9 +63,22 @@ pub(super) async fn last(
 ) -> Result<Response, MatrixError> {
     ensure_own(&device, query.client.as_deref())?;
     match api.messaging.notifications.last(&device).await? {
-        Some(notification) => Ok(Json(notification).into_response()),
+        Some(notification) => Ok(Json(shown(&notification)).into_response()),
         None => Err(MatrixError::not_found("there is no notification")),
     }
+}
+
+/// Returns a notification as devices read it.
+fn shown(notification: &Notification) -> Shown<'_> {
+    Shown { id: notification.id, payload: [&notification.event] }
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    /// A `UUIDv7`; a later one is larger.
+    id: Uuid,
+    /// The events, in the client format; one today.
+    payload: [&'a RawValue; 1],
 }
 
 /// A device reads its own notifications only.

@@ -10,7 +10,7 @@ use super::{
     ClientApi,
     extract::{BodyOf, Caller, PathOf, id},
 };
-use crate::messaging::answers::{Outcome, SendKey};
+use crate::store::sends::{Outcome, SendKey};
 
 /// Characters of a transaction id, and of an event's type (client-server API, "Size limits").
 const MAX_TEXT: usize = 255;
@@ -35,7 +35,8 @@ pub(super) async fn send(
     }
     let room_id: OwnedRoomId = id(room)?;
     let key = SendKey { device, room_id, kind, transaction_id };
-    answer(api.messaging.sending.send(key, Value::Object(content)).await?)
+    let policies = api.policies.clone();
+    answer(api.finish(async move { policies.send(key, Value::Object(content)).await }).await?)
 }
 
 fn answer(outcome: Outcome) -> Result<Json<Value>, MatrixError> {

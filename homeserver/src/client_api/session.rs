@@ -73,8 +73,8 @@ pub(super) async fn register(
     })
 }
 
-/// What a client learns that has not authenticated yet (client-server API, "User-interactive
-/// authentication").
+/// Returns what is told to a client that has not authenticated yet (client-server API,
+/// "User-interactive authentication").
 fn ask_for_stage(api: &ClientApi) -> Response {
     let body = json!({
         "flows": [{ "stages": ["m.login.dummy"] }],

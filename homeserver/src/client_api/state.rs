@@ -10,7 +10,7 @@ use super::{
     ClientApi,
     extract::{BodyOf, Caller, PathOf, id, room_of},
 };
-use crate::messaging::rooms::Rooms;
+use crate::messaging::rooms::Draft;
 
 /// Characters of an event's type and of a state key (client-server API, "Size limits").
 const MAX_TEXT: usize = 255;
@@ -65,10 +65,9 @@ pub(super) async fn write(
         return Err(MatrixError::invalid_param("the event type or state key is too long"));
     }
     let room_id: OwnedRoomId = id(room_id)?;
-    let content = Value::Object(content);
-    let write = |rooms: Rooms| async move {
-        rooms.send_state(&device.user_id, &room_id, (&kind, &state_key), content).await
-    };
+    let draft = Draft::state(&device.user_id, &kind, &state_key, Value::Object(content));
+    let rooms = api.messaging.rooms.clone();
+    let write = async move { rooms.put(&room_id, draft).await };
     let event_id = api.finish(write).await?;
     Ok(Json(json!({ "event_id": event_id })))
 }

@@ -11,14 +11,14 @@ use tokio::time::{Instant, timeout_at};
 use transport::MatrixError;
 
 use super::{
-    ClientApi,
+    ClientApi, POLLS,
     extract::{Caller, QueryOf},
     filter,
     messages::{parse_token, token},
 };
-use crate::messaging::{
-    accounts::Device,
-    stream::{Changes, RoomChanges, changes},
+use crate::{
+    messaging::stream::{Changes, RoomChanges, changes},
+    store::accounts::Device,
 };
 
 /// The longest that a request waits; a client that wants to wait longer asks again.
@@ -45,7 +45,7 @@ pub(super) async fn sync(
     State(api): State<ClientApi>,
     Caller(device): Caller,
     QueryOf(query): QueryOf<SyncQuery>,
-) -> Result<Json<Answer>, MatrixError> {
+) -> Result<Json<SyncAnswer>, MatrixError> {
     let since = query.since.as_deref().map(parse_token).transpose()?;
     let limit = timeline_limit(&api, &device, query.filter.as_deref()).await?;
     let wait = Duration::from_millis(query.timeout.unwrap_or(0)).min(MAX_WAIT);
@@ -59,7 +59,7 @@ pub(super) async fn sync(
             return Ok(Json(changes.into()));
         }
         if place.is_none() {
-            place = Some(api.polls.enter(&device).ok_or_else(too_many)?);
+            place = Some(api.polls.try_hold(device.clone(), POLLS).ok_or_else(too_many)?);
         }
         // Either way it is time to look again.
         drop(timeout_at(deadline, commits.rung()).await);
@@ -78,7 +78,7 @@ async fn read(
     read.map_err(MatrixError::from)
 }
 
-/// The limit of `room.timeline.limit` in the filter.
+/// Returns the limit of `room.timeline.limit` in the filter.
 async fn timeline_limit(
     api: &ClientApi,
     device: &Device,
@@ -98,7 +98,7 @@ async fn timeline_limit(
 
 /// What is answered. Of what this server does not have, lists are empty.
 #[derive(Serialize)]
-pub(super) struct Answer {
+pub(super) struct SyncAnswer {
     account_data: Events,
     device_lists: DeviceLists,
     device_one_time_keys_count: Nothing,
@@ -155,7 +155,7 @@ struct DeviceLists {
 #[derive(Serialize)]
 struct Nothing {}
 
-impl From<Changes> for Answer {
+impl From<Changes> for SyncAnswer {
     fn from(changes: Changes) -> Self {
         let invited = changes.invited.into_iter();
         let rooms = |of: Vec<RoomChanges>| of.into_iter().map(shown).collect();

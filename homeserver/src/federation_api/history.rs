@@ -21,12 +21,9 @@ use transport::{
 };
 
 use super::FederationApi;
-use crate::{
-    pdu::{Pdu, serve},
-    store::events,
-};
+use crate::{event::Pdu, pdu::serve, store::events};
 
-/// The events between two points of the graph.
+/// Answers with the events between two points of the graph.
 pub(super) async fn get_missing_events(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<get_missing_events_::Request>,
@@ -34,15 +31,19 @@ pub(super) async fn get_missing_events(
     api.must_be_member(&origin, &request.room_id).await?;
     let found = api
         .read(move |db| {
-            let ends = (request.earliest_events.as_slice(), request.latest_events.as_slice());
-            let bounds = (as_usize(request.limit), u64::from(request.min_depth));
-            serve::missing_events(db, &request.room_id, ends, bounds)
+            let gap = serve::Gap {
+                earliest: &request.earliest_events,
+                latest: &request.latest_events,
+                limit: as_usize(request.limit),
+                min_depth: u64::from(request.min_depth),
+            };
+            serve::missing_events(db, &request.room_id, &gap)
         })
         .await?;
     Ok(ruma_answer(get_missing_events_::Response::new(found.iter().map(Pdu::to_raw).collect())))
 }
 
-/// History backwards.
+/// Answers with history, newest first.
 pub(super) async fn backfill(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<get_backfill::Request>,
@@ -56,7 +57,7 @@ pub(super) async fn backfill(
     Ok(ruma_answer(get_backfill::Response::new(name, now, pdus)))
 }
 
-/// The state before an event, and what authorizes it.
+/// Returns the state before an event, and what authorizes it.
 pub(super) async fn state(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<get_state::Request>,
@@ -68,7 +69,7 @@ pub(super) async fn state(
     Ok(ruma_answer(get_state::Response::new(chain, pdus)))
 }
 
-/// The ids of the state before an event, and of what authorizes it.
+/// Returns the ids of the state before an event, and of what authorizes it.
 pub(super) async fn state_ids(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<get_state_ids::Request>,
@@ -89,7 +90,7 @@ async fn state_before(
     found.ok_or_else(|| MatrixError::not_found(format!("the state before {id} is not known")))
 }
 
-/// One event.
+/// Answers with one event.
 pub(super) async fn event(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<get_event::Request>,
@@ -103,7 +104,7 @@ pub(super) async fn event(
     Ok(ruma_answer(get_event::Response::new(name, now, found.pdu.to_raw())))
 }
 
-/// What authorizes an event.
+/// Answers with what authorizes an event.
 pub(super) async fn event_auth(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<get_event_auth::Request>,

@@ -13,12 +13,12 @@ use transport::{
 
 use super::FederationApi;
 use crate::{
-    messaging::rooms::RoomError,
-    pdu::{
+    event::{
         Pdu,
         rules::{self, Rules},
-        verify::parse_and_verify,
     },
+    messaging::rooms::RoomError,
+    pdu::verify::parse_and_verify,
 };
 
 /// Events of the state that comes along with an invite.
@@ -44,7 +44,7 @@ pub(super) async fn invite(
     }
     must_be_known(&api, &pdu).await?;
     let shown = shown_state(&request)?;
-    let signed = api.rooms().take_invite(pdu, (version, rules), shown).await?;
+    let signed = api.rooms().take_invite(pdu, version, rules, shown).await?;
     Ok(ruma_answer(Answer::new(signed.to_raw())))
 }
 
@@ -66,15 +66,13 @@ async fn must_be_known(api: &FederationApi, pdu: &Pdu) -> Result<(), MatrixError
     let user = user
         .filter(|user| api.rooms().core().is_local(user))
         .ok_or_else(|| MatrixError::invalid_param("the invited user is not of this server"))?;
-    let upward = std::sync::Arc::clone(&api.rooms().graph.upward);
-    let asked = user.clone();
-    match api.read(move |db| upward.profile(db, &asked)).await? {
+    match api.messaging.accounts.profile(&user).await? {
         Some(_) => Ok(()),
         None => Err(MatrixError::forbidden(format!("there is no user {user}"))),
     }
 }
 
-/// The state that came along, as clients see it. Nobody answers for it: it is a hint.
+/// Returns the state that came along, as clients see it. Nobody answers for it: it is a hint.
 fn shown_state(request: &Request) -> Result<Value, MatrixError> {
     if request.invite_room_state.len() > MAX_SHOWN_STATE {
         return Err(MatrixError::bad_json("too much state comes along"));

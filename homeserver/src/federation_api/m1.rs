@@ -12,7 +12,7 @@ use transport::{
     endpoints::{
         Endpoint,
         m1::{
-            Decide, DecisionBody, Empty, EventBody, GetUserClients, OnMessageSent, Outcome,
+            Decide, DecisionBody, Empty, EventBody, GetOutcome, GetUserClients, OnMessageSent,
             OutcomeBody, Prepare, PrepareRequest, SendMessage, Users,
         },
     },
@@ -20,6 +20,7 @@ use transport::{
 };
 
 use super::FederationApi;
+use crate::delivery::Handed;
 
 /// Users that one request may ask about.
 const MAX_USERS: usize = 10_000;
@@ -27,13 +28,13 @@ const MAX_USERS: usize = 10_000;
 /// Characters of a message id.
 const MAX_MESSAGE_ID: usize = 255;
 
-/// The routes.
+/// Returns the routes.
 pub(super) fn routes() -> Router<FederationApi> {
     Router::new()
         .route(SendMessage::PATH, put(send_message))
         .route(Prepare::PATH, put(prepare))
         .route(Decide::PATH, put(decide))
-        .route(Outcome::PATH, get(outcome))
+        .route(GetOutcome::PATH, get(outcome))
         .route(GetUserClients::PATH, post(get_user_clients))
         .route(OnMessageSent::PATH, put(on_message_sent))
 }
@@ -49,18 +50,9 @@ async fn send_message(
         return Err(MatrixError::invalid_param("the message id is too long"));
     }
     let body: EventBody = request.json()?;
-    let messaging = &api.messaging;
-    let members = messaging.rooms.member_servers(&room_id).await?;
-    if !members.contains(&request.origin) {
-        return Err(MatrixError::forbidden("the calling server is not in the room"));
-    }
-    let sent = if messaging.m1_2021.delivers(&room_id).await? {
-        messaging.m1_2021.send_for(&request.origin, &body.event).await?
-    } else {
-        let coordinator = &messaging.m1.coordinator;
-        coordinator.ensure_own(&room_id).await?;
-        coordinator.send(&request.origin, (&room_id, message_id), body.event).await?
-    };
+    let policies = api.policies.clone();
+    let handed = Handed { origin: request.origin, room_id, message_id, event: body.event };
+    let sent = api.finish(async move { policies.send_for(handed).await }).await?;
     Ok(json_answer(&sent))
 }
 
@@ -71,10 +63,10 @@ async fn prepare(
 ) -> Result<Response, MatrixError> {
     let (room_id, event_id) = (room_id(&request)?, event_id(&request)?);
     let body: PrepareRequest = request.json()?;
-    let (participant, caller) = (api.messaging.m1.participant.clone(), request.origin);
+    let (participant, caller) = (api.policies.m1().participant.clone(), request.origin);
     // What was hidden and is not awaited would stay hidden until the process ends.
     let vote = api
-        .finish(async move { participant.vote(&caller, (&room_id, &event_id), body).await })
+        .finish(async move { participant.vote(&caller, &room_id, &event_id, body).await })
         .await?;
     Ok(json_answer(&vote))
 }
@@ -86,8 +78,8 @@ async fn decide(
 ) -> Result<Response, MatrixError> {
     let (room_id, event_id) = (room_id(&request)?, event_id(&request)?);
     let DecisionBody { decision } = request.json()?;
-    let (participant, caller) = (api.messaging.m1.participant.clone(), request.origin);
-    api.finish(async move { participant.decided(&caller, (&room_id, &event_id), decision).await })
+    let (participant, caller) = (api.policies.m1().participant.clone(), request.origin);
+    api.finish(async move { participant.decided(&caller, &room_id, &event_id, decision).await })
         .await?;
     Ok(json_answer(&Empty {}))
 }
@@ -98,18 +90,13 @@ async fn outcome(
     request: SignedBytes,
 ) -> Result<Response, MatrixError> {
     let (room_id, event_id) = (room_id(&request)?, event_id(&request)?);
-    let messaging = &api.messaging;
-    messaging.m1.coordinator.ensure_own(&room_id).await?;
-    // A backend that has left since it voted is in doubt like any other.
-    if !messaging.was_ever_in(&request.origin, &room_id).await? {
-        return Err(MatrixError::forbidden("the calling server was never in the room"));
-    }
-    let decision = messaging.m1.coordinator.outcome(&request.origin, &event_id).await?;
+    let coordinator = &api.policies.m1().coordinator;
+    let decision = coordinator.outcome(&request.origin, &room_id, &event_id).await?;
     Ok(json_answer(&OutcomeBody { decision }))
 }
 
-/// `POST get_user_clients` (`m1-2021`), from any server that shares a room with the users; others are
-/// left out of the answer.
+/// `POST get_user_clients` (`m1-2021`), from any server that shares a room with the users; others
+/// are left out of the answer.
 async fn get_user_clients(
     State(api): State<FederationApi>,
     request: SignedBytes,
@@ -120,7 +107,7 @@ async fn get_user_clients(
     }
     let users: Result<Vec<_>, _> = users.into_iter().map(OwnedUserId::try_from).collect();
     let users = users.map_err(|error| MatrixError::invalid_param(error.to_string()))?;
-    Ok(json_answer(&api.messaging.m1_2021.user_clients_for(request.origin, users).await?))
+    Ok(json_answer(&api.policies.m1_2021().user_clients_for(request.origin, users).await?))
 }
 
 /// `PUT on_message_sent/{room_id}/{event_id}` (`m1-2021`), from the owner.
@@ -130,7 +117,7 @@ async fn on_message_sent(
 ) -> Result<Response, MatrixError> {
     let room_id = room_id(&request)?;
     let body: PrepareRequest = request.json()?;
-    let (policy, caller) = (api.messaging.m1_2021.clone(), request.origin);
+    let (policy, caller) = (api.policies.m1_2021().clone(), request.origin);
     api.finish(async move { policy.on_message_sent(&caller, &room_id, &body.event).await }).await?;
     Ok(json_answer(&Empty {}))
 }

@@ -9,7 +9,7 @@ use ruma::{
         prepare_join_event::v1 as make_join_, prepare_leave_event::v1 as make_leave_,
     },
 };
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 use transport::{
     MatrixError,
     federation::{Signed, ruma_answer},
@@ -17,7 +17,8 @@ use transport::{
 
 use super::FederationApi;
 use crate::{
-    messaging::rooms::{Delivery, Draft, OWNER_FIELD, RoomError},
+    event::Membership,
+    messaging::rooms::{Draft, OWNER_FIELD, RoomError},
     pdu::{Checked, Graph, template},
 };
 
@@ -36,7 +37,7 @@ pub(super) async fn make_join(
         return Err(MatrixError::new(StatusCode::BAD_REQUEST, code, message)
             .with("room_version", version.as_str()));
     }
-    let mut answer = make_join_::Response::new(proposal(&api, room, user, "join").await?);
+    let mut answer = make_join_::Response::new(proposal(&api, room, user, Membership::Join).await?);
     answer.room_version = Some(version);
     Ok(ruma_answer(answer))
 }
@@ -49,7 +50,7 @@ pub(super) async fn make_leave(
     let (room, user) = (&request.room_id, &request.user_id);
     must_be_of(&origin, user)?;
     let version = version_of(&api, room).await?;
-    let proposal = proposal(&api, room, user, "leave").await?;
+    let proposal = proposal(&api, room, user, Membership::Leave).await?;
     Ok(ruma_answer(make_leave_::Response::new(Some(version), proposal)))
 }
 
@@ -58,9 +59,10 @@ pub(super) async fn send_join(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<send_join_::Request>,
 ) -> Result<Response, MatrixError> {
-    let path = (&*request.room_id, &*request.event_id);
-    must_let_in(&api, path.0).await?;
-    let checked = checked(&api, &origin, &request.pdu, (path, "join")).await?;
+    must_let_in(&api, &request.room_id).await?;
+    let named =
+        Named { room: &request.room_id, event_id: &request.event_id, membership: Membership::Join };
+    let checked = checked(&api, &origin, &request.pdu, named).await?;
     let welcome = api.rooms().welcome(checked).await?;
     let mut state = send_join_::RoomState::new();
     state.state = welcome.state;
@@ -74,26 +76,39 @@ pub(super) async fn send_leave(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<send_leave_::Request>,
 ) -> Result<Response, MatrixError> {
-    let path = (&*request.room_id, &*request.event_id);
-    let checked = checked(&api, &origin, &request.pdu, (path, "leave")).await?;
+    let named = Named {
+        room: &request.room_id,
+        event_id: &request.event_id,
+        membership: Membership::Leave,
+    };
+    let checked = checked(&api, &origin, &request.pdu, named).await?;
     api.rooms().take_leave(checked).await?;
     Ok(ruma_answer(send_leave_::Response::new()))
 }
 
-/// The membership event that a request carries, through all receipt checks; it is of the kind that
-/// the endpoint is for, and of a user of the asking server.
+/// What the path of a request names, and its endpoint is for.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    room: &'a RoomId,
+    event_id: &'a EventId,
+    membership: Membership,
+}
+
+/// Returns the membership event that a request carries, through all receipt checks; it is of the
+/// kind that the endpoint is for, and of a user of the asking server.
 async fn checked(
     api: &FederationApi,
     origin: &OwnedServerName,
     raw: &RawValue,
-    ((room, id), membership): ((&RoomId, &EventId), &str),
+    named: Named<'_>,
 ) -> Result<Checked, MatrixError> {
-    version_of(api, room).await?;
+    version_of(api, named.room).await?;
     let checked = api.rooms().check(raw, origin).await?.map_err(RoomError::from)?;
     let pdu = &checked.pdu;
-    if pdu.room_id != room || pdu.event_id != id {
+    if pdu.room_id != named.room || pdu.event_id != named.event_id {
         return Err(MatrixError::invalid_param("the event is not the one that the path names"));
     }
+    let membership = named.membership.as_str();
     if pdu.membership() != Some(membership) || pdu.state_key.as_deref() != Some(pdu.sender.as_str())
     {
         return Err(MatrixError::invalid_param(format!("the event is no {membership}")));
@@ -102,25 +117,23 @@ async fn checked(
     Ok(checked)
 }
 
-/// A template of the membership event, if the current state allows it.
+/// Returns a template of the membership event, if the current state allows it.
 async fn proposal(
     api: &FederationApi,
     room: &RoomId,
     user: &UserId,
-    membership: &str,
+    membership: Membership,
 ) -> Result<Box<RawValue>, MatrixError> {
-    let (room, user) = (room.to_owned(), user.to_owned());
-    let content = json!({ "membership": membership });
+    let (room, draft) = (room.to_owned(), Draft::membership(user, user, membership));
     let graph = api.rooms().graph.clone();
     let proposed = api
         .read(move |db| {
-            let draft = Draft { kind: "m.room.member", state_key: Some(user.as_str()), content };
             // Building it with this server's signature shows whether the rules allow it.
-            if let Err(refusal) = graph.build(db, (&user, &room), draft.clone())? {
+            if let Err(refusal) = graph.build(db, &room, &draft)? {
                 return Ok(Err(refusal));
             }
-            let spot = Graph::spot(db, (&user, &room), &draft)?;
-            Ok(spot.map(|(spot, _)| template(Some(&room), &user, draft, &spot)))
+            let spot = Graph::spot(db, &room, &draft)?;
+            Ok(spot.map(|(spot, _)| template(Some(&room), &draft, &spot)))
         })
         .await?
         .map_err(|refusal| MatrixError::from(RoomError::from(refusal)))?;
@@ -128,18 +141,18 @@ async fn proposal(
         .map_err(|error| MatrixError::internal(error.to_string()))
 }
 
-/// The version of a room that this server is in.
+/// Returns the version of a room that this server is in.
 async fn version_of(api: &FederationApi, room: &RoomId) -> Result<RoomVersionId, MatrixError> {
     let known = api.rooms().graph.rules_of(room).await.map_err(RoomError::from)?;
     let (version, _) = known.ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))?;
     Ok(version)
 }
 
-/// Refuses to let a user into a room that delivers by `m1` and is another server's, whom the refusal
-/// names: a backend that the owner does not know of would be left out of its votes.
+/// Refuses to let a user into a room into which only its owner does, if that is another server,
+/// whom the refusal names.
 async fn must_let_in(api: &FederationApi, room: &RoomId) -> Result<(), MatrixError> {
     let (delivery, owner) = api.rooms().delivery_and_owner(room).await?;
-    if delivery != Delivery::M1 || owner == api.rooms().core().server_name() {
+    if !delivery.owner_lets_in() || owner == api.rooms().core().server_name() {
         return Ok(());
     }
     let message = format!("only its owner {owner} lets users into {room}");

@@ -9,15 +9,16 @@ use transport::{
 };
 
 use super::FederationApi;
+use crate::edge::shown_profile;
 
-/// Which program this is.
+/// Answers which program this is.
 pub(super) async fn version() -> Response {
     json_answer(&json!({
         "server": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") }
     }))
 }
 
-/// The profile of one of this server's users.
+/// Answers with the profile of one of this server's users.
 pub(super) async fn profile(
     State(api): State<FederationApi>,
     Signed { request, .. }: Signed<Request>,
@@ -26,10 +27,9 @@ pub(super) async fn profile(
     if !api.rooms().core().is_local(&user) {
         return Err(MatrixError::not_found(format!("{user} is not a user of this server")));
     }
-    let upward = std::sync::Arc::clone(&api.rooms().graph.upward);
-    let asked = user.clone();
-    let profile = api.read(move |db| upward.profile(db, &asked)).await?;
-    let mut profile = profile.ok_or_else(|| MatrixError::not_found(format!("no user {user}")))?;
+    let profile = api.messaging.accounts.profile(&user).await?;
+    let profile = profile.ok_or_else(|| MatrixError::not_found(format!("no user {user}")))?;
+    let mut profile = shown_profile(&profile);
     if let (Some(field), Value::Object(fields)) = (request.field, &mut profile) {
         fields.retain(|name, _| name == field.as_str());
     }

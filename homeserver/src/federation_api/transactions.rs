@@ -5,7 +5,7 @@ use axum::{
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
-use ruma::{ServerName, api::federation::transactions::send_transaction_message::v1::Request};
+use ruma::api::federation::transactions::send_transaction_message::v1::Request;
 use transport::{MatrixError, federation::Signed};
 
 use super::FederationApi;
@@ -20,21 +20,13 @@ pub(super) async fn send(
         let said = request.origin;
         return Err(MatrixError::forbidden(format!("{origin} sent a transaction of {said}")));
     }
-    let receiver = api.clone();
+    let incoming = api.incoming.clone();
     // An origin that loses patience finds the answer when it comes again, instead of having
     // everything begun anew.
-    let answer = api.finish(async move { receive(&receiver, &origin, &request).await }).await?;
+    let receive = async move {
+        let id = request.transaction_id.as_str();
+        incoming.receive(&origin, id, &request.pdus, request.edus.len()).await
+    };
+    let answer = api.finish(receive).await?;
     Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
-}
-
-async fn receive(
-    api: &FederationApi,
-    origin: &ServerName,
-    request: &Request,
-) -> Result<String, MatrixError> {
-    let id = request.transaction_id.as_str();
-    let answer = api.incoming.receive(origin, id, &request.pdus, request.edus.len()).await?;
-    // What was received may be new to members' devices and to other servers' queues.
-    api.rooms().committed();
-    Ok(answer)
 }

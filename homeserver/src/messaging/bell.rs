@@ -33,7 +33,7 @@ impl Bell {
         self.0.waiting.notify_waiters();
     }
 
-    /// A listener who has heard nothing yet.
+    /// Returns a listener who has heard nothing yet.
     pub(crate) fn listen(&self) -> Listener {
         Listener { bell: self.clone(), heard: self.count() }
     }

@@ -13,17 +13,21 @@ mod options;
 mod reads;
 pub(crate) mod welcome;
 
+use ruma::OwnedRoomId;
 use transport::Database;
 
 use self::early_invites::EarlyInvites;
 pub(crate) use self::{create::VERSIONS, join::OWNER_FIELD};
 pub use self::{
     error::RoomError,
-    options::{CreateRoom, Delivery, Direction, InitialState, JoinRule, Membership},
+    options::{CreateRoom, Direction, InitialState, JoinRule},
 };
-use super::turnstile::Turnstile;
 pub use crate::pdu::Draft;
-use crate::{core::Core, pdu::Graph, transaction::Outgoing};
+use crate::{
+    core::{Core, guards::Guards},
+    pdu::Graph,
+    transaction::Outgoing,
+};
 
 /// The rooms of this server. Cheap to clone.
 #[derive(Clone)]
@@ -31,29 +35,24 @@ pub struct Rooms {
     pub(crate) graph: Graph,
     pub(crate) outgoing: Outgoing,
     /// One join through another server at a time per room.
-    joins: Turnstile,
+    joins: Guards<OwnedRoomId>,
     early_invites: EarlyInvites,
 }
 
 impl Rooms {
-    /// The rooms of `graph`, whose events go out through `outgoing`.
+    /// Returns the rooms of `graph`, whose events go out through `outgoing`.
     pub fn new(graph: Graph, outgoing: Outgoing) -> Self {
-        let (joins, early_invites) = (Turnstile::default(), EarlyInvites::default());
+        let (joins, early_invites) = (Guards::default(), EarlyInvites::default());
         Self { graph, outgoing, joins, early_invites }
     }
 
-    /// What the layers share.
+    /// Returns what the layers share.
     pub fn core(&self) -> &Core {
         &self.graph.core
     }
 
-    /// The one database.
+    /// Returns the one database.
     pub fn database(&self) -> &Database {
         &self.core().database
-    }
-
-    /// To be called after a transaction that inserted something has committed: wakes watchers.
-    pub fn committed(&self) {
-        self.graph.upward.committed();
     }
 }

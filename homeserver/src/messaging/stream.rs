@@ -2,14 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
-use rusqlite::{Connection, OptionalExtension};
+use ruma::{EventId, OwnedRoomId, RoomId};
+use rusqlite::Connection;
 use serde_json::{Value, value::RawValue};
 
-use super::{accounts::Device, rooms::Membership};
 use crate::{
-    pdu::Pdu,
-    store::{StoreError, events, rooms::current_state},
+    event::{Membership, Pdu},
+    store::{
+        StoreError,
+        accounts::Device,
+        events,
+        memberships::{self, MembershipRow},
+        rooms, sends,
+    },
 };
 
 /// The kinds of state that an invited user sees of a room (client-server API, "Stripped state"),
@@ -34,7 +39,7 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Whether there is nothing new.
+    /// Returns whether there is nothing new.
     pub(crate) fn is_empty(&self) -> bool {
         self.joined.is_empty() && self.invited.is_empty() && self.left.is_empty()
     }
@@ -69,8 +74,8 @@ struct Reader<'a> {
     limit: usize,
 }
 
-/// What is new for `device` after the point `since` (`None`: everything there is), with at most
-/// `limit` events of each room.
+/// Returns what is new for `device` after the point `since` (`None`: everything there is), with at
+/// most `limit` events of each room.
 pub(crate) fn changes(
     connection: &Connection,
     device: &Device,
@@ -79,12 +84,13 @@ pub(crate) fn changes(
 ) -> Result<Changes, StoreError> {
     let reader = Reader { connection, device, limit };
     let mut changes = Changes {
-        next: top(connection)?,
+        next: events::newest_position(connection)?,
         joined: Vec::new(),
         invited: Vec::new(),
         left: Vec::new(),
     };
-    for Standing { room_id, membership, event_id, position } in reader.standings()? {
+    for standing in memberships::of_user(connection, &device.user_id)? {
+        let MembershipRow { room_id, membership, event_id, position } = standing;
         let is_new = since.is_none_or(|since| position > since);
         match (membership, since) {
             (Membership::Join, Some(since)) if !is_new => {
@@ -103,52 +109,14 @@ pub(crate) fn changes(
     Ok(changes)
 }
 
-/// A user's relation to a room.
-struct Standing {
-    room_id: OwnedRoomId,
-    membership: Membership,
-    event_id: OwnedEventId,
-    position: i64,
-}
-
-/// The newest point of the stream.
-fn top(connection: &Connection) -> Result<i64, StoreError> {
-    let top: Option<i64> = connection
-        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'timeline'")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
-    Ok(top.unwrap_or(0))
-}
-
 impl Reader<'_> {
-    fn standings(&self) -> Result<Vec<Standing>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT room_id, membership, event_id, position FROM room_memberships
-             WHERE user_id = ?1 ORDER BY room_id",
-        )?;
-        let mut rows = statement.query([self.device.user_id.as_str()])?;
-        let mut standings = Vec::new();
-        while let Some(row) = rows.next()? {
-            let [room_id, membership, event_id]: [String; 3] =
-                [row.get(0)?, row.get(1)?, row.get(2)?];
-            standings.push(Standing {
-                room_id: room_id.try_into().map_err(StoreError::corrupt)?,
-                membership: Membership::parse(&membership)
-                    .ok_or_else(|| StoreError::corrupt("an unknown membership"))?,
-                event_id: event_id.try_into().map_err(StoreError::corrupt)?,
-                position: row.get(3)?,
-            });
-        }
-        Ok(standings)
-    }
-
-    /// A room that the device has not seen yet: its newest events and its state.
+    /// Returns a room that the device has not seen yet: its newest events and its state.
     fn whole(&self, room_id: OwnedRoomId) -> Result<RoomChanges, StoreError> {
         let newest = self.newest(&room_id, i64::MIN, i64::MAX)?;
         let shown: BTreeSet<&EventId> =
             newest.events.iter().map(|(_, event)| &*event.event_id).collect();
         let mut state = Vec::new();
-        for event_id in current_state(self.connection, &room_id)?.into_values() {
+        for event_id in rooms::current_state(self.connection, &room_id)?.into_values() {
             if !shown.contains(&*event_id) {
                 let event = events::get(self.connection, &event_id)?.pdu;
                 state.push(event.client_format().to_owned());
@@ -157,7 +125,7 @@ impl Reader<'_> {
         self.room_changes(room_id, newest, state)
     }
 
-    /// What is new in a room after `since` and up to `until`; `None` if nothing is.
+    /// Returns what is new in a room after `since` and up to `until`; `None` if nothing is.
     fn news(
         &self,
         room_id: OwnedRoomId,
@@ -171,7 +139,7 @@ impl Reader<'_> {
         self.room_changes(room_id, newest, state).map(Some)
     }
 
-    /// The newest events after `since` and up to `until`, oldest first.
+    /// Returns the newest events after `since` and up to `until`, oldest first.
     fn newest(&self, room_id: &RoomId, since: i64, until: i64) -> Result<Newest, StoreError> {
         let stretch = since.saturating_add(1)..until.saturating_add(1);
         let mut events =
@@ -182,23 +150,15 @@ impl Reader<'_> {
         Ok(Newest { events, limited })
     }
 
-    /// The current state events with positions between the two.
+    /// Returns the current state events with positions between the two.
     fn state_between(
         &self,
         room_id: &RoomId,
         since: i64,
         first: i64,
     ) -> Result<Vec<Box<RawValue>>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT event_id FROM current_state JOIN timeline USING (event_id)
-             WHERE current_state.room_id = ?1 AND position > ?2 AND position < ?3
-             ORDER BY position",
-        )?;
-        let mut rows = statement.query((room_id.as_str(), since, first))?;
         let mut state = Vec::new();
-        while let Some(row) = rows.next()? {
-            let event_id: OwnedEventId =
-                row.get::<_, String>(0)?.try_into().map_err(StoreError::corrupt)?;
+        for event_id in events::state_between(self.connection, room_id, since, first)? {
             let event = events::get(self.connection, &event_id)?.pdu;
             state.push(event.client_format().to_owned());
         }
@@ -219,41 +179,23 @@ impl Reader<'_> {
         Ok(RoomChanges { room_id, timeline, limited: newest.limited, before, state })
     }
 
-    /// The event for this device, which recognizes what it sent itself by its transaction id.
+    /// Returns the event for this device, which recognizes what it sent itself by its transaction
+    /// id.
     fn own_format(&self, event: &Pdu) -> Result<Box<RawValue>, StoreError> {
         if event.sender == self.device.user_id
-            && let Some(transaction_id) = self.transaction_id(&event.event_id)?
+            && let Some(transaction_id) =
+                sends::transaction_id(self.connection, &event.event_id, self.device)?
         {
             return Ok(event.client_format_for_sender(&transaction_id));
         }
         Ok(event.client_format().to_owned())
     }
 
-    fn transaction_id(&self, event_id: &EventId) -> Result<Option<String>, StoreError> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                "SELECT transaction_id FROM client_transactions
-                 WHERE event_id = ?1 AND user_id = ?2 AND device_id = ?3",
-            )?
-            .query_row(
-                (event_id.as_str(), self.device.user_id.as_str(), self.device.device_id.as_str()),
-                |row| row.get(0),
-            )
-            .optional()?)
-    }
-
-    /// The state that came along with an invite from elsewhere, or what this server knows.
+    /// Returns the state that came along with an invite from elsewhere, or what this server knows.
     fn invited(&self, room_id: OwnedRoomId, event_id: &EventId) -> Result<Invited, StoreError> {
-        let from_elsewhere: Option<String> = self
-            .connection
-            .prepare_cached(
-                "SELECT stripped_state FROM invites WHERE room_id = ?1 AND user_id = ?2",
-            )?
-            .query_row((room_id.as_str(), self.device.user_id.as_str()), |row| row.get(0))
-            .optional()?;
-        let stripped_state = match from_elsewhere {
-            Some(state) => serde_json::from_str(&state).map_err(StoreError::corrupt)?,
+        let user = &self.device.user_id;
+        let stripped_state = match rooms::shown_state(self.connection, &room_id, user)? {
+            Some(state) => state,
             None => self.stripped_state(&room_id, event_id)?,
         };
         Ok(Invited { room_id, stripped_state })
@@ -261,7 +203,7 @@ impl Reader<'_> {
 
     fn stripped_state(&self, room_id: &RoomId, invite: &EventId) -> Result<Vec<Value>, StoreError> {
         let mut stripped = Vec::new();
-        for ((kind, _), event_id) in current_state(self.connection, room_id)? {
+        for ((kind, _), event_id) in rooms::current_state(self.connection, room_id)? {
             if STRIPPED.contains(&kind.as_str()) || event_id == invite {
                 let event = events::get(self.connection, &event_id)?.pdu;
                 stripped.push(serde_json::json!({

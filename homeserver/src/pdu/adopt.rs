@@ -7,16 +7,19 @@ use ruma::{EventId, OwnedEventId};
 use transport::Transaction;
 
 use super::{
-    Checked, Graph, Pdu, Refusal, Unavailable,
+    Checked, Graph, Refusal, Unavailable,
     auth::Loader,
     fetch::{Found, Source},
     insert::known_room,
     judge::standing,
     outliers::{absent, store_outliers},
 };
-use crate::store::{
-    StoreError, backward_extremities, events,
-    state::{self, State},
+use crate::{
+    event::Pdu,
+    store::{
+        StoreError, backward_extremities, events,
+        state::{self, State},
+    },
 };
 
 /// Events of a state that are fetched one by one; more are fetched at once.
@@ -49,7 +52,7 @@ impl Graph {
             .map_err(Unavailable::Store)
     }
 
-    /// The ids of the state before `pdu`; its events are stored as outliers.
+    /// Returns the ids of the state before `pdu`; its events are stored as outliers.
     pub(super) async fn state_before_elsewhere(
         &self,
         source: &Source<'_>,
@@ -107,7 +110,7 @@ impl Graph {
         pdu: Pdu,
         ids: &BTreeSet<OwnedEventId>,
     ) -> Result<Result<(), Refusal>, StoreError> {
-        let (room, rules) = known_room(tx, &pdu.room_id)?;
+        let room = known_room(tx, &pdu.room_id)?;
         if let Some(place) = events::place(tx, &pdu.event_id)?
             && place.state_after.is_some()
         {
@@ -121,15 +124,15 @@ impl Graph {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let before = state::whole(tx, &state)?;
-        let standing = standing(&Loader::new(tx), &room, rules, (&pdu, before))?;
+        let standing = standing(&Loader::new(tx), &room, &pdu, before)?;
         backward_extremities::add_parents_of(tx, &pdu)?;
-        self.insert_with_state(tx, (&room, rules), &Checked { pdu, standing }, before)?;
+        self.insert_with_state(tx, &room, &Checked { pdu, standing }, before)?;
         Ok(Ok(()))
     }
 }
 
-/// The state made of the stored events `ids`, which must be of the room of `pdu`. What was rejected
-/// is no part of it.
+/// Returns the state made of the stored events `ids`, without those that were rejected or are of
+/// another room than `pdu`.
 pub(super) fn usable_state(
     tx: &Transaction<'_>,
     pdu: &Pdu,

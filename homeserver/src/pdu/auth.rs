@@ -13,10 +13,12 @@ use ruma::{
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 
-use super::{Pdu, rules::Rules};
-use crate::store::{
-    StoreError, events,
-    state::{self, GroupId},
+use crate::{
+    event::{Pdu, rules::Rules},
+    store::{
+        StoreError, events,
+        state::{self, GroupId},
+    },
 };
 
 /// A yes, or a sentence about the rule that forbids it.
@@ -87,8 +89,8 @@ impl Event for AuthEvent {
     }
 }
 
-/// Loads events of the store, each once. The rules' callbacks cannot fail, so the first trouble is
-/// kept, to be asked for with [`Loader::finish`].
+/// Loads events of the store, each once. The rules' callbacks cannot fail, so the first error is
+/// kept until [`Loader::finish`] asks for it.
 pub(crate) struct Loader<'a> {
     pub(crate) connection: &'a Connection,
     loaded: RefCell<BTreeMap<OwnedEventId, Option<Arc<AuthEvent>>>>,
@@ -100,7 +102,7 @@ impl<'a> Loader<'a> {
         Self { connection, loaded: RefCell::default(), trouble: RefCell::default() }
     }
 
-    /// The event with that id; `None` when the store does not hold it.
+    /// Returns the event with that id; `None` when the store does not hold it.
     pub(crate) fn event(&self, id: &EventId) -> Option<Arc<AuthEvent>> {
         if let Some(known) = self.loaded.borrow().get(id) {
             return known.clone();
@@ -121,12 +123,13 @@ impl<'a> Loader<'a> {
         result.map_err(|error| self.trouble.borrow_mut().get_or_insert(error).to_string()).ok()
     }
 
-    /// `value`, unless the store was in trouble meanwhile.
+    /// Returns `value`, or the first error of the store meanwhile.
     pub(crate) fn finish<T>(&self, value: T) -> Result<T, StoreError> {
         self.trouble.borrow_mut().take().map_or(Ok(value), Err)
     }
 
-    /// Whether the events that `pdu` names as its authorization allow it. They are all stored.
+    /// Returns whether the events that `pdu` names as its authorization allow it. They are all
+    /// stored.
     pub(crate) fn allowed_by_auth_events(
         &self,
         rules: Rules,
@@ -137,7 +140,7 @@ impl<'a> Loader<'a> {
         self.finish(allowed)
     }
 
-    /// Whether the state of `group` allows `pdu`.
+    /// Returns whether the state of `group` allows `pdu`.
     pub(crate) fn allowed_by_state(
         &self,
         rules: Rules,
@@ -153,7 +156,7 @@ impl<'a> Loader<'a> {
         self.finish(allowed)
     }
 
-    /// The entries of the state of `group` that authorize an event.
+    /// Returns the entries of the state of `group` that authorize an event.
     pub(crate) fn selection(
         &self,
         rules: Rules,
@@ -173,7 +176,8 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// Both parts of the rules, with the events that `event` names as its authorization.
+/// Returns whether both parts of the rules allow `event`, with the events that it names as its
+/// authorization.
 pub(crate) fn allowed_by_auth_events(
     rules: Rules,
     event: &Arc<AuthEvent>,

@@ -8,16 +8,18 @@ use rusqlite::Connection;
 use transport::Transaction;
 
 use super::{
-    Checked, Graph, Pdu, Refusal, Unavailable,
+    Checked, Graph, Refusal, Unavailable,
     auth::Loader,
     fetch::{Found, Source},
     insert::known_room,
     judge::{missing, standing, state_before},
-    rules::Rules,
 };
-use crate::store::{
-    StoreError, backward_extremities, events,
-    state::{self, State},
+use crate::{
+    event::{Pdu, rules::Rules},
+    store::{
+        StoreError, backward_extremities, events,
+        state::{self, State},
+    },
 };
 
 /// Events fetched at once.
@@ -27,7 +29,7 @@ const BACKFILL_LIMIT: u32 = 50;
 const MAX_ENDS: usize = 20;
 
 impl Graph {
-    /// Fetches events from before the oldest ones of `room`; how many of those were new.
+    /// Fetches events from before the oldest ones of `room`, and returns how many were new.
     pub(crate) async fn backfill(
         &self,
         room: &RoomId,
@@ -43,7 +45,7 @@ impl Graph {
         if ends.is_empty() {
             return Ok(Ok(0));
         }
-        let source = self.source(room, rules, (self.core.server_name(), None)).await?;
+        let source = self.source(room, rules, self.core.server_name(), None).await?;
         let mut history = match self.ask_backfill(&source, &ends, BACKFILL_LIMIT).await? {
             Found::Here(history) => history,
             Found::Nowhere => return Ok(Ok(0)),
@@ -67,7 +69,7 @@ impl Graph {
     }
 
     /// Fetches what an event of the past lacks to become part of the graph after the events
-    /// `before` it. The state before it as others have it, when its parents are not to be had.
+    /// `before` it. Returns the state before it as others have it, if its parents cannot be had.
     async fn complete(
         &self,
         source: &Source<'_>,
@@ -98,11 +100,11 @@ impl Graph {
     }
 }
 
-/// The ids of the state before an event, when it is not that after its parents.
+/// The ids of the state before an event, if it is not the state after its parents.
 type StateElsewhere = Option<BTreeSet<OwnedEventId>>;
 
-/// Makes events of the past part of the graph, and puts those that are new and to be shown before
-/// everything else in the timeline; how many those are. The events come oldest first.
+/// Makes events of the past, which come oldest first, part of the graph. Puts those that are new
+/// and shown before everything else in the timeline, and returns how many these are.
 fn show_history(
     tx: &Transaction<'_>,
     found: Vec<(Pdu, StateElsewhere)>,
@@ -126,7 +128,7 @@ fn place_in_history(
     pdu: Pdu,
     elsewhere: StateElsewhere,
 ) -> Result<Result<Option<Pdu>, Refusal>, StoreError> {
-    // What it was to come after may not have been placed.
+    // The events that it was to come after may not have been placed.
     let mut lacking = missing(tx, &pdu)?;
     if elsewhere.is_some() {
         lacking.prev_events.clear();
@@ -154,17 +156,17 @@ fn place_in(
     pdu: Pdu,
     state: Option<State>,
 ) -> Result<Option<Pdu>, StoreError> {
-    let (mut room, rules) = known_room(tx, &pdu.room_id)?;
+    let mut room = known_room(tx, &pdu.room_id)?;
     let before = match state {
         Some(state) => {
             backward_extremities::add_parents_of(tx, &pdu)?;
             state::whole(tx, &state)?
         }
-        None => state_before(tx, rules, &pdu)?,
+        None => state_before(tx, room.rules, &pdu)?,
     };
-    // What is allowed now is no matter for the past.
-    room.current_group = before;
-    let standing = standing(&Loader::new(tx), &room, rules, (&pdu, before))?;
+    // What is allowed now does not matter for the past.
+    room.row.current_group = before;
+    let standing = standing(&Loader::new(tx), &room, &pdu, before)?;
     let checked = Checked { pdu, standing };
     super::insert::store(tx, &checked, before)?;
     Ok((checked.standing == super::Standing::Accepted).then_some(checked.pdu))

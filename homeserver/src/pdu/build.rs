@@ -2,35 +2,60 @@
 //! the current state.
 
 use ruma::{
-    CanonicalJsonObject, OwnedEventId, RoomId, UserId, canonical_json::try_from_json_map,
-    signatures::hash_and_sign_event,
+    CanonicalJsonObject, OwnedEventId, OwnedUserId, RoomId, UserId,
+    canonical_json::try_from_json_map, signatures::hash_and_sign_event,
 };
 use rusqlite::Connection;
 use serde_json::{Value, json, value::to_raw_value};
 
 use super::{
-    Graph, Malformed, Pdu, Refusal,
+    Graph, Refusal,
     auth::{Asking, Loader},
-    rules::{self, Rules},
     verify::signed_here,
 };
-use crate::store::{StoreError, events, rooms};
+use crate::{
+    event::{
+        Malformed, Membership, Pdu,
+        rules::{self, Rules},
+    },
+    store::{StoreError, events, rooms},
+};
 
 /// Parents of a new event; further extremities are left to later events.
 const MAX_PREV_EVENTS: usize = 10;
 
 /// An event to be built.
 #[derive(Clone, Debug)]
-pub struct Draft<'a> {
+pub struct Draft {
+    /// Who sends it.
+    pub sender: OwnedUserId,
     /// The event's type.
-    pub kind: &'a str,
+    pub kind: String,
     /// Present on state events.
-    pub state_key: Option<&'a str>,
+    pub state_key: Option<String>,
     /// What it says.
     pub content: Value,
 }
 
-/// Where in the graph an event is to stand.
+impl Draft {
+    /// Returns the draft of an event that is no state.
+    pub fn message(sender: &UserId, kind: &str, content: Value) -> Self {
+        Self { sender: sender.to_owned(), kind: kind.to_owned(), state_key: None, content }
+    }
+
+    /// Returns the draft of a state event.
+    pub fn state(sender: &UserId, kind: &str, state_key: &str, content: Value) -> Self {
+        Self { state_key: Some(state_key.to_owned()), ..Self::message(sender, kind, content) }
+    }
+
+    /// Returns the draft of an event that changes the membership of `user`.
+    pub fn membership(sender: &UserId, user: &UserId, membership: Membership) -> Self {
+        let content = json!({ "membership": membership.as_str() });
+        Self::state(sender, "m.room.member", user.as_str(), content)
+    }
+}
+
+/// An event's place in the graph.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spot {
     pub(crate) prev_events: Vec<OwnedEventId>,
@@ -39,21 +64,21 @@ pub(crate) struct Spot {
 }
 
 impl Graph {
-    /// Builds an event of `sender` on top of the room's extremities; the current state allows it.
+    /// Builds an event on top of the room's extremities; the current state allows it.
     ///
     /// # Errors
     /// The store refuses.
     pub(crate) fn build(
         &self,
         connection: &Connection,
-        (sender, room): (&UserId, &RoomId),
-        draft: Draft<'_>,
+        room: &RoomId,
+        draft: &Draft,
     ) -> Result<Result<Pdu, Refusal>, StoreError> {
-        let (spot, rules) = match Self::spot(connection, (sender, room), &draft)? {
+        let (spot, rules) = match Self::spot(connection, room, draft)? {
             Ok(found) => found,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let pdu = match self.sign(template(Some(room), sender, draft, &spot), rules) {
+        let pdu = match self.sign(template(Some(room), draft, &spot), rules) {
             Ok(pdu) => pdu,
             Err(malformed) => return Ok(Err(malformed.into())),
         };
@@ -62,11 +87,11 @@ impl Graph {
         Ok(allowed.map(|()| pdu).map_err(Refusal::NotAllowed))
     }
 
-    /// Where an event of `sender` is to stand, under which rules.
+    /// Returns the place of an event to be built, and the rules of its room.
     pub(crate) fn spot(
         connection: &Connection,
-        (sender, room): (&UserId, &RoomId),
-        draft: &Draft<'_>,
+        room: &RoomId,
+        draft: &Draft,
     ) -> Result<Result<(Spot, Rules), Refusal>, StoreError> {
         let Some(row) = rooms::find(connection, room)? else {
             return Ok(Err(Refusal::UnknownRoom(room.to_owned())));
@@ -81,8 +106,12 @@ impl Graph {
         // Depths are claims of other servers, and canonical JSON ends at 2^53.
         spot.depth = (spot.depth + 1).min(MAX_DEPTH);
         let content = to_raw_value(&draft.content).expect("a JSON value is JSON");
-        let asking =
-            Asking { kind: draft.kind, sender, state_key: draft.state_key, content: &content };
+        let asking = Asking {
+            kind: &draft.kind,
+            sender: &draft.sender,
+            state_key: draft.state_key.as_deref(),
+            content: &content,
+        };
         let selected = Loader::new(connection).selection(rules, &asking, row.current_group)?;
         Ok(match selected {
             Ok(selected) => {
@@ -128,27 +157,22 @@ impl Graph {
 /// The greatest depth, 2^53 - 1 (room version 6, "Event format").
 const MAX_DEPTH: u64 = (1 << 53) - 1;
 
-/// An event that lacks a time stamp, hashes and signatures. No room: it is a creation event of a
-/// version in which those name none.
-pub(crate) fn template(
-    room: Option<&RoomId>,
-    sender: &UserId,
-    draft: Draft<'_>,
-    spot: &Spot,
-) -> Value {
+/// Returns an event that lacks a time stamp, hashes and signatures. No room: it is a creation event
+/// of a version in which those name none.
+pub(crate) fn template(room: Option<&RoomId>, draft: &Draft, spot: &Spot) -> Value {
     let mut event = json!({
-        "sender": sender,
+        "sender": draft.sender,
         "type": draft.kind,
         "prev_events": spot.prev_events,
         "auth_events": spot.auth_events,
         "depth": spot.depth,
     });
-    event["content"] = draft.content;
+    event["content"] = draft.content.clone();
     if let Some(room) = room {
         event["room_id"] = room.as_str().into();
     }
-    if let Some(state_key) = draft.state_key {
-        event["state_key"] = state_key.into();
+    if let Some(state_key) = &draft.state_key {
+        event["state_key"] = state_key.as_str().into();
     }
     event
 }

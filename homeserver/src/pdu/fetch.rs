@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, future::Future};
 
-use http::StatusCode;
 use ruma::{
     EventId, OwnedEventId, OwnedServerName, RoomId, ServerName, UInt,
     api::federation::{
@@ -13,8 +12,11 @@ use ruma::{
 use serde_json::value::RawValue;
 use transport::federation::CallError;
 
-use super::{Graph, Pdu, Unavailable, rules::Rules, verify::parse_and_verify};
-use crate::store::rooms;
+use super::{Graph, Unavailable, verify::parse_and_verify};
+use crate::{
+    event::{Pdu, rules::Rules},
+    store::memberships,
+};
 
 /// Servers asked for one thing.
 const MAX_SERVERS_ASKED: usize = 4;
@@ -25,7 +27,7 @@ const MAX_EVENTS_TAKEN: usize = 1000;
 /// Events asked for at once in a gap.
 const GAP_LIMIT: u32 = 20;
 
-/// Whom to ask about a room, and how its events read.
+/// Whom to ask about a room, and by which rules its events are parsed.
 pub(crate) struct Source<'a> {
     pub(crate) room: &'a RoomId,
     pub(crate) rules: Rules,
@@ -39,24 +41,25 @@ pub(crate) struct Source<'a> {
 pub(crate) enum Found<T> {
     /// One of them has it.
     Here(T),
-    /// None of them has it, as all of them say, or as the one says that must have had it.
+    /// None of them has it: all of them say so, or the one that must have had it does.
     Nowhere,
     /// One of them did not answer, and might have it.
     Unknown(String),
 }
 
 impl Graph {
-    /// Whom to ask about `room`: `origin` if it is a member, the server of the sender of the event
-    /// in question, then other members.
+    /// Returns whom to ask about `room`: `origin` if it is a member, the server of the sender of
+    /// the event in question, then other members.
     pub(crate) async fn source<'a>(
         &self,
         room: &'a RoomId,
         rules: Rules,
-        (origin, sender): (&ServerName, Option<&ServerName>),
+        origin: &ServerName,
+        sender: Option<&ServerName>,
     ) -> Result<Source<'a>, Unavailable> {
         let id = room.to_owned();
         let members: BTreeSet<OwnedServerName> =
-            self.core.database.call(move |db| rooms::member_servers(db, &id)).await?;
+            self.core.database.call(move |db| memberships::member_servers(db, &id)).await?;
         let origin = Some(origin).filter(|origin| members.contains(*origin));
         let mut servers: Vec<OwnedServerName> = Vec::new();
         let first = origin.into_iter().chain(sender).map(ToOwned::to_owned);
@@ -71,7 +74,7 @@ impl Graph {
         Ok(Source { room, rules, servers, sender: sender.map(ToOwned::to_owned) })
     }
 
-    /// The events between what is known here (`earliest`) and `latest`.
+    /// Returns the events between what is known here (`earliest`) and `latest`.
     pub(crate) async fn ask_missing_events(
         &self,
         source: &Source<'_>,
@@ -89,10 +92,10 @@ impl Graph {
             let answer = self.core.federation.call(&server, request, deadline).await?;
             Ok(Some(answer.events).filter(|events| !events.is_empty()))
         };
-        self.ask_for_events(source, (None, as_usize(GAP_LIMIT)), ask).await
+        self.ask_for_events(source, None, as_usize(GAP_LIMIT), ask).await
     }
 
-    /// History up to and including `latest`, newest first.
+    /// Returns history up to and including `latest`, newest first.
     pub(crate) async fn ask_backfill(
         &self,
         source: &Source<'_>,
@@ -109,10 +112,10 @@ impl Graph {
             let answer = self.core.federation.call(&server, request, deadline).await?;
             Ok(Some(answer.pdus).filter(|events| !events.is_empty()))
         };
-        self.ask_for_events(source, (None, as_usize(limit)), ask).await
+        self.ask_for_events(source, None, as_usize(limit), ask).await
     }
 
-    /// One event by its id.
+    /// Returns one event by its id.
     pub(crate) async fn ask_event(
         &self,
         source: &Source<'_>,
@@ -124,14 +127,14 @@ impl Graph {
             let answer = self.core.federation.call(&server, request, deadline).await?;
             Ok(Some(vec![answer.pdu]))
         };
-        Ok(match self.ask_for_events(source, (Some(id), 1), ask).await? {
+        Ok(match self.ask_for_events(source, Some(id), 1, ask).await? {
             Found::Here(events) => events.into_iter().next().map_or(Found::Nowhere, Found::Here),
             Found::Nowhere => Found::Nowhere,
             Found::Unknown(reason) => Found::Unknown(reason),
         })
     }
 
-    /// The ids of the state before an event, and of what authorizes that state.
+    /// Returns the ids of the state before an event, and of what authorizes that state.
     pub(crate) async fn ask_state_ids(
         &self,
         source: &Source<'_>,
@@ -150,7 +153,7 @@ impl Graph {
         asked.in_vain()
     }
 
-    /// The state before an event, and what authorizes that state.
+    /// Returns the state before an event, and what authorizes that state.
     pub(crate) async fn ask_state(
         &self,
         source: &Source<'_>,
@@ -162,14 +165,16 @@ impl Graph {
             let answer = self.core.federation.call(&server, request, deadline).await?;
             Ok(Some(answer.pdus.into_iter().chain(answer.auth_chain).collect::<Vec<_>>()))
         };
-        self.ask_for_events(source, (None, MAX_EVENTS_TAKEN), ask).await
+        self.ask_for_events(source, None, MAX_EVENTS_TAKEN, ask).await
     }
 
-    /// The first answer of the servers that has usable events: `wanted`, or any, `limit` at most.
+    /// Returns the first answer of the servers that has usable events: `wanted`, or any, `limit` at
+    /// most.
     async fn ask_for_events<F>(
         &self,
         source: &Source<'_>,
-        (wanted, limit): (Option<&EventId>, usize),
+        wanted: Option<&EventId>,
+        limit: usize,
         ask: impl Fn(OwnedServerName) -> F,
     ) -> Result<Found<Vec<Pdu>>, Unavailable>
     where
@@ -202,8 +207,8 @@ impl Graph {
         Ok(asked.in_vain())
     }
 
-    /// Those of the events that are well-formed, properly signed, and of this room; or why that
-    /// cannot be told.
+    /// Returns those of the events that are well-formed, properly signed, and of this room; or why
+    /// that cannot be told.
     async fn verified(
         &self,
         source: &Source<'_>,
@@ -223,12 +228,12 @@ impl Graph {
     }
 }
 
-/// How servers answered that do not have what is asked for.
+/// How the servers that do not have what is asked for answered.
 struct Asked<'a> {
     sender: Option<&'a ServerName>,
     /// Why one of them might have it all the same.
     silent: Option<String>,
-    /// Whether the server said that it does not have it that must have had it.
+    /// Whether the server that must have had it said that it does not have it.
     sender_has_not: bool,
 }
 
@@ -243,11 +248,9 @@ impl<'a> Asked<'a> {
 
     fn failed(&mut self, server: &ServerName, error: &CallError) {
         match error {
-            CallError::Refused(refusal) if refusal.status == StatusCode::NOT_FOUND => {
-                self.said_no(server);
-            }
+            error if error.is_not_found() => self.said_no(server),
             // It may not be allowed to tell; that says nothing about what it has.
-            error if is_no(error) => tracing::info!(%server, %error, "refused to tell"),
+            error if error.is_final() => tracing::info!(%server, %error, "refused to tell"),
             error => self.silent = Some(format!("{server}: {error}")),
         }
     }
@@ -258,12 +261,6 @@ impl<'a> Asked<'a> {
             _ => Found::Nowhere,
         }
     }
-}
-
-/// Whether the server has said no, and would say so again.
-fn is_no(error: &CallError) -> bool {
-    matches!(error, CallError::Refused(error)
-        if error.status.is_client_error() && error.status.as_u16() != 429)
 }
 
 fn as_usize(limit: u32) -> usize {

@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use ruma::OwnedEventId;
 
 use super::{
-    Graph, Pdu, Refusal, Unavailable,
+    Graph, Refusal, Unavailable,
     fetch::{Found, Source},
     insert::known_room,
     judge::{Judged, Missing, judge, missing},
 };
-use crate::store::rooms;
+use crate::{event::Pdu, store::rooms};
 
-/// Times that missing events are asked for, some twenty each time; what is older than that is left
-/// to backfill.
+/// How often missing events are asked for, some twenty each time; what is older is left to
+/// backfill.
 const MAX_GAP_ROUNDS: usize = 10;
 
 /// Parents adopted together with their state, for one event.
@@ -77,8 +77,8 @@ impl Graph {
         self.insert_gap(source, gap).await
     }
 
-    /// The events among `pdu` and `gap` with parents that are neither in the graph nor in `gap`,
-    /// with those parents.
+    /// Returns the events among `pdu` and `gap` with parents that are neither in the graph nor in
+    /// `gap`, with those parents.
     async fn open_ends(
         &self,
         pdu: &Pdu,
@@ -154,13 +154,13 @@ impl Graph {
                 .core
                 .database
                 .transaction(move |tx| {
-                    let (room, rules) = known_room(tx, &pdu.room_id)?;
-                    match judge(tx, &room, rules, &pdu)? {
+                    let room = known_room(tx, &pdu.room_id)?;
+                    match judge(tx, &room, &pdu)? {
                         Judged::Known { .. } => Ok(None),
                         Judged::Missing(missing) => Ok(Some(missing)),
-                        Judged::Checked(checked, before) => graph
-                            .insert_with_state(tx, (&room, rules), &checked, before)
-                            .map(|()| None),
+                        Judged::Checked(checked, before) => {
+                            graph.insert_with_state(tx, &room, &checked, before).map(|()| None)
+                        }
                     }
                 })
                 .await
@@ -177,8 +177,8 @@ impl Graph {
     }
 }
 
-/// The events, each after those of its parents that are among them, and else by depth. Depths are
-/// claims; what counts is what the events themselves name.
+/// Returns the events, each after those of its parents that are among them, otherwise by depth.
+/// Depths are claims; what counts is what the events themselves name.
 fn parents_first(mut gap: Gap) -> Vec<Pdu> {
     let mut children: BTreeMap<OwnedEventId, Vec<OwnedEventId>> = BTreeMap::new();
     let mut waits_for: BTreeMap<OwnedEventId, usize> = BTreeMap::new();

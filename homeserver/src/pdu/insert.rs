@@ -5,34 +5,35 @@ use std::collections::BTreeSet;
 use ruma::{EventId, OwnedEventId, RoomId};
 use transport::Transaction;
 
-use super::{
-    Checked, Graph, Pdu, Standing,
-    judge::state_before,
-    resolve::resolve,
-    rules::{self, Rules},
-};
-use crate::store::{
-    StoreError, backward_extremities,
-    events::{self, Record},
-    rooms::{self, RoomRow},
-    state::{self, GroupId},
+use super::{Checked, Graph, Standing, judge::state_before, resolve::resolve};
+use crate::{
+    event::{
+        Pdu,
+        rules::{self, Rules},
+    },
+    store::{
+        StoreError, backward_extremities,
+        events::{self, States, StoredEvent},
+        rooms::{self, RoomRow},
+        state::{self, Entry, GroupId},
+    },
 };
 
 impl Graph {
-    /// Makes a checked event part of its room; false if it was that already. What was rejected or
-    /// soft-failed is kept in the graph, but neither shown nor built upon.
+    /// Makes a checked event part of its room; returns false if it was that already. What was
+    /// rejected or soft-failed is kept in the graph, but neither shown nor built upon.
     ///
     /// # Errors
     /// The store refuses, or does not know the room.
     pub fn insert(&self, tx: &Transaction<'_>, checked: &Checked) -> Result<bool, StoreError> {
         let pdu = &checked.pdu;
-        let (room, rules) = known_room(tx, &pdu.room_id)?;
+        let room = known_room(tx, &pdu.room_id)?;
         let known = events::place(tx, &pdu.event_id)?;
         if known.is_some_and(|place| place.state_after.is_some()) {
             return Ok(false);
         }
-        let before = state_before(tx, rules, pdu)?;
-        self.insert_with_state(tx, (&room, rules), checked, before)?;
+        let before = state_before(tx, room.rules, pdu)?;
+        self.insert_with_state(tx, &room, checked, before)?;
         Ok(true)
     }
 
@@ -40,7 +41,7 @@ impl Graph {
     pub(crate) fn insert_with_state(
         &self,
         tx: &Transaction<'_>,
-        (room, rules): (&RoomRow, Rules),
+        room: &KnownRoom,
         checked: &Checked,
         before: GroupId,
     ) -> Result<(), StoreError> {
@@ -50,11 +51,11 @@ impl Graph {
             tracing::info!(event_id = %pdu.event_id, standing = ?checked.standing, "not shown");
             return Ok(());
         }
-        self.show(tx, (room, rules), pdu, (before, after))
+        self.show(tx, room, pdu, States { before, after })
     }
 
-    /// Shows an event of the graph that was soft-failed when it came and is decided to be shown all
-    /// the same; false if it is shown already.
+    /// Shows an event of the graph that was refused when it came and whose owner has decided that
+    /// it is shown all the same; false if it is shown already.
     ///
     /// # Errors
     /// The store refuses, or does not know the room.
@@ -62,29 +63,29 @@ impl Graph {
         if !events::reinstate(tx, &pdu.event_id)? {
             return Ok(false);
         }
-        let (room, rules) = known_room(tx, &pdu.room_id)?;
+        let room = known_room(tx, &pdu.room_id)?;
         let states = events::get(tx, &pdu.event_id)?.states;
         let states = states.ok_or_else(|| StoreError::corrupt("an outlier was reinstated"))?;
-        self.show(tx, (&room, rules), pdu, states)?;
+        self.show(tx, &room, pdu, states)?;
         Ok(true)
     }
 
     fn show(
         &self,
         tx: &Transaction<'_>,
-        (room, rules): (&RoomRow, Rules),
+        room: &KnownRoom,
         pdu: &Pdu,
-        (before, after): (GroupId, GroupId),
+        States { before, after }: States,
     ) -> Result<(), StoreError> {
         let position = events::append(tx, pdu)?;
         let extremities = advance_extremities(tx, pdu)?;
-        let current = state_of(tx, rules, &extremities, (&pdu.event_id, after))?;
-        if current == after && before == room.current_group {
+        let current = state_of(tx, room.rules, &extremities, &pdu.event_id, after)?;
+        if current == after && before == room.row.current_group {
             // Most of the time a state event changes its own entry and nothing else.
             if after != before {
                 rooms::advance_current_state(tx, pdu, current, position)?;
             }
-        } else if current != room.current_group {
+        } else if current != room.row.current_group {
             rooms::set_current_state(tx, &pdu.room_id, current, position)?;
         }
         self.tell(tx, pdu, position)
@@ -97,24 +98,27 @@ impl Graph {
         pdu: &Pdu,
         position: i64,
     ) -> Result<(), StoreError> {
-        self.upward.persisted(tx, pdu, position)?;
-        // Early, in case that nobody is left to say so when this is committed. Whoever it wakes
-        // reads through the same database, and so after this transaction.
-        self.upward.committed();
-        Ok(())
+        self.handler.persisted(tx, pdu, position)
     }
 }
 
-/// The room and the rules of its version.
+/// What is known of a room as a whole, and the rules of its version.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownRoom {
+    pub(crate) row: RoomRow,
+    pub(crate) rules: Rules,
+}
+
+/// Returns a room that this server knows.
 pub(crate) fn known_room(
     tx: &rusqlite::Connection,
     room: &RoomId,
-) -> Result<(RoomRow, Rules), StoreError> {
+) -> Result<KnownRoom, StoreError> {
     let row = rooms::find(tx, room)?
         .ok_or_else(|| StoreError::corrupt(format!("room {room} is not known")))?;
     let rules =
         rules::of(&row.version).ok_or_else(|| StoreError::corrupt("an unknown room version"))?;
-    Ok((row, rules))
+    Ok(KnownRoom { row, rules })
 }
 
 /// Puts an event into the graph; the state after it.
@@ -131,11 +135,13 @@ pub(super) fn store(
     };
     let after = match &pdu.state_key {
         Some(key) if rejected.is_none() => {
-            state::with_entry(tx, before, (&pdu.kind, key), &pdu.event_id)?
+            let entry = Entry { kind: &pdu.kind, state_key: key, event_id: &pdu.event_id };
+            state::with_entry(tx, before, entry)?
         }
         _ => before,
     };
-    let record = Record { pdu: pdu.clone(), states: Some((before, after)), rejected, soft_failed };
+    let states = Some(States { before, after });
+    let record = StoredEvent { pdu: pdu.clone(), states, rejected, soft_failed };
     events::put(tx, &record)?;
     backward_extremities::remove(tx, pdu)?;
     Ok(after)
@@ -166,12 +172,13 @@ fn advance_extremities(
     Ok(after)
 }
 
-/// The state that the states after these events resolve to; that after the newest is known.
+/// Returns the state that the states after these events resolve to; that after the newest is known.
 fn state_of(
     tx: &Transaction<'_>,
     rules: Rules,
     ids: &BTreeSet<OwnedEventId>,
-    (newest, after): (&EventId, GroupId),
+    newest: &EventId,
+    after: GroupId,
 ) -> Result<GroupId, StoreError> {
     let mut groups = BTreeSet::new();
     for id in ids {

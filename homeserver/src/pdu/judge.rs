@@ -8,12 +8,15 @@ use rusqlite::Connection;
 use transport::Transaction;
 
 use super::{
-    Checked, Pdu, Standing,
+    Checked, Standing,
     auth::{Asking, Loader},
+    insert::KnownRoom,
     resolve::resolve,
-    rules::Rules,
 };
-use crate::store::{StoreError, events, rooms::RoomRow, state::GroupId};
+use crate::{
+    event::{Pdu, rules::Rules},
+    store::{StoreError, events, state::GroupId},
+};
 
 /// What came of judging an event.
 #[derive(Debug)]
@@ -47,8 +50,7 @@ impl Missing {
 /// Judges an event of `room`. Stores nothing but what state resolution found.
 pub(crate) fn judge(
     tx: &Transaction<'_>,
-    room: &RoomRow,
-    rules: Rules,
+    room: &KnownRoom,
     pdu: &Pdu,
 ) -> Result<Judged, StoreError> {
     if let Some(place) = events::place(tx, &pdu.event_id)?
@@ -61,17 +63,17 @@ pub(crate) fn judge(
     if !missing.is_empty() {
         return Ok(Judged::Missing(missing));
     }
-    let before = resolve(tx, rules, &after_parents)?;
-    let standing = standing(&loader, room, rules, (pdu, before))?;
+    let before = resolve(tx, room.rules, &after_parents)?;
+    let standing = standing(&loader, room, pdu, before)?;
     Ok(Judged::Checked(Box::new(Checked { pdu: pdu.clone(), standing }), before))
 }
 
-/// What the event builds on and is not here. A parent in another room is no parent.
+/// Returns what the event builds on and is not here. A parent in another room is no parent.
 pub(crate) fn missing(connection: &Connection, pdu: &Pdu) -> Result<Missing, StoreError> {
     built_on(&Loader::new(connection), pdu).map(|(missing, _)| missing)
 }
 
-/// What the event builds on and is not here, and the states after those parents that are.
+/// Returns what the event builds on and is not here, and the states after those parents that are.
 fn built_on(loader: &Loader<'_>, pdu: &Pdu) -> Result<(Missing, BTreeSet<GroupId>), StoreError> {
     let (mut missing, mut after_parents) = (Missing::default(), BTreeSet::new());
     for id in &pdu.prev_events {
@@ -90,7 +92,7 @@ fn built_on(loader: &Loader<'_>, pdu: &Pdu) -> Result<(Missing, BTreeSet<GroupId
     loader.finish((missing, after_parents))
 }
 
-/// The state before an event all of whose parents are part of the graph.
+/// Returns the state before an event all of whose parents are part of the graph.
 pub(crate) fn state_before(
     tx: &Transaction<'_>,
     rules: Rules,
@@ -107,13 +109,15 @@ pub(crate) fn state_before(
     resolve(tx, rules, &groups)
 }
 
-/// What the rules make of an event, given the state before it.
+/// Returns what the rules make of an event, given the state before it.
 pub(crate) fn standing(
     loader: &Loader<'_>,
-    room: &RoomRow,
-    rules: Rules,
-    (pdu, before): (&Pdu, GroupId),
+    room: &KnownRoom,
+    pdu: &Pdu,
+    before: GroupId,
 ) -> Result<Standing, StoreError> {
+    let KnownRoom { row: room, rules } = room;
+    let rules = *rules;
     if pdu.kind == "m.room.create" && pdu.event_id != room.create_event_id {
         return Ok(Standing::Rejected("the room was created by another event".to_owned()));
     }
@@ -125,13 +129,13 @@ pub(crate) fn standing(
     }
     let mut named = pdu.auth_events.clone();
     named.sort();
-    if !same_authorization(loader, rules, (pdu, &named), before)?
+    if !same_authorization(loader, rules, pdu, &named, before)?
         && let Err(reason) = loader.allowed_by_state(rules, pdu, before)?
     {
         return Ok(Standing::Rejected(reason));
     }
     if room.current_group != before
-        && !same_authorization(loader, rules, (pdu, &named), room.current_group)?
+        && !same_authorization(loader, rules, pdu, &named, room.current_group)?
         && let Err(reason) = loader.allowed_by_state(rules, pdu, room.current_group)?
     {
         return Ok(Standing::SoftFailed(reason));
@@ -139,12 +143,13 @@ pub(crate) fn standing(
     Ok(Standing::Accepted)
 }
 
-/// Whether the state of `group` holds the very events that `pdu` names: the rules look at nothing
-/// else, so that they need not be asked again.
+/// Returns whether the state of `group` holds the very events that `pdu` names: the rules look at
+/// nothing else, so that they need not be asked again.
 fn same_authorization(
     loader: &Loader<'_>,
     rules: Rules,
-    (pdu, named): (&Pdu, &[OwnedEventId]),
+    pdu: &Pdu,
+    named: &[OwnedEventId],
     group: GroupId,
 ) -> Result<bool, StoreError> {
     let selected = loader.selection(rules, &Asking::from(pdu), group)?;

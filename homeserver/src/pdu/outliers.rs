@@ -6,14 +6,16 @@ use ruma::OwnedEventId;
 use transport::Transaction;
 
 use super::{
-    Graph, Pdu, Refusal, Unavailable,
+    Graph, Refusal, Unavailable,
     auth::Loader,
     fetch::{Found, Source},
-    rules::Rules,
 };
-use crate::store::{
-    StoreError,
-    events::{self, Record},
+use crate::{
+    event::{Pdu, rules::Rules},
+    store::{
+        StoreError,
+        events::{self, StoredEvent},
+    },
 };
 
 /// Authorization events fetched for one event.
@@ -51,8 +53,8 @@ pub(crate) fn store_outliers(
     Ok(missing)
 }
 
-/// What an event is judged by: the events that it names, and since room version 12 the creation of
-/// the room, which it does not name.
+/// Returns what an event is judged by: the events that it names, and since room version 12 the
+/// creation of the room, which it does not name.
 fn needed(rules: Rules, pdu: &Pdu) -> Vec<OwnedEventId> {
     let mut needed = pdu.auth_events.clone();
     if rules.authorization.room_create_event_id_as_room_id && pdu.kind != "m.room.create" {
@@ -66,10 +68,10 @@ fn store_outlier(tx: &Transaction<'_>, rules: Rules, pdu: Pdu) -> Result<(), Sto
         return Ok(());
     }
     let rejected = Loader::new(tx).allowed_by_auth_events(rules, &pdu)?.err();
-    events::put(tx, &Record { pdu, states: None, rejected, soft_failed: false })
+    events::put(tx, &StoredEvent { pdu, states: None, rejected, soft_failed: false })
 }
 
-/// Those of the ids that are not stored.
+/// Returns those of the ids that are not stored.
 pub(crate) fn absent(
     connection: &rusqlite::Connection,
     ids: &[OwnedEventId],

@@ -2,96 +2,47 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use ruma::{OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::Notify;
 use transport::{BoxFuture, Transaction};
 
 use super::{
-    Checked, Graph, Pdu, Refusal, Standing, Unavailable,
+    Checked, Graph, Refusal, Standing, Unavailable,
     insert::known_room,
     judge::{Judged, Missing, judge},
-    rules::{self, Rules},
     verify::verify,
 };
 use crate::{
-    store::{StoreError, rooms},
-    transaction::{Answer, PduHandler, Record},
+    event::{
+        Pdu,
+        rules::{self, Rules},
+    },
+    store::{StoreError, memberships, rooms},
+    transaction::{Answer, PduHandler, RecordAnswer},
 };
 
 /// Rounds of judging an event and fetching what it lacks.
 const MAX_ROUNDS: usize = 3;
 
-/// The rooms that this server is joining at this instant: their events are waited with, because the
-/// server that let us in sends them at once.
-#[derive(Clone, Default)]
-pub(crate) struct Joining {
-    rooms: Arc<Mutex<BTreeMap<OwnedRoomId, usize>>>,
-    ended: Arc<Notify>,
-}
-
-impl Joining {
-    /// Marks `room` as being joined until the returned guard is dropped.
-    pub(crate) fn begin(&self, room: &RoomId) -> JoinGuard {
-        *self.lock().entry(room.to_owned()).or_insert(0) += 1;
-        JoinGuard { joining: self.clone(), room: room.to_owned() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<OwnedRoomId, usize>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until `room` is not being joined.
-    async fn wait(&self, room: &RoomId) {
-        loop {
-            let ended = self.ended.notified();
-            if !self.lock().contains_key(room) {
-                return;
-            }
-            ended.await;
-        }
-    }
-}
-
-/// See [`Joining::begin`].
-pub(crate) struct JoinGuard {
-    joining: Joining,
-    room: OwnedRoomId,
-}
-
-impl Drop for JoinGuard {
-    fn drop(&mut self) {
-        let mut rooms = self.joining.lock();
-        if let Some(count) = rooms.get_mut(&self.room) {
-            *count -= 1;
-            if *count == 0 {
-                rooms.remove(&self.room);
-            }
-        }
-        drop(rooms);
-        self.joining.ended.notify_waiters();
-    }
-}
-
-/// The outcome of one PDU: shown or known, or refused for good.
-type Outcome = Result<(), Refusal>;
+/// What became of one PDU: shown or known, or refused for good.
+type Taken = Result<(), Refusal>;
 
 /// The outcomes by event id, what cannot be judged now and why, and what lacks something that was
 /// not asked for yet.
 #[derive(Default)]
 struct Round {
-    outcomes: BTreeMap<OwnedEventId, Outcome>,
+    outcomes: BTreeMap<OwnedEventId, Taken>,
     put_off: BTreeMap<OwnedEventId, String>,
     lacking: Vec<(Pdu, Missing)>,
 }
 
 impl Round {
     fn answer(&self) -> Answer {
-        let text = |outcome: &Outcome| outcome.as_ref().map_err(ToString::to_string).copied();
+        let text = |outcome: &Taken| outcome.as_ref().map_err(ToString::to_string).copied();
         let pdus = self.outcomes.iter().map(|(id, outcome)| (id.clone(), text(outcome))).collect();
         Answer { pdus, put_off: self.put_off.clone() }
     }
@@ -102,7 +53,7 @@ impl PduHandler for Graph {
         &'a self,
         origin: &'a ServerName,
         pdus: &'a [Box<RawValue>],
-        record: Record,
+        record: RecordAnswer,
     ) -> BoxFuture<'a, Result<Answer, StoreError>> {
         Box::pin(self.receive_all(origin, pdus, record))
     }
@@ -113,24 +64,23 @@ impl Graph {
         &self,
         origin: &ServerName,
         raw: &[Box<RawValue>],
-        record: Record,
+        record: RecordAnswer,
     ) -> Result<Answer, StoreError> {
         let mut round = Round::default();
         let mut pending = self.admit_all(origin, raw, &mut round).await?;
         for number in 0.. {
             let batch = std::mem::take(&mut pending);
             let last = number == MAX_ROUNDS;
-            round = self.judge_all(batch, (round, last), Arc::clone(&record)).await?;
+            round = self.judge_all(batch, round, last, Arc::clone(&record)).await?;
             if round.lacking.is_empty() {
                 break;
             }
             pending = self.fetch_all(origin, &mut round).await?;
         }
-        self.upward.committed();
         Ok(round.answer())
     }
 
-    /// The PDUs that can be looked at; what became of the others is put down in `round`.
+    /// Returns the PDUs that can be judged; what became of the others is noted in `round`.
     async fn admit_all(
         &self,
         origin: &ServerName,
@@ -179,7 +129,7 @@ impl Graph {
         Ok(ready)
     }
 
-    /// The id of a PDU that is well-formed and of a room that this server is in.
+    /// Returns the id of a PDU that is well-formed and of a room that this server is in.
     async fn id_of(&self, raw: &RawValue) -> Result<Option<OwnedEventId>, StoreError> {
         let Ok(room) = room_of(raw) else { return Ok(None) };
         let rules = match self.rules_of(&room).await {
@@ -199,7 +149,7 @@ impl Graph {
             Ok(room) => room,
             Err(refusal) => return Ok(Err((None, refusal))),
         };
-        self.joining.wait(&room).await;
+        self.joining.released(&*room).await;
         let Some((_, rules)) = self.rules_of(&room).await? else {
             // The id depends on the version; of most versions it is this one.
             let rules = rules::of(&RoomVersionId::V11).expect("ruma knows version 11");
@@ -215,7 +165,7 @@ impl Graph {
         Ok(verified.map_err(|refusal| (Some(id), refusal)))
     }
 
-    /// The version of a room that this server is in, and its rules.
+    /// Returns the version of a room that this server is in, and its rules.
     pub(crate) async fn rules_of(
         &self,
         room: &RoomId,
@@ -225,7 +175,7 @@ impl Graph {
             .core
             .database
             .call(move |db| {
-                if !rooms::is_member_server(db, &room, &own)? {
+                if !memberships::is_member_server(db, &room, &own)? {
                     return Ok(None);
                 }
                 Ok(rooms::find(db, &room)?.map(|row| row.version))
@@ -240,8 +190,9 @@ impl Graph {
     async fn judge_all(
         &self,
         batch: Vec<Pdu>,
-        (mut round, last): (Round, bool),
-        record: Record,
+        mut round: Round,
+        last: bool,
+        record: RecordAnswer,
     ) -> Result<Round, StoreError> {
         let graph = self.clone();
         self.core
@@ -288,17 +239,17 @@ impl Graph {
         &self,
         tx: &Transaction<'_>,
         pdu: &Pdu,
-    ) -> Result<Result<Outcome, Missing>, StoreError> {
-        let (room, rules) = known_room(tx, &pdu.room_id)?;
-        Ok(match judge(tx, &room, rules, pdu)? {
+    ) -> Result<Result<Taken, Missing>, StoreError> {
+        let room = known_room(tx, &pdu.room_id)?;
+        Ok(match judge(tx, &room, pdu)? {
             Judged::Known { .. } => Ok(Ok(())),
-            _ if !room.delivery.is_transacted(pdu.state_key.is_some()) => {
+            _ if !room.row.delivery.is_transacted(pdu.state_key.is_some()) => {
                 let reason = "the room's owner decides what is shown".to_owned();
                 Ok(Err(Refusal::NotAllowed(reason)))
             }
             Judged::Missing(missing) => Err(missing),
             Judged::Checked(checked, before) => {
-                self.insert_with_state(tx, (&room, rules), &checked, before)?;
+                self.insert_with_state(tx, &room, &checked, before)?;
                 Ok(match checked.standing {
                     Standing::Rejected(reason) => Err(Refusal::NotAllowed(reason)),
                     // The specification has it that the sender is not told of soft failure.
@@ -313,17 +264,17 @@ impl Graph {
         origin: &ServerName,
         pdu: &Pdu,
         missing: Missing,
-    ) -> Result<Outcome, Unavailable> {
+    ) -> Result<Taken, Unavailable> {
         let Some((_, rules)) = self.rules_of(&pdu.room_id).await? else {
             return Ok(Err(Refusal::UnknownRoom(pdu.room_id.clone())));
         };
         let sender = Some(pdu.sender.server_name());
-        let source = self.source(&pdu.room_id, rules, (origin, sender)).await?;
+        let source = self.source(&pdu.room_id, rules, origin, sender).await?;
         self.fetch_missing(&source, pdu, missing).await
     }
 
-    /// All receipt checks of one event, which is not stored. What it builds on is fetched and
-    /// stored.
+    /// Does all receipt checks of one event and returns what came of them. What it builds on is
+    /// fetched and stored; the event itself is not.
     pub(crate) async fn check(
         &self,
         raw: &RawValue,
@@ -339,8 +290,8 @@ impl Graph {
                 .core
                 .database
                 .transaction(move |tx| {
-                    let (room, rules) = known_room(tx, &event.room_id)?;
-                    judge(tx, &room, rules, &event)
+                    let room = known_room(tx, &event.room_id)?;
+                    judge(tx, &room, &event)
                 })
                 .await
                 .map_err(Unavailable::Store)?;
@@ -355,7 +306,6 @@ impl Graph {
                 Judged::Missing(missing) => missing,
             };
             let fetched = self.fetch_for(origin, &pdu, missing).await?;
-            self.upward.committed();
             if let Err(refusal) = fetched {
                 return Ok(Err(refusal));
             }
@@ -384,7 +334,7 @@ impl From<Missing> for Refusal {
     }
 }
 
-/// The room that a PDU says it belongs to.
+/// Returns the room that a PDU says it belongs to.
 fn room_of(raw: &RawValue) -> Result<OwnedRoomId, Refusal> {
     #[derive(Deserialize)]
     struct OfRoom {

@@ -8,13 +8,17 @@ use ruma::{
 };
 use transport::Transaction;
 
-use super::{auth::Loader, rules::Rules};
-use crate::store::{
-    StoreError,
-    state::{self, GroupId, State},
+use super::auth::Loader;
+use crate::{
+    event::rules::Rules,
+    store::{
+        StoreError,
+        state::{self, GroupId, State},
+    },
 };
 
-/// The state that the states of `groups` resolve to: itself for one, the empty state for none.
+/// Returns the state that the states of `groups` resolve to: itself for one, the empty state for
+/// none.
 pub(crate) fn resolve(
     tx: &Transaction<'_>,
     rules: Rules,
@@ -79,7 +83,7 @@ fn resolve_afresh(
     )
 }
 
-/// The events, and all that authorize them, and so on up to the creation of the room.
+/// Returns the events, and all that authorize them, and so on up to the creation of the room.
 pub(crate) fn auth_chain<'a>(
     loader: &Loader<'_>,
     events: impl Iterator<Item = &'a OwnedEventId>,
@@ -98,8 +102,8 @@ pub(crate) fn auth_chain<'a>(
     chain
 }
 
-/// The events on a path of authorization from one conflicted event to another, the conflicted ones
-/// among them (room version 12, "conflicted state subgraph").
+/// Returns the events on a path of authorization from one conflicted event to another, the
+/// conflicted ones among them (room version 12, "conflicted state subgraph").
 fn conflicted_subgraph<'a>(
     loader: &Loader<'_>,
     conflicted: impl Iterator<Item = &'a OwnedEventId>,

@@ -6,11 +6,14 @@ use ruma::{EventId, OwnedEventId, RoomId};
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 
-use super::{Pdu, auth::Loader, auth_chain};
-use crate::store::{
-    StoreError,
-    events::{self, Record},
-    state,
+use super::{auth::Loader, auth_chain};
+use crate::{
+    event::Pdu,
+    store::{
+        StoreError,
+        events::{self, StoredEvent},
+        state,
+    },
 };
 
 /// Events in one answer to `get_missing_events`.
@@ -22,34 +25,46 @@ pub const MAX_BACKFILL: usize = 100;
 /// The ids of a state, and of all that authorizes it.
 pub type StateIds = (BTreeSet<OwnedEventId>, BTreeSet<OwnedEventId>);
 
-/// Events of the room's graph that lie before `latest` and not at or before `earliest`, nearest to
-/// `latest` first found, oldest first in the answer.
+/// What another server misses of a room's graph.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap<'a> {
+    /// Events that it has.
+    pub earliest: &'a [OwnedEventId],
+    /// Events whose parents it lacks.
+    pub latest: &'a [OwnedEventId],
+    /// How many it takes at most.
+    pub limit: usize,
+    /// The least depth that it cares for.
+    pub min_depth: u64,
+}
+
+/// Returns events of the room's graph that lie before the latest of a gap and not at or before its
+/// earliest: those nearest to the latest, the oldest of them first.
 ///
 /// # Errors
 /// The store refuses.
 pub fn missing_events(
     connection: &Connection,
     room: &RoomId,
-    (earliest, latest): (&[OwnedEventId], &[OwnedEventId]),
-    (limit, min_depth): (usize, u64),
+    gap: &Gap<'_>,
 ) -> Result<Vec<Pdu>, StoreError> {
-    let mut seen: BTreeSet<_> = earliest.iter().chain(latest).cloned().collect();
+    let mut seen: BTreeSet<_> = gap.earliest.iter().chain(gap.latest).cloned().collect();
     let mut queue = VecDeque::new();
-    for id in latest.iter().take(MAX_MISSING_EVENTS) {
+    for id in gap.latest.iter().take(MAX_MISSING_EVENTS) {
         if let Some(record) = in_graph(connection, room, id)? {
             queue.extend(record.pdu.prev_events.iter().cloned());
         }
     }
     let mut found = Vec::new();
     while let Some(id) = queue.pop_front() {
-        if found.len() >= limit.min(MAX_MISSING_EVENTS) {
+        if found.len() >= gap.limit.min(MAX_MISSING_EVENTS) {
             break;
         }
         if !seen.insert(id.clone()) {
             continue;
         }
         let Some(record) = in_graph(connection, room, &id)? else { continue };
-        if record.pdu.depth >= min_depth {
+        if record.pdu.depth >= gap.min_depth {
             queue.extend(record.pdu.prev_events.iter().cloned());
             found.push(record.pdu);
         }
@@ -58,7 +73,7 @@ pub fn missing_events(
     Ok(found)
 }
 
-/// Events of the room's graph from `latest` backwards, newest first.
+/// Returns events of the room's graph from `latest` backwards, newest first.
 ///
 /// # Errors
 /// The store refuses.
@@ -86,8 +101,8 @@ pub fn backfill(
     Ok(found)
 }
 
-/// The ids of the state before an event of the room's graph, and of all that authorizes that state.
-/// `None`: the event is not part of the graph, or was rejected.
+/// Returns the ids of the state before an event of the room's graph, and of all that authorizes
+/// that state. `None`: the event is not part of the graph, or was rejected.
 ///
 /// # Errors
 /// The store refuses.
@@ -97,13 +112,14 @@ pub fn state_before(
     id: &EventId,
 ) -> Result<Option<StateIds>, StoreError> {
     let Some(record) = in_graph(connection, room, id)? else { return Ok(None) };
-    let (Some((before, _)), None) = (record.states, record.rejected) else { return Ok(None) };
-    let state: BTreeSet<_> = state::load(connection, before)?.into_values().collect();
+    let (Some(states), None) = (record.states, record.rejected) else { return Ok(None) };
+    let state: BTreeSet<_> = state::load(connection, states.before)?.into_values().collect();
     let chain = chain_above(connection, &state)?;
     Ok(Some((state, chain)))
 }
 
-/// All that authorizes `events`, without `events` themselves unless they authorize one another.
+/// Returns all that authorizes `events`, without `events` themselves unless they authorize one
+/// another.
 ///
 /// # Errors
 /// The store refuses.
@@ -121,7 +137,7 @@ pub fn chain_above(
     loader.finish(chain)
 }
 
-/// The stored events with those ids, as they go to other servers.
+/// Returns the stored events with those ids, as they go to other servers.
 ///
 /// # Errors
 /// The store refuses.
@@ -136,7 +152,7 @@ fn in_graph(
     connection: &Connection,
     room: &RoomId,
     id: &EventId,
-) -> Result<Option<Record>, StoreError> {
+) -> Result<Option<StoredEvent>, StoreError> {
     let found = events::find(connection, id)?;
     Ok(found.filter(|record| record.states.is_some() && record.pdu.room_id == room))
 }

@@ -13,7 +13,8 @@ use ruma::{
 use serde_json::value::RawValue;
 use transport::federation::{Identity, KeyError, KeyRing, Proof};
 
-use super::{Pdu, Refusal, Unavailable, rules::Rules};
+use super::{Refusal, Unavailable};
+use crate::event::{Pdu, rules::Rules};
 
 /// Parses an event and verifies it.
 pub(crate) async fn parse_and_verify(
@@ -27,8 +28,8 @@ pub(crate) async fn parse_and_verify(
     }
 }
 
-/// Verifies the signatures and the hash of an event; one whose hash is wrong comes out redacted, which
-/// leaves its id as it was.
+/// Verifies the signatures and the hash of an event; one whose hash is wrong comes out redacted,
+/// which leaves its id as it was.
 pub(super) async fn verify(
     keys: &KeyRing,
     pdu: Pdu,
@@ -65,7 +66,8 @@ pub(super) async fn verify(
     })
 }
 
-/// That all signatures and the hash of `pdu` are valid, where its signers have the keys `known`.
+/// Returns the statement that all signatures and the hash of `pdu` are valid, where its signers
+/// have the keys `known`.
 fn proof(pdu: &Pdu, known: &PublicKeyMap) -> Proof {
     // The id hashes what is signed, as the version of the room has it; the rest is in the text.
     let keys = known.iter().flat_map(|(server, keys)| {
@@ -86,7 +88,7 @@ pub(super) fn signed_here(identity: &Identity, pdu: &Pdu, rules: Rules) {
     }
 }
 
-/// The first key with which `server` claims to have signed.
+/// Returns the first key with which `server` claims to have signed.
 fn signing_key(pdu: &Pdu, server: &ServerName) -> Option<String> {
     let signatures = pdu.json.get("signatures")?.as_object()?.get(server.as_str())?.as_object()?;
     signatures.keys().find(|key| key.starts_with("ed25519:")).cloned()

@@ -1,13 +1,14 @@
-//! Where the known history of a room ends: events that its graph names as parents and does not hold.
+//! Where the known history of a room ends: events that its graph names as parents and does not
+//! hold.
 
 use ruma::{OwnedEventId, RoomId};
 use rusqlite::Connection;
 use transport::Transaction;
 
 use super::{StoreError, state::event_id};
-use crate::pdu::Pdu;
+use crate::event::Pdu;
 
-/// The ends of the room's known history, at most `limit`, oldest first.
+/// Returns the ends of the room's known history, at most `limit`, oldest first.
 ///
 /// # Errors
 /// The store refuses.
@@ -28,7 +29,7 @@ pub fn of_room(
     Ok(ends)
 }
 
-/// Notes those parents of an event that are not part of the graph. To be called for every event that
+/// Records those parents of an event that are not part of the graph. Call this for every event that
 /// becomes part of it without them.
 ///
 /// # Errors
@@ -47,7 +48,7 @@ pub fn add_parents_of(tx: &Transaction<'_>, pdu: &Pdu) -> Result<(), StoreError>
     Ok(())
 }
 
-/// The event is part of the graph now.
+/// Removes an event that is part of the graph now.
 ///
 /// # Errors
 /// The store refuses.
@@ -66,8 +67,8 @@ mod tests {
 
     use super::{add_parents_of, of_room, remove};
     use crate::{
-        pdu::Pdu,
-        store::events::{self, Record},
+        event::Pdu,
+        store::events::{self, States, StoredEvent},
     };
 
     fn event(name: &str, depth: u64, parents: &[&str]) -> Pdu {
@@ -79,8 +80,8 @@ mod tests {
     }
 
     fn put(tx: &Transaction<'_>, pdu: &Pdu) {
-        let record =
-            Record { pdu: pdu.clone(), states: Some((0, 0)), rejected: None, soft_failed: false };
+        let states = Some(States { before: 0, after: 0 });
+        let record = StoredEvent { pdu: pdu.clone(), states, rejected: None, soft_failed: false };
         events::put(tx, &record).expect("it is stored");
     }
 

@@ -5,12 +5,15 @@ use rusqlite::Connection;
 use serde_json::value::RawValue;
 use transport::Transaction;
 
-use super::{StoreError, received::as_i64};
+use super::{
+    StoreError,
+    received::{RelayEntry, as_i64},
+};
 
 /// An entry to be tried again.
 #[derive(Debug)]
 pub struct DeferredEntry {
-    /// By which it is known here.
+    /// Its id here.
     pub id: i64,
     /// Who made the transaction, as the relay says.
     pub origin: OwnedServerName,
@@ -20,7 +23,7 @@ pub struct DeferredEntry {
     pub deferred_at_ms: u64,
 }
 
-/// How many entries of `relay` wait here.
+/// Returns how many entries of `relay` wait here.
 ///
 /// # Errors
 /// The store refuses.
@@ -31,14 +34,15 @@ pub fn count(connection: &Connection, relay: &ServerName) -> Result<usize, Store
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// Keeps an entry to be tried again.
+/// Keeps an entry, with the PDUs of its `origin`, to be tried again.
 ///
 /// # Errors
 /// The store refuses.
 pub fn put(
     tx: &Transaction<'_>,
-    (relay, entry_id): (&ServerName, i64),
-    (origin, pdus): (&ServerName, &[Box<RawValue>]),
+    entry: &RelayEntry,
+    origin: &ServerName,
+    pdus: &[Box<RawValue>],
     now_ms: u64,
 ) -> Result<(), StoreError> {
     let pdus = serde_json::to_string(pdus).map_err(StoreError::corrupt)?;
@@ -46,11 +50,11 @@ pub fn put(
         "INSERT INTO deferred_entries (relay, entry_id, origin, pdus, deferred_at)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute((relay.as_str(), entry_id, origin.as_str(), pdus, as_i64(now_ms)))?;
+    .execute((entry.relay.as_str(), entry.entry_id, origin.as_str(), pdus, as_i64(now_ms)))?;
     Ok(())
 }
 
-/// The entries that were tried least often, the oldest first, `limit` at most.
+/// Returns the entries that were tried least often, the oldest first, `limit` at most.
 ///
 /// # Errors
 /// The store refuses.
@@ -76,7 +80,7 @@ pub fn least_tried(
     Ok(entries)
 }
 
-/// Counts a try that was in vain.
+/// Counts a failed try.
 ///
 /// # Errors
 /// The store refuses.
@@ -86,7 +90,7 @@ pub fn tried(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Forgets an entry: it is done with.
+/// Forgets an entry that is finished.
 ///
 /// # Errors
 /// The store refuses.

@@ -2,28 +2,40 @@
 
 use std::ops::Range;
 
-use ruma::{EventId, RoomId};
+use ruma::{EventId, OwnedEventId, RoomId};
 use rusqlite::{Connection, OptionalExtension, Row};
 use transport::Transaction;
 
-use super::{StoreError, state::GroupId};
-use crate::pdu::Pdu;
+use super::{
+    StoreError,
+    state::{GroupId, event_id},
+};
+use crate::event::Pdu;
+
+/// The states around an event of the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct States {
+    /// That before it.
+    pub before: GroupId,
+    /// That after it.
+    pub after: GroupId,
+}
 
 /// What is stored about an event beside the event.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct StoredEvent {
     /// The event.
     pub pdu: Pdu,
-    /// The state before and after it; `None` for an outlier.
-    pub states: Option<(GroupId, GroupId)>,
+    /// The states around it; `None` for an outlier.
+    pub states: Option<States>,
     /// Why the authorization rules refused it.
     pub rejected: Option<String>,
     /// Whether the current state refused it when it came.
     pub soft_failed: bool,
 }
 
-impl Record {
-    /// Whether the event is part of the room's graph and was never refused.
+impl StoredEvent {
+    /// Returns whether the event is part of the room's graph and was never refused.
     pub fn is_accepted(&self) -> bool {
         self.states.is_some() && self.rejected.is_none() && !self.soft_failed
     }
@@ -31,30 +43,30 @@ impl Record {
 
 const COLUMNS: &str = "event_id, room_id, json, state_before, state_after, rejected, soft_failed";
 
-/// The event with that id.
+/// Returns the event with that id.
 ///
 /// # Errors
 /// The store refuses.
-pub fn find(connection: &Connection, id: &EventId) -> Result<Option<Record>, StoreError> {
+pub fn find(connection: &Connection, id: &EventId) -> Result<Option<StoredEvent>, StoreError> {
     let mut statement =
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE event_id = ?1"))?;
     let mut rows = statement.query([id.as_str()])?;
     rows.next()?.map(record).transpose()
 }
 
-/// The event with that id, which is known to be stored.
+/// Returns the event with that id, which is known to be stored.
 ///
 /// # Errors
 /// The store refuses, or does not hold it.
-pub fn get(connection: &Connection, id: &EventId) -> Result<Record, StoreError> {
+pub fn get(connection: &Connection, id: &EventId) -> Result<StoredEvent, StoreError> {
     find(connection, id)?.ok_or_else(|| StoreError::corrupt(format!("event {id} is gone")))
 }
 
-fn record(row: &Row<'_>) -> Result<Record, StoreError> {
-    let states: (Option<GroupId>, Option<GroupId>) = (row.get(3)?, row.get(4)?);
-    Ok(Record {
+fn record(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
+    let (before, after): (Option<_>, Option<_>) = (row.get(3)?, row.get(4)?);
+    Ok(StoredEvent {
         pdu: pdu(row)?,
-        states: states.0.zip(states.1),
+        states: before.zip(after).map(|(before, after)| States { before, after }),
         rejected: row.get(5)?,
         soft_failed: row.get(6)?,
     })
@@ -79,7 +91,8 @@ pub struct Place {
     pub accepted: bool,
 }
 
-/// Where the event with that id stands, without reading the event; `None` when it is not known.
+/// Returns where the event with that id stands, without reading the event; `None` when it is not
+/// known.
 ///
 /// # Errors
 /// The store refuses.
@@ -100,7 +113,7 @@ pub fn place(connection: &Connection, id: &EventId) -> Result<Option<Place>, Sto
         .optional()?)
 }
 
-/// The depth of a stored event.
+/// Returns the depth of a stored event.
 ///
 /// # Errors
 /// The store refuses, or does not hold the event.
@@ -116,9 +129,9 @@ pub fn depth(connection: &Connection, id: &EventId) -> Result<u64, StoreError> {
 ///
 /// # Errors
 /// The store refuses.
-pub fn put(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> {
+pub fn put(tx: &Transaction<'_>, record: &StoredEvent) -> Result<(), StoreError> {
     let pdu = &record.pdu;
-    let (before, after) = record.states.unzip();
+    let (before, after) = record.states.map(|states| (states.before, states.after)).unzip();
     // Two statements, not an upsert: SQLite keeps a journal of its own for each upsert.
     let is_new =
         tx.prepare_cached(
@@ -160,7 +173,7 @@ pub fn put(tx: &Transaction<'_>, record: &Record) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes back that the event of the graph was refused when it came; false if it was not.
+/// Takes back that an event of the graph was refused when it came, and returns whether it had been.
 ///
 /// # Errors
 /// The store refuses.
@@ -175,7 +188,7 @@ pub fn reinstate(tx: &Transaction<'_>, id: &EventId) -> Result<bool, StoreError>
     Ok(changed > 0)
 }
 
-/// Whether an event that the room shows builds directly on the event with that id.
+/// Returns whether an event that the room shows builds directly on the event with that id.
 ///
 /// # Errors
 /// The store refuses.
@@ -223,7 +236,52 @@ pub fn prepend(tx: &Transaction<'_>, pdu: &Pdu) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// At most `limit` events of the room's timeline with positions in `stretch`, newest first.
+/// Returns the newest position given out to any event.
+///
+/// # Errors
+/// The store refuses.
+pub fn newest_position(connection: &Connection) -> Result<i64, StoreError> {
+    let newest: Option<i64> = connection
+        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'timeline'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// Returns whether the event has a position, so that users see it.
+///
+/// # Errors
+/// The store refuses.
+pub fn is_visible(connection: &Connection, id: &EventId) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM timeline WHERE event_id = ?1")?
+        .exists([id.as_str()])?)
+}
+
+/// Returns the events of the room's current state with positions between the two, oldest first.
+///
+/// # Errors
+/// The store refuses.
+pub fn state_between(
+    connection: &Connection,
+    room: &RoomId,
+    since: i64,
+    until: i64,
+) -> Result<Vec<OwnedEventId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT event_id FROM current_state JOIN timeline USING (event_id)
+         WHERE current_state.room_id = ?1 AND position > ?2 AND position < ?3
+         ORDER BY position",
+    )?;
+    let mut rows = statement.query((room.as_str(), since, until))?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        ids.push(event_id(row.get_ref(0)?.as_str().map_err(StoreError::corrupt)?)?);
+    }
+    Ok(ids)
+}
+
+/// Returns at most `limit` events of the room's timeline with positions in `stretch`, newest first.
 ///
 /// # Errors
 /// The store refuses.
@@ -238,11 +296,13 @@ pub fn timeline_backwards(
         "SELECT event_id, e.room_id, json, position FROM timeline t JOIN events e USING (event_id)
          WHERE t.room_id = ?1 AND position >= ?2 AND position < ?3
          ORDER BY position DESC LIMIT ?4",
-        (room, stretch, limit),
+        room,
+        stretch,
+        limit,
     )
 }
 
-/// At most `limit` events of the room's timeline with positions in `stretch`, oldest first.
+/// Returns at most `limit` events of the room's timeline with positions in `stretch`, oldest first.
 ///
 /// # Errors
 /// The store refuses.
@@ -256,14 +316,18 @@ pub fn timeline_forwards(
         connection,
         "SELECT event_id, e.room_id, json, position FROM timeline t JOIN events e USING (event_id)
          WHERE t.room_id = ?1 AND position >= ?2 AND position < ?3 ORDER BY position LIMIT ?4",
-        (room, stretch, limit),
+        room,
+        stretch,
+        limit,
     )
 }
 
 fn timeline(
     connection: &Connection,
     sql: &str,
-    (room, stretch, limit): (&RoomId, Range<i64>, usize),
+    room: &RoomId,
+    stretch: Range<i64>,
+    limit: usize,
 ) -> Result<Vec<(i64, Pdu)>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -34,7 +34,7 @@ pub struct Batch {
     pub pdus: Vec<Box<RawValue>>,
 }
 
-/// The transaction in flight to `destination`, if there is one.
+/// Returns the transaction in flight to `destination`, if there is one.
 ///
 /// # Errors
 /// The store refuses.
@@ -63,8 +63,8 @@ pub fn in_flight(
     Ok(Some(Batch { transaction_id, origin_server_ts, pdus }))
 }
 
-/// Fixes the oldest entries of the queue, `limit` at most, as one transaction. `None`: the queue is
-/// empty.
+/// Fixes the oldest entries of the queue, `limit` at most, as one transaction, and returns it;
+/// `None` if the queue is empty.
 ///
 /// # Errors
 /// The store refuses.
@@ -96,7 +96,7 @@ pub fn fix_next(
     in_flight(tx, destination)
 }
 
-/// Forgets the transaction in flight and its entries: it arrived.
+/// Forgets the transaction in flight and its entries, because it arrived.
 ///
 /// # Errors
 /// The store refuses.
@@ -110,7 +110,7 @@ pub fn delivered(tx: &Transaction<'_>, destination: &ServerName) -> Result<(), S
     Ok(())
 }
 
-/// The destinations with something in their queues.
+/// Returns the destinations with something in their queues.
 ///
 /// # Errors
 /// The store refuses.
@@ -133,7 +133,7 @@ pub struct BackOff {
     pub retry_at_ms: u64,
 }
 
-/// The back-off of a destination.
+/// Returns the back-off of a destination.
 ///
 /// # Errors
 /// The store refuses.
@@ -148,7 +148,7 @@ pub fn back_off(connection: &Connection, destination: &ServerName) -> Result<Bac
     Ok(found.unwrap_or_default())
 }
 
-/// Records the back-off of a destination; no failures forget it.
+/// Records the back-off of a destination, or forgets it if there are no failures.
 ///
 /// # Errors
 /// The store refuses.
@@ -170,7 +170,7 @@ pub fn put_back_off(
     Ok(())
 }
 
-/// The destinations with a back-off.
+/// Returns the destinations with a back-off.
 ///
 /// # Errors
 /// The store refuses.
@@ -197,7 +197,7 @@ pub struct QueueRow {
     pub retry_at: i64,
 }
 
-/// Every queue that is not empty and every destination that failed.
+/// Returns every queue that is not empty and every destination that failed.
 ///
 /// # Errors
 /// The store refuses.
@@ -222,7 +222,7 @@ pub fn all(connection: &Connection) -> Result<Vec<QueueRow>, StoreError> {
     queues.collect()
 }
 
-/// The relays of a destination as set at run time; `None`: never set.
+/// Returns the relays of a destination as set at run time; `None`: never set.
 ///
 /// # Errors
 /// The store refuses.

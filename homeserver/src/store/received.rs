@@ -1,6 +1,6 @@
 //! What was received before: transactions with their answers, and relay entries.
 
-use ruma::ServerName;
+use ruma::{OwnedServerName, ServerName};
 use rusqlite::{Connection, OptionalExtension};
 use transport::Transaction;
 
@@ -14,7 +14,7 @@ const KEPT_MS: u64 = 7 * 24 * 3600 * 1000;
 /// acknowledged it was lost, so few would do.
 const KEPT_ENTRIES: i64 = 10_000;
 
-/// The answer given to a transaction before.
+/// Returns the answer given to a transaction before.
 ///
 /// # Errors
 /// The store refuses.
@@ -37,7 +37,8 @@ pub fn answer(
 /// The store refuses.
 pub fn put_answer(
     tx: &Transaction<'_>,
-    (origin, transaction_id): (&ServerName, &str),
+    origin: &ServerName,
+    transaction_id: &str,
     answer: &str,
     now_ms: u64,
 ) -> Result<(), StoreError> {
@@ -51,31 +52,26 @@ pub fn put_answer(
     Ok(())
 }
 
-/// An entry of a relay that is done with: stored, or refused for good.
+/// An entry of a relay, by what identifies it.
 #[derive(Clone, Debug)]
-pub struct RelayEntry<'a> {
+pub struct RelayEntry {
     /// Whose entry.
-    pub relay: &'a ServerName,
+    pub relay: OwnedServerName,
     /// Its id there.
     pub entry_id: i64,
     /// Who sent it, as the relay says.
-    pub origin: &'a str,
+    pub origin: String,
     /// The origin's transaction id, as the relay says.
-    pub transaction_id: Option<&'a str>,
-    /// Why it was refused for good.
-    pub refusal: Option<&'a str>,
+    pub transaction_id: Option<String>,
 }
 
-/// Whether that entry is done with: the same id of the same transaction. An id alone says nothing,
-/// since a relay that lost its database counts afresh; nor does an entry without transaction id.
+/// Returns whether that entry is finished: one of the same id and the same transaction. An id alone
+/// says nothing, since a relay that lost its database starts counting again; nor does an entry
+/// without a transaction id.
 ///
 /// # Errors
 /// The store refuses.
-pub fn knows_entry(
-    connection: &Connection,
-    (relay, entry_id): (&ServerName, i64),
-    (origin, transaction_id): (&str, Option<&str>),
-) -> Result<bool, StoreError> {
+pub fn knows_entry(connection: &Connection, entry: &RelayEntry) -> Result<bool, StoreError> {
     Ok(connection
         .prepare_cached(
             "SELECT EXISTS (
@@ -83,14 +79,22 @@ pub fn knows_entry(
                  WHERE relay = ?1 AND entry_id = ?2 AND origin = ?3 AND transaction_id = ?4
              )",
         )?
-        .query_row((relay.as_str(), entry_id, origin, transaction_id), |row| row.get(0))?)
+        .query_row(
+            (entry.relay.as_str(), entry.entry_id, &entry.origin, &entry.transaction_id),
+            |row| row.get(0),
+        )?)
 }
 
-/// Records that an entry is done with, and forgets much older ones of the same relay.
+/// Records that an entry is finished, because it is stored or refused for good, and forgets much
+/// older ones of the same relay.
 ///
 /// # Errors
 /// The store refuses.
-pub fn put_entry(tx: &Transaction<'_>, entry: &RelayEntry<'_>) -> Result<(), StoreError> {
+pub fn put_entry(
+    tx: &Transaction<'_>,
+    entry: &RelayEntry,
+    refusal: Option<&str>,
+) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT OR REPLACE INTO relay_entries (relay, entry_id, origin, transaction_id, refusal)
          VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -98,9 +102,9 @@ pub fn put_entry(tx: &Transaction<'_>, entry: &RelayEntry<'_>) -> Result<(), Sto
     .execute((
         entry.relay.as_str(),
         entry.entry_id,
-        entry.origin,
-        entry.transaction_id,
-        entry.refusal,
+        &entry.origin,
+        &entry.transaction_id,
+        refusal,
     ))?;
     tx.prepare_cached("DELETE FROM relay_entries WHERE relay = ?1 AND entry_id < ?2")?
         .execute((entry.relay.as_str(), entry.entry_id.saturating_sub(KEPT_ENTRIES)))?;
@@ -113,41 +117,45 @@ pub(crate) fn as_i64(number: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use ruma::server_name;
+    use ruma::owned_server_name;
 
     use super::*;
+
+    fn entry(entry_id: i64, origin: &str, transaction_id: Option<&str>) -> RelayEntry {
+        RelayEntry {
+            relay: owned_server_name!("relay"),
+            entry_id,
+            origin: origin.to_owned(),
+            transaction_id: transaction_id.map(str::to_owned),
+        }
+    }
 
     fn with_entries(ids: &[i64], transaction_id: &str) -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(include_str!("01_core.sql")).unwrap();
         let tx = Transaction::begin(&mut connection).unwrap();
-        for &entry_id in ids {
-            let relay = server_name!("relay");
-            let transaction_id = Some(transaction_id);
-            let entry = RelayEntry { relay, entry_id, origin: "a", transaction_id, refusal: None };
-            put_entry(&tx, &entry).unwrap();
+        for &id in ids {
+            put_entry(&tx, &entry(id, "a", Some(transaction_id)), None).unwrap();
         }
         tx.commit().unwrap();
         connection
     }
 
-    fn knows(connection: &Connection, id: i64, of: (&str, Option<&str>)) -> bool {
-        knows_entry(connection, (server_name!("relay"), id), of).unwrap()
-    }
-
     #[test]
     fn relay_that_counts_afresh_hands_out_new_entries() {
         let connection = with_entries(&[1], "old");
-        assert!(knows(&connection, 1, ("a", Some("old"))));
-        assert!(!knows(&connection, 1, ("a", Some("new"))));
-        assert!(!knows(&connection, 1, ("b", Some("old"))));
-        assert!(!knows(&connection, 1, ("a", None)));
+        let knows = |entry: RelayEntry| knows_entry(&connection, &entry).unwrap();
+        assert!(knows(entry(1, "a", Some("old"))));
+        assert!(!knows(entry(1, "a", Some("new"))));
+        assert!(!knows(entry(1, "b", Some("old"))));
+        assert!(!knows(entry(1, "a", None)));
     }
 
     #[test]
     fn only_the_newest_entries_of_a_relay_are_remembered() {
         let connection = with_entries(&[1, 2, KEPT_ENTRIES + 2], "t");
-        assert!(!knows(&connection, 1, ("a", Some("t"))));
-        assert!(knows(&connection, 2, ("a", Some("t"))));
+        let knows = |id| knows_entry(&connection, &entry(id, "a", Some("t"))).unwrap();
+        assert!(!knows(1));
+        assert!(knows(2));
     }
 }

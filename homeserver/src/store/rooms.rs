@@ -1,21 +1,17 @@
-//! Rooms: what they are, their extremities, current state, memberships and invites.
+//! Rooms: what they are, their extremities, current state and invites.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruma::{
-    EventId, OwnedEventId, OwnedServerName, OwnedUserId, RoomId, RoomVersionId, ServerName, UserId,
-};
+use ruma::{OwnedEventId, OwnedServerName, OwnedUserId, RoomId, RoomVersionId, UserId};
 use rusqlite::{Connection, OptionalExtension};
+use serde_json::Value;
 use transport::Transaction;
 
 use super::{
-    StoreError,
-    state::{self, GroupId, event_id},
+    StoreError, events, memberships,
+    state::{self, Entry, GroupId, event_id},
 };
-use crate::{
-    messaging::rooms::{Delivery, Membership},
-    pdu::Pdu,
-};
+use crate::event::{Delivery, Pdu};
 
 /// What is known of a room as a whole.
 #[derive(Clone, Debug)]
@@ -32,7 +28,7 @@ pub struct RoomRow {
     pub current_group: GroupId,
 }
 
-/// The room with that id.
+/// Returns the room with that id.
 ///
 /// # Errors
 /// The store refuses.
@@ -76,7 +72,7 @@ pub fn put(tx: &Transaction<'_>, room: &RoomId, row: &RoomRow) -> Result<(), Sto
     Ok(())
 }
 
-/// The events of the room that nothing points at yet, ordered by id.
+/// Returns the events of the room that nothing points at yet, ordered by id.
 ///
 /// # Errors
 /// The store refuses.
@@ -140,9 +136,9 @@ pub fn set_current_state(
         }
     }
     for (key, id) in after.iter().filter(|(key, id)| before.get(*key) != Some(id)) {
-        put_entry(tx, room, (&key.0, &key.1), id)?;
+        put_entry(tx, room, Entry { kind: &key.0, state_key: &key.1, event_id: id })?;
         if key.0 == "m.room.member" {
-            put_membership(tx, &super::events::get(tx, id)?.pdu, position)?;
+            memberships::put(tx, &events::get(tx, id)?.pdu, position)?;
         }
     }
     Ok(())
@@ -160,9 +156,10 @@ pub fn advance_current_state(
 ) -> Result<(), StoreError> {
     set_current_group(tx, &pdu.room_id, group)?;
     let state_key = pdu.state_key.as_deref().unwrap_or_default();
-    put_entry(tx, &pdu.room_id, (&pdu.kind, state_key), &pdu.event_id)?;
+    let entry = Entry { kind: &pdu.kind, state_key, event_id: &pdu.event_id };
+    put_entry(tx, &pdu.room_id, entry)?;
     if pdu.is_member_event() {
-        put_membership(tx, pdu, position)?;
+        memberships::put(tx, pdu, position)?;
     }
     Ok(())
 }
@@ -173,21 +170,16 @@ fn set_current_group(tx: &Transaction<'_>, room: &RoomId, group: GroupId) -> rus
         .map(drop)
 }
 
-fn put_entry(
-    tx: &Transaction<'_>,
-    room: &RoomId,
-    (kind, state_key): (&str, &str),
-    id: &EventId,
-) -> rusqlite::Result<()> {
+fn put_entry(tx: &Transaction<'_>, room: &RoomId, entry: Entry<'_>) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT OR REPLACE INTO current_state (room_id, kind, state_key, event_id)
          VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute((room.as_str(), kind, state_key, id.as_str()))
+    .execute((room.as_str(), entry.kind, entry.state_key, entry.event_id.as_str()))
     .map(drop)
 }
 
-/// The current state of the room.
+/// Returns the current state of the room.
 ///
 /// # Errors
 /// The store refuses.
@@ -204,108 +196,6 @@ pub fn current_state(connection: &Connection, room: &RoomId) -> Result<state::St
     Ok(state)
 }
 
-/// Records what the membership event `pdu` says.
-///
-/// # Errors
-/// The store refuses.
-pub fn put_membership(tx: &Transaction<'_>, pdu: &Pdu, position: i64) -> Result<(), StoreError> {
-    let (Some(user), Some(membership)) = (&pdu.state_key, pdu.membership()) else { return Ok(()) };
-    let Ok(user) = UserId::parse(user) else { return Ok(()) };
-    tx.prepare_cached(
-        "INSERT OR REPLACE INTO room_memberships
-             (room_id, user_id, server, membership, event_id, position)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute((
-        pdu.room_id.as_str(),
-        user.as_str(),
-        user.server_name().as_str(),
-        membership,
-        pdu.event_id.as_str(),
-        position,
-    ))?;
-    if membership != "invite" {
-        tx.prepare_cached("DELETE FROM invites WHERE room_id = ?1 AND user_id = ?2")?
-            .execute((pdu.room_id.as_str(), user.as_str()))?;
-    }
-    Ok(())
-}
-
-/// A user's relation to the room.
-///
-/// # Errors
-/// The store refuses.
-pub fn membership(
-    connection: &Connection,
-    room: &RoomId,
-    user: &UserId,
-) -> Result<Option<Membership>, StoreError> {
-    let found: Option<String> = connection
-        .prepare_cached(
-            "SELECT membership FROM room_memberships WHERE room_id = ?1 AND user_id = ?2",
-        )?
-        .query_row((room.as_str(), user.as_str()), |row| row.get(0))
-        .optional()?;
-    Ok(found.and_then(|name| Membership::parse(&name)))
-}
-
-/// Whether a user of `server` is joined.
-///
-/// # Errors
-/// The store refuses.
-pub fn is_member_server(
-    connection: &Connection,
-    room: &RoomId,
-    server: &ServerName,
-) -> Result<bool, StoreError> {
-    Ok(connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM room_memberships
-             WHERE room_id = ?1 AND membership = 'join' AND server = ?2)",
-        )?
-        .query_row((room.as_str(), server.as_str()), |row| row.get(0))?)
-}
-
-/// The servers with a joined user.
-///
-/// # Errors
-/// The store refuses.
-pub fn member_servers(
-    connection: &Connection,
-    room: &RoomId,
-) -> Result<BTreeSet<OwnedServerName>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT DISTINCT server FROM room_memberships WHERE room_id = ?1 AND membership = 'join'",
-    )?;
-    let mut rows = statement.query([room.as_str()])?;
-    let mut servers = BTreeSet::new();
-    while let Some(row) = rows.next()? {
-        let server: String = row.get(0)?;
-        servers.insert(server.try_into().map_err(StoreError::corrupt)?);
-    }
-    Ok(servers)
-}
-
-/// The joined users.
-///
-/// # Errors
-/// The store refuses.
-pub fn joined_members(
-    connection: &Connection,
-    room: &RoomId,
-) -> Result<BTreeSet<OwnedUserId>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT user_id FROM room_memberships WHERE room_id = ?1 AND membership = 'join'",
-    )?;
-    let mut rows = statement.query([room.as_str()])?;
-    let mut users = BTreeSet::new();
-    while let Some(row) = rows.next()? {
-        let user: String = row.get(0)?;
-        users.insert(user.try_into().map_err(StoreError::corrupt)?);
-    }
-    Ok(users)
-}
-
 /// An invite of a local user to a room that this server is not in.
 #[derive(Clone, Debug)]
 pub struct Invite {
@@ -317,7 +207,7 @@ pub struct Invite {
     pub room_version: RoomVersionId,
 }
 
-/// The invite of `user` to `room`.
+/// Returns the invite of `user` to `room`.
 ///
 /// # Errors
 /// The store refuses.
@@ -347,7 +237,7 @@ pub fn put_invite(
     tx: &Transaction<'_>,
     pdu: &Pdu,
     room_version: &RoomVersionId,
-    stripped_state: &serde_json::Value,
+    stripped_state: &Value,
     position: i64,
 ) -> Result<(), StoreError> {
     tx.prepare_cached(
@@ -365,4 +255,20 @@ pub fn put_invite(
         position,
     ))?;
     Ok(())
+}
+
+/// Returns the state that came along with the invite of `user` from elsewhere, if one did.
+///
+/// # Errors
+/// The store refuses.
+pub fn shown_state(
+    connection: &Connection,
+    room: &RoomId,
+    user: &UserId,
+) -> Result<Option<Vec<Value>>, StoreError> {
+    let found: Option<String> = connection
+        .prepare_cached("SELECT stripped_state FROM invites WHERE room_id = ?1 AND user_id = ?2")?
+        .query_row((room.as_str(), user.as_str()), |row| row.get(0))
+        .optional()?;
+    found.map(|state| serde_json::from_str(&state).map_err(StoreError::corrupt)).transpose()
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use ruma::OwnedEventId;
+use ruma::{EventId, OwnedEventId};
 use rusqlite::{Connection, OptionalExtension};
 use transport::Transaction;
 
@@ -20,10 +20,21 @@ pub type GroupId = i64;
 /// The group of the empty state.
 pub const EMPTY: GroupId = 0;
 
+/// What a state has under a type and a state key.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// The event's type.
+    pub kind: &'a str,
+    /// Its state key.
+    pub state_key: &'a str,
+    /// Its id.
+    pub event_id: &'a EventId,
+}
+
 /// A state: event ids by type and state key.
 pub type State = BTreeMap<(String, String), OwnedEventId>;
 
-/// The whole state of `group`.
+/// Returns the whole state of `group`.
 ///
 /// # Errors
 /// The store refuses.
@@ -47,7 +58,7 @@ pub fn load(connection: &Connection, group: GroupId) -> Result<State, StoreError
     Ok(state)
 }
 
-/// One entry of the state of `group`.
+/// Returns one entry of the state of `group`.
 ///
 /// # Errors
 /// The store refuses.
@@ -61,7 +72,7 @@ pub fn entry(
     Ok(found.into_iter().next())
 }
 
-/// Those of the entries `keys` that the state of `group` has.
+/// Returns those of the entries `keys` that the state of `group` has.
 ///
 /// # Errors
 /// The store refuses.
@@ -111,7 +122,8 @@ fn current_entry(
 /// restricted joins.
 const KEYS_AT_ONCE: usize = 5;
 
-/// The entries `keys` (at most [`KEYS_AT_ONCE`] of them) of the state of `group`, by their places.
+/// Returns the entries `keys` (at most [`KEYS_AT_ONCE`] of them) of the state of `group`, by their
+/// places.
 fn chain_entries(
     connection: &Connection,
     group: GroupId,
@@ -149,40 +161,40 @@ fn chain_entries(
     Ok(found)
 }
 
-/// The group of `base` with one entry replaced.
+/// Returns the group of `base` with one entry replaced.
 ///
 /// # Errors
 /// The store refuses.
 pub fn with_entry(
     tx: &Transaction<'_>,
     base: GroupId,
-    (kind, state_key): (&str, &str),
-    event_id: &OwnedEventId,
+    entry: Entry<'_>,
 ) -> Result<GroupId, StoreError> {
     let height = height(tx, base)?;
     if height >= MAX_HEIGHT {
         let mut state = load(tx, base)?;
-        state.insert((kind.to_owned(), state_key.to_owned()), event_id.clone());
+        let key = (entry.kind.to_owned(), entry.state_key.to_owned());
+        state.insert(key, entry.event_id.to_owned());
         return whole(tx, &state);
     }
     let group = insert_group(tx, Some(base), height + 1)?;
-    insert_entry(tx, group, (kind, state_key), event_id)?;
+    insert_entry(tx, group, entry)?;
     Ok(group)
 }
 
-/// A new group holding `state`, with no parent.
+/// Returns a new group holding `state`, with no parent.
 ///
 /// # Errors
 /// The store refuses.
 pub fn whole(tx: &Transaction<'_>, state: &State) -> Result<GroupId, StoreError> {
     let group = insert_group(tx, None, 0)?;
     for ((kind, state_key), event_id) in state {
-        insert_entry(tx, group, (kind, state_key), event_id)?;
+        insert_entry(tx, group, Entry { kind, state_key, event_id })?;
     }
     Ok(group)
 }
 
-/// The group that state resolution made of the groups `inputs` (ascending) before.
+/// Returns the group that state resolution made of the groups `inputs` (ascending) before.
 ///
 /// # Errors
 /// The store refuses.
@@ -228,17 +240,12 @@ fn insert_group(
     Ok(tx.last_insert_rowid())
 }
 
-fn insert_entry(
-    tx: &Transaction<'_>,
-    group: GroupId,
-    (kind, state_key): (&str, &str),
-    event_id: &OwnedEventId,
-) -> Result<(), StoreError> {
+fn insert_entry(tx: &Transaction<'_>, group: GroupId, entry: Entry<'_>) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT INTO state_group_entries (group_id, kind, state_key, event_id)
          VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute((group, kind, state_key, event_id.as_str()))?;
+    .execute((group, entry.kind, entry.state_key, entry.event_id.as_str()))?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
-use super::{Answer, Incoming, Record};
+use super::{Answer, Incoming, RecordAnswer};
 use crate::{
     core::Core,
     store::{
@@ -17,12 +17,12 @@ use crate::{
     },
 };
 
-/// Entries tried again after one round; those tried least come first.
+/// Entries that are tried again after one round, those tried least first.
 const MAX_TRIED_PER_ROUND: usize = 20;
 
-/// How long an entry is tried, in milliseconds: longer than any server is down for that is to be
-/// waited for. Then only what could not be judged is lost; if later events build on it, it is asked
-/// for with them.
+/// How long an entry is tried, in milliseconds: longer than any outage worth waiting for. After
+/// that, only what could not be judged is lost; if later events build on it, it is fetched with
+/// them.
 const TRIED_FOR_MS: u64 = 14 * 24 * 3600 * 1000;
 
 pub(super) struct Deferred {
@@ -44,7 +44,7 @@ impl Deferred {
     }
 
     async fn try_again(&self) -> Result<(), StoreError> {
-        // Before it is read: what is put off meanwhile says so again.
+        // Cleared before the read: whatever is put off meanwhile sets it again.
         if !self.any.swap(false, Ordering::SeqCst) {
             return Ok(());
         }
@@ -60,7 +60,7 @@ impl Deferred {
     }
 
     /// Forgets the entry if all of it was judged, or if it was tried for too long.
-    fn record(&self, entry: &DeferredEntry) -> Record {
+    fn record(&self, entry: &DeferredEntry) -> RecordAnswer {
         let (id, origin) = (entry.id, entry.origin.clone());
         let age = self.core.host.unix_ms().saturating_sub(entry.deferred_at_ms);
         Arc::new(move |tx, answer: &Answer| {

@@ -1,63 +1,97 @@
 //! Incoming transactions: idempotent by origin and transaction id.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use http::StatusCode;
 use ruma::{OwnedServerName, ServerName};
 use serde_json::value::RawValue;
-use transport::MatrixError;
+use transport::Lock;
 
-use super::{Answer, MAX_EDUS, MAX_PDUS, PduHandler, Record};
-use crate::{core::Core, store::received};
+use super::{Answer, MAX_EDUS, MAX_PDUS, PduHandler, RecordAnswer};
+use crate::{
+    core::{
+        Core,
+        guards::{Bounds, Guards},
+    },
+    store::{StoreError, received},
+};
 
-/// Tries of one transaction of which some PDUs cannot be judged: on the last one these are refused,
-/// so that they do not hold up for good what the origin sends after them.
+/// How often a transaction is tried of which some PDUs cannot be judged. The last try refuses
+/// these, so that they do not hold up for ever what the origin sends after them.
 const MAX_TRIES: u32 = 5;
 
-/// Origins whose tries are counted at once.
+/// How many origins' tries are counted at a time.
 const MAX_ORIGINS_COUNTED: usize = 10_000;
 
-/// Requests of one origin under way at once, most of which are repetitions that wait.
+/// How many requests of one origin may be under way; most of them are repetitions that wait.
 const MAX_AT_ONCE: usize = 16;
 
-type Key = (OwnedServerName, String);
+/// Why a transaction was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    /// It has more in it than the specification allows.
+    #[error("{pdus} PDUs and {edus} EDUs; a transaction has at most {MAX_PDUS} and {MAX_EDUS}")]
+    TooLarge {
+        /// Its PDUs.
+        pdus: usize,
+        /// Its EDUs.
+        edus: usize,
+    },
+    /// Too much of its origin is under way.
+    #[error("{MAX_AT_ONCE} transactions of {0} are under way")]
+    Busy(OwnedServerName),
+    /// Some of its PDUs cannot be judged now, and it was not tried often enough; the same one may
+    /// come again.
+    #[error("{0}")]
+    NotYet(String),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// Takes transactions of other servers. Cheap to clone.
 #[derive(Clone)]
 pub struct Incoming {
     core: Core,
     handler: Arc<dyn PduHandler>,
-    running: Arc<Mutex<BTreeMap<Key, Arc<tokio::sync::Mutex<()>>>>>,
+    /// Requests under way, by origin.
+    requests: Guards<OwnedServerName>,
+    /// Transactions under way, by origin and id: a duplicate that comes meanwhile waits.
+    transactions: Guards<(OwnedServerName, String)>,
     /// By origin: its latest transaction, and how often that was tried.
-    tries: Arc<Mutex<BTreeMap<OwnedServerName, (String, u32)>>>,
+    tries: Arc<Lock<BTreeMap<OwnedServerName, (String, u32)>>>,
 }
 
 impl Incoming {
-    /// Hands PDUs to `handler`.
+    /// Returns the intake of transactions whose PDUs go to `handler`.
     pub fn new(core: Core, handler: Arc<dyn PduHandler>) -> Self {
-        Self { core, handler, running: Arc::default(), tries: Arc::default() }
+        Self {
+            core,
+            handler,
+            requests: Guards::default(),
+            transactions: Guards::default(),
+            tries: Arc::default(),
+        }
     }
 
-    /// Takes a transaction of `origin`, or answers as it was answered before. The answer is
-    /// durable, as is everything in the transaction, when this returns it. EDUs are none of this
-    /// server's kinds, and ignored.
+    /// Takes a transaction of `origin` and returns its answer, which is the same as before if it
+    /// was answered before. The answer is durable, as is everything in the transaction, when this
+    /// returns it. This server knows no kind of EDU, and ignores them.
     ///
     /// # Errors
-    /// 400 for too many PDUs or EDUs, 503 when the transaction cannot be judged now and is to be
-    /// sent again: some of its PDUs cannot be judged, and it was not tried often enough.
+    /// See [`ReceiveError`].
     pub async fn receive(
         &self,
         origin: &ServerName,
         transaction_id: &str,
         pdus: &[Box<RawValue>],
         edus: usize,
-    ) -> Result<String, MatrixError> {
+    ) -> Result<String, ReceiveError> {
         within_limits(pdus.len(), edus)?;
-        let turn = self.turn(origin, transaction_id)?;
-        let _mine = turn.lock.lock().await;
+        let bounds = Bounds { per_key: MAX_AT_ONCE, keys: usize::MAX };
+        let request = self.requests.try_hold(origin.to_owned(), bounds);
+        let _request = request.ok_or_else(|| ReceiveError::Busy(origin.to_owned()))?;
+        let key = (origin.to_owned(), transaction_id.to_owned());
+        let _alone = self.transactions.alone(key).await;
         if let Some(answer) = self.answer_given(origin, transaction_id).await? {
             return Ok(answer);
         }
@@ -67,19 +101,19 @@ impl Incoming {
         match answer.first_put_off() {
             Some(reason) if !last => {
                 tracing::info!(%origin, transaction_id, reason, "not judged yet");
-                Err(MatrixError::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", reason))
+                Err(ReceiveError::NotYet(reason))
             }
             _ => {
-                lock(&self.tries).remove(origin);
+                self.tries.lock().remove(origin);
                 Ok(answer.to_json().to_string())
             }
         }
     }
 
-    /// The how manieth try this is of a transaction. Only the latest transaction of an origin is
-    /// remembered, since an origin sends one at a time.
+    /// Counts a try of a transaction, and returns how many there have been. Only the latest
+    /// transaction of an origin is remembered, since an origin sends one at a time.
     fn count_try(&self, origin: &ServerName, transaction_id: &str) -> u32 {
-        let mut tries = lock(&self.tries);
+        let mut tries = self.tries.lock();
         if tries.len() >= MAX_ORIGINS_COUNTED && !tries.contains_key(origin) {
             tries.pop_first();
         }
@@ -91,14 +125,14 @@ impl Incoming {
         latest.1
     }
 
-    /// The answer that the transaction was given before.
+    /// Returns the answer that the transaction was given before.
     pub(super) async fn answer_given(
         &self,
         origin: &ServerName,
         transaction_id: &str,
-    ) -> Result<Option<String>, MatrixError> {
+    ) -> Result<Option<String>, StoreError> {
         let (origin, id) = (origin.to_owned(), transaction_id.to_owned());
-        Ok(self.core.database.call(move |db| received::answer(db, &origin, &id)).await?)
+        self.core.database.call(move |db| received::answer(db, &origin, &id)).await
     }
 
     pub(super) fn handler(&self) -> &dyn PduHandler {
@@ -106,61 +140,22 @@ impl Incoming {
     }
 
     /// Records the answer, unless something was put off and this is not the `last` try.
-    fn record(&self, origin: &ServerName, transaction_id: &str, last: bool) -> Record {
-        let key = (origin.to_owned(), transaction_id.to_owned());
+    fn record(&self, origin: &ServerName, transaction_id: &str, last: bool) -> RecordAnswer {
+        let (origin, id) = (origin.to_owned(), transaction_id.to_owned());
         let now = self.core.host.unix_ms();
         Arc::new(move |tx, answer: &Answer| {
             if !last && !answer.put_off.is_empty() {
                 return Ok(());
             }
-            received::put_answer(tx, (&key.0, &key.1), &answer.to_json().to_string(), now)
+            received::put_answer(tx, &origin, &id, &answer.to_json().to_string(), now)
         })
     }
-
-    /// The turn of one transaction: a duplicate that comes meanwhile waits for it.
-    fn turn(&self, origin: &ServerName, transaction_id: &str) -> Result<Turn<'_>, MatrixError> {
-        let key = (origin.to_owned(), transaction_id.to_owned());
-        let mut running = lock(&self.running);
-        let first = (origin.to_owned(), String::new());
-        let of_origin = running.range(first..).take_while(|(key, _)| key.0 == origin);
-        // One reference is the map's, every other one is a request's.
-        let requests: usize = of_origin.map(|(_, lock)| Arc::strong_count(lock) - 1).sum();
-        if requests >= MAX_AT_ONCE {
-            let reason = format!("{requests} transactions of {origin} are under way");
-            return Err(MatrixError::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", reason));
-        }
-        let lock = Arc::clone(running.entry(key.clone()).or_default());
-        drop(running);
-        Ok(Turn { incoming: self, key, lock })
-    }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-struct Turn<'a> {
-    incoming: &'a Incoming,
-    key: Key,
-    lock: Arc<tokio::sync::Mutex<()>>,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let mut running = lock(&self.incoming.running);
-        // One reference is the map's and one is this one's: nobody waits.
-        if Arc::strong_count(&self.lock) == 2 {
-            running.remove(&self.key);
-        }
-    }
-}
-
-/// Refuses what the specification forbids to put into one transaction.
-pub(super) fn within_limits(pdus: usize, edus: usize) -> Result<(), MatrixError> {
+/// Refuses more than the specification allows in one transaction.
+pub(super) fn within_limits(pdus: usize, edus: usize) -> Result<(), ReceiveError> {
     if pdus > MAX_PDUS || edus > MAX_EDUS {
-        return Err(MatrixError::bad_json(format!(
-            "{pdus} PDUs and {edus} EDUs; a transaction has at most {MAX_PDUS} and {MAX_EDUS}"
-        )));
+        return Err(ReceiveError::TooLarge { pdus, edus });
     }
     Ok(())
 }

@@ -3,14 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use ruma::{EventId, OwnedServerName, ServerName};
 use tokio::sync::Notify;
-use transport::Transaction;
+use transport::{Lock, Transaction};
 
 use super::sender;
 use crate::{
@@ -22,9 +22,9 @@ use crate::{
 #[derive(Clone)]
 pub struct Outgoing {
     pub(super) core: Core,
-    destinations: Arc<Mutex<BTreeMap<OwnedServerName, Arc<Destination>>>>,
+    destinations: Arc<Lock<BTreeMap<OwnedServerName, Arc<Destination>>>>,
     /// Destinations whose queues were written to and whose senders were not woken yet.
-    touched: Arc<Mutex<BTreeSet<OwnedServerName>>>,
+    touched: Arc<Lock<BTreeSet<OwnedServerName>>>,
     /// Rung when there are such.
     touch: Arc<Notify>,
     /// Rung when a server that had failed is back, so that this server may have been cut off.
@@ -38,8 +38,9 @@ pub(super) struct Destination {
     pub(super) wake: Notify,
     /// Whether it failed and is not known to be back.
     pub(super) failing: AtomicBool,
-    /// Whether it failed by not answering. One that refused is up, so that to hear from it is no
-    /// news: the wait stays, or two servers that refuse each other would clear it for ever.
+    /// Whether it failed by not answering. A server that refused is up, so hearing from it is no
+    /// news: its back-off stays, or two servers that refuse each other would clear it again and
+    /// again.
     pub(super) silent: AtomicBool,
     /// Whether it was heard from since it failed.
     pub(super) heard_from: AtomicBool,
@@ -48,8 +49,8 @@ pub(super) struct Destination {
 }
 
 impl Outgoing {
-    /// The queues in the store of `core`. `reconnected` is rung when a server that had failed is
-    /// back.
+    /// Returns the queues in the store of `core`. `reconnected` is rung when a server that had
+    /// failed is back.
     pub fn new(core: Core, reconnected: Arc<Notify>) -> Self {
         Self {
             core,
@@ -93,7 +94,7 @@ impl Outgoing {
         for destination in destinations {
             queues::push(tx, destination, event_id)?;
         }
-        lock(&self.touched).extend(destinations.iter().cloned());
+        self.touched.lock().extend(destinations.iter().cloned());
         self.touch.notify_one();
         Ok(())
     }
@@ -102,24 +103,25 @@ impl Outgoing {
     /// written to on the database's thread, where none can be started.
     async fn wake_senders(self) {
         loop {
-            for destination in std::mem::take(&mut *lock(&self.touched)) {
+            for destination in std::mem::take(&mut *self.touched.lock()) {
                 self.destination(&destination, false).wake.notify_one();
             }
             self.touch.notified().await;
         }
     }
 
-    /// To be called with the origin of every properly signed request: clears its back-off, if it is
-    /// there because the server did not answer.
+    /// Call this with the origin of every properly signed request. It clears the origin's back-off,
+    /// if that is there because the server did not answer.
     pub fn heard_from(&self, server: &ServerName) {
-        let Some(known) = lock(&self.destinations).get(server).cloned() else { return };
+        let Some(known) = self.destinations.lock().get(server).cloned() else { return };
         let away = known.failing.load(Ordering::SeqCst) && known.silent.load(Ordering::SeqCst);
         if away && !known.heard_from.swap(true, Ordering::SeqCst) {
             known.wake.notify_one();
         }
     }
 
-    /// The relays of `destination`: those set at run time, or else those of the configuration.
+    /// Returns the relays of `destination`: those set at run time, or else those of the
+    /// configuration.
     ///
     /// # Errors
     /// The store refuses.
@@ -133,28 +135,28 @@ impl Outgoing {
         Ok(set.unwrap_or_else(configured))
     }
 
-    /// To be called when the relays of `destination` were set: its sender may turn to them, and if
-    /// they are this server's own, they are asked.
+    /// Call this when the relays of `destination` were set: its sender may turn to them, and this
+    /// server asks them if they are its own.
     pub fn relays_changed(&self, destination: &ServerName) {
         if destination == self.core.server_name() {
             return self.reconnected.notify_one();
         }
-        let known = lock(&self.destinations).get(destination).cloned();
+        let known = self.destinations.lock().get(destination).cloned();
         if let Some(known) = known {
             known.relays_changed.store(true, Ordering::SeqCst);
             known.wake.notify_one();
         }
     }
 
-    /// What the layers share.
+    /// Returns what the layers share.
     pub fn core(&self) -> &Core {
         &self.core
     }
 
-    /// The destination's wakers; its sender is started the first time, `failing` or not. Why it
-    /// failed was forgotten; it counts as silent.
+    /// Returns what wakes the sender of a destination, and starts that the first time. If the
+    /// destination is `failing`, why is not known any more, and it counts as silent.
     fn destination(&self, name: &ServerName, failing: bool) -> Arc<Destination> {
-        let mut destinations = lock(&self.destinations);
+        let mut destinations = self.destinations.lock();
         if let Some(known) = destinations.get(name) {
             return Arc::clone(known);
         }
@@ -169,8 +171,4 @@ impl Outgoing {
         self.core.host.spawn(task);
         new
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

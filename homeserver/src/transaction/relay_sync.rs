@@ -11,12 +11,11 @@ use futures_util::future::join_all;
 use ruma::{OwnedServerName, ServerName};
 use tokio::sync::Notify;
 use transport::{
-    MatrixError,
     endpoints::relay::{RelayTxn, RelayTxnRequest, RelayTxnResponse, RelayedTransaction},
     federation::CallError,
 };
 
-use super::{Answer, Incoming, Outgoing, Record, deferred::Deferred, incoming::within_limits};
+use super::{Incoming, Outgoing, RecordAnswer, deferred::Deferred, incoming::within_limits};
 use crate::{
     core::Core,
     store::{
@@ -51,24 +50,22 @@ enum Stopped {
     NotYet(String),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error(transparent)]
-    Answer(#[from] MatrixError),
     #[error("the relay handed out entry {0} out of order")]
     NoProgress(i64),
 }
 
-/// What became of an entry; either way it is done with.
+/// What became of an entry; either way it is finished.
 type Done = Result<(), String>;
 
 impl RelaySync {
-    /// A round begins whenever `wake` rings.
+    /// Returns a relay sync that begins a round whenever `wake` rings.
     pub fn new(incoming: Incoming, outgoing: Outgoing, wake: Arc<Notify>) -> Self {
         let any_deferred = Arc::new(AtomicBool::new(true));
         Self { core: outgoing.core.clone(), incoming, outgoing, wake, any_deferred }
     }
 
-    /// A round at once, then after every poll interval and whenever this server may have been cut
-    /// off; for ever. What was deferred is tried again after each, and holds up none.
+    /// Does a round at once, then after every poll interval and whenever this server may have been
+    /// cut off, for ever. What was deferred is tried again after each round, and holds up none.
     pub async fn run(self) {
         let ended = Notify::new();
         let deferred = Deferred {
@@ -97,7 +94,7 @@ impl RelaySync {
         }
     }
 
-    /// The relays of this server; none if they cannot be read now.
+    /// Returns the relays of this server; none if they cannot be read now.
     async fn own_relays(&self) -> Option<Vec<OwnedServerName>> {
         let relays = self.outgoing.relays(self.core.server_name()).await;
         relays
@@ -138,59 +135,56 @@ impl RelaySync {
         federation.call_endpoint::<RelayTxn>(relay, &[&user_id], &request, deadline).await
     }
 
-    /// Makes an entry durable, or finds it bad for good. One that came before is recognized.
+    /// Makes an entry durable, or refuses it for good. One that came before is recognized.
     async fn store(&self, relay: &ServerName, answer: &RelayTxnResponse) -> Result<(), Stopped> {
-        let (name, id) = (relay.to_owned(), answer.entry_id);
         let transaction = &answer.transaction;
-        let of = (transaction.origin.clone(), transaction.transaction_id.clone());
-        let known = self
-            .core
-            .database
-            .call(move |db| received::knows_entry(db, (&name, id), (&of.0, of.1.as_deref())))
-            .await?;
-        if known {
+        let entry = RelayEntry {
+            relay: relay.to_owned(),
+            entry_id: answer.entry_id,
+            origin: transaction.origin.clone(),
+            transaction_id: transaction.transaction_id.clone(),
+        };
+        let known = entry.clone();
+        if self.core.database.call(move |db| received::knows_entry(db, &known)).await? {
             return Ok(());
         }
-        let done = self.take(relay, answer.entry_id, transaction).await?;
-        if let Err(reason) = &done {
-            tracing::warn!(%relay, entry_id = id, origin = transaction.origin, reason, "bad entry");
+        if let Err(reason) = self.take(&entry, transaction).await? {
+            let RelayEntry { entry_id, origin, .. } = entry;
+            tracing::warn!(%relay, entry_id, origin, reason, "bad entry");
         }
         Ok(())
     }
 
     async fn take(
         &self,
-        relay: &ServerName,
-        entry_id: i64,
+        entry: &RelayEntry,
         transaction: &RelayedTransaction,
     ) -> Result<Done, Stopped> {
         let pdus = transaction.pdus.as_deref().unwrap_or_default();
         let edus = transaction.edus.as_ref().map_or(0, Vec::len);
-        let origin = match ServerName::parse(&transaction.origin) {
+        let origin = match ServerName::parse(&entry.origin) {
             Ok(origin) => origin,
-            Err(error) => {
-                let reason = format!("no origin: {error}");
-                return self.refuse(relay, entry_id, (transaction, reason)).await;
-            }
+            Err(error) => return self.refuse(entry, format!("no origin: {error}")).await,
         };
         if let Err(error) = within_limits(pdus.len(), edus) {
-            return self.refuse(relay, entry_id, (transaction, error.message)).await;
+            return self.refuse(entry, error.to_string()).await;
         }
-        let direct = match &transaction.transaction_id {
+        let direct = match &entry.transaction_id {
             Some(id) => self.incoming.answer_given(&origin, id).await?.is_some(),
             None => false,
         };
         // What came directly as well needs no second look. The relay's word that it is the same
         // transaction is believed in this direction only: it could keep the entry to itself anyway.
         let pdus = if direct { &[] } else { pdus };
-        let name = relay.to_owned();
+        let name = entry.relay.clone();
         let waiting = self.core.database.call(move |db| deferred::count(db, &name)).await?;
         let room_left = waiting < MAX_DEFERRED;
-        let record = self.record_or_defer(relay, entry_id, (transaction, &origin, room_left));
+        let record = self.record_or_defer(entry, transaction, &origin, room_left);
         let answer = self.incoming.handler().receive(&origin, pdus, record).await?;
         match answer.first_put_off() {
             Some(reason) if !room_left => Err(Stopped::NotYet(reason)),
             Some(reason) => {
+                let RelayEntry { relay, entry_id, .. } = entry;
                 tracing::info!(%relay, entry_id, %origin, reason, "deferred");
                 Ok(Ok(()))
             }
@@ -198,60 +192,36 @@ impl RelaySync {
         }
     }
 
-    /// Records that an entry is done with; if some of it was put off, keeps it to be tried again,
-    /// or leaves it at the relay when there is no `room_left`.
+    /// Records that an entry is finished. If some of it was put off, keeps it to be tried again, or
+    /// leaves it at the relay if there is no `room_left`.
     fn record_or_defer(
         &self,
-        relay: &ServerName,
-        entry_id: i64,
-        (transaction, origin, room_left): (&RelayedTransaction, &ServerName, bool),
-    ) -> Record {
-        let done = record(relay, entry_id, transaction, None);
-        let (relay, origin, now) = (relay.to_owned(), origin.to_owned(), self.core.host.unix_ms());
+        entry: &RelayEntry,
+        transaction: &RelayedTransaction,
+        origin: &ServerName,
+        room_left: bool,
+    ) -> RecordAnswer {
+        let (entry, origin, now) = (entry.clone(), origin.to_owned(), self.core.host.unix_ms());
         let pdus = transaction.pdus.clone().unwrap_or_default();
         let any_deferred = Arc::clone(&self.any_deferred);
         Arc::new(move |tx, answer| {
-            if answer.put_off.is_empty() {
-                return done(tx, answer);
-            }
-            if room_left {
+            if !answer.put_off.is_empty() {
+                if !room_left {
+                    return Ok(());
+                }
                 any_deferred.store(true, Ordering::SeqCst);
-                deferred::put(tx, (&relay, entry_id), (&origin, &pdus), now)?;
-                done(tx, answer)?;
+                deferred::put(tx, &entry, &origin, &pdus, now)?;
             }
-            Ok(())
+            received::put_entry(tx, &entry, None)
         })
     }
 
-    async fn refuse(
-        &self,
-        relay: &ServerName,
-        entry_id: i64,
-        (transaction, reason): (&RelayedTransaction, String),
-    ) -> Result<Done, Stopped> {
-        let record = record(relay, entry_id, transaction, Some(reason.clone()));
-        self.core.database.transaction(move |tx| record(tx, &Answer::default())).await?;
+    async fn refuse(&self, entry: &RelayEntry, reason: String) -> Result<Done, Stopped> {
+        let (entry, refusal) = (entry.clone(), reason.clone());
+        self.core
+            .database
+            .transaction(move |tx| received::put_entry(tx, &entry, Some(&refusal)))
+            .await?;
         Ok(Err(reason))
     }
-}
-
-/// Records that an entry is done with.
-fn record(
-    relay: &ServerName,
-    entry_id: i64,
-    transaction: &RelayedTransaction,
-    refusal: Option<String>,
-) -> Record {
-    let relay = relay.to_owned();
-    let (origin, transaction_id) = (transaction.origin.clone(), transaction.transaction_id.clone());
-    Arc::new(move |tx, _| {
-        let entry = RelayEntry {
-            relay: &relay,
-            entry_id,
-            origin: &origin,
-            transaction_id: transaction_id.as_deref(),
-            refusal: refusal.as_deref(),
-        };
-        received::put_entry(tx, &entry)
-    })
 }

@@ -26,7 +26,7 @@ use crate::store::{
     queues::{self, BackOff, Batch},
 };
 
-/// The wait after the store refused, before it is asked again.
+/// How long the sender waits after the store refused.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Empties the queue of `name`, for ever.
@@ -49,8 +49,9 @@ struct Sender {
     /// The number of failed direct attempts at which the relays failed too: they are not asked
     /// again before the next direct attempt.
     relays_failed_at: u32,
-    /// When the attempt after so many failures is due. On the timers' clock, since the wall clock
-    /// may jump; that one counts only for a wait that a former process began.
+    /// After how many failures the next attempt is due, and when. This is on the timers' clock,
+    /// since the wall clock may jump; the wall clock counts only for a wait that an earlier process
+    /// began.
     due: Option<(u32, Instant)>,
 }
 
@@ -69,7 +70,7 @@ impl Sender {
         }
     }
 
-    /// One attempt at a batch, or one wait before the next. Whether it arrived.
+    /// Makes one attempt at a batch, or waits for the next one; returns whether the batch arrived.
     async fn deliver(&mut self, batch: &Batch, back_off: BackOff) -> Result<bool, StoreError> {
         let relays_due = back_off.failures >= self.config().attempts_before_relay.max(1);
         let due = self.due_at(back_off);
@@ -117,7 +118,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Gives the batch to every relay of the destination; whether any took it.
+    /// Gives the batch to every relay of the destination, and returns whether any took it.
     async fn send_by_relay(&self, batch: &Batch) -> Result<bool, StoreError> {
         let relays = self.outgoing.relays(&self.name).await?;
         let request = RelayedTransaction {
@@ -171,7 +172,7 @@ impl Sender {
         core.database.transaction(move |tx| work(tx, &name, now)).await
     }
 
-    /// The back-off as it stands: none, if the destination was heard from since.
+    /// Returns the back-off as it stands: none, if the destination was heard from since.
     async fn back_off(&mut self) -> Result<BackOff, StoreError> {
         if !self.destination.failing.load(Ordering::SeqCst) {
             return Ok(BackOff::default());
@@ -218,21 +219,21 @@ impl Sender {
         database.transaction(move |tx| queues::put_back_off(tx, &name, back_off)).await
     }
 
-    /// The first wait, doubled with every further failure, up to the longest.
+    /// Returns the first wait, doubled with every further failure, up to the longest.
     fn back_off_after(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         self.config().backoff_first.saturating_mul(1 << doublings).min(self.config().backoff_max)
     }
 
-    /// Between 0.8 and 1.2 times `wait`, so that servers that failed together do not come back
-    /// together.
+    /// Returns between 0.8 and 1.2 times `wait`, so that servers that failed together do not come
+    /// back together.
     fn jittered(&self, wait: Duration) -> Duration {
         let [byte] = self.outgoing.core.host.random_bytes::<1>();
         wait.mul_f64(0.8 + 0.4 * f64::from(byte) / 255.0)
     }
 
-    /// When the next attempt is due. A wait that a former process began is as long as the wall
-    /// clock has it, but no longer than any wait is.
+    /// Returns when the next attempt is due. A wait that an earlier process began is taken from the
+    /// wall clock, but is no longer than the longest wait.
     fn due_at(&mut self, back_off: BackOff) -> Instant {
         match self.due {
             Some((failures, due)) if failures == back_off.failures => due,

@@ -12,7 +12,7 @@ use transport::{
 
 use crate::{
     stranger::{DEADLINE, Stranger},
-    support::{Backend, machine},
+    support::{Backend, One, machine},
 };
 
 /// The one outcome in an answer, and whether `backend` shows any message in the room.
@@ -30,9 +30,8 @@ async fn refused(
 
 #[tokio::test]
 async fn event_forged_in_the_name_of_another_server_is_refused() {
-    let (a, eve) = (Backend::start().await, Stranger::start().await);
-    let alice = a.user("alice").await;
-    let room = a.public_room(&alice).await;
+    let eve = Stranger::start().await;
+    let One { a, alice, room } = One::start().await;
     for signer in [a.name.as_str(), eve.name.as_str()] {
         let forged = eve.event(&a, &room, (alice.id.as_str(), signer), "forged").await;
         let answer = eve.send(&a, signer, vec![forged]).await;
@@ -43,9 +42,8 @@ async fn event_forged_in_the_name_of_another_server_is_refused() {
 
 #[tokio::test]
 async fn who_is_not_in_the_room_cannot_send_into_it() {
-    let (a, eve) = (Backend::start().await, Stranger::start().await);
-    let alice = a.user("alice").await;
-    let room = a.public_room(&alice).await;
+    let eve = Stranger::start().await;
+    let One { a, alice, room } = One::start().await;
     let sender = format!("@eve:{}", eve.name);
     let event = eve.event(&a, &room, (&sender, eve.name.as_str()), "intruding").await;
     let reason = refused(eve.send(&a, "1", vec![event]).await, &a, &room).await;
@@ -56,9 +54,8 @@ async fn who_is_not_in_the_room_cannot_send_into_it() {
 
 #[tokio::test]
 async fn same_transaction_gets_the_same_answer_also_after_a_death() {
-    let (mut a, eve) = (Backend::start().await, Stranger::start().await);
-    let alice = a.user("alice").await;
-    let room = a.public_room(&alice).await;
+    let eve = Stranger::start().await;
+    let One { mut a, room, .. } = One::start().await;
     let sender = format!("@eve:{}", eve.name);
     let first = eve.event(&a, &room, (&sender, eve.name.as_str()), "first").await;
     let second = eve.event(&a, &room, (&sender, eve.name.as_str()), "second").await;
@@ -97,9 +94,8 @@ async fn unknown_edus_and_malformed_pdus_are_ignored() {
 
 #[tokio::test]
 async fn room_is_not_told_to_a_server_that_is_not_in_it() {
-    let (a, eve) = (Backend::start().await, Stranger::start().await);
-    let alice = a.user("alice").await;
-    let room = a.public_room(&alice).await;
+    let eve = Stranger::start().await;
+    let One { a, alice, room } = One::start().await;
     let id = a.say(&alice, &room, "secret").await;
     let request = ruma::api::federation::event::get_event::v1::Request::new(id);
     let Err(CallError::Refused(error)) = eve.federation.call(&a.name, request, DEADLINE).await

@@ -3,7 +3,7 @@
 use homeserver::messaging::rooms::{CreateRoom, RoomError};
 use ruma::OwnedRoomId;
 
-use crate::support::{Backend, User, agree, eventually, shows};
+use crate::support::{Backend, Two, User, agree, eventually, shows};
 
 /// A room of `alice` at `a` that bob of `b` is invited to.
 async fn invited(a: &Backend, b: &Backend) -> (User, User, OwnedRoomId) {
@@ -43,10 +43,7 @@ async fn uninvited_user_may_not_join() {
 
 #[tokio::test]
 async fn who_leaves_is_gone_everywhere_and_gets_no_more_messages() {
-    let (a, b) = (Backend::start().await, Backend::start().await);
-    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
-    let room = a.public_room(&alice).await;
-    b.join(&bob, &room, &a).await;
+    let Two { a, b, alice, bob, room } = Two::start().await;
     leave(&b, &bob, &room).await;
     eventually("alice's backend knows", || async {
         a.membership(&bob.id, &room).await == Some("leave")

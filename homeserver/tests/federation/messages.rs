@@ -2,14 +2,11 @@
 
 use serde_json::json;
 
-use crate::support::{Backend, agree, shows};
+use crate::support::{Backend, Two, agree, shows};
 
 #[tokio::test]
 async fn message_reaches_the_other_backend_and_both_have_the_same_state() {
-    let (a, b) = (Backend::start().await, Backend::start().await);
-    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
-    let room = a.public_room(&alice).await;
-    b.join(&bob, &room, &a).await;
+    let Two { a, b, alice, bob, room } = Two::start().await;
     a.say(&alice, &room, "hello").await;
     shows(&b, &room, &["hello"]).await;
     b.say(&bob, &room, "hi").await;
@@ -21,10 +18,7 @@ async fn message_reaches_the_other_backend_and_both_have_the_same_state() {
 
 #[tokio::test]
 async fn messages_of_one_sender_arrive_in_order() {
-    let (a, b) = (Backend::start().await, Backend::start().await);
-    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
-    let room = a.public_room(&alice).await;
-    b.join(&bob, &room, &a).await;
+    let Two { a, b, alice, room, .. } = Two::start().await;
     let texts: Vec<String> = (100..160).map(|number| number.to_string()).collect();
     for text in &texts {
         a.say(&alice, &room, text).await;
@@ -54,26 +48,15 @@ async fn room_versions_10_11_and_12_cross_backends() {
 
 #[tokio::test]
 async fn state_set_on_both_sides_of_a_cut_resolves_alike() {
-    let (a, b) = (Backend::start().await, Backend::start().await);
-    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
-    let room = a.public_room(&alice).await;
-    b.join(&bob, &room, &a).await;
+    let Two { a, b, alice, bob, room } = Two::start().await;
     let levels = json!({ "users": { alice.id.as_str(): 100, bob.id.as_str(): 100 } });
-    let (rooms, sender, id) = (a.rooms(), alice.id.clone(), room.clone());
-    a.run(async move { rooms.send_state(&sender, &id, ("m.room.power_levels", ""), levels).await })
-        .await
-        .unwrap();
+    a.put_state(&alice, &room, "m.room.power_levels", levels).await;
     agree(&a, &b, &room).await;
 
     a.switch.cut();
     b.switch.cut();
     for (backend, user) in [(&a, &alice), (&b, &bob)] {
-        let (rooms, sender, id) = (backend.rooms(), user.id.clone(), room.clone());
-        let topic = json!({ "topic": user.id });
-        backend
-            .run(async move { rooms.send_state(&sender, &id, ("m.room.topic", ""), topic).await })
-            .await
-            .unwrap();
+        backend.put_state(user, &room, "m.room.topic", json!({ "topic": user.id })).await;
     }
     assert_ne!(a.summary(&room).await, b.summary(&room).await);
     a.switch.repair();

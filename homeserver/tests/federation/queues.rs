@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     stranger::Stranger,
-    support::{ADMIN_TOKEN, Backend, eventually, shows},
+    support::{ADMIN_TOKEN, Backend, Two, eventually, shows},
 };
 
 async fn queue_of(backend: &Backend, destination: &Backend) -> Value {
@@ -27,10 +27,7 @@ async fn queue_of(backend: &Backend, destination: &Backend) -> Value {
 
 #[tokio::test]
 async fn queue_survives_the_death_of_its_process() {
-    let (mut a, mut b) = (Backend::start().await, Backend::start().await);
-    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
-    let room = a.public_room(&alice).await;
-    b.join(&bob, &room, &a).await;
+    let Two { mut a, mut b, alice, room, .. } = Two::start().await;
     b.kill();
     for text in ["1", "2", "3"] {
         a.say(&alice, &room, text).await;
@@ -67,10 +64,7 @@ async fn back_off_is_persisted_and_cleared_by_a_request_of_the_peer() {
 
 #[tokio::test]
 async fn queue_goes_on_when_the_clock_is_set_back() {
-    let (a, mut b) = (Backend::start().await, Backend::start().await);
-    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
-    let room = a.public_room(&alice).await;
-    b.join(&bob, &room, &a).await;
+    let Two { a, mut b, alice, room, .. } = Two::start().await;
     b.kill();
     a.say(&alice, &room, "late").await;
     eventually("an attempt failed", || async {

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use homeserver::{
     Config, Homeserver,
-    messaging::rooms::{CreateRoom, Direction, JoinRule, Rooms},
+    messaging::rooms::{CreateRoom, Direction, Draft, JoinRule, Rooms},
 };
 use http::Request;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, UserId};
@@ -192,6 +192,13 @@ impl Backend {
         answer["event_id"].as_str().unwrap().try_into().unwrap()
     }
 
+    /// Puts a state event with the empty key into the room.
+    pub(crate) async fn put_state(&self, user: &User, room: &RoomId, kind: &str, content: Value) {
+        let draft = Draft::state(&user.id, kind, "", content);
+        let (rooms, room) = (self.rooms(), room.to_owned());
+        self.run(async move { rooms.put(&room, draft).await }).await.unwrap();
+    }
+
     /// The texts of the room's messages, in the order in which this backend shows them.
     pub(crate) async fn texts(&self, room: &RoomId) -> Vec<String> {
         let (rooms, room) = (self.rooms(), room.to_owned());
@@ -220,7 +227,7 @@ impl Backend {
     pub(crate) async fn membership(&self, user: &UserId, room: &RoomId) -> Option<&'static str> {
         let (rooms, user, room) = (self.rooms(), user.to_owned(), room.to_owned());
         let membership = self.run(async move { rooms.membership(&user, &room).await }).await;
-        membership.unwrap().map(homeserver::messaging::rooms::Membership::as_str)
+        membership.unwrap().map(homeserver::event::Membership::as_str)
     }
 }
 
@@ -229,6 +236,41 @@ impl Drop for Backend {
         if self.running.is_some() {
             self.kill();
         }
+    }
+}
+
+/// A backend with a user, and a public room of theirs.
+pub(crate) struct One {
+    pub(crate) a: Backend,
+    pub(crate) alice: User,
+    pub(crate) room: OwnedRoomId,
+}
+
+impl One {
+    pub(crate) async fn start() -> Self {
+        let a = Backend::start().await;
+        let alice = a.user("alice").await;
+        let room = a.public_room(&alice).await;
+        Self { a, alice, room }
+    }
+}
+
+/// Two backends with a user each, and a public room of the first in which both are.
+pub(crate) struct Two {
+    pub(crate) a: Backend,
+    pub(crate) b: Backend,
+    pub(crate) alice: User,
+    pub(crate) bob: User,
+    pub(crate) room: OwnedRoomId,
+}
+
+impl Two {
+    pub(crate) async fn start() -> Self {
+        let One { a, alice, room } = One::start().await;
+        let b = Backend::start().await;
+        let bob = b.user("bob").await;
+        b.join(&bob, &room, &a).await;
+        Self { a, b, alice, bob, room }
     }
 }
 

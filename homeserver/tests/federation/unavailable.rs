@@ -18,7 +18,7 @@ use transport::{
 use crate::{
     relays::{relay, set_relays},
     stranger::{DEADLINE, Stranger},
-    support::{ADMIN_TOKEN, Backend, eventually, free_name, shows},
+    support::{ADMIN_TOKEN, Backend, One, eventually, free_name, shows},
 };
 
 /// An event of a server that is not there, so that its keys are not to be had.
@@ -101,9 +101,8 @@ async fn deferred_entry_is_taken_when_the_keys_are_to_be_had() {
 
 #[tokio::test]
 async fn only_what_cannot_be_judged_is_refused_and_only_after_some_tries() {
-    let (a, eve) = (Backend::start().await, Stranger::start().await);
-    let alice = a.user("alice").await;
-    let room = a.public_room(&alice).await;
+    let eve = Stranger::start().await;
+    let One { a, room, .. } = One::start().await;
     let state = eve.join(&a, &room, &[&a]).await;
     let good = eve.message(&a, &room, (&state, "good")).await;
     let pdus = vec![event_of_nobody(&eve, &a, &room).await, good];

@@ -8,12 +8,7 @@ const JOINED: &str = "SELECT count(*) FROM room_memberships WHERE membership = '
 
 /// Backends a, b and c, and a public room of a that b is in.
 async fn two_of_three() -> (Cluster, [Client; 3], String) {
-    let cluster = Cluster::of(&["a", "b", "c"]).await;
-    let people = [
-        cluster.user("a", "alice").await,
-        cluster.user("b", "bob").await,
-        cluster.user("c", "carol").await,
-    ];
+    let (cluster, people) = Cluster::of_three().await;
     let room = people[0].room("m1", &[&people[1]]).await;
     (cluster, people, room)
 }

@@ -2,23 +2,11 @@
 
 use serde_json::json;
 
-use super::support::{Client, Cluster};
-
-/// Three backends; the first owns a room in which everybody is.
-async fn three() -> (Cluster, [Client; 3], String) {
-    let cluster = Cluster::of(&["a", "b", "c"]).await;
-    let people = [
-        cluster.user("a", "alice").await,
-        cluster.user("b", "bob").await,
-        cluster.user("c", "carol").await,
-    ];
-    let room = people[0].room("m1", &[&people[1], &people[2]]).await;
-    (cluster, people, room)
-}
+use super::support::Cluster;
 
 #[tokio::test]
 async fn with_all_backends_up_everybody_sees_a_message_from_any_of_them() {
-    let (_cluster, people, room) = three().await;
+    let (_cluster, people, room) = Cluster::three("m1").await;
     for (number, sender) in people.iter().enumerate() {
         let text = number.to_string();
         let (status, answer) = sender.send(&room, &text, &text).await;
@@ -32,7 +20,7 @@ async fn with_all_backends_up_everybody_sees_a_message_from_any_of_them() {
 
 #[tokio::test]
 async fn with_a_backend_down_nobody_sees_it_also_when_the_backend_is_back() {
-    let (mut cluster, [alice, bob, carol], room) = three().await;
+    let (mut cluster, [alice, bob, carol], room) = Cluster::three("m1").await;
     cluster.stop("c").await;
     let (status, error) = alice.send(&room, "1", "lost").await;
     assert_eq!((status, &error["unreachable_backends"]), (533, &json!(["c.test"])));
@@ -48,7 +36,7 @@ async fn with_a_backend_down_nobody_sees_it_also_when_the_backend_is_back() {
 
 #[tokio::test]
 async fn nobody_but_the_owner_sees_a_message_before_it_is_committed_and_then_everybody() {
-    let (cluster, [alice, bob, carol], room) = three().await;
+    let (cluster, [alice, bob, carol], room) = Cluster::three("m1").await;
     cluster.block("a", "/prepare/");
     assert_eq!(alice.send(&room, "1", "hidden").await.0, 533);
     cluster.unblock();
@@ -64,7 +52,7 @@ async fn nobody_but_the_owner_sees_a_message_before_it_is_committed_and_then_eve
 
 #[tokio::test]
 async fn a_backend_in_doubt_asks_the_owner() {
-    let (cluster, [alice, bob, _carol], room) = three().await;
+    let (cluster, [alice, bob, _carol], room) = Cluster::three("m1").await;
     cluster.block("a", "/decision/");
     assert_eq!(alice.send(&room, "1", "asked for").await.0, 200);
     bob.wait_for_text("asked for").await;
@@ -72,7 +60,7 @@ async fn a_backend_in_doubt_asks_the_owner() {
 
 #[tokio::test]
 async fn a_backend_in_doubt_about_an_abort_that_it_never_heard_of_forgets_the_message() {
-    let (cluster, [alice, bob, _carol], room) = three().await;
+    let (cluster, [alice, bob, _carol], room) = Cluster::three("m1").await;
     cluster.stop("c").await;
     cluster.block("a", "/decision/");
     assert_eq!(alice.send(&room, "1", "lost").await.0, 533);
@@ -82,7 +70,7 @@ async fn a_backend_in_doubt_about_an_abort_that_it_never_heard_of_forgets_the_me
 
 #[tokio::test]
 async fn a_decided_commit_is_told_after_the_owner_restarts() {
-    let (mut cluster, [alice, bob, _carol], room) = three().await;
+    let (mut cluster, [alice, bob, _carol], room) = Cluster::three("m1").await;
     cluster.block("a", "/decision/");
     cluster.block("b", "/outcome/");
     assert_eq!(alice.send(&room, "1", "decided").await.0, 200);
@@ -95,7 +83,7 @@ async fn a_decided_commit_is_told_after_the_owner_restarts() {
 
 #[tokio::test]
 async fn a_member_that_restarts_while_prepared_still_shows_the_message() {
-    let (mut cluster, [alice, bob, _carol], room) = three().await;
+    let (mut cluster, [alice, bob, _carol], room) = Cluster::three("m1").await;
     cluster.block("a", "/decision/");
     cluster.block("b", "/outcome/");
     assert_eq!(alice.send(&room, "1", "kept").await.0, 200);
@@ -108,7 +96,7 @@ async fn a_member_that_restarts_while_prepared_still_shows_the_message() {
 
 #[tokio::test]
 async fn a_retry_after_a_lost_answer_is_the_same_message() {
-    let (mut cluster, [alice, bob, carol], room) = three().await;
+    let (mut cluster, [alice, bob, carol], room) = Cluster::three("m1").await;
     let first = carol.send(&room, "1", "once").await;
     assert_eq!(first.0, 200);
     cluster.stop("c").await;
@@ -123,7 +111,7 @@ async fn a_retry_after_a_lost_answer_is_the_same_message() {
 
 #[tokio::test]
 async fn a_sender_whose_owner_is_down_is_told_that_nothing_was_sent() {
-    let (cluster, [_alice, _bob, carol], room) = three().await;
+    let (cluster, [_alice, _bob, carol], room) = Cluster::three("m1").await;
     cluster.stop("a").await;
     let (status, error) = carol.send(&room, "1", "lost").await;
     assert_eq!((status, &error["unreachable_backends"]), (533, &json!(["a.test"])));
@@ -132,7 +120,7 @@ async fn a_sender_whose_owner_is_down_is_told_that_nothing_was_sent() {
 
 #[tokio::test]
 async fn a_device_registered_after_the_first_message_is_notified_too() {
-    let (_cluster, [alice, bob, _carol], room) = three().await;
+    let (_cluster, [alice, bob, _carol], room) = Cluster::three("m1").await;
     assert_eq!(alice.send(&room, "1", "first").await.0, 200);
     // The owner answers once it has decided; the decision is still on its way to bob's backend.
     bob.wait_for_text("first").await;
@@ -144,7 +132,7 @@ async fn a_device_registered_after_the_first_message_is_notified_too() {
 
 #[tokio::test]
 async fn a_retry_after_the_owners_answer_was_lost_is_the_same_message() {
-    let (cluster, [alice, bob, carol], room) = three().await;
+    let (cluster, [alice, bob, carol], room) = Cluster::three("m1").await;
     cluster.block("a", r#""delivered":true"#);
     let (status, error) = carol.send(&room, "1", "once").await;
     assert_eq!((status, &error["errcode"]), (504, &json!("ORG.FEDSIM.OUTCOME_UNKNOWN")));
@@ -159,7 +147,7 @@ async fn a_retry_after_the_owners_answer_was_lost_is_the_same_message() {
 
 #[tokio::test]
 async fn an_owner_that_crashes_before_it_decides_has_aborted() {
-    let (mut cluster, [alice, bob, _carol], room) = three().await;
+    let (mut cluster, [alice, bob, _carol], room) = Cluster::three("m1").await;
     cluster.stall("c").await;
     let hidden = "SELECT count(*) FROM m1_prepared";
     tokio::select! {
@@ -174,4 +162,30 @@ async fn an_owner_that_crashes_before_it_decides_has_aborted() {
     assert_eq!((status, &error["errcode"]), (409, &json!("ORG.FEDSIM.REFUSED")));
     assert!(bob.texts().await.is_empty());
     assert!(alice.texts().await.is_empty());
+}
+
+/// Jobs of the owner's database for a send of one of its own users: whose token it is, which room
+/// it is, the event kept with who is to vote, and the decision.
+const JOBS_OF_A_SEND: usize = 4;
+
+/// The same for a send of another backend's: which room it is, whether it was answered before, the
+/// rules and the receipt checks of the event, who is to vote, and the decision.
+const JOBS_FOR_A_MEMBER: usize = 6;
+
+#[tokio::test]
+async fn a_send_costs_its_owner_few_database_jobs_before_its_answer() {
+    let (cluster, [alice, bob, carol], room) = Cluster::three("m1").await;
+    for (sender, text, jobs) in [(&alice, "1", JOBS_OF_A_SEND), (&carol, "2", JOBS_FOR_A_MEMBER)] {
+        // The first send is not counted: it learns the devices of the others.
+        for (time, text) in [(1, format!("{text} first")), (2, text.to_owned())] {
+            let before = cluster.jobs("a");
+            assert_eq!(sender.send(&room, &text, &text).await.0, 200);
+            // Each of the other backends' couriers may have had its first look by now.
+            let counted = cluster.jobs("a") - before;
+            assert!(time == 1 || (jobs..=jobs + 2).contains(&counted), "{text}: {counted}");
+            bob.wait_for_text(&text).await;
+            carol.wait_for_text(&text).await;
+            cluster.wait_for_count("a", "SELECT count(*) FROM m1_commits", 0).await;
+        }
+    }
 }

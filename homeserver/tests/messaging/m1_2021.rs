@@ -2,22 +2,11 @@
 
 use serde_json::json;
 
-use super::support::{Client, Cluster};
-
-async fn three() -> (Cluster, [Client; 3], String) {
-    let cluster = Cluster::of(&["a", "b", "c"]).await;
-    let people = [
-        cluster.user("a", "alice").await,
-        cluster.user("b", "bob").await,
-        cluster.user("c", "carol").await,
-    ];
-    let room = people[0].room("m1-2021", &[&people[1], &people[2]]).await;
-    (cluster, people, room)
-}
+use super::support::Cluster;
 
 #[tokio::test]
 async fn a_backend_that_is_down_during_the_check_keeps_the_message_from_everybody() {
-    let (cluster, [alice, bob, _carol], room) = three().await;
+    let (cluster, [alice, bob, _carol], room) = Cluster::three("m1-2021").await;
     cluster.stop("c").await;
     let (status, error) = alice.send(&room, "1", "lost").await;
     assert_eq!((status, &error["unreachable_backends"]), (533, &json!(["c.test"])));
@@ -27,7 +16,7 @@ async fn a_backend_that_is_down_during_the_check_keeps_the_message_from_everybod
 
 #[tokio::test]
 async fn a_backend_cut_off_between_check_and_store_is_left_out_and_named() {
-    let (cluster, [alice, bob, carol], room) = three().await;
+    let (cluster, [alice, bob, carol], room) = Cluster::three("m1-2021").await;
     cluster.block("a", "/on_message_sent/");
     let (status, answer) = alice.send(&room, "1", "partial").await;
     assert_eq!((status, &answer["failed_to_send"]), (200, &json!(["b.test", "c.test"])));
@@ -37,7 +26,7 @@ async fn a_backend_cut_off_between_check_and_store_is_left_out_and_named() {
 
 #[tokio::test]
 async fn a_message_from_a_member_backend_goes_through_the_owner_and_reaches_everybody() {
-    let (_cluster, [alice, bob, carol], room) = three().await;
+    let (_cluster, [alice, bob, carol], room) = Cluster::three("m1-2021").await;
     let (status, answer) = carol.send(&room, "1", "hello").await;
     assert_eq!(status, 200, "{answer}");
     for person in [alice, bob, carol] {

@@ -8,18 +8,6 @@ use transport::endpoints::m1::{GetUserClients, Users};
 
 use super::support::{Client, Cluster, DEADLINE};
 
-/// Three backends; the first owns a room in which everybody is.
-async fn three() -> (Cluster, [Client; 3], String) {
-    let cluster = Cluster::of(&["a", "b", "c"]).await;
-    let people = [
-        cluster.user("a", "alice").await,
-        cluster.user("b", "bob").await,
-        cluster.user("c", "carol").await,
-    ];
-    let room = people[0].room("m1", &[&people[1], &people[2]]).await;
-    (cluster, people, room)
-}
-
 /// Has `person` change the power levels of the room.
 async fn change_levels(person: &Client, room: &str, change: impl FnOnce(&mut Value)) {
     let path = format!("/rooms/{room}/state/m.room.power_levels/");
@@ -31,7 +19,7 @@ async fn change_levels(person: &Client, room: &str, change: impl FnOnce(&mut Val
 
 #[tokio::test]
 async fn a_commit_shows_what_came_in_otherwise_and_was_refused_then() {
-    let (mut cluster, [_alice, bob, carol], room) = three().await;
+    let (mut cluster, [_alice, bob, carol], room) = Cluster::three("m1").await;
     cluster.block("a", "/decision/");
     cluster.block("b", "/outcome/");
     assert_eq!(carol.send(&room, "1", "late").await.0, 200);
@@ -48,7 +36,7 @@ async fn a_commit_shows_what_came_in_otherwise_and_was_refused_then() {
 
 #[tokio::test]
 async fn a_refusal_is_recorded_before_it_is_told() {
-    let (cluster, [alice, _bob, carol], room) = three().await;
+    let (cluster, [alice, _bob, carol], room) = Cluster::three("m1").await;
     cluster.block("a", "/send/");
     change_levels(&alice, &room, |levels| levels["events_default"] = 50.into()).await;
     let (status, error) = carol.send(&room, "1", "no").await;
@@ -60,7 +48,7 @@ async fn a_refusal_is_recorded_before_it_is_told() {
 
 #[tokio::test]
 async fn a_backend_that_lost_what_it_voted_for_gets_it_again() {
-    let (mut cluster, [alice, bob, _carol], room) = three().await;
+    let (mut cluster, [alice, bob, _carol], room) = Cluster::three("m1").await;
     cluster.block("a", "/decision/");
     cluster.block("b", "/outcome/");
     assert_eq!(alice.send(&room, "1", "found").await.0, 200);
@@ -74,7 +62,7 @@ async fn a_backend_that_lost_what_it_voted_for_gets_it_again() {
 
 #[tokio::test]
 async fn a_message_that_comes_past_the_owner_is_refused() {
-    let (cluster, [_alice, bob, carol], room) = three().await;
+    let (cluster, [_alice, bob, carol], room) = Cluster::three("m1").await;
     cluster.block("c", "/send_message/");
     assert_eq!(carol.send(&room, "1", "past").await.0, 504);
     let event: String = cluster.read("c", "SELECT event FROM client_transactions");

@@ -1,4 +1,5 @@
-//! Real homeservers in one process, over loopback sockets and real files, through their public APIs.
+//! Real homeservers in one process, over loopback sockets and real files, through their public
+//! APIs.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 

@@ -1,6 +1,7 @@
 //! A few homeservers, the wires between them, and clients.
 
 mod client;
+mod counted;
 mod switchboard;
 
 use std::{
@@ -24,7 +25,10 @@ use transport::{
 };
 
 pub(crate) use self::client::Client;
-use self::switchboard::{Switchboard, Wire};
+use self::{
+    counted::{Counted, Jobs},
+    switchboard::{Switchboard, Wire},
+};
 
 /// How often a condition that nothing announces is looked at, and how many times at most.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
@@ -45,6 +49,7 @@ struct Machine {
     directory: TempDir,
     clock: Arc<ShiftedClock>,
     process: Arc<Process>,
+    jobs: Jobs,
 }
 
 impl Cluster {
@@ -56,6 +61,7 @@ impl Cluster {
                 directory: tempfile::tempdir().unwrap(),
                 clock: Arc::default(),
                 process: Arc::default(),
+                jobs: Jobs::default(),
             };
             cluster.machines.insert((*name).to_owned(), machine);
             cluster.start(name).await;
@@ -72,6 +78,7 @@ impl Cluster {
         host.clock = Arc::clone(&machine.clock) as Arc<dyn Clock>;
         host.tasks = Arc::clone(&machine.process) as Arc<dyn Tasks>;
         host.net = Arc::new(Wire::new(&self.switchboard, name));
+        host.disk = Arc::new(Counted::new(host.disk, &machine.jobs));
         Homeserver::start(host, config(name)).await.unwrap();
     }
 
@@ -110,6 +117,29 @@ impl Cluster {
         let server_name = format!("{name}.test").try_into().unwrap();
         let identity = Identity::open(&host, &database, server_name).await.unwrap();
         Federation::new(identity, Http::new(&host, ClientLimits::default()))
+    }
+
+    /// How many jobs the databases of `name` were given so far.
+    pub(crate) fn jobs(&self, name: &str) -> usize {
+        self.machines[name].jobs.load(Ordering::SeqCst)
+    }
+
+    /// Backends a, b and c with a user each, and a room of the first in which everybody is.
+    pub(crate) async fn three(delivery: &str) -> (Self, [Client; 3], String) {
+        let (cluster, people) = Self::of_three().await;
+        let room = people[0].room(delivery, &[&people[1], &people[2]]).await;
+        (cluster, people, room)
+    }
+
+    /// Backends a, b and c with a user each.
+    pub(crate) async fn of_three() -> (Self, [Client; 3]) {
+        let cluster = Self::of(&["a", "b", "c"]).await;
+        let people = [
+            cluster.user("a", "alice").await,
+            cluster.user("b", "bob").await,
+            cluster.user("c", "carol").await,
+        ];
+        (cluster, people)
     }
 
     /// A new user of `name`, logged in.

@@ -15,7 +15,7 @@ use transport::{MatrixError, federation::json_answer};
 
 use crate::admin::{Admin, Relaying};
 
-/// The admin routes, for whoever brings `token`.
+/// Returns the admin routes, for whoever brings `token`.
 pub(super) fn router(admin: Admin, token: &str) -> Router {
     let token_hash = blake3::hash(token.as_bytes());
     Router::new()

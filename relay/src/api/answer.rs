@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 /// When to ask a full mailbox again. It empties when its owner returns, so soon is no use.
 const RETRY_FULL_MAILBOX: Duration = Duration::from_mins(1);
 
-/// The answer to a refused request.
+/// Returns the answer to a refused request.
 pub(super) fn refused(refusal: Refusal) -> Response {
     if let Refusal::Disabled = refusal {
         // Dendrite answers so, and its senders take it for "not a relay".

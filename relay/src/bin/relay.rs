@@ -57,7 +57,7 @@ struct TlsArguments {
 }
 
 impl TlsArguments {
-    /// All three, or none: each argument requires the next.
+    /// Returns all three files, or none: each argument requires the next.
     fn config(self) -> Option<TlsConfig> {
         Some(TlsConfig {
             certificate: self.certificate?,
@@ -91,7 +91,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The configuration with what the arguments override.
+/// Returns the configuration with what the arguments override.
 fn configuration(arguments: &Arguments) -> Result<Config, String> {
     let mut config = match (&arguments.config, &arguments.server_name) {
         (Some(file), _) => read(file)?,

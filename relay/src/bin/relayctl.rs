@@ -234,8 +234,8 @@ fn entries_path(destination: &OwnedServerName) -> String {
     format!("destinations/{}/entries", encoded(destination.as_str()))
 }
 
-/// A server name as a path segment or a value of a query: only an IPv6 literal has what must be
-/// encoded there.
+/// Returns a server name as a path segment or a value of a query: only an IPv6 literal has what
+/// must be encoded there.
 fn encoded(name: &str) -> String {
     const BRACKETS: AsciiSet = AsciiSet::EMPTY.add(b'[').add(b']');
     utf8_percent_encode(name, &BRACKETS).to_string()

@@ -35,8 +35,8 @@ pub(super) enum Ended {
     Failed,
 }
 
-/// What the destination made of one entry.
-enum Outcome {
+/// How the destination received one entry.
+enum Reception {
     /// It has the PDUs.
     Taken,
     /// It will never take this entry from us.
@@ -70,45 +70,45 @@ impl Attempt {
         };
         let id = entry.id;
         match self.send(destination, &entry).await {
-            Outcome::Taken if entry.transaction.edus.is_empty() => {
+            Reception::Taken if entry.transaction.edus.is_empty() => {
                 self.store.delivered(id, self.host.unix_ms()).await?;
             }
-            Outcome::Taken => {
+            Reception::Taken => {
                 let rest = Transaction { pdus: Vec::new(), edus: entry.transaction.edus };
                 self.store.leave_to_the_retriever(id, rest).await?;
             }
-            Outcome::Refused => {
+            Reception::Refused => {
                 self.store.leave_to_the_retriever(id, entry.transaction).await?;
             }
-            Outcome::Later => return Ok(Some(Ended::Failed)),
+            Reception::Later => return Ok(Some(Ended::Failed)),
         }
         Ok(None)
     }
 
-    async fn send(&self, destination: &ServerName, entry: &Entry) -> Outcome {
+    async fn send(&self, destination: &ServerName, entry: &Entry) -> Reception {
         if entry.transaction.pdus.is_empty() {
-            return Outcome::Taken;
+            return Reception::Taken;
         }
         let request = self.request(entry);
         match self.federation.call(destination, request, self.deadline).await {
-            Ok(_) => Outcome::Taken,
+            Ok(_) => Reception::Taken,
             Err(CallError::Refused(error)) if is_final(error.status) => {
                 tracing::warn!(%destination, id = entry.id, %error, "an entry was refused");
-                Outcome::Refused
+                Reception::Refused
             }
             Err(CallError::Unsendable(reason)) => {
                 tracing::warn!(%destination, id = entry.id, reason, "an entry cannot be sent");
-                Outcome::Refused
+                Reception::Refused
             }
             Err(error) => {
                 tracing::debug!(%destination, id = entry.id, %error, "a delivery failed");
-                Outcome::Later
+                Reception::Later
             }
         }
     }
 
-    /// The transaction as the relay's own. It has the same id however often it is sent; the hash
-    /// keeps ids apart even if the relay's database, which counts the entries, was lost.
+    /// Returns the transaction as the relay's own. It has the same id however often it is sent; the
+    /// hash keeps ids apart even if the relay's database, which counts the entries, was lost.
     fn request(&self, entry: &Entry) -> Request {
         let hash = blake3::Hash::from_bytes(entry.transaction.hash()).to_hex();
         let transaction_id = format!("relay-{}-{}", entry.id, &hash[..16]);
@@ -123,8 +123,8 @@ impl Attempt {
     }
 }
 
-/// Whether a refusal is about the transaction, and not about the moment or about us: the same
-/// transaction would be refused for ever, and would hold up those behind it.
+/// Returns whether a refusal is about the transaction, and not about the moment or about us: the
+/// same transaction would be refused for ever, and would hold up those behind it.
 fn is_final(status: StatusCode) -> bool {
     matches!(
         status,

@@ -17,9 +17,9 @@ const MAX_RECEIPTS: u64 = 100_000;
 /// Rows of each kind deleted in one commit.
 const BATCH: u64 = 1000;
 
-/// The time of a sweep: `now_ms` on the wall clock, but at most `at_most` after the sweep before.
-/// A wall clock that jumped forward thus expires nothing that would not have expired anyway; one
-/// that was set back is followed at once, because that makes everything younger.
+/// Returns the time of a sweep: `now_ms` on the wall clock, but at most `at_most` after the sweep
+/// before. A wall clock that jumped forward thus expires nothing that would not have expired
+/// anyway; one that was set back is followed at once, because that makes everything younger.
 pub(super) fn advance_clock(
     transaction: &transport::Transaction<'_>,
     now_ms: i64,

@@ -70,7 +70,7 @@ pub(super) fn keep(
     Ok(Kept::New(transaction.last_insert_rowid()))
 }
 
-/// What a body counts for in the quotas.
+/// Returns what a body counts for in the quotas.
 pub(super) fn counted_bytes(body: &[u8]) -> u64 {
     body.len() as u64 + ENTRY_OVERHEAD
 }
@@ -94,7 +94,7 @@ fn is_known(
         ))
 }
 
-/// The quota that `bytes` more would exceed.
+/// Returns the quota that `bytes` more would exceed.
 fn no_room(
     transaction: &transport::Transaction<'_>,
     incoming: &Incoming,
@@ -140,7 +140,7 @@ fn sum(row: &rusqlite::Row<'_>) -> rusqlite::Result<Sum> {
 }
 
 impl Sum {
-    /// Which limit one more entry of `bytes` would exceed, in numbers.
+    /// Returns which limit one more entry of `bytes` would exceed, in numbers.
     fn exceeded(self, bytes: u64, max_entries: u64, max_bytes: u64) -> Option<String> {
         if self.entries >= max_entries {
             return Some(format!("{} of {max_entries} entries", self.entries));

@@ -42,7 +42,7 @@ enum Which {
     Forwardable,
 }
 
-/// Whether there is an entry for `destination`, readable or not.
+/// Returns whether there is an entry for `destination`, readable or not.
 pub(super) fn has_entry(
     connection: &Connection,
     destination: &ServerName,
@@ -82,7 +82,7 @@ pub(super) fn delivered(
     delete(transaction, id)
 }
 
-/// The oldest readable entry of `destination`, marked as handed out.
+/// Returns the oldest readable entry of `destination`, marked as handed out.
 pub(super) fn hand_out(
     transaction: &transport::Transaction<'_>,
     destination: &ServerName,
@@ -96,7 +96,7 @@ pub(super) fn hand_out(
     Ok(next)
 }
 
-/// The oldest readable entry that the relay should try to deliver.
+/// Returns the oldest readable entry that the relay should try to deliver.
 pub(super) fn next_to_forward(
     transaction: &transport::Transaction<'_>,
     destination: &ServerName,
@@ -117,7 +117,7 @@ pub(super) fn leave(
     Ok(())
 }
 
-/// Destinations after `after` with something to forward, by name.
+/// Returns destinations after `after` with something to forward, by name.
 pub(super) fn destinations_to_forward(
     connection: &Connection,
     after: &str,
@@ -152,7 +152,7 @@ fn oldest_readable(
     Ok(Next::TooMuchPoison)
 }
 
-/// The oldest entry, or why it cannot be read.
+/// Returns the oldest entry, or why it cannot be read.
 fn oldest(
     transaction: &transport::Transaction<'_>,
     destination: &ServerName,

@@ -132,7 +132,7 @@ pub(super) fn quarantine(
         .collect()
 }
 
-/// A text that may be damaged: an entry is listed all the same.
+/// Returns a text that may be damaged: an entry is listed all the same.
 fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
     Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?).into_owned())
 }

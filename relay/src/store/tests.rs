@@ -49,7 +49,7 @@ impl Store {
         }
     }
 
-    /// Bytes in the shares of all origins together.
+    /// Returns the bytes in the shares of all origins together.
     async fn share_bytes(&self) -> u64 {
         self.number("SELECT coalesce(sum(bytes), 0) FROM shares").await
     }

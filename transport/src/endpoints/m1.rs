@@ -2,7 +2,7 @@
 //! October 2021 (`m1-2021`).
 //!
 //! The room's creating backend owns it and coordinates; every call but [`SendMessage`] and
-//! [`Outcome`] goes from the owner to a member backend.
+//! [`GetOutcome`] goes from the owner to a member backend.
 
 use std::collections::BTreeMap;
 
@@ -124,11 +124,12 @@ pub struct DecisionBody {
     pub decision: Decision,
 }
 
-/// `GET .../org.fedsim.m1/outcome/{room_id}/{event_id}`: a prepared backend in doubt asks the owner.
+/// `GET .../org.fedsim.m1/outcome/{room_id}/{event_id}`: a prepared backend in doubt asks the
+/// owner.
 #[derive(Debug)]
-pub struct Outcome;
+pub struct GetOutcome;
 
-impl Endpoint for Outcome {
+impl Endpoint for GetOutcome {
     const METHOD: Method = Method::GET;
     const PATH: &'static str =
         "/_matrix/federation/unstable/org.fedsim.m1/outcome/{room_id}/{event_id}";
@@ -136,7 +137,7 @@ impl Endpoint for Outcome {
     type Response = OutcomeBody;
 }
 
-/// The body of an [`Outcome`] answer.
+/// The body of an [`GetOutcome`] answer.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct OutcomeBody {
     /// The decision; absent while the owner is still collecting votes. No record of the message is

@@ -19,7 +19,8 @@ pub(super) struct AboutRequest<'r> {
 impl<'r> AboutRequest<'r> {
     pub(super) fn new(
         request: &'r Request<Bytes>,
-        (origin, destination): (&'r ServerName, &'r ServerName),
+        origin: &'r ServerName,
+        destination: &'r ServerName,
     ) -> Self {
         let target = request.uri().path_and_query().map_or("", |target| target.as_str());
         let body = blake3::hash(request.body());

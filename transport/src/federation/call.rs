@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ruma::{
     ServerName,
@@ -43,8 +43,8 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether the server surely did not act on the request: it was refused with a 4xx, or never
-    /// reached.
+    /// Returns whether the server surely did not act on the request: it was refused with a 4xx, or
+    /// never reached.
     pub fn surely_not_done(&self) -> bool {
         match self {
             Self::NoAnswer(RequestError::Connect { .. }) | Self::Unsendable(_) => true,
@@ -52,10 +52,35 @@ impl CallError {
             Self::NoAnswer(_) | Self::Malformed(_) => false,
         }
     }
+
+    /// Returns whether the server said that it may not be done (403).
+    pub fn is_forbidden(&self) -> bool {
+        self.status() == Some(StatusCode::FORBIDDEN)
+    }
+
+    /// Returns whether the server said that there is no such thing (404).
+    pub fn is_not_found(&self) -> bool {
+        self.status() == Some(StatusCode::NOT_FOUND)
+    }
+
+    /// Returns whether the server refused and would refuse again: with a 4xx other than 429.
+    pub fn is_final(&self) -> bool {
+        self.status().is_some_and(|status| {
+            status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS
+        })
+    }
+
+    /// Returns the status of a refusal.
+    fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Refused(error) => Some(error.status),
+            Self::NoAnswer(_) | Self::Malformed(_) | Self::Unsendable(_) => None,
+        }
+    }
 }
 
-/// Where `server` listens for federation: the port in its name, or 8448
-/// (server-server API, "Resolving server names", steps 1, 2 and 6).
+/// Returns where `server` listens for federation: the port in its name, or 8448 (server-server API,
+/// "Resolving server names", steps 1, 2 and 6).
 pub fn address_of(server: &ServerName) -> Address {
     Address { name: server.host().to_owned(), port: server.port().unwrap_or(8448) }
 }
@@ -137,14 +162,14 @@ impl Federation {
         }
     }
 
-    /// The signature under `request`, which need not be verified on this thread.
+    /// Returns the signature under `request`, which need not be verified on this thread.
     fn authorization(
         &self,
         destination: &ServerName,
         request: &Request<Bytes>,
     ) -> Result<HeaderValue, XMatrixFromRequestError> {
         let Identity { server_name, key_pair } = &self.identity;
-        let about = AboutRequest::new(request, (server_name, destination));
+        let about = AboutRequest::new(request, server_name, destination);
         about.unsigned(key_pair).authorization(|| {
             let (origin, destination) = (server_name.clone(), destination.to_owned());
             let input = XMatrixSigningInput::new(origin, destination, key_pair);
@@ -155,7 +180,7 @@ impl Federation {
     }
 }
 
-/// The request with its body written out.
+/// Returns the request with its body written out.
 fn with_body<B: OutgoingBody>(request: Request<B>) -> Result<Request<Bytes>, IntoHttpError> {
     let (mut parts, body) = request.into_parts();
     if let Some(content_type) = body.content_type() {
@@ -183,7 +208,7 @@ const ENCODED: AsciiSet = NON_ALPHANUMERIC
     .remove(b'+')
     .remove(b'=');
 
-/// The path with its braces filled.
+/// Returns the path with its braces filled.
 fn filled_path(route: &str, arguments: &[&str]) -> String {
     let mut path = String::with_capacity(route.len() + 64);
     let mut arguments = arguments.iter();

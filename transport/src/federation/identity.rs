@@ -38,8 +38,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity kept in `database`; made from the host's entropy, and stored before this
-    /// returns, the first time.
+    /// Returns the identity kept in `database`; made from the host's entropy, and stored before
+    /// this returns, the first time.
     ///
     /// # Errors
     /// The disk refuses, or the stored key is not a key.
@@ -59,7 +59,7 @@ impl Identity {
         Ok(Self::from_seed(server_name, &seed, version))
     }
 
-    /// The identity of `server_name` with the key made of `seed`, whose id is
+    /// Returns the identity of `server_name` with the key made of `seed`, whose id is
     /// `ed25519:<version>`.
     pub fn from_seed(
         server_name: OwnedServerName,
@@ -69,7 +69,7 @@ impl Identity {
         Self { server_name, key_pair: Arc::new(key_pair(seed, version)) }
     }
 
-    /// The key's id: `ed25519:<version>`.
+    /// Returns the key's id: `ed25519:<version>`.
     pub fn key_id(&self) -> String {
         format!("ed25519:{}", self.key_pair.version())
     }
@@ -103,7 +103,7 @@ fn stored_or_new(
     Ok((version, fresh_seed))
 }
 
-/// The first bytes of the public key in hexadecimal digits.
+/// Returns the first bytes of the public key in hexadecimal digits.
 fn version_of(seed: &[u8; SEED_BYTES]) -> String {
     let public_key = key_pair(seed, String::new()).public_key();
     public_key[..VERSION_BYTES].iter().fold(String::new(), |mut version, byte| {

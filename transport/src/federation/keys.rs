@@ -5,7 +5,7 @@ pub(super) mod store;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard},
     time::Duration,
 };
 
@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use self::document::KnownKeys;
 use crate::{
+    Lock,
     federation::{Identity, address_of, json_answer},
     host::{Database, DatabaseError, Host},
     http::Client,
@@ -63,16 +64,16 @@ pub enum KeyError {
 /// Public keys of servers, cached in memory and in the node's database. Cheap to clone.
 #[derive(Clone)]
 pub struct KeyRing {
-    shared: Arc<Shared>,
+    fields: Arc<KeyRingFields>,
 }
 
-struct Shared {
+struct KeyRingFields {
     host: Host,
     database: Database,
     http: Client,
     identity: Identity,
     own: Arc<PublicKeyMap>,
-    cache: Mutex<Cache>,
+    cache: Lock<Cache>,
 }
 
 #[derive(Default)]
@@ -90,7 +91,7 @@ struct Entry {
 /// What is known of one other server.
 #[derive(Default)]
 struct RemoteServer {
-    known: Mutex<Known>,
+    known: Lock<Known>,
     /// Held while its keys are read from the database or fetched, so that many requests of one
     /// server make one fetch.
     fetching: tokio::sync::Mutex<Fetches>,
@@ -112,7 +113,7 @@ struct Fetches {
 }
 
 impl KeyRing {
-    /// The ring kept in `database` (its tables are made here), fetching through `http`.
+    /// Returns the ring kept in `database` (its tables are made here), fetching through `http`.
     ///
     /// # Errors
     /// The disk refuses.
@@ -129,18 +130,18 @@ impl KeyRing {
             PublicKeySet::from([(identity.key_id(), own_key)]),
         )]);
         Ok(Self {
-            shared: Arc::new(Shared {
+            fields: Arc::new(KeyRingFields {
                 host: host.clone(),
                 database: database.clone(),
                 http,
                 identity,
                 own: Arc::new(own),
-                cache: Mutex::default(),
+                cache: Lock::default(),
             }),
         })
     }
 
-    /// The keys of `server` that were valid at `at_ms` (milliseconds since the epoch), for
+    /// Returns the keys of `server` that were valid at `at_ms` (milliseconds since the epoch), for
     /// verifying events made then: cached ones if they are known to have been valid, freshly
     /// fetched ones otherwise. For a request, `at_ms` is now. Without the key `key_id`, if that is
     /// not among them even after a fetch.
@@ -163,8 +164,8 @@ impl KeyRing {
         key_id: Option<&str>,
         at_ms: u64,
     ) -> Result<Arc<PublicKeyMap>, KeyError> {
-        if server == self.shared.identity.server_name {
-            return Ok(Arc::clone(&self.shared.own));
+        if server == self.fields.identity.server_name {
+            return Ok(Arc::clone(&self.fields.own));
         }
         let remote = self.remote(server);
         if let Some(keys) = remote.valid(server, key_id, at_ms) {
@@ -172,7 +173,7 @@ impl KeyRing {
         }
         let mut fetches = remote.fetching.lock().await;
         if !fetches.loaded {
-            let keys = store::load(&self.shared.database, server.to_string()).await?;
+            let keys = store::load(&self.fields.database, server.to_string()).await?;
             remote.learn(server, keys);
             fetches.loaded = true;
         }
@@ -185,7 +186,7 @@ impl KeyRing {
         if fetches.last.as_ref().is_none_or(may_ask) {
             let fetched = match self.fetch(server).await {
                 Ok(published) => {
-                    let saved = store::save(&self.shared.database, server.to_string(), published);
+                    let saved = store::save(&self.fields.database, server.to_string(), published);
                     remote.learn(server, saved.await?);
                     Ok(())
                 }
@@ -206,7 +207,7 @@ impl KeyRing {
     async fn fetch(&self, server: &ServerName) -> Result<KnownKeys, String> {
         let request = Request::get(KEY_PATH).body(Bytes::new()).map_err(|e| e.to_string())?;
         let answer = self
-            .shared
+            .fields
             .http
             .send(&address_of(server), request, FETCH_DEADLINE)
             .await
@@ -214,11 +215,11 @@ impl KeyRing {
         if answer.status() != StatusCode::OK {
             return Err(format!("it answered {}", answer.status()));
         }
-        document::read(server, answer.body(), self.shared.host.unix_ms())
+        document::read(server, answer.body(), self.fields.host.unix_ms())
     }
 
     fn remote(&self, server: &ServerName) -> Arc<RemoteServer> {
-        let mut cache = self.shared.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = self.fields.cache.lock();
         cache.lookups += 1;
         let last_lookup = cache.lookups;
         if let Some(entry) = cache.servers.get_mut(server) {
@@ -234,17 +235,18 @@ impl KeyRing {
         remote
     }
 
-    /// Milliseconds since the epoch on this machine's wall clock.
+    /// Returns milliseconds since the epoch on this machine's wall clock.
     pub(super) fn now_ms(&self) -> u64 {
-        self.shared.host.unix_ms()
+        self.fields.host.unix_ms()
     }
 
-    /// The body of `GET /_matrix/key/v2/server`: this server's keys, signed by them.
+    /// Returns the body of `GET /_matrix/key/v2/server`: this server's keys, signed by them.
     pub fn own_keys(&self) -> serde_json::Value {
-        document::own(&self.shared.identity, self.shared.host.unix_ms())
+        document::own(&self.fields.identity, self.fields.host.unix_ms())
     }
 
-    /// The route of `GET /_matrix/key/v2/server`, for a router whose state holds a key ring.
+    /// Returns the route of `GET /_matrix/key/v2/server`, for a router whose state holds a key
+    /// ring.
     pub fn routes<S>() -> Router<S>
     where
         Self: FromRef<S>,
@@ -266,14 +268,15 @@ impl Cache {
 
 impl RemoteServer {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     fn learn(&self, server: &ServerName, keys: KnownKeys) {
         *self.known() = Known::new(server, keys);
     }
 
-    /// The keys valid at `at_ms`, if `key_id` is one of them (if any is, without a `key_id`).
+    /// Returns the keys valid at `at_ms`, if `key_id` is one of them (if any is, without a
+    /// `key_id`).
     fn valid(
         &self,
         server: &ServerName,
@@ -316,7 +319,7 @@ fn public_keys(server: &ServerName, keys: &KnownKeys, at_ms: u64) -> PublicKeyMa
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KeyRing")
-            .field("of", &self.shared.identity.server_name)
+            .field("of", &self.fields.identity.server_name)
             .finish_non_exhaustive()
     }
 }

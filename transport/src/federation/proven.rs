@@ -19,7 +19,8 @@ const MAX_PROVEN: usize = 4096;
 /// Signed requests of which one thread remembers the signature.
 const MAX_MADE: usize = 4096;
 
-/// A signature by one key of one message; or, of what is about to be signed, the key and the message.
+/// A signature by one key of one message; or, of what is about to be signed, the key and the
+/// message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Proof([u8; 32]);
 
@@ -36,7 +37,7 @@ impl Proof {
         Self(*hasher.finalize().as_bytes())
     }
 
-    /// Whether it is known to be valid. If not, nobody knows.
+    /// Returns whether it is known to be valid. If not, it may be either.
     pub fn is_known(&self) -> bool {
         PROVEN.with_borrow_mut(|proven| proven.get(self).is_some())
     }
@@ -46,8 +47,8 @@ impl Proof {
         PROVEN.with_borrow_mut(|proven| proven.insert(self, ()));
     }
 
-    /// The `Authorization` header of the request that this stands for: what was made on this thread
-    /// before, or what `make` makes now.
+    /// Returns the `Authorization` header of the request that this stands for: what was made on
+    /// this thread before, or what `make` makes now.
     pub(super) fn authorization<E>(
         self,
         make: impl FnOnce() -> Result<HeaderValue, E>,

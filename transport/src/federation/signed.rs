@@ -155,7 +155,7 @@ impl Authenticated {
                 }
             })?;
         let key = keys.get(claim.origin.as_str()).and_then(|keys| keys.get(claim.key.as_str()));
-        let about = AboutRequest::new(request, (&claim.origin, us));
+        let about = AboutRequest::new(request, &claim.origin, us);
         let proof = key.map(|key| about.signed(claim, key.as_bytes()));
         if proof.is_some_and(|proof| proof.is_known()) {
             return Ok(());
@@ -177,7 +177,7 @@ fn arguments(path: Option<&RawPathParams>) -> impl Iterator<Item = &str> {
     path.into_iter().flatten().map(|(_, argument)| argument)
 }
 
-/// The path arguments; none for a route without braces.
+/// Returns the path arguments; none for a route without braces.
 async fn path_arguments(parts: &mut Parts) -> Result<Option<RawPathParams>, MatrixError> {
     use axum::extract::rejection::RawPathParamsRejection::InvalidUtf8InPathParam;
     match RawPathParams::from_request_parts(parts, &()).await {
@@ -187,8 +187,8 @@ async fn path_arguments(parts: &mut Parts) -> Result<Option<RawPathParams>, Matr
     }
 }
 
-/// The body read whole, within the server's limit. Takes the request's extensions, where axum
-/// keeps the limit.
+/// Returns the body read whole, within the server's limit. Takes the request's extensions, where
+/// axum keeps the limit.
 async fn whole_body<S: Send + Sync>(
     parts: &mut Parts,
     body: Body,
@@ -209,7 +209,7 @@ fn not_json(error: impl std::fmt::Display) -> MatrixError {
     MatrixError::new(StatusCode::BAD_REQUEST, "M_NOT_JSON", error.to_string())
 }
 
-/// The error for a request that is signed, but not what its endpoint takes.
+/// Returns the error for a request that is signed, but not what its endpoint takes.
 fn not_the_endpoints(error: FromHttpRequestError) -> MatrixError {
     match error {
         FromHttpRequestError::Deserialization(DeserializationError::Json(error)) => {

@@ -4,6 +4,6 @@ use std::time::SystemTime;
 
 /// A wall clock. For timers use `tokio::time`, which is monotonic; this one may be skewed or jump.
 pub trait Clock: Send + Sync + 'static {
-    /// The time now.
+    /// Returns the time now.
     fn now(&self) -> SystemTime;
 }

@@ -33,7 +33,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// A database whose connection `worker` owns.
+    /// Returns a database whose connection `worker` owns.
     pub fn new(worker: Arc<dyn Worker>) -> Self {
         Self { worker }
     }
@@ -108,7 +108,7 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
-    /// Whether the disk is full or failing, so that the same request may succeed later.
+    /// Returns whether the disk is full or failing, so that the same request may succeed later.
     pub fn is_disk_trouble(&self) -> bool {
         use rusqlite::ErrorCode::{CannotOpen, DiskFull, ReadOnly, SystemIoFailure};
         match self {

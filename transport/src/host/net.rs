@@ -31,9 +31,9 @@ pub trait Net: Send + Sync + 'static {
 
 /// A bound port.
 pub trait Listener: Send + 'static {
-    /// The next connection.
+    /// Waits for the next connection and returns it.
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Accepted>>;
 
-    /// The port that peers connect to; differs from the one asked for when that was 0.
+    /// Returns the port that peers connect to; differs from the one asked for when that was 0.
     fn port(&self) -> u16;
 }

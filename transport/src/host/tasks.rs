@@ -16,7 +16,7 @@ pub struct TaskHandle {
 }
 
 impl TaskHandle {
-    /// A handle whose [`TaskHandle::abort`] calls `abort`.
+    /// Returns a handle whose [`TaskHandle::abort`] calls `abort`.
     pub fn new(abort: impl Fn() + Send + Sync + 'static) -> Self {
         Self { abort: Box::new(abort) }
     }

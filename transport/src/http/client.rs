@@ -1,11 +1,7 @@
 //! The client: pooled connections per address, a deadline for every request, a bound on every
 //! answer.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, Uri, uri};
@@ -14,7 +10,10 @@ use hyper::body::{Body, Incoming};
 use hyper_util::{client::legacy, rt::TokioTimer};
 
 use super::connector::Connector;
-use crate::host::{Executor, Host};
+use crate::{
+    Lock,
+    host::{Executor, Host},
+};
 
 /// Addresses whose connections are pooled at once; the one unused longest makes room.
 const MAX_POOLED_ADDRESSES: usize = 1024;
@@ -101,7 +100,7 @@ pub enum RequestError {
 pub struct Client {
     host: Host,
     limits: ClientLimits,
-    pools: Arc<Mutex<Pools>>,
+    pools: Arc<Lock<Pools>>,
 }
 
 /// One pool per address: hyper-util's own map of them is hashed with OS randomness, and closes the
@@ -121,7 +120,7 @@ struct Pool {
 }
 
 impl Client {
-    /// A client that connects through `host`.
+    /// Returns a client that connects through `host`.
     pub fn new(host: &Host, limits: ClientLimits) -> Self {
         Self { host: host.clone(), limits, pools: Arc::default() }
     }
@@ -165,7 +164,7 @@ impl Client {
         self.whole(address, response).await
     }
 
-    /// The answer with its body read whole.
+    /// Returns the answer with its body read whole.
     async fn whole(
         &self,
         address: &Address,
@@ -186,7 +185,7 @@ impl Client {
     }
 
     fn pool(&self, address: &Address) -> Result<Pool, RequestError> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.pools.lock();
         pools.requests += 1;
         let last_request = pools.requests;
         if let Some(pool) = pools.by_address.get_mut(address) {
@@ -228,7 +227,7 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// The request as hyper-util asks for it: with a whole URI, and a body with a known length.
+/// Returns the request as hyper-util asks for it: with a whole URI, and a body with a known length.
 fn absolute(
     request: Request<Bytes>,
     authority: uri::Authority,
@@ -252,7 +251,7 @@ fn broken(address: &Address, error: &(dyn std::error::Error + 'static)) -> Reque
     RequestError::Broken { address: address.to_string(), reason: causes(error) }
 }
 
-/// An error and its causes in one line; hyper keeps what matters in the cause.
+/// Returns an error and its causes in one line; hyper keeps what matters in the cause.
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

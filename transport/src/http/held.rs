@@ -35,7 +35,7 @@ impl HeldStream {
         Self { stream, write_timeout, stalled: None, _permit: permit }
     }
 
-    /// What `written` is, or the failure when nothing could be written for too long.
+    /// Returns what `written` is, or the failure when nothing could be written for too long.
     fn in_time<T>(
         &mut self,
         context: &mut Context<'_>,

@@ -130,7 +130,7 @@ async fn connection(
     connections.serve_connection(TokioIo::new(stream), service).with_upgrades().await
 }
 
-/// The answer to one request, within the limits.
+/// Returns the answer to one request, within the limits.
 async fn answer(mut router: Router, request: Request<Incoming>, limits: ServerLimits) -> Response {
     if request.body().size_hint().lower() > limits.max_body as u64 {
         return too_large(limits.max_body).into_response();
@@ -150,8 +150,8 @@ async fn answer(mut router: Router, request: Request<Incoming>, limits: ServerLi
     }
 }
 
-/// The router's own refusals (no such path, no such method, body too large) as Matrix errors; an
-/// answer that is JSON already is a handler's, and stays.
+/// Returns the router's own refusals (no such path, no such method, body too large) as Matrix
+/// errors; an answer that is JSON already is a handler's, and stays.
 fn as_matrix_answer(response: Response, limits: ServerLimits) -> Response {
     let error = match response.status() {
         StatusCode::NOT_FOUND => {

@@ -84,7 +84,7 @@ fn accept_key(request: &Parts) -> Result<http::HeaderValue, MatrixError> {
         .map_err(|error| MatrixError::internal(error.to_string()))
 }
 
-/// Whether one of the comma-separated values of header `name` is `token`, in any case.
+/// Returns whether one of the comma-separated values of header `name` is `token`, in any case.
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     headers
         .get_all(name)

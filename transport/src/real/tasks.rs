@@ -1,21 +1,22 @@
 //! Background tasks on the tokio runtime.
 
-use std::sync::{Mutex, PoisonError};
-
 use tokio::task::JoinSet;
 
-use crate::host::{BoxFuture, TaskHandle, Tasks};
+use crate::{
+    Lock,
+    host::{BoxFuture, TaskHandle, Tasks},
+};
 
 /// Tasks that end when this is dropped, and with the runtime at the latest (the loop of a server
 /// holds its machine, so that a process that serves ends its tasks by ending).
 #[derive(Default)]
 pub(super) struct TokioTasks {
-    running: Mutex<JoinSet<()>>,
+    running: Lock<JoinSet<()>>,
 }
 
 impl Tasks for TokioTasks {
     fn spawn(&self, task: BoxFuture<'static, ()>) -> TaskHandle {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.running.lock();
         while let Some(ended) = running.try_join_next() {
             if ended.is_err_and(|error| error.is_panic()) {
                 tracing::error!("a background task panicked");

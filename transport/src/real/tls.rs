@@ -49,19 +49,19 @@ impl Tls {
         })
     }
 
-    /// Whether `port` speaks TLS.
+    /// Returns whether `port` speaks TLS.
     pub(super) fn applies_to(&self, port: u16) -> bool {
         !self.plain_ports.contains(&port)
     }
 
-    /// The client's side of a handshake with the server called `name`, whose certificate must be
-    /// for that name.
+    /// Returns the client's side of a handshake with the server called `name`, whose certificate
+    /// must be for that name.
     pub(super) async fn connect(&self, name: &str, stream: TcpStream) -> io::Result<Stream> {
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         Ok(Box::new(self.connector.connect(name, stream).await?))
     }
 
-    /// The server's side of a handshake.
+    /// Returns the server's side of a handshake.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
         Ok(Box::new(self.acceptor.accept(stream).await?))
     }

@@ -24,7 +24,7 @@ use transport::{
     Database, Host, MatrixError,
     endpoints::{
         Endpoint,
-        m1::{Decide, Decision, DecisionBody, Empty, Outcome},
+        m1::{Decide, Decision, DecisionBody, Empty, GetOutcome},
         relay::{RelayTxn, RelayTxnRequest, RelayTxnResponse},
     },
     federation::{
@@ -204,7 +204,8 @@ async fn path_arguments_of_any_spelling_arrive() {
 async fn a_refusal_is_a_value() {
     let (_world, a, _b) = pair().await;
     let b_name = name("b.example");
-    let call = a.federation.call_endpoint::<Outcome>(&b_name, &["!r", "$e"], &Empty {}, DEADLINE);
+    let call =
+        a.federation.call_endpoint::<GetOutcome>(&b_name, &["!r", "$e"], &Empty {}, DEADLINE);
     let error = call.await.unwrap_err();
     assert!(error.surely_not_done());
     assert!(matches!(error, CallError::Refused(error) if error.errcode == "M_UNRECOGNIZED"));

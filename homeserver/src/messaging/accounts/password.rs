@@ -23,7 +23,7 @@ impl From<&Config> for Cost {
     }
 }
 
-/// The PHC string to store for `password`.
+/// Returns the PHC string to store for `password`.
 pub(super) fn hash_password(password: &str, salt: [u8; 16], cost: Cost) -> String {
     let Cost { memory_kib, passes } = cost;
     let params = Params::new(memory_kib, passes, LANES, None).expect("the costs were checked");
@@ -34,7 +34,7 @@ pub(super) fn hash_password(password: &str, salt: [u8; 16], cost: Cost) -> Strin
         .to_string()
 }
 
-/// Whether `password` is the one that `stored` was made of.
+/// Returns whether `password` is the one that `stored` was made of.
 pub(super) fn password_matches(password: &str, stored: &str) -> bool {
     PasswordHash::new(stored).is_ok_and(|stored| {
         // The costs and the salt come from the stored string.

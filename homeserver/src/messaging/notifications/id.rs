@@ -1,8 +1,9 @@
 //! Notification ids: UUIDs of version 7 that only ever go up, whatever the clock does.
 
-use rusqlite::OptionalExtension;
 use transport::{Host, Transaction};
 use uuid::Uuid;
+
+use crate::store::{StoreError, notifications};
 
 /// Bits of the millisecond count in a `UUIDv7`.
 const MS_MASK: u64 = (1 << 48) - 1;
@@ -14,7 +15,7 @@ const TAIL_BITS: u32 = 74;
 /// guessed from one another.
 const MAX_STEP: u128 = 1 << 32;
 
-/// The next id after `last`, for a clock that reads `now_ms`.
+/// Returns the next id after `last`, for a clock that reads `now_ms`.
 ///
 /// Within a millisecond, and for as long as the clock reads less than it did before, the tail
 /// counts up; when that is used up, the milliseconds run ahead of the clock.
@@ -31,7 +32,7 @@ pub(crate) fn next_id(last: Option<Uuid>, now_ms: u64, random: [u8; 16]) -> Uuid
     }
 }
 
-/// A random tail with its highest bit clear: room for counting up.
+/// Returns a random tail with its highest bit clear: room for counting up.
 fn fresh_tail(random: u128) -> u128 {
     random & ((1 << (TAIL_BITS - 1)) - 1)
 }
@@ -49,25 +50,11 @@ fn join(ms: u64, tail: u128) -> Uuid {
     Uuid::from_u128(high | low)
 }
 
-/// Takes the next id in `transaction`; it is given out for good when that commits.
-pub(crate) fn take_id(transaction: &Transaction<'_>, host: &Host) -> rusqlite::Result<Uuid> {
-    let id = next_id(last_id(transaction)?, host.unix_ms(), host.random_bytes());
-    transaction
-        .prepare_cached(
-            "INSERT INTO notification_clock (only_row, last_id) VALUES (1, ?1)
-             ON CONFLICT (only_row) DO UPDATE SET last_id = excluded.last_id",
-        )?
-        .execute([id.as_bytes().as_slice()])?;
+/// Takes the next id in `tx`; it is given out for good when that commits.
+pub(crate) fn take_id(tx: &Transaction<'_>, host: &Host) -> Result<Uuid, StoreError> {
+    let id = next_id(notifications::last_id(tx)?, host.unix_ms(), host.random_bytes());
+    notifications::put_last_id(tx, id)?;
     Ok(id)
-}
-
-/// The last id given out, if any.
-pub(crate) fn last_id(connection: &rusqlite::Connection) -> rusqlite::Result<Option<Uuid>> {
-    let bytes: Option<[u8; 16]> = connection
-        .prepare_cached("SELECT last_id FROM notification_clock")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
-    Ok(bytes.map(Uuid::from_bytes))
 }
 
 #[cfg(test)]

@@ -7,14 +7,17 @@ use ruma::{
 use serde_json::{Value, json};
 use transport::Transaction;
 
-use super::{CreateRoom, Delivery, Draft, RoomError, Rooms};
+use super::{CreateRoom, Draft, InitialState, RoomError, Rooms};
 use crate::{
-    pdu::{
-        Pdu, Spot,
+    event::{
+        Delivery, Membership, Pdu,
         rules::{self, Rules},
-        template,
     },
-    store::{rooms, rooms::RoomRow, state},
+    pdu::{Spot, template},
+    store::{
+        rooms::{self, RoomRow},
+        state,
+    },
 };
 
 /// Bytes of entropy in a room id.
@@ -46,7 +49,6 @@ impl Rooms {
             .database()
             .transaction(move |tx| rooms.create_in(tx, &user, &options, rules))
             .await?;
-        self.committed();
         self.invite_all(creator, &room, &invited).await?;
         Ok(room)
     }
@@ -86,38 +88,19 @@ impl Rooms {
         };
         rooms::put(tx, &room, &row)?;
         self.insert(tx, &self.trusted(creation))?;
-        self.add(
-            tx,
-            creator,
-            &room,
-            (
-                "m.room.member",
-                creator.as_str(),
-                json!({
-                    "membership": "join"
-                }),
-            ),
-        )?;
+        self.add(tx, &room, &Draft::membership(creator, creator, Membership::Join))?;
         for (kind, content) in beginning(creator, options, rules) {
-            self.add(tx, creator, &room, (kind, "", content))?;
+            self.add(tx, &room, &Draft::state(creator, kind, "", content))?;
         }
-        for state in &options.initial_state {
-            let content = state.content.clone();
-            self.add(tx, creator, &room, (&state.kind, &state.state_key, content))?;
+        for InitialState { kind, state_key, content } in &options.initial_state {
+            self.add(tx, &room, &Draft::state(creator, kind, state_key, content.clone()))?;
         }
         Ok(room)
     }
 
     /// Adds a state event. Nobody else is in the room, so that it is queued for nobody.
-    fn add(
-        &self,
-        tx: &Transaction<'_>,
-        creator: &UserId,
-        room: &RoomId,
-        (kind, state_key, content): (&str, &str, Value),
-    ) -> Result<(), RoomError> {
-        let draft = Draft { kind, state_key: Some(state_key), content };
-        let pdu = self.graph.build(tx, (creator, room), draft)??;
+    fn add(&self, tx: &Transaction<'_>, room: &RoomId, draft: &Draft) -> Result<(), RoomError> {
+        let pdu = self.graph.build(tx, room, draft)??;
         self.insert(tx, &self.trusted(pdu))?;
         Ok(())
     }
@@ -137,9 +120,9 @@ impl Rooms {
             RoomIdFormatVersion::V2 => None,
             _ => Some(self.new_room_id()?),
         };
-        let draft = Draft { kind: "m.room.create", state_key: Some(""), content };
+        let draft = Draft::state(creator, "m.room.create", "", content);
         let spot = Spot { depth: 1, ..Spot::default() };
-        Ok(self.graph.sign(template(room.as_deref(), creator, draft, &spot), rules)?)
+        Ok(self.graph.sign(template(room.as_deref(), &draft, &spot), rules)?)
     }
 
     fn new_room_id(&self) -> Result<OwnedRoomId, RoomError> {
@@ -149,7 +132,7 @@ impl Rooms {
     }
 }
 
-/// The state after creation and the creator's join (client-server API, `POST /createRoom`).
+/// Returns the state after creation and the creator's join (client-server API, `POST /createRoom`).
 fn beginning(creator: &UserId, options: &CreateRoom, rules: Rules) -> Vec<(&'static str, Value)> {
     // Since room version 12 the creator stands above all power levels.
     let users = if rules.authorization.explicitly_privilege_room_creators {

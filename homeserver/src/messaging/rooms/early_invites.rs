@@ -1,17 +1,14 @@
 //! Invites that were signed here in rooms that this server is in. They come by the graph, and the
 //! invited user may hear of one, and try to join, before it has come.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hashlink::LruCache;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, UserId};
+use transport::Lock;
 
 use super::{RoomError, Rooms};
-use crate::{
-    pdu::{Found, Pdu},
-    store::events,
-    transaction::PduHandler,
-};
+use crate::{event::Pdu, pdu::Found, store::events, transaction::PduHandler};
 
 /// Invites that are remembered; one that is forgotten, or lost by a restart, still comes by the
 /// graph.
@@ -22,11 +19,11 @@ type Invite = (OwnedEventId, OwnedServerName);
 
 /// The last invite that was signed here, by room and user. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct EarlyInvites(Arc<Mutex<LruCache<(OwnedRoomId, OwnedUserId), Invite>>>);
+pub(super) struct EarlyInvites(Arc<Lock<LruCache<(OwnedRoomId, OwnedUserId), Invite>>>);
 
 impl Default for EarlyInvites {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(LruCache::new(MAX_REMEMBERED))))
+        Self(Arc::new(Lock::new(LruCache::new(MAX_REMEMBERED))))
     }
 }
 
@@ -36,12 +33,12 @@ impl EarlyInvites {
         let user = invite.state_key.as_deref().and_then(|user| OwnedUserId::try_from(user).ok());
         let Some(user) = user else { return };
         let (id, from) = (invite.event_id.clone(), invite.sender.server_name().to_owned());
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         known.insert((invite.room_id.clone(), user), (id, from));
     }
 
     fn get(&self, user: &UserId, room: &RoomId) -> Option<Invite> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         known.get(&(room.to_owned(), user.to_owned())).cloned()
     }
 }
@@ -63,7 +60,7 @@ impl Rooms {
             return Ok(false);
         }
         let Some((_, rules)) = self.graph.rules_of(room).await? else { return Ok(false) };
-        let source = self.graph.source(room, rules, (&from, Some(&from))).await?;
+        let source = self.graph.source(room, rules, &from, Some(&from)).await?;
         let Found::Here(invite) = self.graph.ask_event(&source, &id).await? else {
             return Ok(false);
         };

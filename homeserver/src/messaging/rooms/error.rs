@@ -1,11 +1,11 @@
-//! Why something did not happen in a room, and what HTTP says then.
+//! Why something did not happen in a room.
 
-use http::StatusCode;
 use ruma::OwnedRoomId;
-use transport::{DatabaseError, MatrixError};
+use transport::DatabaseError;
 
 use crate::{
-    pdu::{Malformed, Refusal, Unavailable},
+    event::Malformed,
+    pdu::{Refusal, Unavailable},
     store::StoreError,
 };
 
@@ -53,31 +53,6 @@ impl From<Refusal> for RoomError {
             Refusal::BadSignature(_) | Refusal::NotAllowed(_) | Refusal::NoLongerAllowed(_) => {
                 Self::Forbidden(refusal.to_string())
             }
-        }
-    }
-}
-
-impl From<RoomError> for MatrixError {
-    fn from(error: RoomError) -> Self {
-        let message = error.to_string();
-        match error {
-            RoomError::UnknownRoom(_) => Self::not_found(message),
-            RoomError::Forbidden(_) => Self::forbidden(message),
-            RoomError::Invalid(_) => Self::invalid_param(message),
-            RoomError::Unavailable(_) => Self::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", message),
-            RoomError::UnsupportedVersion(_) => {
-                Self::new(StatusCode::BAD_REQUEST, "M_UNSUPPORTED_ROOM_VERSION", message)
-            }
-            RoomError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<StoreError> for MatrixError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Database(error) => error.into(),
-            StoreError::Corrupt(_) => Self::internal(error.to_string()),
         }
     }
 }

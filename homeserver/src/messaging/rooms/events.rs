@@ -3,36 +3,25 @@
 
 use ruma::{OwnedEventId, RoomId, ServerName, UserId};
 use rusqlite::Connection;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use transport::Transaction;
 
 use super::{Draft, RoomError, Rooms};
 use crate::{
-    pdu::{Checked, Pdu, Refusal, Standing},
-    store::{StoreError, rooms},
+    event::Pdu,
+    pdu::{Checked, Refusal, Standing},
+    store::{StoreError, memberships},
 };
 
 impl Rooms {
-    /// Builds, hashes and signs an event of the local user `sender` on top of what this server
-    /// knows, and checks it against the current state. Stores nothing.
+    /// Builds, hashes and signs an event of a local user on top of what this server knows, and
+    /// checks it against the current state. Stores nothing.
     ///
     /// # Errors
     /// The room is not known, or does not allow it; or the store refuses.
-    pub(super) async fn build(
-        &self,
-        sender: &UserId,
-        room: &RoomId,
-        (kind, state_key): (&str, Option<&str>),
-        content: Value,
-    ) -> Result<Pdu, RoomError> {
-        let (rooms, sender, room) = (self.clone(), sender.to_owned(), room.to_owned());
-        let (kind, state_key) = (kind.to_owned(), state_key.map(str::to_owned));
-        self.database()
-            .call(move |db| {
-                let draft = Draft { kind: &kind, state_key: state_key.as_deref(), content };
-                rooms.build_in(db, &sender, &room, draft)
-            })
-            .await
+    pub(super) async fn build(&self, room: &RoomId, draft: Draft) -> Result<Pdu, RoomError> {
+        let (rooms, room) = (self.clone(), room.to_owned());
+        self.database().call(move |db| rooms.build_in(db, &room, &draft)).await
     }
 
     /// As `Rooms::build`, inside a transaction: what is built and inserted in one transaction
@@ -43,18 +32,17 @@ impl Rooms {
     pub fn build_in(
         &self,
         connection: &Connection,
-        sender: &UserId,
         room: &RoomId,
-        draft: Draft<'_>,
+        draft: &Draft,
     ) -> Result<Pdu, RoomError> {
-        if !rooms::is_member_server(connection, room, self.core().server_name())? {
+        if !memberships::is_member_server(connection, room, self.core().server_name())? {
             return Err(RoomError::UnknownRoom(room.to_owned()));
         }
-        Ok(self.graph.build(connection, (sender, room), draft)??)
+        Ok(self.graph.build(connection, room, draft)??)
     }
 
-    /// All receipt checks, in the specification's order; what the event builds on and is missing
-    /// is fetched, checked and stored. The event itself is not stored.
+    /// Does all receipt checks, in the specification's order, and returns what came of them. What
+    /// the event builds on and is missing is fetched, checked and stored; the event itself is not.
     ///
     /// # Errors
     /// It cannot be judged now: keys or missing events are not to be had, or the store refuses.
@@ -66,8 +54,8 @@ impl Rooms {
         Ok(self.graph.check(pdu, origin).await?)
     }
 
-    /// An event that needs no more checks: this server built it itself a moment ago, or checked it
-    /// before it stored it hidden.
+    /// Returns an event as checked that needs no more checks: this server built it itself a moment
+    /// ago, or checked it before it stored it hidden.
     pub fn trusted(&self, pdu: Pdu) -> Checked {
         Checked { pdu, standing: Standing::Accepted }
     }
@@ -87,7 +75,7 @@ impl Rooms {
     /// # Errors
     /// The store refuses.
     pub fn enqueue(&self, tx: &Transaction<'_>, pdu: &Pdu) -> Result<(), StoreError> {
-        let mut destinations = rooms::member_servers(tx, &pdu.room_id)?;
+        let mut destinations = memberships::member_servers(tx, &pdu.room_id)?;
         if pdu.is_member_event()
             && let Some(user) = pdu.state_key.as_deref().and_then(|key| UserId::parse(key).ok())
             && pdu.membership() != Some("invite")
@@ -101,44 +89,19 @@ impl Rooms {
     }
 
     /// Builds an event, makes it part of the room and queues it for every other server, all in one
-    /// transaction.
+    /// transaction, as `eventual` does. State travels so in every room.
     ///
     /// # Errors
-    /// As [`Rooms::build_in`].
-    pub(crate) async fn put(
-        &self,
-        sender: &UserId,
-        room: &RoomId,
-        (kind, state_key): (&str, Option<&str>),
-        content: Value,
-    ) -> Result<OwnedEventId, RoomError> {
-        let (rooms, sender, room) = (self.clone(), sender.to_owned(), room.to_owned());
-        let (kind, state_key) = (kind.to_owned(), state_key.map(str::to_owned));
-        let event_id = self
-            .database()
+    /// The room is not known, or does not allow it; or the store refuses.
+    pub async fn put(&self, room: &RoomId, draft: Draft) -> Result<OwnedEventId, RoomError> {
+        let (rooms, room) = (self.clone(), room.to_owned());
+        self.database()
             .transaction(move |tx| {
-                let draft = Draft { kind: &kind, state_key: state_key.as_deref(), content };
-                let checked = rooms.trusted(rooms.build_in(tx, &sender, &room, draft)?);
+                let checked = rooms.trusted(rooms.build_in(tx, &room, &draft)?);
                 rooms.insert(tx, &checked)?;
                 rooms.enqueue(tx, &checked.pdu)?;
                 Ok::<_, RoomError>(checked.pdu.event_id.clone())
             })
-            .await?;
-        self.committed();
-        Ok(event_id)
-    }
-
-    /// Puts a state event into the room, as `eventual` does.
-    ///
-    /// # Errors
-    /// The room is not known, or does not allow it; or the store refuses.
-    pub async fn send_state(
-        &self,
-        sender: &UserId,
-        room: &RoomId,
-        (kind, state_key): (&str, &str),
-        content: Value,
-    ) -> Result<OwnedEventId, RoomError> {
-        self.put(sender, room, (kind, Some(state_key)), content).await
+            .await
     }
 }

@@ -1,4 +1,5 @@
-//! Membership events that other servers bring: invites of this server's users, and leaves of theirs.
+//! Membership events that other servers bring: invites of this server's users, and leaves of
+//! theirs.
 
 use ruma::{RoomVersionId, signatures::sign_event};
 use serde_json::Value;
@@ -6,11 +7,12 @@ use transport::Transaction;
 
 use super::{RoomError, Rooms};
 use crate::{
-    pdu::{Checked, Malformed, Pdu, Rules},
+    event::{Malformed, Pdu, Rules},
+    pdu::Checked,
     store::{
         StoreError,
-        events::{self, Record},
-        rooms,
+        events::{self, StoredEvent},
+        memberships, rooms,
     },
 };
 
@@ -20,7 +22,8 @@ impl Rooms {
     pub(crate) async fn take_invite(
         &self,
         pdu: Pdu,
-        (version, rules): (RoomVersionId, Rules),
+        version: RoomVersionId,
+        rules: Rules,
         shown: Value,
     ) -> Result<Pdu, RoomError> {
         let signed = self.signed_too(&pdu, rules)?;
@@ -28,7 +31,6 @@ impl Rooms {
         self.database()
             .transaction(move |tx| rooms.store_invite(tx, stored, &version, &shown))
             .await?;
-        self.committed();
         Ok(signed)
     }
 
@@ -39,16 +41,16 @@ impl Rooms {
         version: &RoomVersionId,
         shown: &Value,
     ) -> Result<(), StoreError> {
-        if rooms::is_member_server(tx, &pdu.room_id, self.core().server_name())? {
+        if memberships::is_member_server(tx, &pdu.room_id, self.core().server_name())? {
             self.early_invites.remember(&pdu);
             return Ok(());
         }
-        let record = Record { pdu, states: None, rejected: None, soft_failed: false };
+        let record = StoredEvent { pdu, states: None, rejected: None, soft_failed: false };
         let pdu = &record.pdu;
         events::put(tx, &record)?;
         let position = events::append(tx, pdu)?;
         rooms::put_invite(tx, pdu, version, shown, position)?;
-        rooms::put_membership(tx, pdu, position)?;
+        memberships::put(tx, pdu, position)?;
         self.graph.tell(tx, pdu, position)
     }
 
@@ -76,7 +78,6 @@ impl Rooms {
                 Ok::<_, StoreError>(())
             })
             .await?;
-        self.committed();
         Ok(())
     }
 }

@@ -4,11 +4,12 @@ use ruma::{
     OwnedEventId, RoomId, RoomVersionId, UserId,
     api::federation::membership::{RawStrippedState, create_invite::v2 as create_invite},
 };
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 
-use super::{RoomError, Rooms};
+use super::{Draft, RoomError, Rooms};
 use crate::{
-    pdu::{Pdu, Rules, verify::parse_and_verify},
+    event::{Membership, Pdu, Rules},
+    pdu::verify::parse_and_verify,
     store::{StoreError, events, rooms},
 };
 
@@ -35,13 +36,12 @@ impl Rooms {
         room: &RoomId,
         target: &UserId,
     ) -> Result<(), RoomError> {
-        let what = ("m.room.member", Some(target.as_str()));
-        let content = json!({ "membership": "invite" });
+        let draft = Draft::membership(sender, target, Membership::Invite);
         if self.core().is_local(target) {
-            self.put(sender, room, what, content).await?;
+            self.put(room, draft).await?;
             return Ok(());
         }
-        let pdu = self.build(sender, room, what, content).await?;
+        let pdu = self.build(room, draft).await?;
         let signed = self.have_signed(target, pdu).await?;
         let rooms = self.clone();
         self.database()
@@ -51,11 +51,10 @@ impl Rooms {
                 rooms.enqueue(tx, &checked.pdu)
             })
             .await?;
-        self.committed();
         Ok(())
     }
 
-    /// The invite, with the signature of the target's server.
+    /// Returns the invite, with the signature of the target's server.
     async fn have_signed(&self, target: &UserId, pdu: Pdu) -> Result<Pdu, RoomError> {
         let (version, rules) = self.version_of(&pdu.room_id).await?;
         let shown = self.shown_state(&pdu.room_id, &pdu.sender).await?;

@@ -10,17 +10,16 @@ use ruma::{
     },
 };
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, value::RawValue};
 use transport::federation::CallError;
 
-use super::{Delivery, Membership, RoomError, Rooms, create::VERSIONS};
+use super::{Draft, RoomError, Rooms, create::VERSIONS};
 use crate::{
-    pdu::{
-        Pdu, Spot,
+    event::{
+        Membership, Pdu,
         rules::{self, Rules},
-        template,
-        verify::parse_and_verify,
     },
+    pdu::{Spot, template, verify::parse_and_verify},
     store::{StoreError, rooms},
 };
 
@@ -51,7 +50,7 @@ impl Template {
 }
 
 /// What came of asking a server to let a user in.
-enum Asked {
+enum Admission {
     /// The user is in.
     Joined,
     /// In this room only its owner lets anybody in.
@@ -84,11 +83,11 @@ impl Rooms {
         }
         // A handover replaces what this server knows of the room, and so there is one at a time;
         // whoever waited for another user's finds this server in the room.
-        let _alone = self.joins.enter(room.to_string()).await;
+        let _alone = self.joins.alone(room.to_owned()).await;
         if self.join_here(user, room).await? {
             return Ok(());
         }
-        let _joining = self.graph.joining.begin(room);
+        let _joining = self.graph.joining.hold(room.to_owned());
         let mut trouble = RoomError::UnknownRoom(room.to_owned());
         let mut candidates = VecDeque::from(self.candidates(user, room, via).await?);
         let mut asked = BTreeSet::new();
@@ -97,8 +96,8 @@ impl Rooms {
                 continue;
             }
             match self.join_through(&server, user, room).await {
-                Ok(Asked::Joined) => return Ok(()),
-                Ok(Asked::Referred(owner)) => {
+                Ok(Admission::Joined) => return Ok(()),
+                Ok(Admission::Referred(owner)) => {
                     trouble = RoomError::Forbidden(format!("only {owner} lets users into {room}"));
                     candidates.push_front(owner);
                 }
@@ -128,12 +127,11 @@ impl Rooms {
     }
 
     async fn put_join(&self, user: &UserId, room: &RoomId) -> Result<(), RoomError> {
-        let what = ("m.room.member", Some(user.as_str()));
-        self.put(user, room, what, json!({ "membership": "join" })).await.map(drop)
+        self.put(room, Draft::membership(user, user, Membership::Join)).await.map(drop)
     }
 
-    /// The servers to ask, in this order. The owner of a room that delivers by `m1` is the only
-    /// one that lets anybody in, and comes first if it is known from an earlier stay.
+    /// Returns the servers to ask, in this order. The owner of a room in which it is the only one
+    /// that lets anybody in comes first, if it is known from an earlier stay.
     async fn candidates(
         &self,
         user: &UserId,
@@ -147,7 +145,7 @@ impl Rooms {
                 Ok::<_, StoreError>((rooms::invite(db, &id, &name)?, rooms::find(db, &id)?))
             })
             .await?;
-        let owner = row.filter(|row| row.delivery == Delivery::M1).map(|row| row.owner);
+        let owner = row.filter(|row| row.delivery.owner_lets_in()).map(|row| row.owner);
         let inviting = invite.map(|invite| invite.sender.server_name().to_owned());
         let named = room.server_name().map(ToOwned::to_owned);
         let mut candidates: Vec<OwnedServerName> = Vec::new();
@@ -166,7 +164,7 @@ impl Rooms {
         server: &ServerName,
         user: &UserId,
         room: &RoomId,
-    ) -> Result<Asked, RoomError> {
+    ) -> Result<Admission, RoomError> {
         let mut request = make_join::Request::new(room.to_owned(), user.to_owned());
         request.ver = VERSIONS.to_vec();
         let core = self.core();
@@ -180,7 +178,12 @@ impl Rooms {
             return Err(RoomError::UnsupportedVersion(version.to_string()));
         }
         let template = Template::parse(&made.event)?;
-        let join = self.on_template(&version, (user, room), "join", template)?;
+        let join = self.on_template(
+            &version,
+            room,
+            template,
+            Draft::membership(user, user, Membership::Join),
+        )?;
         let request =
             send_join::Request::new(room.to_owned(), join.event_id.clone(), join.to_raw());
         let answer = core.federation.call(server, request, deadline).await?.room_state;
@@ -192,32 +195,30 @@ impl Rooms {
             join,
         };
         self.accept(handover).await?;
-        Ok(Asked::Joined)
+        Ok(Admission::Joined)
     }
 
-    /// A membership event of ours on the spot that another server proposes; nothing else of the
-    /// template is taken over but who authorizes a restricted join.
+    /// Returns a membership event of ours on the spot that another server proposes; nothing else of
+    /// the template is taken over but who authorizes a restricted join.
     pub(super) fn on_template(
         &self,
         version: &RoomVersionId,
-        (user, room): (&UserId, &RoomId),
-        membership: &str,
+        room: &RoomId,
         mut proposed: Template,
+        mut draft: Draft,
     ) -> Result<Pdu, RoomError> {
-        let mut content = json!({ "membership": membership });
         if let Some(by) = proposed.content.remove("join_authorised_via_users_server") {
-            content["join_authorised_via_users_server"] = by;
+            draft.content["join_authorised_via_users_server"] = by;
         }
-        let draft = super::Draft { kind: "m.room.member", state_key: Some(user.as_str()), content };
         let spot = Spot {
             prev_events: proposed.prev_events,
             auth_events: proposed.auth_events,
             depth: proposed.depth,
         };
-        Ok(self.graph.sign(template(Some(room), user, draft, &spot), rules_of(version)?)?)
+        Ok(self.graph.sign(template(Some(room), &draft, &spot), rules_of(version)?)?)
     }
 
-    /// The events, every one of which is properly signed and of `room`.
+    /// Returns the events, every one of which is properly signed and of `room`.
     async fn verified(
         &self,
         raw: &[Box<RawValue>],
@@ -239,12 +240,12 @@ impl Rooms {
     }
 }
 
-/// Whom a refusal refers to, if it does.
-fn referred(error: CallError) -> Result<Asked, RoomError> {
+/// Returns whom a refusal refers to, if it does.
+fn referred(error: CallError) -> Result<Admission, RoomError> {
     let CallError::Refused(refusal) = &error else { return Err(error.into()) };
     let owner = refusal.extra.get(OWNER_FIELD).and_then(Value::as_str);
     match owner.and_then(|owner| owner.try_into().ok()) {
-        Some(owner) => Ok(Asked::Referred(owner)),
+        Some(owner) => Ok(Admission::Referred(owner)),
         None => Err(error.into()),
     }
 }
@@ -255,10 +256,9 @@ fn rules_of(version: &RoomVersionId) -> Result<Rules, RoomError> {
 
 impl From<CallError> for RoomError {
     fn from(error: CallError) -> Self {
+        let forbidden = error.is_forbidden();
         match error {
-            CallError::Refused(refused) if refused.status == http::StatusCode::FORBIDDEN => {
-                Self::Forbidden(refused.message)
-            }
+            CallError::Refused(refusal) if forbidden => Self::Forbidden(refusal.message),
             other => Self::Unavailable(other.to_string()),
         }
     }

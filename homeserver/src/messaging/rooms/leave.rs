@@ -4,14 +4,13 @@ use ruma::{
     OwnedServerName, RoomId, UserId,
     api::federation::membership::{create_leave_event::v2 as send_leave, prepare_leave_event},
 };
-use serde_json::json;
 
-use super::{RoomError, Rooms, join::Template};
+use super::{Draft, RoomError, Rooms, join::Template};
 use crate::{
-    pdu::Pdu,
+    event::{Membership, Pdu},
     store::{
-        events::{self, Record},
-        rooms,
+        events::{self, StoredEvent},
+        memberships, rooms,
     },
 };
 
@@ -22,9 +21,7 @@ impl Rooms {
     /// The user is neither in the room nor invited; the inviting server cannot be reached; or the
     /// store refuses.
     pub async fn leave(&self, user: &UserId, room: &RoomId) -> Result<(), RoomError> {
-        let what = ("m.room.member", Some(user.as_str()));
-        let content = json!({ "membership": "leave" });
-        match self.put(user, room, what, content).await {
+        match self.put(room, Draft::membership(user, user, Membership::Leave)).await {
             Ok(_) => Ok(()),
             Err(RoomError::UnknownRoom(_)) => self.reject_invite(user, room).await,
             Err(error) => Err(error),
@@ -42,7 +39,12 @@ impl Rooms {
         let prepared = core.federation.call(&server, request, deadline).await?;
         let version = prepared.room_version.unwrap_or(invite.room_version);
         let template = Template::parse(&prepared.event)?;
-        let pdu = self.on_template(&version, (user, room), "leave", template)?;
+        let pdu = self.on_template(
+            &version,
+            room,
+            template,
+            Draft::membership(user, user, Membership::Leave),
+        )?;
         self.deliver_leave(&server, &pdu).await?;
         self.record_leave(pdu).await
     }
@@ -60,14 +62,13 @@ impl Rooms {
         let graph = self.graph.clone();
         self.database()
             .transaction(move |tx| {
-                let record = Record { pdu, states: None, rejected: None, soft_failed: false };
+                let record = StoredEvent { pdu, states: None, rejected: None, soft_failed: false };
                 events::put(tx, &record)?;
                 let position = events::append(tx, &record.pdu)?;
-                rooms::put_membership(tx, &record.pdu, position)?;
+                memberships::put(tx, &record.pdu, position)?;
                 graph.tell(tx, &record.pdu, position)
             })
             .await?;
-        self.committed();
         Ok(())
     }
 }

@@ -3,41 +3,7 @@
 use ruma::{OwnedUserId, RoomVersionId};
 use serde_json::Value;
 
-/// How a room delivers: what its creation content says under `org.fedsim.delivery`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Delivery {
-    /// Stored locally, sent to each backend until it arrives.
-    #[default]
-    Eventual,
-    /// All or nothing.
-    M1,
-    /// As Wire had it in October 2021.
-    M1Of2021,
-}
-
-impl Delivery {
-    /// The key in the creation content.
-    pub const KEY: &'static str = "org.fedsim.delivery";
-
-    /// As it stands in the creation content.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Eventual => "eventual",
-            Self::M1 => "m1",
-            Self::M1Of2021 => "m1-2021",
-        }
-    }
-
-    /// Whether events of such a room come in transactions: under `m1`, only state does.
-    pub(crate) fn is_transacted(self, is_state: bool) -> bool {
-        is_state || self != Self::M1
-    }
-
-    /// The policy called `name`.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Eventual, Self::M1, Self::M1Of2021].into_iter().find(|one| one.as_str() == name)
-    }
-}
+use crate::event::Delivery;
 
 /// Who may join a new room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,41 +66,6 @@ impl Default for CreateRoom {
             version: RoomVersionId::V11,
             initial_state: Vec::new(),
         }
-    }
-}
-
-/// A user's relation to a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Membership {
-    /// Invited.
-    Invite,
-    /// In it.
-    Join,
-    /// Asked to be let in.
-    Knock,
-    /// Left, or was removed.
-    Leave,
-    /// Banned.
-    Ban,
-}
-
-impl Membership {
-    /// As `m.room.member` has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Invite => "invite",
-            Self::Join => "join",
-            Self::Knock => "knock",
-            Self::Leave => "leave",
-            Self::Ban => "ban",
-        }
-    }
-
-    /// The membership called `name`.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Invite, Self::Join, Self::Knock, Self::Leave, Self::Ban]
-            .into_iter()
-            .find(|one| one.as_str() == name)
     }
 }
 

@@ -2,34 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{EventId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
+use ruma::{EventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
 use rusqlite::Connection;
 
-use super::{Delivery, Direction, Membership, RoomError, Rooms};
+use super::{Direction, RoomError, Rooms};
 use crate::{
-    pdu::Pdu,
-    store::{StoreError, events, rooms},
+    event::{Delivery, Membership, Pdu},
+    store::{
+        StoreError, events, memberships,
+        rooms::{self, RoomRow},
+    },
 };
 
 impl Rooms {
-    /// How the room delivers; `None`: unknown room.
-    ///
-    /// # Errors
-    /// The store refuses.
-    pub async fn delivery(&self, room: &RoomId) -> Result<Option<Delivery>, RoomError> {
-        let found = self.read(room, rooms::find).await?;
-        Ok(found.map(|row| row.delivery))
-    }
-
-    /// The server that created the room.
-    ///
-    /// # Errors
-    /// The room is not known, or the store refuses.
-    pub async fn owner(&self, room: &RoomId) -> Result<OwnedServerName, RoomError> {
-        self.delivery_and_owner(room).await.map(|(_, owner)| owner)
-    }
-
-    /// How the room delivers, and the server that created it.
+    /// Returns how the room delivers, and the server that created it.
     ///
     /// # Errors
     /// The room is not known, or the store refuses.
@@ -42,26 +28,7 @@ impl Rooms {
         Ok((found.delivery, found.owner))
     }
 
-    /// Refuses a room that does not deliver by `m1`, or of which `server` is not the owner.
-    ///
-    /// # Errors
-    /// [`RoomError::Forbidden`]; or the room is not known, or the store refuses.
-    pub(crate) async fn ensure_m1_owner(
-        &self,
-        room: &RoomId,
-        server: &ServerName,
-    ) -> Result<(), RoomError> {
-        let (delivery, owner) = self.delivery_and_owner(room).await?;
-        if delivery != Delivery::M1 {
-            return Err(RoomError::Forbidden(format!("{room} does not deliver by m1")));
-        }
-        if owner != server {
-            return Err(RoomError::Forbidden(format!("{room} is not owned by {server}")));
-        }
-        Ok(())
-    }
-
-    /// The servers with a joined user, this one among them; none of an unknown room.
+    /// Returns the servers with a joined user, this one among them; none of an unknown room.
     ///
     /// # Errors
     /// The store refuses.
@@ -69,18 +36,47 @@ impl Rooms {
         &self,
         room: &RoomId,
     ) -> Result<BTreeSet<OwnedServerName>, RoomError> {
-        self.read(room, rooms::member_servers).await
+        self.read(room, memberships::member_servers).await
     }
 
-    /// The joined users; none of an unknown room.
+    /// Returns the joined users; none of an unknown room.
     ///
     /// # Errors
     /// The store refuses.
     pub async fn joined_members(&self, room: &RoomId) -> Result<BTreeSet<OwnedUserId>, RoomError> {
-        self.read(room, rooms::joined_members).await
+        self.read(room, memberships::joined_members).await
     }
 
-    /// A user's relation to the room.
+    /// Returns the rooms that a user is in, ordered by id.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn joined_rooms(&self, user: &UserId) -> Result<Vec<OwnedRoomId>, RoomError> {
+        let user = user.to_owned();
+        Ok(self.database().call(move |db| memberships::joined_rooms(db, &user)).await?)
+    }
+
+    /// Returns what is known of the room as a whole, if `server` has a user in it.
+    ///
+    /// # Errors
+    /// [`RoomError::Forbidden`] if it has none; or the store refuses.
+    pub(crate) async fn if_member(
+        &self,
+        room: &RoomId,
+        server: &ServerName,
+    ) -> Result<RoomRow, RoomError> {
+        let name = server.to_owned();
+        let found = self.read(room, move |db, room| {
+            if !memberships::is_member_server(db, room, &name)? {
+                return Ok(None);
+            }
+            rooms::find(db, room)
+        });
+        let refusal = || RoomError::Forbidden(format!("{server} is not in the room"));
+        found.await?.ok_or_else(refusal)
+    }
+
+    /// Returns a user's relation to the room.
     ///
     /// # Errors
     /// The store refuses.
@@ -90,10 +86,10 @@ impl Rooms {
         room: &RoomId,
     ) -> Result<Option<Membership>, RoomError> {
         let user = user.to_owned();
-        self.read(room, move |db, room| rooms::membership(db, room, &user)).await
+        self.read(room, move |db, room| memberships::find(db, room, &user)).await
     }
 
-    /// The current state, ordered by type and state key; empty of an unknown room.
+    /// Returns the current state, ordered by type and state key; empty of an unknown room.
     ///
     /// # Errors
     /// The store refuses.
@@ -105,8 +101,8 @@ impl Rooms {
         .await
     }
 
-    /// At most `limit` events with their positions, from beyond `from` (exclusive; `None`: from the
-    /// beginning, or from the end) in `direction`.
+    /// Returns at most `limit` events with their positions, from beyond `from` (exclusive; `None`:
+    /// from the beginning, or from the end) in `direction`.
     ///
     /// # Errors
     /// The store refuses.
@@ -129,14 +125,14 @@ impl Rooms {
         .await
     }
 
-    /// An event by its id; those that were refused are not shown.
+    /// Returns an event by its id; those that were refused are not shown.
     ///
     /// # Errors
     /// The store refuses.
     pub async fn event(&self, event_id: &EventId) -> Result<Option<Pdu>, RoomError> {
         let id = event_id.to_owned();
         let found = self.database().call(move |db| events::find(db, &id)).await?;
-        Ok(found.filter(events::Record::is_accepted).map(|record| record.pdu))
+        Ok(found.filter(events::StoredEvent::is_accepted).map(|record| record.pdu))
     }
 
     async fn read<T: Send + 'static>(

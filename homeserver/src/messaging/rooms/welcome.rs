@@ -6,15 +6,15 @@ use ruma::{OwnedEventId, RoomId, RoomVersionId};
 use serde_json::value::RawValue;
 use transport::Transaction;
 
-use super::{Delivery, RoomError, Rooms, join::Handover};
+use super::{RoomError, Rooms, join::Handover};
 use crate::{
+    event::{Delivery, Pdu, rules},
     pdu::{
-        Checked, Pdu, Refusal, Standing, auth::Loader, judge, outliers::store_outliers, rules,
-        serve,
+        Checked, KnownRoom, Refusal, Standing, auth::Loader, judge, outliers::store_outliers, serve,
     },
     store::{
-        StoreError, backward_extremities, events, rooms,
-        rooms::RoomRow,
+        StoreError, backward_extremities, events, memberships,
+        rooms::{self, RoomRow},
         state::{self, State},
     },
 };
@@ -34,17 +34,16 @@ impl Rooms {
     pub(super) async fn accept(&self, handover: Handover) -> Result<(), RoomError> {
         let rooms = self.clone();
         self.database().transaction(move |tx| rooms.accept_in(tx, handover)).await?;
-        self.committed();
         Ok(())
     }
 
     fn accept_in(&self, tx: &Transaction<'_>, handover: Handover) -> Result<(), RoomError> {
-        let Handover { version, join, state: handed, auth_chain } = handover;
+        let Handover { version, join, state: events, auth_chain } = handover;
         let room = join.room_id.clone();
         let rules = rules::of(&version)
             .ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
-        let ids: Vec<OwnedEventId> = handed.iter().map(|pdu| pdu.event_id.clone()).collect();
-        let missing = store_outliers(tx, rules, handed.into_iter().chain(auth_chain).collect())?;
+        let ids: Vec<OwnedEventId> = events.iter().map(|pdu| pdu.event_id.clone()).collect();
+        let missing = store_outliers(tx, rules, events.into_iter().chain(auth_chain).collect())?;
         if let Some(id) = missing.first() {
             return Err(invalid(&format!("event {id} is missing")));
         }
@@ -52,41 +51,40 @@ impl Rooms {
         let mut row = room_row(tx, &state, &version)?;
         let before = state::whole(tx, &state)?;
         row.current_group = before;
+        let handed = KnownRoom { row, rules };
         // What this server knows of the room already is more than what was handed over, also when
         // it is from an earlier stay: a leave of its own may still be on its way. The join becomes
         // part of that like any other event, and state resolution tells what holds.
         let present = if let Some(present) = rooms::find(tx, &room)? {
             present
         } else {
-            become_present(tx, &room, &row)?;
-            row.clone()
+            become_present(tx, &room, &handed.row)?;
+            handed.row.clone()
         };
-        let is_member = rooms::is_member_server(tx, &room, self.core().server_name())?;
-        let judged_by = if is_member { &present } else { &row };
-        let standing = judge::standing(&Loader::new(tx), judged_by, rules, (&join, before))?;
+        let present = KnownRoom { row: present, rules };
+        let is_member = memberships::is_member_server(tx, &room, self.core().server_name())?;
+        let judged_by = if is_member { &present } else { &handed };
+        let standing = judge::standing(&Loader::new(tx), judged_by, &join, before)?;
         if let Standing::Rejected(reason) | Standing::SoftFailed(reason) = standing {
             return Err(invalid(&reason));
         }
         backward_extremities::add_parents_of(tx, &join)?;
         let checked = Checked { pdu: join, standing: Standing::Accepted };
-        Ok(self.graph.insert_with_state(tx, (&present, rules), &checked, before)?)
+        Ok(self.graph.insert_with_state(tx, &present, &checked, before)?)
     }
 
     /// Takes the join of another server's user, tells the other servers of it, and hands over the
     /// room.
     pub(crate) async fn welcome(&self, checked: Checked) -> Result<Welcome, RoomError> {
         let rooms = self.clone();
-        let welcome = self
-            .database()
+        self.database()
             .transaction(move |tx| {
                 if rooms.insert(tx, &checked)? {
                     rooms.enqueue(tx, &checked.pdu)?;
                 }
                 handed_over(tx, &checked.pdu)
             })
-            .await?;
-        self.committed();
-        Ok(welcome)
+            .await
     }
 }
 
@@ -108,7 +106,7 @@ fn become_present(tx: &Transaction<'_>, room: &RoomId, row: &RoomRow) -> Result<
     rooms::set_current_state(tx, room, row.current_group, 0)
 }
 
-/// The state made of stored events, each of which must stand.
+/// Returns the state made of stored events, each of which must stand.
 fn state_of(tx: &Transaction<'_>, ids: &[OwnedEventId]) -> Result<State, RoomError> {
     let mut state = State::new();
     for id in ids {
@@ -125,7 +123,7 @@ fn state_of(tx: &Transaction<'_>, ids: &[OwnedEventId]) -> Result<State, RoomErr
     Ok(state)
 }
 
-/// What the creation event in `state` says of the room.
+/// Returns what the creation event in `state` says of the room.
 fn room_row(
     tx: &Transaction<'_>,
     state: &State,
@@ -154,7 +152,7 @@ fn invalid(reason: &str) -> RoomError {
     RoomError::Unavailable(format!("the room was not handed over properly: {reason}"))
 }
 
-/// The room's current state and extremities, for comparing servers.
+/// Returns the room's current state and extremities, for comparing servers.
 pub(crate) fn summary(
     connection: &rusqlite::Connection,
     room: &RoomId,

@@ -33,7 +33,7 @@ pub(super) struct KnownKey {
 /// Keys of one server by key id.
 pub(super) type KnownKeys = BTreeMap<String, KnownKey>;
 
-/// Our own document, signed.
+/// Returns this server's own document, signed.
 pub(super) fn own(identity: &Identity, now_ms: u64) -> serde_json::Value {
     let public_key = STANDARD_NO_PAD.encode(identity.key_pair.public_key());
     let document = serde_json::json!({
@@ -114,8 +114,8 @@ fn check_signature(
     Ok(())
 }
 
-/// Stands for the statement that `document`, in which the keys of `server` stand, is signed by one of
-/// them.
+/// Stands for the statement that `document`, in which the keys of `server` stand, is signed by one
+/// of them.
 fn proof(server: &ServerName, document: &CanonicalJsonObject) -> Proof {
     let text = serde_json::to_vec(document).expect("canonical JSON is JSON");
     Proof::of("keys", [server.as_bytes(), text.as_slice()])

@@ -25,7 +25,7 @@ pub(in crate::federation) async fn install(database: &Database) -> Result<(), Da
     migrate(database, "server_keys", SCHEMA).await
 }
 
-/// The keys of `server` that were stored.
+/// Returns the keys of `server` that were stored.
 pub(super) async fn load(database: &Database, server: String) -> Result<KnownKeys, DatabaseError> {
     database.call(move |connection| Ok(read_keys(connection, &server)?)).await
 }

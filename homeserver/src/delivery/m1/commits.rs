@@ -1,29 +1,24 @@
 //! Commits on their way: each destination is told what was decided, in the order of decision, one
 //! at a time, until it acknowledges.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use http::StatusCode;
 use ruma::{EventId, OwnedServerName, ServerName};
 use tokio::sync::Notify;
 use transport::{
-    DatabaseError,
+    Lock,
     endpoints::m1::{Decide, Decision, DecisionBody, Empty},
     federation::CallError,
 };
 
-use super::{
-    records::{Commit, first_commit, last_commit},
-    votes::{Ballot, ask_at_once},
-};
+use super::votes::{Ballot, ask};
 use crate::{
     core::Core,
     messaging::bell::Bell,
-    store::{StoreError, events},
+    store::{
+        StoreError, events,
+        m1::{self, Commit, Voter},
+    },
 };
 
 /// The commits that this server owes. Cheap to clone.
@@ -31,7 +26,7 @@ use crate::{
 pub(super) struct Commits {
     core: Core,
     /// A task per destination that was ever owed a commit, and what wakes it.
-    couriers: Arc<Mutex<BTreeMap<OwnedServerName, Arc<Notify>>>>,
+    couriers: Arc<Lock<BTreeMap<OwnedServerName, Arc<Notify>>>>,
     /// Rings at every acknowledgement.
     acknowledged: Bell,
 }
@@ -42,30 +37,16 @@ impl Commits {
     }
 
     /// Starts telling what was owed when the process ended.
-    pub(super) async fn resume(&self) -> Result<(), DatabaseError> {
-        let owed: Vec<String> = self
-            .core
-            .database
-            .call(|connection| {
-                connection
-                    .prepare("SELECT DISTINCT destination FROM m1_commits ORDER BY destination")?
-                    .query_map([], |row| row.get(0))?
-                    .collect::<rusqlite::Result<_>>()
-                    .map_err(DatabaseError::from)
-            })
-            .await?;
-        for destination in owed {
-            match OwnedServerName::try_from(destination) {
-                Ok(destination) => self.hasten(&destination),
-                Err(error) => tracing::error!(%error, "a commit is owed to no server name"),
-            }
+    pub(super) async fn resume(&self) -> Result<(), StoreError> {
+        for destination in self.core.database.call(|db| m1::owed(db)).await? {
+            self.tell_now(&destination);
         }
         Ok(())
     }
 
     /// Tells `destination` what it is owed, now rather than after the back-off.
-    pub(super) fn hasten(&self, destination: &ServerName) {
-        let mut couriers = self.couriers.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn tell_now(&self, destination: &ServerName) {
+        let mut couriers = self.couriers.lock();
         if let Some(wake) = couriers.get(destination) {
             wake.notify_one();
             return;
@@ -75,62 +56,65 @@ impl Commits {
         self.core.host.spawn(self.clone().courier(destination.to_owned(), wake));
     }
 
-    /// As [`Commits::hasten`], for a server that may not be owed anything.
-    pub(super) fn hurry(&self, server: &ServerName) {
-        let couriers = self.couriers.lock().unwrap_or_else(PoisonError::into_inner);
+    /// As [`Commits::tell_now`], for a server that may not be owed anything.
+    pub(super) fn heard_from(&self, server: &ServerName) {
+        let couriers = self.couriers.lock();
         if let Some(wake) = couriers.get(server) {
             wake.notify_one();
         }
     }
 
-    /// Waits until `destination` has acknowledged everything decided before this call. What is
+    /// Waits until `destination` has acknowledged what it is owed up to the commit `last`. What is
     /// asked of it afterwards builds on events that it then has.
-    pub(super) async fn drained(&self, destination: &ServerName) -> Result<(), DatabaseError> {
+    pub(super) async fn drained(
+        &self,
+        destination: &ServerName,
+        last: i64,
+    ) -> Result<(), StoreError> {
         let mut acknowledged = self.acknowledged.listen();
-        let Some(last) = self.last(destination).await? else { return Ok(()) };
-        self.hasten(destination);
+        self.tell_now(destination);
         while self.first(destination).await?.is_some_and(|commit| commit.sequence <= last) {
             acknowledged.rung().await;
         }
         Ok(())
     }
 
-    /// The life of one destination's courier.
+    /// Tells one destination what it is owed, for as long as the process lives.
     async fn courier(self, destination: OwnedServerName, wake: Arc<Notify>) {
         let (first, longest) = (self.core.config.backoff_first, self.core.config.backoff_max);
         let (mut backoff, mut next) = (first, None);
         loop {
             match self.tell_next(&destination, next.take()).await {
-                Told::Last => {
+                Step::Last => {
                     backoff = first;
                     wake.notified().await;
                 }
-                Told::Acknowledged(following) => (backoff, next) = (first, Some(following)),
-                Told::Nothing => wake.notified().await,
-                Told::Failed => {
-                    // Woken early, it was not the wait that failed, and the next need not be longer.
+                Step::Acknowledged(following) => (backoff, next) = (first, Some(following)),
+                Step::Nothing => wake.notified().await,
+                Step::Failed => {
+                    // If it was woken early, the next wait need not be longer.
                     if !wait_or_wake(backoff, &wake).await {
                         backoff = (backoff * 2).min(longest);
                     }
                 }
-                // It is this server that cannot go on, and waking it does not help its disk.
-                Told::NotKept => tokio::time::sleep(first).await,
+                // This server itself cannot go on, and waking the courier does not help its disk.
+                Step::NotKept => tokio::time::sleep(first).await,
             }
         }
     }
 
     /// Tells the commit `next`, or if that is not known the first that is owed.
-    async fn tell_next(&self, destination: &ServerName, next: Option<Commit>) -> Told {
+    async fn tell_next(&self, destination: &ServerName, next: Option<Commit>) -> Step {
         let owed = match next {
             Some(commit) => Ok(Some(commit)),
             None => self.first(destination).await,
         };
         let commit = match owed {
             Ok(Some(commit)) => commit,
-            Ok(None) => return Told::Nothing,
+            Ok(None) => return Step::Nothing,
             Err(error) => {
                 tracing::warn!(%error, "failed to read the commits owed");
-                return Told::NotKept;
+                return Step::NotKept;
             }
         };
         let mut told = self.tell(destination, &commit).await;
@@ -139,13 +123,13 @@ impl Commits {
         }
         if let Err(error) = told {
             tracing::warn!(%error, %destination, event_id = commit.event_id, "a commit was not told");
-            return Told::Failed;
+            return Step::Failed;
         }
         match self.strike(destination, commit).await {
-            Ok(following) => following.map_or(Told::Last, Told::Acknowledged),
+            Ok(following) => following.map_or(Step::Last, Step::Acknowledged),
             Err(error) => {
                 tracing::warn!(%error, "failed to strike a commit that was told");
-                Told::NotKept
+                Step::NotKept
             }
         }
     }
@@ -157,20 +141,19 @@ impl Commits {
         self.core.federation.call_endpoint::<Decide>(destination, &arguments, &body, deadline).await
     }
 
-    /// Hands a committed event anew to a backend that has voted for it and lost it since; whether
-    /// that has it now.
+    /// Hands a committed event once more to a backend that has voted for it and lost it since;
+    /// returns whether the backend has it now.
     async fn prepare_again(&self, destination: &ServerName, commit: &Commit) -> bool {
         tracing::error!(%destination, event_id = commit.event_id, "a backend lost what it voted for");
-        let event_id = commit.event_id.clone();
-        let stored = self.core.database.call(move |connection| {
+        let (event_id, name) = (commit.event_id.clone(), destination.to_owned());
+        let stored = self.core.database.call(move |db| {
             let event_id = EventId::parse(event_id).map_err(StoreError::corrupt)?;
-            events::get(connection, &event_id)
+            let event = events::get(db, &event_id)?.pdu;
+            let devices = m1::known_devices(db, &event.room_id, &name)?;
+            Ok((event, Voter { name, owed: None, devices }))
         });
         let ballot = match stored.await {
-            Ok(stored) => {
-                let timeout = self.core.config.vote_timeout;
-                ask_at_once(&self.core, destination, &stored.pdu, timeout).await
-            }
+            Ok((event, voter)) => ask(&self.core, &voter, &event).await,
             Err(error) => Err(error),
         };
         match ballot {
@@ -182,53 +165,35 @@ impl Commits {
         }
     }
 
-    async fn first(&self, destination: &ServerName) -> Result<Option<Commit>, DatabaseError> {
+    async fn first(&self, destination: &ServerName) -> Result<Option<Commit>, StoreError> {
         let destination = destination.to_owned();
-        self.core
-            .database
-            .call(move |connection| first_commit(connection, &destination).map_err(Into::into))
-            .await
+        self.core.database.call(move |db| m1::first_commit(db, &destination)).await
     }
 
-    async fn last(&self, destination: &ServerName) -> Result<Option<i64>, DatabaseError> {
-        let destination = destination.to_owned();
-        self.core
-            .database
-            .call(move |connection| last_commit(connection, &destination).map_err(Into::into))
-            .await
-    }
-
-    /// Strikes a commit that was told; what is owed to the same destination next.
+    /// Strikes a commit that was told, and returns what the same destination is owed next.
     async fn strike(
         &self,
         destination: &ServerName,
         commit: Commit,
-    ) -> Result<Option<Commit>, DatabaseError> {
+    ) -> Result<Option<Commit>, StoreError> {
         let destination = destination.to_owned();
-        let following = self
-            .core
-            .database
-            .transaction(move |tx| {
-                tx.prepare_cached("DELETE FROM m1_commits WHERE sequence = ?1")?
-                    .execute([commit.sequence])?;
-                first_commit(tx, &destination).map_err(DatabaseError::from)
-            })
-            .await?;
+        let struck =
+            self.core.database.transaction(move |tx| m1::strike(tx, &destination, &commit)).await?;
         self.acknowledged.ring();
-        Ok(following)
+        Ok(struck)
     }
 }
 
-/// Whether the destination says that it has nothing to show.
+/// Returns whether the destination says that it has nothing to show.
 fn is_unprepared<T>(told: &Result<T, CallError>) -> bool {
-    matches!(told, Err(CallError::Refused(refusal)) if refusal.status == StatusCode::NOT_FOUND)
+    told.as_ref().is_err_and(CallError::is_not_found)
 }
 
-/// What became of an attempt to tell the next commit.
-enum Told {
+/// What became of one step of a courier.
+enum Step {
     /// The destination has it, and is owed this one next.
     Acknowledged(Commit),
-    /// The destination has it, and is owed nothing else. Who owes it more wakes the courier.
+    /// The destination has it, and is owed nothing else. Whoever owes it more wakes the courier.
     Last,
     /// Nothing is owed.
     Nothing,
@@ -238,7 +203,7 @@ enum Told {
     NotKept,
 }
 
-/// Waits; whether it was woken before the wait was over.
+/// Waits, and returns whether it was woken before the wait was over.
 async fn wait_or_wake(wait: Duration, wake: &Notify) -> bool {
     tokio::select! {
         biased;

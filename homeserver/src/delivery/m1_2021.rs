@@ -2,29 +2,31 @@
 //!
 //! The owner asks every remote backend for its users' devices, and refuses when one does not
 //! answer. Then it stores the message backend by backend, in ascending order of their names, itself
-//! in its place; it tries once each, and names those that failed. Between the asking and the storing
-//! anything may happen, nothing is recorded about how far it got, and a retry is a second message.
-//! It is kept to show where that breaks; what would mend it is `m1`.
+//! in its place; it tries once each, and names those that failed. Between the asking and the
+//! storing anything may happen, nothing is recorded about how far it got, and a retry is a second
+//! message. It is kept to show where that breaks; what would mend it is `m1`.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
-use ruma::{OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
-use rusqlite::Connection;
+use ruma::{OwnedServerName, OwnedUserId, RoomId, ServerName};
 use serde_json::{Value, value::RawValue};
-use transport::endpoints::m1::{
-    Devices, EventBody, GetUserClients, OnMessageSent, PrepareRequest, SendMessage, Sent, Users,
+use transport::{
+    BoxFuture,
+    endpoints::m1::{
+        Devices, EventBody, GetUserClients, OnMessageSent, PrepareRequest, SendMessage, Sent, Users,
+    },
 };
 
-use super::{
-    accounts::devices_of,
-    answers::{Outcome, SendKey},
-    m1::outcome,
-    rooms::{Delivery, Draft, RoomError, Rooms},
-};
+use super::{Handed, Policy, SendError, m1::outcome};
 use crate::{
+    event::Delivery,
+    messaging::rooms::{Draft, RoomError, Rooms},
     pdu::{Checked, Standing},
-    store::StoreError,
+    store::{
+        StoreError, accounts, memberships,
+        sends::{Outcome, SendKey},
+    },
 };
 
 /// The policy over this server's rooms. Cheap to clone.
@@ -33,26 +35,42 @@ pub(crate) struct M1Of2021 {
     rooms: Rooms,
 }
 
+impl Policy for M1Of2021 {
+    /// Every send is a message of its own, even under the same transaction id.
+    fn send(
+        &self,
+        owner: OwnedServerName,
+        key: SendKey,
+        content: Value,
+    ) -> BoxFuture<'_, Result<Outcome, SendError>> {
+        Box::pin(async move { Ok(self.send_own(owner, key, content).await?) })
+    }
+
+    fn send_for(
+        &self,
+        _owner: OwnedServerName,
+        message: Handed,
+    ) -> BoxFuture<'_, Result<Sent, RoomError>> {
+        Box::pin(self.distribute_for(message))
+    }
+}
+
 impl M1Of2021 {
-    pub(crate) fn new(rooms: Rooms) -> Self {
+    pub(super) fn new(rooms: Rooms) -> Self {
         Self { rooms }
     }
 
     /// Sends a message of a local user, through the room's owner.
-    ///
-    /// # Errors
-    /// The room's, or the store's.
-    pub(crate) async fn send(&self, key: SendKey, content: Value) -> Result<Outcome, RoomError> {
-        let (rooms, of) = (self.rooms.clone(), key.clone());
-        let event = self
-            .rooms
-            .database()
-            .transaction(move |tx| {
-                let draft = Draft { kind: &of.kind, state_key: None, content };
-                rooms.build_in(tx, &of.device.user_id, &of.room_id, draft)
-            })
-            .await?;
-        let owner = self.rooms.owner(&key.room_id).await?;
+    async fn send_own(
+        &self,
+        owner: OwnedServerName,
+        key: SendKey,
+        content: Value,
+    ) -> Result<Outcome, RoomError> {
+        let (rooms, room) = (self.rooms.clone(), key.room_id.clone());
+        let draft = Draft::message(&key.device.user_id, &key.kind, content);
+        let event =
+            self.rooms.database().transaction(move |tx| rooms.build_in(tx, &room, &draft)).await?;
         let sent = if owner == self.rooms.core().server_name() {
             self.distribute(self.rooms.trusted(event.clone())).await?
         } else {
@@ -70,16 +88,10 @@ impl M1Of2021 {
         Ok(outcome(event.event_id.clone(), sent))
     }
 
-    /// Sends an event of another server's user, as the owner of its room.
-    ///
-    /// # Errors
-    /// The room's, or the store's.
-    pub(crate) async fn send_for(
-        &self,
-        origin: &ServerName,
-        event: &RawValue,
-    ) -> Result<Sent, RoomError> {
-        let checked = self.rooms.check(event, origin).await??;
+    /// Distributes a message of another server's user, as the owner of its room.
+    async fn distribute_for(&self, message: Handed) -> Result<Sent, RoomError> {
+        let origin = message.origin;
+        let checked = self.rooms.check(&message.event, &origin).await??;
         if checked.pdu.sender.server_name() != origin {
             let message = format!("{} is not a user of {origin}", checked.pdu.sender);
             return Err(RoomError::Forbidden(message));
@@ -90,15 +102,7 @@ impl M1Of2021 {
         self.distribute(checked).await
     }
 
-    /// Whether `room_id` delivers in this way.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(crate) async fn delivers(&self, room_id: &RoomId) -> Result<bool, RoomError> {
-        Ok(self.rooms.delivery(room_id).await? == Some(Delivery::M1Of2021))
-    }
-
-    /// The devices of those of `users` who are local.
+    /// Returns the devices of those of `users` who are local.
     ///
     /// # Errors
     /// The store's.
@@ -109,13 +113,12 @@ impl M1Of2021 {
         let own = self.rooms.core().owned_server_name();
         self.rooms
             .database()
-            .call(move |connection| {
-                Ok(devices_of(connection, &own, users.iter().map(|user| &**user))?)
-            })
+            .call(move |db| accounts::devices_of(db, &own, users.iter().map(|user| &**user)))
             .await
     }
 
-    /// As [`M1Of2021::user_clients`], for `caller`: of those who are in a room with one of its users.
+    /// As [`M1Of2021::user_clients`], for `caller`: of those who are in a room with one of its
+    /// users.
     ///
     /// # Errors
     /// The store's.
@@ -130,7 +133,7 @@ impl M1Of2021 {
             .call(move |connection| {
                 let mut known = Vec::new();
                 for user in users {
-                    if shares_a_room(connection, &user, &caller)? {
+                    if memberships::shares_a_room(connection, &user, &caller)? {
                         known.push(user);
                     }
                 }
@@ -157,7 +160,7 @@ impl M1Of2021 {
         }
         match self.rooms.check(event, caller).await? {
             Ok(checked) if checked.standing == Standing::Accepted => self.store(checked).await,
-            // What this backend does not believe is dropped without a word to the owner.
+            // What this backend does not believe is dropped, and the owner is not told.
             Ok(checked) => {
                 tracing::warn!(event_id = %checked.pdu.event_id, "dropped a message");
                 Ok(())
@@ -186,7 +189,8 @@ impl M1Of2021 {
         Ok(Sent { delivered: true, failed_to_send, ..unreachable(Vec::new()) })
     }
 
-    /// The devices of every member backend, asked at the same time; or those who did not answer.
+    /// Returns the devices of every member backend, asked at the same time; or those who did not
+    /// answer.
     async fn all_devices(
         &self,
         room_id: &RoomId,
@@ -239,28 +243,12 @@ impl M1Of2021 {
     async fn store(&self, checked: Checked) -> Result<(), RoomError> {
         let rooms = self.rooms.clone();
         self.rooms.database().transaction(move |tx| rooms.insert(tx, &checked)).await?;
-        self.rooms.committed();
         Ok(())
     }
 
     fn timeout(&self) -> Duration {
         self.rooms.core().config.request_timeout
     }
-}
-
-/// Whether `user` is in a room that a user of `server` is in.
-fn shares_a_room(
-    connection: &Connection,
-    user: &UserId,
-    server: &ServerName,
-) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT 1 FROM room_memberships mine JOIN room_memberships theirs USING (room_id)
-             WHERE mine.user_id = ?1 AND mine.membership = 'join'
-                 AND theirs.server = ?2 AND theirs.membership = 'join'",
-        )?
-        .exists((user.as_str(), server.as_str()))
 }
 
 fn unreachable(backends: Vec<String>) -> Sent {

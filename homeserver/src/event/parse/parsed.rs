@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use hashlink::LruCache;
 use ruma::OwnedEventId;
 
-use super::super::{Pdu, rules::Rules};
+use crate::event::{Pdu, rules::Rules};
 
 /// Events of each kind that one thread keeps parsed.
 const MAX_PARSED: usize = 4096;
@@ -19,7 +19,7 @@ thread_local! {
     static STORED: RefCell<LruCache<OwnedEventId, Pdu>> = RefCell::new(LruCache::new(MAX_PARSED));
 }
 
-/// The event that the text with this hash is under these very rules.
+/// Returns the event that was parsed from the text with this hash under these very rules.
 pub(super) fn received(text: &blake3::Hash, rules: Rules) -> Option<Pdu> {
     RECEIVED.with_borrow_mut(|received| match received.get(text) {
         Some((under, pdu)) if std::ptr::eq(*under, rules) => Some(pdu.clone()),
@@ -27,7 +27,7 @@ pub(super) fn received(text: &blake3::Hash, rules: Rules) -> Option<Pdu> {
     })
 }
 
-/// The event with that id, if that is its very text.
+/// Returns the event with that id, if that is its very text.
 pub(super) fn stored(event_id: &str, room_id: &str, text: &str) -> Option<Pdu> {
     let is_it = |pdu: &&Pdu| pdu.raw.get() == text && pdu.room_id == room_id;
     STORED.with_borrow_mut(|stored| stored.get(event_id).filter(is_it).cloned())
@@ -49,7 +49,7 @@ mod tests {
     use ruma::{CanonicalJsonObject, RoomVersionId, signatures::reference_hash};
     use serde_json::value::to_raw_value;
 
-    use super::super::super::{Pdu, rules};
+    use crate::event::{Pdu, rules};
 
     fn text(kind: &str, content: &str) -> String {
         let fields = r#""sender":"@user:a","origin_server_ts":1,"room_id":"!room:a""#;

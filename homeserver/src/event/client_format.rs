@@ -30,12 +30,12 @@ struct Unsigned<'a> {
 }
 
 impl Pdu {
-    /// The event as clients see it. It is written once, however many of them do.
+    /// Returns the event as clients see it. It is written once, however many of them do.
     pub fn client_format(&self) -> &RawValue {
         self.client.get_or_init(|| self.written_for_clients(None))
     }
 
-    /// The event as the device sees it that sent it, and knows it by this transaction id.
+    /// Returns the event as the device that sent it sees it: with its transaction id.
     pub(crate) fn client_format_for_sender(&self, transaction_id: &str) -> Box<RawValue> {
         self.written_for_clients(Some(transaction_id))
     }

@@ -11,10 +11,10 @@ use ruma::{
 };
 use serde_json::value::RawValue;
 
-use super::{Parts, Pdu, rules::Rules};
+use super::{Pdu, PduFields, rules::Rules};
 
 /// Bytes of an event's JSON, whole (client-server API, "Size limits").
-pub(super) const MAX_PDU_BYTES: usize = 65_536;
+const MAX_PDU_BYTES: usize = 65_536;
 
 /// Why something is not an event: a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,12 +54,12 @@ impl Pdu {
         let hash = reference_hash(&object, rules).map_err(Malformed::because)?;
         let event_id = OwnedEventId::try_from(format!("${hash}")).map_err(Malformed::because)?;
         let room_id = room_id(&object, &hash, rules)?;
-        let pdu = Self::of_parts(event_id, room_id, object)?;
+        let pdu = Self::of_object(event_id, room_id, object)?;
         parsed::keep(&pdu, rules);
         Ok(pdu)
     }
 
-    /// An event that was checked before it was stored.
+    /// Returns the event that this JSON of the store is; it was checked before it was stored.
     pub(crate) fn from_store(event_id: &str, room_id: &str, json: &str) -> Result<Self, Malformed> {
         if let Some(pdu) = parsed::stored(event_id, room_id, json) {
             return Ok(pdu);
@@ -67,12 +67,12 @@ impl Pdu {
         let object = serde_json::from_str(json).map_err(Malformed::because)?;
         let event_id = OwnedEventId::try_from(event_id).map_err(Malformed::because)?;
         let room_id = OwnedRoomId::try_from(room_id).map_err(Malformed::because)?;
-        let pdu = Self::of_parts(event_id, room_id, object)?;
+        let pdu = Self::of_object(event_id, room_id, object)?;
         parsed::keep_stored(&pdu);
         Ok(pdu)
     }
 
-    fn of_parts(
+    fn of_object(
         event_id: OwnedEventId,
         room_id: OwnedRoomId,
         object: CanonicalJsonObject,
@@ -82,7 +82,7 @@ impl Pdu {
             _ => return Err(Malformed("`content` is not an object".to_owned())),
         };
         let raw = serde_json::value::to_raw_value(&object).map_err(Malformed::because)?;
-        Ok(Self::from(Parts {
+        Ok(Self::from(PduFields {
             sender: string(&object, "sender")?.try_into().map_err(Malformed::because)?,
             kind: string(&object, "type")?.to_owned(),
             state_key: object.get("state_key").and_then(|key| key.as_str()).map(str::to_owned),
@@ -102,7 +102,7 @@ impl Pdu {
     }
 }
 
-/// Since room version 12 the id of a room is the id of its creation event.
+/// Returns the room of an event. Since room version 12 its id is that of its creation event.
 fn room_id(
     object: &CanonicalJsonObject,
     hash: &str,

@@ -4,19 +4,16 @@ use std::collections::BTreeSet;
 
 use ruma::{EventId, OwnedUserId, RoomId, ServerName};
 use transport::{
-    MatrixError, Transaction,
+    Transaction,
     endpoints::m1::{Decision, PrepareRequest, Vote},
 };
 
-use super::{doubts::Doubts, records};
+use super::{doubts::Doubts, ensure_owner};
 use crate::{
-    messaging::{
-        accounts::devices_of,
-        moment::now_ms,
-        rooms::{RoomError, Rooms},
-    },
+    core::moment::now_ms,
+    messaging::rooms::{RoomError, Rooms},
     pdu::{Checked, Standing},
-    store::{StoreError, rooms::joined_members},
+    store::{StoreError, accounts, events, m1, memberships},
 };
 
 /// Events of one room that are voted for and undecided; a further one is refused.
@@ -45,15 +42,6 @@ impl From<transport::DatabaseError> for ParticipantError {
     }
 }
 
-impl From<ParticipantError> for MatrixError {
-    fn from(error: ParticipantError) -> Self {
-        match error {
-            ParticipantError::NeverPrepared => Self::not_found(error.to_string()),
-            ParticipantError::Room(error) => error.into(),
-        }
-    }
-}
-
 /// What this server does for rooms that others own. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Participant {
@@ -73,11 +61,11 @@ impl Participant {
     pub(crate) async fn vote(
         &self,
         caller: &ServerName,
-        (room_id, event_id): (&RoomId, &EventId),
+        room_id: &RoomId,
+        event_id: &EventId,
         request: PrepareRequest,
     ) -> Result<Vote, RoomError> {
-        self.rooms.ensure_m1_owner(room_id, caller).await?;
-        if self.is_visible(event_id).await? {
+        if self.is_shown(caller, room_id, event_id).await? {
             return Ok(Vote::Yes);
         }
         let checked = match self.rooms.check(&request.event, caller).await? {
@@ -88,7 +76,7 @@ impl Participant {
             return Ok(Vote::No { reason });
         }
         let (rooms, owner) = (self.rooms.clone(), caller.to_owned());
-        let prepared = records::Prepared {
+        let prepared = m1::Prepared {
             event_id: event_id.to_owned(),
             room_id: room_id.to_owned(),
             owner: caller.to_owned(),
@@ -97,16 +85,16 @@ impl Participant {
             .rooms
             .database()
             .transaction(move |tx| {
-                let members = joined_members(tx, &checked.pdu.room_id)?;
+                let members = memberships::joined_members(tx, &checked.pdu.room_id)?;
                 if let Some(stale) = stale_devices(tx, &rooms, &members, &request)? {
                     return Ok::<_, StoreError>(stale);
                 }
-                if records::count_hidden(tx, &checked.pdu.room_id)? >= MAX_HIDDEN_PER_ROOM {
+                if m1::count_hidden(tx, &checked.pdu.room_id)? >= MAX_HIDDEN_PER_ROOM {
                     let reason = "too many messages of the room are undecided".to_owned();
                     return Ok(Vote::No { reason });
                 }
-                if !records::is_visible(tx, &checked.pdu.event_id)? {
-                    records::hide(tx, &checked.pdu, &owner, now_ms(&rooms.core().host))?;
+                if !events::is_visible(tx, &checked.pdu.event_id)? {
+                    m1::hide(tx, &checked.pdu, &owner, now_ms(&rooms.core().host))?;
                 }
                 Ok(Vote::Yes)
             })
@@ -124,64 +112,68 @@ impl Participant {
     pub(crate) async fn decided(
         &self,
         caller: &ServerName,
-        (room_id, event_id): (&RoomId, &EventId),
+        room_id: &RoomId,
+        event_id: &EventId,
         decision: Decision,
     ) -> Result<(), ParticipantError> {
-        self.rooms.ensure_m1_owner(room_id, caller).await?;
-        match decision {
-            Decision::Commit => self.show(room_id, event_id).await?,
-            Decision::Abort => {
-                let event_id = event_id.to_owned();
-                self.rooms
-                    .database()
-                    .transaction(move |tx| records::unhide(tx, &event_id).map_err(StoreError::from))
-                    .await?;
-            }
-        }
+        let (rooms, caller) = (self.rooms.clone(), caller.to_owned());
+        let (room, event) = (room_id.to_owned(), event_id.to_owned());
+        self.rooms
+            .database()
+            .transaction(move |tx| {
+                ensure_owner(tx, &room, &caller)?;
+                match decision {
+                    Decision::Commit => show(tx, &rooms, &room, &event),
+                    Decision::Abort => Ok(m1::unhide(tx, &event)?),
+                }
+            })
+            .await?;
         self.doubts.resolved(event_id);
         Ok(())
     }
 
-    /// Makes a hidden event visible: event, notifications and the end of its hiding in one
-    /// transaction. It was checked before it was voted for, and the vote binds; so it is not
-    /// checked against what the room has become since.
-    async fn show(&self, room_id: &RoomId, event_id: &EventId) -> Result<(), ParticipantError> {
-        let rooms = self.rooms.clone();
-        let (room_id, event_id) = (room_id.to_owned(), event_id.to_owned());
+    /// Returns whether users see the event already, if `caller` may ask for a vote on it.
+    async fn is_shown(
+        &self,
+        caller: &ServerName,
+        room_id: &RoomId,
+        event_id: &EventId,
+    ) -> Result<bool, RoomError> {
+        let (caller, room, event) = (caller.to_owned(), room_id.to_owned(), event_id.to_owned());
         self.rooms
             .database()
-            .transaction(move |tx| {
-                match records::hidden(tx, &room_id, &event_id)? {
-                    Some(event) => {
-                        if !rooms.insert(tx, &rooms.trusted(event.clone()))? {
-                            // It came in another way meanwhile, and may have been refused then.
-                            rooms.graph.reinstate(tx, &event)?;
-                        }
-                        records::unhide(tx, &event_id).map_err(StoreError::from)?;
-                    }
-                    None if records::is_visible(tx, &event_id).map_err(StoreError::from)? => {}
-                    None => {
-                        tracing::error!(%event_id, "told to commit what was never prepared here");
-                        return Err(ParticipantError::NeverPrepared);
-                    }
-                }
-                Ok(())
+            .call(move |db| {
+                ensure_owner(db, &room, &caller)?;
+                Ok(events::is_visible(db, &event)?)
             })
-            .await?;
-        self.rooms.committed();
-        Ok(())
-    }
-
-    async fn is_visible(&self, event_id: &EventId) -> Result<bool, StoreError> {
-        let event_id = event_id.to_owned();
-        let visible = self.rooms.database().call(move |connection| {
-            Ok::<_, StoreError>(records::is_visible(connection, &event_id)?)
-        });
-        visible.await
+            .await
     }
 }
 
-/// Why the event is not acceptable here.
+/// Makes a hidden event visible: event, notifications and the end of its hiding in one transaction.
+/// It was checked before it was voted for, and the vote binds; so it is not checked against what
+/// the room has become since.
+fn show(
+    tx: &Transaction<'_>,
+    rooms: &Rooms,
+    room_id: &RoomId,
+    event_id: &EventId,
+) -> Result<(), ParticipantError> {
+    let Some(event) = m1::hidden(tx, room_id, event_id)? else {
+        if events::is_visible(tx, event_id)? {
+            return Ok(());
+        }
+        tracing::error!(%event_id, "told to commit what was never prepared here");
+        return Err(ParticipantError::NeverPrepared);
+    };
+    if !rooms.insert(tx, &rooms.trusted(event.clone()))? {
+        // It came in another way meanwhile, and may have been refused then.
+        rooms.graph.reinstate(tx, &event)?;
+    }
+    Ok(m1::unhide(tx, event_id)?)
+}
+
+/// Returns why the event is not acceptable here.
 fn objection(checked: &Checked, room_id: &RoomId, event_id: &EventId) -> Option<String> {
     let event = &checked.pdu;
     if event.event_id != event_id || event.room_id != room_id {
@@ -196,7 +188,7 @@ fn objection(checked: &Checked, room_id: &RoomId, event_id: &EventId) -> Option<
     }
 }
 
-/// The vote for a device list that is not this server's own; `None` if it is.
+/// Returns the vote for a device list that is not this server's own; `None` if it is.
 fn stale_devices(
     tx: &Transaction<'_>,
     rooms: &Rooms,
@@ -204,6 +196,6 @@ fn stale_devices(
     request: &PrepareRequest,
 ) -> Result<Option<Vote>, StoreError> {
     let own = rooms.core().server_name();
-    let devices = devices_of(tx, own, members.iter().map(|user| &**user))?;
+    let devices = accounts::devices_of(tx, own, members.iter().map(|user| &**user))?;
     Ok((devices != request.devices).then_some(Vote::StaleDevices { devices }))
 }

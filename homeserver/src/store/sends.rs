@@ -1,12 +1,11 @@
 //! How each send of a device ended, kept so that a retry with the same transaction id is harmless.
 
-use ruma::{OwnedEventId, OwnedRoomId};
+use ruma::{EventId, OwnedEventId, OwnedRoomId};
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 use transport::Transaction;
 
-use super::accounts::Device;
-use crate::store::StoreError;
+use super::{StoreError, accounts::Device};
 
 /// What makes two sends the same one (client-server API, "Transaction identifiers").
 #[derive(Clone, Debug)]
@@ -22,8 +21,8 @@ pub(crate) struct SendKey {
 }
 
 impl SendKey {
-    /// A name for this send that no other device's send has, here or elsewhere. The parts are
-    /// hashed with their lengths, so that no two keys read the same.
+    /// Returns a name for this send that no other device's send has, here or elsewhere. The parts
+    /// are hashed with their lengths, so that no two keys read the same.
     pub(crate) fn message_id(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for part in self.parts() {
@@ -72,7 +71,7 @@ pub(crate) enum Earlier {
     Ended(Outcome),
 }
 
-/// What is known of the send called `key`.
+/// Returns what is known of the send called `key`.
 pub(crate) fn earlier(
     connection: &Connection,
     key: &SendKey,
@@ -102,7 +101,8 @@ pub(crate) fn earlier(
 pub(crate) fn keep_pending(
     tx: &Transaction<'_>,
     key: &SendKey,
-    (event_id, event): (&OwnedEventId, &str),
+    event_id: &EventId,
+    event: &str,
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let [user, device, room, kind, transaction] = key.parts();
@@ -119,7 +119,8 @@ pub(crate) fn keep_pending(
 pub(crate) fn keep_outcome(
     tx: &Transaction<'_>,
     key: &SendKey,
-    (event_id, outcome): (&OwnedEventId, &Outcome),
+    event_id: &EventId,
+    outcome: &Outcome,
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let [user, device, room, kind, transaction] = key.parts();
@@ -144,9 +145,26 @@ pub(crate) fn keep_outcome(
     Ok(())
 }
 
-/// Forgets sends begun before `oldest_ms`: no client retries for that long. How a send ended that is
-/// not known yet stays: a retry must be the same event.
-pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> rusqlite::Result<()> {
+/// Returns the transaction id under which `device` sent the event, if it did.
+pub(crate) fn transaction_id(
+    connection: &Connection,
+    event_id: &EventId,
+    device: &Device,
+) -> Result<Option<String>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT transaction_id FROM client_transactions
+             WHERE event_id = ?1 AND user_id = ?2 AND device_id = ?3",
+        )?
+        .query_row((event_id.as_str(), device.user_id.as_str(), device.device_id.as_str()), |row| {
+            row.get(0)
+        })
+        .optional()?)
+}
+
+/// Forgets sends begun before `oldest_ms`: no client retries for that long. How a send ended that
+/// is not known yet stays: a retry must be the same event.
+pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreError> {
     tx.execute(
         "DELETE FROM client_transactions WHERE created_ms <= ?1 AND outcome IS NOT NULL",
         [oldest_ms],
@@ -161,7 +179,7 @@ mod tests {
     #[test]
     fn a_send_whose_outcome_is_unknown_is_never_forgotten() {
         let mut connection = Connection::open_in_memory().expect("memory");
-        connection.execute_batch(include_str!("../store/02_client.sql")).expect("tables");
+        connection.execute_batch(include_str!("02_client.sql")).expect("tables");
         let tx = Transaction::begin(&mut connection).expect("a transaction");
         let insert =
             "INSERT INTO client_transactions VALUES ('u', 'd', 'r', 'k', ?1, '$e', ?2, ?3, 1)";

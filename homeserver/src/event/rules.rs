@@ -1,5 +1,5 @@
-//! The rules of the room versions, each of them at one place for as long as the program runs: what was
-//! worked out under some rules is recalled under these very ones.
+//! The rules of the room versions, each of them at one place for as long as the program runs: what
+//! was worked out under some rules is recalled under these very ones.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -15,7 +15,7 @@ static STABLE: LazyLock<BTreeMap<RoomVersionId, RoomVersionRules>> = LazyLock::n
         .collect()
 });
 
-/// The rules of `version`; `None` unless it is a stable one.
+/// Returns the rules of `version`; `None` unless it is a stable one.
 pub(crate) fn of(version: &RoomVersionId) -> Option<Rules> {
     STABLE.get(version)
 }

@@ -2,33 +2,38 @@
 
 use std::time::Duration;
 
-use transport::DatabaseError;
-
-use super::{Messaging, answers, m1, moment::ms_ago};
+use super::Policies;
+use crate::{
+    core::moment::ms_ago,
+    messaging::notifications::Notifications,
+    store::{StoreError, sends},
+};
 
 /// How often the tables are looked through.
 const INTERVAL: Duration = Duration::from_hours(1);
 
 /// Looks through the tables for as long as the process lives.
-pub(super) async fn keep_up(messaging: Messaging) {
+pub(super) async fn keep_up(policies: Policies, notifications: Notifications) {
     loop {
         tokio::time::sleep(INTERVAL).await;
-        if let Err(error) = forget_what_is_old(&messaging).await {
+        if let Err(error) = forget_what_is_old(policies.clone(), &notifications).await {
             tracing::warn!(%error, "failed to forget what is old");
         }
     }
 }
 
 /// Forgets expired notifications, and answers that nobody asks for any more.
-pub(super) async fn forget_what_is_old(messaging: &Messaging) -> Result<(), DatabaseError> {
-    messaging.notifications.prune().await?;
-    let core = messaging.rooms.core();
+async fn forget_what_is_old(
+    policies: Policies,
+    notifications: &Notifications,
+) -> Result<(), StoreError> {
+    notifications.prune().await?;
+    let core = policies.0.rooms.core().clone();
     let oldest_ms = ms_ago(&core.host, core.config.answer_time_to_live);
     core.database
         .transaction(move |tx| {
-            answers::prune(tx, oldest_ms)?;
-            m1::prune(tx, oldest_ms)?;
-            Ok(())
+            sends::prune(tx, oldest_ms)?;
+            policies.prune(tx, oldest_ms)
         })
         .await
 }

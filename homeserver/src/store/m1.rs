@@ -8,18 +8,19 @@ use transport::{
     endpoints::m1::{Decision, Devices, Sent},
 };
 
-use crate::{pdu::Pdu, store::StoreError};
+use super::{StoreError, memberships};
+use crate::event::Pdu;
 
 /// Aborts recorded because one server asked; about more it gets no decision until they are old.
 const MAX_ABORTS_PER_ASKER: i64 = 1000;
 
-/// JSON that was stored as text.
-pub(super) fn raw(text: String) -> Result<Box<RawValue>, StoreError> {
+/// Returns JSON that was stored as text.
+pub(crate) fn raw(text: String) -> Result<Box<RawValue>, StoreError> {
     RawValue::from_string(text).map_err(StoreError::corrupt)
 }
 
-/// The answer to the message that `origin` calls `message_id`, if it was given.
-pub(super) fn answer(
+/// Returns the answer to the message that `origin` calls `message_id`, if it was given.
+pub(crate) fn answer(
     connection: &Connection,
     origin: &ServerName,
     message_id: &str,
@@ -31,20 +32,21 @@ pub(super) fn answer(
     found.map(|answer| serde_json::from_str(&answer).map_err(StoreError::corrupt)).transpose()
 }
 
-/// Whose message an answer answers.
-pub(super) struct Message {
-    pub(super) origin: OwnedServerName,
-    pub(super) id: String,
-    pub(super) event_id: OwnedEventId,
+/// Which message an answer is to.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) origin: OwnedServerName,
+    pub(crate) id: String,
+    pub(crate) event_id: OwnedEventId,
 }
 
 /// Keeps the answer to a message.
-pub(super) fn keep_answer(
+pub(crate) fn keep_answer(
     tx: &Transaction<'_>,
     message: &Message,
     sent: &Sent,
     now_ms: i64,
-) -> rusqlite::Result<()> {
+) -> Result<(), StoreError> {
     let answer = serde_json::to_string(sent).expect("an answer is JSON");
     tx.prepare_cached(
         "INSERT INTO m1_answers (origin, message_id, event_id, answer, created_ms)
@@ -60,11 +62,11 @@ pub(super) fn keep_answer(
     Ok(())
 }
 
-/// What was decided about an event; `None`: nothing, which after the votes means an abort.
-pub(super) fn decision(
+/// Returns what was decided about an event; `None`: nothing, which after the votes means an abort.
+pub(crate) fn decision(
     connection: &Connection,
     event_id: &EventId,
-) -> rusqlite::Result<Option<Decision>> {
+) -> Result<Option<Decision>, StoreError> {
     let found: Option<String> = connection
         .prepare_cached("SELECT decision FROM m1_decisions WHERE event_id = ?1")?
         .query_row([event_id.as_str()], |row| row.get(0))
@@ -72,13 +74,13 @@ pub(super) fn decision(
     Ok(found.map(|text| if text == "commit" { Decision::Commit } else { Decision::Abort }))
 }
 
-/// Records a decision, unless there is one; the one that stands.
-pub(super) fn decide(
+/// Records a decision unless there is one, and returns the one that stands.
+pub(crate) fn decide(
     tx: &Transaction<'_>,
     event_id: &EventId,
     decision: Decision,
     now_ms: i64,
-) -> rusqlite::Result<Decision> {
+) -> Result<Decision, StoreError> {
     if let Some(standing) = self::decision(tx, event_id)? {
         return Ok(standing);
     }
@@ -93,14 +95,15 @@ pub(super) fn decide(
     Ok(decision)
 }
 
-/// As [`decide`] to abort, because `asker` asks about an event of which there is no record. `None`:
-/// too much is recorded for this server already, and so nothing can be promised.
-pub(super) fn abort_for(
+/// Records an abort, as [`decide`] does, because `asker` asks about an event of which there is no
+/// record. Returns `None` if too much is recorded for this server already, so that nothing can be
+/// promised.
+pub(crate) fn abort_for(
     tx: &Transaction<'_>,
     event_id: &EventId,
     asker: &ServerName,
     now_ms: i64,
-) -> rusqlite::Result<Option<Decision>> {
+) -> Result<Option<Decision>, StoreError> {
     if let Some(standing) = decision(tx, event_id)? {
         return Ok(Some(standing));
     }
@@ -119,18 +122,18 @@ pub(super) fn abort_for(
 }
 
 /// A commit that a destination has not acknowledged.
-pub(super) struct Commit {
-    pub(super) sequence: i64,
-    pub(super) room_id: String,
-    pub(super) event_id: String,
+pub(crate) struct Commit {
+    pub(crate) sequence: i64,
+    pub(crate) room_id: String,
+    pub(crate) event_id: String,
 }
 
-/// Obliges this server to tell `destination` that `event` is committed.
-pub(super) fn oblige(
+/// Records that this server owes `destination` the commit of `event`.
+pub(crate) fn oblige(
     tx: &Transaction<'_>,
     destination: &ServerName,
     event: &Pdu,
-) -> rusqlite::Result<()> {
+) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT INTO m1_commits (destination, room_id, event_id) VALUES (?1, ?2, ?3)",
     )?
@@ -138,12 +141,12 @@ pub(super) fn oblige(
     Ok(())
 }
 
-/// The oldest commit that `destination` has not acknowledged.
-pub(super) fn first_commit(
+/// Returns the oldest commit that `destination` has not acknowledged.
+pub(crate) fn first_commit(
     connection: &Connection,
     destination: &ServerName,
-) -> rusqlite::Result<Option<Commit>> {
-    connection
+) -> Result<Option<Commit>, StoreError> {
+    Ok(connection
         .prepare_cached(
             "SELECT sequence, room_id, event_id FROM m1_commits
              WHERE destination = ?1 ORDER BY sequence LIMIT 1",
@@ -151,21 +154,70 @@ pub(super) fn first_commit(
         .query_row([destination.as_str()], |row| {
             Ok(Commit { sequence: row.get(0)?, room_id: row.get(1)?, event_id: row.get(2)? })
         })
-        .optional()
+        .optional()?)
 }
 
-/// The newest commit that `destination` has not acknowledged.
-pub(super) fn last_commit(
+/// Returns the newest commit that `destination` has not acknowledged.
+fn last_commit(
     connection: &Connection,
     destination: &ServerName,
-) -> rusqlite::Result<Option<i64>> {
-    connection
+) -> Result<Option<i64>, StoreError> {
+    Ok(connection
         .prepare_cached("SELECT MAX(sequence) FROM m1_commits WHERE destination = ?1")?
-        .query_row([destination.as_str()], |row| row.get(0))
+        .query_row([destination.as_str()], |row| row.get(0))?)
 }
 
-/// Whether the device list of `backend` in a room is known; empty if it was never told.
-pub(super) fn known_devices(
+/// Returns every destination that has not acknowledged some commit.
+pub(crate) fn owed(connection: &Connection) -> Result<Vec<OwnedServerName>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT DISTINCT destination FROM m1_commits ORDER BY destination")?;
+    let mut rows = statement.query([])?;
+    let mut destinations = Vec::new();
+    while let Some(row) = rows.next()? {
+        destinations.push(row.get::<_, String>(0)?.try_into().map_err(StoreError::corrupt)?);
+    }
+    Ok(destinations)
+}
+
+/// Strikes a commit that `destination` has acknowledged, and returns what it is owed next.
+pub(crate) fn strike(
+    tx: &Transaction<'_>,
+    destination: &ServerName,
+    commit: &Commit,
+) -> Result<Option<Commit>, StoreError> {
+    tx.prepare_cached("DELETE FROM m1_commits WHERE sequence = ?1")?.execute([commit.sequence])?;
+    first_commit(tx, destination)
+}
+
+/// A member backend of a room, as its owner knows it before it asks for a vote.
+#[derive(Clone, Debug)]
+pub(crate) struct Voter {
+    pub(crate) name: OwnedServerName,
+    /// The newest commit that it has not acknowledged.
+    pub(crate) owed: Option<i64>,
+    /// The devices of its users that it told last.
+    pub(crate) devices: Devices,
+}
+
+/// Returns the member backends of a room but for its owner, `own`.
+pub(crate) fn voters(
+    connection: &Connection,
+    room_id: &RoomId,
+    own: &ServerName,
+) -> Result<Vec<Voter>, StoreError> {
+    let members = memberships::member_servers(connection, room_id)?;
+    let others = members.into_iter().filter(|member| member != own);
+    others
+        .map(|name| {
+            let owed = last_commit(connection, &name)?;
+            let devices = known_devices(connection, room_id, &name)?;
+            Ok(Voter { name, owed, devices })
+        })
+        .collect()
+}
+
+/// Returns the device list that `backend` told last in a room; empty if it never told one.
+pub(crate) fn known_devices(
     connection: &Connection,
     room_id: &RoomId,
     backend: &ServerName,
@@ -180,12 +232,12 @@ pub(super) fn known_devices(
 }
 
 /// Remembers the device list that `backend` told.
-pub(super) fn learn_devices(
+pub(crate) fn learn_devices(
     tx: &Transaction<'_>,
     room_id: &RoomId,
     backend: &ServerName,
     devices: &Devices,
-) -> rusqlite::Result<()> {
+) -> Result<(), StoreError> {
     let devices = serde_json::to_string(devices).expect("a device list is JSON");
     tx.prepare_cached(
         "INSERT INTO m1_devices (room_id, backend, devices) VALUES (?1, ?2, ?3)
@@ -197,19 +249,19 @@ pub(super) fn learn_devices(
 
 /// An event that is voted for and hidden.
 #[derive(Clone, Debug)]
-pub(super) struct Prepared {
-    pub(super) event_id: OwnedEventId,
-    pub(super) room_id: OwnedRoomId,
-    pub(super) owner: OwnedServerName,
+pub(crate) struct Prepared {
+    pub(crate) event_id: OwnedEventId,
+    pub(crate) room_id: OwnedRoomId,
+    pub(crate) owner: OwnedServerName,
 }
 
 /// Hides an event that this server is about to vote for.
-pub(super) fn hide(
+pub(crate) fn hide(
     tx: &Transaction<'_>,
     event: &Pdu,
     owner: &ServerName,
     now_ms: i64,
-) -> rusqlite::Result<()> {
+) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT INTO m1_prepared (event_id, room_id, owner, event, created_ms)
          VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
@@ -224,8 +276,8 @@ pub(super) fn hide(
     Ok(())
 }
 
-/// A hidden event of the room `room_id`.
-pub(super) fn hidden(
+/// Returns a hidden event of the room `room_id`.
+pub(crate) fn hidden(
     connection: &Connection,
     room_id: &RoomId,
     event_id: &EventId,
@@ -241,21 +293,21 @@ pub(super) fn hidden(
 }
 
 /// Forgets a hidden event: it is visible now, or aborted.
-pub(super) fn unhide(tx: &Transaction<'_>, event_id: &EventId) -> rusqlite::Result<()> {
+pub(crate) fn unhide(tx: &Transaction<'_>, event_id: &EventId) -> Result<(), StoreError> {
     tx.prepare_cached("DELETE FROM m1_prepared WHERE event_id = ?1")?
         .execute([event_id.as_str()])?;
     Ok(())
 }
 
-/// How many events of a room are hidden.
-pub(super) fn count_hidden(connection: &Connection, room_id: &RoomId) -> rusqlite::Result<i64> {
-    connection
+/// Returns how many events of a room are hidden.
+pub(crate) fn count_hidden(connection: &Connection, room_id: &RoomId) -> Result<i64, StoreError> {
+    Ok(connection
         .prepare_cached("SELECT count(*) FROM m1_prepared WHERE room_id = ?1")?
-        .query_row([room_id.as_str()], |row| row.get(0))
+        .query_row([room_id.as_str()], |row| row.get(0))?)
 }
 
-/// Every hidden event, oldest first.
-pub(super) fn all_hidden(connection: &Connection) -> Result<Vec<Prepared>, StoreError> {
+/// Returns every hidden event, oldest first.
+pub(crate) fn all_hidden(connection: &Connection) -> Result<Vec<Prepared>, StoreError> {
     let rows: Vec<(String, String, String)> = connection
         .prepare_cached(
             "SELECT event_id, room_id, owner FROM m1_prepared ORDER BY created_ms, event_id",
@@ -273,7 +325,7 @@ pub(super) fn all_hidden(connection: &Connection) -> Result<Vec<Prepared>, Store
         .collect()
 }
 
-/// What the policy has not finished here, by server; nothing of it is 0.
+/// What the policy has not finished here, by server; no count is 0.
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct Unfinished {
     /// Commits that a destination has not acknowledged.
@@ -283,11 +335,11 @@ pub(crate) struct Unfinished {
 }
 
 /// Counts what is not finished.
-pub(crate) fn unfinished(connection: &Connection) -> rusqlite::Result<Unfinished> {
+pub(crate) fn unfinished(connection: &Connection) -> Result<Unfinished, StoreError> {
     let counts = |sql: &str| {
         let mut statement = connection.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        rows.collect::<rusqlite::Result<_>>()
+        Ok::<_, StoreError>(rows.collect::<rusqlite::Result<_>>()?)
     };
     Ok(Unfinished {
         commits: counts("SELECT destination, count(*) FROM m1_commits GROUP BY destination")?,
@@ -295,16 +347,10 @@ pub(crate) fn unfinished(connection: &Connection) -> rusqlite::Result<Unfinished
     })
 }
 
-/// Whether users see the event.
-pub(super) fn is_visible(connection: &Connection, event_id: &EventId) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM timeline WHERE event_id = ?1")?
-        .exists([event_id.as_str()])
-}
-
 /// Forgets answers and decisions made before `oldest_ms`. A decision to commit stays until every
-/// destination has acknowledged it; no record at all is an abort, which is what forgotten ones were.
-pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> rusqlite::Result<()> {
+/// destination has acknowledged it; no record at all is an abort, which is what forgotten ones
+/// were.
+pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreError> {
     tx.execute("DELETE FROM m1_answers WHERE created_ms <= ?1", [oldest_ms])?;
     tx.execute(
         "DELETE FROM m1_decisions WHERE created_ms <= ?1
@@ -321,8 +367,7 @@ mod tests {
     #[test]
     fn who_asks_about_ever_more_events_is_promised_no_more_than_the_limit() {
         let mut connection = Connection::open_in_memory().expect("memory");
-        let steps =
-            [include_str!("../../store/02_client.sql"), include_str!("../../store/04_m1.sql")];
+        let steps = [include_str!("02_client.sql"), include_str!("04_m1.sql")];
         for step in steps {
             connection.execute_batch(step).expect("tables");
         }

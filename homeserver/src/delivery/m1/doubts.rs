@@ -1,25 +1,24 @@
 //! Doubt: a member backend that has voted yes and does not hear the decision asks the owner, again
 //! and again. It never decides alone.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use ruma::{EventId, OwnedEventId, OwnedServerName, ServerName};
 use tokio::{sync::Notify, time::Instant};
 use transport::{
-    DatabaseError,
-    endpoints::m1::{Decision, Empty, Outcome},
+    Lock,
+    endpoints::m1::{Decision, Empty, GetOutcome},
 };
 
-use super::{
-    participant::Participant,
-    records::{Prepared, all_hidden},
+use super::participant::Participant;
+use crate::{
+    core::Core,
+    store::{
+        StoreError,
+        m1::{self, Prepared},
+    },
 };
-use crate::{core::Core, store::StoreError};
 
 /// Questions put to one owner in a row, before others get their turn.
 const MAX_QUESTIONS: usize = 50;
@@ -28,7 +27,7 @@ const MAX_QUESTIONS: usize = 50;
 #[derive(Clone)]
 pub(super) struct Doubts {
     core: Core,
-    waiting: Arc<Mutex<BTreeMap<OwnedEventId, Doubt>>>,
+    waiting: Arc<Lock<BTreeMap<OwnedEventId, Doubt>>>,
     wake: Arc<Notify>,
 }
 
@@ -46,11 +45,10 @@ impl Doubts {
     }
 
     /// Starts asking, at once about what was hidden when the process ended.
-    pub(super) async fn resume(&self, participant: Participant) -> Result<(), DatabaseError> {
-        let hidden = self.core.database.call(|connection| all_hidden(connection)).await;
-        let hidden = match hidden {
+    pub(super) async fn resume(&self, participant: Participant) -> Result<(), StoreError> {
+        let hidden = match self.core.database.call(|db| m1::all_hidden(db)).await {
             Ok(hidden) => hidden,
-            Err(StoreError::Database(error)) => return Err(error),
+            Err(error @ StoreError::Database(_)) => return Err(error),
             Err(error @ StoreError::Corrupt(_)) => {
                 tracing::error!(%error, "what is in doubt cannot be read");
                 Vec::new()
@@ -70,12 +68,12 @@ impl Doubts {
 
     /// The decision about an event is carried out.
     pub(super) fn resolved(&self, event_id: &EventId) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(event_id);
+        self.waiting.lock().remove(event_id);
     }
 
     /// `server` is up: questions that it did not answer before are put again now.
-    pub(super) fn hurry(&self, server: &ServerName) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn heard_from(&self, server: &ServerName) {
+        let mut waiting = self.waiting.lock();
         let mut any = false;
         for doubt in waiting.values_mut() {
             if doubt.asked_in_vain && doubt.prepared.owner == server {
@@ -92,7 +90,7 @@ impl Doubts {
     fn wait(&self, prepared: Prepared, time: Duration) {
         let due = Instant::now() + time;
         let doubt = Doubt { prepared, due, asked_in_vain: false };
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         waiting.insert(doubt.prepared.event_id.clone(), doubt);
         self.wake.notify_one();
     }
@@ -100,7 +98,7 @@ impl Doubts {
     async fn ask_for_ever(self, participant: Participant) {
         loop {
             let next = {
-                let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                let waiting = self.waiting.lock();
                 waiting.values().map(|doubt| doubt.due).min()
             };
             match next {
@@ -123,11 +121,11 @@ impl Doubts {
         }
     }
 
-    /// What is due, per owner; due again later, unless it is resolved until then.
+    /// Returns what is due, per owner; due again later, unless it is resolved until then.
     fn due_by_owner(&self) -> BTreeMap<OwnedServerName, Vec<Prepared>> {
         let now = Instant::now();
         let mut due = BTreeMap::<OwnedServerName, Vec<Prepared>>::new();
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         for doubt in waiting.values_mut().filter(|doubt| doubt.due <= now) {
             let of_owner = due.entry(doubt.prepared.owner.clone()).or_default();
             if of_owner.len() < MAX_QUESTIONS {
@@ -148,9 +146,9 @@ impl Doubts {
         let mut events = events.into_iter();
         for prepared in events.by_ref() {
             match self.ask(&owner, &prepared).await {
-                Answer::Decided(decision) => self.carry_out(participant, &prepared, decision).await,
-                Answer::Undecided => {}
-                Answer::None => {
+                Reply::Decided(decision) => self.carry_out(participant, &prepared, decision).await,
+                Reply::Undecided => {}
+                Reply::None => {
                     self.in_vain(&prepared);
                     break;
                 }
@@ -159,30 +157,34 @@ impl Doubts {
         events.for_each(|prepared| self.in_vain(&prepared));
     }
 
-    async fn ask(&self, owner: &ServerName, prepared: &Prepared) -> Answer {
+    async fn ask(&self, owner: &ServerName, prepared: &Prepared) -> Reply {
         let arguments = [prepared.room_id.as_str(), prepared.event_id.as_str()];
         let deadline = self.core.config.request_timeout;
-        let answer =
-            self.core.federation.call_endpoint::<Outcome>(owner, &arguments, &Empty {}, deadline);
+        let answer = self.core.federation.call_endpoint::<GetOutcome>(
+            owner,
+            &arguments,
+            &Empty {},
+            deadline,
+        );
         match answer.await {
-            Ok(outcome) => outcome.decision.map_or(Answer::Undecided, Answer::Decided),
+            Ok(outcome) => outcome.decision.map_or(Reply::Undecided, Reply::Decided),
             Err(error) => {
                 tracing::warn!(%error, %owner, event_id = %prepared.event_id, "still in doubt");
-                Answer::None
+                Reply::None
             }
         }
     }
 
     async fn carry_out(&self, participant: &Participant, prepared: &Prepared, decision: Decision) {
         let Prepared { event_id, room_id, owner } = prepared;
-        let done = participant.decided(owner, (room_id, event_id), decision).await;
+        let done = participant.decided(owner, room_id, event_id, decision).await;
         if let Err(error) = done {
             tracing::warn!(%error, %event_id, "failed to carry out a decision");
         }
     }
 
     fn in_vain(&self, prepared: &Prepared) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         if let Some(doubt) = waiting.get_mut(&prepared.event_id) {
             doubt.asked_in_vain = true;
         }
@@ -190,7 +192,7 @@ impl Doubts {
 }
 
 /// What the owner said.
-enum Answer {
+enum Reply {
     Decided(Decision),
     /// The votes are still being collected.
     Undecided,

@@ -1,0 +1,127 @@
+//! What both APIs share: how each error of the layers is told over HTTP, and work that goes on when
+//! its caller hangs up.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use transport::{Host, MatrixError};
+
+use crate::{
+    delivery::{SendError, m1::ParticipantError},
+    messaging::{accounts::AccountError, rooms::RoomError},
+    store::{StoreError, accounts::Profile},
+    transaction::ReceiveError,
+};
+
+/// The code of an operation that may or may not have been done.
+const OUTCOME_UNKNOWN: &str = "ORG.FEDSIM.OUTCOME_UNKNOWN";
+
+/// Runs `work` as a task of its own and waits for it.
+///
+/// A handler is dropped when its caller hangs up. What it has begun must be finished all the same:
+/// a decision that nobody is told of would hold up those who wait for it.
+///
+/// # Errors
+/// Those of `work`; or 504, when the process ends first.
+pub(crate) async fn to_the_end<T, E>(
+    host: &Host,
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, MatrixError>
+where
+    T: Send + 'static,
+    E: Into<MatrixError> + Send + 'static,
+{
+    let (sender, result) = tokio::sync::oneshot::channel();
+    host.spawn(async move {
+        // Nobody may be waiting any more; that is the point.
+        drop(sender.send(work.await));
+    });
+    match result.await {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(MatrixError::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            OUTCOME_UNKNOWN,
+            "the server is stopping",
+        )),
+    }
+}
+
+/// Returns a profile as both APIs show it.
+pub(crate) fn shown_profile(profile: &Profile) -> Value {
+    match &profile.display_name {
+        Some(name) => json!({ "displayname": name }),
+        None => json!({}),
+    }
+}
+
+impl From<StoreError> for MatrixError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Database(error) => error.into(),
+            StoreError::Corrupt(_) => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl From<ReceiveError> for MatrixError {
+    fn from(error: ReceiveError) -> Self {
+        let message = error.to_string();
+        match error {
+            ReceiveError::TooLarge { .. } => Self::bad_json(message),
+            ReceiveError::Busy(_) | ReceiveError::NotYet(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", message)
+            }
+            ReceiveError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RoomError> for MatrixError {
+    fn from(error: RoomError) -> Self {
+        let message = error.to_string();
+        match error {
+            RoomError::UnknownRoom(_) => Self::not_found(message),
+            RoomError::Forbidden(_) => Self::forbidden(message),
+            RoomError::Invalid(_) => Self::invalid_param(message),
+            RoomError::Unavailable(_) => Self::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", message),
+            RoomError::UnsupportedVersion(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "M_UNSUPPORTED_ROOM_VERSION", message)
+            }
+            RoomError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccountError> for MatrixError {
+    fn from(error: AccountError) -> Self {
+        let message = error.to_string();
+        match error {
+            AccountError::Taken => Self::new(StatusCode::BAD_REQUEST, "M_USER_IN_USE", message),
+            AccountError::WrongPassword => Self::forbidden(message),
+            AccountError::TooManyDevices => {
+                Self::new(StatusCode::BAD_REQUEST, "M_RESOURCE_LIMIT_EXCEEDED", message)
+            }
+            AccountError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SendError> for MatrixError {
+    fn from(error: SendError) -> Self {
+        let message = error.to_string();
+        match error {
+            SendError::Unknown(_) => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, OUTCOME_UNKNOWN, message)
+            }
+            SendError::Room(error) => error.into(),
+        }
+    }
+}
+
+impl From<ParticipantError> for MatrixError {
+    fn from(error: ParticipantError) -> Self {
+        match error {
+            ParticipantError::NeverPrepared => Self::not_found(error.to_string()),
+            ParticipantError::Room(error) => error.into(),
+        }
+    }
+}

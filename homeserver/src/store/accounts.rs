@@ -1,0 +1,181 @@
+//! Local users and their devices.
+
+use ruma::{OwnedDeviceId, OwnedUserId, ServerName, UserId};
+use rusqlite::{Connection, OptionalExtension};
+use transport::{Transaction, endpoints::m1::Devices};
+
+use super::StoreError;
+
+/// A logged-in device.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Device {
+    /// Whose it is.
+    pub user_id: OwnedUserId,
+    /// Its id, unique per user.
+    pub device_id: OwnedDeviceId,
+}
+
+/// What is stored of an access token.
+pub type TokenHash = [u8; 32];
+
+/// The tables with rows of devices.
+const TABLES_OF_DEVICES: [&str; 3] = ["devices", "notifications", "client_transactions"];
+
+/// Adds a user, and returns whether the name was free.
+///
+/// # Errors
+/// The store refuses.
+pub fn add(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    password_hash: &str,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let added = tx.execute(
+        "INSERT INTO users (user_id, password_hash, created_ms) VALUES (?1, ?2, ?3)
+         ON CONFLICT (user_id) DO NOTHING",
+        (user.as_str(), password_hash, now_ms),
+    )?;
+    Ok(added == 1)
+}
+
+/// Returns the hash of a user's password; `None` for nobody here.
+///
+/// # Errors
+/// The store refuses.
+pub fn password_hash(connection: &Connection, user: &UserId) -> Result<Option<String>, StoreError> {
+    Ok(connection
+        .query_row("SELECT password_hash FROM users WHERE user_id = ?1", [user.as_str()], |row| {
+            row.get(0)
+        })
+        .optional()?)
+}
+
+/// Adds a device, or gives the device of that id a new token.
+///
+/// # Errors
+/// The store refuses.
+pub fn put_device(
+    tx: &Transaction<'_>,
+    device: &Device,
+    display_name: Option<&str>,
+    token: &TokenHash,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO devices (user_id, device_id, display_name, token_hash, created_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (user_id, device_id) DO UPDATE SET token_hash = excluded.token_hash",
+        (
+            device.user_id.as_str(),
+            device.device_id.as_str(),
+            display_name,
+            token.as_slice(),
+            now_ms,
+        ),
+    )?;
+    Ok(())
+}
+
+/// Returns how many devices the user of `device` has beside it.
+///
+/// # Errors
+/// The store refuses.
+pub fn count_others(connection: &Connection, device: &Device) -> Result<i64, StoreError> {
+    Ok(connection.query_row(
+        "SELECT COUNT(*) FROM devices WHERE user_id = ?1 AND device_id <> ?2",
+        (device.user_id.as_str(), device.device_id.as_str()),
+        |row| row.get(0),
+    )?)
+}
+
+/// Returns the device with that access token, if it is anybody's.
+///
+/// # Errors
+/// The store refuses.
+pub fn device_with(
+    connection: &Connection,
+    token: &TokenHash,
+) -> Result<Option<Device>, StoreError> {
+    let found: Option<(String, String)> = connection
+        .prepare_cached("SELECT user_id, device_id FROM devices WHERE token_hash = ?1")?
+        .query_row([token.as_slice()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(found.and_then(|(user_id, device_id)| {
+        Some(Device { user_id: user_id.try_into().ok()?, device_id: device_id.into() })
+    }))
+}
+
+/// Forgets a device, with what is stored for it.
+///
+/// # Errors
+/// The store refuses.
+pub fn forget_device(tx: &Transaction<'_>, device: &Device) -> Result<(), StoreError> {
+    for table in TABLES_OF_DEVICES {
+        let sql = format!("DELETE FROM {table} WHERE user_id = ?1 AND device_id = ?2");
+        tx.execute(&sql, (device.user_id.as_str(), device.device_id.as_str()))?;
+    }
+    Ok(())
+}
+
+/// Forgets every device of a user, with what is stored for them.
+///
+/// # Errors
+/// The store refuses.
+pub fn forget_devices(tx: &Transaction<'_>, user: &UserId) -> Result<(), StoreError> {
+    for table in TABLES_OF_DEVICES {
+        let sql = format!("DELETE FROM {table} WHERE user_id = ?1");
+        tx.execute(&sql, [user.as_str()])?;
+    }
+    Ok(())
+}
+
+/// Returns the devices of those of `users` who are of the server `own`, in the order of their ids.
+///
+/// # Errors
+/// The store refuses.
+pub fn devices_of<'a>(
+    connection: &Connection,
+    own: &ServerName,
+    users: impl IntoIterator<Item = &'a UserId>,
+) -> Result<Devices, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT device_id FROM devices WHERE user_id = ?1 ORDER BY device_id")?;
+    let mut devices = Devices::new();
+    for user in users.into_iter().filter(|user| user.server_name() == own) {
+        let of_user = statement.query_map([user.as_str()], |row| row.get(0))?;
+        devices.insert(user.to_string(), of_user.collect::<rusqlite::Result<_>>()?);
+    }
+    Ok(devices)
+}
+
+/// What other people see of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// What people call the user, if the user has said.
+    pub display_name: Option<String>,
+}
+
+/// Returns the profile of a local user; `None` for nobody here.
+///
+/// # Errors
+/// The store refuses.
+pub fn profile(connection: &Connection, user: &UserId) -> Result<Option<Profile>, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT display_name FROM users WHERE user_id = ?1")?
+        .query_row([user.as_str()], |row| Ok(Profile { display_name: row.get(0)? }))
+        .optional()?)
+}
+
+/// Changes what people call a user.
+///
+/// # Errors
+/// The store refuses.
+pub fn set_display_name(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    name: Option<&str>,
+) -> Result<(), StoreError> {
+    tx.execute("UPDATE users SET display_name = ?2 WHERE user_id = ?1", (user.as_str(), name))?;
+    Ok(())
+}
