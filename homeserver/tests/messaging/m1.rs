@@ -177,7 +177,7 @@ async fn a_send_costs_its_owner_few_database_jobs_before_its_answer() {
     let (cluster, [alice, bob, carol], room) = Cluster::three("m1").await;
     for (sender, text, jobs) in [(&alice, "1", JOBS_OF_A_SEND), (&carol, "2", JOBS_FOR_A_MEMBER)] {
         // The first send is not counted: it learns the devices of the others.
-        for (time, text) in [(1, format!("{text} first")), (2, text.to_owned())] {
+        for (time, text) in [(1, format!("{text}-first")), (2, text.to_owned())] {
             let before = cluster.jobs("a");
             assert_eq!(sender.send(&room, &text, &text).await.0, 200);
             // Each of the other backends' couriers may have had its first look by now.
