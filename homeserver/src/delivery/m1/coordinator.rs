@@ -201,7 +201,9 @@ impl Coordinator {
     /// Collects the votes, and decides.
     async fn vote(&self, motion: Motion, mut voters: Vec<Voter>) -> Result<Sent, RoomError> {
         let mut ballots = Ballots::new();
-        for round in 1..=MAX_ROUNDS {
+        let mut round = 1;
+        // Bounded: the last round decides, whoever has joined meanwhile.
+        loop {
             ballots.extend(self.ask_all(&motion.event, voters).await);
             if let Some(sent) = refusal(&ballots) {
                 return self.abort(motion, sent, ballots).await;
@@ -210,8 +212,8 @@ impl Coordinator {
                 Decided::Now(sent) => return Ok(sent),
                 Decided::NotYet(newcomers) => voters = newcomers,
             }
+            round += 1;
         }
-        Err(RoomError::Unavailable("the room changes too fast".to_owned()))
     }
 
     /// Asks these backends, all at the same time.
