@@ -2,6 +2,7 @@
 //! meant; and the ledger: which fault, from when until when, and what it touched.
 
 mod cut;
+mod holds;
 mod swizzle;
 mod trigger;
 
@@ -9,6 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 pub use self::{
     cut::Cut,
+    holds::Holds,
     swizzle::{Swizzle, SwizzleSteps},
     trigger::{Moment, Operation},
 };

@@ -80,10 +80,11 @@ pub trait DiskObserver: Send + Sync {
     fn synced(&self, file: &str, bytes: u64);
     /// `bytes` bytes of `file` were written. Told only while [`Disk::watch_writes`] asks for it.
     fn wrote(&self, _file: &str, _bytes: u64) {}
-    /// A fault was injected into an operation (EIO, ENOSPC, a lie, slowness).
-    fn injected(&self);
-    /// The operation that [`DiskFaults::die_after`] names was done; the machine is to lose power.
-    fn died(&self);
+    /// Fault number `fault` was injected into an operation (EIO, ENOSPC, a lie, slowness).
+    fn injected(&self, fault: u64);
+    /// The operation that [`DiskFaults::die_after`] of these faults names was done; the machine is to
+    /// lose power.
+    fn died(&self, faults: &[u64]);
     /// Whether the machine is not to be scheduled. Asked after each database job; if so, the job's
     /// task yields before it hears of the outcome.
     fn holds(&self) -> bool {
@@ -97,8 +98,8 @@ pub struct Unobserved;
 
 impl DiskObserver for Unobserved {
     fn synced(&self, _file: &str, _bytes: u64) {}
-    fn injected(&self) {}
-    fn died(&self) {}
+    fn injected(&self, _fault: u64) {}
+    fn died(&self, _faults: &[u64]) {}
 }
 
 /// What a disk has done since it was made.
@@ -188,7 +189,18 @@ impl Disk {
         self.volume.watch_writes(watch);
     }
 
-    /// Misbehave like this from now on.
+    /// Misbehave like this from now on, beside what other faults say: the worst of each counts.
+    pub fn add_fault(&self, fault: u64, faults: DiskFaults) {
+        self.volume.add_fault(fault, faults);
+    }
+
+    /// Misbehave no longer as fault number `fault` said; other faults go on.
+    pub fn remove_fault(&self, fault: u64) {
+        self.volume.remove_fault(fault);
+    }
+
+    /// Misbehave like this from now on, whatever was said before; for a disk without a world, whose
+    /// faults have no numbers.
     pub fn set_faults(&self, faults: DiskFaults) {
         self.volume.set_faults(faults);
     }

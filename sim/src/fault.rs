@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use journal::fault::{Cut, FaultId, FaultReport, Moment, Operation, Swizzle, SwizzleSteps};
 
-pub use self::network::{After, BodyReset, Duplication, LinkChange, Part, Refusal};
+pub use self::network::{After, BodyReset, Change, Duplication, LinkChange, Part, Refusal};
 use crate::{World, disk::DiskImage};
 
 /// What becomes of a disk when its machine crashes.
@@ -30,7 +30,7 @@ pub enum DiskFate {
 }
 
 /// What is wrong with a machine's wall clock, as its node and its SQLite read it. Timers are never
-/// wrong. Changes that overlap add up.
+/// wrong. Changes that overlap add up, and each counts every reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ClockFault {
     /// It shows another time while the fault lasts, and then the right one again.

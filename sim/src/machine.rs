@@ -9,10 +9,12 @@ use std::{
     task::Waker,
 };
 
+use journal::fault::Holds;
+
 pub(crate) use self::task::{Shell, Slot};
 use crate::{
     disk::Disk,
-    world::{Clock, Node},
+    world::{Clock, Node, Way},
 };
 
 /// One machine.
@@ -32,10 +34,15 @@ pub(crate) struct Machine {
     /// Whether it went down in the middle of an operation of its own: not polled any more, until
     /// the driver ends its tasks.
     pub(crate) doomed: bool,
-    /// The fault that paused it; its tasks are not polled.
-    pub(crate) paused_by: Option<u64>,
-    /// The fault that took it down, which alone brings it back.
-    pub(crate) downed_by: Option<u64>,
+    /// Whether somebody has asked for it to run: it then runs whenever no fault holds it down.
+    pub(crate) is_wanted: bool,
+    /// The faults that keep its tasks from being polled.
+    pub(crate) paused_by: Holds<()>,
+    /// The faults that hold it down, and how. It boots when the last one ends.
+    pub(crate) downed_by: Holds<Way>,
+    /// Power losses in the middle of an operation of its disk, to be told as ended when it has
+    /// power again.
+    pub(crate) deaths: Vec<u64>,
     /// Which boot this is, from 1; 0 before the first.
     pub(crate) incarnation: u64,
     /// Tasks of the running process, in the order in which they were spawned.
@@ -89,8 +96,10 @@ impl Machine {
             powered: false,
             running: false,
             doomed: false,
-            paused_by: None,
-            downed_by: None,
+            is_wanted: false,
+            paused_by: Holds::default(),
+            downed_by: Holds::default(),
+            deaths: Vec::new(),
             incarnation: 0,
             tasks: BTreeMap::new(),
             waiting: Vec::new(),
@@ -124,6 +133,11 @@ impl Machine {
         let backlog = Backlog { number, ready: VecDeque::new(), waiting: 0, waker: None };
         self.listeners.insert(port, backlog);
         Ok((port, number))
+    }
+
+    /// The oldest fault that keeps its power off.
+    pub(crate) fn unpowered_by(&self) -> Option<u64> {
+        self.downed_by.oldest(|way| *way == Way::PowerLoss)
     }
 
     /// Whether the kernel knows sockets of the process of `incarnation`: until a power loss or the

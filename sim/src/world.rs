@@ -20,7 +20,7 @@ use self::observer::Observer;
 pub(crate) use self::{
     clock::Clock,
     shared::Shared,
-    state::{Emission, FaultKind, FaultState, Fired, State},
+    state::{Emission, FaultKind, FaultState, Fired, State, Way},
 };
 use journal::Event;
 
@@ -145,17 +145,28 @@ impl World {
         index
     }
 
-    /// Starts a machine that is down: a fresh process on the disk as it was left. Does nothing to
-    /// one that is up.
+    /// Starts a machine that is down: a fresh process on the disk as it was left. One that faults
+    /// hold down starts when the last of them ends; one that is paused starts, and is not polled.
+    /// Does nothing to one that is up.
     pub fn boot(&self, machine: &str) {
         let index = {
-            let state = self.shared.lock();
+            let mut state = self.shared.lock();
             let index = state.machine(machine);
-            if state.machines[index].running {
-                return;
-            }
+            state.machines[index].is_wanted = true;
             index
         };
+        self.start_if_free(index);
+    }
+
+    /// Starts a machine that is down, was once started, and that no fault holds down.
+    fn start_if_free(&self, index: usize) {
+        {
+            let state = self.shared.lock();
+            let machine = &state.machines[index];
+            if machine.running || !machine.is_wanted || !machine.downed_by.is_empty() {
+                return;
+            }
+        }
         let host = self.start(index);
         let (node, incarnation) = {
             let state = self.shared.lock();
@@ -185,7 +196,7 @@ impl World {
         machine.powered = true;
         machine.running = true;
         machine.doomed = false;
-        machine.downed_by = None;
+        machine.is_wanted = true;
         machine.incarnation += 1;
         let (name, incarnation) = (machine.name.clone(), machine.incarnation);
         let disk = machine.disk.mount();
@@ -233,10 +244,10 @@ impl World {
     pub fn state(&self, machine: &str) -> MachineState {
         let state = self.shared.lock();
         let machine = &state.machines[state.machine(machine)];
-        match (machine.running, machine.paused_by) {
+        match (machine.running, machine.paused_by.is_empty()) {
             (false, _) => MachineState::Down,
-            (true, Some(_)) => MachineState::Paused,
-            (true, None) => MachineState::Up,
+            (true, false) => MachineState::Paused,
+            (true, true) => MachineState::Up,
         }
     }
 

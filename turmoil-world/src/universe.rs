@@ -105,7 +105,11 @@ fn obey(sim: &mut Sim<'_>, shared: &Shared) {
             }
             Command::Crash { machine, silently: false } => sim.crash(&*machine),
             Command::Crash { machine, silently: true } => lose_power(sim, shared, &machine),
-            Command::Bounce(machine) => sim.bounce(&*machine),
+            // Unless another fault has taken it down meanwhile.
+            Command::Bounce(machine) if shared.lock().place_mut(&machine).downed_by.is_empty() => {
+                sim.bounce(&*machine);
+            }
+            Command::Bounce(_) => {}
         }
     }
 }

@@ -67,7 +67,6 @@ impl Shared {
         let place = state.place_mut(name);
         place.incarnation += 1;
         place.is_up = true;
-        place.downed_by = None;
         let (incarnation, node) = (place.incarnation, place.node.clone());
         let machine = Arc::clone(&place.machine);
         let event = Event::Booted { incarnation };

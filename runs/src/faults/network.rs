@@ -7,8 +7,8 @@ use scenarios::{
     scenario::{NetworkFault, Reset, Shape, halves},
 };
 use sim::{
-    LinkConfig, World,
-    fault::{After, BodyReset, Cut, Duplication, FaultId, LinkChange, Part, Refusal},
+    World,
+    fault::{After, BodyReset, Change, Cut, Duplication, FaultId, LinkChange, Part, Refusal},
 };
 
 pub(super) fn set(
@@ -35,9 +35,9 @@ pub(super) fn set(
                 from: between.clone(),
                 to: and.clone(),
                 both_ways: !one_way,
-                link: LinkConfig {
-                    latency: latency.unwrap_or(scenario.network.latency),
-                    loss: loss.unwrap_or(scenario.network.loss),
+                change: Change {
+                    latency: *latency,
+                    loss: *loss,
                     bandwidth: bandwidth.and_then(NonZeroU64::new),
                 },
             };

@@ -79,7 +79,7 @@ impl Handle {
     pub(super) fn read(&mut self, offset: i64, out: &mut [u8]) -> Answer<()> {
         self.vfs.operate(ffi::SQLITE_IOERR_READ, |state| {
             state.stats.reads += 1;
-            state.may_fail(state.trouble.faults.eio_read, ffi::SQLITE_IOERR_READ)?;
+            state.may_fail(|it| it.eio_read, ffi::SQLITE_IOERR_READ)?;
             let offset = usize::try_from(offset).map_err(|_| ffi::SQLITE_IOERR_READ)?;
             if lock(&self.file).read(offset, out) < out.len() {
                 return Err(ffi::SQLITE_IOERR_SHORT_READ);
@@ -91,8 +91,8 @@ impl Handle {
     pub(super) fn write(&mut self, offset: i64, bytes: &[u8]) -> Answer<()> {
         self.vfs.change(ffi::SQLITE_IOERR_WRITE, |state| {
             state.stats.writes += 1;
-            state.take_time(state.trouble.faults.write_time);
-            state.may_fail(state.trouble.faults.eio_write, ffi::SQLITE_IOERR_WRITE)?;
+            state.take_time(|it| it.write_time);
+            state.may_fail(|it| it.eio_write, ffi::SQLITE_IOERR_WRITE)?;
             let offset = usize::try_from(offset).map_err(|_| ffi::SQLITE_IOERR_WRITE)?;
             let end = offset.saturating_add(bytes.len());
             if end > FILE_BYTES_MAX {
@@ -126,8 +126,8 @@ impl Handle {
         let Self { vfs, name, file, sync_directory, .. } = self;
         vfs.change(ffi::SQLITE_IOERR_FSYNC, |state| {
             state.stats.syncs += 1;
-            state.take_time(state.trouble.faults.sync_time);
-            state.may_fail(state.trouble.faults.eio_sync, ffi::SQLITE_IOERR_FSYNC)?;
+            state.take_time(|it| it.sync_time);
+            state.may_fail(|it| it.eio_sync, ffi::SQLITE_IOERR_FSYNC)?;
             if state.lies() {
                 return Ok(());
             }

@@ -28,12 +28,15 @@ pub(super) type Answer<T> = Result<T, i32>;
 /// lose one whole.
 const KEEP_CHANCES: [f64; 5] = [0.0, 0.1, 0.5, 0.9, 1.0];
 
+/// The number of what is wrong with a disk without a world.
+const UNNUMBERED: u64 = 0;
+
 /// Something to tell the observer once the lock is released.
 pub(super) enum Notice {
     Synced { file: String, bytes: u64 },
     Wrote { file: String, bytes: u64 },
-    Injected,
-    Died,
+    Injected(u64),
+    Died(Vec<u64>),
 }
 
 /// What the lock protects.
@@ -107,8 +110,8 @@ impl Volume {
             match notice {
                 Notice::Synced { file, bytes } => self.observer.synced(&file, bytes),
                 Notice::Wrote { file, bytes } => self.observer.wrote(&file, bytes),
-                Notice::Injected => self.observer.injected(),
-                Notice::Died => self.observer.died(),
+                Notice::Injected(fault) => self.observer.injected(fault),
+                Notice::Died(faults) => self.observer.died(&faults),
             }
         }
         answer
@@ -123,8 +126,7 @@ impl Volume {
         op: impl FnOnce(&mut State) -> Answer<T>,
     ) -> Answer<T> {
         self.operate(epoch, code, |state| {
-            if state.trouble.faults.die_after == Some(0) {
-                state.die();
+            if state.dies() {
                 return Err(code);
             }
             let value = op(state)?;
@@ -182,8 +184,18 @@ impl Volume {
         lock(&self.state).watches_writes = watch;
     }
 
+    pub(super) fn add_fault(&self, fault: u64, faults: DiskFaults) {
+        lock(&self.state).trouble.add(fault, faults);
+    }
+
+    pub(super) fn remove_fault(&self, fault: u64) {
+        lock(&self.state).trouble.remove(fault);
+    }
+
     pub(super) fn set_faults(&self, faults: DiskFaults) {
-        lock(&self.state).trouble.faults = faults;
+        let mut state = lock(&self.state);
+        state.trouble.clear();
+        state.trouble.add(UNNUMBERED, faults);
     }
 
     pub(super) fn snapshot(&self) -> BTreeMap<String, Pages> {
@@ -259,25 +271,28 @@ impl Volume {
 }
 
 impl State {
-    /// Handles of the incarnation are dead from here on. The next one dies only when told anew.
+    /// Handles of the incarnation are dead from here on.
     fn end_incarnation(&mut self) {
         self.epoch += 1;
-        self.trouble.faults.die_after = None;
         self.busy = Duration::ZERO;
     }
 
     fn count_down(&mut self) {
-        let Some(left) = &mut self.trouble.faults.die_after else { return };
-        *left -= 1;
-        if *left == 0 {
-            self.die();
+        if self.trouble.count_down() {
+            self.dies();
         }
     }
 
-    /// At this very operation, so that no later one of the same job takes effect.
-    fn die(&mut self) {
-        self.end_incarnation();
-        self.notices.push(Notice::Died);
+    /// Dies if a fault says so, at this very operation, so that no later one of the same job takes
+    /// effect.
+    fn dies(&mut self) -> bool {
+        let faults = self.trouble.take_deadly();
+        let dies = !faults.is_empty();
+        if dies {
+            self.end_incarnation();
+            self.notices.push(Notice::Died(faults));
+        }
+        dies
     }
 }
 

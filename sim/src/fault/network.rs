@@ -1,8 +1,8 @@
 //! Faults of links: which ones, and what becomes of what they carry.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
-use crate::LinkConfig;
+use journal::Latency;
 
 /// A change of the links between two groups of machines: latency, jitter, loss, bandwidth.
 #[derive(Clone, Debug)]
@@ -13,8 +13,20 @@ pub struct LinkChange {
     pub to: Vec<String>,
     /// Whether the way back changes too.
     pub both_ways: bool,
-    /// The links' new configuration while the fault lasts.
-    pub link: LinkConfig,
+    /// What is changed while the fault lasts.
+    pub change: Change,
+}
+
+/// What is changed of a link; what is unset stays as it is. Of changes that overlap the newest that
+/// says something of a property counts for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Change {
+    /// One-way delay.
+    pub latency: Option<Latency>,
+    /// The probability that a segment is lost and has to be retransmitted.
+    pub loss: Option<f64>,
+    /// Bytes a second ([`crate::LinkConfig::bandwidth`]).
+    pub bandwidth: Option<NonZeroU64>,
 }
 
 /// Connection attempts to a machine that are refused at once, as by a port that nothing listens

@@ -31,7 +31,7 @@ impl State {
         let pipe = connection.pipe(side);
         let marks = &pipe.segments[pipe.launched].marks;
         let Some(mark) = marks.last().copied() else { return };
-        if !self.links.cut_by(path).is_empty() {
+        if self.links.cut_by(path).is_some() {
             return;
         }
         let (request, message, part) = match mark {

@@ -172,12 +172,12 @@ impl State {
         if connection.replay.is_some() && path == connection.path(Side::Server) {
             return true;
         }
-        if !self.links.cut_by(path).is_empty() {
+        if self.links.cut_by(path).is_some() {
             self.hit_cut(path, connection);
             return false;
         }
         if !self.machines[path.1].powered {
-            if let Some(fault) = self.machines[path.1].downed_by {
+            if let Some(fault) = self.machines[path.1].unpowered_by() {
                 self.hit(fault, connection.outstanding.iter().copied());
             }
             return false;
@@ -186,7 +186,7 @@ impl State {
     }
 
     pub(crate) fn hit_cut(&mut self, path: Path, connection: &Connection) {
-        for fault in self.links.cut_by(path).to_vec() {
+        if let Some(fault) = self.links.cut_by(path) {
             self.hit(fault, connection.outstanding.iter().copied());
         }
     }
@@ -195,7 +195,7 @@ impl State {
     /// link.
     pub(crate) fn passage(&mut self, path: Path, parcel: Parcel) -> Duration {
         let Passage { delay, changed_by } = self.cross(path, parcel);
-        if let Some(fault) = changed_by {
+        for fault in changed_by {
             self.hit(fault, []);
         }
         delay
@@ -214,7 +214,7 @@ impl State {
             Payload::Open | Payload::Fin | Payload::Reset => 0,
         };
         let passage = self.cross(path, Parcel { bytes, handshake: false });
-        if let Some(fault) = passage.changed_by {
+        for fault in passage.changed_by {
             self.hit(fault, connection.outstanding.iter().copied());
         }
         passage.delay

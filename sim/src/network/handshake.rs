@@ -19,7 +19,7 @@ impl State {
         arrival: Arrival,
     ) {
         let now = self.now();
-        let delay = if self.links.cut_by(path).is_empty() {
+        let delay = if self.links.cut_by(path).is_none() {
             self.passage(path, Parcel::HANDSHAKE)
         } else {
             self.hit_cut(path, connection);
@@ -38,7 +38,9 @@ impl State {
             self.retry_handshake(connection, Arrival::Syn(id));
             return;
         }
-        if let Some(fault) = self.refusals.by(path, connection.port) {
+        let is_bound = self.machines[path.1].listeners.contains_key(&connection.port);
+        // Where nothing listens no fault is needed.
+        if let (true, Some(fault)) = (is_bound, self.refusals.by(path, connection.port)) {
             self.hit(fault, []);
             self.refuse(id, path);
             return;

@@ -1,7 +1,7 @@
 //! Keeping: what arrives over a held link, or for or from a machine that hangs, is kept, and goes
 //! on, in order, when the fault ends. No kernel notices: nothing is retransmitted or times out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     connection::{Connection, Side},
@@ -13,8 +13,8 @@ use crate::world::State;
 /// Which links and machines keep what arrives, and what they have kept.
 #[derive(Default)]
 pub(crate) struct Keeping {
-    held: BTreeMap<Path, Vec<u64>>,
-    hung: BTreeMap<usize, Vec<u64>>,
+    held: BTreeMap<Path, BTreeSet<u64>>,
+    hung: BTreeMap<usize, BTreeSet<u64>>,
     /// In the order in which it arrived: at most one segment of each pipe, with those behind it in
     /// the pipe, and one handshake of each connection.
     kept: Vec<(Path, Arrival)>,
@@ -23,30 +23,17 @@ pub(crate) struct Keeping {
 impl Keeping {
     /// Keeps everything that arrives over `path`.
     pub(crate) fn hold(&mut self, path: Path, fault: u64) {
-        self.held.entry(path).or_default().push(fault);
+        self.held.entry(path).or_default().insert(fault);
     }
 
     /// Keeps what arrives for the program of `machine`, or from it.
     pub(crate) fn hang(&mut self, machine: usize, fault: u64) {
-        self.hung.entry(machine).or_default().push(fault);
-    }
-
-    /// The first fault that keeps what arrives over `path`. Handshakes are a kernel's business,
-    /// which does not hang.
-    fn keeper(&self, path: Path, is_segment: bool) -> Option<u64> {
-        if self.held.is_empty() && self.hung.is_empty() {
-            return None;
-        }
-        let first = |faults: Option<&Vec<u64>>| faults.and_then(|faults| faults.first().copied());
-        first(self.held.get(&path)).or_else(|| {
-            let mut ends = [path.0, path.1].into_iter().filter(|_| is_segment);
-            ends.find_map(|machine| first(self.hung.get(&machine)))
-        })
+        self.hung.entry(machine).or_default().insert(fault);
     }
 
     fn forget(&mut self, fault: u64) {
         for faults in self.held.values_mut().chain(self.hung.values_mut()) {
-            faults.retain(|other| *other != fault);
+            faults.remove(&fault);
         }
         self.held.retain(|_, faults| !faults.is_empty());
         self.hung.retain(|_, faults| !faults.is_empty());
@@ -54,10 +41,29 @@ impl Keeping {
 }
 
 impl State {
+    /// The oldest fault that keeps what arrives over `path`. Handshakes are a kernel's business,
+    /// which does not hang; nor does a machine on which nothing runs.
+    fn keeper(&self, path: Path, is_segment: bool) -> Option<u64> {
+        let Keeping { held, hung, .. } = &self.keeping;
+        if held.is_empty() && hung.is_empty() {
+            return None;
+        }
+        let oldest = |faults: Option<&BTreeSet<u64>>| faults.and_then(|it| it.first().copied());
+        oldest(held.get(&path)).or_else(|| {
+            let ends = [path.0, path.1].into_iter().filter(|_| is_segment);
+            let mut alive = ends.filter(|machine| self.machines[*machine].running);
+            alive.find_map(|machine| oldest(hung.get(&machine)))
+        })
+    }
+
     /// Whether `arrival` is kept instead of arriving now.
     pub(crate) fn keeps(&mut self, arrival: Arrival, connection: &Connection) -> bool {
         let Some(path) = path(arrival, connection) else { return false };
-        let Some(fault) = self.keeping.keeper(path, is_segment(arrival)) else { return false };
+        // What is lost on the way does not arrive to be kept.
+        if self.links.cut_by(path).is_some() {
+            return false;
+        }
+        let Some(fault) = self.keeper(path, is_segment(arrival)) else { return false };
         self.keeping.kept.push((path, arrival));
         self.hit(fault, connection.outstanding.iter().copied());
         true
@@ -65,7 +71,7 @@ impl State {
 
     /// A segment is sent whose kind will be kept at its arrival, if nothing changes.
     pub(crate) fn count_kept(&mut self, path: Path, connection: &Connection) {
-        if let Some(fault) = self.keeping.keeper(path, true) {
+        if let Some(fault) = self.keeper(path, true) {
             self.hit(fault, connection.outstanding.iter().copied());
         }
     }
@@ -73,9 +79,14 @@ impl State {
     /// Lets go, in order, of what `fault` alone kept.
     pub(crate) fn release(&mut self, fault: u64) {
         self.keeping.forget(fault);
+        self.let_go();
+    }
+
+    /// Lets go, in order, of what nothing keeps any more.
+    pub(crate) fn let_go(&mut self) {
         let now = self.now();
         for (path, arrival) in std::mem::take(&mut self.keeping.kept) {
-            if self.keeping.keeper(path, is_segment(arrival)).is_some() {
+            if self.keeper(path, is_segment(arrival)).is_some() {
                 self.keeping.kept.push((path, arrival));
             } else {
                 self.schedule(now, arrival);

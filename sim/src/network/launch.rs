@@ -106,14 +106,14 @@ impl State {
             return;
         }
         if let Some((request, bytes)) = self.leaving.take() {
-            self.duplicate(connection, request, bytes);
+            self.duplicate(connection, request, &bytes);
         }
         if !self.body_resets.is_empty() {
             self.cut_body(connection, side);
         }
-        self.count_kept(path, connection);
         let now = self.now();
-        let delay = if self.links.cut_by(path).is_empty() {
+        let delay = if self.links.cut_by(path).is_none() {
+            self.count_kept(path, connection);
             self.segment_passage(path, connection, side)
         } else if !connection.end(side).alive {
             // A reset, and nobody who would send it again.

@@ -1,12 +1,17 @@
 //! Directed links: delay, loss, bandwidth, and which faults cut or change them.
 
-use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU64,
+    time::Duration,
+};
 
 use journal::random;
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha12Rng;
 
 use super::{Latency, LinkConfig};
+use crate::fault::Change;
 
 /// First retransmission after this long, doubling (RFC 6298 gives 1 s; Linux's floor is 200 ms).
 const DATA_RETRANSMIT: Duration = Duration::from_millis(200);
@@ -33,11 +38,45 @@ pub(crate) fn retransmit_after(attempt: u32, handshake: bool) -> Duration {
 pub(crate) struct Links {
     seed: u64,
     default: LinkConfig,
-    changed: BTreeMap<Path, Vec<(u64, LinkConfig)>>,
-    cut: BTreeMap<Path, Vec<u64>>,
+    changed: BTreeMap<Path, Changed>,
+    cut: BTreeMap<Path, BTreeSet<u64>>,
     streams: BTreeMap<Path, ChaCha12Rng>,
     /// Until when a link of limited bandwidth is busy with what was sent before.
     busy: BTreeMap<Path, Duration>,
+}
+
+/// A link that faults have changed.
+#[derive(Default)]
+struct Changed {
+    changes: BTreeMap<u64, Change>,
+    /// What it is by all of them, and those that have made it so.
+    now: Option<(LinkConfig, BTreeSet<u64>)>,
+}
+
+impl Changed {
+    /// Of each property the newest fault that says something of it counts.
+    fn apply(&mut self, default: LinkConfig) {
+        let newest = |says: fn(&Change) -> bool| {
+            self.changes
+                .iter()
+                .rev()
+                .find(|(_, change)| says(change))
+                .map(|(fault, it)| (*fault, *it))
+        };
+        let properties = [
+            newest(|change| change.latency.is_some()),
+            newest(|change| change.loss.is_some()),
+            newest(|change| change.bandwidth.is_some()),
+        ];
+        let [latency, loss, bandwidth] = properties.map(|newest| newest.map(|(_, change)| change));
+        let link = LinkConfig {
+            latency: latency.and_then(|it| it.latency).unwrap_or(default.latency),
+            loss: loss.and_then(|it| it.loss).unwrap_or(default.loss),
+            bandwidth: bandwidth.and_then(|it| it.bandwidth).or(default.bandwidth),
+        };
+        let faults = properties.into_iter().flatten().map(|(fault, _)| fault).collect();
+        self.now = Some((link, faults));
+    }
 }
 
 /// What is sent over a link.
@@ -60,8 +99,8 @@ impl Parcel {
 pub(crate) struct Passage {
     /// When it arrives, counted from now.
     pub(crate) delay: Duration,
-    /// The fault that changed the link, if one did.
-    pub(crate) changed_by: Option<u64>,
+    /// The faults that have made the link what it is.
+    pub(crate) changed_by: Vec<u64>,
 }
 
 impl Links {
@@ -76,29 +115,33 @@ impl Links {
         }
     }
 
-    /// The faults that cut `path`; empty when it is open.
-    pub(crate) fn cut_by(&self, path: Path) -> &[u64] {
-        self.cut.get(&path).map_or(&[], Vec::as_slice)
+    /// The oldest fault that cuts `path`; none when it is open.
+    pub(crate) fn cut_by(&self, path: Path) -> Option<u64> {
+        self.cut.get(&path).and_then(|faults| faults.first().copied())
     }
 
     pub(crate) fn cut(&mut self, path: Path, fault: u64) {
-        self.cut.entry(path).or_default().push(fault);
+        self.cut.entry(path).or_default().insert(fault);
     }
 
-    pub(crate) fn change(&mut self, path: Path, fault: u64, link: LinkConfig) {
-        self.changed.entry(path).or_default().push((fault, link));
+    pub(crate) fn change(&mut self, path: Path, fault: u64, change: Change) {
+        let changed = self.changed.entry(path).or_default();
+        changed.changes.insert(fault, change);
+        changed.apply(self.default);
     }
 
     /// Takes back everything that `fault` did.
     pub(crate) fn repair(&mut self, fault: u64) {
         for faults in self.cut.values_mut() {
-            faults.retain(|other| *other != fault);
+            faults.remove(&fault);
         }
         self.cut.retain(|_, faults| !faults.is_empty());
-        for faults in self.changed.values_mut() {
-            faults.retain(|(other, _)| *other != fault);
+        for changed in self.changed.values_mut() {
+            if changed.changes.remove(&fault).is_some() {
+                changed.apply(self.default);
+            }
         }
-        self.changed.retain(|_, faults| !faults.is_empty());
+        self.changed.retain(|_, changed| !changed.changes.is_empty());
         self.busy.retain(|path, _| self.changed.contains_key(path));
     }
 
@@ -111,11 +154,11 @@ impl Links {
         now: Duration,
     ) -> Passage {
         if path.0 == path.1 {
-            return Passage { delay: Duration::ZERO, changed_by: None };
+            return Passage { delay: Duration::ZERO, changed_by: Vec::new() };
         }
-        let change = self.changed.get(&path).and_then(|faults| faults.last());
-        let link = change.map_or(self.default, |(_, link)| *link);
-        let changed_by = change.map(|(fault, _)| *fault);
+        let changed = self.changed.get(&path).and_then(|changed| changed.now.as_ref());
+        let link = changed.map_or(self.default, |(link, _)| *link);
+        let changed_by = changed.map(|(_, by)| by.iter().copied().collect()).unwrap_or_default();
         let queued = match link.bandwidth {
             Some(bandwidth) => self.queue(path, parcel.bytes, bandwidth, now),
             None => Duration::ZERO,

@@ -57,36 +57,46 @@ impl Duplications {
         self.armed.retain(|armed| armed.fault != fault);
     }
 
-    /// The fault that has a request over `path` replayed, and how much later.
-    fn draw(&mut self, path: Path, seed: u64, names: (&str, &str)) -> Option<(u64, Duration)> {
-        let at = self.armed.iter().position(|armed| armed.paths.contains(&path))?;
-        let (fault, after) = (self.armed[at].fault, self.armed[at].after);
-        let Some(probability) = self.armed[at].probability else {
-            self.armed.remove(at);
-            return Some((fault, after));
-        };
-        let purpose = || random::stream(seed, &format!("duplicate {} {}", names.0, names.1));
-        let stream = self.streams.entry(path).or_insert_with(purpose);
-        stream.random_bool(probability.clamp(0.0, 1.0)).then_some((fault, after))
+    /// The faults that have a request over `path` replayed, and how much later: each decides by
+    /// itself.
+    fn draw(&mut self, path: Path, seed: u64, names: (&str, &str)) -> Vec<(u64, Duration)> {
+        let mut replays = Vec::new();
+        let streams = &mut self.streams;
+        self.armed.retain(|armed| {
+            if !armed.paths.contains(&path) {
+                return true;
+            }
+            let replay = (armed.fault, armed.after);
+            let Some(probability) = armed.probability else {
+                replays.push(replay);
+                return false;
+            };
+            let purpose = || random::stream(seed, &format!("duplicate {} {}", names.0, names.1));
+            let stream = streams.entry(path).or_insert_with(purpose);
+            if stream.random_bool(probability.clamp(0.0, 1.0)) {
+                replays.push(replay);
+            }
+            true
+        });
+        replays
     }
 }
 
 impl State {
-    /// Has request number `of`, which leaves now, come again if a fault says so.
-    pub(crate) fn duplicate(&mut self, connection: &Connection, of: u64, bytes: Bytes) {
+    /// Has request number `of`, which leaves now, come again as often as faults say so.
+    pub(crate) fn duplicate(&mut self, connection: &Connection, of: u64, bytes: &Bytes) {
         if self.duplications.armed.is_empty() || connection.replay.is_some() {
             return;
         }
         let path = connection.path(Side::Client);
         let names = (&*self.machines[path.0].name, &*self.machines[path.1].name);
-        let Some((fault, after)) = self.duplications.draw(path, self.config.seed, names) else {
-            return;
-        };
-        self.hit(fault, []);
-        let mut again = Connection::new((path.0, 0), path.1, connection.port);
-        again.replay = Some(Box::new(Replay { of, bytes, fault }));
-        let id = self.connections.add(again);
-        self.schedule(self.now() + after, Arrival::Replay(id));
+        for (fault, after) in self.duplications.draw(path, self.config.seed, names) {
+            self.hit(fault, []);
+            let mut again = Connection::new((path.0, 0), path.1, connection.port);
+            again.replay = Some(Box::new(Replay { of, bytes: bytes.clone(), fault }));
+            let id = self.connections.add(again);
+            self.schedule(self.now() + after, Arrival::Replay(id));
+        }
     }
 
     /// The connection of a replay is open: the request is written.

@@ -58,16 +58,16 @@ impl Clock {
         faults.in_force.remove(&fault);
     }
 
-    /// How far the clock is ahead at `elapsed`, and the newest fault in force.
-    fn wrong(&self, elapsed: Duration) -> (Offset, Option<FaultId>) {
+    /// How far the clock is ahead at `elapsed`, and the faults in force.
+    fn wrong(&self, elapsed: Duration) -> (Offset, Vec<FaultId>) {
         let faults = self.faults.lock().expect("nothing panics while it holds a clock");
         let ahead = faults.in_force.values().map(|(what, since)| match what {
             ClockFault::Skew(shift) => offset(*shift),
             ClockFault::Jump(_) => 0,
             ClockFault::Drift(rate) => gained(*rate, elapsed.saturating_sub(*since)),
         });
-        let newest = faults.in_force.keys().next_back().copied();
-        (faults.set.saturating_add(ahead.sum()), newest)
+        let in_force = faults.in_force.keys().copied().collect();
+        (faults.set.saturating_add(ahead.sum()), in_force)
     }
 }
 
@@ -75,11 +75,12 @@ impl transport::host::Clock for Clock {
     fn now(&self) -> SystemTime {
         let elapsed = self.start.elapsed();
         let right = self.epoch + elapsed;
-        let (ahead, fault) = self.wrong(elapsed);
-        if let (Some(fault), Some(world)) = (fault, self.world.upgrade()) {
+        let (ahead, faults) = self.wrong(elapsed);
+        let own = || current::get().is_some_and(|current| current.machine == self.machine);
+        if let (false, true, Some(world)) = (faults.is_empty(), own(), self.world.upgrade()) {
             let mut state = world.lock();
-            if current::get().is_some_and(|current| current.machine == self.machine) {
-                let request = state.request_behind(current::cause());
+            let request = state.request_behind(current::cause());
+            for fault in faults {
                 state.hit(fault.number(), request);
             }
         }

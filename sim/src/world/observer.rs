@@ -4,7 +4,10 @@ use std::sync::{Arc, Weak};
 
 use journal::Event;
 
-use super::{Shared, State, World, state::Dying};
+use super::{
+    Shared, State, World,
+    state::{Death, Dying},
+};
 use crate::{
     disk::DiskObserver,
     fault::{Action, Operation},
@@ -49,25 +52,24 @@ impl DiskObserver for Observer {
         act(world, actions, entry);
     }
 
-    fn injected(&self) {
+    fn injected(&self, fault: u64) {
         let Some(world) = self.world.upgrade() else { return };
         let mut state = world.lock();
-        if let Some(fault) = state.disk_fault(self.machine) {
-            let request = state.request_behind(current::cause());
-            state.hit(fault, request);
-        }
+        let request = state.request_behind(current::cause());
+        state.hit(fault, request);
     }
 
-    fn died(&self) {
+    fn died(&self, faults: &[u64]) {
         let Some(world) = self.world.upgrade() else { return };
-        world.lock().doom(Dying { machine: self.machine, fault: None });
+        let death = Death::Disk(faults.to_vec());
+        world.lock().doom(Dying { machine: self.machine, death });
     }
 
     fn holds(&self) -> bool {
         let Some(world) = self.world.upgrade() else { return false };
         let state = world.lock();
         let machine = &state.machines[self.machine];
-        machine.doomed || machine.paused_by.is_some()
+        machine.doomed || !machine.paused_by.is_empty()
     }
 }
 

@@ -6,7 +6,7 @@ use journal::Loss;
 
 use super::{
     State, World,
-    state::{Dying, Way},
+    state::{Death, Dying, Way},
 };
 use crate::{
     machine::current::Current,
@@ -43,7 +43,6 @@ impl World {
             machine.powered = false;
             machine.running = false;
             machine.doomed = false;
-            machine.paused_by = None;
             machine.listeners.clear();
             machine.waiting.clear();
             let incarnation = machine.incarnation;
@@ -90,7 +89,7 @@ impl State {
     pub(crate) fn doom(&mut self, dying: Dying) {
         let machine = &mut self.machines[dying.machine];
         machine.doomed = true;
-        machine.powered &= matches!(dying.fault, Some((_, Way::Kill)));
+        machine.powered &= matches!(dying.death, Death::Fault(_, Way::Kill));
         self.dying.push_back(dying);
         self.wake_driver();
     }

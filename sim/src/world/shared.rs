@@ -121,12 +121,13 @@ impl Shared {
         if machine.doomed && machine.incarnation == current.incarnation {
             return true;
         }
-        let waits = machine.paused_by.is_some() && machine.incarnation == current.incarnation;
-        if let (true, Some(fault)) = (waits, machine.paused_by) {
-            machine.waiting.push(waker.clone());
-            state.hit(fault, []);
+        let Some(fault) = machine.paused_by.leader() else { return false };
+        if machine.incarnation != current.incarnation {
+            return false;
         }
-        waits
+        machine.waiting.push(waker.clone());
+        state.hit(fault, []);
+        true
     }
 
     /// A task has returned or panicked.

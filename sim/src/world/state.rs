@@ -73,11 +73,19 @@ pub(crate) enum FaultKind {
 }
 
 /// A machine that went down within one of its own polls, so that the driver has to end its tasks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Dying {
     pub(crate) machine: usize,
-    /// The fault, and whether it cut the power; none if the disk said so.
-    pub(crate) fault: Option<(FaultId, Way)>,
+    pub(crate) death: Death,
+}
+
+/// Why it went down.
+#[derive(Debug)]
+pub(crate) enum Death {
+    /// A fault struck, and this is how.
+    Fault(FaultId, Way),
+    /// These faults let its disk take it down.
+    Disk(Vec<u64>),
 }
 
 /// How a machine goes down.
@@ -294,20 +302,27 @@ impl State {
         self.breaks(Ended::Misbehaved { machine, how });
     }
 
-    /// The newest fault in force that makes the disk of machine `index` misbehave.
-    pub(crate) fn disk_fault(&self, index: usize) -> Option<u64> {
-        let is_meant = |fault: &FaultState| {
-            fault.kind == FaultKind::Disk(index) && fault.report.until.is_none()
-        };
-        self.faults.iter().rposition(is_meant).map(|at| at as u64 + 1)
-    }
-
     /// Counts one thing that `fault` touched, and the requests that it concerned.
     pub(crate) fn hit(&mut self, fault: u64, requests: impl IntoIterator<Item = u64>) {
         let index = usize::try_from(fault - 1).expect("faults are counted from 1");
         let report = &mut self.faults[index].report;
         report.hits += 1;
         report.requests.extend(requests);
+    }
+
+    /// Counts that a fault held a machine in its state, unless it was seen doing so.
+    pub(crate) fn hit_if_inert(&mut self, fault: FaultId) {
+        let index = usize::try_from(fault.number() - 1).expect("faults are counted from 1");
+        if self.faults[index].report.hits == 0 {
+            self.hit(fault.number(), []);
+        }
+    }
+
+    /// Whether fault number `fault` has begun and not ended; the world knows none numbered 0.
+    pub(crate) fn is_in_force(&self, fault: u64) -> bool {
+        let index = fault.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        let fault = index.and_then(|index| self.faults.get(index));
+        fault.is_some_and(|fault| fault.report.until.is_none())
     }
 
     /// Takes every trigger away, with what it holds.

@@ -210,8 +210,8 @@ impl DiskObserver for Buggy {
         panic!("the observer has a bug");
     }
 
-    fn injected(&self) {}
-    fn died(&self) {}
+    fn injected(&self, _: u64) {}
+    fn died(&self, _: &[u64]) {}
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,11 +35,11 @@ impl DiskObserver for Told {
         self.synced.lock().expect("no panic").push((file.to_owned(), bytes));
     }
 
-    fn injected(&self) {
+    fn injected(&self, _: u64) {
         self.injected.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn died(&self) {
+    fn died(&self, _: &[u64]) {
         self.died.fetch_add(1, Ordering::Relaxed);
     }
 }

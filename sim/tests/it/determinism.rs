@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::Request;
 use journal::Journal;
 use sim::{
-    LinkConfig, Node, World, WorldConfig,
-    fault::{Cut, DiskFate, LinkChange},
+    Node, World, WorldConfig,
+    fault::{Change, Cut, DiskFate, LinkChange},
 };
 use tokio::time::sleep;
 use transport::{
@@ -76,8 +76,8 @@ async fn break_and_mend(world: &World) {
     let cut = world.partition(&Cut::Between(one("a"), one("b")), None);
     sleep(secs(2)).await;
     let crash = world.crash("c", DiskFate::LoseUnsynced, None);
-    let link = LinkConfig { loss: 0.2, ..LinkConfig::default() };
-    let change = LinkChange { from: one("b"), to: one("c"), both_ways: true, link };
+    let change = Change { loss: Some(0.2), ..Change::default() };
+    let change = LinkChange { from: one("b"), to: one("c"), both_ways: true, change };
     let lossy = world.change_links(&change, None);
     sleep(secs(4)).await;
     world.repair(cut);

@@ -3,8 +3,8 @@
 use std::{io::ErrorKind, sync::Arc};
 
 use sim::{
-    Ended, Latency, LinkConfig, MachineState,
-    fault::{Cut, DiskFate, LinkChange},
+    Ended, Latency, MachineState,
+    fault::{Change, Cut, DiskFate, LinkChange},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -152,9 +152,9 @@ fn a_paused_machine_acknowledges_and_goes_on_when_resumed() {
 #[test]
 fn loss_delays_but_loses_nothing() {
     let outcome = with_echo(|world, host| async move {
-        let link = LinkConfig { latency: Latency::Fixed(ms(5)), loss: 0.5, bandwidth: None };
+        let change = Change { loss: Some(0.5), ..Change::default() };
         let (from, to) = (vec!["a".into()], vec!["b".into()]);
-        let fault = world.change_links(&LinkChange { from, to, both_ways: true, link }, None);
+        let fault = world.change_links(&LinkChange { from, to, both_ways: true, change }, None);
         let mut stream = host.net.connect("b", PORT).await?;
         let text = "abcdefghij".repeat(10);
         let mut back = String::new();
@@ -171,9 +171,9 @@ fn loss_delays_but_loses_nothing() {
 fn a_change_of_latency_is_one_way_if_asked() {
     let outcome = with_echo(|world, host| async move {
         let mut stream = host.net.connect("b", PORT).await?;
-        let link = LinkConfig { latency: Latency::Fixed(ms(100)), ..LinkConfig::default() };
+        let change = Change { latency: Some(Latency::Fixed(ms(100))), ..Change::default() };
         let (from, to) = (vec!["a".into()], vec!["b".into()]);
-        world.change_links(&LinkChange { from, to, both_ways: false, link }, None);
+        world.change_links(&LinkChange { from, to, both_ways: false, change }, None);
         let began = world.elapsed();
         exchange(&mut stream, "x").await?;
         Ok::<_, std::io::Error>(world.elapsed() - began)
@@ -207,10 +207,11 @@ fn a_crash_ends_tasks_that_other_tasks_spawned() {
 #[test]
 fn a_fault_on_a_machine_that_is_down_touches_nothing() {
     let outcome = with_echo(|world, _| async move {
-        world.kill("b", None);
-        let crash = world.crash("b", DiskFate::Keep, None);
-        world.repair(crash);
-        (world.fault(crash).hits, world.state("b"))
+        world.crash("b", DiskFate::Keep, None);
+        let kill = world.kill("b", None);
+        sleep(secs(1)).await;
+        world.repair(kill);
+        (world.fault(kill).hits, world.state("b"))
     });
     assert_eq!(outcome.value.unwrap(), (0, MachineState::Down));
 }

@@ -15,8 +15,8 @@ use std::{
 };
 
 use sim::{
-    Latency, LinkConfig, World,
-    fault::{Cut, FaultId, LinkChange, Refusal},
+    World,
+    fault::{Change, Cut, FaultId, LinkChange, Refusal},
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -156,8 +156,8 @@ fn a_refusal_of_one_port_leaves_the_others_alone() {
 
 fn slow(bytes_a_second: u64) -> LinkChange {
     let bandwidth = NonZeroU64::new(bytes_a_second);
-    let link = LinkConfig { latency: Latency::Fixed(ms(5)), bandwidth, ..LinkConfig::default() };
-    LinkChange { from: names(&["a"]), to: names(&["b"]), both_ways: false, link }
+    let change = Change { bandwidth, ..Change::default() };
+    LinkChange { from: names(&["a"]), to: names(&["b"]), both_ways: false, change }
 }
 
 #[test]

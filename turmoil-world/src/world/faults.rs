@@ -9,7 +9,7 @@ use scenarios::{
     scenario::{AfterCrash, FaultKind, NetworkFault, NodeFault, Shape},
 };
 use sim::{
-    disk::{DiskFaults, DiskObserver},
+    disk::DiskObserver,
     fault::{Cut, FaultId, FaultReport, Swizzle},
 };
 
@@ -65,7 +65,7 @@ pub(super) fn begin(
             let node: Arc<str> = fault.node.as_str().into();
             let id = shared.lock().begin(Ends::Disk(Arc::clone(&node)), &node, what, cause);
             let machine = Arc::clone(&shared.lock().place_mut(&node).machine);
-            machine.disk().set_faults(disk_faults(fault));
+            machine.disk().add_fault(id, disk_faults(fault));
             FaultId::numbered(id)
         }
         FaultKind::Node(_) | FaultKind::Peer(_) => panic!("turmoil cannot {what}"),
@@ -112,8 +112,8 @@ pub(super) fn hold(links: Vec<Path>) {
 }
 
 /// How a machine goes down.
-#[derive(Clone, Copy)]
-struct Down {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Down {
     /// Whether nobody hears of it.
     silently: bool,
     /// Whether what was not synced is lost.
@@ -124,13 +124,23 @@ fn take_down(shared: &Shared, what: String, cause: Option<u64>, node: &str, down
     let node: Arc<str> = node.into();
     let mut state = shared.lock();
     let id = state.begin(Ends::Down(Arc::clone(&node)), &node, what, cause);
+    let now = state.now;
     let place = state.place_mut(&node);
-    if !place.is_up {
+    // A machine that was killed can still lose its power, and what it had not synced with that.
+    let has_power = place.downed_by.oldest(|other| other.silently).is_none();
+    let is_up = std::mem::take(&mut place.is_up);
+    place.downed_by.add(id, down, now);
+    let machine = Arc::clone(&place.machine);
+    if !is_up {
+        if has_power && down.silently {
+            state.hit(id, []);
+            drop(state);
+            if down.loses_disk {
+                machine.disk().power_loss();
+            }
+        }
         return FaultId::numbered(id);
     }
-    place.is_up = false;
-    place.downed_by = Some(id);
-    let machine = Arc::clone(&place.machine);
     state.hit(id, []);
     if down.silently {
         state.lose_lines_of(&node, id);
@@ -174,14 +184,19 @@ pub(super) fn repair(shared: &Shared, id: u64) {
             }
         }
         Ends::Down(node) => {
-            if state.place_mut(&node).downed_by == Some(id) {
+            let place = state.place_mut(&node);
+            let led = place.downed_by.remove(id, now);
+            if place.downed_by.is_empty() {
                 state.commands.push_back(Command::Bounce(node));
+            }
+            if led == Some(true) && state.faults[index].report.hits == 0 {
+                state.hit(id, []);
             }
         }
         Ends::Disk(node) => {
             let machine = Arc::clone(&state.place_mut(&node).machine);
             drop(state);
-            machine.disk().set_faults(DiskFaults::default());
+            machine.disk().remove_fault(id);
         }
     }
 }
@@ -269,17 +284,10 @@ impl DiskObserver for Observer {
         self.shared.lock().write(Arc::clone(&self.machine), None, event);
     }
 
-    fn injected(&self) {
-        let mut state = self.shared.lock();
-        let is_it = |fault: &FaultState| {
-            matches!(&fault.ends, Ends::Disk(node) if *node == self.machine)
-                && fault.report.until.is_none()
-        };
-        if let Some(at) = state.faults.iter().rposition(is_it) {
-            state.hit(at as u64 + 1, []);
-        }
+    fn injected(&self, fault: u64) {
+        self.shared.lock().hit(fault, []);
     }
 
     // A disk that takes its machine down in the middle of an operation is among the obstacles.
-    fn died(&self) {}
+    fn died(&self, _faults: &[u64]) {}
 }

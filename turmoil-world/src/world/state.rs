@@ -11,7 +11,7 @@ use std::{
 
 use journal::{
     Answer, Event, Journal, Loss, Request,
-    fault::{FaultReport, Moment},
+    fault::{FaultReport, Holds, Moment},
     http::Message,
 };
 use runs::world::Watch;
@@ -19,7 +19,7 @@ use sim::{Node, WorldConfig};
 use transport::Host;
 
 use super::{
-    faults::Ends,
+    faults::{Down, Ends},
     line::{Line, Side},
     seat::LateTasks,
     swizzle::Turning,
@@ -47,15 +47,22 @@ pub(crate) struct Place {
     pub(crate) node: Option<Arc<dyn Node>>,
     pub(crate) incarnation: u64,
     pub(crate) is_up: bool,
-    /// The fault that took it down, which alone brings it back.
-    pub(crate) downed_by: Option<u64>,
+    /// The faults that hold it down. It boots when the last one ends.
+    pub(crate) downed_by: Holds<Down>,
     /// The host of a seat that was handed out before its turmoil host existed, and its tasks.
     pub(crate) seat: Option<(Host, Arc<LateTasks>)>,
 }
 
 impl Place {
     pub(super) fn new(machine: Arc<Machine>, node: Option<Arc<dyn Node>>) -> Self {
-        Self { machine, node, incarnation: 0, is_up: false, downed_by: None, seat: None }
+        Self {
+            machine,
+            node,
+            incarnation: 0,
+            is_up: false,
+            downed_by: Holds::default(),
+            seat: None,
+        }
     }
 }
 
@@ -152,17 +159,17 @@ impl State {
         self.by_ends.remove(&(client, server.into(), port))
     }
 
-    /// Whether a path is cut; counts it for what cut it, and for the requests of a line.
+    /// Whether a path is cut; counts it for the oldest that cuts it, and for the requests of a line.
     pub(crate) fn is_cut(&mut self, from: &str, to: &str, line: Option<u64>) -> bool {
         let path = (Arc::from(from), Arc::from(to));
-        let cut_by: Vec<u64> = self.cuts.get(&path).into_iter().flatten().copied().collect();
+        let cut_by = self.cuts.get(&path).and_then(|faults| faults.first().copied());
         let requests = line.and_then(|line| self.lines.get(&line));
         let requests: Vec<u64> =
             requests.map(|line| line.outstanding.iter().copied().collect()).unwrap_or_default();
-        for fault in &cut_by {
-            self.hit(*fault, requests.iter().copied());
+        if let Some(fault) = cut_by {
+            self.hit(fault, requests);
         }
-        !cut_by.is_empty()
+        cut_by.is_some()
     }
 
     /// Counts one thing that a fault touched, and the requests that it concerned.

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use crate::{World, disk::DiskFaults, fault::FaultId, world::FaultKind};
 
 impl World {
-    /// Makes a machine's disk misbehave. Ended by [`World::repair`]; bits that rotted stay so.
+    /// Makes a machine's disk misbehave. Of faults of one disk the worst of each kind of trouble counts;
+    /// bits rot, and a count to the death of the machine runs, for each of them. Ended by [`World::repair`]; bits that rotted stay so.
     /// Counts the operations into which it was injected, and the bits that it flipped.
     pub fn break_disk(&self, machine: &str, faults: DiskFaults, cause: Option<u64>) -> FaultId {
         let (fault, index) =
             self.begin_on(machine, FaultKind::Disk, &format!("{faults} disk of"), cause);
         let disk = Arc::clone(&self.shared.lock().machines[index].disk);
         let bits = disk.rot(faults.rot);
-        disk.set_faults(faults);
+        disk.add_fault(fault.number(), faults);
         let mut state = self.shared.lock();
         for _ in 0..bits {
             state.hit(fault.number(), []);
@@ -23,7 +24,7 @@ impl World {
     /// A machine that died of its disk boots.
     pub(super) fn mend_disk(&self, fault: FaultId, machine: usize) {
         let disk = Arc::clone(&self.shared.lock().machines[machine].disk);
-        disk.set_faults(DiskFaults::default());
+        disk.remove_fault(fault.number());
         self.bring_back(fault, machine);
     }
 }

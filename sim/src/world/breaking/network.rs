@@ -35,7 +35,7 @@ impl World {
         })
     }
 
-    /// Changes links. Ended by [`World::repair`].
+    /// Changes links; what a change leaves unset stays as it is, or as an older fault has it. Ended by [`World::repair`].
     pub fn change_links(&self, change: &LinkChange, cause: Option<u64>) -> FaultId {
         let mut paths = self.paths(&change.from, &change.to);
         if change.both_ways {
@@ -45,7 +45,7 @@ impl World {
         let what = format!("link {} {arrow} {}", list(&change.from), list(&change.to));
         self.begin_links(what, cause, |state, fault| {
             for path in paths {
-                state.links.change(path, fault, change.link);
+                state.links.change(path, fault, change.change);
             }
         })
     }

@@ -12,14 +12,16 @@ use crate::{
     machine::current::{self, Current},
     world::{
         FaultKind,
-        state::{Dying, Way},
+        state::{Death, Dying, Way},
     },
 };
 
 impl World {
     /// Power loss: packets stop at once in both directions, every task is dropped, the disk meets
-    /// its fate. Peers learn by timeout, or by reset after the next boot. Inert on a machine that
-    /// is down.
+    /// its fate. Peers learn by timeout, or by reset after the next boot. A machine that was killed
+    /// loses its kernel and what was not synced; one without power loses nothing more, but a disk
+    /// that is wiped or restored is replaced all the same. It has power again when no fault takes it,
+    /// and boots when no fault holds it down.
     pub fn crash(&self, machine: &str, disk: DiskFate, cause: Option<u64>) -> FaultId {
         let what = match disk {
             DiskFate::LoseUnsynced | DiskFate::LoseAll | DiskFate::Keep => "crash",
@@ -33,41 +35,55 @@ impl World {
     }
 
     /// The process dies, the kernel lives: sockets are closed (FIN, or RST where data was unread),
-    /// the page cache is kept. Inert on a machine that is down.
+    /// the page cache is kept. A machine that is down stays down until both are over.
     pub fn kill(&self, machine: &str, cause: Option<u64>) -> FaultId {
         let (fault, index) = self.begin_on(machine, FaultKind::Down, "kill", cause);
-        self.go_down(fault, index, Way::Kill, Disk::kill);
+        self.go_down(fault, index, Way::Kill, kill_process);
         fault
     }
 
-    /// Takes a machine down by `fault` as a power loss does, unless it is down already.
+    /// Takes the power of a machine by `fault`.
     fn lose_power(&self, fault: FaultId, index: usize, fate: DiskFate) {
-        self.go_down(fault, index, Way::PowerLoss, |disk| match fate {
-            DiskFate::LoseUnsynced => disk.power_loss(),
-            DiskFate::LoseAll => disk.power_loss_of_all(),
-            DiskFate::Keep => disk.kill(),
-            DiskFate::Torn => disk.power_loss_torn(),
-            DiskFate::Wiped => disk.restore(&DiskImage::default()),
-            DiskFate::Restored(image) => disk.restore(&image),
+        self.go_down(fault, index, Way::PowerLoss, |disk, was_powered| match fate {
+            DiskFate::Wiped => replace(disk, &DiskImage::default()),
+            DiskFate::Restored(image) => replace(disk, &image),
+            // Without power there is nothing left to lose.
+            _ if !was_powered => false,
+            DiskFate::LoseUnsynced => lose(|| disk.power_loss()),
+            DiskFate::LoseAll => lose(|| disk.power_loss_of_all()),
+            DiskFate::Keep => lose(|| disk.kill()),
+            DiskFate::Torn => lose(|| disk.power_loss_torn()),
         });
     }
 
-    /// Takes a machine down by `fault`, unless it is down already. First the disk: a connection
-    /// that is dropped must not shut its database down politely. From that instant nothing that
-    /// the processes still do has any effect on it.
-    fn go_down(&self, fault: FaultId, index: usize, way: Way, disk: impl FnOnce(&Disk)) {
-        let own = {
-            let state = self.shared.lock();
-            let machine = &state.machines[index];
-            if !machine.running || machine.doomed {
-                return;
-            }
-            Arc::clone(&machine.disk)
+    /// Holds a machine down by `fault`, and takes down what of it is not down already: its process,
+    /// or its kernel too. First the disk: a connection that is dropped must not shut its database
+    /// down politely. From that instant nothing that the processes still do has any effect on it.
+    /// `disk` is told whether there was power, and says whether it changed anything.
+    fn go_down(
+        &self,
+        fault: FaultId,
+        index: usize,
+        way: Way,
+        disk: impl FnOnce(&Disk, bool) -> bool,
+    ) {
+        let (own, was_powered, goes_down) = {
+            let mut state = self.shared.lock();
+            let now = state.now();
+            let machine = &mut state.machines[index];
+            machine.downed_by.add(fault.number(), way, now);
+            let runs = machine.running && !machine.doomed;
+            let goes_down = runs || (way == Way::PowerLoss && machine.powered);
+            (Arc::clone(&machine.disk), machine.powered, goes_down)
         };
-        disk(&own);
-        if current::get().is_some_and(|current| current.machine == index) {
+        let has_changed = disk(&own, was_powered);
+        if !goes_down {
+            if has_changed && way == Way::PowerLoss {
+                self.shared.lock().hit(fault.number(), []);
+            }
+        } else if current::get().is_some_and(|current| current.machine == index) {
             // A task of its own is being polled: it broke at an operation of its disk.
-            self.shared.lock().doom(Dying { machine: index, fault: Some((fault, way)) });
+            self.shared.lock().doom(Dying { machine: index, death: Death::Fault(fault, way) });
         } else {
             self.finish(fault, index, way);
         }
@@ -81,7 +97,7 @@ impl World {
             Way::Kill => self.end_process(index),
         };
         let mut state = self.shared.lock();
-        state.machines[index].downed_by = Some(fault.number());
+        state.let_go();
         // That it went down is something too, even where nothing ran.
         for _ in 0..count.max(1) {
             state.hit(fault.number(), []);
@@ -97,7 +113,6 @@ impl World {
             // closed as their owners are dropped.
             machine.running = false;
             machine.doomed = false;
-            machine.paused_by = None;
             machine.waiting.clear();
             let incarnation = machine.incarnation;
             let current = Current { machine: index, incarnation, cause: None, serving: false };
@@ -112,8 +127,8 @@ impl World {
     }
 
     /// Takes a machine down again and again, and lets it boot each time. Ends by itself after the
-    /// last boot, or earlier by [`World::repair`]. Rounds that find the machine down, through
-    /// another fault, do nothing.
+    /// last boot, or earlier by [`World::repair`]. While another fault holds the machine down as
+    /// well, it does not boot in between.
     pub fn storm(&self, machine: &str, storm: Storm, cause: Option<u64>) -> FaultId {
         let (fault, index) = self.begin_on(machine, FaultKind::Storm, "restart storm", cause);
         let world = self.clone();
@@ -123,7 +138,7 @@ impl World {
                     return;
                 }
                 if storm.is_kill {
-                    world.go_down(fault, index, Way::Kill, Disk::kill);
+                    world.go_down(fault, index, Way::Kill, kill_process);
                 } else {
                     world.lose_power(fault, index, DiskFate::LoseUnsynced);
                 }
@@ -154,31 +169,45 @@ impl World {
 
     /// Ends a machine that went down in the middle of an operation of its disk: because a fault
     /// struck there, or because the disk said so.
-    pub(crate) fn die(&self, Dying { machine, fault }: Dying) {
-        let Some((fault, way)) = fault else { return self.die_of_disk(machine) };
-        self.finish(fault, machine, way);
-        if self.fault(fault).until.is_some() {
-            self.bring_back(fault, machine);
+    pub(crate) fn die(&self, Dying { machine, death }: Dying) {
+        match death {
+            Death::Fault(fault, way) => self.finish(fault, machine, way),
+            Death::Disk(faults) => self.die_of_disk(machine, &faults),
         }
+        self.return_power(machine);
+        self.start_if_free(machine);
     }
 
-    fn die_of_disk(&self, index: usize) {
-        let (name, disk, broken) = {
+    /// The faults of the disk that are still in force hold the machine down; without one, its death
+    /// itself does.
+    fn die_of_disk(&self, index: usize, faults: &[u64]) {
+        let (name, disk) = {
             let mut state = self.shared.lock();
-            let broken = state.disk_fault(index);
             let machine = &mut state.machines[index];
             machine.doomed = false;
-            (machine.name.clone(), Arc::clone(&machine.disk), broken)
+            (machine.name.clone(), Arc::clone(&machine.disk))
         };
         let what = format!("power loss {name}, in a disk operation");
         let death = self.begin(FaultKind::Down(index), name, what, None);
         disk.power_loss();
-        self.finish(death, index, Way::PowerLoss);
-        if let Some(fault) = broken {
+        {
             let mut state = self.shared.lock();
-            state.hit(fault, []);
-            state.machines[index].downed_by = Some(fault);
+            let now = state.now();
+            let in_force = |fault: &u64| state.is_in_force(*fault);
+            let mut holders: Vec<u64> = faults.iter().copied().filter(in_force).collect();
+            if holders.is_empty() {
+                holders.push(death.number());
+            }
+            let machine = &mut state.machines[index];
+            machine.deaths.push(death.number());
+            for fault in &holders {
+                machine.downed_by.add(*fault, Way::PowerLoss, now);
+            }
+            if let Some(fault) = faults.first().filter(|fault| **fault != 0) {
+                state.hit(*fault, []);
+            }
         }
+        self.finish(death, index, Way::PowerLoss);
     }
 
     /// Ends the fault `crash` or `kill`, and boots the machine.
@@ -186,38 +215,85 @@ impl World {
         self.repair(fault);
     }
 
-    /// Stops scheduling the machine; its kernel goes on acknowledging. Ended by [`World::repair`].
-    /// Inert on a machine that is down or paused.
+    /// Stops scheduling the machine; its kernel goes on acknowledging. A machine that is down and
+    /// boots meanwhile is not scheduled either. Ended by [`World::repair`]. Counts tasks that wanted
+    /// to run. Inert on a machine that is down or paused all the while.
     pub fn pause(&self, machine: &str, cause: Option<u64>) -> FaultId {
         let (fault, index) = self.begin_on(machine, FaultKind::Paused, "pause", cause);
         let mut state = self.shared.lock();
-        let machine = &mut state.machines[index];
-        if machine.running && machine.paused_by.is_none() {
-            machine.paused_by = Some(fault.number());
-        }
+        let now = state.now();
+        state.machines[index].paused_by.add(fault.number(), (), now);
         fault
     }
 
+    /// The fault no longer holds the machine down: that boots unless another fault does.
     pub(super) fn bring_back(&self, fault: FaultId, index: usize) {
-        let name = {
-            let state = self.shared.lock();
-            let machine = &state.machines[index];
-            if machine.downed_by != Some(fault.number()) {
+        {
+            let mut state = self.shared.lock();
+            let now = state.now();
+            let Some(led) = state.machines[index].downed_by.remove(fault.number(), now) else {
+                return;
+            };
+            if led {
+                state.hit_if_inert(fault);
+            }
+            if state.machines[index].doomed {
                 return;
             }
-            machine.name.clone()
+        }
+        self.return_power(index);
+        self.start_if_free(index);
+    }
+
+    /// A machine from which nothing takes the power any more has a kernel again, also while a kill
+    /// keeps its process from starting.
+    fn return_power(&self, index: usize) {
+        let deaths = {
+            let mut state = self.shared.lock();
+            let machine = &mut state.machines[index];
+            if machine.unpowered_by().is_some() || machine.doomed {
+                return;
+            }
+            machine.powered |= machine.is_wanted;
+            std::mem::take(&mut machine.deaths)
         };
-        self.boot(&name);
+        for death in deaths {
+            self.repair(FaultId::numbered(death));
+        }
     }
 
     pub(super) fn resume(&self, fault: FaultId, index: usize) {
         let mut state = self.shared.lock();
+        let now = state.now();
         let machine = &mut state.machines[index];
-        if machine.paused_by == Some(fault.number()) {
-            machine.paused_by = None;
+        let led = machine.paused_by.remove(fault.number(), now);
+        if led == Some(true) && !machine.waiting.is_empty() {
+            state.hit_if_inert(fault);
+        }
+        let machine = &mut state.machines[index];
+        if machine.paused_by.is_empty() {
             for waker in std::mem::take(&mut machine.waiting) {
                 waker.wake();
             }
         }
     }
+}
+
+/// The process dies, if one lives; what it wrote stays.
+fn kill_process(disk: &Disk, _: bool) -> bool {
+    disk.kill();
+    false
+}
+
+/// Loses what a power loss takes.
+fn lose(act: impl FnOnce()) -> bool {
+    act();
+    true
+}
+
+/// Puts another disk in; tells whether that is another one.
+fn replace(disk: &Disk, image: &DiskImage) -> bool {
+    let is_other = disk.snapshot() != *image;
+    disk.restore(image);
+    is_other
 }
