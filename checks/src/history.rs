@@ -1,10 +1,10 @@
-//! What happened in a run, read out of its journal in one pass: the only thing that checks see.
+//! What happened in a run, read from its journal in one pass: the only thing that checks see.
 //!
 //! - [`Exchange`]: a request and its fate; bodies are parsed when a check first asks.
 //! - [`Message`], [`Sighting`], [`Membership`]: what the clients did and observed.
-//! - [`Note`]: the vocabulary in which the harness tells the journal of that.
+//! - [`Note`]: the vocabulary in which the harness writes that into the journal.
 //! - [`mail::Mail`]: what relays accepted, handed out, and were told to forget.
-//! - [`Finals`]: what was read through public APIs when all had settled.
+//! - [`Finals`]: what was read through public APIs when everything had settled.
 
 pub mod mail;
 pub mod note;
@@ -41,7 +41,7 @@ use crate::record::Outcome;
 /// What happened.
 #[derive(Debug)]
 pub struct History<'j> {
-    /// What scenarios on the federation can name.
+    /// What scenarios of this federation can name.
     pub vocabulary: &'static Vocabulary,
     /// The scenario that was run.
     pub scenario: &'j Scenario,
@@ -49,7 +49,7 @@ pub struct History<'j> {
     pub journal: &'j Journal,
     /// When the cluster was ready; unset if it never was.
     pub ready: Option<Moment>,
-    /// Why the cluster could not be made ready, if somebody said so.
+    /// Why the cluster could not be made ready, if a note says so.
     pub not_ready: Option<String>,
     /// Room ids by conversation.
     pub rooms: BTreeMap<String, String>,
@@ -59,19 +59,21 @@ pub struct History<'j> {
     pub messages: Vec<Message>,
     /// Every sighting by devices of honest backends, in order.
     pub sightings: Vec<Sighting>,
-    /// Every sighting by devices of dishonest backends, in order: nobody promises anything of them.
+    /// Every sighting by devices of dishonest backends, in order: nobody promises anything about
+    /// them.
     pub unjudged_sightings: Vec<Sighting>,
-    /// Requests that nobody may accept: who made it, of whom, and its target.
+    /// Requests that nobody may accept, in order.
     pub forgeries: Vec<(Moment, Forgery)>,
     /// Every membership.
     pub memberships: Vec<Membership>,
-    /// Faults of the scenario that began: place in the scenario, and number in the world.
+    /// Faults of the scenario that began: their index in the scenario, and their number in the
+    /// world.
     pub faults: Vec<(Moment, usize, u64)>,
-    /// Attempts of the stranger: relay, victim, entry id, status.
+    /// What the stranger attempted, in order.
     pub trespasses: Vec<(Moment, Trespass)>,
-    /// Devices that caught up by notifications, and with how many new ones.
+    /// Devices that caught up by notifications, and how many of these were new.
     pub catch_ups: Vec<(Moment, String, u64)>,
-    /// Operations that never happened because their device was down: what, and the device.
+    /// Operations that never happened because their device was down: the operation, and the device.
     pub skipped: Vec<(Moment, String, String)>,
     /// When everything was repaired.
     pub repaired: Option<Moment>,
@@ -98,9 +100,9 @@ pub struct History<'j> {
 /// A request of a dishonest peer whose signature nobody may accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forgery {
-    /// The dishonest one.
+    /// The dishonest peer.
     pub peer: String,
-    /// Whom it asked.
+    /// The server that it asked.
     pub to: String,
     /// The target of its request.
     pub target: String,
@@ -111,9 +113,9 @@ pub struct Forgery {
 pub struct Trespass {
     /// The relay.
     pub relay: String,
-    /// Whose mail it is.
+    /// The server whose mail it is.
     pub victim: String,
-    /// The entry that it tried to acknowledge; 0 for none.
+    /// The entry that it tried to acknowledge; 0 if none.
     pub entry_id: i64,
     /// The answer's status; unset without an answer.
     pub status: Option<u16>,
@@ -125,7 +127,7 @@ impl<'j> History<'j> {
         Self::read_in(&HOMESERVERS, scenario, journal)
     }
 
-    /// Reads the journal of a run of `scenario` on the federation of `vocabulary`.
+    /// Reads the journal of a run of `scenario` on the federation that has this vocabulary.
     pub fn read_in(
         vocabulary: &'static Vocabulary,
         scenario: &'j Scenario,
@@ -134,7 +136,8 @@ impl<'j> History<'j> {
         reading::read(vocabulary, scenario, journal)
     }
 
-    /// Every note about `topic`, in order: when, on which machine, and what it says.
+    /// Returns every note with this topic, in order: when it was made, on which machine, and what
+    /// it says.
     pub fn notes(&self, topic: &str) -> impl Iterator<Item = (Moment, &'j str, &'j Value)> {
         let entries = self.journal.entries().iter();
         entries.filter_map(move |entry| match &entry.event {
@@ -145,102 +148,105 @@ impl<'j> History<'j> {
         })
     }
 
-    /// The message called `name`.
+    /// Returns the message called `name`.
     pub fn message(&self, name: &str) -> Option<&Message> {
         self.messages.get(*self.by_name.get(name)?)
     }
 
-    /// Every sighting of the message called `name`, in order.
+    /// Returns every sighting of the message called `name`, in order.
     pub fn sightings_of(&self, name: &str) -> impl DoubleEndedIterator<Item = &Sighting> {
         let places = self.seen.get(name).map(Vec::as_slice).unwrap_or_default();
         places.iter().filter_map(|place| self.sightings.get(*place))
     }
 
-    /// The first sighting of the message called `name` by `device`.
+    /// Returns the first sighting of the message called `name` by `device`.
     pub fn first_sight(&self, name: &str, device: &str) -> Option<&Sighting> {
         self.sightings_of(name).find(|sighting| sighting.device == device)
     }
 
-    /// Every exchange that carried the message called `name`, or spoke of its event, in order.
+    /// Returns every exchange that carried the message called `name` or referred to its event, in
+    /// order.
     pub fn carriers_of(&self, name: &str) -> impl Iterator<Item = &Exchange<'j>> {
         let places = self.carriers.get(name).map(Vec::as_slice).unwrap_or_default();
         places.iter().filter_map(|place| self.exchanges.get(*place))
     }
 
-    /// Every exchange of the endpoint called `endpoint`, in the order of their sending.
+    /// Returns every exchange of the endpoint called `endpoint`, in the order in which they were
+    /// sent.
     pub fn exchanges_of(&self, endpoint: &'static str) -> impl Iterator<Item = &Exchange<'j>> {
         self.exchanges.iter().filter(move |exchange| exchange.endpoint == endpoint)
     }
 
-    /// The exchange whose request is entry `n`.
+    /// Returns the exchange whose request is entry `n`.
     pub fn exchange(&self, n: u64) -> Option<&Exchange<'j>> {
         self.exchanges.get(*self.by_request.get(&n)?)
     }
 
-    /// The name of the message whose event this is, if it is known.
+    /// Returns the name of the message whose event this is, if it is known.
     pub fn name_of(&self, event: &str) -> Option<&str> {
         self.names.get(event).map(String::as_str)
     }
 
-    /// The first sync of a disk of `machine` after entry `from` and before entry `to`.
+    /// Returns the first sync of a disk of `machine` after entry `from` and before entry `to`.
     pub fn synced_between(&self, machine: &str, from: u64, to: u64) -> Option<u64> {
         first_after(self.syncs.get(machine)?, from).filter(|n| *n < to)
     }
 
-    /// The first start of `machine` after entry `from` and before entry `to`.
+    /// Returns the first start of `machine` after entry `from` and before entry `to`.
     pub fn booted_between(&self, machine: &str, from: u64, to: u64) -> Option<u64> {
         first_after(self.boots.get(machine)?, from).filter(|n| *n < to)
     }
 
-    /// Every start of every machine, in order of name and time.
+    /// Returns every start of every machine, in order of name and time.
     pub fn boots(&self) -> impl Iterator<Item = (&'j str, &[Moment])> {
         self.boots.iter().map(|(machine, boots)| (*machine, boots.as_slice()))
     }
 
-    /// Whether entry `n` lies after the set-up.
+    /// Returns whether entry `n` comes after the set-up.
     pub fn is_after_ready(&self, n: u64) -> bool {
         self.ready.is_some_and(|ready| ready.n < n)
     }
 
-    /// The delivery policy of a conversation.
+    /// Returns the delivery policy of a conversation.
     pub fn delivery(&self, conversation: &str) -> Delivery {
         let known = self.scenario.conversations.get(conversation);
         known.map(|conversation| conversation.delivery).unwrap_or_default()
     }
 
-    /// The backend of a user, or of a device's user.
+    /// Returns the backend of a user, or of a device's user.
     pub fn backend_of(&self, user_or_device: &str) -> &'j str {
         self.scenario.users.get(user_of(user_or_device)).map_or("", |user| &user.backend)
     }
 
-    /// The backend that owns a conversation: its creator's.
+    /// Returns the backend that owns a conversation, which is its creator's.
     pub fn owner_of(&self, conversation: &str) -> &'j str {
         let known = self.scenario.conversations.get(conversation);
         known.map_or("", |conversation| self.backend_of(&conversation.creator))
     }
 
-    /// Whether a machine is honest: no fault of the scenario makes it wrong others.
+    /// Returns whether a machine is honest: no fault of the scenario makes it wrong others.
     pub fn is_honest(&self, machine: &str) -> bool {
         !self.scenario.is_byzantine(machine)
     }
 
-    /// Whether the backend of a user, or of a device's user, is honest.
+    /// Returns whether the backend of a user, or of a device's user, is honest.
     pub fn has_honest_backend(&self, user_or_device: &str) -> bool {
         self.is_honest(self.backend_of(user_or_device))
     }
 
-    /// The devices of a user.
+    /// Returns the devices of a user.
     pub fn devices_of(&self, user: &str) -> Vec<String> {
         let devices = self.scenario.users.get(user).map_or(0, |user| user.devices);
         (1..=devices).map(|device| format!("{user}/{device}")).collect()
     }
 
-    /// The users who certainly are members of a conversation from entry `n` to the end.
+    /// Returns the users who certainly are members of a conversation from entry `n` to the end.
     pub fn lasting_members(&self, conversation: &str, n: u64) -> Vec<&str> {
         self.members(conversation, |membership| membership.certain_since(n))
     }
 
-    /// The users who certainly were members of a conversation from entry `from` through entry `to`.
+    /// Returns the users who certainly were members of a conversation both at entry `from` and at
+    /// entry `to`.
     pub fn members_through(&self, conversation: &str, from: u64, to: u64) -> Vec<&str> {
         self.members(conversation, |known| known.certain_at(from) && known.certain_at(to))
     }
@@ -250,14 +256,14 @@ impl<'j> History<'j> {
         of_it.filter(|known| is_in(known)).map(|known| known.user.as_str()).collect()
     }
 
-    /// Whether the user may have been a member of a conversation at some moment of the entries
-    /// `from` to `to`.
+    /// Returns whether the user may have been a member of a conversation at some moment between the
+    /// entries `from` and `to`.
     pub fn may_be_member(&self, user: &str, conversation: &str, from: u64, to: u64) -> bool {
         let mut of_it = self.memberships.iter().filter(|known| known.conversation == conversation);
         of_it.any(|known| known.user == user && known.possible_between(from, to))
     }
 
-    /// The messages whose send ended like this, by the word of an honest backend.
+    /// Returns the messages whose send ended like this, if an honest backend said so.
     pub fn ended(&self, outcome: Outcome) -> impl Iterator<Item = (&Message, &SendEnded)> {
         let messages = self.messages.iter().filter(|it| self.has_honest_backend(&it.device));
         let ended = messages.filter_map(|it| Some((it, it.ended.as_ref()?)));

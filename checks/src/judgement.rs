@@ -9,17 +9,17 @@ use crate::{
     record::Outcome,
 };
 
-/// Journal entries shown for one finding, at most.
+/// The most journal entries that are shown for one finding.
 const MAX_EVIDENCE: usize = 40;
 
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// How many things it judged. 0 is a vacuous check.
+    /// How many things it judged. A check that judged 0 is vacuous.
     pub judged: u64,
-    /// Of what, as `copies` or `sends`.
+    /// What it counts, such as `copies` or `sends`.
     pub of: &'static str,
-    /// The first violation; for a situation, the first time that it came about.
+    /// The first violation, or for a situation the first time that it came about.
     pub finding: Option<Finding>,
     /// Why it could not be told, if nothing was found.
     pub unknown: Option<String>,
@@ -28,9 +28,9 @@ pub struct Judgement {
 /// A violation, or a situation that came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// When, since the world began.
+    /// When it happened, since the world began.
     pub at: Duration,
-    /// What, in a sentence without a full stop.
+    /// What happened, in a sentence without a period.
     pub sentence: String,
     /// The message that it is about.
     pub message: Option<String>,
@@ -39,31 +39,31 @@ pub struct Finding {
 }
 
 impl Judgement {
-    /// Nothing judged yet, of `of`.
+    /// Returns a judgement that has judged nothing yet; `of` is what it counts.
     pub fn new(of: &'static str) -> Self {
         Self { judged: 0, of, finding: None, unknown: None }
     }
 
-    /// Takes in a finding; the earliest stays.
+    /// Takes in a finding, and keeps the earliest.
     pub fn found(&mut self, finding: Finding) {
         if self.finding.as_ref().is_none_or(|known| finding.at < known.at) {
             self.finding = Some(finding);
         }
     }
 
-    /// It cannot be told, unless something is found.
+    /// Says that it cannot be told, unless something is found.
     pub fn cannot_tell(&mut self, why: impl Into<String>) {
         self.unknown.get_or_insert(why.into());
     }
 }
 
 impl Finding {
-    /// Something about no single message.
+    /// Returns a finding that is not about a single message.
     pub fn new(at: Duration, sentence: impl Into<String>, evidence: Vec<u64>) -> Self {
         Self { at, sentence: sentence.into(), message: None, evidence }
     }
 
-    /// Something about a message, shown by everything that carried it.
+    /// Returns a finding about a message, shown by everything that carried it.
     pub fn about(
         history: &History<'_>,
         message: &Message,
@@ -79,8 +79,8 @@ impl Finding {
     }
 }
 
-/// The journal entries that the message's fate hangs on: its send, what carried it, the faults
-/// meanwhile, and each device's first sight.
+/// Returns the journal entries that the message's fate depends on: its send, what carried it, the
+/// faults meanwhile, and each device's first sight.
 fn causal_slice(history: &History<'_>, message: &Message) -> Vec<u64> {
     let mut entries = vec![message.began.n];
     entries.extend(message.ended.as_ref().map(|ended| ended.at.n));
@@ -113,9 +113,10 @@ fn faults_between(history: &History<'_>, from: u64, to: u64) -> impl Iterator<It
         .map(|entry| entry.n)
 }
 
-/// The devices that must see a message that is promised to all: every device of whoever has been a
-/// member since it was sent, but for the sending device where its stream does not repeat to it what
-/// it sent itself. Not those of dishonest backends, which are promised nothing.
+/// Returns the devices that must see a message that is promised to all: every device of everybody
+/// who has been a member since it was sent. Left out are the sending device, where its stream does
+/// not repeat to it what it sent itself, and devices of dishonest backends, which are promised
+/// nothing.
 pub(super) fn expected_devices(history: &History<'_>, message: &Message) -> Vec<String> {
     let users = history.lasting_members(&message.conversation, message.began.n);
     let devices = users.into_iter().flat_map(|user| history.devices_of(user));
@@ -128,15 +129,15 @@ fn repeats_own(history: &History<'_>, device: &str) -> bool {
     user.is_some_and(|user| user.reads == Reads::Sync)
 }
 
-/// Whether something that has not happened by now never will: the world settled, and everything was
+/// Returns whether what has not happened by now never will: the world settled, and everything was
 /// read.
 pub(super) fn is_final(history: &History<'_>) -> bool {
     let settled = history.settled.as_ref().is_some_and(|(_, pending)| pending.is_empty());
     settled && history.finals.complete
 }
 
-/// The promised copies that are missing: devices that must have seen the message and have not. Of
-/// an `m1-2021` message, the backends that its answer listed as left out are promised nothing.
+/// Returns the devices that should have seen the message and have not. The backends that the answer
+/// to an `m1-2021` send listed as left out are promised nothing.
 pub(super) fn missing_devices(history: &History<'_>, message: &Message) -> Vec<String> {
     let left_out = message.ended.as_ref().filter(|ended| ended.outcome == Outcome::Ok);
     let left_out = left_out.map(|ended| ended.failed_to_send.as_slice()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Kept journals: what a run's file says it is of, and judging it again.
+//! Kept journals: the header that says which run a journal is of, and judging it again.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::{
     recording::{Played, Run, judged},
 };
 
-/// What the file of a run's recording says that it is of.
+/// Returns the header of the file in which a run's journal is kept: which run it is of.
 pub fn header(promises: &Promises, played: Played<'_>) -> Header {
     Header {
         program: promises.vocabulary.program.to_owned(),
@@ -24,11 +24,11 @@ pub fn header(promises: &Promises, played: Played<'_>) -> Header {
 /// Why a kept journal cannot be judged.
 #[derive(Debug)]
 pub enum Unjudged {
-    /// Another program's federation was played: its checks are there.
+    /// It is of another program's federation, whose checks only that program has.
     OtherProgram {
         /// The program that the journal names.
         program: String,
-        /// The program that was asked.
+        /// The program that was asked to judge it.
         here: &'static str,
     },
     /// Its scenario has mistakes.
@@ -48,11 +48,11 @@ impl fmt::Display for Unjudged {
     }
 }
 
-/// Judges a kept journal by what its federation promises today. `path_shown` is what mistakes of its
-/// scenario call the file.
+/// Judges a kept journal by what its federation promises today. `path_shown` is the file's name in
+/// messages about mistakes in its scenario.
 ///
 /// # Errors
-/// It is of another federation, or of a scenario that cannot be read.
+/// The journal is of another program's federation, or its scenario has mistakes.
 pub fn rejudged(
     promises: &'static Promises,
     path_shown: &str,

@@ -1,16 +1,16 @@
 //! What a federation promises its users, judged on what a world wrote down, and on nothing else.
 //!
 //! Reading order:
-//! - [`history`]: what happened, read out of a [`journal::Journal`] in one pass; [`history::Note`]
-//!   is the vocabulary in which whoever plays a scenario tells the journal what clients saw.
-//! - [`promises`]: the checks, one file each. [`judgement`] is what one finds, [`judge`] asks all
-//!   that a scenario names.
+//! - [`history`]: what happened, read from a [`journal::Journal`] in one pass; [`history::Note`]
+//! is the vocabulary in which whoever plays a scenario writes down what clients saw.
+//! - [`promises`]: the checks, one file each. A [`judgement`] is what one of them finds; [`judge`]
+//! runs all that a scenario names.
 //! - [`record`]: a run as one value, from which every report is made and every replay starts;
-//!   [`judged`] makes it, also of a journal that was kept ([`rejudged`]).
+//! [`judged`] makes it, and [`rejudged`] makes it from a journal that was kept.
 //!
 //! Invariants:
 //! - A journal is enough: no world, server, socket or database is known here, so that a run in any
-//!   world, of anybody's servers, is judged alike, also long after it was played.
+//! world, of anybody's servers, is judged the same way, even long after it was played.
 //! - This crate decides; `reports` only shows.
 
 pub mod history;

@@ -1,14 +1,15 @@
 //! The promises of a federation, one file each, judged on the [`History`] of a run.
 //!
-//! [`CHECKS`] is the closed set of them. A scenario that names checks has exactly those judged; one
-//! that names none has all that apply, of which those that then find nothing to judge are left out
-//! (a check that is named and judges nothing is vacuous, and [`crate::Record::weaknesses`] says so).
+//! [`CHECKS`] is the closed set of them. A scenario that names checks is judged by exactly those.
+//! One that names none is judged by all that apply; those that then find nothing to judge are left
+//! out. (A check that is named and judges nothing is vacuous, and [`crate::Record::weaknesses`]
+//! says so.)
 //!
-//! A dishonest backend promises nothing and is promised nothing: what it
-//! says to its users and to others, what its users see, and what it is left with, no check judges.
-//! What honest backends do is judged as ever, also what they do with what they get from it. A
-//! conversation that a dishonest backend owns is not all or nothing, since `m1` trusts its owner. A
-//! dishonest relay is judged: `relay-keeps` is what it breaks.
+//! A dishonest backend promises nothing and is promised nothing: no check judges what it says to
+//! its users and to others, what its users see, and what it is left with. What honest backends do
+//! is always judged, including what they do with what a dishonest one sent them. A conversation
+//! that a dishonest backend owns is not all or nothing, because `m1` trusts the owner. A dishonest
+//! relay is judged: `relay-keeps` is what it breaks.
 
 mod acknowledged_survives;
 mod all_or_nothing;
@@ -44,7 +45,7 @@ use crate::{Judgement, history::History, record::CheckKind};
 pub struct Promises {
     /// What scenarios on it can name.
     pub vocabulary: &'static Vocabulary,
-    /// The judges of its promises, the gravest first; the vocabulary has their [`names`].
+    /// The judges of its promises, the most serious first; the vocabulary has their [`names`].
     pub checks: &'static [Check],
 }
 
@@ -52,7 +53,8 @@ pub struct Promises {
 pub static HOMESERVERS: Promises =
     Promises { vocabulary: &vocabulary::HOMESERVERS, checks: CHECKS };
 
-/// The names of checks, for the vocabulary of a federation: `&names::<{ CHECKS.len() }>(CHECKS)`.
+/// Returns the names of checks, for the vocabulary of a federation: `&names::<{ CHECKS.len()
+/// }>(CHECKS)`.
 pub const fn names<const N: usize>(checks: &[Check]) -> [CheckName; N] {
     assert!(checks.len() == N, "there are as many names as checks");
     let mut names = [CheckName { name: "", kind: CheckKind::Always }; N];
@@ -77,7 +79,7 @@ pub struct Check {
     pub judge: fn(&History<'_>) -> Judgement,
 }
 
-/// Every check, the gravest first: a failed run's sentence is that of the first one violated.
+/// Every check, the most serious first: a failed run's sentence is that of the first one violated.
 pub const CHECKS: &[Check] = &[
     always("all-or-nothing", is_all_or_nothing, all_or_nothing::judge),
     always("no-early-sight", is_all_or_nothing, no_early_sight::judge),
@@ -108,7 +110,7 @@ pub const CHECKS: &[Check] = &[
     sometimes("trespass-refused", situations::trespass_refused),
 ];
 
-/// The check called `name`.
+/// Returns the check called `name`.
 pub fn find(name: &str) -> Option<&'static Check> {
     CHECKS.iter().find(|check| check.name == name)
 }
@@ -156,8 +158,8 @@ fn is_all_or_nothing(scenario: &Scenario) -> bool {
     is_sending(scenario) && conversations.any(|known| promises_all_or_nothing(known.delivery))
 }
 
-/// Whether a conversation of this policy is meant to be all or nothing; that `m1-2021` does not
-/// keep what it is meant to is for the checks to find.
+/// Returns whether a conversation with this policy is meant to be all or nothing. That `m1-2021`
+/// does not keep this promise is for the checks to find.
 fn promises_all_or_nothing(delivery: Delivery) -> bool {
     matches!(delivery, Delivery::M1 | Delivery::M1Of2021)
 }

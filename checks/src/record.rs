@@ -22,28 +22,28 @@ pub struct Record {
     /// When the cluster was ready, in simulated nanoseconds since the world began.
     #[serde(default)]
     pub ready_ns: u64,
-    /// What it comes to.
+    /// The verdict.
     pub verdict: Verdict,
     /// The sentence that says why, for a verdict that is not a pass.
     pub sentence: Option<String>,
-    /// How it ended.
+    /// How the run ended.
     pub ended: Ended,
     /// Every machine.
     pub nodes: Vec<Node>,
     /// Every fault, in the scenario's order.
     pub faults: Vec<FaultRecord>,
-    /// Every message, in the order of their sending.
+    /// Every message, in the order in which they were sent.
     pub messages: Vec<Message>,
-    /// Operations that never happened because their device was down, in the order of their time.
+    /// Operations that never happened because their device was down, in order of time.
     #[serde(default)]
     pub skipped: Vec<Skipped>,
     /// Every check that was asked for.
     pub checks: Vec<CheckRecord>,
     /// Everything that happened, in order.
     pub events: Vec<EventRecord>,
-    /// Hash over the whole journal, hexadecimal.
+    /// The hash of the whole journal, in hexadecimal.
     pub log_hash: String,
-    /// What differs between two runs of the same thing.
+    /// What may differ between two runs of the same scenario and seed.
     pub meta: Meta,
 }
 
@@ -69,7 +69,7 @@ pub struct ScenarioRecord {
     pub text: String,
 }
 
-/// What a run comes to.
+/// The verdict on a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -77,7 +77,7 @@ pub enum Verdict {
     Pass,
     /// Some check is violated.
     Fail,
-    /// Neither could be shown: the limit was reached, a node never became ready.
+    /// Neither could be shown: the limit was reached, or a node never became ready.
     Unknown,
 }
 
@@ -96,7 +96,7 @@ pub struct Ended {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// Nothing was pending any more.
+    /// Nothing was pending anymore.
     Settled,
     /// The time to settle passed with something still pending.
     Limit,
@@ -130,9 +130,9 @@ pub enum NodeKind {
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultRecord {
-    /// What it is, as `partition a | b`.
+    /// What it is, such as `partition a | b`.
     pub what: String,
-    /// When it is to begin, as `at 25s` or `when a sent prepare to b (1st)`.
+    /// When it was to begin, such as `at 25s` or `when a sent prepare to b (1st)`.
     pub when: String,
     /// When it began; unset if its trigger never came.
     pub from_ns: Option<u64>,
@@ -140,8 +140,8 @@ pub struct FaultRecord {
     pub until_ns: Option<u64>,
     /// How many requests it touched.
     pub requests: u64,
-    /// Segments, connection attempts, tasks and disk operations that it touched. 0 is an inert
-    /// fault.
+    /// How many segments, connection attempts, tasks and disk operations it touched. A fault that
+    /// touched 0 is inert.
     pub hits: u64,
     /// The journal entry that triggered it.
     pub trigger: Option<u64>,
@@ -152,7 +152,7 @@ pub struct FaultRecord {
 pub struct Message {
     /// Its name in the scenario.
     pub id: String,
-    /// The sending device, as `carol/1`.
+    /// The sending device, such as `carol/1`.
     pub from: String,
     /// The sender's backend.
     pub backend: String,
@@ -166,9 +166,9 @@ pub struct Message {
     pub outcome: Outcome,
     /// The backends that a refusal named.
     pub unreachable: Vec<String>,
-    /// The backends that an `m1-2021` answer listed as left out.
+    /// The backends that the answer to an `m1-2021` send listed as left out.
     pub failed_to_send: Vec<String>,
-    /// Every device of everybody who ever was a member, whether or not it saw the message.
+    /// Every device of everybody who was ever a member, whether or not it saw the message.
     pub copies: Vec<Copy>,
 }
 
@@ -187,7 +187,7 @@ pub enum Outcome {
 /// A message at one device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Copy {
-    /// The device, as `bob/1`.
+    /// The device, such as `bob/1`.
     pub device: String,
     /// Its backend.
     pub backend: String,
@@ -195,7 +195,7 @@ pub struct Copy {
     pub seen_ns: Option<u64>,
     /// How often it saw it.
     pub times: u32,
-    /// Whether its user was there to see it.
+    /// Whether its user was a member, and so could see it.
     #[serde(default)]
     pub presence: Presence,
 }
@@ -216,11 +216,11 @@ pub enum Presence {
 /// An operation that never happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
-    /// What it was, as `send m1`.
+    /// What it was, such as `send m1`.
     pub operation: String,
     /// The device that was down.
     pub device: String,
-    /// When it was to happen.
+    /// When it should have happened.
     pub at_ns: u64,
 }
 
@@ -235,13 +235,13 @@ pub struct CheckRecord {
     pub verdict: CheckVerdict,
     /// Whether the scenario says that this design must break it.
     pub must_break: bool,
-    /// How many things it judged. 0 is a vacuous check.
+    /// How many things it judged. A check that judged 0 is vacuous.
     pub judged: u64,
-    /// Of what, as `copies` or `sends`.
+    /// What it counts, such as `copies` or `sends`.
     pub of: String,
-    /// When it was first violated (or reached, for a sometimes).
+    /// When it was first violated, or for a situation first reached.
     pub at_ns: Option<u64>,
-    /// What it found, in a sentence, for a violation.
+    /// What it found, in a sentence.
     pub sentence: Option<String>,
     /// The message that it is about.
     pub message: Option<String>,
@@ -255,7 +255,7 @@ pub struct CheckRecord {
 pub enum CheckVerdict {
     /// It holds.
     Holds,
-    /// It does not.
+    /// It is violated.
     Violated,
     /// The situation came about.
     Reached,
@@ -276,11 +276,11 @@ pub struct EventRecord {
     pub node: String,
     /// The machine that a request or answer is for.
     pub to: Option<String>,
-    /// What it is: `request_sent`, `answer_arrived`, `fault_began`, `note` ..
+    /// The kind of event: `request_sent`, `answer_arrived`, `fault_began`, `note` ..
     pub kind: String,
     /// The endpoint's name, or the method and path where it has none; the note's topic; the fault.
     pub what: String,
-    /// What came of it: the status of an answer, `lost: partition a | b`.
+    /// The result: the status of an answer, or `lost: partition a | b`.
     pub result: Option<String>,
     /// The message that it carries.
     pub message: Option<String>,
@@ -290,7 +290,7 @@ pub struct EventRecord {
     pub line: String,
 }
 
-/// What differs between two runs of the same thing.
+/// What may differ between two runs of the same scenario and seed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Meta {
     /// How long the run took.
@@ -298,9 +298,9 @@ pub struct Meta {
 }
 
 impl Record {
-    /// What keeps a pass from being a strict one, in sentences: faults that touched nothing,
-    /// operations that never happened, checks that judged nothing, situations that never came
-    /// about.
+    /// Returns what keeps a pass from being a strict one, in sentences: faults that touched
+    /// nothing, operations that never happened, checks that judged nothing, situations that never
+    /// came about.
     pub fn weaknesses(&self) -> Vec<String> {
         let faults = self.faults.iter().filter_map(FaultRecord::weakness);
         let checks = self.checks.iter().filter_map(CheckRecord::weakness);

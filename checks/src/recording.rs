@@ -43,7 +43,7 @@ pub struct Run {
     pub recording: Recording,
 }
 
-/// A run that was judged.
+/// A run's verdict, with the results of its checks.
 struct Verdicts {
     ended: Ended,
     checks: Vec<CheckRecord>,
@@ -51,9 +51,9 @@ struct Verdicts {
     sentence: Option<String>,
 }
 
-/// What a run comes to, without its record: a journal told in words is most of that, and whoever
-/// judges thousands of runs reads none of them. The verdict, and the sentence that says why unless
-/// it is a pass; the record has the very same.
+/// Returns the verdict on a run, and the sentence that says why unless it is a pass; its record has
+/// the same. The record itself is not made: most of that is the journal in words, and whoever
+/// judges thousands of runs reads none of it.
 pub fn verdict(
     promises: &'static Promises,
     scenario: &Scenario,
@@ -138,7 +138,7 @@ fn ended(history: &History<'_>, recording: &Recording, not_ready: Option<&str>) 
     Ended { at_ns: since_ready(history, end), why, detail }
 }
 
-/// Programs that failed and were not started again, in sentences.
+/// Returns the programs that failed and were not started again, in sentences.
 fn exits(history: &History<'_>) -> Vec<String> {
     let mut exits = BTreeMap::new();
     for entry in history.journal.entries() {
@@ -202,7 +202,7 @@ fn skipped(history: &History<'_>) -> Vec<Skipped> {
         .collect()
 }
 
-/// Everybody who ever was a member of a message's conversation, and whether in time for it.
+/// Returns everybody who was ever a member of a message's conversation, and whether in time for it.
 fn audience<'h>(history: &'h History<'_>, message: &Message) -> BTreeMap<&'h str, Presence> {
     let presence = |known: &Membership| match known.certain_from {
         Some(from) if from <= message.began.n && known.certain_until.is_none() => Presence::Member,
@@ -212,7 +212,7 @@ fn audience<'h>(history: &'h History<'_>, message: &Message) -> BTreeMap<&'h str
     let mut audience = BTreeMap::new();
     for known in history.memberships.iter().filter(|it| it.conversation == message.conversation) {
         let presence = presence(known);
-        // Who left and came back after the send has missed it, and is there now.
+        // Somebody who left and came back after the send has missed it, and is there now.
         audience
             .entry(known.user.as_str())
             .and_modify(|best| {

@@ -12,7 +12,7 @@ use crate::{
     record::{CheckKind, CheckRecord, CheckVerdict},
 };
 
-/// Judges a run by every check that its scenario asks for, the gravest first, then by what the
+/// Judges a run by every check that its scenario asks for, the most serious first, then by what the
 /// scenario expects of single messages.
 pub fn judge(promises: &Promises, history: &History<'_>) -> Vec<CheckRecord> {
     let expect = &history.scenario.expect;

@@ -1,4 +1,4 @@
-//! One HTTP request and what became of it, as the network saw it.
+//! One HTTP request and what became of it, as the network saw them.
 
 use std::{cell::OnceCell, time::Duration};
 
@@ -17,7 +17,7 @@ pub struct Moment {
     pub at: Duration,
 }
 
-/// An answer on its way.
+/// An answer that left.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered<'j> {
     /// When it left.
@@ -31,7 +31,7 @@ pub struct Answered<'j> {
 /// A request and its fate.
 #[derive(Debug)]
 pub struct Exchange<'j> {
-    /// When the request left, whole.
+    /// When the whole request had left.
     pub sent: Moment,
     /// The requesting machine.
     pub from: &'j str,
@@ -39,17 +39,18 @@ pub struct Exchange<'j> {
     pub to: &'j str,
     /// The request.
     pub request: &'j Request,
-    /// The endpoint's name, as the federation's vocabulary lists them; empty for another.
+    /// The endpoint's name in the federation's vocabulary; empty if the vocabulary does not have
+    /// it.
     pub endpoint: &'static str,
-    /// Its path, with `{}` for any one segment.
+    /// The endpoint's path, with `{}` for any one segment.
     template: &'static str,
-    /// When the request arrived, whole.
+    /// When the whole request had arrived.
     pub arrived: Option<Moment>,
     /// The answer.
     pub answer: Option<Answered<'j>>,
-    /// When the answer arrived, whole.
+    /// When the whole answer had arrived.
     pub answer_arrived: Option<Moment>,
-    /// When and why its connection died before that.
+    /// When and why its connection died before the answer arrived.
     pub lost: Option<(Moment, Loss)>,
     request_json: OnceCell<Option<Value>>,
     answer_json: OnceCell<Option<Value>>,
@@ -57,7 +58,7 @@ pub struct Exchange<'j> {
 }
 
 impl<'j> Exchange<'j> {
-    /// A request that has just left.
+    /// Returns the exchange of a request that has just left.
     pub(super) fn new(
         endpoints: &'static [Endpoint],
         sent: Moment,
@@ -83,20 +84,20 @@ impl<'j> Exchange<'j> {
         }
     }
 
-    /// The request's body as JSON; none if it is not.
+    /// Returns the request's body as JSON; none if it is not JSON.
     pub fn request_json(&self) -> Option<&Value> {
         let parse = || serde_json::from_slice(&self.request.body).ok();
         self.request_json.get_or_init(parse).as_ref()
     }
 
-    /// The answer's body as JSON; none without an answer, or if it is not.
+    /// Returns the answer's body as JSON; none without an answer, or if it is not JSON.
     pub fn answer_json(&self) -> Option<&Value> {
         let parse = || self.answer.and_then(|answer| serde_json::from_slice(answer.body).ok());
         self.answer_json.get_or_init(parse).as_ref()
     }
 
-    /// The PDUs of the transaction that it carries: of a `send` or `send_relay` in the request, of
-    /// a `relay_txn` in the answer.
+    /// Returns the PDUs of the transaction that it carries: in the request of a `send` or
+    /// `send_relay`, in the answer of a `relay_txn`.
     pub fn pdus(&self) -> &[PduFacts] {
         self.pdus.get_or_init(|| {
             let transaction = match self.endpoint {
@@ -108,27 +109,27 @@ impl<'j> Exchange<'j> {
         })
     }
 
-    /// What stands in the target where the endpoint's template has braces.
+    /// Returns what the target has where the endpoint's template has braces.
     pub fn arguments(&self) -> Vec<String> {
         endpoint::arguments(self.template, &self.request.target)
     }
 
-    /// The answer's status; 0 without an answer.
+    /// Returns the answer's status; 0 without an answer.
     pub fn status(&self) -> u16 {
         self.answer.map_or(0, |answer| answer.status)
     }
 
-    /// Whether it was answered with 200, be the answer received or not.
+    /// Returns whether it was answered with 200, whether or not the answer arrived.
     pub fn is_accepted(&self) -> bool {
         self.status() == 200
     }
 
-    /// When it was over for its sender.
+    /// Returns when it was over for its sender.
     pub fn concluded(&self) -> Option<Moment> {
         self.answer_arrived.or(self.lost.map(|(moment, _)| moment))
     }
 
-    /// The journal entries of the request and of its end.
+    /// Returns the journal entries of the request and of its end.
     pub fn evidence(&self) -> Vec<u64> {
         let answer = self.answer.map(|answer| answer.sent.n);
         let lost = self.lost.map(|(moment, _)| moment.n);

@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use super::{History, Note, Via};
 use crate::record::Outcome;
 
-/// Three backends `a`, `b`, `c` with a user each (`alice`, `bob`, `carol`), all in the
-/// conversation `team` that alice made; a relay `r1` of `b`; one message `m1` of alice's.
+/// Returns a scenario with three backends `a`, `b`, `c` with a user each (`alice`, `bob`, `carol`),
+/// all in the conversation `team`, which alice made; a relay `r1` of `b`; and one message `m1` of
+/// alice's.
 pub(crate) fn scenario(delivery: Delivery) -> Scenario {
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     let user = |backend: &str| User { backend: backend.to_owned(), devices: 1, reads: Reads::Sync };
@@ -53,14 +54,14 @@ pub(crate) fn scenario(delivery: Delivery) -> Scenario {
     }
 }
 
-/// A journal in the making: every entry comes a millisecond after the one before.
+/// A journal in the making, in which every entry comes a millisecond after the one before.
 #[derive(Default)]
 pub(crate) struct Fake {
     entries: Vec<Entry>,
 }
 
 impl Fake {
-    /// A journal that begins with the cluster being ready; `team` is the room `!team`.
+    /// Returns a journal that begins with the cluster being ready; `team` is the room `!team`.
     pub(crate) fn ready() -> Self {
         let mut fake = Self::default();
         fake.note(&Note::Ready { rooms: [("team".to_owned(), "!team".to_owned())].into() });
@@ -81,7 +82,7 @@ impl Fake {
         self.push("harness", Event::Note { topic, body })
     }
 
-    /// `device` sends `message` to `team`.
+    /// Lets `device` begin to send `message` to `team`.
     pub(crate) fn sends(&mut self, device: &str, message: &str) -> u64 {
         self.note(&Note::SendBegan {
             message: message.to_owned(),
@@ -90,7 +91,7 @@ impl Fake {
         })
     }
 
-    /// The send of `message` ends; its event is `$m1` for `m1`.
+    /// Lets the send of `message` end; its event is `$m1` for `m1`.
     pub(crate) fn ends(&mut self, message: &str, outcome: Outcome) -> u64 {
         self.note(&Note::SendEnded {
             message: message.to_owned(),
@@ -103,18 +104,18 @@ impl Fake {
         })
     }
 
-    /// A whole send that is ok.
+    /// Lets `device` send `message`, with success.
     pub(crate) fn sent_ok(&mut self, device: &str, message: &str) {
         self.sends(device, message);
         self.ends(message, Outcome::Ok);
     }
 
-    /// `device` sees `message` as the event `$m1` for `m1`.
+    /// Lets `device` see `message`, as the event `$m1` for `m1`.
     pub(crate) fn sees(&mut self, device: &str, message: &str) -> u64 {
         self.sees_event(device, message, &format!("${message}"), "!team")
     }
 
-    /// `device` sees `message` as `event` in `room`.
+    /// Lets `device` see `message` as `event` in `room`.
     pub(crate) fn sees_event(
         &mut self,
         device: &str,
@@ -131,7 +132,7 @@ impl Fake {
         })
     }
 
-    /// A request leaves `from` for `to`: method and target in one, as `PUT /path`.
+    /// Lets a request leave `from` for `to`; `what` is its method and target, such as `PUT /path`.
     pub(crate) fn request(&mut self, from: &str, to: &str, what: &str, body: &Value) -> u64 {
         let (method, target) = what.split_once(' ').expect("a method and a target");
         let request = Request {
@@ -144,7 +145,7 @@ impl Fake {
         self.push(from, Event::RequestSent(request))
     }
 
-    /// The request arrives, and its receiver answers it.
+    /// Lets the request arrive, and its receiver answer it.
     pub(crate) fn answer(&mut self, request: u64, status: u16, body: &Value) -> u64 {
         let index = usize::try_from(request - 1).expect("a small number");
         let (from, Event::RequestSent(sent)) =
@@ -157,14 +158,14 @@ impl Fake {
         self.push(&sent.to, Event::AnswerSent(Answer { request, to: from, status, body }))
     }
 
-    /// The answer to the request arrives.
+    /// Lets the answer to the request arrive.
     pub(crate) fn arrive(&mut self, request: u64, answer: u64) -> u64 {
         let index = usize::try_from(request - 1).expect("a small number");
         let machine = Arc::clone(&self.entries[index].machine);
         self.push(&machine, Event::AnswerArrived { request, answer })
     }
 
-    /// A whole exchange with status 200.
+    /// Appends a whole exchange with status 200.
     pub(crate) fn exchange(
         &mut self,
         (from, to): (&str, &str),
@@ -177,12 +178,12 @@ impl Fake {
         self.arrive(request, answered)
     }
 
-    /// The disk of `machine` syncs.
+    /// Lets the disk of `machine` sync.
     pub(crate) fn syncs(&mut self, machine: &str) -> u64 {
         self.push(machine, Event::DiskSynced { file: "db".to_owned(), bytes: 1 })
     }
 
-    /// `b` holds these events of `team` at the end, and everything was read.
+    /// Lets `backend` have these events of `team` at the end, when everything was read.
     pub(crate) fn holds_at_end(&mut self, backend: &str, events: &[&str]) {
         self.note(&Note::FinalTimeline {
             backend: backend.to_owned(),
@@ -191,7 +192,7 @@ impl Fake {
         });
     }
 
-    /// `backend` has `create` as its current creation event of `team` at the end.
+    /// Lets `backend` have `create` as its current creation event of `team` at the end.
     pub(crate) fn state_at_end(&mut self, backend: &str, create: &str) {
         let events = BTreeMap::from([("m.room.create|".to_owned(), create.to_owned())]);
         self.note(&Note::FinalState {
@@ -201,12 +202,12 @@ impl Fake {
         });
     }
 
-    /// What `judge` says of this journal of [`scenario`].
+    /// Returns what `judge` says about this journal of [`scenario`].
     pub(crate) fn judged<T>(self, delivery: Delivery, judge: impl FnOnce(&History<'_>) -> T) -> T {
         self.judged_in(&scenario(delivery), judge)
     }
 
-    /// What `judge` says of this journal of `scenario`.
+    /// Returns what `judge` says about this journal of `scenario`.
     pub(crate) fn judged_in<T>(
         self,
         scenario: &Scenario,
@@ -215,18 +216,18 @@ impl Fake {
         judge(&History::read(scenario, &self.journal()))
     }
 
-    /// The journal.
+    /// Returns the journal.
     pub(crate) fn journal(self) -> Journal {
         Journal::from_entries(self.entries)
     }
 }
 
-/// The body of a transaction with one PDU, which is the message called `message`.
+/// Returns the body of a transaction with one PDU, which is the message called `message`.
 pub(crate) fn transaction(message: &str) -> Value {
     json!({"origin": "a", "pdus": [pdu(message)]})
 }
 
-/// A PDU that is the message called `message`.
+/// Returns a PDU that is the message called `message`.
 pub(crate) fn pdu(message: &str) -> Value {
     json!({"content": {"org.fedsim.message": message}, "depth": 1, "room_id": "!team",
            "sender": "@alice:a", "type": "m.room.message"})

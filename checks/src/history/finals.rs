@@ -1,4 +1,4 @@
-//! What was read through public APIs when all had settled.
+//! What was read through public APIs when everything had settled.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,14 +17,14 @@ pub struct Finals {
     pub queues: BTreeMap<String, BTreeMap<String, u64>>,
     /// What each relay still keeps, by destination.
     pub mail: BTreeMap<String, BTreeMap<String, u64>>,
-    /// What could not be read, as `the state of team at b`.
+    /// What could not be read, such as `the state of team at b`.
     pub unread: Vec<String>,
     /// Whether everything was read.
     pub complete: bool,
 }
 
 impl Finals {
-    /// Takes in one of the notes of the end; ignores others.
+    /// Takes in a note that was made at the end, and ignores others.
     pub(super) fn take(&mut self, note: Note) {
         match note {
             Note::FinalTimeline { backend, conversation, events: Some(events) } => {
@@ -57,13 +57,13 @@ impl Finals {
         }
     }
 
-    /// The conversation and backend at which an event is to be had at the end.
+    /// Returns whether a backend has an event in some conversation at the end.
     pub fn holds(&self, backend: &str, event: &str) -> bool {
         let of_it = self.timelines.iter().filter(|((holder, _), _)| holder == backend);
         of_it.into_iter().any(|(_, events)| events.contains(event))
     }
 
-    /// Whether any of a backend's conversations could be read.
+    /// Returns whether any of a backend's conversations could be read.
     pub fn knows(&self, backend: &str) -> bool {
         self.timelines.keys().any(|(holder, _)| holder == backend)
     }

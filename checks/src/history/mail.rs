@@ -17,7 +17,7 @@ pub struct Store<'h> {
     pub transaction_id: String,
     /// Its PDUs and EDUs as text.
     pub content: String,
-    /// When the relay answered that it keeps it.
+    /// When the relay answered that it had stored it.
     pub accepted: Moment,
     /// The exchange.
     pub exchange: &'h Exchange<'h>,
@@ -30,11 +30,11 @@ pub struct Handout<'h> {
     pub relay: &'h str,
     /// The server that it is for.
     pub destination: &'h str,
-    /// The relay's id of the entry.
+    /// The relay's id for the entry.
     pub entry_id: i64,
     /// The server that made the transaction.
     pub origin: String,
-    /// The transaction's id, where the relay says it.
+    /// The transaction's id, if the relay says it.
     pub transaction_id: Option<String>,
     /// Its PDUs and EDUs as text.
     pub content: String,
@@ -59,10 +59,10 @@ pub struct Acknowledgement<'h> {
     pub exchange: &'h Exchange<'h>,
 }
 
-/// All of it, each in the order of the requests.
+/// All of it, each kind in the order of the requests.
 #[derive(Debug)]
 pub struct Mail<'h> {
-    /// What relays accepted; a transaction that was accepted again stands here again.
+    /// What relays accepted; a transaction that was accepted twice is here twice.
     pub stores: Vec<Store<'h>>,
     /// What they handed out.
     pub handouts: Vec<Handout<'h>>,
@@ -81,7 +81,7 @@ impl<'h> Mail<'h> {
         }
     }
 
-    /// The handouts of what was stored, in order.
+    /// Returns the handouts of what was stored, in order.
     pub fn handouts_of<'m>(
         &'m self,
         store: &'m Store<'h>,
@@ -89,7 +89,7 @@ impl<'h> Mail<'h> {
         self.handouts.iter().filter(move |handout| handout.is_of(store))
     }
 
-    /// The acknowledgements of an entry that was handed out.
+    /// Returns the acknowledgements of an entry that was handed out.
     pub fn acknowledgements_of<'m>(
         &'m self,
         handout: &'m Handout<'h>,
@@ -103,7 +103,7 @@ impl<'h> Mail<'h> {
 }
 
 impl<'h> Handout<'h> {
-    /// Whether it is what was stored.
+    /// Returns whether it is what was stored.
     pub fn is_of(&self, store: &Store<'_>) -> bool {
         self.relay == store.relay && self.destination == store.destination && self.is_same(store)
     }
@@ -116,7 +116,7 @@ impl<'h> Handout<'h> {
             }
     }
 
-    /// The PDUs that it carries.
+    /// Returns the PDUs that it carries.
     pub fn pdus(&self) -> &'h [PduFacts] {
         self.exchange.pdus()
     }

@@ -1,7 +1,7 @@
-//! Reads who was a member of what, and when, out of the joins and leaves of clients.
+//! Reads who was a member of which conversation, and when, from the joins and leaves of clients.
 //!
-//! What a client asked for takes effect at some moment between its request and its answer, or, if
-//! nobody knows how it ended, perhaps much later. Between the two the user may be in or out.
+//! What a client asked for takes effect at some moment between its request and its answer or, if
+//! nobody knows how it ended, perhaps much later. Until then the user may be in or out.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ struct Standing {
     may_be_out: bool,
     joins: Requests,
     leaves: Requests,
-    /// Where the present membership stands among those read.
+    /// The index of the present membership among those read.
     place: Option<usize>,
 }
 
@@ -34,9 +34,9 @@ struct Requests {
     open: u32,
     /// Whether one of them ended without anybody knowing how.
     is_lost: bool,
-    /// Whether one of the other kind may have taken effect while one of these was open.
+    /// Whether a request of the other kind may have taken effect while one of these was open.
     is_crossed: bool,
-    /// Whether the user may have been where these lead before the first of them.
+    /// Whether the user may have been where these requests lead even before the first of them.
     may_have_been: bool,
 }
 
@@ -53,7 +53,8 @@ impl Requests {
         self.is_crossed |= others.may_take_effect();
     }
 
-    /// One has ended; tells whether its order among those of the other kind is unknown.
+    /// Takes in that one has ended; returns whether its order among those of the other kind is
+    /// unknown.
     fn end(&mut self, outcome: Outcome) -> bool {
         self.open = self.open.saturating_sub(1);
         self.is_lost |= outcome == Outcome::Indefinite;
@@ -64,7 +65,7 @@ impl Requests {
 }
 
 impl Memberships {
-    /// The members from before anything was sent.
+    /// Returns the memberships from before anything was sent.
     pub(super) fn initial(scenario: &Scenario) -> Self {
         let mut memberships = Self::default();
         for (name, conversation) in &scenario.conversations {
@@ -81,7 +82,7 @@ impl Memberships {
         memberships
     }
 
-    /// Takes in a join's or leave's note, which is entry `n`; ignores others.
+    /// Takes in the note of a join or leave, which is entry `n`; ignores other notes.
     pub(super) fn take(&mut self, n: u64, note: &Note) {
         let (Note::JoinBegan { user, conversation }
         | Note::JoinEnded { user, conversation, .. }
@@ -111,7 +112,7 @@ impl Memberships {
         self.standing.insert(key, now);
     }
 
-    /// Everything that was read.
+    /// Returns everything that was read.
     pub(super) fn finish(self) -> Vec<Membership> {
         self.read
     }
@@ -210,7 +211,7 @@ mod tests {
         }
     }
 
-    /// The memberships of one user after these notes, which are entries 1, 2, ..
+    /// Returns the memberships of one user after these notes, which are entries 1, 2, ..
     fn of(user: &str, notes: &[Note]) -> Vec<Membership> {
         let mut memberships = Memberships::initial(&scenario(Delivery::M1));
         for (n, note) in (1..).zip(notes) {

@@ -14,17 +14,17 @@ pub struct Message {
     pub conversation: String,
     /// When the client began to send.
     pub began: Moment,
-    /// How that ended; unset while it goes on.
+    /// How the send ended; unset while it is going on.
     pub ended: Option<SendEnded>,
 }
 
 impl Message {
-    /// The sending user.
+    /// Returns the sending user.
     pub fn sender(&self) -> &str {
         user_of(&self.device)
     }
 
-    /// How the send ended; indefinite while it goes on.
+    /// Returns how the send ended; indefinite while it is going on.
     pub fn outcome(&self) -> Outcome {
         self.ended.as_ref().map_or(Outcome::Indefinite, |ended| ended.outcome)
     }
@@ -35,13 +35,13 @@ impl Message {
 pub struct SendEnded {
     /// When the client knew.
     pub at: Moment,
-    /// How.
+    /// How it ended.
     pub outcome: Outcome,
     /// The event's id, for a send that is ok.
     pub event: Option<String>,
     /// The backends that a refusal named.
     pub unreachable: Vec<String>,
-    /// The backends that an answer listed as left out.
+    /// The backends that the answer listed as left out.
     pub failed_to_send: Vec<String>,
 }
 
@@ -58,11 +58,11 @@ pub struct Sighting {
     pub event: String,
     /// The room in which it was shown.
     pub room: String,
-    /// How the device learnt of it.
+    /// How the device learned of it.
     pub via: Via,
 }
 
-/// The user of a device, as `alice` of `alice/1`.
+/// Returns the user of a device, such as `alice` for `alice/1`.
 pub fn user_of(device: &str) -> &str {
     device.split_once('/').map_or(device, |(user, _)| user)
 }
@@ -80,12 +80,12 @@ pub struct Membership {
     pub certain_from: Option<u64>,
     /// From here on it is uncertain: the user began to leave.
     pub certain_until: Option<u64>,
-    /// From here on the user certainly is none.
+    /// From here on the user certainly is not one.
     pub possible_until: Option<u64>,
 }
 
 impl Membership {
-    /// A membership that may begin at entry `n`.
+    /// Returns a membership that may begin at entry `n`.
     pub fn possible(user: &str, conversation: &str, n: u64) -> Self {
         Self {
             user: user.to_owned(),
@@ -97,23 +97,24 @@ impl Membership {
         }
     }
 
-    /// A membership from before anything was sent.
+    /// Returns a membership from before anything was sent.
     pub fn initial(user: &str, conversation: &str) -> Self {
         Self { certain_from: Some(0), ..Self::possible(user, conversation, 0) }
     }
 
-    /// Whether the user certainly was a member at entry `n`.
+    /// Returns whether the user certainly was a member at entry `n`.
     pub fn certain_at(&self, n: u64) -> bool {
         self.certain_from.is_some_and(|from| from <= n)
             && self.certain_until.is_none_or(|until| n < until)
     }
 
-    /// Whether the user may have been a member at some moment of the entries `from` to `to`.
+    /// Returns whether the user may have been a member at some moment between the entries `from`
+    /// and `to`.
     pub fn possible_between(&self, from: u64, to: u64) -> bool {
         self.possible_from <= to && self.possible_until.is_none_or(|until| from < until)
     }
 
-    /// Whether the user certainly was a member from entry `n` to the end.
+    /// Returns whether the user certainly was a member from entry `n` to the end.
     pub fn certain_since(&self, n: u64) -> bool {
         self.certain_at(n) && self.certain_until.is_none()
     }

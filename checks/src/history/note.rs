@@ -1,5 +1,5 @@
-//! What the harness writes into the journal about its own doing: the clients' observations, and the
-//! phases of a run. One vocabulary for the writer (whoever plays it) and the reader.
+//! What the harness writes into the journal about its own doings: what clients observed, and the
+//! phases of a run. Whoever plays a run writes this vocabulary, and checks read it.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Outcome;
 
-/// What precedes the name of a message in an event that a dishonest homeserver has made up, and that
-/// no honest one may show to anybody.
+/// The prefix of a message's name in an event that a dishonest homeserver has made up, and that no
+/// honest one may show to anybody.
 pub const FORGED: &str = "forged ";
 
-/// One note. Its topic in the journal is the variant's name with hyphens, as `send-began`.
+/// One note. Its topic in the journal is the variant's name with hyphens, such as `send-began`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "topic", content = "body", rename_all = "kebab-case")]
 pub enum Note {
@@ -21,7 +21,7 @@ pub enum Note {
         /// Room ids by conversation.
         rooms: BTreeMap<String, String>,
     },
-    /// The cluster could not be made ready: nothing was tried.
+    /// The cluster could not be made ready, so that nothing was tried.
     NotReady {
         /// Why, in a sentence.
         why: String,
@@ -39,7 +39,7 @@ pub enum Note {
     SendEnded {
         /// The message's name.
         message: String,
-        /// How.
+        /// How it ended.
         outcome: Outcome,
         /// The last answer's status; unset without an answer.
         status: Option<u16>,
@@ -62,10 +62,10 @@ pub enum Note {
         event: String,
         /// The room in which it was shown.
         room: String,
-        /// How the device learnt of it.
+        /// How the device learned of it.
         via: Via,
     },
-    /// A device has fetched its notifications to their end.
+    /// A device has fetched all of its notifications.
     CaughtUp {
         /// The device.
         device: String,
@@ -79,13 +79,13 @@ pub enum Note {
         /// The conversation.
         conversation: String,
     },
-    /// How that ended.
+    /// That ended.
     JoinEnded {
         /// The user.
         user: String,
         /// The conversation.
         conversation: String,
-        /// How.
+        /// How it ended.
         outcome: Outcome,
     },
     /// A user leaves.
@@ -95,18 +95,18 @@ pub enum Note {
         /// The conversation.
         conversation: String,
     },
-    /// How that ended.
+    /// That ended.
     LeaveEnded {
         /// The user.
         user: String,
         /// The conversation.
         conversation: String,
-        /// How.
+        /// How it ended.
         outcome: Outcome,
     },
     /// An operation never happened, because its device was down at its time.
     Skipped {
-        /// What it was, as `send m1`.
+        /// What it was, such as `send m1`.
         operation: String,
         /// The device.
         device: String,
@@ -115,25 +115,25 @@ pub enum Note {
     Trespassed {
         /// The relay.
         relay: String,
-        /// Whose mail it is.
+        /// The server whose mail it is.
         victim: String,
-        /// The entry that it tried to acknowledge; 0 for none.
+        /// The entry that it tried to acknowledge; 0 if none.
         entry_id: i64,
         /// The answer's status; unset without an answer.
         status: Option<u16>,
     },
     /// A dishonest peer makes a request whose signature nobody may accept.
     Forged {
-        /// The dishonest one.
+        /// The dishonest peer.
         peer: String,
-        /// Whom it asks.
+        /// The server that it asks.
         to: String,
         /// The target of its request.
         target: String,
     },
     /// A fault of the scenario began.
     FaultSet {
-        /// Its place in the scenario, from 0.
+        /// Its index in the scenario, from 0.
         index: usize,
         /// Its number in the world.
         fault: u64,
@@ -167,21 +167,21 @@ pub enum Note {
     FinalQueues {
         /// The backend.
         backend: String,
-        /// Pending work by destination, none of it 0; unset if it could not be read.
+        /// Pending work by destination, without zeros; unset if it could not be read.
         pending: Option<BTreeMap<String, u64>>,
     },
     /// What a relay still keeps at the end, through its admin API.
     FinalMail {
         /// The relay.
         relay: String,
-        /// Entries by destination, none of it 0; unset if it could not be read.
+        /// Entries by destination, without zeros; unset if it could not be read.
         entries: Option<BTreeMap<String, u64>>,
     },
-    /// Everything was read that is read at the end.
+    /// Everything that is read at the end has been read.
     Finished {},
 }
 
-/// How a device learnt of a message.
+/// How a device learned of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Via {
@@ -194,7 +194,7 @@ pub enum Via {
 }
 
 impl Note {
-    /// Its topic and body in the journal.
+    /// Returns its topic and body in the journal.
     pub fn to_parts(&self) -> (String, serde_json::Value) {
         let whole = serde_json::to_value(self).expect("a note has only string keys");
         let serde_json::Value::Object(mut parts) = whole else {
@@ -205,7 +205,7 @@ impl Note {
         (topic, parts.remove("body").unwrap_or_default())
     }
 
-    /// The note of a topic and body; none if it is not one of ours.
+    /// Returns the note with this topic and body; none if it is not one of ours.
     pub fn from_parts(topic: &str, body: &serde_json::Value) -> Option<Self> {
         serde_json::from_value(serde_json::json!({ "topic": topic, "body": body })).ok()
     }

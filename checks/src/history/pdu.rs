@@ -9,23 +9,23 @@ use serde_json::Value;
 /// followed on the wire.
 pub const MESSAGE_FIELD: &str = "org.fedsim.message";
 
-/// A PDU, as far as checks care.
+/// A PDU, as far as it concerns checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PduFacts {
     /// Its event id.
     pub event: String,
     /// Its room.
     pub room: String,
-    /// The name of the message that it is; unset for anything else.
+    /// The name of the message, if the PDU is one.
     pub message: Option<String>,
     /// The sender's backend.
     pub origin: String,
-    /// What it is in words: `m1`, `the invite of dave`, `the m.room.topic event`.
+    /// What it is, in words: `m1`, `the invite of dave`, `the m.room.topic event`.
     pub what: String,
 }
 
 impl PduFacts {
-    /// Reads a PDU of a version 11 room; none if it is not one.
+    /// Reads a PDU of a room of version 11; none if it is not one.
     pub fn of(pdu: &Value) -> Option<Self> {
         let object = CanonicalJsonObject::deserialize(pdu).ok()?;
         let rules = RoomVersionId::V11.rules()?;
@@ -46,7 +46,7 @@ impl PduFacts {
     }
 }
 
-/// An event that is no message of a scenario.
+/// Puts an event that is not a message of the scenario into words.
 fn in_words(pdu: &Value) -> String {
     let text = |pointer: &str| pdu.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let user = text("/state_key").trim_start_matches('@').split(':').next().unwrap_or_default();
@@ -58,7 +58,7 @@ fn in_words(pdu: &Value) -> String {
     }
 }
 
-/// The names of the messages whose events stand anywhere in a body of JSON without spaces, each
+/// Returns the names of the messages whose events are anywhere in a JSON body without spaces: each
 /// once, in their order.
 pub fn messages_in(body: &[u8]) -> Vec<&str> {
     const OPENING: &[u8] = b"\"org.fedsim.message\":\"";

@@ -10,7 +10,7 @@ use super::{
     Trespass, membership::Memberships, pdu::messages_in,
 };
 
-/// Reads the journal of a run of `scenario` on the federation of `vocabulary`.
+/// Reads the journal of a run of `scenario` on the federation that has this vocabulary.
 pub(super) fn read<'j>(
     vocabulary: &'static Vocabulary,
     scenario: &'j Scenario,
@@ -190,7 +190,7 @@ fn index(history: &mut History<'_>) {
     }
 }
 
-/// The names of the messages that an exchange carried or spoke of.
+/// Returns the names of the messages that an exchange carried or referred to.
 fn carried(history: &History<'_>, exchange: &Exchange<'_>) -> Vec<String> {
     if matches!(exchange.endpoint, "sync" | "") {
         return Vec::new();

@@ -1,9 +1,9 @@
 //! `acknowledged-survives`: an event that a homeserver acknowledged, to a client, to another server
-//! or to its relay, is to be had there in the end.
+//! or to its relay, is still there in the end.
 //!
-//! What another server sent may be accepted and yet be refused a place in the room, if its sender
-//! was leaving meanwhile, or if state resolution put something else in its place. So of messages,
-//! only those of lasting members are judged; and of other events, only those that are part of the
+//! A homeserver may accept an event from another server and yet not keep it in the room: its sender
+//! may have been leaving, or state resolution may have put something else in its place. So messages
+//! are judged only if their senders stay members, and other events only if they are part of the
 //! state that their own sender's backend has in the end.
 
 use crate::{
@@ -30,7 +30,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
     judgement
 }
 
-/// What a client was told is sent is at its backend.
+/// Judges that what a client was told is sent is at its backend.
 fn judge_sends(history: &History<'_>, judgement: &mut Judgement) {
     for (message, ended) in history.ended(Outcome::Ok) {
         let Some(event) = &ended.event else { continue };
@@ -40,7 +40,8 @@ fn judge_sends(history: &History<'_>, judgement: &mut Judgement) {
     }
 }
 
-/// PDUs of a transaction that was answered without an error for them are there.
+/// Judges that the PDUs of an answered transaction are there, except those that the answer has an
+/// error for.
 fn judge_transaction(history: &History<'_>, judgement: &mut Judgement, exchange: &Exchange<'_>) {
     let answer = exchange.answer_json();
     let results = answer.and_then(|answer| answer.get("pdus"));
@@ -67,7 +68,7 @@ fn judge_pdu(
     }
 }
 
-/// Whether an event of another server must be kept by whoever accepted it.
+/// Returns whether the server that accepted an event from another one must keep it.
 fn is_to_stay(history: &History<'_>, conversation: &str, pdu: &PduFacts) -> bool {
     if let Some(name) = &pdu.message {
         return history.message(name).is_some_and(|message| {
@@ -79,7 +80,7 @@ fn is_to_stay(history: &History<'_>, conversation: &str, pdu: &PduFacts) -> bool
     state.is_some_and(|state| state.values().any(|event| *event == pdu.event))
 }
 
-/// A message that a backend was told to show, and said that it does, is there.
+/// Judges that a message that a backend was told to show, and said that it shows, is there.
 fn judge_message(history: &History<'_>, judgement: &mut Judgement, exchange: &Exchange<'_>) {
     let is_abort = exchange.request_json().is_some_and(|body| body["decision"] == "abort");
     let [room, event]: [String; 2] = match exchange.arguments().try_into() {
@@ -93,7 +94,7 @@ fn judge_message(history: &History<'_>, judgement: &mut Judgement, exchange: &Ex
     judge_event(history, judgement, (exchange.to, conversation), &event, (answer.sent, &what));
 }
 
-/// What a homeserver told its relay to forget is there.
+/// Judges that what a homeserver told its relay to forget is there.
 fn judge_retrievals(history: &History<'_>, judgement: &mut Judgement) {
     let mail = Mail::read(history);
     for handout in &mail.handouts {
@@ -111,7 +112,7 @@ fn judge_retrievals(history: &History<'_>, judgement: &mut Judgement) {
     }
 }
 
-/// Judges one acknowledged event, where its conversation could be read at the end.
+/// Judges one acknowledged event, if its conversation could be read at the end.
 fn judge_event(
     history: &History<'_>,
     judgement: &mut Judgement,
@@ -202,7 +203,7 @@ mod tests {
         assert_eq!(lost.sentence, "b let r1 forget m1, and does not have it in the end");
     }
 
-    /// b accepts an event of a's and does not have it in the end.
+    /// Lets `b` accept an event of `a`'s and not have it in the end.
     fn dropped(body: &serde_json::Value, before: impl Fn(&mut Fake)) -> Judgement {
         let event = PduFacts::of(body).expect("a PDU").event;
         let mut fake = Fake::ready();

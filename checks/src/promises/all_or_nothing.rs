@@ -1,5 +1,6 @@
-//! `all-or-nothing`: once settled, a message of an `m1` conversation was seen by all devices of the
-//! conversation or by none. (Also asked of `m1-2021`, which does not keep it.)
+//! `all-or-nothing`: once everything has settled, a message of an `m1` conversation was seen by all
+//! devices of the conversation or by none. (This is also asked of `m1-2021`, which does not keep
+//! it.)
 
 use super::promises_all_or_nothing;
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
 
 pub(super) fn judge(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("messages");
-    // A dishonest owner may tell everybody something else.
+    // A dishonest owner may tell everybody something different.
     let promised = |message: &&Message| {
         promises_all_or_nothing(history.delivery(&message.conversation))
             && history.is_honest(history.owner_of(&message.conversation))

@@ -1,5 +1,5 @@
-//! `delivered`: in the end, every device of every member has seen every message that is ok; and
-//! every `eventual` message that anybody has seen.
+//! `delivered`: in the end, every device of every member has seen every message whose send was ok,
+//! and every `eventual` message that anybody has seen.
 
 use scenarios::scenario::Delivery;
 

@@ -18,7 +18,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
             } else {
                 judgement.judged += 1;
             }
-            // A dishonest backend may make two events of one message.
+            // A dishonest backend may make two events out of one message.
             let is_one = history.has_honest_backend(&message.device);
             if is_one && *event.get_or_insert(&sighting.event) != sighting.event {
                 let sentence = format!("{} saw {name} as a second event", sighting.device);

@@ -62,8 +62,8 @@ fn others_unreachable(message: &Message, expected: &[String]) -> Option<String> 
     })
 }
 
-/// Exactly the users expected have seen it on all their devices, the sender aside; the others on
-/// none.
+/// Returns what is wrong unless, apart from the sender, the expected users have seen the message on
+/// all of their devices, and the others on none.
 fn seen_by_others(history: &History<'_>, message: &Message, expected: &[String]) -> Option<String> {
     let name = &message.name;
     let others = history.scenario.users.keys().filter(|user| *user != message.sender());
@@ -110,7 +110,8 @@ mod tests {
         record::Outcome,
     };
 
-    /// `m1` is refused for want of `b`, and seen by carol nevertheless, 2 ms after it was sent.
+    /// Judges `m1`, which is refused because `b` cannot be reached, and which carol sees
+    /// nevertheless, 2 ms after it was sent.
     fn sentence(expected: &MessageExpectation) -> Option<String> {
         let mut fake = Fake::ready();
         fake.sends("alice/1", "m1");

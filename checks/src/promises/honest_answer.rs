@@ -1,5 +1,6 @@
-//! `honest-answer`: what the sender is told is true. Ok: every device sees the message in the end
-//! (`eventual`: the sender's backend keeps it). Refused: nobody ever does.
+//! `honest-answer`: what the sender is told is true. If the send is ok, every device sees the
+//! message in the end (or under `eventual`, the sender's backend keeps it). If it is refused,
+//! nobody ever does.
 
 use scenarios::scenario::Delivery;
 
@@ -31,7 +32,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
     judgement
 }
 
-/// What an ok send promised and did not keep.
+/// Returns what an ok send promised and did not keep.
 fn unkept(history: &History<'_>, message: &Message, ended: &SendEnded) -> Option<String> {
     let name = &message.name;
     if history.delivery(&message.conversation) != Delivery::Eventual {

@@ -50,7 +50,8 @@ fn judge_attempts(history: &History<'_>, judgement: &mut Judgement, attempts: &[
     }
 }
 
-/// What must stay the same: of a transaction its PDUs, of another request all of it.
+/// Returns what must stay the same: the PDUs of a transaction, or the whole body of another
+/// request.
 fn payload<'e>(exchange: &'e Exchange<'_>) -> Option<&'e Value> {
     let body = exchange.request_json()?;
     Some(body.get("pdus").unwrap_or(body))

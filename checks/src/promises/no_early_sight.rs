@@ -1,5 +1,5 @@
 //! `no-early-sight`: no device sees a message of an `m1` conversation before every member backend
-//! has said that it keeps it, and the owner's decision is on its disk.
+//! has said that it keeps it, and the owner has its decision on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::{
     record::Outcome,
 };
 
-/// Entry numbers at which a backend's yes reached the owner, the first of each, by event.
+/// The entry at which a backend's yes first reached the owner, by event and backend.
 type Votes<'h> = BTreeMap<(String, &'h str), u64>;
 
 pub(super) fn judge(history: &History<'_>) -> Judgement {
@@ -57,7 +57,7 @@ fn is_yes(exchange: &Exchange<'_>) -> bool {
     }
 }
 
-/// What had not yet happened when a device saw the message.
+/// Returns what had not yet happened when a device saw the message.
 fn too_early(
     history: &History<'_>,
     votes: &Votes<'_>,
@@ -83,7 +83,7 @@ fn too_early(
     (must_decide && !is_decided).then(|| format!("{owner} had its decision on disk"))
 }
 
-/// The last entry before which the owner can have decided, and so asked who is a member.
+/// Returns the entry by which the owner must have decided, and so must have asked who is a member.
 fn decided_by(message: &Message, sighting: &Sighting) -> u64 {
     let answered = message.ended.as_ref().filter(|ended| ended.outcome == Outcome::Ok);
     answered.map_or(sighting.at.n, |ended| ended.at.n.min(sighting.at.n))
@@ -136,7 +136,8 @@ mod tests {
         assert_eq!(undecided, "alice/1 saw m1 before a had its decision on disk");
     }
 
-    /// alice sees m1 after b's yes; notes of carol's come before the send, and before the sight.
+    /// Lets alice see `m1` after `b`'s yes, without one from `c`; carol's notes come before the
+    /// send and before the sight.
     fn without_c(before_send: &[Note], before_sight: &[Note], answered_first: bool) -> Judgement {
         let mut fake = Fake::ready();
         for note in before_send {

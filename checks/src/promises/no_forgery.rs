@@ -1,6 +1,7 @@
-//! `no-forgery`: an honest server accepts no request whose signature is forged, of another server,
-//! or by an expired key; and an honest backend shows nobody an event that was sent under the
-//! transaction id of another, stands on events that nobody has, or is made up and signed wrongly.
+//! `no-forgery`: an honest server accepts no request whose signature is forged, is another
+//! server's, or is by an expired key. And an honest backend shows nobody an event that was sent
+//! under another's transaction id, that follows events which nobody has, or that is made up and
+//! wrongly signed.
 
 use crate::{
     Finding, Judgement,
@@ -34,7 +35,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
     judgement
 }
 
-/// The forged request as the network saw it; none if it never was whole on the wire.
+/// Returns the forged request as the network saw it; none if it was never whole on the wire.
 fn made<'h>(history: &'h History<'_>, at: Moment, forgery: &Forgery) -> Option<&'h Exchange<'h>> {
     let from = history.exchanges.partition_point(|exchange| exchange.sent.n < at.n);
     history.exchanges[from..].iter().find(|exchange| {

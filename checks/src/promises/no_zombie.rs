@@ -1,4 +1,4 @@
-//! `no-zombie`: nothing is seen after its sender was told that it is refused.
+//! `no-zombie`: no message is seen after its sender was told that it is refused.
 
 use crate::{Finding, Judgement, history::History, record::Outcome};
 

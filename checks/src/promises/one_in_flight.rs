@@ -1,5 +1,5 @@
-//! `one-in-flight`: a server sends a transaction to a destination only when the one before it was
-//! answered, or given up.
+//! `one-in-flight`: a server sends a transaction to a destination only after the one before it was
+//! answered or given up.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{
 pub(super) fn judge(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("transactions");
     let mut latest: BTreeMap<(&str, &str), &Exchange<'_>> = BTreeMap::new();
-    // What the network delivers again its sender did not send; and a dishonest one may send anything.
+    // A sender did not send what the network delivers again, and a dishonest one may send anything.
     let own = |exchange: &&Exchange<'_>| {
         exchange.request.replays.is_none() && history.is_honest(exchange.from)
     };
@@ -20,7 +20,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
         let (from, to) = (exchange.from, exchange.to);
         let Some(before) = latest.insert((from, to), exchange) else { continue };
         let is_over = before.concluded().is_some_and(|over| over < exchange.sent);
-        // The process that sent it is gone, and with it all that it waited for.
+        // The process that sent the one before is gone, and so is all that it waited for.
         let is_reborn = history.booted_between(from, before.sent.n, exchange.sent.n).is_some();
         if !is_over && !is_reborn {
             let sentence = format!("{from} had two transactions to {to} in flight at once");
@@ -42,7 +42,7 @@ mod tests {
         history::fake::{Fake, transaction},
     };
 
-    /// Sends a transaction, lets `between` happen, and sends a second one.
+    /// Judges two transactions, the second sent after `between` has happened.
     fn judged(between: impl FnOnce(&mut Fake, u64)) -> Judgement {
         let send = |fake: &mut Fake, id: u64| {
             let what = format!("PUT /_matrix/federation/v1/send/{id}");

@@ -1,4 +1,4 @@
-//! `queues-drained`: in the end, no homeserver has anything left to send, or is in doubt.
+//! `queues-drained`: in the end, no homeserver has anything left to send or is in doubt.
 
 use crate::{Finding, Judgement, history::History};
 
@@ -18,7 +18,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
     judgement
 }
 
-/// Something that was so when the time to settle was over.
+/// Returns a finding about how things were when the time to settle was over.
 pub(super) fn at_the_end(history: &History<'_>, sentence: String) -> Finding {
     let end = history.settled.as_ref().map(|(at, _)| *at);
     let at = end.map_or(std::time::Duration::ZERO, |end| end.at);

@@ -1,5 +1,5 @@
-//! `relay-keeps`: what a relay accepted it hands out to its destination until that acknowledges it,
-//! and never again after; and a destination acknowledges only what is on its own disk.
+//! `relay-keeps`: a relay hands out what it accepted until the destination acknowledges it, and
+//! never again after that; and a destination acknowledges only what is on its own disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
     judgement
 }
 
-/// Each transaction once, as it was first accepted.
+/// Returns each transaction once, as it was first accepted.
 fn distinct<'m, 'h>(stores: &'m [Store<'h>]) -> Vec<&'m Store<'h>> {
     let mut known = BTreeSet::new();
     let mut distinct = Vec::new();
@@ -39,7 +39,7 @@ fn distinct<'m, 'h>(stores: &'m [Store<'h>]) -> Vec<&'m Store<'h>> {
     distinct
 }
 
-/// Nothing is handed out with the answer to its acknowledgement, or after that.
+/// Judges that nothing is handed out with the answer to its acknowledgement, or after that.
 fn judge_handouts(mail: &Mail<'_>, judgement: &mut Judgement, store: &Store<'_>) {
     let acknowledged = mail.handouts_of(store).flat_map(|it| mail.acknowledgements_of(it));
     let accepted = acknowledged.filter(|told| told.exchange.is_accepted());
@@ -57,7 +57,8 @@ fn judge_handouts(mail: &Mail<'_>, judgement: &mut Judgement, store: &Store<'_>)
     }
 }
 
-/// A destination acknowledges what it has received, after its disk has synced.
+/// Judges that a destination acknowledges only what it has received, and only after its disk has
+/// synced.
 fn judge_acknowledgement(
     history: &History<'_>,
     mail: &Mail<'_>,
@@ -89,7 +90,8 @@ fn judge_acknowledgement(
         .found(Finding { message: entry, ..Finding::new(sent.at, sentence, sorted(evidence)) });
 }
 
-/// Whether two handouts are of one transaction, be it from different relays.
+/// Returns whether two handouts are of the same transaction, even if they come from different
+/// relays.
 fn is_same(one: &Handout<'_>, other: &Handout<'_>) -> bool {
     one.destination == other.destination
         && one.origin == other.origin
@@ -97,7 +99,7 @@ fn is_same(one: &Handout<'_>, other: &Handout<'_>) -> bool {
         && one.content == other.content
 }
 
-/// What nobody has acknowledged is still there at the end.
+/// Judges that what nobody has acknowledged is still there at the end.
 fn judge_rest(
     history: &History<'_>,
     mail: &Mail<'_>,
@@ -106,7 +108,7 @@ fn judge_rest(
 ) {
     let mut unacknowledged: BTreeMap<(&str, &str), Vec<&Store<'_>>> = BTreeMap::new();
     for store in stores {
-        // An acknowledgement whose answer was lost may have been heeded.
+        // An acknowledgement whose answer was lost may have taken effect.
         let mut told = mail.handouts_of(store).flat_map(|it| mail.acknowledgements_of(it));
         if !told.any(|told| told.exchange.arrived.is_some()) {
             unacknowledged.entry((store.relay, &store.destination)).or_default().push(store);
@@ -139,7 +141,7 @@ fn sorted(mut evidence: Vec<u64>) -> Vec<u64> {
     evidence
 }
 
-/// A transaction by its first message, or by its origin and id.
+/// Names a transaction by its first message, or else by its origin and id.
 fn name(store: &Store<'_>) -> String {
     let message = store.exchange.pdus().iter().find_map(|pdu| pdu.message.clone());
     let plain = || format!("transaction {} of {}", store.transaction_id, store.origin);

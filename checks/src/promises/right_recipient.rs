@@ -1,5 +1,5 @@
-//! `right-recipient`: a message is seen by devices of its conversation's members only, and in its
-//! own room; and nobody gets another's mail from a relay.
+//! `right-recipient`: a message is seen only by devices of its conversation's members, and in its
+//! own room; and nobody gets another server's mail from a relay.
 
 use crate::{
     Finding, Judgement,

@@ -29,7 +29,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
     judgement
 }
 
-/// The first piece of state that differs, as `m.room.member of @bob:b`.
+/// Returns the first piece of state that differs, such as `m.room.member of @bob:b`.
 fn difference(one: &State, other: &State) -> Option<String> {
     let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     let key = keys.into_iter().find(|key| one.get(*key) != other.get(*key))?;

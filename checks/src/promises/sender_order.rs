@@ -1,5 +1,5 @@
-//! `sender-order`: what one device sent to one conversation, each message after the one before was
-//! ok, every device sees in that order.
+//! `sender-order`: if a device sends messages to a conversation one after another, each after the
+//! one before was ok, then every device sees them in that order.
 
 use std::collections::BTreeMap;
 

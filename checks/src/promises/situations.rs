@@ -71,7 +71,7 @@ fn exchanged(
     judgement
 }
 
-/// A request was processed, and its answer did not arrive. Long polls aside.
+/// A request other than a long poll was processed, and its answer did not arrive.
 pub(super) fn answer_lost(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("requests");
     let polls = ["", "sync", "await", "notifications"];
@@ -120,7 +120,7 @@ pub(super) fn caught_up_by_notifications(history: &History<'_>) -> Judgement {
     judgement
 }
 
-/// A stranger was refused another's mail.
+/// A stranger was refused another server's mail.
 pub(super) fn trespass_refused(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("attempts");
     judgement.judged = history.trespasses.len() as u64;

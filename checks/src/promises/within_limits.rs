@@ -8,16 +8,16 @@ use crate::{
     history::{Exchange, History},
 };
 
-/// PDUs of one transaction (server-server API, "Transactions").
+/// The most PDUs of one transaction (server-server API, "Transactions").
 pub const MAX_PDUS: usize = 50;
 
-/// EDUs of one transaction (same place).
+/// The most EDUs of one transaction (same section).
 const MAX_EDUS: usize = 100;
 
-/// Bytes of one PDU (server-server API, "Size limits").
+/// The most bytes of one PDU (server-server API, "Size limits").
 const MAX_PDU: usize = 65_536;
 
-/// Bytes of one request's body, as our servers take them.
+/// The most bytes of one request's body that our servers accept.
 const MAX_BODY: usize = 8 << 20;
 
 pub(super) fn judge(history: &History<'_>) -> Judgement {

@@ -1,4 +1,4 @@
-//! The journal's entries as a record has them: in words, beside the journal's own line.
+//! The journal's entries as a record has them: in words, next to the journal's own line.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::{
     record::EventRecord,
 };
 
-/// Every entry, in order, with its line of the journal. What a fault touched is said to be lost
-/// through it.
+/// Returns every entry in order, with its line of the journal. A lost request that a fault touched
+/// is said to be lost through that fault.
 pub(super) fn events(
     history: &History<'_>,
     faults: &[FaultReport],
@@ -115,12 +115,13 @@ impl Teller<'_> {
         }
     }
 
-    /// How a request was lost: through a fault, or by itself.
+    /// Says how a request was lost: through a fault, or by itself.
     fn loss(&self, request: u64, why: Loss) -> String {
         format!("lost: {}", self.touched.get(&request).copied().unwrap_or(why.word()))
     }
 
-    /// A request by the number of its sending; with its fate, where that is asked for.
+    /// Puts a request into words, by the number of the entry that sent it; with its fate, if that
+    /// is asked for.
     fn request(&self, kind: &'static str, request: u64, with_fate: bool) -> Told {
         let Some(exchange) = self.history.exchange(request) else {
             return Told { kind, ..Told::default() };
@@ -148,7 +149,7 @@ impl Teller<'_> {
     }
 }
 
-/// The message that an exchange carries or speaks of.
+/// Returns the message that an exchange carries or refers to.
 fn subject(history: &History<'_>, exchange: &Exchange<'_>) -> Option<String> {
     let bodies = [Some(&exchange.request.body[..]), exchange.answer.map(|answer| answer.body)];
     let carried = bodies.into_iter().flatten().find_map(|body| messages_in(body).first().copied());

@@ -1,8 +1,8 @@
-//! What a run comes to.
+//! The verdict on a run.
 
 use crate::record::{CheckRecord, CheckVerdict, Ended, Verdict, Why};
 
-/// The verdict, and the sentence that says why unless it is a pass.
+/// Returns the verdict, and the sentence that says why unless it is a pass.
 pub(super) fn verdict(
     ended: &Ended,
     checks: &[CheckRecord],

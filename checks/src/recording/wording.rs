@@ -1,8 +1,8 @@
-//! Beginnings of faults in words.
+//! When faults begin, in words.
 
 use scenarios::scenario::{Moment, Operation, When};
 
-/// When a fault is to begin, as `at 25s` or `when a sent prepare to b (1st)`.
+/// Says when a fault is to begin, as `at 25s` or `when a sent prepare to b (1st)`.
 pub(super) fn when(when: &When) -> String {
     match when {
         When::At(at) => format!("at {at:?}"),
