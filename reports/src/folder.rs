@@ -13,12 +13,12 @@ use journal::{
     kept::{self, Header},
 };
 
-use crate::{json, text};
+use crate::{RENDERERS, json, text};
 
 /// The record's file in a run's folder.
-pub const RECORD: &str = "run.json";
+pub const RECORD: &str = json::RENDERER.file;
 /// The text report's file in a run's folder.
-pub const REPORT: &str = "report.txt";
+pub const REPORT: &str = text::RENDERER.file;
 /// The kept journal's file in a run's folder.
 pub const JOURNAL: &str = "journal.jsonl.zst";
 /// The name that leads to the run written last: a symbolic link, or a file that holds the
@@ -34,13 +34,14 @@ pub fn of(out: &Path, scenario: &str, seed: u64) -> PathBuf {
     out.join(format!("{name}-{seed}"))
 }
 
-/// Writes both files of a run below `out` and returns their folder. A file is there whole or as
-/// it was before.
+/// Writes a run's file of each renderer below `out` and returns their folder. A file is there whole or
+/// as it was before.
 pub fn write(out: &Path, record: &Record) -> io::Result<PathBuf> {
     let folder = of(out, &record.scenario.name, record.seed);
     fs::create_dir_all(&folder)?;
-    put(&folder.join(RECORD), &json::render(record))?;
-    put(&folder.join(REPORT), &text::render(record))?;
+    for renderer in RENDERERS {
+        put(&folder.join(renderer.file), &(renderer.render)(record))?;
+    }
     forget_journal(&folder)?;
     Ok(folder)
 }

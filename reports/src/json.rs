@@ -6,6 +6,11 @@ use checks::Record;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
+use crate::Renderer;
+
+/// The record itself.
+pub const RENDERER: Renderer = Renderer { name: "json", file: "run.json", render };
+
 /// The version of the format that this program writes and reads.
 pub const SCHEMA: u32 = 1;
 

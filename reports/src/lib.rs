@@ -6,7 +6,7 @@
 //! - [`text`]: the report that people read and `insta` keeps: at most [`COLUMNS`] wide and
 //!   [`LINES`] long, without any wall-clock value.
 //! - [`mod@line`]: a run in one line, its failure in a few, and the summary of many runs.
-//! - [`folder`]: where a run's files go.
+//! - [`RENDERERS`]: all of those that write a file. [`folder`]: where a run's files go.
 //! - [`time`]: how simulated times are written.
 //!
 //! Invariants:
@@ -22,6 +22,22 @@ pub mod time;
 
 mod table;
 mod words;
+
+use checks::Record;
+
+/// A way to show a run: a file of its own in this crate, and a line in [`RENDERERS`].
+#[derive(Clone, Copy, Debug)]
+pub struct Renderer {
+    /// What it is called.
+    pub name: &'static str,
+    /// Its file in a run's folder.
+    pub file: &'static str,
+    /// What it makes of a record; the same of the same one.
+    pub render: fn(&Record) -> String,
+}
+
+/// Every renderer whose file stands in a run's folder, in the order in which they are written.
+pub const RENDERERS: &[Renderer] = &[json::RENDERER, text::RENDERER];
 
 /// The width of every text, in characters.
 pub const COLUMNS: usize = 100;

@@ -11,7 +11,10 @@ mod messages;
 
 use ::checks::Record;
 
-use crate::LINES;
+use crate::{LINES, Renderer};
+
+/// The report that people read.
+pub const RENDERER: Renderer = Renderer { name: "text", file: "report.txt", render };
 
 /// The report of a run, ending in a line feed.
 pub fn render(record: &Record) -> String {

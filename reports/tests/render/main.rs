@@ -182,3 +182,16 @@ fn no_name_of_a_scenario_leads_out_of_the_folder() {
     let folder = folder::of(Path::new("out"), "../../etc/passwd", 1);
     assert_eq!(folder, Path::new("out/-..-etc-passwd-1"));
 }
+
+#[test]
+fn every_renderer_writes_its_file_and_no_two_share_one() {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let record = sample::fail();
+    let folder = folder::write(out.path(), &record).expect("it can be written");
+    let mut files = std::collections::BTreeSet::new();
+    for renderer in reports::RENDERERS {
+        let text = std::fs::read_to_string(folder.join(renderer.file)).expect(renderer.name);
+        assert_eq!(text, (renderer.render)(&record), "{}", renderer.name);
+        assert!(files.insert(renderer.file), "two renderers write {}", renderer.file);
+    }
+}
