@@ -1,7 +1,7 @@
 //! `fedsim list`: what scenario files can name, and the scenarios themselves.
 
 use scenarios::{
-    scenario::{LISTED, Listed},
+    language::faults::{LISTED, Listed},
     vocabulary::{CHECKS, CheckName, ENDPOINTS},
 };
 use serde_json::json;

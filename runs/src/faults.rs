@@ -1,7 +1,6 @@
 //! The fault schedule: begins each fault at its time or exchange, and ends it.
 
 mod disk;
-mod network;
 mod node;
 mod peer;
 
@@ -14,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::{disk::disk_faults, network::cut};
+pub use self::disk::disk_faults;
 use checks::history::Note;
 use scenarios::{
     Scenario, endpoint,
@@ -184,7 +183,7 @@ pub(crate) fn set(
     cause: Option<u64>,
 ) -> FaultId {
     match kind {
-        FaultKind::Network(fault) => network::set(world, scenario, fault, cause),
+        FaultKind::Network(fault) => world.break_network(fault, &scenario.backend_names(), cause),
         FaultKind::Node(fault) => node::set(world, fault, cause),
         FaultKind::Disk(fault) => disk::set(world, fault, cause),
         FaultKind::Peer(fault) => peer::set(world, fault, cause),

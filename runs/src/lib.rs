@@ -21,7 +21,7 @@ mod run;
 pub mod world;
 
 pub use self::{
-    faults::{cut, disk_faults},
+    faults::disk_faults,
     federation::Federation,
     homeservers::Homeservers,
     run::{Options, judge, run, run_on, simulate, verdict},

@@ -9,7 +9,7 @@
 //! `kind = ".."` tag: so every mistake has a place.
 
 mod duration;
-mod faults;
+pub mod faults;
 pub mod generate;
 mod meaning;
 mod mistake;

@@ -7,8 +7,9 @@ use std::{collections::BTreeMap, time::Duration};
 pub use journal::Latency;
 
 pub use self::faults::{
-    AfterCrash, DiskFault, Fault, FaultKind, LISTED, Listed, Misdeed, Moment, NetworkFault,
-    NodeFault, Operation, PeerFault, Reset, Shape, Taken, When, halves,
+    After, AfterCrash, BodyReset, Change, DiskFault, Duplication, Fault, FaultKind, LinkChange,
+    Misdeed, Moment, NetworkFault, NodeFault, Operation, Part, PeerFault, ProxyAnswer, Refusal,
+    Shape, Taken, When,
 };
 
 pub(crate) use self::faults::{MOST_RESTARTS, RATES};
@@ -54,6 +55,11 @@ impl Scenario {
             (1..=user.devices.min(MOST_DEVICES)).map(move |device| format!("{name}/{device}"))
         });
         servers.chain(devices).collect()
+    }
+
+    /// The names of all backends, in order.
+    pub fn backend_names(&self) -> Vec<String> {
+        self.backends.keys().cloned().collect()
     }
 
     /// Whether a fault makes this backend or relay wrong others.

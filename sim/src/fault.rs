@@ -1,12 +1,12 @@
 //! What can be broken. Each fault has one written meaning, and counts what it touched.
 
-mod network;
-
 use std::{sync::Arc, time::Duration};
 
-pub use journal::fault::{Cut, FaultId, FaultReport, Moment, Operation, Swizzle, SwizzleSteps};
+pub use journal::fault::{
+    After, BodyReset, Change, Cut, Duplication, FaultId, FaultReport, LinkChange, Moment,
+    NetworkFault, OnLinks, Operation, Part, ProxyAnswer, Refusal, Swizzle, SwizzleSteps,
+};
 
-pub use self::network::{After, BodyReset, Change, Duplication, LinkChange, Part, Refusal};
 use crate::{World, disk::DiskImage};
 
 /// What becomes of a disk when its machine crashes.

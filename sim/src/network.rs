@@ -6,7 +6,7 @@
 //! thousand machines that crash and come back.
 //!
 //! - [`link`]: what becomes of one segment on one directed link.
-//! - [`keeping`], [`refusals`], [`body_reset`], [`replay`], [`swizzle`]: what else faults do.
+//! - [`keeping`], [`refusals`], [`body_reset`], [`replay`], [`proxy`], [`swizzle`]: what else faults do.
 //! - [`connection`]: two pipes of segments in order, windows, FIN, reset. [`connections`]: all of them.
 //! - [`stream`]: the socket as a program holds it.
 //! - [`journal::http`]: requests and answers read off the segments.
@@ -44,6 +44,7 @@ mod handshake;
 pub(crate) mod keeping;
 mod launch;
 pub(crate) mod link;
+pub(crate) mod proxy;
 pub(crate) mod refusals;
 pub(crate) mod replay;
 mod reset;

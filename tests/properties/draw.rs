@@ -6,8 +6,9 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use scenarios::{
     Scenario,
     scenario::{
-        AfterCrash, Backend, Conversation, Delivery, DiskFault, Expect, Fault, FaultKind, Latency,
-        Moment, Network, NetworkFault, NodeFault, Op, OpKind, Reads, Relay, User, When,
+        AfterCrash, Backend, Change, Conversation, Delivery, DiskFault, Expect, Fault, FaultKind,
+        Latency, LinkChange, Moment, Network, NetworkFault, NodeFault, Op, OpKind, Reads, Relay,
+        User, When,
     },
 };
 
@@ -104,7 +105,9 @@ fn kind(draw: Draw, backends: usize) -> impl Strategy<Value = FaultKind> {
     });
     let link = (pair(), 0.05..0.4f64).prop_map(|((between, and, one_way), loss)| {
         let loss = Some((loss * 100.0).round() / 100.0);
-        NetworkFault::Link { between, and, one_way, latency: None, loss, bandwidth: None }.into()
+        let change = Change { loss, ..Change::default() };
+        NetworkFault::Link(LinkChange { from: between, to: and, both_ways: !one_way, change })
+            .into()
     });
     let disk = (node(), any::<bool>()).prop_map(|(node, full)| disk_fault(&node, full).into());
     prop_oneof![

@@ -1,6 +1,8 @@
 //! Which links a fault means.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
+
+use super::names;
 
 /// Which directed links a partition cuts, or a hold keeps.
 ///
@@ -63,4 +65,19 @@ impl Cut {
 fn links<'c>(from: &'c [String], to: &'c [String]) -> BTreeSet<(&'c str, &'c str)> {
     let pairs = from.iter().flat_map(|a| to.iter().map(move |b| (a.as_str(), b.as_str())));
     pairs.filter(|(a, b)| a != b).collect()
+}
+
+/// As `a | b`.
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Between(one, other) => write!(f, "{} | {}", names(one), names(other)),
+            Self::OneWay(from, to) => write!(f, "{} -> {}", names(from), names(to)),
+            Self::Groups(groups) => {
+                let groups: Vec<_> = groups.iter().map(|group| names(group)).collect();
+                f.write_str(&groups.join(" | "))
+            }
+            Self::Ring(machines) => write!(f, "ring {}", names(machines)),
+        }
+    }
 }

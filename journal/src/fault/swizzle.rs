@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    fmt,
     time::Duration,
 };
 
 use rand::seq::SliceRandom;
 
-use super::FaultId;
+use super::{FaultId, names};
 use crate::random;
 
 /// Machines that are cut off one by one, and mended one by one in another order.
@@ -39,6 +40,12 @@ impl Swizzle {
             turns: (0..machines).chain(mending).collect(),
             off: BTreeSet::new(),
         }
+    }
+}
+
+impl fmt::Display for Swizzle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "swizzle {}", names(&self.machines))
     }
 }
 

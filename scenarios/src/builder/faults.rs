@@ -1,11 +1,12 @@
 //! Faults in Rust: `partition(["a"], ["b"])`, `isolate("a")`, `crash("a")`,
 //! `wrongs("a", Misdeed::Truncate)`.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 use super::Begin;
 use crate::scenario::{
-    AfterCrash, DiskFault, Misdeed, NetworkFault, NodeFault, PeerFault, Reset, Shape, Taken,
+    After, AfterCrash, BodyReset, Change, DiskFault, Duplication, LinkChange, Misdeed,
+    NetworkFault, NodeFault, Part, PeerFault, ProxyAnswer, Refusal, Shape, Taken,
 };
 
 /// Cuts the links between two groups, both ways.
@@ -30,14 +31,8 @@ pub fn slow_link<'n>(
     to: impl IntoIterator<Item = &'n str>,
     bandwidth: u64,
 ) -> NetworkFault {
-    NetworkFault::Link {
-        between: names(from),
-        and: names(to),
-        one_way: true,
-        latency: None,
-        loss: None,
-        bandwidth: Some(bandwidth),
-    }
+    let change = Change { bandwidth: NonZeroU64::new(bandwidth), ..Change::default() };
+    NetworkFault::Link(LinkChange { from: names(from), to: names(to), both_ways: false, change })
 }
 
 /// Resets the connection in the middle of the body of the next request from one group to another.
@@ -45,7 +40,7 @@ pub fn reset_request<'n>(
     from: impl IntoIterator<Item = &'n str>,
     to: impl IntoIterator<Item = &'n str>,
 ) -> NetworkFault {
-    NetworkFault::Reset(reset(names(from), names(to), false))
+    NetworkFault::Reset(reset(names(from), names(to), Part::Request))
 }
 
 /// Resets the connection in the middle of the body of the next answer to a request from one group
@@ -54,11 +49,11 @@ pub fn reset_answer<'n>(
     from: impl IntoIterator<Item = &'n str>,
     to: impl IntoIterator<Item = &'n str>,
 ) -> NetworkFault {
-    NetworkFault::Reset(reset(names(from), names(to), true))
+    NetworkFault::Reset(reset(names(from), names(to), Part::Answer))
 }
 
-fn reset(from: Vec<String>, to: Vec<String>, answer: bool) -> Reset {
-    Reset { from, to, answer, bytes: None, share: None }
+fn reset(from: Vec<String>, to: Vec<String>, part: Part) -> BodyReset {
+    BodyReset { from, to, part, after: After::Share(0.5) }
 }
 
 /// Delivers the next request from one group to another a second time, so much later.
@@ -67,12 +62,19 @@ pub fn duplicate<'n>(
     to: impl IntoIterator<Item = &'n str>,
     after: Duration,
 ) -> NetworkFault {
-    NetworkFault::Duplicate { from: names(from), to: names(to), probability: None, after }
+    let (from, to) = (names(from), names(to));
+    NetworkFault::Duplicate(Duplication { from, to, probability: None, after })
+}
+
+/// A front proxy that answers every request to a machine with a status.
+pub fn answers(node: &str, status: u16) -> NetworkFault {
+    let (machine, to) = (node.to_owned(), Vec::new());
+    NetworkFault::Answers(ProxyAnswer { machine, to, status, retry_after: None, share: 1.0 })
 }
 
 /// A machine that refuses connections.
 pub fn refuse(node: &str) -> NetworkFault {
-    NetworkFault::Refuse { node: node.to_owned(), port: None }
+    NetworkFault::Refuse(Refusal { machine: node.to_owned(), port: None })
 }
 
 /// A machine that takes connections and hands nothing on.

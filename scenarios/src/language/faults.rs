@@ -13,7 +13,21 @@ use super::{
     table::{Item, Table},
     write::Inline,
 };
-use crate::scenario::{FaultKind, LISTED};
+use crate::scenario::FaultKind;
+
+/// A kind of fault as a scenario file names it.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed {
+    /// Its key.
+    pub key: &'static str,
+    /// How its value is written, as `{ node = "a" }`.
+    pub example: &'static str,
+    /// Its one meaning.
+    pub means: &'static str,
+}
+
+/// Every kind of fault, family by family.
+pub const LISTED: &[&[Listed]] = &[network::LISTED, node::LISTED, disk::LISTED, peer::LISTED];
 
 /// The keys of which a fault has exactly one.
 pub(super) fn keys() -> Vec<&'static str> {

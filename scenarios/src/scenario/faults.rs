@@ -1,22 +1,21 @@
 //! What is broken, and when. One file for each family of faults.
 
 mod disk;
-mod network;
 mod node;
 mod peer;
-mod shape;
 
 use std::{fmt, time::Duration};
 
-pub use journal::fault::{Moment, Operation};
+pub use journal::fault::{
+    After, BodyReset, Change, Duplication, LinkChange, Moment, NetworkFault, Operation, Part,
+    ProxyAnswer, Refusal, Shape,
+};
 
 pub(crate) use self::node::{MOST_RESTARTS, RATES};
 pub use self::{
     disk::DiskFault,
-    network::{NetworkFault, Reset},
     node::{AfterCrash, NodeFault, Taken},
     peer::{Misdeed, PeerFault},
-    shape::{Shape, halves},
 };
 
 /// One injected trouble.
@@ -134,17 +133,3 @@ impl fmt::Display for FaultKind {
         }
     }
 }
-
-/// A kind of fault as a scenario file names it.
-#[derive(Clone, Copy, Debug)]
-pub struct Listed {
-    /// Its key.
-    pub key: &'static str,
-    /// How its value is written, as `{ node = "a" }`.
-    pub example: &'static str,
-    /// Its one meaning.
-    pub means: &'static str,
-}
-
-/// Every kind of fault, family by family.
-pub const LISTED: &[&[Listed]] = &[network::LISTED, node::LISTED, disk::LISTED, peer::LISTED];

@@ -1,6 +1,6 @@
 //! Scenarios drawn at random: all that is sense, whether or not anybody would write it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use scenarios::{
@@ -200,28 +200,33 @@ fn network_fault() -> impl Strategy<Value = NetworkFault> {
     });
     let speed = || (0.0..=1.0, option::of(1..u64::MAX));
     let link = (sides(), any::<bool>(), option::of(latency()), speed()).prop_map(
-        move |((between, and), one_way, latency, (loss, bandwidth))| {
-            let (between, and) = (side(between), side(and));
-            NetworkFault::Link { between, and, one_way, latency, loss: Some(loss), bandwidth }
+        move |((from, to), both_ways, latency, (loss, bandwidth))| {
+            let bandwidth = bandwidth.and_then(NonZeroU64::new);
+            let change = Change { latency, loss: Some(loss), bandwidth };
+            NetworkFault::Link(LinkChange { from: side(from), to: side(to), both_ways, change })
         },
     );
-    let place = prop_oneof![
-        Just((None, None)),
-        any::<u64>().prop_map(|bytes| (Some(bytes), None)),
-        (0.0..=1.0).prop_map(|share| (None, Some(share))),
-    ];
-    let reset =
-        (sides(), any::<bool>(), place).prop_map(move |((from, to), answer, (bytes, share))| {
-            NetworkFault::Reset(Reset { from: side(from), to: side(to), answer, bytes, share })
-        });
+    let part = select(vec![Part::Request, Part::Answer]);
+    let after =
+        prop_oneof![any::<u64>().prop_map(After::Bytes), (0.0..=1.0).prop_map(After::Share),];
+    let reset = (sides(), part, after).prop_map(move |((from, to), part, after)| {
+        NetworkFault::Reset(BodyReset { from: side(from), to: side(to), part, after })
+    });
     let duplicate = (sides(), option::of(0.0..=1.0), time()).prop_map(
         move |((from, to), probability, after)| {
             let (from, to) = (side(from), side(to));
-            NetworkFault::Duplicate { from, to, probability, after }
+            NetworkFault::Duplicate(Duplication { from, to, probability, after })
+        },
+    );
+    let seconds = option::of((0..1_000_u64).prop_map(Duration::from_secs));
+    let answers = (sides(), any::<bool>(), 400..600_u16, seconds, 0.0..=1.0).prop_map(
+        move |((machine, to), to_all, status, retry_after, share)| {
+            let (machine, to) = (machine.to_owned(), if to_all { Vec::new() } else { side(to) });
+            NetworkFault::Answers(ProxyAnswer { machine, to, status, retry_after, share })
         },
     );
     let refuse = (machine(), option::of(1_u16..))
-        .prop_map(|(node, port)| NetworkFault::Refuse { node, port });
+        .prop_map(|(machine, port)| NetworkFault::Refuse(Refusal { machine, port }));
     let hang = machine().prop_map(|node| NetworkFault::Hang { node });
     let split = sides().prop_map(move |(one, other)| NetworkFault::Split {
         groups: vec![side(one), side(other), side("r2")],
@@ -233,6 +238,7 @@ fn network_fault() -> impl Strategy<Value = NetworkFault> {
         hold,
         reset,
         duplicate,
+        answers,
         refuse,
         hang,
         shape().prop_map(NetworkFault::Shape)

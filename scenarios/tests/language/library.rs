@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use scenarios::{
-    Scenario, language,
-    scenario::{Delivery, LISTED, When},
+    Scenario,
+    language::{self, faults::LISTED},
+    scenario::{Delivery, When},
 };
 
 /// Ways of faults, and of what begins them, that are not to go without a scenario: the key, and

@@ -5,8 +5,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use scenarios::{
     Scenario,
-    language::{duration_text, parse},
-    scenario::{Delivery, FaultKind, LISTED, Latency, Listed, NodeFault, OpKind, Reads, When},
+    language::{
+        duration_text,
+        faults::{LISTED, Listed},
+        parse,
+    },
+    scenario::{Delivery, FaultKind, Latency, NodeFault, OpKind, Reads, When},
 };
 
 const SMALLEST: &str = "name = \"x\"\n[backends]\na = {}\n";

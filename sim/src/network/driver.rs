@@ -74,7 +74,10 @@ impl State {
             Arrival::Segment(_, side, emptied) if connection.pipe(side).emptied != emptied => {}
             Arrival::Segment(_, side, _) => {
                 connection.pipe_mut(side).scheduled = false;
-                if self.segment_arrives(id, &mut connection, side) {
+                let arrives = self.segment_arrives(id, &mut connection, side);
+                let is_answered =
+                    arrives && side == Side::Client && self.answered_by_proxy(id, &mut connection);
+                if arrives && !is_answered {
                     fired = self.in_journal(|state| state.journal_arrived(&mut connection, side));
                     accepts = Some((id, side));
                 }

@@ -24,6 +24,7 @@ use crate::{
         driver::Arrival,
         keeping::Keeping,
         link::Links,
+        proxy::Proxies,
         refusals::Refusals,
         replay::Duplications,
         swizzle::Turning,
@@ -117,6 +118,7 @@ pub(crate) struct State {
     pub(crate) refusals: Refusals,
     pub(crate) body_resets: Vec<body_reset::Armed>,
     pub(crate) duplications: Duplications,
+    pub(crate) proxies: Proxies,
     /// By the number of their faults.
     pub(crate) swizzles: BTreeMap<u64, Turning>,
     /// The request that ends in the segment that is about to leave, and all its bytes.
@@ -153,6 +155,7 @@ impl State {
             refusals: Refusals::default(),
             body_resets: Vec::new(),
             duplications: Duplications::default(),
+            proxies: Proxies::default(),
             swizzles: BTreeMap::new(),
             leaving: None,
             connections: Connections::default(),

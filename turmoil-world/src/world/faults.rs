@@ -6,11 +6,11 @@ use journal::{Event, Loss};
 use runs::disk_faults;
 use scenarios::{
     Scenario,
-    scenario::{AfterCrash, FaultKind, NetworkFault, NodeFault, Shape},
+    scenario::{AfterCrash, FaultKind, NetworkFault, NodeFault},
 };
 use sim::{
     disk::DiskObserver,
-    fault::{Cut, FaultId, FaultReport, Swizzle},
+    fault::{FaultId, FaultReport, OnLinks, Swizzle},
 };
 
 use super::{
@@ -83,15 +83,13 @@ pub(crate) enum Links {
 /// What a fault of the network does to links; none if it does something else, which turmoil has
 /// nothing like.
 pub(crate) fn links(scenario: &Scenario, fault: &NetworkFault) -> Option<Links> {
-    let cut = match fault {
-        NetworkFault::Shape(shape @ Shape::Swizzle { .. }) => {
-            return shape.swizzle().map(Links::Turn);
+    Some(match fault.on_links(&scenario.backend_names())? {
+        OnLinks::Turn(swizzle) => Links::Turn(swizzle),
+        OnLinks::Cut(cut) | OnLinks::Hold(cut) => {
+            let paths = cut.links().into_iter().map(|(from, to)| (from.into(), to.into()));
+            Links::Cut(paths.collect())
         }
-        NetworkFault::Hold { between, and, one_way } => Cut::of_two(between, and, *one_way),
-        _ => runs::cut(scenario, fault)?,
-    };
-    let paths = cut.links().into_iter().map(|(from, to)| (from.into(), to.into()));
-    Some(Links::Cut(paths.collect()))
+    })
 }
 
 fn cut(shared: &Shared, what: String, cause: Option<u64>, paths: Vec<Path>) -> FaultId {

@@ -1,6 +1,6 @@
 //! Faults of disks in the language.
 
-use super::{flag, node};
+use super::{Listed, flag, node};
 use crate::{
     language::{
         duration,
@@ -25,6 +25,43 @@ const WAYS: &[&str] = &[
     "sync",
     "dies-after",
     "rots",
+];
+
+/// How it is written.
+pub(super) const LISTED: &[Listed] = &[
+    Listed {
+        key: "disk",
+        example: "{ node = \"a\", write-fails = 1.0, sync-fails = 1.0 }",
+        means: "reads, writes or syncs fail with EIO by probability: read-fails, write-fails, \
+                sync-fails (failing = true is short for the last two at 1.0)",
+    },
+    Listed {
+        key: "disk",
+        example: "{ node = \"a\", full = true }",
+        means: "what grows a file fails with ENOSPC: at once (full), or beyond capacity = bytes",
+    },
+    Listed {
+        key: "disk",
+        example: "{ node = \"a\", write = \"1ms\", sync = \"50ms\" }",
+        means: "each write and each sync takes so long",
+    },
+    Listed {
+        key: "disk",
+        example: "{ node = \"a\", lies = 0.5 }",
+        means: "syncs answer that all is well and sync nothing, by probability: a power loss tells",
+    },
+    Listed {
+        key: "disk",
+        example: "{ node = \"a\", dies-after = 17 }",
+        means: "power loss right after so many further writes, syncs, cuts and deletions of files; \
+                boots when it ends",
+    },
+    Listed {
+        key: "disk",
+        example: "{ node = \"a\", rots = 100 }",
+        means: "so many bits of synced sectors flip, for good, and are seen by the next read: \
+                SQLite notices some of it (a log has checksums, a page has none)",
+    },
 ];
 
 pub(super) fn read(key: &str, table: &mut Table<'_>, reader: &mut Reader) -> Option<DiskFault> {

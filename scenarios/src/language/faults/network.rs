@@ -1,6 +1,8 @@
 //! Faults of links in the language.
 
-use super::{flag, node, shape};
+use std::{num::NonZeroU64, time::Duration};
+
+use super::{Listed, flag, node, shape};
 use crate::{
     language::{
         duration,
@@ -8,15 +10,83 @@ use crate::{
         mistake::{Code, Mistake},
         read::latency,
         reader::Reader,
-        table::Table,
+        table::{Item, Table},
         write::{self, Inline, list, quoted},
     },
-    scenario::{NetworkFault, Reset},
+    scenario::{
+        After, BodyReset, Change, Duplication, LinkChange, NetworkFault, Part, ProxyAnswer, Refusal,
+    },
 };
 
-/// Which of the two messages of an exchange; whether it is the answer.
-const PARTS: &[(&str, bool)] = &[("request", false), ("answer", true)];
+/// Which of the two messages of an exchange.
+const PARTS: &[(&str, Part)] = &[("request", Part::Request), ("answer", Part::Answer)];
 
+/// Where a body is cut that does not say it.
+const HALF: After = After::Share(0.5);
+
+/// What a front proxy may answer: an error, of the client's or of the server's side.
+const STATUSES: std::ops::RangeInclusive<u16> = 400..=599;
+
+/// The kinds, as a file names them.
+pub(super) const LISTED: &[Listed] = &[
+    Listed {
+        key: "partition",
+        example: "{ between = [\"a\"], and = [\"b\"], one-way = false }",
+        means: "cuts the links between two groups; senders retransmit, and give up in the end",
+    },
+    Listed {
+        key: "split",
+        example: "{ groups = [[\"a\"], [\"b\"]] }",
+        means: "cuts the links between any two of several groups",
+    },
+    Listed {
+        key: "shape",
+        example: "{ isolate = \"a\" }",
+        means: "cuts one from all (isolate), half from half (halves), all but neighbors (ring), all \
+                that does not go over one (bridge), or one by one, mending in another order \
+                (swizzle)",
+    },
+    Listed {
+        key: "hold",
+        example: "{ between = [\"a\"], and = [\"b\"], one-way = false }",
+        means: "keeps what is sent and delivers it in order in the end; nothing is lost, no \
+                connection breaks",
+    },
+    Listed {
+        key: "link",
+        example: "{ between = [\"a\"], and = [\"b\"], latency = \"2s\", loss = 0.1, \
+                  bandwidth = 1000 }",
+        means: "changes latency, loss and bytes a second between two groups, or one way",
+    },
+    Listed {
+        key: "reset",
+        example: "{ from = [\"a\"], to = [\"b\"], of = \"request\", share = 0.5 }",
+        means: "resets both ends in the middle of the next request's or answer's body",
+    },
+    Listed {
+        key: "duplicate",
+        example: "{ from = [\"a\"], to = [\"b\"], probability = 0.1, after = \"5s\" }",
+        means: "delivers the next request, or some, a second time on a connection of its own, and \
+                drops the answer",
+    },
+    Listed {
+        key: "answers",
+        example: "{ node = \"a\", to = [\"b\"], status = 429, retry-after = \"30s\", share = 1.0 }",
+        means: "a front proxy answers requests to a machine with a status (429, 502, 520 ..), and the \
+                program behind it sees nothing of them",
+    },
+    Listed {
+        key: "refuse",
+        example: "{ node = \"a\", port = 8448 }",
+        means: "refuses connections to a machine at once; those that exist are left alone",
+    },
+    Listed {
+        key: "hang",
+        example: "{ node = \"a\" }",
+        means: "takes connections and acknowledges, but hands nothing to the program, nor out of \
+                it, until the end",
+    },
+];
 pub(super) fn read(key: &str, table: &mut Table<'_>, reader: &mut Reader) -> Option<NetworkFault> {
     Some(match key {
         "partition" => NetworkFault::Partition {
@@ -31,18 +101,17 @@ pub(super) fn read(key: &str, table: &mut Table<'_>, reader: &mut Reader) -> Opt
             and: group(table, "and", reader),
             one_way: flag(table, "one-way", reader),
         },
-        "link" => link(table, reader),
-        "reset" => NetworkFault::Reset(Reset {
+        "link" => NetworkFault::Link(link(table, reader)),
+        "reset" => NetworkFault::Reset(BodyReset {
             from: group(table, "from", reader),
             to: group(table, "to", reader),
-            answer: table
+            part: table
                 .take("of", reader)
                 .and_then(|item| reader.choice(&item, PARTS))
-                .unwrap_or(false),
-            bytes: table.take("bytes", reader).and_then(|item| reader.whole(&item)),
-            share: table.take("share", reader).and_then(|item| reader.number(&item)),
+                .unwrap_or(Part::Request),
+            after: after(table, reader),
         }),
-        "duplicate" => NetworkFault::Duplicate {
+        "duplicate" => NetworkFault::Duplicate(Duplication {
             from: group(table, "from", reader),
             to: group(table, "to", reader),
             probability: table.take("probability", reader).and_then(|item| reader.number(&item)),
@@ -50,24 +119,60 @@ pub(super) fn read(key: &str, table: &mut Table<'_>, reader: &mut Reader) -> Opt
                 .take("after", reader)
                 .and_then(|item| reader.duration(&item))
                 .unwrap_or_default(),
-        },
-        "refuse" => NetworkFault::Refuse {
-            node: node(table, reader),
+        }),
+        "answers" => NetworkFault::Answers(proxy_answer(table, reader)),
+        "refuse" => NetworkFault::Refuse(Refusal {
+            machine: node(table, reader),
             port: table.take("port", reader).and_then(|item| reader.whole(&item)),
-        },
+        }),
         "hang" => NetworkFault::Hang { node: node(table, reader) },
         _ => return None,
     })
 }
 
-fn link(table: &mut Table<'_>, reader: &mut Reader) -> NetworkFault {
-    NetworkFault::Link {
-        between: group(table, "between", reader),
-        and: group(table, "and", reader),
-        one_way: flag(table, "one-way", reader),
-        latency: table.take("latency", reader).and_then(|item| latency(&item, reader)),
-        loss: table.take("loss", reader).and_then(|item| reader.number(&item)),
-        bandwidth: table.take("bandwidth", reader).and_then(|item| reader.whole(&item)),
+fn link(table: &mut Table<'_>, reader: &mut Reader) -> LinkChange {
+    LinkChange {
+        from: group(table, "between", reader),
+        to: group(table, "and", reader),
+        both_ways: !flag(table, "one-way", reader),
+        change: Change {
+            latency: table.take("latency", reader).and_then(|item| latency(&item, reader)),
+            loss: table.take("loss", reader).and_then(|item| reader.number(&item)),
+            bandwidth: table.take("bandwidth", reader).and_then(|item| bandwidth(&item, reader)),
+        },
+    }
+}
+
+fn bandwidth(item: &Item<'_>, reader: &mut Reader) -> Option<NonZeroU64> {
+    let bandwidth = NonZeroU64::new(reader.whole(item)?);
+    if bandwidth.is_none() {
+        reader.broken(item, no_zero());
+    }
+    bandwidth
+}
+
+/// Where a body is cut: after so many bytes, or a share of it.
+fn after(table: &mut Table<'_>, reader: &mut Reader) -> After {
+    let (bytes, share) = (table.take("bytes", reader), table.take("share", reader));
+    if let (Some(_), Some(share)) = (&bytes, &share) {
+        let mistake = Mistake::new(Code::NotOneKind, "this body is cut in two places")
+            .label("`bytes` and `share` exclude each other")
+            .help("give one of them, or none for half of the body");
+        reader.broken(share, mistake);
+    }
+    let bytes = bytes.and_then(|item| reader.whole(&item)).map(After::Bytes);
+    let share = || share.and_then(|item| reader.number(&item)).map(After::Share);
+    bytes.or_else(share).unwrap_or(HALF)
+}
+
+fn proxy_answer(table: &mut Table<'_>, reader: &mut Reader) -> ProxyAnswer {
+    ProxyAnswer {
+        machine: node(table, reader),
+        to: table.take("to", reader).map(|item| reader.texts(&item)).unwrap_or_default(),
+        // What could not be read is a mistake already.
+        status: table.need("status", reader).and_then(|item| reader.whole(&item)).unwrap_or(502),
+        retry_after: table.take("retry-after", reader).and_then(|item| reader.duration(&item)),
+        share: table.take("share", reader).and_then(|item| reader.number(&item)).unwrap_or(1.0),
     }
 }
 
@@ -94,55 +199,66 @@ pub(super) fn check(fault: &NetworkFault, at: &str, meaning: &mut Meaning<'_>) {
         }
         NetworkFault::Split { groups } => meaning.split(at, groups),
         NetworkFault::Shape(shape) => shape::check(shape, at, meaning),
-        NetworkFault::Link { between, and, latency, loss, bandwidth, .. } => {
-            two_sides((between, and), ("between", "and"), at, meaning);
-            let any = latency.is_some() || loss.is_some() || bandwidth.is_some();
-            meaning.changes(at, any, &["latency", "loss", "bandwidth"]);
-            if let Some(latency) = latency {
-                meaning.latency(&format!("{at}.latency"), *latency);
+        NetworkFault::Link(LinkChange { from, to, change, .. }) => {
+            two_sides((from, to), ("between", "and"), at, meaning);
+            meaning.changes(at, *change != Change::default(), &["latency", "loss", "bandwidth"]);
+            if let Some(latency) = change.latency {
+                meaning.latency(&format!("{at}.latency"), latency);
             }
-            if let Some(loss) = loss {
-                meaning.loss(&format!("{at}.loss"), *loss);
+            if let Some(loss) = change.loss {
+                meaning.loss(&format!("{at}.loss"), loss);
             }
-            zero(*bandwidth == Some(0), &format!("{at}.bandwidth"), meaning);
         }
         NetworkFault::Reset(reset) => check_reset(reset, at, meaning),
-        NetworkFault::Duplicate { from, to, probability, .. } => {
+        NetworkFault::Duplicate(Duplication { from, to, probability, .. }) => {
             two_sides((from, to), ("from", "to"), at, meaning);
             if let Some(probability) = probability {
                 let help = "0.1 delivers one request in ten twice";
                 meaning.probability(&format!("{at}.probability"), *probability, help);
             }
         }
-        NetworkFault::Refuse { node, port } => {
-            meaning.machine(&format!("{at}.node"), node);
-            zero(*port == Some(0), &format!("{at}.port"), meaning);
+        NetworkFault::Answers(answer) => check_answer(answer, at, meaning),
+        NetworkFault::Refuse(Refusal { machine, port }) => {
+            meaning.machine(&format!("{at}.node"), machine);
+            if *port == Some(0) {
+                meaning.report(&format!("{at}.port"), no_zero());
+            }
         }
         NetworkFault::Hang { node } => meaning.machine(&format!("{at}.node"), node),
     }
 }
 
-fn check_reset(reset: &Reset, at: &str, meaning: &mut Meaning<'_>) {
+fn check_reset(reset: &BodyReset, at: &str, meaning: &mut Meaning<'_>) {
     two_sides((&reset.from, &reset.to), ("from", "to"), at, meaning);
-    let share_at = format!("{at}.share");
-    if let Some(share) = reset.share {
-        meaning.probability(&share_at, share, "0.5 lets half of the body arrive");
-    }
-    if reset.bytes.is_some() && reset.share.is_some() {
-        let mistake = Mistake::new(Code::NotOneKind, "this body is cut in two places")
-            .label("`bytes` and `share` exclude each other")
-            .help("give one of them, or none for half of the body");
-        meaning.report(&share_at, mistake);
+    if let After::Share(share) = reset.after {
+        let help = "0.5 lets half of the body arrive";
+        meaning.probability(&format!("{at}.share"), share, help);
     }
 }
 
-fn zero(is_zero: bool, at: &str, meaning: &mut Meaning<'_>) {
-    if is_zero {
-        let mistake = Mistake::new(Code::BadValue, "this cannot be 0")
-            .label("expected 1 or more")
-            .help("leave it out for no limit; a link that carries nothing is a partition");
-        meaning.report(at, mistake);
+fn check_answer(answer: &ProxyAnswer, at: &str, meaning: &mut Meaning<'_>) {
+    meaning.machine(&format!("{at}.node"), &answer.machine);
+    meaning.wronged(&format!("{at}.to"), &answer.machine, &answer.to);
+    meaning.probability(&format!("{at}.share"), answer.share, "0.1 answers one request in ten");
+    if !STATUSES.contains(&answer.status) {
+        let message = format!("{} is no error", answer.status);
+        let mistake = Mistake::new(Code::BadValue, message)
+            .label("expected a status from 400 to 599")
+            .help("write, say, status = 429, 502, 503, 504 or 520");
+        meaning.report(&format!("{at}.status"), mistake);
     }
+    if answer.retry_after.is_some_and(|after| after.subsec_nanos() != 0) {
+        let mistake = Mistake::new(Code::BadValue, "`Retry-After` counts whole seconds")
+            .label("not whole seconds")
+            .help("write, say, retry-after = \"30s\"");
+        meaning.report(&format!("{at}.retry-after"), mistake);
+    }
+}
+
+fn no_zero() -> Mistake {
+    Mistake::new(Code::BadValue, "this cannot be 0")
+        .label("expected 1 or more")
+        .help("leave it out for no limit; a link that carries nothing is a partition")
 }
 
 fn two_sides(
@@ -168,21 +284,34 @@ pub(super) fn write(fault: &NetworkFault) -> Inline {
             Inline::default().put("groups", format!("[{}]", groups.join(", ")))
         }
         NetworkFault::Shape(shape) => shape::write(shape),
-        NetworkFault::Link { between, and, one_way, latency, loss, bandwidth } => {
-            let body = sides(between, and, *one_way);
-            let body = body.put_some("latency", latency.map(write::latency));
-            let body = body.put_some("loss", loss.map(write::number));
-            body.put_some("bandwidth", *bandwidth)
+        NetworkFault::Link(LinkChange { from, to, both_ways, change }) => {
+            let body = sides(from, to, !both_ways);
+            let body = body.put_some("latency", change.latency.map(write::latency));
+            let body = body.put_some("loss", change.loss.map(write::number));
+            body.put_some("bandwidth", change.bandwidth)
         }
-        NetworkFault::Reset(Reset { from, to, answer, bytes, share }) => ends(from, to)
-            .put_if(*answer, "of", quoted("answer"))
-            .put_some("bytes", *bytes)
-            .put_some("share", share.map(write::number)),
-        NetworkFault::Duplicate { from, to, probability, after } => ends(from, to)
+        NetworkFault::Reset(BodyReset { from, to, part, after }) => {
+            let body = ends(from, to).put_if(*part == Part::Answer, "of", quoted("answer"));
+            match after {
+                After::Bytes(bytes) => body.put("bytes", bytes),
+                After::Share(share) => body.put_if(*after != HALF, "share", write::number(*share)),
+            }
+        }
+        NetworkFault::Duplicate(Duplication { from, to, probability, after }) => ends(from, to)
             .put_some("probability", probability.map(write::number))
             .put_if(!after.is_zero(), "after", quoted(&duration::text(*after))),
-        NetworkFault::Refuse { node, port } => {
-            Inline::default().text_at("node", node).put_some("port", *port)
+        NetworkFault::Answers(ProxyAnswer { machine, to, status, retry_after, share }) => {
+            let body = Inline::default().text_at("node", machine);
+            let body = body.put_if(!to.is_empty(), "to", list(to)).put("status", status);
+            let time = |after: Duration| quoted(&duration::text(after));
+            body.put_some("retry-after", retry_after.map(time)).put_if(
+                *share < 1.0,
+                "share",
+                write::number(*share),
+            )
+        }
+        NetworkFault::Refuse(Refusal { machine, port }) => {
+            Inline::default().text_at("node", machine).put_some("port", *port)
         }
         NetworkFault::Hang { node } => Inline::default().text_at("node", node),
     }

@@ -154,7 +154,7 @@ impl Meaning<'_> {
 
     /// A shape of fewer machines than it takes cuts nothing.
     pub(in crate::language) fn at_least(&mut self, at: &str, shape: &Shape, least: usize) {
-        let members = shape.members(self.scenario).len();
+        let members = shape.members(&self.scenario.backend_names()).len();
         if members < least {
             let kind = shape.kind();
             let message = format!("a shape `{kind}` of {members} cuts nothing");

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Listed, When};
+use super::When;
 use crate::language::duration_text;
 
 /// What happens to a machine.
@@ -100,58 +100,6 @@ pub(crate) const RATES: std::ops::RangeInclusive<f64> = 0.5..=2.0;
 
 /// How often a machine may go down in one storm.
 pub(crate) const MOST_RESTARTS: u32 = 1000;
-
-/// How they are written.
-pub(super) const LISTED: &[Listed] = &[
-    Listed {
-        key: "crash",
-        example: "{ node = \"a\", disk = \"lose-unsynced\" }",
-        means: "power loss: silent at once, what was not synced is lost; boots when it ends \
-                (of each unsynced sector all or nothing, by the seed; disk = \"torn\" also tears \
-                sectors, disk = \"lose-all\" loses each of them, disk = \"keep\" none)",
-    },
-    Listed {
-        key: "kill",
-        example: "{ node = \"a\" }",
-        means: "the process dies, the kernel lives and closes its connections; starts when it ends",
-    },
-    Listed {
-        key: "pause",
-        example: "{ node = \"a\" }",
-        means: "the process is not scheduled; its kernel still acknowledges",
-    },
-    Listed {
-        key: "storm",
-        example: "{ node = \"a\", times = 5, up = \"2s\", down = \"1s\" }",
-        means: "power loss and boot, again and again (kill = true: only the process dies); then up",
-    },
-    Listed {
-        key: "wipe",
-        example: "{ node = \"a\" }",
-        means: "power loss, and the disk is gone: boots on an empty one when it ends",
-    },
-    Listed {
-        key: "restore",
-        example: "{ node = \"a\", taken = \"500ms\" }",
-        means: "power loss, and the disk is gone: boots on a backup of it, taken earlier (at a time \
-                or at a `when`), when it ends",
-    },
-    Listed {
-        key: "clock-skew",
-        example: "{ node = \"a\", ahead = \"1h\" }",
-        means: "the wall clock is ahead (or behind) while it lasts; timers stay right",
-    },
-    Listed {
-        key: "clock-jump",
-        example: "{ node = \"a\", ahead = \"1h\" }",
-        means: "the wall clock is set ahead (or back), once and for good; timers stay right",
-    },
-    Listed {
-        key: "clock-drift",
-        example: "{ node = \"a\", rate = 1.1 }",
-        means: "the wall clock runs so many times as fast while it lasts; timers stay right",
-    },
-];
 
 impl NodeFault {
     pub(super) fn key(&self) -> &'static str {

@@ -3,8 +3,6 @@
 
 use std::{fmt, time::Duration};
 
-use super::Listed;
-
 /// A seat that misbehaves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerFault {
@@ -115,53 +113,6 @@ impl Misdeed {
     }
 }
 
-const fn of_homeserver(key: &'static str, means: &'static str) -> Listed {
-    Listed { key, example: "{ node = \"a\", to = [\"b\"], share = 1.0 }", means }
-}
-
-const fn of_relay(key: &'static str, means: &'static str) -> Listed {
-    Listed { key, example: "{ node = \"r1\", to = [\"b\"], share = 1.0 }", means }
-}
-
-/// How they are written.
-pub(super) const LISTED: &[Listed] = &[
-    of_homeserver("forge-signature", "a homeserver's requests are signed wrongly"),
-    Listed {
-        key: "wrong-origin",
-        example: "{ node = \"a\", claims = \"c\" }",
-        means: "a homeserver's requests say that another server makes them",
-    },
-    of_homeserver("expired-key", "a homeserver signs with a key that it publishes as expired"),
-    of_homeserver(
-        "same-id-other-body",
-        "a homeserver repeats a transaction under the same id with another body, validly signed",
-    ),
-    of_homeserver(
-        "equivocate",
-        "a homeserver tells some another event than the others, at the same place of the graph",
-    ),
-    of_homeserver(
-        "oversize",
-        "a homeserver's bodies, of requests and answers, are larger than anybody takes",
-    ),
-    of_homeserver("truncate", "a homeserver's bodies end in the middle"),
-    of_homeserver("unknown-prev-events", "a homeserver's events name others that nobody has"),
-    of_homeserver(
-        "forge-event-signature",
-        "a homeserver's events, true and made-up ones, are signed wrongly; its requests are not",
-    ),
-    Listed {
-        key: "trickle",
-        example: "{ node = \"a\", every = \"1s\" }",
-        means: "a homeserver's requests come a byte at a time",
-    },
-    of_relay("drop-mail", "a relay says that it keeps a transaction, and does not"),
-    of_relay("reorder-mail", "a relay hands out the newest of what waits first"),
-    of_relay("withhold-mail", "a relay says that it has nothing"),
-    of_relay("serve-twice", "a relay hands out once more what was acknowledged"),
-    of_relay("serve-anothers", "a relay hands out one backend's mail to another"),
-];
-
 impl PeerFault {
     pub(super) fn key(&self) -> &'static str {
         self.misdeed.key()
@@ -185,7 +136,7 @@ impl fmt::Display for PeerFault {
 
 #[cfg(test)]
 mod tests {
-    use super::{LISTED, Misdeed, PeerFault};
+    use super::{Misdeed, PeerFault};
 
     #[test]
     fn a_fault_says_who_wrongs_whom() {
@@ -198,12 +149,5 @@ mod tests {
         assert_eq!(fault(&[]).to_string(), "truncate by a");
         assert_eq!(fault(&["b", "c"]).to_string(), "truncate by a to b, c");
         assert!(fault(&[]).wrongs("b") && fault(&["b"]).wrongs("b") && !fault(&["c"]).wrongs("b"));
-    }
-
-    #[test]
-    fn every_misdeed_is_listed_under_its_key() {
-        let keys: Vec<_> = LISTED.iter().map(|listed| listed.key).collect();
-        assert!(Misdeed::PLAIN.iter().all(|(key, it)| it.key() == *key && keys.contains(key)));
-        assert_eq!(keys.len(), Misdeed::PLAIN.len() + 2);
     }
 }

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::{
     World,
-    fault::{BodyReset, Cut, Duplication, FaultId, LinkChange, Part, Refusal, Swizzle},
-    network::{body_reset, link::Path, replay},
+    fault::{
+        BodyReset, Cut, Duplication, FaultId, LinkChange, NetworkFault, OnLinks, ProxyAnswer,
+        Refusal, Swizzle,
+    },
+    network::{body_reset, link::Path, proxy, replay},
     world::{FaultKind, State},
 };
 
@@ -15,8 +18,8 @@ const NETWORK: &str = "network";
 impl World {
     /// Cuts links. Ended by [`World::repair`].
     pub fn partition(&self, cut: &Cut, cause: Option<u64>) -> FaultId {
-        let (paths, what) = self.chosen(cut);
-        self.begin_links(format!("partition {what}"), cause, |state, fault| {
+        let paths = self.chosen(cut);
+        self.begin_links(format!("partition {cut}"), cause, |state, fault| {
             for path in paths {
                 state.links.cut(path, fault);
             }
@@ -27,8 +30,8 @@ impl World {
     /// end, and delivered in order when the hold ends by [`World::repair`]. Nothing is lost, nothing
     /// is retransmitted, no connection times out; a deadline of a program may.
     pub fn hold(&self, links: &Cut, cause: Option<u64>) -> FaultId {
-        let (paths, what) = self.chosen(links);
-        self.begin_links(format!("hold {what}"), cause, |state, fault| {
+        let paths = self.chosen(links);
+        self.begin_links(format!("hold {links}"), cause, |state, fault| {
             for path in paths {
                 state.keeping.hold(path, fault);
             }
@@ -41,9 +44,7 @@ impl World {
         if change.both_ways {
             paths.extend(self.paths(&change.to, &change.from));
         }
-        let arrow = if change.both_ways { "<->" } else { "->" };
-        let what = format!("link {} {arrow} {}", list(&change.from), list(&change.to));
-        self.begin_links(what, cause, |state, fault| {
+        self.begin_links(change.to_string(), cause, |state, fault| {
             for path in paths {
                 state.links.change(path, fault, change.change);
             }
@@ -66,8 +67,7 @@ impl World {
     pub fn refuse(&self, refusal: &Refusal, cause: Option<u64>) -> FaultId {
         let Refusal { machine, port } = refusal;
         let index = self.shared.lock().machine(machine);
-        let at = port.map(|port| format!(":{port}")).unwrap_or_default();
-        self.begin_links(format!("refuse {machine}{at}"), cause, |state, fault| {
+        self.begin_links(refusal.to_string(), cause, |state, fault| {
             state.refusals.add(fault, index, *port);
         })
     }
@@ -75,13 +75,8 @@ impl World {
     /// Resets a connection in the middle of the next body. Disarmed by [`World::repair`].
     pub fn reset_body(&self, reset: &BodyReset, cause: Option<u64>) -> FaultId {
         let paths = self.paths(&reset.from, &reset.to);
-        let part = match reset.part {
-            Part::Request => "request",
-            Part::Answer => "answer",
-        };
-        let what = format!("reset {part} {} -> {}", list(&reset.from), list(&reset.to));
         let (part, after) = (reset.part, reset.after);
-        self.begin_links(what, cause, |state, fault| {
+        self.begin_links(reset.to_string(), cause, |state, fault| {
             state.body_resets.push(body_reset::Armed { fault, paths, part, after });
         })
     }
@@ -91,8 +86,7 @@ impl World {
     pub fn duplicate(&self, duplication: &Duplication, cause: Option<u64>) -> FaultId {
         let Duplication { from, to, probability, after } = duplication;
         let paths = self.paths(from, to);
-        let what = format!("duplicate {} -> {}", list(from), list(to));
-        self.begin_links(what, cause, |state, fault| {
+        self.begin_links(duplication.to_string(), cause, |state, fault| {
             let (probability, after) = (*probability, *after);
             state.duplications.add(replay::Armed { fault, paths, probability, after });
         })
@@ -101,8 +95,49 @@ impl World {
     /// Cuts machines off one by one, and mends them one by one in another order; what is not mended
     /// by then is by [`World::repair`].
     pub fn swizzle(&self, swizzle: &Swizzle, cause: Option<u64>) -> FaultId {
-        let what = format!("swizzle {}", list(&swizzle.machines));
-        self.begin_links(what, cause, |state, fault| state.begin_swizzle(fault, swizzle))
+        self.begin_links(swizzle.to_string(), cause, |state, fault| {
+            state.begin_swizzle(fault, swizzle);
+        })
+    }
+
+    /// Has requests to a machine answered in its place. Ended by [`World::repair`].
+    pub fn answer_for(&self, answer: &ProxyAnswer, cause: Option<u64>) -> FaultId {
+        let machine = std::slice::from_ref(&answer.machine);
+        let paths = if answer.to.is_empty() {
+            self.paths_to(machine)
+        } else {
+            self.paths(&answer.to, machine)
+        };
+        let ProxyAnswer { status, retry_after, share, .. } = *answer;
+        self.begin_links(answer.to_string(), cause, |state, fault| {
+            state.proxies.add(proxy::Armed { fault, paths, status, retry_after, share });
+        })
+    }
+
+    /// Begins a fault of links, where `backends` are the machines that a shape means which lists none.
+    pub fn break_network(
+        &self,
+        fault: &NetworkFault,
+        backends: &[String],
+        cause: Option<u64>,
+    ) -> FaultId {
+        match fault {
+            NetworkFault::Link(change) => self.change_links(change, cause),
+            NetworkFault::Reset(reset) => self.reset_body(reset, cause),
+            NetworkFault::Duplicate(duplication) => self.duplicate(duplication, cause),
+            NetworkFault::Answers(answer) => self.answer_for(answer, cause),
+            NetworkFault::Refuse(refusal) => self.refuse(refusal, cause),
+            NetworkFault::Hang { node } => self.hang(node, cause),
+            NetworkFault::Partition { .. }
+            | NetworkFault::Split { .. }
+            | NetworkFault::Shape(_)
+            | NetworkFault::Hold { .. } => match fault.on_links(backends) {
+                Some(OnLinks::Cut(cut)) => self.partition(&cut, cause),
+                Some(OnLinks::Hold(links)) => self.hold(&links, cause),
+                Some(OnLinks::Turn(swizzle)) => self.swizzle(&swizzle, cause),
+                None => unreachable!("these four do something to links"),
+            },
+        }
     }
 
     fn begin_links(
@@ -116,11 +151,20 @@ impl World {
         fault
     }
 
-    /// The links that are meant, and how a report shows them.
-    fn chosen(&self, cut: &Cut) -> (BTreeSet<Path>, String) {
+    /// The links that are meant.
+    fn chosen(&self, cut: &Cut) -> BTreeSet<Path> {
         let state = self.shared.lock();
         let indices = |(from, to)| (state.machine(from), state.machine(to));
-        (cut.links().into_iter().map(indices).collect(), what_of(cut))
+        cut.links().into_iter().map(indices).collect()
+    }
+
+    /// From every machine that there is to these.
+    fn paths_to(&self, to: &[String]) -> BTreeSet<Path> {
+        let names: Vec<String> = {
+            let state = self.shared.lock();
+            state.machines.iter().map(|machine| machine.name.to_string()).collect()
+        };
+        self.paths(&names, to)
     }
 
     fn indices(&self, names: &[String]) -> BTreeSet<usize> {
@@ -142,47 +186,8 @@ impl State {
         self.refusals.remove(fault);
         self.body_resets.retain(|armed| armed.fault != fault);
         self.duplications.remove(fault);
+        self.proxies.remove(fault);
         self.swizzles.remove(&fault);
         self.release(fault);
-    }
-}
-
-/// A cut as a report shows it.
-fn what_of(cut: &Cut) -> String {
-    match cut {
-        Cut::Between(one, other) => format!("{} | {}", list(one), list(other)),
-        Cut::OneWay(from, to) => format!("{} -> {}", list(from), list(to)),
-        Cut::Groups(groups) => {
-            let names: Vec<_> = groups.iter().map(|group| list(group)).collect();
-            names.join(" | ")
-        }
-        Cut::Ring(machines) => format!("ring {}", list(machines)),
-    }
-}
-
-/// Machine names as a report shows them: as many as leave room for the other side of a cut, and at
-/// least one.
-fn list(names: &[String]) -> String {
-    const ROOM: usize = 22;
-    let short = |shown: usize| match names.len() - shown {
-        0 => names.join(", "),
-        left => format!("{} and {left} more", names[..shown].join(", ")),
-    };
-    let fits = |shown: &usize| short(*shown).chars().count() <= ROOM;
-    let shown = (1..=names.len()).rev().find(fits).unwrap_or(names.len().min(1));
-    short(shown)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::list;
-
-    #[test]
-    fn a_few_machines_are_named_and_many_are_counted_so_that_both_sides_fit() {
-        let names = |n: usize| (1..=n).map(|n| format!("b{n:02}")).collect::<Vec<_>>();
-        assert_eq!(list(&names(4)), "b01, b02, b03, b04");
-        assert_eq!(list(&names(10)), "b01, b02 and 8 more");
-        assert_eq!(list(&["a-name-that-leaves-no-room".to_owned()]), "a-name-that-leaves-no-room");
-        assert_eq!(list(&[]), "");
     }
 }

@@ -14,7 +14,7 @@ use http::Request;
 use journal::{Event, Loss};
 use sim::{
     Outcome, World,
-    fault::{After, BodyReset, Duplication, FaultId, Part},
+    fault::{After, BodyReset, Duplication, FaultId, Part, ProxyAnswer},
 };
 use tokio::{io::AsyncWriteExt, time::sleep};
 use transport::{
@@ -131,6 +131,31 @@ async fn listen_once(
                 return Ok(());
             }
         }
+    }
+}
+
+fn answers(to: &[&str], share: f64) -> impl FnOnce(&World) -> FaultId + Send + 'static {
+    let (machine, to) = ("b".to_owned(), names(to));
+    let answer = ProxyAnswer { machine, to, status: 429, retry_after: Some(secs(30)), share };
+    move |world| world.answer_for(&answer, None)
+}
+
+#[test]
+fn what_a_proxy_answers_the_program_never_sees() {
+    let outcome = put_under(answers(&["a"], 1.0));
+    assert_eq!(outcome.value.unwrap().0, Asked { status: Some(429), handled: 0 });
+    assert_eq!((outcome.faults[0].hits, outcome.faults[0].requests.len()), (1, 1));
+    let arrived = |event: &Event| matches!(event, Event::RequestArrived { .. });
+    assert!(!outcome.journal.entries().iter().any(|entry| arrived(&entry.event)));
+}
+
+#[test]
+fn a_proxy_answers_only_those_who_are_meant_and_only_as_often_as_drawn() {
+    let to_all = put_under(answers(&[], 1.0)).value.unwrap().0;
+    assert_eq!(to_all.status, Some(429), "nobody is named, so all are meant");
+    for outcome in [put_under(answers(&["b"], 1.0)), put_under(answers(&["a"], 0.0))] {
+        assert_eq!(outcome.value.unwrap().0, Asked { status: Some(200), handled: 1 });
+        assert_eq!(outcome.faults[0].hits, 0);
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use journal::fault::Swizzle;
-
-use super::super::Scenario;
+use super::{Cut, Swizzle};
 
 /// Which links are cut, by what remains. Only links between the machines that are listed are cut,
 /// so name relays as well where their links are meant. Where no machine is listed, every backend
@@ -77,14 +75,29 @@ impl Shape {
         }
     }
 
-    /// The machines that are meant in a scenario; those of an isolation and of a bridge without the
-    /// one.
-    pub fn members(&self, scenario: &Scenario) -> Vec<String> {
+    /// The machines that are meant among all backends; those of an isolation and of a bridge without
+    /// the one.
+    pub fn members(&self, backends: &[String]) -> Vec<String> {
         if !self.listed().is_empty() {
             return self.listed().to_vec();
         }
-        let others = scenario.backends.keys().filter(|name| Some(name.as_str()) != self.one());
+        let others = backends.iter().filter(|name| Some(name.as_str()) != self.one());
         others.cloned().collect()
+    }
+
+    /// What it cuts among all backends; unset if it turns.
+    pub(super) fn cut(&self, backends: &[String]) -> Option<Cut> {
+        let members = self.members(backends);
+        Some(match self {
+            Self::Isolate { one, .. } => Cut::Between(vec![one.clone()], members),
+            // What is listed in neither half keeps all its links, as the bridge does.
+            Self::Halves { .. } | Self::Bridge { .. } => {
+                let (one, other) = halves(&members);
+                Cut::Between(one.to_vec(), other.to_vec())
+            }
+            Self::Ring { .. } => Cut::Ring(members),
+            Self::Swizzle { .. } => return None,
+        })
     }
 
     /// What a world is asked for, if it is a swizzle.
@@ -130,8 +143,7 @@ impl fmt::Display for Shape {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shape, halves};
-    use crate::Scenario;
+    use super::{Cut, Shape, halves};
 
     #[test]
     fn an_odd_list_has_the_larger_half_first() {
@@ -139,14 +151,30 @@ mod tests {
         assert_eq!(halves(&names), (&names[..2], &names[2..]));
     }
 
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
     #[test]
     fn whoever_lists_nobody_means_every_other_backend() {
-        let scenario = Scenario::build("x").backends(["a", "b", "c"]).finish();
-        let isolate = |of: &[&str]| Shape::Isolate {
-            one: "b".to_owned(),
-            of: of.iter().map(|name| (*name).to_owned()).collect(),
-        };
-        assert_eq!(isolate(&[]).members(&scenario), ["a", "c"]);
-        assert_eq!(isolate(&["c"]).members(&scenario), ["c"]);
+        let backends = owned(&["a", "b", "c"]);
+        let isolate = |of: &[&str]| Shape::Isolate { one: "b".to_owned(), of: owned(of) };
+        assert_eq!(isolate(&[]).members(&backends), ["a", "c"]);
+        assert_eq!(isolate(&["c"]).members(&backends), ["c"]);
+    }
+
+    #[test]
+    fn every_shape_cuts_what_its_name_says() {
+        let backends = owned(&["a", "b", "c", "d", "e"]);
+        let cut = |shape: Shape| shape.cut(&backends).expect("it only cuts");
+        let between = |one: &[&str], other: &[&str]| Cut::Between(owned(one), owned(other));
+        let isolate = Shape::Isolate { one: "c".to_owned(), of: Vec::new() };
+        assert_eq!(cut(isolate), between(&["c"], &["a", "b", "d", "e"]));
+        let halves = Shape::Halves { of: owned(&["d", "a", "b"]) };
+        assert_eq!(cut(halves), between(&["d", "a"], &["b"]));
+        let bridge = Shape::Bridge { over: "b".to_owned(), of: Vec::new() };
+        assert_eq!(cut(bridge), between(&["a", "c"], &["d", "e"]));
+        let of = owned(&["a", "c", "b", "d"]);
+        assert_eq!(cut(Shape::Ring { of: of.clone() }), Cut::Ring(of));
     }
 }
