@@ -3,7 +3,7 @@
 
 mod cut;
 mod holds;
-mod network;
+pub mod network;
 mod shape;
 mod swizzle;
 mod trigger;
@@ -13,10 +13,7 @@ use std::{collections::BTreeSet, time::Duration};
 pub use self::{
     cut::Cut,
     holds::Holds,
-    network::{
-        After, BodyReset, Change, Duplication, LinkChange, NetworkFault, OnLinks, Part,
-        ProxyAnswer, Refusal,
-    },
+    network::*,
     shape::{Shape, halves},
     swizzle::{Swizzle, SwizzleSteps},
     trigger::{Moment, Operation},

@@ -21,11 +21,7 @@ mod when;
 use std::time::Duration;
 
 pub use self::{
-    faults::{
-        answers, bridge, clock_ahead, clock_behind, clock_drift, clock_set_ahead, clock_set_back,
-        crash, disk, duplicate, halves, hang, hold, isolate, kill, partition, pause, refuse,
-        reset_answer, reset_request, restore, ring, slow_link, storm, swizzle, tear, wipe, wrongs,
-    },
+    faults::*,
     when::{Amount, Begin, answered, arrived, sent, synced, written},
 };
 use crate::{

@@ -6,11 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 pub use journal::Latency;
 
-pub use self::faults::{
-    After, AfterCrash, BodyReset, Change, DiskFault, Duplication, Fault, FaultKind, LinkChange,
-    Misdeed, Moment, NetworkFault, NodeFault, Operation, Part, PeerFault, ProxyAnswer, Refusal,
-    Shape, Taken, When,
-};
+pub use self::faults::*;
 
 pub(crate) use self::faults::{MOST_RESTARTS, RATES};
 

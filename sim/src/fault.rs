@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-pub use journal::fault::{
-    After, BodyReset, Change, Cut, Duplication, FaultId, FaultReport, LinkChange, Moment,
-    NetworkFault, OnLinks, Operation, Part, ProxyAnswer, Refusal, Swizzle, SwizzleSteps,
-};
+pub use journal::fault::*;
 
 use crate::{World, disk::DiskImage};
 

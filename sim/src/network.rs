@@ -55,6 +55,36 @@ use std::{num::NonZeroU64, time::Duration};
 
 use journal::Latency;
 
+use self::connection::Connection;
+use crate::world::State;
+
+/// What faults do to what passes, apart from the links themselves.
+#[derive(Default)]
+pub(crate) struct Armed {
+    pub(crate) refusals: refusals::Refusals,
+    pub(crate) body_resets: Vec<body_reset::Armed>,
+    pub(crate) duplications: replay::Duplications,
+    pub(crate) proxies: proxy::Proxies,
+}
+
+impl Armed {
+    /// Takes back what a fault does.
+    pub(crate) fn disarm(&mut self, fault: u64) {
+        self.refusals.remove(fault);
+        self.body_resets.retain(|armed| armed.fault != fault);
+        self.duplications.remove(fault);
+        self.proxies.remove(fault);
+    }
+}
+
+impl State {
+    /// Whether the next segment of the client, which has arrived, is taken by somebody in front of the
+    /// program it is for.
+    pub(crate) fn is_taken_in_front(&mut self, id: u64, connection: &mut Connection) -> bool {
+        self.answered_by_proxy(id, connection)
+    }
+}
+
 /// A directed link.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LinkConfig {

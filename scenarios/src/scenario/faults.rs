@@ -6,10 +6,7 @@ mod peer;
 
 use std::{fmt, time::Duration};
 
-pub use journal::fault::{
-    After, BodyReset, Change, Duplication, LinkChange, Moment, NetworkFault, Operation, Part,
-    ProxyAnswer, Refusal, Shape,
-};
+pub use journal::fault::{Moment, Operation, Shape, network::*};
 
 pub(crate) use self::node::{MOST_RESTARTS, RATES};
 pub use self::{

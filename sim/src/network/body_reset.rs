@@ -40,8 +40,8 @@ impl State {
         };
         let asked = connection.path(Side::Client);
         let meant = |armed: &Armed| armed.part == part && armed.paths.contains(&asked);
-        let Some(at) = self.body_resets.iter().position(meant) else { return };
-        let armed = self.body_resets.remove(at);
+        let Some(at) = self.armed.body_resets.iter().position(meant) else { return };
+        let armed = self.armed.body_resets.remove(at);
         self.hit(armed.fault, [request]);
         let missing = self.missing(message, armed.after);
         shorten(connection, side, missing);

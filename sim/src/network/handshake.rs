@@ -40,7 +40,7 @@ impl State {
         }
         let is_bound = self.machines[path.1].listeners.contains_key(&connection.port);
         // Where nothing listens no fault is needed.
-        if let (true, Some(fault)) = (is_bound, self.refusals.by(path, connection.port)) {
+        if let (true, Some(fault)) = (is_bound, self.armed.refusals.by(path, connection.port)) {
             self.hit(fault, []);
             self.refuse(id, path);
             return;

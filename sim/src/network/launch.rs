@@ -108,7 +108,7 @@ impl State {
         if let Some((request, bytes)) = self.leaving.take() {
             self.duplicate(connection, request, &bytes);
         }
-        if !self.body_resets.is_empty() {
+        if !self.armed.body_resets.is_empty() {
             self.cut_body(connection, side);
         }
         let now = self.now();

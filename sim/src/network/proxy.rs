@@ -65,12 +65,12 @@ impl State {
             return false;
         };
         let is_writing = !connection.pipe(Side::Server).segments.is_empty();
-        if self.proxies.armed.is_empty() || is_writing || connection.replay.is_some() {
+        if self.armed.proxies.armed.is_empty() || is_writing || connection.replay.is_some() {
             return false;
         }
         let path = connection.path(Side::Client);
         let names = (&*self.machines[path.0].name, &*self.machines[path.1].name);
-        let Some(armed) = self.proxies.draw(path, self.config.seed, names) else { return false };
+        let Some(armed) = self.armed.proxies.draw(path, self.config.seed, names) else { return false };
         let (fault, status, retry_after) = (armed.fault, armed.status, armed.retry_after);
         self.hit(fault, [request]);
         hang_up(connection);

@@ -85,12 +85,12 @@ impl Duplications {
 impl State {
     /// Has request number `of`, which leaves now, come again as often as faults say so.
     pub(crate) fn duplicate(&mut self, connection: &Connection, of: u64, bytes: &Bytes) {
-        if self.duplications.armed.is_empty() || connection.replay.is_some() {
+        if self.armed.duplications.armed.is_empty() || connection.replay.is_some() {
             return;
         }
         let path = connection.path(Side::Client);
         let names = (&*self.machines[path.0].name, &*self.machines[path.1].name);
-        for (fault, after) in self.duplications.draw(path, self.config.seed, names) {
+        for (fault, after) in self.armed.duplications.draw(path, self.config.seed, names) {
             self.hit(fault, []);
             let mut again = Connection::new((path.0, 0), path.1, connection.port);
             again.replay = Some(Box::new(Replay { of, bytes: bytes.clone(), fault }));

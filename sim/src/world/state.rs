@@ -18,15 +18,12 @@ use crate::{
     fault::{Action, DiskTrigger, FaultId, FaultReport, Moment, Operation, Trigger},
     machine::Machine,
     network::{
-        body_reset,
         connection::{Connection, Side, Waiting},
         connections::Connections,
         driver::Arrival,
         keeping::Keeping,
         link::Links,
-        proxy::Proxies,
-        refusals::Refusals,
-        replay::Duplications,
+        Armed,
         swizzle::Turning,
     },
 };
@@ -115,10 +112,8 @@ pub(crate) struct State {
     pub(crate) by_name: BTreeMap<Arc<str>, usize>,
     pub(crate) links: Links,
     pub(crate) keeping: Keeping,
-    pub(crate) refusals: Refusals,
-    pub(crate) body_resets: Vec<body_reset::Armed>,
-    pub(crate) duplications: Duplications,
-    pub(crate) proxies: Proxies,
+    /// What faults do to what passes.
+    pub(crate) armed: Armed,
     /// By the number of their faults.
     pub(crate) swizzles: BTreeMap<u64, Turning>,
     /// The request that ends in the segment that is about to leave, and all its bytes.
@@ -152,10 +147,7 @@ impl State {
             by_name: BTreeMap::new(),
             links: Links::new(config.seed, config.link),
             keeping: Keeping::default(),
-            refusals: Refusals::default(),
-            body_resets: Vec::new(),
-            duplications: Duplications::default(),
-            proxies: Proxies::default(),
+            armed: Armed::default(),
             swizzles: BTreeMap::new(),
             leaving: None,
             connections: Connections::default(),

@@ -68,7 +68,7 @@ impl World {
         let Refusal { machine, port } = refusal;
         let index = self.shared.lock().machine(machine);
         self.begin_links(refusal.to_string(), cause, |state, fault| {
-            state.refusals.add(fault, index, *port);
+            state.armed.refusals.add(fault, index, *port);
         })
     }
 
@@ -77,7 +77,7 @@ impl World {
         let paths = self.paths(&reset.from, &reset.to);
         let (part, after) = (reset.part, reset.after);
         self.begin_links(reset.to_string(), cause, |state, fault| {
-            state.body_resets.push(body_reset::Armed { fault, paths, part, after });
+            state.armed.body_resets.push(body_reset::Armed { fault, paths, part, after });
         })
     }
 
@@ -88,7 +88,7 @@ impl World {
         let paths = self.paths(from, to);
         self.begin_links(duplication.to_string(), cause, |state, fault| {
             let (probability, after) = (*probability, *after);
-            state.duplications.add(replay::Armed { fault, paths, probability, after });
+            state.armed.duplications.add(replay::Armed { fault, paths, probability, after });
         })
     }
 
@@ -110,7 +110,7 @@ impl World {
         };
         let ProxyAnswer { status, retry_after, share, .. } = *answer;
         self.begin_links(answer.to_string(), cause, |state, fault| {
-            state.proxies.add(proxy::Armed { fault, paths, status, retry_after, share });
+            state.armed.proxies.add(proxy::Armed { fault, paths, status, retry_after, share });
         })
     }
 
@@ -183,10 +183,7 @@ impl State {
     /// Takes back everything that a fault of links does.
     pub(super) fn mend_links(&mut self, fault: u64) {
         self.links.repair(fault);
-        self.refusals.remove(fault);
-        self.body_resets.retain(|armed| armed.fault != fault);
-        self.duplications.remove(fault);
-        self.proxies.remove(fault);
+        self.armed.disarm(fault);
         self.swizzles.remove(&fault);
         self.release(fault);
     }
