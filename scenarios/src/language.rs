@@ -8,7 +8,6 @@
 //! Kinds (of operations, faults, triggers) are optional keys of which exactly one is given, not a
 //! `kind = ".."` tag: so every mistake has a place.
 
-mod duration;
 pub mod faults;
 pub mod generate;
 mod meaning;
@@ -28,10 +27,7 @@ use std::{
 
 use toml::de::DeTable;
 
-pub use self::{
-    duration::text as duration_text,
-    mistake::{Code, MOST_MISTAKES, MistakeRecord, Mistakes},
-};
+pub use self::mistake::{Code, MOST_MISTAKES, MistakeRecord, Mistakes};
 use self::{mistake::Mistake, places::Places, reader::Reader};
 use crate::{
     scenario::Scenario,

@@ -3,6 +3,7 @@
 //! Reading order:
 //! - [`scenario`]: the data: network, backends, relays, users, conversations, operations, faults,
 //!   expectations. [`builder`] writes it in Rust, [`language`] reads it from TOML.
+//! - [`duration`]: how times are written.
 //! - [`vocabulary`]: what scenarios on a federation can name: its endpoints and its checks.
 //!   [`endpoint`]: which of them a request is for.
 //!
@@ -11,6 +12,7 @@
 //! - A mistake of a file is told with its place and a remedy, all of them at once.
 
 pub mod builder;
+pub mod duration;
 pub mod endpoint;
 pub mod language;
 pub mod scenario;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use toml::de::{DeInteger, DeValue};
 
 use super::{
-    duration,
     mistake::{Code, Mistake},
     names::closest,
     places::Places,
     table::{Item, Table, listed},
 };
+use crate::duration;
 
 /// What reading has found so far.
 #[derive(Debug, Default)]

@@ -3,12 +3,15 @@
 use std::fmt::{Display, Write as _};
 
 use super::{
-    duration, faults,
+    faults,
     read::{DELIVERIES, OUTCOMES, READS},
 };
-use crate::scenario::{
-    Backend, Conversation, Expect, Fault, Latency, MessageExpectation, Op, OpKind, Reads, Relay,
-    Scenario, User, When,
+use crate::{
+    duration,
+    scenario::{
+        Backend, Conversation, Expect, Fault, Latency, MessageExpectation, Op, OpKind, Reads,
+        Relay, Scenario, User, When,
+    },
 };
 
 /// Writes everything out; what is at its default is left away inside of tables.

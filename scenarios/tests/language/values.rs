@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use scenarios::{
-    Scenario,
+    Scenario, duration,
     language::{
-        duration_text,
         faults::{LISTED, Listed},
         parse,
     },
@@ -100,7 +99,7 @@ proptest! {
     #[test]
     fn every_duration_is_read_as_it_is_written(nanos in 0_u64..8760 * 3_600_000_000_000) {
         let duration = Duration::from_nanos(nanos.max(1));
-        prop_assert_eq!(limit(&duration_text(duration)), Some(duration));
+        prop_assert_eq!(limit(&duration::text(duration)), Some(duration));
     }
 
     /// Nothing that comes from outside may panic.

@@ -75,9 +75,8 @@ impl State {
             Arrival::Segment(_, side, _) => {
                 connection.pipe_mut(side).scheduled = false;
                 let arrives = self.segment_arrives(id, &mut connection, side);
-                let is_taken = arrives
-                    && side == Side::Client
-                    && self.is_taken_in_front(id, &mut connection);
+                let is_taken =
+                    arrives && side == Side::Client && self.is_taken_in_front(id, &mut connection);
                 if arrives && !is_taken {
                     fired = self.in_journal(|state| state.journal_arrived(&mut connection, side));
                     accepts = Some((id, side));

@@ -70,7 +70,9 @@ impl State {
         }
         let path = connection.path(Side::Client);
         let names = (&*self.machines[path.0].name, &*self.machines[path.1].name);
-        let Some(armed) = self.armed.proxies.draw(path, self.config.seed, names) else { return false };
+        let Some(armed) = self.armed.proxies.draw(path, self.config.seed, names) else {
+            return false;
+        };
         let (fault, status, retry_after) = (armed.fault, armed.status, armed.retry_after);
         self.hit(fault, [request]);
         hang_up(connection);

@@ -18,12 +18,12 @@ use crate::{
     fault::{Action, DiskTrigger, FaultId, FaultReport, Moment, Operation, Trigger},
     machine::Machine,
     network::{
+        Armed,
         connection::{Connection, Side, Waiting},
         connections::Connections,
         driver::Arrival,
         keeping::Keeping,
         link::Links,
-        Armed,
         swizzle::Turning,
     },
 };

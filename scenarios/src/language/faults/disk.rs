@@ -2,8 +2,8 @@
 
 use super::{Listed, flag, node};
 use crate::{
+    duration,
     language::{
-        duration,
         meaning::Meaning,
         reader::Reader,
         table::Table,

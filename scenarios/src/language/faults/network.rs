@@ -4,8 +4,8 @@ use std::{num::NonZeroU64, time::Duration};
 
 use super::{Listed, flag, node, shape};
 use crate::{
+    duration,
     language::{
-        duration,
         meaning::Meaning,
         mistake::{Code, Mistake},
         read::latency,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Listed, flag, node};
 use crate::{
+    duration,
     language::{
-        duration,
         meaning::Meaning,
         mistake::{Code, Mistake},
         read,

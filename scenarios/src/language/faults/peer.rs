@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Listed, node};
 use crate::{
+    duration,
     language::{
-        duration,
         meaning::Meaning,
         reader::Reader,
         table::Table,

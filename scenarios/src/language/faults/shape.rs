@@ -1,8 +1,8 @@
 //! Shapes in the language: `{ isolate = "a" }`, `{ halves = ["a", "b", "c"] }`.
 
 use crate::{
+    duration,
     language::{
-        duration,
         meaning::Meaning,
         mistake::{Code, Mistake},
         read::one_kind,

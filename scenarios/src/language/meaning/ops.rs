@@ -4,10 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Meaning, Sort};
 use crate::{
-    language::{
-        duration,
-        mistake::{Code, Mistake},
-    },
+    duration,
+    language::mistake::{Code, Mistake},
     scenario::OpKind,
 };
 

@@ -2,8 +2,8 @@
 
 use super::{Meaning, Sort};
 use crate::{
+    duration,
     language::{
-        duration,
         mistake::{Code, Mistake},
         names::LONGEST_SCENARIO_NAME,
     },

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::When;
-use crate::language::duration_text;
+use crate::duration;
 
 /// What happens to a machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,11 +144,11 @@ impl fmt::Display for NodeFault {
         match self {
             Self::ClockSkew { node, by, behind } => {
                 let word = if *behind { "behind" } else { "ahead" };
-                write!(f, "clock {} {word} on {node}", duration_text(*by))
+                write!(f, "clock {} {word} on {node}", duration::text(*by))
             }
             Self::ClockJump { node, by, back } => {
                 let word = if *back { "back" } else { "ahead" };
-                write!(f, "clock jumps {} {word} on {node}", duration_text(*by))
+                write!(f, "clock jumps {} {word} on {node}", duration::text(*by))
             }
             Self::ClockDrift { node, rate } => {
                 write!(f, "clock runs {rate} times as fast on {node}")

@@ -13,11 +13,11 @@ const UNITS: &[(&str, u128)] = &[
 ];
 
 /// The longest duration that a scenario can name: a year. Sums of a few of them cannot overflow.
-pub(super) const LONGEST: Duration = Duration::from_hours(24 * 365);
+pub(crate) const LONGEST: Duration = Duration::from_hours(24 * 365);
 
 /// Reads a duration: whole numbers with units `h`, `m`, `s`, `ms`, `us`, `ns`, the parts separated
 /// by nothing or blanks. The error is the remedy.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub fn parse(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err("write a number and a unit, as \"500ms\" or \"1h 5m\"".to_owned());
