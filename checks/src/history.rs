@@ -36,7 +36,7 @@ use scenarios::{
     vocabulary::HOMESERVERS,
 };
 
-use crate::record::Outcome;
+use crate::record::OpOutcome;
 
 /// What happened.
 #[derive(Debug)]
@@ -264,7 +264,7 @@ impl<'j> History<'j> {
     }
 
     /// Returns the messages whose send ended like this, if an honest backend said so.
-    pub fn ended(&self, outcome: Outcome) -> impl Iterator<Item = (&Message, &SendEnded)> {
+    pub fn ended(&self, outcome: OpOutcome) -> impl Iterator<Item = (&Message, &SendEnded)> {
         let messages = self.messages.iter().filter(|it| self.has_honest_backend(&it.device));
         let ended = messages.filter_map(|it| Some((it, it.ended.as_ref()?)));
         ended.filter(move |(_, ended)| ended.outcome == outcome)

@@ -9,7 +9,7 @@
 use crate::{
     Finding, Judgement,
     history::{Exchange, History, Moment, PduFacts, mail::Mail},
-    record::Outcome,
+    record::OpOutcome,
 };
 
 pub(super) fn judge(history: &History<'_>) -> Judgement {
@@ -32,7 +32,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
 
 /// Judges that what a client was told is sent is at its backend.
 fn judge_sends(history: &History<'_>, judgement: &mut Judgement) {
-    for (message, ended) in history.ended(Outcome::Ok) {
+    for (message, ended) in history.ended(OpOutcome::Ok) {
         let Some(event) = &ended.event else { continue };
         let at = (history.backend_of(&message.device), message.conversation.as_str());
         let what = format!("acknowledged {}", message.name);

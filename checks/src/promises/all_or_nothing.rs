@@ -45,13 +45,13 @@ mod tests {
     use crate::{
         Judgement,
         history::{Note, fake::Fake},
-        record::Outcome,
+        record::OpOutcome,
     };
 
     fn seen_by(devices: &[&str], pending: Vec<String>) -> Judgement {
         let mut fake = Fake::ready();
         fake.sends("alice/1", "m1");
-        fake.ends("m1", Outcome::Indefinite);
+        fake.ends("m1", OpOutcome::Indefinite);
         for device in devices {
             fake.sees(device, "m1");
         }

@@ -7,7 +7,7 @@ use crate::{
     Finding, Judgement,
     history::{History, Message},
     judgement::{expected_devices, missing_devices},
-    record::Outcome,
+    record::OpOutcome,
 };
 
 pub(super) fn judge(history: &History<'_>) -> Judgement {
@@ -31,7 +31,7 @@ fn is_promised(history: &History<'_>, message: &Message) -> bool {
         return false;
     }
     let is_eventual = history.delivery(&message.conversation) == Delivery::Eventual;
-    message.outcome() == Outcome::Ok
+    message.outcome() == OpOutcome::Ok
         || (is_eventual && history.sightings_of(&message.name).next().is_some())
 }
 
@@ -43,10 +43,10 @@ mod tests {
     use crate::{
         Judgement,
         history::{Note, fake::Fake},
-        record::Outcome,
+        record::OpOutcome,
     };
 
-    fn seen_by(outcome: Outcome, devices: &[&str]) -> Judgement {
+    fn seen_by(outcome: OpOutcome, devices: &[&str]) -> Judgement {
         let mut fake = Fake::ready();
         fake.sends("alice/1", "m1");
         fake.ends("m1", outcome);
@@ -59,12 +59,12 @@ mod tests {
 
     #[test]
     fn what_is_ok_or_seen_by_anybody_is_seen_by_all() {
-        let all = seen_by(Outcome::Ok, &["alice/1", "bob/1", "carol/1"]);
+        let all = seen_by(OpOutcome::Ok, &["alice/1", "bob/1", "carol/1"]);
         assert_eq!((all.judged, all.finding), (3, None));
-        let ok = seen_by(Outcome::Ok, &["alice/1", "bob/1"]).finding.expect("a violation");
+        let ok = seen_by(OpOutcome::Ok, &["alice/1", "bob/1"]).finding.expect("a violation");
         assert_eq!(ok.sentence, "carol/1 never saw m1");
-        assert!(seen_by(Outcome::Indefinite, &["bob/1"]).finding.is_some());
-        assert_eq!(seen_by(Outcome::Indefinite, &[]).judged, 0);
+        assert!(seen_by(OpOutcome::Indefinite, &["bob/1"]).finding.is_some());
+        assert_eq!(seen_by(OpOutcome::Indefinite, &[]).judged, 0);
     }
 
     #[test]
@@ -75,9 +75,9 @@ mod tests {
             fake.note(&Note::LeaveBegan { user: user.clone(), conversation: conversation.clone() });
             fake.note(&Note::LeaveEnded { user, conversation, outcome });
         };
-        leaves(&mut fake, Outcome::Ok);
+        leaves(&mut fake, OpOutcome::Ok);
         fake.sent_ok("alice/1", "m1");
-        leaves(&mut fake, Outcome::Refused);
+        leaves(&mut fake, OpOutcome::Refused);
         fake.sees("alice/1", "m1");
         fake.sees("carol/1", "m1");
         fake.note(&Note::Finished {});

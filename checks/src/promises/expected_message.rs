@@ -7,7 +7,7 @@ use scenarios::scenario::{MessageExpectation, SendOutcome};
 use crate::{
     Finding, Judgement,
     history::{History, Message, user_of},
-    record::Outcome,
+    record::OpOutcome,
 };
 
 /// Judges the message called `name`.
@@ -38,14 +38,14 @@ pub(crate) fn judge(history: &History<'_>, name: &str, expected: &MessageExpecta
 
 fn other_outcome(message: &Message, expected: SendOutcome) -> Option<String> {
     let outcome = match expected {
-        SendOutcome::Ok => Outcome::Ok,
-        SendOutcome::Refused => Outcome::Refused,
-        SendOutcome::Indefinite => Outcome::Indefinite,
+        SendOutcome::Ok => OpOutcome::Ok,
+        SendOutcome::Refused => OpOutcome::Refused,
+        SendOutcome::Indefinite => OpOutcome::Indefinite,
     };
     let word = |outcome| match outcome {
-        Outcome::Ok => "ok",
-        Outcome::Refused => "refused",
-        Outcome::Indefinite => "indefinite",
+        OpOutcome::Ok => "ok",
+        OpOutcome::Refused => "refused",
+        OpOutcome::Indefinite => "indefinite",
     };
     (message.outcome() != outcome).then(|| {
         format!("{} was to be {}, and was {}", message.name, word(outcome), word(message.outcome()))
@@ -107,7 +107,7 @@ mod tests {
     use super::judge;
     use crate::{
         history::{Note, fake::Fake},
-        record::Outcome,
+        record::OpOutcome,
     };
 
     /// Judges `m1`, which is refused because `b` cannot be reached, and which carol sees
@@ -117,7 +117,7 @@ mod tests {
         fake.sends("alice/1", "m1");
         fake.note(&Note::SendEnded {
             message: "m1".to_owned(),
-            outcome: Outcome::Refused,
+            outcome: OpOutcome::Refused,
             status: Some(533),
             event: None,
             unreachable: vec!["b".to_owned()],

@@ -9,7 +9,7 @@ use super::promises_all_or_nothing;
 use crate::{
     Finding, Judgement,
     history::{Exchange, History, Message, Sighting},
-    record::Outcome,
+    record::OpOutcome,
 };
 
 /// The entry at which a backend's yes first reached the owner, by event and backend.
@@ -85,7 +85,7 @@ fn too_early(
 
 /// Returns the entry by which the owner must have decided, and so must have asked who is a member.
 fn decided_by(message: &Message, sighting: &Sighting) -> u64 {
-    let answered = message.ended.as_ref().filter(|ended| ended.outcome == Outcome::Ok);
+    let answered = message.ended.as_ref().filter(|ended| ended.outcome == OpOutcome::Ok);
     answered.map_or(sighting.at.n, |ended| ended.at.n.min(sighting.at.n))
 }
 
@@ -101,7 +101,7 @@ mod tests {
             Note,
             fake::{Fake, pdu},
         },
-        record::Outcome,
+        record::OpOutcome,
     };
 
     const PREPARE: &str = "PUT /_matrix/federation/unstable/org.fedsim.m1/prepare/!team/$m1";
@@ -148,7 +148,7 @@ mod tests {
         fake.exchange(("a", "b"), PREPARE, &body, &json!({"vote": "yes"}));
         fake.syncs("a");
         if answered_first {
-            fake.ends("m1", Outcome::Ok);
+            fake.ends("m1", OpOutcome::Ok);
         }
         for note in before_sight {
             fake.note(note);
@@ -157,7 +157,7 @@ mod tests {
         fake.judged(Delivery::M1, judge)
     }
 
-    fn leaves(outcome: Option<Outcome>) -> Note {
+    fn leaves(outcome: Option<OpOutcome>) -> Note {
         let (user, conversation) = ("carol".to_owned(), "team".to_owned());
         match outcome {
             None => Note::LeaveBegan { user, conversation },
@@ -165,7 +165,7 @@ mod tests {
         }
     }
 
-    fn joins(outcome: Option<Outcome>) -> Note {
+    fn joins(outcome: Option<OpOutcome>) -> Note {
         let (user, conversation) = ("carol".to_owned(), "team".to_owned());
         match outcome {
             None => Note::JoinBegan { user, conversation },
@@ -177,16 +177,16 @@ mod tests {
     fn nobody_asks_a_backend_whose_last_member_began_to_leave_before_the_decision() {
         assert_eq!(without_c(&[], &[leaves(None)], false).finding, None);
         assert!(without_c(&[], &[leaves(None)], true).finding.is_some());
-        let refused = [leaves(None), leaves(Some(Outcome::Refused))];
+        let refused = [leaves(None), leaves(Some(OpOutcome::Refused))];
         assert!(without_c(&[], &refused, false).finding.is_some());
     }
 
     #[test]
     fn who_certainly_came_back_before_the_send_is_asked_and_who_may_have_is_not() {
-        let gone = [leaves(None), leaves(Some(Outcome::Ok)), joins(None)];
+        let gone = [leaves(None), leaves(Some(OpOutcome::Ok)), joins(None)];
         let back = |outcome| [&gone[..], &[joins(Some(outcome))]].concat();
-        assert!(without_c(&back(Outcome::Ok), &[], false).finding.is_some());
-        assert_eq!(without_c(&back(Outcome::Indefinite), &[], false).finding, None);
-        assert_eq!(without_c(&gone, &[joins(Some(Outcome::Ok))], false).finding, None);
+        assert!(without_c(&back(OpOutcome::Ok), &[], false).finding.is_some());
+        assert_eq!(without_c(&back(OpOutcome::Indefinite), &[], false).finding, None);
+        assert_eq!(without_c(&gone, &[joins(Some(OpOutcome::Ok))], false).finding, None);
     }
 }

@@ -49,7 +49,7 @@ mod tests {
             Note,
             fake::{Fake, scenario},
         },
-        record::Outcome,
+        record::OpOutcome,
     };
 
     fn sentence(fake: Fake) -> Option<String> {
@@ -85,8 +85,8 @@ mod tests {
             fake.sees("bob/1", "m1");
             sentence(fake)
         };
-        assert!(bob_leaves(Outcome::Ok).is_some());
-        assert_eq!(bob_leaves(Outcome::Indefinite), None);
+        assert!(bob_leaves(OpOutcome::Ok).is_some());
+        assert_eq!(bob_leaves(OpOutcome::Indefinite), None);
     }
 
     #[test]

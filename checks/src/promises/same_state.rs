@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Finding, Judgement, history::History};
 
-type State = BTreeMap<String, String>;
+type RoomState = BTreeMap<String, String>;
 
 pub(super) fn judge(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("states");
@@ -30,7 +30,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
 }
 
 /// Returns the first piece of state that differs, such as `m.room.member of @bob:b`.
-fn difference(one: &State, other: &State) -> Option<String> {
+fn difference(one: &RoomState, other: &RoomState) -> Option<String> {
     let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     let key = keys.into_iter().find(|key| one.get(*key) != other.get(*key))?;
     Some(match key.split_once('|') {

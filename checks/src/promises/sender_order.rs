@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use crate::{
     Finding, Judgement,
     history::{History, Message},
-    record::Outcome,
+    record::OpOutcome,
 };
 
 pub(super) fn judge(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("pairs");
     let mut latest: BTreeMap<(&str, &str), &Message> = BTreeMap::new();
-    for (message, _) in history.ended(Outcome::Ok) {
+    for (message, _) in history.ended(OpOutcome::Ok) {
         let sender = (message.conversation.as_str(), message.device.as_str());
         if let Some(before) = latest.insert(sender, message)
             && before.ended.as_ref().is_some_and(|ended| ended.at < message.began)

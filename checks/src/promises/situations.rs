@@ -3,20 +3,20 @@
 use crate::{
     Finding, Judgement,
     history::{Exchange, History, Moment},
-    record::Outcome,
+    record::OpOutcome,
 };
 
 /// A send was refused.
 pub(super) fn send_refused(history: &History<'_>) -> Judgement {
-    send_ended(history, Outcome::Refused, "was refused")
+    send_ended(history, OpOutcome::Refused, "was refused")
 }
 
 /// A send ended without anybody knowing how.
 pub(super) fn send_indefinite(history: &History<'_>) -> Judgement {
-    send_ended(history, Outcome::Indefinite, "had no answer")
+    send_ended(history, OpOutcome::Indefinite, "had no answer")
 }
 
-fn send_ended(history: &History<'_>, outcome: Outcome, how: &str) -> Judgement {
+fn send_ended(history: &History<'_>, outcome: OpOutcome, how: &str) -> Judgement {
     let mut judgement = Judgement::new("sends");
     judgement.judged = history.messages.len() as u64;
     for (message, ended) in history.ended(outcome) {
@@ -146,7 +146,7 @@ mod tests {
     use crate::{
         find,
         history::{Note, fake::Fake},
-        record::Outcome,
+        record::OpOutcome,
     };
 
     fn is_reached(situation: &str, happens: impl FnOnce(&mut Fake)) -> bool {
@@ -166,10 +166,10 @@ mod tests {
             fake.sends("alice/1", "m1");
             fake.ends("m1", outcome);
         };
-        assert!(is_reached("send-refused", |fake| sent(fake, Outcome::Refused)));
-        assert!(!is_reached("send-refused", |fake| sent(fake, Outcome::Ok)));
-        assert!(is_reached("send-indefinite", |fake| sent(fake, Outcome::Indefinite)));
-        assert!(!is_reached("send-indefinite", |fake| sent(fake, Outcome::Refused)));
+        assert!(is_reached("send-refused", |fake| sent(fake, OpOutcome::Refused)));
+        assert!(!is_reached("send-refused", |fake| sent(fake, OpOutcome::Ok)));
+        assert!(is_reached("send-indefinite", |fake| sent(fake, OpOutcome::Indefinite)));
+        assert!(!is_reached("send-indefinite", |fake| sent(fake, OpOutcome::Refused)));
     }
 
     #[test]
