@@ -1,4 +1,4 @@
-//! What echo servers promise, judged from what the network and the clients saw.
+//! What echo servers promise, judged by what the network and the clients saw.
 
 use ::checks::{
     Check, Finding, Judgement,
@@ -7,7 +7,7 @@ use ::checks::{
 };
 use scenarios::scenario::Scenario;
 
-/// Every promise, the gravest first.
+/// Every promise, the most serious first.
 pub(crate) const CHECKS: &[Check] = &[
     Check { name: "stored-first", kind: CheckKind::Always, applies: any, judge: stored_first },
     Check { name: "heard-by-all", kind: CheckKind::Eventually, applies: any, judge: heard_by_all },
@@ -17,7 +17,7 @@ fn any(_: &Scenario) -> bool {
     true
 }
 
-/// Before a server says that it was told something, its disk has synced.
+/// Judges that a server's disk has synced before it says that it was told something.
 fn stored_first(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("answers");
     for said in history.exchanges_of("say").filter(|said| said.is_accepted()) {
@@ -32,7 +32,7 @@ fn stored_first(history: &History<'_>) -> Judgement {
     judgement
 }
 
-/// What a client was told is taken, every backend has in the end.
+/// Judges that in the end, every backend has what a client was told is taken.
 fn heard_by_all(history: &History<'_>) -> Judgement {
     let mut judgement = Judgement::new("echoes");
     for (told, _, said) in history.notes("said").filter(|(.., said)| said["outcome"] == "ok") {
@@ -56,7 +56,7 @@ fn heard_by_all(history: &History<'_>) -> Judgement {
     judgement
 }
 
-/// The requests that brought `id` to `backend`, or were to.
+/// Returns the requests that brought `id` to `backend`, or should have.
 fn carriers<'h>(
     history: &'h History<'h>,
     id: &'h str,
