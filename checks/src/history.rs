@@ -252,15 +252,19 @@ impl<'j> History<'j> {
     }
 
     fn members(&self, conversation: &str, is_in: impl Fn(&Membership) -> bool) -> Vec<&str> {
-        let of_it = self.memberships.iter().filter(|known| known.conversation == conversation);
-        of_it.filter(|known| is_in(known)).map(|known| known.user.as_str()).collect()
+        let memberships = self.memberships.iter();
+        let in_it = memberships.filter(|known| known.conversation == conversation && is_in(known));
+        in_it.map(|known| known.user.as_str()).collect()
     }
 
     /// Returns whether the user may have been a member of a conversation at some moment between the
     /// entries `from` and `to`.
     pub fn may_be_member(&self, user: &str, conversation: &str, from: u64, to: u64) -> bool {
-        let mut of_it = self.memberships.iter().filter(|known| known.conversation == conversation);
-        of_it.any(|known| known.user == user && known.possible_between(from, to))
+        self.memberships.iter().any(|known| {
+            known.conversation == conversation
+                && known.user == user
+                && known.possible_between(from, to)
+        })
     }
 
     /// Returns the messages whose send ended like this, if an honest backend said so.

@@ -1,7 +1,7 @@
 //! What echo servers promise, judged by what the network and the clients saw.
 
 use ::checks::{
-    Check, Finding, Judgement,
+    Check, Finding, Judgment,
     history::{Exchange, History},
     record::CheckKind,
 };
@@ -18,42 +18,42 @@ fn any(_: &Scenario) -> bool {
 }
 
 /// Judges that a server's disk has synced before it says that it was told something.
-fn stored_first(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("answers");
+fn stored_first(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("answers");
     for said in history.exchanges_of("say").filter(|said| said.is_accepted()) {
         let (Some(arrived), Some(answer)) = (said.arrived, said.answer) else { continue };
-        judgement.judged += 1;
+        judgment.judged += 1;
         if history.synced_between(said.to, arrived.n, answer.sent.n).is_none() {
             let what =
                 format!("{} answered {} and had stored nothing", said.to, said.request.target);
-            judgement.found(Finding::new(answer.sent.at, what, said.evidence()));
+            judgment.found(Finding::new(answer.sent.at, what, said.evidence()));
         }
     }
-    judgement
+    judgment
 }
 
 /// Judges that in the end, every backend has what a client was told is taken.
-fn heard_by_all(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("echoes");
+fn heard_by_all(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("echoes");
     for (told, _, said) in history.notes("said").filter(|(.., said)| said["outcome"] == "ok") {
         let id = said["id"].as_str().unwrap_or_default();
         for (read, _, heard) in history.notes("heard") {
             let Some(ids) = heard["ids"].as_array() else {
-                judgement.cannot_tell(format!("{} did not tell what it heard", heard["backend"]));
+                judgment.cannot_tell(format!("{} did not tell what it heard", heard["backend"]));
                 continue;
             };
-            judgement.judged += 1;
+            judgment.judged += 1;
             if !ids.iter().any(|known| known == id) {
                 let backend = heard["backend"].as_str().unwrap_or_default();
                 let what = format!("{id} was taken, and {backend} never heard it");
                 let mut evidence = vec![told.n, read.n];
                 evidence.extend(carriers(history, id, backend).flat_map(Exchange::evidence));
                 evidence.sort_unstable();
-                judgement.found(Finding::new(read.at, what, evidence));
+                judgment.found(Finding::new(read.at, what, evidence));
             }
         }
     }
-    judgement
+    judgment
 }
 
 /// Returns the requests that brought `id` to `backend`, or should have.

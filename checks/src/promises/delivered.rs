@@ -4,26 +4,26 @@
 use scenarios::scenario::Delivery;
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{History, Message},
-    judgement::{expected_devices, missing_devices},
+    judgment::{expected_devices, missing_devices},
     record::OpOutcome,
 };
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("copies");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("copies");
     for message in history.messages.iter().filter(|message| is_promised(history, message)) {
-        judgement.judged += expected_devices(history, message).len() as u64;
+        judgment.judged += expected_devices(history, message).len() as u64;
         let Some(missing) = missing_devices(history, message).into_iter().next() else { continue };
         if !history.finals.complete {
-            judgement.cannot_tell(format!("{missing} may yet see {}", message.name));
+            judgment.cannot_tell(format!("{missing} may yet see {}", message.name));
             continue;
         }
         let end = message.ended.as_ref().map_or(message.began, |ended| ended.at);
         let sentence = format!("{missing} never saw {}", message.name);
-        judgement.found(Finding::about(history, message, end.at, sentence));
+        judgment.found(Finding::about(history, message, end.at, sentence));
     }
-    judgement
+    judgment
 }
 
 fn is_promised(history: &History<'_>, message: &Message) -> bool {
@@ -41,12 +41,12 @@ mod tests {
 
     use super::judge;
     use crate::{
-        Judgement,
+        Judgment,
         history::{Note, fake::Fake},
         record::OpOutcome,
     };
 
-    fn seen_by(outcome: OpOutcome, devices: &[&str]) -> Judgement {
+    fn seen_by(outcome: OpOutcome, devices: &[&str]) -> Judgment {
         let mut fake = Fake::ready();
         fake.sends("alice/1", "m1");
         fake.ends("m1", outcome);
@@ -81,7 +81,7 @@ mod tests {
         fake.sees("alice/1", "m1");
         fake.sees("carol/1", "m1");
         fake.note(&Note::Finished {});
-        let judgement = fake.judged(Delivery::Eventual, judge);
-        assert_eq!((judgement.judged, judgement.finding), (2, None));
+        let judgment = fake.judged(Delivery::Eventual, judge);
+        assert_eq!((judgment.judged, judgment.finding), (2, None));
     }
 }

@@ -5,31 +5,31 @@
 use scenarios::scenario::Delivery;
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{History, Message, SendEnded},
-    judgement::{is_final, missing_devices},
+    judgment::{is_final, missing_devices},
     record::OpOutcome,
 };
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("answers");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("answers");
     for (message, ended) in history.ended(OpOutcome::Ok) {
-        judgement.judged += 1;
+        judgment.judged += 1;
         let Some(sentence) = unkept(history, message, ended) else { continue };
         if is_final(history) {
-            judgement.found(Finding::about(history, message, ended.at.at, sentence));
+            judgment.found(Finding::about(history, message, ended.at.at, sentence));
         } else {
-            judgement.cannot_tell(format!("{sentence}, but the world had not settled"));
+            judgment.cannot_tell(format!("{sentence}, but the world had not settled"));
         }
     }
     for (message, _) in history.ended(OpOutcome::Refused) {
-        judgement.judged += 1;
+        judgment.judged += 1;
         if let Some(first) = history.sightings_of(&message.name).next() {
             let sentence = format!("{} saw {}, which was refused", first.device, message.name);
-            judgement.found(Finding::about(history, message, first.at.at, sentence));
+            judgment.found(Finding::about(history, message, first.at.at, sentence));
         }
     }
-    judgement
+    judgment
 }
 
 /// Returns what an ok send promised and did not keep.

@@ -7,7 +7,7 @@ use scenarios::scenario::Delivery;
 
 use super::promises_all_or_nothing;
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{Exchange, History, Message, Sighting},
     record::OpOutcome,
 };
@@ -15,8 +15,8 @@ use crate::{
 /// The entry at which a backend's yes first reached the owner, by event and backend.
 type Votes<'h> = BTreeMap<(String, &'h str), u64>;
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("sightings");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("sightings");
     let votes = votes(history);
     for sighting in &history.sightings {
         let message = sighting.message.as_deref().and_then(|name| history.message(name));
@@ -26,13 +26,13 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
         if !is_promised {
             continue;
         }
-        judgement.judged += 1;
+        judgment.judged += 1;
         if let Some(why) = too_early(history, &votes, message, sighting) {
             let sentence = format!("{} saw {} before {why}", sighting.device, message.name);
-            judgement.found(Finding::about(history, message, sighting.at.at, sentence));
+            judgment.found(Finding::about(history, message, sighting.at.at, sentence));
         }
     }
-    judgement
+    judgment
 }
 
 fn votes<'h>(history: &'h History<'_>) -> Votes<'h> {
@@ -96,7 +96,7 @@ mod tests {
 
     use super::judge;
     use crate::{
-        Finding, Judgement,
+        Finding, Judgment,
         history::{
             Note,
             fake::{Fake, pdu},
@@ -138,7 +138,7 @@ mod tests {
 
     /// Lets alice see `m1` after `b`'s yes, without one from `c`; carol's notes come before the
     /// send and before the sight.
-    fn without_c(before_send: &[Note], before_sight: &[Note], answered_first: bool) -> Judgement {
+    fn without_c(before_send: &[Note], before_sight: &[Note], answered_first: bool) -> Judgment {
         let mut fake = Fake::ready();
         for note in before_send {
             fake.note(note);

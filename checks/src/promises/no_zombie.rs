@@ -1,21 +1,21 @@
 //! `no-zombie`: no message is seen after its sender was told that it is refused.
 
-use crate::{Finding, Judgement, history::History, record::OpOutcome};
+use crate::{Finding, Judgment, history::History, record::OpOutcome};
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("refusals");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("refusals");
     for (message, ended) in history.ended(OpOutcome::Refused) {
-        judgement.judged += 1;
+        judgment.judged += 1;
         let late = history.sightings_of(&message.name).find(|sighting| sighting.at > ended.at);
         if let Some(late) = late {
             let sentence = format!(
                 "{} saw {} after {} was told that it is refused",
                 late.device, message.name, message.device
             );
-            judgement.found(Finding::about(history, message, late.at.at, sentence));
+            judgment.found(Finding::about(history, message, late.at.at, sentence));
         }
     }
-    judgement
+    judgment
 }
 
 #[cfg(test)]

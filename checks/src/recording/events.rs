@@ -47,7 +47,7 @@ struct Teller<'h> {
 
 impl Teller<'_> {
     fn event(&self, entry: &Entry, line: String) -> EventRecord {
-        let EntryInWords { kind, to, what, result, message } = self.told(entry);
+        let EntryInWords { kind, to, what, result, message } = self.in_words(entry);
         EventRecord {
             n: entry.n,
             at_ns: nanoseconds(entry.at),
@@ -62,7 +62,7 @@ impl Teller<'_> {
         }
     }
 
-    fn told(&self, entry: &Entry) -> EntryInWords {
+    fn in_words(&self, entry: &Entry) -> EntryInWords {
         match &entry.event {
             Event::Booted { incarnation } => EntryInWords {
                 kind: "booted",

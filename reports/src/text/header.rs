@@ -1,4 +1,4 @@
-//! The head of the report: which run it is of, the verdict, how large the run was.
+//! The head of the report: which run it shows, the verdict, how large the run was.
 
 use checks::record::{Ended, Machine, MachineKind, Record, Why};
 

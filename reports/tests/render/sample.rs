@@ -8,7 +8,7 @@ use checks::record::{
 /// A millisecond in nanoseconds.
 pub(crate) const MS: u64 = 1_000_000;
 
-/// Three backends, four devices, one message that everybody saw.
+/// Returns a run with three backends, four devices, and one message that everybody saw.
 pub(crate) fn pass() -> Record {
     let copies = ["alice/1@a", "alice/2@a", "bob/1@b"].map(|device| copy(device, Some(1_096)));
     Record {
@@ -40,7 +40,7 @@ pub(crate) fn pass() -> Record {
     }
 }
 
-/// A cut in the middle of a send: alice saw the message, b never stored it.
+/// Returns a run with a cut in the middle of a send: alice saw the message, b never stored it.
 pub(crate) fn fail() -> Record {
     let mut record = pass();
     record.scenario.name = "m1-2021-cut-between-check-and-store".into();
@@ -64,7 +64,7 @@ pub(crate) fn fail() -> Record {
     record
 }
 
-/// The same, of a design that must break the check.
+/// Returns the same run of a design that must break the check.
 pub(crate) fn expected_violation() -> Record {
     let mut record = fail();
     record.verdict = Verdict::Pass;
@@ -72,7 +72,7 @@ pub(crate) fn expected_violation() -> Record {
     record
 }
 
-/// It passes, and proves nothing.
+/// Returns a run that passes and proves nothing.
 pub(crate) fn weak() -> Record {
     let mut record = pass();
     record.scenario.name = "relay-quota".into();
@@ -86,7 +86,7 @@ pub(crate) fn weak() -> Record {
     record
 }
 
-/// More of everything than a page holds, and names that no column holds.
+/// Returns a run with more of everything than fits on a page, and names that fit in no column.
 pub(crate) fn large() -> Record {
     let mut record = fail();
     record.scenario.about = "A hundred backends in rooms of five. ".repeat(20);
@@ -119,7 +119,7 @@ fn node(name: &str, kind: MachineKind) -> Machine {
     Machine { name: name.to_owned(), kind }
 }
 
-/// A copy at a device, given as `bob/1@b`.
+/// Returns a copy at a device, which is given as `bob/1@b`.
 fn copy(device: &str, seen_ms: Option<u64>) -> Copy {
     let (device, backend) = device.split_once('@').expect("device@backend");
     Copy {

@@ -115,8 +115,8 @@ impl Mailroom {
 
     /// Returns what `from` acknowledges with this request once more, as another entry.
     fn again(&mut self, from: &str, request: &HttpMessage) -> Option<RelayTxnResponse> {
-        let told: RelayTxnRequest = serde_json::from_slice(&request.body).ok()?;
-        if self.latest.get(from).is_none_or(|(entry_id, _)| *entry_id != told.entry_id) {
+        let acknowledged: RelayTxnRequest = serde_json::from_slice(&request.body).ok()?;
+        if self.latest.get(from).is_none_or(|(entry_id, _)| *entry_id != acknowledged.entry_id) {
             return None;
         }
         let (_, transaction) = self.latest.remove(from)?;

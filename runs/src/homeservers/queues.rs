@@ -66,7 +66,7 @@ fn in_words(queues: &CountsByServer, mail: &CountsByServer) -> Vec<String> {
                     .iter()
                     .map(|(what, count)| format!("{backend} has {count} pending: {what}")),
             ),
-            None => sentences.push(format!("{backend} does not say what is in its queues")),
+            None => sentences.push(format!("{backend} does not tell its queues")),
         }
     }
     for (relay, entries) in mail {
@@ -74,7 +74,7 @@ fn in_words(queues: &CountsByServer, mail: &CountsByServer) -> Vec<String> {
             Some(entries) => sentences.extend(
                 entries.iter().map(|(whose, count)| format!("{relay} keeps {count} for {whose}")),
             ),
-            None => sentences.push(format!("{relay} does not say what mail it keeps")),
+            None => sentences.push(format!("{relay} does not tell its mail")),
         }
     }
     sentences

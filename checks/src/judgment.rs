@@ -14,7 +14,7 @@ const MAX_EVIDENCE: usize = 40;
 
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement {
+pub struct Judgment {
     /// How many things it judged. A check that judged 0 is vacuous.
     pub judged: u64,
     /// What it counts, such as `copies` or `sends`.
@@ -38,8 +38,8 @@ pub struct Finding {
     pub evidence: Vec<u64>,
 }
 
-impl Judgement {
-    /// Returns a judgement that has judged nothing yet; `of` is what it counts.
+impl Judgment {
+    /// Returns a judgment that has judged nothing yet; `of` is what it counts.
     pub fn new(of: &'static str) -> Self {
         Self { judged: 0, of, finding: None, unknown: None }
     }
