@@ -1,4 +1,4 @@
-//! What can be asked of the command: subcommands and flags, with their help.
+//! The subcommands and flags of the command, with their help.
 
 use std::path::PathBuf;
 
@@ -18,20 +18,20 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-/// Flags of every subcommand.
+/// The flags of every subcommand.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Global {
     /// When to color; `auto` respects `NO_COLOR` and `CLICOLOR_FORCE`
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
-    /// How results are written to standard output; `json` is one object a line
+    /// How results are written to standard output; `json` writes one object per line
     #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "human")]
     pub(crate) message_format: MessageFormat,
     /// Whether to show progress on standard error; `auto` and `bar` need a terminal there
     #[arg(long, global = true, value_enum, value_name = "HOW", default_value = "auto")]
     pub(crate) progress: Progress,
-    /// Print no line for runs and files that are as they should be
+    /// Print nothing about runs and files that are as they should be
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
 }
@@ -45,7 +45,7 @@ pub(crate) enum Color {
 }
 
 impl Color {
-    /// Makes it the choice of every stream.
+    /// Makes this the choice of every stream.
     pub(crate) fn write_global(self) {
         let choice = match self {
             Self::Auto => anstream::ColorChoice::Auto,
@@ -96,11 +96,11 @@ pub(crate) enum Command {
 /// Scenario files to work on.
 #[derive(Args, Debug)]
 pub(crate) struct Files {
-    /// Scenario files, or folders in which every `*.toml` is one [default: scenarios/library]
+    /// Scenario files, or folders in which every `*.toml` file is one [default: scenarios/library]
     #[arg(value_name = "FILES")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Only scenarios whose name matches GLOB (`*` any text, `?` one character), or that have the
-    /// tag T; may be given several times, and one match is enough
+    /// Only scenarios whose name matches GLOB (`*` is any text, `?` any one character), or that
+    /// have the tag T; may be given several times, and one match is enough
     #[arg(short, long, value_name = "GLOB|tag:T")]
     pub(crate) filter: Vec<String>,
 }
@@ -120,25 +120,25 @@ pub(crate) struct Run {
     /// Run everything twice and compare the journals byte for byte
     #[arg(long)]
     pub(crate) twice: bool,
-    /// How many runs at once, each on a thread of its own [default: the number of processors]
+    /// How many runs go on at once, each on a thread of its own [default: the number of processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,
     /// Where each run's folder goes: `<scenario>-<seed>/run.json` and `report.txt`
     #[arg(long, value_name = "DIR", default_value = "target/fedsim")]
     pub(crate) out: PathBuf,
-    /// Of which runs the whole journal is kept in their folder, for `fedsim judge`
+    /// Which runs keep their whole journal in their folder, for `fedsim judge`
     #[arg(long, value_enum, value_name = "WHEN", default_value = "failures")]
     pub(crate) journal: Journal,
 }
 
-/// Of which runs the journal is kept.
+/// Which runs keep their journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Journal {
-    /// Of every run whose folder is kept
+    /// Every run whose folder is kept
     Always,
-    /// Of those that are no plain pass
+    /// Those that are not a plain pass
     Failures,
-    /// Of none
+    /// None
     Never,
 }
 
@@ -151,8 +151,8 @@ pub(crate) struct Replay {
 
 #[derive(Args, Debug)]
 pub(crate) struct Judge {
-    /// Journals: a `journal.jsonl.zst`, a folder that holds one, or the `run.json` beside it; `.jsonl`
-    /// for one that another tool recorded
+    /// Journals: a `journal.jsonl.zst`, a folder that holds one, or the `run.json` next to it; or a
+    /// journal that another tool recorded, compressed or not
     #[arg(value_name = "JOURNAL|RUN", required = true)]
     pub(crate) journals: Vec<PathBuf>,
 }
@@ -183,17 +183,17 @@ pub(crate) enum What {
 
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
-    /// Only rows whose name holds this text [default: all]
+    /// Only rows whose name contains this text [default: all]
     #[arg(value_name = "ROW")]
     pub(crate) row: Option<String>,
-    /// Measure for a moment only: shows that it works, the figures mean little
+    /// Measure only for a moment, to see that it works; the figures mean little
     #[arg(long)]
     pub(crate) quick: bool,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Schema {
-    /// Of what
+    /// What the schema describes
     #[arg(value_enum)]
     pub(crate) of: SchemaOf,
 }

@@ -1,4 +1,4 @@
-//! Where two runs of the same thing differ.
+//! Where two runs of the same scenario and seed differ.
 
 use std::mem;
 
@@ -7,7 +7,7 @@ use reports::json;
 
 /// Entries shown before the first difference, and after it on each side.
 const CONTEXT: usize = 3;
-/// Characters of a line that are shown.
+/// The most characters of a line that are shown.
 const WIDTH: usize = 82;
 /// Characters shown before the first one that differs, in a line too long to be shown whole.
 const BEFORE: usize = 30;
@@ -17,16 +17,16 @@ const BEFORE: usize = 30;
 pub(crate) struct Difference {
     /// What differs, in a sentence.
     pub(crate) sentence: String,
-    /// The lines before, which are the same.
+    /// The lines before it, which are the same.
     context: Vec<String>,
-    /// The one run from there on, as many lines as are shown; none if it ends before.
+    /// The lines of one run from there on, as many as are shown; none if it ends before.
     left: Vec<String>,
-    /// The other run from there on.
+    /// The lines of the other run from there on.
     right: Vec<String>,
 }
 
 impl Difference {
-    /// The difference as text, with the names of the two sides.
+    /// Returns the difference as text, with the names of the two sides.
     pub(crate) fn lines(&self, left: &str, right: &str) -> Vec<String> {
         let names = left.len().max(right.len());
         let common = common(self.left.first(), self.right.first());
@@ -44,9 +44,9 @@ impl Difference {
     }
 }
 
-/// The first difference between two records of one scenario and seed: in the journal, or else in
-/// what was made of it. What two equal runs may differ in (wall time, the program's version, the
-/// name of the file) is left out. Both records are given back as they were.
+/// Returns the first difference between two records of one scenario and seed: in the journal, or
+/// else in what was made of it. It leaves out what may differ between equal runs (wall time, the
+/// program's version, the name of the file). Both records are left as they were.
 pub(crate) fn between(left: &mut Record, right: &mut Record) -> Option<Difference> {
     let entries = left.events.len().max(right.events.len());
     let lines = |event: &EventRecord| event.line.clone();
@@ -59,19 +59,20 @@ pub(crate) fn between(left: &mut Record, right: &mut Record) -> Option<Differenc
     let readings = first(left.events.iter().map(reading), right.events.iter().map(reading));
     if let Some(found) = readings {
         let sentence =
-            format!("journal entry #{} is the same, and is read differently", found.number);
+            format!("journal entry #{} is the same, but is read differently", found.number);
         return Some(found.called(sentence));
     }
     let (left, right) = (without_journal(left), without_journal(right));
     let found = first(left.lines().map(str::to_owned), right.lines().map(str::to_owned))?;
-    Some(found.called("the journals are the same, what was made of them is not".to_owned()))
+    Some(found.called("the journals are the same, but what was made of them is not".to_owned()))
 }
 
 fn reading(event: &EventRecord) -> String {
     serde_json::to_string(event).expect("an event has only string keys")
 }
 
-/// The record as JSON without its events, which are most of it, and without what may differ.
+/// Returns the record as JSON without its events, which are most of it, and without what may
+/// differ.
 fn without_journal(record: &mut Record) -> String {
     let events = mem::take(&mut record.events);
     let mut rest = record.clone();
@@ -82,7 +83,7 @@ fn without_journal(record: &mut Record) -> String {
     json::render(&rest)
 }
 
-/// Where two texts part.
+/// Where two texts begin to differ.
 #[derive(Debug, PartialEq, Eq)]
 struct Parting {
     /// The number of the first line that differs, from 1.
@@ -125,13 +126,13 @@ fn first(
     None
 }
 
-/// How many characters both begin with.
+/// Returns how many characters both have in common at the beginning.
 fn common(left: Option<&String>, right: Option<&String>) -> usize {
     let (Some(left), Some(right)) = (left, right) else { return 0 };
     left.chars().zip(right.chars()).take_while(|(one, other)| one == other).count()
 }
 
-/// A part of the line that fits and has the character at `at`.
+/// Returns a part of the line that fits and contains the character at `at`.
 fn window(line: &str, at: usize) -> String {
     let harmless = |c: char| if c.is_control() { ' ' } else { c };
     let length = line.chars().count();

@@ -19,7 +19,7 @@ Exit codes:
 pub(crate) enum Exit {
     /// Every expectation holds.
     Holds,
-    /// Neither could be shown, or less than was asked for.
+    /// Neither could be shown, or less was shown than was asked for.
     Inconclusive,
     /// Some check is violated.
     Violated,
@@ -36,7 +36,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// The code.
+    /// Returns the code.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Holds => 0,
@@ -46,12 +46,12 @@ impl Exit {
             Self::NothingSelected => 4,
             Self::Diverged => 5,
             Self::Internal => 70,
-            // What a shell reports of a program that SIGPIPE ended.
+            // What a shell reports when SIGPIPE ended a program.
             Self::NobodyReads => 141,
         }
     }
 
-    /// The graver of the two, as the order of the variants has it.
+    /// Returns the more serious of the two, in the order of the variants.
     #[must_use]
     pub(crate) fn and(self, other: Self) -> Self {
         self.max(other)

@@ -36,7 +36,7 @@ pub(crate) fn judge(wanted: &Judge, output: &mut Output) -> Result<Exit, Stop> {
     Ok(exit)
 }
 
-/// The journal that is meant by a file, a run's folder, or its record.
+/// Returns the journal that is meant by a file, a run's folder, or its record.
 fn journal_of(named: &Path) -> Result<PathBuf, Stop> {
     let is_record = named.file_name().is_some_and(|name| name == folder::RECORD);
     let beside = if named.is_dir() {
@@ -89,12 +89,13 @@ fn tell(path: &Path, record: &Record, output: &mut Output) -> Result<(), Stop> {
     Ok(())
 }
 
-/// What the run's own record says, where one stands beside its journal and says something else.
+/// Says what the run's own record says, if there is one next to the journal and it says something
+/// else.
 fn verdict_then(path: &Path, record: &Record) -> Option<String> {
     let text = fs::read_to_string(path.with_file_name(folder::RECORD)).ok()?;
     let then = json::parse(&text).ok()?;
     if then.log_hash != record.log_hash {
-        return Some("the record beside it is of another run".to_owned());
+        return Some("the record next to it is of another run".to_owned());
     }
     let word = |verdict| match verdict {
         Verdict::Pass => "pass",

@@ -1,8 +1,8 @@
 //! The command `fedsim`: runs scenarios in the simulated world and reports what they proved.
 //!
-//! Reading order: [`arguments`] says what can be asked, [`run`] is the main subcommand; each other
-//! subcommand has a file of its own. [`exit`] holds the exit codes, [`output`] everything that is
-//! printed: results on standard output, progress and diagnostics on standard error.
+//! Reading order: [`arguments`] has the subcommands and flags, [`run`] is the main subcommand; each
+//! other subcommand has a file of its own. [`exit`] has the exit codes. [`output`] prints: results
+//! on standard output, progress and diagnostics on standard error.
 
 mod arguments;
 mod bench;
@@ -31,9 +31,9 @@ use crate::{
     output::Output,
 };
 
-/// Runs of many machines are made of small allocations. It stands in for C's `malloc` too, so that
-/// SQLite has it: with the system's, a third of a short run went into pages that were given back to
-/// the kernel and taken again.
+/// Runs of many machines make many small allocations. This allocator replaces C's `malloc` too, so
+/// that SQLite uses it: with the system's, a third of a short run's time went into pages that were
+/// given back to the kernel and taken again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     ExitCode::from(exit.code())
 }
 
-/// Says why nothing more can be done. When nobody reads any longer there is nobody to tell.
+/// Says why nothing more can be done, unless nobody is reading anymore.
 fn stopped(stop: Stop, output: &mut Output) -> Exit {
     let (exit, message) = match stop {
         Stop::NobodyReads => return Exit::NobodyReads,

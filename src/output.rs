@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 
 use crate::arguments::{Global, MessageFormat, Progress};
 
-/// Where the word that begins a line ends.
+/// The column in which the word that begins a line ends.
 const WORD: usize = 11;
 /// How often the progress is drawn while nothing new is known.
 const TICK: Duration = Duration::from_millis(250);
 
-/// What a word at the beginning of a line says, by its color.
+/// What the color of the word at the beginning of a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Good,
@@ -58,7 +58,7 @@ pub(crate) struct Output {
     format: MessageFormat,
     progress: Progress,
     bar: ProgressBar,
-    /// Whether nothing is said of what is as it should be.
+    /// Whether nothing is printed about what is as it should be.
     pub(crate) quiet: bool,
 }
 
@@ -74,7 +74,7 @@ impl Output {
         }
     }
 
-    /// Whether results are JSON objects.
+    /// Returns whether results are JSON objects.
     pub(crate) fn is_json(&self) -> bool {
         self.format == MessageFormat::Json
     }
@@ -127,7 +127,7 @@ impl Output {
         Ok(())
     }
 
-    /// Prints something that is worth knowing and wrong in no way.
+    /// Prints something that is worth knowing and is not a mistake.
     pub(crate) fn note(&mut self, message: &str) -> io::Result<()> {
         let Self { diagnostics, bar, .. } = self;
         let note = Tone::Doubtful.style();
@@ -137,7 +137,7 @@ impl Output {
     /// Prints every mistake of every file.
     pub(crate) fn mistakes(&mut self, files: &[Mistakes]) -> io::Result<()> {
         for mistakes in files {
-            // The stream takes the escapes out where they are not wanted.
+            // The stream removes the escapes where they are not wanted.
             writeln!(self.diagnostics, "{}\n", mistakes.render(true).trim_end())?;
             for mistake in mistakes.list() {
                 let mut object = json!(mistake);
@@ -151,8 +151,8 @@ impl Output {
         self.refusal(&format!("{count} {mistakes} in {bad} {files}"))
     }
 
-    /// Begins to show progress, if it is wanted and somebody could see it. What is returned counts
-    /// what is done, from any thread.
+    /// Begins to show progress, if it is wanted and somebody can see it. The bar that is returned
+    /// counts what is done, from any thread.
     pub(crate) fn begin_progress(&mut self, of: usize) -> ProgressBar {
         let wanted = match self.progress {
             Progress::None => false,
@@ -168,14 +168,14 @@ impl Output {
         self.bar.clone()
     }
 
-    /// Shows beside the progress how many have failed.
+    /// Shows next to the progress how many runs have failed.
     pub(crate) fn failed(&mut self, failed: u64) {
         if failed > 0 {
             self.bar.set_message(format!("{failed} failed"));
         }
     }
 
-    /// Shows progress no longer.
+    /// Stops showing progress.
     pub(crate) fn end_progress(&mut self) {
         self.bar.finish_and_clear();
         self.bar = ProgressBar::hidden();

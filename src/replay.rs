@@ -19,7 +19,7 @@ use crate::{
 /// The largest record that is read, in bytes.
 const LARGEST: u64 = 4 << 30;
 
-/// Replays a record. A run that is reproduced ends as it ended then: a failure exits with 1 again.
+/// Replays a record. A run that is reproduced exits as it did then: a failure exits with 1 again.
 pub(crate) fn replay(wanted: &Replay, output: &mut Output) -> Result<Exit, Stop> {
     let path = if wanted.record.is_dir() {
         wanted.record.join(folder::RECORD)

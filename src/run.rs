@@ -120,7 +120,7 @@ fn counted(n: usize, thing: &str) -> String {
     if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
 }
 
-/// What has come of the runs so far.
+/// The results of the runs so far.
 struct Results<'a> {
     output: &'a mut Output,
     out: &'a Path,
@@ -182,7 +182,7 @@ impl<'a> Results<'a> {
         Ok(())
     }
 
-    /// Prints the summary, and what is to be said of the runs that did not pass.
+    /// Prints the summary, and explains the runs that did not pass.
     fn conclude(self) -> Result<Exit, Stop> {
         let Self { output, began, totals, exit, explanations, unexplained, stopped, .. } = self;
         output.end_progress();

@@ -1,8 +1,8 @@
-//! Seeds as the command line names them.
+//! Seeds, as the command line names them.
 
 use std::str::FromStr;
 
-/// The most seeds that one call runs.
+/// The most seeds that one command runs.
 const MOST: u64 = 1_000_000;
 
 /// One seed, or a range of them. Any whole number of 64 bits is a seed.
@@ -13,17 +13,17 @@ pub(crate) struct Seeds {
 }
 
 impl Seeds {
-    /// How many.
+    /// Returns how many seeds there are.
     pub(crate) fn count(&self) -> usize {
         usize::try_from(self.last - self.first).expect("less than MOST") + 1
     }
 
-    /// The one at `index`, counted from 0.
+    /// Returns the seed at `index`, counted from 0.
     pub(crate) fn at(&self, index: usize) -> u64 {
         self.first + index as u64
     }
 
-    /// The longest one as text, in characters.
+    /// Returns the width of the longest seed, in characters.
     pub(crate) fn width(&self) -> usize {
         self.last.to_string().len()
     }
@@ -44,7 +44,7 @@ impl FromStr for Seeds {
         };
         match last.checked_sub(first) {
             None => Err(EMPTY.to_owned()),
-            Some(more) if more >= MOST => Err(format!("one call runs at most {MOST} seeds")),
+            Some(more) if more >= MOST => Err(format!("one command runs at most {MOST} seeds")),
             Some(_) => Ok(Self { first, last }),
         }
     }

@@ -16,24 +16,24 @@ use crate::{
     exit::{Exit, Stop},
 };
 
-/// Where scenarios are if no file is named.
+/// Where scenarios are read from if no file is named.
 const LIBRARY: &str = "scenarios/library";
 /// How deep folders are searched.
 const DEPTH: usize = 16;
 
-/// One scenario, and where it stands.
+/// One scenario, and where it is.
 #[derive(Debug)]
 pub(crate) struct Selected {
     /// The file, as it was named.
     pub(crate) path: PathBuf,
-    /// What it says.
+    /// The scenario in it.
     pub(crate) scenario: Scenario,
 }
 
 /// The scenarios of all files, or the mistakes of all files.
 pub(crate) type Loaded = Result<Vec<Selected>, Vec<Mistakes>>;
 
-/// Reads every file that is meant, and keeps the scenarios that pass the filters.
+/// Reads every file that is meant, and returns the scenarios that pass the filters.
 pub(crate) fn load(files: &Files) -> Result<Loaded, Stop> {
     let mut scenarios = Vec::new();
     let mut mistakes = Vec::new();
@@ -55,7 +55,7 @@ pub(crate) fn load(files: &Files) -> Result<Loaded, Stop> {
     Ok(Ok(scenarios))
 }
 
-/// All files, each once, those of a folder in the order of their names.
+/// Returns all files, each once; those of a folder are in the order of their names.
 fn paths(named: &[PathBuf]) -> Result<Vec<PathBuf>, Stop> {
     let library = PathBuf::from(LIBRARY);
     if named.is_empty() && !library.is_dir() {
@@ -76,7 +76,7 @@ fn paths(named: &[PathBuf]) -> Result<Vec<PathBuf>, Stop> {
     let mut met = BTreeSet::new();
     files.retain(|file| met.insert(fs::canonicalize(file).unwrap_or_else(|_| file.clone())));
     if files.is_empty() {
-        let message = "no `*.toml` file is in what was named";
+        let message = "there is no `*.toml` file in what was named";
         return Err(Stop::because(Exit::NothingSelected, message));
     }
     Ok(files)
@@ -101,7 +101,7 @@ fn beneath(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
     Ok(())
 }
 
-/// A run's folder is named after its scenario, so no two may share a name.
+/// Refuses two scenarios of the same name, because a run's folder is named after its scenario.
 fn distinct(scenarios: &[Selected]) -> Result<(), Stop> {
     let mut names: BTreeMap<&str, &Path> = BTreeMap::new();
     for Selected { path, scenario } in scenarios {
@@ -123,9 +123,10 @@ fn passes(scenario: &Scenario, filters: &[String]) -> bool {
     filters.is_empty() || filters.iter().any(passes)
 }
 
-/// Whether the whole name matches: `*` any text, `?` one character, the rest itself.
+/// Returns whether the whole name matches: `*` is any text, `?` any one character, anything else
+/// itself.
 fn glob(pattern: &[u8], name: &[u8]) -> bool {
-    // Where the last `*` stands, and how much of the name it has taken so far.
+    // Where the last `*` is, and how much of the name it has taken so far.
     let mut star: Option<(usize, usize)> = None;
     let (mut at, mut read) = (0, 0);
     while read < name.len() {

@@ -1,4 +1,4 @@
-//! How long something took, outside of the simulation.
+//! How long something took, outside the simulation.
 
 #![expect(clippy::disallowed_types, reason = "people want to know how long they waited")]
 
@@ -11,12 +11,12 @@ pub(crate) struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Starts one.
+    /// Starts a stopwatch.
     pub(crate) fn start() -> Self {
         Self { began: Instant::now() }
     }
 
-    /// The milliseconds since then.
+    /// Returns the milliseconds since it was started.
     pub(crate) fn elapsed_ms(self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }

@@ -1,4 +1,4 @@
-//! One run of one scenario with one seed: run, perhaps run again, written down, and made small.
+//! One run of one scenario with one seed: run, perhaps run again, written down, and summarized.
 
 use std::{
     any::Any,
@@ -24,16 +24,16 @@ use crate::{
     stopwatch::Stopwatch,
 };
 
-/// What every trial of one call shares.
+/// What all trials of one command share.
 #[derive(Debug)]
 pub(crate) struct Settings<'a> {
     /// Where the runs' folders go.
     pub(crate) out: &'a Path,
-    /// What is run twice.
+    /// Which runs are repeated.
     pub(crate) twice: Twice,
-    /// Whether a weakness is no pass.
+    /// Whether a run with a weakness does not pass.
     pub(crate) strict: bool,
-    /// Of which runs the journal is kept.
+    /// Which runs keep their journal.
     pub(crate) journal: Journal,
     /// The widths of the columns of results.
     pub(crate) widths: Widths,
@@ -42,17 +42,17 @@ pub(crate) struct Settings<'a> {
 /// Which runs are repeated, and compared byte for byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Twice {
-    /// All.
+    /// All of them.
     Every,
-    /// One in [`SAMPLE`], from the first on: what is explored is checked for repeatability, too.
+    /// One in [`SAMPLE`], so that exploring many seeds also checks that runs are repeatable.
     Sample,
 }
 
-/// One in so many explored runs is repeated: 5 %.
+/// One run in this many is repeated, which is 5 %.
 pub(crate) const SAMPLE: usize = 20;
 
-/// Runs that pass and whose folders are kept all the same. Of a longer campaign, which would fill
-/// the disk, those that come later are kept only if they did not pass.
+/// How many runs keep their folder even if they pass. Later runs of a long campaign, which would
+/// fill the disk, keep theirs only if they did not pass.
 pub(crate) const KEPT_PASSES: usize = 100;
 
 impl Twice {
@@ -61,24 +61,25 @@ impl Twice {
     }
 }
 
-/// What is kept of a run once it is written down: no journal, so that many runs need no memory.
+/// What stays in memory of a run once it is written down: not its journal, so that many runs take
+/// little memory.
 #[derive(Debug)]
 pub(crate) struct Trial {
-    /// Its line of results begins with this.
+    /// What its line of results begins with.
     pub(crate) mark: Mark,
     /// The rest of its line of results.
     pub(crate) line: String,
-    /// What the lines below are about.
+    /// What the explanation is about.
     pub(crate) title: String,
-    /// What else there is to say, if it is not as it should be.
+    /// What else there is to say if something is not as it should be.
     pub(crate) explanation: Vec<String>,
-    /// What it comes to.
+    /// Its exit code.
     pub(crate) exit: Exit,
     /// What it adds to the summary.
     pub(crate) totals: Totals,
-    /// The same for programs.
+    /// The same as an object for programs.
     pub(crate) object: Value,
-    /// Its folder, once that is written.
+    /// Its folder, once it is written.
     pub(crate) folder: Option<PathBuf>,
 }
 
@@ -94,7 +95,7 @@ pub(crate) enum Mark {
 }
 
 impl Mark {
-    /// Its word, in capitals.
+    /// Returns its word, in capitals.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Judged(status) => status.word(),
@@ -104,14 +105,14 @@ impl Mark {
     }
 }
 
-/// Runs a scenario with `seed`, as the `number`-th run of this call (from 0). Whatever happens,
-/// there is a trial: a panic is one that broke.
+/// Runs a scenario with `seed`, as the `number`-th run of this command (from 0). Whatever happens,
+/// it returns a trial: after a panic, one that broke.
 pub(crate) fn run(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_>) -> Trial {
     caught(|| attempt(selected, seed, number, settings))
         .unwrap_or_else(|why| broke(selected, seed, settings, &why))
 }
 
-/// Runs a scenario with `seed` and only records it; or says what panicked.
+/// Runs a scenario with `seed` and returns its record; the error says what panicked.
 pub(crate) fn again(selected: &Selected, seed: u64) -> Result<Record, String> {
     let name = &selected.scenario.name;
     caught(|| record(selected, seed).record).map_err(|why| format!("{name}, seed {seed}: {why}"))
@@ -187,7 +188,7 @@ fn differs(
 }
 
 impl Trial {
-    /// The run is written down in `folder`.
+    /// Takes in that the run is written down in `folder`.
     fn keep(&mut self, record: &Record, folder: PathBuf) {
         self.object["folder"] = json!(folder.display().to_string());
         if matches!(self.mark, Mark::Judged(Status::Fail | Status::Unknown)) {
@@ -197,7 +198,7 @@ impl Trial {
     }
 }
 
-/// One run as it is written down.
+/// Returns one run as it is written down.
 fn record(selected: &Selected, seed: u64) -> Run {
     let options = Options { file: Some(selected.path.display().to_string()), ..Options::default() };
     let began = Stopwatch::start();
@@ -215,7 +216,7 @@ fn judged(record: &Record, settings: &Settings<'_>) -> Trial {
         Status::Fail => Exit::Violated,
         Status::Unknown => Exit::Inconclusive,
     };
-    // Why one failed is told with the folder that shows it.
+    // The reason for a failure is told later, together with the folder that shows it.
     let explanation = if status == Status::Warn { weaknesses.clone() } else { Vec::new() };
     Trial {
         mark: Mark::Judged(status),
@@ -233,7 +234,7 @@ fn title(name: &str, seed: u64) -> String {
     format!("{name}  (seed {seed})")
 }
 
-/// A run as a line of JSON.
+/// Returns a run as a line of JSON.
 fn object(record: &Record, weaknesses: &[String]) -> Value {
     json!({
         "type": "run",
@@ -281,7 +282,7 @@ fn panic_message(payload: &(dyn Any + Send)) -> String {
     text.unwrap_or_else(|| "without a message".to_owned())
 }
 
-/// What a record comes to by itself, without what `--strict` asks.
+/// Returns the exit code of a record by itself, without what `--strict` asks for.
 pub(crate) fn exit_of(record: &Record) -> Exit {
     match record.verdict {
         Verdict::Pass => Exit::Holds,

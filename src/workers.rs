@@ -1,4 +1,4 @@
-//! Several runs at once, each on one thread, their results in the order of the input.
+//! Several runs at once, each on one thread, with their results in the order of the input.
 
 use std::{
     collections::BTreeMap,
@@ -11,8 +11,8 @@ use std::{
     thread,
 };
 
-/// Calls `work` for every number below `count` on `threads` threads, and `done` with each result
-/// on this one, in the order of the numbers. After a `Break` no more work is begun.
+/// Calls `work` for every number below `count` on `threads` threads, and calls `done` with each
+/// result on this thread, in the order of the numbers. After a `Break`, no more work is begun.
 ///
 /// A panic in `work` is the caller's to catch; one that gets here ends the program.
 pub(crate) fn in_order<T: Send>(
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn results_come_in_the_order_of_the_input() {
         let mut seen = Vec::new();
-        // The first one is finished last.
+        // The first number is finished last.
         let (release, held) = mpsc::channel();
         let held = std::sync::Mutex::new(held);
         let work = |number: usize| {

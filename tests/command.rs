@@ -1,4 +1,4 @@
-//! The built command: exit codes, what it prints where, and the files that it writes.
+//! The built command: its exit codes, what it prints and where, and the files that it writes.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Two backends, one message, nothing broken; what `more` says comes on top.
+/// Returns a scenario with two backends, one message and nothing broken; `more` is added to it.
 fn scenario(name: &str, more: &str) -> String {
     format!(
         r#"
@@ -40,7 +40,7 @@ fn scenario(name: &str, more: &str) -> String {
     )
 }
 
-/// What nobody keeps: the message is delivered and not refused.
+/// A promise that nobody keeps: the message is delivered, not refused.
 const BROKEN_PROMISE: &str = r#"
     [expect.messages]
     m1 = { outcome = "refused" }
@@ -54,7 +54,7 @@ const INERT: &str = r#"
     partition = { between = ["alice/1"], and = ["bob/1"] }
 "#;
 
-/// A folder with these scenario files.
+/// Returns a folder with these scenario files.
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (name, more) in files {
@@ -86,7 +86,7 @@ fn exits(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{}\n{}", stdout(output), stderr(output));
 }
 
-/// Standard output without the times on the wall.
+/// Returns standard output without wall-clock times.
 fn timeless(output: &Output) -> Vec<String> {
     let without = |line: &str| match (line.find('['), line.find(']')) {
         (Some(begin), Some(end)) => format!("{}{}", &line[..begin], &line[end + 1..]),
@@ -184,7 +184,7 @@ fn a_failing_run_says_why_and_how_to_repeat_it() {
 fn a_record_replays_to_the_same_journal() {
     let folder = folder(&[("good", "")]);
     exits(&fedsim(&folder, &["run", "good.toml"]), 0);
-    // Replay needs the record alone.
+    // Replay needs only the record.
     fs::remove_file(folder.path().join("good.toml")).expect("removed");
     let output = fedsim(&folder, &["replay", "target/fedsim/latest"]);
     exits(&output, 0);

@@ -7,10 +7,10 @@ use checks::Record;
 use runs::Options;
 use scenarios::{language, scenario::Scenario};
 
-/// Seeds compared.
+/// The seeds that are compared.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=50;
 
-/// Both delivery policies, relays, every fault, lossy links, readers of both kinds.
+/// Both delivery policies, relays, every fault, lossy links, and both kinds of readers.
 const CHAOS: &str = "tests/scenarios/chaos.toml";
 
 fn chaos() -> Scenario {
@@ -19,7 +19,7 @@ fn chaos() -> Scenario {
     language::parse(CHAOS, &text).unwrap_or_else(|mistakes| panic!("{}", mistakes.render(false)))
 }
 
-/// The journals of every other seed, from `first` on, as text.
+/// Returns the journals of every other seed, from `first` on, as text.
 fn journals(first: u64) -> Vec<(u64, String)> {
     let scenario = chaos();
     (first..=*SEEDS.end()).step_by(2).map(|seed| (seed, journal(&scenario, seed))).collect()
@@ -30,7 +30,8 @@ fn journal(scenario: &Scenario, seed: u64) -> String {
     run.recording.journal.to_lines().collect::<Vec<_>>().join("\n")
 }
 
-/// Says where two journals part, with what came before.
+/// Asserts that two journals are the same, and says where they begin to differ, with what came
+/// before.
 fn compare(seed: u64, one: &str, other: &str) {
     if one == other {
         return;
@@ -53,7 +54,7 @@ fn in_a_process(seeds: &str, threads: &str, folder: &Path, change: impl FnOnce(&
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The journal that a process wrote down.
+/// Returns the journal that a process wrote.
 fn written(folder: &Path, seed: u64) -> String {
     let file = fs::read(folder.join(format!("chaos-{seed}/run.json"))).expect("it was written");
     let record: Record = serde_json::from_slice(&file).expect("it is a record");
@@ -104,8 +105,8 @@ fn a_run_depends_on_nothing_around_the_process() {
     }
 }
 
-/// Pins what other builds must give: run with `--release`, or on another machine, it compares a
-/// release build, or that machine, with the one where it was written.
+/// Pins what other builds must give: run with `--release` or on another machine, it compares that
+/// build or machine with the one on which this list was written.
 #[test]
 fn every_build_gives_these_journals() {
     let scenario = chaos();

@@ -1,4 +1,4 @@
-//! Somebody else's server in our scenarios: the example, its custom checks, and what they find.
+//! Somebody else's server in our scenarios: the example, its own checks, and what they find.
 
 #[path = "../examples/echo_federation/checks.rs"]
 mod checks;

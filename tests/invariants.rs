@@ -1,4 +1,4 @@
-//! The invariants of the house (ARCHITECTURE.md), each kept by a look at the tree itself.
+//! The invariants of ARCHITECTURE.md, each kept by looking at the source tree itself.
 
 use std::{
     collections::BTreeSet,
@@ -7,12 +7,12 @@ use std::{
     process::Command,
 };
 
-/// The root of the workspace.
+/// Returns the root of the workspace.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every crate that `package` is built of, itself included; dev-dependencies aside.
+/// Returns every crate that `package` is built from, including itself and without dev-dependencies.
 fn crates_of(package: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--package", package, "--edges", "normal,build", "--prefix", "none"])
@@ -25,7 +25,7 @@ fn crates_of(package: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
-/// The Rust files below `folder`, with their text.
+/// Returns the Rust files below `folder`, with their text.
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
@@ -45,7 +45,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Lines of code below `folder` that hold one of `words`, as `file:line: text`.
+/// Returns the lines of code below `folder` that contain one of `words`, as `file:line: text`.
 fn lines_with(folder: &str, words: &[&str], except: &[&str]) -> Vec<String> {
     let mut lines = Vec::new();
     for (path, text) in sources(folder) {
@@ -53,7 +53,7 @@ fn lines_with(folder: &str, words: &[&str], except: &[&str]) -> Vec<String> {
         if except.iter().any(|exempt| name.starts_with(exempt)) {
             continue;
         }
-        // Unit tests stand at the end of a file, and may do as they please.
+        // Unit tests are at the end of a file, and may do as they please.
         let product = text.split("#[cfg(test)]").next().unwrap_or_default();
         for (number, line) in product.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
@@ -65,7 +65,7 @@ fn lines_with(folder: &str, words: &[&str], except: &[&str]) -> Vec<String> {
     lines
 }
 
-/// Those of `crates` that `package` is built of.
+/// Returns those of `crates` that `package` is built from.
 fn foreign_to(package: &str, crates: &[&str]) -> Vec<String> {
     crates_of(package).into_iter().filter(|name| crates.contains(&&**name)).collect()
 }
@@ -100,7 +100,7 @@ fn a_node_reaches_the_outside_world_only_through_its_host() {
         "new_v4",
         "Connection::open",
     ];
-    // `tokio::time` is a node's own clock in both worlds; the real machine is where the outside begins.
+    // `tokio::time` is a node's own clock in both worlds; the outside begins at the real machine.
     for (folder, except) in [
         ("homeserver/src", vec!["homeserver/src/bin"]),
         ("relay/src", vec!["relay/src/bin"]),
@@ -133,13 +133,14 @@ fn each_layer_of_the_homeserver_uses_only_those_below_it() {
         }
         let own = level_of(module).unwrap_or_else(|| panic!("{name} is in no layer"));
         for used in used_modules(&text) {
-            // What is in no layer is an item of the crate's root.
+            // A name that is in no layer is an item of the crate's root.
             assert!(level_of(&used).is_none_or(|level| level <= own), "{name} uses {used}");
         }
     }
 }
 
-/// The modules of its own crate that a file names, as `crate::this` and in `use crate::{this, ..}`.
+/// Returns the modules of its own crate that a file names, as `crate::this` or in `use
+/// crate::{this, ..}`.
 fn used_modules(text: &str) -> BTreeSet<String> {
     let mut used = BTreeSet::new();
     for path in text.split("crate::").skip(1) {
@@ -149,7 +150,7 @@ fn used_modules(text: &str) -> BTreeSet<String> {
             depth
         };
         let whole = path.split(';').next().unwrap_or_default();
-        // Without what stands in inner braces, each item begins with its module.
+        // Once what is in inner braces is left out, each item begins with its module.
         let outer: String = whole.chars().filter(|letter| at_depth(*letter) < 2).collect();
         let items =
             outer.strip_prefix('{').map_or(vec![&*outer], |group| group.split(',').collect());
@@ -192,7 +193,7 @@ fn no_parameter_of_a_node_is_a_tuple() {
     for (path, text) in
         ["transport/src", "homeserver/src", "relay/src"].iter().flat_map(|of| sources(of))
     {
-        // rustfmt puts parameters that do not fit one line on lines of their own.
+        // rustfmt puts each parameter on a line of its own if they do not fit on one line.
         let tuples = text.lines().filter(|line| {
             let line = line.trim();
             line.starts_with('(') && line.contains("): (") && line.ends_with(',')
@@ -266,7 +267,7 @@ fn no_query_asks_sqlite_for_time_or_chance() {
     }
 }
 
-/// What these do differs from one build of SQLite to another.
+/// What these words do differs from one build of SQLite to another.
 #[test]
 fn no_query_depends_on_how_sqlite_was_compiled() {
     let words = ["ANALYZE", "optimize", "VIRTUAL TABLE", "dbstat", " MATCH ", "soundex("];

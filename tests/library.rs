@@ -1,5 +1,5 @@
-//! Each scenario of the library is a test of its own name, with its report as a snapshot; and what its
-//! journal was kept as is judged to the same record.
+//! Each scenario of the library is a test of its own name, with its report as a snapshot; and its
+//! journal, kept and read back, gives the same record.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ fn main() {
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
-/// The scenario files of the library and of the regressions, in order of name.
+/// Returns the scenario files of the library and of the regressions, in order of name.
 fn files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let folders = ["library", "regressions"].map(|folder| root.join(folder));
@@ -32,9 +32,9 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-/// Runs the scenario with the seed of its file: it must pass, without an inert fault and without a
-/// vacuous check, its report must be the one that was reviewed, and its journal, kept and read back,
-/// must give the same record.
+/// Runs the scenario with the seed in its file. It must pass, without an inert fault and without a
+/// vacuous check; its report must be the one that was reviewed; and its journal, kept and read
+/// back, must give the same record.
 fn check(name: &str, path: &Path) -> Result<(), Failed> {
     let shown = Path::new("scenarios")
         .join(path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"))?);
@@ -61,7 +61,7 @@ fn check(name: &str, path: &Path) -> Result<(), Failed> {
     }
 }
 
-/// Keeps the journal of a run, reads it back, and judges it: nothing else is known of the run then.
+/// Keeps the journal of a run, reads it back, and judges it, knowing nothing else about the run.
 fn judged_again(scenario: &Scenario, run: &Run) -> Result<(), Failed> {
     let header =
         checks::header(&HOMESERVERS, Played { scenario, seed: run.record.seed, file: None });

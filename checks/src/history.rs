@@ -36,7 +36,7 @@ use scenarios::{
     vocabulary::HOMESERVERS,
 };
 
-use crate::record::Outcome;
+use crate::record::OpOutcome;
 
 /// What happened.
 #[derive(Debug)]
@@ -252,19 +252,23 @@ impl<'j> History<'j> {
     }
 
     fn members(&self, conversation: &str, is_in: impl Fn(&Membership) -> bool) -> Vec<&str> {
-        let of_it = self.memberships.iter().filter(|known| known.conversation == conversation);
-        of_it.filter(|known| is_in(known)).map(|known| known.user.as_str()).collect()
+        let memberships = self.memberships.iter();
+        let in_it = memberships.filter(|known| known.conversation == conversation && is_in(known));
+        in_it.map(|known| known.user.as_str()).collect()
     }
 
     /// Returns whether the user may have been a member of a conversation at some moment between the
     /// entries `from` and `to`.
     pub fn may_be_member(&self, user: &str, conversation: &str, from: u64, to: u64) -> bool {
-        let mut of_it = self.memberships.iter().filter(|known| known.conversation == conversation);
-        of_it.any(|known| known.user == user && known.possible_between(from, to))
+        self.memberships.iter().any(|known| {
+            known.conversation == conversation
+                && known.user == user
+                && known.possible_between(from, to)
+        })
     }
 
     /// Returns the messages whose send ended like this, if an honest backend said so.
-    pub fn ended(&self, outcome: Outcome) -> impl Iterator<Item = (&Message, &SendEnded)> {
+    pub fn ended(&self, outcome: OpOutcome) -> impl Iterator<Item = (&Message, &SendEnded)> {
         let messages = self.messages.iter().filter(|it| self.has_honest_backend(&it.device));
         let ended = messages.filter_map(|it| Some((it, it.ended.as_ref()?)));
         ended.filter(move |(_, ended)| ended.outcome == outcome)

@@ -1,4 +1,4 @@
-//! Kept journals: the header that says which run a journal is of, and judging it again.
+//! Kept journals: the header that says which run was recorded, and judging a run again.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::{
     recording::{Played, Run, judged},
 };
 
-/// Returns the header of the file in which a run's journal is kept: which run it is of.
+/// Returns the header of the file in which a run's journal is kept, which says which run that is.
 pub fn header(promises: &Promises, played: Played<'_>) -> Header {
     Header {
         program: promises.vocabulary.program.to_owned(),

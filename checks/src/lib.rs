@@ -3,7 +3,7 @@
 //! Reading order:
 //! - [`history`]: what happened, read from a [`journal::Journal`] in one pass; [`history::Note`]
 //! is the vocabulary in which whoever plays a scenario writes down what clients saw.
-//! - [`promises`]: the checks, one file each. A [`judgement`] is what one of them finds; [`judge`]
+//! - [`promises`]: the checks, one file each. A [`judgment`] is what one of them finds; [`judge`]
 //! runs all that a scenario names.
 //! - [`record`]: a run as one value, from which every report is made and every replay starts;
 //! [`judged`] makes it, and [`rejudged`] makes it from a journal that was kept.
@@ -14,7 +14,7 @@
 //! - This crate decides; `reports` only shows.
 
 pub mod history;
-pub mod judgement;
+pub mod judgment;
 pub mod promises;
 pub mod record;
 
@@ -23,7 +23,7 @@ mod recording;
 mod selection;
 
 pub use self::{
-    judgement::{Finding, Judgement},
+    judgment::{Finding, Judgment},
     kept::{Unjudged, header, rejudged},
     promises::{CHECKS, Check, HOMESERVERS, MAX_PDUS, Promises, find, names},
     record::Record,

@@ -38,7 +38,7 @@ use scenarios::{
     vocabulary::{self, CheckName},
 };
 
-use crate::{Judgement, history::History, record::CheckKind};
+use crate::{Judgment, history::History, record::CheckKind};
 
 /// What a federation promises: what its scenarios can name, and who judges it.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ pub struct Check {
     /// Whether it applies to a scenario that does not name it.
     pub applies: fn(&Scenario) -> bool,
     /// Judges a run.
-    pub judge: fn(&History<'_>) -> Judgement,
+    pub judge: fn(&History<'_>) -> Judgment,
 }
 
 /// Every check, the most serious first: a failed run's sentence is that of the first one violated.
@@ -116,7 +116,7 @@ pub fn find(name: &str) -> Option<&'static Check> {
 }
 
 type Applies = fn(&Scenario) -> bool;
-type Judge = fn(&History<'_>) -> Judgement;
+type Judge = fn(&History<'_>) -> Judgment;
 
 const fn always(name: &'static str, applies: Applies, judge: Judge) -> Check {
     Check { name, kind: CheckKind::Always, applies, judge }
@@ -126,7 +126,7 @@ const fn eventually(name: &'static str, applies: Applies, judge: Judge) -> Check
     Check { name, kind: CheckKind::Eventually, applies, judge }
 }
 
-/// A situation is judged only where a scenario names it.
+/// Returns a situation, which is judged only if a scenario names it.
 const fn sometimes(name: &'static str, judge: Judge) -> Check {
     Check { name, kind: CheckKind::Sometimes, applies: never, judge }
 }

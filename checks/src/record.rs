@@ -29,7 +29,7 @@ pub struct Record {
     /// How the run ended.
     pub ended: Ended,
     /// Every machine.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<Machine>,
     /// Every fault, in the scenario's order.
     pub faults: Vec<FaultRecord>,
     /// Every message, in the order in which they were sent.
@@ -108,17 +108,17 @@ pub enum Why {
 
 /// One machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Node {
+pub struct Machine {
     /// Its name.
     pub name: String,
     /// What it is.
-    pub kind: NodeKind,
+    pub kind: MachineKind,
 }
 
 /// What a machine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum NodeKind {
+pub enum MachineKind {
     /// A homeserver.
     Backend,
     /// A relay.
@@ -163,7 +163,7 @@ pub struct Message {
     /// When it had its answer, or gave up.
     pub answered_ns: Option<u64>,
     /// How the send ended.
-    pub outcome: Outcome,
+    pub outcome: OpOutcome,
     /// The backends that a refusal named.
     pub unreachable: Vec<String>,
     /// The backends that the answer to an `m1-2021` send listed as left out.
@@ -175,7 +175,7 @@ pub struct Message {
 /// How a client operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum OpOutcome {
     /// It certainly happened.
     Ok,
     /// It certainly did not happen.

@@ -14,8 +14,8 @@ use crate::{
     Promises, Record,
     history::{History, Membership, Message},
     record::{
-        CheckRecord, Copy, Ended, FaultRecord, Message as MessageRecord, Meta, Node, NodeKind,
-        Presence, Program, ScenarioRecord, Skipped, Verdict, Why,
+        CheckRecord, Copy, Ended, FaultRecord, Machine, MachineKind, Message as MessageRecord,
+        Meta, Presence, Program, ScenarioRecord, Skipped, Verdict, Why,
     },
     selection::judge,
 };
@@ -160,12 +160,12 @@ fn since_ready(history: &History<'_>, at: Duration) -> u64 {
     nanoseconds(at.saturating_sub(ready))
 }
 
-fn nodes(scenario: &Scenario) -> Vec<Node> {
-    let node = |name: &str, kind| Node { name: name.to_owned(), kind };
-    let backends = scenario.backends.keys().map(|name| node(name, NodeKind::Backend));
-    let relays = scenario.relays.keys().map(|name| node(name, NodeKind::Relay));
+fn nodes(scenario: &Scenario) -> Vec<Machine> {
+    let node = |name: &str, kind| Machine { name: name.to_owned(), kind };
+    let backends = scenario.backends.keys().map(|name| node(name, MachineKind::Backend));
+    let relays = scenario.relays.keys().map(|name| node(name, MachineKind::Relay));
     let devices = scenario.users.iter().flat_map(|(name, user)| {
-        (1..=user.devices).map(move |device| node(&format!("{name}/{device}"), NodeKind::Device))
+        (1..=user.devices).map(move |device| node(&format!("{name}/{device}"), MachineKind::Device))
     });
     backends.chain(relays).chain(devices).collect()
 }

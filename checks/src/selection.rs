@@ -6,7 +6,7 @@ use journal::nanoseconds;
 use scenarios::scenario::Expect;
 
 use crate::{
-    Check, Finding, Judgement, Promises,
+    Check, Finding, Judgment, Promises,
     history::History,
     promises::expected_message,
     record::{CheckKind, CheckRecord, CheckVerdict},
@@ -21,17 +21,17 @@ pub fn judge(promises: &Promises, history: &History<'_>) -> Vec<CheckRecord> {
         if !is_named && !is_implied(history, check) {
             return None;
         }
-        let judgement = (check.judge)(history);
-        let is_moot = judgement.judged == 0 && judgement.finding.is_none();
+        let judgment = (check.judge)(history);
+        let is_moot = judgment.judged == 0 && judgment.finding.is_none();
         (is_named || !is_moot).then(|| {
             let must_break = expect.violates.iter().any(|name| name == check.name);
-            record(history, check.name, check.kind, judgement, must_break)
+            record(history, check.name, check.kind, judgment, must_break)
         })
     });
     let messages = expect.messages.iter().map(|(name, expected)| {
-        let judgement = expected_message::judge(history, name, expected);
+        let judgment = expected_message::judge(history, name, expected);
         let name = format!("messages.{name}");
-        record(history, &name, CheckKind::Eventually, judgement, false)
+        record(history, &name, CheckKind::Eventually, judgment, false)
     });
     checks.chain(messages).collect()
 }
@@ -58,11 +58,11 @@ fn record(
     history: &History<'_>,
     name: &str,
     kind: CheckKind,
-    judgement: Judgement,
+    judgment: Judgment,
     must_break: bool,
 ) -> CheckRecord {
-    let verdict = verdict(kind, &judgement);
-    let finding = judgement.finding;
+    let verdict = verdict(kind, &judgment);
+    let finding = judgment.finding;
     let sentence = finding.as_ref().map(|finding| finding.sentence.clone());
     let ready = history.ready.map_or(Duration::ZERO, |ready| ready.at);
     let since_ready = |finding: &Finding| nanoseconds(finding.at.saturating_sub(ready));
@@ -71,17 +71,17 @@ fn record(
         kind,
         verdict,
         must_break,
-        judged: judgement.judged,
-        of: judgement.of.to_owned(),
+        judged: judgment.judged,
+        of: judgment.of.to_owned(),
         at_ns: finding.as_ref().map(since_ready),
-        sentence: sentence.or(judgement.unknown),
+        sentence: sentence.or(judgment.unknown),
         message: finding.as_ref().and_then(|finding| finding.message.clone()),
         evidence: finding.map(|finding| finding.evidence).unwrap_or_default(),
     }
 }
 
-fn verdict(kind: CheckKind, judgement: &Judgement) -> CheckVerdict {
-    match (kind, &judgement.finding, &judgement.unknown) {
+fn verdict(kind: CheckKind, judgment: &Judgment) -> CheckVerdict {
+    match (kind, &judgment.finding, &judgment.unknown) {
         (CheckKind::Sometimes, Some(_), _) => CheckVerdict::Reached,
         (CheckKind::Sometimes, None, _) => CheckVerdict::Never,
         (_, Some(_), _) => CheckVerdict::Violated,

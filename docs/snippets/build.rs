@@ -1,13 +1,13 @@
-//! Makes a module of every snippet of the pages in `docs` that is marked `rust`, whose documentation is the
-//! snippet, so that `cargo test` compiles it.
+//! Makes a module for every snippet in the pages of `docs` that is marked `rust`. The snippet
+//! becomes the module's documentation, so that `cargo test` compiles it.
 
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
 };
 
-/// A snippet is the body of a function that is given what the pages speak of. `# ` hides a line from
-/// documentation.
+/// What comes before a snippet: it is the body of a function that is given the values that the
+/// pages use. `# ` hides a line from documentation.
 const BEFORE: &str = "```rust
 # use doc_snippets::*;
 # fn snippet(given: Given<'_>) -> Result<(), Box<dyn std::error::Error>> {
@@ -46,13 +46,14 @@ fn pages(docs: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(pages)
 }
 
-/// The snippets of a page, each with the line that it begins in.
+/// Returns the snippets of a page, each with the number of the line that it begins on.
 fn snippets(page: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut lines = page.lines().zip(1..);
     while let Some((_, fence)) = lines.find(|(line, _)| *line == "```rust") {
         let code = lines.by_ref().map(|(line, _)| line).take_while(|line| *line != "```");
-        // What is marked as a test is left out before anybody has looked into it.
+        // rustdoc leaves out what is marked as a test before anything compiles it, so the mark
+        // goes.
         let code: Vec<_> = code.filter(|line| *line != "#[test]").collect();
         found.push((fence + 1, code.join("\n")));
     }

@@ -1,4 +1,4 @@
-//! The server as a federation that scenarios run on: nodes, clients, and what is to be judged.
+//! The server as a federation that scenarios run on: its nodes, its clients, and what is judged.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     server::{Flaw, PORT, Server},
 };
 
-/// What scenarios on echo servers can name.
+/// What scenarios of echo servers can name.
 pub(crate) static ECHO: Vocabulary = Vocabulary {
     program: "echo-federation",
     version: "0.1.0",
@@ -40,10 +40,10 @@ const ENDPOINTS: &[Endpoint] = &[
     ("owed", "GET", "/owed"),
 ];
 
-/// What each client says, one thing a second.
+/// How many things each client says, one per second.
 const SAYINGS: u64 = 3;
 const DEADLINE: Duration = Duration::from_secs(10);
-/// How often it is asked whether a server serves.
+/// How often a server is asked whether it is serving.
 const MAX_TRIES: u32 = 30;
 
 /// A federation of echo servers, all with the same flaw, if any.
@@ -127,7 +127,7 @@ impl Federation for Echo {
     }
 }
 
-/// Says something at a client's seat, and notes what came of it.
+/// Says something at a client's seat, and notes how that ended.
 async fn say(seat: &Seat, backend: &str, number: u64) {
     let id = format!("{}-{number}", seat.name().replace('/', "-"));
     let (server, path) = (backend.to_owned(), format!("/say/{id}"));
@@ -136,14 +136,14 @@ async fn say(seat: &Seat, backend: &str, number: u64) {
     seat.note("said", json!({"id": id, "outcome": outcome}));
 }
 
-/// Asks a server something from the harness's own seat.
+/// Asks a server something from the harness's own machine.
 async fn ask(stage: &Stage, backend: &str, path: &str) -> Option<Value> {
     let asked = call(stage.observer().clone(), backend.to_owned(), Method::GET, path.to_owned());
     let (_, body) = stage.observe(asked).await??;
     serde_json::from_slice(&body).ok()
 }
 
-/// One request; none without an answer.
+/// Makes one request; returns none without an answer.
 async fn call(host: Host, server: String, method: Method, path: String) -> Option<(u16, Bytes)> {
     let client = Client::new(&host, ClientLimits::default());
     let request = Request::builder().method(method).uri(path).body(Bytes::from("hello")).ok()?;

@@ -1,8 +1,8 @@
 //! Somebody else's server in fedsim's scenarios: a federation of echo servers.
 //!
 //! `cargo run --example echo_federation` runs the scenarios of this folder; with `-- tries-once` or
-//! `-- answers-first` on a server with that flaw, which the checks find. `docs/your-own-server.md`
-//! explains it line by line.
+//! `-- answers-first`, it runs them on a server with that flaw, which the checks find.
+//! `docs/your-own-server.md` explains it step by step.
 
 mod checks;
 mod federation;

@@ -1,8 +1,9 @@
-//! The server: what one backend is told, every backend hears. It stands for yours, and knows nothing
-//! of the simulator; give it [`transport::real`]'s host, and it runs on real sockets.
+//! The server: every backend hears what any one of them is told. It stands for yours, and knows
+//! nothing about the simulator; give it the host of [`transport::real`], and it runs on real
+//! sockets.
 //!
-//! `POST /say/{id}` tells it something; `PUT /hear/{id}` is how backends tell each other;
-//! `GET /heard` and `GET /owed` show what it has heard, and what it has still to tell others.
+//! `POST /say/{id}` tells it something; `PUT /hear/{id}` is how backends tell each other; `GET
+//! /heard` and `GET /owed` show what it has heard, and what it still has to tell others.
 
 use std::time::Duration;
 
@@ -29,12 +30,12 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS heard (id TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS owed (peer TEXT, id TEXT, PRIMARY KEY (peer, id)) STRICT;";
 
-/// What is wrong with a server, to see that the checks find it.
+/// What is wrong with a server, so that one can see the checks find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    /// It tells a peer once, and takes that for told.
+    /// It tells a peer once, and then considers the peer told.
     TriesOnce,
-    /// It answers first, and stores what it was told with the next round.
+    /// It answers first, and stores what it was told in the next round.
     AnswersFirst,
 }
 
@@ -52,7 +53,7 @@ struct Running {
 }
 
 impl Server {
-    /// Runs the server: everything that it needs it takes from `host`.
+    /// Runs the server, which takes everything that it needs from `host`.
     pub(crate) async fn run(self, host: Host) -> Result<(), String> {
         let text = |error: DatabaseError| error.to_string();
         let database = host.open("echo").await.map_err(text)?;
@@ -99,7 +100,7 @@ async fn owed(State(here): State<Running>) -> Json<Vec<String>> {
 }
 
 impl Running {
-    /// Stores what was said, and to whom it has to be told; durable when it returns.
+    /// Stores what was said and to whom it has to be told. It is durable when this returns.
     async fn store(&self, id: String, text: String, peers: Vec<String>) -> StatusCode {
         let stored = self.database.transaction(move |sql| {
             sql.execute("INSERT OR IGNORE INTO heard VALUES (?1, ?2)", [&id, &text])?;
@@ -111,7 +112,7 @@ impl Running {
         stored.await.map_or(StatusCode::SERVICE_UNAVAILABLE, |()| StatusCode::OK)
     }
 
-    /// The first column of a query that may ask about `?1`; nothing if the disk refuses.
+    /// Returns the first column of a query that may ask about `?1`; nothing if the disk refuses.
     async fn list(&self, query: &'static str, about: String) -> Vec<String> {
         let read = self.database.call(move |sql| {
             let mut query = sql.prepare(query)?;
@@ -122,7 +123,7 @@ impl Running {
         read.await.unwrap_or_default()
     }
 
-    /// Tells `peer` what it is owed, again and again until it says that it has it.
+    /// Tells `peer` what it is owed, again and again, until `peer` says that it has it.
     async fn tell(self, peer: String) {
         let client = Client::new(&self.host, ClientLimits::default());
         let address = Address { name: peer.clone(), port: PORT };
@@ -147,7 +148,7 @@ impl Running {
             sql.execute(delete, [&peer, &id])?;
             Ok::<_, DatabaseError>(())
         });
-        // If the disk refuses, the peer is told once more, and ignores it.
+        // If the disk refuses, the peer is told once more and ignores that.
         drop(forgotten.await);
     }
 }

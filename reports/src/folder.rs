@@ -1,5 +1,5 @@
-//! Where a run's files go: `<out>/<scenario>-<seed>/{run.json, report.txt}`, its journal if it is kept,
-//! and `<out>/latest`.
+//! Where a run's files go: `<out>/<scenario>-<seed>/` with `run.json`, `report.txt` and, if it is
+//! kept, the journal; and `<out>/latest`.
 
 use std::{
     fs::{self, File},
@@ -21,12 +21,12 @@ pub const RECORD: &str = json::RENDERER.file;
 pub const REPORT: &str = text::RENDERER.file;
 /// The kept journal's file in a run's folder.
 pub const JOURNAL: &str = "journal.jsonl.zst";
-/// The name that leads to the run written last: a symbolic link, or a file that holds the
-/// folder's name where there are none.
+/// The name that leads to the run written last: a symbolic link, or where there are none, a file
+/// with the folder's name.
 pub const LATEST: &str = "latest";
 
-/// The folder of a run below `out`. Characters of the scenario's name that could lead elsewhere
-/// are replaced.
+/// Returns the folder of a run below `out`. Characters in the scenario's name that could lead
+/// elsewhere are replaced.
 pub fn of(out: &Path, scenario: &str, seed: u64) -> PathBuf {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let name: String = scenario.chars().map(|c| if safe(c) { c } else { '-' }).collect();
@@ -34,8 +34,8 @@ pub fn of(out: &Path, scenario: &str, seed: u64) -> PathBuf {
     out.join(format!("{name}-{seed}"))
 }
 
-/// Writes a run's file of each renderer below `out` and returns their folder. A file is there whole or
-/// as it was before.
+/// Writes a run's file of each renderer below `out` and returns their folder. Each file is either
+/// written whole or left as it was before.
 pub fn write(out: &Path, record: &Record) -> io::Result<PathBuf> {
     let folder = of(out, &record.scenario.name, record.seed);
     fs::create_dir_all(&folder)?;
@@ -46,7 +46,7 @@ pub fn write(out: &Path, record: &Record) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Keeps a run's journal in its folder. It is there whole or not at all.
+/// Writes a run's journal into its folder. It is there whole or not at all.
 pub fn keep_journal(folder: &Path, header: &Header, recording: &Recording) -> io::Result<()> {
     let path = folder.join(JOURNAL);
     let aside = path.with_extension("new");
@@ -54,7 +54,8 @@ pub fn keep_journal(folder: &Path, header: &Header, recording: &Recording) -> io
     fs::rename(&aside, path)
 }
 
-/// What an earlier run of the same name and seed has left must not pass for this one's.
+/// Removes the journal of an earlier run of the same name and seed, which must not pass for this
+/// run's.
 fn forget_journal(folder: &Path) -> io::Result<()> {
     match fs::remove_file(folder.join(JOURNAL)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -62,7 +63,7 @@ fn forget_journal(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Lets `<out>/latest` lead to `folder`, which lies directly in `out`.
+/// Makes `<out>/latest` lead to `folder`, which lies directly in `out`.
 pub fn point_latest(out: &Path, folder: &Path) -> io::Result<()> {
     let name = folder.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let aside = out.join(format!(".{LATEST}.new"));

@@ -1,4 +1,4 @@
-//! The record as JSON: one top-level entry or list element a line, so that `diff` is of use.
+//! The record as JSON: one top-level entry or list element per line, so that `diff` is useful.
 
 use std::io;
 
@@ -14,13 +14,13 @@ pub const RENDERER: Renderer = Renderer { name: "json", file: "run.json", render
 /// The version of the format that this program writes and reads.
 pub const SCHEMA: u32 = 1;
 
-/// Below this depth everything stands on one line: an event, a message, a check.
+/// Below this depth, everything is on one line: an event, a message, a check.
 const COMPACT_BELOW: usize = 2;
 
 /// Why a text is not a record.
 #[derive(Debug, thiserror::Error)]
 pub enum NotARecord {
-    /// It is not JSON, or not of the record's shape.
+    /// It is not JSON, or does not have a record's shape.
     #[error("this is not a run record: {0}")]
     Malformed(#[from] serde_json::Error),
     /// It was written in another version of the format.
@@ -31,7 +31,7 @@ pub enum NotARecord {
     },
 }
 
-/// The record as JSON text, ending in a line feed. The same record gives the same text, and
+/// Returns the record as JSON text, ending in a line feed. The same record gives the same text, and
 /// [`parse`] gives the record back.
 pub fn render(record: &Record) -> String {
     let mut bytes = Vec::new();
@@ -50,7 +50,7 @@ pub fn parse(text: &str) -> Result<Record, NotARecord> {
     Ok(record)
 }
 
-/// The JSON schema of a record, as text.
+/// Returns the JSON schema of a record, as text.
 pub fn schema() -> String {
     let schema = schemars::schema_for!(Record);
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema has only string keys");

@@ -19,12 +19,12 @@ pub enum Status {
     Fail,
     /// It passed, but proves less than it seems to: an inert fault, a vacuous check.
     Warn,
-    /// Neither could be shown.
+    /// It could not be shown either way.
     Unknown,
 }
 
 impl Status {
-    /// The status of a run with these weaknesses.
+    /// Returns the status of a run with these weaknesses.
     pub fn of(record: &Record, weaknesses: &[String]) -> Self {
         match record.verdict {
             Verdict::Fail => Self::Fail,
@@ -34,7 +34,7 @@ impl Status {
         }
     }
 
-    /// Its word, in capitals.
+    /// Returns its word, in capitals.
     pub fn word(self) -> &'static str {
         match self {
             Self::Pass => "PASS",
@@ -45,7 +45,8 @@ impl Status {
     }
 }
 
-/// The check that fails a run: one that is violated, or one that should have been and was not.
+/// Returns the check that fails a run: one that is violated, or one that should have been and was
+/// not.
 pub fn first_failing(record: &Record) -> Option<&CheckRecord> {
     let fails = |check: &&CheckRecord| match check.verdict {
         CheckVerdict::Violated => !check.must_break,
@@ -55,14 +56,15 @@ pub fn first_failing(record: &Record) -> Option<&CheckRecord> {
     record.checks.iter().find(fails)
 }
 
-/// The check that the verdict rests on. After a panic it rests on that, whatever the checks say.
+/// Returns the check that the verdict depends on; none after a panic, which decides the verdict
+/// whatever the checks say.
 fn decisive(record: &Record) -> Option<&CheckRecord> {
     let by_checks = record.verdict == Verdict::Fail
         && !matches!(record.ended.why, Why::Panic | Why::Misbehavior);
     first_failing(record).filter(|_| by_checks)
 }
 
-/// Why a run did not pass, in a sentence; none for a pass.
+/// Says why a run did not pass, in a sentence; none for a pass.
 pub fn sentence(record: &Record) -> Option<String> {
     if record.verdict == Verdict::Pass {
         return None;
@@ -88,8 +90,8 @@ fn violation(check: &CheckRecord, otherwise: Option<&str>) -> String {
     format!("{} {} was violated{at}{tail}", kind(check.kind), check.name)
 }
 
-/// What is worth knowing about a run in a few words: `2 messages`, `all-or-nothing at 1.096s`, the
-/// first weakness.
+/// Says what is worth knowing about a run in a few words: `2 messages`, `all-or-nothing at 1.096s`,
+/// or the first weakness.
 pub fn fact(record: &Record, weaknesses: &[String]) -> String {
     if let (Verdict::Pass, Some(weakness)) = (record.verdict, weaknesses.first()) {
         return clean(weakness);
@@ -118,13 +120,13 @@ fn passed(record: &Record) -> String {
 /// The widths of the columns of [`result`], in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Widths {
-    /// The longest name of a scenario.
+    /// The width of the longest scenario name.
     pub name: usize,
-    /// The longest seed.
+    /// The width of the longest seed.
     pub seed: usize,
 }
 
-/// One line of results, without the status: `[  0.004s] m1-all-up  seed 7  2 messages`.
+/// Returns one line of results, without the status: `[  0.004s] m1-all-up  seed 7  2 messages`.
 pub fn result(record: &Record, weaknesses: &[String], widths: Widths) -> String {
     let Widths { name: names, seed: seeds } = widths;
     let wall = wall(record.meta.wall_ms);
@@ -134,18 +136,19 @@ pub fn result(record: &Record, weaknesses: &[String], widths: Widths) -> String 
     head + &cut(&fact(record, weaknesses), room)
 }
 
-/// What the status and the spaces around it take of a line of results.
+/// The columns that the status and the spaces around it take up in a line of results.
 const STATUS_COLUMNS: usize = 12;
-/// The fact of a line of results is given at least this much, however long the name is.
+/// The fact in a line of results gets at least this many columns, however long the name is.
 const FACT_AT_LEAST: usize = 20;
 
-/// Time that passed outside of the simulation: `0.004s`.
+/// Returns a time that passed outside the simulation, as text: `0.004s`.
 pub fn wall(ms: u64) -> String {
     format!("{}.{:03}s", ms / 1000, ms % 1000)
 }
 
-/// The lines that explain a run that did not pass: the sentence, the faults in force, where the
-/// report lies, and the command that repeats it. The first line names message, time and device.
+/// Returns the lines that explain a run that did not pass: the sentence, the faults in force, where
+/// the report is, and the command that repeats it. The first line names the message, the time and
+/// the device.
 pub fn failure(record: &Record, folder: &Path) -> Vec<String> {
     let mut lines = wrap(&sentence(record).unwrap_or_default(), COLUMNS - INDENT);
     for fault in record.faults.iter().filter(|fault| fault.hits > 0).take(FAULTS) {
@@ -160,9 +163,9 @@ pub fn failure(record: &Record, folder: &Path) -> Vec<String> {
     lines
 }
 
-/// By how much the lines of [`failure`] are indented.
+/// How far the lines of [`failure`] are indented.
 pub const INDENT: usize = 4;
-/// Faults that a failure names.
+/// The most faults that a failure names.
 const FAULTS: usize = 3;
 
 fn describe(fault: &FaultRecord) -> String {
@@ -178,7 +181,7 @@ pub struct Totals {
     pub fail: u64,
     /// Runs that passed with a weakness.
     pub warn: u64,
-    /// Runs that showed neither.
+    /// Runs that showed neither a pass nor a failure.
     pub unknown: u64,
     /// Runs that could not be finished, or whose repetition differed.
     pub broken: u64,
@@ -191,7 +194,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// One run.
+    /// Returns the totals of one run.
     pub fn of(record: &Record, status: Status) -> Self {
         let counts = |counted| u64::from(counted == status);
         Self {
@@ -206,17 +209,17 @@ impl Totals {
         }
     }
 
-    /// One run that has no verdict.
+    /// Returns the totals of one run that has no verdict.
     pub fn broken() -> Self {
         Self { broken: 1, ..Self::default() }
     }
 
-    /// All runs.
+    /// Returns the number of all runs.
     pub fn runs(&self) -> u64 {
         self.pass + self.fail + self.warn + self.unknown + self.broken
     }
 
-    /// `24 run: 22 pass, 1 fail, 1 warn · 61 faults · 1h 48m simulated`.
+    /// Returns the summary: `24 runs: 22 pass, 1 fail, 1 warn · 61 faults · 1h 48m simulated`.
     pub fn summary(&self) -> String {
         let parts = [
             (self.pass, "pass"),

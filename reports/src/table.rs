@@ -1,19 +1,19 @@
-//! Plain tables: padded columns, the last one wrapped under itself.
+//! Plain tables: padded columns, of which the last one is wrapped under itself.
 
 use crate::{
     COLUMNS,
     words::{clean, cut, wrap},
 };
 
-/// Space between two columns.
+/// The space between two columns.
 const GAP: usize = 3;
-/// Space before the first column.
+/// The space before the first column.
 const INDENT: usize = 2;
-/// The last column is given at least this much, whatever stands before it.
+/// The last column gets at least this width, whatever comes before it.
 const LAST_AT_LEAST: usize = 20;
 /// A column of words is not made narrower than this to make room for the last one.
 const WORDS_AT_LEAST: usize = 8;
-/// Lines of one wrapped cell, unless [`Table::wrapping`] says otherwise.
+/// The most lines of one wrapped cell, unless [`Table::wrapping`] says otherwise.
 const WRAPPED_LINES: usize = 4;
 
 /// On which side a column's cells begin.
@@ -30,17 +30,17 @@ pub(crate) struct Column {
     most: usize,
 }
 
-/// A column of words, cut after `most` characters.
+/// Returns a column of words, cut after `most` characters.
 pub(crate) fn left(most: usize) -> Column {
     Column { align: Align::Left, most }
 }
 
-/// A column of numbers, cut after `most` characters.
+/// Returns a column of numbers, cut after `most` characters.
 pub(crate) fn right(most: usize) -> Column {
     Column { align: Align::Right, most }
 }
 
-/// Rows of cells; all rows have a cell for each column.
+/// Rows of cells; every row has a cell for each column.
 pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
@@ -52,7 +52,7 @@ impl Table {
         Self { columns, rows: Vec::new(), wrapped_lines: WRAPPED_LINES }
     }
 
-    /// Lets each last cell have at most `lines` lines.
+    /// Limits each cell of the last column to `lines` lines.
     pub(crate) fn wrapping(self, lines: usize) -> Self {
         Self { wrapped_lines: lines, ..self }
     }
@@ -63,13 +63,13 @@ impl Table {
         self.rows.push(cells.map(|(cell, column)| cut(&clean(cell), column.most)).collect());
     }
 
-    /// The widest line, if no cell is wrapped.
+    /// Returns the width of the widest line if no cell is wrapped.
     pub(crate) fn width(&self) -> usize {
         let widths = self.widths();
         INDENT + widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
     }
 
-    /// The lines of each row. Columns that are empty everywhere are left out.
+    /// Returns the lines of each row. Columns that are empty in every row are left out.
     pub(crate) fn lines(&self) -> Vec<Vec<String>> {
         let widths = self.fitting(self.widths());
         self.rows.iter().map(|row| self.row(row, &widths)).collect()
@@ -80,10 +80,10 @@ impl Table {
         (0..self.columns.len()).map(|index| width(index).max().unwrap_or(0)).collect()
     }
 
-    /// Takes from the widest columns of words until the last one has room.
+    /// Narrows the widest columns of words until the last column has room.
     fn fitting(&self, mut widths: Vec<usize>) -> Vec<usize> {
         let Some(before) = widths.len().checked_sub(1) else { return widths };
-        // The last column wraps; it gets no more room than it has words for.
+        // The last column wraps, and gets no more room than its words need.
         let last = widths[before].min(LAST_AT_LEAST);
         let room = COLUMNS - last - INDENT - GAP * before;
         while widths[..before].iter().sum::<usize>() > room {
@@ -116,7 +116,7 @@ impl Table {
     }
 }
 
-/// `text` after `head`, its further lines under its first.
+/// Returns `text` after `head`, with its further lines under its first.
 fn hang(head: &str, text: &str, room: usize, most: usize) -> Vec<String> {
     let margin = head.chars().count();
     if text.chars().count() <= room {
@@ -142,7 +142,8 @@ fn pad(cell: &str, width: usize, align: Align) -> String {
     }
 }
 
-/// As many whole rows as fit into `most` lines; `more` names the rest in a last line.
+/// Returns as many whole rows as fit into `most` lines; a last line, made by `more`, says how many
+/// are left.
 pub(crate) fn bound(
     rows: Vec<Vec<String>>,
     most: usize,

@@ -1,6 +1,6 @@
 //! The text report: header, faults, messages, checks, evidence.
 //!
-//! At most [`crate::COLUMNS`] wide and [`crate::LINES`] long, whatever the run; no
+//! At most [`crate::COLUMNS`] wide and [`crate::LINES`] long, whatever the run, and without any
 //! wall-clock value.
 
 mod checks;
@@ -16,7 +16,7 @@ use crate::{LINES, Renderer};
 /// The report that people read.
 pub const RENDERER: Renderer = Renderer { name: "text", file: "report.txt", render };
 
-/// The report of a run, ending in a line feed.
+/// Returns the report of a run, ending in a line feed.
 pub fn render(record: &Record) -> String {
     let mut lines = header::lines(record);
     let sections = [
@@ -29,7 +29,7 @@ pub fn render(record: &Record) -> String {
         lines.push(String::new());
         lines.extend(section);
     }
-    // Each section has a bound of its own, and together they stay below this one.
+    // Each section has a limit of its own, and together they stay below this one.
     assert!(lines.len() <= LINES, "a report of {} lines", lines.len());
     lines.join("\n") + "\n"
 }

@@ -4,7 +4,7 @@ const NS_PER_MS: u64 = 1_000_000;
 const MS_PER_MINUTE: u64 = 60_000;
 const MINUTES_PER_HOUR: u64 = 60;
 
-/// A time to the millisecond, rounded down: `1.042s`, `2m 57.080s`, `1h 48m 3.500s`.
+/// Returns a time to the millisecond, rounded down: `1.042s`, `2m 57.080s`, `1h 48m 3.500s`.
 pub fn exact(ns: u64) -> String {
     let ms = ns / NS_PER_MS;
     let (minutes, rest) = (ms / MS_PER_MINUTE, ms % MS_PER_MINUTE);
@@ -16,7 +16,7 @@ pub fn exact(ns: u64) -> String {
     }
 }
 
-/// A length of time in its two largest units: `12.3s`, `2m 57s`, `1h 48m`.
+/// Returns a length of time in its two largest units: `12.3s`, `2m 57s`, `1h 48m`.
 pub fn coarse(ns: u64) -> String {
     let ms = ns / NS_PER_MS;
     let (minutes, rest) = (ms / MS_PER_MINUTE, ms % MS_PER_MINUTE);

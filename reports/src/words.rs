@@ -1,13 +1,14 @@
-//! Words that renderers share: counts, verdicts, text from outside made harmless.
+//! Words that renderers share: counts, verdicts, and text from outside made harmless.
 
-use checks::record::{CheckKind, CheckVerdict, Outcome, Verdict};
+use checks::record::{CheckKind, CheckVerdict, OpOutcome, Verdict};
 
-/// `1 copy`, `5 copies`, `12,000 requests`: `plural` is the plural of what is counted.
+/// Returns a count such as `1 copy`, `5 copies`, `12,000 requests`; `plural` is the plural of what
+/// is counted.
 pub(crate) fn count(n: u64, plural: &str) -> String {
     if n == 1 { format!("1 {}", singular(plural)) } else { format!("{} {plural}", grouped(n)) }
 }
 
-/// The singular of an English plural, as far as this program counts things.
+/// Returns the singular of an English plural, as far as this program needs it.
 fn singular(plural: &str) -> String {
     match plural.strip_suffix("ies") {
         Some(stem) => format!("{stem}y"),
@@ -15,7 +16,7 @@ fn singular(plural: &str) -> String {
     }
 }
 
-/// A number with a comma at every thousand.
+/// Returns a number with a comma at every thousand.
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
@@ -28,7 +29,7 @@ pub(crate) fn grouped(n: u64) -> String {
     text
 }
 
-/// The first few names and how many more there are: `b, c and 3 more`.
+/// Returns the first few names and how many more there are: `b, c and 3 more`.
 pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a str>, most: usize) -> String {
     let all: Vec<&str> = names.into_iter().collect();
     if all.len() <= most {
@@ -37,12 +38,12 @@ pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a str>, most: usize) -
     format!("{} and {} more", all[..most].join(", "), all.len() - most)
 }
 
-/// Text on one line without control characters, which a terminal would obey.
+/// Returns text on one line, without control characters, which a terminal would obey.
 pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// At most `most` characters; what was cut off is shown by `…`.
+/// Returns at most `most` characters of the text; a `…` shows that something was cut off.
 pub(crate) fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
@@ -51,7 +52,7 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// The text in lines of at most `width` characters, broken between words where that is possible.
+/// Returns the text in lines of at most `width` characters, broken between words where possible.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines: Vec<String> = Vec::new();
@@ -84,11 +85,11 @@ pub(crate) fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-pub(crate) fn outcome(outcome: Outcome) -> &'static str {
+pub(crate) fn outcome(outcome: OpOutcome) -> &'static str {
     match outcome {
-        Outcome::Ok => "ok",
-        Outcome::Refused => "refused",
-        Outcome::Indefinite => "indefinite",
+        OpOutcome::Ok => "ok",
+        OpOutcome::Refused => "refused",
+        OpOutcome::Indefinite => "indefinite",
     }
 }
 
@@ -100,7 +101,7 @@ pub(crate) fn kind(kind: CheckKind) -> &'static str {
     }
 }
 
-/// What a check found; in capitals where that is not what the scenario expects.
+/// Returns the word for what a check found, in capitals if the scenario does not expect that.
 pub(crate) fn check_verdict(verdict: CheckVerdict, must_break: bool) -> &'static str {
     match (verdict, must_break) {
         (CheckVerdict::Holds, false) => "holds",

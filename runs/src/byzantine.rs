@@ -1,23 +1,22 @@
-//! Byzantine seats: machines whose node is honest and whose messages are not.
+//! Dishonest peers: servers whose node is honest and whose messages are not.
 //!
-//! A `Seat` stands between an honest homeserver or relay and the network, and while faults of its
-//! are in force it does to the messages what they say. It holds the node's signing key, so that
-//! what it makes up is signed as validly as it wants. One file for each sort of misdeed:
+//! A `Tamperer` stands between an honest homeserver or relay and the network. While a fault of that
+//! server is in force, it does to the messages what the fault says. It has the node's signing key,
+//! so that it can sign validly what it makes up. There is one file for each sort of misdeed:
 //! `signatures`, `bodies`, `events`, `mail`; `wire` signs.
 //!
-//! What is promised is promised by honest servers: checks judge neither what a byzantine backend
-//! says to its users and peers, nor what its users see. A byzantine relay is judged: it is what
-//! `relay-keeps` is about.
+//! Only honest servers promise anything: checks judge neither what a dishonest backend says to its
+//! users and peers, nor what its users see. A dishonest relay is judged: `relay-keeps` is about it.
 
 mod bodies;
 mod events;
 mod mail;
 mod node;
-mod seat;
 mod signatures;
+mod tamperer;
 mod wire;
 
 pub(crate) use self::{
-    node::behind_its_seat,
-    seat::{Seat, seats},
+    node::behind_its_tamperer,
+    tamperer::{Tamperer, tamperers},
 };

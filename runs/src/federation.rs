@@ -1,8 +1,8 @@
 //! The federation that a scenario is run on: which nodes its backends are, what clients do, and
 //! what is promised.
 //!
-//! fedsim's own homeservers and relays are one ([`crate::Homeservers`]); anybody's servers are
-//! another, once they say the same five things. `docs/your-own-server.md` walks through it.
+//! fedsim's own homeservers and relays are one ([`crate::Homeservers`]). Anybody's servers can be
+//! another, once they answer the same questions; `docs/your-own-server.md` walks through it.
 
 mod seat;
 mod stage;
@@ -18,10 +18,10 @@ pub use self::{
 };
 use checks::Promises;
 
-/// A federation under test; a fresh one for each run. Everything that it finds out it notes in the
+/// A federation under test; each run has a fresh one. Everything that it finds out, it notes in the
 /// journal, where checks read it.
 pub trait Federation: Send + Sync + 'static {
-    /// What it promises: what scenarios on it can name, and who judges it.
+    /// Returns what it promises: what its scenarios can name, and the checks that judge it.
     fn promises(&self) -> &'static Promises;
 
     /// Adds the machines of the scenario: a node for each backend, a seat for each client.
@@ -31,18 +31,18 @@ pub trait Federation: Send + Sync + 'static {
     /// Returns the rooms by conversation, for a federation that has them.
     ///
     /// # Errors
-    /// It never got ready; a sentence. The run then is neither a pass nor a failure.
+    /// It never got ready; the error is a sentence. The run then is neither a pass nor a failure.
     fn prepare<'s>(&'s self, stage: &'s Arc<Stage>) -> BoxFuture<'s, Result<Rooms, String>>;
 
-    /// What clients do, under the scenario's faults. What has not ended by the scenario's limit is
-    /// dropped, but tasks of a seat go on to their own deadlines.
+    /// Does what clients do, under the scenario's faults. What has not ended by the scenario's
+    /// limit is dropped, but tasks of a seat go on to their own deadlines.
     fn work<'s>(&'s self, stage: &'s Arc<Stage>) -> BoxFuture<'s, ()>;
 
-    /// After everything is repaired: what still is to happen, in sentences, beside requests in
-    /// flight. Asked again and again until nothing is, or the time to settle is over.
+    /// Returns what is still to happen after everything is repaired, besides requests in flight, in
+    /// sentences. It is called again and again until nothing is, or the time to settle is over.
     fn pending<'s>(&'s self, stage: &'s Arc<Stage>) -> BoxFuture<'s, Vec<String>>;
 
-    /// Reads what is there when all has settled, and notes it.
+    /// Reads what is there when everything has settled, and notes it.
     fn finish<'s>(&'s self, stage: &'s Arc<Stage>) -> BoxFuture<'s, ()>;
 }
 

@@ -27,11 +27,11 @@ use crate::{
     federation::{Rooms, Stage},
 };
 
-/// Homeservers, relays, devices: one run's.
+/// The homeservers, relays and devices of one run.
 #[derive(Default)]
 pub struct Homeservers {
     cluster: OnceLock<Arc<Cluster>>,
-    /// As they were last seen.
+    /// What servers had pending when they were last asked.
     queues: Mutex<Queues>,
 }
 
@@ -80,7 +80,8 @@ impl Federation for Homeservers {
     }
 
     fn finish<'s>(&'s self, _: &'s Arc<Stage>) -> BoxFuture<'s, ()> {
-        // What stays pending all that time is left over, even if the reading sets it in motion.
+        // What was still pending after all that time is left over, even if reading it sets it in
+        // motion.
         let left = self.queues.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Box::pin(async move {
             left.note(self.cluster());

@@ -1,16 +1,18 @@
 //! Plays scenarios: boots a federation in a world, lets clients work while faults happen, repairs
-//! everything, lets the world settle, and hands what was written down to the checks.
+//! everything, lets the world settle, and hands the journal to the checks.
 //!
 //! Reading order:
 //! - [`run`] and [`run_on`]: one run, from a scenario and a seed.
-//! - [`federation`]: what a scenario is played on: our nodes, or anybody's. [`homeservers`] is ours.
+//! - [`federation`]: what a scenario is played on: our nodes or anybody else's. [`homeservers`] is
+//! ours.
 //! - [`world`]: where it is played; [`world::Simulated`] unless somebody says otherwise.
 //! - `faults`: begins each fault at its time or trigger, and ends it.
-//! - `byzantine`: seats whose node is honest and whose messages are not.
+//! - `byzantine`: what makes the messages of an honest node dishonest.
 //!
 //! Invariants:
-//! - Whatever a run finds out it notes in the journal, where checks read it; nothing else is handed
-//!   to them.
+//! - Whatever a run finds out, it notes in the journal, where checks read it; nothing else is
+//! handed
+//! to them.
 //! - This crate plays; `checks` decides.
 
 mod byzantine;

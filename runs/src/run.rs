@@ -17,13 +17,13 @@ use crate::{
     world::{Simulated, Simulation, Universe, World},
 };
 
-/// Simulated time within which a cluster must be ready.
+/// The simulated time within which a cluster must be ready.
 const SETUP_LIMIT: Duration = Duration::from_mins(10);
 
-/// Simulated time for reading what is left at the end.
+/// The simulated time for reading what is left at the end.
 const FINALS_LIMIT: Duration = Duration::from_mins(10);
 
-/// What a run needs beside a scenario and a seed.
+/// What a run needs besides a scenario and a seed.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The file that the scenario came from, as it was named.
@@ -32,13 +32,13 @@ pub struct Options {
     pub time_journal: bool,
 }
 
-/// Runs a scenario on this thread, on fedsim's own homeservers and relays in the simulated world, and
-/// judges it. Deterministic: the same scenario and seed give the same journal and record.
+/// Runs a scenario on fedsim's own homeservers and relays in the simulated world, and judges it.
+/// This is deterministic: the same scenario and seed give the same journal and record.
 pub fn run(scenario: &Scenario, seed: u64, options: &Options) -> Run {
     run_on(&Simulated, Arc::new(Homeservers::default()), scenario, seed, options)
 }
 
-/// The same on any federation, in any world.
+/// Does the same on any federation, in any world.
 pub fn run_on(
     universe: &dyn Universe,
     federation: Arc<dyn Federation>,
@@ -52,18 +52,18 @@ pub fn run_on(
     checks::judged(promises, played, recording)
 }
 
-/// What [`run`] comes to, without its record ([`checks::verdict`]).
+/// Returns the verdict of [`run`] without making its record ([`checks::verdict`]).
 pub fn verdict(scenario: &Scenario, seed: u64) -> (Verdict, Option<String>) {
     let recording = simulate(scenario, seed, &Options::default()).recording;
     checks::verdict(&HOMESERVERS, scenario, &recording)
 }
 
-/// The first half of [`run`]: what the world leaves behind, not judged yet.
+/// Does the first half of [`run`]: returns what the world leaves behind, not judged yet.
 pub fn simulate(scenario: &Scenario, seed: u64, options: &Options) -> Simulation {
     play(&Simulated, Arc::new(Homeservers::default()), scenario, seed, options)
 }
 
-/// The second half of [`run`]: reads the journal, judges it, and makes the record.
+/// Does the second half of [`run`]: reads the journal, judges it, and makes the record.
 pub fn judge(scenario: &Scenario, seed: u64, options: &Options, recording: Recording) -> Run {
     let played = Played { scenario, seed, file: options.file.as_deref() };
     checks::judged(&HOMESERVERS, played, recording)
@@ -91,7 +91,7 @@ fn play(
     universe.run(config, Box::new(|world| Box::pin(conduct(world, shared, federation))))
 }
 
-/// The run itself. Everything that it finds out it notes in the journal.
+/// Conducts the run itself. Everything that it finds out, it notes in the journal.
 async fn conduct(world: Arc<dyn World>, scenario: Arc<Scenario>, federation: Arc<dyn Federation>) {
     let stage = Arc::new(Stage::new(Arc::clone(&scenario), world));
     federation.boot(&stage);
@@ -119,7 +119,7 @@ async fn conduct(world: Arc<dyn World>, scenario: Arc<Scenario>, federation: Arc
     federation.finish(&stage).await;
 }
 
-/// The rooms of a cluster that is ready; else why it is not, in a sentence.
+/// Returns the rooms of a cluster that is ready, or else why it is not, in a sentence.
 async fn prepared(stage: &Arc<Stage>, federation: &dyn Federation) -> Result<Rooms, String> {
     let prepared = tokio::time::timeout(SETUP_LIMIT, federation.prepare(stage)).await;
     prepared.map_err(|_| format!("the cluster was not ready within {SETUP_LIMIT:?}"))?

@@ -13,7 +13,7 @@ use scenarios::{
     scenario::{Delivery, Misdeed, PeerFault, When},
 };
 
-/// `b` sends a message a second, half of whose requests are tampered with.
+/// Lets `b` send a message per second, with half of its requests tampered with.
 fn half_of_the_time(seed: u64) -> Run {
     let mut scenario = Scenario::build("half-of-the-time")
         .backends(["a", "b"])

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use checks::{
     Run,
-    record::{CheckVerdict, Outcome, Presence, Record, Verdict},
+    record::{CheckVerdict, OpOutcome, Presence, Record, Verdict},
 };
 use runs::{Options, run, verdict};
 use scenarios::{
@@ -13,7 +13,8 @@ use scenarios::{
     scenario::Delivery,
 };
 
-/// Three backends with a user each, in one conversation; alice sends `m1` after a second.
+/// Begins a scenario of three backends with a user each, in one conversation; alice sends `m1`
+/// after a second.
 fn trio(delivery: Delivery) -> scenarios::builder::Builder {
     Scenario::build("trio")
         .backends(["a", "b", "c"])
@@ -25,7 +26,8 @@ fn trio(delivery: Delivery) -> scenarios::builder::Builder {
         .at(Duration::from_secs(1))
 }
 
-/// The same, cut off from `b` between the check (or the vote) and what follows.
+/// Runs the same scenario, with the owner cut off from `b` between the check (or the vote) and what
+/// follows.
 fn cut_in_the_window(delivery: Delivery, endpoint: &str) -> Record {
     let begin = sent([endpoint]).from("a").to("b");
     let cut = trio(delivery).fault(begin, partition(["a"], ["b"])).lasting(Duration::from_secs(20));
@@ -40,7 +42,7 @@ fn named<'r>(record: &'r Record, check: &str) -> Option<&'r checks::record::Chec
 fn a_message_reaches_everybody_under_every_policy() {
     for delivery in [Delivery::Eventual, Delivery::M1, Delivery::M1Of2021] {
         let Run { record, .. } = run(&trio(delivery).finish(), 1, &Options::default());
-        assert_eq!(record.messages[0].outcome, Outcome::Ok, "{delivery:?}");
+        assert_eq!(record.messages[0].outcome, OpOutcome::Ok, "{delivery:?}");
         assert!(record.messages[0].copies.iter().all(|copy| copy.times == 1), "{delivery:?}");
         assert_eq!(named(&record, "delivered").map(|it| it.verdict), Some(CheckVerdict::Holds));
     }

@@ -1,4 +1,4 @@
-//! A scenario written in Rust: the same struct, held to the same rules as a file.
+//! A scenario written in Rust: it is the same struct, held to the same rules, as one from a file.
 //!
 //! ```
 //! use scenarios::{Scenario, builder::{Amount, partition, sent}, scenario::Delivery};
@@ -34,7 +34,7 @@ use crate::{
 };
 
 impl Scenario {
-    /// Begins a scenario with every default.
+    /// Begins a scenario in which everything has its default.
     pub fn build(name: &str) -> Builder {
         Builder { scenario: Self::empty(name) }
     }
@@ -49,37 +49,37 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// What the scenario shows.
+    /// Says what the scenario shows.
     pub fn about(mut self, about: &str) -> Self {
         about.clone_into(&mut self.scenario.about);
         self
     }
 
-    /// What repeats a run.
+    /// Sets the seed, which repeats a run.
     pub fn seed(mut self, seed: u64) -> Self {
         self.scenario.seed = seed;
         self
     }
 
-    /// The time for operations and faults.
+    /// Sets the time for operations and faults.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.scenario.limit = limit;
         self
     }
 
-    /// The time to settle.
+    /// Sets the time to settle.
     pub fn settle(mut self, settle: Duration) -> Self {
         self.scenario.settle = settle;
         self
     }
 
-    /// The one-way delay of every link.
+    /// Sets the one-way delay of every link.
     pub fn latency(mut self, latency: Latency) -> Self {
         self.scenario.network.latency = latency;
         self
     }
 
-    /// The probability that a segment has to be retransmitted.
+    /// Sets the probability that a segment has to be retransmitted.
     pub fn loss(mut self, loss: f64) -> Self {
         self.scenario.network.loss = loss;
         self
@@ -93,7 +93,7 @@ impl Builder {
         self
     }
 
-    /// Adds a relay that takes the mail of these backends; they are added if need be.
+    /// Adds a relay that takes the mail of these backends, and adds the backends if need be.
     pub fn relay<'n>(mut self, name: &str, of: impl IntoIterator<Item = &'n str>) -> Self {
         self.scenario.relays.insert(name.to_owned(), Relay::default());
         for backend in of {
@@ -147,13 +147,13 @@ impl Builder {
         self
     }
 
-    /// When the last operation begins, counted from the moment the cluster is ready.
+    /// Sets when the last operation begins, counted from the moment the cluster is ready.
     pub fn at(mut self, at: Duration) -> Self {
         self.scenario.ops.last_mut().expect("`at` follows an operation").at = at;
         self
     }
 
-    /// How often the last message is tried again.
+    /// Sets how often the last message is tried again.
     pub fn retries(mut self, count: u32) -> Self {
         let op = self.scenario.ops.last_mut().expect("`retries` follows a message");
         if let OpKind::Send { retries, .. } = &mut op.kind {
@@ -170,59 +170,61 @@ impl Builder {
         self
     }
 
-    /// How long the last fault lasts.
+    /// Sets how long the last fault lasts.
     pub fn lasting(mut self, lasts: Duration) -> Self {
         self.scenario.faults.last_mut().expect("`lasting` follows a fault").lasts = Some(lasts);
         self
     }
 
-    /// A check that must hold at every moment.
+    /// Names a check that must hold at every moment.
     pub fn always(mut self, check: &str) -> Self {
         self.scenario.expect.always.push(check.to_owned());
         self
     }
 
-    /// A check that must hold once everything is repaired and settled.
+    /// Names a check that must hold once everything is repaired and settled.
     pub fn eventually(mut self, check: &str) -> Self {
         self.scenario.expect.eventually.push(check.to_owned());
         self
     }
 
-    /// A situation that must come about.
+    /// Names a situation that must come about.
     pub fn sometimes(mut self, situation: &str) -> Self {
         self.scenario.expect.sometimes.push(situation.to_owned());
         self
     }
 
-    /// A check that must be violated.
+    /// Names a check that must be violated.
     pub fn violates(mut self, check: &str) -> Self {
         self.scenario.expect.violates.push(check.to_owned());
         self
     }
 
-    /// What becomes of a message.
+    /// Says what is to become of a message.
     pub fn expect(mut self, message: &str, expected: MessageExpectation) -> Self {
         self.scenario.expect.messages.insert(message.to_owned(), expected);
         self
     }
 
-    /// The scenario, or everything that is wrong with it.
+    /// Returns the scenario, or everything that is wrong with it.
     pub fn check(self) -> Result<Scenario, Mistakes> {
         self.check_in(&HOMESERVERS)
     }
 
-    /// The scenario on the federation of `vocabulary`, or everything that is wrong with it.
+    /// Returns the scenario on the federation that has this vocabulary, or everything that is wrong
+    /// with it.
     pub fn check_in(self, vocabulary: &'static Vocabulary) -> Result<Scenario, Mistakes> {
         language::check_in(vocabulary, self.scenario)
     }
 
-    /// The scenario. Panics with everything that is wrong with it: what is written in Rust is a
-    /// program, and its mistakes are bugs.
+    /// Returns the scenario. Panics with everything that is wrong with it: a scenario written in
+    /// Rust is a program, and its mistakes are bugs.
     pub fn finish(self) -> Scenario {
         self.finish_in(&HOMESERVERS)
     }
 
-    /// The scenario on the federation of `vocabulary`; panics as [`Self::finish`] does.
+    /// Returns the scenario on the federation that has this vocabulary; panics as [`Self::finish`]
+    /// does.
     pub fn finish_in(self, vocabulary: &'static Vocabulary) -> Scenario {
         self.check_in(vocabulary).unwrap_or_else(|mistakes| panic!("{mistakes}"))
     }

@@ -15,8 +15,8 @@ const UNITS: &[(&str, u128)] = &[
 /// The longest duration that a scenario can name: a year. Sums of a few of them cannot overflow.
 pub(crate) const LONGEST: Duration = Duration::from_hours(24 * 365);
 
-/// Reads a duration: whole numbers with units `h`, `m`, `s`, `ms`, `us`, `ns`, the parts separated
-/// by nothing or blanks. The error is the remedy.
+/// Reads a duration: whole numbers with units `h`, `m`, `s`, `ms`, `us`, `ns`, one after another
+/// with or without blanks between them. The error is the remedy.
 pub fn parse(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -34,7 +34,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_nanos(u64::try_from(nanos).expect("a year of nanoseconds fits 64 bits")))
 }
 
-/// The nanoseconds of the first number and unit, and what follows them.
+/// Reads the first number and unit; returns their nanoseconds, and what follows them.
 fn part(text: &str) -> Result<(u128, &str), String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, rest) = text.split_at(digits);
@@ -53,7 +53,7 @@ fn part(text: &str) -> Result<(u128, &str), String> {
     Ok((number.saturating_mul(*nanos), after))
 }
 
-/// The text that `parse` reads back: as few parts as possible, the longest unit first.
+/// Returns the text that `parse` reads back: as few parts as possible, the longest unit first.
 pub fn text(duration: Duration) -> String {
     let mut rest = duration.as_nanos();
     let mut text = String::new();

@@ -4,30 +4,31 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::vocabulary::Endpoint;
 
-/// The one of `endpoints` that `method` and `target` (path and query, raw) mean.
+/// Returns the one of `endpoints` that a request with this method and target (path and query, raw)
+/// is for.
 pub fn find(endpoints: &'static [Endpoint], method: &str, target: &str) -> Option<Endpoint> {
     let is_meant = |&&(_, known, template): &&Endpoint| known == method && fits(template, target);
     endpoints.iter().find(is_meant).copied()
 }
 
-/// Its name.
+/// Returns the name of that endpoint.
 pub fn name(endpoints: &'static [Endpoint], method: &str, target: &str) -> Option<&'static str> {
     find(endpoints, method, target).map(|(name, ..)| name)
 }
 
-/// What stands in the target where an endpoint's template has braces, percent-decoded.
+/// Returns what the target has where an endpoint's template has braces, percent-decoded.
 pub fn arguments(template: &str, target: &str) -> Vec<String> {
     let segments = template.split('/').zip(path(target).split('/'));
     segments.filter(|(part, _)| *part == "{}").map(|(_, given)| percent_decoded(given)).collect()
 }
 
-/// The path of a target without its query.
+/// Returns the path of a target without its query.
 pub fn path(target: &str) -> &str {
     target.split_once('?').map_or(target, |(path, _)| path)
 }
 
 fn fits(template: &str, target: &str) -> bool {
-    // Most templates are another endpoint's, which what comes before their braces tells at once.
+    // Most templates are another endpoint's, which shows already in what comes before their braces.
     let fixed = template.split_once("{}").map_or(template, |(fixed, _)| fixed);
     if !target.starts_with(fixed) {
         return false;
@@ -44,12 +45,12 @@ fn fits(template: &str, target: &str) -> bool {
     }
 }
 
-/// `text` with every `%41` replaced by its byte.
+/// Returns `text` with every escape such as `%41` replaced by its byte.
 fn percent_decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// `text` as one segment of a path: everything but unreserved characters escaped.
+/// Returns `text` as one segment of a path, with everything except unreserved characters escaped.
 pub fn percent_encoded(text: &str) -> String {
     const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     utf8_percent_encode(text, &RESERVED).to_string()

@@ -1,12 +1,12 @@
-//! The scenario language: TOML to [`Scenario`] and back, with every mistake of a file told at once.
+//! The scenario language: from TOML to [`Scenario`] and back, with all mistakes of a file at once.
 //!
-//! Reading goes in three steps. The `toml` crate makes a document with spans; `read` takes it apart
-//! key by key, noting what is unknown, missing or of the wrong type and going on with a default;
+//! Reading takes three steps. The `toml` crate makes a document with spans. `read` takes it apart
+//! key by key, notes what is unknown, missing or of the wrong type, and goes on with a default.
 //! `meaning` then looks at the scenario as a whole (names that refer to nothing, times after the
-//! limit). The builder in Rust is held to the same `meaning`.
+//! limit); a scenario from the builder has to pass it too.
 //!
 //! Kinds (of operations, faults, triggers) are optional keys of which exactly one is given, not a
-//! `kind = ".."` tag: so every mistake has a place.
+//! `kind = ".."` tag, so that every mistake has a place.
 
 pub mod faults;
 pub mod generate;
@@ -37,12 +37,12 @@ use crate::{
 /// The largest scenario file, in bytes.
 pub const LARGEST_FILE: usize = 4 * 1024 * 1024;
 
-/// Reads a scenario on homeservers and relays. `path_shown` is what mistakes call the file.
+/// Reads a scenario on homeservers and relays. `path_shown` is the file's name in mistakes.
 pub fn parse(path_shown: &str, text: &str) -> Result<Scenario, Mistakes> {
     parse_in(&HOMESERVERS, path_shown, text)
 }
 
-/// Reads a scenario on the federation of `vocabulary`.
+/// Reads a scenario on the federation that has this vocabulary.
 pub fn parse_in(
     vocabulary: &'static Vocabulary,
     path_shown: &str,
@@ -75,16 +75,16 @@ pub fn load(path: &Path) -> Result<Scenario, Mistakes> {
     load_in(&HOMESERVERS, path)
 }
 
-/// Reads a scenario file on the federation of `vocabulary`.
+/// Reads a scenario file on the federation that has this vocabulary.
 pub fn load_in(vocabulary: &'static Vocabulary, path: &Path) -> Result<Scenario, Mistakes> {
     let text = fs::read_to_string(path).map_err(|e| Mistakes::unreadable(path, &e.to_string()))?;
     parse_in(vocabulary, &path.display().to_string(), &text)
 }
 
-/// A file of a folder, and what became of reading it.
+/// A file in a folder, and the result of reading it.
 pub type Loaded = (PathBuf, Result<Scenario, Mistakes>);
 
-/// Reads every `*.toml` of a folder, in the order of their names; folders in it are left alone.
+/// Reads every `*.toml` file in a folder, in the order of their names, and ignores folders in it.
 pub fn load_folder(folder: &Path) -> Result<Vec<Loaded>, Mistakes> {
     let unreadable = |e: std::io::Error| Mistakes::unreadable(folder, &e.to_string());
     let mut paths = Vec::new();
@@ -98,34 +98,35 @@ pub fn load_folder(folder: &Path) -> Result<Vec<Loaded>, Mistakes> {
     Ok(paths.into_iter().map(|path| (path.clone(), load(&path))).collect())
 }
 
-/// The canonical text: [`parse`] gives the same scenario back. A scenario that was generated is
-/// written out in full.
+/// Returns the canonical text, from which [`parse`] gives the same scenario back. A scenario that
+/// was generated is written out in full.
 pub fn to_toml(scenario: &Scenario) -> String {
     write::scenario(scenario)
 }
 
-/// Checks a scenario that was not read from a text; `Ok` is the scenario with its operations in
-/// order of time.
+/// Checks a scenario that was not read from a text, and returns it with its operations in order of
+/// time.
 pub fn check_in(vocabulary: &'static Vocabulary, scenario: Scenario) -> Result<Scenario, Mistakes> {
     let mistakes = meaning::mistakes(vocabulary, &scenario, &Places::default());
     if mistakes.is_empty() { Ok(in_order(scenario)) } else { Err(Mistakes::new("", "", mistakes)) }
 }
 
-/// Operations of the same time stay in the order in which they were written.
+/// Sorts the operations by time; those at the same time stay in the order in which they were
+/// written.
 fn in_order(mut scenario: Scenario) -> Scenario {
     scenario.ops.sort_by_key(|op| op.at);
     scenario
 }
 
-/// Notes what is not TOML, and tells whether the rest can be read for more mistakes.
+/// Notes what is not TOML, and returns whether the rest can be read for more mistakes.
 fn syntax(text: &str, errors: &[toml::de::Error], mistakes: &mut Vec<Mistake>) -> bool {
-    /// TOML's word for a key that is given twice, after which the document is still whole.
+    /// The `toml` crate's words for a key that is given twice, which leaves the document whole.
     const TWICE: &str = "duplicate key";
     let mut lines = Vec::new();
     for error in errors.iter().take(MOST_MISTAKES) {
         let span = error.span().unwrap_or(0..0);
         let line = text.get(..span.start).map_or(0, |before| before.matches('\n').count());
-        // What follows in the same line is mostly the first one's doing.
+        // Further errors on the same line mostly follow from the first one.
         if lines.contains(&line) {
             continue;
         }

@@ -4,12 +4,12 @@
 //! - [`scenario`]: the data: network, backends, relays, users, conversations, operations, faults,
 //!   expectations. [`builder`] writes it in Rust, [`language`] reads it from TOML.
 //! - [`duration`]: how times are written.
-//! - [`vocabulary`]: what scenarios on a federation can name: its endpoints and its checks.
-//!   [`endpoint`]: which of them a request is for.
+//! - [`vocabulary`]: what the scenarios of a federation can name: its endpoints and its checks.
+//!   [`endpoint`]: which endpoint a request is for.
 //!
 //! Invariants:
-//! - Nothing here plays a scenario or judges one: no world, no server, no check is known.
-//! - A mistake of a file is told with its place and a remedy, all of them at once.
+//! - Nothing here plays a scenario or judges one: no world, server or check is known here.
+//! - All mistakes of a file are reported at once, each with its place and a remedy.
 
 pub mod builder;
 pub mod duration;

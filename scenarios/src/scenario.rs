@@ -1,4 +1,5 @@
-//! A scenario as data. Names refer to each other; [`crate::language`] has checked that they exist.
+//! A scenario as data. Parts refer to each other by name; [`crate::language`] checks that these
+//! exist.
 
 mod faults;
 
@@ -13,19 +14,20 @@ pub(crate) use self::faults::{MOST_RESTARTS, RATES};
 /// One experiment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
-    /// Its name, as the file is called.
+    /// Its name, which is also its file's.
     pub name: String,
     /// What it shows, in a sentence or two.
     pub about: String,
     /// Words to select it by.
     pub tags: Vec<String>,
-    /// What repeats a run.
+    /// The seed, which repeats a run.
     pub seed: u64,
-    /// Simulated time by which the operations must have ended; operations and faults lie before it.
+    /// The simulated time by which operations must have ended; operations and faults begin before
+    /// it.
     pub limit: Duration,
-    /// Simulated time that the world has to settle after everything is repaired.
+    /// The simulated time that the world has to settle after everything is repaired.
     pub settle: Duration,
-    /// Every link.
+    /// The links between machines.
     pub network: Network,
     /// Homeservers by name; the name is also the server name.
     pub backends: BTreeMap<String, Backend>,
@@ -44,7 +46,7 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Every machine that a fault can name: backends, relays, then devices (`alice/1`).
+    /// Returns every machine that a fault can name: backends, relays, then devices (`alice/1`).
     pub fn machines(&self) -> Vec<String> {
         let servers = self.backends.keys().chain(self.relays.keys()).cloned();
         let devices = self.users.iter().flat_map(|(name, user)| {
@@ -53,25 +55,25 @@ impl Scenario {
         servers.chain(devices).collect()
     }
 
-    /// The names of all backends, in order.
+    /// Returns the names of all backends, in order.
     pub fn backend_names(&self) -> Vec<String> {
         self.backends.keys().cloned().collect()
     }
 
-    /// Whether a fault makes this backend or relay wrong others.
+    /// Returns whether a fault makes this backend or relay wrong others.
     pub fn is_byzantine(&self, machine: &str) -> bool {
         let mut faults = self.faults.iter();
         faults.any(|fault| matches!(&fault.kind, FaultKind::Peer(peer) if peer.node == machine))
     }
 
-    /// Whether there is such a machine.
+    /// Returns whether there is such a machine.
     pub fn has_machine(&self, name: &str) -> bool {
         if self.backends.contains_key(name) || self.relays.contains_key(name) {
             return true;
         }
         let Some((user, device)) = name.split_once('/') else { return false };
         let devices = self.users.get(user).map_or(0, |user| user.devices.min(MOST_DEVICES));
-        // Exactly as it is written elsewhere: no sign, no leading zero.
+        // The number has to be written as it is everywhere else: no sign, no leading zero.
         (1..=devices).any(|known| known.to_string() == device)
     }
 }
@@ -90,15 +92,15 @@ pub struct Network {
 pub struct Backend {
     /// Its own relays: where others leave its mail, and where it asks for it.
     pub relays: Vec<String>,
-    /// Failed attempts before a transaction goes to the destination's relays; the homeserver's
-    /// default if unset.
+    /// How many attempts fail before a transaction goes to the destination's relays; the
+    /// homeserver's default if unset.
     pub attempts_before_relay: Option<u32>,
 }
 
 /// One relay.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Relay {
-    /// Entries kept for one destination; the relay's default if unset.
+    /// The most entries kept for one destination; the relay's default if unset.
     pub quota: Option<u64>,
 }
 
@@ -135,7 +137,7 @@ pub struct Conversation {
     pub creator: String,
     /// The other members, invited and joined before the operations begin.
     pub members: Vec<String>,
-    /// What a message is promised.
+    /// The delivery policy, which says what is promised about a message.
     pub delivery: Delivery,
 }
 
@@ -154,9 +156,9 @@ pub enum Delivery {
 /// One thing that a client does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Op {
-    /// When, counted from the moment the cluster is ready.
+    /// When it begins, counted from the moment the cluster is ready.
     pub at: Duration,
-    /// What.
+    /// What the client does.
     pub kind: OpKind,
 }
 
@@ -173,8 +175,8 @@ pub enum OpKind {
         to: String,
         /// The text.
         text: String,
-        /// How often the client repeats an attempt that got no answer, or a server error that is no
-        /// refusal, with the same transaction id.
+        /// How often the client repeats, with the same transaction id, an attempt that got no
+        /// answer, or a server error that is not a refusal.
         retries: u32,
     },
     /// Every device of the user fetches its notifications once.
@@ -196,7 +198,7 @@ pub enum OpKind {
         /// The conversation.
         conversation: String,
     },
-    /// A server without any right asks a relay for somebody's mail, and acknowledges it.
+    /// A server without any rights asks a relay for somebody's mail, and acknowledges it.
     Trespass {
         /// The relay.
         relay: String,
@@ -205,22 +207,22 @@ pub enum OpKind {
     },
 }
 
-/// What must hold, beside the checks that always run.
+/// What must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expect {
-    /// Checks that must hold at every moment. Empty means: all that apply.
+    /// Checks that must hold at every moment; if empty, all that apply.
     pub always: Vec<String>,
-    /// Checks that must hold once everything is repaired and settled. Empty means: all that apply.
+    /// Checks that must hold once everything is repaired and settled; if empty, all that apply.
     pub eventually: Vec<String>,
     /// Situations that must have come about.
     pub sometimes: Vec<String>,
-    /// Checks that this design must break: finding that is the pass, not finding it the failure.
+    /// Checks that this design must violate: the run passes if it does, and fails if it does not.
     pub violates: Vec<String>,
-    /// What becomes of single messages, by name.
+    /// What must become of single messages, by name.
     pub messages: BTreeMap<String, MessageExpectation>,
 }
 
-/// What becomes of one message.
+/// What must become of one message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageExpectation {
     /// How the send must end.
@@ -229,7 +231,7 @@ pub struct MessageExpectation {
     pub unreachable: Option<Vec<String>>,
     /// The users all of whose devices must have seen it at the end, exactly (the sender aside).
     pub seen_by: Option<Vec<String>>,
-    /// The time, from the send, within which they must have.
+    /// The time, from the send, within which they must have seen it.
     pub within: Option<Duration>,
 }
 

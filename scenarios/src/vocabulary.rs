@@ -1,23 +1,24 @@
-//! What scenarios on a federation can name: its endpoints, and the checks that judge its promises.
+//! What the scenarios of a federation can name: its endpoints, and the checks that judge its
+//! promises.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What scenarios on a federation can name.
+/// What the scenarios of a federation can name.
 #[derive(Debug)]
 pub struct Vocabulary {
-    /// The program that brings it, as a record names it.
+    /// The program that runs the federation, as a record names it.
     pub program: &'static str,
     /// Its version.
     pub version: &'static str,
     /// The endpoints that a trigger can name, and by which reports call requests.
     pub endpoints: &'static [Endpoint],
-    /// Those of them that wait for news: their requests are always in flight.
+    /// Those endpoints that wait for news: their requests are always in flight.
     pub long_polls: &'static [&'static str],
-    /// The checks that judge its promises, the gravest first.
+    /// The checks that judge its promises, the most serious first.
     pub checks: &'static [CheckName],
-    /// Whether a scenario can have relays, conversations, and operations of its users. Without, all
-    /// that clients do is the federation's own.
+    /// Whether a scenario can have relays, conversations, and operations of its users. If not, the
+    /// federation itself decides what clients do.
     pub converses: bool,
 }
 
@@ -46,7 +47,7 @@ pub enum CheckKind {
 }
 
 impl CheckKind {
-    /// The word for it, as a scenario has it.
+    /// Returns the word for it in a scenario file.
     pub fn word(self) -> &'static str {
         match self {
             Self::Always => "always",
@@ -56,7 +57,7 @@ impl CheckKind {
     }
 }
 
-/// What scenarios on fedsim's own homeservers and relays can name.
+/// What the scenarios of fedsim's own homeservers and relays can name.
 pub static HOMESERVERS: Vocabulary = Vocabulary {
     program: "fedsim",
     version: env!("CARGO_PKG_VERSION"),
@@ -106,7 +107,8 @@ const fn sometimes(name: &'static str) -> CheckName {
     CheckName { name, kind: CheckKind::Sometimes }
 }
 
-/// The checks of homeservers and relays; the crate `checks` has the judges. The gravest first.
+/// The checks of homeservers and relays, the most serious first; the crate `checks` has their
+/// judges.
 pub const CHECKS: &[CheckName] = &[
     always("all-or-nothing"),
     always("no-early-sight"),

@@ -1,4 +1,4 @@
-//! The scenario language: what it refuses and how it says so, and that what it writes it reads.
+//! The scenario language: what it refuses and how it says so, and that it reads what it writes.
 
 #[path = "language/bad_files.rs"]
 mod bad_files;

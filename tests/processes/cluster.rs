@@ -17,7 +17,7 @@ use crate::user::{Api, User};
 /// The admin token of every process.
 pub(crate) const TOKEN: &str = "processes";
 
-/// A process that is killed, as by SIGKILL, when it is dropped.
+/// A process that is killed with SIGKILL when it is dropped.
 struct Process(Child);
 
 impl Drop for Process {
@@ -27,8 +27,8 @@ impl Drop for Process {
     }
 }
 
-/// A homeserver: its ports and folder outlive its processes.
-struct Seat {
+/// A homeserver, whose ports and folder outlive its processes.
+struct Homeserver {
     federation_port: u16,
     client_port: u16,
     folder: PathBuf,
@@ -39,7 +39,7 @@ struct Seat {
 pub(crate) struct Cluster {
     folder: TempDir,
     api: Api,
-    seats: Vec<Seat>,
+    homeservers: Vec<Homeserver>,
     relay_port: u16,
     _relay: Process,
 }
@@ -52,14 +52,14 @@ impl Cluster {
         let mut ports = free_ports(2 * count + 1).into_iter();
         let relay_port = ports.next().unwrap();
         let relay = start_relay(folder.path(), relay_port);
-        let mut seats = Vec::new();
+        let mut homeservers = Vec::new();
         for index in 0..count {
             let folder = folder.path().join(format!("homeserver-{index}"));
             std::fs::create_dir(&folder).unwrap();
             let (federation_port, client_port) = (ports.next().unwrap(), ports.next().unwrap());
-            seats.push(Seat { federation_port, client_port, folder, process: None });
+            homeservers.push(Homeserver { federation_port, client_port, folder, process: None });
         }
-        let mut cluster = Self { folder, api, seats, relay_port, _relay: relay };
+        let mut cluster = Self { folder, api, homeservers, relay_port, _relay: relay };
         cluster.write_configuration();
         cluster.api.answers(relay_port, "/_matrix/federation/v1/version").await;
         for index in 0..count {
@@ -68,52 +68,52 @@ impl Cluster {
         cluster
     }
 
-    /// The server name of homeserver number `index`.
+    /// Returns the server name of homeserver number `index`.
     pub(crate) fn name(&self, index: usize) -> String {
-        format!("127.0.0.1:{}", self.seats[index].federation_port)
+        format!("127.0.0.1:{}", self.homeservers[index].federation_port)
     }
 
     fn write_configuration(&self) {
-        for (index, seat) in self.seats.iter().enumerate() {
+        for (index, homeserver) in self.homeservers.iter().enumerate() {
             let mut text = format!(
                 "server_name = '{}'\nfederation_port = {}\nclient_port = {}\nadmin_token = '{TOKEN}'\n\
                  attempts_before_relay = 1\nbackoff_first = 100\nrelay_poll_interval = 500\n\
                  vote_timeout = 2000\n[relays]\n",
                 self.name(index),
-                seat.federation_port,
-                seat.client_port,
+                homeserver.federation_port,
+                homeserver.client_port,
             );
-            for other in 0..self.seats.len() {
+            for other in 0..self.homeservers.len() {
                 let (name, port) = (self.name(other), self.relay_port);
                 writeln!(text, "'{name}' = ['127.0.0.1:{port}']").unwrap();
             }
-            std::fs::write(seat.folder.join("homeserver.toml"), text).unwrap();
+            std::fs::write(homeserver.folder.join("homeserver.toml"), text).unwrap();
         }
     }
 
-    /// Starts a homeserver on the disk as it was left, and waits until it answers.
+    /// Starts a homeserver again on the disk that it left behind, and waits until it answers.
     pub(crate) async fn restart(&mut self, index: usize) {
-        let seat = &mut self.seats[index];
+        let homeserver = &mut self.homeservers[index];
         let child = Command::new(program("homeserver"))
             .args(["--plain", "--bind", "127.0.0.1", "--config"])
-            .arg(seat.folder.join("homeserver.toml"))
+            .arg(homeserver.folder.join("homeserver.toml"))
             .arg("--data")
-            .arg(&seat.folder)
+            .arg(&homeserver.folder)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        seat.process = Some(Process(child));
-        self.api.answers(seat.client_port, "/_matrix/client/versions").await;
+        homeserver.process = Some(Process(child));
+        self.api.answers(homeserver.client_port, "/_matrix/client/versions").await;
     }
 
-    /// SIGKILL.
+    /// Kills a homeserver with SIGKILL.
     pub(crate) fn kill(&mut self, index: usize) {
-        self.seats[index].process = None;
+        self.homeservers[index].process = None;
     }
 
     pub(crate) async fn register(&self, index: usize, name: &str) -> User {
-        self.api.register(self.seats[index].client_port, name).await
+        self.api.register(self.homeservers[index].client_port, name).await
     }
 
     /// Waits until the relay keeps mail for homeserver number `index`.
@@ -144,8 +144,8 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // Processes first: they write into the folder.
-        self.seats.clear();
+        // The processes end first, because they write into the folder.
+        self.homeservers.clear();
         debug_assert!(self.folder.path().exists(), "the folder outlives its processes");
     }
 }
@@ -166,8 +166,8 @@ fn start_relay(folder: &Path, port: u16) -> Process {
     Process(child)
 }
 
-/// The binary called `name` of this workspace. `cargo test --workspace` has built it; a test run of
-/// this package alone has not, so that it is built here.
+/// Returns the path of this workspace's binary called `name`. `cargo test --workspace` has built
+/// it; a test run of this package alone has not, so it is built here.
 fn program(name: &str) -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let folder = here.ancestors().nth(2).unwrap();
@@ -182,7 +182,7 @@ fn program(name: &str) -> PathBuf {
     path
 }
 
-/// Ports that nothing is bound to.
+/// Returns ports that nothing is bound to.
 fn free_ports(count: usize) -> Vec<u16> {
     let bound: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     bound.iter().map(|listener| listener.local_addr().unwrap().port()).collect()

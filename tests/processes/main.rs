@@ -1,5 +1,6 @@
-//! The same programs over real sockets and real disks: three homeserver processes and a relay
-//! process on loopback, a message across, one of them killed with SIGKILL, its mail retrieved.
+//! The same programs with real sockets and real disks: three homeserver processes and a relay
+//! process on loopback. A message goes across; one homeserver is killed with SIGKILL, and later
+//! retrieves its mail.
 #![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
 mod cluster;
@@ -30,7 +31,7 @@ async fn mail_for_a_killed_homeserver_waits_at_its_relay_and_reaches_it() {
     cluster.waits_for_mail(1).await;
     carol.waits_to_read(&room, "while you were away").await;
 
-    // With its author gone too, only the relay can have brought the message.
+    // Its author's homeserver is gone too, so only the relay can have brought the message.
     cluster.kill(0);
     cluster.restart(1).await;
     bob.waits_to_read(&room, "while you were away").await;

@@ -25,7 +25,8 @@ impl Api {
         Self { client: Client::new(&host, ClientLimits::default()) }
     }
 
-    /// One request: the status and the JSON of its answer; none if no answer came.
+    /// Makes one request, and returns the status and the JSON of its answer; none if no answer
+    /// came.
     pub(crate) async fn call(
         &self,
         port: u16,
@@ -45,7 +46,7 @@ impl Api {
         Some((answer.status().as_u16(), value))
     }
 
-    /// Asks again and again until `ask` has an answer.
+    /// Asks again and again until `ask` returns an answer, and returns it.
     pub(crate) async fn until<T>(&self, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
@@ -57,7 +58,7 @@ impl Api {
         panic!("{what}: not within {PATIENCE:?}");
     }
 
-    /// Waits until the process on `port` answers 200 to `path`.
+    /// Waits until the process on `port` answers `path` with 200.
     pub(crate) async fn answers(&self, port: u16, path: &str) {
         self.until(path, async || {
             let answer = self.call(port, None, (Method::GET, path), &Value::Null).await;
@@ -130,7 +131,7 @@ impl User {
         assert_eq!(status, 200, "{answer}");
     }
 
-    /// Whether the room's timeline has the text.
+    /// Returns whether the room's timeline has the text.
     pub(crate) async fn reads(&self, room: &str, text: &str) -> bool {
         let path = format!("rooms/{room}/messages?dir=b&limit=100");
         let (_, answer) = self.call(Method::GET, &path, &Value::Null).await;

@@ -26,7 +26,7 @@ const BUSY: u64 = 40_000;
 /// The longest fault. Longer than every back-off step that matters, shorter than the user timeout.
 const LONGEST_FAULT: u64 = 45_000;
 
-/// A scenario of two to four backends with a user each.
+/// Draws a scenario of two to four backends with a user each.
 pub(crate) fn scenario(draw: Draw) -> impl Strategy<Value = Scenario> {
     (2..=4usize, any::<u32>()).prop_flat_map(move |(backends, seed)| {
         let ops = vec(send(backends), 1..=5);
@@ -57,7 +57,7 @@ fn millis(range: std::ops::RangeInclusive<u64>) -> impl Strategy<Value = Duratio
     range.prop_map(Duration::from_millis)
 }
 
-/// When, by whom, and how often repeated.
+/// Draws when a message is sent, by whom, and how often it is repeated.
 fn send(backends: usize) -> impl Strategy<Value = (Duration, usize, u32)> {
     (millis(500..=BUSY), 0..backends, 0..=2u32)
 }

@@ -13,14 +13,14 @@ use proptest::{
 use runs::Options;
 use scenarios::{Scenario, language, scenario::Delivery};
 
-/// Cases that each property draws unless `PROPTEST_CASES` says otherwise.
+/// The cases that each property draws, unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 96;
 
-/// Runs that making a failing case smaller may take.
+/// The most runs that are spent on making a failing case smaller.
 const SHRINKS: u32 = 500;
 
-/// Draws `cases` scenarios with `draw` and judges each; what the first failing one says, made as
-/// small as `shrinks` tries allow.
+/// Draws `cases` scenarios with `draw` and judges each. Returns what the first failing one says,
+/// made as small as `shrinks` tries allow.
 fn first_failure(draw: draw::Draw, cases: u32, shrinks: u32) -> Option<String> {
     let config = ProptestConfig {
         cases,
@@ -47,7 +47,7 @@ fn no_drawn_scenario_breaks_a_promise(draw: draw::Draw) {
     }
 }
 
-/// What is wrong with a run of `scenario`, with the scenario as a file.
+/// Judges a run of `scenario`. The error says what is wrong, with the scenario as a file.
 fn judge(scenario: &Scenario) -> Result<(), String> {
     let record = runs::run(scenario, scenario.seed, &Options::default()).record;
     if record.verdict == Verdict::Pass {

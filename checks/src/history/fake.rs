@@ -11,7 +11,7 @@ use scenarios::scenario::{
 use serde_json::{Value, json};
 
 use super::{History, Note, Via};
-use crate::record::Outcome;
+use crate::record::OpOutcome;
 
 /// Returns a scenario with three backends `a`, `b`, `c` with a user each (`alice`, `bob`, `carol`),
 /// all in the conversation `team`, which alice made; a relay `r1` of `b`; and one message `m1` of
@@ -92,12 +92,12 @@ impl Fake {
     }
 
     /// Lets the send of `message` end; its event is `$m1` for `m1`.
-    pub(crate) fn ends(&mut self, message: &str, outcome: Outcome) -> u64 {
+    pub(crate) fn ends(&mut self, message: &str, outcome: OpOutcome) -> u64 {
         self.note(&Note::SendEnded {
             message: message.to_owned(),
             outcome,
             status: None,
-            event: (outcome == Outcome::Ok).then(|| format!("${message}")),
+            event: (outcome == OpOutcome::Ok).then(|| format!("${message}")),
             unreachable: Vec::new(),
             failed_to_send: Vec::new(),
             error: None,
@@ -107,7 +107,7 @@ impl Fake {
     /// Lets `device` send `message`, with success.
     pub(crate) fn sent_ok(&mut self, device: &str, message: &str) {
         self.sends(device, message);
-        self.ends(message, Outcome::Ok);
+        self.ends(message, OpOutcome::Ok);
     }
 
     /// Lets `device` see `message`, as the event `$m1` for `m1`.

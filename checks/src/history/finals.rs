@@ -59,8 +59,9 @@ impl Finals {
 
     /// Returns whether a backend has an event in some conversation at the end.
     pub fn holds(&self, backend: &str, event: &str) -> bool {
-        let of_it = self.timelines.iter().filter(|((holder, _), _)| holder == backend);
-        of_it.into_iter().any(|(_, events)| events.contains(event))
+        self.timelines
+            .iter()
+            .any(|((holder, _), events)| holder == backend && events.contains(event))
     }
 
     /// Returns whether any of a backend's conversations could be read.

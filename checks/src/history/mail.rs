@@ -94,10 +94,10 @@ impl<'h> Mail<'h> {
         &'m self,
         handout: &'m Handout<'h>,
     ) -> impl Iterator<Item = &'m Acknowledgement<'h>> {
-        self.acknowledgements.iter().filter(move |told| {
-            told.relay == handout.relay
-                && told.destination == handout.destination
-                && told.entry_id == handout.entry_id
+        self.acknowledgements.iter().filter(move |known| {
+            known.relay == handout.relay
+                && known.destination == handout.destination
+                && known.entry_id == handout.entry_id
         })
     }
 }
@@ -156,9 +156,9 @@ fn handout<'h>(exchange: &'h Exchange<'h>) -> Option<Handout<'h>> {
 
 fn acknowledgement<'h>(exchange: &'h Exchange<'h>) -> Option<Acknowledgement<'h>> {
     let entry_id = exchange.request_json()?.get("entry_id").and_then(Value::as_i64)?;
-    let told =
+    let acknowledgement =
         Acknowledgement { relay: exchange.to, destination: exchange.from, entry_id, exchange };
-    (entry_id > 0).then_some(told)
+    (entry_id > 0).then_some(acknowledgement)
 }
 
 fn is_own_mail(exchange: &Exchange<'_>) -> bool {

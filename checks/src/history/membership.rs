@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use scenarios::scenario::Scenario;
 
 use super::{Membership, Note};
-use crate::record::Outcome;
+use crate::record::OpOutcome;
 
 /// Everybody's comings and goings, read so far.
 #[derive(Debug, Default)]
@@ -55,9 +55,9 @@ impl Requests {
 
     /// Takes in that one has ended; returns whether its order among those of the other kind is
     /// unknown.
-    fn end(&mut self, outcome: Outcome) -> bool {
+    fn end(&mut self, outcome: OpOutcome) -> bool {
         self.open = self.open.saturating_sub(1);
-        self.is_lost |= outcome == Outcome::Indefinite;
+        self.is_lost |= outcome == OpOutcome::Indefinite;
         let is_crossed = self.is_crossed;
         self.is_crossed &= self.may_take_effect();
         is_crossed
@@ -103,7 +103,7 @@ impl Memberships {
             _ => {}
         }
         let is_undone =
-            matches!(note, Note::LeaveEnded { outcome: Outcome::Refused, .. }) && !now.may_be_out;
+            matches!(note, Note::LeaveEnded { outcome: OpOutcome::Refused, .. }) && !now.may_be_out;
         if is_undone && let Some(known) = now.place.and_then(|place| self.read.get_mut(place)) {
             known.certain_until = None;
         } else {
@@ -162,25 +162,25 @@ impl Standing {
         self.may_be_out = true;
     }
 
-    fn join_ended(&mut self, outcome: Outcome) {
+    fn join_ended(&mut self, outcome: OpOutcome) {
         let is_crossed = self.joins.end(outcome);
         match outcome {
-            Outcome::Ok => self.may_be_out = self.leaves.may_take_effect() || is_crossed,
-            Outcome::Refused if !is_crossed && !self.joins.may_take_effect() => {
+            OpOutcome::Ok => self.may_be_out = self.leaves.may_take_effect() || is_crossed,
+            OpOutcome::Refused if !is_crossed && !self.joins.may_take_effect() => {
                 self.may_be_in = self.joins.may_have_been;
             }
-            Outcome::Refused | Outcome::Indefinite => {}
+            OpOutcome::Refused | OpOutcome::Indefinite => {}
         }
     }
 
-    fn leave_ended(&mut self, outcome: Outcome) {
+    fn leave_ended(&mut self, outcome: OpOutcome) {
         let is_crossed = self.leaves.end(outcome);
         match outcome {
-            Outcome::Ok => self.may_be_in = self.joins.may_take_effect() || is_crossed,
-            Outcome::Refused if !is_crossed && !self.leaves.may_take_effect() => {
+            OpOutcome::Ok => self.may_be_in = self.joins.may_take_effect() || is_crossed,
+            OpOutcome::Refused if !is_crossed && !self.leaves.may_take_effect() => {
                 self.may_be_out = self.leaves.may_have_been;
             }
-            Outcome::Refused | Outcome::Indefinite => {}
+            OpOutcome::Refused | OpOutcome::Indefinite => {}
         }
     }
 }
@@ -192,10 +192,10 @@ mod tests {
     use super::Memberships;
     use crate::{
         history::{Membership, Note, fake::scenario},
-        record::Outcome::{self, Indefinite, Ok, Refused},
+        record::OpOutcome::{self, Indefinite, Ok, Refused},
     };
 
-    fn join(user: &str, outcome: Option<Outcome>) -> Note {
+    fn join(user: &str, outcome: Option<OpOutcome>) -> Note {
         let (user, conversation) = (user.to_owned(), "team".to_owned());
         match outcome {
             None => Note::JoinBegan { user, conversation },
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    fn leave(user: &str, outcome: Option<Outcome>) -> Note {
+    fn leave(user: &str, outcome: Option<OpOutcome>) -> Note {
         let (user, conversation) = (user.to_owned(), "team".to_owned());
         match outcome {
             None => Note::LeaveBegan { user, conversation },

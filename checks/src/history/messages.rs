@@ -1,7 +1,7 @@
 //! Messages, who saw them, and who was a member when.
 
 use super::{Moment, note::Via};
-use crate::record::Outcome;
+use crate::record::OpOutcome;
 
 /// One message that a client sent.
 #[derive(Clone, Debug)]
@@ -25,8 +25,8 @@ impl Message {
     }
 
     /// Returns how the send ended; indefinite while it is going on.
-    pub fn outcome(&self) -> Outcome {
-        self.ended.as_ref().map_or(Outcome::Indefinite, |ended| ended.outcome)
+    pub fn outcome(&self) -> OpOutcome {
+        self.ended.as_ref().map_or(OpOutcome::Indefinite, |ended| ended.outcome)
     }
 }
 
@@ -36,7 +36,7 @@ pub struct SendEnded {
     /// When the client knew.
     pub at: Moment,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: OpOutcome,
     /// The event's id, for a send that is ok.
     pub event: Option<String>,
     /// The backends that a refusal named.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::Outcome;
+use crate::record::OpOutcome;
 
 /// The prefix of a message's name in an event that a dishonest homeserver has made up, and that no
 /// honest one may show to anybody.
@@ -40,7 +40,7 @@ pub enum Note {
         /// The message's name.
         message: String,
         /// How it ended.
-        outcome: Outcome,
+        outcome: OpOutcome,
         /// The last answer's status; unset without an answer.
         status: Option<u16>,
         /// The event's id, for a send that is ok.
@@ -86,7 +86,7 @@ pub enum Note {
         /// The conversation.
         conversation: String,
         /// How it ended.
-        outcome: Outcome,
+        outcome: OpOutcome,
     },
     /// A user leaves.
     LeaveBegan {
@@ -102,7 +102,7 @@ pub enum Note {
         /// The conversation.
         conversation: String,
         /// How it ended.
-        outcome: Outcome,
+        outcome: OpOutcome,
     },
     /// An operation never happened, because its device was down at its time.
     Skipped {

@@ -7,55 +7,55 @@
 //! state that their own sender's backend has in the end.
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{Exchange, History, Moment, PduFacts, mail::Mail},
-    record::Outcome,
+    record::OpOutcome,
 };
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("acknowledged events");
-    judge_sends(history, &mut judgement);
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("acknowledged events");
+    judge_sends(history, &mut judgment);
     for exchange in &history.exchanges {
         match exchange.endpoint {
             "send" if exchange.is_accepted() => {
-                judge_transaction(history, &mut judgement, exchange);
+                judge_transaction(history, &mut judgment, exchange);
             }
             "decision" | "on_message_sent" if exchange.is_accepted() => {
-                judge_message(history, &mut judgement, exchange);
+                judge_message(history, &mut judgment, exchange);
             }
             _ => {}
         }
     }
-    judge_retrievals(history, &mut judgement);
-    judgement
+    judge_retrievals(history, &mut judgment);
+    judgment
 }
 
 /// Judges that what a client was told is sent is at its backend.
-fn judge_sends(history: &History<'_>, judgement: &mut Judgement) {
-    for (message, ended) in history.ended(Outcome::Ok) {
+fn judge_sends(history: &History<'_>, judgment: &mut Judgment) {
+    for (message, ended) in history.ended(OpOutcome::Ok) {
         let Some(event) = &ended.event else { continue };
         let at = (history.backend_of(&message.device), message.conversation.as_str());
         let what = format!("acknowledged {}", message.name);
-        judge_event(history, judgement, at, event, (ended.at, &what));
+        judge_event(history, judgment, at, event, (ended.at, &what));
     }
 }
 
 /// Judges that the PDUs of an answered transaction are there, except those that the answer has an
 /// error for.
-fn judge_transaction(history: &History<'_>, judgement: &mut Judgement, exchange: &Exchange<'_>) {
+fn judge_transaction(history: &History<'_>, judgment: &mut Judgment, exchange: &Exchange<'_>) {
     let answer = exchange.answer_json();
     let results = answer.and_then(|answer| answer.get("pdus"));
     for pdu in exchange.pdus() {
         let result = results.and_then(|results| results.get(&pdu.event));
         if result.is_none_or(|result| result.get("error").is_none()) {
-            judge_pdu(history, judgement, exchange, pdu);
+            judge_pdu(history, judgment, exchange, pdu);
         }
     }
 }
 
 fn judge_pdu(
     history: &History<'_>,
-    judgement: &mut Judgement,
+    judgment: &mut Judgment,
     exchange: &Exchange<'_>,
     pdu: &PduFacts,
 ) {
@@ -64,7 +64,7 @@ fn judge_pdu(
     if is_to_stay(history, conversation, pdu) {
         let what = format!("acknowledged {} to {}", pdu.what, exchange.from);
         let at = (exchange.to, conversation.as_str());
-        judge_event(history, judgement, at, &pdu.event, (answer.sent, &what));
+        judge_event(history, judgment, at, &pdu.event, (answer.sent, &what));
     }
 }
 
@@ -81,7 +81,7 @@ fn is_to_stay(history: &History<'_>, conversation: &str, pdu: &PduFacts) -> bool
 }
 
 /// Judges that a message that a backend was told to show, and said that it shows, is there.
-fn judge_message(history: &History<'_>, judgement: &mut Judgement, exchange: &Exchange<'_>) {
+fn judge_message(history: &History<'_>, judgment: &mut Judgment, exchange: &Exchange<'_>) {
     let is_abort = exchange.request_json().is_some_and(|body| body["decision"] == "abort");
     let [room, event]: [String; 2] = match exchange.arguments().try_into() {
         Ok(arguments) if !is_abort => arguments,
@@ -91,23 +91,23 @@ fn judge_message(history: &History<'_>, judgement: &mut Judgement, exchange: &Ex
     let (Some((conversation, _)), Some(answer)) = (room, exchange.answer) else { return };
     let name = history.name_of(&event).unwrap_or(&event);
     let what = format!("acknowledged {name} to {}", exchange.from);
-    judge_event(history, judgement, (exchange.to, conversation), &event, (answer.sent, &what));
+    judge_event(history, judgment, (exchange.to, conversation), &event, (answer.sent, &what));
 }
 
 /// Judges that what a homeserver told its relay to forget is there.
-fn judge_retrievals(history: &History<'_>, judgement: &mut Judgement) {
+fn judge_retrievals(history: &History<'_>, judgment: &mut Judgment) {
     let mail = Mail::read(history);
     for handout in &mail.handouts {
-        let Some(told) = mail.acknowledgements_of(handout).next() else { continue };
+        let Some(acknowledgement) = mail.acknowledgements_of(handout).next() else { continue };
         for pdu in handout.pdus() {
             let room = history.rooms.iter().find(|(_, room)| **room == pdu.room);
             let Some((conversation, _)) = room else { continue };
             if !is_to_stay(history, conversation, pdu) {
                 continue;
             }
-            let what = format!("let {} forget {}", told.relay, pdu.what);
+            let what = format!("let {} forget {}", acknowledgement.relay, pdu.what);
             let at = (handout.destination, conversation.as_str());
-            judge_event(history, judgement, at, &pdu.event, (told.exchange.sent, &what));
+            judge_event(history, judgment, at, &pdu.event, (acknowledgement.exchange.sent, &what));
         }
     }
 }
@@ -115,7 +115,7 @@ fn judge_retrievals(history: &History<'_>, judgement: &mut Judgement) {
 /// Judges one acknowledged event, if its conversation could be read at the end.
 fn judge_event(
     history: &History<'_>,
-    judgement: &mut Judgement,
+    judgment: &mut Judgment,
     (backend, conversation): (&str, &str),
     event: &str,
     (at, what): (Moment, &str),
@@ -123,13 +123,13 @@ fn judge_event(
     let place = (backend.to_owned(), conversation.to_owned());
     let timeline = history.finals.timelines.get(&place);
     let Some(timeline) = timeline.filter(|_| history.is_honest(backend)) else { return };
-    judgement.judged += 1;
+    judgment.judged += 1;
     if timeline.contains(event) {
         return;
     }
     let sentence = format!("{backend} {what}, and does not have it in the end");
     let message = history.name_of(event).and_then(|name| history.message(name));
-    judgement.found(match message {
+    judgment.found(match message {
         Some(message) => Finding::about(history, message, at.at, sentence),
         None => Finding::new(at.at, sentence, vec![at.n]),
     });
@@ -142,14 +142,14 @@ mod tests {
 
     use super::judge;
     use crate::{
-        Judgement,
+        Judgment,
         history::{
             Note, PduFacts,
             fake::{Fake, pdu, transaction},
         },
     };
 
-    fn judged(fake: Fake) -> Judgement {
+    fn judged(fake: Fake) -> Judgment {
         fake.judged(Delivery::Eventual, judge)
     }
 
@@ -204,7 +204,7 @@ mod tests {
     }
 
     /// Lets `b` accept an event of `a`'s and not have it in the end.
-    fn dropped(body: &serde_json::Value, before: impl Fn(&mut Fake)) -> Judgement {
+    fn dropped(body: &serde_json::Value, before: impl Fn(&mut Fake)) -> Judgment {
         let event = PduFacts::of(body).expect("a PDU").event;
         let mut fake = Fake::ready();
         before(&mut fake);

@@ -4,20 +4,20 @@
 
 use super::promises_all_or_nothing;
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{History, Message},
-    judgement::{expected_devices, is_final},
+    judgment::{expected_devices, is_final},
 };
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("messages");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("messages");
     // A dishonest owner may tell everybody something different.
     let promised = |message: &&Message| {
         promises_all_or_nothing(history.delivery(&message.conversation))
             && history.is_honest(history.owner_of(&message.conversation))
     };
     for message in history.messages.iter().filter(promised) {
-        judgement.judged += 1;
+        judgment.judged += 1;
         let Some(first) = history.sightings_of(&message.name).next() else { continue };
         let mut expected = expected_devices(history, message).into_iter();
         let missing = expected.find(|it| history.first_sight(&message.name, it).is_none());
@@ -29,12 +29,12 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
             history.backend_of(&missing),
         );
         if is_final(history) {
-            judgement.found(Finding::about(history, message, first.at.at, sentence));
+            judgment.found(Finding::about(history, message, first.at.at, sentence));
         } else {
-            judgement.cannot_tell(format!("{sentence}, but the world had not settled"));
+            judgment.cannot_tell(format!("{sentence}, but the world had not settled"));
         }
     }
-    judgement
+    judgment
 }
 
 #[cfg(test)]
@@ -43,15 +43,15 @@ mod tests {
 
     use super::judge;
     use crate::{
-        Judgement,
+        Judgment,
         history::{Note, fake::Fake},
-        record::Outcome,
+        record::OpOutcome,
     };
 
-    fn seen_by(devices: &[&str], pending: Vec<String>) -> Judgement {
+    fn seen_by(devices: &[&str], pending: Vec<String>) -> Judgment {
         let mut fake = Fake::ready();
         fake.sends("alice/1", "m1");
-        fake.ends("m1", Outcome::Indefinite);
+        fake.ends("m1", OpOutcome::Indefinite);
         for device in devices {
             fake.sees(device, "m1");
         }
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn it_is_unknown_while_something_is_pending() {
-        let judgement = seen_by(&["alice/1"], vec!["b asks a".to_owned()]);
-        assert!(judgement.finding.is_none() && judgement.unknown.is_some());
+        let judgment = seen_by(&["alice/1"], vec!["b asks a".to_owned()]);
+        assert!(judgment.finding.is_none() && judgment.unknown.is_some());
     }
 }

@@ -4,26 +4,26 @@
 use scenarios::scenario::Delivery;
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{History, Message},
-    judgement::{expected_devices, missing_devices},
-    record::Outcome,
+    judgment::{expected_devices, missing_devices},
+    record::OpOutcome,
 };
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("copies");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("copies");
     for message in history.messages.iter().filter(|message| is_promised(history, message)) {
-        judgement.judged += expected_devices(history, message).len() as u64;
+        judgment.judged += expected_devices(history, message).len() as u64;
         let Some(missing) = missing_devices(history, message).into_iter().next() else { continue };
         if !history.finals.complete {
-            judgement.cannot_tell(format!("{missing} may yet see {}", message.name));
+            judgment.cannot_tell(format!("{missing} may yet see {}", message.name));
             continue;
         }
         let end = message.ended.as_ref().map_or(message.began, |ended| ended.at);
         let sentence = format!("{missing} never saw {}", message.name);
-        judgement.found(Finding::about(history, message, end.at, sentence));
+        judgment.found(Finding::about(history, message, end.at, sentence));
     }
-    judgement
+    judgment
 }
 
 fn is_promised(history: &History<'_>, message: &Message) -> bool {
@@ -31,7 +31,7 @@ fn is_promised(history: &History<'_>, message: &Message) -> bool {
         return false;
     }
     let is_eventual = history.delivery(&message.conversation) == Delivery::Eventual;
-    message.outcome() == Outcome::Ok
+    message.outcome() == OpOutcome::Ok
         || (is_eventual && history.sightings_of(&message.name).next().is_some())
 }
 
@@ -41,12 +41,12 @@ mod tests {
 
     use super::judge;
     use crate::{
-        Judgement,
+        Judgment,
         history::{Note, fake::Fake},
-        record::Outcome,
+        record::OpOutcome,
     };
 
-    fn seen_by(outcome: Outcome, devices: &[&str]) -> Judgement {
+    fn seen_by(outcome: OpOutcome, devices: &[&str]) -> Judgment {
         let mut fake = Fake::ready();
         fake.sends("alice/1", "m1");
         fake.ends("m1", outcome);
@@ -59,12 +59,12 @@ mod tests {
 
     #[test]
     fn what_is_ok_or_seen_by_anybody_is_seen_by_all() {
-        let all = seen_by(Outcome::Ok, &["alice/1", "bob/1", "carol/1"]);
+        let all = seen_by(OpOutcome::Ok, &["alice/1", "bob/1", "carol/1"]);
         assert_eq!((all.judged, all.finding), (3, None));
-        let ok = seen_by(Outcome::Ok, &["alice/1", "bob/1"]).finding.expect("a violation");
+        let ok = seen_by(OpOutcome::Ok, &["alice/1", "bob/1"]).finding.expect("a violation");
         assert_eq!(ok.sentence, "carol/1 never saw m1");
-        assert!(seen_by(Outcome::Indefinite, &["bob/1"]).finding.is_some());
-        assert_eq!(seen_by(Outcome::Indefinite, &[]).judged, 0);
+        assert!(seen_by(OpOutcome::Indefinite, &["bob/1"]).finding.is_some());
+        assert_eq!(seen_by(OpOutcome::Indefinite, &[]).judged, 0);
     }
 
     #[test]
@@ -75,13 +75,13 @@ mod tests {
             fake.note(&Note::LeaveBegan { user: user.clone(), conversation: conversation.clone() });
             fake.note(&Note::LeaveEnded { user, conversation, outcome });
         };
-        leaves(&mut fake, Outcome::Ok);
+        leaves(&mut fake, OpOutcome::Ok);
         fake.sent_ok("alice/1", "m1");
-        leaves(&mut fake, Outcome::Refused);
+        leaves(&mut fake, OpOutcome::Refused);
         fake.sees("alice/1", "m1");
         fake.sees("carol/1", "m1");
         fake.note(&Note::Finished {});
-        let judgement = fake.judged(Delivery::Eventual, judge);
-        assert_eq!((judgement.judged, judgement.finding), (2, None));
+        let judgment = fake.judged(Delivery::Eventual, judge);
+        assert_eq!((judgment.judged, judgment.finding), (2, None));
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Finding, Judgement, history::History};
+use crate::{Finding, Judgment, history::History};
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("copies");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("copies");
     for message in &history.messages {
         let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
         let mut event: Option<&str> = None;
@@ -14,19 +14,19 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
             let twice = seen.insert(&sighting.device, &sighting.event).is_some();
             if twice {
                 let sentence = format!("{} saw {name} twice", sighting.device);
-                judgement.found(Finding::about(history, message, sighting.at.at, sentence));
+                judgment.found(Finding::about(history, message, sighting.at.at, sentence));
             } else {
-                judgement.judged += 1;
+                judgment.judged += 1;
             }
             // A dishonest backend may make two events out of one message.
             let is_one = history.has_honest_backend(&message.device);
             if is_one && *event.get_or_insert(&sighting.event) != sighting.event {
                 let sentence = format!("{} saw {name} as a second event", sighting.device);
-                judgement.found(Finding::about(history, message, sighting.at.at, sentence));
+                judgment.found(Finding::about(history, message, sighting.at.at, sentence));
             }
         }
     }
-    judgement
+    judgment
 }
 
 #[cfg(test)]
@@ -34,9 +34,9 @@ mod tests {
     use scenarios::scenario::Delivery;
 
     use super::judge;
-    use crate::{Judgement, history::fake::Fake};
+    use crate::{Judgment, history::fake::Fake};
 
-    fn seen(sightings: &[(&str, &str)]) -> Judgement {
+    fn seen(sightings: &[(&str, &str)]) -> Judgment {
         let mut fake = Fake::ready();
         fake.sent_ok("alice/1", "m1");
         for (device, event) in sightings {

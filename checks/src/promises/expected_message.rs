@@ -5,23 +5,23 @@ use std::{collections::BTreeSet, time::Duration};
 use scenarios::scenario::{MessageExpectation, SendOutcome};
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{History, Message, user_of},
-    record::Outcome,
+    record::OpOutcome,
 };
 
 /// Judges the message called `name`.
-pub(crate) fn judge(history: &History<'_>, name: &str, expected: &MessageExpectation) -> Judgement {
-    let mut judgement = Judgement::new("expectations");
+pub(crate) fn judge(history: &History<'_>, name: &str, expected: &MessageExpectation) -> Judgment {
+    let mut judgment = Judgment::new("expectations");
     let Some(message) = history.message(name) else {
-        judgement.cannot_tell(format!("{name} was not sent"));
-        return judgement;
+        judgment.cannot_tell(format!("{name} was not sent"));
+        return judgment;
     };
     let end = message.ended.as_ref().map_or(message.began, |ended| ended.at);
     let mut expect = |is_expected: bool, broken: Option<String>| {
-        judgement.judged += u64::from(is_expected);
+        judgment.judged += u64::from(is_expected);
         if let Some(sentence) = broken {
-            judgement.found(Finding::about(history, message, end.at, sentence));
+            judgment.found(Finding::about(history, message, end.at, sentence));
         }
     };
     expect(expected.outcome.is_some(), expected.outcome.and_then(|it| other_outcome(message, it)));
@@ -33,19 +33,19 @@ pub(crate) fn judge(history: &History<'_>, name: &str, expected: &MessageExpecta
         expected.within.is_some(),
         expected.within.and_then(|it| too_late(history, message, it)),
     );
-    judgement
+    judgment
 }
 
 fn other_outcome(message: &Message, expected: SendOutcome) -> Option<String> {
     let outcome = match expected {
-        SendOutcome::Ok => Outcome::Ok,
-        SendOutcome::Refused => Outcome::Refused,
-        SendOutcome::Indefinite => Outcome::Indefinite,
+        SendOutcome::Ok => OpOutcome::Ok,
+        SendOutcome::Refused => OpOutcome::Refused,
+        SendOutcome::Indefinite => OpOutcome::Indefinite,
     };
     let word = |outcome| match outcome {
-        Outcome::Ok => "ok",
-        Outcome::Refused => "refused",
-        Outcome::Indefinite => "indefinite",
+        OpOutcome::Ok => "ok",
+        OpOutcome::Refused => "refused",
+        OpOutcome::Indefinite => "indefinite",
     };
     (message.outcome() != outcome).then(|| {
         format!("{} was to be {}, and was {}", message.name, word(outcome), word(message.outcome()))
@@ -107,7 +107,7 @@ mod tests {
     use super::judge;
     use crate::{
         history::{Note, fake::Fake},
-        record::Outcome,
+        record::OpOutcome,
     };
 
     /// Judges `m1`, which is refused because `b` cannot be reached, and which carol sees
@@ -117,7 +117,7 @@ mod tests {
         fake.sends("alice/1", "m1");
         fake.note(&Note::SendEnded {
             message: "m1".to_owned(),
-            outcome: Outcome::Refused,
+            outcome: OpOutcome::Refused,
             status: Some(533),
             event: None,
             unreachable: vec!["b".to_owned()],
@@ -125,9 +125,9 @@ mod tests {
             error: None,
         });
         fake.sees("carol/1", "m1");
-        let judgement = fake.judged(Delivery::M1, |history| judge(history, "m1", expected));
-        assert_eq!(judgement.judged, 1);
-        judgement.finding.map(|finding| finding.sentence)
+        let judgment = fake.judged(Delivery::M1, |history| judge(history, "m1", expected));
+        assert_eq!(judgment.judged, 1);
+        judgment.finding.map(|finding| finding.sentence)
     }
 
     fn names(names: &[&str]) -> Vec<String> {

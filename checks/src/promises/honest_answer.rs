@@ -5,31 +5,31 @@
 use scenarios::scenario::Delivery;
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{History, Message, SendEnded},
-    judgement::{is_final, missing_devices},
-    record::Outcome,
+    judgment::{is_final, missing_devices},
+    record::OpOutcome,
 };
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("answers");
-    for (message, ended) in history.ended(Outcome::Ok) {
-        judgement.judged += 1;
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("answers");
+    for (message, ended) in history.ended(OpOutcome::Ok) {
+        judgment.judged += 1;
         let Some(sentence) = unkept(history, message, ended) else { continue };
         if is_final(history) {
-            judgement.found(Finding::about(history, message, ended.at.at, sentence));
+            judgment.found(Finding::about(history, message, ended.at.at, sentence));
         } else {
-            judgement.cannot_tell(format!("{sentence}, but the world had not settled"));
+            judgment.cannot_tell(format!("{sentence}, but the world had not settled"));
         }
     }
-    for (message, _) in history.ended(Outcome::Refused) {
-        judgement.judged += 1;
+    for (message, _) in history.ended(OpOutcome::Refused) {
+        judgment.judged += 1;
         if let Some(first) = history.sightings_of(&message.name).next() {
             let sentence = format!("{} saw {}, which was refused", first.device, message.name);
-            judgement.found(Finding::about(history, message, first.at.at, sentence));
+            judgment.found(Finding::about(history, message, first.at.at, sentence));
         }
     }
-    judgement
+    judgment
 }
 
 /// Returns what an ok send promised and did not keep.
@@ -56,7 +56,7 @@ mod tests {
     use crate::{
         Finding,
         history::{Note, fake::Fake},
-        record::Outcome,
+        record::OpOutcome,
     };
 
     fn found(delivery: Delivery, mut fake: Fake) -> Option<Finding> {
@@ -65,7 +65,7 @@ mod tests {
         fake.judged(delivery, judge).finding
     }
 
-    fn answered(outcome: Outcome, devices: &[&str]) -> Option<Finding> {
+    fn answered(outcome: OpOutcome, devices: &[&str]) -> Option<Finding> {
         let mut fake = Fake::ready();
         fake.sends("alice/1", "m1");
         fake.ends("m1", outcome);
@@ -77,12 +77,12 @@ mod tests {
 
     #[test]
     fn ok_means_all_and_refused_means_nobody() {
-        assert_eq!(answered(Outcome::Ok, &["alice/1", "bob/1", "carol/1"]), None);
-        assert_eq!(answered(Outcome::Refused, &[]), None);
-        assert_eq!(answered(Outcome::Indefinite, &["bob/1"]), None);
-        let all = answered(Outcome::Ok, &["alice/1", "bob/1"]).expect("a violation");
+        assert_eq!(answered(OpOutcome::Ok, &["alice/1", "bob/1", "carol/1"]), None);
+        assert_eq!(answered(OpOutcome::Refused, &[]), None);
+        assert_eq!(answered(OpOutcome::Indefinite, &["bob/1"]), None);
+        let all = answered(OpOutcome::Ok, &["alice/1", "bob/1"]).expect("a violation");
         assert_eq!(all.sentence, "alice/1 was told that m1 is sent, carol/1 never saw it");
-        let nobody = answered(Outcome::Refused, &["bob/1"]).expect("a violation");
+        let nobody = answered(OpOutcome::Refused, &["bob/1"]).expect("a violation");
         assert_eq!(nobody.sentence, "bob/1 saw m1, which was refused");
     }
 

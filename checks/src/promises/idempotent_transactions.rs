@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{Exchange, History},
 };
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("repeated requests");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("repeated requests");
     let mut attempts: BTreeMap<(&str, &str, &str), Vec<&Exchange<'_>>> = BTreeMap::new();
     for exchange in &history.exchanges {
         if matches!(exchange.endpoint, "send" | "send_relay" | "client_send") {
@@ -20,13 +20,13 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
         }
     }
     for attempts in attempts.values().filter(|attempts| attempts.len() > 1) {
-        judgement.judged += 1;
-        judge_attempts(history, &mut judgement, attempts);
+        judgment.judged += 1;
+        judge_attempts(history, &mut judgment, attempts);
     }
-    judgement
+    judgment
 }
 
-fn judge_attempts(history: &History<'_>, judgement: &mut Judgement, attempts: &[&Exchange<'_>]) {
+fn judge_attempts(history: &History<'_>, judgment: &mut Judgment, attempts: &[&Exchange<'_>]) {
     let first = attempts[0];
     let mut repetitions = attempts.iter().filter(|it| history.is_honest(it.from));
     let changed = repetitions.find(|other| payload(other) != payload(first));
@@ -35,7 +35,7 @@ fn judge_attempts(history: &History<'_>, judgement: &mut Judgement, attempts: &[
             "{} sent {} again to {} with other contents",
             first.from, first.request.target, first.to
         );
-        judgement.found(Finding::new(changed.sent.at, sentence, pair(first, changed)));
+        judgment.found(Finding::new(changed.sent.at, sentence, pair(first, changed)));
     }
     let honest = attempts.iter().filter(|exchange| history.is_honest(exchange.to));
     let mut answered = honest.filter(|exchange| exchange.is_accepted());
@@ -46,7 +46,7 @@ fn judge_attempts(history: &History<'_>, judgement: &mut Judgement, attempts: &[
             first.to, first.request.target, first.from
         );
         let at = other.answer.map_or(other.sent, |answer| answer.sent);
-        judgement.found(Finding::new(at.at, sentence, pair(first, other)));
+        judgment.found(Finding::new(at.at, sentence, pair(first, other)));
     }
 }
 
@@ -71,11 +71,11 @@ mod tests {
 
     use super::judge;
     use crate::{
-        Judgement,
+        Judgment,
         history::fake::{Fake, transaction},
     };
 
-    fn repeated(message: &str, answer: &serde_json::Value) -> Judgement {
+    fn repeated(message: &str, answer: &serde_json::Value) -> Judgment {
         let what = "PUT /_matrix/federation/v1/send/1";
         let mut fake = Fake::ready();
         fake.exchange(("a", "b"), what, &transaction("m1"), &json!({"pdus": {}}));

@@ -7,16 +7,16 @@ use scenarios::scenario::Delivery;
 
 use super::promises_all_or_nothing;
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{Exchange, History, Message, Sighting},
-    record::Outcome,
+    record::OpOutcome,
 };
 
 /// The entry at which a backend's yes first reached the owner, by event and backend.
 type Votes<'h> = BTreeMap<(String, &'h str), u64>;
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("sightings");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("sightings");
     let votes = votes(history);
     for sighting in &history.sightings {
         let message = sighting.message.as_deref().and_then(|name| history.message(name));
@@ -26,13 +26,13 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
         if !is_promised {
             continue;
         }
-        judgement.judged += 1;
+        judgment.judged += 1;
         if let Some(why) = too_early(history, &votes, message, sighting) {
             let sentence = format!("{} saw {} before {why}", sighting.device, message.name);
-            judgement.found(Finding::about(history, message, sighting.at.at, sentence));
+            judgment.found(Finding::about(history, message, sighting.at.at, sentence));
         }
     }
-    judgement
+    judgment
 }
 
 fn votes<'h>(history: &'h History<'_>) -> Votes<'h> {
@@ -85,7 +85,7 @@ fn too_early(
 
 /// Returns the entry by which the owner must have decided, and so must have asked who is a member.
 fn decided_by(message: &Message, sighting: &Sighting) -> u64 {
-    let answered = message.ended.as_ref().filter(|ended| ended.outcome == Outcome::Ok);
+    let answered = message.ended.as_ref().filter(|ended| ended.outcome == OpOutcome::Ok);
     answered.map_or(sighting.at.n, |ended| ended.at.n.min(sighting.at.n))
 }
 
@@ -96,12 +96,12 @@ mod tests {
 
     use super::judge;
     use crate::{
-        Finding, Judgement,
+        Finding, Judgment,
         history::{
             Note,
             fake::{Fake, pdu},
         },
-        record::Outcome,
+        record::OpOutcome,
     };
 
     const PREPARE: &str = "PUT /_matrix/federation/unstable/org.fedsim.m1/prepare/!team/$m1";
@@ -138,7 +138,7 @@ mod tests {
 
     /// Lets alice see `m1` after `b`'s yes, without one from `c`; carol's notes come before the
     /// send and before the sight.
-    fn without_c(before_send: &[Note], before_sight: &[Note], answered_first: bool) -> Judgement {
+    fn without_c(before_send: &[Note], before_sight: &[Note], answered_first: bool) -> Judgment {
         let mut fake = Fake::ready();
         for note in before_send {
             fake.note(note);
@@ -148,7 +148,7 @@ mod tests {
         fake.exchange(("a", "b"), PREPARE, &body, &json!({"vote": "yes"}));
         fake.syncs("a");
         if answered_first {
-            fake.ends("m1", Outcome::Ok);
+            fake.ends("m1", OpOutcome::Ok);
         }
         for note in before_sight {
             fake.note(note);
@@ -157,7 +157,7 @@ mod tests {
         fake.judged(Delivery::M1, judge)
     }
 
-    fn leaves(outcome: Option<Outcome>) -> Note {
+    fn leaves(outcome: Option<OpOutcome>) -> Note {
         let (user, conversation) = ("carol".to_owned(), "team".to_owned());
         match outcome {
             None => Note::LeaveBegan { user, conversation },
@@ -165,7 +165,7 @@ mod tests {
         }
     }
 
-    fn joins(outcome: Option<Outcome>) -> Note {
+    fn joins(outcome: Option<OpOutcome>) -> Note {
         let (user, conversation) = ("carol".to_owned(), "team".to_owned());
         match outcome {
             None => Note::JoinBegan { user, conversation },
@@ -177,16 +177,16 @@ mod tests {
     fn nobody_asks_a_backend_whose_last_member_began_to_leave_before_the_decision() {
         assert_eq!(without_c(&[], &[leaves(None)], false).finding, None);
         assert!(without_c(&[], &[leaves(None)], true).finding.is_some());
-        let refused = [leaves(None), leaves(Some(Outcome::Refused))];
+        let refused = [leaves(None), leaves(Some(OpOutcome::Refused))];
         assert!(without_c(&[], &refused, false).finding.is_some());
     }
 
     #[test]
     fn who_certainly_came_back_before_the_send_is_asked_and_who_may_have_is_not() {
-        let gone = [leaves(None), leaves(Some(Outcome::Ok)), joins(None)];
+        let gone = [leaves(None), leaves(Some(OpOutcome::Ok)), joins(None)];
         let back = |outcome| [&gone[..], &[joins(Some(outcome))]].concat();
-        assert!(without_c(&back(Outcome::Ok), &[], false).finding.is_some());
-        assert_eq!(without_c(&back(Outcome::Indefinite), &[], false).finding, None);
-        assert_eq!(without_c(&gone, &[joins(Some(Outcome::Ok))], false).finding, None);
+        assert!(without_c(&back(OpOutcome::Ok), &[], false).finding.is_some());
+        assert_eq!(without_c(&back(OpOutcome::Indefinite), &[], false).finding, None);
+        assert_eq!(without_c(&gone, &[joins(Some(OpOutcome::Ok))], false).finding, None);
     }
 }

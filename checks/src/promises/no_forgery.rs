@@ -4,18 +4,18 @@
 //! wrongly signed.
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{Exchange, Forgery, History, Moment, note::FORGED, pdu::messages_in},
 };
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("forgeries");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("forgeries");
     for (at, forgery) in &history.forgeries {
         let Some(exchange) = made(history, *at, forgery) else { continue };
-        judgement.judged += 1;
+        judgment.judged += 1;
         if exchange.is_accepted() && history.is_honest(exchange.to) {
             let sentence = format!("{} accepted what {} forged", exchange.to, exchange.from);
-            judgement.found(Finding::new(exchange.sent.at, sentence, exchange.evidence()));
+            judgment.found(Finding::new(exchange.sent.at, sentence, exchange.evidence()));
         }
     }
     let carries = |exchange: &&Exchange<'_>| {
@@ -24,15 +24,15 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
         let is_dishonest = is_received && !history.is_honest(exchange.from);
         is_dishonest && messages_in(&exchange.request.body).iter().any(|it| it.starts_with(FORGED))
     };
-    judgement.judged += history.exchanges.iter().filter(carries).count() as u64;
+    judgment.judged += history.exchanges.iter().filter(carries).count() as u64;
     for sighting in &history.sightings {
         if let Some(name) = sighting.message.as_ref().filter(|it| it.starts_with(FORGED)) {
             let sentence = format!("{} saw {name}", sighting.device);
             let finding = Finding::new(sighting.at.at, sentence, vec![sighting.at.n]);
-            judgement.found(finding);
+            judgment.found(finding);
         }
     }
-    judgement
+    judgment
 }
 
 /// Returns the forged request as the network saw it; none if it was never whole on the wire.
@@ -52,7 +52,7 @@ mod tests {
 
     use super::judge;
     use crate::{
-        Judgement,
+        Judgment,
         history::{
             Note,
             fake::{Fake, scenario, transaction},
@@ -61,7 +61,7 @@ mod tests {
 
     const SEND_RELAY: &str = "/_matrix/federation/v1/send_relay/1/@bob:b";
 
-    fn judged(fake: Fake) -> Judgement {
+    fn judged(fake: Fake) -> Judgment {
         let mut scenario = scenario(Delivery::Eventual);
         let fault = PeerFault {
             node: "a".to_owned(),
@@ -74,7 +74,7 @@ mod tests {
         fake.judged_in(&scenario, judge)
     }
 
-    fn forged(status: u16) -> Judgement {
+    fn forged(status: u16) -> Judgment {
         let (what, target) = ("PUT /_matrix/federation/v1/send/1", "/_matrix/federation/v1/send/1");
         let mut fake = Fake::ready();
         let (peer, to) = ("a".to_owned(), "b".to_owned());

@@ -1,21 +1,21 @@
 //! `no-zombie`: no message is seen after its sender was told that it is refused.
 
-use crate::{Finding, Judgement, history::History, record::Outcome};
+use crate::{Finding, Judgment, history::History, record::OpOutcome};
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("refusals");
-    for (message, ended) in history.ended(Outcome::Refused) {
-        judgement.judged += 1;
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("refusals");
+    for (message, ended) in history.ended(OpOutcome::Refused) {
+        judgment.judged += 1;
         let late = history.sightings_of(&message.name).find(|sighting| sighting.at > ended.at);
         if let Some(late) = late {
             let sentence = format!(
                 "{} saw {} after {} was told that it is refused",
                 late.device, message.name, message.device
             );
-            judgement.found(Finding::about(history, message, late.at.at, sentence));
+            judgment.found(Finding::about(history, message, late.at.at, sentence));
         }
     }
-    judgement
+    judgment
 }
 
 #[cfg(test)]
@@ -23,14 +23,14 @@ mod tests {
     use scenarios::scenario::Delivery;
 
     use super::judge;
-    use crate::{history::fake::Fake, record::Outcome};
+    use crate::{history::fake::Fake, record::OpOutcome};
 
     #[test]
     fn what_was_refused_stays_away() {
         let found = |is_seen: bool| {
             let mut fake = Fake::ready();
             fake.sends("alice/1", "m1");
-            fake.ends("m1", Outcome::Refused);
+            fake.ends("m1", OpOutcome::Refused);
             if is_seen {
                 fake.sees("bob/1", "m1");
             }

@@ -4,19 +4,19 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{Exchange, History},
 };
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("transactions");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("transactions");
     let mut latest: BTreeMap<(&str, &str), &Exchange<'_>> = BTreeMap::new();
     // A sender did not send what the network delivers again, and a dishonest one may send anything.
     let own = |exchange: &&Exchange<'_>| {
         exchange.request.replays.is_none() && history.is_honest(exchange.from)
     };
     for exchange in history.exchanges_of("send").filter(own) {
-        judgement.judged += 1;
+        judgment.judged += 1;
         let (from, to) = (exchange.from, exchange.to);
         let Some(before) = latest.insert((from, to), exchange) else { continue };
         let is_over = before.concluded().is_some_and(|over| over < exchange.sent);
@@ -25,10 +25,10 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
         if !is_over && !is_reborn {
             let sentence = format!("{from} had two transactions to {to} in flight at once");
             let evidence = vec![before.sent.n, exchange.sent.n];
-            judgement.found(Finding::new(exchange.sent.at, sentence, evidence));
+            judgment.found(Finding::new(exchange.sent.at, sentence, evidence));
         }
     }
-    judgement
+    judgment
 }
 
 #[cfg(test)]
@@ -38,12 +38,12 @@ mod tests {
 
     use super::judge;
     use crate::{
-        Judgement,
+        Judgment,
         history::fake::{Fake, transaction},
     };
 
     /// Judges two transactions, the second sent after `between` has happened.
-    fn judged(between: impl FnOnce(&mut Fake, u64)) -> Judgement {
+    fn judged(between: impl FnOnce(&mut Fake, u64)) -> Judgment {
         let send = |fake: &mut Fake, id: u64| {
             let what = format!("PUT /_matrix/federation/v1/send/{id}");
             fake.request("a", "b", &what, &transaction("m1"))

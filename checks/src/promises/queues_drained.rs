@@ -1,21 +1,21 @@
 //! `queues-drained`: in the end, no homeserver has anything left to send or is in doubt.
 
-use crate::{Finding, Judgement, history::History};
+use crate::{Finding, Judgment, history::History};
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("homeservers");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("homeservers");
     for backend in history.scenario.backends.keys().filter(|it| history.is_honest(it)) {
         let Some(pending) = history.finals.queues.get(backend) else {
-            judgement.cannot_tell(format!("the queues of {backend} could not be read"));
+            judgment.cannot_tell(format!("the queues of {backend} could not be read"));
             continue;
         };
-        judgement.judged += 1;
+        judgment.judged += 1;
         if let Some((what, count)) = pending.iter().next() {
             let sentence = format!("{backend} still has {count} pending: {what}");
-            judgement.found(at_the_end(history, sentence));
+            judgment.found(at_the_end(history, sentence));
         }
     }
-    judgement
+    judgment
 }
 
 /// Returns a finding about how things were when the time to settle was over.

@@ -4,26 +4,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{
         History, Moment,
         mail::{Acknowledgement, Handout, Mail, Store},
     },
 };
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("stored transactions");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("stored transactions");
     let mail = Mail::read(history);
     let stores = distinct(&mail.stores);
     for store in &stores {
-        judgement.judged += 1;
-        judge_handouts(&mail, &mut judgement, store);
+        judgment.judged += 1;
+        judge_handouts(&mail, &mut judgment, store);
     }
-    for told in &mail.acknowledgements {
-        judge_acknowledgement(history, &mail, &mut judgement, told);
+    for acknowledgement in &mail.acknowledgements {
+        judge_acknowledgement(history, &mail, &mut judgment, acknowledgement);
     }
-    judge_rest(history, &mail, &mut judgement, &stores);
-    judgement
+    judge_rest(history, &mail, &mut judgment, &stores);
+    judgment
 }
 
 /// Returns each transaction once, as it was first accepted.
@@ -40,10 +40,10 @@ fn distinct<'m, 'h>(stores: &'m [Store<'h>]) -> Vec<&'m Store<'h>> {
 }
 
 /// Judges that nothing is handed out with the answer to its acknowledgement, or after that.
-fn judge_handouts(mail: &Mail<'_>, judgement: &mut Judgement, store: &Store<'_>) {
+fn judge_handouts(mail: &Mail<'_>, judgment: &mut Judgment, store: &Store<'_>) {
     let acknowledged = mail.handouts_of(store).flat_map(|it| mail.acknowledgements_of(it));
-    let accepted = acknowledged.filter(|told| told.exchange.is_accepted());
-    let first = accepted.filter_map(|told| Some(told.exchange.answer?.sent)).min();
+    let accepted = acknowledged.filter(|known| known.exchange.is_accepted());
+    let first = accepted.filter_map(|known| Some(known.exchange.answer?.sent)).min();
     let Some(first) = first else { return };
     if let Some(again) = mail.handouts_of(store).find(|handout| handout.answered >= first) {
         let sentence = format!(
@@ -53,7 +53,7 @@ fn judge_handouts(mail: &Mail<'_>, judgement: &mut Judgement, store: &Store<'_>)
             store.destination
         );
         let evidence = vec![store.exchange.sent.n, first.n, again.answered.n];
-        judgement.found(finding(again.answered, sentence, store, evidence));
+        judgment.found(finding(again.answered, sentence, store, evidence));
     }
 }
 
@@ -62,32 +62,33 @@ fn judge_handouts(mail: &Mail<'_>, judgement: &mut Judgement, store: &Store<'_>)
 fn judge_acknowledgement(
     history: &History<'_>,
     mail: &Mail<'_>,
-    judgement: &mut Judgement,
-    told: &Acknowledgement<'_>,
+    judgment: &mut Judgment,
+    acknowledgement: &Acknowledgement<'_>,
 ) {
-    let sent = told.exchange.sent;
+    let sent = acknowledgement.exchange.sent;
     let is_it = |handout: &&Handout<'_>| {
-        handout.relay == told.relay
-            && handout.destination == told.destination
-            && handout.entry_id == told.entry_id
+        handout.relay == acknowledgement.relay
+            && handout.destination == acknowledgement.destination
+            && handout.entry_id == acknowledgement.entry_id
     };
     let Some(handout) = mail.handouts.iter().find(is_it) else { return };
     let received = mail.handouts.iter().filter(|other| is_same(handout, other));
     let received = received.filter_map(|it| it.arrived).min().filter(|arrived| *arrived < sent);
     let (sentence, from) = match received {
         None => ("had received it", sent.n),
-        Some(at) if history.synced_between(told.destination, at.n, sent.n).is_none() => {
+        Some(at) if history.synced_between(acknowledgement.destination, at.n, sent.n).is_none() => {
             ("had it on its own disk", at.n)
         }
         Some(_) => return,
     };
     let entry = handout.pdus().iter().find_map(|pdu| pdu.message.clone());
-    let what = entry.clone().unwrap_or_else(|| format!("entry {}", told.entry_id));
-    let sentence =
-        format!("{} let {} forget {what} before it {sentence}", told.destination, told.relay);
+    let what = entry.clone().unwrap_or_else(|| format!("entry {}", acknowledgement.entry_id));
+    let sentence = format!(
+        "{} let {} forget {what} before it {sentence}",
+        acknowledgement.destination, acknowledgement.relay
+    );
     let evidence = vec![handout.exchange.sent.n, handout.answered.n, from, sent.n];
-    judgement
-        .found(Finding { message: entry, ..Finding::new(sent.at, sentence, sorted(evidence)) });
+    judgment.found(Finding { message: entry, ..Finding::new(sent.at, sentence, sorted(evidence)) });
 }
 
 /// Returns whether two handouts are of the same transaction, even if they come from different
@@ -103,14 +104,15 @@ fn is_same(one: &Handout<'_>, other: &Handout<'_>) -> bool {
 fn judge_rest(
     history: &History<'_>,
     mail: &Mail<'_>,
-    judgement: &mut Judgement,
+    judgment: &mut Judgment,
     stores: &[&Store<'_>],
 ) {
     let mut unacknowledged: BTreeMap<(&str, &str), Vec<&Store<'_>>> = BTreeMap::new();
     for store in stores {
         // An acknowledgement whose answer was lost may have taken effect.
-        let mut told = mail.handouts_of(store).flat_map(|it| mail.acknowledgements_of(it));
-        if !told.any(|told| told.exchange.arrived.is_some()) {
+        let mut acknowledgements =
+            mail.handouts_of(store).flat_map(|it| mail.acknowledgements_of(it));
+        if !acknowledgements.any(|known| known.exchange.arrived.is_some()) {
             unacknowledged.entry((store.relay, &store.destination)).or_default().push(store);
         }
     }
@@ -125,7 +127,7 @@ fn judge_rest(
                 name(store)
             );
             let evidence = vec![store.exchange.sent.n, store.accepted.n];
-            judgement.found(finding(store.accepted, sentence, store, evidence));
+            judgment.found(finding(store.accepted, sentence, store, evidence));
         }
     }
 }
@@ -179,9 +181,9 @@ mod tests {
 
     fn sentence(mut fake: Fake) -> Option<String> {
         fake.note(&Note::FinalMail { relay: "r1".to_owned(), entries: Some([].into()) });
-        let judgement = fake.judged(Delivery::Eventual, judge);
-        assert_eq!(judgement.judged, 1);
-        judgement.finding.map(|finding| finding.sentence)
+        let judgment = fake.judged(Delivery::Eventual, judge);
+        assert_eq!(judgment.judged, 1);
+        judgment.finding.map(|finding| finding.sentence)
     }
 
     #[test]

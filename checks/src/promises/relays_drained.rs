@@ -1,21 +1,21 @@
 //! `relays-drained`: in the end, no relay keeps anything.
 
-use crate::{Judgement, history::History};
+use crate::{Judgment, history::History};
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("relays");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("relays");
     for relay in history.scenario.relays.keys() {
         let Some(kept) = history.finals.mail.get(relay) else {
-            judgement.cannot_tell(format!("the mail of {relay} could not be read"));
+            judgment.cannot_tell(format!("the mail of {relay} could not be read"));
             continue;
         };
-        judgement.judged += 1;
+        judgment.judged += 1;
         if let Some((destination, entries)) = kept.iter().next() {
             let sentence = format!("{relay} still keeps {entries} for {destination}");
-            judgement.found(super::queues_drained::at_the_end(history, sentence));
+            judgment.found(super::queues_drained::at_the_end(history, sentence));
         }
     }
-    judgement
+    judgment
 }
 
 #[cfg(test)]

@@ -2,29 +2,29 @@
 //! own room; and nobody gets another server's mail from a relay.
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{History, Message, Sighting, user_of},
 };
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("sightings");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("sightings");
     for sighting in &history.sightings {
         let message = sighting.message.as_deref().and_then(|name| history.message(name));
         let Some(message) = message else { continue };
-        judgement.judged += 1;
+        judgment.judged += 1;
         if let Some(sentence) = misled(history, message, sighting) {
-            judgement.found(Finding::about(history, message, sighting.at.at, sentence));
+            judgment.found(Finding::about(history, message, sighting.at.at, sentence));
         }
     }
     for (at, trespass) in &history.trespasses {
-        judgement.judged += 1;
+        judgment.judged += 1;
         if trespass.status == Some(200) {
             let sentence =
                 format!("{} gave a stranger the mail of {}", trespass.relay, trespass.victim);
-            judgement.found(Finding::new(at.at, sentence, vec![at.n]));
+            judgment.found(Finding::new(at.at, sentence, vec![at.n]));
         }
     }
-    judgement
+    judgment
 }
 
 fn misled(history: &History<'_>, message: &Message, sighting: &Sighting) -> Option<String> {
@@ -49,7 +49,7 @@ mod tests {
             Note,
             fake::{Fake, scenario},
         },
-        record::Outcome,
+        record::OpOutcome,
     };
 
     fn sentence(fake: Fake) -> Option<String> {
@@ -85,8 +85,8 @@ mod tests {
             fake.sees("bob/1", "m1");
             sentence(fake)
         };
-        assert!(bob_leaves(Outcome::Ok).is_some());
-        assert_eq!(bob_leaves(Outcome::Indefinite), None);
+        assert!(bob_leaves(OpOutcome::Ok).is_some());
+        assert_eq!(bob_leaves(OpOutcome::Indefinite), None);
     }
 
     #[test]

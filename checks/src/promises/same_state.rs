@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Finding, Judgement, history::History};
+use crate::{Finding, Judgment, history::History};
 
-type State = BTreeMap<String, String>;
+type RoomState = BTreeMap<String, String>;
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("states");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("states");
     for (conversation, states) in &history.finals.states {
         let mut states = states.iter().filter(|(backend, _)| history.is_honest(backend));
         let Some((first, state)) = states.next() else { continue };
         for (other, theirs) in states {
-            judgement.judged += 1;
+            judgment.judged += 1;
             let Some(difference) = difference(state, theirs) else { continue };
             let sentence =
                 format!("{first} and {other} differ about {difference} in {conversation}");
@@ -20,17 +20,17 @@ pub(super) fn judge(history: &History<'_>) -> Judgement {
                 .settled
                 .as_ref()
                 .map_or((std::time::Duration::ZERO, Vec::new()), |(at, _)| (at.at, vec![at.n]));
-            judgement.found(Finding::new(at, sentence, evidence));
+            judgment.found(Finding::new(at, sentence, evidence));
         }
     }
     if !history.finals.unread.is_empty() {
-        judgement.cannot_tell(format!("{} could not be read", history.finals.unread[0]));
+        judgment.cannot_tell(format!("{} could not be read", history.finals.unread[0]));
     }
-    judgement
+    judgment
 }
 
 /// Returns the first piece of state that differs, such as `m.room.member of @bob:b`.
-fn difference(one: &State, other: &State) -> Option<String> {
+fn difference(one: &RoomState, other: &RoomState) -> Option<String> {
     let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     let key = keys.into_iter().find(|key| one.get(*key) != other.get(*key))?;
     Some(match key.split_once('|') {

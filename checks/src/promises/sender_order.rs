@@ -4,37 +4,37 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{History, Message},
-    record::Outcome,
+    record::OpOutcome,
 };
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("pairs");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("pairs");
     let mut latest: BTreeMap<(&str, &str), &Message> = BTreeMap::new();
-    for (message, _) in history.ended(Outcome::Ok) {
+    for (message, _) in history.ended(OpOutcome::Ok) {
         let sender = (message.conversation.as_str(), message.device.as_str());
         if let Some(before) = latest.insert(sender, message)
             && before.ended.as_ref().is_some_and(|ended| ended.at < message.began)
         {
-            judge_pair(history, &mut judgement, before, message);
+            judge_pair(history, &mut judgment, before, message);
         }
     }
-    judgement
+    judgment
 }
 
-fn judge_pair(history: &History<'_>, judgement: &mut Judgement, first: &Message, second: &Message) {
+fn judge_pair(history: &History<'_>, judgment: &mut Judgment, first: &Message, second: &Message) {
     for user in history.scenario.users.keys() {
         for device in history.devices_of(user) {
             let sight = |message: &Message| history.first_sight(&message.name, &device);
             let (Some(one), Some(two)) = (sight(first), sight(second)) else { continue };
-            judgement.judged += 1;
+            judgment.judged += 1;
             if two.at < one.at {
                 let sentence = format!(
                     "{device} saw {} before {}, {} sent them in the other order",
                     second.name, first.name, first.device
                 );
-                judgement.found(Finding::about(history, first, one.at.at, sentence));
+                judgment.found(Finding::about(history, first, one.at.at, sentence));
             }
         }
     }
@@ -45,9 +45,9 @@ mod tests {
     use scenarios::scenario::Delivery;
 
     use super::judge;
-    use crate::{Judgement, history::fake::Fake};
+    use crate::{Judgment, history::fake::Fake};
 
-    fn seen_in_order(messages: [&str; 2]) -> Judgement {
+    fn seen_in_order(messages: [&str; 2]) -> Judgment {
         let mut fake = Fake::ready();
         fake.sent_ok("alice/1", "m1");
         fake.sent_ok("alice/1", "m2");

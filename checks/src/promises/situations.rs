@@ -1,51 +1,51 @@
-//! The situations that a scenario can ask to have come about, after its cluster was ready.
+//! The situations that a scenario can demand to have come about after its cluster was ready.
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{Exchange, History, Moment},
-    record::Outcome,
+    record::OpOutcome,
 };
 
-/// A send was refused.
-pub(super) fn send_refused(history: &History<'_>) -> Judgement {
-    send_ended(history, Outcome::Refused, "was refused")
+/// Judges whether a send was refused.
+pub(super) fn send_refused(history: &History<'_>) -> Judgment {
+    send_ended(history, OpOutcome::Refused, "was refused")
 }
 
-/// A send ended without anybody knowing how.
-pub(super) fn send_indefinite(history: &History<'_>) -> Judgement {
-    send_ended(history, Outcome::Indefinite, "had no answer")
+/// Judges whether a send ended without anybody knowing how.
+pub(super) fn send_indefinite(history: &History<'_>) -> Judgment {
+    send_ended(history, OpOutcome::Indefinite, "had no answer")
 }
 
-fn send_ended(history: &History<'_>, outcome: Outcome, how: &str) -> Judgement {
-    let mut judgement = Judgement::new("sends");
-    judgement.judged = history.messages.len() as u64;
+fn send_ended(history: &History<'_>, outcome: OpOutcome, how: &str) -> Judgment {
+    let mut judgment = Judgment::new("sends");
+    judgment.judged = history.messages.len() as u64;
     for (message, ended) in history.ended(outcome) {
         let sentence = format!("{} {how}", message.name);
-        judgement.found(Finding::about(history, message, ended.at.at, sentence));
+        judgment.found(Finding::about(history, message, ended.at.at, sentence));
     }
-    judgement
+    judgment
 }
 
-/// A relay accepted a transaction.
-pub(super) fn relayed(history: &History<'_>) -> Judgement {
+/// Judges whether a relay accepted a transaction.
+pub(super) fn relayed(history: &History<'_>) -> Judgment {
     exchanged(history, "send_relay", is_accepted)
 }
 
-/// A homeserver received a transaction from its relay.
-pub(super) fn retrieved_from_relay(history: &History<'_>) -> Judgement {
+/// Judges whether a homeserver received a transaction from its relay.
+pub(super) fn retrieved_from_relay(history: &History<'_>) -> Judgment {
     exchanged(history, "relay_txn", |exchange| {
         let has_entry = exchange.answer_json().is_some_and(|it| it["entries_queued"] == true);
         has_entry && exchange.is_accepted() && exchange.answer_arrived.is_some()
     })
 }
 
-/// A prepared backend asked the owner for its decision, and was answered.
-pub(super) fn in_doubt_asked(history: &History<'_>) -> Judgement {
+/// Judges whether a prepared backend asked the owner for its decision and was answered.
+pub(super) fn in_doubt_asked(history: &History<'_>) -> Judgment {
     exchanged(history, "outcome", is_accepted)
 }
 
-/// A homeserver fetched events that it had not been sent.
-pub(super) fn missing_events_fetched(history: &History<'_>) -> Judgement {
+/// Judges whether a homeserver fetched events that it had not been sent.
+pub(super) fn missing_events_fetched(history: &History<'_>) -> Judgment {
     exchanged(history, "get_missing_events", is_accepted)
 }
 
@@ -57,80 +57,80 @@ fn exchanged(
     history: &History<'_>,
     endpoint: &'static str,
     is_it: impl Fn(&Exchange<'_>) -> bool,
-) -> Judgement {
-    let mut judgement = Judgement::new("requests");
+) -> Judgment {
+    let mut judgment = Judgment::new("requests");
     let after_ready = |exchange: &&Exchange<'_>| history.is_after_ready(exchange.sent.n);
     for exchange in history.exchanges_of(endpoint).filter(after_ready) {
-        judgement.judged += 1;
+        judgment.judged += 1;
         if is_it(exchange) {
             let sentence = format!("{} asked {} for {endpoint}", exchange.from, exchange.to);
             let evidence = exchange.evidence();
-            judgement.found(Finding::new(exchange.sent.at, sentence, evidence));
+            judgment.found(Finding::new(exchange.sent.at, sentence, evidence));
         }
     }
-    judgement
+    judgment
 }
 
-/// A request other than a long poll was processed, and its answer did not arrive.
-pub(super) fn answer_lost(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("requests");
+/// Judges whether a request other than a long poll was processed and its answer did not arrive.
+pub(super) fn answer_lost(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("requests");
     let polls = ["", "sync", "await", "notifications"];
     for exchange in history.exchanges.iter().filter(|it| history.is_after_ready(it.sent.n)) {
         if polls.contains(&exchange.endpoint) || exchange.request.replays.is_some() {
             continue;
         }
-        judgement.judged += 1;
+        judgment.judged += 1;
         if let (Some(_), None, Some((lost, _))) =
             (exchange.answer, exchange.answer_arrived, exchange.lost)
         {
             let (from, to, endpoint) = (exchange.from, exchange.to, exchange.endpoint);
             let sentence = format!("{from} never had the answer of {to} to {endpoint}");
-            judgement.found(Finding::new(lost.at, sentence, exchange.evidence()));
+            judgment.found(Finding::new(lost.at, sentence, exchange.evidence()));
         }
     }
-    judgement
+    judgment
 }
 
-/// A machine booted again.
-pub(super) fn machine_restarted(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("machines");
+/// Judges whether a machine booted again.
+pub(super) fn machine_restarted(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("machines");
     for (machine, boots) in history.boots() {
-        judgement.judged += 1;
+        judgment.judged += 1;
         let again = boots.iter().skip(1).find(|boot| history.is_after_ready(boot.n));
         if let Some(again) = again {
-            judgement.found(happened(*again, format!("{machine} booted again")));
+            judgment.found(happened(*again, format!("{machine} booted again")));
         }
     }
-    judgement
+    judgment
 }
 
-/// A device found something new by fetching its notifications, before the end.
-pub(super) fn caught_up_by_notifications(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("fetches");
+/// Judges whether a device found something new by fetching its notifications, before the end.
+pub(super) fn caught_up_by_notifications(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("fetches");
     let end = history.settled.as_ref().map(|(settled, _)| *settled);
     for (at, device, fresh) in &history.catch_ups {
         if !history.is_after_ready(at.n) || end.is_some_and(|end| end < *at) {
             continue;
         }
-        judgement.judged += 1;
+        judgment.judged += 1;
         if *fresh > 0 {
-            judgement.found(happened(*at, format!("{device} caught up with {fresh}")));
+            judgment.found(happened(*at, format!("{device} caught up with {fresh}")));
         }
     }
-    judgement
+    judgment
 }
 
-/// A stranger was refused another server's mail.
-pub(super) fn trespass_refused(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("attempts");
-    judgement.judged = history.trespasses.len() as u64;
+/// Judges whether a stranger was refused another server's mail.
+pub(super) fn trespass_refused(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("attempts");
+    judgment.judged = history.trespasses.len() as u64;
     for (at, trespass) in &history.trespasses {
         if trespass.status == Some(403) {
             let sentence = format!("{} refused the mail of {}", trespass.relay, trespass.victim);
-            judgement.found(happened(*at, sentence));
+            judgment.found(happened(*at, sentence));
         }
     }
-    judgement
+    judgment
 }
 
 fn happened(at: Moment, sentence: String) -> Finding {
@@ -146,7 +146,7 @@ mod tests {
     use crate::{
         find,
         history::{Note, fake::Fake},
-        record::Outcome,
+        record::OpOutcome,
     };
 
     fn is_reached(situation: &str, happens: impl FnOnce(&mut Fake)) -> bool {
@@ -166,10 +166,10 @@ mod tests {
             fake.sends("alice/1", "m1");
             fake.ends("m1", outcome);
         };
-        assert!(is_reached("send-refused", |fake| sent(fake, Outcome::Refused)));
-        assert!(!is_reached("send-refused", |fake| sent(fake, Outcome::Ok)));
-        assert!(is_reached("send-indefinite", |fake| sent(fake, Outcome::Indefinite)));
-        assert!(!is_reached("send-indefinite", |fake| sent(fake, Outcome::Refused)));
+        assert!(is_reached("send-refused", |fake| sent(fake, OpOutcome::Refused)));
+        assert!(!is_reached("send-refused", |fake| sent(fake, OpOutcome::Ok)));
+        assert!(is_reached("send-indefinite", |fake| sent(fake, OpOutcome::Indefinite)));
+        assert!(!is_reached("send-indefinite", |fake| sent(fake, OpOutcome::Refused)));
     }
 
     #[test]

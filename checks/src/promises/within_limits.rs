@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::{
-    Finding, Judgement,
+    Finding, Judgment,
     history::{Exchange, History},
 };
 
@@ -20,20 +20,20 @@ const MAX_PDU: usize = 65_536;
 /// The most bytes of one request's body that our servers accept.
 const MAX_BODY: usize = 8 << 20;
 
-pub(super) fn judge(history: &History<'_>) -> Judgement {
-    let mut judgement = Judgement::new("transactions");
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("transactions");
     for exchange in history.exchanges.iter().filter(|it| history.is_honest(it.from)) {
         let is_transaction = matches!(exchange.endpoint, "send" | "send_relay");
-        judgement.judged += u64::from(is_transaction);
+        judgment.judged += u64::from(is_transaction);
         let too_much = too_large(exchange)
             .or_else(|| exchange.request_json().filter(|_| is_transaction).and_then(too_many));
         if let Some(too_much) = too_much {
             let sentence = format!("{} sent {} {too_much}", exchange.from, exchange.to);
             let evidence = vec![exchange.sent.n];
-            judgement.found(Finding::new(exchange.sent.at, sentence, evidence));
+            judgment.found(Finding::new(exchange.sent.at, sentence, evidence));
         }
     }
-    judgement
+    judgment
 }
 
 fn too_large(exchange: &Exchange<'_>) -> Option<String> {
@@ -64,9 +64,9 @@ mod tests {
     fn sentence(body: &Value) -> Option<String> {
         let mut fake = Fake::ready();
         fake.request("a", "b", "PUT /_matrix/federation/v1/send/1", body);
-        let judgement = fake.judged(Delivery::Eventual, judge);
-        assert_eq!(judgement.judged, 1);
-        judgement.finding.map(|finding| finding.sentence)
+        let judgment = fake.judged(Delivery::Eventual, judge);
+        assert_eq!(judgment.judged, 1);
+        judgment.finding.map(|finding| finding.sentence)
     }
 
     #[test]

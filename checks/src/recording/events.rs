@@ -30,7 +30,7 @@ pub(super) fn events(
 
 /// What an entry says, in words.
 #[derive(Default)]
-struct Told {
+struct EntryInWords {
     kind: &'static str,
     to: Option<String>,
     what: String,
@@ -47,7 +47,7 @@ struct Teller<'h> {
 
 impl Teller<'_> {
     fn event(&self, entry: &Entry, line: String) -> EventRecord {
-        let Told { kind, to, what, result, message } = self.told(entry);
+        let EntryInWords { kind, to, what, result, message } = self.in_words(entry);
         EventRecord {
             n: entry.n,
             at_ns: nanoseconds(entry.at),
@@ -62,55 +62,57 @@ impl Teller<'_> {
         }
     }
 
-    fn told(&self, entry: &Entry) -> Told {
+    fn in_words(&self, entry: &Entry) -> EntryInWords {
         match &entry.event {
-            Event::Booted { incarnation } => {
-                Told { kind: "booted", what: format!("boot {incarnation}"), ..Told::default() }
-            }
-            Event::Exited { error } => Told {
+            Event::Booted { incarnation } => EntryInWords {
+                kind: "booted",
+                what: format!("boot {incarnation}"),
+                ..EntryInWords::default()
+            },
+            Event::Exited { error } => EntryInWords {
                 kind: "exited",
                 what: "exit".to_owned(),
                 result: (!error.is_empty()).then(|| error.clone()),
-                ..Told::default()
+                ..EntryInWords::default()
             },
             Event::RequestSent(_) => self.request("request_sent", entry.n, true),
             Event::RequestArrived { request } => {
-                Told { result: None, ..self.request("request_arrived", *request, false) }
+                EntryInWords { result: None, ..self.request("request_arrived", *request, false) }
             }
-            Event::AnswerSent(answer) => Told {
+            Event::AnswerSent(answer) => EntryInWords {
                 to: Some(answer.to.to_string()),
                 result: Some(answer.status.to_string()),
                 ..self.request("answer_sent", answer.request, false)
             },
-            Event::AnswerArrived { request, .. } => Told {
+            Event::AnswerArrived { request, .. } => EntryInWords {
                 result: self
                     .history
                     .exchange(*request)
                     .map(|exchange| exchange.status().to_string()),
                 ..self.request("answer_arrived", *request, false)
             },
-            Event::RequestLost { request, why } => Told {
+            Event::RequestLost { request, why } => EntryInWords {
                 result: Some(self.loss(*request, *why)),
                 ..self.request("request_lost", *request, false)
             },
             Event::DiskSynced { file, .. } => {
-                Told { kind: "disk_synced", what: file.clone(), ..Told::default() }
+                EntryInWords { kind: "disk_synced", what: file.clone(), ..EntryInWords::default() }
             }
             Event::DiskWritten { file, .. } => {
-                Told { kind: "disk_written", what: file.clone(), ..Told::default() }
+                EntryInWords { kind: "disk_written", what: file.clone(), ..EntryInWords::default() }
             }
             Event::FaultBegan { what, .. } => {
-                Told { kind: "fault_began", what: what.clone(), ..Told::default() }
+                EntryInWords { kind: "fault_began", what: what.clone(), ..EntryInWords::default() }
             }
             Event::FaultEnded { what, .. } => {
-                Told { kind: "fault_ended", what: what.clone(), ..Told::default() }
+                EntryInWords { kind: "fault_ended", what: what.clone(), ..EntryInWords::default() }
             }
-            Event::Note { topic, body } => Told {
+            Event::Note { topic, body } => EntryInWords {
                 kind: "note",
                 what: topic.clone(),
                 result: body.get("outcome").and_then(|it| it.as_str()).map(str::to_owned),
                 message: body.get("message").and_then(|it| it.as_str()).map(str::to_owned),
-                ..Told::default()
+                ..EntryInWords::default()
             },
         }
     }
@@ -122,9 +124,9 @@ impl Teller<'_> {
 
     /// Puts a request into words, by the number of the entry that sent it; with its fate, if that
     /// is asked for.
-    fn request(&self, kind: &'static str, request: u64, with_fate: bool) -> Told {
+    fn request(&self, kind: &'static str, request: u64, with_fate: bool) -> EntryInWords {
         let Some(exchange) = self.history.exchange(request) else {
-            return Told { kind, ..Told::default() };
+            return EntryInWords { kind, ..EntryInWords::default() };
         };
         let path =
             || format!("{} {}", exchange.request.method, endpoint::path(&exchange.request.target));
@@ -139,7 +141,7 @@ impl Teller<'_> {
             let arrived = exchange.answer_arrived.map(|_| exchange.status().to_string());
             arrived.or_else(lost)
         };
-        Told {
+        EntryInWords {
             kind,
             to: (kind == "request_sent").then(|| exchange.to.to_owned()),
             what: what.map_or_else(path, str::to_owned),

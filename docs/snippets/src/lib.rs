@@ -1,4 +1,4 @@
-//! What the snippets of the pages in `docs` take for granted, and the snippets, which
+//! What the snippets in the pages of `docs` take for granted, and the snippets themselves, which
 //! `cargo test` compiles (and does not run).
 
 use std::path::Path;
@@ -10,8 +10,8 @@ pub use scenarios::{Scenario, language, vocabulary::HOMESERVERS as ECHO};
 pub use transport::Host;
 pub use turmoil_world::{Machine, Turmoil};
 
-/// The values that the pages speak of. (`ECHO` and `Echo` above are the vocabulary and the federation
-/// of the example; ours have the same types.)
+/// The values that the pages use. (In the pages, `ECHO` and `Echo` are the vocabulary and the
+/// federation of the example; ours, which stand in for them here, have the same types.)
 #[expect(missing_debug_implementations, reason = "a turmoil simulation has none")]
 pub struct Given<'a> {
     /// A simulation that is being set up.
@@ -22,11 +22,11 @@ pub struct Given<'a> {
     pub scenario: Scenario,
     /// A seed to run it with.
     pub seed: u64,
-    /// Where a scenario is to be read from.
+    /// The file to read a scenario from.
     pub path: &'a Path,
 }
 
-/// A node.
+/// Runs a node.
 pub async fn bank(host: Host) -> Result<(), String> {
     host.open("bank").await.map(drop).map_err(|error| error.to_string())
 }

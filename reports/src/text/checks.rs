@@ -8,9 +8,9 @@ use crate::{
     words::{check_verdict, count, kind},
 };
 
-/// Lines of the table.
+/// The most lines of the table.
 const MOST: usize = 24;
-/// Up to so many checks, a long sentence is shown whole.
+/// Up to this many checks, a long sentence is shown whole.
 const FEW: usize = 12;
 
 pub(super) fn lines(checks: &[CheckRecord]) -> Vec<String> {
@@ -34,8 +34,8 @@ pub(super) fn lines(checks: &[CheckRecord]) -> Vec<String> {
     lines
 }
 
-/// The record's order; what would not fit must not be a violation, so those come first when there
-/// are many.
+/// Puts the checks in the record's order. When there are too many to show, violations come first,
+/// so that none of them is left out.
 fn in_order(checks: &[CheckRecord]) -> Vec<&CheckRecord> {
     let mut order: Vec<&CheckRecord> = checks.iter().collect();
     if checks.len() > FEW {

@@ -8,7 +8,7 @@ use crate::{
     time::exact,
 };
 
-/// Lines of the table.
+/// The most lines of the table.
 const MOST: usize = 13;
 
 pub(super) fn lines(record: &Record) -> Vec<String> {
@@ -35,7 +35,7 @@ pub(super) fn lines(record: &Record) -> Vec<String> {
     lines
 }
 
-/// How it began and how it ended; what does not fit is left out between.
+/// Keeps how it began and how it ended; what does not fit in between is left out.
 fn ends(mut rows: Vec<String>) -> Vec<String> {
     if rows.len() > MOST {
         let tail = rows.split_off(rows.len() - MOST / 2);
@@ -46,7 +46,7 @@ fn ends(mut rows: Vec<String>) -> Vec<String> {
     rows
 }
 
-/// The check that failed the run, or else the first one that broke as it must.
+/// Returns the check that failed the run, or else the first one that was violated as it must be.
 fn shown(record: &Record) -> Option<&CheckRecord> {
     line::first_failing(record)
         .filter(|check| !check.evidence.is_empty())
@@ -58,7 +58,8 @@ fn find(events: &[EventRecord], n: u64) -> Option<&EventRecord> {
     events.get(index)
 }
 
-/// Counted as every other time of the report is. What led to a cut may lie before that.
+/// Counts a time as the rest of the report does, from the moment the cluster was ready; what led to
+/// a fault may lie before that.
 fn since_ready(at_ns: u64, ready_ns: u64) -> String {
     match at_ns.checked_sub(ready_ns) {
         Some(after) => exact(after),
@@ -74,7 +75,7 @@ fn path(event: &EventRecord) -> String {
 }
 
 fn what(event: &EventRecord) -> String {
-    // A note's topic says by itself what kind of thing it is.
+    // A note's topic alone says what kind of thing it is.
     let kind = if event.kind == "note" { "" } else { &event.kind };
     let message = event.message.as_deref().unwrap_or_default();
     format!("{kind} {} {message}", event.what).trim().to_owned()

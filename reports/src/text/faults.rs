@@ -8,13 +8,13 @@ use crate::{
     words::count,
 };
 
-/// Lines of the table.
+/// The most lines of the table.
 const MOST: usize = 11;
-/// Up to so many faults, a long trigger is shown whole.
+/// Up to this many faults, a long trigger is shown whole.
 const FEW: usize = 5;
-/// Characters of what a fault is.
+/// The most characters of what a fault is.
 const WHAT: usize = 60;
-/// Characters of what a fault touched.
+/// The most characters of what a fault touched.
 const TOUCHED: usize = 26;
 
 pub(super) fn lines(faults: &[FaultRecord]) -> Vec<String> {
@@ -55,7 +55,8 @@ fn touched(fault: &FaultRecord) -> String {
     }
 }
 
-/// A trigger is worth saying; a time stands in the first column already, unless it never came.
+/// Says when a fault was to begin, if that is worth saying: a trigger is, and so is a time that
+/// never came; any other time is already in the first column.
 fn when(fault: &FaultRecord) -> String {
     if fault.from_ns.is_some() && fault.when.starts_with("at ") {
         return String::new();

@@ -1,6 +1,6 @@
-//! The head of the report: which run, what it comes to, how large it was.
+//! The head of the report: which run it shows, the verdict, how large the run was.
 
-use checks::record::{Ended, Node, NodeKind, Record, Why};
+use checks::record::{Ended, Machine, MachineKind, Record, Why};
 
 use crate::{
     COLUMNS, line,
@@ -8,13 +8,13 @@ use crate::{
     words::{clean, count, cut, verdict, wrap},
 };
 
-/// Where the values begin.
+/// The column in which the values begin.
 const MARGIN: usize = 10;
-/// Characters of the scenario's name.
+/// The most characters of the scenario's name.
 const NAME: usize = 60;
-/// Lines of what the scenario shows.
+/// The most lines of what the scenario shows.
 const ABOUT_LINES: usize = 4;
-/// Lines of the sentence that says why a run did not pass.
+/// The most lines of the sentence that says why a run did not pass.
 const SENTENCE_LINES: usize = 4;
 
 pub(super) fn lines(record: &Record) -> Vec<String> {
@@ -33,9 +33,9 @@ pub(super) fn lines(record: &Record) -> Vec<String> {
 
 fn size(record: &Record) -> String {
     let machines = [
-        (NodeKind::Backend, "backends"),
-        (NodeKind::Relay, "relays"),
-        (NodeKind::Device, "devices"),
+        (MachineKind::Backend, "backends"),
+        (MachineKind::Relay, "relays"),
+        (MachineKind::Device, "devices"),
     ];
     let there = machines.map(|(kind, plural)| (of_kind(&record.nodes, kind), plural));
     let there = there.into_iter().filter(|(n, _)| *n > 0);
@@ -50,7 +50,7 @@ fn size(record: &Record) -> String {
     format!("{}; {}", counted.join(", "), ended(&record.ended))
 }
 
-fn of_kind(nodes: &[Node], kind: NodeKind) -> usize {
+fn of_kind(nodes: &[Machine], kind: MachineKind) -> usize {
     nodes.iter().filter(|node| node.kind == kind).count()
 }
 

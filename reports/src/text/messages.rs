@@ -1,11 +1,12 @@
 //! The messages: how each send ended, and who saw it when.
 //!
-//! A column for each device as long as they fit; else a sentence for each message; and for a large
-//! run a summary with the messages that did not arrive everywhere, once.
+//! A table has a column for each device, as long as they fit; otherwise there is a sentence for
+//! each message; and for a large run there is a summary, with the messages that did not arrive
+//! everywhere exactly once.
 
 use std::collections::BTreeSet;
 
-use checks::record::{Copy, Message, Outcome, Presence, Skipped};
+use checks::record::{Copy, Message, OpOutcome, Presence, Skipped};
 
 use crate::{
     COLUMNS,
@@ -16,14 +17,14 @@ use crate::{
 
 /// The section's title.
 const TITLE: &str = "messages";
-/// Messages that are shown one by one, and lines of the table.
+/// The most messages that are shown one by one, and the most lines of the table.
 const MOST: usize = 12;
-/// Messages of a large run that are shown because something befell them.
+/// The most messages of a large run that are shown because something happened to them.
 const MOST_REMARKABLE: usize = 8;
-/// Devices that one message's sentence names.
+/// The most devices that one message's sentence names.
 const DEVICES: usize = 3;
 
-/// Operations that never happened that are named.
+/// The most operations that are named because they never happened.
 const MOST_SKIPPED: usize = 2;
 
 pub(super) fn lines(messages: &[Message], skipped: &[Skipped]) -> Vec<String> {
@@ -35,7 +36,7 @@ pub(super) fn lines(messages: &[Message], skipped: &[Skipped]) -> Vec<String> {
     lines
 }
 
-/// The operations that never happened.
+/// Says which operations never happened.
 fn never(skipped: &[Skipped]) -> Option<String> {
     let each: Vec<String> =
         skipped.iter().map(|it| format!("{} ({} was down)", it.operation, it.device)).collect();
@@ -57,7 +58,7 @@ fn sent(messages: &[Message]) -> Vec<String> {
     titled(bound(table.lines(), MOST + 1, |left| format!("and {left} more")))
 }
 
-/// Puts the section's title before the heads of the columns, which leave room for it.
+/// Puts the section's title before the column heads, which leave room for it.
 fn titled(mut lines: Vec<String>) -> Vec<String> {
     if let Some(rest) = lines.first().and_then(|head| head.strip_prefix(&" ".repeat(TITLE.len()))) {
         lines[0] = format!("{TITLE}{rest}");
@@ -141,12 +142,12 @@ fn seen(copy: &Copy) -> String {
     }
 }
 
-/// Whether the message was meant for this device, or came to it anyway.
+/// Returns whether the message was meant for this device or reached it anyway.
 fn counts(copy: &Copy) -> bool {
     copy.presence == Presence::Member || copy.seen_ns.is_some()
 }
 
-/// A device that should have seen the message and did not.
+/// Returns whether the device should have seen the message and did not.
 fn is_missing(copy: &Copy) -> bool {
     copy.presence == Presence::Member && copy.seen_ns.is_none()
 }
@@ -160,7 +161,7 @@ fn arrival(message: &Message) -> String {
 
     let unseen = message.copies.iter().filter(|copy| is_missing(copy));
     let unseen: Vec<&str> = unseen.map(|copy| copy.device.as_str()).collect();
-    if !unseen.is_empty() && message.outcome != Outcome::Refused {
+    if !unseen.is_empty() && message.outcome != OpOutcome::Refused {
         parts.push(format!("not by {}", names(unseen, DEVICES)));
     }
     let twice: Vec<&str> = twice(message).map(|copy| copy.device.as_str()).collect();
@@ -174,10 +175,11 @@ fn twice(message: &Message) -> impl Iterator<Item = &Copy> {
     message.copies.iter().filter(|copy| copy.times > 1)
 }
 
-/// Not as most: not certainly sent, seen although refused, not seen by all, or seen twice.
+/// Returns whether the message is unlike most: not certainly sent, seen although refused, not seen
+/// by all, or seen twice.
 fn remarkable(message: &Message) -> bool {
     let all = !message.copies.iter().any(is_missing);
-    message.outcome != Outcome::Ok || !all || twice(message).next().is_some()
+    message.outcome != OpOutcome::Ok || !all || twice(message).next().is_some()
 }
 
 fn summary(messages: &[Message]) -> Vec<String> {
@@ -189,9 +191,9 @@ fn summary(messages: &[Message]) -> Vec<String> {
         format!(
             "  {}: {} ok, {} refused, {} indefinite",
             count(messages.len() as u64, "messages"),
-            grouped(ended(Outcome::Ok)),
-            grouped(ended(Outcome::Refused)),
-            grouped(ended(Outcome::Indefinite)),
+            grouped(ended(OpOutcome::Ok)),
+            grouped(ended(OpOutcome::Refused)),
+            grouped(ended(OpOutcome::Indefinite)),
         ),
         format!("  {} of {} seen", grouped(seen), count(copies().count() as u64, "copies")),
     ];
@@ -206,7 +208,7 @@ fn summary(messages: &[Message]) -> Vec<String> {
     lines
 }
 
-/// How long copies took, from the send.
+/// Says how long copies took, from the send.
 fn delays(messages: &[Message]) -> Option<String> {
     let mut delays: Vec<(u64, &str, &str)> = Vec::new();
     for message in messages {

@@ -1,14 +1,14 @@
 //! Records made by hand, as a run would make them.
 
 use checks::record::{
-    CheckKind, CheckRecord, CheckVerdict, Copy, Ended, EventRecord, FaultRecord, Message, Meta,
-    Node, NodeKind, Outcome, Presence, Program, Record, ScenarioRecord, Verdict, Why,
+    CheckKind, CheckRecord, CheckVerdict, Copy, Ended, EventRecord, FaultRecord, Machine,
+    MachineKind, Message, Meta, OpOutcome, Presence, Program, Record, ScenarioRecord, Verdict, Why,
 };
 
 /// A millisecond in nanoseconds.
 pub(crate) const MS: u64 = 1_000_000;
 
-/// Three backends, four devices, one message that everybody saw.
+/// Returns a run with three backends, four devices, and one message that everybody saw.
 pub(crate) fn pass() -> Record {
     let copies = ["alice/1@a", "alice/2@a", "bob/1@b"].map(|device| copy(device, Some(1_096)));
     Record {
@@ -25,9 +25,9 @@ pub(crate) fn pass() -> Record {
         sentence: None,
         ready_ns: 500 * MS,
         ended: Ended { at_ns: 177_080 * MS, why: Why::Settled, detail: None },
-        nodes: ["a", "b", "c"].map(|name| node(name, NodeKind::Backend)).to_vec(),
+        nodes: ["a", "b", "c"].map(|name| node(name, MachineKind::Backend)).to_vec(),
         faults: Vec::new(),
-        messages: vec![message("m1", Outcome::Ok, copies.to_vec())],
+        messages: vec![message("m1", OpOutcome::Ok, copies.to_vec())],
         skipped: Vec::new(),
         checks: vec![
             check("all-or-nothing", CheckKind::Always, 3, "copies"),
@@ -40,7 +40,7 @@ pub(crate) fn pass() -> Record {
     }
 }
 
-/// A cut in the middle of a send: alice saw the message, b never stored it.
+/// Returns a run with a cut in the middle of a send: alice saw the message, b never stored it.
 pub(crate) fn fail() -> Record {
     let mut record = pass();
     record.scenario.name = "m1-2021-cut-between-check-and-store".into();
@@ -64,7 +64,7 @@ pub(crate) fn fail() -> Record {
     record
 }
 
-/// The same, of a design that must break the check.
+/// Returns the same run of a design that must break the check.
 pub(crate) fn expected_violation() -> Record {
     let mut record = fail();
     record.verdict = Verdict::Pass;
@@ -72,7 +72,7 @@ pub(crate) fn expected_violation() -> Record {
     record
 }
 
-/// It passes, and proves nothing.
+/// Returns a run that passes and proves nothing.
 pub(crate) fn weak() -> Record {
     let mut record = pass();
     record.scenario.name = "relay-quota".into();
@@ -86,11 +86,11 @@ pub(crate) fn weak() -> Record {
     record
 }
 
-/// More of everything than a page holds, and names that no column holds.
+/// Returns a run with more of everything than fits on a page, and names that fit in no column.
 pub(crate) fn large() -> Record {
     let mut record = fail();
     record.scenario.about = "A hundred backends in rooms of five. ".repeat(20);
-    record.nodes = (0..100).map(|n| node(&format!("backend-{n}"), NodeKind::Backend)).collect();
+    record.nodes = (0..100).map(|n| node(&format!("backend-{n}"), MachineKind::Backend)).collect();
     record.faults = (0..40).map(|n| cut(n % 3, n)).collect();
     record.faults[0].what = format!("partition {} | b", "a-very-long-name, ".repeat(30));
     record.messages = (0..1_200).map(many).collect();
@@ -111,15 +111,15 @@ fn many(n: usize) -> Message {
     let devices = (0..5).map(|d| format!("user-{}/1@backend-{}", n + d, (n + d) % 100));
     let seen = |d: usize| (n % 90 != 7 || d != 2).then_some(1_041 + (n as u64 * 7) % 3_000);
     let copies = devices.enumerate().map(|(d, device)| copy(&device, seen(d))).collect();
-    let outcome = if n % 100 == 3 { Outcome::Indefinite } else { Outcome::Ok };
+    let outcome = if n % 100 == 3 { OpOutcome::Indefinite } else { OpOutcome::Ok };
     message(&format!("m{n}"), outcome, copies)
 }
 
-fn node(name: &str, kind: NodeKind) -> Node {
-    Node { name: name.to_owned(), kind }
+fn node(name: &str, kind: MachineKind) -> Machine {
+    Machine { name: name.to_owned(), kind }
 }
 
-/// A copy at a device, given as `bob/1@b`.
+/// Returns a copy at a device, which is given as `bob/1@b`.
 fn copy(device: &str, seen_ms: Option<u64>) -> Copy {
     let (device, backend) = device.split_once('@').expect("device@backend");
     Copy {
@@ -131,7 +131,7 @@ fn copy(device: &str, seen_ms: Option<u64>) -> Copy {
     }
 }
 
-fn message(id: &str, outcome: Outcome, copies: Vec<Copy>) -> Message {
+fn message(id: &str, outcome: OpOutcome, copies: Vec<Copy>) -> Message {
     Message {
         id: id.to_owned(),
         from: "carol/1".to_owned(),

@@ -1,18 +1,18 @@
-//! Misdeeds with bodies: too large, ending in the middle, a byte at a time.
+//! Misdeeds with bodies: too large, ending in the middle, sent a byte at a time.
 
 use bytes::{Bytes, BytesMut};
 use scenarios::scenario::Misdeed;
 use sim::tamper::{Aside, Dealing, Fate, HttpMessage};
 
-use super::seat::{FEDERATION, Meeting};
+use super::tamperer::{FEDERATION, Meeting};
 
-/// Bytes that are added to the body of a request. Relays take most, 10 MiB.
+/// Bytes that are added to the body of a request. Relays accept the most, 10 MiB.
 const TOO_MUCH_ASKED: usize = 11 << 20;
 
-/// Bytes that are added to the body of an answer. Clients take 32 MiB.
+/// Bytes that are added to the body of an answer. Clients accept 32 MiB.
 const TOO_MUCH_ANSWERED: usize = 33 << 20;
 
-/// What becomes of a request.
+/// Decides what becomes of a request.
 pub(super) fn request(
     misdeed: &Misdeed,
     meeting: &Meeting<'_>,
@@ -30,7 +30,7 @@ pub(super) fn request(
     }
 }
 
-/// What becomes of an answer.
+/// Decides what becomes of an answer.
 pub(super) fn answer(
     misdeed: &Misdeed,
     meeting: &Meeting<'_>,
@@ -39,14 +39,14 @@ pub(super) fn answer(
 ) -> Option<Dealing> {
     let target = request.target();
     match misdeed {
-        // Not of its keys: without them nobody would look at its bodies.
+        // Its keys are spared: without them, nobody would look at its bodies.
         Misdeed::Oversize if target.starts_with(FEDERATION) => oversized(answer, TOO_MUCH_ANSWERED),
         Misdeed::Truncate if target.starts_with("/_matrix/") => truncated(meeting, answer),
         _ => None,
     }
 }
 
-/// With blanks after its JSON, so that a reader who took it would find it valid.
+/// Adds blanks after the JSON, so that a reader who accepted the body would find it valid.
 fn oversized(message: &HttpMessage, by: usize) -> Option<Dealing> {
     if message.body.is_empty() {
         return None;
@@ -56,8 +56,8 @@ fn oversized(message: &HttpMessage, by: usize) -> Option<Dealing> {
     Some(Fate::Replace(message.clone().with_body(body.freeze())).into())
 }
 
-/// In turn: fewer bytes than its length says, and then the end of the connection; and half of a
-/// JSON text whose length is right.
+/// Does one of two things in turn: sends fewer bytes than the length says and ends the connection,
+/// or sends half of a JSON text with the right length.
 fn truncated(meeting: &Meeting<'_>, message: &HttpMessage) -> Option<Dealing> {
     let half = message.body.len() / 2;
     if half == 0 {

@@ -1,5 +1,5 @@
-//! Misdeeds with events: another body under the same transaction id, two events in one place,
-//! previous events that nobody has, all of them validly signed; and events that are not.
+//! Misdeeds with events: another body under the same transaction id, two events in one place, and
+//! previous events that nobody has, all of them validly signed; and events that are wrongly signed.
 
 use checks::{
     MAX_PDUS,
@@ -16,17 +16,17 @@ use sim::tamper::{Aside, Dealing, Fate, HttpMessage};
 use transport::federation::Identity;
 
 use super::{
-    seat::Meeting,
+    tamperer::Meeting,
     wire::{arguments, signed},
 };
 
-/// What follows the name of a message in an event that took its place.
+/// The suffix of a message's name in an event that took its place.
 const TWIN: &str = " twin";
 
-/// Makes of a true event of its own what the server sends instead.
+/// Turns a true event of the server's own into what it sends instead.
 type Altering = fn(&Identity, CanonicalJsonObject) -> Option<Vec<CanonicalJsonObject>>;
 
-/// What becomes of a request that carries events.
+/// Decides what becomes of a request that carries events.
 pub(super) fn request(
     misdeed: &Misdeed,
     meeting: &Meeting<'_>,
@@ -51,8 +51,8 @@ pub(super) fn request(
     Some(Fate::Replace(signed).into())
 }
 
-/// The same transaction with its own server's messages altered; none if it carries no such message,
-/// or would carry more events than a transaction may.
+/// Returns the same transaction with its own server's messages altered; none if it carries no such
+/// message, or would carry more events than a transaction may.
 fn altered(identity: &Identity, request: &HttpMessage, alter: Altering) -> Option<HttpMessage> {
     let mut transaction: Value = serde_json::from_slice(&request.body).ok()?;
     let Value::Array(pdus) = transaction.get_mut("pdus")?.take() else { return None };
@@ -76,18 +76,18 @@ fn altered(identity: &Identity, request: &HttpMessage, alter: Altering) -> Optio
     Some(request.clone().with_body(transaction.to_string()))
 }
 
-/// An event that the server made up, in the place of a true one.
+/// Returns an event that the server made up, in the place of a true one.
 fn made_up(identity: &Identity, event: CanonicalJsonObject) -> Option<Vec<CanonicalJsonObject>> {
     Some(vec![signed_anew(identity, renamed(event, |name| format!("{FORGED}{name}")))?])
 }
 
-/// Another event at the same place of the graph.
+/// Returns another event at the same place in the graph.
 fn twin(identity: &Identity, event: CanonicalJsonObject) -> Option<Vec<CanonicalJsonObject>> {
     Some(vec![signed_anew(identity, renamed(event, |name| format!("{name}{TWIN}")))?])
 }
 
-/// An event that names a previous event that nobody ever made: its id is the hash of what it stands
-/// in the place of.
+/// Returns an event that names a previous event that nobody ever made. The made-up id is the hash
+/// of the event that it replaces.
 fn standing_on_nothing(
     identity: &Identity,
     mut event: CanonicalJsonObject,
@@ -100,7 +100,8 @@ fn standing_on_nothing(
     made_up(identity, event)
 }
 
-/// The true event and one that the server made up, both with a signature that is wrong by one bit.
+/// Returns the true event and one that the server made up, both with a signature that is wrong by
+/// one bit.
 fn signed_wrongly(
     identity: &Identity,
     event: CanonicalJsonObject,
@@ -117,7 +118,8 @@ fn is_own_message(identity: &Identity, pdu: &Value) -> bool {
     is_own && pdu["content"].get(MESSAGE_FIELD).is_some()
 }
 
-/// The event with signatures and hash as they must be, of a version 11 room, as all of ours are.
+/// Returns the event with valid signatures and a valid hash, for a room of version 11, as all of
+/// ours are.
 fn signed_anew(identity: &Identity, mut event: CanonicalJsonObject) -> Option<CanonicalJsonObject> {
     for field in ["signatures", "hashes", "unsigned"] {
         event.remove(field);
@@ -142,7 +144,7 @@ fn spoil_signature(identity: &Identity, event: &mut CanonicalJsonObject) -> Opti
     Some(())
 }
 
-/// The event of a message that has another name.
+/// Returns the event of a message with another name.
 fn renamed(mut event: CanonicalJsonObject, other: impl Fn(&str) -> String) -> CanonicalJsonObject {
     if let Some(CanonicalJsonValue::Object(content)) = event.get_mut("content")
         && let Some(CanonicalJsonValue::String(name)) = content.get_mut(MESSAGE_FIELD)

@@ -1,4 +1,5 @@
-//! Misdeeds of relays: mail dropped, reordered, withheld, handed out twice, or to another.
+//! Misdeeds of relays: mail that is dropped, reordered, withheld, handed out twice or given to
+//! another.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -8,10 +9,10 @@ use transport::endpoints::relay::{RelayTxnRequest, RelayTxnResponse, RelayedTran
 
 use super::wire::arguments;
 
-/// Transactions remembered for one destination; the oldest make room.
+/// The most transactions that are remembered for one destination; the oldest make room.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// The first id of entries that a dishonest relay makes up: above all that an honest one has.
+/// The first id of entries that a dishonest relay makes up: higher than any that an honest one has.
 const MADE_UP: i64 = 1 << 40;
 
 /// A transaction by its destination, origin and id.
@@ -22,11 +23,11 @@ type Key = (String, String, String);
 pub(super) struct Mailroom {
     /// What was stored and not yet handed out, by destination, oldest first.
     waiting: BTreeMap<String, VecDeque<RelayedTransaction>>,
-    /// What is handed out in the place of another, so that nothing is lost by it.
+    /// What is handed out in the place of another transaction, so that none is lost.
     swapped: BTreeMap<Key, RelayedTransaction>,
     /// The latest entry handed out to each destination.
     latest: BTreeMap<String, (i64, RelayedTransaction)>,
-    /// What was handed out to another: to whom, and what.
+    /// What was given to another server: to which, and what.
     given_away: BTreeSet<(String, Key)>,
     made_up: i64,
 }
@@ -45,14 +46,14 @@ impl Mailroom {
         }
     }
 
-    /// What becomes of a transaction that is to be kept.
+    /// Decides what becomes of a transaction that the relay is asked to keep.
     pub(super) fn request(misdeed: &Misdeed) -> Option<Dealing> {
         let kept = HttpMessage::answer("200 OK", "null");
         let kept = kept.with_header("content-type", "application/json");
         (*misdeed == Misdeed::DropMail).then(|| Fate::Answer(kept).into())
     }
 
-    /// What becomes of the answer to `from`, who asks for its mail.
+    /// Decides what becomes of the answer to `from`, which asks for its mail.
     pub(super) fn answer(
         &mut self,
         misdeed: &Misdeed,
@@ -74,7 +75,8 @@ impl Mailroom {
         Some(Fate::Replace(replaced(answer, &another)?).into())
     }
 
-    /// What an answer has to be because of what was done before; remembers what is handed out.
+    /// Decides what an answer has to be because of earlier misdeeds, and remembers what is handed
+    /// out.
     pub(super) fn owed(
         &mut self,
         from: &str,
@@ -99,8 +101,8 @@ impl Mailroom {
         }
     }
 
-    /// Lets everything that waits for `from` be handed out in reverse, unless it is to be already,
-    /// or only one thing waits.
+    /// Lets everything that waits for `from` be handed out in reverse order, unless it already is,
+    /// or only one transaction waits.
     fn reverse(&mut self, from: &str, oldest: &RelayTxnResponse) -> Option<()> {
         if !oldest.entries_queued || self.swapped.contains_key(&key(from, &oldest.transaction)) {
             return None;
@@ -111,17 +113,17 @@ impl Mailroom {
         Some(())
     }
 
-    /// What `from` acknowledges with this request, once more, as another entry.
+    /// Returns what `from` acknowledges with this request once more, as another entry.
     fn again(&mut self, from: &str, request: &HttpMessage) -> Option<RelayTxnResponse> {
-        let told: RelayTxnRequest = serde_json::from_slice(&request.body).ok()?;
-        if self.latest.get(from).is_none_or(|(entry_id, _)| *entry_id != told.entry_id) {
+        let acknowledged: RelayTxnRequest = serde_json::from_slice(&request.body).ok()?;
+        if self.latest.get(from).is_none_or(|(entry_id, _)| *entry_id != acknowledged.entry_id) {
             return None;
         }
         let (_, transaction) = self.latest.remove(from)?;
         Some(self.make_up(transaction))
     }
 
-    /// The oldest of what waits for others that `from` was not given before.
+    /// Returns the oldest transaction waiting for another server that `from` was not given before.
     fn anothers(&mut self, from: &str) -> Option<RelayTxnResponse> {
         let others = self.waiting.iter().filter(|(destination, _)| *destination != from);
         let mut mail =
@@ -134,7 +136,7 @@ impl Mailroom {
         Some(self.make_up(transaction))
     }
 
-    /// An entry that an honest relay does not have.
+    /// Returns an entry that an honest relay does not have.
     fn make_up(&mut self, transaction: RelayedTransaction) -> RelayTxnResponse {
         self.made_up += 1;
         let entry_id = MADE_UP + self.made_up;
@@ -147,13 +149,14 @@ fn key(destination: &str, transaction: &RelayedTransaction) -> Key {
     (destination.to_owned(), transaction.origin.clone(), id)
 }
 
-/// Whose mail a request to keep some carries.
+/// Returns the server whose mail a request asks the relay to keep.
 pub(super) fn destination(request: &HttpMessage) -> Option<String> {
     let user = arguments("send_relay", request)?.pop()?;
     user.split_once(':').map(|(_, server)| server.to_owned())
 }
 
-/// What was kept, of a request to keep it that was answered so; as it is handed out later.
+/// Returns what a request asked the relay to keep, as it will be handed out, if the answer says
+/// that it is kept.
 fn stored(from: &str, request: &HttpMessage, answer: &HttpMessage) -> Option<RelayedTransaction> {
     let id = arguments("send_relay", request)?.into_iter().next()?;
     if answer.status() != 200 {
@@ -168,7 +171,7 @@ fn stored(from: &str, request: &HttpMessage, answer: &HttpMessage) -> Option<Rel
     })
 }
 
-/// The answer to a request for mail; none to any other.
+/// Reads the answer to a request for mail; none if the request is another one.
 fn handed_out(request: &HttpMessage, answer: &HttpMessage) -> Option<RelayTxnResponse> {
     arguments("relay_txn", request)?;
     let is_given = answer.status() == 200;

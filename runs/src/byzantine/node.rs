@@ -1,4 +1,4 @@
-//! A node behind a byzantine seat.
+//! A node behind a tamperer.
 
 use std::sync::Arc;
 
@@ -6,37 +6,40 @@ use ruma::OwnedServerName;
 use sim::{Node, disk::DiskImage, tamper::tampered};
 use transport::{BoxFuture, Host, federation::Identity};
 
-use super::Seat;
+use super::Tamperer;
 
-/// An honest node whose messages pass through its seat.
+/// An honest node whose messages pass through a tamperer.
 struct ByzantineNode {
     node: Arc<dyn Node>,
-    seat: Arc<Seat>,
-    /// The server's name, and the database that keeps its key; none for who signs nothing.
+    tamperer: Arc<Tamperer>,
+    /// The server's name, and the database that keeps its key; none for a server that signs
+    /// nothing.
     key: Option<(OwnedServerName, &'static str)>,
 }
 
-/// Puts `node` behind its seat, if it has one. With `key`, the server's name and the name of the database on its
-/// disk that keeps its signing key, the seat can sign as the server does.
-pub(crate) fn behind_its_seat(
-    seat: Option<&Arc<Seat>>,
+/// Puts `node` behind its tamperer, if it has one. With `key`, which is the server's name and the
+/// name of the database on its disk that keeps its signing key, the tamperer can sign as the server
+/// does.
+pub(crate) fn behind_its_tamperer(
+    tamperer: Option<&Arc<Tamperer>>,
     node: Arc<dyn Node>,
     key: Option<(OwnedServerName, &'static str)>,
 ) -> Arc<dyn Node> {
-    match seat {
-        Some(seat) => Arc::new(ByzantineNode { node, seat: Arc::clone(seat), key }),
+    match tamperer {
+        Some(tamperer) => Arc::new(ByzantineNode { node, tamperer: Arc::clone(tamperer), key }),
         None => node,
     }
 }
 
 impl Node for ByzantineNode {
     fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>> {
-        let (node, seat, key) = (Arc::clone(&self.node), Arc::clone(&self.seat), self.key.clone());
+        let (node, tamperer, key) =
+            (Arc::clone(&self.node), Arc::clone(&self.tamperer), self.key.clone());
         Box::pin(async move {
             if let Some((name, database)) = key {
-                seat.takes(identity(&host, name, database).await?);
+                tamperer.takes(identity(&host, name, database).await?);
             }
-            node.run(tampered(host, seat)).await
+            node.run(tampered(host, tamperer)).await
         })
     }
 
@@ -45,7 +48,7 @@ impl Node for ByzantineNode {
     }
 }
 
-/// The identity that the node keeps on its disk, made now if the node has never run.
+/// Returns the identity that the node keeps on its disk, and makes it if the node has never run.
 async fn identity(host: &Host, name: OwnedServerName, database: &str) -> Result<Identity, String> {
     let text = |error: &dyn std::error::Error| error.to_string();
     let database = host.open(database).await.map_err(|error| text(&error))?;

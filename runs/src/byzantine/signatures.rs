@@ -1,4 +1,4 @@
-//! Misdeeds with signatures: forged, of another server, by an expired key.
+//! Misdeeds with signatures: forged, another server's, or by an expired key.
 
 use ruma::{
     CanonicalJsonObject, ServerName,
@@ -11,7 +11,7 @@ use sim::tamper::{Dealing, Fate, HttpMessage};
 use transport::federation::Identity;
 
 use super::{
-    seat::Meeting,
+    tamperer::Meeting,
     wire::{claim, claiming, signed},
 };
 
@@ -22,12 +22,12 @@ const KEYS: &str = "/_matrix/key/v2/server";
 /// begins.
 const EXPIRED_MS: u64 = 1_577_750_400_000;
 
-/// Whether it is a misdeed after which nobody may accept the request.
+/// Returns whether it is a misdeed after which nobody may accept the request.
 pub(super) fn is_theirs(misdeed: &Misdeed) -> bool {
     matches!(misdeed, Misdeed::ForgeSignature | Misdeed::WrongOrigin { .. } | Misdeed::ExpiredKey)
 }
 
-/// What becomes of a signed request.
+/// Decides what becomes of a signed request.
 pub(super) fn request(
     misdeed: &Misdeed,
     meeting: &Meeting<'_>,
@@ -56,7 +56,7 @@ pub(super) fn request(
     Some(Fate::Replace(replaced).into())
 }
 
-/// The same request, of which a transaction says that another server made it.
+/// Returns the same request; if it is a transaction, it says that another server made it.
 fn with_origin(request: &HttpMessage, claims: &str) -> HttpMessage {
     let Ok(Value::Object(mut body)) = serde_json::from_slice(&request.body) else {
         return request.clone();
@@ -67,7 +67,7 @@ fn with_origin(request: &HttpMessage, claims: &str) -> HttpMessage {
     request.clone().with_body(Value::Object(body).to_string())
 }
 
-/// What becomes of the answer to a request for keys.
+/// Decides what becomes of the answer to a request for keys.
 pub(super) fn answer(
     misdeed: &Misdeed,
     meeting: &Meeting<'_>,
@@ -82,13 +82,13 @@ pub(super) fn answer(
     Some(Fate::Replace(answer.with_header("content-type", "application/json")).into())
 }
 
-/// A second key of the same server, the same at each call.
+/// Returns a second key of the same server, which is the same at each call.
 fn expired(identity: &Identity) -> Identity {
     let seed = blake3::hash(format!("expired key of {}", identity.server_name).as_bytes());
     Identity::from_seed(identity.server_name.clone(), seed.as_bytes(), "expired".to_owned())
 }
 
-/// The keys of the server, of which none is valid any more; signed by both.
+/// Returns the keys of the server, none of which is valid anymore, signed by both.
 fn expired_document(identity: &Identity, expired: &Identity) -> Option<String> {
     let key = |pair: &Ed25519KeyPair| json!({ "key": Base64::<Standard, _>::new(pair.public_key().to_vec()) });
     let document = json!({

@@ -1,4 +1,4 @@
-//! Reading what a byzantine seat sees, and signing what it sends.
+//! Reads what a tamperer sees, and signs what it sends.
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -13,18 +13,18 @@ use sim::tamper::HttpMessage;
 /// The field that carries a request's signature.
 pub(super) const AUTHORIZATION: &str = "authorization";
 
-/// The claim of a signed request; none of one that is not signed.
+/// Returns the claim of a signed request; none if it is not signed.
 pub(super) fn claim(request: &HttpMessage) -> Option<XMatrix> {
     XMatrix::parse(request.header(AUTHORIZATION)?).ok()
 }
 
-/// The same request with this claim.
+/// Returns the same request with this claim.
 pub(super) fn claiming(request: &HttpMessage, claim: &XMatrix) -> Option<HttpMessage> {
     let value = HeaderValue::from(claim);
     Some(request.clone().with_header(AUTHORIZATION, value.to_str().ok()?))
 }
 
-/// The same request, validly signed by `key` in the name of `origin`.
+/// Returns the same request, validly signed by `key` in the name of `origin`.
 pub(super) fn signed(
     request: &HttpMessage,
     origin: &ServerName,
@@ -42,8 +42,8 @@ pub(super) fn signed(
     claiming(request, &claim)
 }
 
-/// What stands in the target of a request to the endpoint called `name` where its path has braces;
-/// none of any other request.
+/// Returns what the target of a request has where the path of the endpoint called `name` has
+/// braces; none if the request is to another endpoint.
 pub(super) fn arguments(name: &str, request: &HttpMessage) -> Option<Vec<String>> {
     let found = endpoint::find(ENDPOINTS, request.method(), request.target());
     let (_, _, template) = found.filter(|(found, ..)| *found == name)?;

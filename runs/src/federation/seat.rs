@@ -1,4 +1,4 @@
-//! A client's machine, boot after boot.
+//! A client's machine, across its boots.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,7 @@ use transport::Host;
 
 use crate::world::World;
 
-/// The machine of a client. It outlives its machine's crashes, as a person does.
+/// The place of a client at its machine. It outlives the machine's crashes, as a person does.
 pub struct Seat {
     name: String,
     world: Arc<dyn World>,
@@ -36,13 +36,13 @@ impl Seat {
         self.host.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The machine's name.
+    /// Returns the machine's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Runs `work` on the machine, as its present process has it: sockets that it opens are that
-    /// machine's. None if the machine is not up yet, or goes down first.
+    /// Runs `work` on the machine, in its present process, so that the sockets that it opens are
+    /// the machine's. Returns none if the machine is not up yet or goes down first.
     pub async fn run<T, F>(&self, work: impl FnOnce(Host) -> F) -> Option<T>
     where
         T: Send + 'static,
@@ -52,8 +52,8 @@ impl Seat {
         on_host(&host, work(host.clone())).await.ok()
     }
 
-    /// Writes what the client saw or did into the journal, where checks read it; returns the entry's
-    /// number.
+    /// Writes what the client saw or did into the journal, where checks read it, and returns the
+    /// entry's number.
     pub fn note(&self, topic: &str, body: Value) -> u64 {
         self.world.note(&self.name, None, topic, body)
     }
@@ -73,7 +73,7 @@ pub(crate) fn on_host<T: Send + 'static>(
 ) -> oneshot::Receiver<T> {
     let (sender, receiver) = oneshot::channel();
     host.spawn(async move {
-        // Nobody waits for it any more.
+        // Nobody may be waiting for it anymore.
         drop(sender.send(work.await));
     });
     receiver

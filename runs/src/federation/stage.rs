@@ -14,8 +14,8 @@ use transport::Host;
 use super::{Seat, seat::on_host};
 use crate::{byzantine, world::World};
 
-/// The machine from which the harness asks, and on which it notes what concerns nobody. No scenario
-/// can name it.
+/// The harness's own machine, from which it asks, and on which it notes what concerns no single
+/// machine. No scenario can name it.
 pub const OBSERVER: &str = "observer";
 
 /// The scenario of a run, and the world that it is played in.
@@ -23,56 +23,58 @@ pub struct Stage {
     scenario: Arc<Scenario>,
     world: Arc<dyn World>,
     observer: OnceLock<Host>,
-    /// The seats of those who will be dishonest.
-    byzantine: BTreeMap<String, Arc<byzantine::Seat>>,
+    /// What tampers with the messages of servers that will be dishonest.
+    tamperers: BTreeMap<String, Arc<byzantine::Tamperer>>,
 }
 
 impl Stage {
     pub(crate) fn new(scenario: Arc<Scenario>, world: Arc<dyn World>) -> Self {
-        let byzantine = byzantine::seats(&world, &scenario);
-        Self { scenario, world, observer: OnceLock::new(), byzantine }
+        let tamperers = byzantine::tamperers(&world, &scenario);
+        Self { scenario, world, observer: OnceLock::new(), tamperers }
     }
 
-    /// The scenario.
+    /// Returns the scenario.
     pub fn scenario(&self) -> &Arc<Scenario> {
         &self.scenario
     }
 
-    /// The world.
+    /// Returns the world.
     pub fn world(&self) -> &Arc<dyn World> {
         &self.world
     }
 
-    /// Adds a machine that runs `node`, and boots it; it is booted again after each crash. Faults
-    /// can name the machines of the scenario: backends, relays, and devices (`alice/1`).
+    /// Adds a machine that runs `node`, and boots it; it boots again after each crash. Faults can
+    /// name the machines of the scenario: backends, relays, and devices (`alice/1`).
     pub fn boot(&self, machine: &str, node: Arc<dyn Node>) {
         self.world.add_machine(machine, node);
     }
 
-    /// The seat of a server that will be dishonest; none of one that stays honest.
-    pub(crate) fn byzantine(&self, machine: &str) -> Option<&Arc<byzantine::Seat>> {
-        self.byzantine.get(machine)
+    /// Returns what tampers with the messages of a server that will be dishonest; none for one that
+    /// stays honest.
+    pub(crate) fn tamperer(&self, machine: &str) -> Option<&Arc<byzantine::Tamperer>> {
+        self.tamperers.get(machine)
     }
 
-    /// A fault of a dishonest peer begins, which is `id` in the world.
+    /// Begins a fault of a dishonest peer, which is `id` in the world.
     pub(crate) fn wrong(&self, id: FaultId, fault: &PeerFault) {
-        if let Some(seat) = self.byzantine(&fault.node) {
-            seat.begin(id, fault);
+        if let Some(tamperer) = self.tamperer(&fault.node) {
+            tamperer.begin(id, fault);
         }
     }
 
-    /// Adds the machine of a client.
+    /// Adds the machine of a client, and boots it.
     pub fn seat(&self, machine: &str) -> Arc<Seat> {
         Seat::take(&self.world, machine)
     }
 
-    /// The harness's own machine, which no fault can name: for what must be read whatever happens.
+    /// Returns the harness's own machine, which no fault can name, for what must be read whatever
+    /// happens.
     pub fn observer(&self) -> &Host {
         self.observer.get_or_init(|| self.world.add_seat(OBSERVER))
     }
 
-    /// Runs `work` on the harness's own machine. None only if that machine goes down, as it does at
-    /// the end of the run.
+    /// Runs `work` on the harness's own machine. Returns none only if that machine goes down, as it
+    /// does at the end of the run.
     pub async fn observe<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -80,12 +82,12 @@ impl Stage {
         on_host(self.observer(), work).await.ok()
     }
 
-    /// Writes a note of the harness itself into the journal; returns its number.
+    /// Writes a note of the harness itself into the journal, and returns the entry's number.
     pub fn note(&self, topic: &str, body: Value) -> u64 {
         self.world.note(OBSERVER, None, topic, body)
     }
 
-    /// The same in the vocabulary of the harness.
+    /// Does the same with a note of the harness's vocabulary.
     pub(crate) fn tell(&self, note: &Note) -> u64 {
         let (topic, body) = note.to_parts();
         self.note(&topic, body)

@@ -1,6 +1,6 @@
-//! How a device learns of messages by a websocket on `/await`, as Wire's clients do: it opens the
-//! socket and buffers, fetches its notifications to their end, then drains the buffer without
-//! repeating anything, then lives on the socket.
+//! How a device learns of messages through a websocket on `/await`, as Wire's clients do: it opens
+//! the socket and buffers, fetches all of its notifications, drains the buffer without repeating
+//! anything, and from then on lives on the socket.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use super::{
 /// The silence after which a device pings; a second such silence means that the socket is dead.
 const PING_AFTER: Duration = Duration::from_secs(20);
 
-/// Frames that a device buffers while it fetches.
+/// The most frames that a device buffers while it fetches.
 const MAX_BUFFERED: usize = 10_000;
 
 /// Any key will do: it only shows that the server speaks the protocol (RFC 6455, section 1.3).
@@ -30,7 +30,7 @@ const KEY: &str = "ZmVkc2ltIGF3YWl0cyB5b3U=";
 
 type Socket = WebSocketStream<Stream>;
 
-/// Lives on a websocket until it breaks. Tells whether it ever had caught up.
+/// Lives on a websocket until it breaks. Returns whether it had ever caught up.
 pub(super) async fn attend(device: &Device) -> bool {
     let Ok(Ok(mut socket)) = tokio::time::timeout(DEADLINE, open(device)).await else {
         return false;

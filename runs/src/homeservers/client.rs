@@ -1,4 +1,4 @@
-//! Calls of the client-server API and of admin APIs, as JSON.
+//! Calls to the client-server API and to admin APIs, in JSON.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,19 +20,19 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// The body of a 200; otherwise what was answered, in a sentence.
+    /// Returns the body of a 200; otherwise what was answered, in a sentence.
     pub(super) fn ok(self) -> Result<Value, String> {
         if self.status == 200 { Ok(self.body) } else { Err(self.to_string()) }
     }
 
-    /// Whether what was asked for certainly did not happen: the server refused it as it stands, or
-    /// for want of backends.
+    /// Returns whether what was asked for certainly did not happen: the server refused the request
+    /// itself, or could not reach the backends that it needs.
     pub(super) fn is_refusal(&self) -> bool {
         let names_backends = self.body.get("unreachable_backends").is_some();
         (400..500).contains(&self.status) || (self.status == 533 && names_backends)
     }
 
-    /// The strings of a list in the body.
+    /// Returns the strings of a list in the body.
     pub(super) fn strings(&self, field: &str) -> Vec<String> {
         let list = self.body.get(field).and_then(Value::as_array);
         let strings = list.into_iter().flatten().filter_map(Value::as_str);
@@ -57,23 +57,23 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Calls `server` on `port` from `host`, without a token.
+    /// Returns a client that calls `server` on `port` from `host`, without a token.
     pub(super) fn new(host: &Host, server: &str, port: u16) -> Self {
         let address = Address { name: server.to_owned(), port };
         Self { http: Http::new(host, ClientLimits::default()), address, token: None }
     }
 
-    /// The same with a bearer token.
+    /// Returns the same client with a bearer token.
     pub(super) fn with_token(self, token: &str) -> Self {
         Self { token: Some(Arc::from(token)), ..self }
     }
 
-    /// The bearer token, if any.
+    /// Returns the bearer token, if any.
     pub(super) fn token(&self) -> Option<&str> {
         self.token.as_deref()
     }
 
-    /// The server that it calls.
+    /// Returns the address of the server that it calls.
     pub(super) fn address(&self) -> &Address {
         &self.address
     }
@@ -81,7 +81,7 @@ impl Client {
     /// Sends one request and reads the answer, within `deadline` in all.
     ///
     /// # Errors
-    /// No answer came.
+    /// There was no answer.
     pub(super) async fn call(
         &self,
         method: Method,
@@ -103,19 +103,19 @@ impl Client {
         Ok(Reply { status: answer.status().as_u16(), body })
     }
 
-    /// Gets something: the body of a 200.
+    /// Gets something, and returns the body of a 200.
     ///
     /// # Errors
-    /// No answer, or another one; a sentence.
+    /// There was no answer, or another one; the error is a sentence.
     pub(super) async fn get(&self, target: &str, deadline: Duration) -> Result<Value, String> {
         let reply = self.call(Method::GET, target, None, deadline).await;
         reply.map_err(|error| error.to_string())?.ok()
     }
 
-    /// Posts something: the body of a 200.
+    /// Posts something, and returns the body of a 200.
     ///
     /// # Errors
-    /// No answer, or another one; a sentence.
+    /// There was no answer, or another one; the error is a sentence.
     pub(super) async fn post(
         &self,
         target: &str,

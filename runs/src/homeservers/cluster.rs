@@ -1,4 +1,4 @@
-//! The machines of a run: a homeserver per backend, relays, devices, and the observer's seat.
+//! The machines of a run: a homeserver per backend, relays, devices, and the observer's machine.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use transport::{BoxFuture, Host};
 
 use super::{client::Client, device::Device, installation, stranger::Stranger};
 use crate::{
-    byzantine::behind_its_seat,
+    byzantine::behind_its_tamperer,
     federation::{Rooms, Stage},
 };
 
@@ -26,7 +26,7 @@ pub(super) const STRANGER: &str = "stranger";
 /// The bearer token of every admin API.
 const ADMIN_TOKEN: &str = "observer-of-this-run";
 
-/// Deadline of the observer's requests.
+/// The deadline of the observer's requests.
 pub(super) const OBSERVER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The port of every homeserver's client and admin API, and of a relay.
@@ -35,7 +35,7 @@ const RELAY_PORT: u16 = 8448;
 
 /// All machines of a run.
 pub(super) struct Cluster {
-    /// What they are played on.
+    /// The stage that they are on.
     stage: Arc<Stage>,
     /// The scenario.
     pub(super) scenario: Arc<Scenario>,
@@ -55,11 +55,11 @@ impl Cluster {
         let (scenario, world) = (stage.scenario(), stage.world());
         for (name, node) in homeserver_nodes(scenario) {
             let key = (server_name(&name), homeserver::store::DATABASE);
-            stage.boot(&name, behind_its_seat(stage.byzantine(&name), node, Some(key)));
+            stage.boot(&name, behind_its_tamperer(stage.tamperer(&name), node, Some(key)));
         }
         for (name, relay) in &scenario.relays {
             let node = Arc::new(RelayNode(relay_config(name, relay)));
-            stage.boot(name, behind_its_seat(stage.byzantine(name), node, None));
+            stage.boot(name, behind_its_tamperer(stage.tamperer(name), node, None));
         }
         let admin = |name: &String, port| {
             let client = Client::new(stage.observer(), name, port).with_token(ADMIN_TOKEN);
@@ -80,18 +80,18 @@ impl Cluster {
         }
     }
 
-    /// Its conversations are made.
+    /// Takes the rooms of the conversations, now that they are made.
     pub(super) fn set_rooms(&self, rooms: Rooms) {
-        // They are made once.
+        // They are made only once.
         drop(self.rooms.set(rooms));
     }
 
-    /// Room ids by conversation; none before they are made.
+    /// Returns the room ids by conversation; none before they are made.
     pub(super) fn rooms(&self) -> impl Iterator<Item = (&String, &String)> {
         self.rooms.get().into_iter().flatten()
     }
 
-    /// The room of a conversation. Operations begin once all are made.
+    /// Returns the room of a conversation. Operations begin once all rooms are made.
     pub(super) fn room(&self, conversation: &str) -> String {
         let room = self.rooms.get().and_then(|rooms| rooms.get(conversation));
         room.expect("the set-up makes every conversation").clone()
@@ -102,27 +102,27 @@ impl Cluster {
         self.stage.tell(note)
     }
 
-    /// The seat of the harness.
+    /// Returns the harness's own machine.
     pub(super) fn observer(&self) -> &Host {
         self.stage.observer()
     }
 
-    /// Admin clients of the homeservers.
+    /// Returns the admin clients of the homeservers.
     pub(super) fn homeservers(&self) -> &BTreeMap<String, Client> {
         &self.homeservers
     }
 
-    /// Admin clients of the relays.
+    /// Returns the admin clients of the relays.
     pub(super) fn relays(&self) -> &BTreeMap<String, Client> {
         &self.relays
     }
 
-    /// The first device of a user.
+    /// Returns the first device of a user.
     pub(super) fn first_device(&self, user: &str) -> &Arc<Device> {
         self.devices.get(&format!("{user}/1")).expect("the language knows all users of a scenario")
     }
 
-    /// The devices of a user.
+    /// Returns the devices of a user.
     pub(super) fn devices_of<'c>(&'c self, user: &'c str) -> impl Iterator<Item = &'c Arc<Device>> {
         self.devices.values().filter(move |device| device.user == user)
     }
@@ -181,7 +181,7 @@ fn homeserver_nodes(scenario: &Scenario) -> impl Iterator<Item = (String, Arc<Ho
     scenario.backends.iter().map(move |(name, backend)| {
         let mut config = homeserver::Config::new(server_name(name));
         config.admin_token = Some(ADMIN_TOKEN.to_owned());
-        // Nobody guesses here, and a thousand users log in at once.
+        // Nobody guesses passwords here, and a thousand users log in at once.
         (config.password_memory_kib, config.password_passes) = (8, 1);
         config.relays.clone_from(&relays);
         if let Some(attempts) = backend.attempts_before_relay {
@@ -200,7 +200,7 @@ fn relay_config(name: &str, relay: &scenarios::scenario::Relay) -> relay::Config
     config
 }
 
-/// The server name of a machine.
+/// Returns the server name of a machine.
 pub(super) fn server_name(machine: &str) -> OwnedServerName {
     OwnedServerName::try_from(machine).expect("the language takes host names only")
 }

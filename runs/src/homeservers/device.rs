@@ -19,19 +19,19 @@ use transport::{BoxFuture, Host, host::TaskHandle};
 use super::{client::Client, reading};
 use crate::{federation::on_host, world::World};
 
-/// Deadline of every request but sends and long polls.
+/// The deadline of every request except sends and long polls.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The port of a homeserver's client API.
 const CLIENT_PORT: u16 = 8008;
 
-/// A user's device. It outlives its machine's crashes, as what it has on its disk does.
+/// A user's device. It outlives its machine's crashes, just like what is on its disk.
 pub(super) struct Device {
     /// Its name, and its machine's: `alice/1`.
     pub(super) name: String,
-    /// Its user, as `alice`.
+    /// Its user, such as `alice`.
     pub(super) user: String,
-    /// Its user's id, as `@alice:a`.
+    /// Its user's id, such as `@alice:a`.
     pub(super) user_id: String,
     /// Its backend.
     pub(super) backend: String,
@@ -43,7 +43,7 @@ pub(super) struct Device {
     progress: Mutex<Progress>,
 }
 
-/// A device's process: ends with a crash, and is there again after the boot.
+/// A device's process, which ends with a crash and is there again after the boot.
 #[derive(Clone)]
 struct Running {
     host: Host,
@@ -53,15 +53,15 @@ struct Running {
 /// How far a device has read.
 #[derive(Default)]
 pub(super) struct Progress {
-    /// Where the next request goes on: `/sync`'s token, or the last notification's id.
+    /// Where the next request continues: `/sync`'s token, or the last notification's id.
     pub(super) since: Option<String>,
-    /// Whether the device has an answer from its backend since it last had none.
+    /// Whether the device's last request to its backend was answered.
     pub(super) is_attached: bool,
-    /// Whether it reads in the background, now and after each boot.
+    /// Whether the device reads in the background, now and after each boot.
     pub(super) is_reading: bool,
-    /// The task that does.
+    /// The task that reads in the background.
     pub(super) reader: Option<TaskHandle>,
-    /// Rooms of which a sync has told.
+    /// The rooms that a sync has told it about.
     pub(super) rooms: BTreeSet<String>,
 }
 
@@ -116,7 +116,7 @@ impl Device {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The machine as its present (or last) process has it; none before the first boot.
+    /// Returns the host of its present (or last) process; none before the first boot.
     pub(super) fn host(&self) -> Option<Host> {
         self.running().as_ref().map(|running| running.host.clone())
     }
@@ -135,7 +135,7 @@ impl Device {
     /// Registers the user (its first device) or logs in (any other).
     ///
     /// # Errors
-    /// No answer, or another one than expected; a sentence.
+    /// There was no answer, or another one than expected; the error is a sentence.
     pub(super) async fn start_session(&self) -> Result<(), String> {
         if self.token.get().is_some() {
             return Ok(());
@@ -165,13 +165,13 @@ impl Device {
         Ok(())
     }
 
-    /// Calls from the device, in its session once it has one.
+    /// Returns a client that calls from the device, in its session once it has one.
     pub(super) fn client(&self) -> Client {
         let running = self.running();
         running.as_ref().expect("only tasks of the device call, and it runs then").client.clone()
     }
 
-    /// How far the device has read. Never held across an await.
+    /// Locks how far the device has read. The guard is never held across an await.
     pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -182,7 +182,8 @@ impl Device {
         self.world.note(&self.name, cause, &topic, body)
     }
 
-    /// Shows an event to the user: notes the sighting if it is a message. Tells whether it is one.
+    /// Shows an event to the user: notes the sighting if it is a message. Returns whether it is
+    /// one.
     pub(super) fn show(&self, event: &Value, room: Option<&str>, via: Via) -> bool {
         let text = |field: &str| event.get(field).and_then(Value::as_str);
         if text("type") != Some("m.room.message") {
@@ -204,7 +205,7 @@ impl Device {
     }
 }
 
-/// The path of something in a room.
+/// Returns the path of something in a room.
 pub(super) fn room_path(room: &str, rest: &str) -> String {
     format!("/_matrix/client/v3/rooms/{}/{rest}", percent_encoded(room))
 }

@@ -1,5 +1,5 @@
-//! What is read when all has settled: every device's stream to its end, every room's events and
-//! state at every member backend.
+//! What is read when everything has settled: every device's stream to its end, and every room's
+//! events and state at every member backend.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -23,10 +23,10 @@ const MAX_TRIES: usize = 3;
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Syncs until there is nothing new.
+/// The most syncs until nothing is new.
 const MAX_SYNCS: usize = 100;
 
-/// Events of one page, and pages of one room.
+/// Events on one page, and the most pages of one room.
 const PAGE: usize = 100;
 const MAX_PAGES: usize = 1000;
 
@@ -49,7 +49,7 @@ pub(super) async fn read(cluster: &Cluster) {
     }
 }
 
-/// Tries something that a restart may have broken off.
+/// Tries, repeatedly, something that a restart may interrupt.
 async fn tries<T, F: Future<Output = Result<T, String>>>(work: impl Fn() -> F) -> Option<T> {
     for _ in 0..MAX_TRIES {
         if let Ok(value) = work().await {
@@ -72,7 +72,7 @@ async fn read_to_the_end(device: &Device) -> Result<(), String> {
     Err(format!("news without an end after {MAX_SYNCS} syncs"))
 }
 
-/// For each backend, the users who may be able to read a conversation there, members first.
+/// Returns for each backend the users who may be able to read a conversation there, members first.
 fn readers<'c>(cluster: &'c Cluster, conversation: &str) -> Vec<Vec<&'c Arc<Device>>> {
     let mut by_backend: BTreeMap<&str, Vec<&Arc<Device>>> = BTreeMap::new();
     for user in candidates(&cluster.scenario, conversation) {
@@ -98,8 +98,8 @@ fn candidates<'s>(scenario: &'s Scenario, conversation: &str) -> Vec<&'s String>
     users
 }
 
-/// Reads a room at one backend, through the first of its users that is a member there. A backend
-/// without any member left has nothing to show.
+/// Reads a room at one backend, through the first of its users who is a member there. A backend
+/// where no member is left has nothing to show.
 async fn read_room(cluster: &Cluster, conversation: &str, room: &str, users: Vec<&Arc<Device>>) {
     let backend = users.first().map_or(String::new(), |device| device.backend.clone());
     let mut is_anyone_left = false;
@@ -152,7 +152,7 @@ async fn read_as(device: &Device, room: &str) -> Reading {
     }
 }
 
-/// The state; none for a user who is no member (any more).
+/// Returns the state; none for a user who is not a member, or no longer one.
 async fn state_or_none(device: &Device, room: &str) -> Result<Option<Vec<Value>>, String> {
     match state(device, room).await {
         Ok(state) => {
@@ -168,7 +168,7 @@ async fn state_or_none(device: &Device, room: &str) -> Result<Option<Vec<Value>>
     }
 }
 
-/// The ids of all events of a room that the device can read, newest first.
+/// Returns the ids of all events of a room that the device can read, newest first.
 async fn timeline(device: &Device, room: &str) -> Result<Vec<String>, String> {
     let mut events = Vec::new();
     let mut from: Option<String> = None;

@@ -1,5 +1,5 @@
-//! The disks of nodes that were installed and never ran: every first boot makes the same tables, and
-//! to make them takes longer than all else that a boot does.
+//! The disks of nodes that were installed and never ran: every first boot makes the same tables,
+//! and making them takes longer than everything else that a boot does.
 
 use std::sync::LazyLock;
 
@@ -15,12 +15,12 @@ static RELAY: LazyLock<DiskImage> = LazyLock::new(|| {
     image.expect("an empty disk takes the tables of a relay")
 });
 
-/// The disk of a homeserver before its first boot; for [`sim::Node::installation`].
+/// Returns the disk of a homeserver before its first boot, for [`sim::Node::installation`].
 pub fn homeserver() -> DiskImage {
     HOMESERVER.clone()
 }
 
-/// The disk of a relay before its first boot.
+/// Returns the disk of a relay before its first boot.
 pub fn relay() -> DiskImage {
     RELAY.clone()
 }

@@ -1,4 +1,4 @@
-//! What clients do: every operation is a task of its device, at its time.
+//! What clients do: every operation is a task of its device that begins at its time.
 
 use std::{
     sync::{
@@ -10,7 +10,7 @@ use std::{
 
 use checks::{
     history::{Note, pdu::MESSAGE_FIELD},
-    record::Outcome,
+    record::OpOutcome,
 };
 use futures_util::future::join_all;
 use http::Method;
@@ -30,13 +30,13 @@ use super::{
 };
 use crate::federation::on_host;
 
-/// Deadline of one attempt to send.
+/// The deadline of one attempt to send.
 const SEND_DEADLINE: Duration = Duration::from_secs(30);
 
 /// The pause before an attempt is repeated.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Starts every operation's clock; resolves when all have ended.
+/// Starts the clock of every operation. The future resolves when all of them have ended.
 pub(super) fn start(cluster: &Arc<Cluster>) -> impl Future<Output = ()> + Send + use<> {
     let ready = Instant::now();
     let operations = cluster.scenario.ops.iter().cloned().map(|op| {
@@ -52,7 +52,7 @@ pub(super) fn start(cluster: &Arc<Cluster>) -> impl Future<Output = ()> + Send +
     }
 }
 
-/// Has an operation done by its devices. A device that is down does nothing, which is noted.
+/// Has an operation done by its devices. A device that is down does nothing, and that is noted.
 async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
     let room = |conversation: &String| cluster.room(conversation);
     match kind {
@@ -64,7 +64,7 @@ async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
             by(cluster, device, what, |device| async move { send.run(&device).await }).await;
         }
         OpKind::Fetch { user } => {
-            // A device that syncs, syncs all the time.
+            // A device that syncs does so all the time.
             let devices = cluster.devices_of(&user).filter(|it| it.reads != Reads::Sync);
             join_all(devices.map(|device| by(cluster, device, "fetch".to_owned(), fetch))).await;
         }
@@ -92,13 +92,13 @@ async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
             let tried = on_host(&host, async move {
                 stranger.trespass(&cluster, &relay, &victim).await;
             });
-            // The stranger's machine is not broken by any scenario.
+            // No scenario can break the stranger's machine.
             drop(tried.await);
         }
     }
 }
 
-/// Runs `work` on a device to its end, or to the device's; notes it if `what` never began.
+/// Runs `work` on a device until it ends or the device goes down; notes it if `what` never began.
 async fn by<F>(
     cluster: &Cluster,
     device: &Arc<Device>,
@@ -113,7 +113,7 @@ async fn by<F>(
         begins.store(true, Ordering::Relaxed);
         work.await;
     });
-    // If the device goes down in the middle of it, the journal tells.
+    // If the device goes down in the middle, the journal shows that.
     let is_broken_off = worked.await.is_err();
     if is_broken_off && !began.load(Ordering::Relaxed) {
         cluster.note(&Note::Skipped { operation: what, device: device.name.clone() });
@@ -145,7 +145,7 @@ impl Sending {
         );
         let mut ended = self.attempt(device).await;
         for _ in 1..self.attempts {
-            if outcome(&ended) != Outcome::Indefinite {
+            if outcome(&ended) != OpOutcome::Indefinite {
                 break;
             }
             tokio::time::sleep(RETRY_PAUSE).await;
@@ -154,7 +154,7 @@ impl Sending {
         device.note(Some(began), &self.ended(&ended));
     }
 
-    /// One attempt; every one has the same transaction id.
+    /// Attempts to send once; every attempt has the same transaction id.
     async fn attempt(&self, device: &Device) -> Result<Reply, String> {
         let transaction = percent_encoded(&self.message);
         let target = room_path(&self.room, &format!("send/m.room.message/{transaction}"));
@@ -177,22 +177,22 @@ impl Sending {
             event: event.map(str::to_owned),
             unreachable: strings("unreachable_backends"),
             failed_to_send: strings("failed_to_send"),
-            error: (outcome != Outcome::Ok).then_some(error),
+            error: (outcome != OpOutcome::Ok).then_some(error),
         }
     }
 }
 
-/// How an operation ended. Without an answer, or with a server error that is no refusal, nobody
-/// knows; a client that may tries again.
-fn outcome(ended: &Result<Reply, String>) -> Outcome {
+/// Returns how an operation ended. Without an answer, or after a server error that is not a
+/// refusal, nobody knows; a client that may retry does.
+fn outcome(ended: &Result<Reply, String>) -> OpOutcome {
     match ended {
-        Ok(reply) if reply.status == 200 => Outcome::Ok,
-        Ok(reply) if reply.is_refusal() => Outcome::Refused,
-        Ok(_) | Err(_) => Outcome::Indefinite,
+        Ok(reply) if reply.status == 200 => OpOutcome::Ok,
+        Ok(reply) if reply.is_refusal() => OpOutcome::Refused,
+        Ok(_) | Err(_) => OpOutcome::Indefinite,
     }
 }
 
-/// The creator invites, then the user joins.
+/// Lets the creator invite, and then the user join.
 async fn join(creator: &Arc<Device>, device: &Device, room: &str, conversation: String) {
     let user = device.user.clone();
     let began = Note::JoinBegan { user: user.clone(), conversation: conversation.clone() };
@@ -201,7 +201,7 @@ async fn join(creator: &Arc<Device>, device: &Device, room: &str, conversation: 
     device.note(Some(began), &Note::JoinEnded { user, conversation, outcome });
 }
 
-async fn invite_and_join(creator: &Arc<Device>, device: &Device, room: &str) -> Outcome {
+async fn invite_and_join(creator: &Arc<Device>, device: &Device, room: &str) -> OpOutcome {
     let (inviter, target, invited) = (Arc::clone(creator), room.to_owned(), device.user_id.clone());
     let inviting = creator.on(async move {
         let body = json!({"user_id": invited});

@@ -1,5 +1,4 @@
-//! What homeservers and relays still have to hand on, and devices that are not attached to their
-//! backend.
+//! What homeservers and relays still have to pass on, and which devices do not reach their backend.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +16,13 @@ use crate::federation::on_host;
 const QUEUES: &str = "/_fedsim/admin/v1/queues";
 const RELAY_STATUS: &str = "/_relay/admin/v1/status";
 
-/// What servers have pending, as of one look.
+/// What servers had pending when they were asked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queues {
-    /// What each homeserver has pending, none of it 0; none where it does not tell.
-    homeservers: Told,
-    /// What each relay keeps by destination, none of it 0; none where it does not tell.
-    relays: Told,
+    /// What each homeserver has pending.
+    homeservers: CountsByServer,
+    /// What each relay keeps, by destination.
+    relays: CountsByServer,
 }
 
 impl Queues {
@@ -34,7 +33,7 @@ impl Queues {
         Self { homeservers, relays }
     }
 
-    /// What is in them, in sentences.
+    /// Returns what is in them, in sentences.
     pub(super) fn in_words(&self) -> Vec<String> {
         in_words(&self.homeservers, &self.relays)
     }
@@ -50,7 +49,7 @@ impl Queues {
     }
 }
 
-/// Devices that should be attached to their backend and are not, in sentences.
+/// Returns the devices that should reach their backend and do not, in sentences.
 pub(super) fn detached(cluster: &Cluster) -> impl Iterator<Item = String> {
     let devices = cluster.devices.values();
     let detached =
@@ -58,7 +57,7 @@ pub(super) fn detached(cluster: &Cluster) -> impl Iterator<Item = String> {
     detached.map(|device| format!("{} does not reach {}", device.name, device.backend))
 }
 
-fn in_words(queues: &Told, mail: &Told) -> Vec<String> {
+fn in_words(queues: &CountsByServer, mail: &CountsByServer) -> Vec<String> {
     let mut sentences = Vec::new();
     for (backend, pending) in queues {
         match pending {
@@ -83,15 +82,15 @@ fn in_words(queues: &Told, mail: &Told) -> Vec<String> {
 
 type Counts = BTreeMap<String, u64>;
 
-/// Counts by server; none where it does not tell.
-type Told = BTreeMap<String, Option<Counts>>;
+/// Counts by server, without zeros; none for a server that does not answer.
+type CountsByServer = BTreeMap<String, Option<Counts>>;
 
 async fn ask_all(
     cluster: &Cluster,
     servers: &BTreeMap<String, Client>,
     target: &'static str,
     read: fn(&Value) -> Counts,
-) -> Told {
+) -> CountsByServer {
     let asked = servers.iter().map(|(name, client)| {
         let client = client.clone();
         let answer = on_host(cluster.observer(), async move {
@@ -102,7 +101,7 @@ async fn ask_all(
     join_all(asked).await.into_iter().collect()
 }
 
-/// The entries of each destination of a relay's status.
+/// Reads the entries of each destination from a relay's status.
 fn mail_of(status: &Value) -> Counts {
     let destinations = status.get("destinations").and_then(Value::as_array);
     let entries = destinations.into_iter().flatten().filter_map(|mailbox| {
@@ -112,8 +111,8 @@ fn mail_of(status: &Value) -> Counts {
     entries.filter(|(_, entries)| *entries > 0).collect()
 }
 
-/// What a homeserver has not finished: PDUs and EDUs for a destination, commits that it has not
-/// acknowledged, votes whose decision an owner has not told.
+/// Reads what a homeserver has not finished: PDUs and EDUs for a destination, commits that the
+/// destination has not acknowledged, votes about which an owner has not told its decision.
 fn queues_of(answer: &Value) -> Counts {
     let queues = answer.get("queues").and_then(Value::as_array);
     let queued = queues.into_iter().flatten().filter_map(|queue| {

@@ -18,7 +18,7 @@ const LONG_POLL: Duration = Duration::from_secs(30);
 /// How much longer its answer may take.
 const LONG_POLL_GRACE: Duration = Duration::from_secs(15);
 
-/// Waits after failures; the last one stays.
+/// The waits after failures in a row; the last one repeats.
 const BACK_OFF: [Duration; 4] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
@@ -26,16 +26,17 @@ const BACK_OFF: [Duration; 4] = [
     Duration::from_secs(4),
 ];
 
-/// Pages that one catch-up may take.
+/// The most pages that one catch-up may fetch.
 const MAX_PAGES: usize = 1000;
 
-/// Notifications of one page.
+/// Notifications on one page.
 const PAGE: usize = 1000;
 
-/// Events of one page of a room's history.
+/// Events on one page of a room's history.
 const HISTORY_PAGE: usize = 100;
 
-/// Starts the background reader of a device, if it has one; it starts again after each boot.
+/// Starts the background reader of a device, if it has one; the reader starts again after each
+/// boot.
 pub(super) fn start(device: &Arc<Device>) {
     let reader = Arc::clone(device);
     let Some(host) = device.host() else { return };
@@ -49,7 +50,7 @@ pub(super) fn start(device: &Arc<Device>) {
     progress.reader = Some(task);
 }
 
-/// Stops it for good.
+/// Stops the background reader for good.
 pub(super) fn stop(device: &Device) {
     let mut progress = device.progress();
     progress.is_reading = false;
@@ -60,7 +61,7 @@ pub(super) fn stop(device: &Device) {
     }
 }
 
-/// The wait after the n-th failure in a row, from 1.
+/// Returns the wait after the n-th failure in a row, counted from 1.
 fn back_off(failures: usize) -> Duration {
     let last = BACK_OFF.len() - 1;
     BACK_OFF[failures.saturating_sub(1).min(last)]
@@ -88,10 +89,10 @@ async fn await_forever(device: &Device) {
     }
 }
 
-/// One sync from where the device has read to. Tells whether anything was new.
+/// Syncs once, from where the device has read to. Returns whether anything was new.
 ///
 /// # Errors
-/// No answer, or another one than expected; a sentence.
+/// There was no answer, or another one than expected; the error is a sentence.
 pub(super) async fn sync(device: &Device, wait: Duration) -> Result<bool, String> {
     let since = device.progress().since.clone();
     let mut target = format!("/_matrix/client/v3/sync?timeout={}", wait.as_millis());
@@ -106,7 +107,7 @@ pub(super) async fn sync(device: &Device, wait: Duration) -> Result<bool, String
     for (room, news) in joined.into_iter().flatten() {
         fresh.push((room.clone(), room_events(device, room, news, since.as_deref()).await?));
     }
-    // Nothing is awaited between showing and moving on, so that nothing is shown twice.
+    // There is no await between showing and moving on, so that nothing is shown twice.
     for (room, events) in &fresh {
         device.progress().rooms.insert(room.clone());
         for event in events {
@@ -117,7 +118,7 @@ pub(super) async fn sync(device: &Device, wait: Duration) -> Result<bool, String
     Ok(fresh.iter().any(|(_, events)| !events.is_empty()))
 }
 
-/// The new events of a room: its timeline, and before that what the timeline leaves out.
+/// Returns the new events of a room: first what its timeline leaves out, then the timeline.
 async fn room_events(
     device: &Device,
     room: &str,
@@ -155,10 +156,10 @@ async fn room_events(
     Ok(missed)
 }
 
-/// Fetches the device's notifications to their end. Tells how many messages were new to it.
+/// Fetches all of the device's notifications. Returns how many messages were new to it.
 ///
 /// # Errors
-/// No answer, or another one than expected; a sentence.
+/// There was no answer, or another one than expected; the error is a sentence.
 pub(super) async fn catch_up(device: &Device) -> Result<u64, String> {
     let mut fresh = 0;
     for _ in 0..MAX_PAGES {
@@ -170,7 +171,7 @@ pub(super) async fn catch_up(device: &Device) -> Result<u64, String> {
         }
         let reply = device.client().call(Method::GET, &target, None, DEADLINE).await;
         let reply = reply.map_err(|error| error.to_string())?;
-        // An id that is not known any more is answered with 404, and with what there is.
+        // An id that is not known anymore is answered with 404, and with what there is.
         let has_list = reply.body.get("notifications").is_some();
         if reply.status != 200 && !(reply.status == 404 && has_list) {
             return Err(reply.to_string());
@@ -189,7 +190,7 @@ pub(super) async fn catch_up(device: &Device) -> Result<u64, String> {
 /// Fetches the notifications and notes that the device has caught up.
 ///
 /// # Errors
-/// As [`catch_up`].
+/// The same as those of [`catch_up`].
 pub(super) async fn catch_up_and_note(device: &Device) -> Result<(), String> {
     let fresh = catch_up(device).await?;
     device.note(None, &Note::CaughtUp { device: device.name.clone(), fresh });
@@ -197,7 +198,7 @@ pub(super) async fn catch_up_and_note(device: &Device) -> Result<(), String> {
 }
 
 /// Shows a notification, unless the device has read past it, and moves on to it. Ids are UUIDs of
-/// version 7, whose text sorts as their time does. Tells how many messages it showed.
+/// version 7, whose text sorts by time. Returns how many messages it showed.
 pub(super) fn process(device: &Device, notification: &Value, via: Via) -> u64 {
     let Some(id) = notification.get("id").and_then(Value::as_str) else { return 0 };
     if device.progress().since.as_deref().is_some_and(|since| id <= since) {

@@ -1,5 +1,5 @@
-//! Makes the cluster ready, without faults: users and devices, conversations, everybody joined,
-//! nothing pending.
+//! Makes the cluster ready, without faults: users and devices registered, conversations made,
+//! everybody joined, nothing pending.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -26,13 +26,13 @@ const BOOT: Duration = Duration::from_millis(100);
 /// The wait between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Probes until everybody has joined and nothing is pending.
+/// The most probes until everybody has joined and nothing is pending.
 const MAX_PROBES: usize = 240;
 
-/// Makes the cluster ready; room ids by conversation.
+/// Makes the cluster ready, and returns the room ids by conversation.
 ///
 /// # Errors
-/// Something never came about; a sentence.
+/// Something never came about; the error is a sentence.
 pub(super) async fn prepare(cluster: &Cluster) -> Result<BTreeMap<String, String>, String> {
     if let Some(stranger) = &cluster.stranger {
         stranger.prepare().await?;
@@ -126,7 +126,7 @@ async fn converse(
 }
 
 async fn invite(creator: &Device, room: &str, user_id: &str) -> Result<(), String> {
-    // A try whose answer was lost may have invited already; then the member is in the state.
+    // An earlier try whose answer was lost may have invited the member; then the state shows it.
     if membership(creator, room, user_id).await?.is_some() {
         return Ok(());
     }
@@ -138,13 +138,13 @@ async fn join(member: &Device, room: &str, via: &str) -> Result<(), String> {
     member.client().post(&join_path(room, via), &json!({}), DEADLINE).await.map(drop)
 }
 
-/// The path that joins a room through a server that is in it.
+/// Returns the path that joins a room through a server that is in it.
 pub(super) fn join_path(room: &str, via: &str) -> String {
     let (room, via) = (percent_encoded(room), percent_encoded(via));
     format!("/_matrix/client/v3/join/{room}?server_name={via}&via={via}")
 }
 
-/// The current state of a room as the device's backend has it.
+/// Returns the current state of a room as the device's backend has it.
 pub(super) async fn state(device: &Device, room: &str) -> Result<Vec<Value>, String> {
     let state = device.client().get(&room_path(room, "state"), DEADLINE).await?;
     state.as_array().cloned().ok_or_else(|| "a state that is no list".to_owned())
@@ -202,7 +202,7 @@ async fn await_quiet(cluster: &Cluster) -> Result<(), String> {
     Err(format!("the set-up did not end: {}", pending.join(", ")))
 }
 
-/// Lets a device read what there is, so that it starts from there.
+/// Lets a device read what there is so far, so that it goes on from there.
 async fn read_to_the_end(device: &Arc<Device>) -> Result<(), String> {
     let what = format!("let {} read", device.name);
     step(device, what, |device| async move {
@@ -214,8 +214,8 @@ async fn read_to_the_end(device: &Arc<Device>) -> Result<(), String> {
     .await
 }
 
-/// Runs one piece of work per device, each on its own machine, all at once; the names of the
-/// devices that failed.
+/// Runs one piece of work per device, each on its own machine, all at once. Returns the names of
+/// the devices that failed.
 pub(super) async fn everywhere<F>(
     devices: impl Iterator<Item = &Arc<Device>>,
     work: impl Fn(Arc<Device>) -> F,

@@ -1,4 +1,4 @@
-//! A server without any right: it has a name, a key, and serves that key; nobody knows it.
+//! A server without any rights: it has a name and a key, and serves that key; nobody knows it.
 
 use std::time::Duration;
 
@@ -17,29 +17,29 @@ use crate::federation::on_host;
 /// Where servers look for another server's keys.
 const FEDERATION_PORT: u16 = 8448;
 
-/// Deadline of each attempt.
+/// The deadline of each attempt.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The entries that it tries to acknowledge: none, and the first ones that a relay can have.
 const ENTRIES: [i64; 4] = [0, 1, 2, 3];
 
-/// A server without any right.
+/// A server without any rights.
 pub(super) struct Stranger {
-    /// Its seat.
+    /// Its machine.
     pub(super) host: Host,
     federation: OnceCell<Federation>,
 }
 
 impl Stranger {
-    /// Takes a seat.
+    /// Returns a stranger on this machine, which has no key yet.
     pub(super) fn new(host: Host) -> Self {
         Self { host, federation: OnceCell::new() }
     }
 
-    /// Makes its key, and serves it.
+    /// Makes its key and serves it.
     ///
     /// # Errors
-    /// Its disk or network refuses; a sentence.
+    /// Its disk or network refuses; the error is a sentence.
     pub(super) async fn prepare(&self) -> Result<(), String> {
         let made = on_host(&self.host, make(self.host.clone())).await;
         let federation = made.map_err(|_| "the stranger is gone".to_owned())??;
@@ -48,7 +48,7 @@ impl Stranger {
         Ok(())
     }
 
-    /// Asks `relay` for the mail of `victim`, and to forget some of it.
+    /// Asks `relay` for the mail of `victim`, and asks it to forget some of that mail.
     pub(super) async fn trespass(&self, cluster: &Cluster, relay: &str, victim: &str) {
         let Some(federation) = self.federation.get() else { return };
         for entry_id in ENTRIES {

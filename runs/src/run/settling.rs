@@ -1,4 +1,4 @@
-//! Waits until nothing is pending any more: whatever the federation says, and requests.
+//! Waits until nothing is pending anymore: neither what the federation names, nor requests.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,14 +10,14 @@ use crate::{
     federation::{OBSERVER, Stage},
 };
 
-/// The time between two looks.
+/// The time between two probes.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
-/// Looks in a row at which nothing may be pending.
+/// How many probes in a row must find nothing pending.
 const QUIET_PROBES: usize = 3;
 
-/// Waits until the world has settled, or the scenario's time for it is over; then what is still
-/// pending, in sentences.
+/// Waits until the world has settled or the scenario's time for it is over, and returns what is
+/// still pending, in sentences.
 pub(super) async fn settle(stage: &Arc<Stage>, federation: &dyn Federation) -> Vec<String> {
     let deadline = Instant::now() + stage.scenario().settle;
     let mut quiet = 0;
@@ -32,7 +32,7 @@ pub(super) async fn settle(stage: &Arc<Stage>, federation: &dyn Federation) -> V
     }
 }
 
-/// Requests in flight that are not always so.
+/// Returns the requests in flight, except those that always are.
 fn in_flight(stage: &Stage, federation: &dyn Federation) -> Vec<String> {
     let vocabulary = federation.promises().vocabulary;
     let requests = stage.world().requests_in_flight().into_iter();

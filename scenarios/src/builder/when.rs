@@ -21,27 +21,27 @@ impl From<When> for Begin {
     }
 }
 
-/// Before the first request to one of these endpoints is on the wire.
+/// Begins before the first request to one of these endpoints is on the wire.
 pub fn sent<'n>(endpoints: impl IntoIterator<Item = &'n str>) -> Begin {
     exchange(Moment::Sent, endpoints.into_iter().collect())
 }
 
-/// When the first request to one of these endpoints has arrived and is not yet read.
+/// Begins when the first request to one of these endpoints has arrived and is not yet read.
 pub fn arrived<'n>(endpoints: impl IntoIterator<Item = &'n str>) -> Begin {
     exchange(Moment::Arrived, endpoints.into_iter().collect())
 }
 
-/// When the first request to one of these endpoints is processed and not yet answered.
+/// Begins when the first request to one of these endpoints is processed and not yet answered.
 pub fn answered<'n>(endpoints: impl IntoIterator<Item = &'n str>) -> Begin {
     exchange(Moment::Answered, endpoints.into_iter().collect())
 }
 
-/// Right after the first write of this machine's disk.
+/// Begins right after the first write of this machine's disk.
 pub fn written(node: &str) -> Begin {
     Begin(When::Disk { operation: Operation::Written, node: node.to_owned(), nth: 1 })
 }
 
-/// Right after the first sync of this machine's disk.
+/// Begins right after the first sync of this machine's disk.
 pub fn synced(node: &str) -> Begin {
     Begin(When::Disk { operation: Operation::Synced, node: node.to_owned(), nth: 1 })
 }
@@ -52,7 +52,7 @@ fn exchange(moment: Moment, endpoints: Vec<&str>) -> Begin {
 }
 
 impl Begin {
-    /// Only requests of this machine count. Without effect on a time.
+    /// Counts only requests from this machine. Has no effect on a time.
     pub fn from(mut self, machine: &str) -> Self {
         if let When::Exchange { from, .. } = &mut self.0 {
             *from = Some(machine.to_owned());
@@ -60,7 +60,7 @@ impl Begin {
         self
     }
 
-    /// Only requests to this machine count. Without effect on a time.
+    /// Counts only requests to this machine. Has no effect on a time.
     pub fn to(mut self, machine: &str) -> Self {
         if let When::Exchange { to, .. } = &mut self.0 {
             *to = Some(machine.to_owned());
@@ -68,7 +68,7 @@ impl Begin {
         self
     }
 
-    /// Which request or operation, from 1. Without effect on a time.
+    /// Sets which request or operation it is, from 1. Has no effect on a time.
     pub fn nth(mut self, number: u64) -> Self {
         if let When::Exchange { nth, .. } | When::Disk { nth, .. } = &mut self.0 {
             *nth = number;
@@ -79,11 +79,11 @@ impl Begin {
 
 /// Durations that read like words: `20.s()`, `500.ms()`, `10.minutes()`.
 pub trait Amount {
-    /// So many milliseconds.
+    /// Returns this many milliseconds.
     fn ms(self) -> Duration;
-    /// So many seconds.
+    /// Returns this many seconds.
     fn s(self) -> Duration;
-    /// So many minutes.
+    /// Returns this many minutes.
     fn minutes(self) -> Duration;
 }
 

@@ -1,5 +1,6 @@
-//! The families of faults in the language: each reads its bodies, judges their sense, and writes
-//! them, in one file. Beginnings and ends are the same for all ([`super::read`], [`super::meaning`]).
+//! The families of faults in the language: one file for each reads its bodies, checks that they
+//! make sense, and writes them. Beginnings and ends are the same for all ([`super::read`],
+//! [`super::meaning`]).
 
 mod disk;
 mod network;
@@ -29,10 +30,11 @@ pub struct Listed {
 /// Every kind of fault, family by family.
 pub const LISTED: &[&[Listed]] = &[network::LISTED, node::LISTED, disk::LISTED, peer::LISTED];
 
-/// The keys of which a fault has exactly one.
+/// Returns the keys of which a fault has exactly one.
 pub(super) fn keys() -> Vec<&'static str> {
     let mut keys: Vec<_> = LISTED.iter().copied().flatten().map(|listed| listed.key).collect();
-    // A kind that is listed once for each of its ways has its lines side by side.
+    // A kind that is listed several times, once for each of its variants, has its lines side by
+    // side.
     keys.dedup();
     keys
 }
@@ -49,7 +51,7 @@ pub(super) fn read(key: &str, body: &Item<'_>, reader: &mut Reader) -> Option<Fa
     kind
 }
 
-/// Notes what makes no sense in the fault at `at`, as `faults[0].crash`.
+/// Notes what makes no sense in the fault at `at`, such as `faults[0].crash`.
 pub(super) fn check(kind: &FaultKind, at: &str, meaning: &mut Meaning<'_>) {
     match kind {
         FaultKind::Network(fault) => network::check(fault, at, meaning),

@@ -14,9 +14,9 @@ use crate::scenario::{
 pub const MOST_MACHINES: u64 = 1_000;
 /// The most messages that are generated.
 pub const MOST_SENDS: f64 = 100_000.0;
-/// After its return, a machine is left alone for so long.
+/// How long a machine is left alone after its return.
 const REST: Duration = Duration::from_secs(10);
-/// At the end, nothing is broken for so long, so that the last message has a fair chance.
+/// How long nothing is broken at the end, so that the last message has a fair chance.
 const CALM: Duration = Duration::from_secs(30);
 
 /// What to generate.
@@ -24,19 +24,19 @@ const CALM: Duration = Duration::from_secs(30);
 pub struct Plan {
     /// How many backends; each has one user with one device.
     pub backends: u64,
-    /// How many users a room has: consecutive ones; the last room may be smaller.
+    /// How many consecutive users share a room; the last room may be smaller.
     pub rooms_of: u64,
     /// What the rooms promise.
     pub delivery: Delivery,
-    /// Messages a second, over all rooms.
+    /// Messages per second, over all rooms.
     pub sends_per_second: f64,
     /// How often a client repeats an attempt that got no answer.
     pub retries: u32,
-    /// How long messages are sent and machines crash.
+    /// For how long messages are sent and machines crash.
     pub lasts: Duration,
-    /// The mean time between two crashes; none crashes if unset.
+    /// The mean time between two crashes; if unset, no machine crashes.
     pub crashes_every: Option<Duration>,
-    /// How long a crashed machine is down: evenly from this range.
+    /// How long a crashed machine is down: drawn evenly from this range.
     pub down_for: (Duration, Duration),
     /// How many relays; the backends use them in turn.
     pub relays: u64,
@@ -45,7 +45,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Everything that the plan stands for, drawn from `seed`: a scenario with nothing else in it.
+    /// Returns everything that the plan stands for, drawn from `seed`, as a scenario with nothing
+    /// else in it.
     pub fn world(&self, seed: u64) -> Scenario {
         let mut world = Scenario::empty("generated");
         self.machines(&mut world);
@@ -85,7 +86,7 @@ impl Plan {
         }
     }
 
-    /// One message in each slot of equal length, somewhere in it, by anybody.
+    /// Adds one message by anybody somewhere in each of many slots of equal length.
     fn sends(&self, seed: u64, world: &mut Scenario) {
         let mut random = journal::random::stream(seed, "generate sends");
         let slot = Duration::from_secs_f64(1.0 / self.sends_per_second);
@@ -112,7 +113,7 @@ impl Plan {
         world.ops = ops;
     }
 
-    /// One crash about every `crashes_every`, never of a machine that is down or just back.
+    /// Adds a crash about every `crashes_every`, never of a machine that is down or just back.
     fn crashes(&self, seed: u64, world: &mut Scenario) {
         let Some(every) = self.crashes_every else { return };
         let mut random = journal::random::stream(seed, "generate crashes");
@@ -137,23 +138,25 @@ impl Plan {
     }
 }
 
-/// `b007` of a hundred: numbered from 1, so long that they sort as they count.
+/// Returns a name such as `b007`: numbered from 1, with as many digits as make names sort by
+/// number.
 fn name(prefix: &str, n: u64, count: u64) -> String {
     format!("{prefix}{:0width$}", n + 1, width = count.to_string().len())
 }
 
-/// A place in a list that is not empty.
+/// Draws an index into a list that is not empty.
 fn pick(random: &mut ChaCha12Rng, count: usize) -> usize {
     usize::try_from(below(random, count as u64)).expect("less than a usize")
 }
 
-/// Milliseconds are fine enough to be unlike each other and coarse enough to be read.
+/// Draws a duration in whole milliseconds, which are fine enough to differ and coarse enough to
+/// read.
 fn between(random: &mut ChaCha12Rng, low: Duration, high: Duration) -> Duration {
     let span = u64::try_from(high.saturating_sub(low).as_millis()).unwrap_or(u64::MAX);
     low + Duration::from_millis(below(random, span.max(1)))
 }
 
-/// A whole number below `bound`, the same for ever for the same stream.
+/// Draws a whole number below `bound`, which stays the same forever for the same stream.
 fn below(random: &mut ChaCha12Rng, bound: u64) -> u64 {
     let wide = u128::from(random.next_u64()) * u128::from(bound);
     u64::try_from(wide >> 64).expect("less than the bound")

@@ -1,7 +1,7 @@
 //! What a scenario means: that every name refers to something, and that it can be run.
 //!
-//! Works on [`Scenario`], so that the builder is held to the same; the places are those of the text
-//! if there is one.
+//! This works on [`Scenario`], so that the builder is held to the same rules. The places are those
+//! in the text, if there is one.
 
 mod expect;
 mod faults;
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{scenario::Scenario, vocabulary::Vocabulary};
 
-/// Everything that is wrong with a scenario.
+/// Returns everything that is wrong with the meaning of a scenario.
 pub(super) fn mistakes(
     vocabulary: &'static Vocabulary,
     scenario: &Scenario,
@@ -53,7 +53,8 @@ enum Sort {
 }
 
 impl Sort {
-    /// The word for one, the section that defines them, and the mistake of not being there.
+    /// Returns the word for one, the section that defines them, and the code for one that is not
+    /// defined.
     fn words(self) -> (&'static str, &'static str, Code) {
         match self {
             Self::Backend => ("backend", "backends", Code::UnknownBackend),
@@ -65,12 +66,12 @@ impl Sort {
 }
 
 impl<'s> Meaning<'s> {
-    /// Whether so much is wrong that looking for remedies is not worth the time.
+    /// Returns whether so much is wrong that looking for remedies is not worth the time.
     fn is_full(&self) -> bool {
         self.mistakes.len() >= MOST_MISTAKES
     }
 
-    /// Notes the sections that this federation would silently make nothing of.
+    /// Notes the sections that this federation would silently ignore.
     fn sections(&mut self) {
         let scenario = self.scenario;
         let sections = [
@@ -113,7 +114,7 @@ impl<'s> Meaning<'s> {
         }
     }
 
-    /// The names of one sort.
+    /// Returns the names of one sort.
     fn names(&self, sort: Sort) -> Vec<&'s str> {
         let scenario = self.scenario;
         match sort {
@@ -124,10 +125,10 @@ impl<'s> Meaning<'s> {
         }
     }
 
-    /// Notes that `written` refers to nothing of that sort.
+    /// Notes a mistake if `written` refers to nothing of that sort.
     fn refers(&mut self, at: &str, written: &str, sort: Sort) {
         let (word, section, code) = sort.words();
-        // A section that cannot be read would make every name in it unknown.
+        // If a section cannot be read, every name in it would seem unknown.
         if self.defines(sort, written) || self.places.is_broken(section) || self.is_full() {
             return;
         }
@@ -150,14 +151,14 @@ impl<'s> Meaning<'s> {
         self.report(at, mistake);
     }
 
-    /// Points at another key that explains the mistake, if it stands in the text.
+    /// Points at another key that explains the mistake, if that key is in the text.
     fn context(&self, mistake: &mut Mistake, at: &str, label: String) {
         if let Some(span) = self.places.find(at) {
             mistake.context.push((span, label));
         }
     }
 
-    /// Notes a name that cannot be one.
+    /// Notes a mistake if `name` cannot be a name.
     fn name(&mut self, at: &str, name: &str) {
         self.name_within(at, name, LONGEST_NAME);
     }
@@ -174,7 +175,7 @@ impl<'s> Meaning<'s> {
         }
     }
 
-    /// Notes each entry of a list that stood in it before.
+    /// Notes each entry of a list that was in it before.
     fn twice(&mut self, at: &str, names: &[String], code: Code) {
         let mut seen = BTreeMap::new();
         for (n, name) in names.iter().enumerate() {
@@ -194,7 +195,7 @@ impl<'s> Meaning<'s> {
     }
 }
 
-/// The names, or as many of them as fit a line.
+/// Returns the names, or as many of them as fit on a line.
 fn some(names: &[&str]) -> String {
     const SHOWN: usize = 8;
     if names.len() <= SHOWN {

@@ -1,4 +1,4 @@
-//! A mistake in a scenario: what it is, where it stands, and what to do about it.
+//! A mistake in a scenario: what it is, where it is, and what to do about it.
 
 use std::{fmt, ops::Range, path::Path};
 
@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::render;
 
-/// Mistakes of one scenario that are told, at most.
+/// The most mistakes of one scenario that are reported.
 pub const MOST_MISTAKES: usize = 200;
 
-/// The kind of a mistake. Its name, as `scenario::unknown-user`, is what scripts may rely on.
+/// The kind of a mistake. Scripts may rely on its name, such as `scenario::unknown-user`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Code {
     /// The file cannot be read.
@@ -18,7 +18,7 @@ pub enum Code {
     Syntax,
     /// A key that does not exist.
     UnknownKey,
-    /// A key that must be there and is not.
+    /// A key that is needed and absent.
     MissingKey,
     /// A value of another type than the key asks for.
     WrongType,
@@ -30,7 +30,7 @@ pub enum Code {
     BadName,
     /// A name given twice.
     DuplicateName,
-    /// Not exactly one of several keys that exclude each other.
+    /// None or more than one of several keys of which exactly one must be given.
     NotOneKind,
     /// A machine that is neither a backend, a relay nor a device.
     UnknownNode,
@@ -59,7 +59,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// The name, as `scenario::unknown-user`.
+    /// Returns the name, such as `scenario::unknown-user`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Unreadable => "scenario::unreadable",
@@ -93,11 +93,12 @@ impl Code {
 pub(crate) struct Mistake {
     pub(super) code: Code,
     pub(super) message: String,
-    /// The key's path, as `faults[0].crash.node`: all that a scenario without a text has.
+    /// The key's path, such as `faults[0].crash.node`, which is all that a scenario without a text
+    /// has.
     pub(super) at: String,
     /// The bytes that are wrong.
     pub(super) span: Option<Range<usize>>,
-    /// What stands beneath them.
+    /// What is written below them.
     pub(super) label: String,
     /// Other bytes that explain it.
     pub(super) context: Vec<(Range<usize>, String)>,
@@ -105,7 +106,7 @@ pub(crate) struct Mistake {
 }
 
 impl Mistake {
-    /// A mistake; the label beneath the text is empty until [`Self::label`] sets it.
+    /// Returns a mistake; the label below the text is empty until [`Self::label`] sets it.
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -128,7 +129,7 @@ impl Mistake {
         self
     }
 
-    /// A help only where there is one to give.
+    /// Sets the help, if there is one.
     pub(super) fn maybe_help(mut self, help: Option<String>) -> Self {
         self.help = help;
         self
@@ -141,8 +142,7 @@ impl Mistake {
     }
 }
 
-/// Everything that is wrong with one scenario, in the order of its text; the first
-/// [`MOST_MISTAKES`] of it.
+/// Everything that is wrong with one scenario, in the order of its text, up to [`MOST_MISTAKES`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistakes {
     pub(super) path: String,
@@ -155,13 +155,13 @@ pub struct Mistakes {
 pub struct MistakeRecord {
     /// The file, as it was named; empty for a scenario that was built in Rust.
     pub path: String,
-    /// The kind, as `scenario::unknown-user`.
+    /// The kind, such as `scenario::unknown-user`.
     pub code: &'static str,
     /// The line, from 1; 0 if there is no text.
     pub line: usize,
     /// The column in characters, from 1; 0 if there is no text.
     pub column: usize,
-    /// The key's path, as `faults[0].crash.node`.
+    /// The key's path, such as `faults[0].crash.node`.
     pub key: String,
     /// What is wrong.
     pub message: String,
@@ -170,28 +170,29 @@ pub struct MistakeRecord {
 }
 
 impl Mistakes {
-    /// The mistakes of `text`, put in the order of the text.
+    /// Returns the mistakes of `text`, sorted into the order of the text.
     pub(crate) fn new(path: &str, text: &str, mut all: Vec<Mistake>) -> Self {
-        // Stable, so that mistakes at one place stay in the order in which they were found.
+        // The sort is stable, so that mistakes at one place stay in the order in which they were
+        // found.
         all.sort_by_key(|mistake| mistake.span.as_ref().map_or(0, |span| span.start));
         all.truncate(MOST_MISTAKES);
         Self { path: path.to_owned(), text: text.to_owned(), all }
     }
 
-    /// A file that could not be read.
+    /// Returns the mistake of a file that could not be read.
     pub(super) fn unreadable(path: &Path, why: &str) -> Self {
         let path = path.display().to_string();
         let mistake = Mistake::new(Code::Unreadable, format!("cannot read {path}: {why}"));
         Self::new(&path, "", vec![mistake])
     }
 
-    /// All mistakes for people, one after another with a blank line between, with the text
-    /// underlined; `color` adds the escapes of a terminal.
+    /// Returns all mistakes for people, one after another with a blank line between them and the
+    /// text underlined; `color` adds the escapes of a terminal.
     pub fn render(&self, color: bool) -> String {
         render::all(self, color)
     }
 
-    /// All mistakes for programs.
+    /// Returns all mistakes for programs.
     pub fn list(&self) -> Vec<MistakeRecord> {
         self.all.iter().map(|mistake| self.record(mistake)).collect()
     }
@@ -219,7 +220,7 @@ impl fmt::Display for Mistakes {
 
 impl std::error::Error for Mistakes {}
 
-/// The line and column, both from 1, of a byte.
+/// Returns the line and column of a byte, both from 1.
 fn position(text: &str, byte: usize) -> (usize, usize) {
     let before = text.get(..byte).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

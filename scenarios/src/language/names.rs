@@ -5,8 +5,8 @@ pub const LONGEST_NAME: usize = 32;
 /// The longest name of a scenario, in bytes.
 pub const LONGEST_SCENARIO_NAME: usize = 64;
 
-/// Whether `name` may name anything: `[a-z0-9][a-z0-9-]*`, at most `longest` characters. Names
-/// stand in host names, user ids and file names, so nothing else will do.
+/// Returns whether `name` is a valid name: `[a-z0-9][a-z0-9-]*`, at most `longest` characters.
+/// Names become parts of host names, user ids and file names, so nothing else is allowed.
 pub fn is_name(name: &str, longest: usize) -> bool {
     let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
     name.len() <= longest
@@ -14,10 +14,10 @@ pub fn is_name(name: &str, longest: usize) -> bool {
         && name.bytes().all(|c| plain(c) || c == b'-')
 }
 
-/// Candidates that are compared with what was written, at most.
+/// The most candidates that are compared with what was written.
 const MOST_CANDIDATES: usize = 1_000;
 
-/// The candidate that is closest to what was written, if one is close enough to be meant.
+/// Returns the candidate that is closest to what was written, if it is close enough to be meant.
 pub(super) fn closest<'c>(
     written: &str,
     candidates: impl IntoIterator<Item = &'c str>,

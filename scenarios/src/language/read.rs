@@ -24,7 +24,7 @@ use super::{
 };
 use crate::scenario::{Latency, Network, Scenario};
 
-/// What repeats a run, unless the file says otherwise.
+/// The seed, unless the file says otherwise.
 pub(super) const SEED: u64 = 1;
 /// The time for operations and faults, unless the file says otherwise.
 pub(super) const LIMIT: Duration = Duration::from_mins(1);
@@ -92,7 +92,7 @@ fn sections(table: &mut Table<'_>, scenario: &mut Scenario, reader: &mut Reader)
 }
 
 impl Scenario {
-    /// A scenario with nothing in it but defaults.
+    /// Returns a scenario that has nothing but defaults.
     pub(crate) fn empty(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -113,8 +113,8 @@ impl Scenario {
     }
 }
 
-/// The one key of `kinds` that the table has. Finishes the table: everything else must have been
-/// taken before.
+/// Returns the one key of `kinds` that the table has. This finishes the table: everything else must
+/// have been taken before.
 pub(super) fn one_kind<'d>(
     table: &mut Table<'d>,
     kinds: &[&'static str],

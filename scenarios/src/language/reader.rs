@@ -19,7 +19,7 @@ pub(super) struct Reader {
     pub(super) places: Places,
 }
 
-/// Every method gives none after it has noted a mistake.
+/// Every method returns none after it has noted a mistake.
 impl Reader {
     pub(super) fn table<'d>(&mut self, item: &Item<'d>) -> Option<Table<'d>> {
         match item.value {
@@ -48,7 +48,7 @@ impl Reader {
         }
     }
 
-    /// A list of texts; those that are none are left out.
+    /// Reads a list of texts; elements that are not texts are left out.
     pub(super) fn texts(&mut self, item: &Item<'_>) -> Vec<String> {
         let mut texts = Vec::new();
         for element in self.list(item).unwrap_or_default() {
@@ -112,7 +112,7 @@ impl Reader {
         }
     }
 
-    /// One of several words.
+    /// Reads one of several words.
     pub(super) fn choice<T: Copy>(&mut self, item: &Item<'_>, choices: &[(&str, T)]) -> Option<T> {
         let written = self.text(item)?;
         let found = choices.iter().find(|(word, _)| *word == written);

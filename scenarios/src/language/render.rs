@@ -1,4 +1,4 @@
-//! Mistakes as text, in the form that rustc's users know.
+//! Mistakes as text, in the form that users of rustc know.
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Renderer, Snippet};
 
@@ -7,7 +7,7 @@ use super::mistake::{Mistake, Mistakes};
 /// Lines on the terminal are cut beyond this.
 const WIDTH: usize = 120;
 
-/// Every mistake, a blank line between two, a newline at the end.
+/// Returns every mistake, with a blank line between two and a newline at the end.
 pub(super) fn all(mistakes: &Mistakes, color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() }.term_width(WIDTH);
     let blocks: Vec<_> =
@@ -28,7 +28,7 @@ fn one(mistakes: &Mistakes, mistake: &Mistake, renderer: &Renderer) -> String {
     }
 }
 
-/// Without a text to point at, the path of the key has to say where.
+/// Returns the headline; if there is no text to point at, it says where by the path of the key.
 fn headline(mistake: &Mistake) -> String {
     if mistake.span.is_some() || mistake.at.is_empty() {
         mistake.message.clone()

@@ -1,4 +1,4 @@
-//! Walks a TOML document: takes keys from tables and remembers those that nobody asked for.
+//! Walks a TOML document: takes keys from tables, and reports those that nobody asked for.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use super::{
     reader::Reader,
 };
 
-/// One value of the document, and where it stands.
+/// One value of the document, and where it is.
 #[derive(Clone, Debug)]
 pub(super) struct Item<'d> {
     /// Its key path.
@@ -26,8 +26,8 @@ impl<'d> Item<'d> {
     }
 }
 
-/// A table that is being read: every key is asked for by name, then [`Table::done`] complains of
-/// the others.
+/// A table that is being read: every key is asked for by name, then [`Table::done`] reports the
+/// others.
 #[derive(Debug)]
 pub(super) struct Table<'d> {
     pub(super) at: String,
@@ -42,12 +42,12 @@ impl<'d> Table<'d> {
         Self { at, span, entries, known: Vec::new(), needed: Vec::new() }
     }
 
-    /// The path of a key of this table.
+    /// Returns the path of a key of this table.
     pub(super) fn path(&self, key: &str) -> String {
         if self.at.is_empty() { key.to_owned() } else { format!("{}.{key}", self.at) }
     }
 
-    /// A key that may be absent.
+    /// Takes a key that may be absent.
     pub(super) fn take(&mut self, key: &'static str, reader: &mut Reader) -> Option<Item<'d>> {
         self.known.push(key);
         let value = self.entries.get(key)?;
@@ -56,7 +56,7 @@ impl<'d> Table<'d> {
         Some(item)
     }
 
-    /// A key that must be there.
+    /// Takes a key that must be there.
     pub(super) fn need(&mut self, key: &'static str, reader: &mut Reader) -> Option<Item<'d>> {
         let item = self.take(key, reader);
         if item.is_none() {
@@ -65,7 +65,7 @@ impl<'d> Table<'d> {
         item
     }
 
-    /// All entries of a table whose keys are names; their places are those of the keys.
+    /// Takes all entries of a table whose keys are names; their places are those of the keys.
     pub(super) fn named(self, reader: &mut Reader) -> Vec<(String, Item<'d>)> {
         let mut named = Vec::new();
         for (key, value) in self.entries {
@@ -76,7 +76,7 @@ impl<'d> Table<'d> {
         named
     }
 
-    /// Complains of the keys that nobody asked for, and of those that were needed and are absent.
+    /// Notes the keys that nobody asked for, and those that are needed and absent.
     pub(super) fn done(&self, reader: &mut Reader) {
         for key in self.entries.keys() {
             if !self.known.contains(&key.get_ref().as_ref()) {
@@ -85,7 +85,7 @@ impl<'d> Table<'d> {
         }
         for key in &self.needed {
             let at = self.path(key);
-            // A key that is written wrong is not missing as well.
+            // A key that is misspelled is not missing as well.
             if !reader.places.is_broken(&at) {
                 let message = format!("`{key}` is missing{}", self.inside());
                 let mistake = Mistake::new(Code::MissingKey, message)
@@ -103,7 +103,7 @@ impl<'d> Table<'d> {
     fn unknown(&self, key: &Spanned<toml::de::DeString<'_>>, reader: &mut Reader) {
         let written = key.get_ref();
         let at = self.path(written);
-        // A table that says which of several kinds it is is done with twice.
+        // This is called twice for a table that chooses one of several kinds.
         if reader.places.is_broken(&at) {
             return;
         }
@@ -129,7 +129,7 @@ impl<'d> Table<'d> {
     }
 }
 
-/// What a key that must be there may look like.
+/// Returns an example of a key that must be there.
 fn example(key: &str, at: &str) -> Option<&'static str> {
     let example = match key {
         "and" => "and = [\"b\"]",
@@ -159,7 +159,7 @@ fn example(key: &str, at: &str) -> Option<&'static str> {
     Some(example)
 }
 
-/// Words in backticks with commas between.
+/// Returns words in backticks, separated by commas.
 pub(super) fn listed<T: AsRef<str>>(words: &[T]) -> String {
     let quoted: Vec<_> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();
     quoted.join(", ")

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Writes everything out; what is at its default is left away inside of tables.
+/// Writes everything out, except that inline tables leave out what has its default.
 pub(super) fn scenario(scenario: &Scenario) -> String {
     let mut text = Text::default();
     text.line("name", quoted(&scenario.name));
@@ -122,7 +122,7 @@ impl Inline {
         self.put(key, quoted(text))
     }
 
-    /// Only if it is not the default.
+    /// Adds a key only if its value is not the default.
     pub(super) fn put_if(self, differs: bool, key: &str, value: impl Display) -> Self {
         if differs { self.put(key, value) } else { self }
     }
@@ -222,14 +222,14 @@ pub(super) fn latency(latency: Latency) -> String {
     }
 }
 
-/// The word for a value of a closed set, quoted.
+/// Returns the word for a value of a closed set, quoted.
 pub(super) fn word<T: Copy + PartialEq>(words: &[(&str, T)], value: T) -> String {
     let (word, _) =
         words.iter().find(|(_, known)| *known == value).expect("every value has a word");
     quoted(word)
 }
 
-/// A float that TOML reads back exactly.
+/// Returns a float as text that TOML reads back exactly.
 pub(super) fn number(number: f64) -> String {
     format!("{number:?}")
 }
@@ -239,13 +239,13 @@ pub(super) fn list(texts: &[String]) -> String {
     format!("[{}]", quoted.join(", "))
 }
 
-/// A key as it stands, or quoted where TOML asks for it.
+/// Returns a key as it is, or quoted where TOML requires it.
 fn bare(key: &str) -> String {
     let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
     if !key.is_empty() && key.bytes().all(plain) { key.to_owned() } else { quoted(key) }
 }
 
-/// A basic string on one line.
+/// Returns a basic string on one line.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Scenarios drawn at random: all that is sense, whether or not anybody would write it.
+//! Scenarios drawn at random: everything that makes sense, whether or not anybody would write it.
 
 use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
@@ -70,7 +70,7 @@ fn id(op: &Op) -> Option<String> {
     }
 }
 
-/// Any text at all: quotes, line ends, control characters.
+/// Draws any text at all: quotes, line ends, control characters.
 fn text() -> impl Strategy<Value = String> {
     any::<String>()
 }
@@ -128,7 +128,7 @@ fn rooms() -> impl Strategy<Value = BTreeMap<String, Conversation>> {
     each(ROOMS, room)
 }
 
-/// Something for each of these names.
+/// Draws something for each of these names.
 fn each<T: std::fmt::Debug>(
     names: &'static [&'static str],
     one: impl Strategy<Value = T>,

@@ -19,7 +19,7 @@ fn world(seed: u64) -> Scenario {
     parse("world.toml", &text).expect("a scenario")
 }
 
-/// When a crash begins and ends.
+/// Returns when a crash begins and ends.
 fn downtime(fault: &Fault) -> (Duration, Duration) {
     let (When::At(at), Some(lasts)) = (&fault.when, fault.lasts) else {
         panic!("not a timed fault: {fault:?}");

@@ -1,4 +1,4 @@
-//! The library: every file can be run, and is what its name says.
+//! The library: every file can be run and is what its name says.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use scenarios::{
     scenario::{Delivery, When},
 };
 
-/// Ways of faults, and of what begins them, that are not to go without a scenario: the key, and
-/// what then is in its body.
+/// Variants of faults and triggers that must not be without a scenario: the key, and what its body
+/// then contains.
 const WAYS: &[(&str, &str)] = &[
     ("partition", "one-way = true"),
     ("partition", r#"and = ["c", "d"]"#),
@@ -111,7 +111,7 @@ fn every_file_survives_its_canonical_text() {
     }
 }
 
-/// So that changing `m1` to `m1-2021` in a file puts that design under the same trouble.
+/// This is so that changing `m1` to `m1-2021` in a file puts that design under the same faults.
 #[test]
 fn triggers_of_m1_files_exist_in_both_designs() {
     let m1_only = ["prepare", "decision", "outcome"];

@@ -1,4 +1,4 @@
-//! Single values: what is read, and what stands for what is left away.
+//! Single values: what is read, and what is used for what is left out.
 
 use std::time::Duration;
 

@@ -56,7 +56,7 @@ impl Meaning<'_> {
         self.twice(&at, checks, Code::DuplicateName);
     }
 
-    /// What must hold cannot have to break as well.
+    /// Notes checks that must both hold and be violated.
     fn contradictions(&mut self) {
         let expect = &self.scenario.expect;
         for (n, check) in expect.violates.iter().enumerate() {
@@ -89,7 +89,7 @@ impl Meaning<'_> {
                     Mistake::new(Code::UnknownMessage, format!("no operation sends `{id}`"))
                         .label("not a message")
                         .help(help);
-                // Whatever else is wrong with it, nobody sends it.
+                // Whatever else is wrong with the message, nobody sends it.
                 self.report_anyway(&at, mistake);
             }
             for (n, backend) in expected.unreachable.iter().flatten().enumerate() {

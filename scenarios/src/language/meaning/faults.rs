@@ -29,7 +29,7 @@ impl Meaning<'_> {
         }
     }
 
-    /// A trigger that stands at `at`.
+    /// Checks the trigger at `at`.
     pub(super) fn trigger(&mut self, at: &str, trigger: &When) {
         match trigger {
             When::At(_) => {}
@@ -111,7 +111,8 @@ impl Meaning<'_> {
         self.sides(&sides);
     }
 
-    /// Groups that are cut from each other: machines, at least one in each, none in two.
+    /// Checks groups that are cut from each other: each has at least one machine, and no machine is
+    /// in two.
     pub(in crate::language) fn sides(&mut self, sides: &[(String, &Vec<String>)]) {
         let mut seen: BTreeMap<&String, (usize, String)> = BTreeMap::new();
         for (n, (at, group)) in sides.iter().enumerate() {
@@ -134,7 +135,7 @@ impl Meaning<'_> {
         }
     }
 
-    /// Notes that a machine stands in two places that exclude each other.
+    /// Notes that a machine is in two places that exclude each other.
     pub(in crate::language) fn both_sides(&mut self, at: &str, machine: &str, other: &str) {
         let mut mistake =
             Mistake::new(Code::BothSides, format!("`{machine}` stands on both sides"))
@@ -144,7 +145,7 @@ impl Meaning<'_> {
         self.report(at, mistake);
     }
 
-    /// Machines, each named once.
+    /// Checks a list of machines, each of which is named once.
     pub(in crate::language) fn listed_machines(&mut self, at: &str, machines: &[String]) {
         for (n, machine) in machines.iter().enumerate() {
             self.machine(&format!("{at}[{n}]"), machine);
@@ -152,7 +153,7 @@ impl Meaning<'_> {
         self.twice(at, machines, Code::DuplicateName);
     }
 
-    /// A shape of fewer machines than it takes cuts nothing.
+    /// Notes a shape with too few machines, which cuts nothing.
     pub(in crate::language) fn at_least(&mut self, at: &str, shape: &Shape, least: usize) {
         let members = shape.members(&self.scenario.backend_names()).len();
         if members < least {
@@ -166,9 +167,9 @@ impl Meaning<'_> {
         }
     }
 
-    /// A probability.
+    /// Checks a probability.
     pub(in crate::language) fn probability(&mut self, at: &str, number: f64, help: &str) {
-        // A NaN is in no range.
+        // A NaN is not in any range.
         if !(0.0..=1.0).contains(&number) {
             let mistake = Mistake::new(Code::BadValue, format!("{number} is not from 0 to 1"))
                 .label("expected a number from 0 to 1")
@@ -177,7 +178,7 @@ impl Meaning<'_> {
         }
     }
 
-    /// A fault that may change several things changes at least one.
+    /// Notes a fault that could change several things and changes none.
     pub(in crate::language) fn changes(&mut self, at: &str, any: bool, keys: &[&str]) {
         let broken = keys.iter().any(|key| self.places.is_broken(&format!("{at}.{key}")));
         if !any && !broken {
@@ -188,7 +189,7 @@ impl Meaning<'_> {
         }
     }
 
-    /// A machine: a backend, a relay, or a device as `alice/1`.
+    /// Checks a machine: a backend, a relay, or a device such as `alice/1`.
     pub(in crate::language) fn machine(&mut self, at: &str, written: &str) {
         let broken = ["backends", "relays", "users"].iter().any(|s| self.places.is_broken(s));
         if broken || self.is_full() || self.scenario.has_machine(written) {

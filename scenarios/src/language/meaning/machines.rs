@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Meaning<'_> {
-    /// Notes that a number or a time that must not be 0 is.
+    /// Notes that a number or a time is 0 and must not be.
     pub(in crate::language) fn none(&mut self, at: &str, why: &str) {
         let mistake = Mistake::new(Code::BadValue, why)
             .label("expected more than nothing")
@@ -46,7 +46,7 @@ impl Meaning<'_> {
         }
     }
 
-    /// When a backup is taken.
+    /// Checks when a backup is taken.
     pub(in crate::language) fn taken(&mut self, at: &str, when: &When) {
         match when {
             When::At(time) => self.in_time(at, "backup", *time),

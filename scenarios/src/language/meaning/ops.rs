@@ -56,10 +56,10 @@ impl Meaning<'_> {
         self.report(at, mistake);
     }
 
-    /// Notes an operation or a fault that begins after the limit.
+    /// Notes a mistake if an operation or a fault begins after the limit.
     pub(super) fn in_time(&mut self, at: &str, what: &str, begins: Duration) {
         let limit = self.scenario.limit;
-        // A limit that cannot be read is not the one that is meant.
+        // If the limit could not be read, this one is not the limit that was meant.
         if begins <= limit || self.places.is_broken("limit") {
             return;
         }

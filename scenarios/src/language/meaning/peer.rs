@@ -6,17 +6,17 @@ use super::{Meaning, Sort};
 use crate::language::mistake::{Code, Mistake};
 
 impl Meaning<'_> {
-    /// A backend, and no other machine.
+    /// Notes a mistake unless `written` is a backend.
     pub(in crate::language) fn backend(&mut self, at: &str, written: &str) {
         self.refers(at, written, Sort::Backend);
     }
 
-    /// A relay, and no other machine.
+    /// Notes a mistake unless `written` is a relay.
     pub(in crate::language) fn relay(&mut self, at: &str, written: &str) {
         self.refers(at, written, Sort::Relay);
     }
 
-    /// Those whom a peer wrongs: backends and relays, each once, not itself.
+    /// Checks those whom a peer wrongs: backends and relays, each once, and not the peer itself.
     pub(in crate::language) fn wronged(&mut self, at: &str, node: &str, to: &[String]) {
         for (n, wronged) in to.iter().enumerate() {
             let at = format!("{at}[{n}]");
@@ -32,9 +32,9 @@ impl Meaning<'_> {
         self.twice(at, to, Code::DuplicateName);
     }
 
-    /// The share of the messages that are tampered with.
+    /// Checks the share of the messages that are tampered with.
     pub(in crate::language) fn share(&mut self, at: &str, share: f64) {
-        // A NaN is in no range, and nobody draws less than 0.
+        // A NaN is not in any range, and nobody draws less than 0.
         if !(share > 0.0 && share <= 1.0) {
             let mistake = Mistake::new(Code::BadValue, format!("a share of {share} is none"))
                 .label("expected a number above 0, and at most 1")
@@ -43,7 +43,7 @@ impl Meaning<'_> {
         }
     }
 
-    /// A time that passes.
+    /// Notes a mistake if a time is 0.
     pub(in crate::language) fn some_time(&mut self, at: &str, time: Duration) {
         if time.is_zero() {
             let mistake = Mistake::new(Code::BadValue, "a pause of no time is none")

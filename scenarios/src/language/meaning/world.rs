@@ -38,7 +38,7 @@ impl Meaning<'_> {
     }
 
     pub(in crate::language) fn loss(&mut self, at: &str, loss: f64) {
-        // A NaN is in no range.
+        // A NaN is not in any range.
         if !(0.0..=1.0).contains(&loss) {
             let mistake =
                 Mistake::new(Code::BadValue, format!("a loss of {loss} is no probability"))

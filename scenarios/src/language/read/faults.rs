@@ -19,14 +19,14 @@ use crate::{
 pub(in crate::language) const MOMENTS: &[(&str, Moment)] =
     &[("sent", Moment::Sent), ("arrived", Moment::Arrived), ("answered", Moment::Answered)];
 
-/// Further ones: what a disk did.
+/// The keys of further triggers, about what a disk did.
 const OPERATIONS: &[(&str, Operation)] =
     &[("written", Operation::Written), ("synced", Operation::Synced)];
 
-/// Reads all faults; those without a kind or a time are left out.
+/// Reads all faults, and leaves out those without a kind or a time.
 pub(super) fn all(list: &Item<'_>, faults: &mut Vec<Fault>, reader: &mut Reader) {
     for item in reader.list(list).unwrap_or_default() {
-        // Places are counted as the scenario counts, not as the file does.
+        // Indices are those of the scenario, not those of the file.
         let at = format!("faults[{}]", faults.len());
         reader.places.put(&at, item.span.clone());
         match one(&Item { at: at.clone(), ..item }, reader) {
@@ -45,7 +45,7 @@ fn one(item: &Item<'_>, reader: &mut Reader) -> Option<Fault> {
     let when = when(&table, at.as_ref(), trigger.as_ref(), reader);
     let lasts = lasts.and_then(|lasts| reader.duration(&lasts));
     let kind = kind.and_then(|(kind, body)| faults::read(kind, &body, reader));
-    // A beginning that cannot be read must not hide what else is wrong with this fault.
+    // If the beginning cannot be read, that must not hide what else is wrong with this fault.
     let when = when.unwrap_or(When::At(Duration::ZERO));
     Some(Fault { when, lasts, kind: kind? })
 }
@@ -100,7 +100,7 @@ pub(in crate::language) fn trigger(trigger: &Item<'_>, reader: &mut Reader) -> O
     let [from, to] = ends.map(|end| end.and_then(|item| reader.text(&item)));
     let endpoints = match item.value {
         DeValue::Array(_) => reader.texts(&item),
-        // One word is short for a list of one.
+        // A single word is short for a list of one.
         _ => reader.text(&item).into_iter().collect(),
     };
     Some(When::Exchange { moment: *moment, endpoints, from, to, nth: nth.unwrap_or(1) })

@@ -107,7 +107,7 @@ fn down_for(table: &mut Table<'_>, reader: &mut Reader) -> (Duration, Duration) 
     }
 }
 
-/// The bounds that keep a small table from standing for an endless world.
+/// Checks the bounds that keep a small table from standing for an endless world.
 fn sense(plan: &Plan, table: &Table<'_>, limit: Duration, reader: &mut Reader) {
     let sends = plan.sends_per_second * plan.lasts.as_secs_f64();
     let machines = plan.backends.saturating_add(plan.relays);
@@ -122,7 +122,7 @@ fn sense(plan: &Plan, table: &Table<'_>, limit: Duration, reader: &mut Reader) {
     ];
     for (key, holds, expected) in rules {
         let at = table.path(key);
-        // Also for NaN, which is neither more nor less than anything.
+        // This also catches NaN, which is neither more nor less than anything.
         if holds || reader.places.is_broken(&at) {
             continue;
         }

@@ -12,17 +12,17 @@ use crate::{
 /// The keys of which an operation has exactly one.
 const KINDS: &[&str] = &["send", "fetch", "join", "leave", "trespass"];
 
-/// Reads all operations; those without a kind are left out.
+/// Reads all operations, and leaves out those without a kind.
 pub(super) fn all(list: &Item<'_>, ops: &mut Vec<Op>, reader: &mut Reader) {
     for item in reader.list(list).unwrap_or_default() {
-        // Places are counted as the scenario counts, not as the file does.
+        // Indices are those of the scenario, not those of the file.
         let at = format!("ops[{}]", ops.len());
         reader.places.put(&at, item.span.clone());
         if let Some(op) = one(&Item { at: at.clone(), ..item }, reader) {
             ops.push(op);
         } else {
             reader.places.forget(&at);
-            // Its message may be referred to from elsewhere.
+            // Its message may be referred to elsewhere.
             reader.places.mark_broken("ops");
         }
     }
@@ -60,7 +60,7 @@ fn send(body: &mut Table<'_>, reader: &mut Reader) -> OpKind {
     let text = body.take("text", reader).and_then(|text| reader.text(&text));
     let retries = body.take("retries", reader).and_then(|retries| reader.whole(&retries));
     OpKind::Send {
-        // What a message says rarely matters; its name makes it tellable.
+        // What a message says rarely matters; its name is enough to tell it from others.
         text: text.unwrap_or_else(|| id.clone()),
         id,
         from: needed(body, "from", reader),
@@ -69,7 +69,7 @@ fn send(body: &mut Table<'_>, reader: &mut Reader) -> OpKind {
     }
 }
 
-/// A text that must be there; what stands in for it is marked as broken.
+/// Reads a text that must be there; if it is not, its replacement is marked as broken.
 fn needed(table: &mut Table<'_>, key: &'static str, reader: &mut Reader) -> String {
     table.need(key, reader).and_then(|item| reader.text(&item)).unwrap_or_default()
 }

@@ -22,7 +22,7 @@ pub(in crate::language) const READS: &[(&str, Reads)] =
 pub(in crate::language) const DELIVERIES: &[(&str, Delivery)] =
     &[("eventual", Delivery::Eventual), ("m1", Delivery::M1), ("m1-2021", Delivery::M1Of2021)];
 
-/// A section whose keys are names.
+/// Reads a section whose keys are names.
 pub(super) fn each<T>(
     section: &Item<'_>,
     reader: &mut Reader,
@@ -46,7 +46,7 @@ pub(super) fn network(item: &Item<'_>, reader: &mut Reader) -> Network {
     network
 }
 
-/// `"5ms"` or `{ uniform = ["5ms", "40ms"] }`.
+/// Reads a latency: `"5ms"` or `{ uniform = ["5ms", "40ms"] }`.
 pub(in crate::language) fn latency(item: &Item<'_>, reader: &mut Reader) -> Option<Latency> {
     if !matches!(item.value, DeValue::Table(_)) {
         return reader.duration(item).map(Latency::Fixed);

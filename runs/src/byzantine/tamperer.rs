@@ -1,4 +1,4 @@
-//! A seat: which of its faults are in force, and which message meets which.
+//! A tamperer: which of its faults are in force, and which message meets which fault.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,21 +26,21 @@ use super::{
 };
 use crate::world::World;
 
-/// Where every request from server to server goes, but for that for keys.
+/// The prefix of every request from server to server, except requests for keys.
 pub(super) const FEDERATION: &str = "/_matrix/federation/";
 
-/// Stands between an honest node and the network.
-pub(crate) struct Seat {
+/// Stands between an honest node and the network, and makes its messages dishonest.
+pub(crate) struct Tamperer {
     name: String,
     world: Arc<dyn World>,
-    /// Every backend and relay: only messages to and from them are touched, so that what devices
-    /// and the harness ask is answered honestly.
+    /// Every backend and relay. Only messages to and from them are touched, so that devices and the
+    /// harness get honest answers.
     servers: BTreeSet<String>,
-    state: Mutex<State>,
+    state: Mutex<TampererState>,
 }
 
 #[derive(Default)]
-struct State {
+struct TampererState {
     identity: Option<Identity>,
     faults: Vec<Active>,
     mailroom: Mailroom,
@@ -57,7 +57,7 @@ struct Active {
 
 /// What a misdeed knows of the message that it meets.
 pub(super) struct Meeting<'m> {
-    /// The dishonest server's identity; none for who signs nothing.
+    /// The dishonest server's identity; none for a server that signs nothing.
     pub(super) identity: Option<&'m Identity>,
     /// The other server.
     pub(super) other: &'m str,
@@ -65,15 +65,18 @@ pub(super) struct Meeting<'m> {
     pub(super) touched: u64,
 }
 
-/// The seats of those servers that a fault of the scenario makes dishonest.
-pub(crate) fn seats(world: &Arc<dyn World>, scenario: &Scenario) -> BTreeMap<String, Arc<Seat>> {
+/// Returns a tamperer for each server that a fault of the scenario makes dishonest.
+pub(crate) fn tamperers(
+    world: &Arc<dyn World>,
+    scenario: &Scenario,
+) -> BTreeMap<String, Arc<Tamperer>> {
     let servers = scenario.backends.keys().chain(scenario.relays.keys());
     let dishonest = servers.filter(|name| scenario.is_byzantine(name));
-    dishonest.map(|name| (name.clone(), Arc::new(Seat::new(world, scenario, name)))).collect()
+    dishonest.map(|name| (name.clone(), Arc::new(Tamperer::new(world, scenario, name)))).collect()
 }
 
-impl Seat {
-    /// The seat of the machine called `name`.
+impl Tamperer {
+    /// Returns the tamperer of the machine called `name`.
     fn new(world: &Arc<dyn World>, scenario: &Scenario, name: &str) -> Self {
         let servers = scenario.backends.keys().chain(scenario.relays.keys()).cloned();
         Self {
@@ -84,24 +87,24 @@ impl Seat {
         }
     }
 
-    /// Takes the node's identity, to sign as it does.
+    /// Takes the node's identity, to sign as the node does.
     pub(super) fn takes(&self, identity: Identity) {
         self.state().identity = Some(identity);
     }
 
-    /// A fault begins, which is `id` in the world.
+    /// Begins a fault, which is `id` in the world.
     pub(crate) fn begin(&self, id: FaultId, fault: &PeerFault) {
         let stream = format!("byzantine {} {}", self.name, id.number());
         let draws = random::stream(self.world.seed(), &stream);
         self.state().faults.push(Active { id, fault: fault.clone(), draws, touched: 0 });
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, TampererState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the first fault in force that wrongs `wronged` and has something to do with the
-    /// message do it.
+    /// Lets the first fault in force that wrongs `wronged` and can do something to this message do
+    /// it.
     fn deal(
         &self,
         wronged: &str,
@@ -109,7 +112,7 @@ impl Seat {
         act: impl Fn(&Misdeed, &Meeting<'_>, &mut Mailroom) -> Option<Dealing>,
     ) -> Option<(Misdeed, Dealing)> {
         let mut state = self.state();
-        let State { identity, faults, mailroom } = &mut *state;
+        let TampererState { identity, faults, mailroom } = &mut *state;
         for active in faults {
             let fault = &active.fault;
             if !fault.wrongs(wronged) || !self.world.is_in_force(active.id) {
@@ -144,7 +147,7 @@ impl Seat {
     }
 }
 
-impl Tamper for Seat {
+impl Tamper for Tamperer {
     fn request_out(&self, to: &str, request: &HttpMessage) -> Dealing {
         if !self.is_between_servers(to, request.target()) {
             return Fate::Pass.into();

@@ -6,7 +6,7 @@ use scenarios::scenario::Reads;
 
 use crate::{
     history::{History, Message},
-    record::Outcome,
+    record::OpOutcome,
 };
 
 /// The most journal entries that are shown for one finding.
@@ -14,7 +14,7 @@ const MAX_EVIDENCE: usize = 40;
 
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement {
+pub struct Judgment {
     /// How many things it judged. A check that judged 0 is vacuous.
     pub judged: u64,
     /// What it counts, such as `copies` or `sends`.
@@ -38,8 +38,8 @@ pub struct Finding {
     pub evidence: Vec<u64>,
 }
 
-impl Judgement {
-    /// Returns a judgement that has judged nothing yet; `of` is what it counts.
+impl Judgment {
+    /// Returns a judgment that has judged nothing yet; `of` is what it counts.
     pub fn new(of: &'static str) -> Self {
         Self { judged: 0, of, finding: None, unknown: None }
     }
@@ -139,7 +139,7 @@ pub(super) fn is_final(history: &History<'_>) -> bool {
 /// Returns the devices that should have seen the message and have not. The backends that the answer
 /// to an `m1-2021` send listed as left out are promised nothing.
 pub(super) fn missing_devices(history: &History<'_>, message: &Message) -> Vec<String> {
-    let left_out = message.ended.as_ref().filter(|ended| ended.outcome == Outcome::Ok);
+    let left_out = message.ended.as_ref().filter(|ended| ended.outcome == OpOutcome::Ok);
     let left_out = left_out.map(|ended| ended.failed_to_send.as_slice()).unwrap_or_default();
     let is_left_out = |device: &str| left_out.iter().any(|it| it == history.backend_of(device));
     let mut devices = expected_devices(history, message);
