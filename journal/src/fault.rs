@@ -12,7 +12,7 @@ pub use self::{
     cut::Cut,
     holds::Holds,
     swizzle::{Swizzle, SwizzleSteps},
-    trigger::{Moment, Operation},
+    trigger::{Action, DiskWatch, Matches, Moment, Operation, Watch},
 };
 
 /// A fault of a world, by its number there, from 1.

@@ -7,6 +7,7 @@
 //! - [`fault`]: what triggers wait for, which links are meant; and the ledger of faults: when each
 //!   was in force, and what it touched.
 //! - [`http`]: HTTP messages read off the bytes of a connection, as a network sees them.
+//! - [`Supervisor`]: when a world starts a program again that has failed.
 //! - [`random`]: one named stream per (seed, purpose), from which everything by chance is drawn.
 //!
 //! Invariants:
@@ -21,6 +22,7 @@ pub mod http;
 mod latency;
 pub mod random;
 mod recording;
+mod supervisor;
 
 pub use self::{
     ending::{Ended, Misbehavior},
@@ -28,4 +30,5 @@ pub use self::{
     entry::{Answer, Entry, Event, Loss, Request, nanoseconds},
     latency::Latency,
     recording::Recording,
+    supervisor::{FIRST_RESTART, LONGEST_RESTART, Supervisor},
 };
