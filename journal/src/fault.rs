@@ -16,7 +16,7 @@ pub use self::{
     network::*,
     shape::{Shape, halves},
     swizzle::{Swizzle, SwizzleSteps},
-    trigger::{Moment, Operation},
+    trigger::{Action, DiskWatch, Matches, Moment, Operation, Watch},
 };
 
 /// A fault of a world, by its number there, from 1.

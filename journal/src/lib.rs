@@ -8,6 +8,7 @@
 //! - [`fault`]: what triggers wait for, which links are meant; and the ledger of faults: when each
 //!   was in force, and what it touched.
 //! - [`http`]: HTTP messages read off the bytes of a connection, as a network sees them.
+//! - [`Supervisor`]: when a world starts a program again that has failed.
 //! - [`random`]: one named stream per (seed, purpose), from which everything by chance is drawn.
 //!
 //! Invariants:
@@ -23,6 +24,7 @@ pub mod kept;
 mod latency;
 pub mod random;
 mod recording;
+mod supervisor;
 
 pub use self::{
     ending::{Ended, Misbehavior},
@@ -30,4 +32,5 @@ pub use self::{
     entry::{Answer, Entry, Event, Loss, Request, nanoseconds},
     latency::Latency,
     recording::Recording,
+    supervisor::{FIRST_RESTART, LONGEST_RESTART, Supervisor},
 };

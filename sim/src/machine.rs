@@ -9,7 +9,7 @@ use std::{
     task::Waker,
 };
 
-use journal::fault::Holds;
+use journal::{Supervisor, fault::Holds};
 
 pub(crate) use self::task::{Shell, Slot};
 use crate::{
@@ -36,6 +36,8 @@ pub(crate) struct Machine {
     pub(crate) doomed: bool,
     /// Whether somebody has asked for it to run: it then runs whenever no fault holds it down.
     pub(crate) is_wanted: bool,
+    /// When a program that fails is started again.
+    pub(crate) supervisor: Supervisor,
     /// The faults that keep its tasks from being polled.
     pub(crate) paused_by: Holds<()>,
     /// The faults that hold it down, and how. It boots when the last one ends.
@@ -97,6 +99,7 @@ impl Machine {
             running: false,
             doomed: false,
             is_wanted: false,
+            supervisor: Supervisor::default(),
             paused_by: Holds::default(),
             downed_by: Holds::default(),
             deaths: Vec::new(),

@@ -20,7 +20,7 @@ use self::observer::Observer;
 pub(crate) use self::{
     clock::Clock,
     shared::Shared,
-    state::{Emission, FaultKind, FaultState, Fired, State, Way},
+    state::{Death, Dying, Emission, FaultKind, FaultState, Fired, State, Way},
 };
 use journal::Event;
 
@@ -32,8 +32,8 @@ use crate::{
     machine::{Machine, current},
 };
 
-/// What runs on a machine: anybody's server. A world starts it at each boot, with a fresh host on
-/// the same disk; the node reaches everything else through that host alone.
+/// What runs on a machine: anybody's server. A world starts it at each boot, and after it has failed
+/// when a [`journal::Supervisor`] says so, with a fresh host on the same disk; the node reaches everything else through that host alone.
 ///
 /// Every `async` function of a [`Host`] is one: `Arc::new(|host: Host| serve(host))`.
 pub trait Node: Send + Sync + 'static {
@@ -179,8 +179,9 @@ impl World {
             if let Err(error) = node.run(host).await {
                 let mut state = shared.lock();
                 // A dead one ends without a word.
-                if state.machines[index].runs(incarnation) {
+                if state.machines[index].runs(incarnation) && !state.machines[index].doomed {
                     state.write(index, None, Event::Exited { error });
+                    state.doom(Dying { machine: index, death: Death::Exit });
                 }
             }
         });
@@ -190,13 +191,14 @@ impl World {
     /// Powers a machine on and makes the host of its next incarnation.
     fn start(&self, index: usize) -> Host {
         let mut state = self.shared.lock();
-        let seed = state.config.seed;
+        let (seed, now) = (state.config.seed, state.now());
         let machine = &mut state.machines[index];
         let clock = Arc::clone(&machine.clock);
         machine.powered = true;
         machine.running = true;
         machine.doomed = false;
         machine.is_wanted = true;
+        machine.supervisor.started(now);
         machine.incarnation += 1;
         let (name, incarnation) = (machine.name.clone(), machine.incarnation);
         let disk = machine.disk.mount();

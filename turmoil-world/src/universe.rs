@@ -77,7 +77,11 @@ fn drive(sim: &mut Sim<'_>, shared: &Shared, is_over: &AtomicBool, limit: Durati
         if sim.elapsed() >= limit {
             return Ended::Limit;
         }
-        shared.lock().now = sim.elapsed();
+        {
+            let mut state = shared.lock();
+            state.now = sim.elapsed();
+            state.restart_all();
+        }
         turn(sim, shared);
         if let Err(error) = sim.step() {
             return Ended::Panicked { machine: OBSERVER.to_owned(), message: error.to_string() };

@@ -64,9 +64,12 @@ impl Shared {
     /// The host of the next boot of a machine, and what it runs.
     fn start(&self, name: &Arc<str>, tasks: &Arc<LateTasks>) -> (Host, Option<Arc<dyn Node>>) {
         let mut state = self.lock();
+        let now = state.now;
         let place = state.place_mut(name);
         place.incarnation += 1;
         place.is_up = true;
+        place.restart = None;
+        place.supervisor.started(now);
         let (incarnation, node) = (place.incarnation, place.node.clone());
         let machine = Arc::clone(&place.machine);
         let event = Event::Booted { incarnation };
@@ -97,9 +100,7 @@ impl Shared {
         let run = std::panic::AssertUnwindSafe(node.run(host)).catch_unwind();
         match run.await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                self.lock().write(Arc::clone(name), None, Event::Exited { error });
-            }
+            Ok(Err(error)) => self.lock().failed(name, error),
             Err(panic) => self.lock().panicked(name, &*panic),
         }
     }

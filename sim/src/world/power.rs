@@ -89,7 +89,7 @@ impl State {
     pub(crate) fn doom(&mut self, dying: Dying) {
         let machine = &mut self.machines[dying.machine];
         machine.doomed = true;
-        machine.powered &= matches!(dying.death, Death::Fault(_, Way::Kill));
+        machine.powered &= matches!(dying.death, Death::Fault(_, Way::Kill) | Death::Exit);
         self.dying.push_back(dying);
         self.wake_driver();
     }

@@ -84,6 +84,8 @@ pub(crate) enum Death {
     Fault(FaultId, Way),
     /// These faults let its disk take it down.
     Disk(Vec<u64>),
+    /// Its program has failed.
+    Exit,
 }
 
 /// How a machine goes down.

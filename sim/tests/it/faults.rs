@@ -228,6 +228,24 @@ fn a_panic_of_a_task_ends_the_run_and_names_the_machine() {
 }
 
 #[test]
+fn a_program_that_fails_is_started_again_later_and_later_and_at_once_when_a_fault_ends() {
+    let outcome = sim::run(crate::support::config(), |world| async move {
+        world.add_machine("a", Arc::new(Run(|_| async { Err("no".to_owned()) })));
+        world.boot("a");
+        sleep(secs(10)).await;
+        let kill = world.kill("a", None);
+        sleep(secs(10)).await;
+        world.repair(kill);
+        sleep(ms(500)).await;
+    });
+    let boots = outcome.journal.entries().iter().filter_map(|entry| match entry.event {
+        journal::Event::Booted { .. } => Some(entry.at.as_secs()),
+        _ => None,
+    });
+    assert_eq!(boots.collect::<Vec<_>>(), [0, 1, 3, 7, 20]);
+}
+
+#[test]
 fn a_run_without_an_end_stops_at_its_limit() {
     let outcome = sim::run(crate::support::config(), |world| async move {
         world.add_machine("b", Arc::new(Echo));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use journal::{Event, Loss};
+use journal::{Event, Loss, Supervisor};
 use runs::disk_faults;
 use scenarios::{
     Scenario,
@@ -128,6 +128,8 @@ fn take_down(shared: &Shared, what: String, cause: Option<u64>, node: &str, down
     let has_power = place.downed_by.oldest(|other| other.silently).is_none();
     let is_up = std::mem::take(&mut place.is_up);
     place.downed_by.add(id, down, now);
+    place.supervisor = Supervisor::default();
+    place.restart = None;
     let machine = Arc::clone(&place.machine);
     if !is_up {
         if has_power && down.silently {

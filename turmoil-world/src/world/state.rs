@@ -10,7 +10,7 @@ use std::{
 };
 
 use journal::{
-    Answer, Event, Journal, Loss, Request,
+    Answer, Event, Journal, Loss, Request, Supervisor,
     fault::{FaultReport, Holds, Moment},
     http::Message,
 };
@@ -47,6 +47,10 @@ pub(crate) struct Place {
     pub(crate) node: Option<Arc<dyn Node>>,
     pub(crate) incarnation: u64,
     pub(crate) is_up: bool,
+    /// When a program that fails is started again.
+    pub(crate) supervisor: Supervisor,
+    /// When that is.
+    pub(crate) restart: Option<Duration>,
     /// The faults that hold it down. It boots when the last one ends.
     pub(crate) downed_by: Holds<Down>,
     /// The host of a seat that was handed out before its turmoil host existed, and its tasks.
@@ -60,6 +64,8 @@ impl Place {
             node,
             incarnation: 0,
             is_up: false,
+            supervisor: Supervisor::default(),
+            restart: None,
             downed_by: Holds::default(),
             seat: None,
         }
@@ -136,6 +142,30 @@ impl State {
     /// Writes an entry; returns its number.
     pub(crate) fn write(&mut self, machine: Arc<str>, cause: Option<u64>, event: Event) -> u64 {
         if self.is_over { 0 } else { self.journal.push(self.now, machine, cause, event) }
+    }
+
+    /// The program of a machine has failed: what is left of it is taken away, and the machine starts
+    /// again when its supervisor says so.
+    pub(crate) fn failed(&mut self, name: &Arc<str>, error: String) {
+        self.write(Arc::clone(name), None, Event::Exited { error });
+        let now = self.now;
+        let place = self.place_mut(name);
+        if !std::mem::take(&mut place.is_up) {
+            return;
+        }
+        place.machine.disk().kill();
+        place.restart = Some(now + place.supervisor.failed(now));
+        self.commands.push_back(Command::Crash { machine: Arc::clone(name), silently: false });
+    }
+
+    /// Starts what is to be started again by now.
+    pub(crate) fn restart_all(&mut self) {
+        let now = self.now;
+        let due = |(_, place): &(&Arc<str>, &mut Place)| place.restart.is_some_and(|at| at <= now);
+        for (name, place) in self.places.iter_mut().filter(due) {
+            place.restart = None;
+            self.commands.push_back(Command::Bounce(Arc::clone(name)));
+        }
     }
 
     pub(crate) fn panicked(&mut self, machine: &str, panic: &(dyn Any + Send)) {

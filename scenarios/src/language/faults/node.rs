@@ -41,7 +41,8 @@ pub(super) const LISTED: &[Listed] = &[
     Listed {
         key: "pause",
         example: "{ node = \"a\" }",
-        means: "the process is not scheduled; its kernel still acknowledges",
+        means: "the process is not scheduled, nor one that boots meanwhile; its kernel still \
+                acknowledges",
     },
     Listed {
         key: "storm",

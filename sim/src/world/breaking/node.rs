@@ -1,8 +1,8 @@
 //! Faults of machines: crash, kill, restart storm, pause; and how a machine comes back.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use journal::Loss;
+use journal::{Loss, Supervisor};
 use tokio::time::sleep;
 
 use crate::{
@@ -72,6 +72,7 @@ impl World {
             let now = state.now();
             let machine = &mut state.machines[index];
             machine.downed_by.add(fault.number(), way, now);
+            machine.supervisor = Supervisor::default();
             let runs = machine.running && !machine.doomed;
             let goes_down = runs || (way == Way::PowerLoss && machine.powered);
             (Arc::clone(&machine.disk), machine.powered, goes_down)
@@ -173,9 +174,45 @@ impl World {
         match death {
             Death::Fault(fault, way) => self.finish(fault, machine, way),
             Death::Disk(faults) => self.die_of_disk(machine, &faults),
+            Death::Exit => return self.supervise(machine),
         }
         self.return_power(machine);
         self.start_if_free(machine);
+    }
+
+    /// What is left of a program that has failed ends as it does in a kill; it is started again when
+    /// its supervisor says so, unless a fault holds it down by then. That starts it when it ends.
+    fn supervise(&self, index: usize) {
+        let (disk, is_alone) = {
+            let state = self.shared.lock();
+            let machine = &state.machines[index];
+            (Arc::clone(&machine.disk), machine.running)
+        };
+        if !is_alone {
+            // A fault has struck at the same moment.
+            return;
+        }
+        disk.kill();
+        self.end_process(index);
+        let (wait, incarnation) = {
+            let mut state = self.shared.lock();
+            state.let_go();
+            let now = state.now();
+            let machine = &mut state.machines[index];
+            (machine.supervisor.failed(now), machine.incarnation)
+        };
+        self.start_if_free_after(wait, index, incarnation);
+    }
+
+    /// Starts a machine that still is as incarnation `incarnation` left it by then.
+    fn start_if_free_after(&self, wait: Duration, index: usize, incarnation: u64) {
+        let world = self.clone();
+        self.spawn(async move {
+            sleep(wait).await;
+            if world.shared.lock().machines[index].incarnation == incarnation {
+                world.start_if_free(index);
+            }
+        });
     }
 
     /// The faults of the disk that are still in force hold the machine down; without one, its death
