@@ -3,45 +3,75 @@
 use std::time::Duration;
 
 use scenarios::Scenario;
-use workloads::{
-    clock::cpu,
-    federations::{pass, rooms_of_three, three_backends},
+use workloads::federations::{
+    pass, pass_in_turmoil, pass_recorded, rooms_of_three, three_backends,
 };
 
 use super::{
-    idle::times_real_time,
-    row::{Length, Measured},
+    idle::simulated_seconds,
+    row::{Length, Measured, number},
+    turns::{Round, cpu_by, median, per_yardstick},
 };
 
-/// Three backends, one `m1` message a second.
+/// Runs between two parts of a yardstick.
+const RUNS_A_ROUND: u32 = 10;
+
+/// The first seed in stock turmoil; no run here has one of its seeds.
+const THEIR_SEEDS: u64 = 1000;
+
+/// Three backends, one `m1` message a second, here and in stock turmoil.
 pub(super) fn one_m1_a_second(length: Length) -> Result<Measured, String> {
-    let messages = length.pick(600, 30);
-    let cpu = run_once(&three_backends(messages), 1)?;
-    Ok(times_real_time(Duration::from_secs(messages), cpu))
+    let (rounds, messages) = length.pick((5, 60), (1, 5));
+    let scenario = three_backends(messages);
+    // Makes the prepared disks, and is not counted: every further run has them.
+    pass(&ten_messages(), 0)?;
+    let mut seed = seeds_from(1);
+    let mut theirs = seeds_from(THEIR_SEEDS);
+    let time = Duration::from_secs(messages).as_secs_f64();
+    let Round { inner: turmoil, outer: ours } = median(
+        rounds,
+        || cpu_by(time, || pass_in_turmoil(&scenario, theirs())),
+        || cpu_by(time, || pass_recorded(&scenario, seed())),
+    )?;
+    Ok(Measured {
+        figure: turmoil / ours,
+        detail: format!(
+            "{} x real time, stock turmoil {} x, boot to record; median of {rounds}",
+            number(1.0 / ours),
+            number(1.0 / turmoil),
+        ),
+    })
 }
 
 /// A hundred backends, each sending once a second into a room of three.
 pub(super) fn hundred_senders(length: Length) -> Result<Measured, String> {
+    let (rounds, part) = length.pick((3, 50), (1, 5));
     let (backends, seconds) = (100, length.pick(60, 5));
-    let cpu = run_once(&rooms_of_three(backends, seconds), 1)?;
-    let mut measured = times_real_time(Duration::from_secs(seconds), cpu);
-    measured.detail.push_str(", setup and checks included");
+    let scenario = rooms_of_three(backends, seconds);
+    let mut next = seeds_from(1);
+    let run = || pass(&scenario, next());
+    let time = Duration::from_secs(seconds).as_secs_f64();
+    let mut measured = simulated_seconds(per_yardstick((rounds, part), time, run)?);
+    measured.detail.push_str("; setup and checks included");
     Ok(measured)
 }
 
 /// Runs of the scenario with ten messages, one after another.
-pub(super) fn runs_a_second(length: Length) -> Result<Measured, String> {
-    let (scenario, runs) = (ten_messages(), length.pick(100, 5));
+pub(super) fn runs_a_yardstick(length: Length) -> Result<Measured, String> {
+    let (scenario, rounds) = (ten_messages(), length.pick(15, 1));
     // Makes the prepared disks, and is not counted: every further run has them.
     pass(&scenario, 0)?;
-    let mut spent = Duration::ZERO;
-    for seed in 1..=runs {
-        spent += run_once(&scenario, seed)?;
-    }
-    let each = spent.as_secs_f64() / f64::from(u32::try_from(runs).unwrap_or(u32::MAX));
+    let mut next = seeds_from(1);
+    let runs = || (0..RUNS_A_ROUND).try_for_each(|_| pass(&scenario, next()));
+    let Round { inner: run, outer: yardstick } =
+        per_yardstick((rounds, RUNS_A_ROUND / 2), f64::from(RUNS_A_ROUND), runs)?;
     Ok(Measured {
-        figure: 1.0 / each,
-        detail: format!("{:.2} ms of CPU a run, mean of {runs} seeds", each * 1e3),
+        figure: yardstick / run,
+        detail: format!(
+            "{} runs a second of CPU, {:.2} ms each; a yardstick {yardstick:.3} s; median of {rounds}",
+            number(1.0 / run),
+            run * 1e3,
+        ),
     })
 }
 
@@ -50,8 +80,8 @@ pub(super) fn ten_messages() -> Scenario {
     three_backends(10)
 }
 
-/// Runs it; the CPU time from boot to verdict.
-fn run_once(scenario: &Scenario, seed: u64) -> Result<Duration, String> {
-    let (passed, cpu) = cpu(|| pass(scenario, seed));
-    passed.map(|()| cpu)
+/// A seed of its own for each run: what a thread has learnt from one must make no other cheap.
+fn seeds_from(first: u64) -> impl FnMut() -> u64 {
+    let mut seeds = first..;
+    move || seeds.next().unwrap_or_default()
 }

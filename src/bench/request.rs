@@ -4,20 +4,26 @@ use std::time::Duration;
 
 use workloads::{clock::cpu, loopback, simulated};
 
-use super::row::{Length, Measured};
+use super::{
+    row::{Length, Measured},
+    turns::{Round, median},
+};
 
 const MACHINES: usize = 3;
 
 /// The program is the same: three machines, each asking the next one without a pause.
 pub(super) fn simulated_against_loopback(length: Length) -> Result<Measured, String> {
-    let time = Duration::from_millis(length.pick(2000, 300));
-    let real = micros_each(|| loopback::loaded(MACHINES, time))?;
-    let time = Duration::from_secs(length.pick(200, 30));
-    let simulated = micros_each(|| simulated::loaded(MACHINES, None, time))?;
-    Ok(Measured {
-        figure: simulated / real,
-        detail: format!("{simulated:.1} us of CPU a request against {real:.1} us"),
-    })
+    let (rounds, seconds) = length.pick((5, 40), (1, 30));
+    let simulated_time = Duration::from_secs(seconds);
+    let real_time = Duration::from_millis(300);
+    let round = median(
+        rounds,
+        || micros_each(|| simulated::loaded(MACHINES, None, simulated_time)),
+        || micros_each(|| loopback::loaded(MACHINES, real_time)),
+    )?;
+    let Round { inner: simulated, outer: real } = round;
+    let each = format!("{simulated:.1} us of CPU a request against {real:.1} us");
+    Ok(Measured { figure: round.ratio(), detail: format!("{each}, median of {rounds}") })
 }
 
 /// CPU time of an answer.

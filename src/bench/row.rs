@@ -87,12 +87,12 @@ impl Goal {
 /// What a figure counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Unit {
-    /// Simulated seconds per second of CPU.
-    TimesRealTime,
+    /// Simulated seconds in the CPU time of one yardstick.
+    SecondsAYardstick,
+    /// Runs in the CPU time of one yardstick.
+    RunsAYardstick,
     /// A ratio.
     Times,
-    /// Runs per second of CPU.
-    RunsPerSecond,
     /// Hundredths.
     Percent,
 }
@@ -100,9 +100,9 @@ pub(super) enum Unit {
 impl Unit {
     pub(super) fn word(self) -> &'static str {
         match self {
-            Self::TimesRealTime => "times real time",
+            Self::SecondsAYardstick => "simulated seconds a yardstick",
+            Self::RunsAYardstick => "runs a yardstick",
             Self::Times => "times",
-            Self::RunsPerSecond => "runs a second",
             Self::Percent => "percent",
         }
     }
@@ -111,15 +111,16 @@ impl Unit {
     pub(super) fn text(self, figure: f64) -> String {
         let number = number(figure);
         match self {
-            Self::TimesRealTime | Self::Times => format!("{number} x"),
-            Self::RunsPerSecond => format!("{number} /s"),
+            Self::SecondsAYardstick => format!("{number} s"),
+            Self::RunsAYardstick => format!("{number} runs"),
+            Self::Times => format!("{number} x"),
             Self::Percent => format!("{number} %"),
         }
     }
 }
 
 /// A number to three digits, its thousands apart.
-fn number(figure: f64) -> String {
+pub(super) fn number(figure: f64) -> String {
     let digits = match figure.abs() {
         size if size < 1.0 => 3,
         size if size < 10.0 => 2,

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use workloads::{clock::cpu, simulated, stock_turmoil};
+use workloads::{simulated, stock_turmoil};
 
-use super::row::{Length, Measured};
+use super::{
+    row::{Length, Measured},
+    turns::{Round, cpu_by, median},
+};
 
 /// How often each machine asks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -13,28 +16,36 @@ const LONGER: u32 = 20;
 
 /// Three machines.
 pub(super) fn three(length: Length) -> Result<Measured, String> {
-    compare(3, Duration::from_secs(length.pick(60, 10)))
+    compare(3, length.pick((5, 20), (1, 10)))
 }
 
 /// Thirty machines.
 pub(super) fn thirty(length: Length) -> Result<Measured, String> {
-    compare(30, Duration::from_secs(length.pick(20, 4)))
+    compare(30, length.pick((3, 10), (1, 4)))
 }
 
 /// A hundred machines.
 pub(super) fn hundred(length: Length) -> Result<Measured, String> {
-    compare(100, Duration::from_secs(length.pick(8, 3)))
+    compare(100, length.pick((3, 4), (1, 3)))
 }
 
-fn compare(machines: usize, time: Duration) -> Result<Measured, String> {
-    let (answers, theirs) = cpu(|| stock_turmoil::loaded(machines, EVERY, time));
-    answers?;
-    let (answers, ours) = cpu(|| simulated::loaded(machines, Some(EVERY), time * LONGER));
-    answers?;
-    let a_second = |cpu: Duration, time: Duration| cpu.as_secs_f64() / time.as_secs_f64() * 1e3;
-    let (them, us) = (a_second(theirs, time), a_second(ours, time * LONGER));
+fn compare(machines: usize, (rounds, seconds): (u32, u64)) -> Result<Measured, String> {
+    let time = Duration::from_secs(seconds);
+    let longer = time * LONGER;
+    let theirs = || stock_turmoil::loaded(machines, EVERY, time).map(drop);
+    let ours = || simulated::loaded(machines, Some(EVERY), longer).map(drop);
+    let round = median(
+        rounds,
+        || cpu_by(time.as_secs_f64(), theirs),
+        || cpu_by(longer.as_secs_f64(), ours),
+    )?;
+    let Round { inner: theirs, outer: ours } = round;
     Ok(Measured {
-        figure: them / us,
-        detail: format!("{them:.2} ms of CPU a simulated second against {us:.3} ms"),
+        figure: round.ratio(),
+        detail: format!(
+            "{:.2} ms of CPU a simulated second against {:.3} ms, median of {rounds}",
+            theirs * 1e3,
+            ours * 1e3,
+        ),
     })
 }

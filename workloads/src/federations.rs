@@ -1,10 +1,14 @@
 //! Whole scenarios: boot, clients, homeservers, checks, verdict.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use checks::record::Verdict;
-use runs::verdict;
+use runs::{
+    Homeservers, Options, run_on, verdict,
+    world::{Simulated, Universe},
+};
 use scenarios::{Scenario, scenario::Delivery};
+use turmoil_world::Turmoil;
 
 /// Time for the last messages to arrive.
 const GRACE: Duration = Duration::from_secs(10);
@@ -16,9 +20,36 @@ const MEMBERS: usize = 3;
 /// # Errors
 /// It did not pass: what it would measure is something else.
 pub fn pass(scenario: &Scenario, seed: u64) -> Result<(), String> {
-    match verdict(scenario, seed) {
-        (Verdict::Pass, _) => Ok(()),
-        (other, why) => {
+    let (verdict, why) = verdict(scenario, seed);
+    passed(scenario, verdict, why)
+}
+
+/// Runs a scenario, boot to record: what stock turmoil is compared with.
+///
+/// # Errors
+/// It did not pass.
+pub fn pass_recorded(scenario: &Scenario, seed: u64) -> Result<(), String> {
+    pass_in(&Simulated, scenario, seed)
+}
+
+/// The same in a simulation of stock turmoil: the same nodes, clients, checks and record.
+///
+/// # Errors
+/// It did not pass.
+pub fn pass_in_turmoil(scenario: &Scenario, seed: u64) -> Result<(), String> {
+    pass_in(&Turmoil, scenario, seed)
+}
+
+fn pass_in(universe: &dyn Universe, scenario: &Scenario, seed: u64) -> Result<(), String> {
+    let federation = Arc::new(Homeservers::default());
+    let record = run_on(universe, federation, scenario, seed, &Options::default()).record;
+    passed(scenario, record.verdict, record.sentence)
+}
+
+fn passed(scenario: &Scenario, verdict: Verdict, why: Option<String>) -> Result<(), String> {
+    match verdict {
+        Verdict::Pass => Ok(()),
+        other => {
             Err(format!("{} ended with {other:?}: {}", scenario.name, why.unwrap_or_default()))
         }
     }

@@ -6,6 +6,7 @@
 //! - [`commits`]: one row after another into a database, on two disks.
 //! - [`servers`]: homeservers and relays to which nothing happens.
 //! - [`federations`]: whole scenarios, boot to verdict.
+//! - [`yardstick`]: fixed work of nobody's that is here, to measure machines by.
 //! - [`clock`]: how long something took.
 //!
 //! A workload says what it did, or that it did not do it: one that does nothing is quick. What that
@@ -19,3 +20,4 @@ pub mod plain;
 pub mod servers;
 pub mod simulated;
 pub mod stock_turmoil;
+pub mod yardstick;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use scenarios::scenario::OpKind;
 use workloads::{
     commits,
-    federations::{pass, rooms_of_three, three_backends},
-    loopback, servers, simulated, stock_turmoil,
+    federations::{pass, pass_in_turmoil, pass_recorded, rooms_of_three, three_backends},
+    loopback, servers, simulated, stock_turmoil, yardstick,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -52,4 +52,16 @@ fn federations_send_what_is_asked_and_pass() {
     assert_eq!((sends(&few.ops), sends(&rooms.ops)), (2, 3));
     pass(&few, 1).unwrap();
     pass(&rooms, 1).unwrap();
+}
+
+#[test]
+fn a_federation_passes_in_stock_turmoil_too() {
+    let few = three_backends(2);
+    pass_recorded(&few, 1).unwrap();
+    pass_in_turmoil(&few, 1).unwrap();
+}
+
+#[test]
+fn a_yardstick_does_each_part_of_its_work() {
+    yardstick::runs(1).unwrap();
 }
