@@ -4,7 +4,7 @@
 //! - [`scenario`]: the data: network, backends, relays, users, conversations, operations, faults,
 //!   expectations. [`builder`] writes it in Rust, [`language`] reads it from TOML.
 //! - [`vocabulary`]: what the scenarios of a federation can name: its endpoints and its checks.
-//! [`endpoint`]: which endpoint a request is for.
+//!   [`endpoint`]: which endpoint a request is for.
 //!
 //! Invariants:
 //! - Nothing here plays a scenario or judges one: no world, server or check is known here.
