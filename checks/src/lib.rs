@@ -2,15 +2,15 @@
 //!
 //! Reading order:
 //! - [`history`]: what happened, read from a [`journal::Journal`] in one pass; [`history::Note`]
-//! is the vocabulary in which whoever plays a scenario writes down what clients saw.
+//!   is the vocabulary in which whoever plays a scenario writes down what clients saw.
 //! - [`promises`]: the checks, one file each. A [`judgment`] is what one of them finds; [`judge`]
-//! runs all that a scenario names.
+//!   runs all that a scenario names.
 //! - [`record`]: a run as one value, from which every report is made and every replay starts;
-//! [`judged`] makes it, and [`rejudged`] makes it from a journal that was kept.
+//!   [`judged`] makes it, and [`rejudged`] makes it from a journal that was kept.
 //!
 //! Invariants:
 //! - A journal is enough: no world, server, socket or database is known here, so that a run in any
-//! world, of anybody's servers, is judged the same way, even long after it was played.
+//!   world, of anybody's servers, is judged the same way, even long after it was played.
 //! - This crate decides; `reports` only shows.
 
 pub mod history;

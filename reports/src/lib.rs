@@ -2,7 +2,7 @@
 //!
 //! Reading order:
 //! - [`json`]: the record as `run.json`, from which every other renderer and every replay works,
-//! and its JSON schema.
+//!   and its JSON schema.
 //! - [`text`]: the report that people read and `insta` keeps: at most [`COLUMNS`] wide and
 //!   [`LINES`] long, without any wall-clock value.
 //! - [`mod@line`]: a run in one line, its failure in a few, and the summary of many runs.

@@ -4,15 +4,14 @@
 //! Reading order:
 //! - [`run`] and [`run_on`]: one run, from a scenario and a seed.
 //! - [`federation`]: what a scenario is played on: our nodes or anybody else's. [`homeservers`] is
-//! ours.
+//!   ours.
 //! - [`world`]: where it is played; [`world::Simulated`] unless somebody says otherwise.
 //! - `faults`: begins each fault at its time or trigger, and ends it.
 //! - `byzantine`: what makes the messages of an honest node dishonest.
 //!
 //! Invariants:
 //! - Whatever a run finds out, it notes in the journal, where checks read it; nothing else is
-//! handed
-//! to them.
+//!   handed to them.
 //! - This crate plays; `checks` decides.
 
 mod byzantine;
