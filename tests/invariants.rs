@@ -7,6 +7,8 @@ use std::{
     process::Command,
 };
 
+use scenarios::vocabulary::ENDPOINTS;
+
 /// Returns the root of the workspace.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -246,6 +248,20 @@ fn each_crate_of_the_harness_is_built_of_those_below_it_only() {
 #[test]
 fn reports_show_what_checks_decided() {
     assert_eq!(lines_with("reports/src", &["checks::judge", "checks::promises"], &[]), NONE);
+}
+
+#[test]
+fn scenarios_can_name_every_endpoint_that_is_declared_here() {
+    let known: Vec<_> = ENDPOINTS.iter().map(|(_, _, template)| *template).collect();
+    for (path, text) in sources("transport/src/endpoints") {
+        for declared in text.split("const PATH: &'static str =").skip(1) {
+            let declared = declared.split('"').nth(1).expect("a path is a text");
+            let template =
+                declared.split('{').map(|part| part.split_once('}').map_or(part, |it| it.1));
+            let template = template.collect::<Vec<_>>().join("{}");
+            assert!(known.contains(&&*template), "{}: {declared} has no name", path.display());
+        }
+    }
 }
 
 #[test]
