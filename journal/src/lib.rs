@@ -4,6 +4,7 @@
 //! - [`Entry`]: a number, a moment, a machine, a cause, and an [`Event`].
 //! - [`Journal`]: the entries of one run, in order; [`hash`] tells two runs apart.
 //! - [`Recording`]: that journal, with how the run [`Ended`] and what its faults did.
+//! - [`recorder`]: writes all of it; every world has one.
 //! - [`fault`]: what triggers wait for, which links are meant; and the ledger of faults: when each
 //!   was in force, and what it touched.
 //! - [`http`]: HTTP messages read off the bytes of a connection, as a network sees them.
@@ -21,6 +22,7 @@ pub mod fault;
 pub mod http;
 mod latency;
 pub mod random;
+pub mod recorder;
 mod recording;
 mod supervisor;
 

@@ -104,13 +104,7 @@ impl Recorder {
     }
 
     /// The answers that are outstanding will not arrive at `client`.
-    pub fn lose(
-        &mut self,
-        now: Duration,
-        exchanges: &mut Exchanges,
-        client: &Arc<str>,
-        why: Loss,
-    ) {
+    pub fn lose(&mut self, now: Duration, exchanges: &mut Exchanges, client: &Arc<str>, why: Loss) {
         for request in std::mem::take(&mut exchanges.outstanding) {
             let event = Event::RequestLost { request, why };
             self.write(now, Arc::clone(client), Some(request), event);
