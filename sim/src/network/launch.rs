@@ -53,9 +53,9 @@ impl State {
             Message::Answer { status, .. } => (None, *status == 101),
         };
         let replay = connection.replay.as_deref().map(|replay| (replay.of, replay.fault));
-        let (now, message) = (self.start().elapsed(), (message, replay.map(|(of, _)| of)));
+        let (now, message) = (self.start().elapsed(), (message, replay.map(|(of, _)| of), cause));
         let exchanges = &mut connection.exchanges;
-        let Some(mark) = self.recorder.leaves(now, exchanges, route, message, cause) else {
+        let Some(mark) = self.recorder.leaves(now, exchanges, route, message) else {
             return (None, Vec::new());
         };
         if is_upgrade {

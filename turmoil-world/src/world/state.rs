@@ -191,9 +191,9 @@ impl State {
         let mut fired = Vec::new();
         for message in line.leave(side, bytes) {
             let route = Route { from: &from, to: &to };
-            let message = (message, None);
+            let message = (message, None, None);
             let exchanges = &mut line.exchanges;
-            let mark = self.recorder.leaves(self.now, exchanges, route, message, None);
+            let mark = self.recorder.leaves(self.now, exchanges, route, message);
             line.marks[side as usize].extend(mark);
             fired.extend(mark.map(|mark| self.recorder.fire_left(mark)).unwrap_or_default());
         }
