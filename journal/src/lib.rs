@@ -4,6 +4,7 @@
 //! - [`Entry`]: a number, a moment, a machine, a cause, and an [`Event`].
 //! - [`Journal`]: the entries of one run, in order; [`hash`] tells two runs apart.
 //! - [`Recording`]: that journal, with how the run [`Ended`] and what its faults did.
+//! - [`recorder`]: writes all of it; every world has one.
 //! - [`kept`]: a recording as a file, and back.
 //! - [`fault`]: what triggers wait for, which links are meant; and the ledger of faults: when each
 //!   was in force, and what it touched.
@@ -23,6 +24,7 @@ pub mod http;
 pub mod kept;
 mod latency;
 pub mod random;
+pub mod recorder;
 mod recording;
 mod supervisor;
 

@@ -10,11 +10,11 @@ mod watches;
 
 use std::{sync::Arc, time::Duration};
 
+use self::ledger::Ledger;
 pub use self::{
     exchanges::{Exchanges, Mark, Route},
     watches::{Fired, Watches},
 };
-use self::ledger::Ledger;
 use crate::{Event, Journal};
 
 /// Writes one run down.

@@ -126,9 +126,8 @@ impl Shared {
     }
 
     fn back_up(&self, index: usize, node: &str) {
-        if let Some(image) = self.stage.world().image(node) {
-            self.backups.lock().expect("nothing panics while it holds it").insert(index, image);
-        }
+        let image = self.stage.world().image(node);
+        self.backups.lock().expect("nothing panics while it holds it").insert(index, image);
     }
 
     fn begin(self: &Arc<Self>, index: usize, cause: Option<u64>) {
@@ -158,7 +157,7 @@ impl Shared {
         let backups = self.backups.lock().expect("nothing panics while it holds it");
         let image = backups.get(&index).cloned();
         drop(backups);
-        world.restore(node, image?, cause)
+        Some(world.restore(node, image?, cause))
     }
 
     fn end_after(self: &Arc<Self>, id: FaultId, lasts: Duration) {

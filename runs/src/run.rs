@@ -6,14 +6,14 @@ mod settling;
 use std::{sync::Arc, time::Duration};
 
 use checks::{HOMESERVERS, Played, Run, history::Note, record::Verdict};
-use journal::Recording;
+use journal::{Ended, Event, Journal, Recording};
 use scenarios::Scenario;
 use sim::{LinkConfig, WorldConfig};
 
 use crate::{
     Federation, Homeservers,
     faults::Schedule,
-    federation::{Rooms, Stage},
+    federation::{OBSERVER, Rooms, Stage},
     world::{Simulated, Simulation, Universe, World},
 };
 
@@ -38,7 +38,8 @@ pub fn run(scenario: &Scenario, seed: u64, options: &Options) -> Run {
     run_on(&Simulated, Arc::new(Homeservers::default()), scenario, seed, options)
 }
 
-/// Does the same on any federation, in any world.
+/// Does the same on any federation, in any world. A scenario that this world cannot play is not
+/// played: its verdict is unknown, and the reasons are told.
 pub fn run_on(
     universe: &dyn Universe,
     federation: Arc<dyn Federation>,
@@ -76,6 +77,10 @@ fn play(
     seed: u64,
     options: &Options,
 ) -> Simulation {
+    let obstacles = universe.obstacles(scenario);
+    if !obstacles.is_empty() {
+        return refused(&obstacles);
+    }
     let shared = Arc::new(scenario.clone());
     let config = WorldConfig {
         seed,
@@ -89,6 +94,17 @@ fn play(
         ..WorldConfig::default()
     };
     universe.run(config, Box::new(|world| Box::pin(conduct(world, shared, federation))))
+}
+
+/// Returns a run that was not begun: its journal says why.
+fn refused(obstacles: &[String]) -> Simulation {
+    let why = format!("this world cannot play it: {}", obstacles.join("; "));
+    let (topic, body) = Note::NotReady { why }.to_parts();
+    let mut journal = Journal::default();
+    journal.push(Duration::ZERO, OBSERVER.into(), None, Event::Note { topic, body });
+    let recording =
+        Recording { journal, faults: Vec::new(), ended: Ended::Finished, at: Duration::ZERO };
+    Simulation { recording, journal_time: Duration::ZERO }
 }
 
 /// Conducts the run itself. Everything that it finds out, it notes in the journal.

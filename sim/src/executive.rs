@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use journal::{Ended, Journal, Misbehavior};
+use journal::{Ended, Journal, Misbehavior, recorder::Fired};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     fault::FaultReport,
     machine::current,
     runner::{self, Exhibit},
-    world::{Fired, Shared, State},
+    world::{Shared, State},
 };
 
 /// What a run leaves behind.
@@ -159,14 +159,14 @@ async fn take_panic(main: tokio::task::JoinHandle<()>) -> Option<Box<dyn std::an
 
 /// What each fault did, by number.
 pub(crate) fn faults_of(state: &State) -> Vec<FaultReport> {
-    state.faults.iter().map(|fault| fault.report.clone()).collect()
+    state.recorder.reports()
 }
 
 fn conclude<T>(world: &World, ended: Ended, value: Option<T>) -> Outcome<T> {
     let (at, journal, faults, journal_time) = {
         let mut state = world.shared.lock();
         let reports = faults_of(&state);
-        (state.now(), std::mem::take(&mut state.journal), reports, state.cost.spent())
+        (state.now(), state.recorder.take_journal(), reports, state.cost.spent())
     };
     let value = value.filter(|_| ended == Ended::Finished);
     Outcome { ended, value, at, journal, faults, journal_time }
@@ -207,7 +207,7 @@ fn step(world: &World) -> bool {
         let fired = state.in_journal(|state| state.decode(emission));
         if !fired.is_empty() {
             drop(state);
-            act(world, fired);
+            act(fired);
             state = world.shared.lock();
         }
         state.launch(emission);
@@ -217,7 +217,7 @@ fn step(world: &World) -> bool {
     let (accepts, fired) = state.arrive(arrival);
     if !fired.is_empty() {
         drop(state);
-        act(world, fired);
+        act(fired);
         state = world.shared.lock();
     }
     if let Some((id, side)) = accepts {
@@ -226,9 +226,9 @@ fn step(world: &World) -> bool {
     true
 }
 
-fn act(world: &World, fired: Vec<Fired>) {
+fn act(fired: Vec<Fired>) {
     for Fired { action, entry } in fired {
-        action(world, entry);
+        action(entry);
     }
 }
 

@@ -1,10 +1,10 @@
 //! What can be broken. Each fault has one written meaning, and counts what it touched.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 pub use journal::fault::*;
 
-use crate::{World, disk::DiskImage};
+use crate::disk::DiskImage;
 
 /// What becomes of a disk when its machine crashes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,61 +65,5 @@ impl Storm {
     pub fn lasts(&self) -> Duration {
         let pauses = self.times.saturating_sub(1);
         self.down.saturating_mul(self.times).saturating_add(self.up.saturating_mul(pauses))
-    }
-}
-
-/// Whether a request, by method and target, is meant.
-pub type Matches = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
-
-/// What a trigger does, with the number of the journal entry that fired it.
-pub type Action = Box<dyn FnOnce(&World, u64) + Send>;
-
-/// Watches a machine's disk, and acts on its n-th operation of a kind: right after that took effect,
-/// and before the next one, or anything else in the world, happens.
-pub struct DiskTrigger {
-    /// The machine.
-    pub machine: String,
-    /// Which operations count.
-    pub operation: Operation,
-    /// Which of them fires, from 1.
-    pub nth: u64,
-    /// What then happens.
-    pub action: Action,
-}
-
-impl std::fmt::Debug for DiskTrigger {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DiskTrigger")
-            .field("machine", &self.machine)
-            .field("operation", &self.operation)
-            .field("nth", &self.nth)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Watches for an exchange, and acts on the n-th one.
-pub struct Trigger {
-    /// At which moment.
-    pub moment: Moment,
-    /// The requesting machine; any if unset.
-    pub from: Option<String>,
-    /// The answering machine; any if unset.
-    pub to: Option<String>,
-    /// Whether a request, by method and target, is meant.
-    pub matches: Matches,
-    /// Which match fires, from 1.
-    pub nth: u64,
-    /// What then happens, before anything else moves.
-    pub action: Action,
-}
-
-impl std::fmt::Debug for Trigger {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Trigger")
-            .field("moment", &self.moment)
-            .field("from", &self.from)
-            .field("to", &self.to)
-            .field("nth", &self.nth)
-            .finish_non_exhaustive()
     }
 }

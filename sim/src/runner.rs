@@ -169,10 +169,10 @@ fn give_up<T>(world: &World, machine: usize, how: Misbehavior) -> Outcome<T> {
 fn take<T>(state: &mut State, machine: usize, how: Misbehavior, outcome: &mut Outcome<T>) {
     let machine = state.machines.get(machine).map_or("a machine", |it| &*it.name).to_owned();
     outcome.ended = Ended::Misbehaved { machine, how };
-    outcome.journal = std::mem::take(&mut state.journal);
+    outcome.journal = state.recorder.take_journal();
     outcome.faults = faults_of(state);
     // Should it ever go on, it writes nothing any more and ends.
-    state.over = true;
+    state.recorder.close();
     state.finished = true;
 }
 

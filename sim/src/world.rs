@@ -20,14 +20,14 @@ use self::observer::Observer;
 pub(crate) use self::{
     clock::Clock,
     shared::Shared,
-    state::{Death, Dying, Emission, FaultKind, FaultState, Fired, State, Way},
+    state::{Death, Dying, Emission, FaultKind, State, Way},
 };
 use journal::Event;
 
 use crate::{
     LinkConfig,
     disk::{Disk, DiskImage},
-    fault::{DiskTrigger, Operation, Trigger},
+    fault::{DiskWatch, Operation, Watch},
     host,
     machine::{Machine, current},
 };
@@ -218,16 +218,16 @@ impl World {
     }
 
     /// Watches for an exchange.
-    pub fn on_exchange(&self, trigger: Trigger) {
-        self.shared.lock().watch(trigger);
+    pub fn on_exchange(&self, watch: Watch) {
+        self.shared.lock().recorder.watches.on_exchange(watch);
     }
 
     /// Watches for an operation of a disk.
-    pub fn on_disk(&self, trigger: DiskTrigger) {
+    pub fn on_disk(&self, watch: DiskWatch) {
         let mut state = self.shared.lock();
-        let disk = Arc::clone(&state.machines[state.machine(&trigger.machine)].disk);
-        let is_write = trigger.operation == Operation::Written;
-        state.watch_disk(trigger);
+        let disk = Arc::clone(&state.machines[state.machine(&watch.machine)].disk);
+        let is_write = watch.operation == Operation::Written;
+        state.recorder.watches.on_disk(watch);
         drop(state);
         if is_write {
             disk.watch_writes(true);
@@ -282,7 +282,7 @@ impl World {
 
     /// How many entries the journal has.
     pub fn journal_len(&self) -> u64 {
-        self.shared.lock().journal.entries().len() as u64
+        self.shared.lock().recorder.journal().entries().len() as u64
     }
 
     /// Requests in flight over the network: sent, and neither answered nor lost; no replays. Each with its
@@ -290,8 +290,9 @@ impl World {
     pub fn requests_in_flight(&self) -> Vec<(String, String, String)> {
         let state = self.shared.lock();
         let connections = state.connections.iter().filter(|connection| connection.replay.is_none());
-        let outstanding = connections.flat_map(|connection| connection.outstanding.iter().copied());
-        state.journal.requests(outstanding)
+        let outstanding =
+            connections.flat_map(|connection| connection.exchanges.outstanding.iter().copied());
+        state.recorder.journal().requests(outstanding)
     }
 
     /// How many tasks of the machine's process live. 0 after a crash.

@@ -43,7 +43,9 @@ fn obstacle(scenario: &Scenario, fault: &FaultKind) -> Option<String> {
         FaultKind::Node(NodeFault::Crash { disk, .. }) => {
             matches!(disk, AfterCrash::LoseUnsynced | AfterCrash::Keep)
         }
-        FaultKind::Node(NodeFault::Kill { .. }) => true,
+        FaultKind::Node(
+            NodeFault::Kill { .. } | NodeFault::Wipe { .. } | NodeFault::Restore { .. },
+        ) => true,
         FaultKind::Disk(fault) => disk_faults(fault).die_after.is_none() && fault.rots.is_none(),
         FaultKind::Node(_) | FaultKind::Peer(_) => false,
     };

@@ -14,10 +14,14 @@ use runs::{
     federation::OBSERVER,
     world::{Play, Simulation, Universe},
 };
+use scenarios::Scenario;
 use sim::WorldConfig;
 use turmoil::Sim;
 
-use crate::world::{Changed, Command, Shared};
+use crate::{
+    obstacles::obstacles,
+    world::{Changed, Command, Shared},
+};
 
 /// Simulated time of one step. Shorter ones are broken (tokio counts milliseconds), longer ones round
 /// every delay up.
@@ -32,6 +36,10 @@ const TCP_CAPACITY: usize = 4096;
 pub struct Turmoil;
 
 impl Universe for Turmoil {
+    fn obstacles(&self, scenario: &Scenario) -> Vec<String> {
+        obstacles(scenario)
+    }
+
     fn run(&self, config: WorldConfig, play: Play) -> Simulation {
         let (least, most) = match config.link.latency {
             Latency::Fixed(delay) => (delay, delay),
@@ -155,15 +163,14 @@ fn lose_power(sim: &mut Sim<'_>, shared: &Shared, machine: &Arc<str>) {
 fn conclude(sim: Sim<'_>, shared: &Shared, ended: Ended) -> Recording {
     let (at, journal, faults) = {
         let mut state = shared.lock();
-        state.is_over = true;
-        let reports = state.faults.iter().map(|fault| fault.report.clone()).collect();
-        (sim.elapsed(), std::mem::take(&mut state.journal), reports)
+        state.recorder.close();
+        (sim.elapsed(), state.recorder.take_journal(), state.recorder.reports())
     };
     drop(sim);
     // What is left refers to itself through its hosts and triggers.
     let left = {
         let mut state = shared.lock();
-        (std::mem::take(&mut state.places), std::mem::take(&mut state.watches))
+        (std::mem::take(&mut state.places), std::mem::take(&mut state.recorder.watches))
     };
     drop(left);
     Recording { journal, faults, ended, at }

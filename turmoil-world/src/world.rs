@@ -18,10 +18,10 @@ use futures_util::FutureExt;
 use journal::Event;
 use runs::{
     federation::OBSERVER,
-    world::{Watch, World},
+    world::{DiskWatch, Watch, World},
 };
 use scenarios::{Scenario, scenario::FaultKind};
-use sim::{Node, WorldConfig, fault::FaultId};
+use sim::{Node, WorldConfig, disk::DiskImage, fault::FaultId};
 use transport::Host;
 
 pub(crate) use self::faults::links;
@@ -135,7 +135,20 @@ impl World for Shared {
     }
 
     fn on_exchange(&self, watch: Watch) {
-        self.lock().watches.push((watch, 0));
+        self.lock().recorder.watches.on_exchange(watch);
+    }
+
+    /// Disk watches are among the obstacles: turmoil cannot stop a process inside an operation.
+    fn on_disk(&self, watch: DiskWatch) {
+        self.lock().recorder.watches.on_disk(watch);
+    }
+
+    fn image(&self, machine: &str) -> DiskImage {
+        self.lock().place_mut(machine).machine.disk().snapshot()
+    }
+
+    fn restore(&self, machine: &str, image: DiskImage, cause: Option<u64>) -> FaultId {
+        faults::restore(self, machine, &image, cause)
     }
 
     fn begin(&self, scenario: &Scenario, fault: &FaultKind, cause: Option<u64>) -> FaultId {
@@ -147,10 +160,22 @@ impl World for Shared {
     }
 
     fn repair_all(&self) {
-        let count = self.lock().faults.len() as u64;
+        let count = self.lock().recorder.faults();
         for fault in 1..=count {
             faults::repair(self, fault);
         }
+    }
+
+    fn is_in_force(&self, fault: FaultId) -> bool {
+        self.lock().recorder.is_in_force(fault.number())
+    }
+
+    fn touch(&self, fault: FaultId) {
+        self.lock().recorder.hit(fault.number(), []);
+    }
+
+    fn seed(&self) -> u64 {
+        self.lock().config.seed
     }
 
     fn requests_in_flight(&self) -> Vec<(String, String, String)> {

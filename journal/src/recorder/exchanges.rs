@@ -36,15 +36,14 @@ pub struct Exchanges {
 
 impl Recorder {
     /// A whole message leaves. Returns its mark, unless it is nothing that exchanges know: an interim
-    /// answer (100, 103), or an answer that nobody asked for. `replays` is the request that the network
-    /// delivers again with this one.
+    /// answer (100, 103), or an answer that nobody asked for. With the message come the request that the
+    /// network delivers again with it, and the entry that led to it.
     pub fn leaves(
         &mut self,
         now: Duration,
         exchanges: &mut Exchanges,
         Route { from, to }: Route<'_>,
-        (message, replays): (Message, Option<u64>),
-        cause: Option<u64>,
+        (message, replays, cause): (Message, Option<u64>, Option<u64>),
     ) -> Option<Mark> {
         let (from, to) = (Arc::clone(from), Arc::clone(to));
         match message {
@@ -104,13 +103,7 @@ impl Recorder {
     }
 
     /// The answers that are outstanding will not arrive at `client`.
-    pub fn lose(
-        &mut self,
-        now: Duration,
-        exchanges: &mut Exchanges,
-        client: &Arc<str>,
-        why: Loss,
-    ) {
+    pub fn lose(&mut self, now: Duration, exchanges: &mut Exchanges, client: &Arc<str>, why: Loss) {
         for request in std::mem::take(&mut exchanges.outstanding) {
             let event = Event::RequestLost { request, why };
             self.write(now, Arc::clone(client), Some(request), event);

@@ -76,7 +76,8 @@ impl Recorder {
 
     /// Whether fault number `fault` has begun and not ended; there is none numbered 0.
     pub fn is_in_force(&self, fault: u64) -> bool {
-        let line = fault.checked_sub(1).and_then(|before| self.ledger.0.get(before as usize));
+        let line = fault.checked_sub(1).and_then(|before| usize::try_from(before).ok());
+        let line = line.and_then(|index| self.ledger.0.get(index));
         line.is_some_and(|line| line.report.until.is_none())
     }
 

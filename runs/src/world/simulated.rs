@@ -7,7 +7,7 @@ use scenarios::{Scenario, scenario::FaultKind};
 use sim::{
     Node, WorldConfig,
     disk::DiskImage,
-    fault::{DiskFate, DiskTrigger, FaultId, Trigger},
+    fault::{DiskFate, FaultId},
 };
 use transport::Host;
 
@@ -19,6 +19,11 @@ use crate::faults;
 pub struct Simulated;
 
 impl Universe for Simulated {
+    /// This world does everything that scenarios can say.
+    fn obstacles(&self, _: &Scenario) -> Vec<String> {
+        Vec::new()
+    }
+
     fn run(&self, config: WorldConfig, play: Play) -> Simulation {
         let outcome = sim::run(config, |world| play(Arc::new(world)));
         let sim::Outcome { ended, at, journal, faults, journal_time, .. } = outcome;
@@ -41,23 +46,19 @@ impl World for sim::World {
     }
 
     fn on_exchange(&self, watch: Watch) {
-        let Watch { moment, from, to, matches, nth, action } = watch;
-        let action = Box::new(move |_: &Self, entry| action(entry));
-        self.on_exchange(Trigger { moment, from, to, matches, nth, action });
+        self.on_exchange(watch);
     }
 
     fn on_disk(&self, watch: DiskWatch) {
-        let DiskWatch { machine, operation, nth, action } = watch;
-        let action = Box::new(move |_: &Self, entry| action(entry));
-        self.on_disk(DiskTrigger { machine, operation, nth, action });
+        self.on_disk(watch);
     }
 
-    fn image(&self, machine: &str) -> Option<DiskImage> {
-        Some(self.image(machine))
+    fn image(&self, machine: &str) -> DiskImage {
+        self.image(machine)
     }
 
-    fn restore(&self, machine: &str, image: DiskImage, cause: Option<u64>) -> Option<FaultId> {
-        Some(self.crash(machine, DiskFate::Restored(image), cause))
+    fn restore(&self, machine: &str, image: DiskImage, cause: Option<u64>) -> FaultId {
+        self.crash(machine, DiskFate::Restored(image), cause)
     }
 
     fn begin(&self, scenario: &Scenario, fault: &FaultKind, cause: Option<u64>) -> FaultId {

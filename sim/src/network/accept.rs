@@ -1,7 +1,9 @@
 //! Accepting: a segment that has arrived is handed to the socket that it is for.
 
+use journal::recorder::Mark;
+
 use super::{
-    connection::{Connection, Mark, Payload, Side, Waiting},
+    connection::{Connection, Payload, Side, Waiting},
     driver::Arrival,
 };
 use crate::world::State;
@@ -73,10 +75,12 @@ fn note_arrivals(connection: &mut Connection, side: Side, marks: &[Mark]) {
             Mark::Request(request) => (*request, true),
             Mark::Answer(_, answer) => (*answer, false),
         };
-        let Some(at) = connection.arrived.iter().position(|(of, _)| *of == key) else { continue };
-        let (_, entry) = connection.arrived[at];
+        let Some(at) = connection.exchanges.arrived.iter().position(|(of, _)| *of == key) else {
+            continue;
+        };
+        let (_, entry) = connection.exchanges.arrived[at];
         if !is_request {
-            connection.arrived.remove(at);
+            connection.exchanges.arrived.remove(at);
         }
         let arrivals = &mut connection.pipe_mut(side).arrivals;
         arrivals.push_back((std::mem::take(&mut left), entry, is_request));

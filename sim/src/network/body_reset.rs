@@ -3,10 +3,10 @@
 
 use std::{collections::BTreeSet, io};
 
-use journal::{Event, Loss};
+use journal::{Event, Loss, recorder::Mark};
 
 use super::{
-    connection::{Connection, Mark, Payload, Side},
+    connection::{Connection, Payload, Side},
     link::Path,
     reset::break_end,
 };
@@ -49,7 +49,7 @@ impl State {
 
     /// Bytes of the body of message number `n` that do not arrive: at least one.
     fn missing(&self, n: u64, after: After) -> usize {
-        let length = match self.journal.get(n).map(|entry| &entry.event) {
+        let length = match self.recorder.journal().get(n).map(|entry| &entry.event) {
             Some(Event::RequestSent(request)) => request.body.len(),
             Some(Event::AnswerSent(answer)) => answer.body.len(),
             _ => 0,

@@ -3,7 +3,10 @@
 use std::{collections::VecDeque, io, task::Waker, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use journal::http::{Decoder, Direction};
+use journal::{
+    http::{Decoder, Direction},
+    recorder::{Exchanges, Mark},
+};
 
 use super::replay::Replay;
 
@@ -40,15 +43,6 @@ pub(crate) enum Payload {
     Fin,
     /// The sender's kernel has given the connection up.
     Reset,
-}
-
-/// The end of a message inside a stream.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Mark {
-    /// Number of the request's entry.
-    Request(u64),
-    /// Numbers of the request's and the answer's entries.
-    Answer(u64, u64),
 }
 
 /// A segment on its way.
@@ -199,12 +193,8 @@ pub(crate) struct Connection {
     server: End,
     to_server: Pipe,
     to_client: Pipe,
-    /// Requests sent whose answer has not arrived whole, oldest first.
-    pub(crate) outstanding: VecDeque<u64>,
-    /// Of these, the ones whose answer has not been sent.
-    pub(crate) unanswered: VecDeque<u64>,
-    /// Arrival entries of requests, to be the cause of their answers.
-    pub(crate) arrived: VecDeque<(u64, u64)>,
+    /// What is asked and answered over it.
+    pub(crate) exchanges: Exchanges,
     /// What it replays; then it is the network's own, and no program holds its client's end.
     pub(crate) replay: Option<Box<Replay>>,
 }
@@ -224,9 +214,7 @@ impl Connection {
             server,
             to_server: Pipe::new(Direction::Requests),
             to_client: Pipe::new(Direction::Answers),
-            outstanding: VecDeque::new(),
-            unanswered: VecDeque::new(),
-            arrived: VecDeque::new(),
+            exchanges: Exchanges::default(),
             replay: None,
         }
     }

@@ -7,17 +7,17 @@
 
 use std::{io, time::Duration};
 
-use journal::{Event, Loss};
+use journal::{
+    Loss,
+    recorder::{Fired, Mark},
+};
 
 use super::{
-    connection::{Connection, Mark, Payload, Side},
+    connection::{Connection, Payload, Side},
     link::{Parcel, Passage, Path, retransmit_after},
     reset::break_end,
 };
-use crate::{
-    fault::Moment,
-    world::{Fired, State},
-};
+use crate::world::State;
 
 /// Something that is due at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,29 +141,18 @@ impl State {
         connection: &mut Connection,
         side: Side,
     ) -> Vec<Fired> {
-        let to = connection.path(side).1;
+        let (now, to) = (self.now(), connection.path(side).1);
         let marks = match connection.pipe(side).segments.front() {
             Some(segment) => segment.marks.clone(),
             None => Vec::new(),
         };
         let mut fired = Vec::new();
         for mark in marks {
-            match mark {
-                Mark::Request(request) => {
-                    let event = Event::RequestArrived { request };
-                    let n = self.write(to, Some(request), event);
-                    connection.arrived.push_back((request, n));
-                    fired.extend(self.fire(Moment::Arrived, request, n));
-                }
-                // Whoever asked has closed its socket: the answer arrives nowhere.
-                Mark::Answer(..) if connection.replay.is_some() => {}
-                Mark::Answer(request, _) if !connection.outstanding.contains(&request) => {}
-                Mark::Answer(request, answer) => {
-                    connection.outstanding.retain(|other| *other != request);
-                    let event = Event::AnswerArrived { request, answer };
-                    let n = self.write(to, Some(answer), event);
-                    connection.arrived.push_back((answer, n));
-                }
+            // Nobody waits for the answer to a replay.
+            if connection.replay.is_none() || matches!(mark, Mark::Request(_)) {
+                let name = &self.machines[to].name;
+                let exchanges = &mut connection.exchanges;
+                fired.extend(self.recorder.arrives(now, exchanges, name, mark));
             }
         }
         fired
@@ -181,7 +170,7 @@ impl State {
         }
         if !self.machines[path.1].powered {
             if let Some(fault) = self.machines[path.1].unpowered_by() {
-                self.hit(fault, connection.outstanding.iter().copied());
+                self.hit(fault, connection.exchanges.outstanding.iter().copied());
             }
             return false;
         }
@@ -190,7 +179,7 @@ impl State {
 
     pub(crate) fn hit_cut(&mut self, path: Path, connection: &Connection) {
         if let Some(fault) = self.links.cut_by(path) {
-            self.hit(fault, connection.outstanding.iter().copied());
+            self.hit(fault, connection.exchanges.outstanding.iter().copied());
         }
     }
 
@@ -218,7 +207,7 @@ impl State {
         };
         let passage = self.cross(path, Parcel { bytes, handshake: false });
         for fault in passage.changed_by {
-            self.hit(fault, connection.outstanding.iter().copied());
+            self.hit(fault, connection.exchanges.outstanding.iter().copied());
         }
         passage.delay
     }

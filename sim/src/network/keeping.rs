@@ -65,14 +65,14 @@ impl State {
         }
         let Some(fault) = self.keeper(path, is_segment(arrival)) else { return false };
         self.keeping.kept.push((path, arrival));
-        self.hit(fault, connection.outstanding.iter().copied());
+        self.hit(fault, connection.exchanges.outstanding.iter().copied());
         true
     }
 
     /// A segment is sent whose kind will be kept at its arrival, if nothing changes.
     pub(crate) fn count_kept(&mut self, path: Path, connection: &Connection) {
         if let Some(fault) = self.keeper(path, true) {
-            self.hit(fault, connection.outstanding.iter().copied());
+            self.hit(fault, connection.exchanges.outstanding.iter().copied());
         }
     }
 

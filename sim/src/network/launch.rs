@@ -1,16 +1,16 @@
 //! Launching: what a program wrote is decoded, written into the journal, and put on its link.
 
-use journal::{Answer, Event, Request, http::Message};
+use journal::{
+    http::Message,
+    recorder::{Fired, Mark, Route},
+};
 
 use super::{
-    connection::{Connection, Mark, Payload, Side},
+    connection::{Connection, Payload, Side},
     driver::Arrival,
     link::retransmit_after,
 };
-use crate::{
-    fault::Moment,
-    world::{Emission, Fired, State},
-};
+use crate::world::{Emission, State};
 
 impl State {
     /// Decodes what is about to leave: writes the journal and finds the triggers that fire.
@@ -47,40 +47,30 @@ impl State {
         cause: Option<u64>,
     ) -> (Option<Mark>, Vec<Fired>) {
         let (from, to) = connection.path(side);
-        let to_name = self.machines[to].name.clone();
-        match message {
-            Message::Request { method, target, body, bytes } => {
-                let replay = connection.replay.as_deref().map(|replay| (replay.of, replay.fault));
-                let replays = replay.map(|(of, _)| of);
-                let request = Request { to: to_name, method, target, body, replays };
-                let n = self.write(from, cause, Event::RequestSent(request));
-                self.leaving = Some((n, bytes));
-                connection.outstanding.push_back(n);
-                connection.unanswered.push_back(n);
-                if let Some((_, fault)) = replay {
-                    // Nobody sent it: no trigger waits for it.
-                    self.hit(fault, [n]);
-                    return (Some(Mark::Request(n)), Vec::new());
-                }
-                (Some(Mark::Request(n)), self.fire(Moment::Sent, n, n))
-            }
-            // An interim answer (100, 103) ends nothing.
-            Message::Answer { status, .. } if status < 200 && status != 101 => (None, Vec::new()),
-            Message::Answer { status, body } => {
-                let Some(request) = connection.unanswered.pop_front() else {
-                    return (None, Vec::new());
-                };
-                let arrived = connection.arrived.iter().position(|(of, _)| *of == request);
-                let cause = arrived.and_then(|at| connection.arrived.remove(at)).map(|(_, n)| n);
-                let event = Event::AnswerSent(Answer { request, to: to_name, status, body });
-                let n = self.write(from, cause, event);
-                if status == 101 {
-                    connection.pipe_mut(Side::Client).decoder.give_up();
-                    connection.pipe_mut(Side::Server).decoder.give_up();
-                }
-                (Some(Mark::Answer(request, n)), self.fire(Moment::Answered, request, n))
+        let route = Route { from: &self.machines[from].name, to: &self.machines[to].name };
+        let (bytes, is_upgrade) = match &message {
+            Message::Request { bytes, .. } => (Some(bytes.clone()), false),
+            Message::Answer { status, .. } => (None, *status == 101),
+        };
+        let replay = connection.replay.as_deref().map(|replay| (replay.of, replay.fault));
+        let (now, message) = (self.start().elapsed(), (message, replay.map(|(of, _)| of), cause));
+        let exchanges = &mut connection.exchanges;
+        let Some(mark) = self.recorder.leaves(now, exchanges, route, message) else {
+            return (None, Vec::new());
+        };
+        if is_upgrade {
+            connection.pipe_mut(Side::Client).decoder.give_up();
+            connection.pipe_mut(Side::Server).decoder.give_up();
+        }
+        if let (Mark::Request(n), Some(bytes)) = (mark, bytes) {
+            self.leaving = Some((n, bytes));
+            if let Some((_, fault)) = replay {
+                // Nobody sent it: no trigger waits for it.
+                self.hit(fault, [n]);
+                return (Some(mark), Vec::new());
             }
         }
+        (Some(mark), self.recorder.fire_left(mark))
     }
 
     /// Puts what was decoded on its link.

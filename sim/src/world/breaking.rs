@@ -10,9 +10,7 @@ mod worked;
 
 use std::sync::Arc;
 
-use journal::Event;
-
-use super::{FaultKind, FaultState, World};
+use super::{FaultKind, World};
 use crate::fault::{FaultId, FaultReport};
 
 impl World {
@@ -24,12 +22,9 @@ impl World {
         cause: Option<u64>,
     ) -> FaultId {
         let mut state = self.shared.lock();
-        let from = state.now();
-        let report = FaultReport { what: what.clone(), from, ..FaultReport::default() };
-        state.faults.push(FaultState { report, kind, machine: machine.clone() });
-        let fault = state.faults.len() as u64;
-        state.write_as(machine, cause, Event::FaultBegan { fault, what });
-        FaultId::numbered(fault)
+        let now = state.now();
+        state.kinds.push(kind);
+        state.in_journal(|state| state.recorder.begin_fault(now, machine, what, cause))
     }
 
     fn begin_on(
@@ -55,14 +50,10 @@ impl World {
         let kind = {
             let mut state = self.shared.lock();
             let now = state.now();
-            let FaultState { report, kind, machine } = &mut state.faults[index];
-            if report.until.is_some() {
+            if !state.in_journal(|state| state.recorder.end_fault(now, fault)) {
                 return;
             }
-            report.until = Some(now);
-            let (kind, machine, what) = (*kind, machine.clone(), report.what.clone());
-            state.write_as(machine, None, Event::FaultEnded { fault: fault.number(), what });
-            kind
+            state.kinds[index]
         };
         match kind {
             FaultKind::Links => self.shared.lock().mend_links(fault.number()),
@@ -78,7 +69,7 @@ impl World {
 
     /// Ends every fault in force, oldest first.
     pub fn repair_all(&self) {
-        let count = self.shared.lock().faults.len() as u64;
+        let count = self.shared.lock().recorder.faults();
         for fault in 1..=count {
             self.repair(FaultId::numbered(fault));
         }
@@ -86,7 +77,6 @@ impl World {
 
     /// What a fault has done so far.
     pub fn fault(&self, fault: FaultId) -> FaultReport {
-        let index = usize::try_from(fault.number() - 1).expect("faults are counted from 1");
-        self.shared.lock().faults[index].report.clone()
+        self.shared.lock().recorder.fault(fault).clone()
     }
 }

@@ -79,7 +79,7 @@ impl transport::host::Clock for Clock {
         let own = || current::get().is_some_and(|current| current.machine == self.machine);
         if let (false, true, Some(world)) = (faults.is_empty(), own(), self.world.upgrade()) {
             let mut state = world.lock();
-            let request = state.request_behind(current::cause());
+            let request = state.recorder.request_behind(current::cause());
             for fault in faults {
                 state.hit(fault.number(), request);
             }

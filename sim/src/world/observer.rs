@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use journal::Event;
 
 use super::{
-    Shared, State, World,
+    Shared, State,
     state::{Death, Dying},
 };
 use crate::{
@@ -27,35 +27,46 @@ impl Observer {
     }
 }
 
+impl Observer {
+    fn fire(&self, state: &mut State, operation: Operation) -> Vec<Action> {
+        let name = &state.machines[self.machine].name;
+        state.recorder.watches.fire_disk(name, operation)
+    }
+
+    fn awaits_writes(&self, state: &State) -> bool {
+        state.recorder.watches.awaits_writes(&state.machines[self.machine].name)
+    }
+}
+
 impl DiskObserver for Observer {
     fn synced(&self, file: &str, bytes: u64) {
         let Some(world) = self.world.upgrade() else { return };
         let mut state = world.lock();
         let entry = self.write(&mut state, Event::DiskSynced { file: file.to_owned(), bytes });
-        let actions = state.fire_disk(self.machine, Operation::Synced);
+        let actions = self.fire(&mut state, Operation::Synced);
         drop(state);
-        act(world, actions, entry);
+        act(actions, entry);
     }
 
     fn wrote(&self, file: &str, bytes: u64) {
         let Some(world) = self.world.upgrade() else { return };
         let mut state = world.lock();
-        let actions = state.fire_disk(self.machine, Operation::Written);
+        let actions = self.fire(&mut state, Operation::Written);
         if actions.is_empty() {
             return;
         }
         let entry = self.write(&mut state, Event::DiskWritten { file: file.to_owned(), bytes });
         let disk = Arc::clone(&state.machines[self.machine].disk);
-        let goes_on = state.awaits_writes(self.machine);
+        let goes_on = self.awaits_writes(&state);
         drop(state);
         disk.watch_writes(goes_on);
-        act(world, actions, entry);
+        act(actions, entry);
     }
 
     fn injected(&self, fault: u64) {
         let Some(world) = self.world.upgrade() else { return };
         let mut state = world.lock();
-        let request = state.request_behind(current::cause());
+        let request = state.recorder.request_behind(current::cause());
         state.hit(fault, request);
     }
 
@@ -74,9 +85,8 @@ impl DiskObserver for Observer {
 }
 
 /// Runs what triggers do, here and now: the operation has not returned yet.
-fn act(shared: Arc<Shared>, actions: Vec<Action>, entry: u64) {
-    let world = World { shared };
+fn act(actions: Vec<Action>, entry: u64) {
     for action in actions {
-        action(&world, entry);
+        action(entry);
     }
 }

@@ -18,7 +18,7 @@ impl World {
     pub(crate) fn tear_down(&self) {
         let disks: Vec<_> = {
             let mut state = self.shared.lock();
-            state.over = true;
+            state.recorder.close();
             state.machines.iter().map(|machine| Arc::clone(&machine.disk)).collect()
         };
         for (index, disk) in disks.into_iter().enumerate() {
@@ -28,9 +28,9 @@ impl World {
         let mut state = self.shared.lock();
         let nodes: Vec<_> =
             state.machines.iter_mut().filter_map(|machine| machine.node.take()).collect();
-        let triggers = state.take_triggers();
+        let watches = std::mem::take(&mut state.recorder.watches);
         drop(state);
-        drop((nodes, triggers));
+        drop((nodes, watches));
     }
 
     /// Packets, tasks and sockets of a machine end at once; its disk has to be dead by then.

@@ -9,13 +9,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use journal::{Event, Journal, Loss};
+use journal::{Event, Loss, recorder::Recorder};
 use tokio::time::Instant;
 
 use super::{WorldConfig, cost::Cost};
 use crate::{
     Ended, Misbehavior,
-    fault::{Action, DiskTrigger, FaultId, FaultReport, Moment, Operation, Trigger},
+    fault::FaultId,
     machine::Machine,
     network::{
         Armed,
@@ -35,20 +35,6 @@ pub(crate) enum Emission {
     Syn(u64),
     /// This side has written.
     Segment(u64, Side),
-}
-
-/// A trigger that fires: what to do, and the entry that fired it.
-pub(crate) struct Fired {
-    pub(crate) action: Action,
-    pub(crate) entry: u64,
-}
-
-/// A fault and how to end it.
-pub(crate) struct FaultState {
-    pub(crate) report: FaultReport,
-    pub(crate) kind: FaultKind,
-    /// The machine in whose name it stands in the journal.
-    pub(crate) machine: Arc<str>,
 }
 
 /// What ends a fault.
@@ -95,17 +81,6 @@ pub(crate) enum Way {
     Kill,
 }
 
-struct DiskWatch {
-    trigger: DiskTrigger,
-    machine: usize,
-    seen: u64,
-}
-
-struct Watch {
-    trigger: Trigger,
-    seen: u64,
-}
-
 /// Everything behind the world's one lock.
 pub(crate) struct State {
     pub(crate) config: WorldConfig,
@@ -125,18 +100,15 @@ pub(crate) struct State {
     outbox: VecDeque<Emission>,
     due: BinaryHeap<Reverse<(Duration, u64, Arrival)>>,
     next_arrival: u64,
-    pub(crate) journal: Journal,
+    pub(crate) recorder: Recorder,
     /// What the journal costs.
     pub(crate) cost: Cost,
-    pub(crate) faults: Vec<FaultState>,
-    watches: Vec<Watch>,
-    disk_watches: Vec<DiskWatch>,
+    /// What ends each fault, by its number from 1.
+    pub(crate) kinds: Vec<FaultKind>,
     /// Machines that went down in the middle of an operation of their own.
     pub(crate) dying: VecDeque<Dying>,
     /// What a program did that ends the run.
     pub(crate) broken: Option<Ended>,
-    /// The run has ended: nothing is written down any more.
-    pub(crate) over: bool,
     pub(crate) finished: bool,
     pub(crate) driver: Option<Waker>,
 }
@@ -157,14 +129,11 @@ impl State {
             outbox: VecDeque::new(),
             due: BinaryHeap::new(),
             next_arrival: 0,
-            journal: Journal::default(),
+            recorder: Recorder::default(),
             cost: Cost::new(config.time_journal),
-            faults: Vec::new(),
-            watches: Vec::new(),
-            disk_watches: Vec::new(),
+            kinds: Vec::new(),
             dying: VecDeque::new(),
             broken: None,
-            over: false,
             finished: false,
             driver: None,
             config,
@@ -270,21 +239,17 @@ impl State {
     }
 
     pub(crate) fn write_as(&mut self, name: Arc<str>, cause: Option<u64>, event: Event) -> u64 {
-        if self.over {
-            return 0;
-        }
         self.in_journal(|state| {
             let now = state.now();
-            state.journal.push(now, name, cause, event)
+            state.recorder.write(now, name, cause, event)
         })
     }
 
     /// The answers to these requests will not arrive.
     pub(crate) fn lose_outstanding(&mut self, connection: &mut Connection, why: Loss) {
-        let machine = connection.end(Side::Client).machine;
-        for request in std::mem::take(&mut connection.outstanding) {
-            self.write(machine, Some(request), Event::RequestLost { request, why });
-        }
+        let client = self.machines[connection.end(Side::Client).machine].name.clone();
+        let now = self.now();
+        self.in_journal(|state| state.recorder.lose(now, &mut connection.exchanges, &client, why));
     }
 
     /// A machine's program did what ends the run; the first to do so counts.
@@ -301,96 +266,6 @@ impl State {
 
     /// Counts one thing that `fault` touched, and the requests that it concerned.
     pub(crate) fn hit(&mut self, fault: u64, requests: impl IntoIterator<Item = u64>) {
-        let index = usize::try_from(fault - 1).expect("faults are counted from 1");
-        let report = &mut self.faults[index].report;
-        report.hits += 1;
-        report.requests.extend(requests);
-    }
-
-    /// Counts that a fault held a machine in its state, unless it was seen doing so.
-    pub(crate) fn hit_if_inert(&mut self, fault: FaultId) {
-        let index = usize::try_from(fault.number() - 1).expect("faults are counted from 1");
-        if self.faults[index].report.hits == 0 {
-            self.hit(fault.number(), []);
-        }
-    }
-
-    /// Whether fault number `fault` has begun and not ended; the world knows none numbered 0.
-    pub(crate) fn is_in_force(&self, fault: u64) -> bool {
-        let index = fault.checked_sub(1).and_then(|index| usize::try_from(index).ok());
-        let fault = index.and_then(|index| self.faults.get(index));
-        fault.is_some_and(|fault| fault.report.until.is_none())
-    }
-
-    /// Takes every trigger away, with what it holds.
-    pub(crate) fn take_triggers(&mut self) -> Vec<Trigger> {
-        self.watches.drain(..).map(|watch| watch.trigger).collect()
-    }
-
-    pub(crate) fn watch(&mut self, trigger: Trigger) {
-        self.watches.push(Watch { trigger, seen: 0 });
-    }
-
-    /// The request that entry `cause` is about, if it is about one.
-    pub(crate) fn request_behind(&self, cause: Option<u64>) -> Option<u64> {
-        let entry = self.journal.get(cause?)?;
-        match &entry.event {
-            Event::RequestSent(_) => Some(entry.n),
-            Event::RequestArrived { request } | Event::AnswerArrived { request, .. } => {
-                Some(*request)
-            }
-            Event::AnswerSent(answer) => Some(answer.request),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn watch_disk(&mut self, trigger: DiskTrigger) {
-        let machine = self.machine(&trigger.machine);
-        self.disk_watches.push(DiskWatch { trigger, machine, seen: 0 });
-    }
-
-    /// Whether a trigger waits for writes of machine `index`.
-    pub(crate) fn awaits_writes(&self, index: usize) -> bool {
-        let mut watches = self.disk_watches.iter();
-        watches.any(|it| it.machine == index && it.trigger.operation == Operation::Written)
-    }
-
-    /// Counts an operation of machine `index`; the actions that it fires.
-    pub(crate) fn fire_disk(&mut self, index: usize, operation: Operation) -> Vec<Action> {
-        for watch in &mut self.disk_watches {
-            if watch.machine == index && watch.trigger.operation == operation {
-                watch.seen += 1;
-            }
-        }
-        let due = |watch: &mut DiskWatch| watch.seen >= watch.trigger.nth;
-        self.disk_watches.extract_if(.., due).map(|watch| watch.trigger.action).collect()
-    }
-
-    /// Finds the triggers that fire when request number `request` reaches `moment`.
-    pub(crate) fn fire(&mut self, moment: Moment, request: u64, entry: u64) -> Vec<Fired> {
-        if self.watches.is_empty() {
-            return Vec::new();
-        }
-        let Some(sent) = self.journal.get(request) else { return Vec::new() };
-        let Event::RequestSent(what) = &sent.event else { return Vec::new() };
-        let is = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|w| w == name);
-        let mut due = Vec::new();
-        for (index, watch) in self.watches.iter_mut().enumerate() {
-            let trigger = &watch.trigger;
-            let meant = trigger.moment == moment
-                && is(&trigger.from, &sent.machine)
-                && is(&trigger.to, &what.to)
-                && (trigger.matches)(&what.method, &what.target);
-            if meant {
-                watch.seen += 1;
-                if watch.seen == trigger.nth {
-                    due.push(index);
-                }
-            }
-        }
-        let fired = due.iter().rev().map(|index| self.watches.remove(*index).trigger.action);
-        let mut fired: Vec<_> = fired.map(|action| Fired { action, entry }).collect();
-        fired.reverse();
-        fired
+        self.recorder.hit(fault, requests);
     }
 }

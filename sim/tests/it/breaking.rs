@@ -11,7 +11,7 @@ use rusqlite::params;
 use sim::{
     MachineState, Outcome, World,
     disk::DiskFaults,
-    fault::{ClockFault, DiskFate, DiskTrigger, FaultId, Operation, Shift, Storm},
+    fault::{ClockFault, DiskFate, DiskWatch, FaultId, Operation, Shift, Storm},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -130,13 +130,13 @@ fn at_operation(
     act: impl FnOnce(&World, Option<u64>) -> FaultId + Send + 'static,
 ) -> Arc<Mutex<Option<FaultId>>> {
     let fault = Arc::new(Mutex::new(None));
-    let set = Arc::clone(&fault);
-    world.on_disk(DiskTrigger {
+    let (set, own) = (Arc::clone(&fault), world.clone());
+    world.on_disk(DiskWatch {
         machine: "a".into(),
         operation,
         nth,
-        action: Box::new(move |world, entry| {
-            *set.lock().unwrap() = Some(act(world, Some(entry)));
+        action: Box::new(move |entry| {
+            *set.lock().unwrap() = Some(act(&own, Some(entry)));
         }),
     });
     fault
@@ -260,12 +260,12 @@ fn a_restored_machine_boots_on_the_backup_and_has_forgotten_what_came_after() {
 fn a_backup_taken_in_the_middle_of_a_commit_has_it_or_does_not() {
     let ((), told) = with_diary(|world| async move {
         let image = Arc::new(Mutex::new(None));
-        let taken = Arc::clone(&image);
-        world.on_disk(DiskTrigger {
+        let (taken, own) = (Arc::clone(&image), world.clone());
+        world.on_disk(DiskWatch {
             machine: "a".into(),
             operation: Operation::Written,
             nth: 2,
-            action: Box::new(move |world, _| *taken.lock().unwrap() = Some(world.image("a"))),
+            action: Box::new(move |_| *taken.lock().unwrap() = Some(own.image("a"))),
         });
         sleep(secs(3)).await;
         let image = image.lock().unwrap().take().expect("it was taken");

@@ -8,7 +8,7 @@ use http::Request;
 use journal::{Entry, Event};
 use sim::{
     Node, Outcome, World,
-    fault::{Cut, DiskFate, Moment, Trigger},
+    fault::{Cut, DiskFate, Moment, Watch},
 };
 use tokio::time::sleep;
 use transport::{
@@ -91,9 +91,22 @@ fn an_answer_is_caused_by_its_requests_arrival() {
     assert!(matches!(cause.event, Event::RequestArrived { .. }), "{cause:?}");
 }
 
-fn trigger(moment: Moment, to: &str, action: impl FnOnce(&World, u64) + Send + 'static) -> Trigger {
+fn trigger(
+    world: &World,
+    moment: Moment,
+    to: &str,
+    action: impl FnOnce(&World, u64) + Send + 'static,
+) -> Watch {
+    let world = world.clone();
     let matches = Arc::new(|method: &str, _: &str| method == "PUT");
-    Trigger { moment, from: None, to: Some(to.into()), matches, nth: 1, action: Box::new(action) }
+    Watch {
+        moment,
+        from: None,
+        to: Some(to.into()),
+        matches,
+        nth: 1,
+        action: Box::new(move |entry| action(&world, entry)),
+    }
 }
 
 fn cut() -> Cut {
@@ -103,7 +116,7 @@ fn cut() -> Cut {
 #[test]
 fn a_partition_made_when_a_request_is_sent_stops_that_very_request() {
     let outcome = chain(|world| {
-        world.on_exchange(trigger(Moment::Sent, "c", |world, entry| {
+        world.on_exchange(trigger(world, Moment::Sent, "c", |world, entry| {
             world.partition(&cut(), Some(entry));
         }));
     });
@@ -119,7 +132,7 @@ fn a_partition_made_when_a_request_is_sent_stops_that_very_request() {
 #[test]
 fn a_partition_made_when_it_is_answered_keeps_the_answer() {
     let outcome = chain(|world| {
-        world.on_exchange(trigger(Moment::Answered, "c", |world, entry| {
+        world.on_exchange(trigger(world, Moment::Answered, "c", |world, entry| {
             world.partition(&cut(), Some(entry));
         }));
     });
@@ -130,7 +143,7 @@ fn a_partition_made_when_it_is_answered_keeps_the_answer() {
 #[test]
 fn a_machine_that_crashes_when_a_request_arrives_never_answers_it() {
     let outcome = chain(|world| {
-        world.on_exchange(trigger(Moment::Arrived, "c", |world, entry| {
+        world.on_exchange(trigger(world, Moment::Arrived, "c", |world, entry| {
             world.crash("c", DiskFate::LoseUnsynced, Some(entry));
         }));
     });
@@ -151,7 +164,8 @@ fn a_trigger_fires_on_the_nth_match_and_once() {
         world.boot("c");
         let host = world.add_seat("a");
         sleep(ms(1)).await;
-        let mut second = trigger(Moment::Sent, "c", move |_, n| seen.lock().unwrap().push(n));
+        let mut second =
+            trigger(&world, Moment::Sent, "c", move |_, n| seen.lock().unwrap().push(n));
         second.nth = 2;
         world.on_exchange(second);
         on_seat(host.clone(), async move {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Request;
 use sim::{
     Node, World,
-    fault::{Cut, DiskFate, Moment, Trigger},
+    fault::{Cut, DiskFate, Moment, Watch},
 };
 use tokio::time::sleep;
 use transport::{
@@ -75,10 +75,10 @@ pub(crate) fn build(world: &World, token: &Token) {
         drop(held);
     });
     let held = Arc::clone(token);
-    let action = Box::new(move |_: &World, _| drop(held));
+    let action = Box::new(move |_| drop(held));
     let matches = Arc::new(|_: &str, target: &str| target == "/never");
     let (from, to) = (None, None);
-    world.on_exchange(Trigger { moment: Moment::Sent, from, to, matches, nth: 1, action });
+    world.on_exchange(Watch { moment: Moment::Sent, from, to, matches, nth: 1, action });
 }
 
 /// Uses the world, and leaves it broken: a machine down, one just back, a partition, a socket that

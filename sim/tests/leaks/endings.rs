@@ -8,7 +8,7 @@ use std::{
 
 use sim::{
     Ended, World, WorldConfig,
-    fault::{Moment, Trigger},
+    fault::{Moment, Watch},
 };
 use tokio::time::sleep;
 use transport::Host;
@@ -58,13 +58,13 @@ async fn end(ending: Ending, world: &World) {
             world.kill("nobody", None);
         }
         Ending::TriggerPanics => {
-            world.on_exchange(Trigger {
+            world.on_exchange(Watch {
                 moment: Moment::Sent,
                 from: None,
                 to: None,
                 matches: Arc::new(|_, _| true),
                 nth: 1,
-                action: Box::new(|_, _| panic!("in the driver")),
+                action: Box::new(|_| panic!("in the driver")),
             });
             world.repair_all();
             sleep(SECOND * 30).await;

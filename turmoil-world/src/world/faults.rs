@@ -9,15 +9,11 @@ use scenarios::{
     scenario::{AfterCrash, FaultKind, NetworkFault, NodeFault},
 };
 use sim::{
-    disk::DiskObserver,
-    fault::{FaultId, FaultReport, OnLinks, Swizzle},
+    disk::{Disk, DiskImage, DiskObserver},
+    fault::{FaultId, OnLinks, Swizzle},
 };
 
-use super::{
-    Shared, State,
-    state::{Command, FaultState},
-    swizzle,
-};
+use super::{Shared, State, state::Command, swizzle};
 
 /// What the journal says that faults of links befall.
 pub(super) const NETWORK: &str = "network";
@@ -53,13 +49,18 @@ pub(super) fn begin(
             Some(Links::Turn(swizzle)) => swizzle::begin(shared, what, cause, &swizzle),
             None => panic!("turmoil cannot {what}"),
         },
-        FaultKind::Node(NodeFault::Crash { node, disk }) => {
-            let down = Down { silently: true, loses_disk: *disk != AfterCrash::Keep };
-            take_down(shared, what, cause, node, down)
+        FaultKind::Node(NodeFault::Crash { node, disk: AfterCrash::Keep }) => {
+            take_down(shared, (what, cause), node, Way::PowerLoss, Disk::kill)
+        }
+        FaultKind::Node(NodeFault::Crash { node, .. }) => {
+            take_down(shared, (what, cause), node, Way::PowerLoss, Disk::power_loss)
         }
         FaultKind::Node(NodeFault::Kill { node }) => {
-            let down = Down { silently: false, loses_disk: false };
-            take_down(shared, what, cause, node, down)
+            take_down(shared, (what, cause), node, Way::Kill, Disk::kill)
+        }
+        FaultKind::Node(NodeFault::Wipe { node }) => {
+            let empty = DiskImage::default();
+            take_down(shared, (what, cause), node, Way::PowerLoss, |disk| disk.restore(&empty))
         }
         FaultKind::Disk(fault) => {
             let node: Arc<str> = fault.node.as_str().into();
@@ -110,66 +111,73 @@ pub(super) fn hold(links: Vec<Path>) {
 }
 
 /// How a machine goes down.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Down {
-    /// Whether nobody hears of it.
-    silently: bool,
-    /// Whether what was not synced is lost.
-    loses_disk: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Nobody hears of it.
+    PowerLoss,
+    /// Its connections are closed.
+    Kill,
 }
 
-fn take_down(shared: &Shared, what: String, cause: Option<u64>, node: &str, down: Down) -> FaultId {
+/// Takes a machine down, unless it is down already: its process is gone, or its power too. `disk` is
+/// what becomes of its disk then.
+fn take_down(
+    shared: &Shared,
+    what: (String, Option<u64>),
+    node: &str,
+    way: Way,
+    disk: impl FnOnce(&Disk),
+) -> FaultId {
     let node: Arc<str> = node.into();
     let mut state = shared.lock();
-    let id = state.begin(Ends::Down(Arc::clone(&node)), &node, what, cause);
-    let now = state.now;
-    let place = state.place_mut(&node);
-    // A machine that was killed can still lose its power, and what it had not synced with that.
-    let has_power = place.downed_by.oldest(|other| other.silently).is_none();
-    let is_up = std::mem::take(&mut place.is_up);
-    place.downed_by.add(id, down, now);
+    let fault = state.begin(Ends::Down(Arc::clone(&node)), &node, what.0, what.1);
+    let (now, place) = (state.now, state.place_mut(&node));
+    let has_power = place.downed_by.oldest(|way| *way == Way::PowerLoss).is_none();
+    let was_up = std::mem::take(&mut place.is_up);
+    place.downed_by.add(fault, way, now);
     place.supervisor = Supervisor::default();
     place.restart = None;
     let machine = Arc::clone(&place.machine);
-    if !is_up {
-        if has_power && down.silently {
-            state.hit(id, []);
-            drop(state);
-            if down.loses_disk {
-                machine.disk().power_loss();
-            }
+    // A machine that was killed can still lose its power, and what it had not synced with that.
+    let strikes = was_up || (has_power && way == Way::PowerLoss);
+    if strikes {
+        state.recorder.hit(fault, []);
+    }
+    if was_up {
+        let silently = way == Way::PowerLoss;
+        if silently {
+            state.lose_lines_of(&node, fault);
         }
-        return FaultId::numbered(id);
+        state.commands.push_back(Command::Crash { machine: node, silently });
     }
-    state.hit(id, []);
-    if down.silently {
-        state.lose_lines_of(&node, id);
-    }
-    let Down { silently, loses_disk } = down;
-    state.commands.push_back(Command::Crash { machine: node, silently });
     drop(state);
-    // Before turmoil drops anything: a dropped connection must not shut its database down politely.
-    if loses_disk {
-        machine.disk().power_loss();
-    } else {
-        machine.disk().kill();
+    if strikes {
+        // Before turmoil drops anything: a dropped connection must not shut its database down politely.
+        disk(machine.disk());
     }
-    FaultId::numbered(id)
+    FaultId::numbered(fault)
+}
+
+/// Takes a machine's power, and puts a disk with these files in.
+pub(super) fn restore(
+    shared: &Shared,
+    node: &str,
+    image: &DiskImage,
+    cause: Option<u64>,
+) -> FaultId {
+    let what = (format!("restore {node}"), cause);
+    take_down(shared, what, node, Way::PowerLoss, |disk| disk.restore(image))
 }
 
 /// Ends a fault. Does nothing if it has ended.
 pub(super) fn repair(shared: &Shared, id: u64) {
-    let index = usize::try_from(id - 1).expect("faults are counted from 1");
     let mut state = shared.lock();
     let now = state.now;
-    let fault = &mut state.faults[index];
-    if fault.report.until.is_some() {
+    if !state.recorder.end_fault(now, FaultId::numbered(id)) {
         return;
     }
-    fault.report.until = Some(now);
-    let (ends, machine) = (fault.ends.clone(), Arc::clone(&fault.machine));
-    let event = Event::FaultEnded { fault: id, what: fault.report.what.clone() };
-    state.write(machine, None, event);
+    let index = usize::try_from(id - 1).expect("faults are counted from 1");
+    let ends = state.ends[index].clone();
     match ends {
         Ends::Paths(paths) => {
             state.swizzles.remove(&id);
@@ -189,8 +197,8 @@ pub(super) fn repair(shared: &Shared, id: u64) {
             if place.downed_by.is_empty() {
                 state.commands.push_back(Command::Bounce(node));
             }
-            if led == Some(true) && state.faults[index].report.hits == 0 {
-                state.hit(id, []);
+            if led == Some(true) {
+                state.recorder.hit_if_inert(id);
             }
         }
         Ends::Disk(node) => {
@@ -209,12 +217,8 @@ impl State {
         what: String,
         cause: Option<u64>,
     ) -> u64 {
-        let machine: Arc<str> = machine.into();
-        let report = FaultReport { what: what.clone(), from: self.now, ..FaultReport::default() };
-        self.faults.push(FaultState { report, machine: Arc::clone(&machine), ends });
-        let fault = self.faults.len() as u64;
-        self.write(machine, cause, Event::FaultBegan { fault, what });
-        fault
+        self.ends.push(ends);
+        self.recorder.begin_fault(self.now, machine.into(), what, cause).number()
     }
 
     /// Whether nothing passes between two machines, either way.
@@ -261,9 +265,9 @@ impl State {
         for n in numbers {
             let line = &self.lines[&n];
             if of_node(&line.client) || of_node(&line.server) {
-                let requests: Vec<u64> = line.outstanding.iter().copied().collect();
+                let requests: Vec<u64> = line.exchanges.outstanding.iter().copied().collect();
                 let is_own = of_node(&line.client);
-                self.hit(fault, requests);
+                self.recorder.hit(fault, requests);
                 if is_own {
                     self.lose(n, Loss::Crashed);
                 }
@@ -285,7 +289,7 @@ impl DiskObserver for Observer {
     }
 
     fn injected(&self, fault: u64) {
-        self.shared.lock().hit(fault, []);
+        self.shared.lock().recorder.hit(fault, []);
     }
 
     // A disk that takes its machine down in the middle of an operation is among the obstacles.

@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use journal::http::{Decoder, Direction, Message};
+use journal::{
+    http::{Decoder, Direction, Message},
+    recorder::{Exchanges, Mark},
+};
 
 /// An end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,14 +22,19 @@ pub(crate) struct Line {
     leaving: [Decoder; 2],
     /// Decode what each side reads.
     arriving: [Decoder; 2],
-    /// Requests on their way, oldest first.
-    pub(crate) travelling: VecDeque<u64>,
-    /// Requests without an answer on its way.
-    pub(crate) unanswered: VecDeque<u64>,
-    /// Requests whose answers have not arrived.
-    pub(crate) outstanding: VecDeque<u64>,
-    /// Answers on their way: of which request, and their own entry.
-    pub(crate) answers: VecDeque<(u64, u64)>,
+    /// What is asked and answered over it.
+    pub(crate) exchanges: Exchanges,
+    /// Messages on their way, by the side that sent them.
+    pub(crate) marks: [VecDeque<Mark>; 2],
+}
+
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
 }
 
 impl Line {
@@ -38,10 +46,8 @@ impl Line {
             server,
             leaving: [decoder(requests), decoder(answers)],
             arriving: [decoder(answers), decoder(requests)],
-            travelling: VecDeque::new(),
-            unanswered: VecDeque::new(),
-            outstanding: VecDeque::new(),
-            answers: VecDeque::new(),
+            exchanges: Exchanges::default(),
+            marks: Default::default(),
         }
     }
 
@@ -61,6 +67,11 @@ impl Line {
     /// The messages that these bytes, read at `side`, complete.
     pub(crate) fn arrive(&mut self, side: Side, bytes: &[u8]) -> Vec<Message> {
         Self::feed(&mut self.arriving, side, bytes)
+    }
+
+    /// The next message that is on its way to `side`.
+    pub(crate) fn next(&mut self, side: Side) -> Option<Mark> {
+        self.marks[side.other() as usize].pop_front()
     }
 
     fn feed(decoders: &mut [Decoder; 2], side: Side, bytes: &[u8]) -> Vec<Message> {

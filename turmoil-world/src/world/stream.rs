@@ -7,14 +7,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use journal::Loss;
+use journal::{Loss, recorder::Fired};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Sleep,
 };
 use turmoil::net::TcpStream;
 
-use super::{Owner, Shared, line::Side, state::Fired};
+use super::{Owner, Shared, line::Side};
 
 /// A connected stream of one process.
 pub(super) struct TapStream {
@@ -31,8 +31,8 @@ pub(super) struct TapStream {
 
 impl TapStream {
     /// Acts on what passes. Tells whether the process lives through it.
-    fn act(&self, fired: Fired) -> bool {
-        for (action, entry) in fired {
+    fn act(&self, fired: Vec<Fired>) -> bool {
+        for Fired { action, entry } in fired {
             action(entry);
         }
         !self.shared.is_dead(&self.owner)

@@ -161,7 +161,7 @@ impl World {
         let touched: Vec<u64> = connections
             .iter()
             .filter_map(|id| state.connections.get(*id))
-            .flat_map(|connection| connection.outstanding.iter().copied())
+            .flat_map(|connection| connection.exchanges.outstanding.iter().copied())
             .collect();
         for request in touched {
             state.hit(fault.number(), [request]);
@@ -230,7 +230,7 @@ impl World {
         {
             let mut state = self.shared.lock();
             let now = state.now();
-            let in_force = |fault: &u64| state.is_in_force(*fault);
+            let in_force = |fault: &u64| state.recorder.is_in_force(*fault);
             let mut holders: Vec<u64> = faults.iter().copied().filter(in_force).collect();
             if holders.is_empty() {
                 holders.push(death.number());
@@ -272,7 +272,7 @@ impl World {
                 return;
             };
             if led {
-                state.hit_if_inert(fault);
+                state.recorder.hit_if_inert(fault.number());
             }
             if state.machines[index].doomed {
                 return;
@@ -305,7 +305,7 @@ impl World {
         let machine = &mut state.machines[index];
         let led = machine.paused_by.remove(fault.number(), now);
         if led == Some(true) && !machine.waiting.is_empty() {
-            state.hit_if_inert(fault);
+            state.recorder.hit_if_inert(fault.number());
         }
         let machine = &mut state.machines[index];
         if machine.paused_by.is_empty() {

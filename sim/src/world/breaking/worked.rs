@@ -18,7 +18,7 @@ impl World {
 
     /// Whether a fault has not ended.
     pub fn is_in_force(&self, fault: FaultId) -> bool {
-        self.fault(fault).until.is_none()
+        self.shared.lock().recorder.is_in_force(fault.number())
     }
 
     /// Counts one thing that the fault touched. Called while a request is served, it counts that
@@ -26,7 +26,7 @@ impl World {
     pub fn touch(&self, fault: FaultId) {
         let mut state = self.shared.lock();
         let served = current::get().filter(|current| current.serving);
-        let arrival = served.and_then(|current| state.journal.get(current.cause?));
+        let arrival = served.and_then(|current| state.recorder.journal().get(current.cause?));
         let request = arrival.and_then(|arrival| match arrival.event {
             journal::Event::RequestArrived { request } => Some(request),
             _ => None,
