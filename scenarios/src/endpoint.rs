@@ -28,7 +28,7 @@ pub fn path(target: &str) -> &str {
 
 fn fits(template: &str, target: &str) -> bool {
     // Most templates are another endpoint's, which what comes before their braces tells at once.
-    let fixed = template.split_once("{}").map_or(template, |(fixed, _)| fixed);
+    let fixed = template.split_once('{').map_or(template, |(fixed, _)| fixed);
     if !target.starts_with(fixed) {
         return false;
     }
