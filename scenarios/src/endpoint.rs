@@ -29,7 +29,7 @@ pub fn path(target: &str) -> &str {
 
 fn fits(template: &str, target: &str) -> bool {
     // Most templates are another endpoint's, which shows already in what comes before their braces.
-    let fixed = template.split_once("{}").map_or(template, |(fixed, _)| fixed);
+    let fixed = template.split_once('{').map_or(template, |(fixed, _)| fixed);
     if !target.starts_with(fixed) {
         return false;
     }

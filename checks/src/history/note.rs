@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::value::MapDeserializer};
 
 use crate::record::OpOutcome;
 
@@ -207,7 +207,10 @@ impl Note {
 
     /// Returns the note with this topic and body; none if it is not one of ours.
     pub fn from_parts(topic: &str, body: &serde_json::Value) -> Option<Self> {
-        serde_json::from_value(serde_json::json!({ "topic": topic, "body": body })).ok()
+        let topic = serde_json::Value::from(topic);
+        // The topic first, so that the body need not be kept until it is known what it is.
+        let parts = [("topic", &topic), ("body", body)];
+        Self::deserialize(MapDeserializer::<_, serde_json::Error>::new(parts.into_iter())).ok()
     }
 }
 

@@ -61,19 +61,24 @@ fn in_words(pdu: &Value) -> String {
 /// Returns the names of the messages whose events are anywhere in a JSON body without spaces: each
 /// once, in their order.
 pub fn messages_in(body: &[u8]) -> Vec<&str> {
-    const OPENING: &[u8] = b"\"org.fedsim.message\":\"";
     let mut names: Vec<&str> = Vec::new();
-    let mut rest = body;
-    while let Some(at) = memmem::find(rest, OPENING) {
-        rest = &rest[at + OPENING.len()..];
-        let end = rest.iter().position(|byte| *byte == b'"').unwrap_or(rest.len());
-        if let Ok(name) = std::str::from_utf8(&rest[..end])
-            && !names.contains(&name)
-        {
+    for name in message_names(body) {
+        if !names.contains(&name) {
             names.push(name);
         }
     }
     names
+}
+
+/// The same as they stand there, however often.
+pub fn message_names(body: &[u8]) -> impl Iterator<Item = &str> {
+    const OPENING: &[u8] = b"\"org.fedsim.message\":\"";
+    let openings = memmem::find_iter(body, OPENING);
+    openings.filter_map(|at| {
+        let rest = &body[at + OPENING.len()..];
+        let end = memchr::memchr(b'"', rest).unwrap_or(rest.len());
+        std::str::from_utf8(&rest[..end]).ok()
+    })
 }
 
 #[cfg(test)]

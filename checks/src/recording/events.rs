@@ -6,7 +6,7 @@ use journal::{Entry, Event, Loss, fault::FaultReport, nanoseconds};
 use scenarios::endpoint;
 
 use crate::{
-    history::{Exchange, History, pdu::messages_in},
+    history::{Exchange, History, pdu::message_names},
     record::EventRecord,
 };
 
@@ -23,7 +23,8 @@ pub(super) fn events(
             touched.entry(*request).or_insert(fault.what.as_str());
         }
     }
-    let teller = Teller { history, touched };
+    let spoken = history.exchanges.iter().map(|exchange| Spoken::of(history, exchange)).collect();
+    let teller = Teller { history, touched, spoken };
     let entries = history.journal.entries().iter();
     entries.zip(lines).map(|(entry, line)| teller.event(entry, line)).collect()
 }
@@ -43,6 +44,8 @@ struct Teller<'h> {
     history: &'h History<'h>,
     /// The first fault that touched each request.
     touched: BTreeMap<u64, &'h str>,
+    /// What each exchange of the history is called: four entries or so speak of one.
+    spoken: Vec<Spoken>,
 }
 
 impl Teller<'_> {
@@ -125,12 +128,13 @@ impl Teller<'_> {
     /// Puts a request into words, by the number of the entry that sent it; with its fate, if that
     /// is asked for.
     fn request(&self, kind: &'static str, request: u64, with_fate: bool) -> EntryInWords {
-        let Some(exchange) = self.history.exchange(request) else {
+        // Exchanges stand in the order in which their requests left.
+        let exchanges = &self.history.exchanges;
+        let place = exchanges.binary_search_by_key(&request, |exchange| exchange.sent.n);
+        let known = place.ok().and_then(|at| Some((exchanges.get(at)?, self.spoken.get(at)?)));
+        let Some((exchange, Spoken { what, message })) = known else {
             return EntryInWords { kind, ..EntryInWords::default() };
         };
-        let path =
-            || format!("{} {}", exchange.request.method, endpoint::path(&exchange.request.target));
-        let what = Some(exchange.endpoint).filter(|name| !name.is_empty());
         let lost = || exchange.lost.map(|(_, why)| self.loss(request, why));
         let fate = || {
             if let Some(of) = exchange.request.replays {
@@ -144,17 +148,36 @@ impl Teller<'_> {
         EntryInWords {
             kind,
             to: (kind == "request_sent").then(|| exchange.to.to_owned()),
-            what: what.map_or_else(path, str::to_owned),
+            what: what.clone(),
             result: if with_fate { fate() } else { None },
-            message: subject(self.history, exchange),
+            message: message.clone(),
         }
+    }
+}
+
+/// What an exchange is called.
+struct Spoken {
+    /// Its endpoint, or the method and path that it has instead.
+    what: String,
+    /// The message that it carries or speaks of.
+    message: Option<String>,
+}
+
+impl Spoken {
+    fn of(history: &History<'_>, exchange: &Exchange<'_>) -> Self {
+        let request = exchange.request;
+        let what = match exchange.endpoint {
+            "" => format!("{} {}", request.method, endpoint::path(&request.target)),
+            endpoint => endpoint.to_owned(),
+        };
+        Self { what, message: subject(history, exchange) }
     }
 }
 
 /// Returns the message that an exchange carries or refers to.
 fn subject(history: &History<'_>, exchange: &Exchange<'_>) -> Option<String> {
     let bodies = [Some(&exchange.request.body[..]), exchange.answer.map(|answer| answer.body)];
-    let carried = bodies.into_iter().flatten().find_map(|body| messages_in(body).first().copied());
+    let carried = bodies.into_iter().flatten().find_map(|body| message_names(body).next());
     let spoken_of = || {
         let event = exchange.arguments().pop()?;
         history.name_of(&event)
