@@ -155,6 +155,10 @@ pub(crate) struct Judge {
     /// journal that another tool recorded, compressed or not
     #[arg(value_name = "JOURNAL|RUN", required = true)]
     pub(crate) journals: Vec<PathBuf>,
+    /// Do not accept a pass with an inert fault, a vacuous check or a situation that never came
+    /// about
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Args, Debug)]

@@ -21,19 +21,28 @@ use crate::{
 pub(crate) fn judge(wanted: &Judge, output: &mut Output) -> Result<Exit, Stop> {
     let mut exit = Exit::Holds;
     for named in &wanted.journals {
-        let path = journal_of(named)?;
-        let record = match judged(&path)? {
-            Ok(record) => record,
-            Err(Unjudged::Scenario(mistakes)) => {
-                output.mistakes(&[mistakes])?;
-                return Ok(Exit::Usage);
+        exit = exit.and(match one(named, wanted.strict, output) {
+            // The others are judged all the same.
+            Err(Stop::Because(why, message)) => {
+                output.refusal(&message)?;
+                why
             }
-            Err(other) => return Err(refused(&path, &other)),
-        };
-        tell(&path, &record, output)?;
-        exit = exit.and(trial::exit_of(&record));
+            judged => judged?,
+        });
     }
     Ok(exit)
+}
+
+fn one(named: &Path, strict: bool, output: &mut Output) -> Result<Exit, Stop> {
+    let path = journal_of(named)?;
+    match judged(&path)? {
+        Ok(record) => tell(&path, &record, strict, output),
+        Err(Unjudged::Scenario(mistakes)) => {
+            output.mistakes(&[mistakes])?;
+            Ok(Exit::Usage)
+        }
+        Err(other) => Err(refused(&path, &other)),
+    }
 }
 
 /// Returns the journal that is meant by a file, a run's folder, or its record.
@@ -60,7 +69,9 @@ fn journal_of(named: &Path) -> Result<PathBuf, Stop> {
 fn judged(path: &Path) -> Result<Result<Record, Unjudged>, Stop> {
     let file = File::open(path).map_err(|error| refused(path, &error))?;
     let kept = kept::read(file).map_err(|malformed| refused(path, &malformed))?;
-    let judged = checks::rejudged(&HOMESERVERS, &path.display().to_string(), kept);
+    let shown = path.display().to_string();
+    let judged = trial::caught(|| checks::rejudged(&HOMESERVERS, &shown, kept));
+    let judged = judged.map_err(|why| Stop::because(Exit::Internal, format!("{shown}: {why}")))?;
     Ok(judged.map(|run| run.record))
 }
 
@@ -70,11 +81,13 @@ fn refused(path: &Path, why: &dyn std::fmt::Display) -> Stop {
     Stop::because(Exit::Usage, format!("cannot judge {}: {why}\n{help}", path.display()))
 }
 
-fn tell(path: &Path, record: &Record, output: &mut Output) -> Result<(), Stop> {
-    let status = line::Status::of(record, &[]);
+fn tell(path: &Path, record: &Record, strict: bool, output: &mut Output) -> Result<Exit, Stop> {
+    let weaknesses = record.weaknesses();
+    let status = line::Status::of(record, &weaknesses);
     let name = format!("{}  (seed {})", record.scenario.name, record.seed);
     output.word(status.into(), status.word(), &name)?;
-    for said in line::sentence(record).into_iter().chain(verdict_then(path, record)) {
+    let sentence = line::sentence(record).into_iter().chain(verdict_then(path, record));
+    for said in sentence.chain(weaknesses.iter().cloned()) {
         output.line(&format!("{}{said}", " ".repeat(line::INDENT)))?;
     }
     output.object(&json!({
@@ -84,9 +97,11 @@ fn tell(path: &Path, record: &Record, output: &mut Output) -> Result<(), Stop> {
         "seed": record.seed,
         "verdict": record.verdict,
         "sentence": line::sentence(record),
+        "weaknesses": weaknesses,
         "log_hash": record.log_hash,
     }))?;
-    Ok(())
+    let is_weak = status == line::Status::Warn;
+    Ok(if strict && is_weak { Exit::Inconclusive } else { trial::exit_of(record) })
 }
 
 /// Says what the run's own record says, if there is one next to the journal and it says something
@@ -103,8 +118,10 @@ fn verdict_then(path: &Path, record: &Record) -> Option<String> {
         Verdict::Unknown => "unknown",
     };
     let (before, now) = (word(then.verdict), word(record.verdict));
-    let is_other = then.verdict != record.verdict || then.sentence != record.sentence;
-    is_other.then(|| {
-        format!("judged otherwise when it was run: {before} then, {now} with today's checks")
-    })
+    if then.verdict != record.verdict {
+        let both = format!("{before} then, {now} with today's checks");
+        return Some(format!("judged otherwise when it was run: {both}"));
+    }
+    let reason = then.sentence.filter(|then| Some(then) != record.sentence.as_ref())?;
+    Some(format!("judged {before} for another reason when it was run: {reason}"))
 }

@@ -118,7 +118,8 @@ pub(crate) fn again(selected: &Selected, seed: u64) -> Result<Record, String> {
     caught(|| record(selected, seed).record).map_err(|why| format!("{name}, seed {seed}: {why}"))
 }
 
-fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+/// Does some work; a panic of it is an error, in a sentence.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     panic::catch_unwind(AssertUnwindSafe(work))
         .map_err(|payload| format!("fedsim itself panicked: {}", panic_message(payload.as_ref())))
 }

@@ -2,11 +2,18 @@
 
 use std::fmt;
 
-use journal::kept::{Header, Kept};
-use scenarios::language::{self, Mistakes};
+use journal::{
+    Event, Recording,
+    kept::{Header, Kept},
+};
+use scenarios::{
+    Scenario,
+    language::{self, Mistakes},
+};
 
 use crate::{
     Promises,
+    history::Note,
     recording::{Played, Run, judged},
 };
 
@@ -33,6 +40,15 @@ pub enum Unjudged {
     },
     /// Its scenario has mistakes.
     Scenario(Mistakes),
+    /// A note is not what notes on its topic are.
+    Note {
+        /// The number of its entry.
+        entry: u64,
+        /// The field, as `body.via`; empty if it is the note as a whole.
+        field: String,
+        /// What is wrong with it.
+        what: String,
+    },
 }
 
 impl fmt::Display for Unjudged {
@@ -44,6 +60,10 @@ impl fmt::Display for Unjudged {
                  `{program}`"
             ),
             Self::Scenario(mistakes) => mistakes.fmt(f),
+            // The header is the first line.
+            Self::Note { entry, field, what } => {
+                write!(f, "line {}, `event.note.{field}`: {what}", entry + 1)
+            }
         }
     }
 }
@@ -52,7 +72,7 @@ impl fmt::Display for Unjudged {
 /// messages about mistakes in its scenario.
 ///
 /// # Errors
-/// The journal is of another program's federation, or its scenario has mistakes.
+/// The journal is of another program's federation, its scenario has mistakes, or a note is malformed.
 pub fn rejudged(
     promises: &'static Promises,
     path_shown: &str,
@@ -67,6 +87,27 @@ pub fn rejudged(
     let shown = format!("the scenario in {path_shown}");
     let scenario = language::parse_in(vocabulary, &shown, &header.scenario);
     let scenario = scenario.map_err(Unjudged::Scenario)?;
+    check_notes(&scenario, &recording)?;
     let played = Played { scenario: &scenario, seed: header.seed, file: header.file.as_deref() };
     Ok(judged(promises, played, recording))
+}
+
+/// Checks every note: one that checks could not read would be as if it were not there.
+fn check_notes(scenario: &Scenario, recording: &Recording) -> Result<(), Unjudged> {
+    for entry in recording.journal.entries() {
+        let Event::Note { topic, body } = &entry.event else { continue };
+        let wrong = |(field, what)| Unjudged::Note { entry: entry.n, field, what };
+        Note::check(topic, body).map_err(wrong)?;
+        if let Some(Note::FaultSet { index, fault }) = Note::from_parts(topic, body) {
+            if index >= scenario.faults.len() {
+                let what = format!("the scenario has no fault {index}, counted from 0");
+                return Err(wrong(("body.index".to_owned(), what)));
+            }
+            if fault == 0 || fault > recording.faults.len() as u64 {
+                let what = format!("no fault {fault} began");
+                return Err(wrong(("body.fault".to_owned(), what)));
+            }
+        }
+    }
+    Ok(())
 }

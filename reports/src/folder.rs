@@ -39,10 +39,10 @@ pub fn of(out: &Path, scenario: &str, seed: u64) -> PathBuf {
 pub fn write(out: &Path, record: &Record) -> io::Result<PathBuf> {
     let folder = of(out, &record.scenario.name, record.seed);
     fs::create_dir_all(&folder)?;
+    forget_journal(&folder)?;
     for renderer in RENDERERS {
         put(&folder.join(renderer.file), &(renderer.render)(record))?;
     }
-    forget_journal(&folder)?;
     Ok(folder)
 }
 

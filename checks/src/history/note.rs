@@ -11,9 +11,34 @@ use crate::record::OpOutcome;
 /// honest one may show to anybody.
 pub const FORGED: &str = "forged ";
 
+/// The topics of all notes.
+const TOPICS: &[&str] = &[
+    "ready",
+    "not-ready",
+    "send-began",
+    "send-ended",
+    "seen",
+    "caught-up",
+    "join-began",
+    "join-ended",
+    "leave-began",
+    "leave-ended",
+    "skipped",
+    "trespassed",
+    "forged",
+    "fault-set",
+    "repaired",
+    "settled",
+    "final-timeline",
+    "final-state",
+    "final-queues",
+    "final-mail",
+    "finished",
+];
+
 /// One note. Its topic in the journal is the variant's name with hyphens, such as `send-began`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "topic", content = "body", rename_all = "kebab-case")]
+#[serde(tag = "topic", content = "body", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Note {
     /// The cluster is ready: everybody has joined, nothing is pending. Triggers and times count
     /// from here.
@@ -46,8 +71,10 @@ pub enum Note {
         /// The event's id, for a send that is ok.
         event: Option<String>,
         /// The backends that a refusal named.
+        #[serde(default)]
         unreachable: Vec<String>,
         /// The backends that an answer listed as left out.
+        #[serde(default)]
         failed_to_send: Vec<String>,
         /// What went wrong, for a send that is not ok.
         error: Option<String>,
@@ -212,11 +239,30 @@ impl Note {
         let parts = [("topic", &topic), ("body", body)];
         Self::deserialize(MapDeserializer::<_, serde_json::Error>::new(parts.into_iter())).ok()
     }
+
+    /// Checks a note that somebody else may have written. One on a topic that is not ours is fine: no
+    /// check of ours reads it.
+    ///
+    /// # Errors
+    /// It is on a topic of ours and says something else than such a note does: the field, and what is
+    /// wrong with it.
+    pub fn check(topic: &str, body: &serde_json::Value) -> Result<(), (String, String)> {
+        if !TOPICS.contains(&topic) {
+            return Ok(());
+        }
+        let topic = serde_json::Value::from(topic);
+        let parts = [("topic", &topic), ("body", body)];
+        let parts = MapDeserializer::<_, serde_json::Error>::new(parts.into_iter());
+        let read: Result<Self, _> = serde_path_to_error::deserialize(parts);
+        read.map(drop).map_err(|error| (error.path().to_string(), error.inner().to_string()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Note, Via};
+    use serde::Deserialize as _;
+
+    use super::{Note, TOPICS, Via};
 
     #[test]
     fn a_note_reads_back_as_it_was_written() {
@@ -232,5 +278,34 @@ mod tests {
         assert_eq!(Note::from_parts(&topic, &body), Some(note));
         let (topic, body) = Note::Repaired {}.to_parts();
         assert_eq!(Note::from_parts(&topic, &body), Some(Note::Repaired {}));
+    }
+
+    #[test]
+    fn every_topic_is_listed() {
+        for topic in TOPICS {
+            let read = Note::deserialize(serde_json::json!({ "topic": topic, "body": {} }));
+            let is_unknown = read.is_err_and(|error| error.to_string().contains("unknown variant"));
+            assert!(!is_unknown, "`{topic}` is no topic");
+        }
+        let error = Note::deserialize(serde_json::json!({ "topic": "?", "body": {} })).unwrap_err();
+        let listed = error.to_string().matches('`').count() / 2 - 1;
+        assert_eq!(listed, TOPICS.len(), "{error}");
+    }
+
+    #[test]
+    fn a_note_that_lacks_something_or_says_too_much_is_told_with_its_field() {
+        let seen = |more: serde_json::Value| {
+            let mut body = serde_json::json!({"device": "bob/1", "event": "$e", "room": "!r"});
+            let more = more.as_object().expect("an object").clone();
+            body.as_object_mut().expect("an object").extend(more);
+            Note::check("seen", &body)
+        };
+        assert_eq!(seen(serde_json::json!({"via": "sync"})), Ok(()));
+        assert!(seen(serde_json::json!({})).is_err_and(|(_, what)| what.contains("`via`")));
+        let misspelled = seen(serde_json::json!({"via": "sync", "mesage": "m1"}));
+        assert!(misspelled.is_err_and(|(_, what)| what.contains("`mesage`")));
+        let (field, _) = seen(serde_json::json!({"via": "sync", "room": 7})).unwrap_err();
+        assert_eq!(field, "body.room");
+        assert_eq!(Note::check("somebody-elses", &serde_json::json!(7)), Ok(()));
     }
 }

@@ -80,8 +80,9 @@ pub(super) fn answer_lost(history: &History<'_>) -> Judgment {
             continue;
         }
         judgment.judged += 1;
-        if let (Some(_), None, Some((lost, _))) =
-            (exchange.answer, exchange.answer_arrived, exchange.lost)
+        // What never arrived was not processed: a front proxy has answered it.
+        if let (Some(_), Some(_), None, Some((lost, _))) =
+            (exchange.arrived, exchange.answer, exchange.answer_arrived, exchange.lost)
         {
             let (from, to, endpoint) = (exchange.from, exchange.to, exchange.endpoint);
             let sentence = format!("{from} never had the answer of {to} to {endpoint}");

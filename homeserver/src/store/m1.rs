@@ -292,11 +292,17 @@ pub(crate) fn hidden(
         .map_err(StoreError::corrupt)
 }
 
-/// Forgets a hidden event: it is visible now, or aborted.
-pub(crate) fn unhide(tx: &Transaction<'_>, event_id: &EventId) -> Result<(), StoreError> {
-    tx.prepare_cached("DELETE FROM m1_prepared WHERE event_id = ?1")?
-        .execute([event_id.as_str()])?;
-    Ok(())
+/// Forgets a hidden event of a room: it is visible now, or aborted. Returns whether it was hidden:
+/// an event of another room is not, whoever names it.
+pub(crate) fn unhide(
+    tx: &Transaction<'_>,
+    room_id: &RoomId,
+    event_id: &EventId,
+) -> Result<bool, StoreError> {
+    let forgotten = tx
+        .prepare_cached("DELETE FROM m1_prepared WHERE event_id = ?1 AND room_id = ?2")?
+        .execute([event_id.as_str(), room_id.as_str()])?;
+    Ok(forgotten > 0)
 }
 
 /// Returns how many events of a room are hidden.

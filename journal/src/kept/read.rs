@@ -21,9 +21,9 @@ use crate::{Entry, Journal, Recording};
 /// The longest line, in bytes: a body of the largest message a world decodes, escaped at its worst.
 const LONGEST_LINE: u64 = 512 << 20;
 /// The most entries.
-const MOST_ENTRIES: u64 = 50_000_000;
+const MOST_ENTRIES: u64 = 10_000_000;
 /// The most text, uncompressed, in bytes: what a small file unpacks to must end somewhere.
-const LARGEST_TEXT: u64 = 16 << 30;
+const LARGEST_TEXT: u64 = 2 << 30;
 /// What a zstd frame begins with.
 const ZSTD: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
 

@@ -139,3 +139,29 @@ fn an_end_that_belongs_to_other_entries_is_malformed() {
     assert_eq!(field("\"at_ns\":1000000000", "\"at_ns\":9"), "at_ns");
     assert_eq!(malformed(b"").what, "the journal is empty");
 }
+
+#[test]
+fn what_happens_once_must_not_happen_twice() {
+    let twice = |line: &str| {
+        let text = String::from_utf8(text()).expect("it is text");
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("{\"hash\"")).collect();
+        let at = lines.iter().position(|known| known.contains(line)).expect("it is there");
+        let again = lines[at].replace(&format!("\"n\":{at},"), "\"n\":14,");
+        let end = lines.len() - 1;
+        let end_line = lines[end].replace("\"entries\":13", "\"entries\":14");
+        let text = [&lines[..end], &[&*again, &*end_line]].concat().join("\n");
+        malformed(text.as_bytes()).what
+    };
+    assert_eq!(twice("\"request_arrived\""), "request 2 arrived twice");
+    assert_eq!(twice("\"answer_sent\""), "request 2 was answered twice");
+    assert_eq!(twice("\"request_lost\""), "request 6 was lost twice");
+    assert_eq!(twice("\"fault_ended\""), "fault 1 ended twice");
+}
+
+#[test]
+fn a_fault_has_the_times_that_its_entries_have() {
+    let field = |from, to| changed(from, to).what;
+    let sentence = "`partition a | b` has another time than its entries";
+    assert_eq!(field("\"from_ns\":10", "\"from_ns\":9"), sentence);
+    assert_eq!(field("\"until_ns\":10,", ""), sentence);
+}

@@ -1,6 +1,11 @@
 //! What a journal must keep to so that checks may believe it: numbers without gaps, time that does not
 //! run back, and references that lead to what they name.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
 use crate::{Entry, Event, Recording, Request};
 
 /// A field, and what is wrong with it.
@@ -10,7 +15,17 @@ pub(super) type Wrong = (&'static str, String);
 #[derive(Debug, Default)]
 pub(super) struct Validator {
     /// Faults that began.
-    faults: Vec<String>,
+    faults: Vec<Began>,
+    /// What has happened to each request: nothing happens twice.
+    happened: BTreeMap<u64, BTreeSet<&'static str>>,
+}
+
+/// A fault that began.
+#[derive(Debug)]
+struct Began {
+    what: String,
+    at: Duration,
+    ended: Option<Duration>,
 }
 
 impl Validator {
@@ -43,17 +58,20 @@ impl Validator {
             Event::RequestArrived { request: n } => {
                 let field = "event.request_arrived.request";
                 let (_, sent) = request(before, *n, field)?;
+                self.once(*n, field, "arrived")?;
                 same("machine", &entry.machine, &sent.to, "the request is for")
             }
             Event::AnswerSent(answer) => {
                 let field = "event.answer_sent.request";
                 let (asking, sent) = request(before, answer.request, field)?;
+                self.once(answer.request, field, "was answered")?;
                 same("machine", &entry.machine, &sent.to, "the request is for")?;
                 same("event.answer_sent.to", &answer.to, &asking.machine, "the request is of")
             }
             Event::AnswerArrived { request: n, answer } => {
                 let field = "event.answer_arrived.request";
                 let (asking, _) = request(before, *n, field)?;
+                self.once(*n, field, "had its answer arrive")?;
                 same("machine", &entry.machine, &asking.machine, "the request is of")?;
                 let is_it =
                     |event: &Event| matches!(event, Event::AnswerSent(it) if it.request == *n);
@@ -64,20 +82,18 @@ impl Validator {
                 Err(("event.answer_arrived.answer", what))
             }
             Event::RequestLost { request: n, .. } => {
-                let (asking, _) = request(before, *n, "event.request_lost.request")?;
+                let field = "event.request_lost.request";
+                let (asking, _) = request(before, *n, field)?;
+                self.once(*n, field, "was lost")?;
                 same("machine", &entry.machine, &asking.machine, "the request is of")
             }
             Event::FaultBegan { fault, what } => {
-                self.faults.push(what.clone());
+                self.faults.push(Began { what: what.clone(), at: entry.at, ended: None });
                 let due = self.faults.len() as u64;
                 let wrong = || format!("fault {due} is due here, not {fault}");
                 (*fault == due).then_some(()).ok_or_else(|| ("event.fault_began.fault", wrong()))
             }
-            Event::FaultEnded { fault, .. } => {
-                let began = (1..=self.faults.len() as u64).contains(fault);
-                let wrong = || format!("fault {fault} never began");
-                began.then_some(()).ok_or_else(|| ("event.fault_ended.fault", wrong()))
-            }
+            Event::FaultEnded { fault, what } => self.fault_ended(*fault, what, entry.at),
             Event::RequestSent(_)
             | Event::Booted { .. }
             | Event::Exited { .. }
@@ -85,6 +101,23 @@ impl Validator {
             | Event::DiskWritten { .. }
             | Event::Note { .. } => Ok(()),
         }
+    }
+
+    /// Takes note of what happens to a request once.
+    fn once(&mut self, n: u64, field: &'static str, what: &'static str) -> Result<(), Wrong> {
+        let is_first = self.happened.entry(n).or_default().insert(what);
+        is_first.then_some(()).ok_or_else(|| (field, format!("request {n} {what} twice")))
+    }
+
+    fn fault_ended(&mut self, fault: u64, what: &str, at: Duration) -> Result<(), Wrong> {
+        let index = fault.checked_sub(1).and_then(|before| usize::try_from(before).ok());
+        let Some(began) = index.and_then(|index| self.faults.get_mut(index)) else {
+            return Err(("event.fault_ended.fault", format!("fault {fault} never began")));
+        };
+        if began.ended.replace(at).is_some() {
+            return Err(("event.fault_ended.fault", format!("fault {fault} ended twice")));
+        }
+        same("event.fault_ended.what", what, &began.what, "it began as")
     }
 
     /// Looks at the whole.
@@ -101,8 +134,12 @@ impl Validator {
             return Err(("faults", format!("{told} faults are told of and {began} began")));
         }
         for (report, began) in recording.faults.iter().zip(&self.faults) {
-            if report.what != *began {
-                return Err(("faults", format!("`{}` began as `{began}`", report.what)));
+            if report.what != began.what {
+                return Err(("faults", format!("`{}` began as `{}`", report.what, began.what)));
+            }
+            if (report.from, report.until) != (began.at, began.ended) {
+                let what = format!("`{}` has another time than its entries", report.what);
+                return Err(("faults", what));
             }
             for touched in &report.requests {
                 request(entries, *touched, "faults")?;

@@ -34,6 +34,13 @@ pub struct Exchanges {
     pub arrived: VecDeque<(u64, u64)>,
 }
 
+impl Exchanges {
+    /// Returns the only request none of whose answer has been sent; `None` if there are several.
+    pub fn only_unanswered(&self) -> Option<u64> {
+        self.unanswered.front().copied().filter(|_| self.unanswered.len() == 1)
+    }
+}
+
 impl Recorder {
     /// A whole message leaves. Returns its mark, unless it is nothing that exchanges know: an interim
     /// answer (100, 103), or an answer that nobody asked for. With the message come the request that the
@@ -60,7 +67,7 @@ impl Recorder {
                 let arrived = exchanges.arrived.iter().position(|(of, _)| *of == request);
                 let arrived = arrived.and_then(|at| exchanges.arrived.remove(at));
                 let answer = Answer { request, to, status, body };
-                let cause = arrived.map(|(_, n)| n);
+                let cause = arrived.map(|(_, n)| n).or(cause);
                 let n = self.write(now, from, cause, Event::AnswerSent(answer));
                 Some(Mark::Answer(request, n))
             }

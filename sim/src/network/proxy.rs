@@ -6,12 +6,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use journal::{Answer, Event, random};
+use journal::{
+    http::Message,
+    random,
+    recorder::{Mark, Route},
+};
 use rand::RngExt;
 use rand_chacha::ChaCha12Rng;
 
 use super::{
-    connection::{Connection, Mark, Payload, Segment, Side},
+    connection::{Connection, Payload, Segment, Side},
     link::Path,
 };
 use crate::world::State;
@@ -56,7 +60,8 @@ impl Proxies {
 impl State {
     /// Lets a proxy answer the request that is whole with the next segment of the client, if one does:
     /// the program then sees the end of the connection and nothing of the request. Not while the
-    /// program itself is writing: what it has begun to answer has passed the proxy.
+    /// program itself is writing, or has closed its end: what it has begun to answer has passed the
+    /// proxy. And not in a pipeline, where the client would take the answer for another request's.
     pub(crate) fn answered_by_proxy(&mut self, id: u64, connection: &mut Connection) -> bool {
         let pipe = connection.pipe(Side::Client);
         let Some(Mark::Request(request)) =
@@ -64,8 +69,10 @@ impl State {
         else {
             return false;
         };
-        let is_writing = !connection.pipe(Side::Server).segments.is_empty();
-        if self.armed.proxies.armed.is_empty() || is_writing || connection.replay.is_some() {
+        let answers = connection.pipe(Side::Server);
+        let is_writing = answers.closed || !answers.segments.is_empty();
+        let is_alone = connection.exchanges.only_unanswered() == Some(request);
+        if self.armed.proxies.armed.is_empty() || is_writing || !is_alone {
             return false;
         }
         let path = connection.path(Side::Client);
@@ -76,6 +83,8 @@ impl State {
         let (fault, status, retry_after) = (armed.fault, armed.status, armed.retry_after);
         self.hit(fault, [request]);
         hang_up(connection);
+        // What was about to leave when its sender went down must not be taken for what leaves here.
+        self.leaving = None;
         self.answer_for(id, connection, request, (status, retry_after));
         true
     }
@@ -88,14 +97,13 @@ impl State {
         request: u64,
         (status, retry_after): (u16, Option<Duration>),
     ) {
+        let now = self.now();
         let (from, to) = connection.path(Side::Server);
-        let to = self.machines[to].name.clone();
+        let route = Route { from: &self.machines[from].name, to: &self.machines[to].name };
         let body = Bytes::from(format!("a front proxy answers {status}\n"));
-        let head = head(status, retry_after, body.len());
-        let event = Event::AnswerSent(Answer { request, to, status, body: body.clone() });
-        let answer = self.write(from, Some(request), event);
-        connection.unanswered.retain(|other| *other != request);
-        let bytes = Bytes::from([head.as_bytes(), &body].concat());
+        let bytes = Bytes::from([head(status, retry_after, body.len()).as_bytes(), &body].concat());
+        let message = (Message::Answer { status, body }, None, Some(request));
+        let mark = self.recorder.leaves(now, &mut connection.exchanges, route, message);
         let pipe = connection.pipe_mut(Side::Server);
         pipe.closed = true;
         pipe.in_flight += bytes.len();
@@ -103,7 +111,7 @@ impl State {
             let due = Duration::ZERO;
             Segment { payload, cause: Some(request), marks, due, is_cut: false }
         };
-        let data = segment(Payload::Data(bytes), vec![Mark::Answer(request, answer)]);
+        let data = segment(Payload::Data(bytes), mark.into_iter().collect());
         pipe.segments = VecDeque::from([data, segment(Payload::Fin, Vec::new())]);
         pipe.launched = 0;
         for _ in 0..2 {
@@ -120,6 +128,9 @@ fn hang_up(connection: &mut Connection) {
     pipe.arrivals.clear();
     pipe.ended = true;
     connection.end_mut(Side::Server).wake();
+    if let Some(writer) = connection.end_mut(Side::Client).writer.take() {
+        writer.wake();
+    }
 }
 
 fn head(status: u16, retry_after: Option<Duration>, length: usize) -> String {

@@ -118,17 +118,21 @@ impl Participant {
     ) -> Result<(), ParticipantError> {
         let (rooms, caller) = (self.rooms.clone(), caller.to_owned());
         let (room, event) = (room_id.to_owned(), event_id.to_owned());
-        self.rooms
+        let is_resolved = self
+            .rooms
             .database()
             .transaction(move |tx| {
                 ensure_owner(tx, &room, &caller)?;
                 match decision {
-                    Decision::Commit => show(tx, &rooms, &room, &event),
-                    Decision::Abort => Ok(m1::unhide(tx, &event)?),
+                    Decision::Commit => show(tx, &rooms, &room, &event).map(|()| true),
+                    Decision::Abort => Ok(m1::unhide(tx, &room, &event)?),
                 }
             })
             .await?;
-        self.doubts.resolved(event_id);
+        // The owner of another room has no say in this one's vote: the doubt stays.
+        if is_resolved {
+            self.doubts.resolved(event_id);
+        }
         Ok(())
     }
 
@@ -170,7 +174,8 @@ fn show(
         // It came in another way meanwhile, and may have been refused then.
         rooms.graph.reinstate(tx, &event)?;
     }
-    Ok(m1::unhide(tx, event_id)?)
+    m1::unhide(tx, room_id, event_id)?;
+    Ok(())
 }
 
 /// Returns why the event is not acceptable here.
