@@ -250,7 +250,10 @@ impl fmt::Display for Duplication {
 ///
 /// The whole request arrives at the proxy, and the program on the machine sees nothing of it. The
 /// proxy answers with the status, closes the connection behind its answer, and closes the one to the
-/// program, which may have begun to read.
+/// program, which may have begun to read. Nothing was processed, so that no trigger waits for it: not
+/// for the arrival of the request, nor for its answer. The proxy runs on the machine itself, in front
+/// of the program: it answers while the program is paused, and not while the machine hangs or is
+/// down.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProxyAnswer {
     /// The machine behind the proxy.

@@ -7,7 +7,7 @@ use sim::{
     disk::{DiskFaults, DiskImage},
     fault::{
         After, BodyReset, Change, ClockFault, Cut, DiskFate, Duplication, FaultId, LinkChange,
-        Part, Refusal, Shift, Storm, Swizzle,
+        Part, ProxyAnswer, Refusal, Shift, Storm, Swizzle,
     },
 };
 
@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     Link,
     Reset,
     Duplicate,
+    Answers,
     Failing,
     Full,
     Slow,
@@ -62,7 +63,7 @@ pub(crate) enum Doing {
 const TURN: Duration = Duration::from_secs(1);
 
 impl Kind {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Crash,
         Self::Wipe,
         Self::Restore,
@@ -78,6 +79,7 @@ impl Kind {
         Self::Link,
         Self::Reset,
         Self::Duplicate,
+        Self::Answers,
         Self::Failing,
         Self::Full,
         Self::Slow,
@@ -106,6 +108,7 @@ impl Kind {
             Self::Link => "link",
             Self::Reset => "reset",
             Self::Duplicate => "duplicate",
+            Self::Answers => "answers",
             Self::Failing => "failing disk",
             Self::Full => "full disk",
             Self::Slow => "slow disk",
@@ -157,6 +160,12 @@ impl Kind {
             Self::Duplicate => {
                 let (probability, after) = (Some(1.0), Duration::from_millis(50));
                 world.duplicate(&Duplication { from: a, to: b, probability, after }, None)
+            }
+            Self::Answers => {
+                let (machine, to) = ("b".to_owned(), a);
+                let (status, retry_after, share) = (503, None, 1.0);
+                let answer = ProxyAnswer { machine, to, status, retry_after, share };
+                world.answer_for(&answer, None)
             }
             Self::Dying | Self::Failing | Self::Full | Self::Slow | Self::Lying | Self::Rotting => {
                 world.break_disk("b", self.of_disk(), None)
@@ -219,7 +228,7 @@ pub(crate) fn doing(in_force: InForce<'_>) -> Doing {
     if any(|kind| kind == Kind::Hang) {
         return Doing::Silent;
     }
-    if any(|kind| matches!(kind, Kind::Failing | Kind::Full)) {
+    if any(|kind| matches!(kind, Kind::Answers | Kind::Failing | Kind::Full)) {
         return Doing::Fails;
     }
     Doing::Serves

@@ -39,6 +39,7 @@ const SUBJECTS: [(&str, &[Kind]); 4] = [
             Kind::Link,
             Kind::Reset,
             Kind::Duplicate,
+            Kind::Answers,
             Kind::Hang,
             Kind::Refuse,
         ],
