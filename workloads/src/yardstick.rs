@@ -8,7 +8,7 @@
 //! What it stands for is one run of three backends and ten `m1` messages, as counted in its journal
 //! and in `docs/speed.md`: [`SIGNATURES`], [`COMMITS`] and [`HEADS`], which are three fifths of the
 //! run's instructions. The rest (JSON, hashes, tasks, copies) is everywhere in a run and nowhere by
-//! itself; it is left out, and goes by the processor as signatures do. A yardstick is [`RUNS`] times
+//! itself; it is left out, and assumed to go by the processor alike. A yardstick is [`RUNS`] times
 //! that, so that it lasts about a second.
 
 use std::hint::black_box;
