@@ -316,7 +316,7 @@ fn a_measured_row_falls_short_exactly_when_its_figure_misses_its_goal() {
     assert!(figure > 0.0);
     assert_eq!(row["falls_short"], figure > goal);
     let table = stdout(&fedsim(&folder, &bench));
-    assert!(table.contains("request ") && table.contains("≤ 2 x"), "{table}");
+    assert!(table.contains("request ") && table.contains("≤ 0.6 x"), "{table}");
 }
 
 #[test]
