@@ -5,7 +5,9 @@
 //! run writes it; what somebody else's tool recorded may come as plain text, and without the hash.
 //! `docs/journal.md` describes it for others; [`schema`] is generated from the types here.
 //!
-//! - `lines`: the lines as types. - [`write`]: a recording to lines. - [`read`]: lines to a recording, or
+//! - `lines`: the lines as types.
+//! - [`write()`]: a recording to lines.
+//! - [`read`](read()): lines to a recording, or
 //!   [`Malformed`], with the line and the field.
 
 mod lines;

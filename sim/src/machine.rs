@@ -18,6 +18,10 @@ use crate::{
 };
 
 /// One machine.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "power, process, doom and being wanted change each by itself"
+)]
 pub(crate) struct Machine {
     /// Its name, which is also its host name.
     pub(crate) name: Arc<str>,

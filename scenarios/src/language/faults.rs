@@ -1,6 +1,5 @@
 //! The families of faults in the language: one file for each reads its bodies, checks that they
-//! make sense, and writes them. Beginnings and ends are the same for all ([`super::read`],
-//! [`super::meaning`]).
+//! make sense, and writes them. Beginnings and ends are the same for all (`read`, `meaning`).
 
 mod disk;
 mod network;

@@ -202,7 +202,7 @@ pub(crate) fn writes(in_force: InForce<'_>) -> bool {
 /// What the machine is doing: the layers that a request meets, from the wire to the disk.
 pub(crate) fn doing(in_force: InForce<'_>) -> Doing {
     let any = |is: fn(Kind) -> bool| in_force.iter().any(|(kind, ..)| is(*kind));
-    let storms = |age: &Duration| (age.as_millis() / TURN.as_millis()) % 2 == 0;
+    let storms = |age: &Duration| (age.as_millis() / TURN.as_millis()).is_multiple_of(2);
     let off = in_force.iter().any(|(kind, age, struck)| match kind {
         Kind::Crash | Kind::Wipe | Kind::Restore => true,
         Kind::Storm => storms(age),

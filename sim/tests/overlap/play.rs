@@ -142,7 +142,8 @@ async fn look(world: &World, seat: &Host) -> Doing {
     let asking = ask(seat.clone());
     seat.spawn(async move {
         // Whoever asked waits for it.
-        let _ = sender.send(asking.await);
+        // Nobody waits for it any more if the world is over.
+        let _is_heard = sender.send(asking.await).is_ok();
     });
     let answer = answer.await.expect("the seat stays up");
     match (world.state("b"), answer) {
