@@ -237,8 +237,12 @@ fn check_reset(reset: &BodyReset, at: &str, meaning: &mut Meaning<'_>) {
 }
 
 fn check_answer(answer: &ProxyAnswer, at: &str, meaning: &mut Meaning<'_>) {
-    meaning.machine(&format!("{at}.node"), &answer.machine);
-    meaning.wronged(&format!("{at}.to"), &answer.machine, &answer.to);
+    let machine_at = format!("{at}.node");
+    meaning.machine(&machine_at, &answer.machine);
+    meaning.listed_machines(&format!("{at}.to"), &answer.to);
+    if let Some(own) = answer.to.iter().position(|name| *name == answer.machine) {
+        meaning.both_sides(&format!("{at}.to[{own}]"), &answer.machine, &machine_at);
+    }
     meaning.probability(&format!("{at}.share"), answer.share, "0.1 answers one request in ten");
     if !STATUSES.contains(&answer.status) {
         let message = format!("{} is no error", answer.status);
