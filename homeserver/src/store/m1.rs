@@ -370,13 +370,34 @@ pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreErr
 mod tests {
     use super::*;
 
-    #[test]
-    fn who_asks_about_ever_more_events_is_promised_no_more_than_the_limit() {
-        let mut connection = Connection::open_in_memory().expect("memory");
-        let steps = [include_str!("02_client.sql"), include_str!("04_m1.sql")];
-        for step in steps {
+    fn tables() -> Connection {
+        let connection = Connection::open_in_memory().expect("memory");
+        for step in [include_str!("02_client.sql"), include_str!("04_m1.sql")] {
             connection.execute_batch(step).expect("tables");
         }
+        connection
+    }
+
+    #[test]
+    fn the_owner_of_another_room_cannot_undo_a_vote() {
+        let mut connection = tables();
+        let tx = Transaction::begin(&mut connection).expect("a transaction");
+        tx.execute(
+            "INSERT INTO m1_prepared (event_id, room_id, owner, event, created_ms)
+             VALUES ('$voted', '!asked', 'a.test', '{}', 0)",
+            [],
+        )
+        .expect("hidden");
+        let event_id = ruma::event_id!("$voted");
+        assert!(!unhide(&tx, ruma::room_id!("!other"), event_id).expect("an answer"));
+        assert_eq!(count_hidden(&tx, ruma::room_id!("!asked")).expect("a count"), 1);
+        assert!(unhide(&tx, ruma::room_id!("!asked"), event_id).expect("an answer"));
+        assert_eq!(count_hidden(&tx, ruma::room_id!("!asked")).expect("a count"), 0);
+    }
+
+    #[test]
+    fn who_asks_about_ever_more_events_is_promised_no_more_than_the_limit() {
+        let mut connection = tables();
         let tx = Transaction::begin(&mut connection).expect("a transaction");
         let (curious, other) = (ruma::server_name!("b.test"), ruma::server_name!("c.test"));
         let ask = |number: i64, server| {
