@@ -1,15 +1,17 @@
 //! `fedsim bench`: measures what a simulation costs, and shows each figure beside its goal.
 //!
 //! Reading order: [`table`] has the rows and their goals; [`row`] says what a row is, [`turns`] how
-//! one thing is measured beside another. Then the measurements, a file each: `idle` worlds, `turmoil` and `request` for comparison, `federation`,
-//! `share` and `threads` for whole scenarios, `commit` for the disk. What they measure is in the
-//! crate `workloads`, which `benches/` measures too.
+//! one thing is measured beside another. Then the measurements, a file each: `idle` worlds,
+//! `turmoil` and `request` for comparison, `federation`, `share` and `threads` for whole scenarios,
+//! `commit` for the disk. What they measure is in the crate `workloads`, which `benches/` measures
+//! too.
 //!
-//! Every goal is a ratio, so that it means the same on any machine: to stock turmoil, to the loopback,
-//! to a file, or to a yardstick, which is a fixed amount of such work as runs spend their time on
-//! (`workloads::yardstick`). Both sides are measured in one run, in turns, and the median round counts;
-//! figures in seconds stand in the details, for information. CPU time is that of the process; where
-//! two threads are compared with one it must be wall time, and the best of several tries counts.
+//! Every goal is a ratio, so that it means the same on any machine: to stock turmoil, to the
+//! loopback, to a file, or to a yardstick, which is a fixed amount of such work as runs spend their
+//! time on (`workloads::yardstick`). Both sides are measured in one run, in turns, and the median
+//! round counts; figures in seconds stand in the details, for information. CPU time is that of the
+//! process; where two threads are compared with one it must be wall time, and the best of several
+//! tries counts.
 
 mod commit;
 mod federation;

@@ -72,7 +72,8 @@ impl fmt::Display for Unjudged {
 /// messages about mistakes in its scenario.
 ///
 /// # Errors
-/// The journal is of another program's federation, its scenario has mistakes, or a note is malformed.
+/// The journal is of another program's federation, its scenario has mistakes, or a note is
+/// malformed.
 pub fn rejudged(
     promises: &'static Promises,
     path_shown: &str,

@@ -11,26 +11,26 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// A journal of these entries, which must be numbered from 1 without gaps: for trying checks on
-    /// journals that no world has written.
+    /// Returns a journal of these entries, which must be numbered from 1 without gaps: for trying
+    /// checks on journals that no world has written.
     pub fn from_entries(entries: Vec<Entry>) -> Self {
         assert!(entries.iter().zip(1..).all(|(entry, n)| entry.n == n), "entries have gaps");
         Self { entries }
     }
 
-    /// All entries.
+    /// Returns all entries.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// The entry numbered `n`.
+    /// Returns the entry numbered `n`.
     pub fn get(&self, n: u64) -> Option<&Entry> {
         let index = usize::try_from(n.checked_sub(1)?).ok()?;
         self.entries.get(index)
     }
 
-    /// The requests that the entries `numbers` sent: machine, method and target of each, in the
-    /// order in which they were sent. For worlds, which know what is in flight.
+    /// Returns the requests that the entries `numbers` sent: machine, method and target of each, in
+    /// the order in which they were sent. For worlds, which know what is in flight.
     pub fn requests(
         &self,
         numbers: impl IntoIterator<Item = u64>,
@@ -59,14 +59,14 @@ impl Journal {
         n
     }
 
-    /// The journal as text, one JSON object a line: what determinism is compared on.
+    /// Returns the journal as text, one JSON object a line: what determinism is compared on.
     pub fn to_lines(&self) -> impl Iterator<Item = String> + '_ {
         self.entries
             .iter()
             .map(|entry| serde_json::to_string(entry).expect("entries have only string keys"))
     }
 
-    /// A hash over every line, hexadecimal.
+    /// Returns a hash over every line, hexadecimal.
     pub fn hash(&self) -> String {
         hash(self.to_lines())
     }
@@ -75,8 +75,8 @@ impl Journal {
 /// Bytes of lines that are hashed at once: enough for the hash to work on many blocks side by side.
 const HASHED_AT_ONCE: usize = 1 << 16;
 
-/// A hash over the lines of a journal, hexadecimal: what [`Journal::hash`] says, for who has made
-/// the lines already.
+/// Returns a hash over the lines of a journal, hexadecimal. It is that of [`Journal::hash`], for
+/// callers that already have the lines.
 pub fn hash(lines: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut gathered = Vec::with_capacity(HASHED_AT_ONCE);

@@ -28,7 +28,7 @@ fn as_ns<S: serde::Serializer>(at: &Duration, serializer: S) -> Result<S::Ok, S:
     serializer.serialize_u64(nanoseconds(*at))
 }
 
-/// Whole nanoseconds of a simulated time.
+/// Returns the whole nanoseconds of a simulated time.
 pub fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -131,7 +131,7 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// The word for it, as the journal has it.
+    /// Returns the word for it, as the journal has it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Reset => "reset",

@@ -1,5 +1,5 @@
-//! Faults as every world and every scenario knows them: what is done to links, what triggers wait for;
-//! and the ledger: which fault, from when until when, and what it touched.
+//! Faults as every world and every scenario knows them: what is done to links, what triggers wait
+//! for; and the ledger: which fault, from when until when, and what it touched.
 
 mod cut;
 mod holds;
@@ -24,12 +24,12 @@ pub use self::{
 pub struct FaultId(u64);
 
 impl FaultId {
-    /// The fault of that number.
+    /// Returns the fault of that number.
     pub fn numbered(number: u64) -> Self {
         Self(number)
     }
 
-    /// The number that the journal's entries carry.
+    /// Returns the number that the journal's entries carry.
     pub fn number(self) -> u64 {
         self.0
     }

@@ -74,7 +74,7 @@ impl Decoder {
         Self { direction, buffer: BytesMut::new(), opaque: false }
     }
 
-    /// From here on the bytes mean nothing (after an upgrade).
+    /// Takes note that from here on the bytes mean nothing (after an upgrade).
     pub fn give_up(&mut self) {
         self.opaque = true;
         self.buffer = BytesMut::new();
@@ -109,13 +109,13 @@ impl Decoder {
         messages
     }
 
-    /// The bytes that are part of no whole message: of one that is not whole yet, or of none, once
-    /// the stream is opaque.
+    /// Takes the bytes that are part of no whole message: of one that is not whole yet, or of none,
+    /// once the stream is opaque.
     pub fn take_rest(&mut self) -> Bytes {
         std::mem::take(&mut self.buffer).freeze()
     }
 
-    /// Whether the bytes mean nothing from here on.
+    /// Returns whether the bytes mean nothing from here on.
     pub fn is_opaque(&self) -> bool {
         self.opaque
     }

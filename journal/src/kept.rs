@@ -1,9 +1,10 @@
 //! A recording as a file: written when a run ends, read back by whoever judges it again.
 //!
-//! One JSON object a line: a [`Header`], each entry with the bodies that it carries, how the run ended
-//! and what its faults did, and last a hash over all lines before it. Compressed with zstd where a
-//! run writes it; what somebody else's tool recorded may come as plain text, and without the hash.
-//! `docs/journal.md` describes it for others; [`schema`] is generated from the types here.
+//! One JSON object a line: a [`Header`], each entry with the bodies that it carries, how the run
+//! ended and what its faults did, and last a hash over all lines before it. Compressed with zstd
+//! where a run writes it; what somebody else's tool recorded may come as plain text, and without
+//! the hash. `docs/journal.md` describes it for others; [`schema`] is generated from the types
+//! here.
 //!
 //! - `lines`: the lines as types.
 //! - [`write()`]: a recording to lines.

@@ -3,7 +3,7 @@
 
 use rand_chacha::{ChaCha12Rng, rand_core::SeedableRng};
 
-/// The stream of `purpose` (as `link a b`, or `disk tears a`) under `seed`.
+/// Returns the stream of `purpose` (as `link a b`, or `disk tears a`) under `seed`.
 pub fn stream(seed: u64, purpose: &str) -> ChaCha12Rng {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&seed.to_le_bytes());

@@ -1,8 +1,8 @@
 //! The recorder of a world: all that every world writes down, and does on what it has written.
 //!
 //! A world brings machines, bytes and time; it tells the recorder what left, what arrived and what
-//! broke, and runs the actions that it is handed. `exchanges`: requests and answers. `ledger`: faults.
-//! `watches`: what waits for an exchange, or for an operation of a disk.
+//! broke, and runs the actions that it is handed. `exchanges`: requests and answers. `ledger`:
+//! faults. `watches`: what waits for an exchange, or for an operation of a disk.
 
 mod exchanges;
 mod ledger;
@@ -39,7 +39,7 @@ impl Recorder {
         if self.is_over { 0 } else { self.journal.push(now, machine, cause, event) }
     }
 
-    /// What has been written so far.
+    /// Returns what has been written so far.
     pub fn journal(&self) -> &Journal {
         &self.journal
     }
@@ -49,12 +49,12 @@ impl Recorder {
         std::mem::take(&mut self.journal)
     }
 
-    /// Nothing is written down any more.
+    /// Ends the run: nothing more is written down.
     pub fn close(&mut self) {
         self.is_over = true;
     }
 
-    /// The request that entry `cause` is about, if it is about one.
+    /// Returns the request that entry `cause` is about, if it is about one.
     pub fn request_behind(&self, cause: Option<u64>) -> Option<u64> {
         let entry = self.journal.get(cause?)?;
         match &entry.event {

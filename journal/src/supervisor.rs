@@ -7,8 +7,8 @@ use std::time::Duration;
 /// failure.
 pub const FIRST_RESTART: Duration = Duration::from_secs(1);
 
-/// The longest wait. A program that has run for so long is thought to be well: its next failure is a
-/// first one.
+/// The longest wait. A program that has run for so long is thought to be well: its next failure is
+/// a first one.
 pub const LONGEST_RESTART: Duration = Duration::from_secs(60);
 
 /// What the supervisor of one machine remembers. A world does what it says while the machine has
@@ -20,12 +20,13 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// The program was started.
+    /// Takes note that the program was started.
     pub fn started(&mut self, now: Duration) {
         self.started = now;
     }
 
-    /// The program has ended with an error. Returns how long to wait before it is started again.
+    /// Takes note that the program has ended with an error. Returns how long to wait before it is
+    /// started again.
     pub fn failed(&mut self, now: Duration) -> Duration {
         if now.saturating_sub(self.started) >= LONGEST_RESTART {
             self.failures = 0;

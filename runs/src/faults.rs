@@ -174,7 +174,8 @@ impl Shared {
     }
 }
 
-/// Sets a fault in the simulated world. On a machine that is down or paused already it may touch nothing.
+/// Sets a fault in the simulated world. On a machine that is down or paused already it may touch
+/// nothing.
 pub(crate) fn set(
     world: &sim::World,
     scenario: &Scenario,

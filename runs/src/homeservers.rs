@@ -1,8 +1,8 @@
 //! fedsim's own federation: homeservers with their relays, and the devices of Matrix users.
 //!
-//! Reading order: `cluster` (machines) and [`installation`] (what is on their disks before), `device`
-//! and `client` (a user's device and its calls), `setup`, `reading` and `awaiting` (how devices learn
-//! of messages), `operations`, `stranger`, `queues`, `finals`.
+//! Reading order: `cluster` (machines) and [`installation`] (what is on their disks before),
+//! `device` and `client` (a user's device and its calls), `setup`, `reading` and `awaiting` (how
+//! devices learn of messages), `operations`, `stranger`, `queues`, `finals`.
 
 mod awaiting;
 mod client;

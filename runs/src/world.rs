@@ -1,4 +1,5 @@
-//! The world that a run takes place in, as far as a run can tell: machines, exchanges, faults, notes.
+//! The world that a run takes place in, as far as a run can tell: machines, exchanges, faults,
+//! notes.
 //!
 //! A seam of two sides. [`Simulated`] is fedsim's own world, and every run's unless it says
 //! otherwise; another crate may bring another world, and the same scenario must come to the same
@@ -31,15 +32,16 @@ pub struct Simulation {
 /// Makes worlds.
 pub trait Universe: Send + Sync {
     /// What of a scenario these worlds cannot do, a sentence for each; none if they can play it.
-    /// Asked before a run, which is not begun where there are any: no world leaves something out, or
-    /// does something else instead, without saying so here.
+    /// Asked before a run, which is not begun where there are any: no world leaves something out,
+    /// or does something else instead, without saying so here.
     fn obstacles(&self, scenario: &Scenario) -> Vec<String>;
 
     /// Makes a world of `config`, plays `play` in it on this thread to its end, and ends the world.
     fn run(&self, config: WorldConfig, play: Play) -> Simulation;
 }
 
-/// A handle on one world. It is asked for nothing that its universe names among the obstacles. Naming a machine that does not exist is a bug of the caller and panics.
+/// A handle on one world. It is asked for nothing that its universe names among the obstacles.
+/// Naming a machine that does not exist is a bug of the caller and panics.
 pub trait World: Send + Sync {
     /// Adds a machine that runs `node`, and boots it. Its name is its host name.
     fn add_machine(&self, name: &str, node: Arc<dyn Node>);

@@ -82,8 +82,8 @@ pub trait DiskObserver: Send + Sync {
     fn wrote(&self, _file: &str, _bytes: u64) {}
     /// Fault number `fault` was injected into an operation (EIO, ENOSPC, a lie, slowness).
     fn injected(&self, fault: u64);
-    /// The operation that [`DiskFaults::die_after`] of these faults names was done; the machine is to
-    /// lose power.
+    /// The operation that [`DiskFaults::die_after`] of these faults names was done; the machine is
+    /// to lose power.
     fn died(&self, faults: &[u64]);
     /// Whether the machine is not to be scheduled. Asked after each database job; if so, the job's
     /// task yields before it hears of the outcome.
@@ -138,7 +138,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// An empty disk whose fates and faults are drawn from `seed`.
+    /// Returns an empty disk whose fates and faults are drawn from `seed`.
     pub fn new(
         seed: u64,
         name: &str,
@@ -148,8 +148,8 @@ impl Disk {
         Arc::new(Self { volume: Arc::new(Volume::new(seed, name, clock, observer)) })
     }
 
-    /// This disk as the processes of one incarnation see it: opens databases that run their jobs
-    /// inline, one at a time, in order. Handles of earlier incarnations are dead.
+    /// Returns this disk as the processes of one incarnation see it: opens databases that run their
+    /// jobs inline, one at a time, in order. Handles of earlier incarnations are dead.
     pub fn mount(self: &Arc<Self>) -> Arc<dyn transport::host::Disk> {
         Arc::new(Mount::new(&self.volume))
     }
@@ -184,28 +184,29 @@ impl Disk {
         self.volume.rot(bits)
     }
 
-    /// Tell the observer of each write from now on, or no longer.
+    /// Tells the observer of each write from now on, or no longer.
     pub fn watch_writes(&self, watch: bool) {
         self.volume.watch_writes(watch);
     }
 
-    /// Misbehave like this from now on, beside what other faults say: the worst of each counts.
+    /// Makes the disk misbehave like this from now on, beside what other faults say: the worst of
+    /// each counts.
     pub fn add_fault(&self, fault: u64, faults: DiskFaults) {
         self.volume.add_fault(fault, faults);
     }
 
-    /// Misbehave no longer as fault number `fault` said; other faults go on.
+    /// Makes the disk misbehave no longer as fault number `fault` said; other faults go on.
     pub fn remove_fault(&self, fault: u64) {
         self.volume.remove_fault(fault);
     }
 
-    /// Misbehave like this from now on, whatever was said before; for a disk without a world, whose
-    /// faults have no numbers.
+    /// Makes the disk misbehave like this from now on, whatever was said before; for a disk without
+    /// a world, whose faults have no numbers.
     pub fn set_faults(&self, faults: DiskFaults) {
         self.volume.set_faults(faults);
     }
 
-    /// The bytes of every file, as a process would read them now.
+    /// Returns the bytes of every file, as a process would read them now.
     pub fn snapshot(&self) -> DiskImage {
         DiskImage { files: Arc::new(self.volume.snapshot()) }
     }
@@ -216,12 +217,12 @@ impl Disk {
         self.volume.restore(&image.files);
     }
 
-    /// The files, by name.
+    /// Returns the files, by name.
     pub fn files(&self) -> Vec<FileSummary> {
         self.volume.files()
     }
 
-    /// What this disk has done so far.
+    /// Returns what this disk has done so far.
     pub fn stats(&self) -> DiskStats {
         self.volume.stats()
     }

@@ -61,7 +61,7 @@ pub struct Storm {
 }
 
 impl Storm {
-    /// The time from the first crash to the last boot.
+    /// Returns the time from the first crash to the last boot.
     pub fn lasts(&self) -> Duration {
         let pauses = self.times.saturating_sub(1);
         self.down.saturating_mul(self.times).saturating_add(self.up.saturating_mul(pauses))

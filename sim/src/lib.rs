@@ -5,8 +5,10 @@
 //! - [`World`]: build machines, boot nodes, break things. [`run`] drives it.
 //! - [`Node`]: what runs on a machine: anybody's server, written against `transport::Host`.
 //! - [`fault`]: what can be broken, each fault with one written meaning, and what it touched.
-//! - [`journal`] (the crate): everything that the network saw, decoded, and every fault, disk sync and note.
-//! - `runner`: the thread of a run, and the watch over it (`pulse`): nothing that a node does hangs it.
+//! - [`journal`] (the crate): everything that the network saw, decoded, and every fault, disk sync
+//!   and note.
+//! - `runner`: the thread of a run, and the watch over it (`pulse`): nothing that a node does hangs
+//!   it.
 //! - `machine`: tasks of a machine, each poll of which makes that machine current; crash and kill.
 //! - `network`: streams over links that delay and never lose for good.
 //! - [`disk`]: the SQLite VFS, with an undo log per sector.

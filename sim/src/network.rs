@@ -6,15 +6,17 @@
 //! thousand machines that crash and come back.
 //!
 //! - [`link`]: what becomes of one segment on one directed link.
-//! - [`keeping`], [`refusals`], [`body_reset`], [`replay`], [`proxy`], [`swizzle`]: what else faults do.
-//! - [`connection`]: two pipes of segments in order, windows, FIN, reset. [`connections`]: all of them.
+//! - [`keeping`], [`refusals`], [`body_reset`], [`replay`], [`proxy`], [`swizzle`]: what else
+//!   faults do.
+//! - [`connection`]: two pipes of segments in order, windows, FIN, reset. [`connections`]: all of
+//!   them.
 //! - [`stream`]: the socket as a program holds it.
 //! - [`journal::http`]: requests and answers read off the segments.
 //! - [`driver`]: the only place where segments move: [`launch`], [`handshake`], [`accept`],
 //!   [`close`], [`reset`] are its parts.
 //!
-//! What is modeled, as a program on Linux sees it (`tests/tcp` performs one script over real sockets
-//! and over these, and compares):
+//! What is modeled, as a program on Linux sees it (`tests/tcp` performs one script over real
+//! sockets and over these, and compares):
 //! - the handshake; refusal; a bounded backlog, whose connections outlive their clients, are reset
 //!   when their listener is dropped, and are nothing to the next listener on the same port;
 //! - order, and flow control by a fixed window;
@@ -78,8 +80,8 @@ impl Armed {
 }
 
 impl State {
-    /// Whether the next segment of the client, which has arrived, is taken by somebody in front of the
-    /// program it is for.
+    /// Whether the next segment of the client, which has arrived, is taken by somebody in front of
+    /// the program it is for.
     pub(crate) fn is_taken_in_front(&mut self, id: u64, connection: &mut Connection) -> bool {
         self.answered_by_proxy(id, connection)
     }

@@ -1,8 +1,8 @@
 //! The thread on which worlds run, and the watch over it: a node that blocks the thread, or waits
 //! for something outside the world, ends its run and not the program.
 //!
-//! A thread cannot be stopped from outside. One that is stuck is left behind with its world, and the
-//! next run gets a new one.
+//! A thread cannot be stopped from outside. One that is stuck is left behind with its world, and
+//! the next run gets a new one.
 
 use std::{
     any::Any,

@@ -74,7 +74,7 @@ impl From<Fate> for Dealing {
     }
 }
 
-/// The same host, with every message of its sockets dealt with by `tamper`.
+/// Returns the same host, with every message of its sockets dealt with by `tamper`.
 pub fn tampered(host: Host, tamper: Arc<dyn Tamper>) -> Host {
     let net = Arc::new(net::TamperedNet { host: host.clone(), tamper });
     Host { net, ..host }

@@ -32,8 +32,9 @@ use crate::{
     machine::{Machine, current},
 };
 
-/// What runs on a machine: anybody's server. A world starts it at each boot, and after it has failed
-/// when a [`journal::Supervisor`] says so, with a fresh host on the same disk; the node reaches everything else through that host alone.
+/// What runs on a machine: anybody's server. A world starts it at each boot, and after it has
+/// failed when a [`journal::Supervisor`] says so, with a fresh host on the same disk; the node
+/// reaches everything else through that host alone.
 ///
 /// Every `async` function of a [`Host`] is one: `Arc::new(|host: Host| serve(host))`.
 pub trait Node: Send + Sync + 'static {
@@ -234,7 +235,7 @@ impl World {
         }
     }
 
-    /// The files of a machine's disk as its processes read them at this moment: a backup.
+    /// Returns the files of a machine's disk as its processes read them at this moment: a backup.
     pub fn image(&self, machine: &str) -> DiskImage {
         let state = self.shared.lock();
         let disk = Arc::clone(&state.machines[state.machine(machine)].disk);
@@ -242,7 +243,7 @@ impl World {
         disk.snapshot()
     }
 
-    /// Whether the machine runs.
+    /// Returns whether the machine runs.
     pub fn state(&self, machine: &str) -> MachineState {
         let state = self.shared.lock();
         let machine = &state.machines[state.machine(machine)];
@@ -253,12 +254,12 @@ impl World {
         }
     }
 
-    /// What repeats the run.
+    /// Returns the seed, which repeats the run.
     pub fn seed(&self) -> u64 {
         self.shared.lock().config.seed
     }
 
-    /// Simulated time since the world began.
+    /// Returns the simulated time since the world began.
     pub fn elapsed(&self) -> Duration {
         self.shared.lock().now()
     }
@@ -280,13 +281,13 @@ impl World {
         state.write_as(name, cause.or_else(current::cause), event)
     }
 
-    /// How many entries the journal has.
+    /// Returns how many entries the journal has.
     pub fn journal_len(&self) -> u64 {
         self.shared.lock().recorder.journal().entries().len() as u64
     }
 
-    /// Requests in flight over the network: sent, and neither answered nor lost; no replays. Each with its
-    /// machine, method and target; in the order in which they were sent.
+    /// Requests in flight over the network: sent, and neither answered nor lost; no replays. Each
+    /// with its machine, method and target; in the order in which they were sent.
     pub fn requests_in_flight(&self) -> Vec<(String, String, String)> {
         let state = self.shared.lock();
         let connections = state.connections.iter().filter(|connection| connection.replay.is_none());
@@ -295,7 +296,7 @@ impl World {
         state.recorder.journal().requests(outstanding)
     }
 
-    /// How many tasks of the machine's process live. 0 after a crash.
+    /// Returns how many tasks of the machine's process live. 0 after a crash.
     pub fn live_tasks(&self, machine: &str) -> usize {
         let state = self.shared.lock();
         state.machines[state.machine(machine)].tasks.len()

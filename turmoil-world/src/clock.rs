@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use transport::host::Clock;
 
-/// Shown outside of a simulation, where there is no time: 2020-01-01T00:00:00Z, as in fedsim's world.
+/// Shown outside of a simulation, where there is no time: 2020-01-01T00:00:00Z, as in fedsim's
+/// world.
 const OUTSIDE: Duration = Duration::from_secs(1_577_836_800);
 
 /// Turmoil's time since the epoch that its builder was given. Give it a fixed one: its default is

@@ -1,9 +1,9 @@
-//! A second world: the machine of a node, `transport::Host`, made of stock turmoil, so that the same
-//! nodes run in a `turmoil::Sim`, and the same scenarios come to the same verdicts there.
+//! A second world: the machine of a node, `transport::Host`, made of stock turmoil, so that the
+//! same nodes run in a `turmoil::Sim`, and the same scenarios come to the same verdicts there.
 //!
 //! Reading order:
-//! - [`Machine`]: for people who have turmoil tests. Its [`Machine::run`] is the software of a turmoil
-//!   host; its disk loses what was not synced. [`host`] is the shortest way to try.
+//! - [`Machine`]: for people who have turmoil tests. Its [`Machine::run`] is the software of a
+//!   turmoil host; its disk loses what was not synced. [`host`] is the shortest way to try.
 //! - `net`, `clock`, `tasks`: the parts of that host.
 //! - [`Turmoil`]: whole scenarios of fedsim in a turmoil simulation; `world` behind it. With the
 //!   feature `scenarios`, which is on unless switched off.

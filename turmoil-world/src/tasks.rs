@@ -1,4 +1,5 @@
-//! Background tasks on the runtime of a turmoil host: turmoil drops it in a crash, and them with it.
+//! Background tasks on the runtime of a turmoil host: turmoil drops it in a crash, and them with
+//! it.
 
 use futures_util::future::abortable;
 use tokio::runtime::Handle;

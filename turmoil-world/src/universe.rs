@@ -1,5 +1,5 @@
-//! Drives a turmoil simulation through a run: one step after the other, and between two of them what
-//! only the owner of the simulation can do.
+//! Drives a turmoil simulation through a run: one step after the other, and between two of them
+//! what only the owner of the simulation can do.
 
 use std::{
     sync::{
@@ -23,15 +23,15 @@ use crate::{
     world::{Changed, Command, Shared},
 };
 
-/// Simulated time of one step. Shorter ones are broken (tokio counts milliseconds), longer ones round
-/// every delay up.
+/// Simulated time of one step. Shorter ones are broken (tokio counts milliseconds), longer ones
+/// round every delay up.
 const TICK: Duration = Duration::from_millis(1);
 
 /// SYNs that may wait at one listener; turmoil panics when there are more.
 const TCP_CAPACITY: usize = 4096;
 
-/// Makes turmoil simulations. Two things of a scenario's network are turmoil's own: delays in a range
-/// are distributed as turmoil does it, and segments are never lost.
+/// Makes turmoil simulations. Two things of a scenario's network are turmoil's own: delays in a
+/// range are distributed as turmoil does it, and segments are never lost.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Turmoil;
 

@@ -1,8 +1,8 @@
 //! A turmoil simulation as a run of a scenario sees it.
 //!
-//! What a run does to the simulation itself (add a host, crash it, bounce it) waits in a queue for the
-//! driver, which alone has the `turmoil::Sim`, between two steps. What it does to links acts at once.
-//! The journal is written by taps on the streams: `line` decodes, `stream` and `net` tap.
+//! What a run does to the simulation itself (add a host, crash it, bounce it) waits in a queue for
+//! the driver, which alone has the `turmoil::Sim`, between two steps. What it does to links acts at
+//! once. The journal is written by taps on the streams: `line` decodes, `stream` and `net` tap.
 
 mod faults;
 mod line;

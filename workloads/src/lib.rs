@@ -1,8 +1,8 @@
 //! What is measured, by `fedsim bench` and by the benchmarks in `benches/` alike.
 //!
 //! Reading order:
-//! - [`plain`]: a plain axum program; [`simulated`], [`stock_turmoil`] and [`loopback`] run it, each
-//!   in a world of its own, so that only the worlds differ.
+//! - [`plain`]: a plain axum program; [`simulated`], [`stock_turmoil`] and [`loopback`] run it,
+//!   each in a world of its own, so that only the worlds differ.
 //! - [`commits`]: one row after another into a database, on two disks.
 //! - [`servers`]: homeservers and relays to which nothing happens.
 //! - [`federations`]: whole scenarios, boot to verdict.

@@ -90,7 +90,8 @@ impl Plain {
     }
 }
 
-/// Asks `peer` so many times, one after the other; the wall time of it. The connection stands before.
+/// Asks `peer` so many times, one after the other; the wall time of it. The connection stands
+/// before.
 ///
 /// # Errors
 /// One was not answered as it should be.

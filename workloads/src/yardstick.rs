@@ -77,8 +77,8 @@ const TABLES: &str = "
     CREATE TABLE queue (destination TEXT, event_id TEXT, PRIMARY KEY (destination, event_id)) WITHOUT ROWID;
 ";
 
-/// Rows that are looked up for each commit: parents, what authorizes them, the state that they stand
-/// on, who is to be told.
+/// Rows that are looked up for each commit: parents, what authorizes them, the state that they
+/// stand on, who is to be told.
 const LOOKUPS: usize = 50;
 
 /// Does the work of as many runs: a part of a yardstick, to be measured beside something else.
@@ -133,8 +133,8 @@ fn key() -> Result<Ed25519KeyPair, String> {
     Ed25519KeyPair::from_der(&document, "1".to_owned()).map_err(|error| error.to_string())
 }
 
-/// Commits so many transactions, each of which stores an event, to a database in memory: what SQLite
-/// itself does, without a disk that would be waited for.
+/// Commits so many transactions, each of which stores an event, to a database in memory: what
+/// SQLite itself does, without a disk that would be waited for.
 ///
 /// # Errors
 /// SQLite refuses, or has not stored them all.

@@ -240,12 +240,12 @@ impl Note {
         Self::deserialize(MapDeserializer::<_, serde_json::Error>::new(parts.into_iter())).ok()
     }
 
-    /// Checks a note that somebody else may have written. One on a topic that is not ours is fine: no
-    /// check of ours reads it.
+    /// Checks a note that somebody else may have written. One on a topic that is not ours is fine:
+    /// no check of ours reads it.
     ///
     /// # Errors
-    /// It is on a topic of ours and says something else than such a note does: the field, and what is
-    /// wrong with it.
+    /// It is on a topic of ours and says something else than such a note does: the field, and what
+    /// is wrong with it.
     pub fn check(topic: &str, body: &serde_json::Value) -> Result<(), (String, String)> {
         if !TOPICS.contains(&topic) {
             return Ok(());

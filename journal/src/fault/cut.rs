@@ -23,13 +23,13 @@ pub enum Cut {
 }
 
 impl Cut {
-    /// Between two groups, or only from the first to the second.
+    /// Returns the cut between two groups, or only from the first to the second.
     pub fn of_two(one: &[String], other: &[String], one_way: bool) -> Self {
         let cut = if one_way { Self::OneWay } else { Self::Between };
         cut(one.to_vec(), other.to_vec())
     }
 
-    /// The directed links that are meant, each from the first machine to the second.
+    /// Returns the directed links that are meant, each from the first machine to the second.
     pub fn links(&self) -> BTreeSet<(&str, &str)> {
         match self {
             Self::Between(one, other) => {

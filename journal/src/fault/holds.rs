@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-/// The faults in force, by number. The oldest *leads*: what any of them would do alone is its doing,
-/// so that one which never leads is inert.
+/// The faults in force, by number. The oldest *leads*: what any of them would do alone is its
+/// doing, so that one which never leads is inert.
 #[derive(Debug)]
 pub struct Holds<T> {
     faults: BTreeMap<u64, T>,
@@ -18,7 +18,7 @@ impl<T> Default for Holds<T> {
 }
 
 impl<T> Holds<T> {
-    /// A fault holds from `now` on.
+    /// Adds a fault that holds from `now` on.
     pub fn add(&mut self, fault: u64, how: T, now: Duration) {
         let before = self.leader();
         self.faults.insert(fault, how);
@@ -27,7 +27,7 @@ impl<T> Holds<T> {
         }
     }
 
-    /// A fault holds no longer. Tells whether it has led for any time, or nothing if it did not hold.
+    /// Removes a fault. Returns whether it has led for any time; `None` if it did not hold.
     pub fn remove(&mut self, fault: u64, now: Duration) -> Option<bool> {
         let leads = self.leader() == Some(fault);
         self.faults.remove(&fault)?;
@@ -38,17 +38,17 @@ impl<T> Holds<T> {
         Some(led)
     }
 
-    /// The oldest.
+    /// Returns the oldest.
     pub fn leader(&self) -> Option<u64> {
         self.faults.keys().next().copied()
     }
 
-    /// The oldest of those of which `is` is true.
+    /// Returns the oldest of those of which `is` is true.
     pub fn oldest(&self, is: impl Fn(&T) -> bool) -> Option<u64> {
         self.faults.iter().find(|(_, how)| is(how)).map(|(fault, _)| *fault)
     }
 
-    /// Whether none holds.
+    /// Returns whether none holds.
     pub fn is_empty(&self) -> bool {
         self.faults.is_empty()
     }

@@ -1,5 +1,5 @@
-//! Faults of the links between machines, and of what they carry. Each is shown as the journal names it:
-//! `link a -> b`.
+//! Faults of the links between machines, and of what they carry. Each is shown as the journal names
+//! it: `link a -> b`.
 
 use std::{fmt, num::NonZeroU64, time::Duration};
 
@@ -63,7 +63,7 @@ pub enum OnLinks {
 }
 
 impl NetworkFault {
-    /// Its key in a scenario file.
+    /// Returns its key in a scenario file.
     pub fn key(&self) -> &'static str {
         match self {
             Self::Partition { .. } => "partition",
@@ -79,8 +79,8 @@ impl NetworkFault {
         }
     }
 
-    /// What becomes of whole links, where `backends` are all backends; unset for a fault that does
-    /// something to what they carry.
+    /// Returns what becomes of whole links, where `backends` are all backends; unset for a fault
+    /// that does something to what they carry.
     pub fn on_links(&self, backends: &[String]) -> Option<OnLinks> {
         Some(match self {
             Self::Partition { between, and, one_way } => {
@@ -245,15 +245,15 @@ impl fmt::Display for Duplication {
     }
 }
 
-/// Requests that a front proxy answers in the place of the machine behind it, as proxies do that limit
-/// rates or find nobody behind them.
+/// Requests that a front proxy answers in the place of the machine behind it, as proxies do that
+/// limit rates or find nobody behind them.
 ///
 /// The whole request arrives at the proxy, and the program on the machine sees nothing of it. The
-/// proxy answers with the status, closes the connection behind its answer, and closes the one to the
-/// program, which may have begun to read. Nothing was processed, so that no trigger waits for it: not
-/// for the arrival of the request, nor for its answer. The proxy runs on the machine itself, in front
-/// of the program: it answers while the program is paused, and not while the machine hangs or is
-/// down.
+/// proxy answers with the status, closes the connection behind its answer, and closes the one to
+/// the program, which may have begun to read. Nothing was processed, so that no trigger waits for
+/// it: not for the arrival of the request, nor for its answer. The proxy runs on the machine
+/// itself, in front of the program: it answers while the program is paused, and not while the
+/// machine hangs or is down.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProxyAnswer {
     /// The machine behind the proxy.

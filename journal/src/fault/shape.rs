@@ -45,7 +45,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// The key of its kind in a scenario file.
+    /// Returns the key of its kind in a scenario file.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Isolate { .. } => "isolate",
@@ -56,7 +56,7 @@ impl Shape {
         }
     }
 
-    /// The machines that it lists; those of an isolation and of a bridge without the one.
+    /// Returns the machines that it lists; those of an isolation and of a bridge without the one.
     pub fn listed(&self) -> &[String] {
         match self {
             Self::Isolate { of, .. }
@@ -67,7 +67,7 @@ impl Shape {
         }
     }
 
-    /// The machine that it singles out.
+    /// Returns the machine that it singles out.
     pub fn one(&self) -> Option<&str> {
         match self {
             Self::Isolate { one, .. } | Self::Bridge { over: one, .. } => Some(one),
@@ -75,8 +75,8 @@ impl Shape {
         }
     }
 
-    /// The machines that are meant among all backends; those of an isolation and of a bridge without
-    /// the one.
+    /// The machines that are meant among all backends; those of an isolation and of a bridge
+    /// without the one.
     pub fn members(&self, backends: &[String]) -> Vec<String> {
         if !self.listed().is_empty() {
             return self.listed().to_vec();
@@ -100,7 +100,7 @@ impl Shape {
         })
     }
 
-    /// What a world is asked for, if it is a swizzle.
+    /// Returns what a world is asked for, if it is a swizzle.
     pub fn swizzle(&self) -> Option<Swizzle> {
         match self {
             Self::Swizzle { of, every } => Some(Swizzle { machines: of.clone(), every: *every }),
@@ -111,13 +111,13 @@ impl Shape {
         }
     }
 
-    /// How long it takes by itself; unset for what lasts until it is repaired.
+    /// Returns how long it takes by itself; unset for what lasts until it is repaired.
     pub fn lasts(&self) -> Option<Duration> {
         self.swizzle().map(|swizzle| swizzle.lasts())
     }
 }
 
-/// A list cut in the middle: the first half has one more of an odd number.
+/// Returns a list cut in the middle: the first half has one more of an odd number.
 pub fn halves(list: &[String]) -> (&[String], &[String]) {
     list.split_at(list.len().div_ceil(2))
 }

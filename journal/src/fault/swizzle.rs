@@ -24,13 +24,13 @@ pub struct Swizzle {
 }
 
 impl Swizzle {
-    /// The time from the first cut to the last mending.
+    /// Returns the time from the first cut to the last mending.
     pub fn lasts(&self) -> Duration {
         let steps = 2 * u32::try_from(self.machines.len()).unwrap_or(u32::MAX / 2);
         self.every.saturating_mul(steps.saturating_sub(1))
     }
 
-    /// What it does, step by step, as fault number `fault` of a world with that seed.
+    /// Returns what it does, step by step, as fault number `fault` of a world with that seed.
     pub fn steps(&self, seed: u64, fault: FaultId) -> SwizzleSteps {
         let machines = self.machines.len();
         let mut mending: Vec<usize> = (0..machines).collect();

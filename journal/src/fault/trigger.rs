@@ -14,7 +14,7 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// The word for it, as a trigger has it.
+    /// Returns the word for it, as a trigger has it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Sent => "sent",
@@ -34,7 +34,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The word for it, as a trigger has it.
+    /// Returns the word for it, as a trigger has it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Written => "written",
@@ -76,8 +76,8 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// Watches a machine's disk, and acts on its n-th operation of a kind: right after that took effect,
-/// and before the next one, or anything else in the world, happens.
+/// Watches a machine's disk, and acts on its n-th operation of a kind: right after that took
+/// effect, and before the next one, or anything else in the world, happens.
 pub struct DiskWatch {
     /// The machine.
     pub machine: String,

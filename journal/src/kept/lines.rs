@@ -1,7 +1,7 @@
 //! The lines of a kept journal as types: the format's one definition.
 //!
-//! Apart from [`crate::Event`], so that the program may change and the format need not; and tagged from
-//! outside, so that a mistake is told with the path of its field.
+//! Apart from [`crate::Event`], so that the program may change and the format need not; and tagged
+//! from outside, so that a mistake is told with the path of its field.
 
 use std::{sync::Arc, time::Duration};
 
@@ -257,7 +257,7 @@ impl Body {
     }
 }
 
-/// The JSON schema of every line, in the order in which they come.
+/// Returns the JSON schema of every line, in the order in which they come.
 pub fn schema() -> serde_json::Value {
     /// A line of a kept journal: a header, entries, the end, and a hash, which may be left out.
     #[derive(JsonSchema)]

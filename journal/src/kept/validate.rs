@@ -1,5 +1,5 @@
-//! What a journal must keep to so that checks may believe it: numbers without gaps, time that does not
-//! run back, and references that lead to what they name.
+//! What a journal must keep to so that checks may believe it: numbers without gaps, time that does
+//! not run back, and references that lead to what they name.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

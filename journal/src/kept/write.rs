@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{Recording, nanoseconds};
 
-/// Writes a recording to `out`, compressed with zstd. Entry by entry: beside the recording, it takes
-/// the memory of one.
+/// Writes a recording to `out`, compressed with zstd. It is written entry by entry, and
+/// needs memory for one of them only.
 ///
 /// # Errors
 /// What `out` says.

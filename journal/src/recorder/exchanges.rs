@@ -42,9 +42,10 @@ impl Exchanges {
 }
 
 impl Recorder {
-    /// A whole message leaves. Returns its mark, unless it is nothing that exchanges know: an interim
-    /// answer (100, 103), or an answer that nobody asked for. With the message come the request that the
-    /// network delivers again with it, and the entry that led to it.
+    /// Writes down that a whole message leaves. Returns its mark, unless it is nothing that
+    /// exchanges know: an interim answer (100, 103), or an answer that nobody asked for. With the
+    /// message come the request that the network delivers again with it, and the entry that led to
+    /// it.
     pub fn leaves(
         &mut self,
         now: Duration,
@@ -74,7 +75,8 @@ impl Recorder {
         }
     }
 
-    /// The watches that fire when a message has left. None waits for a replay: nobody sent it.
+    /// Returns the watches that fire when a message has left. None waits for a replay: nobody sent
+    /// it.
     pub fn fire_left(&mut self, mark: Mark) -> Vec<Fired> {
         match mark {
             Mark::Request(n) => self.fire(Moment::Sent, n, n),
@@ -82,7 +84,7 @@ impl Recorder {
         }
     }
 
-    /// A whole message has arrived at machine `at`; the watches that fire.
+    /// Writes down that a whole message has arrived at machine `at`; returns the watches that fire.
     pub fn arrives(
         &mut self,
         now: Duration,
@@ -109,7 +111,7 @@ impl Recorder {
         }
     }
 
-    /// The answers that are outstanding will not arrive at `client`.
+    /// Writes down that the answers that are outstanding will not arrive at `client`.
     pub fn lose(&mut self, now: Duration, exchanges: &mut Exchanges, client: &Arc<str>, why: Loss) {
         for request in std::mem::take(&mut exchanges.outstanding) {
             let event = Event::RequestLost { request, why };

@@ -32,7 +32,7 @@ fn index(fault: u64) -> usize {
 }
 
 impl Recorder {
-    /// A fault begins.
+    /// Writes down that a fault begins; returns it.
     pub fn begin_fault(
         &mut self,
         now: Duration,
@@ -47,7 +47,7 @@ impl Recorder {
         FaultId::numbered(fault)
     }
 
-    /// A fault ends. Tells whether it was in force.
+    /// Writes down that a fault ends. Returns whether it was in force.
     pub fn end_fault(&mut self, now: Duration, fault: FaultId) -> bool {
         let Line { report, machine } = self.ledger.line(fault.number());
         if report.until.is_some() {
@@ -59,22 +59,22 @@ impl Recorder {
         true
     }
 
-    /// How many faults there were.
+    /// Returns how many faults there were.
     pub fn faults(&self) -> u64 {
         self.ledger.0.len() as u64
     }
 
-    /// What a fault has done so far.
+    /// Returns what a fault has done so far.
     pub fn fault(&self, fault: FaultId) -> &FaultReport {
         &self.ledger.0[index(fault.number())].report
     }
 
-    /// What each fault has done so far, by number.
+    /// Returns what each fault has done so far, by number.
     pub fn reports(&self) -> Vec<FaultReport> {
         self.ledger.0.iter().map(|line| line.report.clone()).collect()
     }
 
-    /// Whether fault number `fault` has begun and not ended; there is none numbered 0.
+    /// Returns whether fault number `fault` has begun and not ended; there is none numbered 0.
     pub fn is_in_force(&self, fault: u64) -> bool {
         let line = fault.checked_sub(1).and_then(|before| usize::try_from(before).ok());
         let line = line.and_then(|index| self.ledger.0.get(index));

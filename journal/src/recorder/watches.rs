@@ -38,13 +38,13 @@ impl Watches {
         self.disks.push((watch, 0));
     }
 
-    /// Whether something waits for writes of a machine's disk.
+    /// Returns whether something waits for writes of a machine's disk.
     pub fn awaits_writes(&self, machine: &str) -> bool {
         let mut disks = self.disks.iter();
         disks.any(|(it, _)| it.machine == machine && it.operation == Operation::Written)
     }
 
-    /// Counts an operation of a machine's disk; the actions that it fires.
+    /// Counts an operation of a machine's disk; returns the actions that it fires.
     pub fn fire_disk(&mut self, machine: &str, operation: Operation) -> Vec<Action> {
         for (watch, seen) in &mut self.disks {
             *seen += u64::from(watch.machine == machine && watch.operation == operation);

@@ -58,8 +58,8 @@ pub enum When {
         /// Which one, from 1, counted from the moment the cluster is ready.
         nth: u64,
     },
-    /// At the n-th operation of a machine's disk: right after it took effect, and before the machine
-    /// or anything else goes on.
+    /// At the n-th operation of a machine's disk: right after it took effect, and before the
+    /// machine or anything else goes on.
     Disk {
         /// Which operations count.
         operation: Operation,

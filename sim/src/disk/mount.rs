@@ -69,8 +69,8 @@ impl Worker for InlineWorker {
             }
             job(&mut desk.connection);
             settle(&self.vfs).await;
-            // The machine died in the middle of the job: whatever it believes to know must not
-            // get out, and whether it was done is for the disk to say.
+            // The machine died in the middle of the job: what the job believes must not get out;
+            // only the disk can tell whether it was done.
             if !self.vfs.is_alive() {
                 return Err(DatabaseError::Closed);
             }

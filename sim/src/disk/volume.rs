@@ -155,8 +155,8 @@ impl Volume {
         self.lose_power(&[0.0], |_| SECTOR);
     }
 
-    /// Loses power; an unsynced change is kept with one of `chances`, and of each sector that is kept
-    /// so many bytes as `written` says are new.
+    /// Loses power; an unsynced change is kept with one of `chances`, and of each sector that is
+    /// kept so many bytes as `written` says are new.
     fn lose_power(&self, chances: &[f64], written: impl Fn(&mut ChaCha12Rng) -> usize) {
         let mut state = lock(&self.state);
         state.end_incarnation();

@@ -39,8 +39,8 @@ pub(crate) fn scope<T>(current: Current, run: impl FnOnce() -> T) -> (Current, T
     (after, value)
 }
 
-/// Makes the task of before current again, also when a panic passes by: it is caught further up, on
-/// the same thread.
+/// Makes the previous task current again when it is dropped, also by a panic, which is caught
+/// further up on the same thread.
 struct Restore(Option<Current>);
 
 impl Drop for Restore {

@@ -1,9 +1,9 @@
 //! The driver: the only place where segments move.
 //!
 //! A segment is *launched* (decoded, journaled, put on its link) in the order in which programs
-//! wrote, and *arrives* when it is due, in order of time and then of launching. Triggers act between
-//! the journal entry and the fate of the segment, so that a partition made when a request is sent
-//! stops that very request.
+//! wrote, and *arrives* when it is due, in order of time and then of launching. Triggers act
+//! between the journal entry and the fate of the segment, so that a partition made when a request
+//! is sent stops that very request.
 
 use std::{io, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Front proxies: a request that has arrived whole is answered in the place of the program it is for.
+//! Front proxies: a request that has arrived whole is answered in the place of the program it is
+//! for.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -58,10 +59,11 @@ impl Proxies {
 }
 
 impl State {
-    /// Lets a proxy answer the request that is whole with the next segment of the client, if one does:
-    /// the program then sees the end of the connection and nothing of the request. Not while the
-    /// program itself is writing, or has closed its end: what it has begun to answer has passed the
-    /// proxy. And not in a pipeline, where the client would take the answer for another request's.
+    /// Lets a proxy answer the request that is whole with the next segment of the client, if one
+    /// does: the program then sees the end of the connection and nothing of the request. Not while
+    /// the program itself is writing, or has closed its end: what it has begun to answer has passed
+    /// the proxy. And not in a pipeline, where the client would take the answer for another
+    /// request's.
     pub(crate) fn answered_by_proxy(&mut self, id: u64, connection: &mut Connection) -> bool {
         let pipe = connection.pipe(Side::Client);
         let Some(Mark::Request(request)) =

@@ -12,7 +12,8 @@ use super::{
 use crate::world::State;
 
 impl State {
-    /// The kernel of `side` gives the connection up, and says so behind everything that it has sent.
+    /// The kernel of `side` gives the connection up, and says so behind everything that it has
+    /// sent.
     pub(crate) fn send_reset(&mut self, id: u64, connection: &mut Connection, side: Side) {
         connection.end_mut(side).alive = false;
         self.leave_backlog(connection);

@@ -42,9 +42,8 @@ impl World {
         (self.begin(kind(index), name, format!("{what} {machine}"), cause), index)
     }
 
-    /// Ends a fault: links as before, a paused machine goes on, a crashed or killed one boots,
-    /// a clock is right.
-    /// Does nothing if it has ended.
+    /// Ends a fault: links are as before, a paused machine goes on, a crashed or killed one boots,
+    /// a clock is right again. Does nothing if the fault has ended.
     pub fn repair(&self, fault: FaultId) {
         let index = usize::try_from(fault.number() - 1).expect("faults are counted from 1");
         let kind = {
@@ -75,7 +74,7 @@ impl World {
         }
     }
 
-    /// What a fault has done so far.
+    /// Returns what a fault has done so far.
     pub fn fault(&self, fault: FaultId) -> FaultReport {
         self.shared.lock().recorder.fault(fault).clone()
     }

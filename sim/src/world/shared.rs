@@ -110,11 +110,13 @@ impl Shared {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // Whoever panics while holding it has changed nothing: it named a machine that is not there.
+        // Whoever panics while holding it has changed nothing: it named a machine that is not
+        // there.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a task of a paused machine waiting; one of a machine that is about to go down for good.
+    /// Keeps a task of a paused machine waiting; one of a machine that is about to go down for
+    /// good.
     pub(crate) fn wait_while_paused(&self, current: Current, waker: &Waker) -> bool {
         let mut state = self.lock();
         let machine = &mut state.machines[current.machine];

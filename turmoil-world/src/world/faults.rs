@@ -119,8 +119,8 @@ pub(crate) enum Way {
     Kill,
 }
 
-/// Takes a machine down, unless it is down already: its process is gone, or its power too. `disk` is
-/// what becomes of its disk then.
+/// Takes a machine down, unless it is down already: its process is gone, or its power too. `disk`
+/// is what becomes of its disk then.
 fn take_down(
     shared: &Shared,
     what: (String, Option<u64>),
@@ -152,7 +152,8 @@ fn take_down(
     }
     drop(state);
     if strikes {
-        // Before turmoil drops anything: a dropped connection must not shut its database down politely.
+        // Before turmoil drops anything: a dropped connection must not shut its database down
+        // politely.
         disk(machine.disk());
     }
     FaultId::numbered(fault)

@@ -125,8 +125,8 @@ impl State {
         self.recorder.write(self.now, machine, cause, event)
     }
 
-    /// The program of a machine has failed: what is left of it is taken away, and the machine starts
-    /// again when its supervisor says so.
+    /// The program of a machine has failed: what is left of it is taken away, and the machine
+    /// starts again when its supervisor says so.
     pub(crate) fn failed(&mut self, name: &Arc<str>, error: String) {
         self.write(Arc::clone(name), None, Event::Exited { error });
         let now = self.now;
@@ -170,7 +170,8 @@ impl State {
         self.by_ends.remove(&(client, server.into(), port))
     }
 
-    /// Whether a path is cut; counts it for the oldest that cuts it, and for the requests of a line.
+    /// Whether a path is cut; counts it for the oldest that cuts it, and for the requests of a
+    /// line.
     pub(crate) fn is_cut(&mut self, from: &str, to: &str, line: Option<u64>) -> bool {
         let path = (Arc::from(from), Arc::from(to));
         let cut_by = self.cuts.get(&path).and_then(|faults| faults.first().copied());

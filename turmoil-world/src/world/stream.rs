@@ -38,7 +38,8 @@ impl TapStream {
         !self.shared.is_dead(&self.owner)
     }
 
-    /// Whether nothing can be written now: the path is cut, and the kernel sends it again and again.
+    /// Whether nothing can be written now: the path is cut, and the kernel sends it again and
+    /// again.
     fn poll_path(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.shared.lock();
         let Some(line) = state.lines.get(&self.line) else { return Poll::Ready(Ok(())) };

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::{World, disk::DiskFaults, fault::FaultId, world::FaultKind};
 
 impl World {
-    /// Makes a machine's disk misbehave. Of faults of one disk the worst of each kind of trouble counts;
-    /// bits rot, and a count to the death of the machine runs, for each of them. Ended by [`World::repair`]; bits that rotted stay so.
-    /// Counts the operations into which it was injected, and the bits that it flipped.
+    /// Makes a machine's disk misbehave. Of faults of one disk the worst of each kind of trouble
+    /// counts; bits rot, and a count to the death of the machine runs, for each of them. Ended by
+    /// [`World::repair`]; bits that rotted stay so. Counts the operations into which it was
+    /// injected, and the bits that it flipped.
     pub fn break_disk(&self, machine: &str, faults: DiskFaults, cause: Option<u64>) -> FaultId {
         let (fault, index) =
             self.begin_on(machine, FaultKind::Disk, &format!("{faults} disk of"), cause);

@@ -27,8 +27,8 @@ impl World {
     }
 
     /// Holds links: what arrives over them, and what was on its way already, is kept at their far
-    /// end, and delivered in order when the hold ends by [`World::repair`]. Nothing is lost, nothing
-    /// is retransmitted, no connection times out; a deadline of a program may.
+    /// end, and delivered in order when the hold ends by [`World::repair`]. Nothing is lost,
+    /// nothing is retransmitted, no connection times out; a deadline of a program may.
     pub fn hold(&self, links: &Cut, cause: Option<u64>) -> FaultId {
         let paths = self.chosen(links);
         self.begin_links(format!("hold {links}"), cause, |state, fault| {
@@ -38,7 +38,9 @@ impl World {
         })
     }
 
-    /// Changes links; what a change leaves unset stays as it is, or as an older fault has it. Ended by [`World::repair`].
+    /// Changes links; what a change leaves unset stays as it is, or as an older fault has it. Ended
+    /// by
+    /// [`World::repair`].
     pub fn change_links(&self, change: &LinkChange, cause: Option<u64>) -> FaultId {
         let mut paths = self.paths(&change.from, &change.to);
         if change.both_ways {
@@ -54,7 +56,8 @@ impl World {
     /// Hangs a machine: its kernel takes connections and acknowledges what arrives, but nothing is
     /// handed to its program any more, no connection and no byte, and nothing that the program
     /// writes, or wrote a moment ago, arrives anywhere. The program itself runs on, with its timers
-    /// and its disk (a pause stops those and lets answers on the wire arrive). When the fault ends by
+    /// and its disk (a pause stops those and lets answers on the wire arrive). When the fault ends
+    /// by
     /// [`World::repair`], everything that was kept goes on, in order.
     pub fn hang(&self, machine: &str, cause: Option<u64>) -> FaultId {
         let index = self.shared.lock().machine(machine);
@@ -81,8 +84,8 @@ impl World {
         })
     }
 
-    /// Has requests delivered twice. Ended by [`World::repair`]; what is to be replayed by then
-    /// still is.
+    /// Has requests delivered twice. Ended by [`World::repair`]; a replay that is due by then still
+    /// happens.
     pub fn duplicate(&self, duplication: &Duplication, cause: Option<u64>) -> FaultId {
         let Duplication { from, to, probability, after } = duplication;
         let paths = self.paths(from, to);
@@ -92,8 +95,8 @@ impl World {
         })
     }
 
-    /// Cuts machines off one by one, and mends them one by one in another order; what is not mended
-    /// by then is by [`World::repair`].
+    /// Cuts machines off one by one, and mends them one by one in another order. [`World::repair`]
+    /// mends whatever is still cut off.
     pub fn swizzle(&self, swizzle: &Swizzle, cause: Option<u64>) -> FaultId {
         self.begin_links(swizzle.to_string(), cause, |state, fault| {
             state.begin_swizzle(fault, swizzle);
@@ -114,7 +117,8 @@ impl World {
         })
     }
 
-    /// Begins a fault of links, where `backends` are the machines that a shape means which lists none.
+    /// Begins a fault of links, where `backends` are the machines that a shape means which lists
+    /// none.
     pub fn break_network(
         &self,
         fault: &NetworkFault,

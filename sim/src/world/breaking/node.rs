@@ -20,8 +20,8 @@ impl World {
     /// Power loss: packets stop at once in both directions, every task is dropped, the disk meets
     /// its fate. Peers learn by timeout, or by reset after the next boot. A machine that was killed
     /// loses its kernel and what was not synced; one without power loses nothing more, but a disk
-    /// that is wiped or restored is replaced all the same. It has power again when no fault takes it,
-    /// and boots when no fault holds it down.
+    /// that is wiped or restored is replaced all the same. It has power again when no fault takes
+    /// it, and boots when no fault holds it down.
     pub fn crash(&self, machine: &str, disk: DiskFate, cause: Option<u64>) -> FaultId {
         let what = match disk {
             DiskFate::LoseUnsynced | DiskFate::LoseAll | DiskFate::Keep => "crash",
@@ -180,8 +180,9 @@ impl World {
         self.start_if_free(machine);
     }
 
-    /// What is left of a program that has failed ends as it does in a kill; it is started again when
-    /// its supervisor says so, unless a fault holds it down by then. That starts it when it ends.
+    /// What is left of a program that has failed ends as it does in a kill; it is started again
+    /// when its supervisor says so, unless a fault holds it down by then. That starts it when it
+    /// ends.
     fn supervise(&self, index: usize) {
         let (disk, is_alone) = {
             let state = self.shared.lock();
@@ -253,8 +254,8 @@ impl World {
     }
 
     /// Stops scheduling the machine; its kernel goes on acknowledging. A machine that is down and
-    /// boots meanwhile is not scheduled either. Ended by [`World::repair`]. Counts tasks that wanted
-    /// to run. Inert on a machine that is down or paused all the while.
+    /// boots meanwhile is not scheduled either. Ended by [`World::repair`]. Counts tasks that
+    /// wanted to run. Inert on a machine that is down or paused all the while.
     pub fn pause(&self, machine: &str, cause: Option<u64>) -> FaultId {
         let (fault, index) = self.begin_on(machine, FaultKind::Paused, "pause", cause);
         let mut state = self.shared.lock();

@@ -16,7 +16,7 @@ impl World {
         self.begin(FaultKind::Worked, name, what.to_owned(), cause)
     }
 
-    /// Whether a fault has not ended.
+    /// Returns whether a fault has not ended.
     pub fn is_in_force(&self, fault: FaultId) -> bool {
         self.shared.lock().recorder.is_in_force(fault.number())
     }
