@@ -51,13 +51,13 @@ pub struct DiskFaults {
     pub write_time: Duration,
     /// Time that each sync takes.
     pub sync_time: Duration,
-    /// Let the machine die right after this many further writes, syncs, truncations or deletions.
+    /// The machine dies right after this many more writes, syncs, truncations or deletions.
     pub die_after: Option<u64>,
     /// Bits of synced sectors that flip at once, as [`Disk::rot`] says. They stay flipped.
     pub rot: u32,
 }
 
-/// What is wrong with the disk, in a few words, as `full, slow`.
+/// What is wrong with the disk, in a few words, such as `full, slow`.
 impl std::fmt::Display for DiskFaults {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let words = [
@@ -73,26 +73,26 @@ impl std::fmt::Display for DiskFaults {
     }
 }
 
-/// What a disk tells the world as it works. It is told inside a database job, with no lock of the
-/// disk held.
+/// What a disk reports to the world as it works: called from inside a database job, with no lock of
+/// the disk held.
 pub trait DiskObserver: Send + Sync {
     /// A sync made `bytes` bytes of `file` durable.
     fn synced(&self, file: &str, bytes: u64);
-    /// `bytes` bytes of `file` were written. Told only while [`Disk::watch_writes`] asks for it.
+    /// `bytes` bytes of `file` were written. Called only while [`Disk::watch_writes`] asks for it.
     fn wrote(&self, _file: &str, _bytes: u64) {}
     /// Fault number `fault` was injected into an operation (EIO, ENOSPC, a lie, slowness).
     fn injected(&self, fault: u64);
-    /// The operation that [`DiskFaults::die_after`] of these faults names was done; the machine is
-    /// to lose power.
+    /// The last operation that [`DiskFaults::die_after`] of these faults allows was done; the
+    /// machine is to lose power.
     fn died(&self, faults: &[u64]);
-    /// Whether the machine is not to be scheduled. Asked after each database job; if so, the job's
-    /// task yields before it hears of the outcome.
+    /// Returns whether the machine must not be scheduled. Asked after each database job; if so, the
+    /// job's task yields before it learns the outcome.
     fn holds(&self) -> bool {
         false
     }
 }
 
-/// An observer that wants to know nothing.
+/// An observer that ignores everything.
 #[derive(Clone, Copy, Debug)]
 pub struct Unobserved;
 
@@ -105,15 +105,15 @@ impl DiskObserver for Unobserved {
 /// What a disk has done since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiskStats {
-    /// Reads that were tried.
+    /// Reads attempted.
     pub reads: u64,
-    /// Writes that were tried.
+    /// Writes attempted.
     pub writes: u64,
-    /// Syncs that were tried.
+    /// Syncs attempted.
     pub syncs: u64,
     /// Operations into which a fault was injected.
     pub injected: u64,
-    /// Operations of dead handles that were refused.
+    /// Operations that were refused because their handle was dead.
     pub refused: u64,
     /// Unsynced sectors that power losses kept.
     pub kept: u64,
@@ -165,8 +165,8 @@ impl Disk {
         self.volume.power_loss();
     }
 
-    /// The machine lost power while the disk was writing: as [`Self::power_loss`], and of each
-    /// sector that is kept only the first bytes may be new, as many as the seed says. Bytes that
+    /// The machine lost power while the disk was writing: like [`Self::power_loss`], but of each
+    /// sector that is kept, only the first bytes may be new, as many as the seed says. Bytes that
     /// were not written since the last sync are never touched.
     pub fn power_loss_torn(&self) {
         self.volume.power_loss_torn();
@@ -178,30 +178,30 @@ impl Disk {
         self.volume.power_loss_of_all();
     }
 
-    /// Flips `bits` bits, drawn from the seed, in sectors that are synced, all files together;
-    /// reads see them at once. Returns how many there was something to flip for.
+    /// Draws `bits` bits of all files from the seed, and flips those in synced sectors; reads see
+    /// that at once. Returns how many were flipped.
     pub fn rot(&self, bits: u32) -> u32 {
         self.volume.rot(bits)
     }
 
-    /// Tells the observer of each write from now on, or no longer.
+    /// Starts or stops telling the observer of each write.
     pub fn watch_writes(&self, watch: bool) {
         self.volume.watch_writes(watch);
     }
 
-    /// Makes the disk misbehave like this from now on, beside what other faults say: the worst of
-    /// each counts.
+    /// Makes the disk misbehave like this from now on, in addition to other faults: the worst of
+    /// each kind of trouble counts.
     pub fn add_fault(&self, fault: u64, faults: DiskFaults) {
         self.volume.add_fault(fault, faults);
     }
 
-    /// Makes the disk misbehave no longer as fault number `fault` said; other faults go on.
+    /// Ends what fault number `fault` does to the disk; other faults go on.
     pub fn remove_fault(&self, fault: u64) {
         self.volume.remove_fault(fault);
     }
 
-    /// Makes the disk misbehave like this from now on, whatever was said before; for a disk without
-    /// a world, whose faults have no numbers.
+    /// Makes the disk misbehave like this from now on, and in no other way; for a disk outside any
+    /// world, where faults have no numbers.
     pub fn set_faults(&self, faults: DiskFaults) {
         self.volume.set_faults(faults);
     }

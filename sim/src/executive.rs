@@ -18,7 +18,7 @@ use crate::{
     fault::FaultReport,
     machine::current,
     runner::{self, Exhibit},
-    world::{Shared, State},
+    world::{LockedWorld, WorldState},
 };
 
 /// What a run leaves behind.
@@ -39,10 +39,10 @@ pub struct Outcome<T> {
     pub journal_time: Duration,
 }
 
-/// Makes a world of `config`, runs `main` in it until it returns, and ends the world. Waits for
-/// that; the world itself runs on a thread that belongs to the calling one, and is given up if a
-/// program keeps it stuck ([`Ended::Misbehaved`]). Deterministic: the same `config` and `main` give
-/// the same journal. `main` may spawn tasks of the harness with [`World::spawn`].
+/// Makes a world from `config`, runs `main` in it until it returns, and ends the world. Blocks
+/// meanwhile; the world itself runs on a thread that belongs to the calling one, and is given up if
+/// a program keeps it stuck ([`Ended::Misbehaved`]). Deterministic: the same `config` and `main`
+/// give the same journal. `main` may spawn tasks of the harness with [`World::spawn`].
 ///
 /// # Panics
 /// If `main` panics. A panic of a machine's task ends the run instead ([`Ended::Panicked`]).
@@ -71,7 +71,7 @@ where
     let outcome = runtime.block_on(async {
         let world = World::new(config);
         threads.belong_to(&world);
-        let ends = Ends(world.clone());
+        let tear_down = TearDown(world.clone());
         show(exhibit, Some(world.clone()));
         let value = Arc::new(Mutex::new(None));
         let harness = spawn_main(&world, main(world.clone()), &value);
@@ -79,22 +79,23 @@ where
         if let Some(panic) = take_panic(harness).await {
             resume_unwind(panic);
         }
-        // Before the outcome is told: a destructor may panic that runs now and never ran before.
-        drop(ends);
+        // Before the outcome is known: a destructor that runs only now may panic.
+        drop(tear_down);
         let ended = world.shared.lock().broken.clone().unwrap_or(ended);
         let value = value.lock().expect("main has ended").take();
         conclude(&world, ended, value)
     });
-    // Not dropped: that would wait for a blocking thread that a program began.
+    // Not dropped: that would wait for a blocking thread that a program started.
     runtime.shutdown_background();
     show(exhibit, None);
     outcome
 }
 
-/// Ends the world, also when the harness or a trigger panics: its tasks hold it, and it holds them.
-struct Ends(World);
+/// Ends the world when it is dropped, even if the harness or a trigger panics: the world's tasks
+/// hold it, and it holds them.
+struct TearDown(World);
 
-impl Drop for Ends {
+impl Drop for TearDown {
     fn drop(&mut self) {
         self.0.tear_down();
     }
@@ -104,10 +105,10 @@ fn show(exhibit: &Exhibit, world: Option<World>) {
     *exhibit.lock().expect("the watch does not panic") = world;
 }
 
-/// Tells when a blocking thread is asked for, which tokio does on the thread that asks.
+/// Notices when a blocking thread is asked for: tokio names it on the thread that asks.
 #[derive(Clone, Default)]
 struct BlockingThreads {
-    world: Arc<OnceLock<Weak<Shared>>>,
+    world: Arc<OnceLock<Weak<LockedWorld>>>,
 }
 
 impl BlockingThreads {
@@ -133,7 +134,7 @@ fn spawn_main<T: Send + 'static>(
     main: impl Future<Output = T> + Send + 'static,
     value: &Arc<Mutex<Option<T>>>,
 ) -> tokio::task::JoinHandle<()> {
-    /// Tells the driver that `main` is over, also when it panicked.
+    /// Tells the driver that `main` is over, even if it panicked.
     struct Finish(World);
     impl Drop for Finish {
         fn drop(&mut self) {
@@ -151,14 +152,14 @@ fn spawn_main<T: Send + 'static>(
     })
 }
 
-/// The panic that ended `main`, if one did; ends `main` if it has not.
+/// Returns the panic that ended `main`, if one did; ends `main` if it has not.
 async fn take_panic(main: tokio::task::JoinHandle<()>) -> Option<Box<dyn std::any::Any + Send>> {
     main.abort();
     main.await.err().and_then(|error| error.try_into_panic().ok())
 }
 
-/// What each fault did, by number.
-pub(crate) fn faults_of(state: &State) -> Vec<FaultReport> {
+/// Returns what each fault did, by number.
+pub(crate) fn faults_of(state: &WorldState) -> Vec<FaultReport> {
     state.recorder.reports()
 }
 
@@ -195,7 +196,7 @@ fn over(world: &World) -> Option<Ended> {
     (state.now() >= state.config.limit).then_some(Ended::Limit)
 }
 
-/// Does the next thing that can be done now; `false` if there is none.
+/// Does the next thing that can be done now; returns `false` if there is none.
 fn step(world: &World) -> bool {
     let mut state = world.shared.lock();
     if let Some(dying) = state.dying.pop_front() {
@@ -241,7 +242,7 @@ async fn wait(world: &World) {
     };
     let mut armed = false;
     let written = poll_fn(|context| {
-        // The waker is taken by whoever writes; armed and gone means that somebody did.
+        // Whoever writes takes the waker: if it was armed and is gone, somebody has written.
         let mut state = world.shared.lock();
         if armed && state.driver.is_none() {
             return Poll::Ready(());

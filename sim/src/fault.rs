@@ -17,8 +17,8 @@ pub enum DiskFate {
     LoseAll,
     /// Everything written is kept, synced or not.
     Keep,
-    /// Power loss in the middle of writing: as [`Self::LoseUnsynced`], and of each sector that is
-    /// kept only the first bytes may be new, as many as the seed says. What was synced is whole.
+    /// Power loss in the middle of writing: like [`Self::LoseUnsynced`], but of each sector that is
+    /// kept, only the first bytes may be new, as many as the seed says. What was synced is whole.
     Torn,
     /// The disk is replaced by an empty one.
     Wiped,
@@ -52,11 +52,11 @@ pub enum Shift {
 pub struct Storm {
     /// How often it goes down.
     pub times: u32,
-    /// How long it is up between two times.
+    /// How long it is up in between.
     pub up: Duration,
     /// How long it is down each time.
     pub down: Duration,
-    /// Whether only its process dies; else it loses power, and what it had not synced.
+    /// Whether only its process dies; otherwise it loses power, and what it had not synced.
     pub is_kill: bool,
 }
 

@@ -21,15 +21,16 @@ use crate::{
         connection::{Connection, Handshake, Side},
         stream::SimStream,
     },
-    world::Shared,
+    world::LockedWorld,
 };
 
-/// A process: index of its machine, and which boot of it.
+/// A process: the index of its machine, and the number of its boot.
 type Owner = (usize, u64);
 
-/// The host of the process `owner`. `entropy` names its stream of randomness: seed and purpose.
+/// Returns the host of the process `owner`. `entropy` names its stream of randomness: seed and
+/// purpose.
 pub(crate) fn host(
-    world: &Arc<Shared>,
+    world: &Arc<LockedWorld>,
     owner: Owner,
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
@@ -53,7 +54,7 @@ impl Entropy for SimEntropy {
 }
 
 struct SimTasks {
-    world: Arc<Shared>,
+    world: Arc<LockedWorld>,
     owner: Owner,
 }
 
@@ -64,7 +65,7 @@ impl Tasks for SimTasks {
 }
 
 struct SimNet {
-    world: Arc<Shared>,
+    world: Arc<LockedWorld>,
     owner: Owner,
 }
 
@@ -99,7 +100,7 @@ impl SimNet {
 }
 
 /// Asks for a connection to `port` of the machine called `name`.
-fn open(world: &Arc<Shared>, owner: Owner, name: &str, port: u16) -> io::Result<SimStream> {
+fn open(world: &Arc<LockedWorld>, owner: Owner, name: &str, port: u16) -> io::Result<SimStream> {
     let mut state = world.lock();
     if !state.machines[owner.0].runs(owner.1) {
         return Err(io::Error::other("the machine is down"));
@@ -132,7 +133,7 @@ impl SimStream {
 
 /// A bound port. Dropping it closes the port and resets what was not accepted.
 struct SimListener {
-    world: Arc<Shared>,
+    world: Arc<LockedWorld>,
     owner: Owner,
     port: u16,
     number: u64,

@@ -20,7 +20,7 @@ use crate::{
 /// One machine.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "power, process, doom and being wanted change each by itself"
+    reason = "power, process, doom and being wanted each change independently"
 )]
 pub(crate) struct Machine {
     /// Its name, which is also its host name.
@@ -40,13 +40,13 @@ pub(crate) struct Machine {
     pub(crate) doomed: bool,
     /// Whether somebody has asked for it to run: it then runs whenever no fault holds it down.
     pub(crate) is_wanted: bool,
-    /// When a program that fails is started again.
+    /// Says when a program that has failed is started again.
     pub(crate) supervisor: Supervisor,
     /// The faults that keep its tasks from being polled.
     pub(crate) paused_by: Holds<()>,
     /// The faults that hold it down, and how. It boots when the last one ends.
     pub(crate) downed_by: Holds<Way>,
-    /// Power losses in the middle of an operation of its disk, to be told as ended when it has
+    /// Power losses in the middle of an operation of its disk, to be reported as ended when it has
     /// power again.
     pub(crate) deaths: Vec<u64>,
     /// Which boot this is, from 1; 0 before the first.
@@ -116,7 +116,7 @@ impl Machine {
         }
     }
 
-    /// A port that nothing is bound to.
+    /// Returns a port that nothing is bound to.
     fn free_port(&mut self) -> std::io::Result<u16> {
         for _ in FIRST_DYNAMIC_PORT..=u16::MAX {
             let port = self.next_port;
@@ -142,18 +142,18 @@ impl Machine {
         Ok((port, number))
     }
 
-    /// The oldest fault that keeps its power off.
+    /// Returns the oldest fault that keeps its power off.
     pub(crate) fn unpowered_by(&self) -> Option<u64> {
         self.downed_by.oldest(|way| *way == Way::PowerLoss)
     }
 
-    /// Whether the kernel knows sockets of the process of `incarnation`: until a power loss or the
-    /// next boot, also while the process dies.
+    /// Returns whether the kernel knows sockets of the process of `incarnation`: until a power loss
+    /// or the next boot, even while the process dies.
     pub(crate) fn keeps_sockets(&self, incarnation: u64) -> bool {
         self.powered && self.incarnation == incarnation
     }
 
-    /// Whether the process of `incarnation` is this machine's running one.
+    /// Returns whether the process of `incarnation` is this machine's running one.
     pub(crate) fn runs(&self, incarnation: u64) -> bool {
         self.powered && self.running && self.incarnation == incarnation
     }

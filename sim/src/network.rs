@@ -23,18 +23,18 @@
 //! - half-close; FIN behind everything that was written, also when the program is gone by then;
 //! - reset when a socket is closed with something unread, or written to when nobody holds it any
 //!   more; behind everything that was sent before, and behind nothing that was not; what arrived
-//!   before it can be read after it; told to one call, after which reads see the end and writes a
-//!   broken pipe; to a reader that has seen the end, no reset at all;
+//!   before it can be read after it; reported to one call, after which reads see the end and writes
+//!   a broken pipe; not at all to a reader that has seen the end;
 //! - retransmission with back-off; the user timeout, which ends both sides at once; a kernel that
 //!   does not know a connection resets it, one that is off says nothing.
 //!
 //! What is not:
 //! - congestion, segment sizes, the time that bytes take on the wire, unless a link's bandwidth is
 //!   limited;
-//! - acknowledgements: a segment that arrives is acknowledged at once and for certain, and a reader
+//! - acknowledgments: a segment that arrives is acknowledged at once and for certain, and a reader
 //!   frees window at once, so that a cut of one way hurts only what travels that way;
 //! - the loss of a reset by chance (only a cut or a machine that is down loses it), keep-alives,
-//!   `TIME_WAIT`, `FIN_WAIT_2`'s own timeout, and that ports are scarce on the connecting side.
+//!   `TIME_WAIT`, `FIN_WAIT_2`'s own timeout, and the scarcity of ports on the connecting side.
 
 mod accept;
 pub(crate) mod body_reset;
@@ -58,19 +58,19 @@ use std::{num::NonZeroU64, time::Duration};
 use journal::Latency;
 
 use self::connection::Connection;
-use crate::world::State;
+use crate::world::WorldState;
 
 /// What faults do to what passes, apart from the links themselves.
 #[derive(Default)]
 pub(crate) struct Armed {
     pub(crate) refusals: refusals::Refusals,
-    pub(crate) body_resets: Vec<body_reset::Armed>,
+    pub(crate) body_resets: Vec<body_reset::ArmedReset>,
     pub(crate) duplications: replay::Duplications,
     pub(crate) proxies: proxy::Proxies,
 }
 
 impl Armed {
-    /// Takes back what a fault does.
+    /// Undoes what a fault does.
     pub(crate) fn disarm(&mut self, fault: u64) {
         self.refusals.remove(fault);
         self.body_resets.retain(|armed| armed.fault != fault);
@@ -79,9 +79,9 @@ impl Armed {
     }
 }
 
-impl State {
-    /// Whether the next segment of the client, which has arrived, is taken by somebody in front of
-    /// the program it is for.
+impl WorldState {
+    /// Returns whether the next segment of the client, which has arrived, is taken by somebody in
+    /// front of the program it is for.
     pub(crate) fn is_taken_in_front(&mut self, id: u64, connection: &mut Connection) -> bool {
         self.answered_by_proxy(id, connection)
     }
@@ -94,8 +94,9 @@ pub struct LinkConfig {
     pub latency: Latency,
     /// The probability that a segment is lost and has to be retransmitted.
     pub loss: f64,
-    /// Bytes a second, shared by all that goes over it: one segment waits until the one before has
-    /// left. Unlimited if unset. A link that becomes fast again does not hasten what has left.
+    /// Bytes a second, shared by all that goes over it: each segment waits until the one before it
+    /// has left. Unlimited if unset. A link that becomes fast again does not hurry what has left
+    /// already.
     pub bandwidth: Option<NonZeroU64>,
 }
 

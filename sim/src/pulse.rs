@@ -1,6 +1,7 @@
 //! What a run shows to the thread that watches over it: that it moves, and whose task it polls.
 //!
-//! Written by the thread of the run alone, read by the watcher; so relaxed loads and stores do.
+//! Written by the thread of the run alone, read by the watcher; so relaxed loads and stores will
+//! do.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -10,8 +11,8 @@ use std::{
 /// How many polls pass between two looks at simulated time.
 const LOOK_EVERY: u64 = 16;
 
-/// Polls of machines' tasks at one instant of simulated time, after which whoever is polled is said
-/// never to settle. A thousand homeservers that boot at once need about a hundred thousand.
+/// Polls of machines' tasks at one instant of simulated time, after which whoever is polled is
+/// judged never to settle. A thousand homeservers that boot at once need about a hundred thousand.
 pub(crate) const MAX_POLLS_AT_ONCE: u64 = 4 << 20;
 
 /// The signs of life of one run.
@@ -39,8 +40,8 @@ pub(crate) struct Reading {
 }
 
 impl Pulse {
-    /// A poll of a task of `machine` begins. `now` tells simulated time. Returns whether there were
-    /// too many at one instant.
+    /// Notes that a poll of a task of `machine` begins. `now` gives the simulated time. Returns
+    /// whether there were too many at one instant.
     pub(crate) fn begin(&self, machine: usize, now: impl FnOnce() -> Duration) -> bool {
         let polls = self.polls.load(Relaxed) + 1;
         self.polls.store(polls, Relaxed);
@@ -49,7 +50,7 @@ impl Pulse {
         polls.is_multiple_of(LOOK_EVERY) && self.look(now())
     }
 
-    /// That poll has returned.
+    /// Notes that the poll has returned.
     pub(crate) fn end(&self) {
         self.polling.store(false, Relaxed);
     }

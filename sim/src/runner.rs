@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    Ended, Misbehavior, Outcome, World, executive::faults_of, pulse::Reading, world::State,
+    Ended, Misbehavior, Outcome, World, executive::faults_of, pulse::Reading, world::WorldState,
 };
 
 /// The stack of a runner. A whole federation is polled on it, unoptimized in tests.
@@ -23,10 +23,10 @@ const STACK: usize = 32 << 20;
 /// Wall time between two looks at a run.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How many times the patience with one poll all polls of one instant may take together.
+/// All polls of one instant may together take this many times the patience with one poll.
 const INSTANT_PATIENCE: u32 = 10;
 
-/// Tries to read the journal of a world that is stuck; its lock is held for moments only.
+/// Attempts to read the journal of a world that is stuck; its lock is only ever held for a moment.
 const MAX_READS: u32 = 50;
 
 /// Where a run puts its world, for the watch to look at.
@@ -40,8 +40,8 @@ struct Runner {
 }
 
 thread_local! {
-    /// The runner of this thread, kept because what a run has learnt (parsed keys, say) is kept
-    /// with the thread.
+    /// The runner of this thread, kept because what a run has learned (parsed keys, say) stays with
+    /// the thread.
     static RUNNER: RefCell<Option<Runner>> = const { RefCell::new(None) };
 }
 
@@ -91,19 +91,19 @@ fn watch<T>(
     exhibit: &Exhibit,
     patience: Duration,
 ) -> Watched<T> {
-    let mut watch = Watch::default();
+    let mut lookout = Lookout::default();
     loop {
         match done.recv_timeout(LOOK_INTERVAL.min(patience)) {
             Ok(result) => return Watched::Done(result),
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                unreachable!("a job answers, also when it panics")
+                unreachable!("a job answers, even when it panics")
             }
             Err(mpsc::RecvTimeoutError::Timeout) => {}
         }
         let world = exhibit.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(world) = world else { continue };
         let reading = world.shared.pulse.read();
-        if let Some(how) = watch.look(reading, LOOK_INTERVAL.min(patience), patience) {
+        if let Some(how) = lookout.look(reading, LOOK_INTERVAL.min(patience), patience) {
             return Watched::Stuck(world, reading.machine, how);
         }
     }
@@ -112,7 +112,7 @@ fn watch<T>(
 /// What the watch remembers. It counts its looks, not the wall clock: where the whole process was
 /// held up, so was the watch.
 #[derive(Default)]
-struct Watch {
+struct Lookout {
     last: Option<Reading>,
     /// Wall time since a poll began.
     poll: Duration,
@@ -120,7 +120,7 @@ struct Watch {
     instant: Duration,
 }
 
-impl Watch {
+impl Lookout {
     fn look(
         &mut self,
         reading: Reading,
@@ -142,7 +142,7 @@ impl Watch {
     }
 }
 
-/// Takes from a stuck world what can be had, and leaves it behind.
+/// Salvages what it can from a stuck world, and leaves the rest behind.
 fn give_up<T>(world: &World, machine: usize, how: Misbehavior) -> Outcome<T> {
     let at = world.shared.pulse.read().instant;
     let mut outcome = Outcome {
@@ -166,12 +166,12 @@ fn give_up<T>(world: &World, machine: usize, how: Misbehavior) -> Outcome<T> {
     outcome
 }
 
-fn take<T>(state: &mut State, machine: usize, how: Misbehavior, outcome: &mut Outcome<T>) {
+fn take<T>(state: &mut WorldState, machine: usize, how: Misbehavior, outcome: &mut Outcome<T>) {
     let machine = state.machines.get(machine).map_or("a machine", |it| &*it.name).to_owned();
     outcome.ended = Ended::Misbehaved { machine, how };
     outcome.journal = state.recorder.take_journal();
     outcome.faults = faults_of(state);
-    // Should it ever go on, it writes nothing any more and ends.
+    // Should it ever go on, it writes nothing more, and ends.
     state.recorder.close();
     state.finished = true;
 }
@@ -188,24 +188,24 @@ mod tests {
 
     #[test]
     fn a_poll_that_does_not_return_is_told_after_the_patience_and_not_before() {
-        let mut watch = Watch::default();
+        let mut lookout = Lookout::default();
         let looks: Vec<_> =
-            (0..4).map(|_| watch.look(reading(1, true, 0), SECOND, 3 * SECOND)).collect();
+            (0..4).map(|_| lookout.look(reading(1, true, 0), SECOND, 3 * SECOND)).collect();
         assert_eq!(looks, [None, None, None, Some(Misbehavior::Blocks)]);
     }
 
     #[test]
     fn a_run_that_polls_and_moves_is_left_alone() {
-        let mut watch = Watch::default();
+        let mut lookout = Lookout::default();
         for n in 0..1000 {
-            assert_eq!(watch.look(reading(n, true, n / 5), SECOND, 3 * SECOND), None);
+            assert_eq!(lookout.look(reading(n, true, n / 5), SECOND, 3 * SECOND), None);
         }
     }
 
     #[test]
     fn slow_polls_without_end_at_one_instant_are_told() {
-        let mut watch = Watch::default();
-        let told = (0..100).find_map(|n| watch.look(reading(n, true, 0), SECOND, 3 * SECOND));
+        let mut lookout = Lookout::default();
+        let told = (0..100).find_map(|n| lookout.look(reading(n, true, 0), SECOND, 3 * SECOND));
         assert_eq!(told, Some(Misbehavior::NeverSettles));
     }
 }

@@ -3,12 +3,12 @@
 //! [`tampered`] gives a node's host another network, through which HTTP/1.1 messages pass one by
 //! one: a [`Tamper`] sees each, whole, and says what becomes of it. What it leaves alone goes on
 //! byte for byte. After an upgrade, and where bytes are not HTTP/1.1, nothing is seen any more. The
-//! journal has what was on the wire, so what a tamper made and not what the node wrote.
+//! journal has what was on the wire, that is, what a tamper made of it, not what the node wrote.
 
 mod aside;
 mod message;
 mod net;
-mod parcels;
+mod outgoing;
 mod stream;
 
 use std::{sync::Arc, time::Duration};
@@ -20,22 +20,24 @@ pub use self::message::HttpMessage;
 /// Decides what becomes of the messages of one machine. It is asked in the order in which they
 /// pass, by the machine's own tasks, and must be deterministic.
 pub trait Tamper: Send + Sync + 'static {
-    /// A request that the node makes of machine `to`, before it is on the wire.
+    /// Returns what becomes of a request that the node makes to machine `to`, before it is on the
+    /// wire.
     fn request_out(&self, to: &str, request: &HttpMessage) -> Dealing;
 
-    /// A request of machine `from`, before the node reads it.
+    /// Returns what becomes of a request from machine `from`, before the node reads it.
     fn request_in(&self, from: &str, request: &HttpMessage) -> Dealing;
 
-    /// The node's answer to a `request` of machine `from`, before it is on the wire.
+    /// Returns what becomes of the node's answer to a `request` from machine `from`, before it is
+    /// on the wire.
     fn answer_out(&self, from: &str, request: &HttpMessage, answer: &HttpMessage) -> Dealing;
 }
 
-/// What becomes of a message, and what is sent beside it.
+/// What becomes of a message, and what is sent alongside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dealing {
     /// What becomes of it.
     pub fate: Fate,
-    /// Requests that are sent beside a request of the node; none beside an answer.
+    /// Requests that are sent alongside a request of the node; none go with an answer.
     pub asides: Vec<Aside>,
 }
 
@@ -48,16 +50,16 @@ pub enum Fate {
     Replace(HttpMessage),
     /// Nothing goes on: whoever waits for it waits in vain.
     Withhold,
-    /// Only so many of its bytes go on; then the connection is closed. Of a request that the node
-    /// is to read, it is [`Fate::Withhold`].
+    /// Only this many of its bytes go on; then the connection is closed. For a request that the
+    /// node is to read, this means [`Fate::Withhold`].
     Cut(usize),
-    /// Nothing goes on to the node, and this is the answer. Of anything but a request that the
-    /// node is to read, it is [`Fate::Withhold`].
+    /// Nothing goes on to the node, and this is the answer. For anything but a request that the
+    /// node is to read, this means [`Fate::Withhold`].
     Answer(HttpMessage),
 }
 
-/// A request beside a request of the node: to the same machine, on a connection of its own. Nobody
-/// reads its answer.
+/// A request that goes with a request of the node: to the same machine, on a connection of its own.
+/// Nobody reads its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aside {
     /// The request.

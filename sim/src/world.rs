@@ -3,9 +3,9 @@
 mod breaking;
 mod clock;
 mod cost;
+mod locked;
 mod observer;
 mod power;
-mod shared;
 mod state;
 
 use std::{
@@ -19,8 +19,8 @@ use transport::{BoxFuture, Host};
 use self::observer::Observer;
 pub(crate) use self::{
     clock::Clock,
-    shared::Shared,
-    state::{Death, Dying, Emission, FaultKind, State, Way},
+    locked::LockedWorld,
+    state::{Death, Dying, Emission, Remedy, Way, WorldState},
 };
 use journal::Event;
 
@@ -36,14 +36,14 @@ use crate::{
 /// failed when a [`journal::Supervisor`] says so, with a fresh host on the same disk; the node
 /// reaches everything else through that host alone.
 ///
-/// Every `async` function of a [`Host`] is one: `Arc::new(|host: Host| serve(host))`.
+/// Every `async` function that takes a [`Host`] is one: `Arc::new(|host: Host| serve(host))`.
 pub trait Node: Send + Sync + 'static {
     /// Runs the node: returns when it ends by itself (a server does not), with its error's text
     /// if it failed. Background tasks live on after `Ok`.
     fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>>;
 
-    /// What the disk of a new machine holds before its first boot; nothing, unless the node says
-    /// otherwise. A machine whose disk is wiped boots without.
+    /// Returns what the disk of a new machine holds before its first boot; nothing, unless the node
+    /// says otherwise. A machine whose disk is wiped boots without it.
     fn installation(&self) -> DiskImage {
         DiskImage::default()
     }
@@ -87,7 +87,7 @@ impl Default for WorldConfig {
             seed: 0,
             link: LinkConfig::default(),
             user_timeout: Duration::from_secs(120),
-            // 2020-01-01T00:00:00Z, like any fixed time.
+            // 2020-01-01T00:00:00Z, which is as good as any fixed time.
             epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800),
             limit: Duration::from_secs(24 * 3600),
             patience: Duration::from_secs(20),
@@ -111,12 +111,12 @@ pub enum MachineState {
 /// bug of the caller and panics.
 #[derive(Clone)]
 pub struct World {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<LockedWorld>,
 }
 
 impl World {
     pub(crate) fn new(config: WorldConfig) -> Self {
-        Self { shared: Shared::new(config) }
+        Self { shared: LockedWorld::new(config) }
     }
 
     /// Adds a machine, down, that runs `node` when it is booted. Its name is its host name.
@@ -179,7 +179,7 @@ impl World {
         let root = Box::pin(async move {
             if let Err(error) = node.run(host).await {
                 let mut state = shared.lock();
-                // A dead one ends without a word.
+                // One that is dead by then ends without a word.
                 if state.machines[index].runs(incarnation) && !state.machines[index].doomed {
                     state.write(index, None, Event::Exited { error });
                     state.doom(Dying { machine: index, death: Death::Exit });
@@ -286,8 +286,9 @@ impl World {
         self.shared.lock().recorder.journal().entries().len() as u64
     }
 
-    /// Requests in flight over the network: sent, and neither answered nor lost; no replays. Each
-    /// with its machine, method and target; in the order in which they were sent.
+    /// Returns the requests in flight over the network: sent, and neither answered nor lost; no
+    /// replays. Each comes with its machine, method and target, in the order in which they were
+    /// sent.
     pub fn requests_in_flight(&self) -> Vec<(String, String, String)> {
         let state = self.shared.lock();
         let connections = state.connections.iter().filter(|connection| connection.replay.is_none());
@@ -296,7 +297,7 @@ impl World {
         state.recorder.journal().requests(outstanding)
     }
 
-    /// Returns how many tasks of the machine's process live. 0 after a crash.
+    /// Returns how many tasks of the machine's process are alive. 0 after a crash.
     pub fn live_tasks(&self, machine: &str) -> usize {
         let state = self.shared.lock();
         state.machines[state.machine(machine)].tasks.len()

@@ -1,4 +1,4 @@
-//! Schema migrations: plain SQL, counted per component in the database itself. And the settings
+//! Schema migrations: plain SQL, counted per component in the database itself; and the settings
 //! with which every connection is opened, so that both worlds give the same durability.
 //!
 //! A migration library would do, were it not that the usual one stamps the wall clock of the
@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 pub use self::statistics::disable_memory_statistics;
 use crate::host::{Database, DatabaseError, Transaction};
 
-/// Jobs that may wait for one database; whoever brings a further one waits.
+/// Jobs that may wait for one database; whoever brings one more waits.
 pub const MAX_QUEUED_JOBS: usize = 256;
 
 /// How long SQLite waits for another process that holds the database's lock (a backup, say).
@@ -38,8 +38,8 @@ const MAX_CACHED_STATEMENTS: usize = 256;
 pub fn prepare_connection(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(MAX_CACHED_STATEMENTS);
-    // A plan that does not depend on the values bound to it: else SQLite prepares a cached
-    // statement anew each time one of these changes.
+    // A plan that does not depend on the values bound to it: otherwise SQLite prepares a cached
+    // statement anew each time one of them changes.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // What a statement may have to undo, and what it sorts, stays in memory: how much of that goes to
     // a temporary file depends on how SQLite was compiled, and a run must not.

@@ -10,7 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub trait Endpoint {
     /// The HTTP method. A `GET` may carry a body here: Dendrite's relay endpoint does.
     const METHOD: Method;
-    /// The route, in axum's syntax: `/_matrix/federation/v1/send_relay/{transaction_id}/{user_id}`.
+    /// The route, in axum's syntax, such as
+    /// `/_matrix/federation/v1/send_relay/{transaction_id}/{user_id}`.
     const PATH: &'static str;
     /// The JSON body of a request.
     type Request: Serialize + DeserializeOwned + Send + Sync;

@@ -10,11 +10,11 @@ use http::StatusCode;
 pub struct MatrixError {
     /// The HTTP status.
     pub status: StatusCode,
-    /// The code a program branches on, as `M_FORBIDDEN`.
+    /// The code a program branches on, such as `M_FORBIDDEN`.
     pub errcode: String,
     /// The sentence for a person.
     pub message: String,
-    /// Further fields of the body, as `unreachable_backends` or `retry_after_ms`.
+    /// Further fields of the body, such as `unreachable_backends` or `retry_after_ms`.
     pub extra: serde_json::Map<String, serde_json::Value>,
 }
 

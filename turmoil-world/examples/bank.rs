@@ -37,7 +37,7 @@ async fn deposit(database: Database) -> Result<String, StatusCode> {
     coins.map(|coins| coins.to_string()).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
 }
 
-/// Deposits until the bank has said `coins`, as one must who may meet a bank that is down.
+/// Deposits until the bank has said `coins`, trying again because the bank may be down.
 async fn deposit_until(host: Host, coins: i64) -> Result<(), Box<dyn Error>> {
     let client = Client::new(&host, ClientLimits::default());
     let address = Address { name: "bank".to_owned(), port: PORT };

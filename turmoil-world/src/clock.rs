@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use transport::host::Clock;
 
-/// Shown outside of a simulation, where there is no time: 2020-01-01T00:00:00Z, as in fedsim's
+/// What it shows outside a simulation, where there is no time: 2020-01-01T00:00:00Z, as in fedsim's
 /// world.
 const OUTSIDE: Duration = Duration::from_secs(1_577_836_800);
 

@@ -10,7 +10,7 @@ use transport::host::Entropy;
 pub(crate) struct Seeded(Mutex<ChaCha12Rng>);
 
 impl Seeded {
-    /// The stream of the `boot`-th start of the machine called `name`.
+    /// Returns the stream of the `boot`-th start of the machine called `name`.
     pub(crate) fn new(seed: u64, name: &str, boot: u64) -> Self {
         Self(Mutex::new(journal::random::stream(seed, &format!("entropy {name} {boot}"))))
     }

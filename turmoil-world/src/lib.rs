@@ -5,10 +5,10 @@
 //! - [`Machine`]: for people who have turmoil tests. Its [`Machine::run`] is the software of a
 //!   turmoil host; its disk loses what was not synced. [`host`] is the shortest way to try.
 //! - `net`, `clock`, `tasks`: the parts of that host.
-//! - [`Turmoil`]: whole scenarios of fedsim in a turmoil simulation; `world` behind it. With the
-//!   feature `scenarios`, which is on unless switched off.
+//! - [`Turmoil`]: whole scenarios of fedsim in a turmoil simulation; `world` behind it. Behind the
+//!   feature `scenarios`, which is on by default.
 //!
-//! What turmoil models otherwise than fedsim's own world stands in `docs/turmoil.md`.
+//! `docs/turmoil.md` tells how turmoil's model differs from that of fedsim's own world.
 
 mod clock;
 mod entropy;

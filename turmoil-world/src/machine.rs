@@ -29,18 +29,19 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine with an empty disk. Entropy and the fates of unsynced bytes come from `seed`.
+    /// Returns a machine with an empty disk. Entropy and the fates of unsynced bytes come from
+    /// `seed`.
     pub fn new(name: &str, seed: u64) -> Arc<Self> {
         Self::observed(name, seed, Arc::new(Unobserved))
     }
 
-    /// The same with a disk that tells `observer` of what it does.
+    /// Returns the same, with a disk that reports to `observer` what it does.
     pub(crate) fn observed(name: &str, seed: u64, observer: Arc<dyn DiskObserver>) -> Arc<Self> {
         let disk = Disk::new(seed, name, Arc::new(TurmoilClock), observer);
         Arc::new(Self { name: name.to_owned(), seed, disk, boots: AtomicU64::new(0) })
     }
 
-    /// Runs `node` as the software of a turmoil host, at each boot anew, until the host is crashed:
+    /// Runs `node` as the software of a turmoil host, anew at each boot, until the host is crashed:
     /// `sim.host("a", move || Arc::clone(&machine).run(Arc::clone(&node)))`.
     ///
     /// # Errors
@@ -51,7 +52,7 @@ impl Machine {
         std::future::pending().await
     }
 
-    /// The host of the next boot. To be called inside the turmoil host that it is for.
+    /// Returns the host of the next boot. Call it inside the turmoil host that it is for.
     pub fn host(&self) -> Host {
         self.host_with(Arc::new(TurmoilNet), Arc::new(RuntimeTasks(Handle::current())))
     }
@@ -62,8 +63,8 @@ impl Machine {
         Host { net, disk: self.disk.mount(), clock: Arc::new(TurmoilClock), entropy, tasks }
     }
 
-    /// Its disk. Turmoil's `crash` is a polite close: for a power loss, cut the host off, call
-    /// [`Disk::power_loss`], crash it, and mend the links.
+    /// Returns the machine's disk. Turmoil's `crash` is a polite close: for a power loss, cut the
+    /// host off, call [`Disk::power_loss`], crash it, and mend the links.
     pub fn disk(&self) -> &Arc<Disk> {
         &self.disk
     }
@@ -75,7 +76,7 @@ impl std::fmt::Debug for Machine {
     }
 }
 
-/// A host for a node that keeps nothing over a crash. To be called inside a turmoil host.
+/// Returns a host for a node that keeps nothing across a crash. Call it inside a turmoil host.
 pub fn host(name: &str, seed: u64) -> Host {
     Machine::new(name, seed).host()
 }

@@ -35,7 +35,7 @@ impl Bound {
         Ok(Self { listener, port })
     }
 
-    /// The next connection, the address of its client, and that client's name.
+    /// Returns the next connection, the address of its client, and that client's name.
     pub(crate) async fn next(&self) -> io::Result<(TcpStream, std::net::SocketAddr, String)> {
         let (stream, client) = self.listener.accept().await?;
         let name = turmoil::reverse_lookup(client.ip());

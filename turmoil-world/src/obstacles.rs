@@ -1,4 +1,4 @@
-//! What of a scenario a turmoil simulation cannot do, told from the scenario itself.
+//! What a turmoil simulation cannot do of a scenario, judged from the scenario alone.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub const MOST_MACHINES: usize = 16;
 /// The longest scenario: turmoil does not skip idle time.
 pub const LONGEST: Duration = Duration::from_mins(5);
 
-/// Why a scenario cannot be run in turmoil, a sentence for each reason; none if it can.
+/// Returns why a scenario cannot be run in turmoil, a sentence for each reason; none if it can.
 pub fn obstacles(scenario: &Scenario) -> Vec<String> {
     let mut reasons: Vec<String> =
         scenario.faults.iter().filter_map(|fault| obstacle(scenario, &fault.kind)).collect();

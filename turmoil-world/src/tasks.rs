@@ -1,4 +1,4 @@
-//! Background tasks on the runtime of a turmoil host: turmoil drops it in a crash, and them with
+//! Background tasks on the runtime of a turmoil host: turmoil drops that in a crash, and them with
 //! it.
 
 use futures_util::future::abortable;
@@ -8,7 +8,7 @@ use transport::{
     host::{TaskHandle, Tasks},
 };
 
-/// Tasks of the host whose runtime it is. May be given tasks from another host's.
+/// Tasks of the host whose runtime it is. Other hosts may give it tasks, too.
 pub(crate) struct RuntimeTasks(pub(crate) Handle);
 
 impl Tasks for RuntimeTasks {

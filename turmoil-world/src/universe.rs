@@ -1,5 +1,5 @@
-//! Drives a turmoil simulation through a run: one step after the other, and between two of them
-//! what only the owner of the simulation can do.
+//! Drives a turmoil simulation through a run: step by step, and between two steps it does what only
+//! the owner of the simulation can do.
 
 use std::{
     sync::{
@@ -20,10 +20,10 @@ use turmoil::Sim;
 
 use crate::{
     obstacles::obstacles,
-    world::{Changed, Command, Shared},
+    world::{ChangedLinks, Command, TurmoilWorld},
 };
 
-/// Simulated time of one step. Shorter ones are broken (tokio counts milliseconds), longer ones
+/// Simulated time of one step. Shorter ones are broken (tokio counts milliseconds), and longer ones
 /// round every delay up.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -56,27 +56,27 @@ impl Universe for Turmoil {
             .max_message_latency(most)
             .rng_seed(config.seed)
             .build();
-        let shared = Shared::new(config);
+        let world = TurmoilWorld::new(config);
         let is_over = Arc::new(AtomicBool::new(false));
         // The play's timers are the observer's: each turmoil host has a clock of its own.
         sim.client(OBSERVER, {
-            let (shared, is_over) = (shared.clone(), Arc::clone(&is_over));
+            let (world, is_over) = (world.clone(), Arc::clone(&is_over));
             async move {
-                play(Arc::new(shared)).await;
+                play(Arc::new(world)).await;
                 is_over.store(true, Ordering::Relaxed);
                 std::future::pending().await
             }
         });
-        let ended = drive(&mut sim, &shared, &is_over, limit);
-        let recording = conclude(sim, &shared, ended);
+        let ended = drive(&mut sim, &world, &is_over, limit);
+        let recording = conclude(sim, &world, ended);
         Simulation { recording, journal_time: Duration::ZERO }
     }
 }
 
-fn drive(sim: &mut Sim<'_>, shared: &Shared, is_over: &AtomicBool, limit: Duration) -> Ended {
+fn drive(sim: &mut Sim<'_>, world: &TurmoilWorld, is_over: &AtomicBool, limit: Duration) -> Ended {
     loop {
-        obey(sim, shared);
-        if let Some((machine, message)) = shared.lock().panicked.clone() {
+        obey(sim, world);
+        if let Some((machine, message)) = world.lock().panicked.clone() {
             return Ended::Panicked { machine, message };
         }
         if is_over.load(Ordering::Relaxed) {
@@ -86,11 +86,11 @@ fn drive(sim: &mut Sim<'_>, shared: &Shared, is_over: &AtomicBool, limit: Durati
             return Ended::Limit;
         }
         {
-            let mut state = shared.lock();
+            let mut state = world.lock();
             state.now = sim.elapsed();
             state.restart_all();
         }
-        turn(sim, shared);
+        turn(sim, world);
         if let Err(error) = sim.step() {
             return Ended::Panicked { machine: OBSERVER.to_owned(), message: error.to_string() };
         }
@@ -98,27 +98,27 @@ fn drive(sim: &mut Sim<'_>, shared: &Shared, is_over: &AtomicBool, limit: Durati
 }
 
 /// Does what was asked for since the last step.
-fn obey(sim: &mut Sim<'_>, shared: &Shared) {
+fn obey(sim: &mut Sim<'_>, world: &TurmoilWorld) {
     loop {
-        let Some(command) = shared.lock().commands.pop_front() else { return };
+        let Some(command) = world.lock().commands.pop_front() else { return };
         match command {
             Command::Add(name) if &*name == OBSERVER => {
-                // It is there: the play runs on it.
+                // It is there already: the play runs on it.
             }
             Command::Add(name) => {
-                let shared = shared.clone();
+                let world = world.clone();
                 sim.host(&*name.clone(), move || {
-                    let (shared, name) = (shared.clone(), Arc::clone(&name));
+                    let (world, name) = (world.clone(), Arc::clone(&name));
                     async move {
-                        shared.run(name).await;
+                        world.run(name).await;
                         Ok(())
                     }
                 });
             }
             Command::Crash { machine, silently: false } => sim.crash(&*machine),
-            Command::Crash { machine, silently: true } => lose_power(sim, shared, &machine),
-            // Unless another fault has taken it down meanwhile.
-            Command::Bounce(machine) if shared.lock().place_mut(&machine).downed_by.is_empty() => {
+            Command::Crash { machine, silently: true } => lose_power(sim, world, &machine),
+            // Unless another fault has taken it down in the meantime.
+            Command::Bounce(machine) if world.lock().place_mut(&machine).downed_by.is_empty() => {
                 sim.bounce(&*machine);
             }
             Command::Bounce(_) => {}
@@ -127,9 +127,9 @@ fn obey(sim: &mut Sim<'_>, shared: &Shared) {
 }
 
 /// Takes the steps of swizzles that are due.
-fn turn(sim: &Sim<'_>, shared: &Shared) {
-    let mut state = shared.lock();
-    let Changed { held, released } = state.turn_all();
+fn turn(sim: &Sim<'_>, world: &TurmoilWorld) {
+    let mut state = world.lock();
+    let ChangedLinks { held, released } = state.turn_all();
     // Whoever has something to write over a mended link waits in its tap.
     let waiting = if released.is_empty() { Vec::new() } else { std::mem::take(&mut state.waiting) };
     drop(state);
@@ -145,8 +145,8 @@ fn turn(sim: &Sim<'_>, shared: &Shared) {
 }
 
 /// Turmoil's crash closes every connection politely, unless nobody can hear it.
-fn lose_power(sim: &mut Sim<'_>, shared: &Shared, machine: &Arc<str>) {
-    let names = shared.lock().places.keys().cloned().collect::<Vec<_>>();
+fn lose_power(sim: &mut Sim<'_>, world: &TurmoilWorld, machine: &Arc<str>) {
+    let names = world.lock().places.keys().cloned().collect::<Vec<_>>();
     let others: Vec<_> = names.into_iter().filter(|name| name != machine).collect();
     for other in &others {
         sim.partition(&**machine, &**other);
@@ -154,22 +154,22 @@ fn lose_power(sim: &mut Sim<'_>, shared: &Shared, machine: &Arc<str>) {
     sim.crash(&**machine);
     for other in &others {
         sim.repair(&**machine, &**other);
-        if shared.lock().is_held(machine, other) {
+        if world.lock().is_held(machine, other) {
             sim.hold(&**machine, &**other);
         }
     }
 }
 
-fn conclude(sim: Sim<'_>, shared: &Shared, ended: Ended) -> Recording {
+fn conclude(sim: Sim<'_>, world: &TurmoilWorld, ended: Ended) -> Recording {
     let (at, journal, faults) = {
-        let mut state = shared.lock();
+        let mut state = world.lock();
         state.recorder.close();
         (sim.elapsed(), state.recorder.take_journal(), state.recorder.reports())
     };
     drop(sim);
-    // What is left refers to itself through its hosts and triggers.
+    // What is left holds itself alive through its hosts and triggers.
     let left = {
-        let mut state = shared.lock();
+        let mut state = world.lock();
         (std::mem::take(&mut state.places), std::mem::take(&mut state.recorder.watches))
     };
     drop(left);

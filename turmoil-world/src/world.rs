@@ -25,30 +25,30 @@ use sim::{Node, WorldConfig, disk::DiskImage, fault::FaultId};
 use transport::Host;
 
 pub(crate) use self::faults::links;
-pub(crate) use self::state::{Command, State};
-pub(crate) use self::swizzle::Changed;
+pub(crate) use self::state::{Command, TurmoilState};
+pub(crate) use self::swizzle::ChangedLinks;
 use self::{net::TappedNet, seat::LateTasks, state::Place};
 use crate::Machine;
 
 /// A handle on one simulation. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Shared(Arc<Mutex<State>>);
+pub(crate) struct TurmoilWorld(Arc<Mutex<TurmoilState>>);
 
-/// A process: its machine, and which boot of it.
+/// A process: its machine, and the number of its boot.
 pub(crate) type Owner = (Arc<str>, u64);
 
-impl Shared {
+impl TurmoilWorld {
     pub(crate) fn new(config: WorldConfig) -> Self {
-        Self(Arc::new(Mutex::new(State::new(config))))
+        Self(Arc::new(Mutex::new(TurmoilState::new(config))))
     }
 
-    /// Never held while anything of turmoil or of a node runs.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    /// Locks the state. Never hold the lock while anything of turmoil or of a node runs.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, TurmoilState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, name: &str, node: Option<Arc<dyn Node>>) -> Arc<str> {
-        let observer = Arc::new(faults::Observer { shared: self.clone(), machine: name.into() });
+        let observer = Arc::new(faults::Observer { world: self.clone(), machine: name.into() });
         let installation = node.as_ref().map(|node| node.installation()).unwrap_or_default();
         let mut state = self.lock();
         let machine = Machine::observed(name, state.config.seed, observer);
@@ -61,7 +61,7 @@ impl Shared {
         name
     }
 
-    /// The host of the next boot of a machine, and what it runs.
+    /// Returns the host of the next boot of a machine, and what it runs.
     fn start(&self, name: &Arc<str>, tasks: &Arc<LateTasks>) -> (Host, Option<Arc<dyn Node>>) {
         let mut state = self.lock();
         let now = state.now;
@@ -75,7 +75,7 @@ impl Shared {
         let event = Event::Booted { incarnation };
         state.write(Arc::clone(name), None, event);
         drop(state);
-        let net = TappedNet { shared: self.clone(), owner: (Arc::clone(name), incarnation) };
+        let net = TappedNet { world: self.clone(), owner: (Arc::clone(name), incarnation) };
         (machine.host_with(Arc::new(net), Arc::clone(tasks) as _), node)
     }
 
@@ -105,14 +105,14 @@ impl Shared {
         }
     }
 
-    /// Whether this process is gone, or about to be taken away.
+    /// Returns whether this process is gone, or about to be taken away.
     fn is_dead(&self, owner: &Owner) -> bool {
         let state = self.lock();
         state.places.get(&owner.0).is_none_or(|it| !it.is_up || it.incarnation != owner.1)
     }
 }
 
-impl World for Shared {
+impl World for TurmoilWorld {
     fn add_machine(&self, name: &str, node: Arc<dyn Node>) {
         self.add(name, Some(node));
     }

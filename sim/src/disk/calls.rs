@@ -18,7 +18,7 @@ const NAME_BYTES_MAX: c_int = 512;
 /// The Unix epoch in SQLite's time: milliseconds since noon of November 24, 4714 BC, Greenwich.
 const UNIX_EPOCH_MILLIS: i64 = 210_866_760_000_000;
 
-/// The table that SQLite reads. There are no shared libraries on a simulated disk.
+/// Returns the table that SQLite reads. There are no shared libraries on a simulated disk.
 pub(super) fn table(name: &CStr) -> ffi::sqlite3_vfs {
     ffi::sqlite3_vfs {
         iVersion: 2,
@@ -46,8 +46,8 @@ pub(super) fn table(name: &CStr) -> ffi::sqlite3_vfs {
     }
 }
 
-// The functions below are called by SQLite only, through the table above. It passes a registered
-// VFS of ours, names that end in a zero, and pointers that are valid for what the interface says.
+// Only SQLite calls the functions below, through the table above. It passes a registered VFS of
+// ours, names that end in a zero, and pointers that are valid for what the interface says.
 
 /// # Safety
 /// `raw` is a VFS that [`Vfs::register`] registered.
@@ -180,7 +180,7 @@ unsafe extern "C" fn current_time(raw: *mut ffi::sqlite3_vfs, out: *mut f64) -> 
     }
 }
 
-/// There is no operating system whose last error could be told.
+/// There is no operating system whose last error could be reported.
 unsafe extern "C" fn last_error(
     _raw: *mut ffi::sqlite3_vfs,
     _room: c_int,

@@ -8,7 +8,7 @@ use std::{
 use rand::{Rng, RngExt};
 
 use super::{
-    file::{Fate, File},
+    file::{File, SectorFates},
     pages::Pages,
     volume::lock,
 };
@@ -35,7 +35,7 @@ impl Directory {
         self.names.iter()
     }
 
-    /// A new, empty file called `name`, which is not durable yet.
+    /// Returns a new, empty file called `name`, which is not durable yet.
     pub(super) fn create(&mut self, name: &str) -> FileRef {
         let file = FileRef::default();
         self.names.insert(name.to_owned(), Arc::clone(&file));
@@ -52,7 +52,7 @@ impl Directory {
         self.durable = self.names.clone();
     }
 
-    /// Bytes that all files take together.
+    /// Returns how many bytes all files take together.
     pub(super) fn bytes(&self) -> usize {
         self.names.values().map(|file| lock(file).len()).sum()
     }
@@ -63,7 +63,7 @@ impl Directory {
         &mut self,
         keep: &mut impl FnMut() -> bool,
         written: &mut impl FnMut() -> usize,
-    ) -> Fate {
+    ) -> SectorFates {
         let all: BTreeSet<String> = self.names.keys().chain(self.durable.keys()).cloned().collect();
         for name in all {
             let (now, before) = (self.names.get(&name), self.durable.get(&name));
@@ -76,7 +76,7 @@ impl Directory {
             };
         }
         self.sync();
-        let mut fate = Fate::default();
+        let mut fate = SectorFates::default();
         for file in self.names.values() {
             let one = lock(file).lose_power(keep, written);
             fate.kept += one.kept;
@@ -85,8 +85,8 @@ impl Directory {
         fate
     }
 
-    /// Flips a bit of a synced sector, every bit of all files being as likely; `false` if the one
-    /// that was drawn is not synced, or there is none.
+    /// Draws a bit, each bit of all files being equally likely, and flips it if its sector is
+    /// synced. Returns whether it did.
     pub(super) fn flip_bit(&mut self, stream: &mut impl Rng) -> bool {
         let bytes = self.bytes();
         if bytes == 0 {
@@ -105,7 +105,7 @@ impl Directory {
 }
 
 impl FromIterator<(String, Pages)> for Directory {
-    /// A directory in which everything is durable.
+    /// Returns a directory in which everything is durable.
     fn from_iter<I: IntoIterator<Item = (String, Pages)>>(files: I) -> Self {
         let file = |(name, pages)| (name, Arc::new(Mutex::new(File::durable(pages))));
         let names: BTreeMap<String, FileRef> = files.into_iter().map(file).collect();

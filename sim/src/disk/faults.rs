@@ -1,4 +1,4 @@
-//! What goes wrong in an operation: drawn from a stream of its own, counted, and told.
+//! What goes wrong in an operation: drawn from a stream of its own, counted, and reported.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,17 +9,17 @@ use rand_chacha::ChaCha12Rng;
 use super::{
     DiskFaults,
     directory::FileRef,
-    volume::{Answer, Notice, State, lock},
+    volume::{Answer, Notice, VolumeState, lock},
 };
 
-/// The faults in force, by number. The worst of each kind of trouble counts, and is that of the
-/// oldest fault that has it so.
+/// The faults in force, by number. Of each kind of trouble only the worst counts; among equals,
+/// that of the oldest fault.
 pub(super) struct Trouble {
     faults: BTreeMap<u64, DiskFaults>,
     stream: ChaCha12Rng,
 }
 
-/// How bad a kind of trouble is, and the fault that has it so; none if no fault has it.
+/// How bad a kind of trouble is, and the fault that makes it so; none if no fault has it.
 type Worst<T> = Option<(T, u64)>;
 
 impl Trouble {
@@ -39,7 +39,8 @@ impl Trouble {
         self.faults.clear();
     }
 
-    /// The worst of what `of` says of each fault, by `is_worse` than what the older ones say.
+    /// Returns the worst of what `of` says of each fault, where `is_worse` compares it with an
+    /// older one's.
     fn worst<T>(
         &self,
         of: impl Fn(&DiskFaults) -> Option<T>,
@@ -49,12 +50,12 @@ impl Trouble {
         all.reduce(|worst, next| if is_worse(&next.0, &worst.0) { next } else { worst })
     }
 
-    /// The greatest chance.
+    /// Returns the greatest chance.
     fn chance(&self, of: impl Fn(&DiskFaults) -> f64) -> Worst<f64> {
         self.worst(|it| Some(of(it)).filter(|chance| *chance > 0.0), |next, worst| next > worst)
     }
 
-    /// The longest time.
+    /// Returns the longest time.
     fn time(&self, of: impl Fn(&DiskFaults) -> Duration) -> Worst<Duration> {
         self.worst(|it| Some(of(it)).filter(|time| !time.is_zero()), |next, worst| next > worst)
     }
@@ -63,7 +64,8 @@ impl Trouble {
         self.worst(|it| it.capacity, |next, worst| next < worst)
     }
 
-    /// Each fault that lets the machine die counts by itself. Whether one has counted to its end.
+    /// Counts an operation for each fault that makes the machine die. Returns whether one has
+    /// counted down to its end.
     pub(super) fn count_down(&mut self) -> bool {
         for left in self.faults.values_mut().filter_map(|it| it.die_after.as_mut()) {
             *left = left.saturating_sub(1);
@@ -71,7 +73,7 @@ impl Trouble {
         self.faults.values().any(|it| it.die_after == Some(0))
     }
 
-    /// The faults by which the machine dies now. Each does it once.
+    /// Takes the faults that make the machine die now. Each does so once.
     pub(super) fn take_deadly(&mut self) -> Vec<u64> {
         let deadly = self.faults.iter_mut().filter(|(_, it)| it.die_after == Some(0));
         deadly
@@ -82,14 +84,14 @@ impl Trouble {
             .collect()
     }
 
-    /// Nothing is drawn where nothing can happen, so that healthy operations shift no other.
+    /// Draws nothing where nothing can happen, so that healthy operations do not shift the others.
     fn strikes(&mut self, chance: f64) -> bool {
         chance > 0.0 && self.stream.random_bool(chance.min(1.0))
     }
 }
 
-impl State {
-    /// Fails with `code`, without effect, by the chance that `of` says.
+impl VolumeState {
+    /// Fails with `code`, without effect, with the probability that `of` gives.
     pub(super) fn may_fail(&mut self, of: impl Fn(&DiskFaults) -> f64, code: i32) -> Answer<()> {
         if self.strikes(of) { Err(code) } else { Ok(()) }
     }
@@ -103,12 +105,12 @@ impl State {
         strikes
     }
 
-    /// Whether a sync is to answer ok and to do nothing.
+    /// Returns whether a sync is to answer ok and do nothing.
     pub(super) fn lies(&mut self) -> bool {
         self.strikes(|it| it.lying_sync)
     }
 
-    /// Charges the time that `of` says to whoever waits for the disk.
+    /// Charges the time that `of` gives to whoever waits for the disk.
     pub(super) fn take_time(&mut self, of: impl Fn(&DiskFaults) -> Duration) {
         if let Some((time, fault)) = self.trouble.time(of) {
             self.busy = self.busy.saturating_add(time);

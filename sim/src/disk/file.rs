@@ -20,25 +20,25 @@ const _: () = assert!(SECTORS <= SECTOR_BITS);
 
 /// What became of unsynced sectors in a power loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fate {
+pub(super) struct SectorFates {
     pub(super) kept: u64,
     pub(super) reverted: u64,
 }
 
-/// A file. `undo` holds each page written since the last sync as it was at that sync, so that a
-/// sync costs what was written and not what the file is long.
+/// A file. `undo` holds each page written since the last sync as it was at that sync, so that the
+/// cost of a sync depends on what was written, and not on the length of the file.
 #[derive(Default)]
 pub(super) struct File {
     pages: Pages,
     undo: BTreeMap<usize, Undo>,
     synced_len: usize,
-    /// Who holds it; lives no longer than the processes do.
+    /// Who has it locked; lives no longer than the processes do.
     pub(super) locking: Locking,
 }
 
 /// A page as it was at the last sync.
 struct Undo {
-    /// None: the file did not reach there.
+    /// None if the file did not reach this far.
     page: Option<Page>,
     /// Which of its sectors were written since, a bit each, the first sector lowest.
     written: u8,
@@ -52,7 +52,7 @@ impl Undo {
 }
 
 impl File {
-    /// A file that is durable as it is.
+    /// Returns a file that is durable as it is.
     pub(super) fn durable(pages: Pages) -> Self {
         Self { synced_len: pages.len(), pages, ..Self::default() }
     }
@@ -104,8 +104,8 @@ impl File {
         &mut self,
         keep: &mut impl FnMut() -> bool,
         written: &mut impl FnMut() -> usize,
-    ) -> Fate {
-        let mut fate = Fate::default();
+    ) -> SectorFates {
+        let mut fate = SectorFates::default();
         let written_len = self.len();
         if written_len != self.synced_len && !keep() {
             self.pages.resize(self.synced_len);
@@ -129,7 +129,7 @@ impl File {
         fate
     }
 
-    /// Puts the sector that begins at `start` back as it was, from byte `from` of it on.
+    /// Restores the sector that begins at `start` to what it was, from its byte `from` on.
     fn put_back(&mut self, start: usize, old: &[u8; SECTOR], from: usize) {
         let there = self.len().saturating_sub(start).min(SECTOR);
         if from < there {
@@ -137,7 +137,7 @@ impl File {
         }
     }
 
-    /// Flips `bits` of the byte at `offset`, unless its sector is not synced; returns whether.
+    /// Flips `bits` of the byte at `offset` if its sector is synced; returns whether it did.
     pub(super) fn flip(&mut self, offset: usize, bits: u8) -> bool {
         let sector = offset % PAGE / SECTOR;
         let undo = self.undo.get(&(offset / PAGE));
@@ -172,14 +172,14 @@ impl File {
     }
 }
 
-/// Sector number `sector` of a page.
+/// Returns sector number `sector` of a page.
 fn old_sector(page: &Page, sector: usize) -> &[u8; SECTOR] {
     page.as_chunks().0.get(sector).expect("it is a sector of a page")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Fate, File, Pages, SECTOR};
+    use super::{File, Pages, SECTOR, SectorFates};
 
     fn file() -> File {
         File::durable(Pages::from([1; 3 * SECTOR].as_slice()))
@@ -191,7 +191,7 @@ mod tests {
         file.write(SECTOR - 1, &[2; SECTOR + 2]);
         let mut answers = [true, false, true].into_iter();
         let fate = file.lose_power(&mut || answers.next().expect("three sectors"), &mut || SECTOR);
-        assert_eq!(fate, Fate { kept: 2, reverted: 1 });
+        assert_eq!(fate, SectorFates { kept: 2, reverted: 1 });
         assert_eq!(file.pages().to_vec()[SECTOR - 1], 2);
         assert_eq!(file.pages().to_vec()[SECTOR..2 * SECTOR], [1; SECTOR]);
         assert_eq!(file.pages().to_vec()[2 * SECTOR], 2);

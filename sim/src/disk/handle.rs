@@ -13,13 +13,14 @@ use super::{
     locks::Level,
     shm::{Held, SLOTS, Shm},
     vfs::Vfs,
-    volume::{Answer, Notice, State, lock},
+    volume::{Answer, Notice, VolumeState, lock},
 };
 
 /// Bytes that one file may have; growing beyond fails with ENOSPC.
 const FILE_BYTES_MAX: usize = 1 << 34;
 
-/// An open file. It belongs to the incarnation in which it was opened, and is dead after it.
+/// An open file. It belongs to the incarnation in which it was opened, and is dead once that has
+/// ended.
 pub(super) struct Handle {
     vfs: Arc<Vfs>,
     /// `None` for a temporary file, which has no name.
@@ -41,7 +42,7 @@ impl Handle {
             None => Ok(FileRef::default()),
             Some(name) => find_or_create(state, name, flags).ok_or(ffi::SQLITE_CANTOPEN),
         })?;
-        // As SQLite's own Unix VFS: whoever may have created a journal syncs the directory with
+        // As in SQLite's own Unix VFS: whoever may have created a journal syncs the directory with
         // the first sync, or a power loss would take the journal, and what it proves, away.
         let is_journal = has(ffi::SQLITE_OPEN_MAIN_JOURNAL)
             || has(ffi::SQLITE_OPEN_SUPER_JOURNAL)
@@ -62,7 +63,7 @@ impl Handle {
         &self.vfs
     }
 
-    /// Gives everything back. On a dead handle this touches nothing but memory.
+    /// Releases everything. On a dead handle this touches nothing but memory.
     pub(super) fn close(&mut self) -> Answer<()> {
         self.unmap_shm();
         let Self { vfs, name, file, lock: held, delete_on_close, .. } = self;
@@ -169,7 +170,7 @@ impl Handle {
         })
     }
 
-    /// Where region `index` of the log's index lies, if there is one. It stays there until
+    /// Returns where region `index` of the log's index lies, if there is one. It stays there until
     /// [`Self::unmap_shm`], even when this handle is dead by then: SQLite reads it without asking.
     pub(super) fn map_shm(
         &mut self,
@@ -184,7 +185,7 @@ impl Handle {
         })
     }
 
-    /// Takes or gives back locks of the log's index, as `flags` say.
+    /// Takes or releases locks of the log's index, as `flags` say.
     pub(super) fn lock_shm(&mut self, slots: Range<usize>, flags: i32) -> Answer<()> {
         let Self { vfs, shm, shm_held: held, .. } = self;
         vfs.operate(ffi::SQLITE_IOERR_SHMLOCK, |_| {
@@ -213,7 +214,7 @@ impl Handle {
     }
 }
 
-fn find_or_create(state: &mut State, name: &str, flags: i32) -> Option<FileRef> {
+fn find_or_create(state: &mut VolumeState, name: &str, flags: i32) -> Option<FileRef> {
     let create = flags & ffi::SQLITE_OPEN_CREATE != 0;
     let exclusive = flags & ffi::SQLITE_OPEN_EXCLUSIVE != 0;
     match state.directory.get(name) {

@@ -12,7 +12,7 @@ use transport::host::Clock;
 
 use super::{Disk, Unobserved, pages::Pages};
 
-/// Name of the disk on which an image is made; its streams of randomness are called by it.
+/// Name of the disk on which an image is made; its streams of randomness are named after it.
 const WORKBENCH: &str = "installation";
 
 /// Files with their bytes, by name. Cheap to clone, and cheap to put on many disks: they share its
@@ -28,17 +28,17 @@ pub enum ImageError {
     /// The program failed.
     #[error("{0}")]
     Failed(String),
-    /// The program waits for something that is not its disk.
-    #[error("an installation has a disk and nothing to wait for, but this one waits")]
+    /// The program waits for something other than its disk.
+    #[error("an installation has only its disk, but this one waits for something else")]
     Waits,
 }
 
 impl DiskImage {
-    /// What `install` leaves on an empty disk: the same bytes whoever makes it, and whenever. It
-    /// has nothing but the disk, and a clock that stands at the epoch.
+    /// Returns what `install` leaves on an empty disk: always the same bytes, because it has
+    /// nothing but the disk, and a clock that stands still at the epoch.
     ///
-    /// Meant for what every first boot of a node would do alike, such as making its tables. Keep
-    /// the image, and give it out in [`crate::Node::installation`].
+    /// Meant for what every first boot of a node would do in the same way, such as making its
+    /// tables. Keep the image, and return it from [`crate::Node::installation`].
     ///
     /// # Errors
     /// `install` fails, or waits.
@@ -66,7 +66,7 @@ impl std::fmt::Debug for DiskImage {
     }
 }
 
-/// A clock that stands at the epoch.
+/// A clock that stands still at the epoch.
 pub(super) struct Epoch;
 
 impl Clock for Epoch {

@@ -26,12 +26,12 @@ struct RawFile {
 )]
 pub(super) const FILE_BYTES: c_int = size_of::<RawFile>() as c_int;
 
-/// What SQLite's own Unix VFS answers, so that SQLite takes the same way here as on a real disk.
+/// What SQLite's own Unix VFS answers, so that SQLite takes the same path here as on a real disk.
 /// With `POWERSAFE_OVERWRITE` below it does not rely on this number.
 const SECTOR_BYTES: c_int = 4096;
 
-/// As the Unix VFS: a write that power loss tears leaves bytes outside of it alone (true of our
-/// sectors, which change as a whole or not), and a part of a page may be read. Nothing more:
+/// As in the Unix VFS: a write that power loss tears leaves the bytes around it alone (true of our
+/// sectors, which change as a whole or not at all), and part of a page may be read. Nothing more:
 /// whoever claims atomic or ordered writes here makes SQLite leave out syncs.
 const CHARACTERISTICS: c_int =
     ffi::SQLITE_IOCAP_POWERSAFE_OVERWRITE | ffi::SQLITE_IOCAP_SUBPAGE_READ;
@@ -68,7 +68,7 @@ pub(super) unsafe fn clear(file: *mut ffi::sqlite3_file) {
     unsafe { (*file).pMethods = ptr::null() };
 }
 
-/// Makes `file` mean `handle`, which lives until SQLite closes it.
+/// Makes `file` stand for `handle`, which lives until SQLite closes it.
 ///
 /// # Safety
 /// `file` has [`FILE_BYTES`] bytes and is not open.
@@ -79,7 +79,7 @@ pub(super) unsafe fn install(file: *mut ffi::sqlite3_file, handle: Handle) {
     unsafe { file.cast::<RawFile>().write(raw) };
 }
 
-/// Runs `op` on the handle of `file`; `code` if it panics.
+/// Runs `op` on the handle of `file`; returns `code` if it panics.
 ///
 /// # Safety
 /// `file` is one that [`install`] filled and SQLite has not closed, and SQLite, which uses a file
@@ -95,8 +95,8 @@ unsafe fn with_handle(
     vfs.guard(code, || op(handle))
 }
 
-// The functions below are called by SQLite only, through the table above: with a file that is
-// open, and pointers that are valid for what the interface says.
+// Only SQLite calls the functions below, through the table above: with a file that is open, and
+// pointers that are valid for what the interface says.
 
 unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
     // SAFETY: SQLite keeps its promises (above). The handle came from `install` and is not used
@@ -186,7 +186,7 @@ unsafe extern "C" fn check_reserved_lock(file: *mut ffi::sqlite3_file, out: *mut
     }
 }
 
-/// There is nothing to tell this disk beyond the interface.
+/// This disk takes no requests beyond the interface.
 unsafe extern "C" fn file_control(
     _file: *mut ffi::sqlite3_file,
     _operation: c_int,

@@ -18,7 +18,7 @@ pub(super) enum Level {
 }
 
 impl Level {
-    /// The level that SQLite calls `number`; what it does not know counts as the strongest.
+    /// Returns the level that SQLite calls `number`; an unknown number counts as the strongest.
     pub(super) fn from_sqlite(number: i32) -> Self {
         match number {
             ffi::SQLITE_LOCK_NONE => Self::Unlocked,
@@ -45,7 +45,7 @@ impl Locking {
         &mut self.locks
     }
 
-    /// The index that this file's handles share; it lives while one of them holds it.
+    /// Returns the index that this file's handles share; it lives while one of them holds it.
     pub(super) fn shm(&mut self, epoch: u64) -> Arc<Mutex<Shm>> {
         self.forget_the_dead(epoch);
         self.shm.upgrade().unwrap_or_else(|| {
@@ -70,8 +70,8 @@ pub(super) struct Locks {
 }
 
 impl Locks {
-    /// Raises a handle's lock from `held` to `wanted`; false if another handle is in the way. A
-    /// writer that must wait for readers to leave stays `Pending`, which lets no new one in.
+    /// Raises a handle's lock from `held` to `wanted`; returns false if another handle is in the
+    /// way. A writer that must wait for readers to leave stays `Pending`, which lets no new one in.
     pub(super) fn raise(&mut self, held: &mut Level, wanted: Level) -> bool {
         if wanted <= *held {
             return true;
@@ -106,7 +106,7 @@ impl Locks {
         *held = wanted;
     }
 
-    /// Whether a handle holds `Reserved` or more.
+    /// Returns whether a handle holds `Reserved` or more.
     pub(super) fn is_reserved(&self) -> bool {
         self.writer >= Level::Reserved
     }

@@ -52,7 +52,7 @@ struct InlineWorker {
     vfs: Arc<Vfs>,
 }
 
-/// A connection, and when the disk will have done what the last job asked of it. A caller that
+/// A connection, and when the disk will be done with what the last job asked of it. A caller that
 /// gives up waiting does not make the disk any faster for the next one.
 struct Desk {
     connection: Connection,
@@ -81,8 +81,8 @@ impl Worker for InlineWorker {
     }
 }
 
-/// Ends a job: goes on with a panic that SQLite was between, and lets a machine that is no longer
-/// to be scheduled stop right here, before its node hears what became of the job.
+/// Ends a job: resumes a panic that was caught below SQLite, and lets a machine that must not be
+/// scheduled any more stop right here, before its node learns what became of the job.
 async fn settle(vfs: &Vfs) {
     vfs.volume().resume_panic();
     if vfs.volume().is_held() {
@@ -90,7 +90,7 @@ async fn settle(vfs: &Vfs) {
     }
 }
 
-/// Sleeps until `time`; does not even yield if that is past.
+/// Sleeps until `time`; does not even yield if that has passed.
 async fn wait_until(time: Instant) {
     if time > Instant::now() {
         sleep_until(time).await;

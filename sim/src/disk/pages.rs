@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-/// Bytes of a page. What SQLite's pages have, so that a checkpoint writes whole ones.
+/// Bytes of a page: as many as SQLite's pages have, so that a checkpoint writes whole ones.
 pub(super) const PAGE: usize = 2048;
 
-/// One page. In a box of its own, because beside the counters it would take a fourth more memory:
-/// allocators have a size for a power of two, and none for a little more.
+/// One page. In a box of its own, because next to the counters it would take a quarter more memory:
+/// allocators have a size class for a power of two, and none for a little more.
 pub(super) type Page = Arc<Box<[u8; PAGE]>>;
 
 thread_local! {
@@ -27,7 +27,7 @@ impl Pages {
         self.len
     }
 
-    /// Page number `index`, if the file reaches there.
+    /// Returns page number `index`, if the file reaches there.
     pub(super) fn get(&self, index: usize) -> Option<&Page> {
         self.pages.get(index)
     }
@@ -78,7 +78,7 @@ impl Pages {
         self.len = len;
     }
 
-    /// All bytes in one piece.
+    /// Returns all bytes in one piece.
     #[cfg(test)]
     pub(super) fn to_vec(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.len];
@@ -89,7 +89,7 @@ impl Pages {
 
 impl PartialEq for Pages {
     fn eq(&self, other: &Self) -> bool {
-        // Page by page, because one is equal to itself without a look at its bytes.
+        // Page by page, because a shared page is equal without a look at its bytes.
         let mut pages = self.pages.iter().zip(&other.pages);
         self.len == other.len && pages.all(|(one, other)| Arc::ptr_eq(one, other) || one == other)
     }
@@ -105,7 +105,7 @@ impl From<&[u8]> for Pages {
     }
 }
 
-/// The page of the byte at `offset`, and where in it the byte is.
+/// Returns the page of the byte at `offset`, and where in it the byte is.
 fn place(offset: usize) -> (usize, usize) {
     (offset / PAGE, offset % PAGE)
 }

@@ -41,8 +41,8 @@ enum Hold {
 }
 
 impl Shm {
-    /// Where region `index`, of `size` bytes, lies; it and those before it are made, zeroed, if
-    /// `extend` says so.
+    /// Returns where region `index`, of `size` bytes, lies; it and those before it are made,
+    /// zeroed, if `extend` says so.
     pub(super) fn region(
         &mut self,
         index: usize,
@@ -58,7 +58,7 @@ impl Shm {
         self.regions.get(index).map(|region| region.as_ptr().cast_mut().cast())
     }
 
-    /// Takes `slots` for reading; false if another handle has one of them exclusively.
+    /// Takes `slots` for reading; returns false if another handle has one of them exclusively.
     pub(super) fn share(&mut self, held: &mut Held, slots: Range<usize>) -> bool {
         let taken = |slot: usize| self.slots[slot].exclusive && held.0[slot] != Hold::Exclusive;
         if slots.clone().any(taken) {
@@ -73,7 +73,7 @@ impl Shm {
         true
     }
 
-    /// Takes `slots` for itself; false if another handle has one of them.
+    /// Takes `slots` for one handle alone; returns false if another handle has one of them.
     pub(super) fn exclude(&mut self, held: &mut Held, slots: Range<usize>) -> bool {
         let taken = |slot: usize| {
             let own_reader = u32::from(held.0[slot] == Hold::Shared);
@@ -90,7 +90,7 @@ impl Shm {
         true
     }
 
-    /// Gives `slots` back.
+    /// Releases `slots`.
     pub(super) fn release(&mut self, held: &mut Held, slots: Range<usize>) {
         for slot in slots {
             match std::mem::take(&mut held.0[slot]) {

@@ -17,11 +17,11 @@ use transport::database::disable_memory_statistics;
 use super::{
     calls,
     directory::FileRef,
-    volume::{Answer, State, Volume, lock},
+    volume::{Answer, Volume, VolumeState, lock},
 };
 
-/// Numbers VFSs, because SQLite knows them by name, process-wide. The name is seen nowhere else:
-/// how many disks other runs of the process have must not show.
+/// Numbers VFSs, because SQLite knows them by name, process-wide. The name appears nowhere else,
+/// because it depends on how many disks other runs of the process have.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A disk as one incarnation of its machine sees it. There is one VFS per incarnation rather than
@@ -41,7 +41,7 @@ unsafe impl Send for Vfs {}
 unsafe impl Sync for Vfs {}
 
 impl Vfs {
-    /// A VFS for the incarnation that is alive now.
+    /// Registers a VFS for the incarnation that is alive now, and returns it.
     pub(super) fn register(volume: &Arc<Volume>) -> Arc<Self> {
         // Registering starts SQLite.
         disable_memory_statistics();
@@ -59,7 +59,8 @@ impl Vfs {
         vfs
     }
 
-    /// A connection to the database in `file`, bare. Every file that it opens holds this VFS.
+    /// Returns a bare connection to the database in `file`. Every file that it opens holds this
+    /// VFS.
     pub(super) fn connect(&self, file: &str) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
@@ -75,7 +76,7 @@ impl Vfs {
         self.epoch
     }
 
-    /// Whether this incarnation is the one that lives.
+    /// Returns whether this incarnation is the one that lives.
     pub(super) fn is_alive(&self) -> bool {
         self.volume.epoch() == self.epoch
     }
@@ -83,7 +84,7 @@ impl Vfs {
     pub(super) fn operate<T>(
         &self,
         code: i32,
-        op: impl FnOnce(&mut State) -> Answer<T>,
+        op: impl FnOnce(&mut VolumeState) -> Answer<T>,
     ) -> Answer<T> {
         self.volume.operate(self.epoch, code, op)
     }
@@ -91,13 +92,13 @@ impl Vfs {
     pub(super) fn change<T>(
         &self,
         code: i32,
-        op: impl FnOnce(&mut State) -> Answer<T>,
+        op: impl FnOnce(&mut VolumeState) -> Answer<T>,
     ) -> Answer<T> {
         self.volume.change(self.epoch, code, op)
     }
 
-    /// Runs `op` on behalf of SQLite; `code` if it panics, which must not cross C frames. The
-    /// panic goes on when the job that called SQLite is over.
+    /// Runs `op` on behalf of SQLite; returns `code` if it panics, because a panic must not cross C
+    /// frames. It resumes when the job that called SQLite is over.
     pub(super) fn guard(&self, code: c_int, op: impl FnOnce() -> Answer<()>) -> c_int {
         match catch_unwind(AssertUnwindSafe(op)) {
             Ok(Ok(())) => ffi::SQLITE_OK,
@@ -122,8 +123,8 @@ impl Vfs {
         })
     }
 
-    /// Whether `name` is there. An empty file does not count as existing, as in SQLite's own Unix
-    /// VFS: an empty journal proves nothing.
+    /// Returns whether `name` is there. An empty file does not count as existing, as in SQLite's
+    /// own Unix VFS: an empty journal proves nothing.
     pub(super) fn access(&self, name: &str, flags: i32) -> Answer<bool> {
         self.operate(ffi::SQLITE_IOERR_ACCESS, |state| {
             let exists =

@@ -1,4 +1,4 @@
-//! A whole disk under one lock: its files, its incarnation, how it dies, and what it tells.
+//! A whole disk under one lock: its files, its incarnation, how it dies, and what it reports.
 
 use std::{
     any::Any,
@@ -28,7 +28,7 @@ pub(super) type Answer<T> = Result<T, i32>;
 /// lose one whole.
 const KEEP_CHANCES: [f64; 5] = [0.0, 0.1, 0.5, 0.9, 1.0];
 
-/// The number of what is wrong with a disk without a world.
+/// The number of the one fault of a disk outside any world.
 const UNNUMBERED: u64 = 0;
 
 /// Something to tell the observer once the lock is released.
@@ -40,16 +40,16 @@ pub(super) enum Notice {
 }
 
 /// What the lock protects.
-pub(super) struct State {
+pub(super) struct VolumeState {
     /// The incarnation that may use the disk; every earlier one is dead.
     epoch: u64,
     pub(super) directory: Directory,
     pub(super) trouble: Trouble,
     pub(super) stats: DiskStats,
-    /// Time for which the disk was busy and nobody has waited yet.
+    /// Time for which the disk was busy and nobody has waited for it yet.
     pub(super) busy: Duration,
     pub(super) notices: Vec<Notice>,
-    /// Whether writes are told.
+    /// Whether the observer is told of writes.
     pub(super) watches_writes: bool,
     fate: ChaCha12Rng,
     tears: ChaCha12Rng,
@@ -59,10 +59,10 @@ pub(super) struct State {
 
 /// A disk. Lock order: the state, then one file.
 pub(super) struct Volume {
-    state: Mutex<State>,
+    state: Mutex<VolumeState>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn DiskObserver>,
-    /// A panic caught where SQLite called us; it goes on where SQLite returned.
+    /// A panic caught where SQLite called us; it resumes where SQLite has returned.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
@@ -73,7 +73,7 @@ impl Volume {
         clock: Arc<dyn Clock>,
         observer: Arc<dyn DiskObserver>,
     ) -> Self {
-        let state = State {
+        let state = VolumeState {
             epoch: 0,
             directory: Directory::default(),
             trouble: Trouble::new(stream(seed, &format!("disk faults {name}"))),
@@ -90,12 +90,13 @@ impl Volume {
     }
 
     /// Runs `op` for incarnation `epoch`, or fails with `code` if that is dead. Then tells the
-    /// observer, who may take locks that are held while it calls us: hence without ours.
+    /// observer with no lock of ours held, because it takes locks that others hold while they call
+    /// us.
     pub(super) fn operate<T>(
         &self,
         epoch: u64,
         code: i32,
-        op: impl FnOnce(&mut State) -> Answer<T>,
+        op: impl FnOnce(&mut VolumeState) -> Answer<T>,
     ) -> Answer<T> {
         let (answer, notices) = {
             let mut state = lock(&self.state);
@@ -118,12 +119,12 @@ impl Volume {
     }
 
     /// Like [`Self::operate`], for an operation that changes the disk: one that was done counts
-    /// towards [`DiskFaults::die_after`].
+    /// toward [`DiskFaults::die_after`].
     pub(super) fn change<T>(
         &self,
         epoch: u64,
         code: i32,
-        op: impl FnOnce(&mut State) -> Answer<T>,
+        op: impl FnOnce(&mut VolumeState) -> Answer<T>,
     ) -> Answer<T> {
         self.operate(epoch, code, |state| {
             if state.dies() {
@@ -156,11 +157,11 @@ impl Volume {
     }
 
     /// Loses power; an unsynced change is kept with one of `chances`, and of each sector that is
-    /// kept so many bytes as `written` says are new.
+    /// kept, as many bytes are new as `written` says.
     fn lose_power(&self, chances: &[f64], written: impl Fn(&mut ChaCha12Rng) -> usize) {
         let mut state = lock(&self.state);
         state.end_incarnation();
-        let State { directory, fate, tears, stats, .. } = &mut *state;
+        let VolumeState { directory, fate, tears, stats, .. } = &mut *state;
         let chance = chances[fate.random_range(0..chances.len())];
         let keep = &mut || fate.random_bool(chance);
         let sectors = directory.lose_power(keep, &mut || written(tears));
@@ -170,12 +171,12 @@ impl Volume {
 
     pub(super) fn rot(&self, bits: u32) -> u32 {
         let mut state = lock(&self.state);
-        let State { directory, rot, .. } = &mut *state;
+        let VolumeState { directory, rot, .. } = &mut *state;
         let flip = |_: &u32| directory.flip_bit(rot);
         u32::try_from((0..bits).filter(flip).count()).unwrap_or(bits)
     }
 
-    /// Whether the machine is not to be scheduled.
+    /// Returns whether the machine must not be scheduled.
     pub(super) fn is_held(&self) -> bool {
         self.observer.holds()
     }
@@ -227,13 +228,13 @@ impl Volume {
         lock(&self.state).stats
     }
 
-    /// Charges time that SQLite wanted to sleep, and would have slept while holding the machine.
+    /// Charges time that SQLite wanted to sleep, and would have slept while holding up the machine.
     pub(super) fn add_busy(&self, time: Duration) {
         let mut state = lock(&self.state);
         state.busy = state.busy.saturating_add(time);
     }
 
-    /// Takes the whole milliseconds that the disk was busy; what is less waits for more, because
+    /// Takes the whole milliseconds that the disk was busy; a remainder waits for more, because
     /// simulated timers count in milliseconds.
     pub(super) fn take_busy(&self) -> Duration {
         let mut state = lock(&self.state);
@@ -247,7 +248,7 @@ impl Volume {
         lock(&self.state).entropy.fill_bytes(out);
     }
 
-    /// The machine's wall clock, in milliseconds since 1970; negative before.
+    /// Returns the machine's wall clock, in milliseconds since 1970; negative before.
     pub(super) fn unix_millis(&self) -> i64 {
         let now = self.clock.now();
         let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
@@ -261,7 +262,7 @@ impl Volume {
         *lock(&self.panic) = Some(panic);
     }
 
-    /// Goes on with a panic that was caught below SQLite, if there was one.
+    /// Resumes a panic that was caught below SQLite, if there was one.
     pub(super) fn resume_panic(&self) {
         let panic = lock(&self.panic).take();
         if let Some(panic) = panic {
@@ -270,7 +271,7 @@ impl Volume {
     }
 }
 
-impl State {
+impl VolumeState {
     /// Handles of the incarnation are dead from here on.
     fn end_incarnation(&mut self) {
         self.epoch += 1;
@@ -296,7 +297,7 @@ impl State {
     }
 }
 
-/// Locks `mutex`. A panic while it was held has been told already; the disk goes on as it is.
+/// Locks `mutex`. A panic while it was held has been reported already; the disk goes on as it is.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -20,12 +20,12 @@ thread_local! {
     static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
 }
 
-/// The task being polled; none while the driver or the harness runs.
+/// Returns the task being polled; none while the driver or the harness runs.
 pub(crate) fn get() -> Option<Current> {
     CURRENT.get()
 }
 
-/// What led to what is being done now.
+/// Returns what led to what is being done now.
 pub(crate) fn cause() -> Option<u64> {
     get().and_then(|current| current.cause)
 }
@@ -39,7 +39,7 @@ pub(crate) fn scope<T>(current: Current, run: impl FnOnce() -> T) -> (Current, T
     (after, value)
 }
 
-/// Makes the previous task current again when it is dropped, also by a panic, which is caught
+/// Makes the previous task current again when it is dropped, even by a panic, which is caught
 /// further up on the same thread.
 struct Restore(Option<Current>);
 
@@ -49,7 +49,7 @@ impl Drop for Restore {
     }
 }
 
-/// The task being polled has read the whole of a message whose arrival is entry `cause`.
+/// Notes that the task being polled has read the whole of a message whose arrival is entry `cause`.
 pub(crate) fn has_read(cause: u64, is_request: bool) {
     update(|current| {
         current.cause = Some(cause);
@@ -57,7 +57,7 @@ pub(crate) fn has_read(cause: u64, is_request: bool) {
     });
 }
 
-/// The task being polled has begun to answer.
+/// Notes that the task being polled has begun to answer.
 pub(crate) fn has_answered() {
     update(|current| current.serving = false);
 }

@@ -18,14 +18,14 @@ use std::{
 use transport::BoxFuture;
 
 use super::current::{self, Current};
-use crate::world::Shared;
+use crate::world::LockedWorld;
 
 /// The future of a task, where the executive can reach it.
 pub(crate) struct Slot {
-    state: Mutex<State>,
+    state: Mutex<SlotState>,
 }
 
-enum State {
+enum SlotState {
     /// Waiting to be polled.
     Idle(BoxFuture<'static, ()>),
     /// Taken out while it is polled.
@@ -38,35 +38,35 @@ enum State {
 
 impl Slot {
     pub(crate) fn new(future: BoxFuture<'static, ()>) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State::Idle(future)) })
+        Arc::new(Self { state: Mutex::new(SlotState::Idle(future)) })
     }
 
-    fn set(&self, state: State) -> State {
+    fn set(&self, state: SlotState) -> SlotState {
         std::mem::replace(&mut *self.state.lock().expect("never held over a panic"), state)
     }
 
     /// Ends the task: drops its future here and now, with its machine current. Fails with the
-    /// message of a panic on the way.
+    /// message of a panic if that panics.
     pub(crate) fn end(&self, current: Current) -> Result<(), String> {
-        match self.set(State::Gone) {
-            State::Idle(future) => return drop_caught(future, current),
-            State::Polling | State::Doomed => {
-                self.set(State::Doomed);
+        match self.set(SlotState::Gone) {
+            SlotState::Idle(future) => return drop_caught(future, current),
+            SlotState::Polling | SlotState::Doomed => {
+                self.set(SlotState::Doomed);
             }
-            State::Gone => {}
+            SlotState::Gone => {}
         }
         Ok(())
     }
 
-    /// Whether the future is no more.
+    /// Returns whether the future is gone.
     pub(crate) fn is_gone(&self) -> bool {
-        matches!(*self.state.lock().expect("never held over a panic"), State::Gone)
+        matches!(*self.state.lock().expect("never held over a panic"), SlotState::Gone)
     }
 
     /// Polls the future once.
     fn poll(&self, current: Current, waker: &Waker) -> (Current, Poll<Result<(), String>>) {
-        let future = match self.set(State::Polling) {
-            State::Idle(future) => future,
+        let future = match self.set(SlotState::Polling) {
+            SlotState::Idle(future) => future,
             other => {
                 self.set(other);
                 return (current, Poll::Ready(Ok(())));
@@ -75,17 +75,17 @@ impl Slot {
         let (current, polled) = current::scope(current, || poll_caught(future, waker));
         match polled {
             Ok((future, Poll::Pending)) => {
-                if let State::Doomed = self.set(State::Idle(future)) {
+                if let SlotState::Doomed = self.set(SlotState::Idle(future)) {
                     return (current, Poll::Ready(self.end(current)));
                 }
                 (current, Poll::Pending)
             }
             Ok((future, Poll::Ready(()))) => {
-                self.set(State::Gone);
+                self.set(SlotState::Gone);
                 (current, Poll::Ready(drop_caught(future, current)))
             }
             Err(panic) => {
-                self.set(State::Gone);
+                self.set(SlotState::Gone);
                 (current, Poll::Ready(Err(message(&*panic))))
             }
         }
@@ -114,12 +114,12 @@ fn message(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
-/// The waker that a task's future gets: it hands the cause of whoever wakes on to the task.
+/// The waker that a task's future gets: it passes on to the task the cause of whoever wakes it.
 struct CausalWaker {
-    world: Weak<Shared>,
+    world: Weak<LockedWorld>,
     machine: usize,
     inner: Mutex<Waker>,
-    /// The cause of the last one who woke; 0 for none.
+    /// The cause of whoever woke it last; 0 for none.
     cause: AtomicU64,
 }
 
@@ -145,7 +145,7 @@ impl Wake for CausalWaker {
 
 /// What tokio runs: polls a slot while its machine is up and not paused.
 pub(crate) struct Shell {
-    world: Arc<Shared>,
+    world: Arc<LockedWorld>,
     id: u64,
     slot: Arc<Slot>,
     current: Current,
@@ -153,11 +153,11 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    pub(crate) fn new(world: Arc<Shared>, id: u64, slot: Arc<Slot>, current: Current) -> Self {
+    pub(crate) fn new(world: Arc<LockedWorld>, id: u64, slot: Arc<Slot>, current: Current) -> Self {
         Self { world, id, slot, current, waker: None }
     }
 
-    /// The waker for the future, over tokio's `waker`.
+    /// Returns the waker for the future, over tokio's `waker`.
     fn waker(&mut self, waker: &Waker) -> Waker {
         if let Some((causal, own)) = &self.waker {
             let mut inner = causal.inner.lock().expect("never held over a panic");

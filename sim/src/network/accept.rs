@@ -6,10 +6,10 @@ use super::{
     connection::{Connection, Payload, Side, Waiting},
     driver::Arrival,
 };
-use crate::world::State;
+use crate::world::WorldState;
 
-impl State {
-    /// The second half: hands the first segment of `side` to the other side's socket.
+impl WorldState {
+    /// The second half of an arrival: hands the first segment of `side` to the other side's socket.
     pub(crate) fn accept(&mut self, id: u64, side: Side) {
         let Some(mut connection) = self.connections.take(id) else { return };
         if connection.end(side.other()).alive {

@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{
     fault::{After, Part},
-    world::State,
+    world::WorldState,
 };
 
 /// A reset that waits for its message.
-pub(crate) struct Armed {
+pub(crate) struct ArmedReset {
     pub(crate) fault: u64,
     /// From requesting to answering machines.
     pub(crate) paths: BTreeSet<Path>,
@@ -24,8 +24,8 @@ pub(crate) struct Armed {
     pub(crate) after: After,
 }
 
-impl State {
-    /// Cuts short the message that ends in the next segment of `side`, if one waits for it.
+impl WorldState {
+    /// Cuts short the message that ends in the next segment of `side`, if a reset waits for it.
     pub(crate) fn cut_body(&mut self, connection: &mut Connection, side: Side) {
         let path = connection.path(side);
         let pipe = connection.pipe(side);
@@ -39,7 +39,7 @@ impl State {
             Mark::Answer(request, answer) => (request, answer, Part::Answer),
         };
         let asked = connection.path(Side::Client);
-        let meant = |armed: &Armed| armed.part == part && armed.paths.contains(&asked);
+        let meant = |armed: &ArmedReset| armed.part == part && armed.paths.contains(&asked);
         let Some(at) = self.armed.body_resets.iter().position(meant) else { return };
         let armed = self.armed.body_resets.remove(at);
         self.hit(armed.fault, [request]);
@@ -47,7 +47,7 @@ impl State {
         shorten(connection, side, missing);
     }
 
-    /// Bytes of the body of message number `n` that do not arrive: at least one.
+    /// Returns how many bytes of the body of message number `n` do not arrive: at least one.
     fn missing(&self, n: u64, after: After) -> usize {
         let length = match self.recorder.journal().get(n).map(|entry| &entry.event) {
             Some(Event::RequestSent(request)) => request.body.len(),
@@ -67,7 +67,7 @@ impl State {
         length.saturating_sub(arrives).max(1)
     }
 
-    /// A segment that was cut short has arrived: both ends are reset.
+    /// Resets both ends behind a segment that was cut short and has arrived.
     pub(crate) fn reset_behind(&mut self, connection: &mut Connection) {
         self.lose_outstanding(connection, Loss::Reset);
         for side in [Side::Client, Side::Server] {

@@ -6,9 +6,9 @@ use super::{
     connection::{Connection, Handshake, Payload, Side},
     stream,
 };
-use crate::world::State;
+use crate::world::WorldState;
 
-impl State {
+impl WorldState {
     /// Closes the socket of `side`: FIN after what was written, or a reset if something was left
     /// unread. Does nothing if no program holds it.
     pub(crate) fn close_socket(&mut self, id: u64, side: Side) {
@@ -68,7 +68,12 @@ impl State {
 }
 
 /// Closes the writing half: FIN, once.
-pub(crate) fn end_writing(state: &mut State, id: u64, connection: &mut Connection, side: Side) {
+pub(crate) fn end_writing(
+    state: &mut WorldState,
+    id: u64,
+    connection: &mut Connection,
+    side: Side,
+) {
     if !connection.pipe(side).closed && connection.end(side).alive {
         connection.pipe_mut(side).closed = true;
         stream::push(state, id, connection, side, Payload::Fin);

@@ -36,7 +36,7 @@ impl Side {
 /// What a segment carries.
 #[derive(Debug)]
 pub(crate) enum Payload {
-    /// The client's first acknowledgement: the connection is open at the server too.
+    /// The client's first acknowledgment: the connection is open at the server too.
     Open,
     Data(Bytes),
     /// No more bytes will come.
@@ -80,7 +80,7 @@ pub(crate) struct Pipe {
     pub(crate) stalled: Option<(u32, Duration)>,
     /// Whether a delivery of the first segment is scheduled.
     pub(crate) scheduled: bool,
-    /// How often it was emptied; a delivery that was scheduled before then is void.
+    /// How often it was emptied; a delivery that was scheduled before that is void.
     pub(crate) emptied: u32,
     /// When the last segment put on the link arrives: later ones do not overtake it.
     pub(crate) last_due: Duration,
@@ -105,7 +105,7 @@ impl Pipe {
         }
     }
 
-    /// Bytes that a writer may still write.
+    /// Returns how many bytes a writer may still write.
     pub(crate) fn room(&self) -> usize {
         WINDOW.saturating_sub(self.in_flight + self.received.len())
     }
@@ -132,7 +132,7 @@ pub(crate) struct End {
     pub(crate) alive: bool,
     /// Whether a program holds it.
     pub(crate) held: bool,
-    /// Why it broke; taken by the first call that it makes fail, as Linux does: later reads see the
+    /// Why it broke; taken by the first call that it makes fail, as on Linux: later reads see the
     /// end, later writes a broken pipe.
     pub(crate) error: Option<io::ErrorKind>,
     pub(crate) reader: Option<Waker>,
@@ -175,9 +175,9 @@ pub(crate) enum Handshake {
 pub(crate) enum Waiting {
     /// Nowhere (any more).
     No,
-    /// The listener of this number counts it, and waits for the client's acknowledgement.
+    /// The listener of this number counts it, and waits for the client's acknowledgment.
     HalfOpen(u64),
-    /// It stands in the queue of the listener of this number, whatever its client does.
+    /// It is in the queue of the listener of this number, whatever its client does.
     Ready(u64),
 }
 
@@ -195,12 +195,13 @@ pub(crate) struct Connection {
     to_client: Pipe,
     /// What is asked and answered over it.
     pub(crate) exchanges: Exchanges,
-    /// What it replays; then it is the network's own, and no program holds its client's end.
+    /// What it replays, if anything: it is then the network's own, and no program holds its
+    /// client's end.
     pub(crate) replay: Option<Box<Replay>>,
 }
 
 impl Connection {
-    /// A connection from the process (`machine`, `incarnation`) to `port` of machine `to`.
+    /// Returns a connection from the process (`machine`, `incarnation`) to `port` of machine `to`.
     pub(crate) fn new(from: (usize, u64), to: usize, port: u16) -> Self {
         let mut server = End::new(to, 0);
         server.alive = false;
@@ -233,7 +234,7 @@ impl Connection {
         }
     }
 
-    /// The pipe into which `side` writes.
+    /// Returns the pipe into which `side` writes.
     pub(crate) fn pipe(&self, side: Side) -> &Pipe {
         match side {
             Side::Client => &self.to_server,
@@ -241,7 +242,7 @@ impl Connection {
         }
     }
 
-    /// The pipe into which `side` writes.
+    /// Returns the pipe into which `side` writes.
     pub(crate) fn pipe_mut(&mut self, side: Side) -> &mut Pipe {
         match side {
             Side::Client => &mut self.to_server,
@@ -249,17 +250,18 @@ impl Connection {
         }
     }
 
-    /// From whom to whom a segment of `side` travels.
+    /// Returns from which machine to which a segment of `side` travels.
     pub(crate) fn path(&self, side: Side) -> (usize, usize) {
         (self.end(side).machine, self.end(side.other()).machine)
     }
 
-    /// Whether the socket of `side` is one of machine `index`: the network's own is nobody's.
+    /// Returns whether the socket of `side` is one of machine `index`: a socket of the network's
+    /// own belongs to none.
     pub(crate) fn belongs(&self, side: Side, index: usize) -> bool {
         self.end(side).machine == index && (side == Side::Server || self.replay.is_none())
     }
 
-    /// Whether nobody can notice this connection any more.
+    /// Returns whether nobody can notice this connection any more.
     pub(crate) fn is_over(&self) -> bool {
         let ready = matches!(self.waiting, Waiting::Ready(_));
         let unheld = !self.client.held && !self.server.held && !ready;

@@ -1,5 +1,5 @@
-//! All connections of a world, by number, and by the machines at their ends: what a machine that
-//! goes down costs depends on its own connections, not on everybody's.
+//! All connections of a world, by number, and by the machines at their ends: the cost of a machine
+//! that goes down depends on its own connections, not on everybody's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ pub(crate) struct Connections {
     /// Numbers of connections by the index of a machine at one of their ends; those that are taken
     /// out are among them.
     by_machine: BTreeMap<usize, BTreeSet<u64>>,
-    /// How many there ever were.
+    /// How many there have ever been.
     count: u64,
 }
 
@@ -47,7 +47,7 @@ impl Connections {
         self.all.insert(id, connection);
     }
 
-    /// A connection that was taken out is over.
+    /// Forgets a connection that was taken out, and is over.
     pub(crate) fn forget(&mut self, id: u64, connection: &Connection) {
         for machine in machines(connection) {
             if let Some(of_machine) = self.by_machine.get_mut(&machine) {
@@ -56,18 +56,18 @@ impl Connections {
         }
     }
 
-    /// Numbers of the connections with an end at machine number `machine`, ascending.
+    /// Returns the numbers of the connections with an end at machine number `machine`, ascending.
     pub(crate) fn of(&self, machine: usize) -> Vec<u64> {
         self.by_machine.get(&machine).into_iter().flatten().copied().collect()
     }
 
-    /// All of them, in the order of their numbers.
+    /// Returns all of them, in the order of their numbers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
         self.all.values().map(|connection| &**connection)
     }
 }
 
-/// The machines at both ends.
+/// Returns the machines at both ends.
 fn machines(connection: &Connection) -> [usize; 2] {
     [Side::Client, Side::Server].map(|side| connection.end(side).machine)
 }

@@ -17,7 +17,7 @@ use super::{
     link::{Parcel, Passage, Path, retransmit_after},
     reset::break_end,
 };
-use crate::world::State;
+use crate::world::WorldState;
 
 /// Something that is due at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,8 +26,8 @@ pub(crate) enum Arrival {
     Syn(u64),
     /// The SYN-ACK reaches the client's machine.
     SynAck(u64),
-    /// The first segment that this side wrote reaches the other, unless its pipe has been emptied
-    /// since: then it had been emptied this often.
+    /// The first segment that this side wrote reaches the other, unless its pipe, which had been
+    /// emptied this often, has been emptied again since.
     Segment(u64, Side, u32),
     /// The refusal of the SYN reaches the client's machine.
     Refusal(u64),
@@ -39,7 +39,7 @@ pub(crate) enum Arrival {
     Turn(u64),
 }
 
-impl State {
+impl WorldState {
     /// Handles what is due: the first half, up to the triggers that fire on it.
     pub(crate) fn arrive(&mut self, arrival: Arrival) -> (Option<(u64, Side)>, Vec<Fired>) {
         let id = match arrival {
@@ -87,7 +87,7 @@ impl State {
         (accepts, fired)
     }
 
-    /// Whether the first segment of `side` is taken by the other side's kernel.
+    /// Returns whether the first segment of `side` is taken by the other side's kernel.
     pub(crate) fn segment_arrives(
         &mut self,
         id: u64,
@@ -103,8 +103,8 @@ impl State {
         }
         connection.pipe_mut(side).stalled = None;
         if !connection.end(side.other()).alive {
-            // Nobody knows this connection here (any more): the kernel answers with a reset, if
-            // this is not one itself.
+            // Nobody knows this connection here (any more): the kernel answers with a reset, unless
+            // this is one itself.
             connection.pipe_mut(side).clear();
             if !is_reset {
                 self.send_reset(id, connection, side.other());
@@ -116,7 +116,7 @@ impl State {
 
     pub(crate) fn retransmit(&mut self, id: u64, connection: &mut Connection, side: Side) {
         if !connection.end(side).alive {
-            // Nobody sends again what a kernel sent that has given the connection up.
+            // What a kernel has sent is not sent again once it has given the connection up.
             connection.pipe_mut(side).clear();
             return;
         }
@@ -158,7 +158,8 @@ impl State {
         fired
     }
 
-    /// Whether what arrives now gets through; if not, why it is lost.
+    /// Returns whether what arrives now gets through; if not, counts it for the fault that loses
+    /// it.
     pub(crate) fn gets_through(&mut self, path: Path, connection: &Connection) -> bool {
         // What is sent back to a replay ends in the network.
         if connection.replay.is_some() && path == connection.path(Side::Server) {
@@ -183,8 +184,8 @@ impl State {
         }
     }
 
-    /// Time that a handshake or a reset takes over `path`; counts it for the fault that changed the
-    /// link.
+    /// Returns the time that a handshake or a reset takes over `path`; counts it for the fault that
+    /// changed the link.
     pub(crate) fn passage(&mut self, path: Path, parcel: Parcel) -> Duration {
         let Passage { delay, changed_by } = self.cross(path, parcel);
         for fault in changed_by {
@@ -193,7 +194,8 @@ impl State {
         delay
     }
 
-    /// Time that the next segment of `side` takes over `path`; counts it and its requests likewise.
+    /// Returns the time that the next segment of `side` takes over `path`; counts it and its
+    /// requests likewise.
     pub(crate) fn segment_passage(
         &mut self,
         path: Path,

@@ -9,9 +9,9 @@ use super::{
     reset::break_end,
     stream,
 };
-use crate::{machine::MAX_BACKLOG, world::State};
+use crate::{machine::MAX_BACKLOG, world::WorldState};
 
-impl State {
+impl WorldState {
     pub(crate) fn send_handshake(
         &mut self,
         path: Path,
@@ -39,7 +39,7 @@ impl State {
             return;
         }
         let is_bound = self.machines[path.1].listeners.contains_key(&connection.port);
-        // Where nothing listens no fault is needed.
+        // Where nothing listens, no fault is needed.
         if let (true, Some(fault)) = (is_bound, self.armed.refusals.by(path, connection.port)) {
             self.hit(fault, []);
             self.refuse(id, path);
@@ -79,7 +79,7 @@ impl State {
             return;
         }
         if !connection.end(Side::Client).held {
-            // Given up meanwhile: the client's kernel refuses, and the listener forgets.
+            // Given up in the meantime: the client's kernel refuses, and the listener forgets.
             connection.end_mut(Side::Server).alive = false;
             self.leave_backlog(connection);
             return;
@@ -108,7 +108,7 @@ impl State {
         self.schedule(now + retransmit_after(attempt, true), arrival);
     }
 
-    /// The client's acknowledgement arrives: the connection can be accepted, unless the listener
+    /// The client's acknowledgment arrives: the connection can be accepted, unless the listener
     /// that had answered is gone. Another one on the same port knows nothing of it.
     pub(crate) fn join_backlog(&mut self, id: u64, connection: &mut Connection) {
         let machine = connection.end(Side::Server).machine;

@@ -1,5 +1,6 @@
 //! Keeping: what arrives over a held link, or for or from a machine that hangs, is kept, and goes
-//! on, in order, when the fault ends. No kernel notices: nothing is retransmitted or times out.
+//! on, in order, when the fault ends. No kernel notices: nothing is retransmitted, and nothing
+//! times out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +9,7 @@ use super::{
     driver::Arrival,
     link::Path,
 };
-use crate::world::State;
+use crate::world::WorldState;
 
 /// Which links and machines keep what arrives, and what they have kept.
 #[derive(Default)]
@@ -40,9 +41,9 @@ impl Keeping {
     }
 }
 
-impl State {
-    /// The oldest fault that keeps what arrives over `path`. Handshakes are a kernel's business,
-    /// which does not hang; nor does a machine on which nothing runs.
+impl WorldState {
+    /// Returns the oldest fault that keeps what arrives over `path`. Handshakes are the business of
+    /// the kernel, which does not hang; nor does a machine on which nothing runs.
     fn keeper(&self, path: Path, is_segment: bool) -> Option<u64> {
         let Keeping { held, hung, .. } = &self.keeping;
         if held.is_empty() && hung.is_empty() {
@@ -56,7 +57,7 @@ impl State {
         })
     }
 
-    /// Whether `arrival` is kept instead of arriving now.
+    /// Returns whether `arrival` is kept instead of arriving now.
     pub(crate) fn keeps(&mut self, arrival: Arrival, connection: &Connection) -> bool {
         let Some(path) = path(arrival, connection) else { return false };
         // What is lost on the way does not arrive to be kept.
@@ -69,14 +70,14 @@ impl State {
         true
     }
 
-    /// A segment is sent whose kind will be kept at its arrival, if nothing changes.
+    /// Counts a segment that is being sent, if it would be kept on its arrival as things stand.
     pub(crate) fn count_kept(&mut self, path: Path, connection: &Connection) {
         if let Some(fault) = self.keeper(path, true) {
             self.hit(fault, connection.exchanges.outstanding.iter().copied());
         }
     }
 
-    /// Lets go, in order, of what `fault` alone kept.
+    /// Lets go, in order, of what only `fault` kept.
     pub(crate) fn release(&mut self, fault: u64) {
         self.keeping.forget(fault);
         self.let_go();
@@ -99,7 +100,7 @@ fn is_segment(arrival: Arrival) -> bool {
     matches!(arrival, Arrival::Segment(..))
 }
 
-/// The link over which something arrives.
+/// Returns the link over which something arrives.
 fn path(arrival: Arrival, connection: &Connection) -> Option<Path> {
     match arrival {
         Arrival::Syn(_) => Some(connection.path(Side::Client)),

@@ -10,10 +10,11 @@ use super::{
     driver::Arrival,
     link::retransmit_after,
 };
-use crate::world::{Emission, State};
+use crate::world::{Emission, WorldState};
 
-impl State {
-    /// Decodes what is about to leave: writes the journal and finds the triggers that fire.
+impl WorldState {
+    /// Decodes what is about to leave, and writes it into the journal. Returns the triggers that
+    /// fire.
     pub(crate) fn decode(&mut self, emission: Emission) -> Vec<Fired> {
         let Emission::Segment(id, side) = emission else { return Vec::new() };
         let Some(mut connection) = self.connections.take(id) else { return Vec::new() };
@@ -106,7 +107,7 @@ impl State {
             self.count_kept(path, connection);
             self.segment_passage(path, connection, side)
         } else if !connection.end(side).alive {
-            // A reset, and nobody who would send it again.
+            // A reset, which nobody would send again.
             self.hit_cut(path, connection);
             connection.pipe_mut(side).clear();
             return;

@@ -19,7 +19,7 @@ const DATA_RETRANSMIT: Duration = Duration::from_millis(200);
 const HANDSHAKE_RETRANSMIT: Duration = Duration::from_secs(1);
 /// The longest wait between two retransmissions.
 const MAX_RETRANSMIT: Duration = Duration::from_secs(60);
-/// Losses in a row that one segment can meet by chance.
+/// Losses in a row that can befall one segment by chance.
 const MAX_LOSSES: u32 = 8;
 
 /// What a segment costs beside its bytes (headers of IPv4 and TCP without options).
@@ -28,17 +28,17 @@ const HEADERS: u64 = 40;
 /// A pair of machine indices: from, to.
 pub(crate) type Path = (usize, usize);
 
-/// How long the kernel waits before retransmission number `attempt` (from 0).
+/// Returns how long the kernel waits before retransmission number `attempt` (from 0).
 pub(crate) fn retransmit_after(attempt: u32, handshake: bool) -> Duration {
     let first = if handshake { HANDSHAKE_RETRANSMIT } else { DATA_RETRANSMIT };
     first.saturating_mul(1 << attempt.min(16)).min(MAX_RETRANSMIT)
 }
 
-/// All links of a world; one that nothing special was said of is the default.
+/// All links of a world; one that no fault has changed is the default.
 pub(crate) struct Links {
     seed: u64,
     default: LinkConfig,
-    changed: BTreeMap<Path, Changed>,
+    changed: BTreeMap<Path, ChangedLink>,
     cut: BTreeMap<Path, BTreeSet<u64>>,
     streams: BTreeMap<Path, ChaCha12Rng>,
     /// Until when a link of limited bandwidth is busy with what was sent before.
@@ -47,14 +47,14 @@ pub(crate) struct Links {
 
 /// A link that faults have changed.
 #[derive(Default)]
-struct Changed {
+struct ChangedLink {
     changes: BTreeMap<u64, Change>,
-    /// What it is by all of them, and those that have made it so.
+    /// What all of them make of it, and those that have a part in that.
     now: Option<(LinkConfig, BTreeSet<u64>)>,
 }
 
-impl Changed {
-    /// Of each property the newest fault that says something of it counts.
+impl ChangedLink {
+    /// For each property, the newest fault that sets it counts.
     fn apply(&mut self, default: LinkConfig) {
         let newest = |says: fn(&Change) -> bool| {
             self.changes
@@ -97,7 +97,7 @@ impl Parcel {
 
 /// What a link does to a segment that it takes.
 pub(crate) struct Passage {
-    /// When it arrives, counted from now.
+    /// How long until it arrives.
     pub(crate) delay: Duration,
     /// The faults that have made the link what it is.
     pub(crate) changed_by: Vec<u64>,
@@ -115,7 +115,7 @@ impl Links {
         }
     }
 
-    /// The oldest fault that cuts `path`; none when it is open.
+    /// Returns the oldest fault that cuts `path`; none when it is open.
     pub(crate) fn cut_by(&self, path: Path) -> Option<u64> {
         self.cut.get(&path).and_then(|faults| faults.first().copied())
     }
@@ -130,7 +130,7 @@ impl Links {
         changed.apply(self.default);
     }
 
-    /// Takes back everything that `fault` did.
+    /// Undoes everything that `fault` did.
     pub(crate) fn repair(&mut self, fault: u64) {
         for faults in self.cut.values_mut() {
             faults.remove(&fault);
@@ -180,7 +180,8 @@ impl Links {
         Passage { delay, changed_by }
     }
 
-    /// How long it takes until the last of these bytes has left, behind all that was sent before.
+    /// Returns how long it takes until the last of these bytes has left, behind all that was sent
+    /// before.
     fn queue(
         &mut self,
         path: Path,

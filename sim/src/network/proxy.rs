@@ -1,5 +1,4 @@
-//! Front proxies: a request that has arrived whole is answered in the place of the program it is
-//! for.
+//! Front proxies: a request that has arrived whole is answered in place of the program it is for.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -19,17 +18,17 @@ use super::{
     connection::{Connection, Payload, Segment, Side},
     link::Path,
 };
-use crate::world::State;
+use crate::world::WorldState;
 
 /// Which requests proxies answer.
 #[derive(Default)]
 pub(crate) struct Proxies {
-    armed: Vec<Armed>,
+    armed: Vec<ArmedProxy>,
     streams: BTreeMap<Path, ChaCha12Rng>,
 }
 
 /// A proxy that answers.
-pub(crate) struct Armed {
+pub(crate) struct ArmedProxy {
     pub(crate) fault: u64,
     /// From requesting to answering machines.
     pub(crate) paths: BTreeSet<Path>,
@@ -39,7 +38,7 @@ pub(crate) struct Armed {
 }
 
 impl Proxies {
-    pub(crate) fn add(&mut self, armed: Armed) {
+    pub(crate) fn add(&mut self, armed: ArmedProxy) {
         self.armed.push(armed);
     }
 
@@ -47,8 +46,8 @@ impl Proxies {
         self.armed.retain(|armed| armed.fault != fault);
     }
 
-    /// The oldest proxy that answers a request over `path`; each decides by itself.
-    fn draw(&mut self, path: Path, seed: u64, names: (&str, &str)) -> Option<&Armed> {
+    /// Returns the oldest proxy that answers a request over `path`; each decides independently.
+    fn draw(&mut self, path: Path, seed: u64, names: (&str, &str)) -> Option<&ArmedProxy> {
         let purpose = || random::stream(seed, &format!("answers {} {}", names.0, names.1));
         let streams = &mut self.streams;
         self.armed.iter().filter(|armed| armed.paths.contains(&path)).find(|armed| {
@@ -58,12 +57,12 @@ impl Proxies {
     }
 }
 
-impl State {
-    /// Lets a proxy answer the request that is whole with the next segment of the client, if one
-    /// does: the program then sees the end of the connection and nothing of the request. Not while
-    /// the program itself is writing, or has closed its end: what it has begun to answer has passed
-    /// the proxy. And not in a pipeline, where the client would take the answer for another
-    /// request's.
+impl WorldState {
+    /// Lets a proxy answer the request that the next segment of the client completes, and returns
+    /// whether one did: the program then sees the end of the connection and nothing of the request.
+    /// Not while the program itself is writing, or has closed its end: what it has begun to answer
+    /// has passed the proxy. And not in a pipeline, where the client would take the answer for
+    /// another request's.
     pub(crate) fn answered_by_proxy(&mut self, id: u64, connection: &mut Connection) -> bool {
         let pipe = connection.pipe(Side::Client);
         let Some(Mark::Request(request)) =
@@ -91,7 +90,7 @@ impl State {
         true
     }
 
-    /// The proxy's answer leaves, and the end of its connection behind it.
+    /// Sends the proxy's answer, and the end of its connection behind it.
     fn answer_for(
         &mut self,
         id: u64,
@@ -122,7 +121,7 @@ impl State {
     }
 }
 
-/// The program sees the end of its connection, and nothing of what it has not read.
+/// Shows the program the end of its connection, and nothing of what it has not read.
 fn hang_up(connection: &mut Connection) {
     let pipe = connection.pipe_mut(Side::Client);
     pipe.clear();

@@ -7,7 +7,7 @@ use super::link::Path;
 pub(crate) struct Refusals(Vec<(u64, usize, Option<u16>)>);
 
 impl Refusals {
-    /// Lets `machine` refuse connections to `port`; to any if unset.
+    /// Makes `machine` refuse connections to `port`; to any port if unset.
     pub(crate) fn add(&mut self, fault: u64, machine: usize, port: Option<u16>) {
         self.0.push((fault, machine, port));
     }
@@ -16,7 +16,7 @@ impl Refusals {
         self.0.retain(|(other, ..)| *other != fault);
     }
 
-    /// The fault that refuses a connection over `path` to `port`.
+    /// Returns the fault that refuses a connection over `path` to `port`.
     pub(crate) fn by(&self, path: Path, port: u16) -> Option<u64> {
         let refuses = |(_, machine, only): &&(u64, usize, Option<u16>)| {
             *machine == path.1 && path.0 != path.1 && only.is_none_or(|only| only == port)

@@ -18,7 +18,7 @@ use super::{
     link::Path,
     stream,
 };
-use crate::world::State;
+use crate::world::WorldState;
 
 /// After this long a replay hangs up, answered or not.
 const REPLAY_DEADLINE: Duration = Duration::from_secs(60);
@@ -29,19 +29,19 @@ pub(crate) struct Replay {
     pub(crate) of: u64,
     /// All its bytes.
     bytes: Bytes,
-    /// The fault that has it replayed.
+    /// The fault that makes it come again.
     pub(crate) fault: u64,
 }
 
 /// Which requests come twice.
 #[derive(Default)]
 pub(crate) struct Duplications {
-    armed: Vec<Armed>,
+    armed: Vec<ArmedDuplication>,
     streams: BTreeMap<Path, ChaCha12Rng>,
 }
 
 /// A duplication in force.
-pub(crate) struct Armed {
+pub(crate) struct ArmedDuplication {
     pub(crate) fault: u64,
     pub(crate) paths: BTreeSet<Path>,
     pub(crate) probability: Option<f64>,
@@ -49,7 +49,7 @@ pub(crate) struct Armed {
 }
 
 impl Duplications {
-    pub(crate) fn add(&mut self, armed: Armed) {
+    pub(crate) fn add(&mut self, armed: ArmedDuplication) {
         self.armed.push(armed);
     }
 
@@ -57,8 +57,8 @@ impl Duplications {
         self.armed.retain(|armed| armed.fault != fault);
     }
 
-    /// The faults that have a request over `path` replayed, and how much later: each decides by
-    /// itself.
+    /// Returns the faults that have a request over `path` replayed, and how much later: each
+    /// decides independently.
     fn draw(&mut self, path: Path, seed: u64, names: (&str, &str)) -> Vec<(u64, Duration)> {
         let mut replays = Vec::new();
         let streams = &mut self.streams;
@@ -82,8 +82,8 @@ impl Duplications {
     }
 }
 
-impl State {
-    /// Has request number `of`, which leaves now, come again as often as faults say so.
+impl WorldState {
+    /// Makes request number `of`, which leaves now, come again as often as faults say.
     pub(crate) fn duplicate(&mut self, connection: &Connection, of: u64, bytes: &Bytes) {
         if self.armed.duplications.armed.is_empty() || connection.replay.is_some() {
             return;

@@ -9,9 +9,9 @@ use super::{
     driver::Arrival,
     stream,
 };
-use crate::world::State;
+use crate::world::WorldState;
 
-impl State {
+impl WorldState {
     /// The kernel of `side` gives the connection up, and says so behind everything that it has
     /// sent.
     pub(crate) fn send_reset(&mut self, id: u64, connection: &mut Connection, side: Side) {

@@ -16,13 +16,13 @@ use super::{
 };
 use crate::{
     machine::current,
-    world::{Emission, Shared, State},
+    world::{Emission, LockedWorld, WorldState},
 };
 
 /// One end of a connection. Dropping it closes it as a kernel does: FIN after what was written, or
 /// a reset if something was left unread.
 pub(crate) struct SimStream {
-    pub(crate) world: Arc<Shared>,
+    pub(crate) world: Arc<LockedWorld>,
     pub(crate) connection: u64,
     pub(crate) side: Side,
     /// The process that holds it: machine and incarnation.
@@ -30,8 +30,8 @@ pub(crate) struct SimStream {
 }
 
 impl SimStream {
-    /// Runs `act` on the connection; an error if this end is dead or broken for good.
-    fn with<T>(&self, act: impl FnOnce(&mut State, &mut Connection) -> T) -> io::Result<T> {
+    /// Runs `act` on the connection; fails if this end is dead or broken for good.
+    fn with<T>(&self, act: impl FnOnce(&mut WorldState, &mut Connection) -> T) -> io::Result<T> {
         let mut state = self.world.lock();
         if !state.machines[self.owner.0].runs(self.owner.1) {
             return Err(io::Error::other("the machine is down"));
@@ -138,7 +138,7 @@ impl AsyncWrite for SimStream {
 
 /// Queues a segment for the driver.
 pub(crate) fn push(
-    state: &mut State,
+    state: &mut WorldState,
     id: u64,
     connection: &mut Connection,
     side: Side,

@@ -1,4 +1,4 @@
-//! Sends a request beside those of the node, on a connection of its own.
+//! Sends a request alongside those of the node, on a connection of its own.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use transport::{Host, host::Stream};
 
 use super::Aside;
 
-/// How long the answer to such a request is waited for, until its connection is closed.
+/// How long to wait for the answer to such a request before its connection is closed.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Sends `aside` to `port` of machine `to`, in the background.

@@ -8,7 +8,7 @@ const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
 /// A whole message: a request or an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpMessage {
-    /// The first line, as `PUT /a?b=c HTTP/1.1` or `HTTP/1.1 200 OK`.
+    /// The first line, such as `PUT /a?b=c HTTP/1.1` or `HTTP/1.1 200 OK`.
     pub first_line: String,
     /// Header fields in their order, but for those that frame the body.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -17,22 +17,22 @@ pub struct HttpMessage {
 }
 
 impl HttpMessage {
-    /// An answer without header fields, as `200 OK`.
+    /// Returns an answer without header fields, such as `200 OK`.
     pub fn answer(status: &str, body: impl Into<Bytes>) -> Self {
         Self { first_line: format!("HTTP/1.1 {status}"), headers: Vec::new(), body: body.into() }
     }
 
-    /// The method of a request; of an answer its version.
+    /// Returns the method of a request, or the version of an answer.
     pub fn method(&self) -> &str {
         self.word(0)
     }
 
-    /// The target of a request, raw.
+    /// Returns the target of a request, raw.
     pub fn target(&self) -> &str {
         self.word(1)
     }
 
-    /// The status of an answer; 0 of a request.
+    /// Returns the status of an answer; 0 for a request.
     pub fn status(&self) -> u16 {
         self.word(1).parse().unwrap_or_default()
     }
@@ -41,14 +41,14 @@ impl HttpMessage {
         self.first_line.split(' ').nth(n).unwrap_or_default()
     }
 
-    /// The first field of that name; none if it is not text.
+    /// Returns the first field of that name; none if it is not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut fields = self.headers.iter();
         let (_, value) = fields.find(|(field, _)| field.eq_ignore_ascii_case(name))?;
         std::str::from_utf8(value).ok()
     }
 
-    /// The same message with this field, in the place of any other of its name.
+    /// Returns the same message with this field, in place of any other of its name.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|(field, _)| !field.eq_ignore_ascii_case(name));
@@ -56,14 +56,14 @@ impl HttpMessage {
         self
     }
 
-    /// The same message with this body.
+    /// Returns the same message with this body.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// The message as it goes on the wire, with the length of its body.
+    /// Returns the message as it goes on the wire, with the length of its body.
     pub fn to_bytes(&self) -> Bytes {
         let mut bytes = BytesMut::new();
         bytes.put_slice(self.first_line.as_bytes());
@@ -79,14 +79,15 @@ impl HttpMessage {
         bytes.freeze()
     }
 
-    /// Whether its end could not be told if its empty body were not mentioned (RFC 9112, section
-    /// 6.3).
+    /// Returns whether nobody could tell where it ends if the length of its empty body went unsaid
+    /// (RFC 9112, section 6.3).
     fn must_say_its_length(&self) -> bool {
         let status = self.status();
         self.method().starts_with("HTTP/") && status >= 200 && status != 204 && status != 304
     }
 
-    /// Takes the bytes of one whole message apart, whose body is known. None if they are none.
+    /// Takes apart the bytes of one whole message, whose body is known. Returns none if they are
+    /// not a message.
     pub(super) fn read(raw: &[u8], body: Bytes) -> Option<Self> {
         let end = raw.windows(4).position(|four| four == b"\r\n\r\n")?;
         let mut lines = raw[..end].split(|byte| *byte == b'\n');

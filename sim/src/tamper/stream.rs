@@ -1,4 +1,4 @@
-//! A socket between whose two sides messages are tampered with.
+//! A socket that tampers with the messages that pass through it.
 
 use std::{
     collections::VecDeque,
@@ -13,7 +13,7 @@ use journal::http::{Decoder, Direction, Message};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use transport::{Host, host::Stream};
 
-use super::{Aside, Dealing, Fate, HttpMessage, Tamper, aside, parcels::Parcels};
+use super::{Aside, Dealing, Fate, HttpMessage, Tamper, aside, outgoing::Outgoing};
 
 /// Bytes read from the wire at once.
 const CHUNK: usize = 16 << 10;
@@ -40,11 +40,11 @@ pub(super) struct TamperedStream {
     outwards: Decoder,
     /// What comes from the wire.
     inwards: Decoder,
-    to_wire: Parcels,
+    to_wire: Outgoing,
     to_node: BytesMut,
     /// Requests that the node has read and not answered, oldest first.
     unanswered: VecDeque<HttpMessage>,
-    /// For each request of the node that was not answered: what follows its answer.
+    /// For each request of the node that has no answer yet: what follows the answer.
     followers: VecDeque<Vec<Aside>>,
 }
 
@@ -61,7 +61,7 @@ impl TamperedStream {
             tamper,
             outwards: Decoder::new(outwards),
             inwards: Decoder::new(inwards),
-            to_wire: Parcels::default(),
+            to_wire: Outgoing::default(),
             to_node: BytesMut::new(),
             unanswered: VecDeque::new(),
             followers: VecDeque::new(),
@@ -93,7 +93,7 @@ impl TamperedStream {
         let Dealing { fate, asides } = match &self.far {
             Far::Server { name, .. } => self.tamper.request_out(name, message),
             Far::Client { name } => {
-                // An interim answer is none yet (RFC 9110, section 15.2).
+                // An interim answer does not count yet (RFC 9110, section 15.2).
                 let is_interim = (100..UPGRADED).contains(&message.status());
                 let asked = if is_interim { None } else { self.unanswered.pop_front() };
                 match asked {
@@ -182,7 +182,7 @@ impl TamperedStream {
         self.to_node.extend_from_slice(&rest);
     }
 
-    /// Gives the node what is ready for it; whether there was anything.
+    /// Gives the node what is ready for it; returns whether there was anything.
     fn give(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
         let length = self.to_node.len().min(buffer.remaining());
         buffer.put_slice(&self.to_node[..length]);
@@ -214,7 +214,7 @@ impl AsyncRead for TamperedStream {
             let mut arrived = ReadBuf::new(&mut chunk);
             ready!(Pin::new(&mut this.wire).poll_read(context, &mut arrived))?;
             if arrived.filled().is_empty() {
-                // The end: what is no whole message is the node's to judge.
+                // The end: what is not a whole message is the node's to judge.
                 let rest = this.inwards.take_rest();
                 this.to_node.extend_from_slice(&rest);
                 this.give(buffer);
@@ -258,7 +258,7 @@ impl AsyncWrite for TamperedStream {
     }
 }
 
-/// The status of an answer.
+/// Returns the status of an answer.
 fn status_of(message: &Message) -> Option<u16> {
     match message {
         Message::Request { .. } => None,

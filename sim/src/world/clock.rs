@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Shared, State};
+use super::{LockedWorld, WorldState};
 use crate::{
     fault::{ClockFault, FaultId, Shift},
     machine::current,
@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct Clock {
     epoch: SystemTime,
     start: Instant,
-    world: Weak<Shared>,
+    world: Weak<LockedWorld>,
     /// Index of the machine.
     machine: usize,
     faults: Mutex<Faults>,
@@ -28,7 +28,7 @@ pub(crate) struct Clock {
 /// What is wrong with a clock.
 #[derive(Default)]
 struct Faults {
-    /// How far it was set by now.
+    /// How far it has been set so far.
     set: Offset,
     /// What is in force, by fault, and since when.
     in_force: BTreeMap<FaultId, (ClockFault, Duration)>,
@@ -38,12 +38,12 @@ struct Faults {
 type Offset = i128;
 
 impl Clock {
-    pub(crate) fn new(state: &State, world: Weak<Shared>, machine: usize) -> Self {
+    pub(crate) fn new(state: &WorldState, world: Weak<LockedWorld>, machine: usize) -> Self {
         let faults = Mutex::default();
         Self { epoch: state.config.epoch, start: state.start(), world, machine, faults }
     }
 
-    /// Lets a fault begin. A jump is done at once.
+    /// Begins a fault. A jump happens at once.
     pub(crate) fn begin(&self, fault: FaultId, what: ClockFault) {
         let mut faults = self.faults.lock().expect("nothing panics while it holds a clock");
         if let ClockFault::Jump(shift) = what {
@@ -58,7 +58,7 @@ impl Clock {
         faults.in_force.remove(&fault);
     }
 
-    /// How far the clock is ahead at `elapsed`, and the faults in force.
+    /// Returns how far the clock is ahead at `elapsed`, and the faults in force.
     fn wrong(&self, elapsed: Duration) -> (Offset, Vec<FaultId>) {
         let faults = self.faults.lock().expect("nothing panics while it holds a clock");
         let ahead = faults.in_force.values().map(|(what, since)| match what {
@@ -97,7 +97,7 @@ fn offset(shift: Shift) -> Offset {
     }
 }
 
-/// What a clock that runs `rate` times as fast gains in `time`.
+/// Returns what a clock that runs `rate` times as fast gains in `time`.
 #[expect(clippy::cast_possible_truncation, reason = "a float beyond the range saturates")]
 fn gained(rate: f64, time: Duration) -> Offset {
     ((rate - 1.0) * time.as_secs_f64() * 1e9) as Offset

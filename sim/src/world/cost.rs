@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::State;
+use super::WorldState;
 
 /// A stopwatch over everything that the journal does.
 pub(crate) struct Cost {
@@ -17,12 +17,12 @@ impl Cost {
         Self { is_measured, since: None, spent: Duration::ZERO }
     }
 
-    /// The time spent so far.
+    /// Returns the time spent so far.
     pub(crate) fn spent(&self) -> Duration {
         self.spent
     }
 
-    /// Whether it has begun to run: not when it is not wanted, nor when it runs already.
+    /// Starts it, unless nobody wants it or it runs already. Returns whether it did.
     fn begins(&mut self) -> bool {
         let begins = self.is_measured && self.since.is_none();
         if begins {
@@ -36,7 +36,7 @@ impl Cost {
     }
 }
 
-impl State {
+impl WorldState {
     /// Does `work`, which decodes what the network sees or writes it down.
     pub(crate) fn in_journal<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         let begins = self.cost.begins();

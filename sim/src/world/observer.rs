@@ -1,11 +1,11 @@
-//! What a disk tells the world as it works.
+//! What a disk reports to the world as it works.
 
 use std::sync::{Arc, Weak};
 
 use journal::Event;
 
 use super::{
-    Shared, State,
+    LockedWorld, WorldState,
     state::{Death, Dying},
 };
 use crate::{
@@ -16,24 +16,24 @@ use crate::{
 
 /// Tells the world what a disk does.
 pub(crate) struct Observer {
-    pub(crate) world: Weak<Shared>,
+    pub(crate) world: Weak<LockedWorld>,
     /// Index of the disk's machine.
     pub(crate) machine: usize,
 }
 
 impl Observer {
-    fn write(&self, state: &mut State, event: Event) -> u64 {
+    fn write(&self, state: &mut WorldState, event: Event) -> u64 {
         state.write(self.machine, current::cause(), event)
     }
 }
 
 impl Observer {
-    fn fire(&self, state: &mut State, operation: Operation) -> Vec<Action> {
+    fn fire(&self, state: &mut WorldState, operation: Operation) -> Vec<Action> {
         let name = &state.machines[self.machine].name;
         state.recorder.watches.fire_disk(name, operation)
     }
 
-    fn awaits_writes(&self, state: &State) -> bool {
+    fn awaits_writes(&self, state: &WorldState) -> bool {
         state.recorder.watches.awaits_writes(&state.machines[self.machine].name)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use journal::Loss;
 
 use super::{
-    State, World,
+    World, WorldState,
     state::{Death, Dying, Way},
 };
 use crate::{
@@ -33,8 +33,8 @@ impl World {
         drop((nodes, watches));
     }
 
-    /// Packets, tasks and sockets of a machine end at once; its disk has to be dead by then.
-    /// Returns how many tasks and connections that were.
+    /// Ends the packets, tasks and sockets of a machine at once; its disk has to be dead by then.
+    /// Returns how many tasks and connections those were.
     pub(crate) fn cut_power(&self, index: usize, why: Loss) -> u64 {
         let (tasks, current, sockets) = {
             let mut state = self.shared.lock();
@@ -56,9 +56,10 @@ impl World {
     }
 }
 
-impl State {
-    /// Nothing of the process that ran on machine `index` is left: no task, no port, no socket. A
-    /// simulator that let something live would find failures that do not exist, and miss others.
+impl WorldState {
+    /// Asserts that nothing is left of the process that ran on machine `index`: no task, no port,
+    /// no socket. A simulator that let something live on would find failures that do not exist, and
+    /// miss others.
     ///
     /// # Panics
     /// If something is.
@@ -80,7 +81,11 @@ impl State {
             ("sockets", sockets.count()),
         ];
         for (what, count) in left {
-            assert_eq!(count, 0, "{what} of machine `{}` live although it is down", machine.name);
+            assert_eq!(
+                count, 0,
+                "{what} of machine `{}` are alive although it is down",
+                machine.name
+            );
         }
     }
 
@@ -94,7 +99,8 @@ impl State {
         self.wake_driver();
     }
 
-    /// Every socket of machine `index` vanishes, with what it had on the way.
+    /// Drops every socket of machine `index`, with what it had on the way. Returns how many there
+    /// were.
     fn drop_sockets(&mut self, index: usize, why: Loss) -> u64 {
         let mut count = 0;
         for id in self.connections.of(index) {

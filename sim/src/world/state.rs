@@ -24,7 +24,7 @@ use crate::{
         driver::Arrival,
         keeping::Keeping,
         link::Links,
-        swizzle::Turning,
+        swizzle::RunningSwizzle,
     },
 };
 
@@ -39,7 +39,7 @@ pub(crate) enum Emission {
 
 /// What ends a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FaultKind {
+pub(crate) enum Remedy {
     /// Links go back to what they were.
     Links,
     /// The machine boots.
@@ -48,11 +48,11 @@ pub(crate) enum FaultKind {
     Paused(usize),
     /// The machine's disk works again.
     Disk(usize),
-    /// Whoever works it asks whether it has ended.
-    Worked,
+    /// Whoever carries it out asks whether it has ended.
+    External,
     /// The machine's wall clock is right again, unless it was set.
     Clock(usize),
-    /// The machine boots, and is left in peace.
+    /// The machine boots, and stays up.
     Storm(usize),
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Dying {
 pub(crate) enum Death {
     /// A fault struck, and this is how.
     Fault(FaultId, Way),
-    /// These faults let its disk take it down.
+    /// These faults made its disk take it down.
     Disk(Vec<u64>),
     /// Its program has failed.
     Exit,
@@ -82,7 +82,7 @@ pub(crate) enum Way {
 }
 
 /// Everything behind the world's one lock.
-pub(crate) struct State {
+pub(crate) struct WorldState {
     pub(crate) config: WorldConfig,
     start: Instant,
     pub(crate) machines: Vec<Machine>,
@@ -92,7 +92,7 @@ pub(crate) struct State {
     /// What faults do to what passes.
     pub(crate) armed: Armed,
     /// By the number of their faults.
-    pub(crate) swizzles: BTreeMap<u64, Turning>,
+    pub(crate) swizzles: BTreeMap<u64, RunningSwizzle>,
     /// The request that ends in the segment that is about to leave, and all its bytes.
     pub(crate) leaving: Option<(u64, Bytes)>,
     pub(crate) connections: Connections,
@@ -104,7 +104,7 @@ pub(crate) struct State {
     /// What the journal costs.
     pub(crate) cost: Cost,
     /// What ends each fault, by its number from 1.
-    pub(crate) kinds: Vec<FaultKind>,
+    pub(crate) remedies: Vec<Remedy>,
     /// Machines that went down in the middle of an operation of their own.
     pub(crate) dying: VecDeque<Dying>,
     /// What a program did that ends the run.
@@ -113,7 +113,7 @@ pub(crate) struct State {
     pub(crate) driver: Option<Waker>,
 }
 
-impl State {
+impl WorldState {
     pub(crate) fn new(config: WorldConfig) -> Self {
         Self {
             start: Instant::now(),
@@ -131,7 +131,7 @@ impl State {
             next_arrival: 0,
             recorder: Recorder::default(),
             cost: Cost::new(config.time_journal),
-            kinds: Vec::new(),
+            remedies: Vec::new(),
             dying: VecDeque::new(),
             broken: None,
             finished: false,
@@ -140,17 +140,17 @@ impl State {
         }
     }
 
-    /// When the world began, on tokio's clock.
+    /// Returns when the world began, on tokio's clock.
     pub(crate) fn start(&self) -> Instant {
         self.start
     }
 
-    /// Simulated time since the world began.
+    /// Returns the simulated time since the world began.
     pub(crate) fn now(&self) -> Duration {
         self.start.elapsed()
     }
 
-    /// Index of the machine called `name`.
+    /// Returns the index of the machine called `name`.
     pub(crate) fn machine(&self, name: &str) -> usize {
         match self.by_name.get(name) {
             Some(index) => *index,
@@ -180,7 +180,7 @@ impl State {
         self.wake_driver();
     }
 
-    /// What is due by now, earliest first.
+    /// Takes the earliest thing that is due by now.
     pub(crate) fn next_arrival(&mut self) -> Option<Arrival> {
         let now = self.now();
         let Reverse((at, ..)) = self.due.peek()?;
@@ -190,7 +190,7 @@ impl State {
         self.due.pop().map(|Reverse((.., arrival))| arrival)
     }
 
-    /// When the next thing is due.
+    /// Returns when the next thing is due.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.due.peek().map(|Reverse((at, ..))| self.start + *at)
     }
@@ -219,7 +219,7 @@ impl State {
         }
     }
 
-    /// The connection no longer counts in its listener's backlog.
+    /// Takes the connection out of the count of its listener's backlog.
     pub(crate) fn leave_backlog(&mut self, connection: &mut Connection) {
         let (Waiting::HalfOpen(number) | Waiting::Ready(number)) = connection.waiting else {
             return;
@@ -245,20 +245,20 @@ impl State {
         })
     }
 
-    /// The answers to these requests will not arrive.
+    /// Notes that the answers to the requests on this connection will not arrive.
     pub(crate) fn lose_outstanding(&mut self, connection: &mut Connection, why: Loss) {
         let client = self.machines[connection.end(Side::Client).machine].name.clone();
         let now = self.now();
         self.in_journal(|state| state.recorder.lose(now, &mut connection.exchanges, &client, why));
     }
 
-    /// A machine's program did what ends the run; the first to do so counts.
+    /// Ends the run because of what a machine's program did; the first to do so counts.
     pub(crate) fn breaks(&mut self, ended: Ended) {
         self.broken.get_or_insert(ended);
         self.wake_driver();
     }
 
-    /// The program of machine number `machine` breaks the rules.
+    /// Ends the run because the program of machine number `machine` breaks the rules.
     pub(crate) fn misbehaves(&mut self, machine: usize, how: Misbehavior) {
         let machine = self.machines[machine].name.to_string();
         self.breaks(Ended::Misbehaved { machine, how });

@@ -9,9 +9,9 @@ use rusqlite::ffi;
 /// allocation a lock that all databases share. Every [`crate::host::Disk`] calls this before it first
 /// uses SQLite; only the first call does anything.
 ///
-/// SQLite takes this setting until it starts. Where a program has used it before, the statistics stay
-/// as they are, which costs time and changes nothing else. A program whose own threads use SQLite
-/// beside its nodes calls this before it starts them.
+/// SQLite takes this setting until it starts. Where a program has already used it, the statistics
+/// stay as they are, which costs time and changes nothing else. A program whose own threads use
+/// SQLite beside its nodes calls this before it starts them.
 pub fn disable_memory_statistics() {
     static DISABLED: Once = Once::new();
     DISABLED.call_once(|| {

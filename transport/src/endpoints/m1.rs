@@ -36,19 +36,19 @@ pub struct EventBody {
     pub event: Box<RawValue>,
 }
 
-/// How a send ended, as the owner decided. A refusal that the protocol foresees is a value.
+/// How a send ended, as the owner decided. A refusal that the protocol provides for is a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
     /// Whether the message is decided: every backend shows it, sooner or later. `false`: no
     /// backend shows it, ever.
     pub delivered: bool,
-    /// The backends without which the owner refused (`m1`, `m1-2021`).
+    /// The backends that the owner could not reach, and so refused (`m1`, `m1-2021`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreachable_backends: Vec<String>,
     /// The backends that were left out although the message was delivered (`m1-2021` only).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_to_send: Vec<String>,
-    /// Why a refusal that is not for want of reach was made.
+    /// Why the owner refused, unless it was because it could not reach a backend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -71,7 +71,7 @@ impl Endpoint for Prepare {
 pub struct PrepareRequest {
     /// The PDU.
     pub event: Box<RawValue>,
-    /// The devices at the asked backend that the owner knows must get a copy.
+    /// The devices at that backend that, as far as the owner knows, must get a copy.
     pub devices: Devices,
 }
 
@@ -94,8 +94,8 @@ pub enum Vote {
     },
 }
 
-/// `PUT .../org.fedsim.m1/decision/{room_id}/{event_id}`: the owner tells its decision; sent again
-/// until it is answered.
+/// `PUT .../org.fedsim.m1/decision/{room_id}/{event_id}`: the owner announces its decision; sent
+/// again until it is answered.
 #[derive(Debug)]
 pub struct Decide;
 
@@ -137,7 +137,7 @@ impl Endpoint for GetOutcome {
     type Response = OutcomeBody;
 }
 
-/// The body of an [`GetOutcome`] answer.
+/// The body of a [`GetOutcome`] answer.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct OutcomeBody {
     /// The decision; absent while the owner is still collecting votes. No record of the message is

@@ -39,10 +39,10 @@ pub struct RelayedTransaction {
     /// Milliseconds since the epoch at the origin; Dendrite's relay returns 0.
     #[serde(default)]
     pub origin_server_ts: u64,
-    /// At most 50 PDUs, as they came; `null` on the wire is an empty list.
+    /// At most 50 PDUs, as received; `null` on the wire is an empty list.
     #[serde(default)]
     pub pdus: Option<Vec<Box<RawValue>>>,
-    /// At most 100 EDUs, as they came.
+    /// At most 100 EDUs, as received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edus: Option<Vec<Box<RawValue>>>,
     /// The origin's transaction id. Not Dendrite's: our relay adds it, others leave it out.
@@ -66,7 +66,7 @@ pub struct RelayTxnResponse {
     /// Its id, to acknowledge it by; absent when there is no entry.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub entry_id: i64,
-    /// Whether this answer carries an entry (not: whether there are more).
+    /// Whether this answer carries an entry (not whether there are more).
     #[serde(default)]
     pub entries_queued: bool,
 }

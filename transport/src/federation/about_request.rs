@@ -27,12 +27,12 @@ impl<'r> AboutRequest<'r> {
         Self { method: request.method().as_str(), target, origin, destination, body }
     }
 
-    /// Stands for the statement that `claim` is the signature by `public_key`.
+    /// Returns what stands for the statement that `claim` is the signature by `public_key`.
     pub(super) fn signed(&self, claim: &XMatrix, public_key: &[u8]) -> Proof {
         self.proof("request", [claim.key.as_str().as_bytes(), public_key, claim.sig.as_bytes()])
     }
 
-    /// Stands for everything that decides what the signature by `key` will be.
+    /// Returns what stands for everything that decides what the signature by `key` will be.
     pub(super) fn unsigned(&self, key: &Ed25519KeyPair) -> Proof {
         let parts = [key.version().as_bytes(), &key.public_key()];
         self.proof("unsigned request", parts)

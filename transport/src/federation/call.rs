@@ -33,11 +33,11 @@ pub enum CallError {
     /// The server refused, with a Matrix error (one is made up for an answer that has none).
     #[error("refused with {0}")]
     Refused(MatrixError),
-    /// The server answered 2xx with something that the endpoint does not answer.
+    /// The server answered 2xx with something that is no answer of the endpoint's.
     #[error("malformed answer: {0}")]
     Malformed(String),
-    /// The request cannot be written: a path argument or a body of it has no form on the wire.
-    /// Nothing was sent.
+    /// The request cannot be written: its body or one of its path arguments has no form on the
+    /// wire. Nothing was sent.
     #[error("cannot be sent: {0}")]
     Unsendable(String),
 }
@@ -53,7 +53,7 @@ impl CallError {
         }
     }
 
-    /// Returns whether the server said that it may not be done (403).
+    /// Returns whether the server said that this is forbidden (403).
     pub fn is_forbidden(&self) -> bool {
         self.status() == Some(StatusCode::FORBIDDEN)
     }
@@ -85,16 +85,16 @@ pub fn address_of(server: &ServerName) -> Address {
     Address { name: server.host().to_owned(), port: server.port().unwrap_or(8448) }
 }
 
-/// Makes signed calls in the name of one server. Cheap to clone.
+/// Makes signed calls on behalf of one server. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Federation {
-    /// In whose name.
+    /// On whose behalf.
     pub identity: Identity,
     http: Client,
 }
 
 impl Federation {
-    /// Calls in the name of `identity`, through `http`.
+    /// Returns a caller on behalf of `identity`, through `http`.
     pub fn new(identity: Identity, http: Client) -> Self {
         Self { identity, http }
     }

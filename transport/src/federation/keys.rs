@@ -38,17 +38,17 @@ const MAX_CACHED_SERVERS: usize = 4096;
 /// Time for a server to answer with its keys.
 const FETCH_DEADLINE: Duration = Duration::from_secs(10);
 
-/// After a fetch, successful or not, the same server is not asked again for so long. What is not
-/// known in that time is unavailable, not missing: the server may have published it since.
+/// After a fetch, successful or not, the same server is not asked again for this long. What is not
+/// known in the meantime is unavailable, not missing: the server may have published it since.
 const REFETCH_PAUSE: Duration = Duration::from_secs(5);
 
 const KEY_PATH: &str = "/_matrix/key/v2/server";
 
-/// Why a server's keys are not to be had.
+/// Why a server's keys could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The server did not answer, or answered with something that is not its signed keys, or was
-    /// asked too short a time ago to be asked again. To be tried again later.
+    /// asked too recently to be asked again. Try again later.
     #[error("failed to fetch the keys of {server}: {reason}")]
     Unavailable {
         /// Whose keys.
@@ -102,7 +102,7 @@ struct Known {
     keys: KnownKeys,
     /// All of `keys`, as the verifier takes them.
     all: Arc<PublicKeyMap>,
-    /// Until when all of them are valid.
+    /// The last moment at which all of them are valid.
     all_valid_until_ms: u64,
 }
 
@@ -157,7 +157,7 @@ impl KeyRing {
         self.shared_keys_of(server, key_id, at_ms).await.map(Arc::unwrap_or_clone)
     }
 
-    /// As [`KeyRing::keys_of`], without a copy when all keys of the server are valid.
+    /// Like [`KeyRing::keys_of`], but without a copy when all keys of the server are valid.
     pub(super) async fn shared_keys_of(
         &self,
         server: &ServerName,

@@ -5,8 +5,8 @@
 //! the start, so where both ends of a conversation run on one thread, as in a simulated world, no
 //! honest signature is ever computed again. An invalid signature is never remembered.
 //!
-//! What one server asks again and again, as its relay for mail, is the same request each time, and
-//! ed25519 makes the same signature of it (RFC 8032, section 5.1.6): that is made once.
+//! What one server asks again and again, such as its relay for mail, is the same request each time,
+//! and ed25519 makes the same signature for it (RFC 8032, section 5.1.6): so that is made once.
 
 use std::cell::RefCell;
 
@@ -16,7 +16,7 @@ use http::HeaderValue;
 /// Valid signatures that one thread remembers.
 const MAX_PROVEN: usize = 4096;
 
-/// Signed requests of which one thread remembers the signature.
+/// Signed requests whose signatures one thread remembers.
 const MAX_MADE: usize = 4096;
 
 /// A signature by one key of one message; or, of what is about to be signed, the key and the
@@ -25,8 +25,8 @@ const MAX_MADE: usize = 4096;
 pub struct Proof([u8; 32]);
 
 impl Proof {
-    /// Stands for everything that decides whether a signature is valid: what kind of statement it
-    /// is under, then the key, the signature, and all parts of the message.
+    /// Returns what stands for everything that decides whether a signature is valid: what kind of
+    /// statement it is under, then the key, the signature, and all parts of the message.
     pub fn of<'p>(kind: &'p str, parts: impl IntoIterator<Item = &'p [u8]>) -> Self {
         let mut hasher = blake3::Hasher::new();
         for part in std::iter::once(kind.as_bytes()).chain(parts) {
@@ -37,7 +37,7 @@ impl Proof {
         Self(*hasher.finalize().as_bytes())
     }
 
-    /// Returns whether it is known to be valid. If not, it may be either.
+    /// Returns whether it is known to be valid. If not, it may be valid or invalid.
     pub fn is_known(&self) -> bool {
         PROVEN.with_borrow_mut(|proven| proven.get(self).is_some())
     }

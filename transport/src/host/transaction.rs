@@ -15,7 +15,7 @@ pub struct Transaction<'c> {
 }
 
 impl<'c> Transaction<'c> {
-    /// Begins one. The connection is borrowed for writing, so that there is one at a time.
+    /// Begins one. The connection is borrowed mutably, so that there is one at a time.
     ///
     /// # Errors
     /// Another process writes, or the disk refuses.

@@ -29,7 +29,7 @@ pub struct Address {
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // A bare IPv6 literal stands in brackets before a port.
+        // A bare IPv6 literal is put in brackets before a port.
         if self.name.contains(':') && !self.name.starts_with('[') {
             write!(f, "[{}]:{}", self.name, self.port)
         } else {
@@ -173,7 +173,7 @@ impl Client {
         let (parts, body) = response.into_parts();
         let limit = self.limits.max_body;
         let too_large = || RequestError::TooLarge { address: address.to_string(), limit };
-        // What says itself that it is too large is not read at all.
+        // An answer that says that it is too large is not read at all.
         if body.size_hint().lower() > limit as u64 {
             return Err(too_large());
         }

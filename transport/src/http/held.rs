@@ -17,7 +17,7 @@ use tokio::{
 use crate::host::Stream;
 
 /// A stream that keeps its permit until it is dropped, whoever owns it then (an upgraded connection
-/// leaves the server loop), and fails when it could not write for too long.
+/// leaves the server loop), and fails once it has been unable to write for too long.
 pub(super) struct HeldStream {
     stream: Stream,
     write_timeout: Duration,
@@ -35,7 +35,7 @@ impl HeldStream {
         Self { stream, write_timeout, stalled: None, _permit: permit }
     }
 
-    /// Returns what `written` is, or the failure when nothing could be written for too long.
+    /// Returns `written`, or a failure once nothing could be written for too long.
     fn in_time<T>(
         &mut self,
         context: &mut Context<'_>,

@@ -28,13 +28,13 @@ use crate::{
     host::{Host, Listener},
 };
 
-/// The pause after a connection could not be accepted (out of descriptors, say).
+/// The pause after a failure to accept a connection (out of descriptors, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Bounds of one server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
-    /// Connections served at once, open websockets among them; further ones wait in the listener's
+    /// Connections served at once, open websockets among them; any more wait in the listener's
     /// backlog. At least 1.
     pub max_connections: usize,
     /// Bytes of a request body; more is refused with 413 `M_TOO_LARGE`.
@@ -46,8 +46,8 @@ pub struct ServerLimits {
     /// Time for a request's body to arrive and its answer to be made; when it has passed, the
     /// answer is 504. Long polls and websockets end before it by themselves.
     pub request_timeout: Duration,
-    /// For how long a client, of a websocket too, may leave what was written to it unread: when
-    /// nothing more could be written for so long, its connection is closed.
+    /// How long a client, of a websocket too, may leave unread what was written to it: when nothing
+    /// more could be written for this long, its connection is closed.
     pub write_timeout: Duration,
 }
 
@@ -136,8 +136,8 @@ async fn answer(mut router: Router, request: Request<Incoming>, limits: ServerLi
         return too_large(limits.max_body).into_response();
     }
     let mut request = request.map(|body| Body::new(Limited::new(body, limits.max_body)));
-    // That bound holds for every way in which a handler may read it. (As a layer of the router,
-    // this would wrap every route anew at each start.)
+    // This bound holds in whatever way a handler reads it. (As a layer of the router, this would
+    // wrap every route anew at each start.)
     DefaultBodyLimit::disable().apply(&mut request);
     match tokio::time::timeout(limits.request_timeout, router.call(request)).await {
         Ok(Ok(response)) => as_matrix_answer(response, limits),

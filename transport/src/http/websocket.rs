@@ -16,7 +16,7 @@ use crate::{error::MatrixError, host::Host};
 /// Bytes of one websocket message that a server takes.
 const MAX_MESSAGE: usize = 1 << 20;
 
-/// Bytes of answers that wait for a slow client; a further one fails.
+/// Bytes of answers that wait for a slow client; one more fails.
 const MAX_UNSENT: usize = 4 << 20;
 
 /// An open websocket, server side.

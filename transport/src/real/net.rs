@@ -48,7 +48,7 @@ impl Net for TcpNet {
     }
 
     fn connect(&self, name: &str, port: u16) -> BoxFuture<'static, io::Result<Stream>> {
-        // An IPv6 literal stands in brackets in a server name, and bare at a socket.
+        // An IPv6 literal is in brackets in a server name, and bare at a socket.
         let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
         let tls = self.tls_on(port);
         Box::pin(async move {

@@ -13,9 +13,9 @@ use sim::{
     fault::{FaultId, OnLinks, Swizzle},
 };
 
-use super::{Shared, State, state::Command, swizzle};
+use super::{TurmoilState, TurmoilWorld, state::Command, swizzle};
 
-/// What the journal says that faults of links befall.
+/// The name under which faults of links appear in the journal.
 pub(super) const NETWORK: &str = "network";
 
 /// A way from one machine to another.
@@ -23,7 +23,7 @@ pub(super) type Path = (Arc<str>, Arc<str>);
 
 /// What ends a fault.
 #[derive(Clone, Debug)]
-pub(crate) enum Ends {
+pub(crate) enum Remedy {
     /// These paths are mended.
     Paths(Vec<Path>),
     /// The machine boots.
@@ -32,12 +32,12 @@ pub(crate) enum Ends {
     Disk(Arc<str>),
 }
 
-/// Begins a fault. To be called inside a turmoil host, for links.
+/// Begins a fault. For a fault of links, call it inside a turmoil host.
 ///
 /// # Panics
-/// The fault is one that [`crate::obstacles`] tells of.
+/// The fault is one that [`crate::obstacles`] lists.
 pub(super) fn begin(
-    shared: &Shared,
+    world: &TurmoilWorld,
     scenario: &Scenario,
     fault: &FaultKind,
     cause: Option<u64>,
@@ -45,27 +45,27 @@ pub(super) fn begin(
     let what = fault.to_string();
     match fault {
         FaultKind::Network(fault) => match links(scenario, fault) {
-            Some(Links::Cut(paths)) => cut(shared, what, cause, paths),
-            Some(Links::Turn(swizzle)) => swizzle::begin(shared, what, cause, &swizzle),
+            Some(LinkFault::Cut(paths)) => cut(world, what, cause, paths),
+            Some(LinkFault::Turn(swizzle)) => swizzle::begin(world, what, cause, &swizzle),
             None => panic!("turmoil cannot {what}"),
         },
         FaultKind::Node(NodeFault::Crash { node, disk: AfterCrash::Keep }) => {
-            take_down(shared, (what, cause), node, Way::PowerLoss, Disk::kill)
+            take_down(world, (what, cause), node, Way::PowerLoss, Disk::kill)
         }
         FaultKind::Node(NodeFault::Crash { node, .. }) => {
-            take_down(shared, (what, cause), node, Way::PowerLoss, Disk::power_loss)
+            take_down(world, (what, cause), node, Way::PowerLoss, Disk::power_loss)
         }
         FaultKind::Node(NodeFault::Kill { node }) => {
-            take_down(shared, (what, cause), node, Way::Kill, Disk::kill)
+            take_down(world, (what, cause), node, Way::Kill, Disk::kill)
         }
         FaultKind::Node(NodeFault::Wipe { node }) => {
             let empty = DiskImage::default();
-            take_down(shared, (what, cause), node, Way::PowerLoss, |disk| disk.restore(&empty))
+            take_down(world, (what, cause), node, Way::PowerLoss, |disk| disk.restore(&empty))
         }
         FaultKind::Disk(fault) => {
             let node: Arc<str> = fault.node.as_str().into();
-            let id = shared.lock().begin(Ends::Disk(Arc::clone(&node)), &node, what, cause);
-            let machine = Arc::clone(&shared.lock().place_mut(&node).machine);
+            let id = world.lock().begin(Remedy::Disk(Arc::clone(&node)), &node, what, cause);
+            let machine = Arc::clone(&world.lock().place_mut(&node).machine);
             machine.disk().add_fault(id, disk_faults(fault));
             FaultId::numbered(id)
         }
@@ -74,35 +74,35 @@ pub(super) fn begin(
 }
 
 /// What a fault of the network does to links.
-pub(crate) enum Links {
+pub(crate) enum LinkFault {
     /// It cuts these, or holds them, which is one thing in turmoil.
     Cut(Vec<Path>),
     /// It cuts some now and others later.
     Turn(Swizzle),
 }
 
-/// What a fault of the network does to links; none if it does something else, which turmoil has
-/// nothing like.
-pub(crate) fn links(scenario: &Scenario, fault: &NetworkFault) -> Option<Links> {
+/// Returns what a fault of the network does to links; none if it does something else, for which
+/// turmoil has no equivalent.
+pub(crate) fn links(scenario: &Scenario, fault: &NetworkFault) -> Option<LinkFault> {
     Some(match fault.on_links(&scenario.backend_names())? {
-        OnLinks::Turn(swizzle) => Links::Turn(swizzle),
+        OnLinks::Turn(swizzle) => LinkFault::Turn(swizzle),
         OnLinks::Cut(cut) | OnLinks::Hold(cut) => {
             let paths = cut.links().into_iter().map(|(from, to)| (from.into(), to.into()));
-            Links::Cut(paths.collect())
+            LinkFault::Cut(paths.collect())
         }
     })
 }
 
-fn cut(shared: &Shared, what: String, cause: Option<u64>, paths: Vec<Path>) -> FaultId {
-    let mut state = shared.lock();
-    let id = state.begin(Ends::Paths(paths.clone()), NETWORK, what, cause);
+fn cut(world: &TurmoilWorld, what: String, cause: Option<u64>, paths: Vec<Path>) -> FaultId {
+    let mut state = world.lock();
+    let id = state.begin(Remedy::Paths(paths.clone()), NETWORK, what, cause);
     let held = state.cut(id, paths);
     drop(state);
     hold(held);
     FaultId::numbered(id)
 }
 
-/// To be called inside a turmoil host.
+/// Holds these links. Call it inside a turmoil host.
 pub(super) fn hold(links: Vec<Path>) {
     for (a, b) in links {
         // Not `turmoil::partition`: that loses bytes for good, and with them the stream.
@@ -120,17 +120,17 @@ pub(crate) enum Way {
 }
 
 /// Takes a machine down, unless it is down already: its process is gone, or its power too. `disk`
-/// is what becomes of its disk then.
+/// is what then becomes of its disk.
 fn take_down(
-    shared: &Shared,
+    world: &TurmoilWorld,
     what: (String, Option<u64>),
     node: &str,
     way: Way,
     disk: impl FnOnce(&Disk),
 ) -> FaultId {
     let node: Arc<str> = node.into();
-    let mut state = shared.lock();
-    let fault = state.begin(Ends::Down(Arc::clone(&node)), &node, what.0, what.1);
+    let mut state = world.lock();
+    let fault = state.begin(Remedy::Down(Arc::clone(&node)), &node, what.0, what.1);
     let (now, place) = (state.now, state.place_mut(&node));
     let has_power = place.downed_by.oldest(|way| *way == Way::PowerLoss).is_none();
     let was_up = std::mem::take(&mut place.is_up);
@@ -159,28 +159,28 @@ fn take_down(
     FaultId::numbered(fault)
 }
 
-/// Takes a machine's power, and puts a disk with these files in.
+/// Takes away a machine's power, and puts in a disk with these files.
 pub(super) fn restore(
-    shared: &Shared,
+    world: &TurmoilWorld,
     node: &str,
     image: &DiskImage,
     cause: Option<u64>,
 ) -> FaultId {
     let what = (format!("restore {node}"), cause);
-    take_down(shared, what, node, Way::PowerLoss, |disk| disk.restore(image))
+    take_down(world, what, node, Way::PowerLoss, |disk| disk.restore(image))
 }
 
 /// Ends a fault. Does nothing if it has ended.
-pub(super) fn repair(shared: &Shared, id: u64) {
-    let mut state = shared.lock();
+pub(super) fn repair(world: &TurmoilWorld, id: u64) {
+    let mut state = world.lock();
     let now = state.now;
     if !state.recorder.end_fault(now, FaultId::numbered(id)) {
         return;
     }
     let index = usize::try_from(id - 1).expect("faults are counted from 1");
-    let ends = state.ends[index].clone();
-    match ends {
-        Ends::Paths(paths) => {
+    let remedy = state.remedies[index].clone();
+    match remedy {
+        Remedy::Paths(paths) => {
             state.swizzles.remove(&id);
             let released = state.mend(id, paths);
             let waiting = std::mem::take(&mut state.waiting);
@@ -192,7 +192,7 @@ pub(super) fn repair(shared: &Shared, id: u64) {
                 task.wake();
             }
         }
-        Ends::Down(node) => {
+        Remedy::Down(node) => {
             let place = state.place_mut(&node);
             let led = place.downed_by.remove(id, now);
             if place.downed_by.is_empty() {
@@ -202,7 +202,7 @@ pub(super) fn repair(shared: &Shared, id: u64) {
                 state.recorder.hit_if_inert(id);
             }
         }
-        Ends::Disk(node) => {
+        Remedy::Disk(node) => {
             let machine = Arc::clone(&state.place_mut(&node).machine);
             drop(state);
             machine.disk().remove_fault(id);
@@ -210,19 +210,19 @@ pub(super) fn repair(shared: &Shared, id: u64) {
     }
 }
 
-impl State {
+impl TurmoilState {
     pub(super) fn begin(
         &mut self,
-        ends: Ends,
+        remedy: Remedy,
         machine: &str,
         what: String,
         cause: Option<u64>,
     ) -> u64 {
-        self.ends.push(ends);
+        self.remedies.push(remedy);
         self.recorder.begin_fault(self.now, machine.into(), what, cause).number()
     }
 
-    /// Whether nothing passes between two machines, either way.
+    /// Returns whether nothing passes between two machines, in either direction.
     pub(crate) fn is_held(&self, a: &Arc<str>, b: &Arc<str>) -> bool {
         let is_cut = |from: &Arc<str>, to: &Arc<str>| {
             let path = (Arc::clone(from), Arc::clone(to));
@@ -231,7 +231,7 @@ impl State {
         is_cut(a, b) && is_cut(b, a)
     }
 
-    /// The paths are cut by `fault`; the links that then are held, and were not.
+    /// Cuts the paths for `fault`. Returns the links that are held now, and were not before.
     pub(super) fn cut(&mut self, fault: u64, paths: Vec<Path>) -> Vec<Path> {
         let mut held = Vec::new();
         for (from, to) in paths {
@@ -244,7 +244,8 @@ impl State {
         held
     }
 
-    /// The paths are no longer cut by `fault`; the links that then are held no longer.
+    /// Stops cutting the paths for `fault`. Returns the links that are no longer held, and were
+    /// before.
     pub(super) fn mend(&mut self, fault: u64, paths: Vec<Path>) -> Vec<Path> {
         let mut released = Vec::new();
         for (from, to) in paths {
@@ -259,7 +260,8 @@ impl State {
         released
     }
 
-    /// A machine lost its power: its own requests are lost, and others' are touched.
+    /// Notes that a machine lost its power: its own requests are lost, and those of others are
+    /// touched.
     fn lose_lines_of(&mut self, node: &Arc<str>, fault: u64) {
         let of_node = |side: &Arc<str>| side == node;
         let numbers: Vec<u64> = self.lines.keys().copied().collect();
@@ -277,20 +279,20 @@ impl State {
     }
 }
 
-/// Tells the journal what a disk does.
+/// Writes into the journal what a disk does.
 pub(super) struct Observer {
-    pub(super) shared: Shared,
+    pub(super) world: TurmoilWorld,
     pub(super) machine: Arc<str>,
 }
 
 impl DiskObserver for Observer {
     fn synced(&self, file: &str, bytes: u64) {
         let event = Event::DiskSynced { file: file.to_owned(), bytes };
-        self.shared.lock().write(Arc::clone(&self.machine), None, event);
+        self.world.lock().write(Arc::clone(&self.machine), None, event);
     }
 
     fn injected(&self, fault: u64) {
-        self.shared.lock().recorder.hit(fault, []);
+        self.world.lock().recorder.hit(fault, []);
     }
 
     // A disk that takes its machine down in the middle of an operation is among the obstacles.

@@ -51,7 +51,7 @@ impl Line {
         }
     }
 
-    /// The machine at a side, and the one at the other.
+    /// Returns the machine at `side`, and the one at the other.
     pub(crate) fn ends(&self, side: Side) -> (Arc<str>, Arc<str>) {
         match side {
             Side::Client => (Arc::clone(&self.client), Arc::clone(&self.server)),
@@ -59,17 +59,17 @@ impl Line {
         }
     }
 
-    /// The messages that these bytes, written at `side`, complete.
+    /// Returns the messages that these bytes, written at `side`, complete.
     pub(crate) fn leave(&mut self, side: Side, bytes: &[u8]) -> Vec<Message> {
         Self::feed(&mut self.leaving, side, bytes)
     }
 
-    /// The messages that these bytes, read at `side`, complete.
+    /// Returns the messages that these bytes, read at `side`, complete.
     pub(crate) fn arrive(&mut self, side: Side, bytes: &[u8]) -> Vec<Message> {
         Self::feed(&mut self.arriving, side, bytes)
     }
 
-    /// The next message that is on its way to `side`.
+    /// Returns the next message that is on its way to `side`.
     pub(crate) fn next(&mut self, side: Side) -> Option<Mark> {
         self.marks[side.other() as usize].pop_front()
     }

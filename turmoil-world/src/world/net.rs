@@ -10,7 +10,7 @@ use transport::{
 use turmoil::net::TcpStream;
 
 use super::{
-    Owner, Shared,
+    Owner, TurmoilWorld,
     line::{Line, Side},
     stream::TapStream,
 };
@@ -21,47 +21,47 @@ const SYN_RETRY: Duration = Duration::from_secs(1);
 
 /// The network as one process sees it.
 pub(super) struct TappedNet {
-    pub(super) shared: Shared,
+    pub(super) world: TurmoilWorld,
     pub(super) owner: Owner,
 }
 
 impl Net for TappedNet {
     fn listen(&self, port: u16) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
-        let (shared, owner) = (self.shared.clone(), self.owner.clone());
+        let (world, owner) = (self.world.clone(), self.owner.clone());
         Box::pin(async move {
             let bound = Bound::new(port).await?;
-            Ok(Box::new(TappedListener { bound, shared, owner }) as Box<dyn Listener>)
+            Ok(Box::new(TappedListener { bound, world, owner }) as Box<dyn Listener>)
         })
     }
 
     fn connect(&self, name: &str, port: u16) -> BoxFuture<'static, io::Result<Stream>> {
-        let (shared, owner) = (self.shared.clone(), self.owner.clone());
+        let (world, owner) = (self.world.clone(), self.owner.clone());
         let name: Arc<str> = name.into();
         Box::pin(async move {
-            if !shared.lock().places.contains_key(&name) {
+            if !world.lock().places.contains_key(&name) {
                 let message = format!("the name `{name}` does not resolve");
                 return Err(io::Error::new(io::ErrorKind::NotFound, message));
             }
-            await_path(&shared, &owner, &name).await?;
+            await_path(&world, &owner, &name).await?;
             let inner = TcpStream::connect((name.to_string(), port)).await?;
             let client = inner.local_addr()?;
-            let opened = shared.lock().opened(client, &name, port);
+            let opened = world.lock().opened(client, &name, port);
             let line = opened.ok_or(io::ErrorKind::ConnectionReset)?;
             let side = Side::Client;
-            let stream = TapStream { inner, shared, owner, line, side, ahead: 0, gives_up: None };
+            let stream = TapStream { inner, world, owner, line, side, ahead: 0, gives_up: None };
             Ok(Box::new(stream) as Stream)
         })
     }
 }
 
 /// Waits as a kernel does whose SYN, or the answer to it, does not get through.
-async fn await_path(shared: &Shared, owner: &Owner, name: &str) -> io::Result<()> {
-    let deadline = Instant::now() + shared.lock().config.user_timeout;
+async fn await_path(world: &TurmoilWorld, owner: &Owner, name: &str) -> io::Result<()> {
+    let deadline = Instant::now() + world.lock().config.user_timeout;
     let mut wait = SYN_RETRY;
     loop {
-        let is_dead = shared.is_dead(owner);
+        let is_dead = world.is_dead(owner);
         let is_cut = {
-            let mut state = shared.lock();
+            let mut state = world.lock();
             state.is_cut(&owner.0, name, None) || state.is_cut(name, &owner.0, None)
         };
         match (is_dead, is_cut) {
@@ -78,7 +78,7 @@ async fn await_path(shared: &Shared, owner: &Owner, name: &str) -> io::Result<()
 
 struct TappedListener {
     bound: Bound,
-    shared: Shared,
+    world: TurmoilWorld,
     owner: Owner,
 }
 
@@ -87,9 +87,9 @@ impl Listener for TappedListener {
         Box::pin(async {
             let (inner, client, peer) = self.bound.next().await?;
             let line = Line::new(peer.as_str().into(), Arc::clone(&self.owner.0));
-            let line = self.shared.lock().open(client, line, self.bound.port());
-            let (shared, owner, side) = (self.shared.clone(), self.owner.clone(), Side::Server);
-            let stream = TapStream { inner, shared, owner, line, side, ahead: 0, gives_up: None };
+            let line = self.world.lock().open(client, line, self.bound.port());
+            let (world, owner, side) = (self.world.clone(), self.owner.clone(), Side::Server);
+            let stream = TapStream { inner, world, owner, line, side, ahead: 0, gives_up: None };
             Ok((Box::new(stream) as Stream, peer))
         })
     }

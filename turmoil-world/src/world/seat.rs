@@ -1,4 +1,4 @@
-//! Tasks of a machine that may be given before its turmoil host exists: those of a seat.
+//! Tasks that may be given to a machine before its turmoil host exists: those of a seat.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -12,29 +12,29 @@ use transport::{
     host::{TaskHandle, Tasks},
 };
 
-use super::Shared;
+use super::TurmoilWorld;
 
 /// Tasks of one boot of a machine. A panic of one ends the run.
 pub(crate) struct LateTasks {
-    shared: Shared,
+    world: TurmoilWorld,
     machine: Arc<str>,
     runtime: Mutex<Runtime>,
 }
 
 enum Runtime {
-    /// There is none yet: what was given until now.
+    /// There is none yet: what has been given so far.
     None(Vec<BoxFuture<'static, ()>>),
     /// The turmoil host's own.
     Bound(Handle),
 }
 
 impl LateTasks {
-    pub(super) fn new(shared: Shared, machine: &Arc<str>) -> Self {
+    pub(super) fn new(world: TurmoilWorld, machine: &Arc<str>) -> Self {
         let runtime = Mutex::new(Runtime::None(Vec::new()));
-        Self { shared, machine: Arc::clone(machine), runtime }
+        Self { world, machine: Arc::clone(machine), runtime }
     }
 
-    /// From now on tasks run here: in the turmoil host that calls this.
+    /// Runs all tasks here from now on: in the turmoil host that calls this.
     pub(super) fn bind(&self) {
         let mut runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
         let handle = Handle::current();
@@ -46,12 +46,12 @@ impl LateTasks {
         }
     }
 
-    /// The task, telling the run of its panic.
+    /// Returns the task, which reports its panic to the run.
     fn watched(&self, task: BoxFuture<'static, ()>) -> BoxFuture<'static, ()> {
-        let (shared, machine) = (self.shared.clone(), Arc::clone(&self.machine));
+        let (world, machine) = (self.world.clone(), Arc::clone(&self.machine));
         Box::pin(async move {
             if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
-                shared.lock().panicked(&machine, &*panic);
+                world.lock().panicked(&machine, &*panic);
             }
         })
     }

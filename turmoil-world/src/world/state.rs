@@ -18,10 +18,10 @@ use sim::{Node, WorldConfig};
 use transport::Host;
 
 use super::{
-    faults::{Ends, Way},
+    faults::{Remedy, Way},
     line::{Line, Side},
     seat::LateTasks,
-    swizzle::Turning,
+    swizzle::RunningSwizzle,
 };
 use crate::Machine;
 
@@ -46,7 +46,7 @@ pub(crate) struct Place {
     pub(crate) node: Option<Arc<dyn Node>>,
     pub(crate) incarnation: u64,
     pub(crate) is_up: bool,
-    /// When a program that fails is started again.
+    /// Says when a program that has failed is started again.
     pub(crate) supervisor: Supervisor,
     /// When that is.
     pub(crate) restart: Option<Duration>,
@@ -72,7 +72,7 @@ impl Place {
 }
 
 /// Everything behind the simulation's one lock.
-pub(crate) struct State {
+pub(crate) struct TurmoilState {
     pub(crate) config: WorldConfig,
     /// Simulated time, as of this step.
     pub(crate) now: Duration,
@@ -85,16 +85,16 @@ pub(crate) struct State {
     /// The faults that cut each directed path.
     pub(crate) cuts: BTreeMap<(Arc<str>, Arc<str>), BTreeSet<u64>>,
     /// What ends each fault, by its number from 1.
-    pub(crate) ends: Vec<Ends>,
+    pub(crate) remedies: Vec<Remedy>,
     /// Swizzles under way, by their faults.
-    pub(crate) swizzles: BTreeMap<u64, Turning>,
+    pub(crate) swizzles: BTreeMap<u64, RunningSwizzle>,
     pub(crate) commands: VecDeque<Command>,
     /// Tasks that wait for a cut path to be mended.
     pub(crate) waiting: Vec<Waker>,
     pub(crate) panicked: Option<(String, String)>,
 }
 
-impl State {
+impl TurmoilState {
     pub(super) fn new(config: WorldConfig) -> Self {
         Self {
             config,
@@ -105,7 +105,7 @@ impl State {
             next_line: 1,
             by_ends: BTreeMap::new(),
             cuts: BTreeMap::new(),
-            ends: Vec::new(),
+            remedies: Vec::new(),
             swizzles: BTreeMap::new(),
             commands: VecDeque::new(),
             waiting: Vec::new(),
@@ -125,8 +125,8 @@ impl State {
         self.recorder.write(self.now, machine, cause, event)
     }
 
-    /// The program of a machine has failed: what is left of it is taken away, and the machine
-    /// starts again when its supervisor says so.
+    /// Takes away what is left of a machine's program that has failed. The machine starts again
+    /// when its supervisor says so.
     pub(crate) fn failed(&mut self, name: &Arc<str>, error: String) {
         self.write(Arc::clone(name), None, Event::Exited { error });
         let now = self.now;
@@ -139,7 +139,7 @@ impl State {
         self.commands.push_back(Command::Crash { machine: Arc::clone(name), silently: false });
     }
 
-    /// Starts what is to be started again by now.
+    /// Starts again what is due for that by now.
     pub(crate) fn restart_all(&mut self) {
         let now = self.now;
         let due = |(_, place): &(&Arc<str>, &mut Place)| place.restart.is_some_and(|at| at <= now);
@@ -156,7 +156,7 @@ impl State {
         self.panicked.get_or_insert_with(|| (machine.to_owned(), message));
     }
 
-    /// A server has accepted a connection.
+    /// Adds a connection that a server has accepted. Returns its number.
     pub(crate) fn open(&mut self, client: SocketAddr, line: Line, port: u16) -> u64 {
         let n = self.next_line;
         self.next_line += 1;
@@ -165,13 +165,14 @@ impl State {
         n
     }
 
-    /// The line that a server's acceptance has opened. Turmoil completes a connect after that.
+    /// Returns the line that opened when the server accepted. Turmoil completes a connect only
+    /// after that.
     pub(crate) fn opened(&mut self, client: SocketAddr, server: &str, port: u16) -> Option<u64> {
         self.by_ends.remove(&(client, server.into(), port))
     }
 
-    /// Whether a path is cut; counts it for the oldest that cuts it, and for the requests of a
-    /// line.
+    /// Returns whether a path is cut; counts it for the oldest fault that cuts it, and for the
+    /// requests of a line.
     pub(crate) fn is_cut(&mut self, from: &str, to: &str, line: Option<u64>) -> bool {
         let path = (Arc::from(from), Arc::from(to));
         let cut_by = self.cuts.get(&path).and_then(|faults| faults.first().copied());
@@ -185,7 +186,7 @@ impl State {
         cut_by.is_some()
     }
 
-    /// Bytes are about to leave: writes down the messages that they complete.
+    /// Writes down the messages that these bytes, which are about to leave, complete.
     pub(crate) fn leave(&mut self, n: u64, side: Side, bytes: &[u8]) -> Vec<Fired> {
         let Some(line) = self.lines.get_mut(&n) else { return Vec::new() };
         let (from, to) = line.ends(side);
@@ -201,7 +202,7 @@ impl State {
         fired
     }
 
-    /// Bytes have arrived: writes down the messages that they complete.
+    /// Writes down the messages that these bytes, which have arrived, complete.
     pub(crate) fn arrive(&mut self, n: u64, side: Side, bytes: &[u8]) -> Vec<Fired> {
         let Some(line) = self.lines.get_mut(&n) else { return Vec::new() };
         let (here, _) = line.ends(side);
@@ -213,7 +214,7 @@ impl State {
         fired
     }
 
-    /// The answers to the requests of a line will not arrive.
+    /// Notes that the answers to the requests of a line will not arrive.
     pub(crate) fn lose(&mut self, n: u64, why: Loss) {
         let Some(line) = self.lines.get_mut(&n) else { return };
         let client = Arc::clone(&line.client);

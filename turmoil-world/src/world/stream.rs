@@ -14,12 +14,12 @@ use tokio::{
 };
 use turmoil::net::TcpStream;
 
-use super::{Owner, Shared, line::Side};
+use super::{Owner, TurmoilWorld, line::Side};
 
 /// A connected stream of one process.
 pub(super) struct TapStream {
     pub(super) inner: TcpStream,
-    pub(super) shared: Shared,
+    pub(super) world: TurmoilWorld,
     pub(super) owner: Owner,
     pub(super) line: u64,
     pub(super) side: Side,
@@ -30,18 +30,18 @@ pub(super) struct TapStream {
 }
 
 impl TapStream {
-    /// Acts on what passes. Tells whether the process lives through it.
+    /// Acts on what passes. Returns whether the process survives it.
     fn act(&self, fired: Vec<Fired>) -> bool {
         for Fired { action, entry } in fired {
             action(entry);
         }
-        !self.shared.is_dead(&self.owner)
+        !self.world.is_dead(&self.owner)
     }
 
-    /// Whether nothing can be written now: the path is cut, and the kernel sends it again and
-    /// again.
+    /// Waits while nothing can be written: the path is cut, and the kernel retransmits until it
+    /// gives up.
     fn poll_path(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.shared.lock();
+        let mut state = self.world.lock();
         let Some(line) = state.lines.get(&self.line) else { return Poll::Ready(Ok(())) };
         let (from, to) = line.ends(self.side);
         if !state.is_cut(&from, &to, Some(self.line)) {
@@ -55,7 +55,7 @@ impl TapStream {
         if sleep.as_mut().poll(context).is_pending() {
             return Poll::Pending;
         }
-        self.shared.lock().lose(self.line, Loss::TimedOut);
+        self.world.lock().lose(self.line, Loss::TimedOut);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -66,7 +66,7 @@ impl AsyncRead for TapStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.shared.is_dead(&self.owner) {
+        if self.world.is_dead(&self.owner) {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
@@ -74,10 +74,10 @@ impl AsyncRead for TapStream {
         let bytes = &buffer.filled()[before..];
         if read.is_err() || (bytes.is_empty() && buffer.remaining() > 0) {
             let why = if read.is_err() { Loss::Reset } else { Loss::Closed };
-            self.shared.lock().lose(self.line, why);
+            self.world.lock().lose(self.line, why);
             return Poll::Ready(read);
         }
-        let fired = self.shared.lock().arrive(self.line, self.side, bytes);
+        let fired = self.world.lock().arrive(self.line, self.side, bytes);
         if !self.act(fired) {
             buffer.set_filled(before);
             return Poll::Pending;
@@ -92,11 +92,11 @@ impl AsyncWrite for TapStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.shared.is_dead(&self.owner) {
+        if self.world.is_dead(&self.owner) {
             return Poll::Pending;
         }
         if let Some(fresh) = bytes.get(self.ahead..).filter(|fresh| !fresh.is_empty()) {
-            let fired = self.shared.lock().leave(self.line, self.side, fresh);
+            let fired = self.world.lock().leave(self.line, self.side, fresh);
             self.ahead = bytes.len();
             if !self.act(fired) {
                 return Poll::Pending;
@@ -106,7 +106,7 @@ impl AsyncWrite for TapStream {
         let written = std::task::ready!(Pin::new(&mut self.inner).poll_write(context, bytes));
         match written {
             Ok(count) => self.ahead = self.ahead.saturating_sub(count),
-            Err(_) => self.shared.lock().lose(self.line, Loss::Reset),
+            Err(_) => self.world.lock().lose(self.line, Loss::Reset),
         }
         Poll::Ready(written)
     }
@@ -116,7 +116,7 @@ impl AsyncWrite for TapStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.shared.is_dead(&self.owner) {
+        if self.world.is_dead(&self.owner) {
             return Poll::Pending;
         }
         Pin::new(&mut self.inner).poll_shutdown(context)
@@ -125,7 +125,7 @@ impl AsyncWrite for TapStream {
 
 impl Drop for TapStream {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
+        let mut state = self.world.lock();
         if self.side == Side::Client {
             state.lose(self.line, Loss::Closed);
             state.lines.remove(&self.line);

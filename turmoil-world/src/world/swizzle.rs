@@ -1,16 +1,17 @@
-//! Swizzles: which links are cut when. The driver takes the steps, between two of the simulation's.
+//! Swizzles: which links are cut when. The driver takes their steps between two steps of the
+//! simulation.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use sim::fault::{FaultId, Swizzle, SwizzleSteps};
 
 use super::{
-    Shared, State,
-    faults::{Ends, NETWORK, Path, hold},
+    TurmoilState, TurmoilWorld,
+    faults::{NETWORK, Path, Remedy, hold},
 };
 
 /// A swizzle under way.
-pub(crate) struct Turning {
+pub(crate) struct RunningSwizzle {
     machines: Vec<Arc<str>>,
     steps: SwizzleSteps,
     every: Duration,
@@ -19,28 +20,28 @@ pub(crate) struct Turning {
     cut: BTreeSet<Path>,
 }
 
-/// What has become of the links that steps have changed.
+/// What became of the links that the steps touched.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Changed {
+pub(crate) struct ChangedLinks {
     pub(crate) held: Vec<Path>,
     pub(crate) released: Vec<Path>,
 }
 
-/// Takes the first step. To be called inside a turmoil host.
+/// Takes the first step. Call it inside a turmoil host.
 pub(super) fn begin(
-    shared: &Shared,
+    world: &TurmoilWorld,
     what: String,
     cause: Option<u64>,
     swizzle: &Swizzle,
 ) -> FaultId {
-    let mut state = shared.lock();
+    let mut state = world.lock();
     let (fault, cut) = state.begin_swizzle(what, cause, swizzle);
     drop(state);
     hold(cut);
     FaultId::numbered(fault)
 }
 
-impl State {
+impl TurmoilState {
     /// Takes the first step; returns the number of the fault, and the links that are held now.
     fn begin_swizzle(
         &mut self,
@@ -53,44 +54,44 @@ impl State {
         let from_each = machines.iter().flat_map(|from| machines.iter().map(move |to| (from, to)));
         let paths = from_each.filter(|(from, to)| from != to);
         let paths = paths.map(|(from, to)| (Arc::clone(from), Arc::clone(to))).collect();
-        let fault = self.begin(Ends::Paths(paths), NETWORK, what, cause);
+        let fault = self.begin(Remedy::Paths(paths), NETWORK, what, cause);
         let steps = swizzle.steps(self.config.seed, FaultId::numbered(fault));
         let (every, due) = (swizzle.every, self.now);
-        let turning = Turning { machines, steps, every, due, cut: BTreeSet::new() };
-        self.swizzles.insert(fault, turning);
+        let running = RunningSwizzle { machines, steps, every, due, cut: BTreeSet::new() };
+        self.swizzles.insert(fault, running);
         (fault, self.turn(fault))
     }
 
     /// Takes the steps that are due.
-    pub(crate) fn turn_all(&mut self) -> Changed {
+    pub(crate) fn turn_all(&mut self) -> ChangedLinks {
         let mut touched = BTreeSet::new();
         while let Some(fault) = self.due() {
             touched.extend(self.turn(fault));
         }
         // By what they are in the end: one swizzle mends what another cuts.
         let (held, released) = touched.into_iter().partition(|(a, b)| self.is_held(a, b));
-        Changed { held, released }
+        ChangedLinks { held, released }
     }
 
-    /// The swizzle of which a step is due.
+    /// Returns a swizzle whose next step is due.
     fn due(&self) -> Option<u64> {
-        let is_due = |turning: &Turning| turning.due <= self.now;
-        self.swizzles.iter().find(|(_, turning)| is_due(turning)).map(|(fault, _)| *fault)
+        let is_due = |swizzle: &RunningSwizzle| swizzle.due <= self.now;
+        self.swizzles.iter().find(|(_, swizzle)| is_due(swizzle)).map(|(fault, _)| *fault)
     }
 
-    /// Takes the next step of a swizzle; without one, it is over. The links that are held since, or
-    /// are no longer.
+    /// Takes the next step of a swizzle; if there is none, the swizzle is over. Returns the links
+    /// that are now held, or no longer held.
     fn turn(&mut self, fault: u64) -> Vec<Path> {
-        let Some(turning) = self.swizzles.get_mut(&fault) else { return Vec::new() };
-        let Some(links) = turning.steps.next() else {
+        let Some(swizzle) = self.swizzles.get_mut(&fault) else { return Vec::new() };
+        let Some(links) = swizzle.steps.next() else {
             self.swizzles.remove(&fault);
             return Vec::new();
         };
-        turning.due += turning.every;
-        let machine = |place: usize| Arc::clone(&turning.machines[place]);
+        swizzle.due += swizzle.every;
+        let machine = |place: usize| Arc::clone(&swizzle.machines[place]);
         let cut: BTreeSet<Path> =
             links.into_iter().map(|(from, to)| (machine(from), machine(to))).collect();
-        let before = std::mem::replace(&mut turning.cut, cut.clone());
+        let before = std::mem::replace(&mut swizzle.cut, cut.clone());
         // A link that stays cut is not touched: mended for a moment, it would let through what
         // waits.
         let mut touched = self.cut(fault, cut.difference(&before).cloned().collect());
@@ -108,7 +109,7 @@ mod tests {
         fault::{FaultId, Swizzle},
     };
 
-    use super::{Changed, Path, State};
+    use super::{ChangedLinks, Path, TurmoilState};
 
     const EVERY: Duration = Duration::from_secs(3);
 
@@ -116,7 +117,7 @@ mod tests {
         Swizzle { machines: machines.iter().map(|&it| it.to_owned()).collect(), every: EVERY }
     }
 
-    fn begin(state: &mut State, machines: &[&str]) -> (u64, Vec<Path>) {
+    fn begin(state: &mut TurmoilState, machines: &[&str]) -> (u64, Vec<Path>) {
         state.begin_swizzle("swizzle".to_owned(), None, &swizzle(machines))
     }
 
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_turmoil_holds_after_each_step_is_what_the_step_cuts() {
-        let mut state = State::new(WorldConfig::default());
+        let mut state = TurmoilState::new(WorldConfig::default());
         let names = ["a", "b", "c", "d"];
         let (fault, cut) = begin(&mut state, &names);
         let mut holds = links(cut);
@@ -135,7 +136,7 @@ mod tests {
             let cut = step.into_iter().map(|(a, b)| (names[a].into(), names[b].into())).collect();
             assert_eq!(holds, links(cut));
             state.now += EVERY;
-            let Changed { held, released } = state.turn_all();
+            let ChangedLinks { held, released } = state.turn_all();
             holds.extend(links(held));
             holds.retain(|link| !links(released.clone()).contains(link));
         }
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_link_that_one_swizzle_mends_and_another_cuts_at_once_stays_held() {
-        let mut state = State::new(WorldConfig::default());
+        let mut state = TurmoilState::new(WorldConfig::default());
         begin(&mut state, &["a", "b"]);
         for _ in 0..2 {
             state.now += EVERY;
@@ -153,7 +154,7 @@ mod tests {
         begin(&mut state, &["c", "a", "b"]);
         state.now += EVERY;
         // Here the first is over, and the second cuts `a` off.
-        let Changed { released, .. } = state.turn_all();
+        let ChangedLinks { released, .. } = state.turn_all();
         assert!(state.is_held(&"a".into(), &"b".into()));
         assert_eq!(links(released), BTreeSet::new());
     }

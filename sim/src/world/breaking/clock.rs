@@ -5,14 +5,14 @@ use std::sync::Arc;
 use crate::{
     World,
     fault::{ClockFault, FaultId, Shift},
-    world::FaultKind,
+    world::Remedy,
 };
 
 impl World {
-    /// Lets the wall clock of a machine go wrong; timers stay right. Ended by [`World::repair`].
+    /// Makes the wall clock of a machine go wrong; timers stay right. Ended by [`World::repair`].
     /// Counts each time that the machine reads it until then. Inert on a machine that does not.
     pub fn break_clock(&self, machine: &str, what: ClockFault, cause: Option<u64>) -> FaultId {
-        let (fault, index) = self.begin_on(machine, FaultKind::Clock, &said(what), cause);
+        let (fault, index) = self.begin_on(machine, Remedy::Clock, &description(what), cause);
         let clock = Arc::clone(&self.shared.lock().machines[index].clock);
         clock.begin(fault, what);
         fault
@@ -24,8 +24,8 @@ impl World {
     }
 }
 
-/// What is wrong, as `clock 1h ahead at`; the machine follows.
-fn said(what: ClockFault) -> String {
+/// Returns what is wrong, such as `clock 3600s ahead on`; the name of the machine follows.
+fn description(what: ClockFault) -> String {
     match what {
         ClockFault::Skew(Shift::Ahead(by)) => format!("clock {by:?} ahead on"),
         ClockFault::Skew(Shift::Behind(by)) => format!("clock {by:?} behind on"),

@@ -9,10 +9,10 @@ use crate::{
         Refusal, Swizzle,
     },
     network::{body_reset, link::Path, proxy, replay},
-    world::{FaultKind, State},
+    world::{Remedy, WorldState},
 };
 
-/// The name under which faults of links stand in the journal.
+/// The name under which faults of links appear in the journal.
 const NETWORK: &str = "network";
 
 impl World {
@@ -38,9 +38,8 @@ impl World {
         })
     }
 
-    /// Changes links; what a change leaves unset stays as it is, or as an older fault has it. Ended
-    /// by
-    /// [`World::repair`].
+    /// Changes links; what a change leaves unset stays as it is, or as an older fault has made it.
+    /// Ended by [`World::repair`].
     pub fn change_links(&self, change: &LinkChange, cause: Option<u64>) -> FaultId {
         let mut paths = self.paths(&change.from, &change.to);
         if change.both_ways {
@@ -57,8 +56,7 @@ impl World {
     /// handed to its program any more, no connection and no byte, and nothing that the program
     /// writes, or wrote a moment ago, arrives anywhere. The program itself runs on, with its timers
     /// and its disk (a pause stops those and lets answers on the wire arrive). When the fault ends
-    /// by
-    /// [`World::repair`], everything that was kept goes on, in order.
+    /// by [`World::repair`], everything that was kept goes on, in order.
     pub fn hang(&self, machine: &str, cause: Option<u64>) -> FaultId {
         let index = self.shared.lock().machine(machine);
         self.begin_links(format!("hang {machine}"), cause, |state, fault| {
@@ -66,7 +64,7 @@ impl World {
         })
     }
 
-    /// Has connection attempts refused. Ended by [`World::repair`].
+    /// Makes machines refuse connection attempts. Ended by [`World::repair`].
     pub fn refuse(&self, refusal: &Refusal, cause: Option<u64>) -> FaultId {
         let Refusal { machine, port } = refusal;
         let index = self.shared.lock().machine(machine);
@@ -80,18 +78,23 @@ impl World {
         let paths = self.paths(&reset.from, &reset.to);
         let (part, after) = (reset.part, reset.after);
         self.begin_links(reset.to_string(), cause, |state, fault| {
-            state.armed.body_resets.push(body_reset::Armed { fault, paths, part, after });
+            state.armed.body_resets.push(body_reset::ArmedReset { fault, paths, part, after });
         })
     }
 
-    /// Has requests delivered twice. Ended by [`World::repair`]; a replay that is due by then still
+    /// Delivers requests twice. Ended by [`World::repair`]; a replay that is due by then still
     /// happens.
     pub fn duplicate(&self, duplication: &Duplication, cause: Option<u64>) -> FaultId {
         let Duplication { from, to, probability, after } = duplication;
         let paths = self.paths(from, to);
         self.begin_links(duplication.to_string(), cause, |state, fault| {
             let (probability, after) = (*probability, *after);
-            state.armed.duplications.add(replay::Armed { fault, paths, probability, after });
+            state.armed.duplications.add(replay::ArmedDuplication {
+                fault,
+                paths,
+                probability,
+                after,
+            });
         })
     }
 
@@ -103,7 +106,8 @@ impl World {
         })
     }
 
-    /// Has requests to a machine answered in its place. Ended by [`World::repair`].
+    /// Answers requests to a machine in its place, as a front proxy does. Ended by
+    /// [`World::repair`].
     pub fn answer_for(&self, answer: &ProxyAnswer, cause: Option<u64>) -> FaultId {
         let machine = std::slice::from_ref(&answer.machine);
         let paths = if answer.to.is_empty() {
@@ -113,12 +117,11 @@ impl World {
         };
         let ProxyAnswer { status, retry_after, share, .. } = *answer;
         self.begin_links(answer.to_string(), cause, |state, fault| {
-            state.armed.proxies.add(proxy::Armed { fault, paths, status, retry_after, share });
+            state.armed.proxies.add(proxy::ArmedProxy { fault, paths, status, retry_after, share });
         })
     }
 
-    /// Begins a fault of links, where `backends` are the machines that a shape means which lists
-    /// none.
+    /// Begins a fault of links. `backends` are the machines that a shape means if it lists none.
     pub fn break_network(
         &self,
         fault: &NetworkFault,
@@ -148,21 +151,21 @@ impl World {
         &self,
         what: String,
         cause: Option<u64>,
-        set: impl FnOnce(&mut State, u64),
+        set: impl FnOnce(&mut WorldState, u64),
     ) -> FaultId {
-        let fault = self.begin(FaultKind::Links, NETWORK.into(), what, cause);
+        let fault = self.begin(Remedy::Links, NETWORK.into(), what, cause);
         set(&mut self.shared.lock(), fault.number());
         fault
     }
 
-    /// The links that are meant.
+    /// Returns the links that `cut` means.
     fn chosen(&self, cut: &Cut) -> BTreeSet<Path> {
         let state = self.shared.lock();
         let indices = |(from, to)| (state.machine(from), state.machine(to));
         cut.links().into_iter().map(indices).collect()
     }
 
-    /// From every machine that there is to these.
+    /// Returns the paths from every machine to these.
     fn paths_to(&self, to: &[String]) -> BTreeSet<Path> {
         let names: Vec<String> = {
             let state = self.shared.lock();
@@ -183,8 +186,8 @@ impl World {
     }
 }
 
-impl State {
-    /// Takes back everything that a fault of links does.
+impl WorldState {
+    /// Undoes everything that a fault of links does.
     pub(super) fn mend_links(&mut self, fault: u64) {
         self.links.repair(fault);
         self.armed.disarm(fault);

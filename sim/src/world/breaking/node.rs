@@ -11,7 +11,7 @@ use crate::{
     fault::{DiskFate, FaultId, Storm},
     machine::current::{self, Current},
     world::{
-        FaultKind,
+        Remedy,
         state::{Death, Dying, Way},
     },
 };
@@ -29,7 +29,7 @@ impl World {
             DiskFate::Wiped => "wipe",
             DiskFate::Restored(_) => "restore",
         };
-        let (fault, index) = self.begin_on(machine, FaultKind::Down, what, cause);
+        let (fault, index) = self.begin_on(machine, Remedy::Down, what, cause);
         self.lose_power(fault, index, disk);
         fault
     }
@@ -37,12 +37,12 @@ impl World {
     /// The process dies, the kernel lives: sockets are closed (FIN, or RST where data was unread),
     /// the page cache is kept. A machine that is down stays down until both are over.
     pub fn kill(&self, machine: &str, cause: Option<u64>) -> FaultId {
-        let (fault, index) = self.begin_on(machine, FaultKind::Down, "kill", cause);
+        let (fault, index) = self.begin_on(machine, Remedy::Down, "kill", cause);
         self.go_down(fault, index, Way::Kill, kill_process);
         fault
     }
 
-    /// Takes the power of a machine by `fault`.
+    /// Takes away a machine's power for `fault`.
     fn lose_power(&self, fault: FaultId, index: usize, fate: DiskFate) {
         self.go_down(fault, index, Way::PowerLoss, |disk, was_powered| match fate {
             DiskFate::Wiped => replace(disk, &DiskImage::default()),
@@ -56,10 +56,10 @@ impl World {
         });
     }
 
-    /// Holds a machine down by `fault`, and takes down what of it is not down already: its process,
-    /// or its kernel too. First the disk: a connection that is dropped must not shut its database
-    /// down politely. From that instant nothing that the processes still do has any effect on it.
-    /// `disk` is told whether there was power, and says whether it changed anything.
+    /// Holds a machine down for `fault`, and takes down what is still up: its process, or its
+    /// kernel too. First the disk: a connection that is dropped must not shut its database down
+    /// politely. From that instant nothing that the processes still do has any effect on it. `disk`
+    /// is told whether there was power, and returns whether it changed anything.
     fn go_down(
         &self,
         fault: FaultId,
@@ -99,19 +99,20 @@ impl World {
         };
         let mut state = self.shared.lock();
         state.let_go();
-        // That it went down is something too, even where nothing ran.
+        // That it went down counts as well, even where nothing ran.
         for _ in 0..count.max(1) {
             state.hit(fault.number(), []);
         }
     }
 
     /// Drops every task while the kernel lives, so that sockets close as programs close them.
+    /// Returns how many tasks there were.
     fn end_process(&self, index: usize) -> u64 {
         let (tasks, current) = {
             let mut state = self.shared.lock();
             let machine = &mut state.machines[index];
-            // From here on nothing is spawned and no socket is used, but those that there are are
-            // closed as their owners are dropped.
+            // From here on nothing is spawned and no socket is used, but the open ones are closed
+            // as their owners are dropped.
             machine.running = false;
             machine.doomed = false;
             machine.waiting.clear();
@@ -131,7 +132,7 @@ impl World {
     /// last boot, or earlier by [`World::repair`]. While another fault holds the machine down as
     /// well, it does not boot in between.
     pub fn storm(&self, machine: &str, storm: Storm, cause: Option<u64>) -> FaultId {
-        let (fault, index) = self.begin_on(machine, FaultKind::Storm, "restart storm", cause);
+        let (fault, index) = self.begin_on(machine, Remedy::Storm, "restart storm", cause);
         let world = self.clone();
         self.spawn(async move {
             for round in 1..=storm.times {
@@ -154,7 +155,7 @@ impl World {
         fault
     }
 
-    /// The requests that are in flight to or from machine `index` are touched by `fault`.
+    /// Counts the requests in flight to or from machine `index` as touched by `fault`.
     fn count_requests(&self, fault: FaultId, index: usize) {
         let mut state = self.shared.lock();
         let connections = state.connections.of(index);
@@ -180,9 +181,9 @@ impl World {
         self.start_if_free(machine);
     }
 
-    /// What is left of a program that has failed ends as it does in a kill; it is started again
-    /// when its supervisor says so, unless a fault holds it down by then. That starts it when it
-    /// ends.
+    /// Ends what is left of a program that has failed, as a kill does, and starts it again when its
+    /// supervisor says so, unless a fault holds the machine down by then: it then boots when that
+    /// fault ends.
     fn supervise(&self, index: usize) {
         let (disk, is_alone) = {
             let state = self.shared.lock();
@@ -205,7 +206,7 @@ impl World {
         self.start_if_free_after(wait, index, incarnation);
     }
 
-    /// Starts a machine that still is as incarnation `incarnation` left it by then.
+    /// Starts a machine after `wait`, unless it has booted since its incarnation `incarnation`.
     fn start_if_free_after(&self, wait: Duration, index: usize, incarnation: u64) {
         let world = self.clone();
         self.spawn(async move {
@@ -216,8 +217,8 @@ impl World {
         });
     }
 
-    /// The faults of the disk that are still in force hold the machine down; without one, its death
-    /// itself does.
+    /// Ends a machine that its disk took down. The faults of the disk that are still in force hold
+    /// it down; if there is none, its death itself does.
     fn die_of_disk(&self, index: usize, faults: &[u64]) {
         let (name, disk) = {
             let mut state = self.shared.lock();
@@ -226,7 +227,7 @@ impl World {
             (machine.name.clone(), Arc::clone(&machine.disk))
         };
         let what = format!("power loss {name}, in a disk operation");
-        let death = self.begin(FaultKind::Down(index), name, what, None);
+        let death = self.begin(Remedy::Down(index), name, what, None);
         disk.power_loss();
         {
             let mut state = self.shared.lock();
@@ -255,16 +256,16 @@ impl World {
 
     /// Stops scheduling the machine; its kernel goes on acknowledging. A machine that is down and
     /// boots meanwhile is not scheduled either. Ended by [`World::repair`]. Counts tasks that
-    /// wanted to run. Inert on a machine that is down or paused all the while.
+    /// wanted to run. Inert on a machine that is down or paused the whole time.
     pub fn pause(&self, machine: &str, cause: Option<u64>) -> FaultId {
-        let (fault, index) = self.begin_on(machine, FaultKind::Paused, "pause", cause);
+        let (fault, index) = self.begin_on(machine, Remedy::Paused, "pause", cause);
         let mut state = self.shared.lock();
         let now = state.now();
         state.machines[index].paused_by.add(fault.number(), (), now);
         fault
     }
 
-    /// The fault no longer holds the machine down: that boots unless another fault does.
+    /// Stops holding the machine down for `fault`: it boots unless another fault holds it down.
     pub(super) fn bring_back(&self, fault: FaultId, index: usize) {
         {
             let mut state = self.shared.lock();
@@ -283,7 +284,7 @@ impl World {
         self.start_if_free(index);
     }
 
-    /// A machine from which nothing takes the power any more has a kernel again, also while a kill
+    /// Gives a machine its kernel back once nothing takes its power any more, even while a kill
     /// keeps its process from starting.
     fn return_power(&self, index: usize) {
         let deaths = {
@@ -317,19 +318,19 @@ impl World {
     }
 }
 
-/// The process dies, if one lives; what it wrote stays.
+/// Kills the process, if one lives; what it wrote stays. Returns whether the disk has changed.
 fn kill_process(disk: &Disk, _: bool) -> bool {
     disk.kill();
     false
 }
 
-/// Loses what a power loss takes.
+/// Loses what a power loss takes. Returns that the disk has changed.
 fn lose(act: impl FnOnce()) -> bool {
     act();
     true
 }
 
-/// Puts another disk in; tells whether that is another one.
+/// Puts in a disk with the files of `image`. Returns whether these are others.
 fn replace(disk: &Disk, image: &DiskImage) -> bool {
     let is_other = disk.snapshot() != *image;
     disk.restore(image);

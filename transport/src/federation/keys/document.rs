@@ -12,7 +12,7 @@ use ruma::{
 
 use crate::federation::{Identity, Proof};
 
-/// How far ahead a key is trusted at most, and how far ahead our own document says so
+/// How far ahead a key is trusted at most, and how far ahead our own document claims validity
 /// (server-server API, "Publishing keys": the lesser of `valid_until_ts` and seven days).
 pub(super) const MAX_VALIDITY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
@@ -114,8 +114,8 @@ fn check_signature(
     Ok(())
 }
 
-/// Stands for the statement that `document`, in which the keys of `server` stand, is signed by one
-/// of them.
+/// Returns what stands for the statement that `document`, which lists the keys of `server`, is
+/// signed by one of them.
 fn proof(server: &ServerName, document: &CanonicalJsonObject) -> Proof {
     let text = serde_json::to_vec(document).expect("canonical JSON is JSON");
     Proof::of("keys", [server.as_bytes(), text.as_slice()])

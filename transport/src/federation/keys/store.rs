@@ -77,7 +77,7 @@ fn write_keys(connection: &Connection, server: &str, keys: &KnownKeys) -> rusqli
     Ok(())
 }
 
-/// A server that rotates its keys without end must not fill our disk.
+/// Keeps the keys valid longest: a server that rotates its keys without end must not fill our disk.
 fn trim(connection: &Connection, server: &str) -> rusqlite::Result<()> {
     let sql = "DELETE FROM server_keys WHERE server_name = ?1 AND key_id NOT IN (
              SELECT key_id FROM server_keys WHERE server_name = ?1

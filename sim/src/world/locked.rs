@@ -13,7 +13,7 @@ use std::{
 use tokio::runtime::RuntimeMetrics;
 use transport::{BoxFuture, host::TaskHandle};
 
-use super::{State, WorldConfig};
+use super::{WorldConfig, WorldState};
 use crate::{
     Ended, Misbehavior,
     machine::{
@@ -24,8 +24,8 @@ use crate::{
 };
 
 /// The world behind its lock.
-pub(crate) struct Shared {
-    state: Mutex<State>,
+pub(crate) struct LockedWorld {
+    state: Mutex<WorldState>,
     /// What the watch over the run reads.
     pub(crate) pulse: Pulse,
     /// The thread of the run.
@@ -36,10 +36,10 @@ pub(crate) struct Shared {
     spawned: AtomicUsize,
 }
 
-impl Shared {
+impl LockedWorld {
     pub(crate) fn new(config: WorldConfig) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State::new(config)),
+            state: Mutex::new(WorldState::new(config)),
             pulse: Pulse::default(),
             thread: std::thread::current().id(),
             tasks: tokio::runtime::Handle::current().metrics(),
@@ -47,13 +47,13 @@ impl Shared {
         })
     }
 
-    /// The world's lock, if nobody has it: for the watch over a run that may be stuck.
-    pub(crate) fn try_lock(&self) -> TryLockResult<MutexGuard<'_, State>> {
+    /// Locks the world, if nobody else has: for the watch over a run that may be stuck.
+    pub(crate) fn try_lock(&self) -> TryLockResult<MutexGuard<'_, WorldState>> {
         self.state.try_lock()
     }
 
-    /// Polls a task of `machine` by `poll`, and notes what that shows of its program: whether it
-    /// spins, and whether it spawned tasks of which the world knows nothing.
+    /// Polls a task of `machine` by `poll`, and notes what that shows about its program: whether it
+    /// spins, and whether it spawned tasks that the world knows nothing of.
     pub(crate) fn observe<T>(&self, machine: usize, poll: impl FnOnce() -> T) -> T {
         if self.pulse.begin(machine, || self.lock().now()) {
             self.lock().misbehaves(machine, Misbehavior::NeverSettles);
@@ -72,7 +72,7 @@ impl Shared {
         value
     }
 
-    /// A task is spawned with the world's knowledge.
+    /// Counts a task that is spawned with the world's knowledge.
     pub(crate) fn count_spawned(&self) {
         self.spawned.fetch_add(1, Ordering::Relaxed);
     }
@@ -95,28 +95,28 @@ impl Shared {
         assert!(living <= usize::from(own), "{living} tasks outlive machine {}", current.machine);
     }
 
-    /// A task of `machine` panicked: that ends the run.
+    /// Ends the run because a task of `machine` panicked.
     fn panicked(&self, machine: usize, message: String) {
         let mut state = self.lock();
         let machine = state.machines[machine].name.to_string();
         state.breaks(Ended::Panicked { machine, message });
     }
 
-    /// A task of `machine` is woken.
+    /// Notes that a task of `machine` is woken.
     pub(crate) fn woken(&self, machine: usize) {
         if std::thread::current().id() != self.thread {
             self.lock().misbehaves(machine, Misbehavior::WokenFromOutside);
         }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, WorldState> {
         // Whoever panics while holding it has changed nothing: it named a machine that is not
         // there.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a task of a paused machine waiting; one of a machine that is about to go down for
-    /// good.
+    /// Keeps a task waiting while its machine is paused, and for good once that is about to go
+    /// down. Returns whether it waits.
     pub(crate) fn wait_while_paused(&self, current: Current, waker: &Waker) -> bool {
         let mut state = self.lock();
         let machine = &mut state.machines[current.machine];
@@ -132,7 +132,7 @@ impl Shared {
         true
     }
 
-    /// A task has returned or panicked.
+    /// Notes that a task has returned or panicked.
     pub(crate) fn task_ended(&self, current: Current, id: u64, result: Result<(), String>) {
         let mut state = self.lock();
         let machine = &mut state.machines[current.machine];

@@ -1,10 +1,10 @@
-//! Faults that the harness works itself, as what a [`crate::tamper::Tamper`] does: the world keeps
-//! their times and their counts.
+//! Faults that the harness carries out itself, such as what a [`crate::tamper::Tamper`] does: the
+//! world keeps their times and their counts.
 
-use crate::{World, fault::FaultId, machine::current, world::FaultKind};
+use crate::{World, fault::FaultId, machine::current, world::Remedy};
 
 impl World {
-    /// A fault of `machine` begins, which somebody else works while it [is in force]. Ended by
+    /// Begins a fault of `machine` that somebody else carries out while it [is in force]. Ended by
     /// [`World::repair`].
     ///
     /// [is in force]: World::is_in_force
@@ -13,7 +13,7 @@ impl World {
             let state = self.shared.lock();
             state.machines[state.machine(machine)].name.clone()
         };
-        self.begin(FaultKind::Worked, name, what.to_owned(), cause)
+        self.begin(Remedy::External, name, what.to_owned(), cause)
     }
 
     /// Returns whether a fault has not ended.

@@ -13,13 +13,13 @@ use transport::host::Stream;
 
 /// Bytes on their way out of a tampered stream.
 #[derive(Default)]
-pub(super) struct Parcels {
+pub(super) struct Outgoing {
     waiting: VecDeque<Bytes>,
     /// Nothing follows what is waiting: the connection is closed after it.
     last: bool,
 }
 
-impl Parcels {
+impl Outgoing {
     /// Adds bytes, unless the connection is to be closed before them.
     pub(super) fn push(&mut self, bytes: Bytes) {
         if !self.last && !bytes.is_empty() {
@@ -32,7 +32,7 @@ impl Parcels {
         self.last = true;
     }
 
-    /// Whether what is added now goes nowhere.
+    /// Returns whether anything added now goes nowhere.
     pub(super) fn is_closed(&self) -> bool {
         self.last
     }
