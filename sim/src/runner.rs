@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_that_does_not_return_is_told_after_the_patience_and_not_before() {
+    fn a_poll_that_does_not_return_is_reported_after_the_patience_and_not_before() {
         let mut lookout = Lookout::default();
         let looks: Vec<_> =
             (0..4).map(|_| lookout.look(reading(1, true, 0), SECOND, 3 * SECOND)).collect();
@@ -203,9 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn slow_polls_without_end_at_one_instant_are_told() {
+    fn slow_polls_without_end_at_one_instant_are_reported() {
         let mut lookout = Lookout::default();
-        let told = (0..100).find_map(|n| lookout.look(reading(n, true, 0), SECOND, 3 * SECOND));
-        assert_eq!(told, Some(Misbehavior::NeverSettles));
+        let reported = (0..100).find_map(|n| lookout.look(reading(n, true, 0), SECOND, 3 * SECOND));
+        assert_eq!(reported, Some(Misbehavior::NeverSettles));
     }
 }

@@ -85,7 +85,7 @@ impl From<crate::DatabaseError> for MatrixError {
     /// A full or failing disk is 503 (try again later), anything else 500. What exactly the
     /// database said (table names, file names) is for our log and not for the caller.
     fn from(error: crate::DatabaseError) -> Self {
-        tracing::error!(%error, "the database failed a request");
+        tracing::error!(%error, "a request failed in the database");
         if error.is_disk_trouble() {
             let message = "this server's disk is full or failing; try again later";
             Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", message)

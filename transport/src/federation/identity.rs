@@ -31,7 +31,7 @@ const SCHEMA: &[&str] = &["CREATE TABLE own_key (
 /// A server name and the key that signs for it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The server's name, as it stands after the colon of its users' ids.
+    /// The server's name, as it appears after the colon of its users' ids.
     pub server_name: OwnedServerName,
     /// Signs events and requests; knows its key id (`ed25519:<version>`).
     pub key_pair: Arc<Ed25519KeyPair>,

@@ -103,7 +103,7 @@ pub enum DatabaseError {
     #[error("the database is closed")]
     Closed,
     /// The job panicked, which is a bug; its transaction is undone, and the database goes on.
-    #[error("a job of the database panicked")]
+    #[error("a database job panicked")]
     Panicked,
 }
 

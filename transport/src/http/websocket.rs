@@ -42,7 +42,7 @@ where
     host.spawn(async move {
         match upgrading.await {
             Ok(upgraded) => session(server_side(upgraded).await).await,
-            Err(error) => tracing::debug!(%error, "a websocket handshake was broken off"),
+            Err(error) => tracing::debug!(%error, "a websocket handshake was not completed"),
         }
     });
     let mut response = Response::new(Body::empty());

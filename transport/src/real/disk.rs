@@ -82,7 +82,7 @@ fn run(job: Job, connection: &mut Connection) -> Result<(), DatabaseError> {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no reason given");
-    tracing::error!(panic = said, "a job of the database panicked");
+    tracing::error!(panic = said, "a database job panicked");
     if !connection.is_autocommit() {
         connection.execute_batch("ROLLBACK")?;
     }

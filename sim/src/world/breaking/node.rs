@@ -330,7 +330,7 @@ fn lose(act: impl FnOnce()) -> bool {
     true
 }
 
-/// Puts in a disk with the files of `image`. Returns whether these are others.
+/// Puts in a disk with the files of `image`. Returns whether they differ from those before.
 fn replace(disk: &Disk, image: &DiskImage) -> bool {
     let is_other = disk.snapshot() != *image;
     disk.restore(image);
