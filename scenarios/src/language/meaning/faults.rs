@@ -174,10 +174,10 @@ impl Meaning<'_> {
         if members < least {
             let kind = shape.kind();
             let other = if shape.one().is_some() { "other " } else { "" };
-            let message = format!("`{kind}` cuts nothing among {members} {other}machines");
+            let message = format!("`{kind}` has too few machines to cut anything");
             let mistake = Mistake::new(Code::EmptySide, message)
-                .label("too few machines")
-                .help(format!("name at least {least} {other}machines"));
+                .label(format!("expected {least} or more {other}machines"))
+                .help("name more of them");
             self.report(at, mistake);
         }
     }
