@@ -1,4 +1,4 @@
-//! Runs of one scenario, each with a seed of its own: what a thread has learnt from a run (a
+//! Runs of one scenario, each with a seed of its own: what a thread has learned from a run (a
 //! signature that holds, say) must not make the same run cheap.
 
 use scenarios::Scenario;

@@ -1,17 +1,17 @@
 //! `fedsim bench`: measures what a simulation costs, and shows each figure beside its goal.
 //!
-//! Reading order: [`table`] has the rows and their goals; [`row`] says what a row is, [`turns`] how
-//! one thing is measured beside another. Then the measurements, a file each: `idle` worlds,
-//! `turmoil` and `request` for comparison, `federation`, `share` and `threads` for whole scenarios,
-//! `commit` for the disk. What they measure is in the crate `workloads`, which `benches/` measures
-//! too.
+//! Reading order: [`table`] has the rows and their goals; [`row`] says what a row is, and [`turns`]
+//! how one thing is measured against another. Then the measurements, a file each: `idle` for idle
+//! worlds, `turmoil` and `request` for comparisons, `federation`, `share` and `threads` for whole
+//! scenarios, `commit` for the disk. The work that they measure is in the crate `workloads`, which
+//! `benches/` measures too.
 //!
 //! Every goal is a ratio, so that it means the same on any machine: to stock turmoil, to the
-//! loopback, to a file, or to a yardstick, which is a fixed amount of such work as runs spend their
-//! time on (`workloads::yardstick`). Both sides are measured in one run, in turns, and the median
-//! round counts; figures in seconds stand in the details, for information. CPU time is that of the
-//! process; where two threads are compared with one it must be wall time, and the best of several
-//! tries counts.
+//! loopback, to a file, or to a yardstick, which is a fixed amount of the kind of work that runs
+//! spend their time on (`workloads::yardstick`). Both sides are measured in one run, in turns, and
+//! the median round counts. Figures in seconds are in the details, for information. CPU time is
+//! that of the process. Where two threads are compared with one, it has to be wall time, and the
+//! best of several tries counts.
 
 mod commit;
 mod federation;
@@ -36,16 +36,16 @@ use crate::{
     output::Output,
 };
 
-/// Widths of the columns: a row's name, what it measures, its goal, its figure.
+/// The widths of the columns: a row's name, what it measures, its goal, its figure.
 const WIDTHS: (usize, usize, usize, usize) = (16, 50, 13, 13);
 
-/// Measures every row whose name holds the filter, and prints each as it is known.
+/// Measures every row whose name contains the filter, and prints each as soon as it is measured.
 pub(crate) fn bench(wanted: &Bench, output: &mut Output) -> Result<Exit, Stop> {
     let meant = |row: &&Row| wanted.row.as_deref().is_none_or(|part| row.name.contains(part));
     let rows: Vec<&Row> = ROWS.iter().filter(meant).collect();
     if rows.is_empty() {
         let names = ROWS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
-        let message = format!("no row's name holds the filter\nthe rows are {names}");
+        let message = format!("no row's name contains the filter\nthe rows are {names}");
         return Err(Stop::because(Exit::NothingSelected, message));
     }
     let length = if wanted.quick { Length::Quick } else { Length::Full };

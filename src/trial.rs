@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use checks::{HOMESERVERS, Played, Record, Run, record::Verdict};
+use checks::{Record, Run, record::Verdict};
 use journal::Recording;
 use reports::{
     folder,
@@ -137,7 +137,7 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
             Journal::Failures => !is_plain_pass,
             Journal::Never => false,
         };
-        match write(selected, &record, keeps_journal.then_some(&recording), settings) {
+        match write(&record, keeps_journal.then_some(&recording), settings) {
             Ok(folder) => trial.keep(&record, folder),
             Err(error) => {
                 let out = settings.out.display();
@@ -154,17 +154,13 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
 
 /// Writes a run's folder, with its journal if that is to be kept.
 fn write(
-    selected: &Selected,
     record: &Record,
     recording: Option<&Recording>,
     settings: &Settings<'_>,
 ) -> io::Result<PathBuf> {
     let folder = folder::write(settings.out, record)?;
     if let Some(recording) = recording {
-        let (scenario, seed, file) =
-            (&selected.scenario, record.seed, record.scenario.file.as_deref());
-        let header = checks::header(&HOMESERVERS, Played { scenario, seed, file });
-        folder::keep_journal(&folder, &header, recording)?;
+        folder::keep_journal(&folder, &checks::header(record), recording)?;
     }
     Ok(folder)
 }

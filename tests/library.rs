@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use checks::{HOMESERVERS, Played, Run, record::Verdict};
+use checks::{HOMESERVERS, Run, record::Verdict};
 use journal::kept;
 use libtest_mimic::{Arguments, Failed, Trial};
 use runs::Options;
-use scenarios::{Scenario, language};
+use scenarios::language;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -42,7 +42,7 @@ fn check(name: &str, path: &Path) -> Result<(), Failed> {
     let scenario = language::parse(&shown.display().to_string(), &text)
         .map_err(|mistakes| Failed::from(mistakes.render(false)))?;
     let run = runs::run(&scenario, scenario.seed, &Options::default());
-    judged_again(&scenario, &run)?;
+    judged_again(&run)?;
     let record = run.record;
     let report = reports::text::render(&record);
     insta::with_settings!({
@@ -62,11 +62,9 @@ fn check(name: &str, path: &Path) -> Result<(), Failed> {
 }
 
 /// Keeps the journal of a run, reads it back, and judges it, knowing nothing else about the run.
-fn judged_again(scenario: &Scenario, run: &Run) -> Result<(), Failed> {
-    let header =
-        checks::header(&HOMESERVERS, Played { scenario, seed: run.record.seed, file: None });
+fn judged_again(run: &Run) -> Result<(), Failed> {
     let mut file = Vec::new();
-    kept::write(&mut file, &header, &run.recording)?;
+    kept::write(&mut file, &checks::header(&run.record), &run.recording)?;
     let kept = kept::read(&file[..])?;
     let again = checks::rejudged(&HOMESERVERS, "kept", kept).map_err(|why| why.to_string())?;
     let texts = [&run.record, &again.record].map(reports::json::render);

@@ -12,19 +12,20 @@ use scenarios::{
 };
 
 use crate::{
-    Promises,
+    Promises, Record,
     history::Note,
     recording::{Played, Run, judged},
 };
 
-/// Returns the header of the file in which a run's journal is kept, which says which run that is.
-pub fn header(promises: &Promises, played: Played<'_>) -> Header {
+/// Returns the header of the file in which the journal of this run is kept. It says which run that
+/// is.
+pub fn header(record: &Record) -> Header {
     Header {
-        program: promises.vocabulary.program.to_owned(),
-        version: promises.vocabulary.version.to_owned(),
-        scenario: language::to_toml(played.scenario),
-        file: played.file.map(str::to_owned),
-        seed: played.seed,
+        program: record.program.name.clone(),
+        version: record.program.version.clone(),
+        scenario: record.scenario.text.clone(),
+        file: record.scenario.file.clone(),
+        seed: record.seed,
     }
 }
 
@@ -56,8 +57,8 @@ impl fmt::Display for Unjudged {
         match self {
             Self::OtherProgram { program, here } => write!(
                 f,
-                "it is a journal of `{program}`, whose checks `{here}` does not have: judge it with \
-                 `{program}`"
+                "this is a journal of `{program}`, whose checks `{here}` does not have: judge it \
+                 with `{program}`"
             ),
             Self::Scenario(mistakes) => mistakes.fmt(f),
             // The header is the first line.
@@ -98,8 +99,7 @@ fn check_notes(scenario: &Scenario, recording: &Recording) -> Result<(), Unjudge
     for entry in recording.journal.entries() {
         let Event::Note { topic, body } = &entry.event else { continue };
         let wrong = |(field, what)| Unjudged::Note { entry: entry.n, field, what };
-        Note::check(topic, body).map_err(wrong)?;
-        if let Some(Note::FaultSet { index, fault }) = Note::from_parts(topic, body) {
+        if let Some(Note::FaultSet { index, fault }) = Note::check(topic, body).map_err(wrong)? {
             if index >= scenario.faults.len() {
                 let what = format!("the scenario has no fault {index}, counted from 0");
                 return Err(wrong(("body.index".to_owned(), what)));

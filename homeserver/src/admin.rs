@@ -60,11 +60,15 @@ where
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some(given) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
             let code = "M_MISSING_TOKEN";
-            return Err(MatrixError::new(StatusCode::UNAUTHORIZED, code, "no bearer token"));
+            return Err(MatrixError::new(
+                StatusCode::UNAUTHORIZED,
+                code,
+                "the request has no bearer token",
+            ));
         };
         match admin.core.config.admin_token.as_deref() {
             Some(token) if same(given.as_bytes(), token.as_bytes()) => Ok(Self),
-            Some(_) => Err(MatrixError::forbidden("that is not the admin token")),
+            Some(_) => Err(MatrixError::forbidden("this is not the admin token")),
             None => Err(MatrixError::forbidden("no admin token is configured")),
         }
     }
@@ -98,7 +102,7 @@ async fn put_relays(
 ) -> Result<Response, MatrixError> {
     let Json(Relays { relays }) = body.map_err(|error| MatrixError::bad_json(error.body_text()))?;
     if relays.len() > MAX_RELAYS {
-        return Err(MatrixError::invalid_param(format!("at most {MAX_RELAYS} relays")));
+        return Err(MatrixError::invalid_param(format!("at most {MAX_RELAYS} relays are allowed")));
     }
     let name = destination.clone();
     admin.core.database.transaction(move |tx| queues::put_relays(tx, &name, &relays)).await?;

@@ -75,7 +75,7 @@ pub(crate) trait Policy: Send + Sync + 'static {
         _owner: OwnedServerName,
         message: Handed,
     ) -> BoxFuture<'_, Result<Sent, RoomError>> {
-        let message = format!("messages of {} go to each backend directly", message.room_id);
+        let message = format!("messages in {} go to each backend directly", message.room_id);
         Box::pin(async { Err(RoomError::Forbidden(message)) })
     }
 

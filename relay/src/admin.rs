@@ -160,7 +160,7 @@ impl Admin {
         destination: OwnedServerName,
     ) -> Result<Purged, DatabaseError> {
         let purged = self.store.purge(destination.clone()).await?;
-        tracing::info!(%destination, purged, "a mailbox was purged");
+        tracing::info!(%destination, purged, "purged a mailbox");
         Ok(Purged { purged })
     }
 

@@ -132,14 +132,14 @@ impl Config {
                 return Err(ConfigError { key, problem: "is 0".to_owned(), remedy });
             }
             if i64::try_from(value).is_err() {
-                let problem = format!("is {value}, larger than the database can count");
+                let problem = format!("is {value}, which is more than the database can count");
                 return Err(ConfigError { key, problem, remedy: "set a smaller number" });
             }
         }
         if self.origin_share_percent > 100 {
             return Err(ConfigError {
                 key: "origin_share_percent",
-                problem: format!("is {}, more than the whole", self.origin_share_percent),
+                problem: format!("is {}, which is more than the whole", self.origin_share_percent),
                 remedy: "set a number from 1 to 100",
             });
         }

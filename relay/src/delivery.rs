@@ -92,7 +92,7 @@ impl Delivery {
         loop {
             let next = if switch.is_on() { self.start_due().await } else { Ok(None) };
             let next = next.unwrap_or_else(|error| {
-                tracing::warn!(%error, "failed to look for what to deliver");
+                tracing::warn!(%error, "failed to look for entries to deliver");
                 Some(Instant::now() + DISK_PAUSE)
             });
             let due = async {

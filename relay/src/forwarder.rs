@@ -61,7 +61,7 @@ impl Forwarder {
         };
         match self.store.keep(incoming, self.policy.quotas, self.host.unix_ms()).await? {
             Kept::New(id) => {
-                tracing::debug!(%destination, id, "an entry is stored");
+                tracing::debug!(%destination, id, "stored an entry");
                 if let Some(delivery) = &self.delivery {
                     delivery.wake();
                 }

@@ -95,18 +95,19 @@ impl Policy {
 pub(crate) fn destination_of(user_id: &str) -> Result<OwnedServerName, Refusal> {
     let refused = |problem: &str| Refusal::UserId(format!("{user_id:.255}: {problem}"));
     if !USER_ID_BYTES.contains(&user_id.len()) {
-        return Err(refused("a user id has 4 to 255 bytes"));
+        return Err(refused("a user id must have 4 to 255 bytes"));
     }
-    let rest = user_id.strip_prefix('@').ok_or_else(|| refused("a user id begins with @"))?;
-    let (localpart, server) =
-        rest.split_once(':').ok_or_else(|| refused("a user id has a server name after a colon"))?;
+    let rest = user_id.strip_prefix('@').ok_or_else(|| refused("a user id must begin with @"))?;
+    let (localpart, server) = rest
+        .split_once(':')
+        .ok_or_else(|| refused("a user id must have a server name after a colon"))?;
     let allowed =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-=./".contains(&byte);
     if localpart.is_empty() || !localpart.bytes().all(allowed) {
-        return Err(refused("a localpart is made of a-z, 0-9 and _-=./"));
+        return Err(refused("a localpart can only contain a-z, 0-9 and _-=./"));
     }
     OwnedServerName::try_from(server)
-        .map_err(|_| refused("what follows the colon is no server name"))
+        .map_err(|_| refused("what follows the colon is not a server name"))
 }
 
 /// Refuses a transaction id that is no id, or longer than any.
@@ -114,7 +115,9 @@ pub(crate) fn check_transaction_id(transaction_id: &str) -> Result<(), Refusal> 
     if (1..=MAX_TRANSACTION_ID).contains(&transaction_id.len()) {
         Ok(())
     } else {
-        Err(Refusal::TransactionId(format!("a transaction id has 1 to {MAX_TRANSACTION_ID} bytes")))
+        Err(Refusal::TransactionId(format!(
+            "a transaction id must have 1 to {MAX_TRANSACTION_ID} bytes"
+        )))
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) enum Refusal {
     #[error("{0}")]
     BadJson(String),
     /// Only the server of the user id may fetch and acknowledge its entries.
-    #[error("{origin} may not take what waits for {destination}")]
+    #[error("{origin} may not fetch the entries of {destination}")]
     NotYours {
         /// Who asked.
         origin: OwnedServerName,
@@ -45,7 +45,7 @@ pub(crate) enum Refusal {
     RelayFull(String),
     /// So many entries at the head of the mailbox were unreadable that the rest is left to the
     /// next request.
-    #[error("too many unreadable entries were set aside at once; ask again")]
+    #[error("too many unreadable entries had to be set aside at once; ask again")]
     TooMuchPoison,
     /// The disk refused.
     #[error(transparent)]

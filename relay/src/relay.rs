@@ -37,7 +37,8 @@ impl Relay {
     /// operator.
     pub async fn start(host: Host, config: Config) -> Result<Self, StartError> {
         config.check().map_err(|error| StartError(error.to_string()))?;
-        let disk = |error: DatabaseError| StartError(format!("disk: {error}"));
+        let disk =
+            |error: DatabaseError| StartError(format!("failed to open the database: {error}"));
         let database = host.open(DATABASE).await.map_err(disk)?;
         let identity =
             Identity::open(&host, &database, config.server_name.clone()).await.map_err(disk)?;
@@ -63,10 +64,10 @@ impl Relay {
         });
         sweep::start(&host, store);
         let limits = ServerLimits { max_body: config.max_body_bytes, ..ServerLimits::default() };
-        let port = serve(&host, config.port, router, limits)
-            .await
-            .map_err(|error| StartError(format!("port {}: {error}", config.port)))?;
-        tracing::info!(server_name = %config.server_name, port, "the relay serves");
+        let port = serve(&host, config.port, router, limits).await.map_err(|error| {
+            StartError(format!("failed to listen on port {}: {error}", config.port))
+        })?;
+        tracing::info!(server_name = %config.server_name, port, "the relay is listening");
         Ok(Self { port })
     }
 

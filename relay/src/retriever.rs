@@ -48,7 +48,7 @@ impl Retriever {
         let RelayTxnRequest { entry_id } =
             serde_json::from_slice(body).map_err(|error| Refusal::of_body(&error))?;
         if entry_id < 0 {
-            return Err(Refusal::BadJson("entry_id is below 0".to_owned()));
+            return Err(Refusal::BadJson("entry_id cannot be negative".to_owned()));
         }
         let now_ms = self.host.unix_ms();
         match self.store.acknowledge_and_hand_out(destination, entry_id, now_ms).await? {

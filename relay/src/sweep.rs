@@ -52,7 +52,7 @@ async fn expire(store: &Store, sweep_ms: u64) {
             Ok(true) => tokio::time::sleep(BATCH_PAUSE).await,
             Ok(false) => return,
             Err(error) => {
-                tracing::warn!(%error, "failed to delete what is too old");
+                tracing::warn!(%error, "failed to delete what has expired");
                 return;
             }
         }

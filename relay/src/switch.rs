@@ -41,7 +41,7 @@ impl Switch {
         self.store.set(SETTING, on).await?;
         self.on.store(on, Ordering::Relaxed);
         self.changed.notify_one();
-        tracing::info!(on, "relaying was switched");
+        tracing::info!(on, "relaying was switched on or off");
         Ok(())
     }
 

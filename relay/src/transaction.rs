@@ -52,11 +52,11 @@ impl Transaction {
         let transaction: Self =
             serde_json::from_slice(body).map_err(|error| Refusal::of_body(&error))?;
         if !is_object(body) {
-            return Err(Refusal::BadJson("a transaction is an object".to_owned()));
+            return Err(Refusal::BadJson("a transaction must be an object".to_owned()));
         }
         for edu in &transaction.edus {
             if !is_object(edu.get().as_bytes()) {
-                return Err(Refusal::BadJson("an EDU is an object".to_owned()));
+                return Err(Refusal::BadJson("an EDU must be an object".to_owned()));
             }
             serde_json::from_str::<EduType>(edu.get())
                 .map_err(|error| Refusal::BadJson(format!("an EDU: {error}")))?;

@@ -1,4 +1,4 @@
-//! The fault schedule: begins each fault at its time or exchange, and ends it.
+//! The fault schedule: begins each fault at its time or at its trigger, and ends it.
 
 mod disk;
 mod node;
@@ -39,18 +39,19 @@ struct Shared {
     stage: Arc<Stage>,
     /// The endpoints that triggers name.
     endpoints: &'static [Endpoint],
-    /// Nothing begins any more.
+    /// Whether no fault begins any more.
     is_closed: AtomicBool,
-    /// Faults that have not begun, or will still end by themselves.
+    /// How many faults have not begun yet, or are still to end by themselves.
     unfinished: watch::Sender<usize>,
-    /// Ends faults, at the harness's seat.
+    /// The harness's seat, on which the timers of faults run.
     seat: Host,
-    /// Backups that were taken, by the fault that restores them.
+    /// The backups taken so far, by the index of the fault that restores them.
     backups: Mutex<BTreeMap<usize, DiskImage>>,
 }
 
 impl Schedule {
-    /// Starts every fault's clock, and watches for its exchange.
+    /// Starts the timer of every fault that begins at a time, and watches for the triggers of the
+    /// others.
     pub(crate) fn start(stage: &Arc<Stage>, endpoints: &'static [Endpoint]) -> Self {
         let faults = &stage.scenario().faults;
         let (sender, unfinished) = watch::channel(faults.len());
@@ -69,14 +70,15 @@ impl Schedule {
         Self { shared, unfinished }
     }
 
-    /// Resolves when every fault has begun, and ended unless it lasts until everything is repaired.
+    /// Resolves once every fault has begun, and has ended unless it lasts until everything is
+    /// repaired.
     pub(crate) async fn finished(&self) {
         let mut unfinished = self.unfinished.clone();
         // The sender lives as long as `self`.
         drop(unfinished.wait_for(|unfinished| *unfinished == 0).await);
     }
 
-    /// No fault begins from now on.
+    /// Lets no fault begin from now on.
     pub(crate) fn close(&self) {
         self.shared.is_closed.store(true, Ordering::Relaxed);
     }
@@ -92,7 +94,8 @@ impl Shared {
         self.when(&fault.when, ready, move |cause| shared.begin(index, cause));
     }
 
-    /// Does something once, at a time or at a trigger, with the entry that fired it.
+    /// Calls `act` once, at a time or at a trigger, with the number of the entry that fired the
+    /// trigger.
     fn when(&self, when: &When, ready: Instant, act: impl FnOnce(Option<u64>) + Send + 'static) {
         match when {
             When::At(at) => {
@@ -147,7 +150,8 @@ impl Shared {
         }
     }
 
-    /// Sets a fault; none where a backup was to be restored that has not been taken.
+    /// Begins a fault in the world, and returns its id; none if it restores a backup that has not
+    /// been taken.
     fn set(&self, index: usize, cause: Option<u64>) -> Option<FaultId> {
         let (world, scenario) = (self.stage.world(), self.stage.scenario());
         let kind = &scenario.faults[index].kind;
@@ -174,7 +178,7 @@ impl Shared {
     }
 }
 
-/// Sets a fault in the simulated world. On a machine that is down or paused already it may touch
+/// Begins a fault in the simulated world. On a machine that is already down or paused, it may touch
 /// nothing.
 pub(crate) fn set(
     world: &sim::World,

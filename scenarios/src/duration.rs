@@ -20,7 +20,7 @@ pub(crate) const LONGEST: Duration = Duration::from_hours(24 * 365);
 pub fn parse(text: &str) -> Result<Duration, String> {
     let mut rest = text.trim();
     if rest.is_empty() {
-        return Err("write a number and a unit, as \"500ms\" or \"1h 5m\"".to_owned());
+        return Err("write a number and a unit, such as \"500ms\" or \"1h 5m\"".to_owned());
     }
     let mut nanos: u128 = 0;
     while !rest.is_empty() {
@@ -29,7 +29,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         rest = after.trim_start();
     }
     if nanos > LONGEST.as_nanos() {
-        return Err("no duration is longer than a year, \"8760h\"".to_owned());
+        return Err("write a year (\"8760h\") at most".to_owned());
     }
     Ok(Duration::from_nanos(u64::try_from(nanos).expect("a year of nanoseconds fits 64 bits")))
 }
@@ -42,12 +42,12 @@ fn part(text: &str) -> Result<(u128, &str), String> {
         return Err("write whole numbers: \"1s 500ms\" rather than \"1.5s\"".to_owned());
     }
     if number.is_empty() {
-        return Err("write a number and a unit, as \"500ms\" or \"1h 5m\"".to_owned());
+        return Err("write a number and a unit, such as \"500ms\" or \"1h 5m\"".to_owned());
     }
     let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
     let (unit, after) = rest.split_at(letters);
     let Some((_, nanos)) = UNITS.iter().find(|(known, _)| *known == unit) else {
-        return Err("the units are h, m, s, ms, us and ns".to_owned());
+        return Err("write a unit right after each number: h, m, s, ms, us or ns".to_owned());
     };
     let number: u128 = number.parse().unwrap_or(u128::MAX);
     Ok((number.saturating_mul(*nanos), after))

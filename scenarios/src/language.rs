@@ -49,9 +49,12 @@ pub fn parse_in(
     text: &str,
 ) -> Result<Scenario, Mistakes> {
     if text.len() > LARGEST_FILE {
-        let message =
-            format!("a scenario has at most {LARGEST_FILE} bytes, this has {}", text.len());
-        let mistake = Mistake::new(Code::Unreadable, message);
+        let message = format!(
+            "this scenario has {} bytes, and {LARGEST_FILE} at most are allowed",
+            text.len()
+        );
+        let mistake = Mistake::new(Code::Unreadable, message)
+            .help("let [generate] stand for what repeats, or split the scenario");
         return Err(Mistakes::new(path_shown, "", vec![mistake]));
     }
     let (document, errors) = DeTable::parse_recoverable(text);
@@ -134,10 +137,10 @@ fn syntax(text: &str, errors: &[toml::de::Error], mistakes: &mut Vec<Mistake>) -
         let mistake = if error.message() == TWICE {
             let key = text.get(span.clone()).unwrap_or_default();
             Mistake::new(Code::DuplicateName, format!("`{key}` is given twice"))
-                .label("given before")
-                .help("leave one of them out, or give it another name")
+                .label("given again here")
+                .help("remove or rename one of them")
         } else {
-            Mistake::new(Code::Syntax, error.message()).label("not TOML from here on")
+            Mistake::new(Code::Syntax, error.message()).label("not valid TOML from here on")
         };
         mistakes.push(mistake.spanning("", span));
     }

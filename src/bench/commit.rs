@@ -1,4 +1,5 @@
-//! One commit on the simulated disk, against one on a real file: WAL and `synchronous=FULL` both.
+//! A commit on the simulated disk against one on a real file, both with WAL and
+//! `synchronous=FULL`.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::{
     turns::{Round, median},
 };
 
-/// A commit's wall time, because a real disk is waited for.
+/// The time of a commit. It is wall time, because a commit waits for a real disk.
 pub(super) fn simulated_against_real(length: Length) -> Result<Measured, String> {
     let (rounds, commits) = length.pick((5, 1000_u32), (1, 200));
     let each = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(commits);
@@ -20,6 +21,6 @@ pub(super) fn simulated_against_real(length: Length) -> Result<Measured, String>
     )?;
     Ok(Measured {
         figure: simulated / real,
-        detail: format!("{simulated:.1} us a commit against {real:.1} us, median of {rounds}"),
+        detail: format!("{simulated:.1} us per commit against {real:.1} us, median of {rounds}"),
     })
 }

@@ -13,17 +13,17 @@ use super::{
     turns::{Round, cpu_by, median, per_yardstick},
 };
 
-/// Runs between two parts of a yardstick.
+/// How many runs stand between two parts of a yardstick.
 const RUNS_A_ROUND: u32 = 10;
 
-/// The first seed in stock turmoil; no run here has one of its seeds.
+/// The first seed in stock turmoil. No run in the simulated world uses that seed or a later one.
 const THEIR_SEEDS: u64 = 1000;
 
-/// Three backends, one `m1` message a second, here and in stock turmoil.
+/// Three backends and an `m1` message each second, in the simulated world and in stock turmoil.
 pub(super) fn one_m1_a_second(length: Length) -> Result<Measured, String> {
     let (rounds, messages) = length.pick((5, 60), (1, 5));
     let scenario = three_backends(messages);
-    // Makes the prepared disks, and is not counted: every further run has them.
+    // This run makes the prepared disks, which every later run uses, and is not counted.
     pass(&ten_messages(), 0)?;
     let mut seed = seeds_from(1);
     let mut theirs = seeds_from(THEIR_SEEDS);
@@ -43,7 +43,7 @@ pub(super) fn one_m1_a_second(length: Length) -> Result<Measured, String> {
     })
 }
 
-/// A hundred backends, each sending once a second into a room of three.
+/// A hundred backends, each of which sends once a second into a room of three.
 pub(super) fn hundred_senders(length: Length) -> Result<Measured, String> {
     let (rounds, part) = length.pick((3, 50), (1, 5));
     let (backends, seconds) = (100, length.pick(60, 5));
@@ -56,10 +56,10 @@ pub(super) fn hundred_senders(length: Length) -> Result<Measured, String> {
     Ok(measured)
 }
 
-/// Runs of the scenario with ten messages, one after another.
+/// Runs of the scenario with ten messages, one after the other.
 pub(super) fn runs_a_yardstick(length: Length) -> Result<Measured, String> {
     let (scenario, rounds) = (ten_messages(), length.pick(15, 1));
-    // Makes the prepared disks, and is not counted: every further run has them.
+    // This run makes the prepared disks, which every later run uses, and is not counted.
     pass(&scenario, 0)?;
     let mut next = seeds_from(1);
     let runs = || (0..RUNS_A_ROUND).try_for_each(|_| pass(&scenario, next()));
@@ -68,19 +68,21 @@ pub(super) fn runs_a_yardstick(length: Length) -> Result<Measured, String> {
     Ok(Measured {
         figure: yardstick / run,
         detail: format!(
-            "{} runs a second of CPU, {:.2} ms each; a yardstick {yardstick:.3} s; median of {rounds}",
+            "{} runs per CPU second, {:.2} ms each; a yardstick {yardstick:.3} s; median of \
+             {rounds}",
             number(1.0 / run),
             run * 1e3,
         ),
     })
 }
 
-/// The scenario that many rows run: three backends, ten `m1` messages.
+/// Returns the scenario that several rows run: three backends, ten `m1` messages.
 pub(super) fn ten_messages() -> Scenario {
     three_backends(10)
 }
 
-/// A seed of its own for each run: what a thread has learnt from one must make no other cheap.
+/// Returns a new seed for each run: what a thread has learned from one seed must not make another
+/// run cheap.
 fn seeds_from(first: u64) -> impl FnMut() -> u64 {
     let mut seeds = first..;
     move || seeds.next().unwrap_or_default()

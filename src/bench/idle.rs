@@ -1,4 +1,4 @@
-//! What a world costs in which nothing happens but timers.
+//! What a world costs in which nothing but timers happens.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(super) fn homeservers(length: Length) -> Result<Measured, String> {
     Ok(Measured { figure, detail })
 }
 
-/// Simulated seconds in the time of one yardstick, from what a simulated second costs.
+/// Returns how many simulated seconds take the time of one yardstick, given what each costs.
 pub(super) fn simulated_seconds(round: Round) -> Measured {
     let Round { inner: a_second, outer: yardstick } = round;
     Measured {

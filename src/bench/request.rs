@@ -1,4 +1,4 @@
-//! One request and its answer through the simulated network, against real loopback TCP.
+//! A request and its answer over the simulated network, against real TCP over the loopback.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
 
 const MACHINES: usize = 3;
 
-/// The program is the same: three machines, each asking the next one without a pause.
+/// Both run the same program: three machines, each of which asks the next one without pause.
 pub(super) fn simulated_against_loopback(length: Length) -> Result<Measured, String> {
     let (rounds, seconds) = length.pick((5, 40), (1, 30));
     let simulated_time = Duration::from_secs(seconds);
@@ -22,11 +22,11 @@ pub(super) fn simulated_against_loopback(length: Length) -> Result<Measured, Str
         || micros_each(|| loopback::loaded(MACHINES, real_time)),
     )?;
     let Round { inner: simulated, outer: real } = round;
-    let each = format!("{simulated:.1} us of CPU a request against {real:.1} us");
+    let each = format!("{simulated:.1} us of CPU per request against {real:.1} us");
     Ok(Measured { figure: round.ratio(), detail: format!("{each}, median of {rounds}") })
 }
 
-/// CPU time of an answer.
+/// Returns the CPU time of an answer, in microseconds.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 fn micros_each(load: impl FnOnce() -> Result<u64, String>) -> Result<f64, String> {
     let (answers, cpu) = cpu(load);

@@ -1,16 +1,16 @@
-//! A row of the table: what is measured, and how much it must be.
+//! A row of the table: what is measured, and what figure is good enough.
 
 /// How long to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
-    /// As long as the goal says, or long enough for a steady figure.
+    /// As long as the goal asks for, or long enough for a steady figure.
     Full,
-    /// As short as shows that it works; the figures mean little.
+    /// Just long enough to show that it works. The figures mean little.
     Quick,
 }
 
 impl Length {
-    /// The one or the other.
+    /// Returns the value for this length.
     pub(super) fn pick<T>(self, full: T, quick: T) -> T {
         match self {
             Self::Full => full,
@@ -22,13 +22,13 @@ impl Length {
 /// A row.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// What to select it by.
+    /// Its name, by which it is selected.
     pub(super) name: &'static str,
     /// What is measured, in a few words.
     pub(super) what: &'static str,
-    /// What its figures count.
+    /// What its figures count, or are a ratio of.
     pub(super) unit: Unit,
-    /// What it must be.
+    /// What its figure must reach.
     pub(super) goal: Goal,
     /// Measures it.
     pub(super) measure: fn(Length) -> Result<Measured, String>,
@@ -39,11 +39,11 @@ pub(super) struct Row {
 pub(super) struct Measured {
     /// The figure, in the unit of the row.
     pub(super) figure: f64,
-    /// What it was computed from.
+    /// What it was computed from, for people.
     pub(super) detail: String,
 }
 
-/// What a figure must be.
+/// What a figure must reach.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Goal {
     /// This much or more.
@@ -53,7 +53,7 @@ pub(super) enum Goal {
 }
 
 impl Goal {
-    /// Whether `figure` is good enough. What could not be measured never is.
+    /// Returns whether `figure` is good enough. One that could not be measured (NaN) never is.
     pub(super) fn is_reached(self, figure: f64) -> bool {
         match self {
             Self::AtLeast(least) => figure >= least,
@@ -74,7 +74,7 @@ impl Goal {
         }
     }
 
-    /// The goal as the table shows it.
+    /// Returns the goal as the table shows it.
     pub(super) fn text(self, unit: Unit) -> String {
         let sign = match self {
             Self::AtLeast(_) => '≥',
@@ -93,7 +93,7 @@ pub(super) enum Unit {
     RunsAYardstick,
     /// A ratio.
     Times,
-    /// Hundredths.
+    /// A percentage.
     Percent,
 }
 
@@ -107,7 +107,7 @@ impl Unit {
         }
     }
 
-    /// A figure as the table shows it.
+    /// Returns a figure as the table shows it.
     pub(super) fn text(self, figure: f64) -> String {
         let number = number(figure);
         match self {
@@ -119,7 +119,8 @@ impl Unit {
     }
 }
 
-/// A number to three digits, its thousands apart.
+/// Returns a number with three digits, or all those of a larger whole number, and commas between
+/// thousands.
 pub(super) fn number(figure: f64) -> String {
     let digits = match figure.abs() {
         size if size < 1.0 => 3,

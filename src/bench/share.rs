@@ -1,4 +1,4 @@
-//! What journal and checks take of a run.
+//! The share of a run that goes into its journal and checks.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use super::{
     row::{Length, Measured},
 };
 
-/// Decoding and writing the journal, reading it, every check, and the record; of the whole run.
+/// The share of a whole run that goes into decoding and writing the journal, reading it, every
+/// check, and the record.
 pub(super) fn journal_and_checks(length: Length) -> Result<Measured, String> {
     let scenario = ten_messages();
     let options = Options { time_journal: true, ..Options::default() };
@@ -37,8 +38,8 @@ pub(super) fn journal_and_checks(length: Length) -> Result<Measured, String> {
     })
 }
 
-/// What one run spent. Wall time: the parts are too short for the CPU clock. They are of one run,
-/// so that a busy machine slows both alike.
+/// What one run took. It is wall time, because the parts are too short for the CPU clock. All parts
+/// are of the same run, so that a busy machine slows them alike.
 struct Share {
     journal: Duration,
     checks: Duration,

@@ -1,5 +1,5 @@
-//! The table: every row with its goal. Goals by a yardstick, and that of `m1-a-second`, are what
-//! was measured on a busy machine less three tenths or so (less a fifth for `m1-a-second`).
+//! The table: every row with its goal. The goals by a yardstick are about three tenths below what
+//! was measured on a busy machine, and that of `m1-a-second` is a fifth below.
 
 use super::{
     commit, federation, idle, request,

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::workers;
 
-/// The same runs on two threads and on one, in wall time; the best of several tries, because
-/// whatever else the machine does takes from the two threads first.
+/// The same runs on two threads and on one, in wall time. The best of several tries counts, because
+/// whatever else the machine does slows the two threads first.
 pub(super) fn two_against_one(length: Length) -> Result<Measured, String> {
     let (runs, tries) = (length.pick(60, 6), length.pick(5, 1));
     let mut best = None::<(f64, Duration, Duration)>;
@@ -29,7 +29,7 @@ pub(super) fn two_against_one(length: Length) -> Result<Measured, String> {
         two.as_secs_f64(),
     );
     if available_parallelism().is_ok_and(|cores| cores.get() == 1) {
-        detail.push_str("; with one core to run on, there is nothing to gain");
+        detail.push_str("; there is only one core, so nothing to gain");
     }
     Ok(Measured { figure, detail })
 }
@@ -46,6 +46,6 @@ fn run_all(runs: usize, threads: usize) -> Result<Duration, String> {
         }
     };
     let (done, time) = wall(|| workers::in_order(runs, threads, run, keep));
-    done.map_err(|error| format!("no thread: {error}"))?;
+    done.map_err(|error| format!("failed to start a thread: {error}"))?;
     problem.map_or(Ok(time), Err)
 }

@@ -9,9 +9,9 @@ use super::{
     turns::{Round, cpu_by, median},
 };
 
-/// How often each machine asks.
+/// How long each machine waits between two requests.
 const EVERY: Duration = Duration::from_secs(1);
-/// The simulated world runs longer, so that its CPU time is more than the clock's error.
+/// How many times as long the simulated world runs, so that its CPU time exceeds the clock's error.
 const LONGER: u32 = 20;
 
 /// Three machines.
@@ -43,7 +43,7 @@ fn compare(machines: usize, (rounds, seconds): (u32, u64)) -> Result<Measured, S
     Ok(Measured {
         figure: round.ratio(),
         detail: format!(
-            "{:.2} ms of CPU a simulated second against {:.3} ms, median of {rounds}",
+            "{:.2} ms of CPU per simulated second against {:.3} ms, median of {rounds}",
             theirs * 1e3,
             ours * 1e3,
         ),

@@ -1,18 +1,18 @@
-//! Two pieces of work that take turns, so that whatever else the machine does hits both.
+//! Two pieces of work that take turns, so that whatever else the machine does slows both.
 
 use workloads::{clock::cpu, yardstick};
 
-/// What the two cost in one round, each by a unit of its work.
+/// What the two cost in one round, each per unit of its work.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Round {
-    /// What was done once.
+    /// The cost of what is done once.
     pub(super) inner: f64,
-    /// What was done before and after that; the mean of the two.
+    /// The cost of what is done before and after that: the mean of the two.
     pub(super) outer: f64,
 }
 
-/// Does `inner` so many times, and `outer` before and after each. Returns the round whose ratio is
-/// the median.
+/// Does `inner` once in each of `rounds` rounds, and `outer` before and after it. Returns the round
+/// whose ratio is the median.
 pub(super) fn median(
     rounds: u32,
     mut inner: impl FnMut() -> Result<f64, String>,
@@ -29,21 +29,20 @@ pub(super) fn median(
 }
 
 impl Round {
-    /// The inner cost by the outer one.
+    /// Returns the inner cost divided by the outer one.
     pub(super) fn ratio(self) -> f64 {
         self.inner / self.outer
     }
 }
 
-/// The CPU time of `work` by `units`, of which it does so many; in seconds.
+/// Does `work`, which consists of so many `units`, and returns the CPU seconds per unit.
 pub(super) fn cpu_by(units: f64, work: impl FnOnce() -> Result<(), String>) -> Result<f64, String> {
     let (done, cpu) = cpu(work);
     done.map(|()| cpu.as_secs_f64() / units)
 }
 
-/// Compares work that does `units` of something with a yardstick, of which as much as `part` runs
-/// is done before and after. Both costs are CPU seconds: the inner one of a unit, the outer one of
-/// a whole yardstick.
+/// Compares work of `units` units with a yardstick, of which `part` runs are done before and after.
+/// Both costs are in CPU seconds: the inner one per unit, the outer one per whole yardstick.
 pub(super) fn per_yardstick(
     (rounds, part): (u32, u32),
     units: f64,

@@ -48,7 +48,7 @@ pub struct Handout<'h> {
 
 /// A destination told its relay that it has stored an entry.
 #[derive(Debug)]
-pub struct Acknowledgement<'h> {
+pub struct Acknowledgment<'h> {
     /// The relay.
     pub relay: &'h str,
     /// The destination.
@@ -67,7 +67,7 @@ pub struct Mail<'h> {
     /// What they handed out.
     pub handouts: Vec<Handout<'h>>,
     /// What they were told to forget.
-    pub acknowledgements: Vec<Acknowledgement<'h>>,
+    pub acknowledgments: Vec<Acknowledgment<'h>>,
 }
 
 impl<'h> Mail<'h> {
@@ -77,7 +77,7 @@ impl<'h> Mail<'h> {
         Self {
             stores: history.exchanges_of("send_relay").filter_map(store).collect(),
             handouts: retrievals().filter_map(handout).collect(),
-            acknowledgements: retrievals().filter_map(acknowledgement).collect(),
+            acknowledgments: retrievals().filter_map(acknowledgment).collect(),
         }
     }
 
@@ -89,12 +89,12 @@ impl<'h> Mail<'h> {
         self.handouts.iter().filter(move |handout| handout.is_of(store))
     }
 
-    /// Returns the acknowledgements of an entry that was handed out.
-    pub fn acknowledgements_of<'m>(
+    /// Returns the acknowledgments of an entry that was handed out.
+    pub fn acknowledgments_of<'m>(
         &'m self,
         handout: &'m Handout<'h>,
-    ) -> impl Iterator<Item = &'m Acknowledgement<'h>> {
-        self.acknowledgements.iter().filter(move |known| {
+    ) -> impl Iterator<Item = &'m Acknowledgment<'h>> {
+        self.acknowledgments.iter().filter(move |known| {
             known.relay == handout.relay
                 && known.destination == handout.destination
                 && known.entry_id == handout.entry_id
@@ -154,11 +154,11 @@ fn handout<'h>(exchange: &'h Exchange<'h>) -> Option<Handout<'h>> {
     })
 }
 
-fn acknowledgement<'h>(exchange: &'h Exchange<'h>) -> Option<Acknowledgement<'h>> {
+fn acknowledgment<'h>(exchange: &'h Exchange<'h>) -> Option<Acknowledgment<'h>> {
     let entry_id = exchange.request_json()?.get("entry_id").and_then(Value::as_i64)?;
-    let acknowledgement =
-        Acknowledgement { relay: exchange.to, destination: exchange.from, entry_id, exchange };
-    (entry_id > 0).then_some(acknowledgement)
+    let acknowledgment =
+        Acknowledgment { relay: exchange.to, destination: exchange.from, entry_id, exchange };
+    (entry_id > 0).then_some(acknowledgment)
 }
 
 fn is_own_mail(exchange: &Exchange<'_>) -> bool {

@@ -240,21 +240,21 @@ impl Note {
         Self::deserialize(MapDeserializer::<_, serde_json::Error>::new(parts.into_iter())).ok()
     }
 
-    /// Checks a note that somebody else may have written. One on a topic that is not ours is fine:
-    /// no check of ours reads it.
+    /// Reads a note that somebody else may have written, and returns it; none if it is on a topic
+    /// that is not ours, which is fine: no check of ours reads it.
     ///
     /// # Errors
-    /// It is on a topic of ours and says something else than such a note does: the field, and what
-    /// is wrong with it.
-    pub fn check(topic: &str, body: &serde_json::Value) -> Result<(), (String, String)> {
+    /// It is on a topic of ours, and is not what a note on that topic is: the field, and what is
+    /// wrong with it.
+    pub fn check(topic: &str, body: &serde_json::Value) -> Result<Option<Self>, (String, String)> {
         if !TOPICS.contains(&topic) {
-            return Ok(());
+            return Ok(None);
         }
         let topic = serde_json::Value::from(topic);
         let parts = [("topic", &topic), ("body", body)];
         let parts = MapDeserializer::<_, serde_json::Error>::new(parts.into_iter());
         let read: Result<Self, _> = serde_path_to_error::deserialize(parts);
-        read.map(drop).map_err(|error| (error.path().to_string(), error.inner().to_string()))
+        read.map(Some).map_err(|error| (error.path().to_string(), error.inner().to_string()))
     }
 }
 
@@ -300,12 +300,12 @@ mod tests {
             body.as_object_mut().expect("an object").extend(more);
             Note::check("seen", &body)
         };
-        assert_eq!(seen(serde_json::json!({"via": "sync"})), Ok(()));
+        assert!(matches!(seen(serde_json::json!({"via": "sync"})), Ok(Some(Note::Seen { .. }))));
         assert!(seen(serde_json::json!({})).is_err_and(|(_, what)| what.contains("`via`")));
         let misspelled = seen(serde_json::json!({"via": "sync", "mesage": "m1"}));
         assert!(misspelled.is_err_and(|(_, what)| what.contains("`mesage`")));
         let (field, _) = seen(serde_json::json!({"via": "sync", "room": 7})).unwrap_err();
         assert_eq!(field, "body.room");
-        assert_eq!(Note::check("somebody-elses", &serde_json::json!(7)), Ok(()));
+        assert_eq!(Note::check("somebody-elses", &serde_json::json!(7)), Ok(None));
     }
 }

@@ -98,16 +98,16 @@ fn judge_message(history: &History<'_>, judgment: &mut Judgment, exchange: &Exch
 fn judge_retrievals(history: &History<'_>, judgment: &mut Judgment) {
     let mail = Mail::read(history);
     for handout in &mail.handouts {
-        let Some(acknowledgement) = mail.acknowledgements_of(handout).next() else { continue };
+        let Some(acknowledgment) = mail.acknowledgments_of(handout).next() else { continue };
         for pdu in handout.pdus() {
             let room = history.rooms.iter().find(|(_, room)| **room == pdu.room);
             let Some((conversation, _)) = room else { continue };
             if !is_to_stay(history, conversation, pdu) {
                 continue;
             }
-            let what = format!("let {} forget {}", acknowledgement.relay, pdu.what);
+            let what = format!("let {} forget {}", acknowledgment.relay, pdu.what);
             let at = (handout.destination, conversation.as_str());
-            judge_event(history, judgment, at, &pdu.event, (acknowledgement.exchange.sent, &what));
+            judge_event(history, judgment, at, &pdu.event, (acknowledgment.exchange.sent, &what));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     Finding, Judgment,
     history::{
         History, Moment,
-        mail::{Acknowledgement, Handout, Mail, Store},
+        mail::{Acknowledgment, Handout, Mail, Store},
     },
 };
 
@@ -19,8 +19,8 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         judgment.judged += 1;
         judge_handouts(&mail, &mut judgment, store);
     }
-    for acknowledgement in &mail.acknowledgements {
-        judge_acknowledgement(history, &mail, &mut judgment, acknowledgement);
+    for acknowledgment in &mail.acknowledgments {
+        judge_acknowledgment(history, &mail, &mut judgment, acknowledgment);
     }
     judge_rest(history, &mail, &mut judgment, &stores);
     judgment
@@ -39,9 +39,9 @@ fn distinct<'m, 'h>(stores: &'m [Store<'h>]) -> Vec<&'m Store<'h>> {
     distinct
 }
 
-/// Judges that nothing is handed out with the answer to its acknowledgement, or after that.
+/// Judges that nothing is handed out with the answer to its acknowledgment, or after that.
 fn judge_handouts(mail: &Mail<'_>, judgment: &mut Judgment, store: &Store<'_>) {
-    let acknowledged = mail.handouts_of(store).flat_map(|it| mail.acknowledgements_of(it));
+    let acknowledged = mail.handouts_of(store).flat_map(|it| mail.acknowledgments_of(it));
     let accepted = acknowledged.filter(|known| known.exchange.is_accepted());
     let first = accepted.filter_map(|known| Some(known.exchange.answer?.sent)).min();
     let Some(first) = first else { return };
@@ -59,33 +59,33 @@ fn judge_handouts(mail: &Mail<'_>, judgment: &mut Judgment, store: &Store<'_>) {
 
 /// Judges that a destination acknowledges only what it has received, and only after its disk has
 /// synced.
-fn judge_acknowledgement(
+fn judge_acknowledgment(
     history: &History<'_>,
     mail: &Mail<'_>,
     judgment: &mut Judgment,
-    acknowledgement: &Acknowledgement<'_>,
+    acknowledgment: &Acknowledgment<'_>,
 ) {
-    let sent = acknowledgement.exchange.sent;
+    let sent = acknowledgment.exchange.sent;
     let is_it = |handout: &&Handout<'_>| {
-        handout.relay == acknowledgement.relay
-            && handout.destination == acknowledgement.destination
-            && handout.entry_id == acknowledgement.entry_id
+        handout.relay == acknowledgment.relay
+            && handout.destination == acknowledgment.destination
+            && handout.entry_id == acknowledgment.entry_id
     };
     let Some(handout) = mail.handouts.iter().find(is_it) else { return };
     let received = mail.handouts.iter().filter(|other| is_same(handout, other));
     let received = received.filter_map(|it| it.arrived).min().filter(|arrived| *arrived < sent);
     let (sentence, from) = match received {
         None => ("had received it", sent.n),
-        Some(at) if history.synced_between(acknowledgement.destination, at.n, sent.n).is_none() => {
+        Some(at) if history.synced_between(acknowledgment.destination, at.n, sent.n).is_none() => {
             ("had it on its own disk", at.n)
         }
         Some(_) => return,
     };
     let entry = handout.pdus().iter().find_map(|pdu| pdu.message.clone());
-    let what = entry.clone().unwrap_or_else(|| format!("entry {}", acknowledgement.entry_id));
+    let what = entry.clone().unwrap_or_else(|| format!("entry {}", acknowledgment.entry_id));
     let sentence = format!(
         "{} let {} forget {what} before it {sentence}",
-        acknowledgement.destination, acknowledgement.relay
+        acknowledgment.destination, acknowledgment.relay
     );
     let evidence = vec![handout.exchange.sent.n, handout.answered.n, from, sent.n];
     judgment.found(Finding { message: entry, ..Finding::new(sent.at, sentence, sorted(evidence)) });
@@ -109,10 +109,10 @@ fn judge_rest(
 ) {
     let mut unacknowledged: BTreeMap<(&str, &str), Vec<&Store<'_>>> = BTreeMap::new();
     for store in stores {
-        // An acknowledgement whose answer was lost may have taken effect.
-        let mut acknowledgements =
-            mail.handouts_of(store).flat_map(|it| mail.acknowledgements_of(it));
-        if !acknowledgements.any(|known| known.exchange.arrived.is_some()) {
+        // An acknowledgment whose answer was lost may have taken effect.
+        let mut acknowledgments =
+            mail.handouts_of(store).flat_map(|it| mail.acknowledgments_of(it));
+        if !acknowledgments.any(|known| known.exchange.arrived.is_some()) {
             unacknowledged.entry((store.relay, &store.destination)).or_default().push(store);
         }
     }
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_acknowledgement_before_the_disk_synced_is_too_early() {
+    fn an_acknowledgment_before_the_disk_synced_is_too_early() {
         let mut fake = stored();
         retrieve(&mut fake, 0, true);
         retrieve(&mut fake, 7, false);

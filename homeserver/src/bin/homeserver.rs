@@ -95,14 +95,14 @@ async fn run(arguments: &Arguments, config: Config) -> Result<(), String> {
     let running = Homeserver::start(host, config).await.map_err(|error| error.to_string())?;
     tracing::info!(
         %name, federation_port = running.federation_port, client_port = running.client_port,
-        "running"
+        "the homeserver is running"
     );
     tokio::select! {
         biased;
         _ = terminated.recv() => {}
         _ = interrupted.recv() => {}
     }
-    tracing::info!("ending");
+    tracing::info!("the homeserver is shutting down");
     Ok(())
 }
 

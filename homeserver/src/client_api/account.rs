@@ -97,7 +97,7 @@ pub(super) async fn set_display_name(
     BodyOf(body): BodyOf<DisplayName>,
 ) -> Result<Json<Value>, MatrixError> {
     if id::<OwnedUserId>(user)? != device.user_id {
-        return Err(MatrixError::forbidden("a profile is changed by its user alone"));
+        return Err(MatrixError::forbidden("only the user may change this profile"));
     }
     if body.displayname.as_ref().is_some_and(|name| name.len() > MAX_DISPLAY_NAME) {
         return Err(MatrixError::invalid_param("the display name is too long"));

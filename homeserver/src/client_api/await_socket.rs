@@ -88,11 +88,11 @@ struct Session {
 /// Why a socket is closed.
 #[derive(Debug, thiserror::Error)]
 enum Closed {
-    #[error("the device closed it, or it broke")]
+    #[error("the device closed it, or the connection broke")]
     ByDevice,
     #[error("the device was silent for too long")]
     Silent,
-    #[error("the device does not take its notifications in time")]
+    #[error("the device did not acknowledge its notifications in time")]
     Slow,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -104,7 +104,7 @@ impl Session {
             Ok(never) => match never {},
             Err(why) => why,
         };
-        tracing::debug!(%why, user_id = %self.device.user_id, "a websocket ended");
+        tracing::debug!(%why, user_id = %self.device.user_id, "a websocket was closed");
         // The device may be gone; there is nobody else to tell.
         drop(tokio::time::timeout(SEND_TIMEOUT, socket.close(None)).await);
     }

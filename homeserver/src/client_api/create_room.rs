@@ -75,14 +75,16 @@ pub(super) async fn create_room(
 fn options(body: CreateRoomRequest) -> Result<CreateRoom, MatrixError> {
     if body.room_alias_name.is_some() || body.power_level_content_override.is_some() {
         return Err(MatrixError::invalid_param(
-            "neither room aliases nor power levels of one's own are supported",
+            "room aliases and custom power levels are not supported",
         ));
     }
     if body.invite.len() > MAX_INVITES || body.initial_state.len() > MAX_INITIAL_STATE {
         return Err(MatrixError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "M_TOO_LARGE",
-            format!("at most {MAX_INVITES} invites and {MAX_INITIAL_STATE} state events"),
+            format!(
+                "at most {MAX_INVITES} invites and {MAX_INITIAL_STATE} state events are allowed"
+            ),
         ));
     }
     let public = match body.preset {
@@ -106,7 +108,7 @@ fn options(body: CreateRoomRequest) -> Result<CreateRoom, MatrixError> {
 fn policy(name: &Value) -> Result<Delivery, MatrixError> {
     name.as_str().and_then(Delivery::parse).ok_or_else(|| {
         let policies = Delivery::ALL.map(Delivery::as_str).join(", ");
-        let message = format!("{name} is not a delivery policy; these are: {policies}");
+        let message = format!("{name} is not a delivery policy; the policies are {policies}");
         MatrixError::invalid_param(message)
     })
 }

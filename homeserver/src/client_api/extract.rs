@@ -25,7 +25,7 @@ impl FromRequestParts<ClientApi> for Caller {
             MatrixError::new(
                 StatusCode::UNAUTHORIZED,
                 "M_MISSING_TOKEN",
-                "the request carries no access token",
+                "the request has no access token",
             )
         })?;
         match api.messaging.accounts.device_of(&token).await? {

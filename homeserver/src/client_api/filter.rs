@@ -32,7 +32,7 @@ pub(super) async fn store(
     match number {
         Some(number) => Ok(Json(json!({ "filter_id": number.to_string() }))),
         None => {
-            Err(MatrixError::invalid_param(format!("there are {MAX_PER_USER} filters already")))
+            Err(MatrixError::invalid_param(format!("the user already has {MAX_PER_USER} filters")))
         }
     }
 }
@@ -65,6 +65,6 @@ fn ensure_self(user: &UserId, named: &str) -> Result<(), MatrixError> {
     if id::<OwnedUserId>(named)? == user {
         Ok(())
     } else {
-        Err(MatrixError::forbidden("filters are their user's alone"))
+        Err(MatrixError::forbidden("only their own user may use filters"))
     }
 }

@@ -46,7 +46,7 @@ pub(super) async fn messages(
     let mut page = match query.dir.as_str() {
         "b" => backwards(&api, &room, from, limit).await?,
         "f" => forwards(&api, &room, from, limit).await?,
-        _ => return Err(MatrixError::invalid_param("`dir` is `b` or `f`")),
+        _ => return Err(MatrixError::invalid_param("`dir` must be `b` or `f`")),
     };
     if let Some(to) = to {
         page.events.retain(|(position, _)| (*position > to) == (query.dir == "b"));
@@ -130,7 +130,7 @@ pub(super) fn parse_token(token: &str) -> Result<i64, MatrixError> {
     token
         .strip_prefix('s')
         .and_then(|position| position.parse().ok())
-        .ok_or_else(|| MatrixError::invalid_param(format!("{token} is no token of this server")))
+        .ok_or_else(|| MatrixError::invalid_param(format!("{token} is not a token of this server")))
 }
 
 #[cfg(test)]

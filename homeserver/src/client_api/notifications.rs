@@ -84,7 +84,7 @@ struct Shown<'a> {
 /// A device reads its own notifications only.
 pub(super) fn ensure_own(device: &Device, client: Option<&str>) -> Result<(), MatrixError> {
     if client.is_some_and(|client| client != device.device_id.as_str()) {
-        return Err(MatrixError::forbidden("the access token is of another device"));
+        return Err(MatrixError::forbidden("the access token belongs to another device"));
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ pub(super) async fn register(
     BodyOf(body): BodyOf<RegisterRequest>,
 ) -> Result<Response, MatrixError> {
     if query.kind.is_some_and(|kind| kind != "user") {
-        return Err(MatrixError::forbidden("there are no guests here"));
+        return Err(MatrixError::forbidden("this server does not accept guests"));
     }
     let stage = body.auth.and_then(|auth| auth.r#type);
     if stage.is_none_or(|stage| stage != "m.login.dummy") {
@@ -88,7 +88,7 @@ fn new_user_id(api: &ClientApi, name: &str) -> Result<OwnedUserId, MatrixError> 
     let invalid =
         |reason: String| MatrixError::new(StatusCode::BAD_REQUEST, "M_INVALID_USERNAME", reason);
     if name.starts_with('@') || name.contains(':') {
-        return Err(invalid("a user name has neither `@` nor `:` in it".to_owned()));
+        return Err(invalid("a user name cannot contain `@` or `:`".to_owned()));
     }
     let user_id = UserId::parse_with_server_name(name, api.core.server_name())
         .map_err(|error| invalid(error.to_string()))?;
@@ -124,11 +124,14 @@ pub(super) async fn login(
     BodyOf(body): BodyOf<LoginRequest>,
 ) -> Result<Json<Value>, MatrixError> {
     if body.r#type != "m.login.password" {
-        return Err(unknown(format!("there is no login by {}", body.r#type)));
+        return Err(unknown(format!("login by {} is not supported", body.r#type)));
     }
     let user = match body.identifier {
         Some(identifier) if identifier.r#type != "m.id.user" => {
-            return Err(unknown(format!("users have no {} here", identifier.r#type)));
+            return Err(unknown(format!(
+                "users cannot be identified by {} here",
+                identifier.r#type
+            )));
         }
         Some(identifier) => identifier.user,
         None => body.user,
@@ -177,14 +180,16 @@ fn device_choice(
     let id_length = device_id.as_ref().map_or(1, |id| id.as_str().len());
     let name_length = display_name.as_ref().map_or(0, String::len);
     if id_length == 0 || id_length > MAX_DEVICE_TEXT || name_length > MAX_DEVICE_TEXT {
-        return Err(MatrixError::invalid_param("a device id or its name is empty or too long"));
+        return Err(MatrixError::invalid_param(
+            "the device id or display name is empty or too long",
+        ));
     }
     Ok(DeviceChoice { device_id, display_name })
 }
 
 fn check_password_length(password: &str) -> Result<(), MatrixError> {
     if password.is_empty() || password.len() > MAX_PASSWORD {
-        let message = format!("a password has 1 to {MAX_PASSWORD} bytes");
+        let message = format!("a password must have 1 to {MAX_PASSWORD} bytes");
         return Err(MatrixError::invalid_param(message));
     }
     Ok(())

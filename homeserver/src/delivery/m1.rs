@@ -246,7 +246,7 @@ fn ensure_owner(
     let row = rooms::find(connection, room)?;
     let row = row.ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))?;
     if row.delivery != Delivery::M1 {
-        return Err(RoomError::Forbidden(format!("{room} does not deliver by m1")));
+        return Err(RoomError::Forbidden(format!("{room} does not deliver messages by m1")));
     }
     if row.owner != server {
         return Err(not_owned(room, server));

@@ -155,7 +155,7 @@ impl M1Of2021 {
     ) -> Result<(), RoomError> {
         let (delivery, owner) = self.rooms.delivery_and_owner(room_id).await?;
         if delivery != Delivery::M1Of2021 || owner != caller {
-            let message = format!("{caller} does not send messages on in {room_id}");
+            let message = format!("{caller} may not pass messages on in {room_id}");
             return Err(RoomError::Forbidden(message));
         }
         match self.rooms.check(event, caller).await? {
@@ -235,7 +235,7 @@ impl M1Of2021 {
             .call_endpoint::<OnMessageSent>(member, &arguments, &body, self.timeout())
             .await;
         if let Err(error) = &stored {
-            tracing::warn!(%error, %member, "a backend was left out");
+            tracing::warn!(%error, %member, "failed to store a message at a backend");
         }
         stored.is_ok()
     }

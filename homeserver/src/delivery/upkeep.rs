@@ -17,7 +17,7 @@ pub(super) async fn keep_up(policies: Policies, notifications: Notifications) {
     loop {
         tokio::time::sleep(INTERVAL).await;
         if let Err(error) = forget_what_is_old(policies.clone(), &notifications).await {
-            tracing::warn!(%error, "failed to forget what is old");
+            tracing::warn!(%error, "failed to delete old records");
         }
     }
 }

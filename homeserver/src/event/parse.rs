@@ -127,7 +127,7 @@ fn unsigned(object: &CanonicalJsonObject, field: &str) -> Result<u64, Malformed>
         .get(field)
         .and_then(CanonicalJsonValue::as_integer)
         .and_then(|number| u64::try_from(i64::from(number)).ok())
-        .ok_or_else(|| Malformed(format!("`{field}` is not a whole number from 0 up")))
+        .ok_or_else(|| Malformed(format!("`{field}` is not a whole number of 0 or more")))
 }
 
 fn event_ids(object: &CanonicalJsonObject, field: &str) -> Result<Vec<OwnedEventId>, Malformed> {
@@ -137,8 +137,9 @@ fn event_ids(object: &CanonicalJsonObject, field: &str) -> Result<Vec<OwnedEvent
         .ok_or_else(|| Malformed(format!("`{field}` is not an array")))?
         .iter()
         .map(|id| {
-            let id =
-                id.as_str().ok_or_else(|| Malformed(format!("`{field}` holds no event id")))?;
+            let id = id.as_str().ok_or_else(|| {
+                Malformed(format!("`{field}` contains something that is not an event id"))
+            })?;
             id.try_into().map_err(Malformed::because)
         })
         .collect()

@@ -37,10 +37,10 @@ pub(super) async fn invite(
         .map_err(RoomError::from)?
         .map_err(RoomError::from)?;
     if pdu.room_id != request.room_id || pdu.event_id != request.event_id {
-        return Err(MatrixError::invalid_param("the event is not the one that the path names"));
+        return Err(MatrixError::invalid_param("the event is not the one named in the path"));
     }
     if pdu.sender.server_name() != origin {
-        return Err(MatrixError::forbidden(format!("{} is not of {origin}", pdu.sender)));
+        return Err(MatrixError::forbidden(format!("{} is not a user of {origin}", pdu.sender)));
     }
     must_be_known(&api, &pdu).await?;
     let shown = shown_state(&request)?;
@@ -60,12 +60,12 @@ fn supported(version: &RoomVersionId) -> Result<Rules, MatrixError> {
 /// Whether the event invites one of this server's users.
 async fn must_be_known(api: &FederationApi, pdu: &Pdu) -> Result<(), MatrixError> {
     if pdu.membership() != Some("invite") {
-        return Err(MatrixError::invalid_param("the event is no invite"));
+        return Err(MatrixError::invalid_param("the event is not an invite"));
     }
     let user = pdu.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
-    let user = user
-        .filter(|user| api.rooms().core().is_local(user))
-        .ok_or_else(|| MatrixError::invalid_param("the invited user is not of this server"))?;
+    let user = user.filter(|user| api.rooms().core().is_local(user)).ok_or_else(|| {
+        MatrixError::invalid_param("the invited user does not belong to this server")
+    })?;
     match api.messaging.accounts.profile(&user).await? {
         Some(_) => Ok(()),
         None => Err(MatrixError::forbidden(format!("there is no user {user}"))),
@@ -75,7 +75,7 @@ async fn must_be_known(api: &FederationApi, pdu: &Pdu) -> Result<(), MatrixError
 /// Returns the state that came along, as clients see it. Nobody answers for it: it is a hint.
 fn shown_state(request: &Request) -> Result<Value, MatrixError> {
     if request.invite_room_state.len() > MAX_SHOWN_STATE {
-        return Err(MatrixError::bad_json("too much state comes along"));
+        return Err(MatrixError::bad_json("the invite brings too many state events"));
     }
     let shown = serde_json::to_value(&request.invite_room_state)
         .map_err(|error| MatrixError::bad_json(error.to_string()))?;

@@ -32,7 +32,7 @@ pub(super) async fn make_join(
     let version = version_of(&api, room).await?;
     must_let_in(&api, room).await?;
     if !request.ver.contains(&version) {
-        let message = format!("the room is of version {version}");
+        let message = format!("the room has version {version}");
         let code = "M_INCOMPATIBLE_ROOM_VERSION";
         return Err(MatrixError::new(StatusCode::BAD_REQUEST, code, message)
             .with("room_version", version.as_str()));
@@ -106,12 +106,12 @@ async fn checked(
     let checked = api.rooms().check(raw, origin).await?.map_err(RoomError::from)?;
     let pdu = &checked.pdu;
     if pdu.room_id != named.room || pdu.event_id != named.event_id {
-        return Err(MatrixError::invalid_param("the event is not the one that the path names"));
+        return Err(MatrixError::invalid_param("the event is not the one named in the path"));
     }
     let membership = named.membership.as_str();
     if pdu.membership() != Some(membership) || pdu.state_key.as_deref() != Some(pdu.sender.as_str())
     {
-        return Err(MatrixError::invalid_param(format!("the event is no {membership}")));
+        return Err(MatrixError::invalid_param(format!("the event is not a {membership}")));
     }
     must_be_of(origin, &pdu.sender)?;
     Ok(checked)

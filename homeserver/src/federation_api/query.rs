@@ -28,7 +28,8 @@ pub(super) async fn profile(
         return Err(MatrixError::not_found(format!("{user} is not a user of this server")));
     }
     let profile = api.messaging.accounts.profile(&user).await?;
-    let profile = profile.ok_or_else(|| MatrixError::not_found(format!("no user {user}")))?;
+    let profile =
+        profile.ok_or_else(|| MatrixError::not_found(format!("there is no user {user}")))?;
     let mut profile = shown_profile(&profile);
     if let (Some(field), Value::Object(fields)) = (request.field, &mut profile) {
         fields.retain(|name, _| name == field.as_str());

@@ -18,7 +18,9 @@ pub(super) async fn send(
 ) -> Result<Response, MatrixError> {
     if request.origin != origin {
         let said = request.origin;
-        return Err(MatrixError::forbidden(format!("{origin} sent a transaction of {said}")));
+        return Err(MatrixError::forbidden(format!(
+            "{origin} sent a transaction whose origin is {said}"
+        )));
     }
     let incoming = api.incoming.clone();
     // An origin that loses patience finds the answer when it comes again, instead of having

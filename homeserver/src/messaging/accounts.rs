@@ -49,7 +49,7 @@ pub(crate) enum AccountError {
     #[error("the user name or the password is wrong")]
     WrongPassword,
     /// The user has as many devices as a user may have.
-    #[error("the user has {MAX_DEVICES_PER_USER} devices already")]
+    #[error("the user already has {MAX_DEVICES_PER_USER} devices")]
     TooManyDevices,
     /// The store refused.
     #[error(transparent)]

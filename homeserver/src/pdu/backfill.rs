@@ -59,7 +59,7 @@ impl Graph {
                     before.insert(pdu.event_id.clone());
                     found.push((pdu, state));
                 }
-                Err(refusal) => tracing::info!(%refusal, "history that cannot be placed"),
+                Err(refusal) => tracing::info!(%refusal, "skipped history that cannot be placed"),
             }
         }
         // All at once: what is part of the graph and not of the timeline would never be asked for
@@ -116,7 +116,7 @@ fn show_history(
         }
         match place_in_history(tx, pdu, state)? {
             Ok(placed) => shown.extend(placed),
-            Err(refusal) => tracing::info!(%refusal, "history that cannot be placed"),
+            Err(refusal) => tracing::info!(%refusal, "skipped history that cannot be placed"),
         }
     }
     shown.iter().rev().try_for_each(|pdu| events::prepend(tx, pdu))?;

@@ -126,7 +126,7 @@ impl Graph {
     pub(crate) fn sign(&self, mut template: Value, rules: Rules) -> Result<Pdu, Malformed> {
         template["origin_server_ts"] = self.core.host.unix_ms().into();
         let Value::Object(map) = template else {
-            return Err(Malformed("not an object".to_owned()));
+            return Err(Malformed("the event is not an object".to_owned()));
         };
         let mut object = try_from_json_map(map).map_err(|error| Malformed(error.to_string()))?;
         object.remove("signatures");

@@ -199,7 +199,7 @@ impl Graph {
                     if !events.is_empty() {
                         return Ok(Found::Here(events));
                     }
-                    tracing::info!(%server, "answered with nothing that was asked for");
+                    tracing::info!(%server, "a server answered with nothing that was asked for");
                 }
                 Err(reason) => asked.silent = Some(reason),
             }
@@ -218,8 +218,13 @@ impl Graph {
         for raw in raw {
             match parse_and_verify(&self.core.keys, raw, source.rules).await {
                 Ok(Ok(pdu)) if pdu.room_id == source.room => events.push(pdu),
-                Ok(Ok(pdu)) => tracing::info!(event_id = %pdu.event_id, "of another room"),
-                Ok(Err(refusal)) => tracing::info!(%refusal, "fetched something unacceptable"),
+                Ok(Ok(pdu)) => {
+                    let event_id = &pdu.event_id;
+                    tracing::info!(%event_id, "skipped a fetched event of another room");
+                }
+                Ok(Err(refusal)) => {
+                    tracing::info!(%refusal, "skipped a bad event that was fetched");
+                }
                 Err(Unavailable::Elsewhere(reason)) => return Ok(Err(reason)),
                 Err(error) => return Err(error),
             }
@@ -250,7 +255,9 @@ impl<'a> Asked<'a> {
         match error {
             error if error.is_not_found() => self.said_no(server),
             // It may not be allowed to tell; that says nothing about what it has.
-            error if error.is_final() => tracing::info!(%server, %error, "refused to tell"),
+            error if error.is_final() => {
+                tracing::info!(%server, %error, "a server refused to answer");
+            }
             error => self.silent = Some(format!("{server}: {error}")),
         }
     }

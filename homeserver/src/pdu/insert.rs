@@ -48,7 +48,8 @@ impl Graph {
         let pdu = &checked.pdu;
         let after = store(tx, checked, before)?;
         if checked.standing != Standing::Accepted {
-            tracing::info!(event_id = %pdu.event_id, standing = ?checked.standing, "not shown");
+            let (event_id, standing) = (&pdu.event_id, &checked.standing);
+            tracing::info!(%event_id, ?standing, "an event is not shown to clients");
             return Ok(());
         }
         self.show(tx, room, pdu, States { before, after })

@@ -122,7 +122,9 @@ pub(crate) fn standing(
         return Ok(Standing::Rejected("the room was created by another event".to_owned()));
     }
     if pdu.prev_events.is_empty() && pdu.event_id != room.create_event_id {
-        return Ok(Standing::Rejected("only the creation of a room has no parents".to_owned()));
+        return Ok(Standing::Rejected(
+            "only the creation event of a room has no parents".to_owned(),
+        ));
     }
     if let Err(reason) = loader.allowed_by_auth_events(rules, pdu)? {
         return Ok(Standing::Rejected(reason));

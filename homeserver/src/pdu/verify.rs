@@ -42,7 +42,7 @@ pub(super) async fn verify(
     let mut known = PublicKeyMap::new();
     for server in &servers {
         let Some(key_id) = signing_key(&pdu, server) else {
-            return Ok(Err(Refusal::BadSignature(format!("{server} did not sign"))));
+            return Ok(Err(Refusal::BadSignature(format!("{server} did not sign the event"))));
         };
         match keys.keys_of(server, Some(&key_id), pdu.origin_server_ts).await {
             Ok(found) => known.extend(found),

@@ -112,7 +112,7 @@ pub fn replace_extremities(
 }
 
 /// Makes the state of `group` the room's current state, in every table that spells it out.
-/// `position` is that of the event that brought the change, 0 for a state learnt as a whole.
+/// `position` is that of the event that brought the change, 0 for a state learned as a whole.
 ///
 /// # Errors
 /// The store refuses.

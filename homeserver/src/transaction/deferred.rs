@@ -38,7 +38,7 @@ impl Deferred {
         loop {
             ended.notified().await;
             if let Err(error) = self.try_again().await {
-                tracing::warn!(%error, "failed to try deferred entries");
+                tracing::warn!(%error, "failed to retry deferred entries");
             }
         }
     }

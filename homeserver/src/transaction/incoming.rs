@@ -29,7 +29,7 @@ const MAX_AT_ONCE: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError {
     /// It has more in it than the specification allows.
-    #[error("{pdus} PDUs and {edus} EDUs; a transaction has at most {MAX_PDUS} and {MAX_EDUS}")]
+    #[error("{pdus} PDUs and {edus} EDUs, but a transaction has at most {MAX_PDUS} and {MAX_EDUS}")]
     TooLarge {
         /// Its PDUs.
         pdus: usize,
@@ -37,7 +37,7 @@ pub enum ReceiveError {
         edus: usize,
     },
     /// Too much of its origin is under way.
-    #[error("{MAX_AT_ONCE} transactions of {0} are under way")]
+    #[error("{MAX_AT_ONCE} transactions of {0} are already in progress")]
     Busy(OwnedServerName),
     /// Some of its PDUs cannot be judged now, and it was not tried often enough; the same one may
     /// come again.
@@ -100,7 +100,7 @@ impl Incoming {
         let answer = self.handler.receive(origin, pdus, record).await?;
         match answer.first_put_off() {
             Some(reason) if !last => {
-                tracing::info!(%origin, transaction_id, reason, "not judged yet");
+                tracing::info!(%origin, transaction_id, reason, "cannot judge a transaction yet");
                 Err(ReceiveError::NotYet(reason))
             }
             _ => {

@@ -46,7 +46,7 @@ pub struct RelaySync {
 enum Stopped {
     #[error(transparent)]
     Call(#[from] CallError),
-    #[error("too much waits to be judged: {0}")]
+    #[error("too many entries wait to be judged: {0}")]
     NotYet(String),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -105,7 +105,7 @@ impl RelaySync {
     async fn empty(&self, relay: &OwnedServerName) {
         match self.fetch_all(relay).await {
             Ok(0) => {}
-            Ok(entries) => tracing::info!(%relay, entries, "fetched mail"),
+            Ok(entries) => tracing::info!(%relay, entries, "fetched all mail from a relay"),
             Err(stopped) => tracing::info!(%relay, %stopped, "relay sync stopped early"),
         }
     }
@@ -150,7 +150,7 @@ impl RelaySync {
         }
         if let Err(reason) = self.take(&entry, transaction).await? {
             let RelayEntry { entry_id, origin, .. } = entry;
-            tracing::warn!(%relay, entry_id, origin, reason, "bad entry");
+            tracing::warn!(%relay, entry_id, origin, reason, "discarded a bad entry of a relay");
         }
         Ok(())
     }
@@ -164,7 +164,11 @@ impl RelaySync {
         let edus = transaction.edus.as_ref().map_or(0, Vec::len);
         let origin = match ServerName::parse(&entry.origin) {
             Ok(origin) => origin,
-            Err(error) => return self.refuse(entry, format!("no origin: {error}")).await,
+            Err(error) => {
+                return self
+                    .refuse(entry, format!("the origin is not a server name: {error}"))
+                    .await;
+            }
         };
         if let Err(error) = within_limits(pdus.len(), edus) {
             return self.refuse(entry, error.to_string()).await;
@@ -185,7 +189,7 @@ impl RelaySync {
             Some(reason) if !room_left => Err(Stopped::NotYet(reason)),
             Some(reason) => {
                 let RelayEntry { relay, entry_id, .. } = entry;
-                tracing::info!(%relay, entry_id, %origin, reason, "deferred");
+                tracing::info!(%relay, entry_id, %origin, reason, "deferred an entry of a relay");
                 Ok(Ok(()))
             }
             None => Ok(Ok(())),

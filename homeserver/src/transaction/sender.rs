@@ -34,7 +34,7 @@ pub(super) async fn run(outgoing: Outgoing, name: OwnedServerName, destination: 
     let mut sender = Sender { outgoing, name, destination, relays_failed_at: 0, due: None };
     loop {
         if let Err(error) = sender.empty_queue().await {
-            tracing::warn!(destination = %sender.name, %error, "the queue's store failed");
+            tracing::warn!(destination = %sender.name, %error, "failed to read or write a queue");
             tokio::time::sleep(STORE_PAUSE).await;
             continue;
         }
@@ -136,11 +136,12 @@ impl Sender {
             federation.call_endpoint::<SendRelay>(relay, &arguments, &request, deadline).await
         });
         let outcomes = join_all(attempts).await;
+        let destination = &self.name;
         for (relay, outcome) in relays.iter().zip(&outcomes) {
             match outcome {
-                Ok(_) => tracing::info!(destination = %self.name, %relay, "taken by a relay"),
+                Ok(_) => tracing::info!(%destination, %relay, "a relay took a transaction"),
                 Err(error) => {
-                    tracing::info!(destination = %self.name, %relay, %error, "a relay failed");
+                    tracing::info!(%destination, %relay, %error, "failed to send by a relay");
                 }
             }
         }

@@ -46,7 +46,9 @@ fn check_token(headers: &HeaderMap, token_hash: blake3::Hash) -> Result<(), Matr
         .get(header::AUTHORIZATION)
         .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
     match bearer {
-        None => refused("M_MISSING_TOKEN", "send Authorization: Bearer and the admin token"),
+        None => {
+            refused("M_MISSING_TOKEN", "send the admin token in an Authorization header, as Bearer")
+        }
         Some(bearer) if blake3::hash(bearer) == token_hash => Ok(()),
         Some(_) => refused("M_UNKNOWN_TOKEN", "this is not the admin token"),
     }

@@ -142,14 +142,14 @@ async fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
     // relay serves all the same.
     let line = format!("relay {server_name} listens on port {}", relay.port());
     if let Err(error) = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush()) {
-        tracing::warn!(%error, "nobody reads stdout");
+        tracing::warn!(%error, "failed to write the port to stdout");
     }
     tokio::select! {
         biased;
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
-    tracing::info!("the relay ends; what it has answered for is on the disk");
+    tracing::info!("the relay is shutting down; everything it has acknowledged is on the disk");
     Ok(())
 }
 

@@ -133,10 +133,11 @@ impl Remote {
             .await
             .map_err(|error| error.to_string())?;
         if answer.status().is_success() {
-            serde_json::from_slice(answer.body()).map_err(|error| format!("the answer: {error}"))
+            serde_json::from_slice(answer.body())
+                .map_err(|error| format!("failed to read the answer: {error}"))
         } else {
             let error = MatrixError::from_answer(answer.status(), answer.body());
-            Err(format!("{} answers {error}; {}", self.server, remedy(&error)))
+            Err(format!("{} answered {error}; {}", self.server, remedy(&error)))
         }
     }
 
@@ -226,7 +227,7 @@ fn line(text: &mut String, row: std::fmt::Arguments<'_>) {
 }
 
 fn cut_off(mut text: String) -> String {
-    text.push_str("(more is left out)\n");
+    text.push_str("(there are more, which are left out)\n");
     text
 }
 

@@ -101,7 +101,7 @@ impl Attempt {
                 Reception::Refused
             }
             Err(error) => {
-                tracing::debug!(%destination, id = entry.id, %error, "a delivery failed");
+                tracing::debug!(%destination, id = entry.id, %error, "failed to deliver an entry");
                 Reception::Later
             }
         }

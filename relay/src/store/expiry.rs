@@ -55,7 +55,7 @@ pub(super) fn expire_batch(
         (before_ms, batch),
     )?;
     if entries > 0 {
-        tracing::info!(entries, "entries have outlived their time");
+        tracing::info!(entries, "entries have expired");
     }
     let quarantined = transaction.execute(
         "DELETE FROM quarantine WHERE id IN

@@ -115,17 +115,21 @@ fn no_room(
         .optional()?
         .unwrap_or_default();
     if let Some(full) = share.exceeded(bytes, quotas.origin_entries(), quotas.origin_bytes()) {
-        let full = format!("{full}, which is the share of {}", incoming.origin);
+        let full = format!("{full} (the share of {})", incoming.origin);
         return Ok(Some(Kept::MailboxFull(full)));
     }
     let used: i64 =
         transaction.prepare_cached("SELECT bytes FROM used")?.query_row([], |row| row.get(0))?;
     let used = from_sql(used);
     if used.saturating_add(bytes) > quotas.bytes_in_all {
-        let full = format!("{used} of {} bytes, {bytes} more asked", quotas.bytes_in_all);
+        let full = too_many(bytes, used, quotas.bytes_in_all);
         return Ok(Some(Kept::RelayFull(full)));
     }
     Ok(None)
+}
+
+fn too_many(bytes: u64, used: u64, max: u64) -> String {
+    format!("{used} of {max} bytes are used, and {bytes} more are needed")
 }
 
 /// What is kept already, of a mailbox or of one origin in it.
@@ -143,9 +147,9 @@ impl Sum {
     /// Returns which limit one more entry of `bytes` would exceed, in numbers.
     fn exceeded(self, bytes: u64, max_entries: u64, max_bytes: u64) -> Option<String> {
         if self.entries >= max_entries {
-            return Some(format!("{} of {max_entries} entries", self.entries));
+            return Some(format!("it has {} of {max_entries} entries", self.entries));
         }
         (self.bytes.saturating_add(bytes) > max_bytes)
-            .then(|| format!("{} of {max_bytes} bytes, {bytes} more asked", self.bytes))
+            .then(|| too_many(bytes, self.bytes, max_bytes))
     }
 }

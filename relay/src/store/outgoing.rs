@@ -144,7 +144,7 @@ fn oldest_readable(
         match read {
             Ok(entry) => return Ok(Next::Entry(Box::new(entry))),
             Err(reason) => {
-                tracing::error!(%destination, id, reason, "an entry is unreadable and set aside");
+                tracing::error!(%destination, id, reason, "set aside an unreadable entry");
                 set_aside(transaction, id, &reason)?;
             }
         }

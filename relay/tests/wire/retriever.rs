@@ -84,7 +84,7 @@ async fn the_sender_cannot_take_its_own_transaction_back() {
 }
 
 #[tokio::test]
-async fn unknown_and_old_acknowledgements_are_harmless() {
+async fn unknown_and_old_acknowledgments_are_harmless() {
     let world = World::start().await;
     world.left_for_b("one").await;
     let one = world.b_takes(0).await.entry_id();

@@ -1,4 +1,4 @@
-//! Sets faults of disks.
+//! Begins faults of disks.
 
 use scenarios::scenario::DiskFault;
 use sim::{World, disk::DiskFaults, fault::FaultId};
@@ -7,7 +7,7 @@ pub(super) fn set(world: &World, fault: &DiskFault, cause: Option<u64>) -> Fault
     world.break_disk(&fault.node, disk_faults(fault), cause)
 }
 
-/// What such a fault is to the disk itself.
+/// Returns what a fault of a scenario does to the disk itself.
 pub fn disk_faults(fault: &DiskFault) -> DiskFaults {
     DiskFaults {
         eio_read: fault.read_fails.unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! Sets faults of machines.
+//! Begins faults of machines.
 
 use scenarios::scenario::{AfterCrash, NodeFault};
 use sim::{
@@ -15,7 +15,7 @@ pub(super) fn set(world: &World, fault: &NodeFault, cause: Option<u64>) -> Fault
             let storm = Storm { times: *times, up: *up, down: *down, is_kill: *kill };
             world.storm(node, storm, cause)
         }
-        // Without its backup, which the schedule has, a machine that is restored is an empty one.
+        // The schedule has the backups. Without one, a machine that is restored starts empty.
         NodeFault::Wipe { node } | NodeFault::Restore { node, .. } => {
             world.crash(node, DiskFate::Wiped, cause)
         }

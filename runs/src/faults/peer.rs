@@ -1,4 +1,5 @@
-//! Sets faults of dishonest peers: the world counts, and a [`crate::byzantine`] seat does them.
+//! Begins faults of dishonest peers: the world keeps count of them, and a seat of
+//! [`crate::byzantine`] commits them.
 
 use scenarios::scenario::PeerFault;
 use sim::{World, fault::FaultId};

@@ -1,4 +1,4 @@
-//! fedsim's own world, as a run sees it.
+//! fedsim's own world, behind the seam.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::faults;
 pub struct Simulated;
 
 impl Universe for Simulated {
-    /// This world does everything that scenarios can say.
+    /// Returns nothing: this world does everything that a scenario can say.
     fn obstacles(&self, _: &Scenario) -> Vec<String> {
         Vec::new()
     }

@@ -82,10 +82,10 @@ impl<'s> Meaning<'s> {
         for (section, is_empty) in sections {
             if !self.vocabulary.converses && !is_empty {
                 let program = self.vocabulary.program;
-                let mistake =
-                    Mistake::new(Code::UnknownKey, format!("`{program}` knows no {section}"))
-                        .label("not for this federation")
-                        .help("leave it out: its own program says what its clients do");
+                let message = format!("a scenario for `{program}` cannot have `{section}`");
+                let mistake = Mistake::new(Code::UnknownKey, message)
+                    .label("not in this federation")
+                    .help("remove it: this federation decides itself what its clients do");
                 self.report(section, mistake);
             }
         }
@@ -146,7 +146,7 @@ impl<'s> Meaning<'s> {
             mistake = mistake.help(format!("define it under [{section}]"));
         } else {
             self.context(&mut mistake, section, format!("{section} are defined here"));
-            mistake = mistake.help(format!("the {section} are {}", some(&names)));
+            mistake = mistake.help(known(word, section, &names));
         }
         self.report(at, mistake);
     }
@@ -165,11 +165,11 @@ impl<'s> Meaning<'s> {
 
     fn name_within(&mut self, at: &str, name: &str, longest: usize) {
         if !is_name(name, longest) {
-            let mistake = Mistake::new(Code::BadName, format!("`{name}` cannot be a name"))
-                .label("not a name")
+            let mistake = Mistake::new(Code::BadName, format!("\"{name}\" is not a valid name"))
+                .label("not a valid name")
                 .help(format!(
-                    "names are lower-case letters, digits and hyphens, begin with a letter or a \
-                     digit, and have at most {longest} characters"
+                    "use lowercase letters, digits and hyphens only, begin with a letter or a \
+                     digit, and keep it to {longest} characters"
                 ));
             self.report(at, mistake);
         }
@@ -181,13 +181,13 @@ impl<'s> Meaning<'s> {
         for (n, name) in names.iter().enumerate() {
             let first = *seen.entry(name).or_insert(n);
             if first != n {
-                let mut mistake = Mistake::new(code, format!("`{name}` is named twice"))
-                    .label("named again")
-                    .help("leave one of them out");
+                let mut mistake = Mistake::new(code, format!("`{name}` is listed twice"))
+                    .label("listed again here")
+                    .help("remove one of them");
                 self.context(
                     &mut mistake,
                     &format!("{at}[{first}]"),
-                    "named first here".to_owned(),
+                    "listed first here".to_owned(),
                 );
                 self.report(&format!("{at}[{n}]"), mistake);
             }
@@ -195,12 +195,16 @@ impl<'s> Meaning<'s> {
     }
 }
 
-/// Returns the names, or as many of them as fit on a line.
-fn some(names: &[&str]) -> String {
+/// Returns a sentence on the names that there are, or on as many of them as fit on a line. `one`
+/// and `many` say what they are names of.
+fn known(one: &str, many: &str, names: &[&str]) -> String {
     const SHOWN: usize = 8;
-    if names.len() <= SHOWN {
-        listed(names)
-    } else {
-        format!("{} and {} more", listed(&names[..SHOWN]), names.len() - SHOWN)
+    match names {
+        [only] => format!("the only {one} is `{only}`"),
+        _ if names.len() <= SHOWN => format!("the {many} are {}", listed(names)),
+        _ => {
+            let (shown, more) = (listed(&names[..SHOWN]), names.len() - SHOWN);
+            format!("the {many} are {shown} and {more} more")
+        }
     }
 }

@@ -129,9 +129,10 @@ pub(super) fn one_kind<'d>(
         1 => found.pop(),
         0 if misspelled => None,
         0 => {
-            let mistake = Mistake::new(Code::NotOneKind, format!("this {what} does not say which"))
-                .label(format!("no kind of {what} here"))
-                .help(format!("give exactly one of {}", listed(kinds)));
+            let mistake =
+                Mistake::new(Code::NotOneKind, format!("the kind of this {what} is missing"))
+                    .label(format!("no kind of {what} here"))
+                    .help(format!("give exactly one of {}", listed(kinds)));
             reader.mistakes.push(mistake.spanning(&table.at, table.span.clone()));
             None
         }
@@ -139,11 +140,11 @@ pub(super) fn one_kind<'d>(
             let names: Vec<_> = found.iter().map(|(kind, _)| *kind).collect();
             let mut mistake = Mistake::new(
                 Code::NotOneKind,
-                format!("this {what} is {} at once", listed(&names)),
+                format!("this {what} has more than one kind: {}", listed(&names)),
             )
-            .label("and this")
-            .help(format!("give exactly one of {}", listed(kinds)));
-            mistake.context.push((found[0].1.span.clone(), "it is this".to_owned()));
+            .label("and this one")
+            .help(format!("keep only one of {}", listed(&names)));
+            mistake.context.push((found[0].1.span.clone(), "this kind".to_owned()));
             let second = &found[1].1;
             reader.mistakes.push(mistake.spanning(&second.at, second.span.clone()));
             None

@@ -26,13 +26,17 @@ impl Reader {
             DeValue::Table(entries) => {
                 Some(Table::new(item.at.clone(), item.span.clone(), entries))
             }
-            _ => self.wrong_type(item, "a table", "tables are written { key = value }"),
+            _ => self.wrong_type(item, "a table", "write a table, such as { key = value }"),
         }
     }
 
     pub(super) fn list<'d>(&mut self, item: &Item<'d>) -> Option<Vec<Item<'d>>> {
         let DeValue::Array(values) = item.value else {
-            return self.wrong_type(item, "a list", "lists stand in brackets: [\"a\", \"b\"]");
+            return self.wrong_type(
+                item,
+                "a list",
+                "write a list in brackets, such as [\"a\", \"b\"]",
+            );
         };
         let items = values
             .iter()
@@ -44,7 +48,9 @@ impl Reader {
     pub(super) fn text(&mut self, item: &Item<'_>) -> Option<String> {
         match item.value {
             DeValue::String(text) => Some(text.clone().into_owned()),
-            _ => self.wrong_type(item, "a text", "texts stand in double quotes"),
+            _ => {
+                self.wrong_type(item, "a string", "write a string in double quotes, such as \"a\"")
+            }
         }
     }
 
@@ -72,7 +78,11 @@ impl Reader {
 
     pub(super) fn whole<T: TryFrom<u64>>(&mut self, item: &Item<'_>) -> Option<T> {
         let DeValue::Integer(integer) = item.value else {
-            return self.wrong_type(item, "a whole number", "write digits only, without quotes");
+            return self.wrong_type(
+                item,
+                "a whole number",
+                "write it in digits and without quotes, such as 7",
+            );
         };
         let value = unsigned(integer).and_then(|value| T::try_from(value).ok());
         if value.is_none() {
@@ -92,17 +102,23 @@ impl Reader {
             DeValue::Integer(integer) => integer.as_str().parse().ok(),
             _ => None,
         };
-        number.or_else(|| self.wrong_type(item, "a number", "write a number, as 0.01"))
+        number.or_else(|| {
+            self.wrong_type(item, "a number", "write a number without quotes, such as 0.01")
+        })
     }
 
     pub(super) fn duration(&mut self, item: &Item<'_>) -> Option<Duration> {
         let DeValue::String(text) = item.value else {
-            return self.wrong_type(item, "a duration", "durations are text: \"500ms\"");
+            return self.wrong_type(
+                item,
+                "a duration",
+                "write a number and a unit in double quotes, such as \"500ms\"",
+            );
         };
         match duration::parse(text) {
             Ok(duration) => Some(duration),
             Err(help) => {
-                let message = format!("`{text}` is not a duration");
+                let message = format!("\"{text}\" is not a duration");
                 let mistake = Mistake::new(Code::BadDuration, message)
                     .label("expected a number and a unit")
                     .help(help);
@@ -123,7 +139,7 @@ impl Reader {
                 None => format!("write one of {}", listed(&words)),
             };
             let message = format!("`{}` cannot be \"{written}\"", item.at);
-            let mistake = Mistake::new(Code::BadValue, message).label("unknown word").help(help);
+            let mistake = Mistake::new(Code::BadValue, message).label("unknown value").help(help);
             self.broken(item, mistake);
         }
         found.map(|(_, value)| *value)
@@ -151,10 +167,10 @@ impl Reader {
 
 fn type_name(value: &DeValue<'_>) -> &'static str {
     match value {
-        DeValue::String(_) => "a text",
+        DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
         DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "true or false",
+        DeValue::Boolean(_) => "a boolean",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",

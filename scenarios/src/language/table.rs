@@ -89,9 +89,10 @@ impl<'d> Table<'d> {
             if !reader.places.is_broken(&at) {
                 let message = format!("`{key}` is missing{}", self.inside());
                 let mistake = Mistake::new(Code::MissingKey, message)
-                    .label(format!("`{key}` must be given here"))
+                    .label(format!("`{key}` is required here"))
                     .maybe_help(
-                        example(key, &self.at).map(|example| format!("write, say, {example}")),
+                        example(key, &self.at)
+                            .map(|example| format!("add it, for example {example}")),
                     )
                     .spanning(&at, self.span.clone());
                 reader.mistakes.push(mistake);
@@ -113,7 +114,7 @@ impl<'d> Table<'d> {
         }
         let help = match meant {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("the keys here are {}", listed(&self.known)),
+            None => format!("the keys allowed here are {}", listed(&self.known)),
         };
         let mistake =
             Mistake::new(Code::UnknownKey, format!("there is no key `{written}`{}", self.inside()))
@@ -137,8 +138,11 @@ fn example(key: &str, at: &str) -> Option<&'static str> {
         "backend" => "backend = \"a\"",
         "backends" => "backends = 10",
         "between" => "between = [\"a\"]",
+        "claims" => "claims = \"c\"",
         "conversation" => "conversation = \"team\"",
         "creator" => "creator = \"alice\"",
+        "down" => "down = \"1s\"",
+        "every" => "every = \"1s\"",
         "for" => "for = \"1m\"",
         "from" if at.starts_with("faults") => "from = [\"a\"]",
         "to" if at.starts_with("faults") => "to = [\"b\"]",
@@ -147,11 +151,16 @@ fn example(key: &str, at: &str) -> Option<&'static str> {
         "id" => "id = \"m1\"",
         "name" => "name = \"what-it-shows\"",
         "node" => "node = \"a\"",
+        "rate" => "rate = 1.1",
         "relay" => "relay = \"r1\"",
         "rooms-of" => "rooms-of = 5",
         "sends-per-second" => "sends-per-second = 2.0",
+        "status" => "status = 502",
+        "taken" => "taken = \"500ms\"",
+        "times" => "times = 5",
         "to" => "to = \"team\"",
         "uniform" => "uniform = [\"5ms\", \"40ms\"]",
+        "up" => "up = \"2s\"",
         "user" => "user = \"alice\"",
         "victim" => "victim = \"b\"",
         _ => return None,

@@ -1,4 +1,4 @@
-//! What is broken, and when. One file for each family of faults.
+//! What breaks, and when. There is a file for each family of faults.
 
 mod disk;
 mod node;
@@ -15,20 +15,20 @@ pub use self::{
     peer::{Misdeed, PeerFault},
 };
 
-/// One injected trouble.
+/// One injected fault.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
     /// When it begins.
     pub when: When,
-    /// How long it lasts; until everything is repaired if unset.
+    /// How long it lasts; if unset, until everything is repaired.
     pub lasts: Option<Duration>,
     /// What it is.
     pub kind: FaultKind,
 }
 
 impl Fault {
-    /// How long it lasts: as it says, or as its kind takes by itself; until everything is repaired
-    /// if unset.
+    /// Returns how long it lasts: what it says itself, or else the time that its kind takes. If
+    /// unset, it lasts until everything is repaired.
     pub fn lasts(&self) -> Option<Duration> {
         let by_itself = || match &self.kind {
             FaultKind::Network(NetworkFault::Shape(shape)) => shape.lasts(),
@@ -46,19 +46,19 @@ pub enum When {
     At(Duration),
     /// At the n-th request of a kind, or of several kinds counted together.
     Exchange {
-        /// At which moment of it.
+        /// At which moment of the exchange.
         moment: Moment,
-        /// The endpoints' names, as [`crate::vocabulary::ENDPOINTS`] lists them: a request to any
-        /// of them counts. Several, so that one trigger fits several designs.
+        /// The names of endpoints, as [`crate::vocabulary::ENDPOINTS`] lists them. A request to any
+        /// of them counts. There can be several, so that one trigger fits several designs.
         endpoints: Vec<String>,
-        /// The requesting machine; any if unset.
+        /// The machine that sends the request; any if unset.
         from: Option<String>,
-        /// The answering machine; any if unset.
+        /// The machine that answers it; any if unset.
         to: Option<String>,
         /// Which one, from 1, counted from the moment the cluster is ready.
         nth: u64,
     },
-    /// At the n-th operation of a machine's disk: right after it took effect, and before the
+    /// At the n-th operation of a machine's disk: right after it takes effect, and before the
     /// machine or anything else goes on.
     Disk {
         /// Which operations count.
@@ -70,17 +70,17 @@ pub enum When {
     },
 }
 
-/// What is broken. Machines are backends, relays, or devices (`alice/1`). Shown as a report shows
-/// it before the world does, as `partition a | b`.
+/// What breaks. Machines are backends, relays and devices (`alice/1`). It is displayed as reports
+/// show it, such as `partition a | b`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FaultKind {
-    /// Links between machines.
+    /// The links between machines.
     Network(NetworkFault),
     /// A machine and its process.
     Node(NodeFault),
     /// A machine's disk.
     Disk(DiskFault),
-    /// An honest machine's messages, so that it is dishonest to all others.
+    /// The messages of an honest machine, so that it seems dishonest to all others.
     Peer(PeerFault),
 }
 
@@ -109,7 +109,7 @@ impl From<PeerFault> for FaultKind {
 }
 
 impl FaultKind {
-    /// Its key in a scenario file.
+    /// Returns its key in a scenario file.
     pub fn key(&self) -> &'static str {
         match self {
             Self::Network(fault) => fault.key(),

@@ -62,13 +62,13 @@ fn it_is_held_to_the_same_rules_and_says_which_key_is_meant() {
     let built = Scenario::build("cut").backends(["a"]).fault(90.s(), partition(["a"], ["b"]));
     let mistakes = built.check().expect_err("mistakes");
     insta::assert_snapshot!(mistakes.render(false), @r#"
-    error[scenario::after-limit]: this fault lies after the limit (at faults[0].at)
+    error[scenario::after-limit]: this fault comes after the limit (at faults[0].at)
      |
-     = help: begin it earlier, or write limit = "1m 30s" or more
+     = help: move it earlier, or write limit = "1m 30s" or more
 
     error[scenario::unknown-node]: there is no machine `b` (at faults[0].partition.and[0])
      |
-     = help: the machines are `a`
+     = help: the only machine is `a`
     "#);
     assert_eq!(mistakes.list()[0].line, 0);
 }

@@ -27,7 +27,7 @@ pub(super) struct Commits {
     core: Core,
     /// A task per destination that was ever owed a commit, and what wakes it.
     couriers: Arc<Lock<BTreeMap<OwnedServerName, Arc<Notify>>>>,
-    /// Rings at every acknowledgement.
+    /// Rings at every acknowledgment.
     acknowledged: Bell,
 }
 
@@ -113,7 +113,7 @@ impl Commits {
             Ok(Some(commit)) => commit,
             Ok(None) => return Step::Nothing,
             Err(error) => {
-                tracing::warn!(%error, "failed to read the commits owed");
+                tracing::warn!(%error, "failed to read the commits that are owed");
                 return Step::NotKept;
             }
         };
@@ -122,13 +122,14 @@ impl Commits {
             told = self.tell(destination, &commit).await;
         }
         if let Err(error) = told {
-            tracing::warn!(%error, %destination, event_id = commit.event_id, "a commit was not told");
+            let event_id = &commit.event_id;
+            tracing::warn!(%error, %destination, event_id, "failed to tell a backend of a commit");
             return Step::Failed;
         }
         match self.strike(destination, commit).await {
             Ok(following) => following.map_or(Step::Last, Step::Acknowledged),
             Err(error) => {
-                tracing::warn!(%error, "failed to strike a commit that was told");
+                tracing::warn!(%error, "failed to record that a commit was acknowledged");
                 Step::NotKept
             }
         }
@@ -144,7 +145,8 @@ impl Commits {
     /// Hands a committed event once more to a backend that has voted for it and lost it since;
     /// returns whether the backend has it now.
     async fn prepare_again(&self, destination: &ServerName, commit: &Commit) -> bool {
-        tracing::error!(%destination, event_id = commit.event_id, "a backend lost what it voted for");
+        let event_id = &commit.event_id;
+        tracing::error!(%destination, event_id, "a backend lost an event that it voted for");
         let (event_id, name) = (commit.event_id.clone(), destination.to_owned());
         let stored = self.core.database.call(move |db| {
             let event_id = EventId::parse(event_id).map_err(StoreError::corrupt)?;

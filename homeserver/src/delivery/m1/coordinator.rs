@@ -49,7 +49,7 @@ pub(crate) struct Coordinator {
 }
 
 /// Why an event that was aborted before is aborted again.
-const ABORTED_BEFORE: &str = "an earlier try of this message was aborted";
+const ABORTED_BEFORE: &str = "an earlier attempt to send this message was aborted";
 
 /// The votes of the backends asked so far.
 type Ballots = BTreeMap<OwnedServerName, Ballot>;
@@ -83,7 +83,7 @@ impl Coordinator {
                 ensure_owner(tx, &room_id, core.server_name())?;
                 // A backend that has left since it voted is in doubt like any other.
                 if !memberships::was_ever_in(tx, &room_id, &asker)? {
-                    let message = "the calling server was never in the room".to_owned();
+                    let message = "the requesting server was never in the room".to_owned();
                     return Err(RoomError::Forbidden(message));
                 }
                 if is_collecting {
@@ -195,7 +195,8 @@ impl Coordinator {
 
     fn collect_for(&self, event_id: &EventId) -> Result<Guard<OwnedEventId>, RoomError> {
         let collecting = self.collecting.try_hold(event_id.to_owned(), COLLECTING);
-        collecting.ok_or_else(|| RoomError::Unavailable("too many votes are under way".to_owned()))
+        collecting
+            .ok_or_else(|| RoomError::Unavailable("too many votes are in progress".to_owned()))
     }
 
     /// Collects the votes, and decides.
@@ -307,7 +308,7 @@ impl Coordinator {
             )
             .await;
         if let Err(error) = told {
-            tracing::debug!(%error, %member, "an abort was not told; the backend will ask");
+            tracing::debug!(%error, %member, "failed to tell a backend of an abort; it will ask");
         }
     }
 }
@@ -349,9 +350,9 @@ fn objection(message: &Message, room_id: &RoomId, checked: &Checked) -> Option<S
         return Some(format!("{} is not a user of {}", event.sender, message.origin));
     }
     if event.room_id != room_id {
-        return Some("the event is of another room".to_owned());
+        return Some("the event belongs to another room".to_owned());
     }
-    event.state_key.is_some().then(|| "state is not sent as a message".to_owned())
+    event.state_key.is_some().then(|| "a state event cannot be sent as a message".to_owned())
 }
 
 /// Returns the member backends that have not voted, as the transaction that would decide sees them.

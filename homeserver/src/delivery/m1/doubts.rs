@@ -50,7 +50,7 @@ impl Doubts {
             Ok(hidden) => hidden,
             Err(error @ StoreError::Database(_)) => return Err(error),
             Err(error @ StoreError::Corrupt(_)) => {
-                tracing::error!(%error, "what is in doubt cannot be read");
+                tracing::error!(%error, "failed to read the events that are in doubt");
                 Vec::new()
             }
         };
@@ -169,7 +169,8 @@ impl Doubts {
         match answer.await {
             Ok(outcome) => outcome.decision.map_or(Reply::Undecided, Reply::Decided),
             Err(error) => {
-                tracing::warn!(%error, %owner, event_id = %prepared.event_id, "still in doubt");
+                let event_id = &prepared.event_id;
+                tracing::warn!(%error, %owner, %event_id, "an event is still in doubt");
                 Reply::None
             }
         }

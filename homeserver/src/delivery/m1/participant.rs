@@ -167,7 +167,7 @@ fn show(
         if events::is_visible(tx, event_id)? {
             return Ok(());
         }
-        tracing::error!(%event_id, "told to commit what was never prepared here");
+        tracing::error!(%event_id, "told to commit an event that was never prepared here");
         return Err(ParticipantError::NeverPrepared);
     };
     if !rooms.insert(tx, &rooms.trusted(event.clone()))? {
@@ -182,10 +182,10 @@ fn show(
 fn objection(checked: &Checked, room_id: &RoomId, event_id: &EventId) -> Option<String> {
     let event = &checked.pdu;
     if event.event_id != event_id || event.room_id != room_id {
-        return Some("the event is not the one that the request names".to_owned());
+        return Some("the event is not the one named in the request".to_owned());
     }
     if event.state_key.is_some() {
-        return Some("state is not sent as a message".to_owned());
+        return Some("a state event cannot be sent as a message".to_owned());
     }
     match &checked.standing {
         Standing::Accepted => None,

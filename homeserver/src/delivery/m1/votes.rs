@@ -64,14 +64,16 @@ pub(super) async fn ask(core: &Core, voter: &Voter, event: &Pdu) -> Result<Ballo
             Ok(Vote::No { reason }) => return Ok(Ballot::No(reason)),
             Ok(Vote::StaleDevices { devices: fresh }) => {
                 if !learn(core, event, name, fresh.clone()).await? {
-                    return Ok(Ballot::No(format!("{name} sees other members of the room")));
+                    return Ok(Ballot::No(format!(
+                        "{name} sees a different set of members in the room"
+                    )));
                 }
                 devices = fresh;
             }
             Err(error) => return Ok(without_vote(name, &error)),
         }
     }
-    Ok(Ballot::No(format!("{name} keeps calling its own device list stale")))
+    Ok(Ballot::No(format!("{name} keeps calling its own latest device list stale")))
 }
 
 /// Remembers the devices that `member` tells, if it lists just those of its users who are in the
@@ -99,7 +101,7 @@ async fn learn(
 }
 
 fn without_vote(member: &ServerName, error: &CallError) -> Ballot {
-    tracing::info!(%error, %member, "a backend gave no vote");
+    tracing::info!(%error, %member, "a backend did not vote");
     match error {
         CallError::Refused(refusal) if error.surely_not_done() => {
             Ballot::No(format!("{member}: {}", refusal.message))

@@ -62,7 +62,7 @@ impl Rooms {
         for user in invited {
             self.invite(creator, room, user).await.map_err(|error| match error {
                 RoomError::Unavailable(reason) => RoomError::Unavailable(format!(
-                    "room {room} is there, but {user} was not invited: {reason}"
+                    "room {room} was created, but {user} was not invited: {reason}"
                 )),
                 other => other,
             })?;

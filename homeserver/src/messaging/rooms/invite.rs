@@ -75,7 +75,7 @@ impl Rooms {
         let signed = parse_and_verify(&core.keys, &answer.event, rules).await??;
         if signed.event_id != pdu.event_id {
             return Err(RoomError::Unavailable(format!(
-                "{} signed another event",
+                "{} signed a different event",
                 target.server_name()
             )));
         }

@@ -44,8 +44,9 @@ pub(super) struct Template {
 
 impl Template {
     pub(super) fn parse(raw: &RawValue) -> Result<Self, RoomError> {
-        serde_json::from_str(raw.get())
-            .map_err(|error| RoomError::Unavailable(format!("a malformed template: {error}")))
+        serde_json::from_str(raw.get()).map_err(|error| {
+            RoomError::Unavailable(format!("the template of the join is malformed: {error}"))
+        })
     }
 }
 
@@ -103,7 +104,7 @@ impl Rooms {
                 }
                 Err(error @ RoomError::Store(_)) => return Err(error),
                 Err(error) => {
-                    tracing::info!(%server, %room, %error, "failed to join through this server");
+                    tracing::info!(%server, %room, %error, "failed to join through a server");
                     trouble = error;
                 }
             }
@@ -232,7 +233,9 @@ impl Rooms {
         for raw in raw {
             let pdu = parse_and_verify(&self.core().keys, raw, rules).await??;
             if pdu.room_id != room {
-                return Err(RoomError::Unavailable("events of another room".to_owned()));
+                return Err(RoomError::Unavailable(
+                    "the answer contains events of another room".to_owned(),
+                ));
             }
             events.insert(pdu.event_id.clone(), pdu);
         }

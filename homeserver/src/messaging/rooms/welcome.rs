@@ -114,10 +114,15 @@ fn state_of(tx: &Transaction<'_>, ids: &[OwnedEventId]) -> Result<State, RoomErr
         if let Some(reason) = found.rejected {
             return Err(invalid(&format!("event {id} is not allowed: {reason}")));
         }
-        let key =
-            found.pdu.state_key.clone().ok_or_else(|| invalid(&format!("{id} is no state")))?;
+        let key = found
+            .pdu
+            .state_key
+            .clone()
+            .ok_or_else(|| invalid(&format!("{id} is not a state event")))?;
         if state.insert((found.pdu.kind.clone(), key), id.clone()).is_some() {
-            return Err(invalid(&format!("event {id} is not the only one of its kind")));
+            return Err(invalid(&format!(
+                "event {id} is not the only one of its type and state key"
+            )));
         }
     }
     Ok(state)
@@ -134,7 +139,7 @@ fn room_row(
         .ok_or_else(|| invalid("there is no creation event"))?;
     let creation = events::get(tx, id)?.pdu;
     if creation.content["room_version"].as_str() != Some(version.as_str()) {
-        return Err(invalid("the room is of another version"));
+        return Err(invalid("the room has another version"));
     }
     let delivery = creation.content.get(Delivery::KEY);
     Ok(RoomRow {
@@ -143,7 +148,9 @@ fn room_row(
         owner: creation.sender.server_name().to_owned(),
         delivery: delivery
             .map_or(Some(Delivery::default()), |name| name.as_str().and_then(Delivery::parse))
-            .ok_or_else(|| RoomError::Invalid("the room delivers in an unknown way".to_owned()))?,
+            .ok_or_else(|| {
+                RoomError::Invalid("the delivery policy of the room is unknown".to_owned())
+            })?,
         current_group: state::EMPTY,
     })
 }

@@ -103,15 +103,15 @@ pub(super) fn check(fault: &DiskFault, at: &str, meaning: &mut Meaning<'_>) {
         ("lies", fault.lies),
     ] {
         if let Some(chance) = chance {
-            let help = "1.0 is always, 0.1 one time in ten";
+            let help = "1.0 is always, and 0.1 is one time in ten";
             meaning.probability(&format!("{at}.{key}"), chance, help);
         }
     }
     if fault.dies_after == Some(0) {
-        meaning.none(&format!("{at}.dies-after"), "the machine dies right after an operation");
+        meaning.zero(&format!("{at}.dies-after"), "write 1 to die right after the next operation");
     }
     if fault.rots == Some(0) {
-        meaning.none(&format!("{at}.rots"), "no bit that flips is no rot");
+        meaning.zero(&format!("{at}.rots"), "write how many bits flip, such as 100");
     }
 }
 

@@ -146,7 +146,10 @@ fn link(table: &mut Table<'_>, reader: &mut Reader) -> LinkChange {
 fn bandwidth(item: &Item<'_>, reader: &mut Reader) -> Option<NonZeroU64> {
     let bandwidth = NonZeroU64::new(reader.whole(item)?);
     if bandwidth.is_none() {
-        reader.broken(item, no_zero());
+        let mistake = Mistake::new(Code::BadValue, format!("`{}` cannot be 0", item.at))
+            .label("expected 1 or more")
+            .help("leave it out for no limit, or use `partition` to let nothing through");
+        reader.broken(item, mistake);
     }
     bandwidth
 }
@@ -155,9 +158,9 @@ fn bandwidth(item: &Item<'_>, reader: &mut Reader) -> Option<NonZeroU64> {
 fn after(table: &mut Table<'_>, reader: &mut Reader) -> After {
     let (bytes, share) = (table.take("bytes", reader), table.take("share", reader));
     if let (Some(_), Some(share)) = (&bytes, &share) {
-        let mistake = Mistake::new(Code::NotOneKind, "this body is cut in two places")
-            .label("`bytes` and `share` exclude each other")
-            .help("give one of them, or none for half of the body");
+        let mistake = Mistake::new(Code::NotOneKind, "this body is to be cut in two places")
+            .label("`bytes` is given as well")
+            .help("keep `bytes` or `share`, or give neither to cut at half of the body");
         reader.broken(share, mistake);
     }
     let bytes = bytes.and_then(|item| reader.whole(&item)).map(After::Bytes);
@@ -213,7 +216,7 @@ pub(super) fn check(fault: &NetworkFault, at: &str, meaning: &mut Meaning<'_>) {
         NetworkFault::Duplicate(Duplication { from, to, probability, .. }) => {
             two_sides((from, to), ("from", "to"), at, meaning);
             if let Some(probability) = probability {
-                let help = "0.1 delivers one request in ten twice";
+                let help = "for example, 0.1 delivers one request in ten twice";
                 meaning.probability(&format!("{at}.probability"), *probability, help);
             }
         }
@@ -221,7 +224,7 @@ pub(super) fn check(fault: &NetworkFault, at: &str, meaning: &mut Meaning<'_>) {
         NetworkFault::Refuse(Refusal { machine, port }) => {
             meaning.machine(&format!("{at}.node"), machine);
             if *port == Some(0) {
-                meaning.report(&format!("{at}.port"), no_zero());
+                meaning.zero(&format!("{at}.port"), "leave it out to mean every port");
             }
         }
         NetworkFault::Hang { node } => meaning.machine(&format!("{at}.node"), node),
@@ -231,7 +234,7 @@ pub(super) fn check(fault: &NetworkFault, at: &str, meaning: &mut Meaning<'_>) {
 fn check_reset(reset: &BodyReset, at: &str, meaning: &mut Meaning<'_>) {
     two_sides((&reset.from, &reset.to), ("from", "to"), at, meaning);
     if let After::Share(share) = reset.after {
-        let help = "0.5 lets half of the body arrive";
+        let help = "for example, 0.5 lets half of the body arrive";
         meaning.probability(&format!("{at}.share"), share, help);
     }
 }
@@ -241,28 +244,23 @@ fn check_answer(answer: &ProxyAnswer, at: &str, meaning: &mut Meaning<'_>) {
     meaning.machine(&machine_at, &answer.machine);
     meaning.listed_machines(&format!("{at}.to"), &answer.to);
     if let Some(own) = answer.to.iter().position(|name| *name == answer.machine) {
-        meaning.both_sides(&format!("{at}.to[{own}]"), &answer.machine, &machine_at);
+        meaning.own_client(&format!("{at}.to[{own}]"), &answer.machine, &machine_at);
     }
-    meaning.probability(&format!("{at}.share"), answer.share, "0.1 answers one request in ten");
+    let help = "for example, 0.1 answers one request in ten";
+    meaning.probability(&format!("{at}.share"), answer.share, help);
     if !STATUSES.contains(&answer.status) {
-        let message = format!("{} is no error", answer.status);
+        let message = format!("{} is not the status of an error", answer.status);
         let mistake = Mistake::new(Code::BadValue, message)
             .label("expected a status from 400 to 599")
-            .help("write, say, status = 429, 502, 503, 504 or 520");
+            .help("write, for example, status = 502");
         meaning.report(&format!("{at}.status"), mistake);
     }
     if answer.retry_after.is_some_and(|after| after.subsec_nanos() != 0) {
-        let mistake = Mistake::new(Code::BadValue, "`Retry-After` counts whole seconds")
+        let mistake = Mistake::new(Code::BadValue, "`retry-after` must be in whole seconds")
             .label("not whole seconds")
-            .help("write, say, retry-after = \"30s\"");
+            .help("write, for example, retry-after = \"30s\"");
         meaning.report(&format!("{at}.retry-after"), mistake);
     }
-}
-
-fn no_zero() -> Mistake {
-    Mistake::new(Code::BadValue, "this cannot be 0")
-        .label("expected 1 or more")
-        .help("leave it out for no limit; a link that carries nothing is a partition")
 }
 
 fn two_sides(

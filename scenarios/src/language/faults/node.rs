@@ -146,13 +146,13 @@ fn shift(table: &mut Table<'_>, past: &'static str, reader: &mut Reader) -> (Dur
     let is_past = behind.is_some();
     if ahead.is_some() == is_past && !reader.places.is_broken(&table.path("ahead")) {
         let message = if is_past {
-            format!("this clock is set `ahead` and `{past}` at once")
+            format!("this clock is set both `ahead` and `{past}`")
         } else {
-            "this clock is not set at all".to_owned()
+            "this fault does not say how far the clock is off".to_owned()
         };
         let mistake = Mistake::new(Code::NotOneKind, message)
             .label(format!("expected either `ahead` or `{past}`"))
-            .help("write, say, ahead = \"1h\"");
+            .help("write, for example, ahead = \"1h\"");
         reader.mistakes.push(mistake.spanning(&table.at, table.span.clone()));
     }
     let by = ahead.or(behind).and_then(|item| reader.duration(&item));
@@ -165,7 +165,10 @@ pub(super) fn check(fault: &NodeFault, at: &str, meaning: &mut Meaning<'_>) {
         NodeFault::Storm { times, down, .. } => {
             meaning.restarts(&format!("{at}.times"), *times);
             if down.is_zero() {
-                meaning.none(&format!("{at}.down"), "a machine that is down no time is not down");
+                meaning.zero(
+                    &format!("{at}.down"),
+                    "write how long it is down each time, such as \"1s\"",
+                );
             }
         }
         NodeFault::Restore { taken, .. } => meaning.taken(&format!("{at}.taken"), &taken.0),

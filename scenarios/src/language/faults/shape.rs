@@ -26,9 +26,9 @@ pub(super) fn read(table: &mut Table<'_>, reader: &mut Reader) -> Option<Shape> 
     let (kind, item) = one_kind(table, KINDS, "shape", reader)?;
     for (key, given) in [(OF, &of), (EVERY, &every)] {
         if let Some(given) = given.as_ref().filter(|_| !takes(kind, key)) {
-            let mistake = Mistake::new(Code::UnknownKey, format!("`{key}` means nothing here"))
-                .label(format!("`{kind}` does not take it"))
-                .help("leave it out");
+            let mistake = Mistake::new(Code::UnknownKey, format!("`{kind}` takes no `{key}`"))
+                .label("not allowed here")
+                .help("remove it");
             reader.broken(given, mistake);
         }
     }
@@ -42,8 +42,8 @@ pub(super) fn read(table: &mut Table<'_>, reader: &mut Reader) -> Option<Shape> 
             let Some(every) = every else {
                 let message = format!("`{EVERY}` is missing in `{at}`");
                 let mistake = Mistake::new(Code::MissingKey, message)
-                    .label("how long is it between two steps?")
-                    .help("write, say, every = \"5s\"");
+                    .label(format!("`{EVERY}` is required with this"))
+                    .help("add the time between two steps, for example every = \"5s\"");
                 reader.broken(&item, mistake);
                 return None;
             };
@@ -83,10 +83,7 @@ pub(super) fn check(shape: &Shape, at: &str, meaning: &mut Meaning<'_>) {
     if let Shape::Swizzle { every, .. } = shape
         && every.is_zero()
     {
-        let mistake = Mistake::new(Code::BadValue, "steps without a time between are one step")
-            .label("expected more than nothing")
-            .help("write, say, every = \"5s\"");
-        meaning.report(&format!("{at}.{EVERY}"), mistake);
+        meaning.zero(&format!("{at}.{EVERY}"), "write the time between two steps, such as \"5s\"");
     }
 }
 

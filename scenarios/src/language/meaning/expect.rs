@@ -1,6 +1,6 @@
 //! The meaning of the expectations.
 
-use super::{Meaning, Sort, some};
+use super::{Meaning, Sort, known};
 use crate::{
     language::{
         mistake::{Code, Mistake},
@@ -30,13 +30,14 @@ impl Meaning<'_> {
                     Code::UnknownCheck,
                     format!("`{check}` is a situation, not a check"),
                 )
-                .label("nothing can violate this")
-                .help("situations that must come about stand in `sometimes`"),
-                Some(when) => {
-                    Mistake::new(Code::UnknownCheck, format!("`{check}` is not judged `{key}`"))
-                        .label(format!("judged `{when}`"))
-                        .help(format!("move it to {when} = [..]"))
-                }
+                .label("a situation cannot be violated")
+                .help("to require that it comes about, list it in `sometimes`"),
+                Some(when) => Mistake::new(
+                    Code::UnknownCheck,
+                    format!("`{check}` does not belong in `{key}`"),
+                )
+                .label(format!("this is judged `{when}`"))
+                .help(format!("move it to the list `{when}`")),
                 None => {
                     let checks = self.vocabulary.checks.iter();
                     let all = checks.clone().map(|known| known.name);
@@ -44,7 +45,7 @@ impl Meaning<'_> {
                     let fitting: Vec<_> = fitting.map(|known| known.name).collect();
                     let help = match closest(check, all) {
                         Some(meant) => format!("did you mean `{meant}`?"),
-                        None => format!("the checks here are {}", super::listed(&fitting)),
+                        None => format!("`{key}` can list {}", super::listed(&fitting)),
                     };
                     Mistake::new(Code::UnknownCheck, format!("there is no check `{check}`"))
                         .label("not a check")
@@ -64,12 +65,12 @@ impl Meaning<'_> {
                 let Some(place) = held.iter().position(|held| held == check) else { continue };
                 let mut mistake = Mistake::new(
                     Code::BadValue,
-                    format!("`{check}` must hold and must be violated"),
+                    format!("`{check}` is expected to hold and to be violated"),
                 )
-                .label("must be violated")
-                .help("leave it in one of the two lists");
+                .label("expected to be violated")
+                .help("remove it from one of the two lists");
                 let at = format!("expect.{key}[{place}]");
-                self.context(&mut mistake, &at, "must hold".to_owned());
+                self.context(&mut mistake, &at, "expected to hold".to_owned());
                 self.report(&format!("expect.violates[{n}]"), mistake);
             }
         }
@@ -82,8 +83,10 @@ impl Meaning<'_> {
             if !sent.contains(&id.as_str()) && !self.places.is_broken("ops") {
                 let help = match closest(id, sent.iter().copied()) {
                     Some(meant) => format!("did you mean `{meant}`?"),
-                    None if sent.is_empty() => "write a send operation".to_owned(),
-                    None => format!("the messages are {}", some(&sent)),
+                    None if sent.is_empty() => {
+                        format!("add an operation such as send = {{ id = \"{id}\", .. }}")
+                    }
+                    None => known("message", "messages", &sent),
                 };
                 let mistake =
                     Mistake::new(Code::UnknownMessage, format!("no operation sends `{id}`"))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Meaning, some};
+use super::{Meaning, known};
 use crate::{
     language::{
         faults,
@@ -51,18 +51,18 @@ impl Meaning<'_> {
 
     fn nth(&mut self, at: &str, nth: u64, what: &str) {
         if nth == 0 {
-            let mistake = Mistake::new(Code::BadValue, format!("there is no 0th {what}"))
+            let mistake = Mistake::new(Code::BadValue, format!("`{at}.nth` cannot be 0"))
                 .label(format!("{what}s are counted from 1"))
-                .help("leave `nth` out for the first");
+                .help(format!("leave `nth` out for the first {what}"));
             self.report(&format!("{at}.nth"), mistake);
         }
     }
 
     fn endpoints(&mut self, at: &str, endpoints: &[String]) {
         if endpoints.is_empty() {
-            let mistake = Mistake::new(Code::EmptySide, "this trigger waits for no request at all")
-                .label("no endpoint")
-                .help("name at least one endpoint, as \"send\"");
+            let mistake = Mistake::new(Code::EmptySide, "this trigger names no endpoint")
+                .label("the list is empty")
+                .help("name at least one endpoint, such as \"send\"");
             self.report(at, mistake);
         }
         let names: Vec<_> = self.vocabulary.endpoints.iter().map(|(name, _, _)| *name).collect();
@@ -84,16 +84,20 @@ impl Meaning<'_> {
 
     fn lasts(&mut self, at: &str, fault: &Fault) {
         if fault.lasts.is_some_and(|lasts| lasts.is_zero()) {
-            let mistake = Mistake::new(Code::BadValue, "a fault that lasts no time does nothing")
-                .label("expected more than nothing")
-                .help("leave `for` out, and the fault lasts until everything is repaired");
+            let mistake =
+                Mistake::new(Code::BadValue, "this fault lasts no time, so it does nothing")
+                    .label("expected a duration above 0")
+                    .help("leave `for` out to let the fault last until everything is repaired");
             self.report(&format!("{at}.for"), mistake);
         }
         let stays = matches!(&fault.kind, FaultKind::Node(NodeFault::ClockJump { .. }));
         if stays && fault.lasts.is_some() {
-            let mistake = Mistake::new(Code::BadValue, "a clock that was set stays so")
-                .label("nothing ends after this time")
-                .help("leave `for` out; a clock that is wrong for a time is a clock-skew");
+            let mistake =
+                Mistake::new(Code::BadValue, "`clock-jump` has no end, so it takes no `for`")
+                    .label("the clock stays as it was set")
+                    .help(
+                        "remove `for`, or use `clock-skew` for a clock that is wrong for a while",
+                    );
             self.report(&format!("{at}.for"), mistake);
         }
     }
@@ -101,9 +105,9 @@ impl Meaning<'_> {
     pub(in crate::language) fn split(&mut self, at: &str, groups: &[Vec<String>]) {
         let at = format!("{at}.groups");
         if groups.len() < 2 {
-            let mistake = Mistake::new(Code::EmptySide, "one group cannot be cut from another")
+            let mistake = Mistake::new(Code::EmptySide, "`split` needs at least two groups")
                 .label("expected two groups or more")
-                .help("write groups = [[\"a\"], [\"b\", \"c\"]]");
+                .help("write, for example, groups = [[\"a\"], [\"b\", \"c\"]]");
             self.report(&at, mistake);
         }
         let sides: Vec<_> =
@@ -117,9 +121,10 @@ impl Meaning<'_> {
         let mut seen: BTreeMap<&String, (usize, String)> = BTreeMap::new();
         for (n, (at, group)) in sides.iter().enumerate() {
             if group.is_empty() {
-                let mistake = Mistake::new(Code::EmptySide, "a side without machines cuts nothing")
-                    .label("nobody is here")
-                    .help("name at least one backend, relay or device");
+                let mistake =
+                    Mistake::new(Code::EmptySide, "this side of the fault names no machine")
+                        .label("the list is empty")
+                        .help("name at least one backend, relay or device");
                 self.report(at, mistake);
             }
             for (m, machine) in group.iter().enumerate() {
@@ -135,13 +140,23 @@ impl Meaning<'_> {
         }
     }
 
-    /// Notes that a machine is in two places that exclude each other.
+    /// Notes that a machine is on both sides of a link.
     pub(in crate::language) fn both_sides(&mut self, at: &str, machine: &str, other: &str) {
         let mut mistake =
-            Mistake::new(Code::BothSides, format!("`{machine}` stands on both sides"))
+            Mistake::new(Code::BothSides, format!("`{machine}` is on both sides of this fault"))
                 .label("and on this side")
-                .help("a machine cannot be cut from itself: leave one of them out");
+                .help("remove it from one side: no link leads from a machine to itself");
         self.context(&mut mistake, other, "on this side".to_owned());
+        self.report(at, mistake);
+    }
+
+    /// Notes that a machine with a proxy in front of it is among those whom the proxy answers.
+    pub(in crate::language) fn own_client(&mut self, at: &str, machine: &str, proxied: &str) {
+        let mut mistake =
+            Mistake::new(Code::BothSides, format!("`{machine}` is behind this proxy itself"))
+                .label("listed as one of its clients")
+                .help("remove it from `to`: the proxy answers requests of other machines only");
+        self.context(&mut mistake, proxied, "the proxy is in front of it".to_owned());
         self.report(at, mistake);
     }
 
@@ -158,11 +173,11 @@ impl Meaning<'_> {
         let members = shape.members(&self.scenario.backend_names()).len();
         if members < least {
             let kind = shape.kind();
-            let message = format!("a shape `{kind}` of {members} cuts nothing");
-            let besides = if shape.one().is_some() { " beside the one" } else { "" };
+            let other = if shape.one().is_some() { "other " } else { "" };
+            let message = format!("`{kind}` has too few machines to cut anything");
             let mistake = Mistake::new(Code::EmptySide, message)
-                .label("too few machines")
-                .help(format!("name at least {least} machines{besides}"));
+                .label(format!("expected {least} or more {other}machines"))
+                .help("name more of them");
             self.report(at, mistake);
         }
     }
@@ -171,7 +186,7 @@ impl Meaning<'_> {
     pub(in crate::language) fn probability(&mut self, at: &str, number: f64, help: &str) {
         // A NaN is not in any range.
         if !(0.0..=1.0).contains(&number) {
-            let mistake = Mistake::new(Code::BadValue, format!("{number} is not from 0 to 1"))
+            let mistake = Mistake::new(Code::BadValue, format!("`{at}` cannot be {number}"))
                 .label("expected a number from 0 to 1")
                 .help(help);
             self.report(at, mistake);
@@ -183,7 +198,7 @@ impl Meaning<'_> {
         let broken = keys.iter().any(|key| self.places.is_broken(&format!("{at}.{key}")));
         if !any && !broken {
             let mistake = Mistake::new(Code::NotOneKind, "this fault changes nothing")
-                .label("no effect")
+                .label("none of its settings is given")
                 .help(format!("give at least one of {}", super::listed(keys)));
             self.report(at, mistake);
         }
@@ -199,9 +214,11 @@ impl Meaning<'_> {
         let names: Vec<_> = machines.iter().map(String::as_str).collect();
         let mut mistake =
             Mistake::new(Code::UnknownNode, format!("there is no machine `{written}`"))
-                .label("not a backend, a relay or a device");
+                .label("not a backend, relay or device");
         if self.scenario.users.contains_key(written) {
-            mistake = mistake.help(format!("a user's machines are devices: `{written}/1`"));
+            mistake = mistake.help(format!(
+                "`{written}` is a user: name a device of theirs, such as `{written}/1`"
+            ));
         } else if let Some(meant) = closest(written, names.iter().copied()) {
             let section =
                 if self.scenario.backends.contains_key(meant) { "backends" } else { "relays" };
@@ -210,7 +227,7 @@ impl Meaning<'_> {
             self.context(&mut mistake, &place, format!("`{meant}` is defined here"));
             mistake = mistake.help(format!("did you mean `{meant}`?"));
         } else {
-            mistake = mistake.help(format!("the machines are {}", some(&names)));
+            mistake = mistake.help(known("machine", "machines", &names));
         }
         self.report(at, mistake);
     }

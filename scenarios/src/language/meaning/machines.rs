@@ -10,38 +10,35 @@ use crate::{
 
 impl Meaning<'_> {
     /// Notes that a number or a time is 0 and must not be.
-    pub(in crate::language) fn none(&mut self, at: &str, why: &str) {
-        let mistake = Mistake::new(Code::BadValue, why)
-            .label("expected more than nothing")
-            .help("write 1 or more");
+    pub(in crate::language) fn zero(&mut self, at: &str, help: &str) {
+        let mistake = Mistake::new(Code::BadValue, format!("`{at}` cannot be 0"))
+            .label("expected more than 0")
+            .help(help);
         self.report(at, mistake);
     }
 
     pub(in crate::language) fn restarts(&mut self, at: &str, times: u32) {
         if !(1..=MOST_RESTARTS).contains(&times) {
-            let mistake = Mistake::new(Code::BadValue, format!("{times} restarts are no storm"))
-                .label(format!("expected 1 to {MOST_RESTARTS}"))
-                .help("write, say, times = 5");
+            let mistake =
+                Mistake::new(Code::BadValue, format!("a storm cannot have {times} restarts"))
+                    .label(format!("expected 1 to {MOST_RESTARTS}"))
+                    .help("write, for example, times = 5");
             self.report(at, mistake);
         }
     }
 
     pub(in crate::language) fn shift(&mut self, at: &str, by: Duration) {
         if by.is_zero() {
-            let mistake = Mistake::new(Code::BadValue, "a clock that is set by nothing is right")
-                .label("expected more than nothing")
-                .help("write, say, \"1h\"");
-            self.report(at, mistake);
+            self.zero(at, "write how far the clock is off, such as \"1h\"");
         }
     }
 
     pub(in crate::language) fn rate(&mut self, at: &str, rate: f64) {
         if !RATES.contains(&rate) {
             let (least, most) = (RATES.start(), RATES.end());
-            let mistake =
-                Mistake::new(Code::BadValue, format!("no clock runs {rate} times as fast"))
-                    .label(format!("expected {least} to {most}"))
-                    .help("1.1 gains six minutes an hour");
+            let mistake = Mistake::new(Code::BadValue, format!("`{at}` cannot be {rate}"))
+                .label(format!("expected a number from {least} to {most}"))
+                .help("for example, 1.1 gains six minutes an hour");
             self.report(at, mistake);
         }
     }

@@ -51,7 +51,7 @@ impl Meaning<'_> {
         let mut mistake =
             Mistake::new(Code::DuplicateName, format!("two messages are called `{id}`"))
                 .label("used again")
-                .help("give every message a name of its own");
+                .help("give each message an id of its own");
         self.context(&mut mistake, first, "used first here".to_owned());
         self.report(at, mistake);
     }
@@ -64,10 +64,10 @@ impl Meaning<'_> {
             return;
         }
         let mut mistake =
-            Mistake::new(Code::AfterLimit, format!("this {what} lies after the limit"))
+            Mistake::new(Code::AfterLimit, format!("this {what} comes after the limit"))
                 .label(format!("later than {}", duration::text(limit)))
                 .help(format!(
-                    "begin it earlier, or write limit = \"{}\" or more",
+                    "move it earlier, or write limit = \"{}\" or more",
                     duration::text(begins)
                 ));
         self.context(&mut mistake, "limit", "the limit".to_owned());

@@ -21,9 +21,10 @@ impl Meaning<'_> {
         for (n, wronged) in to.iter().enumerate() {
             let at = format!("{at}[{n}]");
             if wronged == node {
-                let mistake = Mistake::new(Code::BothSides, format!("`{node}` wrongs itself"))
-                    .label("the dishonest one")
-                    .help("name others, or leave `to` out for all others");
+                let mistake =
+                    Mistake::new(Code::BothSides, format!("`{node}` is listed as its own victim"))
+                        .label("this is the dishonest peer")
+                        .help("remove it, or leave `to` out to mean all others");
                 self.report(&at, mistake);
             } else if !self.scenario.relays.contains_key(wronged) {
                 self.refers(&at, wronged, Sort::Backend);
@@ -36,8 +37,8 @@ impl Meaning<'_> {
     pub(in crate::language) fn share(&mut self, at: &str, share: f64) {
         // A NaN is not in any range, and nobody draws less than 0.
         if !(share > 0.0 && share <= 1.0) {
-            let mistake = Mistake::new(Code::BadValue, format!("a share of {share} is none"))
-                .label("expected a number above 0, and at most 1")
+            let mistake = Mistake::new(Code::BadValue, format!("`{at}` cannot be {share}"))
+                .label("expected a number above 0 and at most 1")
                 .help("leave `share` out to tamper with every message");
             self.report(at, mistake);
         }
@@ -46,10 +47,7 @@ impl Meaning<'_> {
     /// Notes a mistake if a time is 0.
     pub(in crate::language) fn some_time(&mut self, at: &str, time: Duration) {
         if time.is_zero() {
-            let mistake = Mistake::new(Code::BadValue, "a pause of no time is none")
-                .label("expected more than nothing")
-                .help("\"1s\" sends a byte a second");
-            self.report(at, mistake);
+            self.zero(at, "write the pause after each byte, such as \"1s\"");
         }
     }
 }

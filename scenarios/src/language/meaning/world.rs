@@ -14,10 +14,7 @@ impl Meaning<'_> {
     pub(super) fn world(&mut self) {
         self.name_within("name", &self.scenario.name, LONGEST_SCENARIO_NAME);
         if self.scenario.limit.is_zero() {
-            let mistake = Mistake::new(Code::BadValue, "there is no time for any operation")
-                .label("expected more than nothing")
-                .help("write, say, limit = \"1m\"");
-            self.report("limit", mistake);
+            self.zero("limit", "write, for example, limit = \"1m\"");
         }
         self.latency("network.latency", self.scenario.network.latency);
         self.loss("network.loss", self.scenario.network.loss);
@@ -30,22 +27,15 @@ impl Meaning<'_> {
         let Latency::Uniform(low, high) = latency else { return };
         if low > high {
             let (low, high) = (duration::text(low), duration::text(high));
-            let mistake = Mistake::new(Code::BadValue, "this range of delays is reversed")
-                .label("the longer end stands first")
+            let mistake = Mistake::new(Code::BadValue, "this range of latencies is reversed")
+                .label("the longer one comes first")
                 .help(format!("write {{ uniform = [\"{high}\", \"{low}\"] }}"));
             self.report(at, mistake);
         }
     }
 
     pub(in crate::language) fn loss(&mut self, at: &str, loss: f64) {
-        // A NaN is not in any range.
-        if !(0.0..=1.0).contains(&loss) {
-            let mistake =
-                Mistake::new(Code::BadValue, format!("a loss of {loss} is no probability"))
-                    .label("expected a number from 0 to 1")
-                    .help("0.01 loses one segment in a hundred");
-            self.report(at, mistake);
-        }
+        self.probability(at, loss, "for example, 0.01 loses one segment in a hundred");
     }
 
     fn machines(&mut self) {
@@ -53,7 +43,7 @@ impl Meaning<'_> {
         if scenario.backends.is_empty() && !self.places.is_broken("backends") {
             let mistake = Mistake::new(Code::MissingKey, "this scenario has no backend")
                 .label("no backend")
-                .help("write [backends] and beneath it, say, a = {}");
+                .help("add a section [backends] with, for example, a = {}");
             self.report("backends", mistake);
         }
         for (name, backend) in &scenario.backends {
@@ -72,7 +62,9 @@ impl Meaning<'_> {
                 let mut mistake =
                     Mistake::new(Code::DuplicateName, format!("two machines are called `{name}`"))
                         .label("also a relay")
-                        .help("backends and relays are machines of one network: rename one");
+                        .help(
+                            "rename one of them: backends and relays are machines of one network",
+                        );
                 self.context(&mut mistake, &format!("backends.{name}"), "a backend".to_owned());
                 self.report(&at, mistake);
             }
@@ -111,11 +103,11 @@ impl Meaning<'_> {
                 if *member == conversation.creator {
                     let mut mistake = Mistake::new(
                         Code::MemberTwice,
-                        format!("`{member}` creates the conversation and is listed as a member"),
+                        format!("`{member}` is both the creator and a listed member"),
                     )
-                    .label("a member already")
+                    .label("a member already, as the creator")
                     .help("list the other members only");
-                    let creator = "creates it".to_owned();
+                    let creator = "the creator".to_owned();
                     self.context(&mut mistake, &format!("{at}.creator"), creator);
                     self.report(&at_member, mistake);
                 }

@@ -63,12 +63,18 @@ fn when(
         (None, None) if reader.places.is_broken(&table.path("at")) => None,
         (at, _) => {
             let both = at.is_some();
-            let message =
-                if both { "this fault has two beginnings" } else { "this fault has no beginning" };
-            let label =
-                if both { "`at` and `when` exclude each other" } else { "neither `at` nor `when`" };
+            let message = if both {
+                "this fault has both `at` and `when`"
+            } else {
+                "this fault does not say when it begins"
+            };
+            let label = if both {
+                "only one of the two can be given"
+            } else {
+                "neither `at` nor `when` is given"
+            };
             let mistake = Mistake::new(Code::NotOneKind, message).label(label).help(
-                "give either at = \"5s\" or when = { sent = \"send\", from = \"a\", to = \"b\" }",
+                "write either at = \"5s\" or when = { sent = \"send\", from = \"a\", to = \"b\" }",
             );
             let span = trigger.map_or_else(|| table.span.clone(), |trigger| trigger.span.clone());
             reader.mistakes.push(mistake.spanning(&table.at, span));
@@ -88,9 +94,10 @@ pub(in crate::language) fn trigger(trigger: &Item<'_>, reader: &mut Reader) -> O
     let (word, item) = one_kind(&mut table, &moments, "trigger", reader)?;
     if let Some((_, operation)) = OPERATIONS.iter().find(|(known, _)| *known == word) {
         for item in ends.iter().flatten() {
-            let mistake = Mistake::new(Code::UnknownKey, format!("a `{word}` has no two ends"))
-                .label("only a request has this")
-                .help(format!("the machine stands in `{word}` itself: {word} = \"a\""));
+            let mistake =
+                Mistake::new(Code::UnknownKey, format!("a `{word}` trigger has no `from` or `to`"))
+                    .label("only triggers about requests have it")
+                    .help(format!("remove it, and name the machine in {word} = \"a\""));
             reader.broken(item, mistake);
         }
         let node = reader.text(&item).unwrap_or_default();

@@ -53,10 +53,10 @@ fn merge<T>(
                 place.insert(value);
             }
             Entry::Occupied(place) => {
-                let message = format!("`{}` is written out and generated", place.key());
+                let message = format!("`{}` is both written out and generated", place.key());
                 let mistake = Mistake::new(Code::DuplicateName, message)
                     .label("generated here")
-                    .help("give the one that is written out another name");
+                    .help("rename the one that is written out");
                 reader.mistakes.push(mistake.spanning(&item.at, item.span.clone()));
             }
         }
@@ -98,9 +98,9 @@ fn down_for(table: &mut Table<'_>, reader: &mut Reader) -> (Duration, Duration) 
     match ends.as_slice() {
         [low, high] if low <= high && !low.is_zero() => (*low, *high),
         _ => {
-            let mistake = Mistake::new(Code::BadValue, "`down-for` is no range")
-                .label("expected two durations, the shorter one first")
-                .help("write [\"5s\", \"40s\"]");
+            let mistake = Mistake::new(Code::BadValue, format!("`{}` must be a range", item.at))
+                .label("expected two durations above 0, the shorter one first")
+                .help("write, for example, down-for = [\"5s\", \"40s\"]");
             reader.broken(&item, mistake);
             DOWN_FOR
         }
@@ -111,16 +111,29 @@ fn down_for(table: &mut Table<'_>, reader: &mut Reader) -> (Duration, Duration) 
 fn sense(plan: &Plan, table: &Table<'_>, limit: Duration, reader: &mut Reader) {
     let sends = plan.sends_per_second * plan.lasts.as_secs_f64();
     let machines = plan.backends.saturating_add(plan.relays);
+    let most_machines = format!("at most {MOST_MACHINES} backends and relays together");
+    let most_sends = format!("at most {MOST_SENDS} messages in all");
+    let crashes = plan.crashes_every != Some(Duration::ZERO);
     let rules = [
-        ("backends", plan.backends > 0, "at least one backend".to_owned()),
-        ("backends", machines <= MOST_MACHINES, format!("at most {MOST_MACHINES} machines")),
-        ("rooms-of", plan.rooms_of > 0, "at least one user in a room".to_owned()),
-        ("sends-per-second", plan.sends_per_second > 0.0, "more than nothing".to_owned()),
-        ("sends-per-second", sends <= MOST_SENDS, format!("at most {MOST_SENDS} messages in all")),
-        ("for", plan.lasts <= limit, "a time within the limit".to_owned()),
-        ("crashes-every", plan.crashes_every != Some(Duration::ZERO), "some time".to_owned()),
+        ("backends", plan.backends > 0, "at least one backend", "write 1 or more"),
+        (
+            "backends",
+            machines <= MOST_MACHINES,
+            most_machines.as_str(),
+            "lower `backends` or `relays`",
+        ),
+        ("rooms-of", plan.rooms_of > 0, "at least one user in a room", "write 1 or more"),
+        ("sends-per-second", plan.sends_per_second > 0.0, "a number above 0", "write, say, 2.0"),
+        (
+            "sends-per-second",
+            sends <= MOST_SENDS,
+            most_sends.as_str(),
+            "lower it, or shorten `for`",
+        ),
+        ("for", plan.lasts <= limit, "no more than `limit`", "shorten it, or raise `limit`"),
+        ("crashes-every", crashes, "a duration above 0", "leave it out for no crashes"),
     ];
-    for (key, holds, expected) in rules {
+    for (key, holds, expected, help) in rules {
         let at = table.path(key);
         // This also catches NaN, which is neither more nor less than anything.
         if holds || reader.places.is_broken(&at) {
@@ -129,7 +142,7 @@ fn sense(plan: &Plan, table: &Table<'_>, limit: Duration, reader: &mut Reader) {
         let span = reader.places.find(&at).unwrap_or_else(|| table.span.clone());
         let mistake = Mistake::new(Code::BadValue, format!("`{at}` is out of range"))
             .label(format!("expected {expected}"))
-            .help("a generated world stays small enough to be run");
+            .help(help);
         reader.mistakes.push(mistake.spanning(&at, span));
     }
 }

@@ -60,10 +60,10 @@ pub(in crate::language) fn latency(item: &Item<'_>, reader: &mut Reader) -> Opti
             Some(Latency::Uniform(low?, high?))
         }
         other => {
-            let message = format!("a range has two ends, this one has {}", other.len());
+            let message = format!("a range needs two durations, and this one has {}", other.len());
             let mistake = Mistake::new(Code::BadValue, message)
                 .label("expected two durations")
-                .help("write { uniform = [\"5ms\", \"40ms\"] }");
+                .help("write, for example, { uniform = [\"5ms\", \"40ms\"] }");
             reader.broken(item, mistake);
             None
         }

@@ -2,40 +2,40 @@
 
 use std::{fmt, time::Duration};
 
-/// How a disk misbehaves: in one way at least, or in several at once.
+/// How a disk misbehaves, in one way or in several at once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DiskFault {
     /// The machine.
     pub node: String,
-    /// Probability that a read fails.
+    /// The probability that a read fails.
     pub read_fails: Option<f64>,
-    /// Probability that a write fails.
+    /// The probability that a write fails.
     pub write_fails: Option<f64>,
-    /// Probability that a sync fails.
+    /// The probability that a sync fails.
     pub sync_fails: Option<f64>,
-    /// Everything that grows a file fails.
+    /// Whether every operation that grows a file fails.
     pub full: bool,
-    /// Bytes that all files together may take; what grows one beyond that fails.
+    /// The bytes that all files together may take. An operation that would exceed this fails.
     pub capacity: Option<u64>,
-    /// Probability that a sync answers that all is well, and syncs nothing.
+    /// The probability that a sync reports success and syncs nothing.
     pub lies: Option<f64>,
-    /// Time that each write takes.
+    /// The time that each write takes.
     pub write_time: Option<Duration>,
-    /// Time that each sync takes.
+    /// The time that each sync takes.
     pub sync_time: Option<Duration>,
-    /// The machine loses power right after so many further writes, syncs, cuts and deletions.
+    /// After how many more writes, syncs, truncations and deletions the machine loses power.
     pub dies_after: Option<u64>,
-    /// Bits of synced sectors that flip when the fault begins. They stay flipped.
+    /// How many bits of synced sectors flip when the fault begins. They stay flipped.
     pub rots: Option<u32>,
 }
 
 impl DiskFault {
-    #[expect(clippy::unused_self, reason = "the families of faults are asked alike")]
+    #[expect(clippy::unused_self, reason = "every family of faults has this method")]
     pub(super) fn key(&self) -> &'static str {
         "disk"
     }
 
-    /// A disk of this machine that has nothing yet.
+    /// Returns a fault of this machine's disk in which nothing is wrong yet.
     pub fn of(node: &str) -> Self {
         Self { node: node.to_owned(), ..Self::default() }
     }

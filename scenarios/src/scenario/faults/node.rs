@@ -1,4 +1,4 @@
-//! Faults of a machine, its process and its wall clock.
+//! Faults of a machine, of its process and of its wall clock.
 
 use std::{fmt, time::Duration};
 
@@ -8,94 +8,94 @@ use crate::duration;
 /// What happens to a machine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NodeFault {
-    /// Power loss; boots again when the fault ends.
+    /// The machine loses power. It boots again when the fault ends.
     Crash {
         /// The machine.
         node: String,
         /// What the disk keeps.
         disk: AfterCrash,
     },
-    /// The process dies, the kernel lives; boots again when the fault ends.
+    /// The process dies, and the kernel lives on. The process starts again when the fault ends.
     Kill {
         /// The machine.
         node: String,
     },
-    /// Not scheduled while the fault lasts.
+    /// The process is not scheduled while the fault lasts.
     Pause {
         /// The machine.
         node: String,
     },
-    /// Goes down and boots, again and again.
+    /// The machine goes down and boots, again and again.
     Storm {
         /// The machine.
         node: String,
         /// How often it goes down.
         times: u32,
-        /// How long it is up between two times.
+        /// How long it stays up in between.
         up: Duration,
-        /// How long it is down each time.
+        /// How long it stays down each time.
         down: Duration,
-        /// Whether only the process dies; else the machine loses power.
+        /// Whether only the process dies. Otherwise the machine loses power.
         kill: bool,
     },
-    /// Power loss, and the disk with it; boots on an empty one when the fault ends.
+    /// The machine loses power and its disk. It boots on an empty disk when the fault ends.
     Wipe {
         /// The machine.
         node: String,
     },
-    /// Power loss, and the disk with it; boots on a backup when the fault ends.
+    /// The machine loses power and its disk. It boots on a backup when the fault ends.
     Restore {
         /// The machine.
         node: String,
-        /// When the backup is taken. It has all files as they are at that instant.
+        /// When the backup is taken. It holds all files as they are at that moment.
         taken: Taken,
     },
-    /// The wall clock shows another time while the fault lasts.
+    /// The wall clock shows a wrong time while the fault lasts.
     ClockSkew {
         /// The machine.
         node: String,
-        /// How far.
+        /// How far it is off.
         by: Duration,
-        /// Whether into the past.
+        /// Whether it is off into the past.
         behind: bool,
     },
-    /// The wall clock is set, and stays so.
+    /// The wall clock is set to a wrong time, and stays wrong.
     ClockJump {
         /// The machine.
         node: String,
-        /// How far.
+        /// How far it is off.
         by: Duration,
-        /// Whether into the past.
+        /// Whether it is off into the past.
         back: bool,
     },
-    /// The wall clock runs at another rate while the fault lasts.
+    /// The wall clock runs at a wrong rate while the fault lasts.
     ClockDrift {
         /// The machine.
         node: String,
-        /// How many times as fast as it ought to.
+        /// How many times as fast as it should.
         rate: f64,
     },
 }
 
-/// What a disk keeps of what was not synced, in a crash.
+/// What a disk keeps of what was not synced when its machine loses power.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AfterCrash {
-    /// Of each sector and name all or nothing, as the seed says.
+    /// All or nothing of each sector and each file name, as the seed decides.
     #[default]
     LoseUnsynced,
     /// Everything.
     Keep,
-    /// As `LoseUnsynced`, and a sector that is kept may be new in its first bytes only.
+    /// As with `LoseUnsynced`, but only the first bytes of a sector that is kept may be new.
     Torn,
-    /// Nothing: the worst that a power loss does, whatever the seed.
+    /// Nothing: the worst that a power loss can do, whatever the seed.
     LoseAll,
 }
 
-/// When a backup is taken. Written as a fault's beginning is.
+/// When a backup is taken. It is written like the beginning of a fault.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Taken(pub Box<When>);
 
-/// The slowest and the fastest that a clock may run.
+/// The slowest and the fastest rate at which a clock may run.
 pub(crate) const RATES: std::ops::RangeInclusive<f64> = 0.5..=2.0;
 
 /// How often a machine may go down in one storm.
@@ -116,7 +116,7 @@ impl NodeFault {
         }
     }
 
-    /// The machine that it happens to.
+    /// Returns the machine that it happens to.
     pub fn node(&self) -> &str {
         match self {
             Self::Crash { node, .. }
@@ -131,7 +131,7 @@ impl NodeFault {
         }
     }
 
-    /// A storm ends by itself.
+    /// Returns how long a storm takes, which ends by itself; none for any other fault.
     pub(super) fn lasts(&self) -> Option<Duration> {
         let Self::Storm { times, up, down, .. } = self else { return None };
         let pauses = times.saturating_sub(1);

@@ -1,16 +1,16 @@
 //! Faults of a peer: an honest homeserver or relay whose messages are tampered with on their way to
-//! the wire, so that to all others it is a dishonest one.
+//! the wire, so that it seems dishonest to all others.
 
 use std::{fmt, time::Duration};
 
-/// A seat that misbehaves.
+/// A homeserver or relay that misbehaves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerFault {
     /// The backend or relay.
     pub node: String,
-    /// Those whom it wrongs; everybody if empty. Of a relay, the backends whose mail it is.
+    /// Its victims; everybody if empty. Those of a relay are the backends whose mail it keeps.
     pub to: Vec<String>,
-    /// The probability that a message is tampered with, drawn for each.
+    /// The probability that a message is tampered with, drawn for each message.
     pub share: f64,
     /// What it does.
     pub misdeed: Misdeed,
@@ -19,47 +19,48 @@ pub struct PeerFault {
 /// What a dishonest peer does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misdeed {
-    /// Its requests are signed wrongly.
+    /// The signatures of its requests are invalid.
     ForgeSignature,
-    /// Its requests say that another server makes them.
+    /// Its requests claim to come from another server.
     WrongOrigin {
-        /// The other one.
+        /// The server that they claim to come from.
         claims: String,
     },
     /// It signs its requests with a key that it publishes as expired.
     ExpiredKey,
-    /// It repeats each transaction under the same id with another body, validly signed.
+    /// It repeats each transaction with the same id and another body, validly signed.
     SameIdOtherBody,
-    /// It tells these backends another event than it tells the others: same place, other content.
+    /// It sends its victims another event than it sends the others, at the same place in the graph.
     Equivocate,
-    /// Its bodies are larger than is taken: of requests by servers, of answers by clients.
+    /// Its bodies are too large: those of its requests for any server, those of its answers for any
+    /// client.
     Oversize,
-    /// Its bodies end in the middle.
+    /// Its bodies break off in the middle.
     Truncate,
     /// Its events name previous events that nobody has.
     UnknownPrevEvents,
-    /// Its events are signed wrongly, in requests that are signed rightly: beside each true one
-    /// stands one that it made up.
+    /// The signatures of its events are invalid, while those of its requests are valid. It adds a
+    /// made-up event to each true one.
     ForgeEventSignature,
-    /// Its requests come a byte at a time.
+    /// Its requests arrive one byte at a time.
     Trickle {
         /// The pause after each byte.
         every: Duration,
     },
-    /// A relay says that it keeps a transaction, and does not.
+    /// A relay says that it keeps a transaction, and drops it.
     DropMail,
-    /// A relay hands out the newest first.
+    /// A relay hands out the newest entry first.
     ReorderMail,
     /// A relay says that it has nothing.
     WithholdMail,
-    /// A relay hands out once more what was acknowledged.
+    /// A relay hands out an entry again that was acknowledged.
     ServeTwice,
     /// A relay hands out one backend's mail to another.
     ServeAnothers,
 }
 
 impl Misdeed {
-    /// Those that have no arguments, by their keys.
+    /// The misdeeds without arguments, with their keys.
     pub const PLAIN: [(&'static str, Self); 13] = [
         ("forge-signature", Self::ForgeSignature),
         ("expired-key", Self::ExpiredKey),
@@ -76,7 +77,7 @@ impl Misdeed {
         ("serve-anothers", Self::ServeAnothers),
     ];
 
-    /// Whether it is a relay that does this.
+    /// Returns whether it is a relay that does this.
     pub fn is_of_relay(&self) -> bool {
         matches!(
             self,
@@ -88,7 +89,7 @@ impl Misdeed {
         )
     }
 
-    /// Its key in a scenario file.
+    /// Returns its key in a scenario file.
     pub fn key(&self) -> &'static str {
         match self {
             Self::WrongOrigin { .. } => "wrong-origin",
@@ -118,7 +119,7 @@ impl PeerFault {
         self.misdeed.key()
     }
 
-    /// Whether it wrongs `name`.
+    /// Returns whether `name` is one of its victims.
     pub fn wrongs(&self, name: &str) -> bool {
         self.to.is_empty() || self.to.iter().any(|wronged| wronged == name)
     }

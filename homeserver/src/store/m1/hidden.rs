@@ -1,0 +1,114 @@
+//! The events that this server has voted for. They are hidden until their owner has decided.
+
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
+use rusqlite::{Connection, OptionalExtension};
+use transport::Transaction;
+
+use crate::{event::Pdu, store::StoreError};
+
+/// An event that is voted for and hidden.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    pub(crate) event_id: OwnedEventId,
+    pub(crate) room_id: OwnedRoomId,
+    pub(crate) owner: OwnedServerName,
+}
+
+/// Hides an event that this server is about to vote for.
+pub(crate) fn hide(
+    tx: &Transaction<'_>,
+    event: &Pdu,
+    owner: &ServerName,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT INTO m1_prepared (event_id, room_id, owner, event, created_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+    )?
+    .execute((
+        event.event_id.as_str(),
+        event.room_id.as_str(),
+        owner.as_str(),
+        event.raw.get(),
+        now_ms,
+    ))?;
+    Ok(())
+}
+
+/// Returns a hidden event of the room `room_id`.
+pub(crate) fn hidden(
+    connection: &Connection,
+    room_id: &RoomId,
+    event_id: &EventId,
+) -> Result<Option<Pdu>, StoreError> {
+    let found: Option<String> = connection
+        .prepare_cached("SELECT event FROM m1_prepared WHERE event_id = ?1 AND room_id = ?2")?
+        .query_row((event_id.as_str(), room_id.as_str()), |row| row.get(0))
+        .optional()?;
+    found
+        .map(|json| Pdu::from_store(event_id.as_str(), room_id.as_str(), &json))
+        .transpose()
+        .map_err(StoreError::corrupt)
+}
+
+/// Forgets a hidden event of a room: it is visible now, or aborted. Returns whether it was hidden:
+/// an event of another room is not, whoever names it.
+pub(crate) fn unhide(
+    tx: &Transaction<'_>,
+    room_id: &RoomId,
+    event_id: &EventId,
+) -> Result<bool, StoreError> {
+    let forgotten = tx
+        .prepare_cached("DELETE FROM m1_prepared WHERE event_id = ?1 AND room_id = ?2")?
+        .execute([event_id.as_str(), room_id.as_str()])?;
+    Ok(forgotten > 0)
+}
+
+/// Returns how many events of a room are hidden.
+pub(crate) fn count_hidden(connection: &Connection, room_id: &RoomId) -> Result<i64, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT count(*) FROM m1_prepared WHERE room_id = ?1")?
+        .query_row([room_id.as_str()], |row| row.get(0))?)
+}
+
+/// Returns every hidden event, oldest first.
+pub(crate) fn all_hidden(connection: &Connection) -> Result<Vec<Prepared>, StoreError> {
+    let rows: Vec<(String, String, String)> = connection
+        .prepare_cached(
+            "SELECT event_id, room_id, owner FROM m1_prepared ORDER BY created_ms, event_id",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    rows.into_iter()
+        .map(|(event_id, room_id, owner)| {
+            Ok(Prepared {
+                event_id: event_id.try_into().map_err(StoreError::corrupt)?,
+                room_id: room_id.try_into().map_err(StoreError::corrupt)?,
+                owner: owner.try_into().map_err(StoreError::corrupt)?,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::m1::tables;
+
+    #[test]
+    fn the_owner_of_another_room_cannot_undo_a_vote() {
+        let mut connection = tables();
+        let tx = Transaction::begin(&mut connection).expect("a transaction");
+        tx.execute(
+            "INSERT INTO m1_prepared (event_id, room_id, owner, event, created_ms)
+             VALUES ('$voted', '!asked', 'a.test', '{}', 0)",
+            [],
+        )
+        .expect("hidden");
+        let event_id = ruma::event_id!("$voted");
+        assert!(!unhide(&tx, ruma::room_id!("!other"), event_id).expect("an answer"));
+        assert_eq!(count_hidden(&tx, ruma::room_id!("!asked")).expect("a count"), 1);
+        assert!(unhide(&tx, ruma::room_id!("!asked"), event_id).expect("an answer"));
+        assert_eq!(count_hidden(&tx, ruma::room_id!("!asked")).expect("a count"), 0);
+    }
+}
