@@ -1,8 +1,10 @@
 //! The subcommands and flags of the command, with their help.
 
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use explore::{Method, sources::Shard};
+use scenarios::scenario::Delivery;
 
 use crate::{exit, seeds::Seeds};
 
@@ -76,6 +78,12 @@ pub(crate) enum Command {
     /// Run scenarios and judge them
     #[command(after_help = exit::TABLE)]
     Run(Run),
+    /// Search for the scenario that breaks a promise, starting from scenarios that keep it
+    #[command(after_help = exit::TABLE)]
+    Explore(Explore),
+    /// Make a scenario that violates a check as small as it goes, and say why what is left is needed
+    #[command(after_help = exit::TABLE)]
+    Shrink(Shrink),
     /// Run a record's scenario again with its seed; every journal entry must be the same
     #[command(after_help = exit::TABLE)]
     Replay(Replay),
@@ -129,6 +137,113 @@ pub(crate) struct Run {
     /// Which runs keep their whole journal in their folder, for `fedsim judge`
     #[arg(long, value_enum, value_name = "WHEN", default_value = "failures")]
     pub(crate) journal: Journal,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Explore {
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// The ways of searching, which take turns [default: every-leg; all if --runs or --time is
+    /// given]
+    #[arg(long, value_enum, value_name = "WAY", value_delimiter = ',')]
+    pub(crate) ways: Vec<Way>,
+    /// The most runs; what is left to try by then is not tried
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) runs: Option<u64>,
+    /// The most time, in whole seconds, minutes or hours: `90s`, `10m`, `8h`
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) time: Option<Duration>,
+    /// End after N kinds of failures are found [without N: 1]
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
+    pub(crate) fail_fast: Option<NonZeroUsize>,
+    /// Play the M-th of N parts of the campaign, which share no run
+    #[arg(long, value_name = "M/N")]
+    pub(crate) shard: Option<Part>,
+    /// What the campaign is drawn from; another seed tries things in another order
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Have every conversation use this delivery policy
+    #[arg(long, value_name = "POLICY", value_parser = delivery)]
+    pub(crate) delivery: Option<Delivery>,
+    /// How many runs go on at once, each on a thread of its own [default: the number of processors]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: Option<u16>,
+    /// Where scenarios that fail are written
+    #[arg(long, value_name = "DIR", default_value = "target/fedsim/explore")]
+    pub(crate) out: PathBuf,
+    /// A folder whose scenarios are tried first, and that is given every scenario that fails or
+    /// reaches something new
+    #[arg(long, value_name = "DIR")]
+    pub(crate) corpus: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Shrink {
+    /// What fails: a scenario file, a `run.json`, or a run's folder
+    #[arg(value_name = "RUN|FILE")]
+    pub(crate) failing: PathBuf,
+    /// The seed of a scenario file [default: the file's own]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// The check that must still be violated [default: the most serious one that is]
+    #[arg(long, value_name = "CHECK")]
+    pub(crate) check: Option<String>,
+    /// Print a Rust test in the place of a scenario file
+    #[arg(long)]
+    pub(crate) as_test: bool,
+}
+
+/// A way of searching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Way {
+    /// Each request, answer, sync and boot of each scenario broken once, in each way
+    EveryLeg,
+    /// The same again, in the runs of single breaks that reached something new
+    Pairs,
+    /// Topology, workload and faults drawn from the seed
+    Drawn,
+    /// Changes of runs that reached something new
+    Bred,
+}
+
+impl From<Way> for Method {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::EveryLeg => Self::EveryLeg,
+            Way::Pairs => Self::Pairs,
+            Way::Drawn => Self::Drawn,
+            Way::Bred => Self::Bred,
+        }
+    }
+}
+
+/// A part of a campaign, as `M/N` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part(pub(crate) Shard);
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refused = || format!("`{text}` is not a part: write `2/3` for the second of three");
+        let (part, of) = text.split_once('/').ok_or_else(refused)?;
+        let number = |text: &str| text.parse::<u64>().map_err(|_| refused());
+        let (part, of) = (number(part)?, number(of)?);
+        let index = part.checked_sub(1).filter(|index| *index < of).ok_or_else(refused)?;
+        Ok(Self(Shard { index, of }))
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    scenarios::duration::parse(text)
+}
+
+fn delivery(text: &str) -> Result<Delivery, String> {
+    let known = Delivery::WORDS.iter().find(|(word, _)| *word == text);
+    known.map(|(_, delivery)| *delivery).ok_or_else(|| {
+        let words = Delivery::WORDS.map(|(word, _)| word).join("`, `");
+        format!("`{text}` is not a delivery policy: there are `{words}`")
+    })
 }
 
 /// Which runs keep their journal.

@@ -9,6 +9,8 @@ mod bench;
 mod check;
 mod divergence;
 mod exit;
+mod explore;
+mod interrupt;
 mod judge;
 mod list;
 mod output;
@@ -17,9 +19,9 @@ mod run;
 mod schema;
 mod seeds;
 mod select;
+mod shrink;
 mod stopwatch;
 mod trial;
-mod workers;
 
 use std::process::ExitCode;
 
@@ -43,6 +45,8 @@ fn main() -> ExitCode {
     let mut output = Output::new(arguments.global);
     let done = match &arguments.command {
         Command::Run(wanted) => run::run(wanted, &mut output),
+        Command::Explore(wanted) => explore::explore(wanted, &mut output),
+        Command::Shrink(wanted) => shrink::shrink(wanted, &mut output),
         Command::Replay(wanted) => replay::replay(wanted, &mut output),
         Command::Judge(wanted) => judge::judge(wanted, &mut output),
         Command::Check(wanted) => check::check(wanted, &mut output),

@@ -175,6 +175,11 @@ impl Output {
         }
     }
 
+    /// Shows text next to the progress.
+    pub(crate) fn progress_says(&mut self, text: String) {
+        self.bar.set_message(text);
+    }
+
     /// Stops showing progress.
     pub(crate) fn end_progress(&mut self) {
         self.bar.finish_and_clear();

@@ -47,7 +47,8 @@ pub(crate) fn replay(wanted: &Replay, output: &mut Output) -> Result<Exit, Stop>
     }
 }
 
-fn read(path: &Path) -> Result<Record, Stop> {
+/// Reads a record.
+pub(crate) fn read(path: &Path) -> Result<Record, Stop> {
     let refused = |why: &dyn std::fmt::Display| {
         let help = "name a run.json that `fedsim run` wrote, or its folder";
         Stop::because(Exit::Usage, format!("cannot read {}: {why}\n{help}", path.display()))

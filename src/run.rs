@@ -2,6 +2,7 @@
 
 use std::{fs, ops::ControlFlow, path::Path, thread};
 
+use explore::workers;
 use reports::{
     folder,
     line::{INDENT, Status, Totals, Widths},
@@ -16,7 +17,6 @@ use crate::{
     select::{self, Selected},
     stopwatch::Stopwatch,
     trial::{self, KEPT_PASSES, Mark, SAMPLE, Settings, Trial, Twice},
-    workers,
 };
 
 /// The most runs that are explained below the summary.

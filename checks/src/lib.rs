@@ -27,6 +27,6 @@ pub use self::{
     kept::{Unjudged, header, rejudged},
     promises::{CHECKS, Check, HOMESERVERS, MAX_PDUS, Promises, find, names},
     record::Record,
-    recording::{Played, Run, judged, verdict},
+    recording::{Played, Run, Verdicts, judged, verdicts},
     selection::judge,
 };

@@ -44,24 +44,16 @@ pub struct Run {
 }
 
 /// A run's verdict, with the results of its checks.
-struct Verdicts {
-    ended: Ended,
-    checks: Vec<CheckRecord>,
-    verdict: Verdict,
-    sentence: Option<String>,
-}
-
-/// Returns the verdict on a run, and the sentence that says why unless it is a pass; its record has
-/// the same. The record itself is not made: most of that is the journal in words, and whoever
-/// judges thousands of runs reads none of it.
-pub fn verdict(
-    promises: &'static Promises,
-    scenario: &Scenario,
-    recording: &Recording,
-) -> (Verdict, Option<String>) {
-    let history = History::read_in(promises.vocabulary, scenario, &recording.journal);
-    let Verdicts { verdict, sentence, .. } = verdicts(promises, &history, recording);
-    (verdict, sentence)
+#[derive(Clone, Debug)]
+pub struct Verdicts {
+    /// How the run ended.
+    pub ended: Ended,
+    /// What each check found.
+    pub checks: Vec<CheckRecord>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, in a sentence, unless it is a pass.
+    pub sentence: Option<String>,
 }
 
 /// Judges a run by what its federation promises, and makes its record.
@@ -104,7 +96,10 @@ pub fn judged(promises: &'static Promises, played: Played<'_>, recording: Record
     Run { record, recording }
 }
 
-fn verdicts(promises: &Promises, history: &History<'_>, recording: &Recording) -> Verdicts {
+/// Judges a run whose journal has been read. Its record would say the same; it is not made here,
+/// because most of it is the journal in words, and whoever judges thousands of runs reads none of
+/// that.
+pub fn verdicts(promises: &Promises, history: &History<'_>, recording: &Recording) -> Verdicts {
     let not_ready = match &history.not_ready {
         Some(why) => Some(why.as_str()),
         None if history.ready.is_none() => Some("the cluster was not ready within the limit"),

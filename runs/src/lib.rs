@@ -25,5 +25,5 @@ pub use self::{
     faults::disk_faults,
     federation::Federation,
     homeservers::Homeservers,
-    run::{Options, judge, run, run_on, simulate, verdict},
+    run::{Options, judge, run, run_on, simulate, simulate_on, verdict},
 };

@@ -5,7 +5,11 @@ mod settling;
 
 use std::{sync::Arc, time::Duration};
 
-use checks::{HOMESERVERS, Played, Run, history::Note, record::Verdict};
+use checks::{
+    HOMESERVERS, Played, Run,
+    history::{History, Note},
+    record::Verdict,
+};
 use journal::{Ended, Event, Journal, Recording};
 use scenarios::Scenario;
 use sim::{LinkConfig, WorldConfig};
@@ -49,19 +53,21 @@ pub fn run_on(
 ) -> Run {
     let promises = federation.promises();
     let played = Played { scenario, seed, file: options.file.as_deref() };
-    let recording = play(universe, federation, scenario, seed, options).recording;
+    let recording = simulate_on(universe, federation, scenario, seed, options).recording;
     checks::judged(promises, played, recording)
 }
 
-/// Returns the verdict of [`run`] without making its record ([`checks::verdict`]).
+/// Returns the verdict of [`run`] without making its record ([`checks::verdicts`]).
 pub fn verdict(scenario: &Scenario, seed: u64) -> (Verdict, Option<String>) {
     let recording = simulate(scenario, seed, &Options::default()).recording;
-    checks::verdict(&HOMESERVERS, scenario, &recording)
+    let history = History::read(scenario, &recording.journal);
+    let verdicts = checks::verdicts(&HOMESERVERS, &history, &recording);
+    (verdicts.verdict, verdicts.sentence)
 }
 
 /// Does the first half of [`run`]: returns what the world leaves behind, not judged yet.
 pub fn simulate(scenario: &Scenario, seed: u64, options: &Options) -> Simulation {
-    play(&Simulated, Arc::new(Homeservers::default()), scenario, seed, options)
+    simulate_on(&Simulated, Arc::new(Homeservers::default()), scenario, seed, options)
 }
 
 /// Does the second half of [`run`]: reads the journal, judges it, and makes the record.
@@ -70,7 +76,8 @@ pub fn judge(scenario: &Scenario, seed: u64, options: &Options, recording: Recor
     checks::judged(&HOMESERVERS, played, recording)
 }
 
-fn play(
+/// Does the first half of [`run_on`].
+pub fn simulate_on(
     universe: &dyn Universe,
     federation: Arc<dyn Federation>,
     scenario: &Scenario,

@@ -153,6 +153,12 @@ pub enum Delivery {
     M1Of2021,
 }
 
+impl Delivery {
+    /// Every policy with its word in a scenario file and in a room's creation content.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("eventual", Self::Eventual), ("m1", Self::M1), ("m1-2021", Self::M1Of2021)];
+}
+
 /// One thing that a client does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Op {

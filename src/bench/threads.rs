@@ -2,13 +2,13 @@
 
 use std::{ops::ControlFlow, thread::available_parallelism, time::Duration};
 
+use explore::workers;
 use workloads::{clock::wall, federations::pass};
 
 use super::{
     federation::ten_messages,
     row::{Length, Measured},
 };
-use crate::workers;
 
 /// The same runs on two threads and on one, in wall time. The best of several tries counts, because
 /// whatever else the machine does slows the two threads first.

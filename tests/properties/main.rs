@@ -3,9 +3,8 @@
 //! A case that fails is printed as a scenario file, ready for `scenarios/regressions/` and for
 //! `fedsim run`. `PROPTEST_CASES` sets how many cases each property draws.
 
-mod draw;
-
 use checks::record::Verdict;
+use explore::sources::{Topology, strategy};
 use proptest::{
     prelude::ProptestConfig,
     test_runner::{TestCaseError, TestRng, TestRunner},
@@ -21,7 +20,7 @@ const SHRINKS: u32 = 500;
 
 /// Draws `cases` scenarios with `draw` and judges each. Returns what the first failing one says,
 /// made as small as `shrinks` tries allow.
-fn first_failure(draw: draw::Draw, cases: u32, shrinks: u32) -> Option<String> {
+fn first_failure(draw: Topology, cases: u32, shrinks: u32) -> Option<String> {
     let config = ProptestConfig {
         cases,
         max_shrink_iters: shrinks,
@@ -32,12 +31,12 @@ fn first_failure(draw: draw::Draw, cases: u32, shrinks: u32) -> Option<String> {
     let rng = TestRng::deterministic_rng(config.rng_algorithm);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let judged =
-        runner.run(&draw::scenario(draw), |scenario| judge(&scenario).map_err(TestCaseError::fail));
+        runner.run(&strategy(draw), |scenario| judge(&scenario).map_err(TestCaseError::fail));
     judged.err().map(|failure| failure.to_string())
 }
 
 /// Asserts that no drawn scenario fails.
-fn no_drawn_scenario_breaks_a_promise(draw: draw::Draw) {
+fn no_drawn_scenario_breaks_a_promise(draw: Topology) {
     let cases = match std::env::var("PROPTEST_CASES") {
         Ok(_) => ProptestConfig::default().cases,
         Err(_) => CASES,
@@ -59,22 +58,22 @@ fn judge(scenario: &Scenario) -> Result<(), String> {
 
 #[test]
 fn an_m1_message_reaches_every_backend_or_none_whatever_breaks() {
-    no_drawn_scenario_breaks_a_promise(draw::Draw { delivery: Delivery::M1, relays: 0 });
+    no_drawn_scenario_breaks_a_promise(Topology { delivery: Delivery::M1, relays: 0 });
 }
 
 #[test]
 fn an_eventual_message_reaches_every_backend_once_all_is_mended() {
-    no_drawn_scenario_breaks_a_promise(draw::Draw { delivery: Delivery::Eventual, relays: 0 });
+    no_drawn_scenario_breaks_a_promise(Topology { delivery: Delivery::Eventual, relays: 0 });
 }
 
 #[test]
 fn mail_left_at_relays_is_kept_and_handed_out_once_whatever_breaks() {
-    no_drawn_scenario_breaks_a_promise(draw::Draw { delivery: Delivery::Eventual, relays: 2 });
+    no_drawn_scenario_breaks_a_promise(Topology { delivery: Delivery::Eventual, relays: 2 });
 }
 
 #[test]
 fn the_properties_can_fail_the_design_of_2021_breaks_them() {
-    let draw = draw::Draw { delivery: Delivery::M1Of2021, relays: 0 };
+    let draw = Topology { delivery: Delivery::M1Of2021, relays: 0 };
     let failure = first_failure(draw, 256, 0).expect("256 drawn runs find nothing wrong with it");
     assert!(failure.contains("all-or-nothing") || failure.contains("no-early-sight"), "{failure}");
 }

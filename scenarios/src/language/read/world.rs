@@ -19,8 +19,7 @@ pub(in crate::language) const READS: &[(&str, Reads)] =
     &[("sync", Reads::Sync), ("await", Reads::Await), ("never", Reads::Never)];
 
 /// The words for delivery policies.
-pub(in crate::language) const DELIVERIES: &[(&str, Delivery)] =
-    &[("eventual", Delivery::Eventual), ("m1", Delivery::M1), ("m1-2021", Delivery::M1Of2021)];
+pub(in crate::language) const DELIVERIES: &[(&str, Delivery)] = &Delivery::WORDS;
 
 /// Reads a section whose keys are names.
 pub(super) fn each<T>(

@@ -1,8 +1,14 @@
-//! Draws scenarios: small topologies, a few messages, faults at times and at single requests.
+//! Drawn: small topologies, a few messages, faults at times and at single requests, all from a seed.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use proptest::{collection::vec, prelude::*, sample::select};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::select,
+    strategy::ValueTree as _,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
 use scenarios::{
     Scenario,
     scenario::{
@@ -12,13 +18,49 @@ use scenarios::{
     },
 };
 
+use super::{Candidate, Method, Shard, Source, legs::mixed};
+use crate::{coverage::Coverage, trial::Trial};
+
 /// What to draw.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Draw {
+pub struct Topology {
     /// The delivery policy of every room.
-    pub(crate) delivery: Delivery,
+    pub delivery: Delivery,
     /// How many relays there are; every backend uses all of them.
-    pub(crate) relays: usize,
+    pub relays: usize,
+}
+
+/// Draws scenarios of several topologies in turn.
+#[derive(Debug)]
+pub struct Drawn {
+    topologies: Vec<Topology>,
+    seed: u64,
+    shard: Shard,
+    drawn: u64,
+}
+
+impl Drawn {
+    /// Returns a source of scenarios of these topologies. The same seed draws the same.
+    pub fn new(topologies: Vec<Topology>, seed: u64, shard: Shard) -> Self {
+        Self { topologies, seed, shard, drawn: 0 }
+    }
+}
+
+impl Source for Drawn {
+    fn next(&mut self, _: &Coverage) -> Option<Candidate> {
+        let number = self.drawn * self.shard.of + self.shard.index;
+        self.drawn += 1;
+        let topologies = self.topologies.len() as u64;
+        let place = usize::try_from(number.checked_rem(topologies)?).ok()?;
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&mixed(self.seed, number).to_le_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+        let drawn = strategy(self.topologies[place]).new_tree(&mut runner).ok()?;
+        Some(Candidate { scenario: drawn.current(), method: Method::Drawn })
+    }
+
+    fn learn(&mut self, _: &Candidate, _: &Trial, _: usize) {}
 }
 
 /// Operations and faults begin within this time.
@@ -26,8 +68,8 @@ const BUSY: u64 = 40_000;
 /// The longest fault. Longer than every back-off step that matters, shorter than the user timeout.
 const LONGEST_FAULT: u64 = 45_000;
 
-/// Draws a scenario of two to four backends with a user each.
-pub(crate) fn scenario(draw: Draw) -> impl Strategy<Value = Scenario> {
+/// Draws scenarios of two to four backends with a user each.
+pub fn strategy(draw: Topology) -> impl Strategy<Value = Scenario> {
     (2..=4usize, any::<u32>()).prop_flat_map(move |(backends, seed)| {
         let ops = vec(send(backends), 1..=5);
         let faults = vec(fault(draw, backends), 0..=3);
@@ -62,13 +104,13 @@ fn send(backends: usize) -> impl Strategy<Value = (Duration, usize, u32)> {
     (millis(500..=BUSY), 0..backends, 0..=2u32)
 }
 
-fn machine(draw: Draw, backends: usize) -> impl Strategy<Value = String> {
+fn machine(draw: Topology, backends: usize) -> impl Strategy<Value = String> {
     let mut names: Vec<String> = (0..backends).map(backend).collect();
     names.extend((1..=draw.relays).map(|n| format!("r{n}")));
     select(names)
 }
 
-fn fault(draw: Draw, backends: usize) -> impl Strategy<Value = Fault> {
+fn fault(draw: Topology, backends: usize) -> impl Strategy<Value = Fault> {
     let lasts = millis(100..=LONGEST_FAULT);
     (when(draw), lasts, kind(draw, backends)).prop_map(|(when, lasts, kind)| Fault {
         when,
@@ -77,7 +119,7 @@ fn fault(draw: Draw, backends: usize) -> impl Strategy<Value = Fault> {
     })
 }
 
-fn when(draw: Draw) -> impl Strategy<Value = When> {
+fn when(draw: Topology) -> impl Strategy<Value = When> {
     let endpoints = match (draw.delivery, draw.relays) {
         (Delivery::M1, _) => vec!["prepare", "decision", "send_message", "outcome"],
         (Delivery::M1Of2021, _) => vec!["get_user_clients", "on_message_sent", "send_message"],
@@ -93,7 +135,7 @@ fn when(draw: Draw) -> impl Strategy<Value = When> {
     ]
 }
 
-fn kind(draw: Draw, backends: usize) -> impl Strategy<Value = FaultKind> {
+fn kind(draw: Topology, backends: usize) -> impl Strategy<Value = FaultKind> {
     let node = || machine(draw, backends);
     let pair = || {
         (node(), node(), any::<bool>())
@@ -128,7 +170,7 @@ fn disk_fault(node: &str, full: bool) -> DiskFault {
 type World = (usize, u64, f64, Vec<Reads>);
 
 fn assemble(
-    draw: Draw,
+    draw: Topology,
     (backends, seed, loss, reads): World,
     sends: Vec<(Duration, usize, u32)>,
     faults: Vec<Fault>,

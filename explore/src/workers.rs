@@ -15,7 +15,7 @@ use std::{
 /// result on this thread, in the order of the numbers. After a `Break`, no more work is begun.
 ///
 /// A panic in `work` is the caller's to catch; one that gets here ends the program.
-pub(crate) fn in_order<T: Send>(
+pub fn in_order<T: Send>(
     count: usize,
     threads: usize,
     work: impl Fn(usize) -> T + Sync,

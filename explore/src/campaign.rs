@@ -1,0 +1,226 @@
+//! A campaign: draws scenarios from its sources, plays several at once, and keeps count of what came
+//! of them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io, iter,
+    ops::ControlFlow,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use scenarios::{Scenario, Vocabulary, language, scenario::Delivery};
+
+use crate::{
+    coverage::Coverage,
+    failure::{Failure, Failures},
+    sources::{Bred, Candidate, Drawn, Legs, Method, Pairs, Shard, Source, Topology, open},
+    trial::{End, Subject, Trial},
+    workers,
+};
+
+/// How many scenarios are drawn before what came of them is learned. It does not depend on the
+/// number of threads, so that a campaign does not either.
+const BATCH: usize = 24;
+
+/// What to explore, and for how long.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// What is played first, and broken.
+    pub bases: Vec<Scenario>,
+    /// The ways of searching, which take turns.
+    pub methods: BTreeSet<Method>,
+    /// The most runs.
+    pub runs: u64,
+    /// The number of kinds of failures after which no run is begun anymore.
+    pub fail_fast: Option<usize>,
+    /// Which part of the campaign this is.
+    pub shard: Shard,
+    /// What everything is drawn from.
+    pub seed: u64,
+    /// How many runs go on at once.
+    pub threads: usize,
+}
+
+/// What a campaign came to.
+#[derive(Clone, Debug, Default)]
+pub struct Exploration {
+    /// How many runs there were, by the way of searching that they came from.
+    pub runs: BTreeMap<Method, u64>,
+    /// How many passed.
+    pub passed: u64,
+    /// How many violated something.
+    pub failed: u64,
+    /// How many showed neither, with the sentence of the first.
+    pub unknown: u64,
+    /// Why the first of these showed neither.
+    pub first_unknown: Option<String>,
+    /// How many had a fault that never began.
+    pub inert: u64,
+    /// Which situations they reached.
+    pub coverage: Coverage,
+    /// What they violated.
+    pub failures: Failures,
+    /// Simulated time of all runs.
+    pub simulated: Duration,
+    /// Whether nothing was left to try.
+    pub is_exhausted: bool,
+}
+
+impl Exploration {
+    /// Returns the number of runs.
+    pub fn count(&self) -> u64 {
+        self.passed + self.failed + self.unknown
+    }
+
+    /// Returns the failures, in the order in which they were found.
+    pub fn into_failures(self) -> Vec<Failure> {
+        self.failures.into_list()
+    }
+
+    fn take(&mut self, candidate: &Candidate, trial: &Trial) -> usize {
+        *self.runs.entry(candidate.method).or_default() += 1;
+        self.simulated += trial.simulated;
+        self.inert += u64::from(trial.is_inert);
+        match &trial.end {
+            End::Passed => self.passed += 1,
+            End::Violated(_) => self.failed += 1,
+            End::Unknown(why) => {
+                self.unknown += 1;
+                self.first_unknown.get_or_insert_with(|| why.clone());
+            }
+        }
+        let number = self.count();
+        self.failures.add(candidate, number, trial.violations());
+        self.coverage.add(&trial.situations)
+    }
+}
+
+impl Campaign {
+    /// Plays the campaign until it has made all its runs, found as many failures as were asked for,
+    /// has nothing left to try, or `stop` is set. `watch` is told of each run, in order.
+    ///
+    /// # Errors
+    /// No thread could be begun.
+    pub fn play(
+        &self,
+        subject: &Subject,
+        stop: &AtomicBool,
+        mut watch: impl FnMut(&Exploration, &Candidate, &Trial),
+    ) -> io::Result<Exploration> {
+        let mut found = Exploration::default();
+        let mut bases = Vec::new();
+        let as_they_are =
+            self.bases.iter().map(|base| Candidate { scenario: open(base), method: Method::Base });
+        let as_they_are: Vec<Candidate> = as_they_are.collect();
+        self.batch(subject, stop, &mut found, &as_they_are, &mut watch, |index, trial, _| {
+            bases.push((self.bases[index].clone(), trial.places.clone()));
+        })?;
+        let vocabulary = (subject.found)().promises().vocabulary;
+        let mut sources = self.sources(&bases);
+        while !self.is_over(&found, stop) {
+            let left = usize::try_from(self.runs - found.count()).unwrap_or(usize::MAX);
+            let candidates = draw(&mut sources, vocabulary, &found.coverage, BATCH.min(left));
+            if candidates.is_empty() {
+                found.is_exhausted = true;
+                break;
+            }
+            self.batch(subject, stop, &mut found, &candidates, &mut watch, |index, trial, new| {
+                for (_, source) in &mut sources {
+                    source.learn(&candidates[index], trial, new);
+                }
+            })?;
+        }
+        Ok(found)
+    }
+
+    fn is_over(&self, found: &Exploration, stop: &AtomicBool) -> bool {
+        let enough = self.fail_fast.is_some_and(|most| found.failures.count() >= most);
+        enough || found.count() >= self.runs || stop.load(Ordering::Relaxed)
+    }
+
+    /// Plays some candidates, and takes in what came of each, in their order.
+    fn batch(
+        &self,
+        subject: &Subject,
+        stop: &AtomicBool,
+        found: &mut Exploration,
+        candidates: &[Candidate],
+        watch: &mut impl FnMut(&Exploration, &Candidate, &Trial),
+        mut learn: impl FnMut(usize, &Trial, usize),
+    ) -> io::Result<()> {
+        let mut index = 0;
+        let work = |number: usize| subject.play(&candidates[number].scenario);
+        workers::in_order(candidates.len(), self.threads, work, |trial| {
+            let news = found.take(&candidates[index], &trial);
+            watch(found, &candidates[index], &trial);
+            learn(index, &trial, news);
+            index += 1;
+            if self.is_over(found, stop) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+    }
+
+    fn sources(
+        &self,
+        bases: &[(Scenario, Vec<crate::places::Place>)],
+    ) -> Vec<(Method, Box<dyn Source>)> {
+        let source = |method: &Method| -> Option<(Method, Box<dyn Source>)> {
+            let source: Box<dyn Source> = match method {
+                Method::Base => return None,
+                Method::EveryLeg => Box::new(Legs::new(bases, self.seed, self.shard)),
+                Method::Pairs => Box::new(Pairs::new(self.seed)),
+                Method::Drawn => Box::new(Drawn::new(self.topologies(), self.seed, self.shard)),
+                Method::Bred => Box::new(Bred::new(self.seed)),
+            };
+            Some((*method, source))
+        };
+        self.methods.iter().filter_map(source).collect()
+    }
+
+    /// Returns what is drawn: topologies with the delivery policies of the bases, with relays if
+    /// one of them has relays.
+    fn topologies(&self) -> Vec<Topology> {
+        let relays = self.bases.iter().any(|base| !base.relays.is_empty());
+        let rooms = || self.bases.iter().flat_map(|base| base.conversations.values());
+        let all = [Delivery::M1, Delivery::Eventual, Delivery::M1Of2021];
+        let used = all.into_iter().filter(|it| rooms().any(|room| room.delivery == *it));
+        let topologies = used.flat_map(|delivery| {
+            let with_relays = relays && delivery == Delivery::Eventual;
+            let plain = Topology { delivery, relays: 0 };
+            iter::once(plain).chain(with_relays.then_some(Topology { delivery, relays: 2 }))
+        });
+        topologies.collect()
+    }
+}
+
+/// Draws up to `most` candidates, from all sources in turn. A change can make a scenario that no
+/// file could say, such as two faults that contradict each other; those are left out.
+fn draw(
+    sources: &mut [(Method, Box<dyn Source>)],
+    vocabulary: &'static Vocabulary,
+    coverage: &Coverage,
+    most: usize,
+) -> Vec<Candidate> {
+    let mut candidates = Vec::new();
+    loop {
+        let mut any = false;
+        for (_, source) in sources.iter_mut() {
+            let drawn = if candidates.len() < most { source.next(coverage) } else { None };
+            any |= drawn.is_some();
+            candidates.extend(drawn.and_then(|drawn| valid(vocabulary, drawn)));
+        }
+        if candidates.len() == most || !any {
+            return candidates;
+        }
+    }
+}
+
+fn valid(vocabulary: &'static Vocabulary, candidate: Candidate) -> Option<Candidate> {
+    let Candidate { scenario, method } = candidate;
+    let scenario = language::check_in(vocabulary, scenario).ok()?;
+    Some(Candidate { scenario, method })
+}

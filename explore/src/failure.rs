@@ -1,0 +1,131 @@
+//! What a campaign found, grouped by what looks alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use scenarios::Scenario;
+
+use crate::{Candidate, Violation};
+
+/// One kind of failure: every run that violated the same check, in a way that reads the same once
+/// names and numbers are taken out.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What the first of its runs violated.
+    pub violation: Violation,
+    /// The scenario of that run.
+    pub first: Candidate,
+    /// The number of that run in the campaign, from 1.
+    pub found_at: u64,
+    /// How many runs violated it.
+    pub runs: u64,
+}
+
+/// The failures of a campaign, by signature.
+#[derive(Clone, Debug, Default)]
+pub struct Failures {
+    groups: BTreeMap<Signature, Failure>,
+}
+
+/// What failures of a kind have in common: the check, and its sentence with names and numbers
+/// folded.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signature {
+    /// The check's name.
+    pub check: String,
+    /// Its sentence, folded.
+    pub sentence: String,
+}
+
+impl Signature {
+    /// Returns the signature of what a run of `scenario` violated.
+    pub fn of(scenario: &Scenario, violation: &Violation) -> Self {
+        Self { check: violation.check.clone(), sentence: folded(scenario, &violation.sentence) }
+    }
+}
+
+impl Failures {
+    /// Takes in what the run numbered `number` violated. Returns how many kinds of failures are
+    /// new.
+    pub fn add(&mut self, candidate: &Candidate, number: u64, violations: &[Violation]) -> usize {
+        let before = self.groups.len();
+        for violation in violations {
+            let signature = Signature::of(&candidate.scenario, violation);
+            let first = || Failure {
+                violation: violation.clone(),
+                first: candidate.clone(),
+                found_at: number,
+                runs: 0,
+            };
+            self.groups.entry(signature).or_insert_with(first).runs += 1;
+        }
+        self.groups.len() - before
+    }
+
+    /// Returns how many kinds there are.
+    pub fn count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Returns all kinds, in the order in which they were found.
+    pub fn into_list(self) -> Vec<Failure> {
+        let mut list: Vec<Failure> = self.groups.into_values().collect();
+        list.sort_by(|one, other| {
+            let key = |it: &Failure| (it.found_at, it.violation.check.clone());
+            key(one).cmp(&key(other))
+        });
+        list
+    }
+}
+
+/// Returns `sentence` with what differs between runs alike taken out: every name of a machine,
+/// user, room or message becomes the word for what it names, every number `N`.
+fn folded(scenario: &Scenario, sentence: &str) -> String {
+    let words = words(scenario);
+    let mut text = String::new();
+    let is_part = |c: char| c.is_alphanumeric() || "-/_$:@!".contains(c);
+    let mut rest = sentence;
+    while let Some(first) = rest.chars().next() {
+        let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        if length == 0 {
+            text.push(first);
+            rest = &rest[first.len_utf8()..];
+            continue;
+        }
+        let (word, after) = rest.split_at(length);
+        text.push_str(&folded_word(&words, word));
+        rest = after;
+    }
+    text
+}
+
+fn folded_word(words: &BTreeMap<String, &'static str>, word: &str) -> String {
+    if let Some(kind) = words.get(word) {
+        return (*kind).to_owned();
+    }
+    if word.starts_with(['$', '!', '@']) {
+        return "ID".to_owned();
+    }
+    if word.starts_with(|c: char| c.is_ascii_digit()) {
+        return "N".to_owned();
+    }
+    word.to_owned()
+}
+
+/// Returns the word for each name of a scenario. A word that is also an ordinary one (`a`) folds
+/// with it: both sides of a comparison are folded alike.
+fn words(scenario: &Scenario) -> BTreeMap<String, &'static str> {
+    let mut words = BTreeMap::new();
+    words.extend(scenario.backends.keys().map(|name| (name.clone(), "BACKEND")));
+    words.extend(scenario.relays.keys().map(|name| (name.clone(), "RELAY")));
+    words.extend(scenario.users.keys().map(|name| (name.clone(), "USER")));
+    words.extend(scenario.conversations.keys().map(|name| (name.clone(), "ROOM")));
+    let devices: BTreeSet<String> =
+        scenario.machines().into_iter().filter(|it| it.contains('/')).collect();
+    words.extend(devices.into_iter().map(|name| (name, "DEVICE")));
+    for op in &scenario.ops {
+        if let scenarios::scenario::OpKind::Send { id, .. } = &op.kind {
+            words.insert(id.clone(), "MESSAGE");
+        }
+    }
+    words
+}

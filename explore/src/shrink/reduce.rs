@@ -1,0 +1,73 @@
+//! Delta debugging over a list: as few of its items as go.
+
+use super::Search;
+
+/// Leaves out faults.
+pub(super) fn faults(search: &mut Search<'_>) {
+    let count = search.best.faults.len();
+    fewest(count, |left_out| {
+        let mut candidate = search.best.clone();
+        let mut index = 0;
+        candidate.faults.retain(|_| {
+            index += 1;
+            !left_out(index - 1)
+        });
+        search.keeps(candidate)
+    });
+}
+
+/// Finds how much of a list of `count` items can be left out. `without` is asked to leave out those
+/// items of what is left whose index is told to be left out, and returns whether that is kept.
+///
+/// First all of them, then ever smaller runs of neighbors, until no single one can go.
+pub(super) fn fewest(count: usize, mut without: impl FnMut(&dyn Fn(usize) -> bool) -> bool) {
+    let mut left = count;
+    let mut length = count;
+    while left > 0 && length > 0 {
+        let mut from = 0;
+        let mut any = false;
+        while from < left {
+            let until = (from + length).min(left);
+            if without(&|index| (from..until).contains(&index)) {
+                left -= until - from;
+                any = true;
+            } else {
+                from = until;
+            }
+        }
+        // Once single items cannot go, nothing can; one that went may have held another.
+        if length > 1 || !any {
+            length /= 2;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fewest;
+
+    /// Returns what is left of `0..count` if all of `needed` have to be there.
+    fn left_of(count: usize, needed: &[usize]) -> Vec<usize> {
+        let mut left: Vec<usize> = (0..count).collect();
+        fewest(count, |left_out| {
+            let items = left.iter().enumerate();
+            let fewer: Vec<usize> =
+                items.filter(|(index, _)| !left_out(*index)).map(|(_, item)| *item).collect();
+            let is_kept = needed.iter().all(|item| fewer.contains(item));
+            if is_kept {
+                left = fewer;
+            }
+            is_kept
+        });
+        left
+    }
+
+    #[test]
+    fn only_what_is_needed_is_left() {
+        assert_eq!(left_of(9, &[]), [] as [usize; 0]);
+        assert_eq!(left_of(9, &[4]), [4]);
+        assert_eq!(left_of(9, &[0, 5, 8]), [0, 5, 8]);
+        assert_eq!(left_of(1, &[0]), [0]);
+        assert_eq!(left_of(0, &[]), [] as [usize; 0]);
+    }
+}

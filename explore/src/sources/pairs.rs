@@ -1,0 +1,90 @@
+//! Pairs: where one break led somewhere new, the run that it led to is broken again, at a place
+//! that comes after the first break.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use scenarios::{Scenario, scenario::Fault};
+
+use super::{Candidate, Method, Source, legs::mixed, with_fault};
+use crate::{
+    coverage::Coverage,
+    places::{Class, Place},
+    trial::{End, Trial},
+    ways::ways,
+};
+
+/// The most second breaks of one run.
+const PER_RUN: usize = 16;
+/// The most runs that wait to be broken again.
+const MOST_WAITING: usize = 512;
+/// The most faults that a scenario gets this way.
+const DEEPEST: usize = 3;
+
+/// Breaks runs again.
+#[derive(Debug)]
+pub struct Pairs {
+    seed: u64,
+    drawn: u64,
+    /// Runs to break again, the most promising first, each with how many situations it was the
+    /// first to reach.
+    waiting: VecDeque<(usize, Scenario, Vec<Place>)>,
+    breaks: VecDeque<(Scenario, Place, Fault)>,
+    /// Kinds of second breaks that were tried, by the kind of the first.
+    tried: BTreeSet<(&'static str, Class, &'static str)>,
+}
+
+impl Pairs {
+    /// Returns a source that has learned nothing yet. `seed` mixes what it tries.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            drawn: 0,
+            waiting: VecDeque::new(),
+            breaks: VecDeque::new(),
+            tried: BTreeSet::new(),
+        }
+    }
+
+    /// Fills the queue of breaks from the most promising run.
+    fn refill(&mut self) {
+        let Some((_, scenario, places)) = self.waiting.pop_front() else { return };
+        let first = scenario.faults.last().map_or("", |fault| fault.kind.key());
+        let mut found = Vec::new();
+        for place in &places {
+            for fault in ways(&scenario, place) {
+                let kind = (first, place.class(), fault.kind.key());
+                self.drawn += 1;
+                let is_known = self.tried.contains(&kind);
+                found.push((is_known, mixed(self.seed, self.drawn), place.clone(), fault));
+            }
+        }
+        found.sort_by_key(|(is_known, mixed, ..)| (*is_known, *mixed));
+        for (_, _, place, fault) in found.into_iter().take(PER_RUN) {
+            self.tried.insert((first, place.class(), fault.kind.key()));
+            self.breaks.push_back((scenario.clone(), place, fault));
+        }
+    }
+}
+
+impl Source for Pairs {
+    fn next(&mut self, _: &Coverage) -> Option<Candidate> {
+        if self.breaks.is_empty() {
+            self.refill();
+        }
+        let (scenario, place, fault) = self.breaks.pop_front()?;
+        let scenario = with_fault(&scenario, place.at, fault);
+        Some(Candidate { scenario, method: Method::Pairs })
+    }
+
+    fn learn(&mut self, candidate: &Candidate, trial: &Trial, news: usize) {
+        let scenario = &candidate.scenario;
+        let is_worth_it = news > 0 && trial.end == End::Passed && !trial.is_inert;
+        let faults = scenario.faults.len();
+        if !is_worth_it || faults == 0 || faults >= DEEPEST || candidate.method == Method::Base {
+            return;
+        }
+        let at = self.waiting.partition_point(|(known, ..)| *known >= news);
+        self.waiting.insert(at, (news, scenario.clone(), trial.places.clone()));
+        self.waiting.truncate(MOST_WAITING);
+    }
+}

@@ -1,0 +1,187 @@
+//! `fedsim explore`: searches for the scenario that breaks a promise.
+
+mod corpus;
+mod summary;
+
+use std::{collections::BTreeSet, fs, sync::atomic::Ordering, thread, time::Duration};
+
+use explore::{Campaign, Exploration, Method, Subject, Trial};
+
+use scenarios::Scenario;
+
+use self::corpus::Corpus;
+use crate::{
+    arguments::Explore,
+    exit::{Exit, Stop},
+    interrupt,
+    output::{Output, Tone},
+    select::{self, Selected},
+    stopwatch::Stopwatch,
+};
+
+/// How many runs there are if neither their number nor their time is given: enough for every leg of
+/// many scenarios, and an end to what would go on for ever.
+const MOST_RUNS: u64 = 1_000_000;
+
+/// Searches as it was asked to.
+pub(crate) fn explore(wanted: &Explore, output: &mut Output) -> Result<Exit, Stop> {
+    let selected = match select::load(&wanted.files)? {
+        Ok(selected) => selected,
+        Err(mistakes) => {
+            output.mistakes(&mistakes)?;
+            return Ok(Exit::Usage);
+        }
+    };
+    let mut corpus = Corpus::open(wanted.corpus.as_deref(), &wanted.out)?;
+    let mut bases = bases(selected, wanted, output)?;
+    bases.extend(corpus.scenarios()?);
+    let campaign = campaign(bases, wanted);
+    if !output.quiet {
+        output.word(Tone::Plain, "Exploring", &announcement(&campaign))?;
+    }
+    let began = Stopwatch::start();
+    let explored = play(&campaign, wanted, began, &mut corpus, output);
+    output.end_progress();
+    summary::show(explored?, &campaign, began.elapsed_ms(), wanted, output)
+}
+
+/// Returns what is broken: the scenarios that were named, with the delivery policy that was asked
+/// for, and without those whose design breaks its promise by itself.
+fn bases(
+    selected: Vec<Selected>,
+    wanted: &Explore,
+    output: &mut Output,
+) -> Result<Vec<Scenario>, Stop> {
+    let count = selected.len();
+    let scenarios = selected.into_iter().map(|selected| selected.scenario);
+    let mut bases: Vec<Scenario> =
+        scenarios.filter(|scenario| scenario.expect.violates.is_empty()).collect();
+    if bases.is_empty() {
+        let message = "every scenario says that its design breaks a promise\n\
+                       name one that keeps its promises";
+        return Err(Stop::because(Exit::NothingSelected, message));
+    }
+    if bases.len() < count && !output.quiet {
+        let left = count - bases.len();
+        output.note(&format!("{left} left out that say their design breaks a promise"))?;
+    }
+    if let Some(delivery) = wanted.delivery {
+        let rooms = bases.iter_mut().flat_map(|base| base.conversations.values_mut());
+        rooms.for_each(|room| room.delivery = delivery);
+    }
+    Ok(bases)
+}
+
+fn campaign(bases: Vec<Scenario>, wanted: &Explore) -> Campaign {
+    let processors = || thread::available_parallelism().map_or(1, usize::from);
+    let is_bounded = wanted.runs.is_some() || wanted.time.is_some();
+    let methods: BTreeSet<Method> = if !wanted.ways.is_empty() {
+        wanted.ways.iter().map(|way| Method::from(*way)).collect()
+    } else if is_bounded {
+        [Method::EveryLeg, Method::Pairs, Method::Drawn, Method::Bred].into()
+    } else {
+        [Method::EveryLeg].into()
+    };
+    Campaign {
+        bases,
+        methods,
+        runs: wanted.runs.unwrap_or(MOST_RUNS),
+        fail_fast: wanted.fail_fast.map(usize::from),
+        shard: wanted.shard.map(|part| part.0).unwrap_or_default(),
+        seed: wanted.seed,
+        threads: wanted.jobs.map_or_else(processors, usize::from),
+    }
+}
+
+fn announcement(campaign: &Campaign) -> String {
+    let ways: Vec<&str> = campaign.methods.iter().map(|method| method.word()).collect();
+    let part = match campaign.shard {
+        shard if shard.of == 1 => String::new(),
+        shard => format!(", part {}/{}", shard.index + 1, shard.of),
+    };
+    let (bases, threads) = (campaign.bases.len(), campaign.threads);
+    let plural = |n: usize| if n == 1 { "" } else { "s" };
+    format!(
+        "{bases} scenario{}, {}, seed {}{part}, {threads} thread{}",
+        plural(bases),
+        ways.join(" + "),
+        campaign.seed,
+        plural(threads)
+    )
+}
+
+/// Plays the campaign, tells of each new kind of failure at once, and keeps what is to be kept.
+fn play(
+    campaign: &Campaign,
+    wanted: &Explore,
+    began: Stopwatch,
+    corpus: &mut Corpus,
+    output: &mut Output,
+) -> Result<Exploration, Stop> {
+    let stop = interrupt::flag();
+    let length = usize::try_from(wanted.runs.unwrap_or(0)).unwrap_or(usize::MAX);
+    let bar = output.begin_progress(length.max(2));
+    if wanted.runs.is_none() {
+        bar.unset_length();
+    }
+    let most = wanted.time.unwrap_or(Duration::MAX);
+    let mut told = (0, 0);
+    let mut wrong = None;
+    let explored = campaign.play(&Subject::homeservers(), stop, |so_far, candidate, trial| {
+        bar.inc(1);
+        if Duration::from_millis(began.elapsed_ms()) >= most {
+            stop.store(true, Ordering::Relaxed);
+        }
+        output.progress_says(progress(so_far, began.elapsed_ms()));
+        let kinds = so_far.failures.count();
+        let mut keep = || -> Result<(), Stop> {
+            if kinds > told.0 {
+                found(so_far, trial, output)?;
+                corpus.keep_failing(candidate, trial)?;
+            } else if so_far.coverage.count() > told.1 {
+                corpus.keep_interesting(candidate)?;
+            }
+            Ok(())
+        };
+        if let Err(stop_because) = keep() {
+            stop.store(true, Ordering::Relaxed);
+            wrong = Some(stop_because);
+        }
+        told = (kinds, so_far.coverage.count());
+    });
+    if let Some(wrong) = wrong {
+        return Err(wrong);
+    }
+    explored
+        .map_err(|error| Stop::because(Exit::Internal, format!("cannot begin a thread: {error}")))
+}
+
+fn progress(so_far: &Exploration, wall_ms: u64) -> String {
+    let mut text = format!(
+        "{} runs/s, {} situations",
+        so_far.count() * 1000 / wall_ms.max(1),
+        so_far.coverage.count()
+    );
+    if so_far.failures.count() > 0 {
+        text.push_str(&format!(", {} kinds of failures", so_far.failures.count()));
+    }
+    text
+}
+
+/// Tells of a new kind of failure as soon as it is found.
+fn found(so_far: &Exploration, trial: &Trial, output: &mut Output) -> Result<(), Stop> {
+    let run = so_far.count();
+    for violation in trial.violations() {
+        let text = format!("run {run}: {}: {}", violation.check, violation.sentence);
+        output.word(Tone::Bad, "Found", &text)?;
+    }
+    Ok(())
+}
+
+/// Makes a folder and those above it.
+fn make_folder(folder: &std::path::Path) -> Result<(), Stop> {
+    fs::create_dir_all(folder).map_err(|error| {
+        let message = format!("cannot make the folder {}: {error}", folder.display());
+        Stop::because(Exit::Usage, message)
+    })
+}
