@@ -1,5 +1,6 @@
 //! Accepts transactions for others (`send_relay`) and stores them.
 
+use defects::{Defect, planted};
 use ruma::OwnedServerName;
 use transport::Host;
 
@@ -56,7 +57,12 @@ impl Forwarder {
             origin,
             transaction_id: transaction_id.to_owned(),
             destination: destination.clone(),
-            body_hash: transaction.hash(),
+            body_hash: if planted(Defect::RelayStoresRepeats) {
+                // No two are the same, so that none is known.
+                self.host.random_bytes()
+            } else {
+                transaction.hash()
+            },
             body: transaction.to_json(),
         };
         match self.store.keep(incoming, self.policy.quotas, self.host.unix_ms()).await? {
