@@ -65,10 +65,22 @@ impl Forwarder {
             },
             body: transaction.to_json(),
         };
+        if planted(Defect::RelayAnswersBeforeStoring) {
+            let (store, quotas, now_ms) =
+                (self.store.clone(), self.policy.quotas, self.host.unix_ms());
+            self.host.spawn(async move { drop(store.keep(incoming, quotas, now_ms).await) });
+            return Ok(());
+        }
+        let woken = self.delivery.as_ref().filter(|_| planted(Defect::RelayWakesBeforeStoring));
+        if let Some(delivery) = woken {
+            delivery.wake();
+            // Long enough for the delivery to look, and to find nothing.
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
         match self.store.keep(incoming, self.policy.quotas, self.host.unix_ms()).await? {
             Kept::New(id) => {
                 tracing::debug!(%destination, id, "an entry is stored");
-                if let Some(delivery) = &self.delivery {
+                if let Some(delivery) = self.delivery.as_ref().filter(|_| woken.is_none()) {
                     delivery.wake();
                 }
                 Ok(())

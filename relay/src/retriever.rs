@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use defects::{Defect, planted};
 use ruma::OwnedServerName;
 use transport::{
     Host,
@@ -42,7 +43,7 @@ impl Retriever {
     ) -> Result<RelayTxnResponse, Refusal> {
         self.switch.check()?;
         let destination = destination_of(user_id)?;
-        if origin != destination {
+        if origin != destination && !planted(Defect::RelayHandsOutToAnybody) {
             return Err(Refusal::NotYours { origin, destination });
         }
         let RelayTxnRequest { entry_id } =
