@@ -15,6 +15,19 @@ pub enum System {
     Own,
 }
 
+impl System {
+    /// Returns what it is, in a few words.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Wire => "Wire: M1, and the protocols compared with it",
+            Self::Dendrite => "Dendrite: the relay, and the federation sender",
+            Self::OpenCola => "OpenCola: the relay",
+            Self::Synapse => "Synapse, and servers that work as it does",
+            Self::Own => "Of our own choosing",
+        }
+    }
+}
+
 /// Where a defect was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
