@@ -180,7 +180,7 @@ impl Policies {
     pub(crate) async fn resume(&self, notifications: Notifications) -> Result<(), StoreError> {
         if planted(Defect::RestartForgetsWhatClientsSent) {
             // As if it had been in memory.
-            self.0.rooms.database().transaction(|tx| sends::forget_all(tx)).await?;
+            self.0.rooms.database().transaction(sends::forget_all).await?;
         }
         for (_, policy) in self.all() {
             policy.resume().await?;

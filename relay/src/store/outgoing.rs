@@ -75,11 +75,7 @@ pub(super) fn acknowledge(
             .execute([id])
             .map(drop);
     }
-    if may || planted(Defect::RelayAcknowledgesForAnybody) {
-        delivered(transaction, id, now_ms)
-    } else {
-        Ok(())
-    }
+    if may { delivered(transaction, id, now_ms) } else { Ok(()) }
 }
 
 /// Deletes the entry, and remembers that it was delivered.

@@ -42,7 +42,7 @@ impl Commits {
     pub(super) async fn resume(&self) -> Result<(), StoreError> {
         if planted(Defect::M1OwnerForgetsDecisions) {
             // As if they had been in memory.
-            self.core.database.transaction(|tx| m1::forget_decisions(tx)).await?;
+            self.core.database.transaction(m1::forget_decisions).await?;
         }
         for destination in self.core.database.call(|db| m1::owed(db)).await? {
             self.tell_now(&destination);

@@ -56,8 +56,16 @@ impl Rooms {
         // What this server knows of the room already is more than what was handed over, also when
         // it is from an earlier stay: a leave of its own may still be on its way. The join becomes
         // part of that like any other event, and state resolution tells what holds.
-        let known = rooms::find(tx, &room)?;
-        let known = known.filter(|_| !planted(Defect::RejoinForgetsTheEarlierStay));
+        let mut known = rooms::find(tx, &room)?;
+        if planted(Defect::RejoinForgetsTheEarlierStay) {
+            rooms::replace_extremities(
+                tx,
+                &room,
+                &rooms::extremities(tx, &room)?,
+                &BTreeSet::new(),
+            )?;
+            known = None;
+        }
         let present = if let Some(present) = known {
             present
         } else {
