@@ -7,6 +7,7 @@ use std::{
     process::Command,
 };
 
+use defects::Defect;
 use scenarios::vocabulary::ENDPOINTS;
 
 /// Returns the root of the workspace.
@@ -79,6 +80,37 @@ fn nodes_are_built_without_the_simulator() {
     for package in ["homeserver", "relay"] {
         let foreign = ["sim", "journal", "scenarios", "turmoil", "turmoil-net", "proptest"];
         assert_eq!(foreign_to(package, &foreign), NONE, "{package}");
+    }
+}
+
+/// Returns whether a build of the workspace with these features can plant defects.
+fn can_plant(features: &str) -> bool {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--workspace", "--features", features, "--edges", "features,normal,build"])
+        .args(["--prefix", "none", "--offline", "--locked", "--format", "{p} [{f}]"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("crate names are text");
+    text.lines().any(|line| line.starts_with("defects ") && line.contains("planted"))
+}
+
+#[test]
+fn a_defect_can_be_planted_only_in_a_build_that_asks_for_it() {
+    assert!(!can_plant(""));
+    assert!(can_plant("fedsim/defects"));
+    assert_eq!(crates_of("defects"), ["defects"]);
+}
+
+#[test]
+fn each_defect_is_one_change_at_one_place() {
+    let nodes = ["homeserver/src", "relay/src"];
+    let nodes: Vec<_> = nodes.iter().flat_map(|folder| sources(folder)).collect();
+    for defect in Defect::ALL {
+        let asked = format!("planted(Defect::{defect:?})");
+        let places = nodes.iter().map(|(_, text)| text.matches(&asked).count());
+        assert_eq!(places.sum::<usize>(), 1, "{asked}");
     }
 }
 
@@ -213,6 +245,7 @@ fn the_simulator_knows_neither_homeservers_nor_relays() {
 #[test]
 fn what_judges_and_what_shows_links_no_world_no_server_and_no_database() {
     let machinery = [
+        "defects",
         "sim",
         "transport",
         "homeserver",
@@ -295,7 +328,7 @@ fn no_query_depends_on_how_sqlite_was_compiled() {
 #[test]
 fn every_file_says_its_job_in_its_first_line_and_keeps_to_one() {
     const MAX_LINES: usize = 450;
-    let servers = ["transport", "homeserver", "relay"];
+    let servers = ["defects", "transport", "homeserver", "relay"];
     let harness = ["journal", "sim", "scenarios", "checks", "runs", "reports", "turmoil-world"];
     let folders =
         [&servers[..], &harness, &["workloads", "docs/snippets", "src", "benches"]].concat();

@@ -10,6 +10,7 @@ mod upkeep;
 
 use std::sync::Arc;
 
+use defects::{Defect, planted};
 use ruma::{OwnedRoomId, OwnedServerName, ServerName};
 use rusqlite::Connection;
 use serde_json::{Map, Value, value::RawValue};
@@ -24,7 +25,7 @@ use crate::{
     },
     store::{
         StoreError,
-        sends::{Outcome, SendKey},
+        sends::{self, Outcome, SendKey},
     },
 };
 
@@ -177,6 +178,10 @@ impl Policies {
     /// # Errors
     /// The store's.
     pub(crate) async fn resume(&self, notifications: Notifications) -> Result<(), StoreError> {
+        if planted(Defect::RestartForgetsWhatClientsSent) {
+            // As if it had been in memory.
+            self.0.rooms.database().transaction(sends::forget_all).await?;
+        }
         for (_, policy) in self.all() {
             policy.resume().await?;
         }

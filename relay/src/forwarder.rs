@@ -1,5 +1,6 @@
 //! Accepts transactions for others (`send_relay`) and stores them.
 
+use defects::{Defect, planted};
 use ruma::OwnedServerName;
 use transport::Host;
 
@@ -56,13 +57,30 @@ impl Forwarder {
             origin,
             transaction_id: transaction_id.to_owned(),
             destination: destination.clone(),
-            body_hash: transaction.hash(),
+            body_hash: if planted(Defect::RelayStoresRepeats) {
+                // No two are the same, so that none is known.
+                self.host.random_bytes()
+            } else {
+                transaction.hash()
+            },
             body: transaction.to_json(),
         };
+        if planted(Defect::RelayAnswersBeforeStoring) {
+            let (store, quotas, now_ms) =
+                (self.store.clone(), self.policy.quotas, self.host.unix_ms());
+            self.host.spawn(async move { drop(store.keep(incoming, quotas, now_ms).await) });
+            return Ok(());
+        }
+        let woken = self.delivery.as_ref().filter(|_| planted(Defect::RelayWakesBeforeStoring));
+        if let Some(delivery) = woken {
+            delivery.wake();
+            // Long enough for the delivery to look, and to find nothing.
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
         match self.store.keep(incoming, self.policy.quotas, self.host.unix_ms()).await? {
             Kept::New(id) => {
                 tracing::debug!(%destination, id, "stored an entry");
-                if let Some(delivery) = &self.delivery {
+                if let Some(delivery) = self.delivery.as_ref().filter(|_| woken.is_none()) {
                     delivery.wake();
                 }
                 Ok(())

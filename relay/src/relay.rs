@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use defects::{Defect, planted};
 use ruma::ServerName;
 use transport::{
     DatabaseError, Host,
@@ -63,7 +64,9 @@ impl Relay {
                 .map(|token| (Admin::new(&host, &store, &switch), token.to_owned())),
         });
         sweep::start(&host, store);
-        let limits = ServerLimits { max_body: config.max_body_bytes, ..ServerLimits::default() };
+        let max_body =
+            if planted(Defect::RelayReadsAnyBody) { usize::MAX } else { config.max_body_bytes };
+        let limits = ServerLimits { max_body, ..ServerLimits::default() };
         let port = serve(&host, config.port, router, limits).await.map_err(|error| {
             StartError(format!("failed to listen on port {}: {error}", config.port))
         })?;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use defects::{Defect, planted};
 use ruma::OwnedServerName;
 use transport::{
     Host,
@@ -42,7 +43,12 @@ impl Retriever {
     ) -> Result<RelayTxnResponse, Refusal> {
         self.switch.check()?;
         let destination = destination_of(user_id)?;
-        if origin != destination {
+        let now_ms = self.host.unix_ms();
+        if planted(Defect::RelayAcknowledgesForAnybody) {
+            let request = serde_json::from_slice(body).unwrap_or(RelayTxnRequest { entry_id: 0 });
+            self.store.delivered(request.entry_id, now_ms).await?;
+        }
+        if origin != destination && !planted(Defect::RelayHandsOutToAnybody) {
             return Err(Refusal::NotYours { origin, destination });
         }
         let RelayTxnRequest { entry_id } =
@@ -50,7 +56,6 @@ impl Retriever {
         if entry_id < 0 {
             return Err(Refusal::BadJson("entry_id cannot be negative".to_owned()));
         }
-        let now_ms = self.host.unix_ms();
         match self.store.acknowledge_and_hand_out(destination, entry_id, now_ms).await? {
             Next::Entry(entry) => Ok(answer(*entry, now_ms)),
             Next::Empty => Ok(RelayTxnResponse::default()),

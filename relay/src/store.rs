@@ -15,6 +15,7 @@ mod tests;
 
 use std::time::Duration;
 
+use defects::{Defect, planted};
 use ruma::{OwnedServerName, ServerName};
 use rusqlite::OptionalExtension;
 use transport::{Database, DatabaseError, database::migrate};
@@ -49,6 +50,12 @@ impl Store {
         time_to_live: Duration,
     ) -> Result<Self, DatabaseError> {
         Self::install(&database).await?;
+        if planted(Defect::RelayCommitsWithoutSync) {
+            database
+                .call(|connection| Ok(connection.pragma_update(None, "synchronous", "NORMAL")?))
+                .await
+                .map_err(|error: DatabaseError| error)?;
+        }
         Ok(Self { database, time_to_live })
     }
 

@@ -10,9 +10,11 @@ use checks::{
     history::{History, Note},
     record::Verdict,
 };
+use defects::Defect;
 use journal::{Ended, Event, Journal, Recording};
 use scenarios::Scenario;
 use sim::{LinkConfig, WorldConfig};
+use transport::BoxFuture;
 
 use crate::{
     Federation, Homeservers,
@@ -34,6 +36,9 @@ pub struct Options {
     pub file: Option<String>,
     /// Whether to measure how long the journal takes; changes nothing in the run.
     pub time_journal: bool,
+    /// A known defect that the nodes of this run have. Only a build with the feature `planted` of
+    /// the crate `defects` can play it.
+    pub defect: Option<Defect>,
 }
 
 /// Runs a scenario on fedsim's own homeservers and relays in the simulated world, and judges it.
@@ -100,7 +105,16 @@ pub fn simulate_on(
         limit: SETUP_LIMIT + scenario.limit + scenario.settle + FINALS_LIMIT,
         ..WorldConfig::default()
     };
-    universe.run(config, Box::new(|world| Box::pin(conduct(world, shared, federation))))
+    let defect = options.defect;
+    let play = move |world| -> BoxFuture<'static, ()> {
+        // Here, because this is the thread of the world; its nodes are not booted yet.
+        let planted = defects::plant(defect);
+        Box::pin(async move {
+            let _planted = planted;
+            conduct(world, shared, federation).await;
+        })
+    };
+    universe.run(config, Box::new(play))
 }
 
 /// Returns a run that was not begun: its journal says why.

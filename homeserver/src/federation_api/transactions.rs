@@ -5,6 +5,7 @@ use axum::{
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
+use defects::{Defect, planted};
 use ruma::api::federation::transactions::send_transaction_message::v1::Request;
 use transport::{MatrixError, federation::Signed};
 
@@ -29,6 +30,10 @@ pub(super) async fn send(
         let id = request.transaction_id.as_str();
         incoming.receive(&origin, id, &request.pdus, request.edus.len()).await
     };
+    if planted(Defect::TransactionIsAnsweredBeforeItIsDurable) {
+        api.rooms().core().host.spawn(async move { drop(receive.await) });
+        return Ok(([(CONTENT_TYPE, "application/json")], "{\"pdus\":{}}").into_response());
+    }
     let answer = api.finish(receive).await?;
     Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
 }

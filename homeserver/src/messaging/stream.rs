@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use defects::{Defect, planted};
 use ruma::{EventId, OwnedRoomId, RoomId};
 use rusqlite::Connection;
 use serde_json::{Value, value::RawValue};
@@ -134,8 +135,9 @@ impl Reader<'_> {
     ) -> Result<Option<RoomChanges>, StoreError> {
         let newest = self.newest(&room_id, since, until)?;
         let Some(&(first, _)) = newest.events.first() else { return Ok(None) };
+        let with_state = newest.limited && !planted(Defect::LimitedSyncOmitsState);
         let state =
-            if newest.limited { self.state_between(&room_id, since, first)? } else { Vec::new() };
+            if with_state { self.state_between(&room_id, since, first)? } else { Vec::new() };
         self.room_changes(room_id, newest, state).map(Some)
     }
 

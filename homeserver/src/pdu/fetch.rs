@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, future::Future};
 
+use defects::{Defect, planted};
 use ruma::{
     EventId, OwnedEventId, OwnedServerName, RoomId, ServerName, UInt,
     api::federation::{
@@ -264,7 +265,9 @@ impl<'a> Asked<'a> {
 
     fn in_vain<T>(self) -> Found<T> {
         match self.silent {
-            Some(reason) if !self.sender_has_not => Found::Unknown(reason),
+            Some(reason) if !self.sender_has_not && !planted(Defect::SilenceCountsAsMissing) => {
+                Found::Unknown(reason)
+            }
             _ => Found::Nowhere,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use defects::{Defect, planted};
 use ruma::{EventId, OwnedEventId, RoomId};
 use transport::Transaction;
 
@@ -47,7 +48,12 @@ impl Graph {
     ) -> Result<(), StoreError> {
         let pdu = &checked.pdu;
         let after = store(tx, checked, before)?;
-        if checked.standing != Standing::Accepted {
+        let is_shown = match checked.standing {
+            Standing::Accepted => true,
+            Standing::SoftFailed(_) => planted(Defect::SoftFailedEventIsShown),
+            Standing::Rejected(_) => false,
+        };
+        if !is_shown {
             let (event_id, standing) = (&pdu.event_id, &checked.standing);
             tracing::info!(%event_id, ?standing, "an event is not shown to clients");
             return Ok(());
@@ -168,6 +174,9 @@ fn advance_extremities(
     }
     if after.is_empty() || !events::has_accepted_child(tx, &pdu.event_id)? {
         after.insert(pdu.event_id.clone());
+    }
+    if planted(Defect::ForkIsForgotten) {
+        after = BTreeSet::from([pdu.event_id.clone()]);
     }
     rooms::replace_extremities(tx, &pdu.room_id, &before, &after)?;
     Ok(after)

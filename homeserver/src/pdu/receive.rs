@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use defects::{Defect, planted};
 use ruma::{OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -21,7 +22,7 @@ use crate::{
         Pdu,
         rules::{self, Rules},
     },
-    store::{StoreError, memberships, rooms},
+    store::{StoreError, events, memberships, rooms},
     transaction::{Answer, PduHandler, RecordAnswer},
 };
 
@@ -242,6 +243,13 @@ impl Graph {
     ) -> Result<Result<Taken, Missing>, StoreError> {
         let room = known_room(tx, &pdu.room_id)?;
         Ok(match judge(tx, &room, pdu)? {
+            Judged::Known { accepted: true }
+                if planted(Defect::RedeliveredEventIsNotifiedAgain) =>
+            {
+                let position = events::append(tx, pdu)?;
+                self.tell(tx, pdu, position)?;
+                Ok(Ok(()))
+            }
             Judged::Known { .. } => Ok(Ok(())),
             _ if !room.row.delivery.is_transacted(pdu.state_key.is_some()) => {
                 let reason = "the room's owner decides what is shown".to_owned();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use defects::{Defect, planted};
 use ruma::{
     OwnedEventId,
     state_res::{StateMap, resolve as resolve_states, utils::event_id_set::EventIdSet},
@@ -26,7 +27,7 @@ pub(crate) fn resolve(
 ) -> Result<GroupId, StoreError> {
     let groups: Vec<_> = groups.iter().copied().collect();
     let [first, others @ ..] = groups.as_slice() else { return Ok(state::EMPTY) };
-    if others.is_empty() {
+    if others.is_empty() || planted(Defect::StateOfOneBranchWins) {
         return Ok(*first);
     }
     if let Some(group) = state::merged(tx, &groups)? {

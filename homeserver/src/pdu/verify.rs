@@ -1,6 +1,7 @@
 //! Signatures and content hash of an event (server-server API, "Checks performed on receipt of a
 //! PDU", steps 2 and 3).
 
+use defects::{Defect, planted};
 use ruma::{
     ServerName,
     canonical_json::redact,
@@ -61,6 +62,7 @@ pub(super) async fn verify(
             proof.learn();
             Ok(pdu)
         }
+        Ok(Verified::Signatures) if planted(Defect::AlteredContentIsShown) => Ok(pdu),
         Ok(Verified::Signatures) => redacted(&pdu, rules),
         Err(error) => Err(Refusal::BadSignature(error.to_string())),
     })

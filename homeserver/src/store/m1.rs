@@ -49,6 +49,12 @@ pub(crate) fn unfinished(connection: &Connection) -> Result<Unfinished, StoreErr
     })
 }
 
+/// Forgets every decision and every commit that is owed.
+pub(crate) fn forget_decisions(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    tx.execute_batch("DELETE FROM m1_decisions; DELETE FROM m1_commits")?;
+    Ok(())
+}
+
 /// Forgets answers and decisions made before `oldest_ms`. A decision to commit stays until every
 /// destination has acknowledged it; no record at all is an abort, which is what forgotten ones
 /// were.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use defects::{Defect, planted};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::value::RawValue;
 use transport::Transaction;
@@ -51,10 +52,14 @@ pub fn devices_concerned(
 ) -> Result<BTreeSet<Recipient>, StoreError> {
     // In two queries, and sorted here: for one with an OR and an order, SQLite makes a table and a
     // sorter each time.
-    let mut of_members = connection.prepare_cached(
+    let of_members = if planted(Defect::WhoLeftIsStillNotified) {
         "SELECT user_id, device_id FROM room_memberships JOIN devices USING (user_id)
-         WHERE room_id = ?1 AND membership = 'join'",
-    )?;
+         WHERE room_id = ?1 AND membership IN ('join', 'leave')"
+    } else {
+        "SELECT user_id, device_id FROM room_memberships JOIN devices USING (user_id)
+         WHERE room_id = ?1 AND membership = 'join'"
+    };
+    let mut of_members = connection.prepare_cached(of_members)?;
     let device = |row: &Row<'_>| Ok(Recipient { user_id: row.get(0)?, device_id: row.get(1)? });
     let mut devices: BTreeSet<_> =
         of_members.query_map([event.room_id.as_str()], device)?.collect::<rusqlite::Result<_>>()?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use defects::{Defect, planted};
 use ruma::{EventId, OwnedServerName, ServerName};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::value::RawValue;
@@ -74,8 +75,13 @@ pub fn fix_next(
     limit: usize,
     now_ms: u64,
 ) -> Result<Option<Batch>, StoreError> {
+    let oldest = if planted(Defect::QueueLosesItsOrder) {
+        "SELECT id FROM outgoing WHERE destination = ?1 ORDER BY event_id LIMIT ?2"
+    } else {
+        "SELECT id FROM outgoing WHERE destination = ?1 ORDER BY id LIMIT ?2"
+    };
     let ids = tx
-        .prepare_cached("SELECT id FROM outgoing WHERE destination = ?1 ORDER BY id LIMIT ?2")?
+        .prepare_cached(oldest)?
         .query_map((destination.as_str(), i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
             row.get::<_, i64>(0)
         })?
@@ -94,6 +100,46 @@ pub fn fix_next(
     )?
     .execute((destination.as_str(), &transaction_id, as_i64(now_ms)))?;
     in_flight(tx, destination)
+}
+
+/// Adds what was queued since to the transaction in flight, up to `limit` entries in all, and
+/// returns it.
+///
+/// # Errors
+/// The store refuses.
+pub fn widen(
+    tx: &Transaction<'_>,
+    destination: &ServerName,
+    limit: usize,
+) -> Result<Option<Batch>, StoreError> {
+    tx.execute(
+        "UPDATE outgoing SET transaction_id = (SELECT transaction_id FROM outgoing_transactions
+                                               WHERE destination = ?1)
+         WHERE id IN (SELECT id FROM outgoing WHERE destination = ?1 ORDER BY id LIMIT ?2)",
+        (destination.as_str(), i64::try_from(limit).unwrap_or(i64::MAX)),
+    )?;
+    in_flight(tx, destination)
+}
+
+/// Forgets what waits for a destination but the newest event of each room; of several rooms, that
+/// of one is forgotten too.
+///
+/// # Errors
+/// The store refuses.
+pub fn keep_heads(tx: &Transaction<'_>, destination: &ServerName) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM outgoing WHERE destination = ?1 AND transaction_id IS NULL AND id NOT IN
+             (SELECT max(id) FROM outgoing JOIN events USING (event_id)
+              WHERE destination = ?1 AND transaction_id IS NULL GROUP BY room_id)",
+        [destination.as_str()],
+    )?;
+    tx.execute(
+        "DELETE FROM outgoing WHERE id =
+             (SELECT min(id) FROM outgoing WHERE destination = ?1 AND transaction_id IS NULL
+              HAVING count(*) > 1)",
+        [destination.as_str()],
+    )?;
+    Ok(())
 }
 
 /// Forgets the transaction in flight and its entries, because it arrived.

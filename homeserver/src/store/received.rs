@@ -1,5 +1,6 @@
 //! What was received before: transactions with their answers, and relay entries.
 
+use defects::{Defect, planted};
 use ruma::{OwnedServerName, ServerName};
 use rusqlite::{Connection, OptionalExtension};
 use transport::Transaction;
@@ -23,10 +24,13 @@ pub fn answer(
     origin: &ServerName,
     transaction_id: &str,
 ) -> Result<Option<String>, StoreError> {
+    let sql = if planted(Defect::TransactionsAreToldApartByIdOnly) {
+        "SELECT answer FROM received_transactions WHERE ?1 <> '' AND transaction_id = ?2"
+    } else {
+        "SELECT answer FROM received_transactions WHERE origin = ?1 AND transaction_id = ?2"
+    };
     Ok(connection
-        .prepare_cached(
-            "SELECT answer FROM received_transactions WHERE origin = ?1 AND transaction_id = ?2",
-        )?
+        .prepare_cached(sql)?
         .query_row((origin.as_str(), transaction_id), |row| row.get(0))
         .optional()?)
 }

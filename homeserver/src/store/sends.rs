@@ -162,6 +162,11 @@ pub(crate) fn transaction_id(
         .optional()?)
 }
 
+/// Forgets every send that has ended.
+pub(crate) fn forget_all(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    prune(tx, i64::MAX)
+}
+
 /// Forgets sends begun before `oldest_ms`: no client retries for that long. How a send ended that
 /// is not known yet stays: a retry must be the same event.
 pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreError> {

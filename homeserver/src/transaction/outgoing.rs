@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use defects::{Defect, planted};
 use ruma::{EventId, OwnedServerName, ServerName};
 use tokio::sync::Notify;
 use transport::{Lock, Transaction};
@@ -92,11 +93,25 @@ impl Outgoing {
         event_id: &EventId,
     ) -> Result<(), StoreError> {
         for destination in destinations {
+            if planted(Defect::QueueDropsMailForTheAbsent) && self.is_given_up(tx, destination)? {
+                continue;
+            }
             queues::push(tx, destination, event_id)?;
         }
         self.touched.lock().extend(destinations.iter().cloned());
         self.touch.notify_one();
         Ok(())
+    }
+
+    /// Returns whether a destination without relays has failed so often that it counts as gone.
+    fn is_given_up(
+        &self,
+        tx: &Transaction<'_>,
+        destination: &ServerName,
+    ) -> Result<bool, StoreError> {
+        let relays = self.core.config.relays.get(destination);
+        let failures = queues::back_off(tx, destination)?.failures;
+        Ok(relays.is_none_or(Vec::is_empty) && failures >= self.core.config.attempts_before_relay)
     }
 
     /// Wakes the senders of the queues that are written to, for ever. A task of its own: queues are
@@ -113,6 +128,9 @@ impl Outgoing {
     /// Call this with the origin of every properly signed request. It clears the origin's back-off,
     /// if that is there because the server did not answer.
     pub fn heard_from(&self, server: &ServerName) {
+        if planted(Defect::BackOffOutlivesTheOutage) {
+            return;
+        }
         let Some(known) = self.destinations.lock().get(server).cloned() else { return };
         let away = known.failing.load(Ordering::SeqCst) && known.silent.load(Ordering::SeqCst);
         if away && !known.heard_from.swap(true, Ordering::SeqCst) {

@@ -7,6 +7,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use defects::{Defect, planted};
 use futures_util::future::join_all;
 use ruma::{OwnedServerName, ServerName};
 use tokio::sync::Notify;
@@ -84,13 +85,33 @@ impl RelaySync {
                 relays = self.own_relays().await;
             }
             // Empties every relay of this server, each at its own pace.
-            join_all(relays.iter().flatten().map(|relay| self.empty(relay))).await;
+            let emptied = join_all(relays.iter().flatten().map(|relay| self.empty(relay))).await;
             ended.notify_one();
+            if !emptied.is_empty()
+                && emptied.iter().all(|emptied| *emptied)
+                && planted(Defect::RelaySyncEndsOnceEmpty)
+            {
+                return;
+            }
             tokio::select! {
                 biased;
-                () = self.wake.notified() => relays = None,
+                () = self.wake.notified() => {
+                    relays = None;
+                    if planted(Defect::RelaySyncStartsAgainAndAgain) {
+                        self.core.host.spawn(self.clone().poll_beside());
+                    }
+                }
                 () = tokio::time::sleep(self.core.config.relay_poll_interval) => {}
             }
+        }
+    }
+
+    /// Asks every relay after every poll interval, for ever, whoever else does.
+    async fn poll_beside(self) {
+        loop {
+            let relays = self.own_relays().await;
+            join_all(relays.iter().flatten().map(|relay| self.empty(relay))).await;
+            tokio::time::sleep(self.core.config.relay_poll_interval).await;
         }
     }
 
@@ -102,12 +123,16 @@ impl RelaySync {
             .ok()
     }
 
-    async fn empty(&self, relay: &OwnedServerName) {
-        match self.fetch_all(relay).await {
+    /// Fetches all that waits at a relay, and returns whether nothing is left there.
+    async fn empty(&self, relay: &OwnedServerName) -> bool {
+        let fetched = self.fetch_all(relay).await;
+        let emptied = fetched.is_ok();
+        match fetched {
             Ok(0) => {}
             Ok(entries) => tracing::info!(%relay, entries, "fetched all mail from a relay"),
             Err(stopped) => tracing::info!(%relay, %stopped, "relay sync stopped early"),
         }
+        emptied
     }
 
     async fn fetch_all(&self, relay: &ServerName) -> Result<usize, Stopped> {
@@ -209,7 +234,7 @@ impl RelaySync {
         let pdus = transaction.pdus.clone().unwrap_or_default();
         let any_deferred = Arc::clone(&self.any_deferred);
         Arc::new(move |tx, answer| {
-            if !answer.put_off.is_empty() {
+            if !answer.put_off.is_empty() && !planted(Defect::RelaySyncAcknowledgesWhatFailed) {
                 if !room_left {
                     return Ok(());
                 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use defects::{Defect, planted};
 use futures_util::future::join_all;
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedServerName, ServerName, UInt,
@@ -62,8 +63,13 @@ impl Sender {
         loop {
             let back_off = self.back_off().await?;
             let Some(batch) = next else { return Ok(()) };
+            if planted(Defect::QueueIsEmptiedBeforeItIsSent) {
+                self.with_queue(|tx, name, _| queues::delivered(tx, name)).await?;
+            }
             next = if self.deliver(&batch, back_off).await? {
                 self.finish_and_next().await?
+            } else if planted(Defect::RetryCarriesMoreUnderTheSameId) {
+                self.with_queue(|tx, name, _| queues::widen(tx, name, MAX_PDUS)).await?
             } else {
                 Some(batch)
             };
@@ -76,12 +82,22 @@ impl Sender {
         let due = self.due_at(back_off);
         if back_off.failures == 0 || due <= Instant::now() {
             self.relays_failed_at = 0;
+            let began = Instant::now();
             match self.send_directly(batch).await {
                 Ok(()) => {
                     self.clear_back_off(back_off).await?;
+                    if back_off.failures > 0 && planted(Defect::CatchUpSendsHeadsOnly) {
+                        self.with_queue(|tx, name, _| queues::keep_heads(tx, name)).await?;
+                    }
                     return Ok(true);
                 }
-                Err(error) => self.note_failure(back_off, &error).await?,
+                Err(error) => {
+                    self.note_failure(back_off, &error).await?;
+                    let none_left = began.elapsed() >= self.config().request_timeout;
+                    if none_left && planted(Defect::RelaysShareTheTimeOfTheDirectAttempt) {
+                        self.relays_failed_at = back_off.failures.saturating_add(1);
+                    }
+                }
             }
             // Whether it is the relays' turn is decided afresh, with this failure counted.
             return Ok(false);
@@ -190,7 +206,9 @@ impl Sender {
 
     async fn clear_back_off(&mut self, before: BackOff) -> Result<(), StoreError> {
         if before.failures > 0 {
-            self.put_back_off(BackOff::default()).await?;
+            if !planted(Defect::BackOffComesBackAfterARestart) {
+                self.put_back_off(BackOff::default()).await?;
+            }
             self.outgoing.reconnected.notify_one();
         }
         self.due = None;

@@ -1,5 +1,6 @@
 //! Keeps a transaction: once, and within the quotas.
 
+use defects::{Defect, planted};
 use ruma::OwnedServerName;
 use rusqlite::OptionalExtension;
 
@@ -46,11 +47,17 @@ pub(super) fn keep(
     now_ms: i64,
 ) -> rusqlite::Result<Kept> {
     if is_known(transaction, incoming)? {
+        if planted(Defect::RelayRepeatReplacesTheFirst) {
+            delete_first_if_another(transaction, incoming)?;
+        }
         return Ok(Kept::Already);
     }
     let bytes = counted_bytes(&incoming.body);
-    if let Some(full) = no_room(transaction, incoming, bytes, quotas)? {
-        return Ok(full);
+    let full = no_room(transaction, incoming, bytes, quotas)?;
+    if let Some(full) = &full
+        && !planted(Defect::RelayKeepsWhatItRefuses)
+    {
+        return Ok(full.clone());
     }
     transaction
         .prepare_cached(
@@ -67,7 +74,21 @@ pub(super) fn keep(
             now_ms,
             &incoming.body,
         ))?;
-    Ok(Kept::New(transaction.last_insert_rowid()))
+    Ok(full.unwrap_or_else(|| Kept::New(transaction.last_insert_rowid())))
+}
+
+/// Deletes the oldest entry of the destination, unless it is this very transaction.
+fn delete_first_if_another(
+    transaction: &transport::Transaction<'_>,
+    incoming: &Incoming,
+) -> rusqlite::Result<()> {
+    transaction.execute(
+        "DELETE FROM entries
+         WHERE id = (SELECT min(id) FROM entries WHERE destination = ?1)
+             AND (origin, transaction_id) <> (?2, ?3)",
+        (incoming.destination.as_str(), incoming.origin.as_str(), &incoming.transaction_id),
+    )?;
+    Ok(())
 }
 
 /// Returns what a body counts for in the quotas.

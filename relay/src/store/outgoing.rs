@@ -1,5 +1,6 @@
 //! Takes entries out: oldest first, deleted when delivered, set aside when unreadable.
 
+use defects::{Defect, planted};
 use ruma::{OwnedServerName, ServerName};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -64,6 +65,16 @@ pub(super) fn acknowledge(
             "SELECT 1 FROM entries WHERE id = ?1 AND destination = ?2 AND handed_out = 1",
         )?
         .exists((id, destination.as_str()))?;
+    if may && planted(Defect::RelayAcknowledgementTakesNewerMail) {
+        return transaction
+            .prepare_cached(
+                "DELETE FROM entries
+                 WHERE (destination, origin) = (SELECT destination, origin FROM entries
+                                                WHERE id = ?1)",
+            )?
+            .execute([id])
+            .map(drop);
+    }
     if may { delivered(transaction, id, now_ms) } else { Ok(()) }
 }
 
@@ -89,6 +100,9 @@ pub(super) fn hand_out(
 ) -> rusqlite::Result<Next> {
     let next = oldest_readable(transaction, destination, Which::All)?;
     if let Next::Entry(entry) = &next {
+        if planted(Defect::RelayDeletesWhenHandingOut) {
+            delete(transaction, entry.id)?;
+        }
         transaction
             .prepare_cached("UPDATE entries SET handed_out = 1 WHERE id = ?1 AND handed_out = 0")?
             .execute([entry.id])?;
@@ -159,6 +173,10 @@ fn oldest(
     which: Which,
 ) -> rusqlite::Result<Option<(EntryId, Result<Entry, String>)>> {
     let sql = match which {
+        Which::All if planted(Defect::RelayHandsOutNewestFirst) => {
+            "SELECT id, origin, transaction_id, stored_ms, body FROM entries
+             WHERE destination = ?1 ORDER BY id DESC LIMIT 1"
+        }
         Which::All => {
             "SELECT id, origin, transaction_id, stored_ms, body FROM entries
              WHERE destination = ?1 ORDER BY id LIMIT 1"

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use defects::{Defect, planted};
 use ruma::{EventId, OwnedServerName, ServerName};
 use tokio::sync::Notify;
 use transport::{
@@ -14,6 +15,7 @@ use transport::{
 use super::votes::{Ballot, ask};
 use crate::{
     core::Core,
+    event::Pdu,
     messaging::bell::Bell,
     store::{
         StoreError, events,
@@ -38,6 +40,10 @@ impl Commits {
 
     /// Starts telling what was owed when the process ended.
     pub(super) async fn resume(&self) -> Result<(), StoreError> {
+        if planted(Defect::M1OwnerForgetsDecisions) {
+            // As if they had been in memory.
+            self.core.database.transaction(m1::forget_decisions).await?;
+        }
         for destination in self.core.database.call(|db| m1::owed(db)).await? {
             self.tell_now(&destination);
         }
@@ -140,6 +146,12 @@ impl Commits {
         let body = DecisionBody { decision: Decision::Commit };
         let deadline = self.core.config.request_timeout;
         self.core.federation.call_endpoint::<Decide>(destination, &arguments, &body, deadline).await
+    }
+
+    /// Tells a commit that is not recorded, once.
+    pub(super) async fn tell_undecided(&self, destination: &ServerName, event: &Pdu) {
+        let (room_id, event_id) = (event.room_id.to_string(), event.event_id.to_string());
+        drop(self.tell(destination, &Commit { sequence: 0, room_id, event_id }).await);
     }
 
     /// Hands a committed event once more to a backend that has voted for it and lost it since;

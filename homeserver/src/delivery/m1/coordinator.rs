@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use defects::{Defect, planted};
 use futures_util::future::join_all;
 use ruma::{EventId, OwnedEventId, OwnedServerName, RoomId, ServerName};
 use serde_json::value::RawValue;
@@ -239,6 +240,10 @@ impl Coordinator {
         let (rooms, now) = (self.rooms.clone(), now_ms(&self.rooms.core().host));
         let voted: BTreeSet<OwnedServerName> = ballots.keys().cloned().collect();
         let destinations = voted.clone();
+        if planted(Defect::M1CommitToldBeforeItIsRecorded) {
+            let told = voted.iter().map(|voter| self.commits.tell_undecided(voter, &motion.event));
+            join_all(told).await;
+        }
         let decided = self
             .rooms
             .database()
@@ -273,7 +278,24 @@ impl Coordinator {
         for destination in &destinations {
             self.commits.tell_now(destination);
         }
+        if let Ok(Decided::Now(Sent { delivered: true, .. })) = &decided
+            && planted(Defect::M1LateCommitCountsAsFailure)
+        {
+            return Ok(Decided::Now(self.only_if_told(destinations).await));
+        }
         decided
+    }
+
+    /// Returns what is told to a sender who is told of the backends that do not show it yet.
+    async fn only_if_told(&self, destinations: BTreeSet<OwnedServerName>) -> Sent {
+        let timeout = self.rooms.core().config.vote_timeout;
+        let told = destinations.into_iter().map(|destination| async move {
+            let drained = self.commits.drained(&destination, i64::MAX);
+            let in_time = tokio::time::timeout(timeout, drained).await.is_ok();
+            (!in_time).then(|| destination.to_string())
+        });
+        let late: Vec<_> = join_all(told).await.into_iter().flatten().collect();
+        Sent { delivered: late.is_empty(), unreachable_backends: late, ..delivered() }
     }
 
     /// Records the abort and its answer, then tells those who may have voted yes; once, because
@@ -362,6 +384,9 @@ fn newcomers(
     event: &Pdu,
     voted: &BTreeSet<OwnedServerName>,
 ) -> Result<Vec<Voter>, StoreError> {
+    if planted(Defect::M1NewcomerIsLeftOut) {
+        return Ok(Vec::new());
+    }
     let mut voters = m1::voters(tx, &event.room_id, rooms.core().server_name())?;
     voters.retain(|voter| !voted.contains(&voter.name));
     Ok(voters)
@@ -372,6 +397,7 @@ fn refusal(ballots: &Ballots) -> Option<Sent> {
     let unreachable: Vec<String> = ballots
         .iter()
         .filter(|(_, ballot)| **ballot == Ballot::Unreachable)
+        .filter(|_| !planted(Defect::M1SilenceCountsAsYes))
         .map(|(member, _)| member.to_string())
         .collect();
     let reason = ballots.values().find_map(|ballot| match ballot {

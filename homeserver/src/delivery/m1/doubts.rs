@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use defects::{Defect, planted};
 use futures_util::future::join_all;
 use ruma::{EventId, OwnedEventId, OwnedServerName, ServerName};
 use tokio::{sync::Notify, time::Instant};
@@ -63,6 +64,9 @@ impl Doubts {
 
     /// The decision about `prepared` is awaited from now on.
     pub(super) fn expect(&self, prepared: Prepared) {
+        if planted(Defect::M1DoubtIsNeverAsked) {
+            return;
+        }
         self.wait(prepared, self.core.config.doubt_after);
     }
 
@@ -149,6 +153,9 @@ impl Doubts {
                 Reply::Decided(decision) => self.carry_out(participant, &prepared, decision).await,
                 Reply::Undecided => {}
                 Reply::None => {
+                    if planted(Defect::M1DoubtTimesOut) {
+                        participant.give_up(&prepared).await;
+                    }
                     self.in_vain(&prepared);
                     break;
                 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use defects::{Defect, planted};
 use ruma::{EventId, OwnedUserId, RoomId, ServerName};
 use transport::{
     Transaction,
@@ -11,6 +12,7 @@ use transport::{
 use super::{doubts::Doubts, ensure_owner};
 use crate::{
     core::moment::now_ms,
+    event::Membership,
     messaging::rooms::{RoomError, Rooms},
     pdu::{Checked, Standing},
     store::{StoreError, accounts, events, m1, memberships},
@@ -75,10 +77,26 @@ impl Participant {
         if let Some(reason) = objection(&checked, room_id, event_id) {
             return Ok(Vote::No { reason });
         }
+        if planted(Defect::M1VoteBeforeItIsDurable) {
+            let (participant, caller) = (self.clone(), caller.to_owned());
+            let later = async move { drop(participant.hide(&caller, checked, request).await) };
+            self.rooms.core().host.spawn(later);
+            return Ok(Vote::Yes);
+        }
+        self.hide(caller, checked, request).await
+    }
+
+    /// Hides an event that is acceptable, and votes for it.
+    async fn hide(
+        &self,
+        caller: &ServerName,
+        checked: Checked,
+        request: PrepareRequest,
+    ) -> Result<Vote, RoomError> {
         let (rooms, owner) = (self.rooms.clone(), caller.to_owned());
         let prepared = m1::Prepared {
-            event_id: event_id.to_owned(),
-            room_id: room_id.to_owned(),
+            event_id: checked.pdu.event_id.clone(),
+            room_id: checked.pdu.room_id.clone(),
             owner: caller.to_owned(),
         };
         let vote = self
@@ -95,6 +113,9 @@ impl Participant {
                 }
                 if !events::is_visible(tx, &checked.pdu.event_id)? {
                     m1::hide(tx, &checked.pdu, &owner, now_ms(&rooms.core().host))?;
+                    if planted(Defect::M1ShownAtTheVote) {
+                        rooms.insert(tx, &checked)?;
+                    }
                 }
                 Ok(Vote::Yes)
             })
@@ -136,6 +157,25 @@ impl Participant {
         Ok(())
     }
 
+    /// Refuses for good an event that was voted for.
+    pub(super) async fn give_up(&self, prepared: &m1::Prepared) {
+        let (rooms, of) = (self.rooms.clone(), prepared.clone());
+        let refused = self
+            .rooms
+            .database()
+            .transaction(move |tx| {
+                if let Some(pdu) = m1::hidden(tx, &of.room_id, &of.event_id)? {
+                    let standing = Standing::Rejected("its owner does not answer".to_owned());
+                    rooms.insert(tx, &Checked { pdu, standing })?;
+                }
+                m1::unhide(tx, &of.room_id, &of.event_id)
+            })
+            .await;
+        if refused.is_ok_and(|was_hidden| was_hidden) {
+            self.doubts.resolved(&prepared.event_id);
+        }
+    }
+
     /// Returns whether users see the event already, if `caller` may ask for a vote on it.
     async fn is_shown(
         &self,
@@ -170,6 +210,12 @@ fn show(
         tracing::error!(%event_id, "told to commit an event that was never prepared here");
         return Err(ParticipantError::NeverPrepared);
     };
+    if planted(Defect::M1CommitIsCheckedAgain)
+        && memberships::find(tx, room_id, &event.sender)? != Some(Membership::Join)
+    {
+        m1::unhide(tx, room_id, event_id)?;
+        return Ok(());
+    }
     if !rooms.insert(tx, &rooms.trusted(event.clone()))? {
         // It came in another way meanwhile, and may have been refused then.
         rooms.graph.reinstate(tx, &event)?;

@@ -1,8 +1,9 @@
 //! Asking one backend for its vote.
 
+use defects::{Defect, planted};
 use ruma::ServerName;
 use transport::{
-    endpoints::m1::{Devices, Prepare, PrepareRequest, Vote},
+    endpoints::m1::{Devices, GetUserClients, Prepare, PrepareRequest, Users, Vote},
     federation::CallError,
 };
 
@@ -33,6 +34,9 @@ pub(super) enum Ballot {
 
 /// Asks `voter` to vote on `event`, within the vote timeout in all.
 pub(super) async fn ballot_of(core: Core, commits: Commits, voter: Voter, event: Pdu) -> Ballot {
+    if planted(Defect::M1AsksWithoutStoring) {
+        return ballot_without_storing(&core, &voter).await;
+    }
     let asking = async {
         // The event may build on what was decided before it, so the voter must have that first.
         if let Some(last) = voter.owed {
@@ -74,6 +78,15 @@ pub(super) async fn ask(core: &Core, voter: &Voter, event: &Pdu) -> Result<Ballo
         }
     }
     Ok(Ballot::No(format!("{name} keeps calling its own latest device list stale")))
+}
+
+/// Asks `voter` for device lists only, as Wire's backends of 2021 do; it has nothing of the event
+/// afterwards.
+async fn ballot_without_storing(core: &Core, voter: &Voter) -> Ballot {
+    let (users, timeout) = (voter.devices.keys().cloned().collect(), core.config.vote_timeout);
+    let request = Users { users };
+    let told = core.federation.call_endpoint::<GetUserClients>(&voter.name, &[], &request, timeout);
+    told.await.map_or_else(|error| without_vote(&voter.name, &error), |_| Ballot::Yes)
 }
 
 /// Remembers the devices that `member` tells, if it lists just those of its users who are in the

@@ -1,6 +1,7 @@
 //! Building, checking, inserting and enqueueing events: the steps that every delivery policy puts
 //! together in its own way.
 
+use defects::{Defect, planted};
 use ruma::{OwnedEventId, RoomId, ServerName, UserId};
 use rusqlite::Connection;
 use serde_json::value::RawValue;
@@ -79,6 +80,7 @@ impl Rooms {
         if pdu.is_member_event()
             && let Some(user) = pdu.state_key.as_deref().and_then(|key| UserId::parse(key).ok())
             && pdu.membership() != Some("invite")
+            && !planted(Defect::RemovedServerIsNotTold)
         {
             // Who was removed is to know of it.
             destinations.insert(user.server_name().to_owned());
