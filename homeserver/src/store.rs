@@ -6,6 +6,7 @@ pub mod backward_extremities;
 pub mod deferred;
 pub mod events;
 pub mod filters;
+pub mod gap_events;
 pub(crate) mod m1;
 pub mod memberships;
 pub mod notifications;
@@ -27,6 +28,7 @@ const STEPS: &[&str] = &[
     include_str!("store/03_deferred.sql"),
     include_str!("store/04_m1.sql"),
     include_str!("store/05_backward_extremities.sql"),
+    include_str!("store/06_gap_events.sql"),
 ];
 
 /// Why the store did not do what it was asked.
