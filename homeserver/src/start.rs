@@ -128,8 +128,8 @@ fn put_together(core: &Core) -> Layers {
         core.database.clone(),
         core.config.notification_time_to_live,
     );
-    let graph = Graph::new(core.clone(), Arc::new(notifications.clone()));
     let outgoing = Outgoing::new(core.clone(), Arc::clone(&reconnected));
+    let graph = Graph::new(core.clone(), Arc::new(notifications.clone()), outgoing.clone());
     let incoming = Incoming::new(core.clone(), Arc::new(graph.clone()));
     let relay_sync = RelaySync::new(incoming.clone(), outgoing.clone(), reconnected);
     let rooms = Rooms::new(graph, outgoing.clone());

@@ -7,6 +7,7 @@ pub mod deferred;
 pub mod events;
 pub mod filters;
 pub mod gap_events;
+pub mod guests;
 pub(crate) mod m1;
 pub mod memberships;
 pub mod notifications;
@@ -29,6 +30,7 @@ const STEPS: &[&str] = &[
     include_str!("store/04_m1.sql"),
     include_str!("store/05_backward_extremities.sql"),
     include_str!("store/06_gap_events.sql"),
+    include_str!("store/07_guests.sql"),
 ];
 
 /// Why the store did not do what it was asked.

@@ -233,7 +233,7 @@ impl Graph {
                         Judged::Known { .. } => Ok(None),
                         Judged::Missing(missing) => Ok(Some(missing)),
                         Judged::Checked(checked, before) => {
-                            graph.insert_with_state(tx, &room, &checked, before).map(|()| None)
+                            graph.insert_received(tx, &room, &checked, before).map(|()| None)
                         }
                     }
                 })

@@ -250,7 +250,7 @@ impl Graph {
             }
             Judged::Missing(missing) => Err(missing),
             Judged::Checked(checked, before) => {
-                self.insert_with_state(tx, &room, &checked, before)?;
+                self.insert_received(tx, &room, &checked, before)?;
                 Ok(match checked.standing {
                     Standing::Rejected(reason) => Err(Refusal::NotAllowed(reason)),
                     // The specification has it that the sender is not told of soft failure.
