@@ -2,6 +2,7 @@
 //! and speak SQL; nothing above this layer does.
 
 pub mod accounts;
+pub mod age_clock;
 pub mod backward_extremities;
 pub mod deferred;
 pub mod events;
@@ -31,6 +32,7 @@ const STEPS: &[&str] = &[
     include_str!("store/05_backward_extremities.sql"),
     include_str!("store/06_gap_events.sql"),
     include_str!("store/07_guests.sql"),
+    include_str!("store/08_age_clock.sql"),
 ];
 
 /// Why the store did not do what it was asked.
