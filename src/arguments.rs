@@ -104,7 +104,8 @@ pub(crate) enum Command {
 /// Scenario files to work on.
 #[derive(Args, Debug)]
 pub(crate) struct Files {
-    /// Scenario files, or folders in which every `*.toml` file is one [default: scenarios/library]
+    /// Scenario files, or folders in which every `*.toml` file is one [default:
+    /// scenarios/regressions, then scenarios/library]
     #[arg(value_name = "FILES")]
     pub(crate) paths: Vec<PathBuf>,
     /// Only scenarios whose name matches GLOB (`*` is any text, `?` any one character), or that

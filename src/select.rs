@@ -16,8 +16,8 @@ use crate::{
     exit::{Exit, Stop},
 };
 
-/// Where scenarios are read from if no file is named.
-const LIBRARY: &str = "scenarios/library";
+/// Where scenarios are read from if no file is named: what broke before comes first.
+const FOLDERS: [&str; 2] = ["scenarios/regressions", "scenarios/library"];
 /// How deep folders are searched.
 const DEPTH: usize = 16;
 
@@ -57,14 +57,17 @@ pub(crate) fn load(files: &Files) -> Result<Loaded, Stop> {
 
 /// Returns all files, each once; those of a folder are in the order of their names.
 fn paths(named: &[PathBuf]) -> Result<Vec<PathBuf>, Stop> {
-    let library = PathBuf::from(LIBRARY);
-    if named.is_empty() && !library.is_dir() {
+    let usual: Vec<PathBuf> =
+        FOLDERS.iter().map(PathBuf::from).filter(|folder| folder.is_dir()).collect();
+    if named.is_empty() && usual.is_empty() {
+        let [regressions, library] = FOLDERS;
         let message = format!(
-            "no file is named, and there is no folder {LIBRARY} here\nname files or folders"
+            "no file is named, and there is no folder {regressions} or {library} here\n\
+             name files or folders"
         );
         return Err(Stop::because(Exit::NothingSelected, message));
     }
-    let named = if named.is_empty() { std::slice::from_ref(&library) } else { named };
+    let named = if named.is_empty() { &usual } else { named };
     let mut files = Vec::new();
     for path in named {
         if path.is_dir() {

@@ -1,5 +1,5 @@
-//! Each scenario of the library is a test of its own name, with its report as a snapshot; and its
-//! journal, kept and read back, gives the same record.
+//! Each scenario of the regressions and of the library is a test of its own name, with its report as
+//! a snapshot; and its journal, kept and read back, gives the same record.
 
 use std::path::{Path, PathBuf};
 
@@ -18,17 +18,23 @@ fn main() {
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
-/// Returns the scenario files of the library and of the regressions, in order of name.
+/// Returns the scenario files of the regressions, which come first because they broke before, and
+/// then those of the library, each in order of name.
 fn files() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let folders = ["library", "regressions"].map(|folder| root.join(folder));
-    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten());
+    let (mut files, library) = (files_in("regressions"), files_in("library"));
+    assert!(!files.is_empty() && library.len() >= 20, "the scenarios are not there");
+    files.extend(library);
+    files
+}
+
+fn files_in(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(folder);
+    let entries = std::fs::read_dir(folder).expect("it can be listed");
     let paths = entries.map(|entry| entry.expect("it can be read").path());
     let mut files: Vec<PathBuf> = paths
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .collect();
     files.sort();
-    assert!(files.len() >= 20, "the library is not there");
     files
 }
 

@@ -18,7 +18,7 @@ use crate::{
     core::Core,
     delivery::Policies,
     messaging::rooms::welcome::summary,
-    store::{StoreError, queues},
+    store::{StoreError, deferred, queues},
     transaction::Outgoing,
 };
 
@@ -116,10 +116,11 @@ async fn queues_of_all(
 ) -> Result<Response, MatrixError> {
     let Admin { core, policies, .. } = admin;
     let read = move |db: &mut Connection| {
-        Ok::<_, StoreError>((queues::all(db)?, policies.unfinished(db)?))
+        Ok::<_, StoreError>((queues::all(db)?, deferred::counts(db)?, policies.unfinished(db)?))
     };
-    let (queues, mut unfinished) = core.database.call(read).await?;
+    let (queues, deferred, mut unfinished) = core.database.call(read).await?;
     unfinished.insert("queues".to_owned(), json!(queues));
+    unfinished.insert("deferred".to_owned(), json!(deferred));
     Ok(json_answer(&unfinished))
 }
 

@@ -12,6 +12,7 @@ use transport::{
     federation::{Federation, Identity, KeyRing},
 };
 
+use self::moment::AgeClock;
 use crate::Config;
 
 /// The parts shared by all layers. One reference, since every request clones it several times.
@@ -40,6 +41,8 @@ pub struct CoreFields {
     pub keys: KeyRing,
     /// Signed calls out.
     pub federation: Federation,
+    /// The clock by which the age of what is kept is told.
+    pub ages: AgeClock,
 }
 
 impl Core {

@@ -2,14 +2,16 @@
 //!
 //! Reading order: this file (what is said upwards), `verify` (signatures and hash), `auth` (the
 //! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part
-//! of a room), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that lacks), `outliers`,
-//! `backfill` (history), `build` (new events), `serve` (what other servers may ask for).
+//! of a room), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that lacks), `forward`
+//! (whom it goes on to), `outliers`, `backfill` (history), `build` (new events), `serve` (what other
+//! servers may ask for).
 
 mod adopt;
 pub(crate) mod auth;
 mod backfill;
 mod build;
 mod fetch;
+mod forward;
 mod gap;
 mod insert;
 pub(crate) mod judge;
@@ -35,6 +37,7 @@ use crate::{
     core::{Core, guards::Guards},
     event::{Malformed, Pdu},
     store::StoreError,
+    transaction::Outgoing,
 };
 
 /// The graph of every room of this server: judges and inserts events, and fetches what they build
@@ -43,6 +46,7 @@ use crate::{
 pub struct Graph {
     pub(crate) core: Core,
     pub(crate) handler: Arc<dyn EventHandler>,
+    pub(crate) outgoing: Outgoing,
     /// The rooms that this server is just joining. Events of these wait until the join is done,
     /// because the server that let us in sends them at once.
     pub(crate) joining: Guards<OwnedRoomId>,
@@ -61,9 +65,10 @@ pub trait EventHandler: Send + Sync + 'static {
 }
 
 impl Graph {
-    /// Returns the graph in the store of `core`; `handler` is told of every new event.
-    pub fn new(core: Core, handler: Arc<dyn EventHandler>) -> Self {
-        Self { core, handler, joining: Guards::default() }
+    /// Returns the graph in the store of `core`; `handler` is told of every new event, and what must
+    /// go on to other servers goes through `outgoing`.
+    pub fn new(core: Core, handler: Arc<dyn EventHandler>, outgoing: Outgoing) -> Self {
+        Self { core, handler, outgoing, joining: Guards::default() }
     }
 }
 

@@ -14,7 +14,7 @@ use transport::{
 
 use crate::{
     Config, client_api,
-    core::{Core, CoreFields},
+    core::{Core, CoreFields, moment::AgeClock},
     delivery::Policies,
     federation_api,
     messaging::{Messaging, notifications::Notifications, rooms::Rooms},
@@ -118,18 +118,17 @@ async fn open(host: Host, config: Config) -> Result<Core, StartError> {
         .await
         .map_err(|error| StartError::because("opening the key ring", error))?;
     let federation = Federation::new(identity.clone(), http);
-    Ok(Core::new(CoreFields { host, config, database, identity, keys, federation }))
+    let ages = AgeClock::open(&host, &database)
+        .await
+        .map_err(|error| StartError::because("reading the clock of ages", error))?;
+    Ok(Core::new(CoreFields { host, config, database, identity, keys, federation, ages }))
 }
 
 fn put_together(core: &Core) -> Layers {
     let reconnected = Arc::new(Notify::new());
-    let notifications = Notifications::new(
-        core.host.clone(),
-        core.database.clone(),
-        core.config.notification_time_to_live,
-    );
-    let graph = Graph::new(core.clone(), Arc::new(notifications.clone()));
+    let notifications = Notifications::new(core);
     let outgoing = Outgoing::new(core.clone(), Arc::clone(&reconnected));
+    let graph = Graph::new(core.clone(), Arc::new(notifications.clone()), outgoing.clone());
     let incoming = Incoming::new(core.clone(), Arc::new(graph.clone()));
     let relay_sync = RelaySync::new(incoming.clone(), outgoing.clone(), reconnected);
     let rooms = Rooms::new(graph, outgoing.clone());

@@ -2,10 +2,13 @@
 //! and speak SQL; nothing above this layer does.
 
 pub mod accounts;
+pub mod age_clock;
 pub mod backward_extremities;
 pub mod deferred;
 pub mod events;
 pub mod filters;
+pub mod gap_events;
+pub mod guests;
 pub(crate) mod m1;
 pub mod memberships;
 pub mod notifications;
@@ -27,6 +30,9 @@ const STEPS: &[&str] = &[
     include_str!("store/03_deferred.sql"),
     include_str!("store/04_m1.sql"),
     include_str!("store/05_backward_extremities.sql"),
+    include_str!("store/06_gap_events.sql"),
+    include_str!("store/07_guests.sql"),
+    include_str!("store/08_age_clock.sql"),
 ];
 
 /// Why the store did not do what it was asked.

@@ -39,13 +39,11 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Returns the answer as it goes over the wire, where what was put off is refused.
+    /// Returns the answer as it goes over the wire, where what was put off is taken: it is kept here
+    /// and judged later, as what soft-fails is, of which the sender is not told either.
     pub fn to_json(&self) -> Value {
         let taken = self.pdus.iter().map(|(id, outcome)| (id, outcome.as_ref().err().cloned()));
-        let put_off = self
-            .put_off
-            .iter()
-            .map(|(id, reason)| (id, Some(format!("it cannot be judged: {reason}"))));
+        let put_off = self.put_off.keys().map(|id| (id, None));
         let entry = |(id, refusal): (&OwnedEventId, Option<String>)| {
             let outcome = refusal.map_or_else(|| json!({}), |reason| json!({ "error": reason }));
             (id.to_string(), outcome)

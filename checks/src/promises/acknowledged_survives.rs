@@ -4,7 +4,8 @@
 //! A homeserver may accept an event from another server and yet not keep it in the room: its sender
 //! may have been leaving, or state resolution may have put something else in its place. So messages
 //! are judged only if their senders stay members, and other events only if they are part of the
-//! state that their own sender's backend has in the end.
+//! state that their own sender's backend has in the end. What is acknowledged while the end is read
+//! may come after the reading, and is not judged.
 
 use crate::{
     Finding, Judgment,
@@ -122,7 +123,9 @@ fn judge_event(
 ) {
     let place = (backend.to_owned(), conversation.to_owned());
     let timeline = history.finals.timelines.get(&place);
-    let Some(timeline) = timeline.filter(|_| history.is_honest(backend)) else { return };
+    let is_read_after = history.settled.as_ref().is_none_or(|(settled, _)| at < *settled);
+    let is_judged = is_read_after && history.is_honest(backend);
+    let Some(timeline) = timeline.filter(|_| is_judged) else { return };
     judgment.judged += 1;
     if timeline.contains(event) {
         return;
@@ -182,6 +185,16 @@ mod tests {
         assert!(kept(&accepted, &[]).finding.is_some());
         let rejected = json!({"pdus": {event: {"error": "not allowed"}}});
         assert_eq!(kept(&rejected, &[]).judged, 0);
+    }
+
+    #[test]
+    fn what_is_acknowledged_while_the_end_is_read_is_not_judged() {
+        let mut fake = Fake::ready();
+        fake.note(&Note::Settled { pending: vec!["a has 1 pending".to_owned()] });
+        fake.sent_ok("alice/1", "m1");
+        fake.holds_at_end("a", &[]);
+        let late = judged(fake);
+        assert_eq!((late.judged, late.finding), (0, None));
     }
 
     #[test]

@@ -1,18 +1,23 @@
-//! `exactly-once`: no device is shown a message twice, and a message is one event.
+//! `exactly-once`: no device is shown a message twice, and a message is one event. Whoever comes back
+//! after leaving is told the room's recent history anew by the first sync of the new stay
+//! (client-server API, "Syncing"), and that is no second copy.
 
 use std::collections::BTreeMap;
 
-use crate::{Finding, Judgment, history::History};
+use crate::{
+    Finding, Judgment,
+    history::{History, Message, Sighting, note::Via, user_of},
+};
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("copies");
     for message in &history.messages {
-        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut seen: BTreeMap<&str, &Sighting> = BTreeMap::new();
         let mut event: Option<&str> = None;
         for sighting in history.sightings_of(&message.name) {
             let name = &message.name;
-            let twice = seen.insert(&sighting.device, &sighting.event).is_some();
-            if twice {
+            let before = seen.insert(&sighting.device, sighting);
+            if before.is_some_and(|before| !is_of_a_new_stay(history, message, before, sighting)) {
                 let sentence = format!("{} saw {name} twice", sighting.device);
                 judgment.found(Finding::about(history, message, sighting.at.at, sentence));
             } else {
@@ -29,12 +34,31 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     judgment
 }
 
+/// Returns whether a sync may tell again what the user was told before: the user joined in between.
+fn is_of_a_new_stay(
+    history: &History<'_>,
+    message: &Message,
+    before: &Sighting,
+    again: &Sighting,
+) -> bool {
+    again.via == Via::Sync
+        && history.memberships.iter().any(|stay| {
+            stay.user == user_of(&again.device)
+                && stay.conversation == message.conversation
+                && (before.at.n..again.at.n).contains(&stay.possible_from)
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use scenarios::scenario::Delivery;
 
     use super::judge;
-    use crate::{Judgment, history::fake::Fake};
+    use crate::{
+        Judgment,
+        history::{Note, fake::Fake},
+        record::OpOutcome,
+    };
 
     fn seen(sightings: &[(&str, &str)]) -> Judgment {
         let mut fake = Fake::ready();
@@ -53,5 +77,23 @@ mod tests {
         assert_eq!(twice.sentence, "bob/1 saw m1 twice");
         let two = seen(&[("bob/1", "$m1"), ("carol/1", "$other")]).finding.expect("a violation");
         assert_eq!(two.sentence, "carol/1 saw m1 as a second event");
+    }
+    #[test]
+    fn who_comes_back_is_told_history_anew_and_nobody_else_is() {
+        let back = |user: &str| {
+            let (user, conversation) = (user.to_owned(), "team".to_owned());
+            let mut fake = Fake::ready();
+            fake.sent_ok("alice/1", "m1");
+            fake.sees("bob/1", "m1");
+            let (name, room) = (user.clone(), conversation.clone());
+            fake.note(&Note::LeaveBegan { user: name, conversation: room });
+            let (name, room, outcome) = (user.clone(), conversation.clone(), OpOutcome::Ok);
+            fake.note(&Note::LeaveEnded { user: name, conversation: room, outcome });
+            fake.note(&Note::JoinBegan { user, conversation });
+            fake.sees("bob/1", "m1");
+            fake.judged(Delivery::Eventual, judge)
+        };
+        assert_eq!(back("bob").finding, None);
+        assert!(back("carol").finding.is_some());
     }
 }

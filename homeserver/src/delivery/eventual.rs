@@ -7,7 +7,6 @@ use transport::BoxFuture;
 
 use super::{Policy, SendError};
 use crate::{
-    core::moment::now_ms,
     messaging::rooms::{Draft, RoomError, Rooms},
     store::sends::{Earlier, Outcome, SendKey, earlier, keep_outcome},
 };
@@ -36,7 +35,7 @@ impl Eventual {
     /// Sends a message. One transaction stores the event, its notifications, its place in the queue
     /// of every destination, and the answer; so a crash leaves all of them or none.
     async fn put(&self, key: SendKey, content: Value) -> Result<Outcome, RoomError> {
-        let (rooms, now) = (self.rooms.clone(), now_ms(&self.rooms.core().host));
+        let (rooms, now) = (self.rooms.clone(), self.rooms.core().ages.now_ms());
         self.rooms
             .database()
             .transaction(move |tx| {

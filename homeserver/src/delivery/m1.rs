@@ -36,7 +36,7 @@ pub(crate) use self::{
 };
 use super::{Handed, Policy, SendError};
 use crate::{
-    core::{guards::Guards, moment::now_ms},
+    core::guards::Guards,
     event::{Delivery, Pdu},
     messaging::rooms::{Draft, RoomError, Rooms},
     store::{
@@ -132,7 +132,7 @@ impl M1 {
         content: Value,
         is_owner: bool,
     ) -> Result<Result<Pending, Outcome>, RoomError> {
-        let (rooms, key, now) = (self.rooms.clone(), key.clone(), now_ms(&self.rooms.core().host));
+        let (rooms, key, now) = (self.rooms.clone(), key.clone(), self.rooms.core().ages.now_ms());
         self.rooms
             .database()
             .transaction(move |tx| match earlier(tx, &key)? {
@@ -188,7 +188,7 @@ impl M1 {
         event_id: OwnedEventId,
         outcome: Outcome,
     ) -> Result<(), RoomError> {
-        let now = now_ms(&self.rooms.core().host);
+        let now = self.rooms.core().ages.now_ms();
         self.rooms
             .database()
             .transaction(move |tx| {

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::Policies;
 use crate::{
-    core::moment::ms_ago,
     messaging::notifications::Notifications,
-    store::{StoreError, sends},
+    store::{StoreError, age_clock},
 };
 
 /// How often the tables are looked through.
@@ -22,17 +21,19 @@ pub(super) async fn keep_up(policies: Policies, notifications: Notifications) {
     }
 }
 
-/// Forgets expired notifications, and answers that nobody asks for any more.
+/// Forgets expired notifications, and answers that no server asks for any more. How the sends of a
+/// device ended is kept as long as the device.
 async fn forget_what_is_old(
     policies: Policies,
     notifications: &Notifications,
 ) -> Result<(), StoreError> {
     notifications.prune().await?;
     let core = policies.0.rooms.core().clone();
-    let oldest_ms = ms_ago(&core.host, core.config.answer_time_to_live);
+    let (now_ms, oldest_ms) =
+        (core.ages.now_ms(), core.ages.ms_ago(core.config.answer_time_to_live));
     core.database
         .transaction(move |tx| {
-            sends::prune(tx, oldest_ms)?;
+            age_clock::put(tx, now_ms)?;
             policies.prune(tx, oldest_ms)
         })
         .await

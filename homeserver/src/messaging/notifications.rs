@@ -14,7 +14,7 @@ use uuid::Uuid;
 use self::id::take_id;
 use super::bell::{Bell, Listener};
 use crate::{
-    core::moment::{ms_ago, now_ms},
+    core::{Core, moment::AgeClock},
     event::Pdu,
     pdu::EventHandler,
     store::{
@@ -47,15 +47,23 @@ pub(crate) struct Page {
 #[derive(Clone)]
 pub(crate) struct Notifications {
     host: Host,
+    ages: AgeClock,
     database: Database,
     time_to_live: Duration,
     commits: Bell,
 }
 
 impl Notifications {
-    /// Returns the streams in `database`; a notification is gone `time_to_live` after it was made.
-    pub(crate) fn new(host: Host, database: Database, time_to_live: Duration) -> Self {
-        Self { host, database, time_to_live, commits: Bell::default() }
+    /// Returns the streams in the database of `core`; a notification is gone a time to live after it
+    /// was made.
+    pub(crate) fn new(core: &Core) -> Self {
+        Self {
+            host: core.host.clone(),
+            ages: core.ages,
+            database: core.database.clone(),
+            time_to_live: core.config.notification_time_to_live,
+            commits: Bell::default(),
+        }
     }
 
     /// Returns a listener that hears whenever something new may be visible. Listen first, then
@@ -83,7 +91,7 @@ impl Notifications {
         since: Option<Uuid>,
         size: usize,
     ) -> Result<Page, StoreError> {
-        let oldest_ms = ms_ago(&self.host, self.time_to_live);
+        let oldest_ms = self.ages.ms_ago(self.time_to_live);
         // An id of another version has no place in the order of ours.
         let after = since.filter(|id| id.get_version_num() == 7).unwrap_or(Uuid::nil());
         let stretch = Stretch { device: device.clone(), after, oldest_ms };
@@ -104,7 +112,7 @@ impl Notifications {
     /// # Errors
     /// The store's.
     pub(crate) async fn last(&self, device: &Device) -> Result<Option<Notification>, StoreError> {
-        let (device, oldest_ms) = (device.clone(), ms_ago(&self.host, self.time_to_live));
+        let (device, oldest_ms) = (device.clone(), self.ages.ms_ago(self.time_to_live));
         self.database.call(move |db| notifications::last(db, &device, oldest_ms)).await
     }
 
@@ -113,13 +121,13 @@ impl Notifications {
     /// # Errors
     /// The store's.
     pub(crate) async fn prune(&self) -> Result<(), StoreError> {
-        let oldest_ms = ms_ago(&self.host, self.time_to_live);
+        let oldest_ms = self.ages.ms_ago(self.time_to_live);
         self.database.transaction(move |tx| notifications::prune(tx, oldest_ms)).await
     }
 
     /// Writes a notification of `event` for every device here that it concerns.
     fn notify(&self, tx: &Transaction<'_>, event: &Pdu) -> Result<(), StoreError> {
-        let now = now_ms(&self.host);
+        let now = self.ages.now_ms();
         for recipient in notifications::devices_concerned(tx, event)? {
             let id = take_id(tx, &self.host)?;
             notifications::put(tx, &recipient, id, event.client_format(), now)?;

@@ -126,7 +126,7 @@ impl Graph {
         let before = state::whole(tx, &state)?;
         let standing = standing(&Loader::new(tx), &room, &pdu, before)?;
         backward_extremities::add_parents_of(tx, &pdu)?;
-        self.insert_with_state(tx, &room, &Checked { pdu, standing }, before)?;
+        self.insert_received(tx, &room, &Checked { pdu, standing }, before)?;
         Ok(Ok(()))
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{OwnedEventId, RoomId};
+use ruma::{EventId, OwnedEventId, RoomId};
 use rusqlite::Connection;
 use transport::Transaction;
 
@@ -66,6 +66,26 @@ impl Graph {
         // again, nor shown.
         let shown = self.core.database.transaction(move |tx| show_history(tx, found)).await;
         shown.map(Ok).map_err(Unavailable::Store)
+    }
+
+    /// Fetches the event `id`, at which this server's history of the room ends, and makes it part of
+    /// that history.
+    pub(super) async fn place_end(
+        &self,
+        source: &Source<'_>,
+        id: &EventId,
+    ) -> Result<Result<(), Refusal>, Unavailable> {
+        let pdu = match self.ask_event(source, id).await? {
+            Found::Here(pdu) => pdu,
+            Found::Nowhere => return Ok(Err(Refusal::MissingEvents(id.to_string()))),
+            Found::Unknown(reason) => return Err(Unavailable::Elsewhere(reason)),
+        };
+        let state = match self.complete(source, &pdu, &BTreeSet::new()).await? {
+            Ok(state) => state,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let shown = self.core.database.transaction(|tx| show_history(tx, vec![(pdu, state)])).await;
+        shown.map(|_| Ok(())).map_err(Unavailable::Store)
     }
 
     /// Fetches what an event of the past lacks to become part of the graph after the events

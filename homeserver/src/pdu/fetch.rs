@@ -38,6 +38,13 @@ pub(crate) struct Source<'a> {
     pub(crate) sender: Option<OwnedServerName>,
 }
 
+impl Source<'_> {
+    /// Returns the same servers for what the sender of the event in question need not have had.
+    pub(super) fn whoever_sent_it(&self) -> Self {
+        Self { room: self.room, rules: self.rules, servers: self.servers.clone(), sender: None }
+    }
+}
+
 /// What came of asking several servers.
 pub(crate) enum Found<T> {
     /// One of them has it.

@@ -1,10 +1,12 @@
-//! Filling the gap between what is known and an event that came: `get_missing_events` first, and
-//! beyond what that yields, single events together with the state before them.
+//! Filling the gap between what is known and an event that came: `get_missing_events` first, as
+//! often as it takes. Where this server's history of the room ends, the last event before that end
+//! is fetched as history; beyond what nobody tells, single events with the state before them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use defects::{Defect, planted};
 use ruma::OwnedEventId;
+use rusqlite::Connection;
 
 use super::{
     Graph, Refusal, Unavailable,
@@ -12,19 +14,80 @@ use super::{
     insert::known_room,
     judge::{Judged, Missing, judge, missing},
 };
-use crate::{event::Pdu, store::rooms};
+use crate::{
+    event::Pdu,
+    store::{StoreError, backward_extremities, gap_events, rooms},
+};
 
-/// How often missing events are asked for, some twenty each time; what is older is left to
-/// backfill.
-const MAX_GAP_ROUNDS: usize = 10;
+/// How often missing events are asked for in one try, some twenty each time. What was fetched of a
+/// longer gap is kept, and the next try goes on from there.
+const MAX_GAP_ROUNDS: usize = 500;
 
-/// Parents adopted together with their state, for one event.
+/// Parents fetched one by one, with the state before them, for one event.
 const MAX_ADOPTED: usize = 20;
 
 /// Rounds of fetching what one event builds on.
 const MAX_FETCHES: usize = 3;
 
 type Gap = BTreeMap<OwnedEventId, Pdu>;
+
+/// The way back from an event to what is known.
+#[derive(Clone)]
+struct Walk {
+    /// The event that the way begins at.
+    from: OwnedEventId,
+    /// The events on the way.
+    gap: Gap,
+    /// Parents that are not had yet, each with its children.
+    wanted: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
+    /// Parents at which this server's history of the room ends: what is older is history.
+    ends: BTreeSet<OwnedEventId>,
+}
+
+impl Walk {
+    fn new(pdu: &Pdu) -> Self {
+        let from = pdu.event_id.clone();
+        Self { from, gap: Gap::new(), wanted: BTreeMap::new(), ends: BTreeSet::new() }
+    }
+
+    /// Goes back over `found`, and over what was kept of this gap before, as far as that leads from
+    /// what is wanted. What else another server tells is not needed.
+    fn go_over(&mut self, db: &Connection, mut found: Gap) -> Result<(), StoreError> {
+        let mut next: Vec<OwnedEventId> = self.wanted.keys().cloned().collect();
+        while let Some(id) = next.pop() {
+            let event = match found.remove(&id) {
+                Some(event) => Some(event),
+                None => gap_events::find(db, &id)?,
+            };
+            let Some(event) = event.filter(|_| self.wanted.remove(&id).is_some()) else { continue };
+            next.extend(self.want_parents(db, &event)?);
+            self.gap.insert(id, event);
+        }
+        Ok(())
+    }
+
+    /// Wants the parents of an event that are missing, and returns them.
+    fn want_parents(
+        &mut self,
+        db: &Connection,
+        event: &Pdu,
+    ) -> Result<Vec<OwnedEventId>, StoreError> {
+        let mut parents = missing(db, event)?.prev_events;
+        parents.retain(|id| !self.gap.contains_key(id));
+        let is_oldest = backward_extremities::least_depth(db, &event.room_id)?
+            .is_some_and(|depth| event.depth <= depth);
+        let mut wanted = Vec::new();
+        for parent in parents {
+            if is_oldest || backward_extremities::is_one(db, &event.room_id, &parent)? {
+                self.ends.insert(parent);
+                continue;
+            }
+            self.wanted.entry(parent.clone()).or_default().insert(event.event_id.clone());
+            wanted.push(parent);
+        }
+        Ok(wanted)
+    }
+}
 
 impl Graph {
     /// Makes everything that `pdu` builds on part of the graph.
@@ -53,64 +116,81 @@ impl Graph {
         source: &Source<'_>,
         pdu: &Pdu,
     ) -> Result<Result<(), Refusal>, Unavailable> {
-        let mut gap = Gap::new();
-        let rounds = if planted(Defect::GapBeyondOneAnswerIsDropped) { 1 } else { MAX_GAP_ROUNDS };
-        for _ in 0..rounds {
-            let open = self.open_ends(pdu, &gap).await?;
-            if open.is_empty() {
-                break;
-            }
-            let more = self.next_gap_events(source, &open, &gap).await?;
-            if more.is_empty() {
-                break;
-            }
-            gap.extend(more.into_iter().map(|event| (event.event_id.clone(), event)));
-        }
-        let beyond = self.open_ends(pdu, &gap).await?;
-        let parents: Vec<OwnedEventId> = beyond.into_values().flatten().collect();
-        if parents.len() > MAX_ADOPTED {
+        let walk = self.walk_back(source, pdu).await?;
+        if walk.ends.len() + walk.wanted.len() > MAX_ADOPTED {
             return Ok(Err(Refusal::MissingEvents("too many of them".to_owned())));
         }
-        for parent in &parents {
-            if let Err(refusal) = self.adopt(source, parent).await? {
+        // The sender of the event must have had what it names itself, not what that builds on.
+        let anyone = source.whoever_sent_it();
+        for end in &walk.ends {
+            if let Err(refusal) = self.place_end(&anyone, end).await? {
                 return Ok(Err(refusal));
             }
         }
-        self.insert_gap(source, gap).await
+        for (parent, children) in &walk.wanted {
+            let asked = if children.contains(&walk.from) { source } else { &anyone };
+            if let Err(refusal) = self.adopt(asked, parent).await? {
+                return Ok(Err(refusal));
+            }
+        }
+        self.insert_gap(&anyone, walk.gap).await
     }
 
-    /// Returns the events among `pdu` and `gap` with parents that are neither in the graph nor in
-    /// `gap`, with those parents.
-    async fn open_ends(
-        &self,
-        pdu: &Pdu,
-        gap: &Gap,
-    ) -> Result<BTreeMap<OwnedEventId, Vec<OwnedEventId>>, Unavailable> {
-        let mut events: Vec<Pdu> = gap.values().cloned().collect();
-        events.push(pdu.clone());
-        let in_gap: Vec<OwnedEventId> = gap.keys().cloned().collect();
-        self.core
+    /// Goes back from `pdu` until everything that it builds on is known or on the way, or nobody
+    /// tells more.
+    async fn walk_back(&self, source: &Source<'_>, pdu: &Pdu) -> Result<Walk, Unavailable> {
+        let (mut walk, event) = (Walk::new(pdu), pdu.clone());
+        walk = self
+            .core
             .database
             .call(move |db| {
-                let mut open = BTreeMap::new();
-                for event in events {
-                    let mut parents = missing(db, &event)?.prev_events;
-                    parents.retain(|id| in_gap.binary_search(id).is_err());
-                    if !parents.is_empty() {
-                        open.insert(event.event_id.clone(), parents);
-                    }
-                }
-                Ok(open)
+                walk.want_parents(db, &event)?;
+                walk.go_over(db, Gap::new()).map(|()| walk)
             })
             .await
+            .map_err(Unavailable::Store)?;
+        for round in 0..MAX_GAP_ROUNDS {
+            let is_dropped = round > 0 && planted(Defect::GapBeyondOneAnswerIsDropped);
+            if walk.wanted.is_empty() || is_dropped {
+                return Ok(walk);
+            }
+            let found = match self.next_gap_events(source, &walk).await? {
+                Found::Here(events) => events,
+                // Single events may still be had; if not, asking for those says why.
+                Found::Nowhere => return Ok(walk),
+                Found::Unknown(reason) => return self.put_off(walk, reason).await,
+            };
+            let known = walk.gap.len();
+            let found = found.into_iter().map(|event| (event.event_id.clone(), event)).collect();
+            walk = self
+                .core
+                .database
+                .call(move |db| walk.go_over(db, found).map(|()| walk))
+                .await
+                .map_err(Unavailable::Store)?;
+            if walk.gap.len() == known {
+                return Ok(walk);
+            }
+        }
+        let reason = format!("{} events are missing, and more", walk.gap.len());
+        self.put_off(walk, reason).await
+    }
+
+    /// Keeps what was fetched of a gap, so that the next try goes on from there.
+    async fn put_off(&self, walk: Walk, reason: String) -> Result<Walk, Unavailable> {
+        self.core
+            .database
+            .transaction(move |tx| gap_events::keep(tx, walk.gap.values()))
+            .await
+            .map_err(Unavailable::Store)?;
+        Err(Unavailable::Elsewhere(reason))
     }
 
     async fn next_gap_events(
         &self,
         source: &Source<'_>,
-        open: &BTreeMap<OwnedEventId, Vec<OwnedEventId>>,
-        gap: &Gap,
-    ) -> Result<Vec<Pdu>, Unavailable> {
+        walk: &Walk,
+    ) -> Result<Found<Vec<Pdu>>, Unavailable> {
         let room = source.room.to_owned();
         let earliest: Vec<OwnedEventId> = self
             .core
@@ -120,15 +200,9 @@ impl Graph {
             .map_err(Unavailable::Store)?
             .into_iter()
             .collect();
-        let latest: Vec<_> = open.keys().cloned().collect();
-        let found = self.ask_missing_events(source, &earliest, &latest).await?;
-        Ok(match found {
-            Found::Here(events) => {
-                events.into_iter().filter(|event| !gap.contains_key(&event.event_id)).collect()
-            }
-            // Single events may still be had; if not, asking for those says why.
-            Found::Nowhere | Found::Unknown(_) => Vec::new(),
-        })
+        let latest: BTreeSet<_> = walk.wanted.values().flatten().cloned().collect();
+        let latest: Vec<_> = latest.into_iter().collect();
+        self.ask_missing_events(source, &earliest, &latest).await
     }
 
     /// Inserts the events of a gap, parents first.
@@ -161,7 +235,7 @@ impl Graph {
                         Judged::Known { .. } => Ok(None),
                         Judged::Missing(missing) => Ok(Some(missing)),
                         Judged::Checked(checked, before) => {
-                            graph.insert_with_state(tx, &room, &checked, before).map(|()| None)
+                            graph.insert_received(tx, &room, &checked, before).map(|()| None)
                         }
                     }
                 })

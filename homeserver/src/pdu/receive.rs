@@ -26,7 +26,7 @@ use crate::{
     transaction::{Answer, PduHandler, RecordAnswer},
 };
 
-/// Rounds of judging an event and fetching what it lacks.
+/// Rounds of judging an event and fetching what it lacks; what lacks something even then is put off.
 const MAX_ROUNDS: usize = 3;
 
 /// What became of one PDU: shown or known, or refused for good.
@@ -202,7 +202,8 @@ impl Graph {
                 graph.judge_repeatedly(tx, batch, &mut round)?;
                 if last {
                     for (pdu, missing) in std::mem::take(&mut round.lacking) {
-                        round.outcomes.insert(pdu.event_id.clone(), Err(missing.into()));
+                        let reason = Refusal::from(missing).to_string();
+                        round.put_off.insert(pdu.event_id.clone(), reason);
                     }
                 }
                 if round.lacking.is_empty() {
@@ -257,7 +258,7 @@ impl Graph {
             }
             Judged::Missing(missing) => Err(missing),
             Judged::Checked(checked, before) => {
-                self.insert_with_state(tx, &room, &checked, before)?;
+                self.insert_received(tx, &room, &checked, before)?;
                 Ok(match checked.standing {
                     Standing::Rejected(reason) => Err(Refusal::NotAllowed(reason)),
                     // The specification has it that the sender is not told of soft failure.

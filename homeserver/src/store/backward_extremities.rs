@@ -1,7 +1,7 @@
 //! Where the known history of a room ends: events that its graph names as parents and does not
 //! hold.
 
-use ruma::{OwnedEventId, RoomId};
+use ruma::{EventId, OwnedEventId, RoomId};
 use rusqlite::Connection;
 use transport::Transaction;
 
@@ -27,6 +27,28 @@ pub fn of_room(
         ends.push(event_id(row.get_ref(0)?.as_str().map_err(StoreError::corrupt)?)?);
     }
     Ok(ends)
+}
+
+/// Returns whether the room's known history ends at the event with that id.
+///
+/// # Errors
+/// The store refuses.
+pub fn is_one(connection: &Connection, room: &RoomId, id: &EventId) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM backward_extremities WHERE room_id = ?1 AND event_id = ?2")?
+        .exists((room.as_str(), id.as_str()))?)
+}
+
+/// Returns the least depth of an event at which the room's known history begins; `None` where all
+/// of it is known.
+///
+/// # Errors
+/// The store refuses.
+pub fn least_depth(connection: &Connection, room: &RoomId) -> Result<Option<u64>, StoreError> {
+    let least: Option<i64> = connection
+        .prepare_cached("SELECT min(depth) FROM backward_extremities WHERE room_id = ?1")?
+        .query_row([room.as_str()], |row| row.get(0))?;
+    Ok(least.and_then(|depth| u64::try_from(depth).ok()))
 }
 
 /// Records those parents of an event that are not part of the graph. Call this for every event that

@@ -1,14 +1,14 @@
-//! Relay entries whose PDUs could not all be judged when they came.
+//! Transactions, direct ones and entries of relays, whose PDUs could not all be judged when they
+//! came.
+
+use std::collections::BTreeMap;
 
 use ruma::{OwnedServerName, ServerName};
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 use transport::Transaction;
 
-use super::{
-    StoreError,
-    received::{RelayEntry, as_i64},
-};
+use super::{StoreError, received::as_i64};
 
 /// An entry to be tried again.
 #[derive(Debug)]
@@ -19,28 +19,40 @@ pub struct DeferredEntry {
     pub origin: OwnedServerName,
     /// All of its PDUs, as they came.
     pub pdus: Vec<Box<RawValue>>,
-    /// When it came, milliseconds since the epoch.
-    pub deferred_at_ms: u64,
+    /// How often it was tried again.
+    pub tries: u32,
 }
 
-/// Returns how many entries of `relay` wait here.
+/// Returns how many entries that `giver` handed over wait here.
 ///
 /// # Errors
 /// The store refuses.
-pub fn count(connection: &Connection, relay: &ServerName) -> Result<usize, StoreError> {
+pub fn count(connection: &Connection, giver: &ServerName) -> Result<usize, StoreError> {
     let count: i64 = connection
         .prepare_cached("SELECT count(*) FROM deferred_entries WHERE relay = ?1")?
-        .query_row([relay.as_str()], |row| row.get(0))?;
+        .query_row([giver.as_str()], |row| row.get(0))?;
     Ok(usize::try_from(count).unwrap_or(0))
 }
 
-/// Keeps an entry, with the PDUs of its `origin`, to be tried again.
+/// Returns how many entries wait here, by who handed them over.
+///
+/// # Errors
+/// The store refuses.
+pub fn counts(connection: &Connection) -> Result<BTreeMap<String, i64>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT relay, count(*) FROM deferred_entries GROUP BY relay")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Keeps an entry, with the PDUs of its `origin`, to be tried again. `giver` is the relay that
+/// handed it over under the id `entry_id`, or the origin itself.
 ///
 /// # Errors
 /// The store refuses.
 pub fn put(
     tx: &Transaction<'_>,
-    entry: &RelayEntry,
+    (giver, entry_id): (&ServerName, i64),
     origin: &ServerName,
     pdus: &[Box<RawValue>],
     now_ms: u64,
@@ -50,7 +62,7 @@ pub fn put(
         "INSERT INTO deferred_entries (relay, entry_id, origin, pdus, deferred_at)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute((entry.relay.as_str(), entry.entry_id, origin.as_str(), pdus, as_i64(now_ms)))?;
+    .execute((giver.as_str(), entry_id, origin.as_str(), pdus, as_i64(now_ms)))?;
     Ok(())
 }
 
@@ -63,18 +75,17 @@ pub fn least_tried(
     limit: usize,
 ) -> Result<Vec<DeferredEntry>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, origin, pdus, deferred_at FROM deferred_entries ORDER BY tries, id LIMIT ?1",
+        "SELECT id, origin, pdus, tries FROM deferred_entries ORDER BY tries, id LIMIT ?1",
     )?;
     let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let (origin, pdus): (String, String) = (row.get(1)?, row.get(2)?);
-        let deferred_at: i64 = row.get(3)?;
         entries.push(DeferredEntry {
             id: row.get(0)?,
             origin: origin.try_into().map_err(StoreError::corrupt)?,
             pdus: serde_json::from_str(&pdus).map_err(StoreError::corrupt)?,
-            deferred_at_ms: u64::try_from(deferred_at).unwrap_or(0),
+            tries: row.get(3)?,
         });
     }
     Ok(entries)

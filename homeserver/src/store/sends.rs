@@ -164,38 +164,6 @@ pub(crate) fn transaction_id(
 
 /// Forgets every send that has ended.
 pub(crate) fn forget_all(tx: &Transaction<'_>) -> Result<(), StoreError> {
-    prune(tx, i64::MAX)
-}
-
-/// Forgets sends begun before `oldest_ms`: no client retries for that long. How a send ended that
-/// is not known yet stays: a retry must be the same event.
-pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreError> {
-    tx.execute(
-        "DELETE FROM client_transactions WHERE created_ms <= ?1 AND outcome IS NOT NULL",
-        [oldest_ms],
-    )?;
+    tx.execute("DELETE FROM client_transactions WHERE outcome IS NOT NULL", [])?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_send_whose_outcome_is_unknown_is_never_forgotten() {
-        let mut connection = Connection::open_in_memory().expect("memory");
-        connection.execute_batch(include_str!("02_client.sql")).expect("tables");
-        let tx = Transaction::begin(&mut connection).expect("a transaction");
-        let insert =
-            "INSERT INTO client_transactions VALUES ('u', 'd', 'r', 'k', ?1, '$e', ?2, ?3, 1)";
-        tx.execute(insert, ("open", Some("{}"), None::<&str>)).expect("a row");
-        tx.execute(insert, ("ended", None::<&str>, Some("{}"))).expect("a row");
-        prune(&tx, 5).expect("pruned");
-        let left: String = tx
-            .query_row("SELECT group_concat(transaction_id) FROM client_transactions", [], |row| {
-                row.get(0)
-            })
-            .expect("a row");
-        assert_eq!(left, "open");
-    }
 }

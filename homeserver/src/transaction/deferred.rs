@@ -1,5 +1,5 @@
-//! Relay entries that could not be judged when they came: tried again and again, until they can be,
-//! or for too long.
+//! Transactions that could not be judged when they came, from their origins or by a relay: tried
+//! again and again, until they can be, or too often.
 
 use std::sync::{
     Arc,
@@ -20,10 +20,14 @@ use crate::{
 /// Entries that are tried again after one round, those tried least first.
 const MAX_TRIED_PER_ROUND: usize = 20;
 
-/// How long an entry is tried, in milliseconds: longer than any outage worth waiting for. After
-/// that, only what could not be judged is lost; if later events build on it, it is fetched with
-/// them.
-const TRIED_FOR_MS: u64 = 14 * 24 * 3600 * 1000;
+/// Entries of one relay, or of one origin, that wait here to be judged; what comes beyond that stays
+/// where it is.
+pub(super) const MAX_DEFERRED: usize = 500;
+
+/// How often an entry is tried: at two tries a minute for two weeks, longer than any outage worth
+/// waiting for, and counted without a clock. After that, only what could not be judged is lost; if
+/// later events build on it, it is fetched with them.
+const MAX_TRIES: u32 = 40_000;
 
 pub(super) struct Deferred {
     pub(super) core: Core,
@@ -59,13 +63,12 @@ impl Deferred {
         Ok(())
     }
 
-    /// Forgets the entry if all of it was judged, or if it was tried for too long.
+    /// Forgets the entry if all of it was judged, or if it was tried too often.
     fn record(&self, entry: &DeferredEntry) -> RecordAnswer {
-        let (id, origin) = (entry.id, entry.origin.clone());
-        let age = self.core.host.unix_ms().saturating_sub(entry.deferred_at_ms);
+        let (id, origin, tries) = (entry.id, entry.origin.clone(), entry.tries);
         Arc::new(move |tx, answer: &Answer| {
             let Some(reason) = answer.first_put_off() else { return deferred::forget(tx, id) };
-            if age < TRIED_FOR_MS {
+            if tries < MAX_TRIES {
                 return deferred::tried(tx, id);
             }
             tracing::warn!(%origin, reason, "gave up on a deferred entry");

@@ -1,22 +1,28 @@
 //! Incoming transactions: idempotent by origin and transaction id.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use ruma::{OwnedServerName, ServerName};
 use serde_json::value::RawValue;
 use transport::Lock;
 
-use super::{Answer, MAX_EDUS, MAX_PDUS, PduHandler, RecordAnswer};
+use super::{Answer, MAX_EDUS, MAX_PDUS, PduHandler, RecordAnswer, deferred::MAX_DEFERRED};
 use crate::{
     core::{
         Core,
         guards::{Bounds, Guards},
     },
-    store::{StoreError, received},
+    store::{StoreError, deferred, received},
 };
 
-/// How often a transaction is tried of which some PDUs cannot be judged. The last try refuses
-/// these, so that they do not hold up for ever what the origin sends after them.
+/// How often a transaction is tried of which some PDUs cannot be judged. The last try keeps these
+/// here, to be tried again, so that they do not hold up what the origin sends after them.
 const MAX_TRIES: u32 = 5;
 
 /// How many origins' tries are counted at a time.
@@ -59,6 +65,8 @@ pub struct Incoming {
     transactions: Guards<(OwnedServerName, String)>,
     /// By origin: its latest transaction, and how often that was tried.
     tries: Arc<Lock<BTreeMap<OwnedServerName, (String, u32)>>>,
+    /// Whether a transaction may be deferred.
+    pub(super) any_deferred: Arc<AtomicBool>,
 }
 
 impl Incoming {
@@ -70,6 +78,7 @@ impl Incoming {
             requests: Guards::default(),
             transactions: Guards::default(),
             tries: Arc::default(),
+            any_deferred: Arc::new(AtomicBool::new(true)),
         }
     }
 
@@ -96,18 +105,16 @@ impl Incoming {
             return Ok(answer);
         }
         let last = self.count_try(origin, transaction_id) >= MAX_TRIES;
-        let record = self.record(origin, transaction_id, last);
+        let kept = if last { pdus } else { &[] };
+        let record = self.record(origin, transaction_id, kept);
         let answer = self.handler.receive(origin, pdus, record).await?;
-        match answer.first_put_off() {
-            Some(reason) if !last => {
-                tracing::info!(%origin, transaction_id, reason, "cannot judge a transaction yet");
-                Err(ReceiveError::NotYet(reason))
-            }
-            _ => {
-                self.tries.lock().remove(origin);
-                Ok(answer.to_json().to_string())
-            }
+        if let Some(reason) = answer.first_put_off() {
+            tracing::info!(%origin, transaction_id, last, reason, "not judged yet");
+            let kept = if last { self.answer_given(origin, transaction_id).await? } else { None };
+            return kept.ok_or(ReceiveError::NotYet(reason));
         }
+        self.tries.lock().remove(origin);
+        Ok(answer.to_json().to_string())
     }
 
     /// Counts a try of a transaction, and returns how many there have been. Only the latest
@@ -139,13 +146,23 @@ impl Incoming {
         &*self.handler
     }
 
-    /// Records the answer, unless something was put off and this is not the `last` try.
-    fn record(&self, origin: &ServerName, transaction_id: &str, last: bool) -> RecordAnswer {
-        let (origin, id) = (origin.to_owned(), transaction_id.to_owned());
-        let now = self.core.host.unix_ms();
+    /// Records the answer. If something was put off, keeps the PDUs `kept` to be tried again; does
+    /// nothing if these are none, or if too much of the origin is kept already.
+    fn record(
+        &self,
+        origin: &ServerName,
+        transaction_id: &str,
+        kept: &[Box<RawValue>],
+    ) -> RecordAnswer {
+        let (origin, id, kept) = (origin.to_owned(), transaction_id.to_owned(), kept.to_vec());
+        let (now, any_deferred) = (self.core.host.unix_ms(), Arc::clone(&self.any_deferred));
         Arc::new(move |tx, answer: &Answer| {
-            if !last && !answer.put_off.is_empty() {
-                return Ok(());
+            if !answer.put_off.is_empty() {
+                if kept.is_empty() || deferred::count(tx, &origin)? >= MAX_DEFERRED {
+                    return Ok(());
+                }
+                deferred::put(tx, (&origin, 0), &origin, &kept, now)?;
+                any_deferred.store(true, Ordering::SeqCst);
             }
             received::put_answer(tx, &origin, &id, &answer.to_json().to_string(), now)
         })

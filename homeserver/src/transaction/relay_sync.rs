@@ -2,10 +2,7 @@
 //! acknowledges it, so that a relay deletes nothing that is not durable here. An entry that cannot
 //! be judged yet is deferred, so that it does not hold up what waits behind it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use defects::{Defect, planted};
 use futures_util::future::join_all;
@@ -16,7 +13,11 @@ use transport::{
     federation::CallError,
 };
 
-use super::{Incoming, Outgoing, RecordAnswer, deferred::Deferred, incoming::within_limits};
+use super::{
+    Incoming, Outgoing, RecordAnswer,
+    deferred::{Deferred, MAX_DEFERRED},
+    incoming::within_limits,
+};
 use crate::{
     core::Core,
     store::{
@@ -28,9 +29,6 @@ use crate::{
 /// Entries fetched from one relay in one round; the rest waits for the next round.
 const MAX_ENTRIES_PER_ROUND: usize = 10_000;
 
-/// Entries of one relay that wait here to be judged; what comes beyond that stays at the relay.
-const MAX_DEFERRED: usize = 500;
-
 /// Fetches this server's mail from its relays. Cheap to clone.
 #[derive(Clone)]
 pub struct RelaySync {
@@ -38,8 +36,6 @@ pub struct RelaySync {
     incoming: Incoming,
     outgoing: Outgoing,
     wake: Arc<Notify>,
-    /// Whether an entry may be deferred.
-    any_deferred: Arc<AtomicBool>,
 }
 
 /// Why a round with a relay ended early; the next round begins where it stopped.
@@ -61,8 +57,7 @@ type Done = Result<(), String>;
 impl RelaySync {
     /// Returns a relay sync that begins a round whenever `wake` rings.
     pub fn new(incoming: Incoming, outgoing: Outgoing, wake: Arc<Notify>) -> Self {
-        let any_deferred = Arc::new(AtomicBool::new(true));
-        Self { core: outgoing.core.clone(), incoming, outgoing, wake, any_deferred }
+        Self { core: outgoing.core.clone(), incoming, outgoing, wake }
     }
 
     /// Does a round at once, then after every poll interval and whenever this server may have been
@@ -72,7 +67,7 @@ impl RelaySync {
         let deferred = Deferred {
             core: self.core.clone(),
             incoming: self.incoming.clone(),
-            any: Arc::clone(&self.any_deferred),
+            any: Arc::clone(&self.incoming.any_deferred),
         };
         tokio::join!(self.rounds(&ended), deferred.run(&ended));
     }
@@ -232,14 +227,14 @@ impl RelaySync {
     ) -> RecordAnswer {
         let (entry, origin, now) = (entry.clone(), origin.to_owned(), self.core.host.unix_ms());
         let pdus = transaction.pdus.clone().unwrap_or_default();
-        let any_deferred = Arc::clone(&self.any_deferred);
+        let any_deferred = Arc::clone(&self.incoming.any_deferred);
         Arc::new(move |tx, answer| {
             if !answer.put_off.is_empty() && !planted(Defect::RelaySyncAcknowledgesWhatFailed) {
                 if !room_left {
                     return Ok(());
                 }
                 any_deferred.store(true, Ordering::SeqCst);
-                deferred::put(tx, &entry, &origin, &pdus, now)?;
+                deferred::put(tx, (&entry.relay, entry.entry_id), &origin, &pdus, now)?;
             }
             received::put_entry(tx, &entry, None)
         })

@@ -112,7 +112,8 @@ fn mail_of(status: &Value) -> Counts {
 }
 
 /// Reads what a homeserver has not finished: PDUs and EDUs for a destination, commits that the
-/// destination has not acknowledged, votes about which an owner has not told its decision.
+/// destination has not acknowledged, votes about which an owner has not told its decision, and what
+/// it was sent and cannot judge yet.
 fn queues_of(answer: &Value) -> Counts {
     let queues = answer.get("queues").and_then(Value::as_array);
     let queued = queues.into_iter().flatten().filter_map(|queue| {
@@ -126,5 +127,9 @@ fn queues_of(answer: &Value) -> Counts {
         counts
             .filter_map(move |(server, count)| Some((format!("{what} {server}"), count.as_u64()?)))
     });
-    queued.chain(unfinished).filter(|(_, count)| *count > 0).collect()
+    let deferred = answer.get("deferred").and_then(Value::as_object).into_iter().flatten();
+    let unjudged = deferred.filter_map(|(giver, count)| {
+        Some((format!("to judge what {giver} sent"), count.as_u64()?))
+    });
+    queued.chain(unfinished).chain(unjudged).filter(|(_, count)| *count > 0).collect()
 }

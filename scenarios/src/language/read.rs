@@ -28,8 +28,11 @@ use crate::scenario::{Latency, Network, Scenario};
 pub(super) const SEED: u64 = 1;
 /// The time for operations and faults, unless the file says otherwise.
 pub(super) const LIMIT: Duration = Duration::from_mins(1);
-/// The time to settle, unless the file says otherwise.
+/// The time to settle, unless the file says otherwise or has a longer limit.
 pub(super) const SETTLE: Duration = Duration::from_mins(2);
+/// The most time to settle, unless the file says otherwise: servers that were cut off for hours try
+/// again after an hour, by their longest back-off, and a fifth of it by chance.
+const SETTLE_AFTER_HOURS: Duration = Duration::from_mins(75);
 /// The delay of every link, unless the file says otherwise.
 pub(super) const LATENCY: Duration = Duration::from_millis(5);
 
@@ -53,6 +56,8 @@ pub(super) fn scenario(document: &DeTable<'_>, reader: &mut Reader) -> Scenario 
     if let Some(limit) = table.take("limit", reader) {
         scenario.limit = reader.duration(&limit).unwrap_or(LIMIT);
     }
+    // Back-off grows with the outage, which can be as long as the limit.
+    scenario.settle = scenario.limit.min(SETTLE_AFTER_HOURS).max(SETTLE);
     if let Some(settle) = table.take("settle", reader) {
         scenario.settle = reader.duration(&settle).unwrap_or(SETTLE);
     }

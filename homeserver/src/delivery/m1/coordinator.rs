@@ -18,10 +18,7 @@ use super::{
     votes::{Ballot, ballot_of},
 };
 use crate::{
-    core::{
-        guards::{Bounds, Guard, Guards},
-        moment::now_ms,
-    },
+    core::guards::{Bounds, Guard, Guards},
     event::Pdu,
     messaging::rooms::{RoomError, Rooms},
     pdu::{Checked, Standing},
@@ -73,7 +70,7 @@ impl Coordinator {
         room_id: &RoomId,
         event_id: &EventId,
     ) -> Result<Option<Decision>, RoomError> {
-        let (core, now) = (self.rooms.core().clone(), now_ms(&self.rooms.core().host));
+        let (core, now) = (self.rooms.core().clone(), self.rooms.core().ages.now_ms());
         let (asker, room_id, event_id) =
             (asker.to_owned(), room_id.to_owned(), event_id.to_owned());
         // Looked up first: what is decided meanwhile is found in the tables.
@@ -168,7 +165,7 @@ impl Coordinator {
             return self.abort(motion, refused(reason), Ballots::new()).await;
         }
         // Nobody can have another server's event aborted; that it was refused is kept all the same.
-        let (sent, now) = (refused(reason), now_ms(&self.rooms.core().host));
+        let (sent, now) = (refused(reason), self.rooms.core().ages.now_ms());
         let answer = sent.clone();
         self.rooms
             .database()
@@ -237,7 +234,7 @@ impl Coordinator {
         ballots: &Ballots,
         last: bool,
     ) -> Result<Decided, RoomError> {
-        let (rooms, now) = (self.rooms.clone(), now_ms(&self.rooms.core().host));
+        let (rooms, now) = (self.rooms.clone(), self.rooms.core().ages.now_ms());
         let voted: BTreeSet<OwnedServerName> = ballots.keys().cloned().collect();
         let destinations = voted.clone();
         if planted(Defect::M1CommitToldBeforeItIsRecorded) {
@@ -301,7 +298,7 @@ impl Coordinator {
     /// Records the abort and its answer, then tells those who may have voted yes; once, because
     /// whoever does not hear it asks.
     async fn abort(&self, motion: Motion, sent: Sent, ballots: Ballots) -> Result<Sent, RoomError> {
-        let (event, now) = (motion.event.clone(), now_ms(&self.rooms.core().host));
+        let (event, now) = (motion.event.clone(), self.rooms.core().ages.now_ms());
         let answer = sent.clone();
         self.rooms
             .database()

@@ -11,8 +11,6 @@ use transport::{
 
 use super::{doubts::Doubts, ensure_owner};
 use crate::{
-    core::moment::now_ms,
-    event::Membership,
     messaging::rooms::{RoomError, Rooms},
     pdu::{Checked, Standing},
     store::{StoreError, accounts, events, m1, memberships},
@@ -112,7 +110,7 @@ impl Participant {
                     return Ok(Vote::No { reason });
                 }
                 if !events::is_visible(tx, &checked.pdu.event_id)? {
-                    m1::hide(tx, &checked.pdu, &owner, now_ms(&rooms.core().host))?;
+                    m1::hide(tx, &checked.pdu, &owner, rooms.core().ages.now_ms())?;
                     if planted(Defect::M1ShownAtTheVote) {
                         rooms.insert(tx, &checked)?;
                     }

@@ -14,7 +14,7 @@ use crate::{
         Checked, KnownRoom, Refusal, Standing, auth::Loader, judge, outliers::store_outliers, serve,
     },
     store::{
-        StoreError, backward_extremities, events, memberships,
+        StoreError, backward_extremities, events, guests, memberships,
         rooms::{self, RoomRow},
         state::{self, State},
     },
@@ -85,17 +85,31 @@ impl Rooms {
     }
 
     /// Takes the join of another server's user, tells the other servers of it, and hands over the
-    /// room.
+    /// room. What this server has beside the join, and what it gets from servers that have not
+    /// heard of the join, goes to the new one as well.
     pub(crate) async fn welcome(&self, checked: Checked) -> Result<Welcome, RoomError> {
         let rooms = self.clone();
         self.database()
             .transaction(move |tx| {
                 if rooms.insert(tx, &checked)? {
                     rooms.enqueue(tx, &checked.pdu)?;
+                    rooms.send_what_is_beside(tx, &checked.pdu)?;
                 }
                 handed_over(tx, &checked.pdu)
             })
             .await
+    }
+}
+
+impl Rooms {
+    /// Queues for the server of the join what came here while it was made, and remembers the server
+    /// as one to forward to.
+    fn send_what_is_beside(&self, tx: &Transaction<'_>, join: &Pdu) -> Result<(), StoreError> {
+        guests::put(tx, join)?;
+        let server = BTreeSet::from([join.sender.server_name().to_owned()]);
+        let newest = rooms::extremities(tx, &join.room_id)?;
+        let beside = newest.iter().filter(|id| **id != join.event_id);
+        beside.into_iter().try_for_each(|id| self.outgoing.enqueue(tx, &server, id))
     }
 }
 

@@ -1,0 +1,70 @@
+//! Forwarding: what another server sent before it had heard of a join goes from the server that let
+//! the newcomer in to the newcomer, which nobody else would send it to.
+
+use std::collections::BTreeSet;
+
+use ruma::OwnedServerName;
+use transport::Transaction;
+
+use super::{Checked, Graph, Standing, insert::KnownRoom};
+use crate::{
+    event::Pdu,
+    store::{
+        StoreError, events,
+        guests::{self, Guest},
+        memberships,
+        state::{self, GroupId},
+    },
+};
+
+impl Graph {
+    /// As [`Graph::insert_with_state`], of an event that came from another server: it goes on to the
+    /// servers that this one let in and that its sender had not heard of.
+    pub(super) fn insert_received(
+        &self,
+        tx: &Transaction<'_>,
+        room: &KnownRoom,
+        checked: &Checked,
+        before: GroupId,
+    ) -> Result<(), StoreError> {
+        self.insert_with_state(tx, room, checked, before)?;
+        // Who built on the present has heard of everybody in it.
+        if checked.standing != Standing::Accepted || before == room.row.current_group {
+            return Ok(());
+        }
+        let unheard_of = self.unheard_of(tx, &checked.pdu, before)?;
+        self.outgoing.enqueue(tx, &unheard_of, &checked.pdu.event_id)
+    }
+
+    /// Returns the servers that this one let in and of whose joins the sender of `pdu` had not
+    /// heard, given the state before it.
+    fn unheard_of(
+        &self,
+        tx: &Transaction<'_>,
+        pdu: &Pdu,
+        before: GroupId,
+    ) -> Result<BTreeSet<OwnedServerName>, StoreError> {
+        let mut servers = BTreeSet::new();
+        if self.core.is_local(&pdu.sender) {
+            return Ok(servers);
+        }
+        for guest in guests::of_room(tx, &pdu.room_id)? {
+            if guest.server != pdu.sender.server_name()
+                && memberships::is_member_server(tx, &pdu.room_id, &guest.server)?
+                && !shows(tx, before, &guest)?
+            {
+                servers.insert(guest.server);
+            }
+        }
+        Ok(servers)
+    }
+}
+
+/// Returns whether the state of `group` knows of the guest's join: it holds the join, or what
+/// became of the user later.
+fn shows(tx: &Transaction<'_>, group: GroupId, guest: &Guest) -> Result<bool, StoreError> {
+    let Some(id) = state::entry(tx, group, "m.room.member", &guest.user_id)? else {
+        return Ok(false);
+    };
+    Ok(id == guest.event_id || events::depth(tx, &id)? > guest.depth)
+}
