@@ -84,6 +84,9 @@ pub(crate) enum Command {
     /// Make a scenario that violates a check as small as it goes, and say why what is left is needed
     #[command(after_help = exit::TABLE)]
     Shrink(Shrink),
+    /// Plant each known defect in the servers, and show how fast exploration finds it
+    #[command(after_help = exit::TABLE)]
+    Defects(Defects),
     /// Run a record's scenario again with its seed; every journal entry must be the same
     #[command(after_help = exit::TABLE)]
     Replay(Replay),
@@ -176,6 +179,28 @@ pub(crate) struct Explore {
     /// reaches something new
     #[arg(long, value_name = "DIR")]
     pub(crate) corpus: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Defects {
+    /// Only defects whose name contains this text [default: all]
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The most runs that are spent on finding each
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) runs: u64,
+    /// What the exploration is drawn from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many runs go on at once, each on a thread of its own [default: the number of processors]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: Option<u16>,
+    /// Where the shrunk scenarios are written
+    #[arg(long, value_name = "DIR", default_value = "target/fedsim/defects")]
+    pub(crate) out: PathBuf,
+    /// Write the table into this page, between its markers
+    #[arg(long, value_name = "PAGE")]
+    pub(crate) page: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -9,6 +9,7 @@
 //! - [`campaign`]: the loop that draws, plays, judges, counts and keeps. [`failure`] groups what it
 //!   found.
 //! - [`mod@shrink`]: makes a scenario that fails small, and says why what is left is needed.
+//! - [`hunt`]: how fast a known defect is found, which is what a search is measured by.
 //! - [`workers`]: several runs at once, with their results in order.
 //!
 //! Invariants:
@@ -19,6 +20,7 @@
 pub mod campaign;
 pub mod coverage;
 pub mod failure;
+pub mod hunt;
 pub mod places;
 pub mod shrink;
 pub mod situations;

@@ -11,6 +11,7 @@ use transport::{
 
 use super::{doubts::Doubts, ensure_owner};
 use crate::{
+    event::Membership,
     messaging::rooms::{RoomError, Rooms},
     pdu::{Checked, Standing},
     store::{StoreError, accounts, events, m1, memberships},

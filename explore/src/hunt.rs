@@ -1,0 +1,86 @@
+//! How fast a known defect is found by an exploration that is not told where to look.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use defects::Defect;
+use scenarios::Scenario;
+
+use crate::{
+    Campaign, Method,
+    shrink::{Shrunk, shrink},
+    sources::{Candidate, Shard},
+    trial::{Subject, Violation},
+};
+
+/// How a defect is looked for.
+#[derive(Clone, Debug)]
+pub struct Hunt {
+    /// What the exploration begins with: the same for every defect.
+    pub bases: Vec<Scenario>,
+    /// The most runs.
+    pub runs: u64,
+    /// What the exploration is drawn from.
+    pub seed: u64,
+    /// How many runs go on at once.
+    pub threads: usize,
+}
+
+/// A defect that was found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The run that found it, from 1.
+    pub run: u64,
+    /// How that run came about.
+    pub method: Method,
+    /// What it violated.
+    pub violation: Violation,
+    /// What is left of its scenario; none if it does not fail again, which is a defect of fedsim.
+    pub shrunk: Option<Shrunk>,
+}
+
+impl Hunt {
+    /// Looks for `defect`: explores servers that have it until some check is violated by a scenario
+    /// in which sound servers keep that promise. Returns none if the runs were not enough, or if
+    /// `stop` was set.
+    ///
+    /// # Errors
+    /// No thread could be begun.
+    pub fn find(&self, defect: Defect, stop: &AtomicBool) -> io::Result<Option<Found>> {
+        let mut subject = Subject::homeservers();
+        let sound = subject.clone();
+        subject.options.defect = Some(defect);
+        let over = AtomicBool::new(false);
+        let mut first: Option<(u64, Candidate, Violation)> = None;
+        self.campaign().play(&subject, &over, |so_far, candidate, trial| {
+            let violations = trial.violations();
+            if first.is_none() && !violations.is_empty() {
+                let beside = sound.play(&candidate.scenario);
+                let violation = violations.iter().find(|it| !beside.violates(&it.check));
+                first = violation.map(|it| (so_far.count(), candidate.clone(), it.clone()));
+            }
+            if first.is_some() || stop.load(Ordering::Relaxed) {
+                over.store(true, Ordering::Relaxed);
+            }
+        })?;
+        Ok(first.map(|(run, Candidate { scenario, method }, violation)| {
+            let shrunk = shrink(&subject, &scenario, &violation.check, stop);
+            Found { run, method, violation, shrunk }
+        }))
+    }
+
+    fn campaign(&self) -> Campaign {
+        Campaign {
+            bases: self.bases.clone(),
+            methods: BTreeSet::from([Method::EveryLeg, Method::Pairs, Method::Drawn, Method::Bred]),
+            runs: self.runs,
+            fail_fast: None,
+            shard: Shard::default(),
+            seed: self.seed,
+            threads: self.threads,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! `fedsim defects`: plants each known defect in the servers, and shows how fast exploration finds
+//! it.
+
+use std::{fs, path::Path, sync::atomic::Ordering, thread};
+
+use defects::{CAN_PLANT, Defect};
+use explore::hunt::{Found, Hunt};
+use scenarios::{Scenario, language};
+use serde_json::json;
+
+use crate::{
+    arguments::Defects,
+    exit::{Exit, Stop},
+    interrupt,
+    output::{Output, Tone},
+    stopwatch::Stopwatch,
+};
+
+/// The scenarios whose topologies and workloads the exploration begins with; their faults are left
+/// out.
+const BASES: [(&str, &str); 5] = [
+    ("m1-all-up", include_str!("../scenarios/library/m1-all-up.toml")),
+    (
+        "catch-up-by-await",
+        include_str!("../scenarios/library/catch-up-by-await-and-notifications.toml"),
+    ),
+    (
+        "joins-and-leaves",
+        include_str!("../scenarios/library/eventual-joins-and-leaves-under-partition.toml"),
+    ),
+    ("relay-offline", include_str!("../scenarios/library/relay-offline-and-back.toml")),
+    ("two-relays", include_str!("../scenarios/library/relay-two-relays-one-down.toml")),
+];
+
+/// The lines of a page between which the table stands.
+const BEGIN: &str = "<!-- found: begin -->";
+const END: &str = "<!-- found: end -->";
+
+/// Looks for each defect that was asked for.
+pub(crate) fn defects(wanted: &Defects, output: &mut Output) -> Result<Exit, Stop> {
+    if !CAN_PLANT {
+        let message = "no defect can be planted in this build\nbuild it with --features defects";
+        return Err(Stop::because(Exit::Usage, message));
+    }
+    let chosen: Vec<Defect> =
+        Defect::ALL.iter().copied().filter(|it| is_meant(*it, wanted)).collect();
+    if chosen.is_empty() {
+        let message = "no defect has such a name\nleave it out to see them all";
+        return Err(Stop::because(Exit::NothingSelected, message));
+    }
+    let processors = || thread::available_parallelism().map_or(1, usize::from);
+    let hunt = Hunt {
+        bases: bases()?,
+        runs: wanted.runs,
+        seed: wanted.seed,
+        threads: wanted.jobs.map_or_else(processors, usize::from),
+    };
+    let stop = interrupt::flag();
+    let progress = output.begin_progress(chosen.len());
+    let mut rows = Vec::new();
+    for defect in chosen {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let began = Stopwatch::start();
+        let found = hunt.find(defect, stop).map_err(|error| {
+            Stop::because(Exit::Internal, format!("cannot begin a thread: {error}"))
+        })?;
+        let row = Row { defect, found, wall_ms: began.elapsed_ms() };
+        progress.inc(1);
+        row.show(output)?;
+        row.keep(&wanted.out)?;
+        rows.push(row);
+    }
+    output.end_progress();
+    conclude(&rows, wanted, output)
+}
+
+fn is_meant(defect: Defect, wanted: &Defects) -> bool {
+    wanted.name.as_ref().is_none_or(|name| defect.name().contains(name.as_str()))
+}
+
+fn bases() -> Result<Vec<Scenario>, Stop> {
+    let base = |(name, text): &(&str, &str)| {
+        let scenario = language::parse(name, text).map_err(|mistakes| {
+            Stop::because(Exit::Internal, format!("a scenario of the library: {mistakes:?}"))
+        })?;
+        Ok(Scenario { faults: Vec::new(), ..scenario })
+    };
+    BASES.iter().map(base).collect()
+}
+
+/// What came of one defect.
+struct Row {
+    defect: Defect,
+    found: Option<Found>,
+    wall_ms: u64,
+}
+
+impl Row {
+    fn show(&self, output: &mut Output) -> Result<(), Stop> {
+        let name = self.defect.name();
+        let Some(found) = &self.found else {
+            output.word(Tone::Bad, "Not found", name)?;
+            return Ok(output.object(&json!({ "type": "defect", "name": name, "found": false }))?);
+        };
+        let (check, run) = (&found.violation.check, found.run);
+        let size = found.shrunk.as_ref().map(explore::Shrunk::size);
+        let (faults, ops) = size.unwrap_or_default();
+        let text = format!(
+            "{name:<44} run {run:>3} ({}), {faults} faults, {ops} operations: {check}",
+            found.method
+        );
+        output.word(Tone::Good, "Found", &text)?;
+        output.object(&json!({
+            "type": "defect",
+            "name": name,
+            "found": true,
+            "run": run,
+            "method": found.method.word(),
+            "check": check,
+            "sentence": found.violation.sentence,
+            "faults": faults,
+            "operations": ops,
+            "wall_ms": self.wall_ms,
+        }))?;
+        Ok(())
+    }
+
+    /// Writes the scenario that shows it.
+    fn keep(&self, out: &Path) -> Result<(), Stop> {
+        let Some(shrunk) = self.found.as_ref().and_then(|found| found.shrunk.as_ref()) else {
+            return Ok(());
+        };
+        let path = out.join(format!("{}.toml", self.defect.name()));
+        let written = fs::create_dir_all(out).and_then(|()| fs::write(&path, shrunk.to_toml()));
+        written.map_err(|error| {
+            Stop::because(Exit::Usage, format!("cannot write {}: {error}", path.display()))
+        })
+    }
+
+    /// Returns its line in a table.
+    fn line(&self) -> String {
+        let name = self.defect.name();
+        match &self.found {
+            None => format!("| `{name}` | not found | | | |"),
+            Some(found) => {
+                let size = found.shrunk.as_ref().map(explore::Shrunk::size);
+                let (faults, ops) = size.unwrap_or_default();
+                let Found { run, method, violation, .. } = found;
+                format!("| `{name}` | {run} | {method} | {faults}, {ops} | {} |", violation.check)
+            }
+        }
+    }
+}
+
+fn conclude(rows: &[Row], wanted: &Defects, output: &mut Output) -> Result<Exit, Stop> {
+    let mut runs: Vec<u64> =
+        rows.iter().filter_map(|row| row.found.as_ref()).map(|found| found.run).collect();
+    runs.sort_unstable();
+    let median = runs.get(runs.len() / 2).copied().unwrap_or_default();
+    let summary = format!(
+        "{} of {} found within {} runs, median {median}",
+        runs.len(),
+        rows.len(),
+        wanted.runs
+    );
+    output.word(Tone::Plain, "Summary", &summary)?;
+    output.object(&json!({
+        "type": "defects",
+        "found": runs.len(),
+        "of": rows.len(),
+        "median": median,
+    }))?;
+    if let Some(page) = &wanted.page {
+        write_table(page, rows, &summary)?;
+    }
+    Ok(if runs.len() == rows.len() { Exit::Holds } else { Exit::Violated })
+}
+
+/// Puts the table into a page.
+fn write_table(page: &Path, rows: &[Row], summary: &str) -> Result<(), Stop> {
+    let unusable = |why: &dyn std::fmt::Display| {
+        Stop::because(Exit::Usage, format!("cannot write the table to {}: {why}", page.display()))
+    };
+    let text = fs::read_to_string(page).map_err(|error| unusable(&error))?;
+    let parts =
+        text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let Some((before, after)) = parts else {
+        return Err(unusable(&format!("it has no lines {BEGIN} and {END}")));
+    };
+    let lines: Vec<String> = rows.iter().map(Row::line).collect();
+    let text = format!(
+        "{before}{BEGIN}\n{summary}.\n\n| defect | found in run | by | faults, operations | check |\n|---|---|---|---|---|\n{}\n{END}{after}",
+        lines.join("\n")
+    );
+    fs::write(page, text).map_err(|error| unusable(&error))
+}
