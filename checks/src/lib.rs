@@ -7,6 +7,7 @@
 //!   runs all that a scenario names.
 //! - [`record`]: a run as one value, from which every report is made and every replay starts;
 //!   [`judged`] makes it, and [`rejudged`] makes it from a journal that was kept.
+//! - [`price`]: what a delivery policy gives and costs, over many runs.
 //!
 //! Invariants:
 //! - A journal is enough: no world, server, socket or database is known here, so that a run in any
@@ -15,6 +16,7 @@
 
 pub mod history;
 pub mod judgment;
+pub mod price;
 pub mod promises;
 pub mod record;
 
