@@ -8,14 +8,14 @@ use rusqlite::Connection;
 use serde_json::value::RawValue;
 use transport::Transaction;
 
-use super::{StoreError, received::as_i64};
+use super::StoreError;
 
 /// An entry to be tried again.
 #[derive(Debug)]
 pub struct DeferredEntry {
     /// Its id here.
     pub id: i64,
-    /// Who made the transaction, as the relay says.
+    /// Who made the transaction; if a relay handed it over, as the relay says.
     pub origin: OwnedServerName,
     /// All of its PDUs, as they came.
     pub pdus: Vec<Box<RawValue>>,
@@ -55,14 +55,14 @@ pub fn put(
     (giver, entry_id): (&ServerName, i64),
     origin: &ServerName,
     pdus: &[Box<RawValue>],
-    now_ms: u64,
+    now_ms: i64,
 ) -> Result<(), StoreError> {
     let pdus = serde_json::to_string(pdus).map_err(StoreError::corrupt)?;
     tx.prepare_cached(
         "INSERT INTO deferred_entries (relay, entry_id, origin, pdus, deferred_at)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute((giver.as_str(), entry_id, origin.as_str(), pdus, as_i64(now_ms)))?;
+    .execute((giver.as_str(), entry_id, origin.as_str(), pdus, now_ms))?;
     Ok(())
 }
 

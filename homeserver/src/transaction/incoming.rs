@@ -155,7 +155,7 @@ impl Incoming {
         kept: &[Box<RawValue>],
     ) -> RecordAnswer {
         let (origin, id, kept) = (origin.to_owned(), transaction_id.to_owned(), kept.to_vec());
-        let (now, any_deferred) = (self.core.host.unix_ms(), Arc::clone(&self.any_deferred));
+        let (now, any_deferred) = (self.core.ages.now_ms(), Arc::clone(&self.any_deferred));
         Arc::new(move |tx, answer: &Answer| {
             if !answer.put_off.is_empty() {
                 if kept.is_empty() || deferred::count(tx, &origin)? >= MAX_DEFERRED {

@@ -196,7 +196,7 @@ impl RelaySync {
         origin: &ServerName,
         room_left: bool,
     ) -> RecordAnswer {
-        let (entry, origin, now) = (entry.clone(), origin.to_owned(), self.core.host.unix_ms());
+        let (entry, origin, now) = (entry.clone(), origin.to_owned(), self.core.ages.now_ms());
         let pdus = transaction.pdus.clone().unwrap_or_default();
         let any_deferred = Arc::clone(&self.incoming.any_deferred);
         Arc::new(move |tx, answer| {
