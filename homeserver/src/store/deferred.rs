@@ -10,6 +10,15 @@ use transport::Transaction;
 
 use super::StoreError;
 
+/// How an entry came here.
+#[derive(Clone, Debug)]
+pub struct Handover {
+    /// The relay that handed it over, or its origin.
+    pub giver: OwnedServerName,
+    /// Its id at the relay; 0 for a transaction that came directly.
+    pub entry_id: i64,
+}
+
 /// An entry to be tried again.
 #[derive(Debug)]
 pub struct DeferredEntry {
@@ -45,14 +54,13 @@ pub fn counts(connection: &Connection) -> Result<BTreeMap<String, i64>, StoreErr
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Keeps an entry, with the PDUs of its `origin`, to be tried again. `giver` is the relay that
-/// handed it over under the id `entry_id`, or the origin itself.
+/// Keeps an entry, with the PDUs of its `origin`, to be tried again.
 ///
 /// # Errors
 /// The store refuses.
 pub fn put(
     tx: &Transaction<'_>,
-    (giver, entry_id): (&ServerName, i64),
+    handover: &Handover,
     origin: &ServerName,
     pdus: &[Box<RawValue>],
     now_ms: i64,
@@ -62,7 +70,7 @@ pub fn put(
         "INSERT INTO deferred_entries (relay, entry_id, origin, pdus, deferred_at)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute((giver.as_str(), entry_id, origin.as_str(), pdus, now_ms))?;
+    .execute((handover.giver.as_str(), handover.entry_id, origin.as_str(), pdus, now_ms))?;
     Ok(())
 }
 

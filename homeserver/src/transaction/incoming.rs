@@ -18,7 +18,11 @@ use crate::{
         Core,
         guards::{Bounds, Guards},
     },
-    store::{StoreError, deferred, received},
+    store::{
+        StoreError,
+        deferred::{self, Handover},
+        received,
+    },
 };
 
 /// How often a transaction is tried of which some PDUs cannot be judged. The last try keeps these
@@ -161,7 +165,8 @@ impl Incoming {
                 if kept.is_empty() || deferred::count(tx, &origin)? >= MAX_DEFERRED {
                     return Ok(());
                 }
-                deferred::put(tx, (&origin, 0), &origin, &kept, now)?;
+                let handover = Handover { giver: origin.clone(), entry_id: 0 };
+                deferred::put(tx, &handover, &origin, &kept, now)?;
                 any_deferred.store(true, Ordering::SeqCst);
             }
             received::put_answer(tx, &origin, &id, &answer.to_json().to_string(), now)

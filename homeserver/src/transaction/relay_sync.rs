@@ -20,7 +20,8 @@ use super::{
 use crate::{
     core::Core,
     store::{
-        StoreError, deferred,
+        StoreError,
+        deferred::{self, Handover},
         received::{self, RelayEntry},
     },
 };
@@ -205,7 +206,8 @@ impl RelaySync {
                     return Ok(());
                 }
                 any_deferred.store(true, Ordering::SeqCst);
-                deferred::put(tx, (&entry.relay, entry.entry_id), &origin, &pdus, now)?;
+                let handover = Handover { giver: entry.relay.clone(), entry_id: entry.entry_id };
+                deferred::put(tx, &handover, &origin, &pdus, now)?;
             }
             received::put_entry(tx, &entry, None)
         })
