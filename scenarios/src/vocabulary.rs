@@ -111,6 +111,7 @@ const fn sometimes(name: &'static str) -> CheckName {
 /// judges.
 pub const CHECKS: &[CheckName] = &[
     always("all-or-nothing"),
+    always("member-at-decision"),
     always("no-early-sight"),
     always("honest-answer"),
     always("exactly-once"),
@@ -119,7 +120,9 @@ pub const CHECKS: &[CheckName] = &[
     always("right-recipient"),
     always("no-forgery"),
     always("acknowledged-survives"),
+    always("durable-vote"),
     always("relay-keeps"),
+    always("relay-order"),
     always("one-in-flight"),
     always("idempotent-transactions"),
     always("within-limits"),
