@@ -127,6 +127,7 @@ pub const CHECKS: &[CheckName] = &[
     always("idempotent-transactions"),
     always("within-limits"),
     always("same-state"),
+    always("delivered-in-time"),
     eventually("delivered"),
     eventually("relays-drained"),
     eventually("queues-drained"),
