@@ -23,6 +23,9 @@ pub struct Judgment {
     pub finding: Option<Finding>,
     /// Why it could not be told, if nothing was found.
     pub unknown: Option<String>,
+    /// What did not come about because it was impossible, each with what made it so, in a sentence
+    /// without a period.
+    pub excused: Vec<String>,
 }
 
 /// A violation, or a situation that came about.
@@ -41,7 +44,7 @@ pub struct Finding {
 impl Judgment {
     /// Returns a judgment that has judged nothing yet; `of` is what it counts.
     pub fn new(of: &'static str) -> Self {
-        Self { judged: 0, of, finding: None, unknown: None }
+        Self { judged: 0, of, finding: None, unknown: None, excused: Vec::new() }
     }
 
     /// Takes in a finding, and keeps the earliest.

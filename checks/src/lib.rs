@@ -4,7 +4,7 @@
 //! - [`history`]: what happened, read from a [`journal::Journal`] in one pass; [`history::Note`]
 //!   is the vocabulary in which whoever plays a scenario writes down what clients saw.
 //! - [`promises`]: the checks, one file each. A [`judgment`] is what one of them finds; [`judge`]
-//!   runs all that a scenario names.
+//!   runs all that a scenario names. `reachability` tells what was possible at all.
 //! - [`record`]: a run as one value, from which every report is made and every replay starts;
 //!   [`judged`] makes it, and [`rejudged`] makes it from a journal that was kept.
 //! - [`price`]: what a delivery policy gives and costs, over many runs.
@@ -21,6 +21,7 @@ pub mod promises;
 pub mod record;
 
 mod kept;
+mod reachability;
 mod recording;
 mod selection;
 

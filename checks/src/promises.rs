@@ -14,6 +14,7 @@
 mod acknowledged_survives;
 mod all_or_nothing;
 mod delivered;
+mod delivered_in_time;
 mod durable_vote;
 mod exactly_once;
 pub(crate) mod expected_message;
@@ -33,6 +34,8 @@ mod same_state;
 mod sender_order;
 mod situations;
 mod within_limits;
+
+use std::time::Duration;
 
 pub use self::within_limits::MAX_PDUS;
 use scenarios::{
@@ -101,6 +104,7 @@ pub const CHECKS: &[Check] = &[
     always("idempotent-transactions", any, idempotent_transactions::judge),
     always("within-limits", any, within_limits::judge),
     always("same-state", any, same_state::judge),
+    always("delivered-in-time", is_timed, delivered_in_time::judge),
     eventually("delivered", is_sending, delivered::judge),
     eventually("relays-drained", has_relays, relays_drained::judge),
     eventually("queues-drained", any, queues_drained::judge),
@@ -162,6 +166,20 @@ fn is_sending(scenario: &Scenario) -> bool {
 fn is_all_or_nothing(scenario: &Scenario) -> bool {
     let mut conversations = scenario.conversations.values();
     is_sending(scenario) && conversations.any(|known| promises_all_or_nothing(known.delivery))
+}
+
+fn is_timed(scenario: &Scenario) -> bool {
+    let mut conversations = scenario.conversations.values();
+    is_sending(scenario)
+        && delivered_in_time::has_sure_links(scenario)
+        && conversations.any(|known| known.delivery == Delivery::Eventual)
+}
+
+/// Returns a time in words, counted from when the cluster was ready, to the millisecond.
+fn since_ready(history: &History<'_>, at: Duration) -> String {
+    let ready = history.ready.map_or(Duration::ZERO, |ready| ready.at);
+    let milliseconds = at.saturating_sub(ready).as_millis();
+    format!("{:?}", Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX)))
 }
 
 fn has_m1(scenario: &Scenario) -> bool {

@@ -1,8 +1,12 @@
 //! What the scenarios of a federation can name: its endpoints, and the checks that judge its
 //! promises.
 
+mod meanings;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::meanings::meaning;
 
 /// What the scenarios of a federation can name.
 #[derive(Debug)]
@@ -127,6 +131,7 @@ pub const CHECKS: &[CheckName] = &[
     always("idempotent-transactions"),
     always("within-limits"),
     always("same-state"),
+    always("delivered-in-time"),
     eventually("delivered"),
     eventually("relays-drained"),
     eventually("queues-drained"),

@@ -58,6 +58,8 @@ pub(crate) fn scenario(delivery: Delivery) -> Scenario {
 #[derive(Default)]
 pub(crate) struct Fake {
     entries: Vec<Entry>,
+    /// How long nothing happened, in all.
+    waited: Duration,
 }
 
 impl Fake {
@@ -71,9 +73,14 @@ impl Fake {
     /// Appends an entry of any kind.
     pub(crate) fn push(&mut self, machine: &str, event: Event) -> u64 {
         let n = self.entries.len() as u64 + 1;
-        let at = Duration::from_millis(n);
+        let at = Duration::from_millis(n) + self.waited;
         self.entries.push(Entry { n, at, machine: Arc::from(machine), cause: None, event });
         n
+    }
+
+    /// Lets nothing happen for so many seconds.
+    pub(crate) fn waits(&mut self, seconds: u64) {
+        self.waited += Duration::from_secs(seconds);
     }
 
     /// Appends a note.
