@@ -267,6 +267,18 @@ impl<'j> History<'j> {
         })
     }
 
+    /// Returns whether somebody else may have removed the sender of a message from its
+    /// conversation, in the stay in which it was sent. The removal and the message may then have
+    /// crossed, so that some backends refuse the message and are right.
+    pub fn may_be_removed(&self, message: &Message) -> bool {
+        self.memberships.iter().any(|stay| {
+            stay.user == message.sender()
+                && stay.conversation == message.conversation
+                && stay.removed_from.is_some()
+                && stay.possible_until.is_none_or(|until| message.began.n < until)
+        })
+    }
+
     /// Returns the messages whose send ended like this, if an honest backend said so.
     pub fn ended(&self, outcome: OpOutcome) -> impl Iterator<Item = (&Message, &SendEnded)> {
         let messages = self.messages.iter().filter(|it| self.has_honest_backend(&it.device));

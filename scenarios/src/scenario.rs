@@ -102,6 +102,8 @@ pub struct Backend {
 pub struct Relay {
     /// The most entries kept for one destination; the relay's default if unset.
     pub quota: Option<u64>,
+    /// Whether it also keeps trying to forward what it has to the destination (a sender-side relay).
+    pub forward: bool,
 }
 
 /// The most devices that a user has.
@@ -216,6 +218,35 @@ pub enum OpKind {
         /// The conversation.
         conversation: String,
     },
+    /// A user removes another one from a conversation.
+    Kick {
+        /// The user who is removed.
+        user: String,
+        /// The user who removes; the first device does so.
+        by: String,
+        /// The conversation.
+        conversation: String,
+    },
+    /// A user removes another one from a conversation, and keeps that one from coming back.
+    Ban {
+        /// The user who is banned.
+        user: String,
+        /// The user who bans; the first device does so.
+        by: String,
+        /// The conversation.
+        conversation: String,
+    },
+    /// A user sets what another one may do in a conversation.
+    Power {
+        /// The user whose power level is set.
+        user: String,
+        /// The power level; 50 suffices to kick and to ban, 100 is the creator's.
+        level: u32,
+        /// The user who sets it; the first device does so.
+        by: String,
+        /// The conversation.
+        conversation: String,
+    },
     /// A server without any rights asks a relay for somebody's mail, and acknowledges it.
     Trespass {
         /// The relay.
@@ -223,6 +254,35 @@ pub enum OpKind {
         /// The backend whose mail it is.
         victim: String,
     },
+}
+
+impl OpKind {
+    /// Returns the conversation that it is about, if it is about one.
+    pub fn conversation(&self) -> Option<&str> {
+        match self {
+            Self::Send { to: conversation, .. }
+            | Self::Join { conversation, .. }
+            | Self::Leave { conversation, .. }
+            | Self::Kick { conversation, .. }
+            | Self::Ban { conversation, .. }
+            | Self::Power { conversation, .. } => Some(conversation),
+            Self::Fetch { .. } | Self::Trespass { .. } => None,
+        }
+    }
+
+    /// Returns whether it is done by `named`, or to `named`.
+    pub fn is_about(&self, named: &str) -> bool {
+        match self {
+            Self::Send { from: user, .. }
+            | Self::Fetch { user }
+            | Self::Join { user, .. }
+            | Self::Leave { user, .. } => user == named,
+            Self::Kick { user, by, .. }
+            | Self::Ban { user, by, .. }
+            | Self::Power { user, by, .. } => [user, by].into_iter().any(|it| it == named),
+            Self::Trespass { .. } => false,
+        }
+    }
 }
 
 /// What must hold.

@@ -44,7 +44,7 @@ pub(crate) fn scenario(delivery: Delivery) -> Scenario {
             (own("c"), backend(&[])),
         ]
         .into(),
-        relays: [(own("r1"), Relay { quota: None })].into(),
+        relays: [(own("r1"), Relay::default())].into(),
         users: [(own("alice"), user("a")), (own("bob"), user("b")), (own("carol"), user("c"))]
             .into(),
         conversations: [(own("team"), team)].into(),

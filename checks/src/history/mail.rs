@@ -59,6 +59,17 @@ pub struct Acknowledgment<'h> {
     pub exchange: &'h Exchange<'h>,
 }
 
+/// A relay sent its destination what it keeps for it.
+#[derive(Debug)]
+pub struct Forward<'h> {
+    /// The relay.
+    pub relay: &'h str,
+    /// The destination.
+    pub destination: &'h str,
+    /// The exchange.
+    pub exchange: &'h Exchange<'h>,
+}
+
 /// All of it, each kind in the order of the requests.
 #[derive(Debug)]
 pub struct Mail<'h> {
@@ -68,6 +79,8 @@ pub struct Mail<'h> {
     pub handouts: Vec<Handout<'h>>,
     /// What they were told to forget.
     pub acknowledgments: Vec<Acknowledgment<'h>>,
+    /// What they sent to the destinations themselves.
+    pub forwards: Vec<Forward<'h>>,
 }
 
 impl<'h> Mail<'h> {
@@ -78,7 +91,20 @@ impl<'h> Mail<'h> {
             stores: history.exchanges_of("send_relay").filter_map(store).collect(),
             handouts: retrievals().filter_map(handout).collect(),
             acknowledgments: retrievals().filter_map(acknowledgment).collect(),
+            forwards: history.exchanges_of("send").filter_map(|it| forward(history, it)).collect(),
         }
+    }
+
+    /// Returns whether the relay sent what was stored to its destination, and was told that it is
+    /// there.
+    pub fn is_forwarded(&self, store: &Store<'h>) -> bool {
+        self.forwards.iter().any(|forward| {
+            forward.relay == store.relay
+                && forward.destination == store.destination
+                && forward.exchange.is_accepted()
+                && forward.exchange.answer_arrived.is_some()
+                && forward.exchange.pdus() == store.exchange.pdus()
+        })
     }
 
     /// Returns the handouts of what was stored, in order.
@@ -159,6 +185,12 @@ fn acknowledgment<'h>(exchange: &'h Exchange<'h>) -> Option<Acknowledgment<'h>> 
     let acknowledgment =
         Acknowledgment { relay: exchange.to, destination: exchange.from, entry_id, exchange };
     (entry_id > 0).then_some(acknowledgment)
+}
+
+fn forward<'h>(history: &History<'_>, exchange: &'h Exchange<'h>) -> Option<Forward<'h>> {
+    let (relay, destination) = (exchange.from, exchange.to);
+    let is_forward = history.scenario.relays.contains_key(relay);
+    is_forward.then_some(Forward { relay, destination, exchange })
 }
 
 fn is_own_mail(exchange: &Exchange<'_>) -> bool {

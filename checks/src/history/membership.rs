@@ -2,17 +2,24 @@
 //!
 //! What a client asked for takes effect at some moment between its request and its answer or, if
 //! nobody knows how it ended, perhaps much later. Until then the user may be in or out.
+//!
+//! What one user does to another of another backend takes effect there when that backend learns of
+//! it. So a removed user is certainly out only once the own backend has said so, and only if nobody
+//! can undo it: the creator removed the user, and nobody has changed the creator's power.
 
 use std::collections::BTreeMap;
 
-use scenarios::scenario::Scenario;
+use scenarios::scenario::{OpKind, Scenario};
 
 use super::{Membership, Note};
 use crate::record::OpOutcome;
 
 /// Everybody's comings and goings, read so far.
-#[derive(Debug, Default)]
-pub(super) struct Memberships {
+#[derive(Debug)]
+pub(super) struct Memberships<'s> {
+    scenario: &'s Scenario,
+    /// Conversations by room id.
+    conversations: BTreeMap<String, String>,
     read: Vec<Membership>,
     standing: BTreeMap<(String, String), Standing>,
 }
@@ -24,6 +31,8 @@ struct Standing {
     may_be_out: bool,
     joins: Requests,
     leaves: Requests,
+    /// Whether the user is certainly out once the own backend speaks of a removal.
+    counts_when_seen: bool,
     /// The index of the present membership among those read.
     place: Option<usize>,
 }
@@ -64,10 +73,11 @@ impl Requests {
     }
 }
 
-impl Memberships {
+impl<'s> Memberships<'s> {
     /// Returns the memberships from before anything was sent.
-    pub(super) fn initial(scenario: &Scenario) -> Self {
-        let mut memberships = Self::default();
+    pub(super) fn initial(scenario: &'s Scenario) -> Self {
+        let (read, standing, conversations) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let mut memberships = Self { scenario, conversations, read, standing };
         for (name, conversation) in &scenario.conversations {
             for user in std::iter::once(&conversation.creator).chain(&conversation.members) {
                 let key = (user.clone(), name.clone());
@@ -82,16 +92,14 @@ impl Memberships {
         memberships
     }
 
-    /// Takes in the note of a join or leave, which is entry `n`; ignores other notes.
+    /// Takes in the note of a join, leave or removal, which is entry `n`; ignores other notes.
     pub(super) fn take(&mut self, n: u64, note: &Note) {
-        let (Note::JoinBegan { user, conversation }
-        | Note::JoinEnded { user, conversation, .. }
-        | Note::LeaveBegan { user, conversation }
-        | Note::LeaveEnded { user, conversation, .. }) = note
-        else {
-            return;
-        };
-        let key = (user.clone(), conversation.clone());
+        if let Note::Ready { rooms } = note {
+            let by_room = rooms.iter().map(|(name, room)| (room.clone(), name.clone()));
+            self.conversations = by_room.collect();
+        }
+        let Some(key) = self.whose(note) else { return };
+        let (user, conversation) = (&key.0, &key.1);
         let outside = Standing { may_be_out: true, ..Standing::default() };
         let mut now = self.standing.get(&key).copied().unwrap_or(outside);
         let before = now;
@@ -99,17 +107,68 @@ impl Memberships {
             Note::JoinBegan { .. } => now.join_began(),
             Note::JoinEnded { outcome, .. } => now.join_ended(*outcome),
             Note::LeaveBegan { .. } => now.leave_began(),
+            Note::RemovalBegan { by, .. } => {
+                now.removal_began(self.finality(by, user, conversation));
+            }
             Note::LeaveEnded { outcome, .. } => now.leave_ended(*outcome),
+            Note::RemovalEnded { by, outcome, .. } => {
+                now.removal_ended(*outcome, self.finality(by, user, conversation));
+            }
+            Note::RemovalSeen { .. } => now.removal_seen(),
             _ => {}
         }
-        let is_undone =
-            matches!(note, Note::LeaveEnded { outcome: OpOutcome::Refused, .. }) && !now.may_be_out;
+        let is_refused = matches!(
+            note,
+            Note::LeaveEnded { outcome: OpOutcome::Refused, .. }
+                | Note::RemovalEnded { outcome: OpOutcome::Refused, .. }
+        );
+        let is_undone = is_refused && !now.may_be_out;
         if is_undone && let Some(known) = now.place.and_then(|place| self.read.get_mut(place)) {
             known.certain_until = None;
+            known.removed_from = None;
         } else {
             self.write(n, (user, conversation), before, &mut now);
         }
+        if matches!(note, Note::RemovalBegan { .. })
+            && let Some(known) = now.place.and_then(|place| self.read.get_mut(place))
+        {
+            known.removed_from.get_or_insert(n);
+        }
         self.standing.insert(key, now);
+    }
+
+    /// Returns the user and the conversation that a note is about.
+    fn whose(&self, note: &Note) -> Option<(String, String)> {
+        match note {
+            Note::JoinBegan { user, conversation }
+            | Note::JoinEnded { user, conversation, .. }
+            | Note::LeaveBegan { user, conversation }
+            | Note::LeaveEnded { user, conversation, .. }
+            | Note::RemovalBegan { user, conversation, .. }
+            | Note::RemovalEnded { user, conversation, .. } => {
+                Some((user.clone(), conversation.clone()))
+            }
+            Note::RemovalSeen { user, room } => {
+                Some((user.clone(), self.conversations.get(room)?.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns when a removal that was answered takes effect for good.
+    fn finality(&self, by: &str, user: &str, conversation: &str) -> Finality {
+        let backend = |user: &str| self.scenario.users.get(user).map(|user| &user.backend);
+        let creator = self.scenario.conversations.get(conversation).map(|it| &*it.creator);
+        let may_be_undone = creator != Some(by)
+            || self.scenario.ops.iter().any(|op| {
+                op.kind.conversation() == Some(conversation)
+                    && matches!(&op.kind, OpKind::Power { user, .. } if user == by)
+            });
+        match backend(by) == backend(user) {
+            _ if may_be_undone => Finality::Never,
+            true => Finality::AtOnce,
+            false => Finality::OnceSeen,
+        }
     }
 
     /// Returns everything that was read.
@@ -149,6 +208,17 @@ impl Memberships {
     }
 }
 
+/// When a removal that was answered is certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finality {
+    /// At once: the user's own backend has done it.
+    AtOnce,
+    /// When the user's own backend says so.
+    OnceSeen,
+    /// Never: state resolution may undo it.
+    Never,
+}
+
 impl Standing {
     fn join_began(&mut self) {
         self.joins.begin(self.may_be_in, self.leaves);
@@ -185,6 +255,37 @@ impl Standing {
     }
 }
 
+impl Standing {
+    fn removal_began(&mut self, finality: Finality) {
+        self.leave_began();
+        self.counts_when_seen = finality != Finality::Never;
+    }
+
+    fn removal_ended(&mut self, outcome: OpOutcome, finality: Finality) {
+        let is_certain = match finality {
+            Finality::AtOnce => true,
+            // Unset: seen before the answer came.
+            Finality::OnceSeen => !self.counts_when_seen,
+            Finality::Never => false,
+        };
+        let outcome = match outcome {
+            OpOutcome::Ok if !is_certain => OpOutcome::Indefinite,
+            outcome => outcome,
+        };
+        self.leave_ended(outcome);
+    }
+
+    /// Takes in that the user's own backend knows of a removal. If the user tried to come back
+    /// meanwhile, nobody knows whether it speaks of the time before.
+    fn removal_seen(&mut self) {
+        if self.counts_when_seen && !self.leaves.is_crossed && !self.joins.may_take_effect() {
+            self.may_be_in = false;
+            self.leaves.is_lost = false;
+            self.counts_when_seen = false;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use scenarios::scenario::Delivery;
@@ -211,9 +312,42 @@ mod tests {
         }
     }
 
+    fn kick(user: &str, by: &str, outcome: Option<OpOutcome>) -> Note {
+        let (user, by, conversation) = (user.to_owned(), by.to_owned(), "team".to_owned());
+        match outcome {
+            None => Note::RemovalBegan { user, by, conversation },
+            Some(outcome) => Note::RemovalEnded { user, by, conversation, outcome },
+        }
+    }
+
+    #[test]
+    fn a_kick_is_certain_once_the_own_backend_tells_of_it() {
+        let seen = || Note::RemovalSeen { user: "bob".to_owned(), room: "!team".to_owned() };
+        let by = |by: &str| {
+            let mut stays = of("bob", &[kick("bob", by, None), kick("bob", by, Some(Ok)), seen()]);
+            assert_eq!((stays.len(), stays[0].removed_from), (1, Some(1)));
+            let stay = stays.remove(0);
+            (stay.certain_until, stay.possible_until)
+        };
+        assert_eq!(by("alice"), (Some(1), Some(3)));
+        assert_eq!(by("carol"), (Some(1), None), "carol's right to do so may be undone");
+        let back = [kick("bob", "alice", None), kick("bob", "alice", Some(Ok)), join("bob", None)];
+        let stays = of("bob", &[&back[..], &[join("bob", Some(Ok)), seen()]].concat());
+        assert!(stays.iter().all(|stay| stay.possible_until.is_none()), "{stays:?}");
+    }
+
+    #[test]
+    fn a_refused_kick_ends_nothing() {
+        let stays = of("bob", &[kick("bob", "carol", None), kick("bob", "carol", Some(Refused))]);
+        assert_eq!(stays, [Membership::initial("bob", "team")]);
+    }
+
     /// Returns the memberships of one user after these notes, which are entries 1, 2, ..
     fn of(user: &str, notes: &[Note]) -> Vec<Membership> {
-        let mut memberships = Memberships::initial(&scenario(Delivery::M1));
+        let scenario = scenario(Delivery::M1);
+        let mut memberships = Memberships::initial(&scenario);
+        let rooms = [("team".to_owned(), "!team".to_owned())].into();
+        memberships.take(0, &Note::Ready { rooms });
         for (n, note) in (1..).zip(notes) {
             memberships.take(n, note);
         }

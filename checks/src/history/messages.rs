@@ -82,6 +82,8 @@ pub struct Membership {
     pub certain_until: Option<u64>,
     /// From here on the user certainly is not one.
     pub possible_until: Option<u64>,
+    /// From here on somebody else may have removed the user.
+    pub removed_from: Option<u64>,
 }
 
 impl Membership {
@@ -94,6 +96,7 @@ impl Membership {
             certain_from: None,
             certain_until: None,
             possible_until: None,
+            removed_from: None,
         }
     }
 

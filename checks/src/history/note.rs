@@ -23,6 +23,9 @@ const TOPICS: &[&str] = &[
     "join-ended",
     "leave-began",
     "leave-ended",
+    "removal-began",
+    "removal-ended",
+    "removal-seen",
     "skipped",
     "trespassed",
     "forged",
@@ -130,6 +133,33 @@ pub enum Note {
         conversation: String,
         /// How it ended.
         outcome: OpOutcome,
+    },
+    /// A user is being removed by another one, who kicks or bans.
+    RemovalBegan {
+        /// The user.
+        user: String,
+        /// Who removes the user.
+        by: String,
+        /// The conversation.
+        conversation: String,
+    },
+    /// That ended, as the one who removes was told.
+    RemovalEnded {
+        /// The user.
+        user: String,
+        /// Who removes the user.
+        by: String,
+        /// The conversation.
+        conversation: String,
+        /// How it ended.
+        outcome: OpOutcome,
+    },
+    /// The user's own backend told a device of the user that somebody has removed the user.
+    RemovalSeen {
+        /// The user.
+        user: String,
+        /// The room's id.
+        room: String,
     },
     /// An operation never happened, because its device was down at its time.
     Skipped {

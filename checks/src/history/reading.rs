@@ -61,7 +61,7 @@ fn empty<'j>(
     }
 }
 
-fn take<'j>(history: &mut History<'j>, memberships: &mut Memberships, entry: &'j Entry) {
+fn take<'j>(history: &mut History<'j>, memberships: &mut Memberships<'_>, entry: &'j Entry) {
     let moment = Moment { n: entry.n, at: entry.at };
     let machine: &'j str = &entry.machine;
     match &entry.event {
@@ -154,7 +154,10 @@ fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
         Note::JoinBegan { .. }
         | Note::JoinEnded { .. }
         | Note::LeaveBegan { .. }
-        | Note::LeaveEnded { .. } => {}
+        | Note::LeaveEnded { .. }
+        | Note::RemovalBegan { .. }
+        | Note::RemovalEnded { .. }
+        | Note::RemovalSeen { .. } => {}
         Note::Skipped { operation, device } => history.skipped.push((at, operation, device)),
         Note::FinalTimeline { .. }
         | Note::FinalState { .. }

@@ -1,5 +1,6 @@
 //! `delivered`: in the end, every device of every member has seen every message whose send was ok,
-//! and every `eventual` message that anybody has seen.
+//! and every `eventual` message that anybody has seen. What crosses the removal of its sender is
+//! promised to nobody.
 //!
 //! What cannot have come is excused: if there certainly was no way from the sender's backend to the
 //! recipient's, over any others and through time, then what cut it is told in place of a violation.
@@ -72,7 +73,7 @@ fn excuse(
 }
 
 fn is_promised(history: &History<'_>, message: &Message) -> bool {
-    if !history.has_honest_backend(&message.device) {
+    if !history.has_honest_backend(&message.device) || history.may_be_removed(message) {
         return false;
     }
     let is_eventual = history.delivery(&message.conversation) == Delivery::Eventual;

@@ -1,5 +1,6 @@
 //! `relay-keeps`: a relay hands out what it accepted until the destination acknowledges it, and
-//! never again after that; and a destination acknowledges only what is on its own disk.
+//! never again after that; and a destination acknowledges only what is on its own disk. A relay that
+//! forwards may forget what the destination has taken from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -112,7 +113,8 @@ fn judge_rest(
         // An acknowledgment whose answer was lost may have taken effect.
         let mut acknowledgments =
             mail.handouts_of(store).flat_map(|it| mail.acknowledgments_of(it));
-        if !acknowledgments.any(|known| known.exchange.arrived.is_some()) {
+        let is_acknowledged = acknowledgments.any(|known| known.exchange.arrived.is_some());
+        if !is_acknowledged && !mail.is_forwarded(store) {
             unacknowledged.entry((store.relay, &store.destination)).or_default().push(store);
         }
     }

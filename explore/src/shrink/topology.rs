@@ -2,7 +2,7 @@
 
 use scenarios::{
     Scenario,
-    scenario::{Backend, Conversation, Latency, OpKind, Reads, Relay},
+    scenario::{Backend, Conversation, Latency, Reads, Relay},
 };
 
 use super::Search;
@@ -15,7 +15,7 @@ const LATENCY: std::time::Duration = std::time::Duration::from_millis(5);
 pub(super) fn fewer(search: &mut Search<'_>) {
     for name in keys(&search.best.conversations) {
         search.tries(|scenario| {
-            scenario.ops.retain(|op| !names_room(&op.kind, &name));
+            scenario.ops.retain(|op| op.kind.conversation() != Some(&*name));
             scenario.conversations.remove(&name);
         });
     }
@@ -53,29 +53,13 @@ fn keys<T>(map: &std::collections::BTreeMap<String, T>) -> Vec<String> {
     map.keys().cloned().collect()
 }
 
-fn names_room(op: &OpKind, room: &str) -> bool {
-    match op {
-        OpKind::Send { to, .. } => to == room,
-        OpKind::Join { conversation, .. } | OpKind::Leave { conversation, .. } => {
-            conversation == room
-        }
-        OpKind::Fetch { .. } | OpKind::Trespass { .. } => false,
-    }
-}
-
 /// Takes a user out of every room, and with the last user of a backend the backend, too.
 fn without_user(scenario: &mut Scenario, user: &str) {
     let home = scenario.users.remove(user).map(|user| user.backend);
     for Conversation { members, .. } in scenario.conversations.values_mut() {
         members.retain(|member| member != user);
     }
-    scenario.ops.retain(|op| match &op.kind {
-        OpKind::Send { from, .. } => from != user,
-        OpKind::Fetch { user: named }
-        | OpKind::Join { user: named, .. }
-        | OpKind::Leave { user: named, .. } => named != user,
-        OpKind::Trespass { .. } => true,
-    });
+    scenario.ops.retain(|op| !op.kind.is_about(user));
     if let Some(home) = home
         && !scenario.users.values().any(|user| user.backend == home)
     {

@@ -1,4 +1,4 @@
-//! Joining, inviting, leaving, and who is in a room.
+//! Joining, inviting, leaving, removing others, and who is in a room.
 
 use axum::{Json, extract::State};
 use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId};
@@ -9,6 +9,10 @@ use transport::MatrixError;
 use super::{
     ClientApi,
     extract::{BodyOf, Caller, PathOf, QueryOf, id, room_of},
+};
+use crate::{
+    event::{Membership, Pdu},
+    messaging::rooms::Draft,
 };
 
 /// Servers that a client may name for one join.
@@ -80,6 +84,82 @@ pub(super) async fn leave(
     let rooms = api.messaging.rooms.clone();
     api.finish(async move { rooms.leave(&device.user_id, &room).await }).await?;
     Ok(Json(json!({})))
+}
+
+#[derive(Deserialize)]
+pub(super) struct RemoveRequest {
+    user_id: OwnedUserId,
+    reason: Option<String>,
+}
+
+/// `POST /_matrix/client/v3/rooms/{roomId}/kick`; also takes an invite back.
+pub(super) async fn kick(
+    State(api): State<ClientApi>,
+    Caller(device): Caller,
+    PathOf(room): PathOf<String>,
+    BodyOf(body): BodyOf<RemoveRequest>,
+) -> Result<Json<Value>, MatrixError> {
+    let current = membership_of(&api, &device.user_id, &room, &body.user_id).await?;
+    if !matches!(current, Some(Membership::Join | Membership::Invite | Membership::Knock)) {
+        return Err(MatrixError::forbidden("the user is not in the room"));
+    }
+    remove(api, device.user_id, room, body, Membership::Leave).await
+}
+
+/// `POST /_matrix/client/v3/rooms/{roomId}/ban`.
+pub(super) async fn ban(
+    State(api): State<ClientApi>,
+    Caller(device): Caller,
+    PathOf(room): PathOf<String>,
+    BodyOf(body): BodyOf<RemoveRequest>,
+) -> Result<Json<Value>, MatrixError> {
+    remove(api, device.user_id, room, body, Membership::Ban).await
+}
+
+/// `POST /_matrix/client/v3/rooms/{roomId}/unban`.
+pub(super) async fn unban(
+    State(api): State<ClientApi>,
+    Caller(device): Caller,
+    PathOf(room): PathOf<String>,
+    BodyOf(body): BodyOf<RemoveRequest>,
+) -> Result<Json<Value>, MatrixError> {
+    let current = membership_of(&api, &device.user_id, &room, &body.user_id).await?;
+    if current != Some(Membership::Ban) {
+        return Err(MatrixError::forbidden("the user is not banned"));
+    }
+    remove(api, device.user_id, room, body, Membership::Leave).await
+}
+
+/// Changes another user's membership, as state travels in every room.
+async fn remove(
+    api: ClientApi,
+    sender: OwnedUserId,
+    room: String,
+    body: RemoveRequest,
+    membership: Membership,
+) -> Result<Json<Value>, MatrixError> {
+    let room: OwnedRoomId = id(room)?;
+    let mut draft = Draft::membership(&sender, &body.user_id, membership);
+    if let Some(reason) = body.reason {
+        draft.content["reason"] = reason.into();
+    }
+    let rooms = api.messaging.rooms.clone();
+    api.finish(async move { rooms.put(&room, draft).await }).await?;
+    Ok(Json(json!({})))
+}
+
+/// Returns the membership of a user in a room that `reader` can read.
+async fn membership_of(
+    api: &ClientApi,
+    reader: &OwnedUserId,
+    room: &str,
+    user: &OwnedUserId,
+) -> Result<Option<Membership>, MatrixError> {
+    let room = room_of(api, reader, room).await?;
+    let state = api.messaging.rooms.current_state(&room).await?;
+    let is_it =
+        |event: &&Pdu| event.is_member_event() && event.state_key.as_deref() == Some(user.as_str());
+    Ok(state.iter().find(is_it).and_then(|event| event.membership()).and_then(Membership::parse))
 }
 
 /// `GET /_matrix/client/v3/joined_rooms`.

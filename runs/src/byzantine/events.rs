@@ -1,5 +1,6 @@
 //! Misdeeds with events: another body under the same transaction id, two events in one place, and
-//! previous events that nobody has, all of them validly signed; and events that are wrongly signed.
+//! previous events that nobody has, and events that the room does not allow, all of them validly
+//! signed; events that are wrongly signed; and events whose content was altered.
 
 use checks::{
     MAX_PDUS,
@@ -11,7 +12,7 @@ use ruma::{
     signatures::hash_and_sign_event,
 };
 use scenarios::scenario::Misdeed;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sim::tamper::{Aside, Dealing, Fate, HttpMessage};
 use transport::federation::Identity;
 
@@ -22,6 +23,9 @@ use super::{
 
 /// The suffix of a message's name in an event that took its place.
 const TWIN: &str = " twin";
+
+/// The local part of a user who is in no room.
+const STRANGER: &str = "stranger";
 
 /// Turns a true event of the server's own into what it sends instead.
 type Altering = fn(&Identity, CanonicalJsonObject) -> Option<Vec<CanonicalJsonObject>>;
@@ -38,6 +42,8 @@ pub(super) fn request(
         Misdeed::UnknownPrevEvents => (&["send"], standing_on_nothing),
         // No relay looks at the events that it keeps.
         Misdeed::ForgeEventSignature => (&["send", "send_relay"], signed_wrongly),
+        Misdeed::AlterContent => (&["send", "send_relay"], saying_something_else),
+        Misdeed::BreakAuthRules => (&["send", "send_relay"], not_allowed),
         _ => return None,
     };
     carriers.iter().find_map(|endpoint| arguments(endpoint, request))?;
@@ -110,6 +116,34 @@ fn signed_wrongly(
     events.push(event);
     events.iter_mut().try_for_each(|event| spoil_signature(identity, event))?;
     Some(events)
+}
+
+/// Returns the event with another content, under the hash and the signatures of the true one.
+fn saying_something_else(
+    _: &Identity,
+    event: CanonicalJsonObject,
+) -> Option<Vec<CanonicalJsonObject>> {
+    Some(vec![renamed(event, |name| format!("{FORGED}{name}"))])
+}
+
+/// Returns the true event, and beside it the message of a user who never joined, and power levels
+/// that leave everybody but the sender without a say.
+fn not_allowed(
+    identity: &Identity,
+    event: CanonicalJsonObject,
+) -> Option<Vec<CanonicalJsonObject>> {
+    let text = |text: &str| CanonicalJsonValue::String(text.to_owned());
+    let mut strangers = renamed(event.clone(), |name| format!("{FORGED}{name}"));
+    let stranger = format!("@{STRANGER}:{}", identity.server_name);
+    strangers.insert("sender".to_owned(), text(&stranger));
+    let sender = event.get("sender")?.as_str()?;
+    let levels = json!({"users": {sender: 100}, "events_default": 100});
+    let mut powers = event.clone();
+    powers.insert("type".to_owned(), text("m.room.power_levels"));
+    powers.insert("state_key".to_owned(), text(""));
+    powers.insert("content".to_owned(), levels.try_into().ok()?);
+    let (strangers, powers) = (signed_anew(identity, strangers)?, signed_anew(identity, powers)?);
+    Some(vec![strangers, powers, event])
 }
 
 fn is_own_message(identity: &Identity, pdu: &Value) -> bool {

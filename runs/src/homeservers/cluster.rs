@@ -197,6 +197,7 @@ fn relay_config(name: &str, relay: &scenarios::scenario::Relay) -> relay::Config
     if let Some(quota) = relay.quota {
         config.max_entries_per_destination = quota;
     }
+    config.forward = relay.forward;
     config
 }
 

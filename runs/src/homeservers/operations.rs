@@ -86,6 +86,22 @@ async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
             })
             .await;
         }
+        OpKind::Kick { user, by: remover, conversation } => {
+            let removal = Removal { verb: "kick", user, by: remover, conversation };
+            remove(cluster, removal).await;
+        }
+        OpKind::Ban { user, by: remover, conversation } => {
+            let removal = Removal { verb: "ban", user, by: remover, conversation };
+            remove(cluster, removal).await;
+        }
+        OpKind::Power { user, level, by: setter, conversation } => {
+            let (room, user_id) = (room(&conversation), user_id(cluster, &user));
+            let what = format!("power of {user} in {conversation}");
+            by(cluster, cluster.first_device(&setter), what, |device| async move {
+                set_power(&device, &room, &user_id, level).await;
+            })
+            .await;
+        }
         OpKind::Trespass { relay, victim } => {
             let stranger = cluster.stranger.clone().expect("made where there is a trespass");
             let (host, cluster) = (stranger.host.clone(), Arc::clone(cluster));
@@ -222,4 +238,44 @@ async fn leave(device: &Device, room: &str, conversation: String) {
     let reply = device.client().call(Method::POST, &target, Some(&json!({})), DEADLINE).await;
     let outcome = outcome(&reply.map_err(|error| error.to_string()));
     device.note(Some(began), &Note::LeaveEnded { user, conversation, outcome });
+}
+
+/// What one user does to another, by the endpoint's name.
+struct Removal {
+    verb: &'static str,
+    user: String,
+    by: String,
+    conversation: String,
+}
+
+async fn remove(cluster: &Arc<Cluster>, removal: Removal) {
+    let Removal { verb, user, by: remover, conversation } = removal;
+    let (room, user_id) = (cluster.room(&conversation), user_id(cluster, &user));
+    let what = format!("{verb} {user} from {conversation}");
+    by(cluster, cluster.first_device(&remover), what, |device| async move {
+        let by = device.user.clone();
+        let (named, by_whom) = (user.clone(), by.clone());
+        let began =
+            Note::RemovalBegan { user: named, by: by_whom, conversation: conversation.clone() };
+        let began = device.note(None, &began);
+        let body = json!({"user_id": user_id});
+        let target = room_path(&room, verb);
+        let reply = device.client().call(Method::POST, &target, Some(&body), DEADLINE).await;
+        let outcome = outcome(&reply.map_err(|error| error.to_string()));
+        device.note(Some(began), &Note::RemovalEnded { user, by, conversation, outcome });
+    })
+    .await;
+}
+
+/// Sets a power level as clients do: reads what is set, and writes it with the change. Nothing
+/// depends on how that ends but what everybody agrees on afterwards.
+async fn set_power(device: &Device, room: &str, user_id: &str, level: u32) {
+    let target = room_path(room, "state/m.room.power_levels/");
+    let Ok(mut levels) = device.client().get(&target, DEADLINE).await else { return };
+    levels["users"][user_id] = level.into();
+    drop(device.client().call(Method::PUT, &target, Some(&levels), DEADLINE).await);
+}
+
+fn user_id(cluster: &Cluster, user: &str) -> String {
+    cluster.first_device(user).user_id.clone()
 }

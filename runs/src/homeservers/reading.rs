@@ -114,8 +114,29 @@ pub(super) async fn sync(device: &Device, wait: Duration) -> Result<bool, String
             device.show(event, Some(room), Via::Sync);
         }
     }
+    note_removals(device, &answer);
     device.progress().since = Some(next.to_owned());
     Ok(fresh.iter().any(|(_, events)| !events.is_empty()))
+}
+
+/// Notes the rooms from which somebody else has removed the user, as a sync tells.
+fn note_removals(device: &Device, answer: &Value) {
+    let left = answer.pointer("/rooms/leave").and_then(Value::as_object);
+    for (room, news) in left.into_iter().flatten() {
+        let lists = [&news["timeline"]["events"], &news["state"]["events"]];
+        let mut events = lists.into_iter().filter_map(Value::as_array).flatten();
+        let is_removal = |event: &&Value| {
+            event["type"] == "m.room.member"
+                && event["state_key"] == device.user_id.as_str()
+                && event["sender"] != device.user_id.as_str()
+                && (event["content"]["membership"] == "leave"
+                    || event["content"]["membership"] == "ban")
+        };
+        if events.any(|event| is_removal(&event)) {
+            let (user, room) = (device.user.clone(), room.clone());
+            device.note(None, &Note::RemovalSeen { user, room });
+        }
+    }
 }
 
 /// Returns the new events of a room: first what its timeline leaves out, then the timeline.

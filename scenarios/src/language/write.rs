@@ -146,7 +146,7 @@ fn backend(backend: &Backend) -> Inline {
 }
 
 fn relay(relay: &Relay) -> Inline {
-    Inline::default().put_some("quota", relay.quota)
+    Inline::default().put_some("quota", relay.quota).put_if(relay.forward, "forward", relay.forward)
 }
 
 fn user(user: &User) -> Inline {
@@ -177,6 +177,18 @@ fn op_kind(kind: &OpKind) -> (&'static str, Inline) {
         }
         OpKind::Leave { user, conversation } => {
             ("leave", body.text_at("user", user).text_at("conversation", conversation))
+        }
+        OpKind::Kick { user, by, conversation } => (
+            "kick",
+            body.text_at("user", user).text_at("by", by).text_at("conversation", conversation),
+        ),
+        OpKind::Ban { user, by, conversation } => (
+            "ban",
+            body.text_at("user", user).text_at("by", by).text_at("conversation", conversation),
+        ),
+        OpKind::Power { user, level, by, conversation } => {
+            let body = body.text_at("user", user).put("level", level);
+            ("power", body.text_at("by", by).text_at("conversation", conversation))
         }
         OpKind::Trespass { relay, victim } => {
             ("trespass", body.text_at("relay", relay).text_at("victim", victim))

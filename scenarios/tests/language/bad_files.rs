@@ -53,6 +53,7 @@ refused!(
     not_one_kind,
     not_toml,
     numbers_out_of_range,
+    operations_on_others,
     several_mistakes_at_once,
     sides_of_cuts,
     unknown_checks,

@@ -109,7 +109,8 @@ fn backends() -> impl Strategy<Value = BTreeMap<String, Backend>> {
 }
 
 fn relays() -> impl Strategy<Value = BTreeMap<String, Relay>> {
-    each(RELAYS, option::of(any::<u64>()).prop_map(|quota| Relay { quota }))
+    let relay = (option::of(any::<u64>()), any::<bool>());
+    each(RELAYS, relay.prop_map(|(quota, forward)| Relay { quota, forward }))
 }
 
 fn users() -> impl Strategy<Value = BTreeMap<String, User>> {
@@ -149,9 +150,26 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(user, conversation)| OpKind::Join { user, conversation }),
         (one(USERS), one(ROOMS))
             .prop_map(|(user, conversation)| OpKind::Leave { user, conversation }),
+        (two_users(), one(ROOMS)).prop_map(|((user, by), conversation)| OpKind::Kick {
+            user,
+            by,
+            conversation
+        }),
+        (two_users(), one(ROOMS)).prop_map(|((user, by), conversation)| OpKind::Ban {
+            user,
+            by,
+            conversation
+        }),
+        (two_users(), any::<u32>(), one(ROOMS)).prop_map(|((user, by), level, conversation)| {
+            OpKind::Power { user, level, by, conversation }
+        }),
         (one(RELAYS), one(BACKENDS)).prop_map(|(relay, victim)| OpKind::Trespass { relay, victim }),
     ];
     (time(), kind).prop_map(|(at, kind)| Op { at, kind })
+}
+
+fn two_users() -> impl Strategy<Value = (String, String)> {
+    (one(USERS), one(USERS)).prop_filter("two users", |(one, other)| one != other)
 }
 
 fn machine() -> impl Strategy<Value = String> {

@@ -49,6 +49,14 @@ pub(super) const LISTED: &[Listed] = &[
         "forge-event-signature",
         "a homeserver's events, true and made-up ones, are signed wrongly; its requests are not",
     ),
+    of_homeserver(
+        "alter-content",
+        "a homeserver's events say something else than what was hashed; their signatures hold",
+    ),
+    of_homeserver(
+        "break-auth-rules",
+        "a homeserver adds events that the room does not allow, hashed and signed validly",
+    ),
     Listed {
         key: "trickle",
         example: "{ node = \"a\", every = \"1s\" }",

@@ -34,6 +34,15 @@ impl Meaning<'_> {
                 OpKind::Leave { user, conversation } => {
                     self.member(&at, "leave", user, conversation);
                 }
+                OpKind::Kick { user, by, conversation } => {
+                    self.member_by(&at, "kick", (user, by), conversation);
+                }
+                OpKind::Ban { user, by, conversation } => {
+                    self.member_by(&at, "ban", (user, by), conversation);
+                }
+                OpKind::Power { user, by, conversation, .. } => {
+                    self.member_by(&at, "power", (user, by), conversation);
+                }
                 OpKind::Trespass { relay, victim } => {
                     self.refers(&format!("{at}.trespass.relay"), relay, Sort::Relay);
                     self.refers(&format!("{at}.trespass.victim"), victim, Sort::Backend);
@@ -45,6 +54,19 @@ impl Meaning<'_> {
     fn member(&mut self, at: &str, kind: &str, user: &str, conversation: &str) {
         self.refers(&format!("{at}.{kind}.user"), user, Sort::User);
         self.refers(&format!("{at}.{kind}.conversation"), conversation, Sort::Conversation);
+    }
+
+    /// Checks what one user does to another, or with a power level to himself.
+    fn member_by(&mut self, at: &str, kind: &str, (user, by): (&str, &str), conversation: &str) {
+        self.member(at, kind, user, conversation);
+        self.refers(&format!("{at}.{kind}.by"), by, Sort::User);
+        if user == by && kind != "power" && !user.is_empty() {
+            let mistake =
+                Mistake::new(Code::BadValue, format!("`{user}` cannot {kind} themselves"))
+                    .label("the same user")
+                    .help("write `leave`, or name somebody else");
+            self.report(&format!("{at}.{kind}.by"), mistake);
+        }
     }
 
     fn sent_twice(&mut self, at: &str, id: &str, first: &str) {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The keys of which an operation has exactly one.
-const KINDS: &[&str] = &["send", "fetch", "join", "leave", "trespass"];
+const KINDS: &[&str] = &["send", "fetch", "join", "leave", "kick", "ban", "power", "trespass"];
 
 /// Reads all operations, and leaves out those without a kind.
 pub(super) fn all(list: &Item<'_>, ops: &mut Vec<Op>, reader: &mut Reader) {
@@ -46,6 +46,17 @@ fn one(item: &Item<'_>, reader: &mut Reader) -> Option<Op> {
             user: needed(&mut body, "user", reader),
             conversation: needed(&mut body, "conversation", reader),
         },
+        "kick" => OpKind::Kick {
+            user: needed(&mut body, "user", reader),
+            by: needed(&mut body, "by", reader),
+            conversation: needed(&mut body, "conversation", reader),
+        },
+        "ban" => OpKind::Ban {
+            user: needed(&mut body, "user", reader),
+            by: needed(&mut body, "by", reader),
+            conversation: needed(&mut body, "conversation", reader),
+        },
+        "power" => power(&mut body, reader),
         _ => OpKind::Trespass {
             relay: needed(&mut body, "relay", reader),
             victim: needed(&mut body, "victim", reader),
@@ -66,6 +77,16 @@ fn send(body: &mut Table<'_>, reader: &mut Reader) -> OpKind {
         from: needed(body, "from", reader),
         to: needed(body, "to", reader),
         retries: retries.unwrap_or(0),
+    }
+}
+
+fn power(body: &mut Table<'_>, reader: &mut Reader) -> OpKind {
+    let level = body.need("level", reader).and_then(|level| reader.whole(&level));
+    OpKind::Power {
+        user: needed(body, "user", reader),
+        level: level.unwrap_or_default(),
+        by: needed(body, "by", reader),
+        conversation: needed(body, "conversation", reader),
     }
 }
 

@@ -88,6 +88,9 @@ pub(super) fn relay(item: &Item<'_>, reader: &mut Reader) -> Relay {
     if let Some(quota) = table.take("quota", reader) {
         relay.quota = reader.whole(&quota);
     }
+    if let Some(forward) = table.take("forward", reader) {
+        relay.forward = reader.flag(&forward).unwrap_or_default();
+    }
     table.done(reader);
     relay
 }

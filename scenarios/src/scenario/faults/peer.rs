@@ -42,6 +42,12 @@ pub enum Misdeed {
     /// The signatures of its events are invalid, while those of its requests are valid. It adds a
     /// made-up event to each true one.
     ForgeEventSignature,
+    /// Its events say something else than what they were hashed with. Their signatures hold, since
+    /// these are over the hash.
+    AlterContent,
+    /// It adds two events to each true one, hashed and signed validly, that the rooms do not allow:
+    /// a message of a user who is not a member, and power levels by one who may not set them.
+    BreakAuthRules,
     /// Its requests arrive one byte at a time.
     Trickle {
         /// The pause after each byte.
@@ -61,7 +67,7 @@ pub enum Misdeed {
 
 impl Misdeed {
     /// The misdeeds without arguments, with their keys.
-    pub const PLAIN: [(&'static str, Self); 13] = [
+    pub const PLAIN: [(&'static str, Self); 15] = [
         ("forge-signature", Self::ForgeSignature),
         ("expired-key", Self::ExpiredKey),
         ("same-id-other-body", Self::SameIdOtherBody),
@@ -70,6 +76,8 @@ impl Misdeed {
         ("truncate", Self::Truncate),
         ("unknown-prev-events", Self::UnknownPrevEvents),
         ("forge-event-signature", Self::ForgeEventSignature),
+        ("alter-content", Self::AlterContent),
+        ("break-auth-rules", Self::BreakAuthRules),
         ("drop-mail", Self::DropMail),
         ("reorder-mail", Self::ReorderMail),
         ("withhold-mail", Self::WithholdMail),
@@ -102,6 +110,8 @@ impl Misdeed {
             | Self::Truncate
             | Self::UnknownPrevEvents
             | Self::ForgeEventSignature
+            | Self::AlterContent
+            | Self::BreakAuthRules
             | Self::DropMail
             | Self::ReorderMail
             | Self::WithholdMail
