@@ -14,7 +14,7 @@ use scenarios::{
     scenario::{
         AfterCrash, Backend, Change, Conversation, Delivery, DiskFault, Expect, Fault, FaultKind,
         Latency, LinkChange, Moment, Network, NetworkFault, NodeFault, Op, OpKind, Reads, Relay,
-        User, When,
+        Schedule, User, When,
     },
 };
 
@@ -195,6 +195,7 @@ fn assemble(
         seed,
         limit: Duration::from_secs(120),
         settle: Duration::from_secs(300),
+        schedule: Schedule::Fixed,
         network: Network { latency, loss },
         backends: (0..backends).map(|index| (backend(index), home.clone())).collect(),
         relays: relays.into_iter().map(|name| (name, Relay::default())).collect(),
