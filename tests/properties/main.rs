@@ -3,35 +3,35 @@
 //! A case that fails is printed as a scenario file, ready for `scenarios/regressions/` and for
 //! `fedsim run`. `PROPTEST_CASES` sets how many cases each property draws.
 
-use checks::record::Verdict;
-use explore::sources::{Topology, strategy};
+use std::sync::atomic::AtomicBool;
+
+use explore::{
+    Subject, shrink,
+    sources::{Topology, strategy},
+    trial::End,
+};
 use proptest::{
     prelude::ProptestConfig,
     test_runner::{TestCaseError, TestRng, TestRunner},
 };
-use runs::Options;
 use scenarios::{Scenario, language, scenario::Delivery};
 
 /// The cases that each property draws, unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 96;
 
-/// The most runs that are spent on making a failing case smaller.
-const SHRINKS: u32 = 500;
-
 /// Draws `cases` scenarios with `draw` and judges each. Returns what the first failing one says,
-/// made as small as `shrinks` tries allow.
-fn first_failure(draw: Topology, cases: u32, shrinks: u32) -> Option<String> {
+/// with its scenario, made small if `shrinks`.
+fn first_failure(draw: Topology, cases: u32, shrinks: bool) -> Option<String> {
     let config = ProptestConfig {
         cases,
-        max_shrink_iters: shrinks,
         // A failing case is kept as a scenario file, not as opaque bytes.
         failure_persistence: None,
         ..ProptestConfig::default()
     };
     let rng = TestRng::deterministic_rng(config.rng_algorithm);
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let judged =
-        runner.run(&strategy(draw), |scenario| judge(&scenario).map_err(TestCaseError::fail));
+    let judged = runner
+        .run(&strategy(draw), |scenario| judge(&scenario, shrinks).map_err(TestCaseError::fail));
     judged.err().map(|failure| failure.to_string())
 }
 
@@ -41,19 +41,28 @@ fn no_drawn_scenario_breaks_a_promise(draw: Topology) {
         Ok(_) => ProptestConfig::default().cases,
         Err(_) => CASES,
     };
-    if let Some(failure) = first_failure(draw, cases, SHRINKS) {
+    if let Some(failure) = first_failure(draw, cases, true) {
         panic!("{failure}");
     }
 }
 
 /// Judges a run of `scenario`. The error says what is wrong, with the scenario as a file.
-fn judge(scenario: &Scenario) -> Result<(), String> {
-    let record = runs::run(scenario, scenario.seed, &Options::default()).record;
-    if record.verdict == Verdict::Pass {
-        return Ok(());
-    }
-    let sentence = record.sentence.unwrap_or_default();
-    Err(format!("{:?}: {sentence}\n\n{}", record.verdict, language::to_toml(scenario)))
+fn judge(scenario: &Scenario, shrinks: bool) -> Result<(), String> {
+    let subject = Subject::homeservers();
+    let (sentence, check) = match subject.play(scenario).end {
+        End::Passed => return Ok(()),
+        End::Unknown(why) => (why, None),
+        End::Violated(violations) => {
+            let first = violations.first();
+            let told = first.map(|it| format!("{}: {}", it.check, it.sentence));
+            (told.unwrap_or_default(), first.map(|it| it.check.clone()))
+        }
+    };
+    let shrunk = check
+        .filter(|_| shrinks)
+        .and_then(|check| shrink(&subject, scenario, &check, &AtomicBool::new(false)));
+    let scenario = shrunk.map_or_else(|| scenario.clone(), |shrunk| shrunk.scenario);
+    Err(format!("{sentence}\n\n{}", language::to_toml(&scenario)))
 }
 
 #[test]
@@ -74,6 +83,7 @@ fn mail_left_at_relays_is_kept_and_handed_out_once_whatever_breaks() {
 #[test]
 fn the_properties_can_fail_the_design_of_2021_breaks_them() {
     let draw = Topology { delivery: Delivery::M1Of2021, relays: 0 };
-    let failure = first_failure(draw, 256, 0).expect("256 drawn runs find nothing wrong with it");
+    let failure =
+        first_failure(draw, 256, false).expect("256 drawn runs find nothing wrong with it");
     assert!(failure.contains("all-or-nothing") || failure.contains("no-early-sight"), "{failure}");
 }
