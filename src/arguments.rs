@@ -87,6 +87,9 @@ pub(crate) enum Command {
     /// Plant each known defect in the servers, and show how fast exploration finds it
     #[command(after_help = exit::TABLE)]
     Defects(Defects),
+    /// Run the same seeds under several delivery policies, and show what each gives and costs
+    #[command(after_help = exit::TABLE)]
+    Compare(Compare),
     /// Run a record's scenario again with its seed; every journal entry must be the same
     #[command(after_help = exit::TABLE)]
     Replay(Replay),
@@ -201,6 +204,26 @@ pub(crate) struct Defects {
     /// Write the table into this page, between its markers
     #[arg(long, value_name = "PAGE")]
     pub(crate) page: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Compare {
+    /// The scenario file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The delivery policies, each for every conversation
+    #[arg(long, value_name = "POLICY,..", value_delimiter = ',', value_parser = delivery,
+          default_value = "m1,m1-2021,eventual")]
+    pub(crate) policies: Vec<Delivery>,
+    /// The seeds that are run under each, as `fedsim run --seed` takes them
+    #[arg(long, value_name = "N|A..B|A..=B", default_value = "1..=20")]
+    pub(crate) seeds: Seeds,
+    /// Also draw the comparison into this file, as SVG
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) plot: Option<PathBuf>,
+    /// How many runs go on at once, each on a thread of its own [default: the number of processors]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: Option<u16>,
 }
 
 #[derive(Args, Debug)]

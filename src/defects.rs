@@ -4,8 +4,7 @@
 use std::{fs, path::Path, sync::atomic::Ordering, thread};
 
 use defects::{CAN_PLANT, Defect};
-use explore::hunt::{Found, Hunt};
-use scenarios::{Scenario, language};
+use explore::hunt::{self, Found, Hunt};
 use serde_json::json;
 
 use crate::{
@@ -15,22 +14,6 @@ use crate::{
     output::{Output, Tone},
     stopwatch::Stopwatch,
 };
-
-/// The scenarios whose topologies and workloads the exploration begins with; their faults are left
-/// out.
-const BASES: [(&str, &str); 5] = [
-    ("m1-all-up", include_str!("../scenarios/library/m1-all-up.toml")),
-    (
-        "catch-up-by-await",
-        include_str!("../scenarios/library/catch-up-by-await-and-notifications.toml"),
-    ),
-    (
-        "joins-and-leaves",
-        include_str!("../scenarios/library/eventual-joins-and-leaves-under-partition.toml"),
-    ),
-    ("relay-offline", include_str!("../scenarios/library/relay-offline-and-back.toml")),
-    ("two-relays", include_str!("../scenarios/library/relay-two-relays-one-down.toml")),
-];
 
 /// The lines of a page between which the table stands.
 const BEGIN: &str = "<!-- found: begin -->";
@@ -50,7 +33,7 @@ pub(crate) fn defects(wanted: &Defects, output: &mut Output) -> Result<Exit, Sto
     }
     let processors = || thread::available_parallelism().map_or(1, usize::from);
     let hunt = Hunt {
-        bases: bases()?,
+        bases: hunt::bases(),
         runs: wanted.runs,
         seed: wanted.seed,
         threads: wanted.jobs.map_or_else(processors, usize::from),
@@ -78,16 +61,6 @@ pub(crate) fn defects(wanted: &Defects, output: &mut Output) -> Result<Exit, Sto
 
 fn is_meant(defect: Defect, wanted: &Defects) -> bool {
     wanted.name.as_ref().is_none_or(|name| defect.name().contains(name.as_str()))
-}
-
-fn bases() -> Result<Vec<Scenario>, Stop> {
-    let base = |(name, text): &(&str, &str)| {
-        let scenario = language::parse(name, text).map_err(|mistakes| {
-            Stop::because(Exit::Internal, format!("a scenario of the library: {mistakes:?}"))
-        })?;
-        Ok(Scenario { faults: Vec::new(), ..scenario })
-    };
-    BASES.iter().map(base).collect()
 }
 
 /// What came of one defect.

@@ -2,7 +2,7 @@
 
 use scenarios::{
     language::faults::{LISTED, Listed},
-    vocabulary::{CHECKS, CheckName, ENDPOINTS},
+    vocabulary::{CHECKS, CheckName, ENDPOINTS, meaning},
 };
 use serde_json::json;
 
@@ -52,9 +52,11 @@ fn scenarios(files: &crate::arguments::Files, output: &mut Output) -> Result<Exi
 fn checks(output: &mut Output) -> Result<(), Stop> {
     let names = CHECKS.iter().map(|check| check.name.len()).max().unwrap_or(0);
     for CheckName { name, kind } in CHECKS {
-        let judged = kind.word();
-        output.line(&format!("{name:<names$}  {judged}"))?;
-        output.object(&json!({ "type": "check", "check": name, "judged": judged }))?;
+        let (judged, means) = (kind.word(), meaning(name));
+        output.line(&format!("{name:<names$}  {judged:<10}  {means}"))?;
+        output.object(&json!({
+            "type": "check", "check": name, "judged": judged, "means": means
+        }))?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 mod arguments;
 mod bench;
 mod check;
+mod compare;
 mod defects;
 mod divergence;
 mod exit;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Explore(wanted) => explore::explore(wanted, &mut output),
         Command::Shrink(wanted) => shrink::shrink(wanted, &mut output),
         Command::Defects(wanted) => defects::defects(wanted, &mut output),
+        Command::Compare(wanted) => compare::compare(wanted, &mut output),
         Command::Replay(wanted) => replay::replay(wanted, &mut output),
         Command::Judge(wanted) => judge::judge(wanted, &mut output),
         Command::Check(wanted) => check::check(wanted, &mut output),

@@ -23,6 +23,9 @@ pub struct Judgment {
     pub finding: Option<Finding>,
     /// Why it could not be told, if nothing was found.
     pub unknown: Option<String>,
+    /// What did not come about because it was impossible, each with what made it so, in a sentence
+    /// without a period.
+    pub excused: Vec<String>,
 }
 
 /// A violation, or a situation that came about.
@@ -41,7 +44,7 @@ pub struct Finding {
 impl Judgment {
     /// Returns a judgment that has judged nothing yet; `of` is what it counts.
     pub fn new(of: &'static str) -> Self {
-        Self { judged: 0, of, finding: None, unknown: None }
+        Self { judged: 0, of, finding: None, unknown: None, excused: Vec::new() }
     }
 
     /// Takes in a finding, and keeps the earliest.
@@ -118,7 +121,16 @@ fn faults_between(history: &History<'_>, from: u64, to: u64) -> impl Iterator<It
 /// not repeat to it what it sent itself, and devices of dishonest backends, which are promised
 /// nothing.
 pub(super) fn expected_devices(history: &History<'_>, message: &Message) -> Vec<String> {
-    let users = history.lasting_members(&message.conversation, message.began.n);
+    expected_devices_since(history, message, message.began.n)
+}
+
+/// Does the same for a message that is promised to everybody who has been a member since entry `n`.
+pub(super) fn expected_devices_since(
+    history: &History<'_>,
+    message: &Message,
+    n: u64,
+) -> Vec<String> {
+    let users = history.lasting_members(&message.conversation, n);
     let devices = users.into_iter().flat_map(|user| history.devices_of(user));
     let devices = devices.filter(|device| history.has_honest_backend(device));
     devices.filter(|device| *device != message.device || repeats_own(history, device)).collect()

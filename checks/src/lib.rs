@@ -4,9 +4,10 @@
 //! - [`history`]: what happened, read from a [`journal::Journal`] in one pass; [`history::Note`]
 //!   is the vocabulary in which whoever plays a scenario writes down what clients saw.
 //! - [`promises`]: the checks, one file each. A [`judgment`] is what one of them finds; [`judge`]
-//!   runs all that a scenario names.
+//!   runs all that a scenario names. `reachability` tells what was possible at all.
 //! - [`record`]: a run as one value, from which every report is made and every replay starts;
 //!   [`judged`] makes it, and [`rejudged`] makes it from a journal that was kept.
+//! - [`price`]: what a delivery policy gives and costs, over many runs.
 //!
 //! Invariants:
 //! - A journal is enough: no world, server, socket or database is known here, so that a run in any
@@ -15,10 +16,12 @@
 
 pub mod history;
 pub mod judgment;
+pub mod price;
 pub mod promises;
 pub mod record;
 
 mod kept;
+mod reachability;
 mod recording;
 mod selection;
 

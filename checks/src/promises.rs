@@ -14,22 +14,28 @@
 mod acknowledged_survives;
 mod all_or_nothing;
 mod delivered;
+mod delivered_in_time;
+mod durable_vote;
 mod exactly_once;
 pub(crate) mod expected_message;
 mod honest_answer;
 mod idempotent_transactions;
+mod member_at_decision;
 mod no_early_sight;
 mod no_forgery;
 mod no_zombie;
 mod one_in_flight;
 mod queues_drained;
 mod relay_keeps;
+mod relay_order;
 mod relays_drained;
 mod right_recipient;
 mod same_state;
 mod sender_order;
 mod situations;
 mod within_limits;
+
+use std::time::Duration;
 
 pub use self::within_limits::MAX_PDUS;
 use scenarios::{
@@ -82,6 +88,7 @@ pub struct Check {
 /// Every check, the most serious first: a failed run's sentence is that of the first one violated.
 pub const CHECKS: &[Check] = &[
     always("all-or-nothing", is_all_or_nothing, all_or_nothing::judge),
+    always("member-at-decision", has_m1, member_at_decision::judge),
     always("no-early-sight", is_all_or_nothing, no_early_sight::judge),
     always("honest-answer", is_sending, honest_answer::judge),
     always("exactly-once", is_sending, exactly_once::judge),
@@ -90,11 +97,14 @@ pub const CHECKS: &[Check] = &[
     always("right-recipient", is_sending, right_recipient::judge),
     always("no-forgery", has_forgers, no_forgery::judge),
     always("acknowledged-survives", any, acknowledged_survives::judge),
+    always("durable-vote", has_m1, durable_vote::judge),
     always("relay-keeps", has_relays, relay_keeps::judge),
+    always("relay-order", has_relays, relay_order::judge),
     always("one-in-flight", any, one_in_flight::judge),
     always("idempotent-transactions", any, idempotent_transactions::judge),
     always("within-limits", any, within_limits::judge),
     always("same-state", any, same_state::judge),
+    always("delivered-in-time", is_timed, delivered_in_time::judge),
     eventually("delivered", is_sending, delivered::judge),
     eventually("relays-drained", has_relays, relays_drained::judge),
     eventually("queues-drained", any, queues_drained::judge),
@@ -156,6 +166,24 @@ fn is_sending(scenario: &Scenario) -> bool {
 fn is_all_or_nothing(scenario: &Scenario) -> bool {
     let mut conversations = scenario.conversations.values();
     is_sending(scenario) && conversations.any(|known| promises_all_or_nothing(known.delivery))
+}
+
+fn is_timed(scenario: &Scenario) -> bool {
+    let mut conversations = scenario.conversations.values();
+    is_sending(scenario)
+        && delivered_in_time::has_sure_links(scenario)
+        && conversations.any(|known| known.delivery == Delivery::Eventual)
+}
+
+/// Returns a time in words, counted from when the cluster was ready, to the millisecond.
+fn since_ready(history: &History<'_>, at: Duration) -> String {
+    let ready = history.ready.map_or(Duration::ZERO, |ready| ready.at);
+    let milliseconds = at.saturating_sub(ready).as_millis();
+    format!("{:?}", Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX)))
+}
+
+fn has_m1(scenario: &Scenario) -> bool {
+    scenario.conversations.values().any(|known| known.delivery == Delivery::M1)
 }
 
 /// Returns whether a conversation with this policy is meant to be all or nothing. That `m1-2021`

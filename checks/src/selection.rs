@@ -74,10 +74,16 @@ fn record(
         judged: judgment.judged,
         of: judgment.of.to_owned(),
         at_ns: finding.as_ref().map(since_ready),
-        sentence: sentence.or(judgment.unknown),
+        sentence: sentence.or(judgment.unknown).or_else(|| excused(&judgment.excused)),
         message: finding.as_ref().and_then(|finding| finding.message.clone()),
         evidence: finding.map(|finding| finding.evidence).unwrap_or_default(),
     }
+}
+
+/// Says what was impossible, and of several the first.
+fn excused(excuses: &[String]) -> Option<String> {
+    let first = excuses.first()?;
+    Some(format!("{} excused: {first}", excuses.len()))
 }
 
 fn verdict(kind: CheckKind, judgment: &Judgment) -> CheckVerdict {

@@ -14,7 +14,7 @@ use scenarios::{Scenario, Vocabulary, language, scenario::Delivery};
 use crate::{
     coverage::Coverage,
     failure::{Failure, Failures},
-    sources::{Bred, Candidate, Drawn, Legs, Method, Pairs, Shard, Source, Topology, open},
+    sources::{Bred, Candidate, Drawn, Legs, Method, Pairs, SETTLE, Shard, Source, Topology, open},
     trial::{End, Subject, Trial},
     workers,
 };
@@ -196,8 +196,9 @@ impl Campaign {
     }
 }
 
-/// Draws up to `most` candidates, from all sources in turn. A change can make a scenario that no
-/// file could say, such as two faults that contradict each other; those are left out.
+/// Draws up to `most` candidates, from all sources in turn, each with time to settle after the
+/// longest outage. A change can make a scenario that no file could say, such as two faults that
+/// contradict each other; those are left out.
 fn draw(
     sources: &mut [(Method, Box<dyn Source>)],
     vocabulary: &'static Vocabulary,
@@ -219,7 +220,8 @@ fn draw(
 }
 
 fn valid(vocabulary: &'static Vocabulary, candidate: Candidate) -> Option<Candidate> {
-    let Candidate { scenario, method } = candidate;
+    let Candidate { mut scenario, method } = candidate;
+    scenario.settle = scenario.settle.max(SETTLE);
     let scenario = language::check_in(vocabulary, scenario).ok()?;
     Some(Candidate { scenario, method })
 }

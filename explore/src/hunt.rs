@@ -7,7 +7,7 @@ use std::{
 };
 
 use defects::Defect;
-use scenarios::Scenario;
+use scenarios::{Scenario, language};
 
 use crate::{
     Campaign, Method,
@@ -15,6 +15,31 @@ use crate::{
     sources::{Candidate, Shard},
     trial::{Subject, Violation},
 };
+
+/// The scenarios of the library whose topologies and workloads a hunt begins with: everybody writes
+/// under `m1`; devices that read in all ways; members who join and leave; mail by one relay and by
+/// two; and a stranger who asks for it.
+const BASES: [&str; 6] = [
+    include_str!("../../scenarios/library/m1-all-up.toml"),
+    include_str!("../../scenarios/library/catch-up-by-await-and-notifications.toml"),
+    include_str!("../../scenarios/library/eventual-joins-and-leaves-under-partition.toml"),
+    include_str!("../../scenarios/library/relay-offline-and-back.toml"),
+    include_str!("../../scenarios/library/relay-two-relays-one-down.toml"),
+    include_str!("../../scenarios/library/relay-stranger-cannot-read-or-acknowledge.toml"),
+];
+
+/// Returns what the hunt for every defect begins with: a few topologies of the library with their
+/// operations, and without their faults.
+///
+/// # Panics
+/// A scenario of the library is not valid, which its tests rule out.
+pub fn bases() -> Vec<Scenario> {
+    let base = |text: &&str| {
+        let scenario = language::parse("library", text).expect("the library is valid");
+        Scenario { faults: Vec::new(), ..scenario }
+    };
+    BASES.iter().map(base).collect()
+}
 
 /// How a defect is looked for.
 #[derive(Clone, Debug)]

@@ -20,9 +20,9 @@ const LONG_OUTAGE: Duration = Duration::from_secs(45 * 60);
 const RESTART: Duration = Duration::from_secs(8);
 /// When a request is delivered for the second time.
 const REPLAY: Duration = Duration::from_secs(5);
-/// How wrong a wall clock is: more than any time to live. It is right again in the end, because a
-/// server whose clock stays this wrong takes nobody's keys for valid, and is promised nothing.
-const CLOCK: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+/// How wrong a wall clock is: nearly as long as keys are valid. A server that is further off takes
+/// nobody's keys for valid, and others do not take its own, so that nothing is promised to it.
+const CLOCK: Duration = Duration::from_secs(6 * 24 * 60 * 60);
 /// The statuses that front proxies answer with.
 const STATUSES: [u16; 3] = [502, 429, 520];
 /// After how many further operations a disk dies: in the middle of a commit, and after it.

@@ -118,9 +118,11 @@ async fn open(host: Host, config: Config) -> Result<Core, StartError> {
         .await
         .map_err(|error| StartError::because("opening the key ring", error))?;
     let federation = Federation::new(identity.clone(), http);
-    let ages = AgeClock::open(&host, &database)
+    let last = database
+        .call(|db| store::age_clock::read(db))
         .await
         .map_err(|error| StartError::because("reading the clock of ages", error))?;
+    let ages = AgeClock::going_on(last, &host);
     Ok(Core::new(CoreFields { host, config, database, identity, keys, federation, ages }))
 }
 

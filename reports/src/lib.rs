@@ -7,6 +7,7 @@
 //!   [`LINES`] long, without any wall-clock value.
 //! - [`mod@line`]: a run in one line, its failure in a few, and the summary of many runs.
 //! - [`RENDERERS`]: all of those that write a file. [`folder`]: where a run's files go.
+//! - [`comparison`]: delivery policies side by side, as text and as a plot.
 //! - [`time`]: how simulated times are written.
 //!
 //! Invariants:
@@ -14,6 +15,7 @@
 //! - The same record gives the same text; only [`mod@line`] shows how long a run took.
 //! - Whatever a record holds, no line of text contains a control character.
 
+pub mod comparison;
 pub mod folder;
 pub mod json;
 pub mod line;

@@ -157,8 +157,20 @@ pub enum Delivery {
 
 impl Delivery {
     /// Every policy with its word in a scenario file and in a room's creation content.
-    pub const WORDS: [(&'static str, Self); 3] =
-        [("eventual", Self::Eventual), ("m1", Self::M1), ("m1-2021", Self::M1Of2021)];
+    pub const WORDS: [(&'static str, Self); 3] = [
+        (Self::Eventual.word(), Self::Eventual),
+        (Self::M1.word(), Self::M1),
+        (Self::M1Of2021.word(), Self::M1Of2021),
+    ];
+
+    /// Returns its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Eventual => "eventual",
+            Self::M1 => "m1",
+            Self::M1Of2021 => "m1-2021",
+        }
+    }
 }
 
 /// One thing that a client does.

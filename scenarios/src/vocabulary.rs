@@ -1,8 +1,12 @@
 //! What the scenarios of a federation can name: its endpoints, and the checks that judge its
 //! promises.
 
+mod meanings;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::meanings::meaning;
 
 /// What the scenarios of a federation can name.
 #[derive(Debug)]
@@ -111,6 +115,7 @@ const fn sometimes(name: &'static str) -> CheckName {
 /// judges.
 pub const CHECKS: &[CheckName] = &[
     always("all-or-nothing"),
+    always("member-at-decision"),
     always("no-early-sight"),
     always("honest-answer"),
     always("exactly-once"),
@@ -119,11 +124,14 @@ pub const CHECKS: &[CheckName] = &[
     always("right-recipient"),
     always("no-forgery"),
     always("acknowledged-survives"),
+    always("durable-vote"),
     always("relay-keeps"),
+    always("relay-order"),
     always("one-in-flight"),
     always("idempotent-transactions"),
     always("within-limits"),
     always("same-state"),
+    always("delivered-in-time"),
     eventually("delivered"),
     eventually("relays-drained"),
     eventually("queues-drained"),

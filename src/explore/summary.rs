@@ -90,11 +90,10 @@ fn counts(explored: &Exploration, wall_ms: u64) -> String {
 fn knowledge(explored: &Exploration) -> Vec<String> {
     let coverage = &explored.coverage;
     let mut lines = vec![format!(
-        "{} situations, about {} unseen; one run in {:.0} reaches a new one, none for {} runs",
+        "{} situations, about {} more in reach; a further run shows {:.2} new ones (Good-Turing)",
         coverage.count(),
         coverage.unseen(),
-        1.0 / coverage.news_per_run().max(0.000_1),
-        coverage.runs_without_news()
+        coverage.news_per_run(),
     )];
     if explored.failed == 0 && explored.passed > 0 {
         lines.push(format!(

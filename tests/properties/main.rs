@@ -1,89 +1,112 @@
 //! Property tests: whatever the topology, the workload and the faults, the promises hold.
 //!
-//! A case that fails is printed as a scenario file, ready for `scenarios/regressions/` and for
-//! `fedsim run`. `PROPTEST_CASES` sets how many cases each property draws.
+//! They draw with the strategies of `fedsim explore --ways drawn`. A case that fails is shrunk and
+//! printed as a scenario file, with the command that replays it. `FEDSIM_CASES` sets how many cases
+//! each property draws, and `FEDSIM_SEED` what from; both are printed when a property fails.
 
-use std::sync::atomic::AtomicBool;
+use std::{env, fs, iter, ops::ControlFlow, path::Path, sync::atomic::AtomicBool};
 
 use explore::{
-    Subject, shrink,
-    sources::{Topology, strategy},
+    Coverage, Subject, Trial, shrink,
+    sources::{Candidate, Drawn, Shard, Source, Topology},
     trial::End,
+    workers,
 };
-use proptest::{
-    prelude::ProptestConfig,
-    test_runner::{TestCaseError, TestRng, TestRunner},
-};
-use scenarios::{Scenario, language, scenario::Delivery};
+use scenarios::{language, scenario::Delivery};
 
-/// The cases that each property draws, unless `PROPTEST_CASES` says otherwise.
-const CASES: u32 = 96;
+/// The cases that each property draws, unless `FEDSIM_CASES` says otherwise.
+const CASES: u64 = 96;
 
-/// Draws `cases` scenarios with `draw` and judges each. Returns what the first failing one says,
-/// with its scenario, made small if `shrinks`.
-fn first_failure(draw: Topology, cases: u32, shrinks: bool) -> Option<String> {
-    let config = ProptestConfig {
-        cases,
-        // A failing case is kept as a scenario file, not as opaque bytes.
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let rng = TestRng::deterministic_rng(config.rng_algorithm);
-    let mut runner = TestRunner::new_with_rng(config, rng);
-    let judged = runner
-        .run(&strategy(draw), |scenario| judge(&scenario, shrinks).map_err(TestCaseError::fail));
-    judged.err().map(|failure| failure.to_string())
+/// What they are drawn from, unless `FEDSIM_SEED` says otherwise.
+const SEED: u64 = 1;
+
+/// How many cases are played at once. The properties themselves are tested at once, too.
+const THREADS: usize = 2;
+
+/// Draws `cases` scenarios and plays each. Returns the first that does not pass.
+fn first_failure(topology: Topology, cases: u64, seed: u64) -> Option<(Candidate, Trial)> {
+    let mut drawn = Drawn::new(vec![topology], seed, Shard::default());
+    let none = Coverage::default();
+    let draw = iter::from_fn(|| drawn.next(&none));
+    let candidates: Vec<Candidate> = draw.take(usize::try_from(cases).expect("fits")).collect();
+    let subject = Subject::homeservers();
+    let play = |number: usize| subject.play(&candidates[number].scenario);
+    let (mut first, mut number) = (None, 0);
+    let begun = workers::in_order(candidates.len(), THREADS, play, |trial| {
+        number += 1;
+        if trial.end == End::Passed {
+            return ControlFlow::Continue(());
+        }
+        first = Some((candidates[number - 1].clone(), trial));
+        ControlFlow::Break(())
+    });
+    begun.expect("threads begin");
+    first
 }
 
-/// Asserts that no drawn scenario fails.
-fn no_drawn_scenario_breaks_a_promise(draw: Topology) {
-    let cases = match std::env::var("PROPTEST_CASES") {
-        Ok(_) => ProptestConfig::default().cases,
-        Err(_) => CASES,
-    };
-    if let Some(failure) = first_failure(draw, cases, true) {
-        panic!("{failure}");
+fn number(variable: &str, otherwise: u64) -> u64 {
+    let Ok(text) = env::var(variable) else { return otherwise };
+    text.parse().unwrap_or_else(|_| panic!("{variable}=`{text}` is not a whole number"))
+}
+
+/// Asserts that no drawn scenario fails. `name` is that of the file which one that does is kept in.
+fn no_drawn_scenario_breaks_a_promise(name: &str, topology: Topology) {
+    let (cases, seed) = (number("FEDSIM_CASES", CASES), number("FEDSIM_SEED", SEED));
+    if let Some((candidate, trial)) = first_failure(topology, cases, seed) {
+        let (text, story) = told(&candidate, &trial);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let path = folder.join(format!("{name}.toml"));
+        let kept = fs::create_dir_all(folder).and_then(|()| fs::write(&path, &text));
+        panic!(
+            "FEDSIM_CASES={cases} FEDSIM_SEED={seed}: {story}\n\n{text}\n\n{}",
+            match kept {
+                Ok(()) => format!("fedsim run {}", path.display()),
+                Err(error) => format!("it could not be kept in {}: {error}", path.display()),
+            }
+        );
     }
 }
 
-/// Judges a run of `scenario`. The error says what is wrong, with the scenario as a file.
-fn judge(scenario: &Scenario, shrinks: bool) -> Result<(), String> {
-    let subject = Subject::homeservers();
-    let (sentence, check) = match subject.play(scenario).end {
-        End::Passed => return Ok(()),
-        End::Unknown(why) => (why, None),
-        End::Violated(violations) => {
-            let first = violations.first();
-            let told = first.map(|it| format!("{}: {}", it.check, it.sentence));
-            (told.unwrap_or_default(), first.map(|it| it.check.clone()))
-        }
+/// Returns a scenario that does not pass as a file, made small if it violates something, and what
+/// is wrong with its run.
+fn told(candidate: &Candidate, trial: &Trial) -> (String, String) {
+    let whole = || language::to_toml(&candidate.scenario);
+    let Some(violation) = trial.violations().first() else {
+        return (whole(), format!("{:?}", trial.end));
     };
-    let shrunk = check
-        .filter(|_| shrinks)
-        .and_then(|check| shrink(&subject, scenario, &check, &AtomicBool::new(false)));
-    let scenario = shrunk.map_or_else(|| scenario.clone(), |shrunk| shrunk.scenario);
-    Err(format!("{sentence}\n\n{}", language::to_toml(&scenario)))
+    let stop = AtomicBool::new(false);
+    let check = &violation.check;
+    let shrunk = shrink(&Subject::homeservers(), &candidate.scenario, check, &stop);
+    let text = shrunk.map_or_else(whole, |shrunk| shrunk.to_toml());
+    (text, format!("{check}: {}", violation.sentence))
 }
 
 #[test]
 fn an_m1_message_reaches_every_backend_or_none_whatever_breaks() {
-    no_drawn_scenario_breaks_a_promise(Topology { delivery: Delivery::M1, relays: 0 });
+    let topology = Topology { delivery: Delivery::M1, relays: 0 };
+    no_drawn_scenario_breaks_a_promise("m1", topology);
 }
 
 #[test]
 fn an_eventual_message_reaches_every_backend_once_all_is_mended() {
-    no_drawn_scenario_breaks_a_promise(Topology { delivery: Delivery::Eventual, relays: 0 });
+    let topology = Topology { delivery: Delivery::Eventual, relays: 0 };
+    no_drawn_scenario_breaks_a_promise("eventual", topology);
 }
 
 #[test]
 fn mail_left_at_relays_is_kept_and_handed_out_once_whatever_breaks() {
-    no_drawn_scenario_breaks_a_promise(Topology { delivery: Delivery::Eventual, relays: 2 });
+    let topology = Topology { delivery: Delivery::Eventual, relays: 2 };
+    no_drawn_scenario_breaks_a_promise("relays", topology);
 }
 
 #[test]
 fn the_properties_can_fail_the_design_of_2021_breaks_them() {
-    let draw = Topology { delivery: Delivery::M1Of2021, relays: 0 };
-    let failure =
-        first_failure(draw, 256, false).expect("256 drawn runs find nothing wrong with it");
-    assert!(failure.contains("all-or-nothing") || failure.contains("no-early-sight"), "{failure}");
+    let topology = Topology { delivery: Delivery::M1Of2021, relays: 0 };
+    let failure = first_failure(topology, 32, SEED);
+    let (_, trial) = failure.expect("32 drawn runs find nothing wrong with it");
+    assert!(
+        trial.violates("all-or-nothing") || trial.violates("no-early-sight"),
+        "{:?}",
+        trial.end
+    );
 }

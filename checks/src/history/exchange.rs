@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::pdu::PduFacts;
 
 /// A place in the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     /// The entry's number.
     pub n: u64,

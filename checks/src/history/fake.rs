@@ -58,6 +58,8 @@ pub(crate) fn scenario(delivery: Delivery) -> Scenario {
 #[derive(Default)]
 pub(crate) struct Fake {
     entries: Vec<Entry>,
+    /// How long nothing happened, in all.
+    waited: Duration,
 }
 
 impl Fake {
@@ -71,9 +73,14 @@ impl Fake {
     /// Appends an entry of any kind.
     pub(crate) fn push(&mut self, machine: &str, event: Event) -> u64 {
         let n = self.entries.len() as u64 + 1;
-        let at = Duration::from_millis(n);
+        let at = Duration::from_millis(n) + self.waited;
         self.entries.push(Entry { n, at, machine: Arc::from(machine), cause: None, event });
         n
+    }
+
+    /// Lets nothing happen for so many seconds.
+    pub(crate) fn waits(&mut self, seconds: u64) {
+        self.waited += Duration::from_secs(seconds);
     }
 
     /// Appends a note.
@@ -147,15 +154,27 @@ impl Fake {
 
     /// Lets the request arrive, and its receiver answer it.
     pub(crate) fn answer(&mut self, request: u64, status: u16, body: &Value) -> u64 {
+        let receiver = self.ends_of(request).1;
+        self.push(&receiver, Event::RequestArrived { request });
+        self.answered(request, status, body)
+    }
+
+    /// Lets the receiver of a request that has arrived answer it.
+    pub(crate) fn answered(&mut self, request: u64, status: u16, body: &Value) -> u64 {
+        let (to, receiver) = self.ends_of(request);
+        let body = Bytes::from(body.to_string());
+        self.push(&receiver, Event::AnswerSent(Answer { request, to, status, body }))
+    }
+
+    /// Returns who sent a request, and whom it is for.
+    fn ends_of(&self, request: u64) -> (Arc<str>, Arc<str>) {
         let index = usize::try_from(request - 1).expect("a small number");
         let (from, Event::RequestSent(sent)) =
             (Arc::clone(&self.entries[index].machine), self.entries[index].event.clone())
         else {
             panic!("entry {request} is not a request");
         };
-        self.push(&sent.to, Event::RequestArrived { request });
-        let body = Bytes::from(body.to_string());
-        self.push(&sent.to, Event::AnswerSent(Answer { request, to: from, status, body }))
+        (from, sent.to)
     }
 
     /// Lets the answer to the request arrive.

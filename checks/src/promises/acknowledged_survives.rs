@@ -69,8 +69,12 @@ fn judge_pdu(
     }
 }
 
-/// Returns whether the server that accepted an event from another one must keep it.
+/// Returns whether the server that accepted an event from another one must keep it. What a
+/// dishonest server sends may build on what nobody accepts.
 fn is_to_stay(history: &History<'_>, conversation: &str, pdu: &PduFacts) -> bool {
+    if !history.is_honest(&pdu.origin) {
+        return false;
+    }
     if let Some(name) = &pdu.message {
         return history.message(name).is_some_and(|message| {
             history.lasting_members(conversation, message.began.n).contains(&message.sender())

@@ -1,6 +1,11 @@
 //! `delivered`: in the end, every device of every member has seen every message whose send was ok,
 //! and every `eventual` message that anybody has seen. What crosses the removal of its sender is
 //! promised to nobody.
+//!
+//! What cannot have come is excused: if there certainly was no way from the sender's backend to the
+//! recipient's, over any others and through time, then what cut it is told in place of a violation.
+
+use std::time::Duration;
 
 use scenarios::scenario::Delivery;
 
@@ -8,14 +13,27 @@ use crate::{
     Finding, Judgment,
     history::{History, Message},
     judgment::{expected_devices, missing_devices},
+    reachability::{Outages, Reach, reach},
     record::OpOutcome,
 };
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("copies");
+    let mut outages = None;
     for message in history.messages.iter().filter(|message| is_promised(history, message)) {
         judgment.judged += expected_devices(history, message).len() as u64;
-        let Some(missing) = missing_devices(history, message).into_iter().next() else { continue };
+        let mut missing = missing_devices(history, message);
+        if !missing.is_empty() {
+            let outages = outages.get_or_insert_with(|| Outages::read(history));
+            missing.retain(|device| match excuse(history, outages, message, device) {
+                Some(excuse) => {
+                    judgment.excused.push(excuse);
+                    false
+                }
+                None => true,
+            });
+        }
+        let Some(missing) = missing.into_iter().next() else { continue };
         if !history.finals.complete {
             judgment.cannot_tell(format!("{missing} may yet see {}", message.name));
             continue;
@@ -25,6 +43,33 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         judgment.found(Finding::about(history, message, end.at, sentence));
     }
     judgment
+}
+
+/// Returns why a message that was sent cannot have come to a device's backend; none if it can have.
+fn excuse(
+    history: &History<'_>,
+    outages: &Outages,
+    message: &Message,
+    device: &str,
+) -> Option<String> {
+    // What nobody knows the end of may be sent again later.
+    if message.outcome() != OpOutcome::Ok {
+        return None;
+    }
+    let scenario = history.scenario;
+    let by: Vec<&str> =
+        scenario.backends.keys().chain(scenario.relays.keys()).map(String::as_str).collect();
+    let (origin, target) = (history.backend_of(&message.device), history.backend_of(device));
+    let end = history.journal.entries().last().map_or(Duration::ZERO, |entry| entry.at);
+    let from = (origin, message.began.at);
+    let Reach::Cut { lost, by } = reach(outages, from, target, end, &by) else { return None };
+    let time = |at| super::since_ready(history, at);
+    let lost = lost.iter().map(|(machine, at)| {
+        format!("{machine} lost its disk at {} with its only copy", time(*at))
+    });
+    let cut = if by.is_empty() { Vec::new() } else { vec![format!("cut by {}", by.join(", "))] };
+    let why: Vec<String> = lost.chain(cut).collect();
+    Some(format!("{} could not reach {device}: {}", message.name, why.join("; ")))
 }
 
 fn is_promised(history: &History<'_>, message: &Message) -> bool {
@@ -38,12 +83,16 @@ fn is_promised(history: &History<'_>, message: &Message) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use scenarios::scenario::Delivery;
+    use journal::Event;
+    use scenarios::scenario::{AfterCrash, Delivery, Fault, NodeFault, When};
 
     use super::judge;
     use crate::{
         Judgment,
-        history::{Note, fake::Fake},
+        history::{
+            Note,
+            fake::{Fake, scenario},
+        },
         record::OpOutcome,
     };
 
@@ -66,6 +115,36 @@ mod tests {
         assert_eq!(ok.sentence, "carol/1 never saw m1");
         assert!(seen_by(OpOutcome::Indefinite, &["bob/1"]).finding.is_some());
         assert_eq!(seen_by(OpOutcome::Indefinite, &[]).judged, 0);
+    }
+
+    /// Lets `b` be down to the end, or `a` lose its disk, while `m1` is on its way.
+    fn with_fault(kind: NodeFault, before_send: bool) -> Judgment {
+        let mut scenario = scenario(Delivery::Eventual);
+        let when = When::At(std::time::Duration::ZERO);
+        scenario.faults = vec![Fault { when, lasts: None, kind: kind.into() }];
+        let mut fake = Fake::ready();
+        for is_now in [before_send, !before_send] {
+            if is_now {
+                fake.push("", Event::FaultBegan { fault: 1, what: String::new() });
+                fake.note(&Note::FaultSet { index: 0, fault: 1 });
+            } else {
+                fake.sent_ok("alice/1", "m1");
+            }
+        }
+        fake.sees("alice/1", "m1");
+        fake.sees("carol/1", "m1");
+        fake.note(&Note::Finished {});
+        fake.judged_in(&scenario, judge)
+    }
+
+    #[test]
+    fn what_cannot_have_come_is_excused_with_what_cut_it() {
+        let down = NodeFault::Crash { node: "b".to_owned(), disk: AfterCrash::default() };
+        let excused = with_fault(down.clone(), true);
+        assert_eq!(excused.finding, None);
+        assert_eq!(excused.excused, ["m1 could not reach bob/1: cut by crash b"]);
+        let possible = with_fault(down, false);
+        assert!(possible.finding.is_some() && possible.excused.is_empty());
     }
 
     #[test]

@@ -1,42 +1,87 @@
-//! `sender-order`: if a device sends messages to a conversation one after another, each after the
-//! one before was ok, then every device sees them in that order.
+//! `sender-order`: if a device sends messages to a conversation, each after an earlier one was ok,
+//! then whoever has been a member since the earlier one sees it first: any two of them, also where
+//! one between them was never seen.
+//!
+//! What was said before somebody joined is history, which a device may come to know in any order.
+//! Finds `queue-loses-its-order` and `relay-hands-out-newest-first` where the events that were
+//! overtaken are not fetched as missing ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Finding, Judgment,
-    history::{History, Message},
+    history::{History, Message, Moment, Sighting, user_of},
     record::OpOutcome,
 };
 
+/// What one device saw of what another one sent to a conversation: each message once, with its end,
+/// as it was first seen.
+type Seen<'h> = Vec<(&'h Message, Moment, &'h Sighting)>;
+
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("pairs");
-    let mut latest: BTreeMap<(&str, &str), &Message> = BTreeMap::new();
-    for (message, _) in history.ended(OpOutcome::Ok) {
-        let sender = (message.conversation.as_str(), message.device.as_str());
-        if let Some(before) = latest.insert(sender, message)
-            && before.ended.as_ref().is_some_and(|ended| ended.at < message.began)
-        {
-            judge_pair(history, &mut judgment, before, message);
-        }
+    for seen in seen(history) {
+        judgment.judged += pairs(&seen);
+        judge_order(history, &mut judgment, &seen);
     }
     judgment
 }
 
-fn judge_pair(history: &History<'_>, judgment: &mut Judgment, first: &Message, second: &Message) {
-    for user in history.scenario.users.keys() {
-        for device in history.devices_of(user) {
-            let sight = |message: &Message| history.first_sight(&message.name, &device);
-            let (Some(one), Some(two)) = (sight(first), sight(second)) else { continue };
-            judgment.judged += 1;
-            if two.at < one.at {
-                let sentence = format!(
-                    "{device} saw {} before {}, {} sent them in the other order",
-                    second.name, first.name, first.device
-                );
-                judgment.found(Finding::about(history, first, one.at.at, sentence));
-            }
+/// Returns the messages that were ok, by who saw them, during which stay in the conversation, and
+/// who sent them.
+fn seen<'h>(history: &'h History<'_>) -> impl Iterator<Item = Seen<'h>> {
+    let mut known = BTreeSet::new();
+    let mut seen: BTreeMap<(&str, usize, &str), Seen<'h>> = BTreeMap::new();
+    for sighting in &history.sightings {
+        let message = sighting.message.as_deref().and_then(|name| history.message(name));
+        let Some(message) = message.filter(|it| history.has_honest_backend(&it.device)) else {
+            continue;
+        };
+        let ended = message.ended.as_ref().filter(|ended| ended.outcome == OpOutcome::Ok);
+        let stay = stay(history, user_of(&sighting.device), message);
+        if let (Some(ended), Some(stay)) = (ended, stay)
+            && known.insert((sighting.device.as_str(), message.name.as_str()))
+        {
+            let place = (sighting.device.as_str(), stay, message.device.as_str());
+            seen.entry(place).or_default().push((message, ended.at, sighting));
         }
+    }
+    seen.into_values()
+}
+
+/// Returns the place of the user's membership that certainly was in force when the message was
+/// sent.
+fn stay(history: &History<'_>, user: &str, message: &Message) -> Option<usize> {
+    history.memberships.iter().position(|known| {
+        known.user == user
+            && known.conversation == message.conversation
+            && known.certain_at(message.began.n)
+    })
+}
+
+/// Returns how many pairs of messages were sent one after the other.
+fn pairs(seen: &Seen<'_>) -> u64 {
+    let mut ends: Vec<Moment> = seen.iter().map(|(_, ended, _)| *ended).collect();
+    ends.sort_unstable();
+    let earlier = |message: &Message| ends.partition_point(|ended| *ended < message.began);
+    seen.iter().map(|(message, ..)| earlier(message) as u64).sum()
+}
+
+/// Judges that no message was seen behind one that was only sent after it was ok.
+fn judge_order(history: &History<'_>, judgment: &mut Judgment, seen: &Seen<'_>) {
+    let mut latest = Moment::default();
+    for (place, (first, ended, sighting)) in seen.iter().enumerate() {
+        if latest > *ended {
+            let overtaking = seen[..place].iter().find(|(second, ..)| second.began > *ended);
+            let Some((second, ..)) = overtaking else { continue };
+            let sentence = format!(
+                "{} saw {} before {}, {} sent them in the other order",
+                sighting.device, second.name, first.name, first.device
+            );
+            judgment.found(Finding::about(history, first, sighting.at.at, sentence));
+            return;
+        }
+        latest = latest.max(first.began);
     }
 }
 
@@ -45,12 +90,18 @@ mod tests {
     use scenarios::scenario::Delivery;
 
     use super::judge;
-    use crate::{Judgment, history::fake::Fake};
+    use crate::{
+        Judgment,
+        history::{Note, fake::Fake},
+        record::OpOutcome,
+    };
 
-    fn seen_in_order(messages: [&str; 2]) -> Judgment {
+    /// Lets alice send three messages, and bob see these.
+    fn seen_in_order(messages: &[&str]) -> Judgment {
         let mut fake = Fake::ready();
-        fake.sent_ok("alice/1", "m1");
-        fake.sent_ok("alice/1", "m2");
+        for message in ["m1", "m2", "m3"] {
+            fake.sent_ok("alice/1", message);
+        }
         for message in messages {
             fake.sees("bob/1", message);
         }
@@ -59,9 +110,49 @@ mod tests {
 
     #[test]
     fn messages_are_seen_as_they_were_sent() {
-        let good = seen_in_order(["m1", "m2"]);
+        let good = seen_in_order(&["m1", "m2", "m1"]);
         assert_eq!((good.judged, good.finding), (1, None));
-        let bad = seen_in_order(["m2", "m1"]).finding.expect("a violation");
+        let bad = seen_in_order(&["m2", "m1"]).finding.expect("a violation");
         assert_eq!(bad.sentence, "bob/1 saw m2 before m1, alice/1 sent them in the other order");
+    }
+
+    #[test]
+    fn any_two_are_compared_and_not_only_neighbors() {
+        let good = seen_in_order(&["m1", "m2", "m3"]);
+        assert_eq!((good.judged, good.finding), (3, None));
+        let bad = seen_in_order(&["m3", "m1"]).finding.expect("a violation");
+        assert_eq!(bad.sentence, "bob/1 saw m3 before m1, alice/1 sent them in the other order");
+    }
+
+    #[test]
+    fn messages_that_were_under_way_at_once_have_no_order() {
+        let mut fake = Fake::ready();
+        fake.sends("alice/1", "m1");
+        fake.sends("alice/1", "m2");
+        fake.ends("m1", OpOutcome::Ok);
+        fake.ends("m2", OpOutcome::Ok);
+        fake.sees("bob/1", "m2");
+        fake.sees("bob/1", "m1");
+        assert_eq!(fake.judged(Delivery::Eventual, judge).judged, 0);
+    }
+
+    #[test]
+    fn what_was_sent_before_the_viewer_came_or_came_back_has_no_order() {
+        let mut fake = Fake::ready();
+        let (user, conversation) = ("bob".to_owned(), "team".to_owned());
+        let (who, what) = (user.clone(), conversation.clone());
+        fake.note(&Note::LeaveBegan { user: who, conversation: what });
+        fake.sent_ok("alice/1", "m1");
+        let (who, what) = (user.clone(), conversation.clone());
+        let outcome = OpOutcome::Ok;
+        fake.note(&Note::LeaveEnded { user: who, conversation: what, outcome });
+        let (who, what) = (user.clone(), conversation.clone());
+        fake.note(&Note::JoinBegan { user: who, conversation: what });
+        fake.note(&Note::JoinEnded { user, conversation, outcome });
+        fake.sent_ok("alice/1", "m2");
+        fake.sees("bob/1", "m2");
+        fake.sees("bob/1", "m1");
+        let judgment = fake.judged(Delivery::Eventual, judge);
+        assert_eq!((judgment.judged, judgment.finding), (0, None));
     }
 }

@@ -39,16 +39,15 @@ impl Legs {
     /// Returns the breaks of these bases, given where the run of each can be broken. `seed` mixes
     /// their order.
     pub fn new(bases: &[(Scenario, Vec<Place>)], seed: u64, shard: Shard) -> Self {
+        let is_small = |scenario: &Scenario| scenario.machines().len() <= MOST_MACHINES;
+        let only_large = !bases.iter().any(|(scenario, _)| is_small(scenario));
         let mut found = Vec::new();
         for (base, (scenario, places)) in bases.iter().enumerate() {
-            for place in places {
-                let faults = ways(scenario, place).into_iter();
-                found.extend(
-                    faults.map(|fault| (place.class(), is_poll(place), base, place.at, fault)),
-                );
+            if is_small(scenario) || only_large {
+                found.extend(of_base(base, scenario, places, seed));
             }
         }
-        let breaks = in_order(found, seed);
+        let breaks = in_order(found);
         let mine = breaks.into_iter().zip(0..).filter(|(_, number)| shard.has(*number));
         Self {
             bases: bases.iter().map(|(scenario, _)| open(scenario)).collect(),
@@ -62,23 +61,50 @@ impl Legs {
     }
 }
 
-type Found = (Class, bool, usize, Duration, Fault);
+/// A base with more machines is broken only if all are so large: its runs take as long as a hundred
+/// of the others, and show the same protocol.
+const MOST_MACHINES: usize = 24;
 
-/// Puts breaks into an order in which each kind comes once before any comes twice, and in which
-/// what clients poll comes after everything else of its turn.
-fn in_order(found: Vec<Found>, seed: u64) -> Vec<Break> {
-    let mut counts: BTreeMap<(Class, &'static str), u64> = BTreeMap::new();
-    let mut keyed: Vec<(u64, u64, Break)> = Vec::new();
-    for (number, (class, is_poll, base, at, fault)) in (0u64..).zip(found) {
-        let turn = counts.entry((class, fault.kind.key())).or_default();
-        *turn += 1;
-        // A poll is one of many alike.
-        let rank = if is_poll { *turn * POLLS } else { *turn };
-        let is_last = mixed(seed ^ 1, number) % 2 == 0;
-        keyed.push((rank, mixed(seed, number), Break { base, at, fault, is_last }));
+/// What breaks of a kind have in common: the kind of place, and the kind of fault.
+type Kind = (Class, &'static str);
+
+/// Returns the breaks of one base, each with its kind, the turn that it has among those of its kind
+/// in this base, and a number that mixes those of the same turn.
+fn of_base(
+    base: usize,
+    scenario: &Scenario,
+    places: &[Place],
+    seed: u64,
+) -> Vec<(Kind, u64, u64, Break)> {
+    let mut turns: BTreeMap<Kind, u64> = BTreeMap::new();
+    let mut found = Vec::new();
+    for place in places {
+        for fault in ways(scenario, place) {
+            let kind = (place.class(), fault.kind.key());
+            let turn = turns.entry(kind).or_default();
+            // A poll is one of many alike.
+            *turn += if is_poll(place) { POLLS } else { 1 };
+            let mixed = mixed(mixed(seed, base as u64), found.len() as u64);
+            let is_last = mixed % 2 == 0;
+            found.push((kind, *turn, mixed, Break { base, at: place.at, fault, is_last }));
+        }
     }
-    keyed.sort_by_key(|(rank, mixed, _)| (*rank, *mixed));
-    keyed.into_iter().map(|(_, _, it)| it).collect()
+    found
+}
+
+/// Puts breaks into an order in which each kind comes once before any comes twice, and in which the
+/// bases take turns in showing a kind.
+fn in_order(mut found: Vec<(Kind, u64, u64, Break)>) -> Vec<Break> {
+    found.sort_by_key(|(_, turn, mixed, _)| (*turn, *mixed));
+    let mut turns: BTreeMap<Kind, u64> = BTreeMap::new();
+    let mut turned: Vec<(u64, u64, Break)> = Vec::new();
+    for (kind, in_base, mixed, it) in found {
+        let turn = turns.entry(kind).or_default();
+        *turn = (*turn + 1).max(in_base);
+        turned.push((*turn, mixed, it));
+    }
+    turned.sort_by_key(|(turn, mixed, _)| (*turn, *mixed));
+    turned.into_iter().map(|(.., it)| it).collect()
 }
 
 /// The turns that a break of a poll waits.

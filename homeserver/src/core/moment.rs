@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use transport::{Database, Host};
-
-use crate::store::{StoreError, age_clock};
+use transport::Host;
 
 /// Returns the time now on the host's wall clock, in milliseconds since the epoch.
 pub(crate) fn now_ms(host: &Host) -> i64 {
@@ -22,13 +20,9 @@ pub struct AgeClock {
 }
 
 impl AgeClock {
-    /// Returns the clock of the database, going on from what was last written down.
-    ///
-    /// # Errors
-    /// The store refuses.
-    pub(crate) async fn open(host: &Host, database: &Database) -> Result<Self, StoreError> {
-        let last = database.call(|db| age_clock::read(db)).await?;
-        Ok(Self { began_ms: last.unwrap_or_else(|| now_ms(host)), began: Instant::now() })
+    /// Returns the clock that goes on from `last`, what was last written down, if anything was.
+    pub(crate) fn going_on(last: Option<i64>, host: &Host) -> Self {
+        Self { began_ms: last.unwrap_or_else(|| now_ms(host)), began: Instant::now() }
     }
 
     /// Returns what it shows now, in milliseconds.

@@ -8,14 +8,23 @@ use rusqlite::Connection;
 use serde_json::value::RawValue;
 use transport::Transaction;
 
-use super::{StoreError, received::as_i64};
+use super::StoreError;
+
+/// How an entry came here.
+#[derive(Clone, Debug)]
+pub struct Handover {
+    /// The relay that handed it over, or its origin.
+    pub giver: OwnedServerName,
+    /// Its id at the relay; 0 for a transaction that came directly.
+    pub entry_id: i64,
+}
 
 /// An entry to be tried again.
 #[derive(Debug)]
 pub struct DeferredEntry {
     /// Its id here.
     pub id: i64,
-    /// Who made the transaction, as the relay says.
+    /// Who made the transaction; if a relay handed it over, as the relay says.
     pub origin: OwnedServerName,
     /// All of its PDUs, as they came.
     pub pdus: Vec<Box<RawValue>>,
@@ -45,24 +54,23 @@ pub fn counts(connection: &Connection) -> Result<BTreeMap<String, i64>, StoreErr
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Keeps an entry, with the PDUs of its `origin`, to be tried again. `giver` is the relay that
-/// handed it over under the id `entry_id`, or the origin itself.
+/// Keeps an entry, with the PDUs of its `origin`, to be tried again.
 ///
 /// # Errors
 /// The store refuses.
 pub fn put(
     tx: &Transaction<'_>,
-    (giver, entry_id): (&ServerName, i64),
+    handover: &Handover,
     origin: &ServerName,
     pdus: &[Box<RawValue>],
-    now_ms: u64,
+    now_ms: i64,
 ) -> Result<(), StoreError> {
     let pdus = serde_json::to_string(pdus).map_err(StoreError::corrupt)?;
     tx.prepare_cached(
         "INSERT INTO deferred_entries (relay, entry_id, origin, pdus, deferred_at)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute((giver.as_str(), entry_id, origin.as_str(), pdus, as_i64(now_ms)))?;
+    .execute((handover.giver.as_str(), handover.entry_id, origin.as_str(), pdus, now_ms))?;
     Ok(())
 }
 

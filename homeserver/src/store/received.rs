@@ -9,7 +9,7 @@ use super::StoreError;
 
 /// How long an answer is kept, in milliseconds. An origin that repeats a transaction later than
 /// that is answered afresh; its events are recognized by their ids.
-const KEPT_MS: u64 = 7 * 24 * 3600 * 1000;
+const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
 
 /// Entries of one relay that are remembered. One is asked for again only when the answer that
 /// acknowledged it was lost, so few would do.
@@ -44,15 +44,15 @@ pub fn put_answer(
     origin: &ServerName,
     transaction_id: &str,
     answer: &str,
-    now_ms: u64,
+    now_ms: i64,
 ) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT OR IGNORE INTO received_transactions (origin, transaction_id, received_at, answer)
          VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute((origin.as_str(), transaction_id, as_i64(now_ms), answer))?;
+    .execute((origin.as_str(), transaction_id, now_ms, answer))?;
     tx.prepare_cached("DELETE FROM received_transactions WHERE origin = ?1 AND received_at < ?2")?
-        .execute((origin.as_str(), as_i64(now_ms.saturating_sub(KEPT_MS))))?;
+        .execute((origin.as_str(), now_ms.saturating_sub(KEPT_MS)))?;
     Ok(())
 }
 

@@ -57,22 +57,22 @@ impl Deferred {
             read.await.inspect_err(|_| self.any.store(true, Ordering::SeqCst))?;
         self.any.fetch_or(!entries.is_empty(), Ordering::SeqCst);
         for entry in entries {
-            let record = self.record(&entry);
+            let record = record(&entry);
             self.incoming.handler().receive(&entry.origin, &entry.pdus, record).await?;
         }
         Ok(())
     }
+}
 
-    /// Forgets the entry if all of it was judged, or if it was tried too often.
-    fn record(&self, entry: &DeferredEntry) -> RecordAnswer {
-        let (id, origin, tries) = (entry.id, entry.origin.clone(), entry.tries);
-        Arc::new(move |tx, answer: &Answer| {
-            let Some(reason) = answer.first_put_off() else { return deferred::forget(tx, id) };
-            if tries < MAX_TRIES {
-                return deferred::tried(tx, id);
-            }
-            tracing::warn!(%origin, reason, "gave up on a deferred entry");
-            deferred::forget(tx, id)
-        })
-    }
+/// Forgets the entry if all of it was judged, or if it was tried too often.
+fn record(entry: &DeferredEntry) -> RecordAnswer {
+    let (id, origin, tries) = (entry.id, entry.origin.clone(), entry.tries);
+    Arc::new(move |tx, answer: &Answer| {
+        let Some(reason) = answer.first_put_off() else { return deferred::forget(tx, id) };
+        if tries < MAX_TRIES {
+            return deferred::tried(tx, id);
+        }
+        tracing::warn!(%origin, reason, "gave up on a deferred entry");
+        deferred::forget(tx, id)
+    })
 }

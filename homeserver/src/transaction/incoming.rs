@@ -18,7 +18,11 @@ use crate::{
         Core,
         guards::{Bounds, Guards},
     },
-    store::{StoreError, deferred, received},
+    store::{
+        StoreError,
+        deferred::{self, Handover},
+        received,
+    },
 };
 
 /// How often a transaction is tried of which some PDUs cannot be judged. The last try keeps these
@@ -155,13 +159,14 @@ impl Incoming {
         kept: &[Box<RawValue>],
     ) -> RecordAnswer {
         let (origin, id, kept) = (origin.to_owned(), transaction_id.to_owned(), kept.to_vec());
-        let (now, any_deferred) = (self.core.host.unix_ms(), Arc::clone(&self.any_deferred));
+        let (now, any_deferred) = (self.core.ages.now_ms(), Arc::clone(&self.any_deferred));
         Arc::new(move |tx, answer: &Answer| {
             if !answer.put_off.is_empty() {
                 if kept.is_empty() || deferred::count(tx, &origin)? >= MAX_DEFERRED {
                     return Ok(());
                 }
-                deferred::put(tx, (&origin, 0), &origin, &kept, now)?;
+                let handover = Handover { giver: origin.clone(), entry_id: 0 };
+                deferred::put(tx, &handover, &origin, &kept, now)?;
                 any_deferred.store(true, Ordering::SeqCst);
             }
             received::put_answer(tx, &origin, &id, &answer.to_json().to_string(), now)

@@ -21,7 +21,8 @@ use super::{
 use crate::{
     core::Core,
     store::{
-        StoreError, deferred,
+        StoreError,
+        deferred::{self, Handover},
         received::{self, RelayEntry},
     },
 };
@@ -225,7 +226,7 @@ impl RelaySync {
         origin: &ServerName,
         room_left: bool,
     ) -> RecordAnswer {
-        let (entry, origin, now) = (entry.clone(), origin.to_owned(), self.core.host.unix_ms());
+        let (entry, origin, now) = (entry.clone(), origin.to_owned(), self.core.ages.now_ms());
         let pdus = transaction.pdus.clone().unwrap_or_default();
         let any_deferred = Arc::clone(&self.incoming.any_deferred);
         Arc::new(move |tx, answer| {
@@ -234,7 +235,8 @@ impl RelaySync {
                     return Ok(());
                 }
                 any_deferred.store(true, Ordering::SeqCst);
-                deferred::put(tx, (&entry.relay, entry.entry_id), &origin, &pdus, now)?;
+                let handover = Handover { giver: entry.relay.clone(), entry_id: entry.entry_id };
+                deferred::put(tx, &handover, &origin, &pdus, now)?;
             }
             received::put_entry(tx, &entry, None)
         })

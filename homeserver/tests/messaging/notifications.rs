@@ -1,5 +1,7 @@
 //! The Wire pair: `/notifications` and `/await`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::support::{Client, Cluster};
@@ -62,9 +64,13 @@ async fn ids_go_up_when_the_clock_jumps_back_and_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_notification_expires() {
+async fn a_notification_expires_with_time_and_not_with_the_clock() {
     let (cluster, alice) = alice_with(1).await;
     cluster.shift_clock("a", 29 * 24 * 3600);
+    assert_eq!(alice.texts().await, ["hello"]);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_hours(29 * 24)).await;
+    tokio::time::resume();
     assert!(alice.texts().await.is_empty());
     assert_eq!(alice.get("//notifications/last").await.0, 404);
 }

@@ -1,0 +1,169 @@
+//! `relay-order`: a relay hands out what waits for a destination oldest first.
+//!
+//! Judged where the relay itself shows that it had both: it hands out an entry although an older one
+//! waits, which it hands out only later. A dishonest relay promises no order. Finds
+//! `relay-hands-out-newest-first` first: events of one room find their order by themselves, so that
+//! no client sees it.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Finding, Judgment,
+    history::{
+        History,
+        mail::{Handout, Mail, Store},
+    },
+};
+
+/// A transaction at a relay, from its first acceptance to its last, in numbers of journal entries.
+struct Entry<'m, 'h> {
+    store: &'m Store<'h>,
+    /// When the first request to store it arrived.
+    arrived: u64,
+    /// When the relay last said that it has it.
+    accepted: u64,
+}
+
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("handouts");
+    let mail = Mail::read(history);
+    let boxes = boxes(history, &mail.stores);
+    let mut handouts: BTreeMap<(&str, &str), Vec<&Handout<'_>>> = BTreeMap::new();
+    for handout in &mail.handouts {
+        handouts.entry((handout.relay, handout.destination)).or_default().push(handout);
+    }
+    for (place, mut handouts) in handouts {
+        handouts.sort_unstable_by_key(|handout| handout.answered);
+        let Some(entries) = boxes.get(&place) else { continue };
+        for (at, handout) in handouts.iter().enumerate() {
+            judgment.judged += 1;
+            judge_handout(&mail, &mut judgment, entries, handout, &handouts[at + 1..]);
+        }
+    }
+    judgment
+}
+
+/// Returns what honest relays accepted, each transaction once, by relay and destination.
+fn boxes<'m, 'h>(
+    history: &History<'_>,
+    stores: &'m [Store<'h>],
+) -> BTreeMap<(&'m str, &'m str), Vec<Entry<'m, 'h>>> {
+    let mut boxes: BTreeMap<(&str, &str), Vec<Entry<'m, 'h>>> = BTreeMap::new();
+    for store in stores.iter().filter(|store| history.is_honest(store.relay)) {
+        let Some(arrived) = store.exchange.arrived else { continue };
+        let entries = boxes.entry((store.relay, store.destination.as_str())).or_default();
+        let is_it = |known: &&mut Entry<'_, '_>| {
+            known.store.origin == store.origin && known.store.transaction_id == store.transaction_id
+        };
+        if let Some(known) = entries.iter_mut().find(is_it) {
+            known.arrived = known.arrived.min(arrived.n);
+            known.accepted = known.accepted.max(store.accepted.n);
+        } else {
+            entries.push(Entry { store, arrived: arrived.n, accepted: store.accepted.n });
+        }
+    }
+    boxes
+}
+
+/// Judges that no entry was handed out `later` that had waited longer than this one.
+fn judge_handout(
+    mail: &Mail<'_>,
+    judgment: &mut Judgment,
+    entries: &[Entry<'_, '_>],
+    handout: &Handout<'_>,
+    later: &[&Handout<'_>],
+) {
+    let Some(entry) = entries.iter().find(|entry| handout.is_of(entry.store)) else { return };
+    let Some(asked) = handout.exchange.arrived else { return };
+    let waited = |older: &&Entry<'_, '_>| {
+        older.accepted < entry.arrived
+            && older.accepted < asked.n
+            && later.iter().any(|later| later.is_of(older.store))
+            && !is_acknowledged(mail, older, handout.answered.n)
+    };
+    let Some(older) = entries.iter().find(waited) else { return };
+    let sentence = format!(
+        "{} handed out {} to {} before {}, which it had accepted earlier",
+        handout.relay,
+        name(entry.store),
+        handout.destination,
+        name(older.store)
+    );
+    let evidence =
+        vec![older.store.exchange.sent.n, entry.store.exchange.sent.n, handout.answered.n];
+    let message = older.store.exchange.pdus().iter().find_map(|pdu| pdu.message.clone());
+    judgment.found(Finding { message, ..Finding::new(handout.answered.at, sentence, evidence) });
+}
+
+/// Returns whether the relay may have been told to forget the entry before entry `n`.
+fn is_acknowledged(mail: &Mail<'_>, entry: &Entry<'_, '_>, n: u64) -> bool {
+    let mut acknowledgments =
+        mail.handouts_of(entry.store).flat_map(|handout| mail.acknowledgments_of(handout));
+    acknowledgments.any(|known| known.exchange.arrived.is_some_and(|arrived| arrived.n < n))
+}
+
+/// Names a transaction by its first message, or else by its origin and id.
+fn name(store: &Store<'_>) -> String {
+    let message = store.exchange.pdus().iter().find_map(|pdu| pdu.message.clone());
+    message.unwrap_or_else(|| format!("transaction {} of {}", store.transaction_id, store.origin))
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::scenario::Delivery;
+    use serde_json::{Value, json};
+
+    use super::judge;
+    use crate::{
+        Judgment,
+        history::fake::{Fake, transaction},
+    };
+
+    fn store(fake: &mut Fake, message: &str) {
+        let what = format!("PUT /_matrix/federation/v1/send_relay/{message}/@user:b");
+        fake.exchange(("a", "r1"), &what, &transaction(message), &Value::Null);
+    }
+
+    fn retrieve(fake: &mut Fake, acknowledged: i64, message: &str) {
+        let mut transaction = transaction(message);
+        transaction["transaction_id"] = message.into();
+        let id: i64 = message[1..].parse().expect("a number");
+        let entry = json!({"transaction": transaction, "entry_id": id, "entries_queued": true});
+        let what = "GET /_matrix/federation/v1/relay_txn/@user:b";
+        fake.exchange(("b", "r1"), what, &json!({"entry_id": acknowledged}), &entry);
+    }
+
+    fn handed_out(order: &[(i64, &str)]) -> Judgment {
+        let mut fake = Fake::ready();
+        store(&mut fake, "m1");
+        store(&mut fake, "m2");
+        for (acknowledged, message) in order {
+            retrieve(&mut fake, *acknowledged, message);
+        }
+        fake.judged(Delivery::Eventual, judge)
+    }
+
+    #[test]
+    fn the_oldest_is_handed_out_first_and_again_until_it_is_acknowledged() {
+        let good = handed_out(&[(0, "m1"), (0, "m1"), (1, "m2")]);
+        assert_eq!((good.judged, good.finding), (3, None));
+        let bad = handed_out(&[(0, "m2"), (2, "m1")]).finding.expect("a violation");
+        let expected = "r1 handed out m2 to b before m1, which it had accepted earlier";
+        assert_eq!(bad.sentence, expected);
+    }
+
+    #[test]
+    fn what_comes_again_after_its_acknowledgment_is_another_matter() {
+        assert_eq!(handed_out(&[(0, "m1"), (1, "m2"), (2, "m1")]).finding, None);
+    }
+
+    #[test]
+    fn what_was_stored_only_later_was_not_waiting() {
+        let mut fake = Fake::ready();
+        store(&mut fake, "m2");
+        retrieve(&mut fake, 0, "m2");
+        store(&mut fake, "m1");
+        retrieve(&mut fake, 2, "m1");
+        assert_eq!(fake.judged(Delivery::Eventual, judge).finding, None);
+    }
+}
