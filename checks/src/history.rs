@@ -64,6 +64,8 @@ pub struct History<'j> {
     pub unjudged_sightings: Vec<Sighting>,
     /// Requests that nobody may accept, in order.
     pub forgeries: Vec<(Moment, Forgery)>,
+    /// Every time that somebody joined, or tried to, in order.
+    pub joins: Vec<Joining>,
     /// Every membership.
     pub memberships: Vec<Membership>,
     /// Faults of the scenario that began: their index in the scenario, and their number in the
@@ -106,6 +108,19 @@ pub struct Forgery {
     pub to: String,
     /// The target of its request.
     pub target: String,
+}
+
+/// A user joined a conversation, or tried to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joining {
+    /// The user.
+    pub user: String,
+    /// The conversation.
+    pub conversation: String,
+    /// The entry at which it began.
+    pub began: u64,
+    /// The entry at which it ended; unset while it is under way, or if its end is unknown.
+    pub ended: Option<u64>,
 }
 
 /// What the stranger tried.

@@ -186,17 +186,16 @@ impl Campaign {
         self.methods.iter().filter_map(source).collect()
     }
 
-    /// Returns what is drawn: topologies with the delivery policies of the bases, with relays if
-    /// one of them has relays.
+    /// Returns what is drawn: topologies with each delivery policy of the bases, each with relays
+    /// too if one of them has relays.
     fn topologies(&self) -> Vec<Topology> {
         let relays = self.bases.iter().any(|base| !base.relays.is_empty());
         let rooms = || self.bases.iter().flat_map(|base| base.conversations.values());
         let all = [Delivery::M1, Delivery::Eventual, Delivery::M1Of2021];
         let used = all.into_iter().filter(|it| rooms().any(|room| room.delivery == *it));
         let topologies = used.flat_map(|delivery| {
-            let with_relays = relays && delivery == Delivery::Eventual;
             let plain = Topology { delivery, relays: 0 };
-            iter::once(plain).chain(with_relays.then_some(Topology { delivery, relays: 2 }))
+            iter::once(plain).chain(relays.then_some(Topology { delivery, relays: 2 }))
         });
         topologies.collect()
     }

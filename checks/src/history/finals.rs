@@ -57,15 +57,10 @@ impl Finals {
         }
     }
 
-    /// Returns whether a backend has an event in some conversation at the end.
-    pub fn holds(&self, backend: &str, event: &str) -> bool {
-        self.timelines
-            .iter()
-            .any(|((holder, _), events)| holder == backend && events.contains(event))
-    }
-
-    /// Returns whether any of a backend's conversations could be read.
-    pub fn knows(&self, backend: &str) -> bool {
-        self.timelines.keys().any(|(holder, _)| holder == backend)
+    /// Returns whether a backend lacks an event of a conversation at the end. What could not be
+    /// read, or not by anybody who is still a member, lacks nothing.
+    pub fn lacks(&self, backend: &str, conversation: &str, event: &str) -> bool {
+        let place = (backend.to_owned(), conversation.to_owned());
+        self.timelines.get(&place).is_some_and(|events| !events.contains(event))
     }
 }

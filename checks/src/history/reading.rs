@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use journal::{Answer, Entry, Event, Journal};
 use scenarios::{scenario::Scenario, vocabulary::Vocabulary};
 
+use crate::record::OpOutcome;
+
 use super::{
-    Answered, Exchange, Finals, Forgery, History, Message, Moment, Note, SendEnded, Sighting,
-    Trespass, membership::Memberships, pdu::messages_in,
+    Answered, Exchange, Finals, Forgery, History, Joining, Message, Moment, Note, SendEnded,
+    Sighting, Trespass, membership::Memberships, pdu::messages_in,
 };
 
 /// Reads the journal of a run of `scenario` on the federation that has this vocabulary.
@@ -43,6 +45,7 @@ fn empty<'j>(
         sightings: Vec::new(),
         unjudged_sightings: Vec::new(),
         forgeries: Vec::new(),
+        joins: Vec::new(),
         memberships: Vec::new(),
         faults: Vec::new(),
         trespasses: Vec::new(),
@@ -151,9 +154,20 @@ fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
         }
         Note::Repaired {} => history.repaired = Some(at),
         Note::Settled { pending } => history.settled = Some((at, pending)),
-        Note::JoinBegan { .. }
-        | Note::JoinEnded { .. }
-        | Note::LeaveBegan { .. }
+        Note::JoinBegan { user, conversation } => {
+            history.joins.push(Joining { user, conversation, began: at.n, ended: None });
+        }
+        Note::JoinEnded { user, conversation, outcome } => {
+            let is_it = |it: &&mut Joining| {
+                it.user == user && it.conversation == conversation && it.ended.is_none()
+            };
+            if outcome != OpOutcome::Indefinite
+                && let Some(join) = history.joins.iter_mut().find(is_it)
+            {
+                join.ended = Some(at.n);
+            }
+        }
+        Note::LeaveBegan { .. }
         | Note::LeaveEnded { .. }
         | Note::RemovalBegan { .. }
         | Note::RemovalEnded { .. }

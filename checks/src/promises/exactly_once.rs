@@ -12,12 +12,13 @@ use crate::{
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("copies");
     for message in &history.messages {
-        let mut seen: BTreeMap<&str, &Sighting> = BTreeMap::new();
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         let mut event: Option<&str> = None;
         for sighting in history.sightings_of(&message.name) {
             let name = &message.name;
-            let before = seen.insert(&sighting.device, sighting);
-            if before.is_some_and(|before| !is_of_a_new_stay(history, message, before, sighting)) {
+            let times = seen.entry(&sighting.device).or_default();
+            *times += 1;
+            if *times > 1 && !is_of_a_new_stay(history, message, sighting, *times) {
                 let sentence = format!("{} saw {name} twice", sighting.device);
                 judgment.found(Finding::about(history, message, sighting.at.at, sentence));
             } else {
@@ -34,19 +35,22 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     judgment
 }
 
-/// Returns whether a sync may tell again what the user was told before: the user joined in between.
+/// Returns whether a sync may tell the user for this many times what was told before: the user joined
+/// as often since the message was sent. A sync may have been under way meanwhile, so that nobody knows
+/// which of the joins came before which telling.
 fn is_of_a_new_stay(
     history: &History<'_>,
     message: &Message,
-    before: &Sighting,
     again: &Sighting,
+    times: usize,
 ) -> bool {
-    again.via == Via::Sync
-        && history.memberships.iter().any(|stay| {
-            stay.user == user_of(&again.device)
-                && stay.conversation == message.conversation
-                && (before.at.n..again.at.n).contains(&stay.possible_from)
-        })
+    let joins = history.joins.iter().filter(|join| {
+        join.user == user_of(&again.device)
+            && join.conversation == message.conversation
+            && join.began < again.at.n
+            && join.ended.is_none_or(|ended| ended > message.began.n)
+    });
+    again.via == Via::Sync && joins.count() + 1 >= times
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ fn unkept(history: &History<'_>, message: &Message, ended: &SendEnded) -> Option
     }
     let backend = history.backend_of(&message.device);
     let event = ended.event.as_deref().unwrap_or_default();
-    let is_lost = history.finals.knows(backend) && !history.finals.holds(backend, event);
+    let is_lost = history.finals.lacks(backend, &message.conversation, event);
     is_lost.then(|| format!("{} was told that {name} is sent, {backend} lost it", message.device))
 }
 

@@ -1,0 +1,115 @@
+//! Which kinds of operations and faults one draw has, and how often.
+//!
+//! A draw that has a little of everything hides what needs much of one kind, and what one kind
+//! prevents ("Swarm Testing", Groce et al. 2012). So each draw switches most kinds off.
+
+use super::dice::Dice;
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Break {
+    Partition,
+    Split,
+    Shape,
+    Hold,
+    Link,
+    Reset,
+    Duplicate,
+    Answers,
+    Refuse,
+    Hang,
+    Crash,
+    Kill,
+    Pause,
+    Storm,
+    DiskFails,
+    DiskFull,
+    DiskSlow,
+    DiskDies,
+    ClockSkew,
+    ClockDrift,
+}
+
+impl Break {
+    const ALL: [Self; 20] = [
+        Self::Partition,
+        Self::Split,
+        Self::Shape,
+        Self::Hold,
+        Self::Link,
+        Self::Reset,
+        Self::Duplicate,
+        Self::Answers,
+        Self::Refuse,
+        Self::Hang,
+        Self::Crash,
+        Self::Kill,
+        Self::Pause,
+        Self::Storm,
+        Self::DiskFails,
+        Self::DiskFull,
+        Self::DiskSlow,
+        Self::DiskDies,
+        Self::ClockSkew,
+        Self::ClockDrift,
+    ];
+}
+
+/// The most times that a kind which is on is counted, against the others.
+const MOST_WEIGHT: u64 = 4;
+
+/// What one draw has.
+#[derive(Debug)]
+pub(super) struct Swarm {
+    /// The kinds of faults, each as often as it weighs.
+    pub(super) breaks: Vec<Break>,
+    /// How many faults.
+    pub(super) faults: u64,
+    /// How many messages, apart from those of bursts.
+    pub(super) messages: u64,
+    /// How many bursts: several messages in one instant.
+    pub(super) bursts: u64,
+    /// Whether more messages are sent at once than fit into one answer about a gap.
+    pub(super) floods: bool,
+    /// How many joins, leaves and returns.
+    pub(super) moves: u64,
+    /// How many kicks and bans.
+    pub(super) removals: u64,
+    /// How many changes of power levels.
+    pub(super) powers: u64,
+    /// The most retries of a message.
+    pub(super) retries: u64,
+    /// How many of a hundred faults last longer than any back-off.
+    pub(super) long: u64,
+    /// How many of a hundred faults begin at a place that is related to that of the one before.
+    pub(super) related: u64,
+}
+
+impl Swarm {
+    pub(super) fn new(dice: &mut Dice) -> Self {
+        let mut breaks = Vec::new();
+        for kind in Break::ALL {
+            let weight = if dice.chance(25) { dice.number(1, MOST_WEIGHT) } else { 0 };
+            breaks.extend((0..weight).map(|_| kind));
+        }
+        if breaks.is_empty() {
+            breaks.push(dice.one(&Break::ALL));
+        }
+        let mut sometimes = |percent: u64, most: u64| {
+            if dice.chance(percent) { dice.number(1, most) } else { 0 }
+        };
+        Self {
+            breaks,
+            faults: sometimes(95, 4),
+            messages: sometimes(95, 8),
+            bursts: sometimes(30, 2),
+            floods: sometimes(5, 2) == 1,
+            moves: sometimes(40, 4),
+            removals: sometimes(20, 2),
+            powers: sometimes(20, 3),
+            retries: sometimes(50, 2),
+            long: if sometimes(20, 1) == 1 { 40 } else { 0 },
+            related: sometimes(60, 80),
+        }
+    }
+}

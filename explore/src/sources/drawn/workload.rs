@@ -1,0 +1,228 @@
+//! What clients do: messages spread and in bursts, joins, leaves, removals and returns under way,
+//! power levels, and fetches of those who read in no other way.
+
+use std::time::Duration;
+
+use scenarios::{
+    Scenario,
+    scenario::{Op, OpKind, Reads},
+};
+
+use super::{BUSY, dice::Dice, swarm::Swarm};
+
+/// More messages than one answer about a gap, or one batch of a queue, has room for.
+const FLOOD: (u64, u64) = (205, 260);
+
+/// The most messages of a burst.
+const BURST: u64 = 6;
+
+/// The longest absence of a user who comes back, in milliseconds.
+const ABSENCE: u64 = 25_000;
+
+/// Adds all operations, in order of time.
+pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
+    let mut script = Script { rooms: rooms(scenario), ops: Vec::new(), scenario, swarm, dice };
+    for _ in 0..swarm.messages {
+        script.message();
+    }
+    for _ in 0..swarm.bursts {
+        script.burst();
+    }
+    if swarm.floods {
+        script.flood();
+    }
+    for _ in 0..swarm.moves {
+        script.moves();
+    }
+    for _ in 0..swarm.removals {
+        script.removes();
+    }
+    for _ in 0..swarm.powers {
+        script.power();
+    }
+    script.fetches();
+    let ops = script.ops;
+    scenario.ops = in_order(ops);
+}
+
+/// Adds a message of a member, at a time after everything else.
+pub(super) fn last_message(scenario: &mut Scenario, at: Duration, dice: &mut Dice) {
+    let (room, people) = dice.one(&rooms(scenario));
+    let from = dice.one(&people);
+    scenario.ops.push(Op { at, kind: send(from, room, 0) });
+    for user in fetching(scenario) {
+        scenario.ops.push(Op { at: at + Duration::from_secs(5), kind: OpKind::Fetch { user } });
+    }
+    scenario.ops = in_order(std::mem::take(&mut scenario.ops));
+}
+
+/// Puts operations in order of time, and gives the messages names.
+fn in_order(mut ops: Vec<Op>) -> Vec<Op> {
+    ops.sort_by_key(|op| op.at);
+    let mut number = 0;
+    for op in &mut ops {
+        if let OpKind::Send { id, text, .. } = &mut op.kind {
+            number += 1;
+            *id = format!("m{number}");
+            *text = format!("message {number}");
+        }
+    }
+    ops
+}
+
+/// Returns every room with its creator and its members.
+fn rooms(scenario: &Scenario) -> Vec<(String, Vec<String>)> {
+    let rooms = scenario.conversations.iter().map(|(name, room)| {
+        let people = std::iter::once(&room.creator).chain(&room.members).cloned().collect();
+        (name.clone(), people)
+    });
+    rooms.collect()
+}
+
+fn fetching(scenario: &Scenario) -> Vec<String> {
+    let users = scenario.users.iter().filter(|(_, user)| user.reads == Reads::Never);
+    users.map(|(name, _)| name.clone()).collect()
+}
+
+fn send(from: String, to: String, retries: u32) -> OpKind {
+    OpKind::Send { id: String::new(), from, to, text: String::new(), retries }
+}
+
+struct Script<'s> {
+    scenario: &'s Scenario,
+    rooms: Vec<(String, Vec<String>)>,
+    swarm: &'s Swarm,
+    dice: &'s mut Dice,
+    ops: Vec<Op>,
+}
+
+impl Script<'_> {
+    fn does(&mut self, at: Duration, kind: OpKind) {
+        self.ops.push(Op { at: at.min(BUSY), kind });
+    }
+
+    fn time(&mut self) -> Duration {
+        // The same moment now and then, whoever does something.
+        if self.dice.chance(20) && !self.ops.is_empty() {
+            let index = self.dice.below(self.ops.len());
+            return self.ops[index].at;
+        }
+        let busy = u64::try_from(BUSY.as_millis()).unwrap_or(u64::MAX);
+        self.dice.time(500, busy)
+    }
+
+    fn retries(&mut self) -> u32 {
+        u32::try_from(self.dice.number(0, self.swarm.retries)).unwrap_or(0)
+    }
+
+    fn message(&mut self) {
+        let (room, people) = self.dice.one(&self.rooms);
+        let (at, from, retries) = (self.time(), self.dice.one(&people), self.retries());
+        self.does(at, send(from, room, retries));
+    }
+
+    /// Several messages in one instant, of one sender or of several, in one room or in several.
+    fn burst(&mut self) {
+        let at = self.time();
+        let (mut room, mut people) = self.dice.one(&self.rooms);
+        let mut from = self.dice.one(&people);
+        let mixes = self.dice.chance(50);
+        for _ in 0..self.dice.number(2, BURST) {
+            if mixes {
+                (room, people) = self.dice.one(&self.rooms);
+                from = self.dice.one(&people);
+            }
+            let retries = self.retries();
+            self.does(at, send(from.clone(), room.clone(), retries));
+        }
+    }
+
+    /// Very many messages of one sender, one soon after the other.
+    fn flood(&mut self) {
+        let (room, people) = self.dice.one(&self.rooms);
+        let from = self.dice.one(&people);
+        let begins = self.dice.time(1_000, 10_000);
+        let pause = self.dice.time(1, 80);
+        let count = self.dice.number(FLOOD.0, FLOOD.1);
+        for number in 0..u32::try_from(count).unwrap_or(0) {
+            self.does(begins + pause * number, send(from.clone(), room.clone(), 0));
+        }
+    }
+
+    /// Somebody leaves, and mostly comes back; or somebody new joins.
+    fn moves(&mut self) {
+        let (room, people) = self.dice.one(&self.rooms);
+        let at = self.time();
+        let user = match self.dice.any(&self.strangers(&people)) {
+            Some(stranger) if self.dice.chance(50) => {
+                self.does(at, OpKind::Join { user: stranger.clone(), conversation: room.clone() });
+                if self.dice.chance(50) {
+                    self.speaks(at, &stranger, &room);
+                }
+                stranger
+            }
+            _ => self.dice.one(&people),
+        };
+        if self.dice.chance(70) {
+            let leaves = at + self.dice.scale(10, ABSENCE);
+            self.does(leaves, OpKind::Leave { user: user.clone(), conversation: room.clone() });
+            self.comes_back(leaves, user, room);
+        }
+    }
+
+    fn comes_back(&mut self, gone: Duration, user: String, room: String) {
+        if self.dice.chance(60) {
+            let at = gone + self.dice.scale(10, ABSENCE);
+            self.does(at, OpKind::Join { user: user.clone(), conversation: room.clone() });
+            self.speaks(at, &user, &room);
+        }
+    }
+
+    fn speaks(&mut self, after: Duration, user: &str, room: &str) {
+        let at = after + self.dice.scale(10, ABSENCE);
+        self.does(at, send(user.to_owned(), room.to_owned(), 0));
+    }
+
+    /// Somebody, mostly the creator, removes somebody else.
+    fn removes(&mut self) {
+        let Some((room, by, user)) = self.two() else { return };
+        let at = self.time();
+        let conversation = room.clone();
+        if self.dice.chance(70) {
+            self.does(at, OpKind::Kick { user: user.clone(), by, conversation });
+        } else {
+            self.does(at, OpKind::Ban { user: user.clone(), by, conversation });
+        }
+        self.comes_back(at, user, room);
+    }
+
+    fn power(&mut self) {
+        let Some((conversation, by, user)) = self.two() else { return };
+        let (at, level) = (self.time(), self.dice.one(&[0, 50, 99, 100]));
+        self.does(at, OpKind::Power { user, level, by, conversation });
+    }
+
+    /// Returns a room, somebody with power in it, and somebody else.
+    fn two(&mut self) -> Option<(String, String, String)> {
+        let (room, people) = self.dice.one(&self.rooms);
+        let by =
+            if self.dice.chance(70) { people.first()?.clone() } else { self.dice.one(&people) };
+        let others: Vec<String> = people.into_iter().filter(|user| *user != by).collect();
+        Some((room, by, self.dice.any(&others)?))
+    }
+
+    /// Lets those who read in no other way fetch now and then.
+    fn fetches(&mut self) {
+        for user in fetching(self.scenario) {
+            for _ in 0..self.dice.number(0, 3) {
+                let at = self.time();
+                self.does(at, OpKind::Fetch { user: user.clone() });
+            }
+        }
+    }
+
+    fn strangers(&self, people: &[String]) -> Vec<String> {
+        let users = self.scenario.users.keys();
+        users.filter(|user| !people.contains(user)).cloned().collect()
+    }
+}
