@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn every_policy_has_a_row_that_fits_a_terminal_and_a_place_in_the_plot() {
-        let price = Price { sent: 123_456, accepted: 123_000, ..Price::default() };
+        let mut price = Price::default();
+        (price.sent, price.accepted) = (123_456, 123_000);
         let policies = [("m1-2021", price.clone()), ("eventual", price)];
         let table = text(&policies);
         assert_eq!(table.len(), 3);
