@@ -5,7 +5,7 @@
 //! keeps it until the other can be reached: a way from one to another is a path through time. The
 //! questions asked of it need opposite caution. To excuse that nothing came, there must certainly
 //! have been no way ([`path`]); to blame somebody for it, a way must certainly have been open
-//! ([`Outages::calm`]). What is in doubt neither excuses nor blames.
+//! ([`Troubles::calm`]). What is in doubt neither excuses nor blames.
 //!
 //! - `outages`: when machines and links could not be used, and whose disks were lost, read from the
 //!   journal's faults.
@@ -15,6 +15,6 @@ mod outages;
 mod path;
 
 pub(crate) use self::{
-    outages::Outages,
+    outages::{Outages, Troubles},
     path::{Reach, reach},
 };

@@ -25,9 +25,10 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     if !history.finals.complete {
         return judgment;
     }
-    let shown = shown(history);
+    let (shown, at_once) = (shown(history), at_once(history));
+    let is_judged = |backend: &str| !at_once.contains(backend) && is_judged(history, backend);
     for (conversation, states) in &history.finals.states {
-        for (backend, state) in states.iter().filter(|(backend, _)| is_judged(history, backend)) {
+        for (backend, state) in states.iter().filter(|(backend, _)| is_judged(backend)) {
             for device in devices(history, conversation, backend) {
                 let Some(shown) = shown.get(device.as_str()) else { continue };
                 judgment.judged += 1;
@@ -49,11 +50,16 @@ fn is_judged(history: &History<'_>, backend: &str) -> bool {
     let is_set_back = faults.any(|fault| {
         matches!(&fault.kind, FaultKind::Node(NodeFault::Wipe { node } | NodeFault::Restore { node, .. }) if node == backend)
     });
-    let mut exchanges = history.exchanges.iter();
-    let is_at_once = exchanges.any(|exchange| {
-        exchange.from == backend && AT_ONCE.contains(&exchange.endpoint) && exchange.is_accepted()
-    });
-    history.is_honest(backend) && !is_set_back && !is_at_once
+    history.is_honest(backend) && !is_set_back
+}
+
+/// Returns the backends that took in state in another way than event by event.
+fn at_once<'h>(history: &'h History<'_>) -> BTreeSet<&'h str> {
+    let took = history
+        .exchanges
+        .iter()
+        .filter(|exchange| AT_ONCE.contains(&exchange.endpoint) && exchange.is_accepted());
+    took.map(|exchange| exchange.from).collect()
 }
 
 /// Returns the devices at a backend that sync, and whose users were in the conversation all the

@@ -15,7 +15,7 @@ use scenarios::scenario::{Delivery, Latency, Scenario};
 use crate::{
     Finding, Judgment,
     history::{Exchange, History, Membership, Message, mail::Mail},
-    reachability::Outages,
+    reachability::{Outages, Troubles},
     record::OpOutcome,
 };
 
@@ -74,7 +74,8 @@ struct Judging<'h> {
     history: &'h History<'h>,
     outages: Outages,
     mail: Mail<'h>,
-    backends: Vec<&'h str>,
+    /// When anything was wrong among the backends.
+    everywhere: Troubles,
     end: Duration,
 }
 
@@ -82,11 +83,12 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("copies");
     let settled = history.settled.as_ref().map(|(settled, _)| settled.at);
     let last = history.journal.entries().last().map(|entry| entry.at);
+    let outages = Outages::read(history);
     let judging = Judging {
         history,
-        outages: Outages::read(history),
+        everywhere: outages.among(&history.scenario.backends.keys().map(String::as_str).collect()),
+        outages,
         mail: Mail::read(history),
-        backends: history.scenario.backends.keys().map(String::as_str).collect(),
         end: settled.or(last).unwrap_or_default(),
     };
     for (message, ended) in history.ended(OpOutcome::Ok) {
@@ -150,8 +152,8 @@ impl Judging<'_> {
     /// what is queued before it may need any of them.
     fn direct(&self, way: &Way<'_>) -> Option<(Duration, String)> {
         let called = self.called_back(way);
-        let bound = |begin| self.handing_on(&self.backends, begin);
-        let calm = self.outages.calm(&self.backends, way.accepted, bound);
+        let bound = |begin| self.handing_on(&self.everywhere, begin);
+        let calm = self.everywhere.calm(way.accepted, bound);
         let (begin, deadline) = called.into_iter().chain(calm).min_by_key(|(_, end)| *end)?;
         if deadline > self.end || way.reached.is_some_and(|reached| reached <= deadline) {
             return None;
@@ -175,7 +177,7 @@ impl Judging<'_> {
         let calls = self.history.exchanges_of("send").filter(is_call);
         let mut calls = calls.filter_map(|call| Some(call.arrived?.at));
         calls.find_map(|call| {
-            let calm = self.outages.calm(&self.backends, call, |_| CALLING_BACK)?;
+            let calm = self.everywhere.calm(call, |_| CALLING_BACK)?;
             (call >= way.accepted && calm.0 == call).then_some(calm)
         })
     }
@@ -196,9 +198,9 @@ impl Judging<'_> {
             if known.quota.is_some() {
                 return None;
             }
-            let pair = [way.origin, relay.as_str()];
-            let bound = |begin| self.handing_on(&pair, begin);
-            let (begin, deadline) = self.outages.calm(&pair, way.accepted, bound)?;
+            let between = self.outages.among(&[way.origin, relay.as_str()].into());
+            let bound = |begin| self.handing_on(&between, begin);
+            let (begin, deadline) = between.calm(way.accepted, bound)?;
             if deadline > self.end || stored.is_some_and(|stored| stored <= deadline) {
                 return None;
             }
@@ -222,8 +224,8 @@ impl Judging<'_> {
         let stores = self.mail.stores.iter().filter(|store| self.is_of(store.exchange, way));
         let mut stores = stores.filter(|store| relays.iter().any(|relay| relay == store.relay));
         stores.find_map(|store| {
-            let pair = [way.destination, store.relay];
-            let (begin, end) = self.outages.calm(&pair, store.accepted.at, |_| lasting)?;
+            let between = self.outages.among(&[way.destination, store.relay].into());
+            let (begin, end) = between.calm(store.accepted.at, |_| lasting)?;
             let is_reached = way.reached.is_some_and(|reached| reached <= end);
             if end > self.end || is_reached || self.is_taking_in(way, (begin, end)) {
                 return None;
@@ -250,27 +252,20 @@ impl Judging<'_> {
     fn is_taking_in(&self, way: &Way<'_>, (begin, end): (Duration, Duration)) -> bool {
         let recent = begin.saturating_sub(TAKING_IN)..=begin;
         let mut handouts = self.mail.handouts.iter().filter(|it| it.destination == way.destination);
-        let calm = self.outages.calm(&self.backends, begin, |_| end - begin);
+        let calm = self.everywhere.calm(begin, |_| end - begin);
         calm.is_none_or(|calm| calm.0 != begin)
             && handouts.any(|handout| recent.contains(&handout.answered.at))
     }
 
-    /// Returns the time that handing on may take from `begin` on, between these machines. Who never
-    /// had trouble with them is not waiting for them; the others may wait because of anybody.
-    fn handing_on(&self, machines: &[&str], begin: Duration) -> Duration {
-        let trouble = self.first_trouble(machines, begin);
-        let first = trouble.map(|own| {
-            self.first_trouble(&self.backends, begin).map_or(own, |others| own.min(others))
-        });
+    /// Returns the time that handing on may take from `begin` on, between machines with these
+    /// `troubles`. Who never had any is not waiting; the others may wait because of anybody.
+    fn handing_on(&self, troubles: &Troubles, begin: Duration) -> Duration {
+        let first = troubles
+            .first_before(begin)
+            .map(|own| self.everywhere.first_before(begin).map_or(own, |others| own.min(others)));
         let waits = first.map(|first| (begin - first).saturating_mul(BACK_OFF));
         let messages = u32::try_from(self.history.messages.len()).unwrap_or(u32::MAX);
         HANDING_ON + QUEUED.saturating_mul(messages) + waits.unwrap_or_default()
-    }
-
-    /// Returns when the first outage among these machines began, if that was before `begin`.
-    fn first_trouble(&self, machines: &[&str], begin: Duration) -> Option<Duration> {
-        let among = self.outages.among(machines).into_iter();
-        among.map(|outage| outage.from).filter(|from| *from < begin).min()
     }
 
     fn is_of(&self, exchange: &Exchange<'_>, way: &Way<'_>) -> bool {

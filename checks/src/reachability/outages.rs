@@ -1,6 +1,9 @@
 //! When machines and links could not be used, read from the faults in a journal.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use journal::{
     Event,
@@ -212,40 +215,52 @@ impl Outages {
         self.links.get(&link).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Returns every outage that could delay what these machines say to each other.
-    pub(crate) fn among<'o>(&'o self, machines: &[&str]) -> Vec<&'o Outage> {
-        let mut among: Vec<&Outage> =
-            machines.iter().flat_map(|machine| self.of_machine(machine)).collect();
-        for one in machines {
-            for other in machines.iter().filter(|other| *other != one) {
-                among.extend(self.of_link(one, other));
-            }
-        }
-        among
+    /// Returns when anything was out that could delay what these machines say to each other.
+    pub(crate) fn among(&self, machines: &BTreeSet<&str>) -> Troubles {
+        let of_machines = machines.iter().flat_map(|machine| self.of_machine(machine));
+        let between = self.links.iter().filter(|((from, to), _)| {
+            machines.contains(from.as_str()) && machines.contains(to.as_str())
+        });
+        let of_links = between.flat_map(|(_, outages)| outages);
+        // Many links are cut by one fault.
+        Troubles(of_machines.chain(of_links).map(|outage| (outage.from, outage.until)).collect())
+    }
+}
+
+/// When some machines could not be sure to talk to each other: from when until when, which is unset
+/// for what never ended.
+#[derive(Debug)]
+pub(crate) struct Troubles(BTreeSet<(Duration, Option<Duration>)>);
+
+impl Troubles {
+    /// Returns the moments at which any of them begins or ends.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Duration> {
+        self.0.iter().flat_map(|(from, until)| [Some(*from), *until]).flatten()
+    }
+
+    /// Returns when the first of them began, if that was before `moment`.
+    pub(crate) fn first_before(&self, moment: Duration) -> Option<Duration> {
+        self.0.first().map(|(from, _)| *from).filter(|from| *from < moment)
     }
 
     /// Returns the first time from `from` on at which these machines can be blamed for not having
-    /// talked: none of them and none of the links between them was out, or had just been, for all
-    /// of the time that `lasting` says for a stretch that begins then. Returns the stretch.
+    /// talked: nothing was out, or had just been, for all of the time that `lasting` says for a
+    /// stretch that begins then. Returns the stretch.
     pub(crate) fn calm(
         &self,
-        machines: &[&str],
         from: Duration,
         lasting: impl Fn(Duration) -> Duration,
     ) -> Option<(Duration, Duration)> {
-        let among = self.among(machines);
-        let over = among.iter().filter_map(|outage| Some(outage.until? + AFTERMATH));
+        let over = self.0.iter().filter_map(|(_, until)| Some((*until)? + AFTERMATH));
         let mut begins: Vec<Duration> =
             std::iter::once(from).chain(over.filter(|over| *over > from)).collect();
         begins.sort_unstable();
-        let stretches = begins.into_iter().map(|begin| (begin, begin + lasting(begin)));
-        let mut stretches = stretches.filter(|(begin, end)| {
-            among.iter().all(|outage| {
-                let is_over = outage.until.is_some_and(|until| until + AFTERMATH <= *begin);
-                is_over || outage.from >= *end
+        let mut stretches = begins.into_iter().map(|begin| (begin, begin + lasting(begin)));
+        stretches.find(|(begin, end)| {
+            self.0.iter().all(|(from, until)| {
+                until.is_some_and(|until| until + AFTERMATH <= *begin) || from >= end
             })
-        });
-        stretches.next()
+        })
     }
 }
 
@@ -270,7 +285,7 @@ fn ends(history: &History<'_>) -> BTreeMap<u64, (Duration, Option<Duration>)> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::BTreeSet, time::Duration};
 
     use super::{Outage, Outages};
 
@@ -290,7 +305,8 @@ mod tests {
     #[test]
     fn a_stretch_is_calm_before_an_outage_or_once_its_traces_are_gone() {
         let calm = |outages: &Outages, from, lasting| {
-            let found = outages.calm(&["a", "b"], seconds(from), |_| seconds(lasting));
+            let among = outages.among(&BTreeSet::from(["a", "b"]));
+            let found = among.calm(seconds(from), |_| seconds(lasting));
             found.map(|(begin, end)| (begin.as_secs(), end.as_secs()))
         };
         assert_eq!(calm(&cut(100, Some(200)), 10, 60), Some((10, 70)));
@@ -301,7 +317,8 @@ mod tests {
 
     #[test]
     fn outages_of_others_do_not_matter() {
-        let elsewhere = cut(0, None).calm(&["a", "c"], seconds(1), |_| seconds(9));
-        assert_eq!(elsewhere, Some((seconds(1), seconds(10))));
+        let elsewhere = cut(0, None).among(&BTreeSet::from(["a", "c"]));
+        let calm = elsewhere.calm(seconds(1), |_| seconds(9));
+        assert_eq!(calm, Some((seconds(1), seconds(10))));
     }
 }

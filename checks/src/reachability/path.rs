@@ -69,10 +69,7 @@ fn moments(
     from: Duration,
     until: Duration,
 ) -> Vec<(Duration, bool)> {
-    let machines: Vec<&str> = machines.iter().copied().collect();
-    let among = outages.among(&machines).into_iter();
-    let mut changes: BTreeSet<Duration> =
-        among.flat_map(|outage| [Some(outage.from), outage.until]).flatten().collect();
+    let mut changes: BTreeSet<Duration> = outages.among(machines).changes().collect();
     changes.extend(outages.losses.iter().map(|loss| loss.at));
     changes.retain(|change| (from..=until).contains(change));
     changes.extend([from, until]);
