@@ -45,10 +45,16 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
     scenario.ops = in_order(ops);
 }
 
-/// Adds a message of a member, at a time after everything else.
-pub(super) fn last_message(scenario: &mut Scenario, at: Duration, dice: &mut Dice) {
-    let (room, people) = dice.one(&rooms(scenario));
-    let from = dice.one(&people);
+/// Adds a message of a member, at a time after everything else. None of `silent` backends sends it.
+pub(super) fn last_message(
+    scenario: &mut Scenario,
+    at: Duration,
+    silent: &[String],
+    dice: &mut Dice,
+) {
+    let (room, mut people) = dice.one(&rooms(scenario));
+    people.retain(|user| !silent.contains(&scenario.users[user].backend));
+    let Some(from) = dice.any(&people) else { return };
     scenario.ops.push(Op { at, kind: send(from, room, 0) });
     for user in fetching(scenario) {
         scenario.ops.push(Op { at: at + Duration::from_secs(5), kind: OpKind::Fetch { user } });
