@@ -1,11 +1,18 @@
 //! The same seed gives the same journal, byte for byte: on two threads at once, and in another
 //! process.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use checks::Record;
 use runs::Options;
-use scenarios::{language, scenario::Scenario};
+use scenarios::{
+    language,
+    scenario::{Scenario, Schedule},
+};
 
 /// The seeds that are compared.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=50;
@@ -13,9 +20,12 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=50;
 /// Both delivery policies, relays, every fault, lossy links, and both kinds of readers.
 const CHAOS: &str = "tests/scenarios/chaos.toml";
 
+fn chaos_file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(CHAOS)
+}
+
 fn chaos() -> Scenario {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(CHAOS);
-    let text = fs::read_to_string(path).expect("the scenario is there");
+    let text = fs::read_to_string(chaos_file()).expect("the scenario is there");
     language::parse(CHAOS, &text).unwrap_or_else(|mistakes| panic!("{}", mistakes.render(false)))
 }
 
@@ -45,10 +55,15 @@ fn compare(seed: u64, one: &str, other: &str) {
 }
 
 /// Runs the scenario in a process of its own.
-fn in_a_process(seeds: &str, threads: &str, folder: &Path, change: impl FnOnce(&mut Command)) {
+fn in_a_process(
+    file: &Path,
+    seeds: &str,
+    threads: &str,
+    folder: &Path,
+    change: impl FnOnce(&mut Command),
+) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fedsim"));
-    let chaos = Path::new(env!("CARGO_MANIFEST_DIR")).join(CHAOS);
-    command.arg("run").arg(chaos).args(["--seed", seeds, "-j", threads, "-q", "--out"]).arg(folder);
+    command.arg("run").arg(file).args(["--seed", seeds, "-j", threads, "-q", "--out"]).arg(folder);
     change(&mut command);
     let output = command.output().expect("fedsim runs");
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -64,7 +79,7 @@ fn written(folder: &Path, seed: u64) -> String {
 #[test]
 fn fifty_seeds_agree_on_two_threads_at_once_and_in_another_process() {
     let folder = tempfile::tempdir().expect("a folder");
-    in_a_process("1..=50", "1", folder.path(), |_| {});
+    in_a_process(&chaos_file(), "1..=50", "1", folder.path(), |_| {});
     let (odd, even) = std::thread::scope(|scope| {
         let odd = scope.spawn(|| journals(1));
         (journals(2), odd.join().expect("no run panics"))
@@ -77,6 +92,22 @@ fn fifty_seeds_agree_on_two_threads_at_once_and_in_another_process() {
 }
 
 #[test]
+fn seeded_schedules_agree_on_two_threads_at_once_and_in_another_process() {
+    for schedule in [Schedule::Random, Schedule::Priorities(3)] {
+        let scenario = Scenario { schedule, ..chaos() };
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("chaos.toml");
+        fs::write(&file, language::to_toml(&scenario)).expect("it can be written");
+        in_a_process(&file, "1..=4", "2", folder.path(), |_| {});
+        for seed in 1..=4 {
+            let here = journal(&scenario, seed);
+            compare(seed, &here, &written(folder.path(), seed));
+            assert_ne!(here, journal(&chaos(), seed), "it is another order");
+        }
+    }
+}
+
+#[test]
 fn other_seeds_give_other_journals() {
     let scenario = chaos();
     assert_ne!(journal(&scenario, 1), journal(&scenario, 2));
@@ -85,8 +116,8 @@ fn other_seeds_give_other_journals() {
 #[test]
 fn a_run_depends_on_nothing_around_the_process() {
     let (plain, odd) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("one"));
-    in_a_process("1..=4", "1", plain.path(), |_| {});
-    in_a_process("1..=4", "2", odd.path(), |command| {
+    in_a_process(&chaos_file(), "1..=4", "1", plain.path(), |_| {});
+    in_a_process(&chaos_file(), "1..=4", "2", odd.path(), |command| {
         command.env_clear().current_dir(odd.path()).envs([
             ("TZ", "Pacific/Chatham"),
             ("LANG", "tr_TR.UTF-8"),

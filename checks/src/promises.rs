@@ -13,6 +13,7 @@
 
 mod acknowledged_survives;
 mod all_or_nothing;
+mod client_state;
 mod delivered;
 mod delivered_in_time;
 mod durable_vote;
@@ -104,6 +105,7 @@ pub const CHECKS: &[Check] = &[
     always("idempotent-transactions", any, idempotent_transactions::judge),
     always("within-limits", any, within_limits::judge),
     always("same-state", any, same_state::judge),
+    always("client-state", any, client_state::judge),
     always("delivered-in-time", is_timed, delivered_in_time::judge),
     eventually("delivered", is_sending, delivered::judge),
     eventually("relays-drained", has_relays, relays_drained::judge),

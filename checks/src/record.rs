@@ -65,6 +65,9 @@ pub struct ScenarioRecord {
     pub about: String,
     /// The file it came from, as it was named.
     pub file: Option<String>,
+    /// In which order its tasks ran, such as `random`; unset for the fixed order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
     /// The whole scenario as TOML: replay needs nothing else.
     pub text: String,
 }

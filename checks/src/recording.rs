@@ -73,6 +73,7 @@ pub fn judged(promises: &'static Promises, played: Played<'_>, recording: Record
             name: scenario.name.clone(),
             about: scenario.about.clone(),
             file: file.map(str::to_owned),
+            schedule: (!scenario.schedule.is_fixed()).then(|| scenario.schedule.to_string()),
             text: language::to_toml(scenario),
         },
         seed,
@@ -102,8 +103,11 @@ pub fn judged(promises: &'static Promises, played: Played<'_>, recording: Record
 pub fn verdicts(promises: &Promises, history: &History<'_>, recording: &Recording) -> Verdicts {
     let not_ready = match &history.not_ready {
         Some(why) => Some(why.as_str()),
-        None if history.ready.is_none() => Some("the cluster was not ready within the limit"),
-        None => None,
+        None if history.ready.is_some() => None,
+        None if matches!(recording.ended, journal::Ended::EntryLimit(_)) => {
+            Some("the cluster was not ready when the journal reached its limit of entries")
+        }
+        None => Some("the cluster was not ready within the limit"),
     };
     let checks = if not_ready.is_none() { judge(promises, history) } else { Vec::new() };
     let ended = ended(history, recording, not_ready);
@@ -121,6 +125,9 @@ fn ended(history: &History<'_>, recording: &Recording, not_ready: Option<&str>) 
         }
         journal::Ended::Misbehaved { machine, how } => {
             (Why::Misbehavior, Some(format!("{machine} {how}")))
+        }
+        journal::Ended::EntryLimit(entries) => {
+            (Why::Limit, Some(format!("its journal reached the limit of {entries} entries")))
         }
         _ if not_ready.is_some() => (Why::Limit, not_ready.map(str::to_owned)),
         journal::Ended::Limit => (Why::Limit, Some("the world's limit was reached".to_owned())),

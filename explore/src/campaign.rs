@@ -14,7 +14,10 @@ use scenarios::{Scenario, Vocabulary, language, scenario::Delivery};
 use crate::{
     coverage::Coverage,
     failure::{Failure, Failures},
-    sources::{Bred, Candidate, Drawn, Legs, Method, Pairs, SETTLE, Shard, Source, Topology, open},
+    sources::{
+        Bred, Candidate, Drawn, Legs, Method, Pairs, SETTLE, Schedules, Shard, Source, Topology,
+        open,
+    },
     trial::{End, Subject, Trial},
     workers,
 };
@@ -118,9 +121,11 @@ impl Campaign {
         })?;
         let vocabulary = (subject.found)().promises().vocabulary;
         let mut sources = self.sources(&bases);
+        let mut schedules = Schedules::new(self.seed);
         while !self.is_over(&found, stop) {
             let left = usize::try_from(self.runs - found.count()).unwrap_or(usize::MAX);
-            let candidates = draw(&mut sources, vocabulary, &found.coverage, BATCH.min(left));
+            let mut candidates = draw(&mut sources, vocabulary, &found.coverage, BATCH.min(left));
+            candidates.iter_mut().for_each(|candidate| schedules.give(candidate));
             if candidates.is_empty() {
                 found.is_exhausted = true;
                 break;

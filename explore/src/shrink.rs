@@ -1,5 +1,6 @@
 //! Makes a scenario that violates a check as small as it goes while the same check is violated:
-//! fewer faults, operations and machines, then simpler faults, then shorter and rounder times.
+//! the fixed task order, fewer faults, operations and machines, then simpler faults, then shorter
+//! and rounder times.
 //!
 //! Delta debugging after Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input"
 //! (2002), with steps that know what a scenario is. Every step leaves something simpler than it
@@ -7,6 +8,7 @@
 
 mod ops;
 mod reduce;
+mod schedule;
 mod simplify;
 mod story;
 mod times;
@@ -40,6 +42,7 @@ pub fn shrink(
     // Each round may open a way for another one: a machine goes once no fault names it.
     while before.as_ref() != Some(&search.best) && search.goes_on() {
         before = Some(search.best.clone());
+        schedule::simpler(&mut search);
         reduce::faults(&mut search);
         ops::fewer(&mut search);
         topology::fewer(&mut search);

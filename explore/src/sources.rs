@@ -4,6 +4,7 @@ mod bred;
 mod drawn;
 mod legs;
 mod pairs;
+mod schedules;
 
 use std::{fmt, time::Duration};
 
@@ -20,6 +21,8 @@ pub use self::{
     legs::Legs,
     pairs::Pairs,
 };
+
+pub(crate) use self::schedules::Schedules;
 
 /// A way of searching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

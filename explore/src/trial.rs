@@ -32,6 +32,10 @@ pub const MISBEHAVIOR: &str = "no-misbehavior";
 /// The same for a panic of fedsim itself.
 pub const BROKEN_HARNESS: &str = "harness-panic";
 
+/// Entries of the journal after which a run is ended: many times what a scenario that is worth
+/// exploring writes, and little enough that a defect that never rests does not stop a campaign.
+pub const MAX_ENTRIES: u64 = 200_000;
+
 /// Makes the federation of one run.
 pub type Founder = Arc<dyn Fn() -> Arc<dyn Federation> + Send + Sync>;
 
@@ -58,7 +62,7 @@ impl Subject {
         Self {
             universe: Arc::new(Simulated),
             found: Arc::new(|| Arc::new(Homeservers::default())),
-            options: Options::default(),
+            options: Options { max_entries: Some(MAX_ENTRIES), ..Options::default() },
         }
     }
 

@@ -12,6 +12,8 @@ pub enum Ended {
     Finished,
     /// The simulated-time limit passed first.
     Limit,
+    /// The journal reached this many entries first.
+    EntryLimit(u64),
     /// A task of a machine panicked.
     Panicked {
         /// The machine.

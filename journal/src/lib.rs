@@ -26,6 +26,7 @@ mod latency;
 pub mod random;
 pub mod recorder;
 mod recording;
+mod schedule;
 mod supervisor;
 
 pub use self::{
@@ -34,5 +35,6 @@ pub use self::{
     entry::{Answer, Entry, Event, Loss, Request, nanoseconds},
     latency::Latency,
     recording::Recording,
+    schedule::{MOST_PRIORITIES, Schedule},
     supervisor::{FIRST_RESTART, LONGEST_RESTART, Supervisor},
 };

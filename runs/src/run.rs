@@ -36,6 +36,8 @@ pub struct Options {
     pub file: Option<String>,
     /// Whether to measure how long the journal takes; changes nothing in the run.
     pub time_journal: bool,
+    /// Entries of the journal after which the run is ended; [`sim::MAX_ENTRIES`] if unset.
+    pub max_entries: Option<u64>,
     /// A known defect that the nodes of this run have. Only a build with the feature `planted` of
     /// the crate `defects` can play it.
     pub defect: Option<Defect>,
@@ -101,6 +103,8 @@ pub fn simulate_on(
             loss: scenario.network.loss,
             bandwidth: None,
         },
+        schedule: scenario.schedule,
+        max_entries: options.max_entries.unwrap_or(sim::MAX_ENTRIES),
         time_journal: options.time_journal,
         limit: SETUP_LIMIT + scenario.limit + scenario.settle + FINALS_LIMIT,
         ..WorldConfig::default()

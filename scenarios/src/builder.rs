@@ -28,7 +28,7 @@ use crate::{
     language::{self, Mistakes},
     scenario::{
         Conversation, Delivery, Fault, FaultKind, Latency, MessageExpectation, Op, OpKind, Reads,
-        Relay, Scenario, User,
+        Relay, Scenario, Schedule, User,
     },
     vocabulary::{HOMESERVERS, Vocabulary},
 };
@@ -70,6 +70,12 @@ impl Builder {
     /// Sets the time to settle.
     pub fn settle(mut self, settle: Duration) -> Self {
         self.scenario.settle = settle;
+        self
+    }
+
+    /// Sets in which order the tasks of all machines run.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.scenario.schedule = schedule;
         self
     }
 

@@ -5,7 +5,7 @@ mod faults;
 
 use std::{collections::BTreeMap, time::Duration};
 
-pub use journal::Latency;
+pub use journal::{Latency, MOST_PRIORITIES, Schedule};
 
 pub use self::faults::*;
 
@@ -27,6 +27,8 @@ pub struct Scenario {
     pub limit: Duration,
     /// The simulated time that the world has to settle after everything is repaired.
     pub settle: Duration,
+    /// In which order the tasks of all machines run.
+    pub schedule: Schedule,
     /// The links between machines.
     pub network: Network,
     /// Homeservers by name; the name is also the server name.

@@ -131,6 +131,7 @@ pub const CHECKS: &[CheckName] = &[
     always("idempotent-transactions"),
     always("within-limits"),
     always("same-state"),
+    always("client-state"),
     always("delivered-in-time"),
     eventually("delivered"),
     eventually("relays-drained"),

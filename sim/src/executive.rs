@@ -73,6 +73,9 @@ where
         threads.belong_to(&world);
         let tear_down = TearDown(world.clone());
         show(exhibit, Some(world.clone()));
+        if let Some(scheduler) = &world.shared.scheduler {
+            world.spawn(Arc::clone(scheduler).run());
+        }
         let value = Arc::new(Mutex::new(None));
         let harness = spawn_main(&world, main(world.clone()), &value);
         let ended = drive(&world).await;

@@ -10,6 +10,7 @@
 //! - `runner`: the thread of a run, and the watch over it (`pulse`): nothing that a node does hangs
 //!   it.
 //! - `machine`: tasks of a machine, each poll of which makes that machine current; crash and kill.
+//! - `scheduler`: a task order that is drawn from the seed, where a run asks for one.
 //! - `network`: streams over links that delay and never lose for good.
 //! - [`disk`]: the SQLite VFS, with an undo log per sector.
 //! - [`tamper`]: an honest node whose messages are rewritten, withheld, or sent twice.
@@ -29,12 +30,13 @@ mod machine;
 mod network;
 mod pulse;
 mod runner;
+mod scheduler;
 mod world;
 
-pub use journal::{Ended, Latency, Misbehavior};
+pub use journal::{Ended, Latency, Misbehavior, Schedule};
 
 pub use self::{
     executive::{Outcome, run},
     network::LinkConfig,
-    world::{MachineState, Node, World, WorldConfig},
+    world::{MAX_ENTRIES, MachineState, Node, World, WorldConfig},
 };

@@ -14,6 +14,7 @@ use journal::{Supervisor, fault::Holds};
 pub(crate) use self::task::{Shell, Slot};
 use crate::{
     disk::Disk,
+    scheduler::Scheduler,
     world::{Clock, Node, Way},
 };
 
@@ -66,8 +67,26 @@ pub(crate) struct Machine {
 /// A task as its machine knows it.
 pub(crate) struct Task {
     pub(crate) slot: Arc<Slot>,
-    /// Ends the shell that tokio runs, once the slot is empty.
-    pub(crate) abort: tokio::task::AbortHandle,
+    pub(crate) carrier: Carrier,
+}
+
+/// What polls a task.
+#[derive(Clone)]
+pub(crate) enum Carrier {
+    /// tokio does, in the fixed order.
+    Runtime(tokio::task::AbortHandle),
+    /// The scheduler does; the task has this number there.
+    Scheduler(Arc<Scheduler>, u64),
+}
+
+impl Carrier {
+    /// Ends the task's shell, once the slot is empty.
+    pub(crate) fn abort(&self) {
+        match self {
+            Self::Runtime(handle) => handle.abort(),
+            Self::Scheduler(scheduler, id) => scheduler.remove(*id),
+        }
+    }
 }
 
 /// Connections that a bound port has not accepted yet.

@@ -23,6 +23,9 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
     if scenario.faults.iter().any(|fault| matches!(fault.when, When::Disk { .. })) {
         reasons.push("a turmoil world watches for no disk operations".to_owned());
     }
+    if !scenario.schedule.is_fixed() {
+        reasons.push(format!("turmoil has no schedule `{}`", scenario.schedule));
+    }
     if scenario.network.loss > 0.0 {
         reasons.push("a lost segment kills a turmoil stream for good".to_owned());
     }

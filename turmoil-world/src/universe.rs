@@ -45,7 +45,7 @@ impl Universe for Turmoil {
             Latency::Fixed(delay) => (delay, delay),
             Latency::Uniform(least, most) => (least, most),
         };
-        let limit = config.limit;
+        let limits = Limits { time: config.limit, entries: config.max_entries };
         let mut sim = turmoil::Builder::new()
             .epoch(config.epoch)
             // The limit is this driver's own affair.
@@ -67,13 +67,20 @@ impl Universe for Turmoil {
                 std::future::pending().await
             }
         });
-        let ended = drive(&mut sim, &world, &is_over, limit);
+        let ended = drive(&mut sim, &world, &is_over, limits);
         let recording = conclude(sim, &world, ended);
         Simulation { recording, journal_time: Duration::ZERO }
     }
 }
 
-fn drive(sim: &mut Sim<'_>, world: &TurmoilWorld, is_over: &AtomicBool, limit: Duration) -> Ended {
+/// What ends a run that does not end by itself.
+#[derive(Clone, Copy)]
+struct Limits {
+    time: Duration,
+    entries: u64,
+}
+
+fn drive(sim: &mut Sim<'_>, world: &TurmoilWorld, is_over: &AtomicBool, limits: Limits) -> Ended {
     loop {
         obey(sim, world);
         if let Some((machine, message)) = world.lock().panicked.clone() {
@@ -82,8 +89,11 @@ fn drive(sim: &mut Sim<'_>, world: &TurmoilWorld, is_over: &AtomicBool, limit: D
         if is_over.load(Ordering::Relaxed) {
             return Ended::Finished;
         }
-        if sim.elapsed() >= limit {
+        if sim.elapsed() >= limits.time {
             return Ended::Limit;
+        }
+        if world.lock().recorder.journal().entries().len() as u64 >= limits.entries {
+            return Ended::EntryLimit(limits.entries);
         }
         {
             let mut state = world.lock();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use journal::{Answer, Entry, Event, Journal, Request};
 use scenarios::scenario::{
     Backend, Conversation, Delivery, Expect, Latency, Network, Op, OpKind, Reads, Relay, Scenario,
-    User,
+    Schedule, User,
 };
 use serde_json::{Value, json};
 
@@ -37,6 +37,7 @@ pub(crate) fn scenario(delivery: Delivery) -> Scenario {
         seed: 1,
         limit: Duration::from_secs(600),
         settle: Duration::from_secs(120),
+        schedule: Schedule::Fixed,
         network: Network { latency: Latency::Fixed(Duration::from_millis(5)), loss: 0.0 },
         backends: [
             (own("a"), backend(&[])),

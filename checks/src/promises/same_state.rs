@@ -29,15 +29,20 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     judgment
 }
 
-/// Returns the first piece of state that differs, such as `m.room.member of @bob:b`.
+/// Returns the first piece of state that differs, in words.
 fn difference(one: &RoomState, other: &RoomState) -> Option<String> {
     let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     let key = keys.into_iter().find(|key| one.get(*key) != other.get(*key))?;
-    Some(match key.split_once('|') {
+    Some(in_words(key))
+}
+
+/// Puts the key of a piece of state into words, such as `m.room.member of @bob:b`.
+pub(super) fn in_words(key: &str) -> String {
+    match key.split_once('|') {
         Some((kind, state_key)) if !state_key.is_empty() => format!("{kind} of {state_key}"),
         Some((kind, _)) => kind.to_owned(),
-        None => key.clone(),
-    })
+        None => key.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use scenarios::{Scenario, language, scenario::Fault};
+use scenarios::{
+    Scenario, language,
+    scenario::{Fault, Schedule},
+};
 
 use super::Search;
 use crate::trial::{End, Trial, Violation};
@@ -14,7 +17,8 @@ pub struct Shrunk {
     pub scenario: Scenario,
     /// What it violates.
     pub violation: Violation,
-    /// Why each fault that is left is needed, in their order.
+    /// Why each fault that is left is needed, in their order; and why the schedule is, unless it is
+    /// the fixed order.
     pub needs: Vec<Need>,
     /// How many faults and operations the scenario had before.
     pub before: (usize, usize),
@@ -22,10 +26,10 @@ pub struct Shrunk {
     pub runs: u64,
 }
 
-/// What comes of a scenario without one of its faults.
+/// What comes of a scenario without one of its faults, or in the fixed order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// The fault, as a report shows it.
+    /// The fault or schedule, as a report shows it.
     pub fault: String,
     /// What comes of the scenario without it, in a sentence.
     pub without: String,
@@ -41,6 +45,12 @@ pub(super) fn told(search: Search<'_>, from: &Scenario) -> Shrunk {
         runs += 1;
         let without = outcome(&subject.play(&without), check);
         needs.push(Need { fault: kind.to_string(), without });
+    }
+    if !best.schedule.is_fixed() {
+        let without = Scenario { schedule: Schedule::Fixed, ..best.clone() };
+        runs += 1;
+        let without = outcome(&subject.play(&without), check);
+        needs.push(Need { fault: format!("schedule {}", best.schedule), without });
     }
     let found = || Violation { check: check.to_owned(), sentence: String::new() };
     let violation = trial.violation(check).cloned().unwrap_or_else(found);

@@ -171,6 +171,11 @@ pub(super) enum EndedLine {
     Finished,
     /// The limit of time passed first.
     Limit,
+    /// The journal reached a limit of entries first.
+    EntryLimit {
+        /// How many.
+        entries: u64,
+    },
     /// A program panicked.
     Panicked {
         /// Its machine.
@@ -348,6 +353,7 @@ impl EndedLine {
         match ended.clone() {
             Ended::Finished => Self::Finished,
             Ended::Limit => Self::Limit,
+            Ended::EntryLimit(entries) => Self::EntryLimit { entries },
             Ended::Panicked { machine, message } => Self::Panicked { machine, message },
             Ended::Misbehaved { machine, how } => Self::Misbehaved { machine, how },
         }
@@ -357,6 +363,7 @@ impl EndedLine {
         match self {
             Self::Finished => Ended::Finished,
             Self::Limit => Ended::Limit,
+            Self::EntryLimit { entries } => Ended::EntryLimit(entries),
             Self::Panicked { machine, message } => Ended::Panicked { machine, message },
             Self::Misbehaved { machine, how } => Ended::Misbehaved { machine, how },
         }

@@ -23,6 +23,9 @@ pub(super) fn lines(record: &Record) -> Vec<String> {
     let verdict = verdict(record.verdict);
     let mut lines = vec![format!("scenario  {name:<46}  {seed:<24}  {verdict}")];
     lines.extend(indented(&record.scenario.about, ABOUT_LINES));
+    if let Some(schedule) = &record.scenario.schedule {
+        lines.push(format!("{:<MARGIN$}{}", "schedule", clean(schedule)));
+    }
     lines.extend(indented(&size(record), 2));
     if let Some(sentence) = line::sentence(record) {
         lines.push(String::new());

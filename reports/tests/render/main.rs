@@ -105,6 +105,14 @@ fn no_report_obeys_an_escape_sequence_of_a_record() {
 }
 
 #[test]
+fn the_head_shows_a_schedule_that_is_not_fixed() {
+    let mut record = sample::pass();
+    assert!(!shown(&record).contains("schedule"));
+    record.scenario.schedule = Some("priorities 3".to_owned());
+    assert!(shown(&record).contains("\nschedule  priorities 3\n"));
+}
+
+#[test]
 fn wall_time_is_no_part_of_the_report() {
     let mut record = sample::fail();
     let before = text::render(&record);

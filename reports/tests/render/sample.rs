@@ -18,6 +18,7 @@ pub(crate) fn pass() -> Record {
             name: "m1-all-up".to_owned(),
             about: "Nothing is broken: a message reaches every device of every member.".to_owned(),
             file: Some("scenarios/library/m1-all-up.toml".to_owned()),
+            schedule: None,
             text: "name = \"m1-all-up\"\nseed = 7\n".to_owned(),
         },
         seed: 7,

@@ -22,7 +22,7 @@ use super::{
     reader::Reader,
     table::{Item, Table, listed},
 };
-use crate::scenario::{Latency, Network, Scenario};
+use crate::scenario::{Latency, Network, Scenario, Schedule};
 
 /// The seed, unless the file says otherwise.
 pub(super) const SEED: u64 = 1;
@@ -60,6 +60,9 @@ pub(super) fn scenario(document: &DeTable<'_>, reader: &mut Reader) -> Scenario 
     scenario.settle = scenario.limit.min(SETTLE_AFTER_HOURS).max(SETTLE);
     if let Some(settle) = table.take("settle", reader) {
         scenario.settle = reader.duration(&settle).unwrap_or(SETTLE);
+    }
+    if let Some(schedule) = table.take("schedule", reader) {
+        scenario.schedule = world::schedule(&schedule, reader).unwrap_or_default();
     }
     if let Some(network) = table.take("network", reader) {
         scenario.network = world::network(&network, reader);
@@ -106,6 +109,7 @@ impl Scenario {
             seed: SEED,
             limit: LIMIT,
             settle: SETTLE,
+            schedule: Schedule::default(),
             network: Network { latency: Latency::Fixed(LATENCY), loss: 0.0 },
             backends: [].into(),
             relays: [].into(),

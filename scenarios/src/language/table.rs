@@ -151,6 +151,7 @@ fn example(key: &str, at: &str) -> Option<&'static str> {
         "id" => "id = \"m1\"",
         "name" => "name = \"what-it-shows\"",
         "node" => "node = \"a\"",
+        "priorities" => "priorities = 3",
         "rate" => "rate = 1.1",
         "relay" => "relay = \"r1\"",
         "rooms-of" => "rooms-of = 5",

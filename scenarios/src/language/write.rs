@@ -10,7 +10,7 @@ use crate::{
     duration,
     scenario::{
         Backend, Conversation, Expect, Fault, Latency, MessageExpectation, Op, OpKind, Reads,
-        Relay, Scenario, User, When,
+        Relay, Scenario, Schedule, User, When,
     },
 };
 
@@ -25,6 +25,9 @@ pub(super) fn scenario(scenario: &Scenario) -> String {
     text.line("seed", scenario.seed);
     text.line("limit", quoted(&duration::text(scenario.limit)));
     text.line("settle", quoted(&duration::text(scenario.settle)));
+    if !scenario.schedule.is_fixed() {
+        text.line("schedule", schedule(scenario.schedule));
+    }
     text.header("[network]");
     text.line("latency", latency(scenario.network.latency));
     text.line("loss", number(scenario.network.loss));
@@ -231,6 +234,13 @@ pub(super) fn latency(latency: Latency) -> String {
             let ends = [duration::text(low), duration::text(high)];
             Inline::default().put("uniform", list(&ends)).text()
         }
+    }
+}
+
+fn schedule(schedule: Schedule) -> String {
+    match schedule {
+        Schedule::Fixed | Schedule::Random => quoted(&schedule.to_string()),
+        Schedule::Priorities(depth) => Inline::default().put("priorities", depth).text(),
     }
 }
 

@@ -31,6 +31,9 @@ pub fn meaning(check: &str) -> &'static str {
         "idempotent-transactions" => "a transaction that comes again is answered as before",
         "within-limits" => "no transaction, event or body is larger than servers take",
         "same-state" => "in the end, backends agree on the state of each conversation",
+        "client-state" => {
+            "in the end, devices that sync were shown the state that their backend has"
+        }
         "delivered-in-time" => "an eventual message comes within a bound over any way that is open",
         "delivered" => {
             "in the end, everybody sees what was sent, unless it certainly could not come"

@@ -15,11 +15,11 @@ const ROOMS: &[&str] = &["team", "0"];
 const LIMIT: Duration = Duration::from_hours(1);
 
 pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
-    let head = (text(), vec(text(), 0..3), any::<u64>(), network());
+    let head = (text(), vec(text(), 0..3), any::<u64>(), schedule(), network());
     let world = (backends(), relays(), users(), rooms());
     (head, world, vec(op(), 0..6), vec(fault(), 0..5), expect()).prop_map(
         |(
-            (about, tags, seed, network),
+            (about, tags, seed, schedule, network),
             (backends, relays, users, conversations),
             ops,
             faults,
@@ -36,6 +36,7 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
                 seed,
                 limit,
                 settle,
+                schedule,
                 network,
                 backends,
                 relays,
@@ -68,6 +69,11 @@ fn id(op: &Op) -> Option<String> {
         OpKind::Send { id, .. } => Some(id.clone()),
         _ => None,
     }
+}
+
+fn schedule() -> impl Strategy<Value = Schedule> {
+    let priorities = (1..=MOST_PRIORITIES).prop_map(Schedule::Priorities);
+    prop_oneof![Just(Schedule::Fixed), Just(Schedule::Random), priorities]
 }
 
 /// Draws any text at all: quotes, line ends, control characters.

@@ -9,7 +9,7 @@ use scenarios::{
         faults::{LISTED, Listed},
         parse,
     },
-    scenario::{Delivery, FaultKind, Latency, NodeFault, OpKind, Reads, When},
+    scenario::{Delivery, FaultKind, Latency, NodeFault, OpKind, Reads, Schedule, When},
 };
 
 const SMALLEST: &str = "name = \"x\"\n[backends]\na = {}\n";
@@ -35,10 +35,25 @@ fn durations_are_numbers_with_units() {
 }
 
 #[test]
+fn a_schedule_is_a_word_or_a_number_of_priorities() {
+    let schedule = |text: &str| {
+        let text = format!("schedule = {text}\n{SMALLEST}");
+        parse("x.toml", &text).ok().map(|scenario| scenario.schedule)
+    };
+    assert_eq!(schedule("\"fixed\""), Some(Schedule::Fixed));
+    assert_eq!(schedule("\"random\""), Some(Schedule::Random));
+    assert_eq!(schedule("{ priorities = 3 }"), Some(Schedule::Priorities(3)));
+    for wrong in ["\"pct\"", "3", "{}", "{ priorities = 0 }", "{ priorities = 65 }"] {
+        assert_eq!(schedule(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
 fn what_is_left_away_has_a_default() {
     let scenario =
         reading("[users]\nu = { backend = \"a\" }\n[conversations]\nc = { creator = \"u\" }");
     assert_eq!((scenario.seed, scenario.limit), (1, Duration::from_mins(1)));
+    assert_eq!(scenario.schedule, Schedule::Fixed);
     assert_eq!(scenario.network.latency, Latency::Fixed(Duration::from_millis(5)));
     assert_eq!((scenario.users["u"].devices, scenario.users["u"].reads), (1, Reads::Sync));
     assert_eq!(scenario.conversations["c"].delivery, Delivery::Eventual);

@@ -143,7 +143,7 @@ impl Wake for CausalWaker {
     }
 }
 
-/// What tokio runs: polls a slot while its machine is up and not paused.
+/// What tokio or the scheduler runs: polls a slot while its machine is up and not paused.
 pub(crate) struct Shell {
     world: Arc<LockedWorld>,
     id: u64,
@@ -157,7 +157,7 @@ impl Shell {
         Self { world, id, slot, current, waker: None }
     }
 
-    /// Returns the waker for the future, over tokio's `waker`.
+    /// Returns the waker for the future, over the `waker` of whoever polls this.
     fn waker(&mut self, waker: &Waker) -> Waker {
         if let Some((causal, own)) = &self.waker {
             let mut inner = causal.inner.lock().expect("never held over a panic");

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::WorldState;
+use crate::Ended;
 
 /// A stopwatch over everything that the journal does.
 pub(crate) struct Cost {
@@ -37,12 +38,17 @@ impl Cost {
 }
 
 impl WorldState {
-    /// Does `work`, which decodes what the network sees or writes it down.
+    /// Does `work`, which decodes what the network sees or writes it down. Ends the run once that
+    /// is too much.
     pub(crate) fn in_journal<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         let begins = self.cost.begins();
         let value = work(self);
         if begins {
             self.cost.end();
+        }
+        let most = self.config.max_entries;
+        if self.recorder.journal().entries().len() as u64 >= most {
+            self.breaks(Ended::EntryLimit(most));
         }
         value
     }

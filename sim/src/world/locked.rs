@@ -17,10 +17,11 @@ use super::{WorldConfig, WorldState};
 use crate::{
     Ended, Misbehavior,
     machine::{
-        Shell, Slot, Task,
+        Carrier, Shell, Slot, Task,
         current::{self, Current},
     },
     pulse::Pulse,
+    scheduler::Scheduler,
 };
 
 /// The world behind its lock.
@@ -28,6 +29,8 @@ pub(crate) struct LockedWorld {
     state: Mutex<WorldState>,
     /// What the watch over the run reads.
     pub(crate) pulse: Pulse,
+    /// What polls the tasks of machines, unless the schedule is fixed.
+    pub(crate) scheduler: Option<Arc<Scheduler>>,
     /// The thread of the run.
     thread: ThreadId,
     /// How many tasks the runtime knows.
@@ -39,6 +42,7 @@ pub(crate) struct LockedWorld {
 impl LockedWorld {
     pub(crate) fn new(config: WorldConfig) -> Arc<Self> {
         Arc::new(Self {
+            scheduler: Scheduler::new(config.schedule, config.seed),
             state: Mutex::new(WorldState::new(config)),
             pulse: Pulse::default(),
             thread: std::thread::current().id(),
@@ -87,7 +91,7 @@ impl LockedWorld {
             if let Err(panic) = task.slot.end(current) {
                 self.panicked(current.machine, panic);
             }
-            task.abort.abort();
+            task.carrier.abort();
         }
         self.pulse.end();
         let own = current::get().is_some_and(|polled| polled.machine == current.machine);
@@ -145,6 +149,18 @@ impl LockedWorld {
         }
     }
 
+    /// Has a shell polled whenever it is woken.
+    fn carry(&self, id: u64, shell: Shell) -> Carrier {
+        if let Some(scheduler) = &self.scheduler {
+            scheduler.spawn(id, shell);
+            return Carrier::Scheduler(Arc::clone(scheduler), id);
+        }
+        #[expect(clippy::disallowed_methods, reason = "this is what every other spawn leads to")]
+        let handle = tokio::spawn(shell).abort_handle();
+        self.count_spawned();
+        Carrier::Runtime(handle)
+    }
+
     /// Runs `future` as a task of the process (`machine`, `incarnation`); drops it if that process
     /// is gone.
     pub(crate) fn spawn(
@@ -163,15 +179,13 @@ impl LockedWorld {
         state.next_task += 1;
         let slot = Slot::new(future);
         let shell = Shell::new(Arc::clone(self), id, Arc::clone(&slot), current);
-        #[expect(clippy::disallowed_methods, reason = "this is what every other spawn leads to")]
-        let abort = tokio::spawn(shell).abort_handle();
-        self.count_spawned();
-        let task = Task { slot: Arc::clone(&slot), abort: abort.clone() };
+        let carrier = self.carry(id, shell);
+        let task = Task { slot: Arc::clone(&slot), carrier: carrier.clone() };
         state.machines[machine].tasks.insert(id, task);
         let world = Arc::downgrade(self);
         TaskHandle::new(move || {
             let ended = slot.end(current);
-            abort.abort();
+            carrier.abort();
             if let Some(world) = world.upgrade() {
                 world.task_ended(current, id, ended);
             }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Request;
 use journal::Journal;
 use sim::{
-    Node, World, WorldConfig,
+    Node, Schedule, World, WorldConfig,
     fault::{Change, Cut, DiskFate, LinkChange},
 };
 use tokio::time::sleep;
@@ -19,6 +19,8 @@ use transport::{
 use crate::support::{PORT, Run, ms, secs};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
+
+const SCHEDULES: [Schedule; 3] = [Schedule::Fixed, Schedule::Random, Schedule::Priorities(3)];
 
 /// Stores what it is sent, and sends on its own to the two others at random times.
 fn gossip(me: &'static str) -> impl Node {
@@ -58,8 +60,8 @@ async fn send_for_ever(host: &Host, client: &Client, peer: &str) {
 }
 
 /// Half a minute of gossip while links and machines break and come back.
-fn chaos(seed: u64) -> Journal {
-    let config = WorldConfig { seed, ..WorldConfig::default() };
+fn chaos(schedule: Schedule, seed: u64) -> Journal {
+    let config = WorldConfig { seed, schedule, ..WorldConfig::default() };
     let outcome = sim::run(config, |world| async move {
         for name in NAMES {
             world.add_machine(name, Arc::new(gossip(name)));
@@ -94,23 +96,36 @@ async fn break_and_mend(world: &World) {
 
 #[test]
 fn the_same_seed_gives_the_same_journal_line_by_line() {
-    let (first, second) = (chaos(1), chaos(1));
-    let differing = first.to_lines().zip(second.to_lines()).find(|(one, other)| one != other);
-    assert_eq!(differing, None);
-    assert_eq!(first.entries().len(), second.entries().len());
+    for schedule in SCHEDULES {
+        let (first, second) = (chaos(schedule, 1), chaos(schedule, 1));
+        let differing = first.to_lines().zip(second.to_lines()).find(|(one, other)| one != other);
+        assert_eq!(differing, None);
+        assert_eq!(first.entries().len(), second.entries().len());
+    }
 }
 
 #[test]
 fn another_seed_gives_another_journal() {
-    assert_ne!(chaos(1).hash(), chaos(2).hash());
+    for schedule in SCHEDULES {
+        assert_ne!(chaos(schedule, 1).hash(), chaos(schedule, 2).hash());
+    }
+}
+
+#[test]
+fn another_schedule_gives_another_journal() {
+    let [fixed, random, priorities] = SCHEDULES.map(|schedule| chaos(schedule, 1).hash());
+    assert!(fixed != random && random != priorities && priorities != fixed);
 }
 
 #[test]
 fn runs_on_two_threads_at_once_do_not_touch_each_other() {
-    let alone: Vec<String> = (1..=4).map(|seed| chaos(seed).hash()).collect();
-    let together: Vec<String> = std::thread::scope(|scope| {
-        let runs: Vec<_> = (1..=4).map(|seed| scope.spawn(move || chaos(seed).hash())).collect();
-        runs.into_iter().map(|run| run.join().unwrap()).collect()
-    });
-    assert_eq!(alone, together);
+    for schedule in SCHEDULES {
+        let hash = move |seed| chaos(schedule, seed).hash();
+        let alone: Vec<String> = (1..=4).map(hash).collect();
+        let together: Vec<String> = std::thread::scope(|scope| {
+            let runs: Vec<_> = (1..=4).map(|seed| scope.spawn(move || hash(seed))).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        assert_eq!(alone, together);
+    }
 }

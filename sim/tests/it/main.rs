@@ -8,6 +8,7 @@ mod incarnations;
 mod journal;
 mod links;
 mod misbehaving;
+mod schedules;
 mod sockets;
 mod support;
 mod tamper;

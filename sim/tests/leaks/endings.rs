@@ -7,7 +7,7 @@ use std::{
 };
 
 use sim::{
-    Ended, World, WorldConfig,
+    Ended, Schedule, World, WorldConfig,
     fault::{Moment, Watch},
 };
 use tokio::time::sleep;
@@ -32,11 +32,11 @@ enum Ending {
 }
 
 /// How a run of this kind ended; `None` if it panicked.
-fn run(ending: Ending, token: &Token) -> Option<Ended> {
+fn run(ending: Ending, schedule: Schedule, token: &Token) -> Option<Ended> {
     let token = Arc::clone(token);
     let limit = SECOND * 60;
     let run = move || {
-        sim::run(WorldConfig { limit, ..WorldConfig::default() }, move |world| {
+        sim::run(WorldConfig { limit, schedule, ..WorldConfig::default() }, move |world| {
             build(&world, &token);
             assert!(!matches!(ending, Ending::PanicsBeforeItAwaits), "at once");
             async move {
@@ -96,9 +96,15 @@ impl Drop for Bomb {
 }
 
 fn leaves_nothing(ending: Ending) -> Option<Ended> {
+    let random = leaves_nothing_under(ending, Schedule::Random);
+    assert_eq!(random, leaves_nothing_under(ending, Schedule::Fixed));
+    random
+}
+
+fn leaves_nothing_under(ending: Ending, schedule: Schedule) -> Option<Ended> {
     let _alone = alone();
     let (token, before) = (Token::default(), sqlite_bytes());
-    let ended = run(ending, &token);
+    let ended = run(ending, schedule, &token);
     assert_eq!(Arc::strong_count(&token), 1, "{ending:?}: tasks, nodes or triggers live");
     assert_eq!(registered_disks(), 0, "{ending:?}: disks are mounted");
     assert_eq!(sqlite_bytes(), before, "{ending:?}: SQLite holds memory");

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use scenarios::{
     Scenario,
-    scenario::{Backend, Conversation, Expect, Latency, Network, Reads, Relay, User},
+    scenario::{Backend, Conversation, Expect, Latency, Network, Reads, Relay, Schedule, User},
 };
 
 use super::{Topology, dice::Dice};
@@ -44,6 +44,7 @@ pub(super) fn drawn(draw: Topology, dice: &mut Dice) -> Scenario {
         conversations,
         ops: Vec::new(),
         faults: Vec::new(),
+        schedule: Schedule::default(),
         expect: Expect::default(),
     }
 }

@@ -7,7 +7,7 @@ use crate::{
         mistake::{Code, Mistake},
         names::LONGEST_SCENARIO_NAME,
     },
-    scenario::{Latency, MOST_DEVICES, User},
+    scenario::{Latency, MOST_DEVICES, MOST_PRIORITIES, Schedule, User},
 };
 
 impl Meaning<'_> {
@@ -16,11 +16,23 @@ impl Meaning<'_> {
         if self.scenario.limit.is_zero() {
             self.zero("limit", "write, for example, limit = \"1m\"");
         }
+        self.schedule();
         self.latency("network.latency", self.scenario.network.latency);
         self.loss("network.loss", self.scenario.network.loss);
         self.machines();
         self.users();
         self.conversations();
+    }
+
+    fn schedule(&mut self) {
+        let Schedule::Priorities(depth) = self.scenario.schedule else { return };
+        if !(1..=MOST_PRIORITIES).contains(&depth) {
+            let mistake =
+                Mistake::new(Code::BadValue, format!("there cannot be {depth} priorities"))
+                    .label("out of range")
+                    .help(format!("write a whole number from 1 to {MOST_PRIORITIES}"));
+            self.report("schedule.priorities", mistake);
+        }
     }
 
     pub(in crate::language) fn latency(&mut self, at: &str, latency: Latency) {

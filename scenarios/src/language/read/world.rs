@@ -11,7 +11,7 @@ use crate::{
         reader::Reader,
         table::Item,
     },
-    scenario::{Backend, Conversation, Delivery, Latency, Network, Reads, Relay, User},
+    scenario::{Backend, Conversation, Delivery, Latency, Network, Reads, Relay, Schedule, User},
 };
 
 /// The words for how a device reads.
@@ -20,6 +20,20 @@ pub(in crate::language) const READS: &[(&str, Reads)] =
 
 /// The words for delivery policies.
 pub(in crate::language) const DELIVERIES: &[(&str, Delivery)] = &Delivery::WORDS;
+
+/// The words for schedules that need no more than a word.
+const SCHEDULES: &[(&str, Schedule)] = &[("fixed", Schedule::Fixed), ("random", Schedule::Random)];
+
+/// Reads a schedule: `"fixed"`, `"random"`, or `{ priorities = 3 }`.
+pub(super) fn schedule(item: &Item<'_>, reader: &mut Reader) -> Option<Schedule> {
+    if !matches!(item.value, DeValue::Table(_)) {
+        return reader.choice(item, SCHEDULES);
+    }
+    let mut table = reader.table(item)?;
+    let priorities = table.need("priorities", reader);
+    table.done(reader);
+    reader.whole(&priorities?).map(Schedule::Priorities)
+}
 
 /// Reads a section whose keys are names.
 pub(super) fn each<T>(

@@ -1,0 +1,149 @@
+//! `client-state`: in the end, a device that has synced all the time was shown every event of the
+//! state that its backend has of a conversation: as state, or among the events that it was sent.
+//!
+//! Which of two events counts where a room has forked, a client cannot tell by what it is sent
+//! (Matrix, client-server API, "Syncing"); so what it was never shown is judged, and not what it
+//! makes of it. Left out are backends that took in state in another way than event by event, and
+//! those whose disks were set back, which give out positions again. This check alone finds
+//! `limited-sync-omits-state`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use memchr::memmem;
+use scenarios::scenario::{FaultKind, NodeFault, Reads};
+
+use crate::{
+    Judgment,
+    history::{Exchange, History, Membership},
+};
+
+/// How a backend takes in state other than event by event.
+const AT_ONCE: &[&str] = &["backfill", "state", "state_ids", "event"];
+
+pub(super) fn judge(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("devices");
+    if !history.finals.complete {
+        return judgment;
+    }
+    let shown = shown(history);
+    for (conversation, states) in &history.finals.states {
+        for (backend, state) in states.iter().filter(|(backend, _)| is_judged(history, backend)) {
+            for device in devices(history, conversation, backend) {
+                let Some(shown) = shown.get(device.as_str()) else { continue };
+                judgment.judged += 1;
+                let unseen = state.iter().find(|(_, event)| !shown.contains(event.as_str()));
+                let Some((key, _)) = unseen else { continue };
+                let what = super::same_state::in_words(key);
+                let sentence = format!(
+                    "{device} was never shown the {what} that {backend} has of {conversation}"
+                );
+                judgment.found(super::queues_drained::at_the_end(history, sentence));
+            }
+        }
+    }
+    judgment
+}
+
+fn is_judged(history: &History<'_>, backend: &str) -> bool {
+    let mut faults = history.scenario.faults.iter();
+    let is_set_back = faults.any(|fault| {
+        matches!(&fault.kind, FaultKind::Node(NodeFault::Wipe { node } | NodeFault::Restore { node, .. }) if node == backend)
+    });
+    let mut exchanges = history.exchanges.iter();
+    let is_at_once = exchanges.any(|exchange| {
+        exchange.from == backend && AT_ONCE.contains(&exchange.endpoint) && exchange.is_accepted()
+    });
+    history.is_honest(backend) && !is_set_back && !is_at_once
+}
+
+/// Returns the devices at a backend that sync, and whose users were in the conversation all the
+/// time.
+fn devices(history: &History<'_>, conversation: &str, backend: &str) -> Vec<String> {
+    let is_lasting = |known: &&Membership| {
+        let user = history.scenario.users.get(&known.user);
+        known.conversation == conversation
+            && known.certain_from == Some(0)
+            && known.certain_until.is_none()
+            && user.is_some_and(|user| user.backend == backend && user.reads == Reads::Sync)
+    };
+    let lasting = history.memberships.iter().filter(is_lasting);
+    lasting.flat_map(|known| history.devices_of(&known.user)).collect()
+}
+
+/// Returns the ids of the events that each device was sent by syncs, and by the pages of what these
+/// left out.
+fn shown<'h>(history: &'h History<'_>) -> BTreeMap<&'h str, BTreeSet<&'h str>> {
+    let mut shown: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for exchange in history.exchanges.iter().filter(|exchange| is_sync(exchange)) {
+        if let Some(answer) = exchange.answer.filter(|_| exchange.answer_arrived.is_some()) {
+            shown.entry(exchange.from).or_default().extend(events_in(answer.body));
+        }
+    }
+    shown
+}
+
+fn is_sync(exchange: &Exchange<'_>) -> bool {
+    let target = &exchange.request.target;
+    exchange.endpoint == "sync" || (target.contains("/messages?") && target.contains("&to="))
+}
+
+/// Returns the ids of the events in a JSON body without spaces.
+fn events_in(body: &[u8]) -> impl Iterator<Item = &str> {
+    const OPENING: &[u8] = b"\"event_id\":\"";
+    memmem::find_iter(body, OPENING).filter_map(|at| {
+        let rest = &body[at + OPENING.len()..];
+        let end = memchr::memchr(b'"', rest)?;
+        std::str::from_utf8(&rest[..end]).ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::scenario::Delivery;
+    use serde_json::json;
+
+    use super::judge;
+    use crate::{
+        Judgment,
+        history::{Note, fake::Fake},
+    };
+
+    /// Lets bob's device be sent an event, and `b` have another one as its state in the end.
+    fn synced(sent: &str, happens: impl FnOnce(&mut Fake)) -> Judgment {
+        let mut fake = Fake::ready();
+        let answer = json!({"rooms": {"join": {"!team": {"state": {"events": [
+            {"type": "m.room.create", "state_key": "", "event_id": sent}]}}}}});
+        fake.exchange(("bob/1", "b"), "GET /_matrix/client/v3/sync?timeout=1", &json!({}), &answer);
+        happens(&mut fake);
+        fake.state_at_end("b", "$create");
+        fake.note(&Note::Finished {});
+        fake.judged(Delivery::Eventual, judge)
+    }
+
+    #[test]
+    fn every_event_of_the_state_was_shown() {
+        let good = synced("$create", |_| {});
+        assert_eq!((good.judged, good.finding), (1, None));
+        let bad = synced("$other", |_| {}).finding.expect("a violation");
+        let expected = "bob/1 was never shown the m.room.create that b has of team";
+        assert_eq!(bad.sentence, expected);
+    }
+
+    #[test]
+    fn what_a_sync_left_out_may_be_fetched_page_by_page() {
+        let fetched = synced("$other", |fake| {
+            let what = "GET /_matrix/client/v3/rooms/!team/messages?dir=b&from=1&to=2";
+            fake.exchange(("bob/1", "b"), what, &json!({}), &json!({"event_id": "$create"}));
+        });
+        assert_eq!(fetched.finding, None);
+    }
+
+    #[test]
+    fn a_backend_that_took_in_a_whole_state_is_not_judged() {
+        let at_once = synced("$other", |fake| {
+            let what = "GET /_matrix/federation/v1/state_ids/!team";
+            fake.exchange(("b", "a"), what, &json!({}), &json!({}));
+        });
+        assert_eq!(at_once.judged, 0);
+    }
+}
