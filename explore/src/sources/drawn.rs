@@ -37,20 +37,20 @@ pub struct Drawn {
     topologies: Vec<Topology>,
     seed: u64,
     shard: Shard,
-    drawn: u64,
+    count: u64,
 }
 
 impl Drawn {
     /// Returns a source of scenarios of these topologies. The same seed draws the same.
     pub fn new(topologies: Vec<Topology>, seed: u64, shard: Shard) -> Self {
-        Self { topologies, seed, shard, drawn: 0 }
+        Self { topologies, seed, shard, count: 0 }
     }
 }
 
 impl Source for Drawn {
     fn next(&mut self, _: &Coverage) -> Option<Candidate> {
-        let number = self.drawn * self.shard.of + self.shard.index;
-        self.drawn += 1;
+        let number = self.count * self.shard.of + self.shard.index;
+        self.count += 1;
         let topologies = self.topologies.len() as u64;
         let place = usize::try_from(number.checked_rem(topologies)?).ok()?;
         let scenario = scenario(self.topologies[place], mixed(self.seed, number));

@@ -172,15 +172,15 @@ impl Script<'_> {
         if self.dice.chance(70) {
             let leaves = at + self.dice.scale(10, ABSENCE);
             self.does(leaves, OpKind::Leave { user: user.clone(), conversation: room.clone() });
-            self.comes_back(leaves, user, room);
+            self.comes_back(leaves, &user, &room);
         }
     }
 
-    fn comes_back(&mut self, gone: Duration, user: String, room: String) {
+    fn comes_back(&mut self, gone: Duration, user: &str, room: &str) {
         if self.dice.chance(60) {
             let at = gone + self.dice.scale(10, ABSENCE);
-            self.does(at, OpKind::Join { user: user.clone(), conversation: room.clone() });
-            self.speaks(at, &user, &room);
+            self.does(at, OpKind::Join { user: user.to_owned(), conversation: room.to_owned() });
+            self.speaks(at, user, room);
         }
     }
 
@@ -199,7 +199,7 @@ impl Script<'_> {
         } else {
             self.does(at, OpKind::Ban { user: user.clone(), by, conversation });
         }
-        self.comes_back(at, user, room);
+        self.comes_back(at, &user, &room);
     }
 
     fn power(&mut self) {
