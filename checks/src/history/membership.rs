@@ -235,7 +235,11 @@ impl Standing {
     fn join_ended(&mut self, outcome: OpOutcome) {
         let is_crossed = self.joins.end(outcome);
         match outcome {
-            OpOutcome::Ok => self.may_be_out = self.leaves.may_take_effect() || is_crossed,
+            OpOutcome::Ok => {
+                self.may_be_out = self.leaves.may_take_effect() || is_crossed;
+                // Another one that is still open, and then refused, undoes nothing.
+                self.joins.may_have_been = true;
+            }
             OpOutcome::Refused if !is_crossed && !self.joins.may_take_effect() => {
                 self.may_be_in = self.joins.may_have_been;
             }
@@ -246,7 +250,10 @@ impl Standing {
     fn leave_ended(&mut self, outcome: OpOutcome) {
         let is_crossed = self.leaves.end(outcome);
         match outcome {
-            OpOutcome::Ok => self.may_be_in = self.joins.may_take_effect() || is_crossed,
+            OpOutcome::Ok => {
+                self.may_be_in = self.joins.may_take_effect() || is_crossed;
+                self.leaves.may_have_been = true;
+            }
             OpOutcome::Refused if !is_crossed && !self.leaves.may_take_effect() => {
                 self.may_be_out = self.leaves.may_have_been;
             }
@@ -369,6 +376,14 @@ mod tests {
             assert_eq!((left.len(), left[0].certain_until), (1, Some(1)), "{first:?}");
             assert_eq!(left[0].possible_until, (first == Ok).then_some(2), "{first:?}");
         }
+    }
+
+    #[test]
+    fn of_two_leaves_at_once_the_refused_one_undoes_nothing() {
+        let both = [leave("bob", None), leave("bob", None)];
+        let ends = [leave("bob", Some(Ok)), leave("bob", Some(Refused))];
+        let stays = of("bob", &[both, ends].concat());
+        assert_eq!((stays[0].certain_until, stays[0].possible_until), (Some(1), Some(3)));
     }
 
     #[test]

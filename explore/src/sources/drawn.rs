@@ -37,20 +37,20 @@ pub struct Drawn {
     topologies: Vec<Topology>,
     seed: u64,
     shard: Shard,
-    drawn: u64,
+    count: u64,
 }
 
 impl Drawn {
     /// Returns a source of scenarios of these topologies. The same seed draws the same.
     pub fn new(topologies: Vec<Topology>, seed: u64, shard: Shard) -> Self {
-        Self { topologies, seed, shard, drawn: 0 }
+        Self { topologies, seed, shard, count: 0 }
     }
 }
 
 impl Source for Drawn {
     fn next(&mut self, _: &Coverage) -> Option<Candidate> {
-        let number = self.drawn * self.shard.of + self.shard.index;
-        self.drawn += 1;
+        let number = self.count * self.shard.of + self.shard.index;
+        self.count += 1;
         let topologies = self.topologies.len() as u64;
         let place = usize::try_from(number.checked_rem(topologies)?).ok()?;
         let scenario = scenario(self.topologies[place], mixed(self.seed, number));
@@ -80,7 +80,8 @@ fn scenario(draw: Topology, seed: u64) -> Scenario {
         outlast(&mut scenario, &mut dice);
     } else {
         let healed = end(&scenario) + dice.time(1_000, 30_000);
-        workload::last_message(&mut scenario, healed, &mut dice);
+        let silent = faults::dating_wrongly(&scenario);
+        workload::last_message(&mut scenario, healed, &silent, &mut dice);
     }
     let last = scenario.ops.iter().map(|op| op.at).max().unwrap_or_default();
     scenario.limit = last.max(end(&scenario)) + GRACE * 3;
@@ -127,78 +128,4 @@ fn can_be_longer(kind: &FaultKind) -> bool {
                     | NetworkFault::Duplicate(_)
             )
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use scenarios::{
-        language,
-        scenario::{Delivery, OpKind},
-        vocabulary::HOMESERVERS,
-    };
-
-    use super::{Topology, scenario};
-
-    /// How many scenarios of each topology a test draws.
-    const MANY: u64 = 300;
-
-    fn topologies() -> impl Iterator<Item = Topology> {
-        [0, 2]
-            .into_iter()
-            .flat_map(|relays| Delivery::WORDS.map(|(_, delivery)| Topology { delivery, relays }))
-    }
-
-    #[test]
-    fn every_drawn_scenario_is_valid_and_the_same_seed_draws_the_same() {
-        for draw in topologies() {
-            for seed in 0..MANY {
-                let drawn = scenario(draw, seed);
-                let checked = language::check_in(&HOMESERVERS, drawn.clone());
-                let checked = checked.unwrap_or_else(|mistakes| panic!("{mistakes}"));
-                assert_eq!(checked.ops.len(), drawn.ops.len());
-                assert_eq!(scenario(draw, seed), drawn);
-            }
-        }
-    }
-
-    #[test]
-    fn a_few_hundred_draws_have_every_kind_of_fault_and_operation() {
-        let drawn: Vec<_> =
-            topologies().flat_map(|draw| (0..MANY).map(move |seed| scenario(draw, seed))).collect();
-        let faults: BTreeSet<&str> =
-            drawn.iter().flat_map(|it| &it.faults).map(|fault| fault.kind.key()).collect();
-        let expected = [
-            "partition",
-            "split",
-            "shape",
-            "hold",
-            "link",
-            "reset",
-            "duplicate",
-            "answers",
-            "refuse",
-            "hang",
-            "crash",
-            "kill",
-            "pause",
-            "storm",
-            "disk",
-            "clock-skew",
-            "clock-drift",
-        ];
-        assert_eq!(faults, expected.into());
-        let has = |is_it: fn(&OpKind) -> bool| {
-            drawn.iter().flat_map(|it| &it.ops).any(|op| is_it(&op.kind))
-        };
-        assert!(has(|it| matches!(it, OpKind::Join { .. })));
-        assert!(has(|it| matches!(it, OpKind::Leave { .. })));
-        assert!(has(|it| matches!(it, OpKind::Kick { .. })));
-        assert!(has(|it| matches!(it, OpKind::Ban { .. })));
-        assert!(has(|it| matches!(it, OpKind::Power { .. })));
-        assert!(has(|it| matches!(it, OpKind::Fetch { .. })));
-        assert!(drawn.iter().any(|it| it.ops.len() > 200));
-        assert!(drawn.iter().any(|it| it.relays.values().any(|relay| relay.forward)));
-    }
 }

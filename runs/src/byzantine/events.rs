@@ -119,6 +119,7 @@ fn signed_wrongly(
 }
 
 /// Returns the event with another content, under the hash and the signatures of the true one.
+#[expect(clippy::unnecessary_wraps, reason = "every altering has this type")]
 fn saying_something_else(
     _: &Identity,
     event: CanonicalJsonObject,

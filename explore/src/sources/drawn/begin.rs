@@ -58,9 +58,8 @@ fn exchange(scenario: &Scenario, node: &str, dice: &mut Dice) -> When {
     let is_federation = !["client_send", "sync", "await", "notifications"].contains(&endpoint);
     // Servers answer; who asks is a server or a device.
     let (from, to) = match dice.below(10) {
-        0..4 => (None, None),
-        4..7 => (None, Some(node.to_owned())),
-        7..9 if is_federation => (Some(node.to_owned()), None),
+        0..3 => (None, Some(node.to_owned())),
+        3..5 if is_federation => (Some(node.to_owned()), None),
         _ => (None, None),
     };
     let (moment, nth) = (dice.one(&MOMENTS), below(MOST_NTH, dice));

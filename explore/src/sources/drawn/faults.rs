@@ -6,7 +6,7 @@ use scenarios::{
     Scenario,
     scenario::{
         After, AfterCrash, BodyReset, Change, DiskFault, Duplication, Fault, FaultKind, Latency,
-        LinkChange, NetworkFault, NodeFault, Part, ProxyAnswer, Refusal, Shape,
+        LinkChange, NetworkFault, NodeFault, OpKind, Part, ProxyAnswer, Refusal, Shape,
     },
 };
 
@@ -29,10 +29,14 @@ const BEYOND_BACK_OFF: (u64, u64) = (3_700_000, 5_000_000);
 /// The statuses that front proxies answer with.
 const STATUSES: [u16; 5] = [502, 503, 504, 429, 520];
 
-/// How wrong wall clocks are, in seconds: minutes, hours, and more than each time to live. They are
-/// right again in the end, because a server whose clock stays that wrong takes nobody's keys for
+/// How wrong wall clocks are, in seconds: minutes, hours, days, and more than each time to live. They
+/// are right again in the end, because a server whose clock stays that wrong takes nobody's keys for
 /// valid, and is promised nothing.
-const SKEWS: [u64; 5] = [120, 7_200, 8 * 86_400, 30 * 86_400, 400 * 86_400];
+const SKEWS: [u64; 6] = [120, 7_200, DATED_AHEAD, 8 * 86_400, 30 * 86_400, 360 * 86_400];
+
+/// How far ahead, in seconds, events may be dated: a key counts as valid for seven days, and nobody
+/// believes what is dated after that (server-server API, "Publishing keys").
+const DATED_AHEAD: u64 = 6 * 86_400;
 
 /// Adds all faults.
 pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
@@ -58,6 +62,35 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
         };
         scenario.faults.push(Fault { when, lasts, kind });
     }
+}
+
+/// Returns the backends whose clocks run so far ahead that nobody would believe what they date.
+pub(super) fn dating_wrongly(scenario: &Scenario) -> Vec<String> {
+    let wrong = scenario.faults.iter().filter_map(|fault| match &fault.kind {
+        FaultKind::Node(NodeFault::ClockSkew { node, by, behind: false })
+            if by.as_secs() > DATED_AHEAD =>
+        {
+            Some(node.clone())
+        }
+        _ => None,
+    });
+    wrong.collect()
+}
+
+/// Returns whether a backend's users do anything that makes an event: whoever created a room invites
+/// those who join.
+fn makes_events(scenario: &Scenario, backend: &str) -> bool {
+    let users = scenario.users.iter().filter(|(_, user)| user.backend == backend);
+    let names: Vec<&String> = users.map(|(name, _)| name).collect();
+    scenario.ops.iter().any(|op| {
+        let creator = match &op.kind {
+            OpKind::Join { conversation, .. } => {
+                scenario.conversations.get(conversation).map(|room| &room.creator)
+            }
+            _ => None,
+        };
+        names.iter().any(|name| op.kind.is_about(name) || creator == Some(name))
+    })
 }
 
 /// Where something breaks.
@@ -214,8 +247,14 @@ impl Places<'_> {
                 kill: self.dice.chance(50),
             },
             Break::ClockSkew => {
-                let by = Duration::from_secs(self.dice.one(&SKEWS));
-                NodeFault::ClockSkew { node, by, behind: self.dice.chance(50) }
+                let behind = self.dice.chance(50);
+                let most = if behind || !makes_events(self.scenario, &node) {
+                    u64::MAX
+                } else {
+                    DATED_AHEAD
+                };
+                let by = Duration::from_secs(self.dice.one(&SKEWS).min(most));
+                NodeFault::ClockSkew { node, by, behind }
             }
             Break::ClockDrift => {
                 NodeFault::ClockDrift { node, rate: self.dice.one(&[0.5, 0.9, 1.1, 2.0]) }

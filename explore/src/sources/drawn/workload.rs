@@ -45,10 +45,16 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
     scenario.ops = in_order(ops);
 }
 
-/// Adds a message of a member, at a time after everything else.
-pub(super) fn last_message(scenario: &mut Scenario, at: Duration, dice: &mut Dice) {
-    let (room, people) = dice.one(&rooms(scenario));
-    let from = dice.one(&people);
+/// Adds a message of a member, at a time after everything else. None of `silent` backends sends it.
+pub(super) fn last_message(
+    scenario: &mut Scenario,
+    at: Duration,
+    silent: &[String],
+    dice: &mut Dice,
+) {
+    let (room, mut people) = dice.one(&rooms(scenario));
+    people.retain(|user| !silent.contains(&scenario.users[user].backend));
+    let Some(from) = dice.any(&people) else { return };
     scenario.ops.push(Op { at, kind: send(from, room, 0) });
     for user in fetching(scenario) {
         scenario.ops.push(Op { at: at + Duration::from_secs(5), kind: OpKind::Fetch { user } });
@@ -166,15 +172,15 @@ impl Script<'_> {
         if self.dice.chance(70) {
             let leaves = at + self.dice.scale(10, ABSENCE);
             self.does(leaves, OpKind::Leave { user: user.clone(), conversation: room.clone() });
-            self.comes_back(leaves, user, room);
+            self.comes_back(leaves, &user, &room);
         }
     }
 
-    fn comes_back(&mut self, gone: Duration, user: String, room: String) {
+    fn comes_back(&mut self, gone: Duration, user: &str, room: &str) {
         if self.dice.chance(60) {
             let at = gone + self.dice.scale(10, ABSENCE);
-            self.does(at, OpKind::Join { user: user.clone(), conversation: room.clone() });
-            self.speaks(at, &user, &room);
+            self.does(at, OpKind::Join { user: user.to_owned(), conversation: room.to_owned() });
+            self.speaks(at, user, room);
         }
     }
 
@@ -193,7 +199,7 @@ impl Script<'_> {
         } else {
             self.does(at, OpKind::Ban { user: user.clone(), by, conversation });
         }
-        self.comes_back(at, user, room);
+        self.comes_back(at, &user, &room);
     }
 
     fn power(&mut self) {

@@ -1,0 +1,79 @@
+//! What is drawn: scenarios that a file could say, of every kind.
+
+use std::collections::BTreeSet;
+
+use explore::{
+    Coverage,
+    sources::{Drawn, Shard, Source, Topology},
+};
+use scenarios::{
+    Scenario, language,
+    scenario::{Delivery, OpKind},
+    vocabulary::HOMESERVERS,
+};
+
+/// How many scenarios a test draws.
+const MANY: usize = 1500;
+
+fn drawn(seed: u64) -> Vec<Scenario> {
+    let topologies = [0, 2]
+        .into_iter()
+        .flat_map(|relays| Delivery::WORDS.map(|(_, delivery)| Topology { delivery, relays }));
+    let mut source = Drawn::new(topologies.collect(), seed, Shard::default());
+    let mut next = || source.next(&Coverage::default()).expect("there is always one more");
+    (0..MANY).map(|_| next().scenario).collect()
+}
+
+#[test]
+fn every_drawn_scenario_is_one_that_a_file_could_say() {
+    for scenario in drawn(1) {
+        let checked = language::check_in(&HOMESERVERS, scenario.clone());
+        let checked = checked.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        assert_eq!(checked, scenario);
+        let text = language::to_toml(&scenario);
+        assert_eq!(language::parse("drawn.toml", &text).expect("it reads back"), scenario);
+    }
+}
+
+#[test]
+fn the_same_seed_draws_the_same() {
+    assert_eq!(drawn(7), drawn(7));
+    assert_ne!(drawn(7), drawn(8));
+}
+
+#[test]
+fn every_kind_of_fault_and_operation_is_drawn() {
+    let drawn = drawn(1);
+    let faults: BTreeSet<&str> =
+        drawn.iter().flat_map(|it| &it.faults).map(|fault| fault.kind.key()).collect();
+    let expected = [
+        "partition",
+        "split",
+        "shape",
+        "hold",
+        "link",
+        "reset",
+        "duplicate",
+        "answers",
+        "refuse",
+        "hang",
+        "crash",
+        "kill",
+        "pause",
+        "storm",
+        "disk",
+        "clock-skew",
+        "clock-drift",
+    ];
+    assert_eq!(faults, expected.into());
+    let has =
+        |is_it: fn(&OpKind) -> bool| drawn.iter().flat_map(|it| &it.ops).any(|op| is_it(&op.kind));
+    assert!(has(|it| matches!(it, OpKind::Join { .. })));
+    assert!(has(|it| matches!(it, OpKind::Leave { .. })));
+    assert!(has(|it| matches!(it, OpKind::Kick { .. })));
+    assert!(has(|it| matches!(it, OpKind::Ban { .. })));
+    assert!(has(|it| matches!(it, OpKind::Power { .. })));
+    assert!(has(|it| matches!(it, OpKind::Fetch { .. })));
+    assert!(drawn.iter().any(|it| it.ops.len() > 200));
+    assert!(drawn.iter().any(|it| it.relays.values().any(|relay| relay.forward)));
+}
