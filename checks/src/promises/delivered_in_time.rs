@@ -4,9 +4,9 @@
 //! Blamed is who did not do its part although it surely could: the sender's backend, if it hands a
 //! message neither to the recipient's backend nor to a relay of that; and the recipient's, if it does
 //! not ask a relay that has mail for it. (What a relay keeps from it is `relay-keeps`.) What was in
-//! doubt is not judged, so that no run on sound servers is late. Finds what heals when everything is
-//! repaired, at the latest: `relay-sync-ends-once-empty`,
-//! `relays-share-the-time-of-the-direct-attempt` and `back-off-outlives-the-outage` alone.
+//! doubt is not judged, so that no run on sound servers is late. Meant for what heals once everything
+//! is repaired or started again: `relays-share-the-time-of-the-direct-attempt`,
+//! `relay-sync-ends-once-empty` where a restart follows, and `back-off-outlives-the-outage`.
 
 use std::time::Duration;
 
