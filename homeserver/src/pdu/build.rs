@@ -1,6 +1,8 @@
 //! New events of this server's users: on top of what is known, hashed, signed, and checked against
 //! the current state.
 
+use std::cmp::Reverse;
+
 use ruma::{
     CanonicalJsonObject, OwnedEventId, OwnedUserId, RoomId, UserId,
     canonical_json::try_from_json_map, signatures::hash_and_sign_event,
@@ -21,8 +23,9 @@ use crate::{
     store::{StoreError, events, rooms},
 };
 
-/// Parents of a new event; further extremities are left to later events.
-const MAX_PREV_EVENTS: usize = 10;
+/// Parents of a new event, as many as an event may have (room version 1, "Event format"); further
+/// extremities are left to later events.
+const MAX_PREV_EVENTS: usize = 20;
 
 /// An event to be built.
 #[derive(Clone, Debug)]
@@ -99,7 +102,7 @@ impl Graph {
         let rules =
             rules::of(&row.version).ok_or_else(|| StoreError::corrupt("unknown version"))?;
         let mut spot = Spot::default();
-        for id in rooms::extremities(connection, room)?.into_iter().take(MAX_PREV_EVENTS) {
+        for id in Self::parents(connection, room)? {
             spot.depth = spot.depth.max(events::depth(connection, &id)?);
             spot.prev_events.push(id);
         }
@@ -120,6 +123,26 @@ impl Graph {
             }
             Err(reason) => Err(Refusal::Malformed(reason)),
         })
+    }
+
+    /// Returns the extremities that a new event builds on. Of too many, state events come first, then
+    /// the deepest: others judge an event by the state that its parents lead to, and where that lacks
+    /// what authorizes the event, such as the invite that a join follows, they reject it for good.
+    fn parents(connection: &Connection, room: &RoomId) -> Result<Vec<OwnedEventId>, StoreError> {
+        let mut parents: Vec<OwnedEventId> =
+            rooms::extremities(connection, room)?.into_iter().collect();
+        if parents.len() <= MAX_PREV_EVENTS {
+            return Ok(parents);
+        }
+        let mut ranked = Vec::new();
+        for id in parents {
+            let known = events::find(connection, &id)?;
+            let is_message = known.is_none_or(|event| event.pdu.state_key.is_none());
+            ranked.push((is_message, Reverse(events::depth(connection, &id)?), id));
+        }
+        ranked.sort();
+        parents = ranked.into_iter().take(MAX_PREV_EVENTS).map(|(.., id)| id).collect();
+        Ok(parents)
     }
 
     /// Stamps, hashes and signs the event that `template` describes.

@@ -22,9 +22,19 @@ impl Rooms {
     /// store refuses.
     pub async fn leave(&self, user: &UserId, room: &RoomId) -> Result<(), RoomError> {
         match self.put(room, Draft::membership(user, user, Membership::Leave)).await {
-            Ok(_) => Ok(()),
+            Err(RoomError::UnknownRoom(_)) => self.leave_from_outside(user, room).await,
+            done => done.map(drop),
+        }
+    }
+
+    /// Rejects the invite to a room that this server is not in. A join may be under way: a leave
+    /// beside it would not be part of the room that the join brings, and this server alone would
+    /// take the user for a member. So it waits, and leaves what came of the join.
+    async fn leave_from_outside(&self, user: &UserId, room: &RoomId) -> Result<(), RoomError> {
+        let _alone = self.joins.alone(room.to_owned()).await;
+        match self.put(room, Draft::membership(user, user, Membership::Leave)).await {
             Err(RoomError::UnknownRoom(_)) => self.reject_invite(user, room).await,
-            Err(error) => Err(error),
+            done => done.map(drop),
         }
     }
 
