@@ -3,7 +3,9 @@
 mod corpus;
 mod summary;
 
-use std::{collections::BTreeSet, fs, sync::atomic::Ordering, thread, time::Duration};
+use std::{
+    collections::BTreeSet, fmt::Write as _, fs, sync::atomic::Ordering, thread, time::Duration,
+};
 
 use explore::{Campaign, Exploration, Method, Subject, Trial};
 
@@ -163,7 +165,8 @@ fn progress(so_far: &Exploration, wall_ms: u64) -> String {
         so_far.coverage.count()
     );
     if so_far.failures.count() > 0 {
-        text.push_str(&format!(", {} kinds of failures", so_far.failures.count()));
+        write!(text, ", {} kinds of failures", so_far.failures.count())
+            .expect("a String takes all text");
     }
     text
 }

@@ -329,7 +329,8 @@ fn no_query_depends_on_how_sqlite_was_compiled() {
 fn every_file_says_its_job_in_its_first_line_and_keeps_to_one() {
     const MAX_LINES: usize = 450;
     let servers = ["defects", "transport", "homeserver", "relay"];
-    let harness = ["journal", "sim", "scenarios", "checks", "runs", "reports", "turmoil-world"];
+    let harness =
+        ["journal", "sim", "scenarios", "checks", "runs", "explore", "reports", "turmoil-world"];
     let folders =
         [&servers[..], &harness, &["workloads", "docs/snippets", "src", "benches"]].concat();
     for (path, text) in folders.iter().flat_map(|folder| sources(folder)) {

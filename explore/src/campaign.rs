@@ -116,7 +116,9 @@ impl Campaign {
         let as_they_are =
             self.bases.iter().map(|base| Candidate { scenario: open(base), method: Method::Base });
         let as_they_are: Vec<Candidate> = as_they_are.collect();
-        self.batch(subject, stop, &mut found, &as_they_are, &mut watch, |index, trial, _| {
+        let on = On { subject, stop };
+        self.batch(on, &mut found, &as_they_are, |found, index, trial, _| {
+            watch(found, &as_they_are[index], trial);
             bases.push((self.bases[index].clone(), trial.places.clone()));
         })?;
         let vocabulary = (subject.found)().promises().vocabulary;
@@ -125,14 +127,17 @@ impl Campaign {
         while !self.is_over(&found, stop) {
             let left = usize::try_from(self.runs - found.count()).unwrap_or(usize::MAX);
             let mut candidates = draw(&mut sources, vocabulary, &found.coverage, BATCH.min(left));
-            candidates.iter_mut().for_each(|candidate| schedules.give(candidate));
+            for candidate in &mut candidates {
+                schedules.give(candidate);
+            }
             if candidates.is_empty() {
                 found.is_exhausted = true;
                 break;
             }
-            self.batch(subject, stop, &mut found, &candidates, &mut watch, |index, trial, new| {
+            self.batch(on, &mut found, &candidates, |found, index, trial, news| {
+                watch(found, &candidates[index], trial);
                 for (_, source) in &mut sources {
-                    source.learn(&candidates[index], trial, new);
+                    source.learn(&candidates[index], trial, news);
                 }
             })?;
         }
@@ -144,24 +149,23 @@ impl Campaign {
         enough || found.count() >= self.runs || stop.load(Ordering::Relaxed)
     }
 
-    /// Plays some candidates, and takes in what came of each, in their order.
+    /// Plays some candidates, and takes in what came of each, in their order. `each` is told of
+    /// what was found so far, which candidate was played, its run, and how many situations that was
+    /// the first to reach.
     fn batch(
         &self,
-        subject: &Subject,
-        stop: &AtomicBool,
+        on: On<'_>,
         found: &mut Exploration,
         candidates: &[Candidate],
-        watch: &mut impl FnMut(&Exploration, &Candidate, &Trial),
-        mut learn: impl FnMut(usize, &Trial, usize),
+        mut each: impl FnMut(&Exploration, usize, &Trial, usize),
     ) -> io::Result<()> {
         let mut index = 0;
-        let work = |number: usize| subject.play(&candidates[number].scenario);
+        let work = |number: usize| on.subject.play(&candidates[number].scenario);
         workers::in_order(candidates.len(), self.threads, work, |trial| {
             let news = found.take(&candidates[index], &trial);
-            watch(found, &candidates[index], &trial);
-            learn(index, &trial, news);
+            each(found, index, &trial, news);
             index += 1;
-            if self.is_over(found, stop) {
+            if self.is_over(found, on.stop) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -199,6 +203,13 @@ impl Campaign {
         });
         topologies.collect()
     }
+}
+
+/// What a campaign is played on, and what ends it early.
+#[derive(Clone, Copy)]
+struct On<'s> {
+    subject: &'s Subject,
+    stop: &'s AtomicBool,
 }
 
 /// Draws up to `most` candidates, from all sources in turn, each with time to settle after the

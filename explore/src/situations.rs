@@ -11,7 +11,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
+    fmt::{self, Write as _},
 };
 
 use checks::{
@@ -120,7 +120,7 @@ fn of_exchange(
 ) -> String {
     let mut text = format!("{} {}", exchange.endpoint, fate(exchange));
     if let Some(kinds) = faults.by_request.get(&exchange.sent.n) {
-        text.push_str(&format!(", under {}", joined(kinds)));
+        write!(text, ", under {}", joined(kinds)).expect("a String takes all text");
     }
     match times {
         1 => {}
@@ -130,7 +130,7 @@ fn of_exchange(
     let end = exchange.concluded().map_or(u64::MAX, |end| end.n);
     for (machine, role) in [(exchange.from, "asker"), (exchange.to, "answerer")] {
         if history.booted_between(machine, exchange.sent.n, end).is_some() {
-            text.push_str(&format!(", {role} started anew"));
+            write!(text, ", {role} started anew").expect("a String takes all text");
         }
     }
     text
@@ -204,7 +204,7 @@ fn of_message(history: &History<'_>, message: &Message, faults: &Faults<'_>) -> 
     let mut text = format!("message {outcome}, {seen}");
     let kinds = faults.between(message.began.at, until);
     if !kinds.is_empty() {
-        text.push_str(&format!(", under {}", joined(&kinds)));
+        write!(text, ", under {}", joined(&kinds)).expect("a String takes all text");
     }
     text
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
+    fmt::Write as _,
     path::PathBuf,
 };
 
@@ -79,7 +80,7 @@ fn counts(explored: &Exploration, wall_ms: u64) -> String {
     let mut text = format!("{runs} runs, {rate}/s: {} passed", explored.passed);
     for (count, word) in [(explored.failed, "failed"), (explored.unknown, "unknown")] {
         if count > 0 {
-            text.push_str(&format!(" · {count} {word}"));
+            write!(text, " · {count} {word}").expect("a String takes all text");
         }
     }
     let ways = explored.runs.iter().map(|(method, runs)| format!("{runs} {method}"));

@@ -102,10 +102,11 @@ impl Shrunk {
     /// Returns it as a Rust test that fails as long as the check is violated.
     pub fn to_test(&self) -> String {
         let name = self.scenario.name.replace('-', "_");
-        let story: String = self.story().iter().map(|line| format!("/// {line}\n")).collect();
+        let story: Vec<String> = self.story().iter().map(|line| format!("/// {line}")).collect();
+        let story = story.join("\n");
         let toml = language::to_toml(&self.scenario);
         format!(
-            "{story}#[test]\nfn {name}() {{\n    let text = r####\"\n{toml}\"####;\n    \
+            "{story}\n#[test]\nfn {name}() {{\n    let text = r####\"\n{toml}\"####;\n    \
              let scenario = scenarios::language::parse(\"{name}\", text).expect(\"it is valid\");\n    \
              let run = runs::run(&scenario, scenario.seed, &runs::Options::default());\n    \
              let record = run.record;\n    \

@@ -163,7 +163,7 @@ fn unused_id(ops: &[Op]) -> String {
     let is_free = |id: &String| {
         ops.iter().all(|op| !matches!(&op.kind, OpKind::Send { id: known, .. } if known == id))
     };
-    (1..).map(|n| format!("m{n}")).find(is_free).unwrap_or_default()
+    (1..=ops.len() + 1).map(|n| format!("m{n}")).find(is_free).unwrap_or_default()
 }
 
 /// Returns a time in whole hundredths of a second, which is short to write.

@@ -85,7 +85,7 @@ fn of_base(
             // A poll is one of many alike.
             *turn += if is_poll(place) { POLLS } else { 1 };
             let mixed = mixed(mixed(seed, base as u64), found.len() as u64);
-            let is_last = mixed % 2 == 0;
+            let is_last = mixed.is_multiple_of(2);
             found.push((kind, *turn, mixed, Break { base, at: place.at, fault, is_last }));
         }
     }

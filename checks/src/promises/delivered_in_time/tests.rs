@@ -1,0 +1,168 @@
+//! Who is blamed for a message that is late, and who is not.
+
+use journal::Event;
+use scenarios::scenario::{
+    AfterCrash, Delivery, Fault, FaultKind, NetworkFault, NodeFault, Scenario, When,
+};
+use serde_json::{Value, json};
+
+use super::judge;
+use crate::{
+    Judgment,
+    history::{
+        Note,
+        fake::{Fake, scenario, transaction},
+    },
+};
+
+const STORE: &str = "PUT /_matrix/federation/v1/send_relay/t1/@user:b";
+const RETRIEVE: &str = "GET /_matrix/federation/v1/relay_txn/@user:b";
+
+/// Returns a scenario of `a` and `b` alone, with these faults.
+fn two(kinds: &[FaultKind]) -> Scenario {
+    let mut scenario = scenario(Delivery::Eventual);
+    scenario.backends.remove("c");
+    scenario.users.remove("carol");
+    for conversation in scenario.conversations.values_mut() {
+        conversation.members.retain(|member| member != "carol");
+    }
+    let fault = |kind: &FaultKind| Fault {
+        when: When::At(std::time::Duration::ZERO),
+        lasts: None,
+        kind: kind.clone(),
+    };
+    scenario.faults = kinds.iter().map(fault).collect();
+    scenario
+}
+
+fn crash(node: &str) -> FaultKind {
+    NodeFault::Crash { node: node.to_owned(), disk: AfterCrash::default() }.into()
+}
+
+fn partition() -> FaultKind {
+    let (between, and) = (vec!["a".to_owned()], vec!["b".to_owned()]);
+    NetworkFault::Partition { between, and, one_way: false }.into()
+}
+
+fn begins(fake: &mut Fake, index: usize) {
+    let fault = index as u64 + 1;
+    fake.push("", Event::FaultBegan { fault, what: String::new() });
+    fake.note(&Note::FaultSet { index, fault });
+}
+
+fn ends(fake: &mut Fake, index: usize) {
+    fake.push("", Event::FaultEnded { fault: index as u64 + 1, what: String::new() });
+}
+
+fn judged(scenario: &Scenario, happens: impl FnOnce(&mut Fake)) -> Judgment {
+    let mut fake = Fake::ready();
+    happens(&mut fake);
+    fake.note(&Note::Settled { pending: Vec::new() });
+    fake.judged_in(scenario, judge)
+}
+
+fn sentence(judgment: Judgment) -> String {
+    judgment.finding.expect("a violation").sentence
+}
+
+#[test]
+fn what_nothing_is_in_the_way_of_comes_within_the_bound() {
+    let sent = |wait: u64, arrives: bool| {
+        judged(&two(&[]), |fake| {
+            fake.sent_ok("alice/1", "m1");
+            if arrives {
+                let what = "PUT /_matrix/federation/v1/send/1";
+                fake.exchange(("a", "b"), what, &transaction("m1"), &json!({}));
+            }
+            fake.waits(wait);
+        })
+    };
+    assert_eq!((sent(200, true).judged, sent(200, true).finding), (1, None));
+    assert_eq!(sent(20, false).finding, None);
+    let late = sentence(sent(200, false));
+    assert!(late.starts_with("b did not have m1 by 90."), "{late}");
+    assert!(late.contains("a could have reached it from"), "{late}");
+}
+
+#[test]
+fn after_an_outage_it_may_take_as_long_as_the_back_off() {
+    let healed = |wait: u64| {
+        judged(&two(&[partition()]), |fake| {
+            begins(fake, 0);
+            fake.sent_ok("alice/1", "m1");
+            // A relay has it, so that only the direct way is judged.
+            fake.exchange(("a", "r1"), STORE, &transaction("m1"), &Value::Null);
+            fake.exchange(("b", "r1"), RETRIEVE, &json!({}), &json!({}));
+            fake.waits(100);
+            ends(fake, 0);
+            fake.exchange(("b", "r1"), RETRIEVE, &json!({}), &json!({}));
+            fake.waits(wait);
+        })
+    };
+    assert!(healed(80).finding.is_none() || sentence(healed(80)).contains("did not ask"));
+    assert!(healed(700).finding.is_some());
+}
+
+#[test]
+fn a_destination_that_calls_is_called_back_whatever_the_back_off() {
+    let late = judged(&two(&[partition()]), |fake| {
+        begins(fake, 0);
+        fake.sent_ok("alice/1", "m1");
+        fake.exchange(("a", "r1"), STORE, &transaction("m1"), &Value::Null);
+        fake.waits(60);
+        fake.exchange(("b", "r1"), RETRIEVE, &json!({}), &json!({}));
+        ends(fake, 0);
+        fake.waits(30);
+        let what = "PUT /_matrix/federation/v1/send/9";
+        fake.exchange(("b", "a"), what, &json!({"pdus": []}), &json!({}));
+        fake.waits(40);
+    });
+    assert!(sentence(late).starts_with("b did not have m1 by 120."));
+}
+
+#[test]
+fn while_a_destination_is_down_its_mail_goes_to_the_relay() {
+    let down = |is_stored: bool| {
+        judged(&two(&[crash("b")]), |fake| {
+            begins(fake, 0);
+            fake.sent_ok("alice/1", "m1");
+            if is_stored {
+                fake.exchange(("a", "r1"), STORE, &transaction("m1"), &Value::Null);
+            }
+            fake.waits(200);
+        })
+    };
+    assert_eq!(down(true).finding, None);
+    let late = sentence(down(false));
+    assert!(late.starts_with("a gave m1 neither to b nor to r1 by 90."), "{late}");
+}
+
+#[test]
+fn who_can_reach_its_relay_asks_it() {
+    let partitioned = |asks: bool| {
+        judged(&two(&[partition()]), |fake| {
+            begins(fake, 0);
+            fake.sent_ok("alice/1", "m1");
+            fake.exchange(("a", "r1"), STORE, &transaction("m1"), &Value::Null);
+            fake.waits(30);
+            if asks {
+                fake.exchange(("b", "r1"), RETRIEVE, &json!({}), &json!({}));
+            }
+            fake.waits(100);
+        })
+    };
+    assert_eq!(partitioned(true).finding, None);
+    let late = sentence(partitioned(false));
+    assert!(late.starts_with("b did not ask r1, which had m1 for it, from"), "{late}");
+}
+
+#[test]
+fn nobody_is_blamed_who_was_out_himself() {
+    let out = judged(&two(&[crash("a"), crash("r1"), partition()]), |fake| {
+        fake.sent_ok("alice/1", "m1");
+        begins(fake, 0);
+        begins(fake, 1);
+        fake.waits(2000);
+    });
+    assert_eq!((out.judged, out.finding), (1, None));
+}
