@@ -164,6 +164,18 @@ fn a_world_that_does_not_settle_in_its_time_is_unknown() {
 }
 
 #[test]
+fn a_run_with_more_entries_than_it_may_have_is_unknown_and_says_so() {
+    let of = |max_entries| {
+        let options = Options { max_entries: Some(max_entries), ..Options::default() };
+        let record = run(&trio(Delivery::Eventual).finish(), 1, &options).record;
+        (record.verdict, record.sentence.unwrap_or_default())
+    };
+    let sentence = "the cluster was not ready when the journal reached its limit of entries";
+    assert_eq!(of(50), (Verdict::Unknown, sentence.to_owned()));
+    assert_eq!(of(100_000).0, Verdict::Pass);
+}
+
+#[test]
 fn a_queue_that_stays_pending_all_the_time_to_settle_is_a_failure() {
     let scenario = trio(Delivery::Eventual)
         .fault(Duration::from_millis(500), crash("b"))

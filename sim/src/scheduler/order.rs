@@ -18,8 +18,8 @@ const PAUSE: RangeInclusive<u64> = 1..=10;
 /// The same for a task that fell behind all others.
 const LONG_PAUSE: RangeInclusive<u64> = 1..=100;
 
-/// The steps among which the moments are drawn at which a task falls behind: what a run of three
-/// backends over a minute takes.
+/// The steps among which the moments are drawn at which a task falls behind: an estimate of the
+/// length of a run of three backends over a minute, not measured yet.
 const RUN_STEPS: u64 = 20_000;
 
 /// The lowest rank that is drawn; below are those of tasks that fell behind.
