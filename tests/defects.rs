@@ -1,7 +1,7 @@
-//! Each known defect can be planted and makes a difference: some run of the library, or of the
-//! scenarios in `tests/scenarios/defects`, is another one with it. Whether a check sees that is
-//! what `docs/defects.md` tells; this only shows that no switch is dead, and that those which were
-//! found quickly still are.
+//! Each known defect can be planted and makes a difference: some run of the library, of the
+//! regressions, or of the scenarios in `tests/scenarios/defects`, is another one with it. Whether a
+//! check sees that is what `docs/defects.md` tells; this only shows that no switch is dead, and that
+//! those which were found quickly still are.
 
 use std::{
     fs,
@@ -99,7 +99,12 @@ fn journal(scenario: &Scenario, defect: Option<Defect>) -> String {
 /// One with everything in it, the small ones that are made for a defect, and then the library.
 static SCENARIOS: LazyLock<Vec<Played>> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["tests/scenarios", "tests/scenarios/defects", "scenarios/library"];
+    let folders = [
+        "tests/scenarios",
+        "tests/scenarios/defects",
+        "scenarios/regressions",
+        "scenarios/library",
+    ];
     let files = folders.iter().flat_map(|folder| files(&root.join(folder)));
     let scenarios = files.map(|path| read(&path));
     let small = scenarios.filter(|scenario| !LARGE.contains(&&*scenario.name));
