@@ -1,9 +1,9 @@
 //! `fedsim compare`: what each delivery policy gives and costs, on the same scenario and seeds.
 
-use std::{fs, ops::ControlFlow, thread};
+use std::{fs, ops::ControlFlow};
 
 use checks::price::Price;
-use explore::workers;
+use explore::{trial::caught, workers};
 use reports::comparison::{self, Compared};
 use runs::Options;
 use scenarios::{Scenario, language, scenario::Delivery};
@@ -13,7 +13,7 @@ use crate::{
     arguments::Compare,
     exit::{Exit, Stop},
     output::{Output, Tone},
-    trial,
+    threads,
 };
 
 /// Compares what was asked for.
@@ -59,8 +59,6 @@ fn play(scenario: &Scenario, wanted: &Compare, output: &mut Output) -> Result<Ve
         wanted.policies.iter().map(|policy| with(scenario, *policy)).collect();
     let seeds = wanted.seeds.count();
     let count = seeds.saturating_mul(under.len());
-    let processors = || thread::available_parallelism().map_or(1, usize::from);
-    let threads = wanted.jobs.map_or_else(processors, usize::from);
     if !output.quiet {
         let text = format!("{} under {} policies, {seeds} seeds each", scenario.name, under.len());
         output.word(Tone::Plain, "Comparing", &text)?;
@@ -69,7 +67,7 @@ fn play(scenario: &Scenario, wanted: &Compare, output: &mut Output) -> Result<Ve
     let work = |number: usize| {
         let (scenario, seed) = (&under[number / seeds], wanted.seeds.at(number % seeds));
         let mut price = Price::default();
-        let played = trial::caught(|| {
+        let played = caught(|| {
             let run = runs::run(scenario, seed, &Options::default());
             price.add(&run.record, &run.recording);
         });
@@ -78,7 +76,7 @@ fn play(scenario: &Scenario, wanted: &Compare, output: &mut Output) -> Result<Ve
     };
     let mut prices: Vec<Price> = under.iter().map(|_| Price::default()).collect();
     let (mut number, mut broke) = (0, None);
-    let begun = workers::in_order(count, threads, work, |price| {
+    let begun = workers::in_order(count, threads::count(wanted.jobs), work, |price| {
         match price {
             Ok(price) => prices[number / seeds].merge(&price),
             Err(why) => broke = Some(why),
@@ -87,9 +85,7 @@ fn play(scenario: &Scenario, wanted: &Compare, output: &mut Output) -> Result<Ve
         if broke.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     output.end_progress();
-    begun.map_err(|error| {
-        Stop::because(Exit::Internal, format!("cannot begin a thread: {error}"))
-    })?;
+    threads::begun(begun)?;
     if let Some(why) = broke {
         return Err(Stop::because(Exit::Internal, why));
     }

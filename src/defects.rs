@@ -1,7 +1,7 @@
 //! `fedsim defects`: plants each known defect in the servers, and shows how fast exploration finds
 //! it.
 
-use std::{fs, path::Path, sync::atomic::Ordering, thread};
+use std::{fs, path::Path, sync::atomic::Ordering};
 
 use defects::{CAN_PLANT, Defect};
 use explore::hunt::{self, Found, Hunt};
@@ -13,6 +13,7 @@ use crate::{
     interrupt,
     output::{Output, Tone},
     stopwatch::Stopwatch,
+    threads,
 };
 
 /// The lines of a page between which the table stands.
@@ -31,12 +32,11 @@ pub(crate) fn defects(wanted: &Defects, output: &mut Output) -> Result<Exit, Sto
         let message = "no defect has such a name\nleave it out to see them all";
         return Err(Stop::because(Exit::NothingSelected, message));
     }
-    let processors = || thread::available_parallelism().map_or(1, usize::from);
     let hunt = Hunt {
         bases: hunt::bases(),
         runs: wanted.runs,
         seed: wanted.seed,
-        threads: wanted.jobs.map_or_else(processors, usize::from),
+        threads: threads::count(wanted.jobs),
     };
     let stop = interrupt::flag();
     let progress = output.begin_progress(chosen.len());
@@ -46,9 +46,7 @@ pub(crate) fn defects(wanted: &Defects, output: &mut Output) -> Result<Exit, Sto
             break;
         }
         let began = Stopwatch::start();
-        let found = hunt.find(defect, stop).map_err(|error| {
-            Stop::because(Exit::Internal, format!("cannot begin a thread: {error}"))
-        })?;
+        let found = threads::begun(hunt.find(defect, stop))?;
         let row = Row { defect, found, wall_ms: began.elapsed_ms() };
         progress.inc(1);
         row.show(output)?;

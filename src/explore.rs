@@ -3,9 +3,7 @@
 mod corpus;
 mod summary;
 
-use std::{
-    collections::BTreeSet, fmt::Write as _, fs, sync::atomic::Ordering, thread, time::Duration,
-};
+use std::{collections::BTreeSet, fmt::Write as _, fs, sync::atomic::Ordering, time::Duration};
 
 use explore::{Campaign, Exploration, Method, Subject, Trial};
 
@@ -17,8 +15,10 @@ use crate::{
     exit::{Exit, Stop},
     interrupt,
     output::{Output, Tone},
+    run::counted,
     select::{self, Selected},
     stopwatch::Stopwatch,
+    threads,
 };
 
 /// How many runs there are if neither their number nor their time is given: enough for every leg of
@@ -75,12 +75,11 @@ fn bases(
 }
 
 fn campaign(bases: Vec<Scenario>, wanted: &Explore) -> Campaign {
-    let processors = || thread::available_parallelism().map_or(1, usize::from);
     let is_bounded = wanted.runs.is_some() || wanted.time.is_some();
     let methods: BTreeSet<Method> = if !wanted.ways.is_empty() {
         wanted.ways.iter().map(|way| Method::from(*way)).collect()
     } else if is_bounded {
-        [Method::EveryLeg, Method::Pairs, Method::Drawn, Method::Bred].into()
+        Method::SEARCHES.into()
     } else {
         [Method::EveryLeg].into()
     };
@@ -91,7 +90,7 @@ fn campaign(bases: Vec<Scenario>, wanted: &Explore) -> Campaign {
         fail_fast: wanted.fail_fast.map(usize::from),
         shard: wanted.shard.map(|part| part.0).unwrap_or_default(),
         seed: wanted.seed,
-        threads: wanted.jobs.map_or_else(processors, usize::from),
+        threads: threads::count(wanted.jobs),
     }
 }
 
@@ -101,14 +100,12 @@ fn announcement(campaign: &Campaign) -> String {
         shard if shard.of == 1 => String::new(),
         shard => format!(", part {}/{}", shard.index + 1, shard.of),
     };
-    let (bases, threads) = (campaign.bases.len(), campaign.threads);
-    let plural = |n: usize| if n == 1 { "" } else { "s" };
     format!(
-        "{bases} scenario{}, {}, seed {}{part}, {threads} thread{}",
-        plural(bases),
+        "{}, {}, seed {}{part}, {}",
+        counted(campaign.bases.len(), "scenario"),
         ways.join(" + "),
         campaign.seed,
-        plural(threads)
+        counted(campaign.threads, "thread")
     )
 }
 
@@ -154,8 +151,7 @@ fn play(
     if let Some(wrong) = wrong {
         return Err(wrong);
     }
-    explored
-        .map_err(|error| Stop::because(Exit::Internal, format!("cannot begin a thread: {error}")))
+    threads::begun(explored)
 }
 
 fn progress(so_far: &Exploration, wall_ms: u64) -> String {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use checks::{HOMESERVERS, Record, Unjudged, record::Verdict};
+use explore::trial::caught;
 use journal::kept;
 use reports::{folder, json, line};
 use serde_json::json;
@@ -70,7 +71,7 @@ fn judged(path: &Path) -> Result<Result<Record, Unjudged>, Stop> {
     let file = File::open(path).map_err(|error| refused(path, &error))?;
     let kept = kept::read(file).map_err(|malformed| refused(path, &malformed))?;
     let shown = path.display().to_string();
-    let judged = trial::caught(|| checks::rejudged(&HOMESERVERS, &shown, kept));
+    let judged = caught(|| checks::rejudged(&HOMESERVERS, &shown, kept));
     let judged = judged.map_err(|why| Stop::because(Exit::Internal, format!("{shown}: {why}")))?;
     Ok(judged.map(|run| run.record))
 }

@@ -23,6 +23,7 @@ mod seeds;
 mod select;
 mod shrink;
 mod stopwatch;
+mod threads;
 mod trial;
 
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! `fedsim run`: runs scenarios, judges them, and prints a line for each and a summary.
 
-use std::{fs, ops::ControlFlow, path::Path, thread};
+use std::{fs, ops::ControlFlow, path::Path};
 
 use explore::workers;
 use reports::{
@@ -16,6 +16,7 @@ use crate::{
     seeds::Seeds,
     select::{self, Selected},
     stopwatch::Stopwatch,
+    threads,
     trial::{self, KEPT_PASSES, Mark, SAMPLE, Settings, Trial, Twice},
 };
 
@@ -33,7 +34,7 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
     };
     writable(&wanted.out)?;
     let jobs = Jobs { selected: &selected, seeds: wanted.seed.as_ref() };
-    let threads = threads(wanted.jobs).min(jobs.count());
+    let threads = threads::count(wanted.jobs).min(jobs.count());
     let settings = Settings {
         out: &wanted.out,
         twice: if wanted.twice { Twice::Every } else { Twice::Sample },
@@ -54,15 +55,8 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
         trial
     };
     let threads_began = workers::in_order(jobs.count(), threads, work, |trial| results.take(trial));
-    threads_began.map_err(|error| {
-        Stop::because(Exit::Internal, format!("cannot begin a thread: {error}"))
-    })?;
+    threads::begun(threads_began)?;
     results.conclude()
-}
-
-fn threads(wanted: Option<u16>) -> usize {
-    let processors = || thread::available_parallelism().map_or(1, usize::from);
-    wanted.map_or_else(processors, usize::from)
 }
 
 fn writable(out: &Path) -> Result<(), Stop> {
@@ -116,7 +110,8 @@ impl<'a> Jobs<'a> {
     }
 }
 
-fn counted(n: usize, thing: &str) -> String {
+/// Returns a count with its thing, such as `1 thread` or `5 threads`.
+pub(crate) fn counted(n: usize, thing: &str) -> String {
     if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
 }
 

@@ -1,13 +1,12 @@
 //! One run of one scenario with one seed: run, perhaps run again, written down, and summarized.
 
 use std::{
-    any::Any,
     io,
-    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
 };
 
 use checks::{Record, Run, record::Verdict};
+use explore::trial::caught;
 use journal::Recording;
 use reports::{
     folder,
@@ -116,12 +115,6 @@ pub(crate) fn run(selected: &Selected, seed: u64, number: usize, settings: &Sett
 pub(crate) fn again(selected: &Selected, seed: u64) -> Result<Record, String> {
     let name = &selected.scenario.name;
     caught(|| record(selected, seed).record).map_err(|why| format!("{name}, seed {seed}: {why}"))
-}
-
-/// Does some work; a panic of it is an error, in a sentence.
-pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    panic::catch_unwind(AssertUnwindSafe(work))
-        .map_err(|payload| format!("fedsim itself panicked: {}", panic_message(payload.as_ref())))
 }
 
 fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_>) -> Trial {
@@ -271,12 +264,6 @@ fn broke(selected: &Selected, seed: u64, settings: &Settings<'_>, why: &str) -> 
 
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "without a message".to_owned())
 }
 
 /// Returns the exit code of a record by itself, without what `--strict` asks for.

@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{LazyLock, OnceLock, atomic::AtomicBool},
 };
 
@@ -13,7 +13,10 @@ use defects::Defect;
 use explore::hunt::{self, Hunt};
 use libtest_mimic::{Arguments, Failed, Trial};
 use runs::Options;
-use scenarios::{Scenario, language};
+use scenarios::{
+    Scenario,
+    language::{self, Mistakes},
+};
 
 /// What no scenario reaches, and why not.
 const NOT_REACHED: &[(Defect, &str)] = &[];
@@ -105,25 +108,16 @@ static SCENARIOS: LazyLock<Vec<Played>> = LazyLock::new(|| {
         "scenarios/regressions",
         "scenarios/library",
     ];
-    let files = folders.iter().flat_map(|folder| files(&root.join(folder)));
-    let scenarios = files.map(|path| read(&path));
+    let scenarios = folders.iter().flat_map(|folder| scenarios(&root.join(folder)));
     let small = scenarios.filter(|scenario| !LARGE.contains(&&*scenario.name));
     small.map(|scenario| Played { scenario, sound: OnceLock::new() }).collect()
 });
 
-/// Returns the scenario files of a folder, in order of name.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("the folder is there");
-    let paths = entries.map(|entry| entry.expect("it can be read").path());
-    let mut files: Vec<PathBuf> = paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
-    files.sort();
-    files
-}
-
-fn read(path: &Path) -> Scenario {
-    let text = fs::read_to_string(path).expect("it can be read");
-    language::parse(&path.display().to_string(), &text)
-        .unwrap_or_else(|mistakes| panic!("{}", mistakes.render(false)))
+/// Returns the scenarios of a folder, in order of name.
+fn scenarios(folder: &Path) -> Vec<Scenario> {
+    let files = language::load_folder(folder).unwrap_or_else(|e| panic!("{}", e.render(false)));
+    let scenario = |read: Result<Scenario, Mistakes>| {
+        read.unwrap_or_else(|mistakes| panic!("{}", mistakes.render(false)))
+    };
+    files.into_iter().map(|(_, read)| scenario(read)).collect()
 }

@@ -126,7 +126,7 @@ impl Campaign {
         let mut schedules = Schedules::new(self.seed);
         while !self.is_over(&found, stop) {
             let left = usize::try_from(self.runs - found.count()).unwrap_or(usize::MAX);
-            let mut candidates = draw(&mut sources, vocabulary, &found.coverage, BATCH.min(left));
+            let mut candidates = draw(&mut sources, vocabulary, BATCH.min(left));
             for candidate in &mut candidates {
                 schedules.give(candidate);
             }
@@ -218,14 +218,13 @@ struct On<'s> {
 fn draw(
     sources: &mut [(Method, Box<dyn Source>)],
     vocabulary: &'static Vocabulary,
-    coverage: &Coverage,
     most: usize,
 ) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     loop {
         let mut any = false;
         for (_, source) in sources.iter_mut() {
-            let drawn = if candidates.len() < most { source.next(coverage) } else { None };
+            let drawn = if candidates.len() < most { source.next() } else { None };
             any |= drawn.is_some();
             candidates.extend(drawn.and_then(|drawn| valid(vocabulary, drawn)));
         }

@@ -11,8 +11,6 @@ pub struct Coverage {
     runs: u64,
     /// In how many runs each was reached.
     reached: BTreeMap<Situation, u64>,
-    /// The last run that reached a new one, from 1.
-    last_new: u64,
 }
 
 impl Coverage {
@@ -23,11 +21,7 @@ impl Coverage {
         for situation in situations {
             *self.reached.entry(situation.clone()).or_default() += 1;
         }
-        let new = self.reached.len() - before;
-        if new > 0 {
-            self.last_new = self.runs;
-        }
-        new
+        self.reached.len() - before
     }
 
     /// Returns how many situations were reached.
@@ -43,11 +37,6 @@ impl Coverage {
     /// Returns every situation with the number of runs that reached it.
     pub fn reached(&self) -> impl Iterator<Item = (&Situation, u64)> {
         self.reached.iter().map(|(situation, runs)| (situation, *runs))
-    }
-
-    /// Returns the number of runs since one reached a new situation.
-    pub fn runs_without_news(&self) -> u64 {
-        self.runs - self.last_new
     }
 
     /// Returns about how many situations a run like these reaches for the first time, after Good

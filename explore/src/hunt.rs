@@ -1,7 +1,6 @@
 //! How fast a known defect is found by an exploration that is not told where to look.
 
 use std::{
-    collections::BTreeSet,
     io,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -100,7 +99,7 @@ impl Hunt {
     fn campaign(&self) -> Campaign {
         Campaign {
             bases: self.bases.clone(),
-            methods: BTreeSet::from([Method::EveryLeg, Method::Pairs, Method::Drawn, Method::Bred]),
+            methods: Method::SEARCHES.into(),
             runs: self.runs,
             fail_fast: None,
             shard: Shard::default(),

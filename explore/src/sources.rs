@@ -13,7 +13,7 @@ use scenarios::{
     scenario::{Expect, Fault, OpKind},
 };
 
-use crate::{coverage::Coverage, trial::Trial};
+use crate::trial::Trial;
 
 pub use self::{
     bred::Bred,
@@ -40,6 +40,9 @@ pub enum Method {
 }
 
 impl Method {
+    /// Every way of searching, which take turns where nobody chooses.
+    pub const SEARCHES: [Self; 4] = [Self::EveryLeg, Self::Pairs, Self::Drawn, Self::Bred];
+
     /// Returns the word for it.
     pub fn word(self) -> &'static str {
         match self {
@@ -71,7 +74,7 @@ pub struct Candidate {
 /// number of threads does not change.
 pub trait Source {
     /// Returns the next scenario; none if it has no more, at least until it learns of other runs.
-    fn next(&mut self, coverage: &Coverage) -> Option<Candidate>;
+    fn next(&mut self) -> Option<Candidate>;
 
     /// Learns what came of a run of any source. `news` is how many situations it was the first to
     /// reach.

@@ -69,8 +69,7 @@ impl Subject {
     /// Plays `scenario` with its own seed. A panic of whoever plays or judges it is a violation,
     /// too: a campaign goes on, and reports it.
     pub fn play(&self, scenario: &Scenario) -> Trial {
-        let played = panic::catch_unwind(AssertUnwindSafe(|| self.play_unguarded(scenario)));
-        played.unwrap_or_else(|payload| Trial::broken(panic_message(payload.as_ref())))
+        caught(|| self.play_unguarded(scenario)).unwrap_or_else(Trial::broken)
     }
 
     fn play_unguarded(&self, scenario: &Scenario) -> Trial {
@@ -185,6 +184,11 @@ fn violation(check: CheckRecord) -> Option<Violation> {
     let is_violated = check.verdict == CheckVerdict::Violated && !check.must_break;
     is_violated
         .then(|| Violation { check: check.name, sentence: check.sentence.unwrap_or_default() })
+}
+
+/// Does some work; a panic of it is an error, in a sentence.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    panic::catch_unwind(AssertUnwindSafe(work)).map_err(|payload| panic_message(payload.as_ref()))
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> String {

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use explore::{
-    Coverage,
-    sources::{Drawn, Shard, Source, Topology},
-};
+use explore::sources::{Drawn, Shard, Source, Topology};
 use scenarios::{
     Scenario, language,
     scenario::{Delivery, OpKind},
@@ -20,7 +17,7 @@ fn drawn(seed: u64) -> Vec<Scenario> {
         .into_iter()
         .flat_map(|relays| Delivery::WORDS.map(|(_, delivery)| Topology { delivery, relays }));
     let mut source = Drawn::new(topologies.collect(), seed, Shard::default());
-    let mut next = || source.next(&Coverage::default()).expect("there is always one more");
+    let mut next = || source.next().expect("there is always one more");
     (0..MANY).map(|_| next().scenario).collect()
 }
 

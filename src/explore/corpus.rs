@@ -2,7 +2,7 @@
 //! something new, for the next campaign to begin with.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -41,10 +41,10 @@ impl Corpus {
         let Some(interesting) = &self.interesting else { return Ok(Vec::new()) };
         let mut scenarios = Vec::new();
         for folder in [&self.failing, interesting] {
-            for path in files(folder)? {
-                // A file of another version is left out, not an end to the campaign.
-                scenarios.extend(language::load(&path).ok());
-            }
+            let files = language::load_folder(folder)
+                .map_err(|mistakes| Stop::because(Exit::Usage, mistakes.render(false)))?;
+            // A file of another version is left out, not an end to the campaign.
+            scenarios.extend(files.into_iter().filter_map(|(_, scenario)| scenario.ok()));
         }
         scenarios.truncate(MOST_READ);
         Ok(scenarios)
@@ -85,19 +85,4 @@ pub(super) fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf, St
         Stop::because(Exit::Usage, format!("cannot write {}: {error}", path.display()))
     })?;
     Ok(path)
-}
-
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Stop> {
-    let read = || -> io::Result<Vec<PathBuf>> {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            files.push(entry?.path());
-        }
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-        files.sort();
-        Ok(files)
-    };
-    read().map_err(|error| {
-        Stop::because(Exit::Usage, format!("cannot read {}: {error}", folder.display()))
-    })
 }

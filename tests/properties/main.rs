@@ -7,7 +7,7 @@
 use std::{env, fs, iter, ops::ControlFlow, path::Path, sync::atomic::AtomicBool};
 
 use explore::{
-    Coverage, Subject, Trial, shrink,
+    Subject, Trial, shrink,
     sources::{Candidate, Drawn, Shard, Source, Topology},
     trial::End,
     workers,
@@ -26,8 +26,7 @@ const THREADS: usize = 2;
 /// Draws `cases` scenarios and plays each. Returns the first that does not pass.
 fn first_failure(topology: Topology, cases: u64, seed: u64) -> Option<(Candidate, Trial)> {
     let mut drawn = Drawn::new(vec![topology], seed, Shard::default());
-    let none = Coverage::default();
-    let draw = iter::from_fn(|| drawn.next(&none));
+    let draw = iter::from_fn(|| drawn.next());
     let candidates: Vec<Candidate> = draw.take(usize::try_from(cases).expect("fits")).collect();
     let subject = Subject::homeservers();
     let play = |number: usize| subject.play(&candidates[number].scenario);

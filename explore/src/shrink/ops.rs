@@ -2,19 +2,17 @@
 
 use scenarios::scenario::OpKind;
 
-use super::{Search, reduce::fewest};
+use super::{
+    Search,
+    reduce::{fewest, without},
+};
 
 /// Leaves out operations, and what is special about those that are left.
 pub(super) fn fewer(search: &mut Search<'_>) {
     let count = search.best.ops.len();
     fewest(count, |left_out| {
-        let mut candidate = search.best.clone();
-        let mut index = 0;
-        candidate.ops.retain(|_| {
-            index += 1;
-            !left_out(index - 1)
-        });
-        search.keeps(candidate)
+        let ops = without(&search.best.ops, left_out);
+        search.tries(|scenario| scenario.ops = ops)
     });
     for index in 0..search.best.ops.len() {
         search.tries(|scenario| {

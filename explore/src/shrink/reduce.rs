@@ -6,21 +6,22 @@ use super::Search;
 pub(super) fn faults(search: &mut Search<'_>) {
     let count = search.best.faults.len();
     fewest(count, |left_out| {
-        let mut candidate = search.best.clone();
-        let mut index = 0;
-        candidate.faults.retain(|_| {
-            index += 1;
-            !left_out(index - 1)
-        });
-        search.keeps(candidate)
+        let faults = without(&search.best.faults, left_out);
+        search.tries(|scenario| scenario.faults = faults)
     });
 }
 
-/// Finds how much of a list of `count` items can be left out. `without` is asked to leave out those
+/// Returns a list without the items whose index is left out.
+pub(super) fn without<T: Clone>(list: &[T], left_out: &dyn Fn(usize) -> bool) -> Vec<T> {
+    let kept = list.iter().enumerate().filter(|(index, _)| !left_out(*index));
+    kept.map(|(_, item)| item.clone()).collect()
+}
+
+/// Finds how much of a list of `count` items can be left out. `tries` is asked to leave out those
 /// items of what is left whose index is told to be left out, and returns whether that is kept.
 ///
 /// First all of them, then ever smaller runs of neighbors, until no single one can go.
-pub(super) fn fewest(count: usize, mut without: impl FnMut(&dyn Fn(usize) -> bool) -> bool) {
+pub(super) fn fewest(count: usize, mut tries: impl FnMut(&dyn Fn(usize) -> bool) -> bool) {
     let mut left = count;
     let mut length = count;
     while left > 0 && length > 0 {
@@ -28,7 +29,7 @@ pub(super) fn fewest(count: usize, mut without: impl FnMut(&dyn Fn(usize) -> boo
         let mut any = false;
         while from < left {
             let until = (from + length).min(left);
-            if without(&|index| (from..until).contains(&index)) {
+            if tries(&|index| (from..until).contains(&index)) {
                 left -= until - from;
                 any = true;
             } else {
@@ -44,15 +45,13 @@ pub(super) fn fewest(count: usize, mut without: impl FnMut(&dyn Fn(usize) -> boo
 
 #[cfg(test)]
 mod tests {
-    use super::fewest;
+    use super::{fewest, without};
 
     /// Returns what is left of `0..count` if all of `needed` have to be there.
     fn left_of(count: usize, needed: &[usize]) -> Vec<usize> {
         let mut left: Vec<usize> = (0..count).collect();
         fewest(count, |left_out| {
-            let items = left.iter().enumerate();
-            let fewer: Vec<usize> =
-                items.filter(|(index, _)| !left_out(*index)).map(|(_, item)| *item).collect();
+            let fewer = without(&left, left_out);
             let is_kept = needed.iter().all(|item| fewer.contains(item));
             if is_kept {
                 left = fewer;

@@ -12,7 +12,6 @@ use scenarios::{
 
 use super::{Candidate, Method, Source, with_fault};
 use crate::{
-    coverage::Coverage,
     places::Place,
     trial::{End, Trial},
     ways::ways,
@@ -173,7 +172,7 @@ fn rounded(time: Duration) -> Duration {
 }
 
 impl Source for Bred {
-    fn next(&mut self, _: &Coverage) -> Option<Candidate> {
+    fn next(&mut self) -> Option<Candidate> {
         if self.parents.is_empty() {
             return None;
         }

@@ -20,7 +20,7 @@ use scenarios::{
 
 use self::{dice::Dice, swarm::Swarm};
 use super::{Candidate, GRACE, Method, SETTLE, Shard, Source, legs::mixed};
-use crate::{coverage::Coverage, trial::Trial};
+use crate::trial::Trial;
 
 /// What to draw.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ impl Drawn {
 }
 
 impl Source for Drawn {
-    fn next(&mut self, _: &Coverage) -> Option<Candidate> {
+    fn next(&mut self) -> Option<Candidate> {
         let number = self.count * self.shard.of + self.shard.index;
         self.count += 1;
         let topologies = self.topologies.len() as u64;

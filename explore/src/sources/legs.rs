@@ -12,7 +12,6 @@ use scenarios::{Scenario, scenario::Fault};
 
 use super::{Candidate, Method, Shard, Source, ending_at, open, with_fault};
 use crate::{
-    coverage::Coverage,
     places::{Class, Place, Point},
     trial::Trial,
     ways::ways,
@@ -53,11 +52,6 @@ impl Legs {
             bases: bases.iter().map(|(scenario, _)| open(scenario)).collect(),
             breaks: mine.map(|(it, _)| it).collect(),
         }
-    }
-
-    /// Returns how many breaks are left.
-    pub fn left(&self) -> usize {
-        self.breaks.len()
     }
 }
 
@@ -125,7 +119,7 @@ pub(super) fn mixed(seed: u64, number: u64) -> u64 {
 }
 
 impl Source for Legs {
-    fn next(&mut self, _: &Coverage) -> Option<Candidate> {
+    fn next(&mut self) -> Option<Candidate> {
         let Break { base, at, fault, is_last } = self.breaks.pop_front()?;
         let scenario = with_fault(&self.bases[base], at, fault);
         let scenario = if is_last { ending_at(&scenario, at) } else { scenario };

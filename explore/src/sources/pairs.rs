@@ -7,7 +7,6 @@ use scenarios::{Scenario, scenario::Fault};
 
 use super::{Candidate, Method, Source, legs::mixed, with_fault};
 use crate::{
-    coverage::Coverage,
     places::{Class, Place},
     trial::{End, Trial},
     ways::ways,
@@ -67,7 +66,7 @@ impl Pairs {
 }
 
 impl Source for Pairs {
-    fn next(&mut self, _: &Coverage) -> Option<Candidate> {
+    fn next(&mut self) -> Option<Candidate> {
         if self.breaks.is_empty() {
             self.refill();
         }
