@@ -1,11 +1,12 @@
 //! `get_missing_events`, `backfill`, `state`, `state_ids`, `event` and `event_auth` of
-//! `/_matrix/federation/v1`
+//! `/_matrix/federation/v1`. Whoever is a member may ask for all of a room, and whoever was one for
+//! what happened while it was.
 
 use std::collections::BTreeSet;
 
 use axum::{extract::State, response::Response};
 use ruma::{
-    EventId, MilliSecondsSinceUnixEpoch, RoomId, UInt,
+    EventId, MilliSecondsSinceUnixEpoch, RoomId, ServerName, UInt,
     api::federation::{
         authorization::get_event_authorization::v1 as get_event_auth,
         backfill::get_backfill::v1 as get_backfill,
@@ -15,31 +16,38 @@ use ruma::{
         },
     },
 };
+use rusqlite::Connection;
 use transport::{
     MatrixError,
     federation::{Signed, ruma_answer},
 };
 
 use super::FederationApi;
-use crate::{event::Pdu, pdu::serve, store::events};
+use crate::{
+    event::Pdu,
+    pdu::serve,
+    store::{
+        StoreError,
+        events::{self, StoredEvent},
+    },
+};
 
 /// Answers with the events between two points of the graph.
 pub(super) async fn get_missing_events(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<get_missing_events_::Request>,
 ) -> Result<Response, MatrixError> {
-    api.must_be_member(&origin, &request.room_id).await?;
-    let found = api
-        .read(move |db| {
-            let gap = serve::Gap {
-                earliest: &request.earliest_events,
-                latest: &request.latest_events,
-                limit: as_usize(request.limit),
-                min_depth: u64::from(request.min_depth),
-            };
-            serve::missing_events(db, &request.room_id, &gap)
-        })
-        .await?;
+    let room = request.room_id.clone();
+    let find = move |db: &Connection| {
+        let gap = serve::Gap {
+            earliest: &request.earliest_events,
+            latest: &request.latest_events,
+            limit: as_usize(request.limit),
+            min_depth: u64::from(request.min_depth),
+        };
+        serve::missing_events(db, &request.room_id, &gap)
+    };
+    let found = visible_events(&api, &origin, &room, find).await?;
     Ok(ruma_answer(get_missing_events_::Response::new(found.iter().map(Pdu::to_raw).collect())))
 }
 
@@ -48,13 +56,45 @@ pub(super) async fn backfill(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<get_backfill::Request>,
 ) -> Result<Response, MatrixError> {
-    api.must_be_member(&origin, &request.room_id).await?;
-    let found = api
-        .read(move |db| serve::backfill(db, &request.room_id, &request.v, as_usize(request.limit)))
-        .await?;
+    let room = request.room_id.clone();
+    let find = move |db: &Connection| {
+        serve::backfill(db, &request.room_id, &request.v, as_usize(request.limit))
+    };
+    let found = visible_events(&api, &origin, &room, find).await?;
     let pdus = found.iter().map(Pdu::to_raw).collect();
     let (name, now) = (api.rooms().core().owned_server_name(), now(&api));
     Ok(ruma_answer(get_backfill::Response::new(name, now, pdus)))
+}
+
+/// Returns those of the events found that `origin` may be told of; refuses if it is no member and
+/// may be told of none.
+async fn visible_events(
+    api: &FederationApi,
+    origin: &ServerName,
+    room: &RoomId,
+    find: impl FnOnce(&Connection) -> Result<Vec<StoredEvent>, StoreError> + Send + 'static,
+) -> Result<Vec<Pdu>, MatrixError> {
+    let server = origin.to_owned();
+    let found = api.read(move |db| serve::visible_to(db, &server, find(db)?)).await?;
+    if found.is_empty() {
+        api.must_be_member(origin, room).await?;
+    }
+    Ok(found)
+}
+
+/// Refuses a server that may not be told of an event of the room.
+async fn must_see(
+    api: &FederationApi,
+    origin: &ServerName,
+    room: &RoomId,
+    event: &EventId,
+) -> Result<(), MatrixError> {
+    let (server, id, of_room) = (origin.to_owned(), event.to_owned(), room.to_owned());
+    let may_see = move |db: &Connection| match events::find(db, &id)? {
+        Some(record) if record.pdu.room_id == of_room => serve::may_see(db, &server, &record),
+        _ => Ok(false),
+    };
+    if api.read(may_see).await? { Ok(()) } else { api.must_be_member(origin, room).await }
 }
 
 /// Returns the state before an event, and what authorizes it.
@@ -62,7 +102,7 @@ pub(super) async fn state(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<get_state::Request>,
 ) -> Result<Response, MatrixError> {
-    api.must_be_member(&origin, &request.room_id).await?;
+    must_see(&api, &origin, &request.room_id, &request.event_id).await?;
     let (state, chain) = state_before(&api, &request.room_id, &request.event_id).await?;
     let (chain, pdus) =
         api.read(move |db| Ok((serve::raw(db, &chain)?, serve::raw(db, &state)?))).await?;
@@ -74,7 +114,7 @@ pub(super) async fn state_ids(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<get_state_ids::Request>,
 ) -> Result<Response, MatrixError> {
-    api.must_be_member(&origin, &request.room_id).await?;
+    must_see(&api, &origin, &request.room_id, &request.event_id).await?;
     let (state, chain) = state_before(&api, &request.room_id, &request.event_id).await?;
     let (chain, state) = (chain.into_iter().collect(), state.into_iter().collect());
     Ok(ruma_answer(get_state_ids::Response::new(chain, state)))
@@ -99,7 +139,7 @@ pub(super) async fn event(
     let found = api.read(move |db| events::find(db, &id)).await?;
     let not_known = || MatrixError::not_found(format!("event {} is not known", request.event_id));
     let found = found.filter(|found| found.rejected.is_none()).ok_or_else(not_known)?;
-    api.must_be_member(&origin, &found.pdu.room_id).await?;
+    must_see(&api, &origin, &found.pdu.room_id, &found.pdu.event_id).await?;
     let (name, now) = (api.rooms().core().owned_server_name(), now(&api));
     Ok(ruma_answer(get_event::Response::new(name, now, found.pdu.to_raw())))
 }
@@ -109,7 +149,7 @@ pub(super) async fn event_auth(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<get_event_auth::Request>,
 ) -> Result<Response, MatrixError> {
-    api.must_be_member(&origin, &request.room_id).await?;
+    must_see(&api, &origin, &request.room_id, &request.event_id).await?;
     let id = request.event_id.clone();
     let room = request.room_id;
     let chain = api

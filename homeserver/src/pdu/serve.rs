@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use ruma::{EventId, OwnedEventId, RoomId};
+use ruma::{EventId, OwnedEventId, RoomId, ServerName, UserId};
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 
@@ -12,7 +12,7 @@ use crate::{
     store::{
         StoreError,
         events::{self, StoredEvent},
-        state,
+        memberships, state,
     },
 };
 
@@ -47,7 +47,7 @@ pub fn missing_events(
     connection: &Connection,
     room: &RoomId,
     gap: &Gap<'_>,
-) -> Result<Vec<Pdu>, StoreError> {
+) -> Result<Vec<StoredEvent>, StoreError> {
     let mut seen: BTreeSet<_> = gap.earliest.iter().chain(gap.latest).cloned().collect();
     let mut queue = VecDeque::new();
     for id in gap.latest.iter().take(MAX_MISSING_EVENTS) {
@@ -66,10 +66,12 @@ pub fn missing_events(
         let Some(record) = in_graph(connection, room, &id)? else { continue };
         if record.pdu.depth >= gap.min_depth {
             queue.extend(record.pdu.prev_events.iter().cloned());
-            found.push(record.pdu);
+            found.push(record);
         }
     }
-    found.sort_by(|a, b| (a.depth, &a.event_id).cmp(&(b.depth, &b.event_id)));
+    found.sort_by(|StoredEvent { pdu: a, .. }, StoredEvent { pdu: b, .. }| {
+        (a.depth, &a.event_id).cmp(&(b.depth, &b.event_id))
+    });
     Ok(found)
 }
 
@@ -82,7 +84,7 @@ pub fn backfill(
     room: &RoomId,
     latest: &[OwnedEventId],
     limit: usize,
-) -> Result<Vec<Pdu>, StoreError> {
+) -> Result<Vec<StoredEvent>, StoreError> {
     let mut seen = BTreeSet::new();
     let mut queue: VecDeque<_> = latest.iter().take(MAX_BACKFILL).cloned().collect();
     let mut found = Vec::new();
@@ -95,7 +97,7 @@ pub fn backfill(
         }
         if let Some(record) = in_graph(connection, room, &id)? {
             queue.extend(record.pdu.prev_events.iter().cloned());
-            found.push(record.pdu);
+            found.push(record);
         }
     }
     Ok(found)
@@ -146,6 +148,53 @@ pub fn raw<'a>(
     ids: impl IntoIterator<Item = &'a OwnedEventId>,
 ) -> Result<Vec<Box<RawValue>>, StoreError> {
     ids.into_iter().map(|id| Ok(events::get(connection, id)?.pdu.to_raw())).collect()
+}
+
+/// Returns whether `server` may be told of an event: it has a joined user in the room, or had one
+/// where the event stands. So a server whose last user was removed can still learn what the removal
+/// builds on, without which it would not know that it happened (server-server API, "Backfilling and
+/// retrieving missing events": visibility is judged by the state at the event).
+///
+/// # Errors
+/// The store refuses.
+pub fn may_see(
+    connection: &Connection,
+    server: &ServerName,
+    record: &StoredEvent,
+) -> Result<bool, StoreError> {
+    if memberships::is_member_server(connection, &record.pdu.room_id, server)? {
+        return Ok(true);
+    }
+    let Some(states) = record.states else { return Ok(false) };
+    let state = state::load(connection, states.before)?;
+    for ((kind, user), id) in &state {
+        let is_of_server = || UserId::parse(user).is_ok_and(|user| user.server_name() == server);
+        if kind == "m.room.member"
+            && is_of_server()
+            && events::get(connection, id)?.pdu.membership() == Some("join")
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Returns those of the events that `server` may be told of.
+///
+/// # Errors
+/// The store refuses.
+pub fn visible_to(
+    connection: &Connection,
+    server: &ServerName,
+    found: Vec<StoredEvent>,
+) -> Result<Vec<Pdu>, StoreError> {
+    let mut visible = Vec::new();
+    for record in found {
+        if may_see(connection, server, &record)? {
+            visible.push(record.pdu);
+        }
+    }
+    Ok(visible)
 }
 
 fn in_graph(
