@@ -1,6 +1,7 @@
 //! What every layer above transport uses: the machine, the configuration, the database, and signed
-//! calls to other servers.
+//! calls to other servers; and the `bell` by which they wake whoever waits.
 
+pub(crate) mod bell;
 pub(crate) mod guards;
 pub(crate) mod moment;
 

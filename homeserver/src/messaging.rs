@@ -1,11 +1,10 @@
 //! Messaging: users and devices, rooms and membership, and what each device is told.
 //!
-//! Reading order: [`rooms`]; `accounts` (users and devices); `notifications` (each device's stream)
-//! and the `bell` that rings for it; `stream` (what is new in a user's rooms). How a message
+//! Reading order: [`rooms`]; `accounts` (users and devices); `notifications` (each device's stream);
+//! `stream` (what is new in a user's rooms). How a message
 //! reaches a room is told above, in `delivery`.
 
 pub(crate) mod accounts;
-pub(crate) mod bell;
 pub(crate) mod notifications;
 pub mod rooms;
 pub(crate) mod stream;

@@ -29,8 +29,9 @@ use super::{
     notifications::ensure_own,
 };
 use crate::{
+    core::bell::Listener,
     core::guards::Guard,
-    messaging::{bell::Listener, notifications::Notifications},
+    messaging::notifications::Notifications,
     store::{StoreError, accounts::Device},
 };
 

@@ -12,9 +12,12 @@ use transport::{Database, Host, Transaction};
 use uuid::Uuid;
 
 use self::id::take_id;
-use super::bell::{Bell, Listener};
 use crate::{
-    core::{Core, moment::AgeClock},
+    core::{
+        Core,
+        bell::{Bell, Listener},
+        moment::AgeClock,
+    },
     event::Pdu,
     pdu::EventHandler,
     store::{

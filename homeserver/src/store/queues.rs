@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use defects::{Defect, planted};
-use ruma::{EventId, OwnedServerName, ServerName};
+use ruma::{EventId, OwnedServerName, RoomId, ServerName};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::value::RawValue;
 use transport::Transaction;
@@ -22,6 +22,23 @@ pub fn push(
     tx.prepare_cached("INSERT INTO outgoing (destination, event_id) VALUES (?1, ?2)")?
         .execute((destination.as_str(), event_id.as_str()))?;
     Ok(())
+}
+
+/// Returns whether any event of `room` waits for `destination`.
+///
+/// # Errors
+/// The store refuses.
+pub fn waits(
+    connection: &Connection,
+    destination: &ServerName,
+    room: &RoomId,
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM outgoing JOIN events USING (event_id)
+             WHERE destination = ?1 AND room_id = ?2)",
+        )?
+        .query_row((destination.as_str(), room.as_str()), |row| row.get(0))?)
 }
 
 /// A transaction whose id and content are fixed and durable.

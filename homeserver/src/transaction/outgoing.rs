@@ -9,13 +9,13 @@ use std::{
 };
 
 use defects::{Defect, planted};
-use ruma::{EventId, OwnedServerName, ServerName};
-use tokio::sync::Notify;
+use ruma::{EventId, OwnedServerName, RoomId, ServerName};
+use tokio::{sync::Notify, time::timeout};
 use transport::{Lock, Transaction};
 
 use super::sender;
 use crate::{
-    core::Core,
+    core::{Core, bell::Bell},
     store::{StoreError, queues},
 };
 
@@ -30,6 +30,8 @@ pub struct Outgoing {
     touch: Arc<Notify>,
     /// Rung when a server that had failed is back, so that this server may have been cut off.
     pub(super) reconnected: Arc<Notify>,
+    /// Rung when a transaction was delivered.
+    pub(super) delivered: Bell,
 }
 
 /// What wakes the sender of a destination.
@@ -59,6 +61,7 @@ impl Outgoing {
             touched: Arc::default(),
             touch: Arc::default(),
             reconnected,
+            delivered: Bell::default(),
         }
     }
 
@@ -136,6 +139,33 @@ impl Outgoing {
         if away && !known.heard_from.swap(true, Ordering::SeqCst) {
             known.wake.notify_one();
         }
+    }
+
+    /// Waits until nothing of `room` waits for `destination`, which has just been in reach, any more;
+    /// until its request timeout at most. Returns whether that came about.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn has_told(
+        &self,
+        destination: &ServerName,
+        room: &RoomId,
+    ) -> Result<bool, StoreError> {
+        let mut delivered = self.delivered.listen();
+        let until_told = async {
+            loop {
+                let (name, id) = (destination.to_owned(), room.to_owned());
+                let waits = self.core.database.call(move |db| queues::waits(db, &name, &id));
+                if !waits.await? {
+                    return Ok(());
+                }
+                self.heard_from(destination);
+                delivered.rung().await;
+            }
+        };
+        timeout(self.core.config.request_timeout, until_told)
+            .await
+            .map_or(Ok(false), |told| told.map(|()| true))
     }
 
     /// Returns the relays of `destination`: those set at run time, or else those of the

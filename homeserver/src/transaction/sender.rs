@@ -178,6 +178,7 @@ impl Sender {
             queues::fix_next(tx, name, MAX_PDUS, now)
         })
         .await
+        .inspect(|_| self.outgoing.delivered.ring())
     }
 
     async fn with_queue<T: Send + 'static>(

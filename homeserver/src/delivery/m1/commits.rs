@@ -15,8 +15,8 @@ use transport::{
 use super::votes::{Ballot, ask};
 use crate::{
     core::Core,
+    core::bell::Bell,
     event::Pdu,
-    messaging::bell::Bell,
     store::{
         StoreError, events,
         m1::{self, Commit, Voter},

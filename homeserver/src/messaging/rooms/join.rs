@@ -20,7 +20,7 @@ use crate::{
         rules::{self, Rules},
     },
     pdu::{Spot, template, verify::parse_and_verify},
-    store::{StoreError, rooms},
+    store::{StoreError, queues, rooms},
 };
 
 /// Servers tried for one join.
@@ -166,11 +166,20 @@ impl Rooms {
         user: &UserId,
         room: &RoomId,
     ) -> Result<Admission, RoomError> {
-        let mut request = make_join::Request::new(room.to_owned(), user.to_owned());
-        request.ver = VERSIONS.to_vec();
         let core = self.core();
         let deadline = core.config.request_timeout;
-        let made = match core.federation.call(server, request, deadline).await {
+        let mut request = make_join::Request::new(room.to_owned(), user.to_owned());
+        request.ver = VERSIONS.to_vec();
+        let mut made = core.federation.call(server, request.clone(), deadline).await;
+        if made.is_ok() && self.is_behind(server, room).await? {
+            // A join beside what this server said of the room earlier, such as a leave, can lose to it.
+            if !self.outgoing.has_told(server, room).await? {
+                let what = format!("{server} was not told yet what happened in {room} before");
+                return Err(RoomError::Unavailable(what));
+            }
+            made = core.federation.call(server, request, deadline).await;
+        }
+        let made = match made {
             Ok(made) => made,
             Err(error) => return referred(error),
         };
@@ -196,7 +205,18 @@ impl Rooms {
             join,
         };
         self.accept(handover).await?;
-        Ok(Admission::Joined)
+        if self.membership(user, room).await? == Some(Membership::Join) {
+            Ok(Admission::Joined)
+        } else {
+            let what = format!("what happened in {room} before keeps {user} out");
+            Err(RoomError::Unavailable(what))
+        }
+    }
+
+    /// Returns whether something that happened in the room still waits to be told to `server`.
+    async fn is_behind(&self, server: &ServerName, room: &RoomId) -> Result<bool, RoomError> {
+        let (name, id) = (server.to_owned(), room.to_owned());
+        Ok(self.database().call(move |db| queues::waits(db, &name, &id)).await?)
     }
 
     /// Returns a membership event of ours on the spot that another server proposes; nothing else of
