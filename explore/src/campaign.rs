@@ -16,7 +16,7 @@ use crate::{
     failure::{Failure, Failures},
     sources::{
         Bred, Candidate, Drawn, Legs, Method, Pairs, SETTLE, Schedules, Shard, Source, Topology,
-        open,
+        absences, open,
     },
     trial::{End, Subject, Trial},
     workers,
@@ -113,13 +113,11 @@ impl Campaign {
     ) -> io::Result<Exploration> {
         let mut found = Exploration::default();
         let mut bases = Vec::new();
-        let as_they_are =
-            self.bases.iter().map(|base| Candidate { scenario: open(base), method: Method::Base });
-        let as_they_are: Vec<Candidate> = as_they_are.collect();
+        let as_they_are = self.bases();
         let on = On { subject, stop };
         self.batch(on, &mut found, &as_they_are, |found, index, trial, _| {
             watch(found, &as_they_are[index], trial);
-            bases.push((self.bases[index].clone(), trial.places.clone()));
+            bases.push((as_they_are[index].scenario.clone(), trial.places.clone()));
         })?;
         let vocabulary = (subject.found)().promises().vocabulary;
         let mut sources = self.sources(&bases);
@@ -142,6 +140,14 @@ impl Campaign {
             })?;
         }
         Ok(found)
+    }
+
+    /// Returns what is broken: each scenario that was named, and what is made of it by an absence.
+    fn bases(&self) -> Vec<Candidate> {
+        let absences = self.bases.iter().flat_map(absences);
+        let scenarios = self.bases.iter().cloned().chain(absences);
+        let bases = scenarios.map(|base| Candidate { scenario: open(&base), method: Method::Base });
+        bases.collect()
     }
 
     fn is_over(&self, found: &Exploration, stop: &AtomicBool) -> bool {
@@ -223,10 +229,12 @@ fn draw(
     let mut candidates = Vec::new();
     loop {
         let mut any = false;
-        for (_, source) in sources.iter_mut() {
-            let drawn = if candidates.len() < most { source.next() } else { None };
-            any |= drawn.is_some();
-            candidates.extend(drawn.and_then(|drawn| valid(vocabulary, drawn)));
+        for (method, source) in sources.iter_mut() {
+            for _ in 0..method.share() {
+                let drawn = if candidates.len() < most { source.next() } else { None };
+                any |= drawn.is_some();
+                candidates.extend(drawn.and_then(|drawn| valid(vocabulary, drawn)));
+            }
         }
         if candidates.len() == most || !any {
             return candidates;

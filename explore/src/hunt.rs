@@ -16,14 +16,18 @@ use crate::{
 };
 
 /// The scenarios of the library whose topologies and workloads a hunt begins with: everybody writes
-/// under `m1`; devices that read in all ways; members who join and leave; mail by one relay and by
-/// two; and a stranger who asks for it.
-const BASES: [&str; 6] = [
+/// under `m1`; a member leaves; two rooms with two policies; devices that read in all ways; members
+/// who join and leave; mail by one relay, by two, and by one that forwards; and a stranger who asks
+/// for it.
+const BASES: [&str; 9] = [
     include_str!("../../scenarios/library/m1-all-up.toml"),
+    include_str!("../../scenarios/library/m1-member-leaves-during-vote.toml"),
+    include_str!("../../scenarios/library/byzantine-oversized-bodies.toml"),
     include_str!("../../scenarios/library/catch-up-by-await-and-notifications.toml"),
     include_str!("../../scenarios/library/eventual-joins-and-leaves-under-partition.toml"),
     include_str!("../../scenarios/library/relay-offline-and-back.toml"),
     include_str!("../../scenarios/library/relay-two-relays-one-down.toml"),
+    include_str!("../../scenarios/library/relay-forwards-to-a-destination-that-is-back.toml"),
     include_str!("../../scenarios/library/relay-stranger-cannot-read-or-acknowledge.toml"),
 ];
 

@@ -2,7 +2,7 @@
 //!
 //! Reading order:
 //! - [`trial`]: plays one scenario and says what came of it.
-//! - [`places`] and [`ways`]: where a run can be broken, and how.
+//! - [`places`] and [`ways`]: where a run can be broken, how, and what clients can do meanwhile.
 //! - [`sources`]: where scenarios to try come from: one file for each way of searching.
 //! - [`situations`] and [`coverage`]: which situations of the protocol a run reached, and what that
 //!   says about those that no run has reached yet.

@@ -81,6 +81,13 @@ impl Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Class(&'static str, &'static str);
 
+impl Class {
+    /// Returns the endpoint's name, or what else it is that something happens at.
+    pub fn endpoint(self) -> &'static str {
+        self.0
+    }
+}
+
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.0, self.1)

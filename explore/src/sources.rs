@@ -1,5 +1,6 @@
 //! Where the scenarios of a campaign come from: one file for each way of searching.
 
+mod absences;
 mod bred;
 mod drawn;
 mod legs;
@@ -10,10 +11,10 @@ use std::{fmt, time::Duration};
 
 use scenarios::{
     Scenario,
-    scenario::{Expect, Fault, OpKind},
+    scenario::{Expect, OpKind},
 };
 
-use crate::trial::Trial;
+use crate::{trial::Trial, ways::Way};
 
 pub use self::{
     bred::Bred,
@@ -22,7 +23,7 @@ pub use self::{
     pairs::Pairs,
 };
 
-pub(crate) use self::schedules::Schedules;
+pub(crate) use self::{absences::absences, schedules::Schedules};
 
 /// A way of searching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +43,15 @@ pub enum Method {
 impl Method {
     /// Every way of searching, which take turns where nobody chooses.
     pub const SEARCHES: [Self; 4] = [Self::EveryLeg, Self::Pairs, Self::Drawn, Self::Bred];
+
+    /// Returns how many scenarios it gives in each turn: breaking what is there and drawing
+    /// everything find more than what builds on their runs.
+    pub(crate) fn share(self) -> usize {
+        match self {
+            Self::EveryLeg | Self::Drawn => 3,
+            Self::Base | Self::Pairs | Self::Bred => 1,
+        }
+    }
 
     /// Returns the word for it.
     pub fn word(self) -> &'static str {
@@ -121,12 +131,21 @@ pub(crate) fn open(base: &Scenario) -> Scenario {
     scenario
 }
 
-/// Returns `scenario` with one more fault, and with time for it.
-pub(crate) fn with_fault(scenario: &Scenario, at: Duration, fault: Fault) -> Scenario {
+/// Returns `scenario` with something more that happens at `at`, and with time for it.
+pub(crate) fn with_way(scenario: &Scenario, at: Duration, way: Way) -> Scenario {
     let mut scenario = scenario.clone();
-    let lasts = fault.lasts().unwrap_or_default();
+    let lasts = match &way {
+        Way::Fault(fault) => fault.lasts().unwrap_or_default(),
+        Way::Op(_) => Duration::ZERO,
+    };
     scenario.limit = scenario.limit.max(at + lasts + GRACE);
-    scenario.faults.push(fault);
+    match way {
+        Way::Fault(fault) => scenario.faults.push(fault),
+        Way::Op(op) => {
+            let place = scenario.ops.partition_point(|known| known.at <= op.at);
+            scenario.ops.insert(place, op);
+        }
+    }
     scenario
 }
 

@@ -1,4 +1,8 @@
-//! In which ways a place of a run can be broken.
+//! In which ways a place of a run can be broken: what the network and the machines can do there, and
+//! what clients can do meanwhile.
+
+mod acts;
+mod lies;
 
 use std::time::Duration;
 
@@ -7,10 +11,65 @@ use journal::fault::{
 };
 use scenarios::{
     Scenario,
-    scenario::{AfterCrash, DiskFault, Fault, FaultKind, NodeFault},
+    scenario::{AfterCrash, DiskFault, Fault, FaultKind, NodeFault, Op, OpKind},
 };
 
 use crate::places::{Place, Point};
+
+pub(crate) use self::acts::unused_message;
+
+/// Something that happens at a place of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Way {
+    /// Something breaks.
+    Fault(Fault),
+    /// A client does something.
+    Op(Op),
+}
+
+impl Way {
+    /// Returns what it has in common with others of its kind: what breaks or is done, and whether it
+    /// does so at the machine that asks.
+    pub fn kind(&self, place: &Place) -> Kind {
+        match self {
+            // One lie is as good as another, and there are many.
+            Self::Fault(Fault { kind: FaultKind::Peer(_), .. }) => ("lie", false),
+            Self::Fault(fault) => {
+                let asker = match &place.point {
+                    Point::Exchange { from, .. } => Some(from),
+                    Point::Sync { .. } | Point::Boot { .. } => None,
+                };
+                (fault.kind.key(), asker.is_some_and(|asker| machine(&fault.kind) == Some(asker)))
+            }
+            Self::Op(op) => (word(&op.kind), false),
+        }
+    }
+}
+
+/// Returns the machine that a fault is about, if it is about one alone.
+fn machine(fault: &FaultKind) -> Option<&str> {
+    match fault {
+        FaultKind::Node(fault) => Some(fault.node()),
+        FaultKind::Disk(fault) => Some(&fault.node),
+        FaultKind::Peer(_) | FaultKind::Network(_) => None,
+    }
+}
+
+fn word(op: &OpKind) -> &'static str {
+    match op {
+        OpKind::Send { .. } => "send",
+        OpKind::Fetch { .. } => "fetch",
+        OpKind::Join { .. } => "join",
+        OpKind::Leave { .. } => "leave",
+        OpKind::Kick { .. } => "kick",
+        OpKind::Ban { .. } => "ban",
+        OpKind::Power { .. } => "power",
+        OpKind::Trespass { .. } => "trespass",
+    }
+}
+
+/// A kind of way: its key, and whether it is about the machine that asks.
+pub type Kind = (&'static str, bool);
 
 /// Long enough that whoever waits for an answer gives up, and short enough that connections live.
 const OUTAGE: Duration = Duration::from_secs(30);
@@ -23,26 +82,38 @@ const REPLAY: Duration = Duration::from_secs(5);
 /// How wrong a wall clock is: nearly as long as keys are valid. A server that is further off takes
 /// nobody's keys for valid, and others do not take its own, so that nothing is promised to it.
 const CLOCK: Duration = Duration::from_secs(6 * 24 * 60 * 60);
+/// How wrong the wall clock of a relay is, which dates nothing that others believe: longer than it
+/// keeps anything.
+const RELAY_CLOCK: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// The statuses that front proxies answer with.
 const STATUSES: [u16; 3] = [502, 429, 520];
 /// After how many further operations a disk dies: in the middle of a commit, and after it.
 const DEATHS: [u64; 3] = [1, 3, 8];
 
-/// Returns every fault that makes sense at `place`, with its trigger.
-pub fn ways(scenario: &Scenario, place: &Place) -> Vec<Fault> {
+/// Returns everything that makes sense at `place`: each fault with its trigger, and each operation
+/// with its time.
+pub fn ways(scenario: &Scenario, place: &Place) -> Vec<Way> {
     let broken = match &place.point {
-        Point::Exchange { moment, from, to, .. } => exchange(scenario, *moment, from, to),
+        Point::Exchange { moment, from, to, nth, .. } => {
+            let mut ways = exchange(scenario, *moment, from, to);
+            if *moment == Moment::Sent {
+                ways.extend(lies::told(scenario, from, *nth).map(|lie| (OUTAGE, lie.into())));
+            }
+            ways
+        }
         Point::Sync { node, .. } => sync(node),
         Point::Boot { node } => boot(scenario, node),
     };
-    let fault = |(lasts, kind)| Fault { when: place.when(), lasts: Some(lasts), kind };
-    broken.into_iter().map(fault).collect()
+    let fault = |(lasts, kind)| Way::Fault(Fault { when: place.when(), lasts: Some(lasts), kind });
+    let mut ways: Vec<Way> = broken.into_iter().map(fault).collect();
+    ways.extend(acts::acts(scenario, place).into_iter().map(Way::Op));
+    ways
 }
 
 /// A fault without its trigger: how long it lasts, and what it is.
-type Way = (Duration, FaultKind);
+type Break = (Duration, FaultKind);
 
-fn exchange(scenario: &Scenario, moment: Moment, from: &str, to: &str) -> Vec<Way> {
+fn exchange(scenario: &Scenario, moment: Moment, from: &str, to: &str) -> Vec<Break> {
     let mut ways = links(moment, from, to);
     for node in [from, to] {
         ways.extend(process(node));
@@ -57,7 +128,7 @@ fn exchange(scenario: &Scenario, moment: Moment, from: &str, to: &str) -> Vec<Wa
 }
 
 /// Breaks the links between two machines, or what they carry.
-fn links(moment: Moment, from: &str, to: &str) -> Vec<Way> {
+fn links(moment: Moment, from: &str, to: &str) -> Vec<Break> {
     let group = |name: &str| vec![name.to_owned()];
     let partition = |between: &str, and: &str, one_way| NetworkFault::Partition {
         between: group(between),
@@ -94,7 +165,7 @@ fn links(moment: Moment, from: &str, to: &str) -> Vec<Way> {
 }
 
 /// Ends or stops a machine's program.
-fn process(node: &str) -> Vec<Way> {
+fn process(node: &str) -> Vec<Break> {
     let node = || node.to_owned();
     let crash = |disk| NodeFault::Crash { node: node(), disk }.into();
     vec![
@@ -105,7 +176,7 @@ fn process(node: &str) -> Vec<Way> {
 }
 
 /// Breaks what only servers have: other servers, a disk, a clock that others rely on.
-fn server(scenario: &Scenario, moment: Moment, node: &str) -> Vec<Way> {
+fn server(scenario: &Scenario, moment: Moment, node: &str) -> Vec<Break> {
     let mut ways = vec![
         (LONG_OUTAGE, NodeFault::Crash { node: node.to_owned(), disk: AfterCrash::LoseAll }.into()),
         (OUTAGE, isolation(scenario, node)),
@@ -117,15 +188,15 @@ fn server(scenario: &Scenario, moment: Moment, node: &str) -> Vec<Way> {
             (RESTART, disk.into())
         }));
         ways.push((OUTAGE, slow(node).into()));
-        let skew =
-            |behind| NodeFault::ClockSkew { node: node.to_owned(), by: CLOCK, behind }.into();
+        let by = if scenario.relays.contains_key(node) { RELAY_CLOCK } else { CLOCK };
+        let skew = |behind| NodeFault::ClockSkew { node: node.to_owned(), by, behind }.into();
         ways.extend([(OUTAGE, skew(false)), (OUTAGE, skew(true))]);
     }
     ways
 }
 
 /// Breaks what stands before a machine.
-fn in_front_of(node: &str, from: &str) -> Vec<Way> {
+fn in_front_of(node: &str, from: &str) -> Vec<Break> {
     let answers = STATUSES.map(|status| {
         let (machine, to) = (node.to_owned(), vec![from.to_owned()]);
         let answer = ProxyAnswer { machine, to, status, retry_after: None, share: 1.0 };
@@ -137,7 +208,7 @@ fn in_front_of(node: &str, from: &str) -> Vec<Way> {
     faults.map(|fault| (OUTAGE, fault.into())).collect()
 }
 
-fn sync(node: &str) -> Vec<Way> {
+fn sync(node: &str) -> Vec<Break> {
     let crash = |disk| NodeFault::Crash { node: node.to_owned(), disk }.into();
     vec![
         (RESTART, crash(AfterCrash::LoseAll)),
@@ -147,7 +218,7 @@ fn sync(node: &str) -> Vec<Way> {
     ]
 }
 
-fn boot(scenario: &Scenario, node: &str) -> Vec<Way> {
+fn boot(scenario: &Scenario, node: &str) -> Vec<Break> {
     let disk = DiskFault { read_fails: Some(1.0), ..DiskFault::of(node) };
     vec![
         (RESTART, NodeFault::Crash { node: node.to_owned(), disk: AfterCrash::LoseAll }.into()),

@@ -7,14 +7,14 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use scenarios::{
     Scenario,
-    scenario::{Fault, Op, OpKind, When},
+    scenario::{Fault, OpKind, When},
 };
 
-use super::{Candidate, Method, Source, with_fault};
+use super::{Candidate, Method, Source, with_way};
 use crate::{
     places::Place,
     trial::{End, Trial},
-    ways::ways,
+    ways::{unused_message, ways},
 };
 
 /// The most parents that are kept; the oldest go first.
@@ -65,31 +65,28 @@ impl Bred {
 
     /// Breaks one more place of the parent's run.
     fn break_more(&mut self, parent: usize, child: Scenario) -> Scenario {
-        if child.faults.len() >= MOST_FAULTS {
+        if child.faults.len() >= MOST_FAULTS || child.ops.len() >= MOST_OPS {
             return child;
         }
         let place = self.below(self.parents[parent].places.len());
         let Some(place) = self.parents[parent].places.get(place).cloned() else { return child };
-        let mut faults = ways(&child, &place);
-        let fault = self.below(faults.len());
-        if faults.is_empty() {
-            child
-        } else {
-            with_fault(&child, place.at, faults.swap_remove(fault))
-        }
+        let mut ways = ways(&child, &place);
+        let way = self.below(ways.len());
+        if ways.is_empty() { child } else { with_way(&child, place.at, ways.swap_remove(way)) }
     }
 
     /// Takes over a fault of another parent that names the same machines.
     fn mix(&mut self, mut child: Scenario) -> Scenario {
         let other = self.below(self.parents.len());
         let other = &self.parents[other].scenario;
+        let limit = other.limit;
         if child.faults.len() >= MOST_FAULTS || other.machines() != child.machines() {
             return child;
         }
         let faults: Vec<Fault> = other.faults.clone();
         let fault = self.below(faults.len());
         child.faults.extend(faults.get(fault).cloned());
-        child.limit = child.limit.max(self.parents[0].scenario.limit);
+        child.limit = child.limit.max(limit);
         child
     }
 
@@ -135,7 +132,7 @@ impl Bred {
         let Some(mut op) = child.ops.get(op).cloned() else { return child };
         op.at = at;
         if let OpKind::Send { id, .. } = &mut op.kind {
-            *id = unused_id(&child.ops);
+            *id = unused_message(&child.ops);
         }
         child.ops.push(op);
         child.ops.sort_by_key(|op| op.at);
@@ -155,14 +152,6 @@ impl Bred {
     fn share(&mut self) -> f64 {
         self.rng.random_range(0.0..1.0)
     }
-}
-
-/// Returns a message id that none of `ops` has.
-fn unused_id(ops: &[Op]) -> String {
-    let is_free = |id: &String| {
-        ops.iter().all(|op| !matches!(&op.kind, OpKind::Send { id: known, .. } if known == id))
-    };
-    (1..=ops.len() + 1).map(|n| format!("m{n}")).find(is_free).unwrap_or_default()
 }
 
 /// Returns a time in whole hundredths of a second, which is short to write.

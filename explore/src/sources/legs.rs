@@ -1,20 +1,20 @@
 //! Every leg: each request, answer, sync and boot of a run that passes, broken once in each way.
 //!
-//! The order spreads: of each kind of break at each kind of place one comes first, mixed, then a
-//! second one of each, and so on. So a few hundred runs touch every part of a protocol.
+//! The order spreads: at each kind of place one break comes first, then a second one of another kind
+//! at each, and so on. So a few hundred runs touch every part of a protocol.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
-use scenarios::{Scenario, scenario::Fault};
+use scenarios::{Scenario, scenario::OpKind};
 
-use super::{Candidate, Method, Shard, Source, ending_at, open, with_fault};
+use super::{Candidate, Method, Shard, Source, ending_at, open, with_way};
 use crate::{
     places::{Class, Place, Point},
     trial::Trial,
-    ways::ways,
+    ways::{self, Way, ways},
 };
 
 /// Breaks every leg of the bases.
@@ -29,9 +29,11 @@ pub struct Legs {
 struct Break {
     base: usize,
     at: Duration,
-    fault: Fault,
+    way: Way,
     /// Whether nothing is sent after it.
     is_last: bool,
+    /// Whether clients ask again for what got no answer.
+    asks_again: bool,
 }
 
 impl Legs {
@@ -59,54 +61,75 @@ impl Legs {
 /// of the others, and show the same protocol.
 const MOST_MACHINES: usize = 24;
 
-/// What breaks of a kind have in common: the kind of place, and the kind of fault.
-type Kind = (Class, &'static str);
+/// What breaks of a kind have in common: the kind of place, and the kind of way.
+type Kind = (Class, ways::Kind);
 
-/// Returns the breaks of one base, each with its kind, the turn that it has among those of its kind
-/// in this base, and a number that mixes those of the same turn.
-fn of_base(
-    base: usize,
-    scenario: &Scenario,
-    places: &[Place],
-    seed: u64,
-) -> Vec<(Kind, u64, u64, Break)> {
-    let mut turns: BTreeMap<Kind, u64> = BTreeMap::new();
+/// A break with its kind, and a number that mixes those of the same turn.
+type Mixed = (Kind, u64, Break);
+
+/// Returns the breaks of one base.
+fn of_base(base: usize, scenario: &Scenario, places: &[Place], seed: u64) -> Vec<Mixed> {
     let mut found = Vec::new();
     for place in places {
-        for fault in ways(scenario, place) {
-            let kind = (place.class(), fault.kind.key());
-            let turn = turns.entry(kind).or_default();
-            // A poll is one of many alike.
-            *turn += if is_poll(place) { POLLS } else { 1 };
+        for way in ways(scenario, place) {
+            let kind = (place.class(), way.kind(place));
             let mixed = mixed(mixed(seed, base as u64), found.len() as u64);
             let is_last = mixed.is_multiple_of(2);
-            found.push((kind, *turn, mixed, Break { base, at: place.at, fault, is_last }));
+            let asks_again = is_of_client(scenario, place);
+            found.push((kind, mixed, Break { base, at: place.at, way, is_last, asks_again }));
         }
     }
     found
 }
 
-/// Puts breaks into an order in which each kind comes once before any comes twice, and in which the
-/// bases take turns in showing a kind.
-fn in_order(mut found: Vec<(Kind, u64, u64, Break)>) -> Vec<Break> {
-    found.sort_by_key(|(_, turn, mixed, _)| (*turn, *mixed));
+/// Puts breaks into an order in which each kind of place comes before any comes twice, as far as
+/// they are equally telling, each time with another kind of way, and each kind of way before any
+/// comes twice there.
+fn in_order(mut found: Vec<Mixed>) -> Vec<Break> {
+    found.sort_by_key(|(_, mixed, _)| *mixed);
     let mut turns: BTreeMap<Kind, u64> = BTreeMap::new();
-    let mut turned: Vec<(u64, u64, Break)> = Vec::new();
-    for (kind, in_base, mixed, it) in found {
+    let mut of_places: BTreeMap<Class, Vec<(u64, bool, u64, Break)>> = BTreeMap::new();
+    for (kind, mixed, it) in found {
         let turn = turns.entry(kind).or_default();
-        *turn = (*turn + 1).max(in_base);
-        turned.push((*turn, mixed, it));
+        *turn += 1;
+        let (class, (way, _)) = kind;
+        let is_telling = TELLING.contains(&way);
+        of_places.entry(class).or_default().push((*turn, !is_telling, mixed, it));
+    }
+    let mut turned: Vec<(u64, u64, Break)> = Vec::new();
+    for (class, mut breaks) in of_places {
+        breaks.sort_by_key(|(turn, others, mixed, _)| (*turn, *others, *mixed));
+        let pace = pace(class);
+        turned.extend((1..).zip(breaks).map(|(turn, (.., mixed, it))| (turn * pace, mixed, it)));
     }
     turned.sort_by_key(|(turn, mixed, _)| (*turn, *mixed));
     turned.into_iter().map(|(.., it)| it).collect()
 }
 
-/// The turns that a break of a poll waits.
-const POLLS: u64 = 4;
+/// The ways that come first: each shows what no other one does. A machine that is killed loses less
+/// than one that crashes, and a connection that is reset less than a link that is cut.
+const TELLING: [&str; 7] = ["crash", "partition", "duplicate", "send", "join", "leave", "kick"];
 
-fn is_poll(place: &Place) -> bool {
-    let Point::Exchange { endpoint, .. } = &place.point else { return false };
-    scenarios::vocabulary::HOMESERVERS.long_polls.contains(endpoint) || *endpoint == "notifications"
+/// Returns how long a kind of place waits until its next turn. A sync of a disk is one of many
+/// between which everything happens, a request that writes more telling than one that reads, and a
+/// poll one of many alike.
+fn pace(class: Class) -> u64 {
+    let name = class.endpoint();
+    let vocabulary = &scenarios::vocabulary::HOMESERVERS;
+    if vocabulary.long_polls.contains(&name) || name == "notifications" {
+        return 8;
+    }
+    match vocabulary.endpoints.iter().find(|(known, ..)| *known == name) {
+        None => 1,
+        Some((_, "PUT", _)) => 2,
+        Some(_) => 3,
+    }
+}
+
+/// Returns whether a client asks there, which then asks again if it gets no answer.
+fn is_of_client(scenario: &Scenario, place: &Place) -> bool {
+    let Point::Exchange { from, .. } = &place.point else { return false };
+    !scenario.backends.contains_key(from) && !scenario.relays.contains_key(from)
 }
 
 /// Returns a number that looks drawn, and is the same on every machine.
@@ -120,11 +143,27 @@ pub(super) fn mixed(seed: u64, number: u64) -> u64 {
 
 impl Source for Legs {
     fn next(&mut self) -> Option<Candidate> {
-        let Break { base, at, fault, is_last } = self.breaks.pop_front()?;
-        let scenario = with_fault(&self.bases[base], at, fault);
-        let scenario = if is_last { ending_at(&scenario, at) } else { scenario };
+        let Break { base, at, way, is_last, asks_again } = self.breaks.pop_front()?;
+        let mut scenario = with_way(&self.bases[base], at, way);
+        if is_last {
+            scenario = ending_at(&scenario, at);
+        }
+        if asks_again {
+            ask_again(&mut scenario);
+        }
         Some(Candidate { scenario, method: Method::EveryLeg })
     }
 
     fn learn(&mut self, _: &Candidate, _: &Trial, _: usize) {}
+}
+
+/// How often a client repeats what got no answer.
+const RETRIES: u32 = 2;
+
+fn ask_again(scenario: &mut Scenario) {
+    for op in &mut scenario.ops {
+        if let OpKind::Send { retries, .. } = &mut op.kind {
+            *retries = (*retries).max(RETRIES);
+        }
+    }
 }

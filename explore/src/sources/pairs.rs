@@ -3,17 +3,17 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use scenarios::{Scenario, scenario::Fault};
+use scenarios::Scenario;
 
-use super::{Candidate, Method, Source, legs::mixed, with_fault};
+use super::{Candidate, Method, Source, legs::mixed, with_way};
 use crate::{
     places::{Class, Place},
     trial::{End, Trial},
-    ways::ways,
+    ways::{Kind, Way, ways},
 };
 
 /// The most second breaks of one run.
-const PER_RUN: usize = 16;
+const PER_RUN: usize = 4;
 /// The most runs that wait to be broken again.
 const MOST_WAITING: usize = 512;
 /// The most faults that a scenario gets this way.
@@ -27,9 +27,9 @@ pub struct Pairs {
     /// Runs to break again, the most promising first, each with how many situations it was the
     /// first to reach.
     waiting: VecDeque<(usize, Scenario, Vec<Place>)>,
-    breaks: VecDeque<(Scenario, Place, Fault)>,
+    breaks: VecDeque<(Scenario, Place, Way)>,
     /// Kinds of second breaks that were tried, by the kind of the first.
-    tried: BTreeSet<(&'static str, Class, &'static str)>,
+    tried: BTreeSet<(&'static str, Class, Kind)>,
 }
 
 impl Pairs {
@@ -50,17 +50,17 @@ impl Pairs {
         let first = scenario.faults.last().map_or("", |fault| fault.kind.key());
         let mut found = Vec::new();
         for place in &places {
-            for fault in ways(&scenario, place) {
-                let kind = (first, place.class(), fault.kind.key());
+            for way in ways(&scenario, place) {
+                let kind = (first, place.class(), way.kind(place));
                 self.drawn += 1;
                 let is_known = self.tried.contains(&kind);
-                found.push((is_known, mixed(self.seed, self.drawn), place.clone(), fault));
+                found.push((is_known, mixed(self.seed, self.drawn), place.clone(), way));
             }
         }
         found.sort_by_key(|(is_known, mixed, ..)| (*is_known, *mixed));
-        for (_, _, place, fault) in found.into_iter().take(PER_RUN) {
-            self.tried.insert((first, place.class(), fault.kind.key()));
-            self.breaks.push_back((scenario.clone(), place, fault));
+        for (_, _, place, way) in found.into_iter().take(PER_RUN) {
+            self.tried.insert((first, place.class(), way.kind(&place)));
+            self.breaks.push_back((scenario.clone(), place, way));
         }
     }
 }
@@ -70,8 +70,8 @@ impl Source for Pairs {
         if self.breaks.is_empty() {
             self.refill();
         }
-        let (scenario, place, fault) = self.breaks.pop_front()?;
-        let scenario = with_fault(&scenario, place.at, fault);
+        let (scenario, place, way) = self.breaks.pop_front()?;
+        let scenario = with_way(&scenario, place.at, way);
         Some(Candidate { scenario, method: Method::Pairs })
     }
 

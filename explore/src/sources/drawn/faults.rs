@@ -6,14 +6,15 @@ use scenarios::{
     Scenario,
     scenario::{
         After, AfterCrash, BodyReset, Change, DiskFault, Duplication, Fault, FaultKind, Latency,
-        LinkChange, NetworkFault, NodeFault, OpKind, Part, ProxyAnswer, Refusal, Shape,
+        LinkChange, Misdeed, NetworkFault, NodeFault, OpKind, Part, PeerFault, ProxyAnswer,
+        Refusal, Shape, When,
     },
 };
 
 use super::{
     begin,
     dice::Dice,
-    swarm::{Break, Swarm},
+    swarm::{Break, Extra, Swarm},
 };
 
 /// The shortest fault, in milliseconds.
@@ -44,6 +45,14 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
         scenario.backends.keys().chain(scenario.relays.keys()).cloned().collect();
     // Much of what breaks, breaks around one machine.
     let focus = dice.one(&servers);
+    if swarm.has(Extra::Absence) {
+        let absence = absence(scenario, swarm, dice);
+        scenario.faults.push(absence);
+    }
+    if swarm.has(Extra::Lie) {
+        let lie = lie(scenario, dice);
+        scenario.faults.push(lie);
+    }
     for _ in 0..swarm.faults {
         let node = if dice.chance(50) { focus.clone() } else { dice.one(&servers) };
         let before = scenario.faults.last().map(|fault| fault.when.clone());
@@ -62,6 +71,40 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
         };
         scenario.faults.push(Fault { when, lasts, kind });
     }
+}
+
+/// The length of an absence, in milliseconds: long enough for what waits to go to the relays.
+const ABSENCE: (u64, u64) = (25_000, 150_000);
+
+/// Lets a backend be away for most of the time: without power, or cut off from the other backends,
+/// but not from the relays, or not answering.
+fn absence(scenario: &Scenario, swarm: &Swarm, dice: &mut Dice) -> Fault {
+    let backends: Vec<String> = scenario.backends.keys().cloned().collect();
+    let node = dice.one(&backends);
+    let others = || backends.iter().filter(|name| **name != node).cloned().collect();
+    let kind: FaultKind = match dice.below(4) {
+        0 => NodeFault::Crash { node, disk: AfterCrash::LoseUnsynced }.into(),
+        1 => NodeFault::Kill { node }.into(),
+        2 => NetworkFault::Hang { node }.into(),
+        _ => {
+            let (between, and) = (vec![node.clone()], others());
+            NetworkFault::Partition { between, and, one_way: false }.into()
+        }
+    };
+    let lasts = if dice.chance(swarm.long) { BEYOND_BACK_OFF } else { ABSENCE };
+    let lasts = Some(dice.time(lasts.0, lasts.1));
+    Fault { when: When::At(dice.time(0, 20_000)), lasts, kind }
+}
+
+/// Lets a homeserver lie for a while.
+fn lie(scenario: &Scenario, dice: &mut Dice) -> Fault {
+    let backends: Vec<String> = scenario.backends.keys().cloned().collect();
+    let node = dice.one(&backends);
+    let of_servers = Misdeed::PLAIN.into_iter().map(|(_, misdeed)| misdeed);
+    let misdeeds: Vec<Misdeed> = of_servers.filter(|misdeed| !misdeed.is_of_relay()).collect();
+    let misdeed = dice.one(&misdeeds);
+    let kind = PeerFault { node, to: Vec::new(), share: 1.0, misdeed }.into();
+    Fault { when: When::At(dice.time(0, 20_000)), lasts: Some(dice.time(5_000, 60_000)), kind }
 }
 
 /// Returns the backends whose clocks run so far ahead that nobody would believe what they date.

@@ -3,6 +3,8 @@
 //! A draw that has a little of everything hides what needs much of one kind, and what one kind
 //! prevents ("Swarm Testing", Groce et al. 2012). So each draw switches most kinds off.
 
+use std::collections::BTreeSet;
+
 use super::dice::Dice;
 
 /// A kind of fault.
@@ -55,6 +57,32 @@ impl Break {
     ];
 }
 
+/// What a draw either has or has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Extra {
+    /// More messages at once than one answer about a gap has room for.
+    Stream,
+    /// More messages at once than several such answers have room for.
+    Flood,
+    /// A backend that is away for most of the time.
+    Absence,
+    /// A homeserver that lies.
+    Lie,
+    /// A stranger who asks a relay for somebody's mail.
+    Trespass,
+}
+
+impl Extra {
+    /// All of them, and how many of a hundred draws have each.
+    const ALL: [(Self, u64); 5] = [
+        (Self::Stream, 15),
+        (Self::Flood, 3),
+        (Self::Absence, 50),
+        (Self::Lie, 12),
+        (Self::Trespass, 25),
+    ];
+}
+
 /// The most times that a kind which is on is counted, against the others.
 const MOST_WEIGHT: u64 = 4;
 
@@ -69,8 +97,8 @@ pub(super) struct Swarm {
     pub(super) messages: u64,
     /// How many bursts: several messages in one instant.
     pub(super) bursts: u64,
-    /// Whether more messages are sent at once than fit into one answer about a gap.
-    pub(super) floods: bool,
+    /// What a draw either has or has not.
+    extras: BTreeSet<Extra>,
     /// How many joins, leaves and returns.
     pub(super) moves: u64,
     /// How many kicks and bans.
@@ -95,15 +123,18 @@ impl Swarm {
         if breaks.is_empty() {
             breaks.push(dice.one(&Break::ALL));
         }
+        let extras =
+            Extra::ALL.into_iter().filter(|(_, percent)| dice.chance(*percent)).map(|(it, _)| it);
+        let extras = extras.collect();
         let mut sometimes = |percent: u64, most: u64| {
             if dice.chance(percent) { dice.number(1, most) } else { 0 }
         };
         Self {
             breaks,
-            faults: sometimes(95, 4),
-            messages: sometimes(95, 8),
-            bursts: sometimes(30, 2),
-            floods: sometimes(5, 2) == 1,
+            extras,
+            faults: sometimes(90, 5),
+            messages: sometimes(95, 10),
+            bursts: sometimes(40, 3),
             moves: sometimes(40, 4),
             removals: sometimes(20, 2),
             powers: sometimes(20, 3),
@@ -111,5 +142,9 @@ impl Swarm {
             long: if sometimes(20, 1) == 1 { 40 } else { 0 },
             related: sometimes(60, 80),
         }
+    }
+
+    pub(super) fn has(&self, extra: Extra) -> bool {
+        self.extras.contains(&extra)
     }
 }

@@ -8,13 +8,23 @@ use scenarios::{
     scenario::{Op, OpKind, Reads},
 };
 
-use super::{BUSY, dice::Dice, swarm::Swarm};
+use super::{
+    BUSY,
+    dice::Dice,
+    swarm::{Extra, Swarm},
+};
 
-/// More messages than one answer about a gap, or one batch of a queue, has room for.
+/// More messages than one answer about a gap, one transaction, or one sync has room for, ..
+const STREAM: (u64, u64) = (21, 70);
+
+/// .. and more than ten such answers have.
 const FLOOD: (u64, u64) = (205, 260);
 
 /// The most messages of a burst.
 const BURST: u64 = 6;
+
+/// How long what a client asked for is under way, in milliseconds, where nothing is broken.
+const UNDER_WAY: u64 = 800;
 
 /// The longest absence of a user who comes back, in milliseconds.
 const ABSENCE: u64 = 25_000;
@@ -28,8 +38,11 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
     for _ in 0..swarm.bursts {
         script.burst();
     }
-    if swarm.floods {
-        script.flood();
+    if swarm.has(Extra::Stream) {
+        script.flood(STREAM);
+    }
+    if swarm.has(Extra::Flood) {
+        script.flood(FLOOD);
     }
     for _ in 0..swarm.moves {
         script.moves();
@@ -39,6 +52,9 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
     }
     for _ in 0..swarm.powers {
         script.power();
+    }
+    if swarm.has(Extra::Trespass) {
+        script.trespass();
     }
     script.fetches();
     let ops = script.ops;
@@ -108,10 +124,12 @@ impl Script<'_> {
     }
 
     fn time(&mut self) -> Duration {
-        // The same moment now and then, whoever does something.
-        if self.dice.chance(20) && !self.ops.is_empty() {
+        // The same moment now and then, or while the other thing is under way, whoever does it.
+        if self.dice.chance(45) && !self.ops.is_empty() {
             let index = self.dice.below(self.ops.len());
-            return self.ops[index].at;
+            let later =
+                if self.dice.chance(50) { self.dice.scale(1, UNDER_WAY) } else { Duration::ZERO };
+            return self.ops[index].at + later;
         }
         let busy = u64::try_from(BUSY.as_millis()).unwrap_or(u64::MAX);
         self.dice.time(500, busy)
@@ -144,12 +162,12 @@ impl Script<'_> {
     }
 
     /// Very many messages of one sender, one soon after the other.
-    fn flood(&mut self) {
+    fn flood(&mut self, size: (u64, u64)) {
         let (room, people) = self.dice.one(&self.rooms);
         let from = self.dice.one(&people);
         let begins = self.dice.time(1_000, 10_000);
         let pause = self.dice.time(1, 80);
-        let count = self.dice.number(FLOOD.0, FLOOD.1);
+        let count = self.dice.number(size.0, size.1);
         for number in 0..u32::try_from(count).unwrap_or(0) {
             self.does(begins + pause * number, send(from.clone(), room.clone(), 0));
         }
@@ -215,6 +233,14 @@ impl Script<'_> {
             if self.dice.chance(70) { people.first()?.clone() } else { self.dice.one(&people) };
         let others: Vec<String> = people.into_iter().filter(|user| *user != by).collect();
         Some((room, by, self.dice.any(&others)?))
+    }
+
+    fn trespass(&mut self) {
+        let relays: Vec<String> = self.scenario.relays.keys().cloned().collect();
+        let backends: Vec<String> = self.scenario.backends.keys().cloned().collect();
+        let Some(relay) = self.dice.any(&relays) else { return };
+        let (at, victim) = (self.time(), self.dice.one(&backends));
+        self.does(at, OpKind::Trespass { relay, victim });
     }
 
     /// Lets those who read in no other way fetch now and then.

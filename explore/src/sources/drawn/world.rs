@@ -51,7 +51,12 @@ pub(super) fn drawn(draw: Topology, dice: &mut Dice) -> Scenario {
 
 fn network(dice: &mut Dice) -> Network {
     let most = dice.scale(2, 400);
-    let latency = Latency::Uniform(Duration::from_millis(1), most);
+    // What is sent at once arrives at once only where all links are alike.
+    let latency = if dice.chance(40) {
+        Latency::Fixed(most)
+    } else {
+        Latency::Uniform(Duration::from_millis(1), most)
+    };
     Network { latency, loss: dice.one(&[0.0, 0.0, 0.0, 0.02, 0.1]) }
 }
 
@@ -62,7 +67,7 @@ fn relays(draw: Topology, dice: &mut Dice) -> BTreeMap<String, Relay> {
     let count = 1 + dice.below(draw.relays);
     let relays = (1..=count).map(|number| {
         let quota = if dice.chance(25) { Some(dice.number(1, 6)) } else { None };
-        (format!("r{number}"), Relay { quota, forward: dice.chance(30) })
+        (format!("r{number}"), Relay { quota, forward: dice.chance(40) })
     });
     relays.collect()
 }
