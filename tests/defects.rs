@@ -1,7 +1,7 @@
 //! Each known defect can be planted and makes a difference: some run of the library, of the
 //! regressions, or of the scenarios in `tests/scenarios/defects`, is another one with it. Whether a
-//! check sees that is what `docs/defects.md` tells; this only shows that no switch is dead, and that
-//! those which were found quickly still are.
+//! check sees that is what `docs/defects.md` tells; this only shows that no switch is dead, that
+//! those which were found quickly still are, and that the stories which the page tells are true.
 
 use std::{
     fs,
@@ -10,7 +10,10 @@ use std::{
 };
 
 use defects::Defect;
-use explore::hunt::{self, Hunt};
+use explore::{
+    Subject,
+    hunt::{self, Hunt},
+};
 use libtest_mimic::{Arguments, Failed, Trial};
 use runs::Options;
 use scenarios::{
@@ -41,7 +44,10 @@ fn main() {
     let quick = found_quickly().into_iter();
     let found = quick
         .map(|defect| Trial::test(format!("{} is found", defect.name()), move || is_found(defect)));
-    libtest_mimic::run(&arguments, changes.chain(found).collect()).exit();
+    let told = finds().into_iter().map(|find| {
+        Trial::test(format!("{} is as the page tells it", find.name), move || is_true(&find))
+    });
+    libtest_mimic::run(&arguments, changes.chain(found).chain(told).collect()).exit();
 }
 
 /// Returns the defects that the table in `docs/defects.md` says are found quickly.
@@ -66,6 +72,25 @@ fn is_found(defect: Defect) -> Result<(), Failed> {
     match hunt.find(defect, &AtomicBool::new(false))? {
         Some(_) => Ok(()),
         None => Err(format!("not found within {MOST_RUNS} runs").into()),
+    }
+}
+
+/// Returns the scenarios whose stories `docs/defects.md` tells, each named after its defect.
+fn finds() -> Vec<Scenario> {
+    let finds = scenarios(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/finds"));
+    assert_eq!(finds.len(), 3, "three stories are told");
+    finds
+}
+
+/// Sound servers keep every promise in a find, and those with its defect do not.
+fn is_true(find: &Scenario) -> Result<(), Failed> {
+    let defect = Defect::from_name(&find.name).ok_or("no defect has its name")?;
+    let mut subject = Subject::homeservers();
+    let sound = subject.play(find);
+    subject.options.defect = Some(defect);
+    match (sound.violations(), subject.play(find).violations()) {
+        ([], [_, ..]) => Ok(()),
+        (sound, planted) => Err(format!("sound: {sound:?}, with the defect: {planted:?}").into()),
     }
 }
 

@@ -186,6 +186,9 @@ impl Campaign {
         let source = |method: &Method| -> Option<(Method, Box<dyn Source>)> {
             let source: Box<dyn Source> = match method {
                 Method::Base => return None,
+                Method::EveryLeg if self.methods.len() > 1 => {
+                    Box::new(Legs::new(bases, self.seed, self.shard).two_at_once())
+                }
                 Method::EveryLeg => Box::new(Legs::new(bases, self.seed, self.shard)),
                 Method::Pairs => Box::new(Pairs::new(self.seed)),
                 Method::Drawn => Box::new(Drawn::new(self.topologies(), self.seed, self.shard)),
@@ -196,18 +199,19 @@ impl Campaign {
         self.methods.iter().filter_map(source).collect()
     }
 
-    /// Returns what is drawn: topologies with each delivery policy of the bases, each with relays
-    /// too if one of them has relays.
+    /// Returns what is drawn: rooms with the delivery policies of the bases, and relays in every
+    /// other draw if one of the bases has relays.
     fn topologies(&self) -> Vec<Topology> {
         let relays = self.bases.iter().any(|base| !base.relays.is_empty());
         let rooms = || self.bases.iter().flat_map(|base| base.conversations.values());
         let all = [Delivery::M1, Delivery::Eventual, Delivery::M1Of2021];
         let used = all.into_iter().filter(|it| rooms().any(|room| room.delivery == *it));
-        let topologies = used.flat_map(|delivery| {
-            let plain = Topology { delivery, relays: 0 };
-            iter::once(plain).chain(relays.then_some(Topology { delivery, relays: 2 }))
-        });
-        topologies.collect()
+        let deliveries: Vec<Delivery> = used.collect();
+        if deliveries.is_empty() {
+            return Vec::new();
+        }
+        let plain = Topology { deliveries: deliveries.clone(), relays: 0 };
+        iter::once(plain).chain(relays.then_some(Topology { deliveries, relays: 2 })).collect()
     }
 }
 

@@ -86,6 +86,11 @@ impl Class {
     pub fn endpoint(self) -> &'static str {
         self.0
     }
+
+    /// Returns the word for which moment of it, or what happens there.
+    pub fn moment(self) -> &'static str {
+        self.1
+    }
 }
 
 impl fmt::Display for Class {

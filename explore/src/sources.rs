@@ -23,7 +23,7 @@ pub use self::{
     pairs::Pairs,
 };
 
-pub(crate) use self::{absences::absences, schedules::Schedules};
+pub(crate) use self::{absences::absences, legs::mixed, schedules::Schedules};
 
 /// A way of searching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -94,10 +94,11 @@ const DEATHS: [u64; 3] = [1, 3, 8];
 /// with its time.
 pub fn ways(scenario: &Scenario, place: &Place) -> Vec<Way> {
     let broken = match &place.point {
-        Point::Exchange { moment, from, to, nth, .. } => {
+        Point::Exchange { moment, from, to, .. } => {
             let mut ways = exchange(scenario, *moment, from, to);
             if *moment == Moment::Sent {
-                ways.extend(lies::told(scenario, from, *nth).map(|lie| (OUTAGE, lie.into())));
+                let lie = lies::told(scenario, from, place.at);
+                ways.extend(lie.map(|lie| (OUTAGE, lie.into())));
             }
             ways
         }

@@ -13,9 +13,9 @@ use scenarios::{
 const MANY: usize = 1500;
 
 fn drawn(seed: u64) -> Vec<Scenario> {
-    let topologies = [0, 2]
-        .into_iter()
-        .flat_map(|relays| Delivery::WORDS.map(|(_, delivery)| Topology { delivery, relays }));
+    let topologies = [0, 2].into_iter().flat_map(|relays| {
+        Delivery::WORDS.map(|(_, delivery)| Topology { deliveries: vec![delivery], relays })
+    });
     let mut source = Drawn::new(topologies.collect(), seed, Shard::default());
     let mut next = || source.next().expect("there is always one more");
     (0..MANY).map(|_| next().scenario).collect()

@@ -82,25 +82,25 @@ fn told(candidate: &Candidate, trial: &Trial) -> (String, String) {
 
 #[test]
 fn an_m1_message_reaches_every_backend_or_none_whatever_breaks() {
-    let topology = Topology { delivery: Delivery::M1, relays: 0 };
+    let topology = Topology { deliveries: vec![Delivery::M1], relays: 0 };
     no_drawn_scenario_breaks_a_promise("m1", topology);
 }
 
 #[test]
 fn an_eventual_message_reaches_every_backend_once_all_is_mended() {
-    let topology = Topology { delivery: Delivery::Eventual, relays: 0 };
+    let topology = Topology { deliveries: vec![Delivery::Eventual], relays: 0 };
     no_drawn_scenario_breaks_a_promise("eventual", topology);
 }
 
 #[test]
 fn mail_left_at_relays_is_kept_and_handed_out_once_whatever_breaks() {
-    let topology = Topology { delivery: Delivery::Eventual, relays: 2 };
+    let topology = Topology { deliveries: vec![Delivery::Eventual], relays: 2 };
     no_drawn_scenario_breaks_a_promise("relays", topology);
 }
 
 #[test]
 fn the_properties_can_fail_the_design_of_2021_breaks_them() {
-    let topology = Topology { delivery: Delivery::M1Of2021, relays: 0 };
+    let topology = Topology { deliveries: vec![Delivery::M1Of2021], relays: 0 };
     let failure = first_failure(topology, 32, SEED);
     let (_, trial) = failure.expect("32 drawn runs find nothing wrong with it");
     assert!(

@@ -1,6 +1,6 @@
 //! Fewer operations, and each of them as plain as it goes.
 
-use scenarios::scenario::OpKind;
+use scenarios::scenario::{OpKind, When};
 
 use super::{
     Search,
@@ -14,6 +14,7 @@ pub(super) fn fewer(search: &mut Search<'_>) {
         let ops = without(&search.best.ops, left_out);
         search.tries(|scenario| scenario.ops = ops)
     });
+    fewer_before_triggers(search);
     for index in 0..search.best.ops.len() {
         search.tries(|scenario| {
             if let Some(OpKind::Send { retries, .. }) =
@@ -24,6 +25,29 @@ pub(super) fn fewer(search: &mut Search<'_>) {
         });
     }
     rename(search);
+}
+
+/// Leaves out an operation and has a trigger wait for one exchange less: what is there only so that
+/// others are counted goes with the number.
+fn fewer_before_triggers(search: &mut Search<'_>) {
+    let waits = |search: &Search<'_>, fault: usize| {
+        let when = search.best.faults.get(fault).map(|fault| &fault.when);
+        matches!(when, Some(When::Exchange { nth: 2.., .. }))
+    };
+    for fault in 0..search.best.faults.len() {
+        let mut op = 0;
+        while waits(search, fault) && op < search.best.ops.len() {
+            let is_kept = search.tries(|scenario| {
+                scenario.ops.remove(op);
+                if let Some(When::Exchange { nth, .. }) =
+                    scenario.faults.get_mut(fault).map(|fault| &mut fault.when)
+                {
+                    *nth = nth.saturating_sub(1).max(1);
+                }
+            });
+            op += usize::from(!is_kept);
+        }
+    }
 }
 
 /// Numbers the messages anew, and gives each the plainest text.

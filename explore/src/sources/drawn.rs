@@ -23,10 +23,10 @@ use super::{Candidate, GRACE, Method, SETTLE, Shard, Source, legs::mixed};
 use crate::trial::Trial;
 
 /// What to draw.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Topology {
-    /// The delivery policy of every room.
-    pub delivery: Delivery,
+    /// The delivery policies of the rooms; each room has one of them. At least one.
+    pub deliveries: Vec<Delivery>,
     /// The most relays; none of the draws has any if it is 0.
     pub relays: usize,
 }
@@ -53,7 +53,7 @@ impl Source for Drawn {
         self.count += 1;
         let topologies = self.topologies.len() as u64;
         let place = usize::try_from(number.checked_rem(topologies)?).ok()?;
-        let scenario = scenario(self.topologies[place], mixed(self.seed, number));
+        let scenario = scenario(&self.topologies[place], mixed(self.seed, number));
         Some(Candidate { scenario, method: Method::Drawn })
     }
 
@@ -63,14 +63,14 @@ impl Source for Drawn {
 /// Draws scenarios. They do not become simpler by themselves: [`crate::shrink()`] makes them small,
 /// and knows what a scenario is.
 pub fn strategy(draw: Topology) -> impl Strategy<Value = Scenario> {
-    any::<u64>().prop_map(move |seed| scenario(draw, seed)).no_shrink()
+    any::<u64>().prop_map(move |seed| scenario(&draw, seed)).no_shrink()
 }
 
 /// The last operation but what heals, and the last fault, begin within this time.
 const BUSY: Duration = Duration::from_secs(40);
 
 /// Draws a scenario from a seed.
-fn scenario(draw: Topology, seed: u64) -> Scenario {
+fn scenario(draw: &Topology, seed: u64) -> Scenario {
     let mut dice = Dice::new(seed);
     let swarm = Swarm::new(&mut dice);
     let mut scenario = world::drawn(draw, &mut dice);

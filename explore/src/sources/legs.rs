@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use scenarios::{Scenario, scenario::OpKind};
+use scenarios::{
+    Scenario,
+    scenario::{Fault, OpKind},
+};
 
 use super::{Candidate, Method, Shard, Source, ending_at, open, with_way};
 use crate::{
@@ -22,10 +25,16 @@ use crate::{
 pub struct Legs {
     bases: Vec<Scenario>,
     breaks: VecDeque<Break>,
+    /// How many legs are broken in one run.
+    at_once: usize,
+    /// What could not be broken together with another one.
+    alone: VecDeque<Break>,
+    /// What was broken together in the runs that were not learned of yet.
+    together: VecDeque<(Vec<Fault>, Vec<Break>)>,
 }
 
 /// One break of one base.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Break {
     base: usize,
     at: Duration,
@@ -37,8 +46,8 @@ struct Break {
 }
 
 impl Legs {
-    /// Returns the breaks of these bases, given where the run of each can be broken. `seed` mixes
-    /// their order.
+    /// Returns the breaks of these bases, given where the run of each can be broken, one in each run.
+    /// `seed` mixes their order.
     pub fn new(bases: &[(Scenario, Vec<Place>)], seed: u64, shard: Shard) -> Self {
         let is_small = |scenario: &Scenario| scenario.machines().len() <= MOST_MACHINES;
         let only_large = !bases.iter().any(|(scenario, _)| is_small(scenario));
@@ -53,7 +62,35 @@ impl Legs {
         Self {
             bases: bases.iter().map(|(scenario, _)| open(scenario)).collect(),
             breaks: mine.map(|(it, _)| it).collect(),
+            at_once: 1,
+            alone: VecDeque::new(),
+            together: VecDeque::new(),
         }
+    }
+
+    /// Breaks two legs in each run, which takes half as many runs; what one of them hides of the
+    /// other is lost.
+    #[must_use]
+    pub fn two_at_once(self) -> Self {
+        Self { at_once: 2, ..self }
+    }
+
+    /// Returns the next breaks that one run can have.
+    fn next_together(&mut self) -> Option<Vec<Break>> {
+        if let Some(alone) = self.alone.pop_front() {
+            return Some(vec![alone]);
+        }
+        let first = self.breaks.pop_front()?;
+        let base = first.base;
+        let mut together = vec![first];
+        while together.len() < self.at_once {
+            let Some(other) = self.breaks.iter().position(|other| other.base == base) else {
+                break;
+            };
+            together.extend(self.breaks.remove(other));
+        }
+        together.sort_by_key(|it| it.at);
+        Some(together)
     }
 }
 
@@ -92,9 +129,8 @@ fn in_order(mut found: Vec<Mixed>) -> Vec<Break> {
     for (kind, mixed, it) in found {
         let turn = turns.entry(kind).or_default();
         *turn += 1;
-        let (class, (way, _)) = kind;
-        let is_telling = TELLING.contains(&way);
-        of_places.entry(class).or_default().push((*turn, !is_telling, mixed, it));
+        let (class, way) = kind;
+        of_places.entry(class).or_default().push((*turn, !is_telling(class, way), mixed, it));
     }
     let mut turned: Vec<(u64, u64, Break)> = Vec::new();
     for (class, mut breaks) in of_places {
@@ -106,9 +142,22 @@ fn in_order(mut found: Vec<Mixed>) -> Vec<Break> {
     turned.into_iter().map(|(.., it)| it).collect()
 }
 
-/// The ways that come first: each shows what no other one does. A machine that is killed loses less
-/// than one that crashes, and a connection that is reset less than a link that is cut.
-const TELLING: [&str; 7] = ["crash", "partition", "duplicate", "send", "join", "leave", "kick"];
+/// Returns whether this is among the ways that come first there, because no other one shows as much.
+/// A request is lost, or doubled, or goes beside another one; it is under way while whoever handles
+/// it loses power, or while members come and go, and its answer is lost; either machine loses power
+/// when it is handled. The rest is much like these: a machine that is killed loses less than one that
+/// crashes, and a connection that is reset less than a link that is cut.
+fn is_telling(class: Class, (way, is_asker): ways::Kind) -> bool {
+    match (class.moment(), way) {
+        ("sent", "crash") => is_asker,
+        ("arrived", "crash") => !is_asker,
+        ("sent", "partition" | "duplicate" | "send")
+        | ("arrived", "partition" | "join" | "leave" | "kick")
+        | ("answered", "crash" | "send")
+        | ("synced" | "boots", "crash") => true,
+        _ => false,
+    }
+}
 
 /// Returns how long a kind of place waits until its next turn. A sync of a disk is one of many
 /// between which everything happens, a request that writes more telling than one that reads, and a
@@ -133,7 +182,7 @@ fn is_of_client(scenario: &Scenario, place: &Place) -> bool {
 }
 
 /// Returns a number that looks drawn, and is the same on every machine.
-pub(super) fn mixed(seed: u64, number: u64) -> u64 {
+pub(crate) fn mixed(seed: u64, number: u64) -> u64 {
     // The finalizer of MurmurHash3.
     let mut mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number.wrapping_add(1);
     mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -143,18 +192,37 @@ pub(super) fn mixed(seed: u64, number: u64) -> u64 {
 
 impl Source for Legs {
     fn next(&mut self) -> Option<Candidate> {
-        let Break { base, at, way, is_last, asks_again } = self.breaks.pop_front()?;
-        let mut scenario = with_way(&self.bases[base], at, way);
-        if is_last {
-            scenario = ending_at(&scenario, at);
+        let together = self.next_together()?;
+        let last = together.last()?;
+        let mut scenario = self.bases[last.base].clone();
+        for it in &together {
+            scenario = with_way(&scenario, it.at, it.way.clone());
         }
-        if asks_again {
+        if last.is_last {
+            scenario = ending_at(&scenario, last.at);
+        }
+        if together.iter().any(|it| it.asks_again) {
             ask_again(&mut scenario);
         }
+        self.together.push_back((scenario.faults.clone(), together));
         Some(Candidate { scenario, method: Method::EveryLeg })
     }
 
-    fn learn(&mut self, _: &Candidate, _: &Trial, _: usize) {}
+    fn learn(&mut self, candidate: &Candidate, trial: &Trial, _: usize) {
+        if candidate.method != Method::EveryLeg {
+            return;
+        }
+        while let Some((faults, together)) = self.together.pop_front() {
+            let is_it = faults == candidate.scenario.faults;
+            // One of them kept the other from beginning, or both made no scenario. Alone they do.
+            if together.len() > 1 && (trial.is_inert || !is_it) {
+                self.alone.extend(together);
+            }
+            if is_it {
+                return;
+            }
+        }
+    }
 }
 
 /// How often a client repeats what got no answer.

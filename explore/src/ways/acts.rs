@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use journal::fault::Moment;
 use scenarios::{
     Scenario,
     scenario::{Op, OpKind},
@@ -9,21 +10,18 @@ use scenarios::{
 
 use crate::places::{Place, Point};
 
-/// Returns what users of the two machines of an exchange can do at that moment, in every room.
+/// Returns what anybody can do at that moment of an exchange, in every room.
 pub(super) fn acts(scenario: &Scenario, place: &Place) -> Vec<Op> {
-    let Point::Exchange { from, to, .. } = &place.point else { return Vec::new() };
+    let Point::Exchange { .. } = &place.point else { return Vec::new() };
+    let at = moment(scenario, place);
     let mut kinds = Vec::new();
     for (name, room) in &scenario.conversations {
-        let is_there = |user: &&String| {
-            let home = scenario.users.get(*user).map(|user| &user.backend);
-            home.is_some_and(|home| [from, to].contains(&home))
-        };
         let conversation = || name.clone();
-        let people = people(scenario, name, place.at);
+        let people = people(scenario, name, at);
         for user in scenario.users.keys().filter(|user| !people.contains(user)) {
             kinds.push(OpKind::Join { user: user.clone(), conversation: conversation() });
         }
-        for user in people.iter().copied().filter(|user| is_there(user) && **user != room.creator) {
+        for user in people.iter().copied().filter(|user| **user != room.creator) {
             let (user, by) = (user.clone(), room.creator.clone());
             kinds.push(OpKind::Leave { user: user.clone(), conversation: conversation() });
             kinds.push(OpKind::Kick {
@@ -33,11 +31,20 @@ pub(super) fn acts(scenario: &Scenario, place: &Place) -> Vec<Op> {
             });
             kinds.push(OpKind::Power { user, level: 50, by, conversation: conversation() });
         }
-        for user in people.into_iter().filter(is_there) {
-            kinds.push(send(scenario, user, name));
-        }
+        kinds.extend(people.into_iter().map(|user| send(scenario, user, name)));
     }
-    kinds.into_iter().map(|kind| Op { at: rounded(place.at), kind }).collect()
+    kinds.into_iter().map(|kind| Op { at, kind }).collect()
+}
+
+/// Returns when something is done beside an exchange: at its moment, or at the very time of the
+/// operation that a client begins with it, so that two clients act at once.
+fn moment(scenario: &Scenario, place: &Place) -> Duration {
+    let is_first = matches!(
+        place.point,
+        Point::Exchange { endpoint: "client_send", moment: Moment::Sent, .. }
+    );
+    let before = scenario.ops.iter().map(|op| op.at).filter(|at| *at <= place.at).max();
+    before.filter(|_| is_first).unwrap_or_else(|| rounded(place.at))
 }
 
 /// Returns who is in a room at a time, as far as operations are about that.

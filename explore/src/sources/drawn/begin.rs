@@ -67,8 +67,9 @@ fn exchange(scenario: &Scenario, node: &str, dice: &mut Dice) -> When {
 }
 
 fn endpoints(scenario: &Scenario, dice: &mut Dice) -> &'static [&'static str] {
-    let mut policies = scenario.conversations.values().map(|room| room.delivery);
-    let policy: &[&str] = match policies.next() {
+    let policies: Vec<Delivery> =
+        scenario.conversations.values().map(|room| room.delivery).collect();
+    let policy: &[&str] = match dice.any(&policies) {
         Some(Delivery::M1) => M1,
         Some(Delivery::M1Of2021) => M1_OF_2021,
         _ => &["send"],

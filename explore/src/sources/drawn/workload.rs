@@ -181,6 +181,11 @@ impl Script<'_> {
             Some(stranger) if self.dice.chance(50) => {
                 self.does(at, OpKind::Join { user: stranger.clone(), conversation: room.clone() });
                 if self.dice.chance(50) {
+                    let (other, under_way) =
+                        (self.dice.one(&people), self.dice.scale(1, UNDER_WAY));
+                    self.does(at + under_way, send(other, room.clone(), 0));
+                }
+                if self.dice.chance(50) {
                     self.speaks(at, &stranger, &room);
                 }
                 stranger
@@ -189,6 +194,10 @@ impl Script<'_> {
         };
         if self.dice.chance(70) {
             let leaves = at + self.dice.scale(10, ABSENCE);
+            if self.dice.chance(50) {
+                let spoke = leaves.saturating_sub(self.dice.scale(1, UNDER_WAY));
+                self.does(spoke, send(user.clone(), room.clone(), 0));
+            }
             self.does(leaves, OpKind::Leave { user: user.clone(), conversation: room.clone() });
             self.comes_back(leaves, &user, &room);
         }

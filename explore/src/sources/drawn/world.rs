@@ -17,7 +17,7 @@ const ROOMS: [&str; 3] = ["team", "club", "crew"];
 const MORE_USERS: usize = 3;
 
 /// Draws two to four backends with a user each at least, up to three rooms, and relays.
-pub(super) fn drawn(draw: Topology, dice: &mut Dice) -> Scenario {
+pub(super) fn drawn(draw: &Topology, dice: &mut Dice) -> Scenario {
     let count = dice.one(&[2, 3, 3, 3, 4]);
     let names =
         |names: &[&str]| -> Vec<String> { names.iter().map(|&name| name.to_owned()).collect() };
@@ -60,13 +60,13 @@ fn network(dice: &mut Dice) -> Network {
     Network { latency, loss: dice.one(&[0.0, 0.0, 0.0, 0.02, 0.1]) }
 }
 
-fn relays(draw: Topology, dice: &mut Dice) -> BTreeMap<String, Relay> {
+fn relays(draw: &Topology, dice: &mut Dice) -> BTreeMap<String, Relay> {
     if draw.relays == 0 {
         return BTreeMap::new();
     }
     let count = 1 + dice.below(draw.relays);
     let relays = (1..=count).map(|number| {
-        let quota = if dice.chance(25) { Some(dice.number(1, 6)) } else { None };
+        let quota = if dice.chance(35) { Some(dice.number(1, 4)) } else { None };
         (format!("r{number}"), Relay { quota, forward: dice.chance(40) })
     });
     relays.collect()
@@ -79,7 +79,7 @@ fn backend(relays: &BTreeMap<String, Relay>, dice: &mut Dice) -> Backend {
     }
     let all: Vec<String> = relays.keys().cloned().collect();
     let own = if dice.chance(70) { all } else { dice.some(&all, all.len()) };
-    let attempts = u32::try_from(dice.number(1, 3)).unwrap_or(1);
+    let attempts = dice.one(&[1, 1, 2, 3]);
     Backend { relays: own, attempts_before_relay: Some(attempts) }
 }
 
@@ -96,10 +96,10 @@ fn users(backends: &[String], dice: &mut Dice) -> BTreeMap<String, User> {
 }
 
 /// Most users are members of most rooms; whoever is not may join.
-fn room(draw: Topology, users: &BTreeMap<String, User>, dice: &mut Dice) -> Conversation {
+fn room(draw: &Topology, users: &BTreeMap<String, User>, dice: &mut Dice) -> Conversation {
     let names: Vec<String> = users.keys().cloned().collect();
     let creator = dice.one(&names);
     let others: Vec<String> = names.into_iter().filter(|name| *name != creator).collect();
     let members = if dice.chance(50) { others } else { dice.some(&others, others.len()) };
-    Conversation { creator, members, delivery: draw.delivery }
+    Conversation { creator, members, delivery: dice.one(&draw.deliveries) }
 }
