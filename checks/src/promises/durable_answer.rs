@@ -2,6 +2,7 @@
 //! that is on its own disk: between the moment at which the request first came and the answer, the
 //! disk has synced.
 //!
+//! Under `m1-2021` the sender's own backend may be among those that are left out, as the answer says.
 //! Who is told that something is taken does not send it again (server-server API, "Transactions").
 //! An answer that is too early harms nobody until the power fails; so this check alone finds
 //! `relay-answers-before-storing`, `relay-commits-without-sync` and
@@ -9,9 +10,11 @@
 
 use std::collections::BTreeMap;
 
+use scenarios::scenario::Delivery;
+
 use crate::{
     Finding, Judgment,
-    history::{Exchange, History, Moment},
+    history::{Exchange, History, Moment, pdu::messages_in},
 };
 
 /// What is kept by whoever takes it.
@@ -49,6 +52,14 @@ fn is_judged(history: &History<'_>, exchange: &Exchange<'_>) -> bool {
         && history.is_honest(exchange.to)
         && history.keeps_its_disk(exchange.to)
         && history.has_syncs(exchange.to)
+        && !may_be_left_out(history, exchange)
+}
+
+/// Returns whether it is a message that the sender's own backend need not have.
+fn may_be_left_out(history: &History<'_>, exchange: &Exchange<'_>) -> bool {
+    let message = message(exchange).filter(|_| exchange.endpoint == "client_send");
+    let message = message.and_then(|name| history.message(&name));
+    message.is_some_and(|it| history.delivery(&it.conversation) == Delivery::M1Of2021)
 }
 
 fn sentence(exchange: &Exchange<'_>) -> String {
@@ -58,7 +69,7 @@ fn sentence(exchange: &Exchange<'_>) -> String {
 }
 
 fn message(exchange: &Exchange<'_>) -> Option<String> {
-    crate::history::pdu::messages_in(&exchange.request.body).first().map(|&name| name.to_owned())
+    messages_in(&exchange.request.body).first().map(|&name| name.to_owned())
 }
 
 #[cfg(test)]
@@ -96,6 +107,22 @@ mod tests {
         let early = judged(|fake| takes(fake, "a")).finding.expect("a violation");
         let expected = "r1 said that it had taken m1 of a before it was on its own disk";
         assert_eq!(early.sentence, expected);
+    }
+
+    #[test]
+    fn who_may_be_left_out_may_tell_a_client_that_a_message_is_sent() {
+        let told = |delivery| {
+            let mut fake = Fake::ready();
+            fake.syncs("a");
+            fake.sends("alice/1", "m1");
+            let what = "PUT /_matrix/client/v3/rooms/!team/send/m.room.message/m1";
+            let body = json!({"org.fedsim.message": "m1"});
+            fake.exchange(("alice/1", "a"), what, &body, &json!({"event_id": "$m1"}));
+            let judgment = fake.judged(delivery, judge);
+            (judgment.judged, judgment.finding.is_some())
+        };
+        assert_eq!(told(Delivery::M1), (1, true));
+        assert_eq!(told(Delivery::M1Of2021), (0, false));
     }
 
     #[test]
