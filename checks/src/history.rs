@@ -18,7 +18,7 @@ mod membership;
 mod messages;
 mod reading;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use journal::{Event, Journal};
 use serde_json::Value;
@@ -32,7 +32,7 @@ pub use self::{
 };
 use scenarios::{
     Vocabulary,
-    scenario::{Delivery, Scenario},
+    scenario::{Delivery, FaultKind, NodeFault, Scenario},
     vocabulary::HOMESERVERS,
 };
 
@@ -244,6 +244,27 @@ impl<'j> History<'j> {
         !self.scenario.is_byzantine(machine)
     }
 
+    /// Returns whether a machine still has on its disk what it has synced: no fault of the scenario
+    /// empties it, sets it back, lets it lie or rot.
+    pub fn keeps_its_disk(&self, machine: &str) -> bool {
+        let mut faults = self.scenario.faults.iter();
+        !faults.any(|fault| match &fault.kind {
+            FaultKind::Node(NodeFault::Wipe { node } | NodeFault::Restore { node, .. }) => {
+                node == machine
+            }
+            FaultKind::Disk(disk) => {
+                disk.node == machine && (disk.lies.is_some() || disk.rots.is_some())
+            }
+            _ => false,
+        })
+    }
+
+    /// Returns whether any sync of a machine's disk is in the journal: whoever recorded it may not
+    /// have seen its disks.
+    pub fn has_syncs(&self, machine: &str) -> bool {
+        self.syncs.contains_key(machine)
+    }
+
     /// Returns whether the backend of a user, or of a device's user, is honest.
     pub fn has_honest_backend(&self, user_or_device: &str) -> bool {
         self.is_honest(self.backend_of(user_or_device))
@@ -264,6 +285,13 @@ impl<'j> History<'j> {
     /// entry `to`.
     pub fn members_through(&self, conversation: &str, from: u64, to: u64) -> Vec<&str> {
         self.members(conversation, |known| known.certain_at(from) && known.certain_at(to))
+    }
+
+    /// Returns the backends of the users who certainly were members of a conversation from the
+    /// beginning to the end: whoever is in it sends them everything.
+    pub fn lasting_backends(&self, conversation: &str) -> BTreeSet<&'j str> {
+        let lasting = self.lasting_members(conversation, 0);
+        lasting.into_iter().map(|user| self.backend_of(user)).collect()
     }
 
     fn members(&self, conversation: &str, is_in: impl Fn(&Membership) -> bool) -> Vec<&str> {

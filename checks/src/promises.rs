@@ -16,24 +16,31 @@ mod all_or_nothing;
 mod client_state;
 mod delivered;
 mod delivered_in_time;
+mod durable_answer;
 mod durable_vote;
 mod exactly_once;
 pub(crate) mod expected_message;
+mod forward_extremities;
 mod honest_answer;
 mod idempotent_transactions;
 mod member_at_decision;
 mod no_early_sight;
 mod no_forgery;
+mod no_wrong_refusal;
 mod no_zombie;
 mod one_in_flight;
+mod queue_order;
 mod queues_drained;
+mod relay_forwards;
 mod relay_keeps;
+mod relay_once;
 mod relay_order;
 mod relays_drained;
 mod right_recipient;
 mod same_state;
 mod sender_order;
 mod situations;
+mod soft_failure;
 mod within_limits;
 
 use std::time::Duration;
@@ -98,9 +105,16 @@ pub const CHECKS: &[Check] = &[
     always("right-recipient", is_sending, right_recipient::judge),
     always("no-forgery", has_forgers, no_forgery::judge),
     always("acknowledged-survives", any, acknowledged_survives::judge),
+    always("soft-failure", is_sending, soft_failure::judge),
+    always("no-wrong-refusal", is_sending, no_wrong_refusal::judge),
     always("durable-vote", has_m1, durable_vote::judge),
+    always("durable-answer", any, durable_answer::judge),
     always("relay-keeps", has_relays, relay_keeps::judge),
+    always("relay-once", has_relays, relay_once::judge),
     always("relay-order", has_relays, relay_order::judge),
+    always("relay-forwards", relay_forwards::applies, relay_forwards::judge),
+    always("queue-order", is_sending, queue_order::judge),
+    always("forward-extremities", is_sending, forward_extremities::judge),
     always("one-in-flight", any, one_in_flight::judge),
     always("idempotent-transactions", any, idempotent_transactions::judge),
     always("within-limits", any, within_limits::judge),

@@ -20,6 +20,10 @@ pub struct PduFacts {
     pub message: Option<String>,
     /// The sender's backend.
     pub origin: String,
+    /// The events that it follows (server-server API, "PDUs", `prev_events`).
+    pub parents: Vec<String>,
+    /// Its depth, which is greater than those of its parents.
+    pub depth: u64,
     /// What it is, in words: `m1`, `the invite of dave`, `the m.room.topic event`.
     pub what: String,
 }
@@ -36,7 +40,10 @@ impl PduFacts {
         let origin = text("sender").split_once(':').map_or("", |(_, server)| server).to_owned();
         let what = message.clone().unwrap_or_else(|| in_words(pdu));
         let room = text("room_id").to_owned();
-        Some(Self { event: format!("${hash}"), room, message, origin, what })
+        let parents = pdu.get("prev_events").and_then(Value::as_array).into_iter().flatten();
+        let parents = parents.filter_map(Value::as_str).map(str::to_owned).collect();
+        let depth = pdu.get("depth").and_then(Value::as_u64).unwrap_or_default();
+        Some(Self { event: format!("${hash}"), room, message, origin, parents, depth, what })
     }
 
     /// Reads the `pdus` of a transaction.

@@ -1,5 +1,6 @@
 //! `client-state`: in the end, a device that has synced all the time was shown every event of the
-//! state that its backend has of a conversation: as state, or among the events that it was sent.
+//! state that its backend has of a conversation: as state, or among the events that it was sent. What
+//! a sync leaves out of a room's events is told as state, also to who fetches it page by page.
 //!
 //! Which of two events counts where a room has forked, a client cannot tell by what it is sent
 //! (Matrix, client-server API, "Syncing"); so what it was never shown is judged, and not what it
@@ -14,11 +15,11 @@ use scenarios::scenario::{FaultKind, NodeFault, Reads};
 
 use crate::{
     Judgment,
-    history::{Exchange, History, Membership},
+    history::{Exchange, History, Membership, Moment},
 };
 
 /// How a backend takes in state other than event by event.
-const AT_ONCE: &[&str] = &["backfill", "state", "state_ids", "event"];
+const AT_ONCE: &[&str] = &["state", "state_ids", "event"];
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("devices");
@@ -32,11 +33,12 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
             for device in devices(history, conversation, backend) {
                 let Some(shown) = shown.get(device.as_str()) else { continue };
                 judgment.judged += 1;
-                let unseen = state.iter().find(|(_, event)| !shown.contains(event.as_str()));
-                let Some((key, _)) = unseen else { continue };
+                let unseen = state.iter().find(|(_, event)| !shown.has(event));
+                let Some((key, event)) = unseen else { continue };
                 let what = super::same_state::in_words(key);
+                let how = if shown.pages.contains_key(event.as_str()) { " as state" } else { "" };
                 let sentence = format!(
-                    "{device} was never shown the {what} that {backend} has of {conversation}"
+                    "{device} was never shown{how} the {what} that {backend} has of {conversation}"
                 );
                 judgment.found(super::queues_drained::at_the_end(history, sentence));
             }
@@ -76,21 +78,51 @@ fn devices(history: &History<'_>, conversation: &str, backend: &str) -> Vec<Stri
     lasting.flat_map(|known| history.devices_of(&known.user)).collect()
 }
 
-/// Returns the ids of the events that each device was sent by syncs, and by the pages of what these
-/// left out.
-fn shown<'h>(history: &'h History<'_>) -> BTreeMap<&'h str, BTreeSet<&'h str>> {
-    let mut shown: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for exchange in history.exchanges.iter().filter(|exchange| is_sync(exchange)) {
-        if let Some(answer) = exchange.answer.filter(|_| exchange.answer_arrived.is_some()) {
-            shown.entry(exchange.from).or_default().extend(events_in(answer.body));
+/// What a device was sent.
+#[derive(Default)]
+struct Shown<'h> {
+    /// The ids of the events in its syncs.
+    synced: BTreeSet<&'h str>,
+    /// Those in the pages of what syncs left out, and when the device first asked for them.
+    pages: BTreeMap<&'h str, Moment>,
+    /// When a sync last told it of any state.
+    state_told: Moment,
+}
+
+impl Shown<'_> {
+    /// Returns whether the device was shown the event as it should have been. If it was told of other
+    /// state since it fetched the event, that one may have counted only from then on.
+    fn has(&self, event: &str) -> bool {
+        let is_settled = |asked: &Moment| self.state_told < *asked;
+        self.synced.contains(event) || self.pages.get(event).is_some_and(|asked| !is_settled(asked))
+    }
+}
+
+/// Returns what each device was sent by syncs, and by the pages of what these left out.
+fn shown<'h>(history: &'h History<'_>) -> BTreeMap<&'h str, Shown<'h>> {
+    let mut shown: BTreeMap<&str, Shown<'_>> = BTreeMap::new();
+    for exchange in &history.exchanges {
+        let answer = exchange.answer.filter(|_| exchange.answer_arrived.is_some());
+        let Some(answer) = answer else { continue };
+        if exchange.endpoint == "sync" {
+            let shown = shown.entry(exchange.from).or_default();
+            shown.synced.extend(events_in(answer.body));
+            if memmem::find(answer.body, b"\"state_key\":").is_some() {
+                shown.state_told = shown.state_told.max(answer.sent);
+            }
+        } else if is_page(exchange) {
+            let pages = &mut shown.entry(exchange.from).or_default().pages;
+            for event in events_in(answer.body) {
+                pages.entry(event).or_insert(exchange.sent);
+            }
         }
     }
     shown
 }
 
-fn is_sync(exchange: &Exchange<'_>) -> bool {
+fn is_page(exchange: &Exchange<'_>) -> bool {
     let target = &exchange.request.target;
-    exchange.endpoint == "sync" || (target.contains("/messages?") && target.contains("&to="))
+    target.contains("/messages?") && target.contains("&to=")
 }
 
 /// Returns the ids of the events in a JSON body without spaces.
@@ -135,13 +167,27 @@ mod tests {
         assert_eq!(bad.sentence, expected);
     }
 
+    fn fetches(fake: &mut Fake) {
+        let what = "GET /_matrix/client/v3/rooms/!team/messages?dir=b&from=1&to=2";
+        fake.exchange(("bob/1", "b"), what, &json!({}), &json!({"event_id": "$create"}));
+    }
+
     #[test]
-    fn what_a_sync_left_out_may_be_fetched_page_by_page() {
-        let fetched = synced("$other", |fake| {
-            let what = "GET /_matrix/client/v3/rooms/!team/messages?dir=b&from=1&to=2";
-            fake.exchange(("bob/1", "b"), what, &json!({}), &json!({"event_id": "$create"}));
+    fn what_a_sync_left_out_of_the_events_is_told_as_state() {
+        let only_fetched = synced("$other", fetches).finding.expect("a violation");
+        let expected = "bob/1 was never shown as state the m.room.create that b has of team";
+        assert_eq!(only_fetched.sentence, expected);
+    }
+
+    #[test]
+    fn what_was_fetched_may_count_only_once_other_state_comes() {
+        let resolved = synced("$other", |fake| {
+            fetches(fake);
+            let what = "GET /_matrix/client/v3/sync?timeout=1";
+            let answer = json!({"state_key": "", "event_id": "$later"});
+            fake.exchange(("bob/1", "b"), what, &json!({}), &answer);
         });
-        assert_eq!(fetched.finding, None);
+        assert_eq!(resolved.finding, None);
     }
 
     #[test]

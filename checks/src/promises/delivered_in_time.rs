@@ -6,7 +6,8 @@
 //! not ask a relay that has mail for it. (What a relay keeps from it is `relay-keeps`.) What was in
 //! doubt is not judged, so that no run on sound servers is late. Meant for what heals once everything
 //! is repaired or started again: `relays-share-the-time-of-the-direct-attempt`,
-//! `relay-sync-ends-once-empty` where a restart follows, and `back-off-outlives-the-outage`.
+//! `relay-sync-ends-once-empty` where a restart follows, `back-off-outlives-the-outage`, and
+//! `back-off-comes-back-after-a-restart`.
 
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ const QUEUED: Duration = Duration::from_millis(200);
 /// to 1.2 of its length), and twice that if the attempt before it was under way when the trouble
 /// ended.
 const BACK_OFF: u32 = 4;
+
+/// How long after a destination has answered its sender has surely noted that it is back.
+const NOTING: Duration = Duration::from_secs(5);
 
 /// The time within which a destination that calls is called back, whatever the back-off.
 const CALLING_BACK: Duration = Duration::from_secs(30);
@@ -152,7 +156,10 @@ impl Judging<'_> {
     /// what is queued before it may need any of them.
     fn direct(&self, way: &Way<'_>) -> Option<(Duration, String)> {
         let called = self.called_back(way);
-        let bound = |begin| self.handing_on(&self.everywhere, begin);
+        let bound = |begin| {
+            let back_since = self.back_since(way, begin);
+            self.handing_on(&self.everywhere, back_since, begin)
+        };
         let calm = self.everywhere.calm(way.accepted, bound);
         let (begin, deadline) = called.into_iter().chain(calm).min_by_key(|(_, end)| *end)?;
         if deadline > self.end || way.reached.is_some_and(|reached| reached <= deadline) {
@@ -169,7 +176,9 @@ impl Judging<'_> {
         Some((deadline, sentence))
     }
 
-    /// Returns the first stretch in which the origin must have called the destination back.
+    /// Returns the first stretch in which the origin must have called the destination back: one that
+    /// begins with a call, or later if traces of what was over by then may have kept the origin from
+    /// it.
     fn called_back(&self, way: &Way<'_>) -> Option<(Duration, Duration)> {
         let is_call = |exchange: &&Exchange<'_>| {
             exchange.from == way.destination && exchange.to == way.origin && exchange.is_accepted()
@@ -178,7 +187,8 @@ impl Judging<'_> {
         let mut calls = calls.filter_map(|call| Some(call.arrived?.at));
         calls.find_map(|call| {
             let calm = self.everywhere.calm(call, |_| CALLING_BACK)?;
-            (call >= way.accepted && calm.0 == call).then_some(calm)
+            let is_free = self.everywhere.is_quiet(call, calm.0 - call);
+            (call >= way.accepted && is_free).then_some(calm)
         })
     }
 
@@ -199,7 +209,7 @@ impl Judging<'_> {
                 return None;
             }
             let between = self.outages.among(&[way.origin, relay.as_str()].into());
-            let bound = |begin| self.handing_on(&between, begin);
+            let bound = |begin| self.handing_on(&between, Duration::ZERO, begin);
             let (begin, deadline) = between.calm(way.accepted, bound)?;
             if deadline > self.end || stored.is_some_and(|stored| stored <= deadline) {
                 return None;
@@ -257,12 +267,26 @@ impl Judging<'_> {
             && handouts.any(|handout| recent.contains(&handout.answered.at))
     }
 
+    /// Returns since when a wait of the origin for the destination cannot have begun any more, as of
+    /// `begin`: the destination took something from it, and nothing was out for long enough to note
+    /// that for good. Zero if it never did.
+    fn back_since(&self, way: &Way<'_>, begin: Duration) -> Duration {
+        let taken = self.history.exchanges_of("send").filter(|exchange| {
+            exchange.from == way.origin && exchange.to == way.destination && exchange.is_accepted()
+        });
+        let taken = taken.filter_map(|exchange| Some(exchange.answer_arrived?.at));
+        let noted =
+            taken.filter(|at| *at + NOTING <= begin && self.everywhere.is_quiet(*at, NOTING));
+        noted.max().unwrap_or_default()
+    }
+
     /// Returns the time that handing on may take from `begin` on, between machines with these
-    /// `troubles`. Who never had any is not waiting; the others may wait because of anybody.
-    fn handing_on(&self, troubles: &Troubles, begin: Duration) -> Duration {
-        let first = troubles
-            .first_before(begin)
-            .map(|own| self.everywhere.first_before(begin).map_or(own, |others| own.min(others)));
+    /// `troubles`, of which those that were over by `since` do not count. Who never had any is not
+    /// waiting; the others may wait because of anybody.
+    fn handing_on(&self, troubles: &Troubles, since: Duration, begin: Duration) -> Duration {
+        let first = troubles.first_between(since, begin).map(|own| {
+            self.everywhere.first_between(since, begin).map_or(own, |others| own.min(others))
+        });
         let waits = first.map(|first| (begin - first).saturating_mul(BACK_OFF));
         let messages = u32::try_from(self.history.messages.len()).unwrap_or(u32::MAX);
         HANDING_ON + QUEUED.saturating_mul(messages) + waits.unwrap_or_default()

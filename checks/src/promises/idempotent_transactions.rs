@@ -1,5 +1,8 @@
 //! `idempotent-transactions`: a transaction that is sent again carries the same PDUs and gets the
-//! same answer, and so does a client's send.
+//! same answer, and so does a client's send; and an answer is about what was sent.
+//!
+//! An id is its origin's own (server-server API, "Transactions"). Whoever takes another server's
+//! transaction of the same id for a repetition answers it with the results of that one.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +26,26 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         judgment.judged += 1;
         judge_attempts(history, &mut judgment, attempts);
     }
+    let is_honest = |it: &&Exchange<'_>| history.is_honest(it.from) && history.is_honest(it.to);
+    for exchange in history.exchanges_of("send").filter(is_honest) {
+        judge_answer(&mut judgment, exchange);
+    }
     judgment
+}
+
+/// Judges that an answer tells of no PDUs but those of its transaction.
+fn judge_answer(judgment: &mut Judgment, exchange: &Exchange<'_>) {
+    let results = exchange.answer_json().filter(|_| exchange.is_accepted());
+    let results = results.and_then(|answer| answer.get("pdus")?.as_object());
+    let (Some(results), Some(answer)) = (results, exchange.answer) else { return };
+    let is_sent = |event: &String| exchange.pdus().iter().any(|pdu| pdu.event == *event);
+    if results.keys().any(|event| !is_sent(event)) {
+        let sentence = format!(
+            "{} answered {} of {} as if it were another transaction",
+            exchange.to, exchange.request.target, exchange.from
+        );
+        judgment.found(Finding::new(answer.sent.at, sentence, exchange.evidence()));
+    }
 }
 
 fn judge_attempts(history: &History<'_>, judgment: &mut Judgment, attempts: &[&Exchange<'_>]) {
@@ -72,7 +94,10 @@ mod tests {
     use super::judge;
     use crate::{
         Judgment,
-        history::fake::{Fake, transaction},
+        history::{
+            PduFacts,
+            fake::{Fake, pdu, transaction},
+        },
     };
 
     fn repeated(message: &str, answer: &serde_json::Value) -> Judgment {
@@ -81,6 +106,23 @@ mod tests {
         fake.exchange(("a", "b"), what, &transaction("m1"), &json!({"pdus": {}}));
         fake.exchange(("a", "b"), what, &transaction(message), answer);
         fake.judged(Delivery::Eventual, judge)
+    }
+
+    #[test]
+    fn an_answer_is_about_what_was_sent() {
+        let answered = |event: &str| {
+            let what = "PUT /_matrix/federation/v1/send/1";
+            let mut fake = Fake::ready();
+            let answer = json!({"pdus": {event: {}}});
+            fake.exchange(("a", "b"), what, &transaction("m1"), &answer);
+            fake.judged(Delivery::Eventual, judge).finding
+        };
+        let own = PduFacts::of(&pdu("m1")).expect("a PDU").event;
+        assert_eq!(answered(&own), None);
+        let sentence = answered("$other").expect("a violation").sentence;
+        let expected = "b answered /_matrix/federation/v1/send/1 of a as if it were another \
+                        transaction";
+        assert_eq!(sentence, expected);
     }
 
     #[test]

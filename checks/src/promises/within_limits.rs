@@ -1,5 +1,8 @@
 //! `within-limits`: no transaction carries more than 50 PDUs or 100 EDUs, no PDU is larger than
-//! 64 KiB, and no body is larger than what servers take.
+//! 64 KiB, and no body is larger than what servers take; and no server takes a larger one.
+//!
+//! Whoever reads a body to its end, however large it is, can be filled up by anybody: the last part
+//! alone finds `relay-reads-any-body`.
 
 use serde_json::Value;
 
@@ -20,6 +23,9 @@ const MAX_PDU: usize = 65_536;
 /// The most bytes of one request's body that our servers accept.
 const MAX_BODY: usize = 8 << 20;
 
+/// The most bytes of a request's body that any of our servers accepts; relays accept the most.
+const MAX_TAKEN: usize = 10 << 20;
+
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("transactions");
     for exchange in history.exchanges.iter().filter(|it| history.is_honest(it.from)) {
@@ -33,7 +39,23 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
             judgment.found(Finding::new(exchange.sent.at, sentence, evidence));
         }
     }
+    judge_taken(history, &mut judgment);
     judgment
+}
+
+/// Judges that nobody takes a body that is too large, whoever sends it.
+fn judge_taken(history: &History<'_>, judgment: &mut Judgment) {
+    let is_large =
+        |it: &&Exchange<'_>| it.request.body.len() > MAX_TAKEN && history.is_honest(it.to);
+    for exchange in history.exchanges.iter().filter(is_large) {
+        judgment.judged += 1;
+        if exchange.is_accepted() {
+            let bytes = exchange.request.body.len();
+            let sentence =
+                format!("{} took a body of {bytes} bytes from {}", exchange.to, exchange.from);
+            judgment.found(Finding::new(exchange.sent.at, sentence, exchange.evidence()));
+        }
+    }
 }
 
 fn too_large(exchange: &Exchange<'_>) -> Option<String> {
@@ -55,11 +77,11 @@ fn too_many(transaction: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use scenarios::scenario::Delivery;
+    use scenarios::scenario::{Delivery, Fault, Misdeed, PeerFault, When};
     use serde_json::{Value, json};
 
     use super::judge;
-    use crate::history::fake::Fake;
+    use crate::history::fake::{Fake, scenario};
 
     fn sentence(body: &Value) -> Option<String> {
         let mut fake = Fake::ready();
@@ -75,5 +97,27 @@ mod tests {
         assert_eq!(sentence(&of(50, 100)), None);
         assert!(sentence(&of(51, 0)).is_some() && sentence(&of(0, 101)).is_some());
         assert!(sentence(&json!({"pdus": ["x".repeat(65_536)]})).is_some());
+    }
+
+    #[test]
+    fn a_body_that_is_too_large_is_taken_from_nobody() {
+        let taken = |status| {
+            let mut scenario = scenario(Delivery::Eventual);
+            let fault = PeerFault {
+                node: "a".to_owned(),
+                to: Vec::new(),
+                share: 1.0,
+                misdeed: Misdeed::Oversize,
+            };
+            let when = When::At(std::time::Duration::ZERO);
+            scenario.faults.push(Fault { when, lasts: None, kind: fault.into() });
+            let mut fake = Fake::ready();
+            let body = json!({"pdus": [], "blanks": " ".repeat(11 << 20)});
+            let request = fake.request("a", "b", "PUT /_matrix/federation/v1/send/1", &body);
+            fake.answer(request, status, &json!({}));
+            fake.judged_in(&scenario, judge).finding.map(|finding| finding.sentence)
+        };
+        assert_eq!(taken(413), None);
+        assert!(taken(200).expect("a violation").starts_with("b took a body of 115343"));
     }
 }

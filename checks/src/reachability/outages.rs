@@ -238,9 +238,18 @@ impl Troubles {
         self.0.iter().flat_map(|(from, until)| [Some(*from), *until]).flatten()
     }
 
-    /// Returns when the first of them began, if that was before `moment`.
-    pub(crate) fn first_before(&self, moment: Duration) -> Option<Duration> {
-        self.0.first().map(|(from, _)| *from).filter(|from| *from < moment)
+    /// Returns when the first of them began that was not over by `since`, if that was before
+    /// `moment`.
+    pub(crate) fn first_between(&self, since: Duration, moment: Duration) -> Option<Duration> {
+        let mut troubles = self.0.iter();
+        let first = troubles.find(|(_, until)| until.is_none_or(|until| until > since));
+        first.map(|(from, _)| *from).filter(|from| *from < moment)
+    }
+
+    /// Returns whether nothing was out for all of that time from `from` on.
+    pub(crate) fn is_quiet(&self, from: Duration, lasting: Duration) -> bool {
+        let is_over = |until: &Option<Duration>| until.is_some_and(|until| until <= from);
+        self.0.iter().all(|(begin, until)| is_over(until) || *begin >= from + lasting)
     }
 
     /// Returns the first time from `from` on at which these machines can be blamed for not having

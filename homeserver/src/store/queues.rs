@@ -146,7 +146,7 @@ pub fn widen(
 pub fn keep_heads(tx: &Transaction<'_>, destination: &ServerName) -> Result<(), StoreError> {
     tx.execute(
         "DELETE FROM outgoing WHERE destination = ?1 AND transaction_id IS NULL AND id NOT IN
-             (SELECT max(id) FROM outgoing JOIN events USING (event_id)
+             (SELECT max(outgoing.id) FROM outgoing JOIN events USING (event_id)
               WHERE destination = ?1 AND transaction_id IS NULL GROUP BY room_id)",
         [destination.as_str()],
     )?;

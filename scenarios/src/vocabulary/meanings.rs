@@ -22,12 +22,25 @@ pub fn meaning(check: &str) -> &'static str {
         "right-recipient" => "only members of its conversation see a message, and only there",
         "no-forgery" => "no honest server accepts or shows what a dishonest one made up",
         "acknowledged-survives" => "what a homeserver acknowledged is still there in the end",
+        "soft-failure" => "what comes to a backend after its sender was removed there is not shown",
+        "no-wrong-refusal" => "no server refuses for good what an honest one may send it",
         "durable-vote" => "a backend votes yes only when the message is on its own disk",
+        "durable-answer" => {
+            "what a server says that it has taken is on its own disk before it says so"
+        }
         "relay-keeps" => {
             "a relay hands out what it accepted until that is acknowledged, and never again"
         }
+        "relay-once" => "a relay keeps what it accepted once, and what it refused not at all",
         "relay-order" => "a relay hands out what waits for a destination oldest first",
-        "one-in-flight" => "a server has at most one transaction under way to each destination",
+        "relay-forwards" => "a relay that forwards sends on at once what nothing keeps it from",
+        "queue-order" => {
+            "a server sends a destination everything, in the order in which it was said"
+        }
+        "forward-extremities" => "a message builds on all that its server had accepted by then",
+        "one-in-flight" => {
+            "a server has one transaction or question for mail under way to each other, at most"
+        }
         "idempotent-transactions" => "a transaction that comes again is answered as before",
         "within-limits" => "no transaction, event or body is larger than servers take",
         "same-state" => "in the end, backends agree on the state of each conversation",

@@ -121,6 +121,45 @@ fn a_destination_that_calls_is_called_back_whatever_the_back_off() {
 }
 
 #[test]
+fn a_call_right_after_an_outage_counts_once_its_traces_are_gone() {
+    let late = judged(&two(&[partition()]), |fake| {
+        begins(fake, 0);
+        fake.sent_ok("alice/1", "m1");
+        fake.exchange(("a", "r1"), STORE, &transaction("m1"), &Value::Null);
+        fake.waits(60);
+        fake.exchange(("b", "r1"), RETRIEVE, &json!({}), &json!({}));
+        ends(fake, 0);
+        let what = "PUT /_matrix/federation/v1/send/9";
+        fake.exchange(("b", "a"), what, &json!({"pdus": []}), &json!({}));
+        fake.waits(60);
+    });
+    assert!(sentence(late).starts_with("b did not have m1 by 110."));
+}
+
+#[test]
+fn an_outage_that_was_over_when_something_came_excuses_no_wait() {
+    let after = |is_reached: bool| {
+        judged(&two(&[partition()]), |fake| {
+            begins(fake, 0);
+            fake.waits(300);
+            ends(fake, 0);
+            if is_reached {
+                let what = "PUT /_matrix/federation/v1/send/1";
+                fake.exchange(("a", "b"), what, &json!({"pdus": []}), &json!({}));
+            }
+            fake.waits(60);
+            fake.sent_ok("alice/1", "m1");
+            fake.exchange(("a", "r1"), STORE, &transaction("m1"), &Value::Null);
+            fake.waits(60);
+            fake.exchange(("b", "r1"), RETRIEVE, &json!({}), &json!({}));
+            fake.waits(60);
+        })
+    };
+    assert_eq!(after(false).finding, None);
+    assert!(sentence(after(true)).starts_with("b did not have m1 by 450."));
+}
+
+#[test]
 fn while_a_destination_is_down_its_mail_goes_to_the_relay() {
     let down = |is_stored: bool| {
         judged(&two(&[crash("b")]), |fake| {
