@@ -68,7 +68,11 @@ impl Forwarder {
         if planted(Defect::RelayAnswersBeforeStoring) {
             let (store, quotas, now_ms) =
                 (self.store.clone(), self.policy.quotas, self.host.unix_ms());
-            self.host.spawn(async move { drop(store.keep(incoming, quotas, now_ms).await) });
+            self.host.spawn(async move {
+                // Long enough for the answer to leave.
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                drop(store.keep(incoming, quotas, now_ms).await);
+            });
             return Ok(());
         }
         let woken = self.delivery.as_ref().filter(|_| planted(Defect::RelayWakesBeforeStoring));

@@ -149,6 +149,10 @@ impl Graph {
             })
             .await
             .map_err(Unavailable::Store)?;
+        // Where nobody knows the event that the way begins at, such as one that is not decided yet,
+        // nobody can tell what lies before it; but single events lead on. If they lead nowhere
+        // either, the way ends where it did without them.
+        let mut without_single_events = None;
         for round in 0..MAX_GAP_ROUNDS {
             let is_dropped = round > 0 && planted(Defect::GapBeyondOneAnswerIsDropped);
             if walk.wanted.is_empty() || is_dropped {
@@ -156,8 +160,15 @@ impl Graph {
             }
             let found = match self.next_gap_events(source, &walk).await? {
                 Found::Here(events) => events,
-                // Single events may still be had; if not, asking for those says why.
-                Found::Nowhere => return Ok(walk),
+                Found::Nowhere => match self.next_single_events(source, &walk).await? {
+                    Found::Here(events) => {
+                        without_single_events.get_or_insert_with(|| walk.clone());
+                        events
+                    }
+                    // Asking for them once more says why.
+                    Found::Nowhere => return Ok(without_single_events.unwrap_or(walk)),
+                    Found::Unknown(reason) => return self.put_off(walk, reason).await,
+                },
                 Found::Unknown(reason) => return self.put_off(walk, reason).await,
             };
             let known = walk.gap.len();
@@ -169,7 +180,7 @@ impl Graph {
                 .await
                 .map_err(Unavailable::Store)?;
             if walk.gap.len() == known {
-                return Ok(walk);
+                return Ok(without_single_events.unwrap_or(walk));
             }
         }
         let reason = format!("{} events are missing, and more", walk.gap.len());
@@ -203,6 +214,25 @@ impl Graph {
         let latest: BTreeSet<_> = walk.wanted.values().flatten().cloned().collect();
         let latest: Vec<_> = latest.into_iter().collect();
         self.ask_missing_events(source, &earliest, &latest).await
+    }
+
+    /// Returns those of the next events that can be had one by one.
+    async fn next_single_events(
+        &self,
+        source: &Source<'_>,
+        walk: &Walk,
+    ) -> Result<Found<Vec<Pdu>>, Unavailable> {
+        let anyone = source.whoever_sent_it();
+        let mut found = Vec::new();
+        for (parent, children) in walk.wanted.iter().take(MAX_ADOPTED) {
+            let asked = if children.contains(&walk.from) { source } else { &anyone };
+            match self.ask_event(asked, parent).await? {
+                Found::Here(event) => found.push(event),
+                Found::Nowhere => {}
+                Found::Unknown(reason) => return Ok(Found::Unknown(reason)),
+            }
+        }
+        Ok(if found.is_empty() { Found::Nowhere } else { Found::Here(found) })
     }
 
     /// Inserts the events of a gap, parents first.

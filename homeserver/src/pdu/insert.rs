@@ -6,7 +6,12 @@ use defects::{Defect, planted};
 use ruma::{EventId, OwnedEventId, RoomId};
 use transport::Transaction;
 
-use super::{Checked, Graph, Standing, judge::state_before, resolve::resolve};
+use super::{
+    Checked, Graph, Refusal, Standing,
+    judge::{Judged, judge, state_before},
+    receive::acceptable,
+    resolve::resolve,
+};
 use crate::{
     event::{
         Pdu,
@@ -36,6 +41,27 @@ impl Graph {
         let before = state_before(tx, room.rules, pdu)?;
         self.insert_with_state(tx, &room, checked, before)?;
         Ok(true)
+    }
+
+    /// Makes an event of this server part of its room if the room allows it by now: it was built
+    /// before something was asked of another server, and meanwhile its sender may have left.
+    ///
+    /// # Errors
+    /// The store refuses, or does not know the room.
+    pub(crate) fn insert_if_allowed(
+        &self,
+        tx: &Transaction<'_>,
+        pdu: &Pdu,
+    ) -> Result<Result<(), Refusal>, StoreError> {
+        let room = known_room(tx, &pdu.room_id)?;
+        match judge(tx, &room, pdu)? {
+            Judged::Known { .. } => Ok(Ok(())),
+            Judged::Missing(missing) => Ok(Err(missing.into())),
+            Judged::Checked(checked, before) => match acceptable(*checked) {
+                Ok(checked) => self.insert_with_state(tx, &room, &checked, before).map(Ok),
+                Err(refusal) => Ok(Err(refusal)),
+            },
+        }
     }
 
     /// As [`Graph::insert`], of an event that is not part of the graph, with the state before it.

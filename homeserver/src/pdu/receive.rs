@@ -323,7 +323,7 @@ impl Graph {
     }
 }
 
-fn acceptable(checked: Checked) -> Result<Checked, Refusal> {
+pub(super) fn acceptable(checked: Checked) -> Result<Checked, Refusal> {
     match checked.standing {
         Standing::Accepted => Ok(checked),
         Standing::SoftFailed(reason) => Err(Refusal::NoLongerAllowed(reason)),

@@ -46,11 +46,13 @@ impl Rooms {
         let rooms = self.clone();
         self.database()
             .transaction(move |tx| {
-                let checked = rooms.trusted(signed);
-                rooms.insert(tx, &checked)?;
-                rooms.enqueue(tx, &checked.pdu)
+                let inserted = rooms.graph.insert_if_allowed(tx, &signed)?;
+                if inserted.is_ok() {
+                    rooms.enqueue(tx, &signed)?;
+                }
+                Ok::<_, StoreError>(inserted)
             })
-            .await?;
+            .await??;
         Ok(())
     }
 
