@@ -187,7 +187,7 @@ impl Campaign {
             let source: Box<dyn Source> = match method {
                 Method::Base => return None,
                 Method::EveryLeg if self.methods.len() > 1 => {
-                    Box::new(Legs::new(bases, self.seed, self.shard).two_at_once())
+                    Box::new(Legs::new(bases, self.seed, self.shard).three_at_once())
                 }
                 Method::EveryLeg => Box::new(Legs::new(bases, self.seed, self.shard)),
                 Method::Pairs => Box::new(Pairs::new(self.seed)),

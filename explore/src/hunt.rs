@@ -6,7 +6,7 @@ use std::{
 };
 
 use defects::Defect;
-use scenarios::{Scenario, language};
+use scenarios::{Scenario, language, scenario::Delivery};
 
 use crate::{
     Campaign, Method,
@@ -24,15 +24,19 @@ const BASES: [&str; 9] = [
     include_str!("../../scenarios/library/m1-member-leaves-during-vote.toml"),
     include_str!("../../scenarios/library/byzantine-oversized-bodies.toml"),
     include_str!("../../scenarios/library/catch-up-by-await-and-notifications.toml"),
-    include_str!("../../scenarios/library/eventual-joins-and-leaves-under-partition.toml"),
+    JOINS,
     include_str!("../../scenarios/library/relay-offline-and-back.toml"),
     include_str!("../../scenarios/library/relay-two-relays-one-down.toml"),
     include_str!("../../scenarios/library/relay-forwards-to-a-destination-that-is-back.toml"),
     include_str!("../../scenarios/library/relay-stranger-cannot-read-or-acknowledge.toml"),
 ];
 
+const JOINS: &str =
+    include_str!("../../scenarios/library/eventual-joins-and-leaves-under-partition.toml");
+
 /// Returns what the hunt for every defect begins with: a few topologies of the library with their
-/// operations, and without their faults.
+/// operations, and without their faults; one of them under `m1`, too, since no scenario of the
+/// library has somebody join under it.
 ///
 /// # Panics
 /// A scenario of the library is not valid, which its tests rule out.
@@ -41,7 +45,14 @@ pub fn bases() -> Vec<Scenario> {
         let scenario = language::parse("library", text).expect("the library is valid");
         Scenario { faults: Vec::new(), ..scenario }
     };
-    BASES.iter().map(base).collect()
+    let mut bases: Vec<Scenario> = BASES.iter().map(base).collect();
+    let mut joins = base(&JOINS);
+    for room in joins.conversations.values_mut() {
+        room.delivery = Delivery::M1;
+    }
+    joins.name = joins.name.replace("eventual", "m1");
+    bases.push(joins);
+    bases
 }
 
 /// How a defect is looked for.

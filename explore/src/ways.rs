@@ -189,9 +189,10 @@ fn server(scenario: &Scenario, moment: Moment, node: &str) -> Vec<Break> {
             (RESTART, disk.into())
         }));
         ways.push((OUTAGE, slow(node).into()));
-        let by = if scenario.relays.contains_key(node) { RELAY_CLOCK } else { CLOCK };
+        let is_relay = scenario.relays.contains_key(node);
+        let (by, lasts) = if is_relay { (RELAY_CLOCK, LONG_OUTAGE) } else { (CLOCK, OUTAGE) };
         let skew = |behind| NodeFault::ClockSkew { node: node.to_owned(), by, behind }.into();
-        ways.extend([(OUTAGE, skew(false)), (OUTAGE, skew(true))]);
+        ways.extend([(lasts, skew(false)), (lasts, skew(true))]);
     }
     ways
 }

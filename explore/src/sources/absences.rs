@@ -15,15 +15,20 @@ use crate::ways::unused_message;
 /// last: long enough for a few attempts, and for the relays to be given what waits.
 const MARGINS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(50));
 
-/// Returns `base` with a backend that has no power all the time, and with one that is cut off from
-/// the other backends twice. None if something is broken already, or if nothing would wait: `m1`
-/// refuses what not everybody can have.
+/// Longer than it takes servers to count another one as gone, to wait long before they call it again,
+/// and to tidy up.
+const LONG: Duration = Duration::from_secs(20 * 60);
+
+/// Returns `base` with a backend that has no power all the time, with one that has none for long, and
+/// with one that is cut off from the other backends twice. None if something is broken already, or
+/// if nothing would wait: `m1` refuses what not everybody can have.
 pub(crate) fn absences(base: &Scenario) -> Vec<Scenario> {
     let waits = base.conversations.values().any(|room| room.delivery == Delivery::Eventual);
     let Some(absent) = absent(base).filter(|_| waits && base.faults.is_empty()) else {
         return Vec::new();
     };
-    vec![without_power(base, &absent), cut_off_twice(base, &absent)]
+    let short = without_power(base, &absent);
+    vec![short.clone(), for_long(&short), cut_off_twice(base, &absent)]
 }
 
 /// Returns the backend that is away: one that has relays if there is one, and not the one that
@@ -41,6 +46,28 @@ fn absent(base: &Scenario) -> Option<String> {
 fn without_power(base: &Scenario, absent: &str) -> Scenario {
     let crash = NodeFault::Crash { node: absent.to_owned(), disk: AfterCrash::LoseUnsynced };
     with_faults(base.clone(), [during(&base.ops, crash.into())])
+}
+
+/// The same for long. What was sent first is sent once more when all is well again.
+fn for_long(short: &Scenario) -> Scenario {
+    let mut scenario = short.clone();
+    let begins = scenario.faults.first().map_or(Duration::ZERO, |fault| match fault.when {
+        When::At(at) => at,
+        When::Exchange { .. } | When::Disk { .. } => Duration::ZERO,
+    });
+    for fault in &mut scenario.faults {
+        fault.lasts = fault.lasts.map(|lasts| lasts.max(LONG));
+    }
+    let once_more = begins + LONG + MARGINS.1;
+    let first = scenario.ops.iter().find(|op| matches!(op.kind, OpKind::Send { .. })).cloned();
+    if let Some(mut op) = first {
+        if let OpKind::Send { id, .. } = &mut op.kind {
+            *id = unused_message(&scenario.ops);
+        }
+        scenario.ops.push(Op { at: once_more, ..op });
+    }
+    scenario.limit = scenario.limit.max(once_more + GRACE);
+    scenario
 }
 
 /// The relays stay in its reach. The second half of the operations, or the first one once more,
@@ -106,6 +133,6 @@ mod tests {
                 count += 1;
             }
         }
-        assert!(count >= 6, "{count}");
+        assert!(count >= 9, "{count}");
     }
 }

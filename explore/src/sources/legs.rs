@@ -68,11 +68,11 @@ impl Legs {
         }
     }
 
-    /// Breaks two legs in each run, which takes half as many runs; what one of them hides of the
-    /// other is lost.
+    /// Breaks three legs in each run, which takes a third of the runs; what one of them hides of the
+    /// others is lost.
     #[must_use]
-    pub fn two_at_once(self) -> Self {
-        Self { at_once: 2, ..self }
+    pub fn three_at_once(self) -> Self {
+        Self { at_once: 3, ..self }
     }
 
     /// Returns the next breaks that one run can have.
@@ -151,7 +151,7 @@ fn is_telling(class: Class, (way, is_asker): ways::Kind) -> bool {
     match (class.moment(), way) {
         ("sent", "crash") => is_asker,
         ("arrived", "crash") => !is_asker,
-        ("sent", "partition" | "duplicate" | "send")
+        ("sent", "partition" | "duplicate" | "send" | "lie")
         | ("arrived", "partition" | "join" | "leave" | "kick")
         | ("answered", "crash" | "send")
         | ("synced" | "boots", "crash") => true,
@@ -214,7 +214,7 @@ impl Source for Legs {
         }
         while let Some((faults, together)) = self.together.pop_front() {
             let is_it = faults == candidate.scenario.faults;
-            // One of them kept the other from beginning, or both made no scenario. Alone they do.
+            // One of them kept another from beginning, or they made no scenario. Alone they do.
             if together.len() > 1 && (trial.is_inert || !is_it) {
                 self.alone.extend(together);
             }

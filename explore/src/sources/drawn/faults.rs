@@ -50,8 +50,10 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
         scenario.faults.push(absence);
     }
     if swarm.has(Extra::Lie) {
-        let lie = lie(scenario, dice);
-        scenario.faults.push(lie);
+        for _ in 0..dice.number(1, MOST_LIES) {
+            let lie = lie(scenario, dice);
+            scenario.faults.push(lie);
+        }
     }
     for _ in 0..swarm.faults {
         let node = if dice.chance(50) { focus.clone() } else { dice.one(&servers) };
@@ -95,6 +97,9 @@ fn absence(scenario: &Scenario, swarm: &Swarm, dice: &mut Dice) -> Fault {
     let lasts = Some(dice.time(lasts.0, lasts.1));
     Fault { when: When::At(dice.time(0, 20_000)), lasts, kind }
 }
+
+/// The most lies of one draw.
+const MOST_LIES: u64 = 2;
 
 /// Lets a homeserver lie for a while.
 fn lie(scenario: &Scenario, dice: &mut Dice) -> Fault {

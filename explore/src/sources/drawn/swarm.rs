@@ -75,10 +75,10 @@ pub(super) enum Extra {
 impl Extra {
     /// All of them, and how many of a hundred draws have each.
     const ALL: [(Self, u64); 5] = [
-        (Self::Stream, 15),
+        (Self::Stream, 22),
         (Self::Flood, 3),
         (Self::Absence, 50),
-        (Self::Lie, 12),
+        (Self::Lie, 25),
         (Self::Trespass, 25),
     ];
 }
@@ -134,8 +134,8 @@ impl Swarm {
             extras,
             faults: sometimes(90, 5),
             messages: sometimes(95, 10),
-            bursts: sometimes(40, 3),
-            moves: sometimes(40, 4),
+            bursts: sometimes(50, 3),
+            moves: sometimes(50, 4),
             removals: sometimes(20, 2),
             powers: sometimes(20, 3),
             retries: sometimes(50, 2),

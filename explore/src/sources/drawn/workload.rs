@@ -145,10 +145,15 @@ impl Script<'_> {
         self.does(at, send(from, room, retries));
     }
 
-    /// Several messages in one instant, of one sender or of several, in one room or in several.
+    /// Several messages in one instant: of everybody in a room, or of one sender, or of several in
+    /// several rooms.
     fn burst(&mut self) {
         let at = self.time();
         let (mut room, mut people) = self.dice.one(&self.rooms);
+        if self.dice.chance(40) {
+            people.into_iter().for_each(|from| self.does(at, send(from, room.clone(), 0)));
+            return;
+        }
         let mut from = self.dice.one(&people);
         let mixes = self.dice.chance(50);
         for _ in 0..self.dice.number(2, BURST) {
@@ -180,7 +185,7 @@ impl Script<'_> {
         let user = match self.dice.any(&self.strangers(&people)) {
             Some(stranger) if self.dice.chance(50) => {
                 self.does(at, OpKind::Join { user: stranger.clone(), conversation: room.clone() });
-                if self.dice.chance(50) {
+                if self.dice.chance(75) {
                     let (other, under_way) =
                         (self.dice.one(&people), self.dice.scale(1, UNDER_WAY));
                     self.does(at + under_way, send(other, room.clone(), 0));
