@@ -4,6 +4,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{Entry, Event};
 
+/// Entries for which a journal has room from the first one on: a short run never moves them.
+const FIRST_ROOM: usize = 1024;
+
 /// The entries of one run, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
@@ -55,6 +58,11 @@ impl Journal {
         event: Event,
     ) -> u64 {
         let n = self.entries.len() as u64 + 1;
+        if self.entries.len() == self.entries.capacity() {
+            // Three times as many: each move copies all of them, and room that is not yet written
+            // costs no memory.
+            self.entries.reserve_exact(self.entries.len().saturating_mul(2).max(FIRST_ROOM));
+        }
         self.entries.push(Entry { n, at, machine, cause, event });
         n
     }

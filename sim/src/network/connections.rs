@@ -8,8 +8,9 @@ use super::connection::{Connection, Side};
 /// The connections that somebody can still notice.
 #[derive(Default)]
 pub(crate) struct Connections {
-    /// Boxed, because one is taken out and put back for every segment that moves.
-    all: BTreeMap<u64, Box<Connection>>,
+    /// Each has its place as long as it is not forgotten, which is empty while it is taken out: that
+    /// happens several times for every segment that moves, and must not rebuild the tree.
+    all: BTreeMap<u64, Option<Box<Connection>>>,
     /// Numbers of connections by the index of a machine at one of their ends; those that are taken
     /// out are among them.
     by_machine: BTreeMap<usize, BTreeSet<u64>>,
@@ -24,31 +25,34 @@ impl Connections {
         for machine in machines(&connection) {
             self.by_machine.entry(machine).or_default().insert(self.count);
         }
-        self.all.insert(self.count, Box::new(connection));
+        self.all.insert(self.count, Some(Box::new(connection)));
         self.count
     }
 
     pub(crate) fn get(&self, id: u64) -> Option<&Connection> {
-        self.all.get(&id).map(|connection| &**connection)
+        self.all.get(&id)?.as_deref()
     }
 
     pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Connection> {
-        self.all.get_mut(&id).map(|connection| &mut **connection)
+        self.all.get_mut(&id)?.as_deref_mut()
     }
 
     /// Takes a connection out, to work on it beside the rest of the world. It is put back, or
     /// forgotten.
     pub(crate) fn take(&mut self, id: u64) -> Option<Box<Connection>> {
-        self.all.remove(&id)
+        self.all.get_mut(&id)?.take()
     }
 
     /// Puts a connection back.
     pub(crate) fn put_back(&mut self, id: u64, connection: Box<Connection>) {
-        self.all.insert(id, connection);
+        if let Some(place) = self.all.get_mut(&id) {
+            *place = Some(connection);
+        }
     }
 
     /// Forgets a connection that was taken out, and is over.
     pub(crate) fn forget(&mut self, id: u64, connection: &Connection) {
+        self.all.remove(&id);
         for machine in machines(connection) {
             if let Some(of_machine) = self.by_machine.get_mut(&machine) {
                 of_machine.remove(&id);
@@ -63,7 +67,7 @@ impl Connections {
 
     /// Returns all of them, in the order of their numbers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
-        self.all.values().map(|connection| &**connection)
+        self.all.values().flatten().map(|connection| &**connection)
     }
 }
 
