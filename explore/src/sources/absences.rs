@@ -34,13 +34,18 @@ pub(crate) fn absences(base: &Scenario) -> Vec<Scenario> {
 /// Returns the backend that is away: one that has relays if there is one, and not the one that
 /// sends first.
 fn absent(base: &Scenario) -> Option<String> {
-    let sender = base.ops.iter().find_map(|op| match &op.kind {
-        OpKind::Send { from, .. } => base.users.get(from).map(|user| user.backend.clone()),
-        _ => None,
-    })?;
+    let sender = first_to_send(base)?;
     let mut others = base.backends.iter().filter(|(name, _)| **name != sender);
     let with_relays = others.clone().find(|(_, backend)| !backend.relays.is_empty());
     with_relays.or_else(|| others.next()).map(|(name, _)| name.clone())
+}
+
+/// Returns the backend that sends first.
+fn first_to_send(base: &Scenario) -> Option<String> {
+    base.ops.iter().find_map(|op| match &op.kind {
+        OpKind::Send { from, .. } => base.users.get(from).map(|user| user.backend.clone()),
+        _ => None,
+    })
 }
 
 fn without_power(base: &Scenario, absent: &str) -> Scenario {
@@ -48,7 +53,8 @@ fn without_power(base: &Scenario, absent: &str) -> Scenario {
     with_faults(base.clone(), [during(&base.ops, crash.into())])
 }
 
-/// The same for long. What was sent first is sent once more when all is well again.
+/// The same for long; and as long after that one is back as others may wait before they call it, the
+/// one that sends first is started anew. What was sent first is sent once more afterwards.
 fn for_long(short: &Scenario) -> Scenario {
     let mut scenario = short.clone();
     let begins = scenario.faults.first().map_or(Duration::ZERO, |fault| match fault.when {
@@ -58,7 +64,13 @@ fn for_long(short: &Scenario) -> Scenario {
     for fault in &mut scenario.faults {
         fault.lasts = fault.lasts.map(|lasts| lasts.max(LONG));
     }
-    let once_more = begins + LONG + MARGINS.1;
+    let restarts = begins + LONG * 2;
+    if let Some(node) = first_to_send(&scenario) {
+        let lasts = Some(MARGINS.0);
+        let kind = NodeFault::Kill { node }.into();
+        scenario.faults.push(Fault { when: When::At(restarts), lasts, kind });
+    }
+    let once_more = restarts + MARGINS.1;
     let first = scenario.ops.iter().find(|op| matches!(op.kind, OpKind::Send { .. })).cloned();
     if let Some(mut op) = first {
         if let OpKind::Send { id, .. } = &mut op.kind {

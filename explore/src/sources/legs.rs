@@ -152,7 +152,7 @@ fn is_telling(class: Class, (way, is_asker): ways::Kind) -> bool {
         ("sent", "crash") => is_asker,
         ("arrived", "crash") => !is_asker,
         ("sent", "partition" | "duplicate" | "send" | "lie")
-        | ("arrived", "partition" | "join" | "leave" | "kick")
+        | ("arrived", "partition" | "join" | "leave" | "kick" | "clock-skew")
         | ("answered", "crash" | "send")
         | ("synced" | "boots", "crash") => true,
         _ => false,

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// More messages than one answer about a gap, one transaction, or one sync has room for, ..
-const STREAM: (u64, u64) = (21, 70);
+const STREAM: (u64, u64) = (21, 110);
 
 /// .. and more than ten such answers have.
 const FLOOD: (u64, u64) = (205, 260);
@@ -151,7 +151,9 @@ impl Script<'_> {
         let at = self.time();
         let (mut room, mut people) = self.dice.one(&self.rooms);
         if self.dice.chance(40) {
-            people.into_iter().for_each(|from| self.does(at, send(from, room.clone(), 0)));
+            for from in people {
+                self.does(at, send(from, room.clone(), 0));
+            }
             return;
         }
         let mut from = self.dice.one(&people);

@@ -52,7 +52,7 @@ pub(super) fn drawn(draw: &Topology, dice: &mut Dice) -> Scenario {
 fn network(dice: &mut Dice) -> Network {
     let most = dice.scale(2, 400);
     // What is sent at once arrives at once only where all links are alike.
-    let latency = if dice.chance(40) {
+    let latency = if dice.chance(60) {
         Latency::Fixed(most)
     } else {
         Latency::Uniform(Duration::from_millis(1), most)
