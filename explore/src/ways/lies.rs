@@ -5,10 +5,23 @@ use std::time::Duration;
 
 use scenarios::{
     Scenario,
-    scenario::{Misdeed, PeerFault},
+    scenario::{Misdeed, OpKind, PeerFault},
 };
 
 use crate::sources::mixed;
+
+/// Returns what a homeserver can do that is against the rules. What somebody with power in a room
+/// sends is allowed, though nobody asked for it, and so it breaks no rule.
+pub(crate) fn misdeeds(scenario: &Scenario, node: &str) -> Vec<Misdeed> {
+    let is_there = |user: &str| scenario.users.get(user).is_some_and(|it| it.backend == node);
+    let has_power = scenario.conversations.values().any(|room| is_there(&room.creator))
+        || scenario.ops.iter().any(
+            |op| matches!(&op.kind, OpKind::Power { user, level: 50.., .. } if is_there(user)),
+        );
+    let all = Misdeed::PLAIN.into_iter().map(|(_, misdeed)| misdeed);
+    let breaks_rules = |it: &Misdeed| !(has_power && *it == Misdeed::BreakAuthRules);
+    all.filter(|it| !it.is_of_relay()).filter(breaks_rules).collect()
+}
 
 /// Returns what `node` tells everybody from `at` on: another misdeed at each time; none if it is no
 /// homeserver.
@@ -16,10 +29,9 @@ pub(super) fn told(scenario: &Scenario, node: &str, at: Duration) -> Option<Peer
     if !scenario.backends.contains_key(node) {
         return None;
     }
-    let of_servers = |(_, misdeed): &(&str, Misdeed)| !misdeed.is_of_relay();
-    let misdeeds: Vec<_> = Misdeed::PLAIN.into_iter().filter(of_servers).collect();
+    let misdeeds = misdeeds(scenario, node);
     let drawn = mixed(0, u64::try_from(at.as_micros()).unwrap_or(0));
     let turn = usize::try_from(drawn % misdeeds.len() as u64).ok()?;
-    let (_, misdeed) = misdeeds.into_iter().nth(turn)?;
+    let misdeed = misdeeds.into_iter().nth(turn)?;
     Some(PeerFault { node: node.to_owned(), to: Vec::new(), share: 1.0, misdeed })
 }

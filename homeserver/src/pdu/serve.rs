@@ -12,7 +12,8 @@ use crate::{
     store::{
         StoreError,
         events::{self, StoredEvent},
-        memberships, state,
+        memberships,
+        state::{self, GroupId},
     },
 };
 
@@ -151,9 +152,10 @@ pub fn raw<'a>(
 }
 
 /// Returns whether `server` may be told of an event: it has a joined user in the room, or had one
-/// where the event stands. So a server whose last user was removed can still learn what the removal
-/// builds on, without which it would not know that it happened (server-server API, "Backfilling and
-/// retrieving missing events": visibility is judged by the state at the event).
+/// where the event stands, or when this server got the event. So a server whose last user was
+/// removed can still learn what the removal builds on, without which it would not know that it
+/// happened (server-server API, "Backfilling and retrieving missing events": visibility is judged by
+/// the state at the event).
 ///
 /// # Errors
 /// The store refuses.
@@ -166,11 +168,29 @@ pub fn may_see(
         return Ok(true);
     }
     let Some(states) = record.states else { return Ok(false) };
-    let state = state::load(connection, states.before)?;
-    for ((kind, user), id) in &state {
-        let is_of_server = || UserId::parse(user).is_ok_and(|user| user.server_name() == server);
+    let of_server = |user: &str| UserId::parse(user).is_ok_and(|it| it.server_name() == server);
+    if any_joined(connection, states.before, of_server)? {
+        return Ok(true);
+    }
+    let (room, event) = (&record.pdu.room_id, &record.pdu.event_id);
+    for (gone, removal) in memberships::gone_since(connection, room, server, event)? {
+        let Some(states) = events::get(connection, &removal)?.states else { continue };
+        if any_joined(connection, states.before, |user| user == gone)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Returns whether any of the users who are meant is joined in a state.
+fn any_joined(
+    connection: &Connection,
+    group: GroupId,
+    is_meant: impl Fn(&str) -> bool,
+) -> Result<bool, StoreError> {
+    for ((kind, user), id) in &state::load(connection, group)? {
         if kind == "m.room.member"
-            && is_of_server()
+            && is_meant(user)
             && events::get(connection, id)?.pdu.membership() == Some("join")
         {
             return Ok(true);

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
+use ruma::{
+    EventId, OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId,
+};
 use rusqlite::{Connection, OptionalExtension};
 use transport::Transaction;
 
@@ -123,6 +125,32 @@ pub fn was_ever_in(
     Ok(connection
         .prepare_cached("SELECT 1 FROM room_memberships WHERE room_id = ?1 AND server = ?2")?
         .exists((room.as_str(), server.as_str()))?)
+}
+
+/// Returns the users of `server` who have left the room or were removed since `event` became part of
+/// its timeline, each with the event that says so.
+///
+/// # Errors
+/// The store refuses.
+pub fn gone_since(
+    connection: &Connection,
+    room: &RoomId,
+    server: &ServerName,
+    event: &EventId,
+) -> Result<Vec<(String, OwnedEventId)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT m.user_id, m.event_id FROM room_memberships m JOIN timeline t ON t.event_id = ?3
+         WHERE m.room_id = ?1 AND m.server = ?2 AND m.membership IN ('leave', 'ban')
+             AND t.position < m.position
+         ORDER BY m.user_id",
+    )?;
+    let mut rows = statement.query((room.as_str(), server.as_str(), event.as_str()))?;
+    let mut gone = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(1)?;
+        gone.push((row.get(0)?, id.try_into().map_err(StoreError::corrupt)?));
+    }
+    Ok(gone)
 }
 
 /// Returns whether `user` is in a room that a user of `server` is in.

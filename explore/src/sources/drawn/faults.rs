@@ -6,10 +6,12 @@ use scenarios::{
     Scenario,
     scenario::{
         After, AfterCrash, BodyReset, Change, DiskFault, Duplication, Fault, FaultKind, Latency,
-        LinkChange, Misdeed, NetworkFault, NodeFault, OpKind, Part, PeerFault, ProxyAnswer,
-        Refusal, Shape, When,
+        LinkChange, NetworkFault, NodeFault, OpKind, Part, PeerFault, ProxyAnswer, Refusal, Shape,
+        When,
     },
 };
+
+use crate::ways::misdeeds;
 
 use super::{
     begin,
@@ -105,9 +107,7 @@ const MOST_LIES: u64 = 2;
 fn lie(scenario: &Scenario, dice: &mut Dice) -> Fault {
     let backends: Vec<String> = scenario.backends.keys().cloned().collect();
     let node = dice.one(&backends);
-    let of_servers = Misdeed::PLAIN.into_iter().map(|(_, misdeed)| misdeed);
-    let misdeeds: Vec<Misdeed> = of_servers.filter(|misdeed| !misdeed.is_of_relay()).collect();
-    let misdeed = dice.one(&misdeeds);
+    let misdeed = dice.one(&misdeeds(scenario, &node));
     let kind = PeerFault { node, to: Vec::new(), share: 1.0, misdeed }.into();
     Fault { when: When::At(dice.time(0, 20_000)), lasts: Some(dice.time(5_000, 60_000)), kind }
 }
