@@ -244,6 +244,6 @@ fn slow(node: &str) -> DiskFault {
     DiskFault { sync_time: Some(Duration::from_secs(2)), ..DiskFault::of(node) }
 }
 
-fn is_server(scenario: &Scenario, node: &str) -> bool {
+pub(crate) fn is_server(scenario: &Scenario, node: &str) -> bool {
     scenario.backends.contains_key(node) || scenario.relays.contains_key(node)
 }

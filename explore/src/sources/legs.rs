@@ -178,7 +178,7 @@ fn pace(class: Class) -> u64 {
 /// Returns whether a client asks there, which then asks again if it gets no answer.
 fn is_of_client(scenario: &Scenario, place: &Place) -> bool {
     let Point::Exchange { from, .. } = &place.point else { return false };
-    !scenario.backends.contains_key(from) && !scenario.relays.contains_key(from)
+    !ways::is_server(scenario, from)
 }
 
 /// Returns a number that looks drawn, and is the same on every machine.

@@ -74,8 +74,8 @@ async fn visible_events(
     room: &RoomId,
     find: impl FnOnce(&Connection) -> Result<Vec<StoredEvent>, StoreError> + Send + 'static,
 ) -> Result<Vec<Pdu>, MatrixError> {
-    let server = origin.to_owned();
-    let found = api.read(move |db| serve::visible_to(db, &server, find(db)?)).await?;
+    let (server, id) = (origin.to_owned(), room.to_owned());
+    let found = api.read(move |db| serve::visible_to(db, &id, &server, find(db)?)).await?;
     if found.is_empty() {
         api.must_be_member(origin, room).await?;
     }

@@ -12,8 +12,7 @@ use crate::{
     store::{
         StoreError,
         events::{self, StoredEvent},
-        memberships,
-        state::{self, GroupId},
+        memberships, state,
     },
 };
 
@@ -164,34 +163,30 @@ pub fn may_see(
     server: &ServerName,
     record: &StoredEvent,
 ) -> Result<bool, StoreError> {
-    if memberships::is_member_server(connection, &record.pdu.room_id, server)? {
-        return Ok(true);
-    }
+    Ok(memberships::is_member_server(connection, &record.pdu.room_id, server)?
+        || was_there(connection, server, record)?)
+}
+
+/// Returns whether `server` had a joined user where an event stands, or when this server got it.
+fn was_there(
+    connection: &Connection,
+    server: &ServerName,
+    record: &StoredEvent,
+) -> Result<bool, StoreError> {
     let Some(states) = record.states else { return Ok(false) };
+    let before = state::load(connection, states.before)?;
     let of_server = |user: &str| UserId::parse(user).is_ok_and(|it| it.server_name() == server);
-    if any_joined(connection, states.before, of_server)? {
-        return Ok(true);
+    for ((_, user), id) in before.iter().filter(|((kind, _), _)| kind == "m.room.member") {
+        if of_server(user) && says_join(connection, id)? {
+            return Ok(true);
+        }
     }
     let (room, event) = (&record.pdu.room_id, &record.pdu.event_id);
     for (gone, removal) in memberships::gone_since(connection, room, server, event)? {
         let Some(states) = events::get(connection, &removal)?.states else { continue };
-        if any_joined(connection, states.before, |user| user == gone)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Returns whether any of the users who are meant is joined in a state.
-fn any_joined(
-    connection: &Connection,
-    group: GroupId,
-    is_meant: impl Fn(&str) -> bool,
-) -> Result<bool, StoreError> {
-    for ((kind, user), id) in &state::load(connection, group)? {
-        if kind == "m.room.member"
-            && is_meant(user)
-            && events::get(connection, id)?.pdu.membership() == Some("join")
+        let member = state::entry(connection, states.before, "m.room.member", &gone)?;
+        if let Some(member) = member
+            && says_join(connection, &member)?
         {
             return Ok(true);
         }
@@ -199,18 +194,24 @@ fn any_joined(
     Ok(false)
 }
 
-/// Returns those of the events that `server` may be told of.
+fn says_join(connection: &Connection, member: &EventId) -> Result<bool, StoreError> {
+    Ok(events::get(connection, member)?.pdu.membership() == Some("join"))
+}
+
+/// Returns those of the events of a room that `server` may be told of.
 ///
 /// # Errors
 /// The store refuses.
 pub fn visible_to(
     connection: &Connection,
+    room: &RoomId,
     server: &ServerName,
     found: Vec<StoredEvent>,
 ) -> Result<Vec<Pdu>, StoreError> {
+    let is_member = memberships::is_member_server(connection, room, server)?;
     let mut visible = Vec::new();
     for record in found {
-        if may_see(connection, server, &record)? {
+        if is_member || was_there(connection, server, &record)? {
             visible.push(record.pdu);
         }
     }
