@@ -9,12 +9,15 @@
 //!
 //! - `outages`: when machines and links could not be used, and whose disks were lost, read from the
 //!   journal's faults.
+//! - `forgotten`: whether a backend may know no more what it knew once.
 //! - `path`: whether there may have been a path through time, and if not, what cut it.
 
+mod forgotten;
 mod outages;
 mod path;
 
 pub(crate) use self::{
+    forgotten::is_forgotten,
     outages::{Outages, Troubles},
     path::{Reach, reach},
 };

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use journal::{Answer, Entry, Event, Journal, Request};
 use scenarios::scenario::{
-    Backend, Conversation, Delivery, Expect, Latency, Network, Op, OpKind, Reads, Relay, Scenario,
-    Schedule, User,
+    Backend, Conversation, Delivery, Expect, Fault, Latency, Network, NodeFault, Op, OpKind, Reads,
+    Relay, Scenario, Schedule, Taken, User, When,
 };
 use serde_json::{Value, json};
 
@@ -55,6 +55,15 @@ pub(crate) fn scenario(delivery: Delivery) -> Scenario {
     }
 }
 
+/// Returns the same, with a fault that restores a backend, from a backup that was made so many seconds
+/// after the cluster was ready.
+pub(crate) fn restored(backend: &str, taken: u64) -> Scenario {
+    let taken = Taken(Box::new(When::At(Duration::from_secs(taken))));
+    let kind = NodeFault::Restore { node: backend.to_owned(), taken }.into();
+    let fault = Fault { when: When::At(Duration::ZERO), lasts: None, kind };
+    Scenario { faults: vec![fault], ..scenario(Delivery::Eventual) }
+}
+
 /// A journal in the making, in which every entry comes a millisecond after the one before.
 #[derive(Default)]
 pub(crate) struct Fake {
@@ -88,6 +97,13 @@ impl Fake {
     pub(crate) fn note(&mut self, note: &Note) -> u64 {
         let (topic, body) = note.to_parts();
         self.push("harness", Event::Note { topic, body })
+    }
+
+    /// Notes that the fault at this place of the scenario begins.
+    pub(crate) fn begins_fault(&mut self, index: usize) {
+        let fault = index as u64 + 1;
+        self.push("", Event::FaultBegan { fault, what: String::new() });
+        self.note(&Note::FaultSet { index, fault });
     }
 
     /// Lets `device` begin to send `message` to `team`.

@@ -5,11 +5,13 @@
 //! may have been leaving, or state resolution may have put something else in its place. So messages
 //! are judged only if their senders stay members, and other events only if they are part of the
 //! state that their own sender's backend has in the end. What is acknowledged while the end is read
-//! may come after the reading, and is not judged.
+//! may come after the reading, and is not judged; nor is what a backend acknowledged whose disk was
+//! lost after that, if nobody led it back.
 
 use crate::{
     Finding, Judgment,
     history::{Exchange, History, Moment, PduFacts, mail::Mail},
+    reachability::is_forgotten,
     record::OpOutcome,
 };
 
@@ -131,7 +133,7 @@ fn judge_event(
     let is_judged = is_read_after && history.is_honest(backend);
     let Some(timeline) = timeline.filter(|_| is_judged) else { return };
     judgment.judged += 1;
-    if timeline.contains(event) {
+    if timeline.contains(event) || is_forgotten(history, (backend, conversation), Some(at.at)) {
         return;
     }
     let sentence = format!("{backend} {what}, and does not have it in the end");

@@ -57,11 +57,13 @@ fn excuse(
         return None;
     }
     let scenario = history.scenario;
-    let by: Vec<&str> =
-        scenario.backends.keys().chain(scenario.relays.keys()).map(String::as_str).collect();
     let (origin, target) = (history.backend_of(&message.device), history.backend_of(device));
     let end = history.journal.entries().last().map_or(Duration::ZERO, |entry| entry.at);
     let from = (origin, message.began.at);
+    // Whoever has lost a message knows nobody to give it to: those who have it do not hand it on.
+    let is_lost = outages.losses.iter().any(|loss| loss.loses(origin, message.began.at));
+    let backends = scenario.backends.keys().filter(|_| !is_lost);
+    let by: Vec<&str> = backends.chain(scenario.relays.keys()).map(String::as_str).collect();
     let Reach::Cut { lost, by } = reach(outages, from, target, end, &by) else { return None };
     let time = |at| super::since_ready(history, at);
     let lost = lost.iter().map(|(machine, at)| {

@@ -162,7 +162,8 @@ impl Judging<'_> {
         };
         let calm = self.everywhere.calm(way.accepted, bound);
         let (begin, deadline) = called.into_iter().chain(calm).min_by_key(|(_, end)| *end)?;
-        if deadline > self.end || way.reached.is_some_and(|reached| reached <= deadline) {
+        let is_reached = way.reached.is_some_and(|reached| reached <= deadline);
+        if deadline > self.end || is_reached || self.is_kept_at_a_relay(way, (begin, deadline)) {
             return None;
         }
         let sentence = format!(
@@ -174,6 +175,17 @@ impl Judging<'_> {
             self.time(begin)
         );
         Some((deadline, sentence))
+    }
+
+    /// Returns whether a relay took the message by the end of a stretch in which the destination may
+    /// not have been able to fetch it there: a relay's acceptance counts as sent, so that nobody sends
+    /// it directly any more.
+    fn is_kept_at_a_relay(&self, way: &Way<'_>, (begin, end): (Duration, Duration)) -> bool {
+        let mut stores = self.mail.stores.iter().filter(|store| self.is_of(store.exchange, way));
+        stores.any(|store| {
+            let between = self.outages.among(&[way.destination, store.relay].into());
+            store.accepted.at <= end && !between.is_quiet(begin, end - begin)
+        })
     }
 
     /// Returns the first stretch in which the origin must have called the destination back: one that

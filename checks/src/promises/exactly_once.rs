@@ -1,24 +1,27 @@
 //! `exactly-once`: no device is shown a message twice, and a message is one event. Whoever comes back
 //! after leaving is told the room's recent history anew by the first sync of the new stay
-//! (client-server API, "Syncing"), and that is no second copy.
+//! (client-server API, "Syncing"), and that is no second copy; nor is what a backend shows that was
+//! restored from a backup, or wiped, since it showed it first: it cannot know that it did.
 
 use std::collections::BTreeMap;
 
 use crate::{
     Finding, Judgment,
     history::{History, Message, Sighting, note::Via, user_of},
+    reachability::Outages,
 };
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("copies");
     for message in &history.messages {
-        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut seen: BTreeMap<&str, Vec<&Sighting>> = BTreeMap::new();
         let mut event: Option<&str> = None;
         for sighting in history.sightings_of(&message.name) {
             let name = &message.name;
-            let times = seen.entry(&sighting.device).or_default();
-            *times += 1;
-            if *times > 1 && !is_of_a_new_stay(history, message, sighting, *times) {
+            let before = seen.entry(&sighting.device).or_default();
+            let is_again = before.last().is_some_and(|last| !is_forgotten(history, last, sighting));
+            before.push(sighting);
+            if is_again && !is_of_a_new_stay(history, message, sighting, before.len()) {
                 let sentence = format!("{} saw {name} twice", sighting.device);
                 judgment.found(Finding::about(history, message, sighting.at.at, sentence));
             } else {
@@ -53,6 +56,14 @@ fn is_of_a_new_stay(
     again.via == Via::Sync && joins.count() + 1 >= times
 }
 
+/// Returns whether the device's backend lost what it had, the memory of the first telling with it,
+/// between one telling and the next.
+fn is_forgotten(history: &History<'_>, first: &Sighting, again: &Sighting) -> bool {
+    let backend = history.backend_of(&again.device);
+    let (from, to) = (first.at.at, again.at.at);
+    Outages::read(history).losses.iter().any(|loss| loss.loses(backend, from) && loss.at <= to)
+}
+
 #[cfg(test)]
 mod tests {
     use scenarios::scenario::Delivery;
@@ -60,7 +71,10 @@ mod tests {
     use super::judge;
     use crate::{
         Judgment,
-        history::{Note, fake::Fake},
+        history::{
+            Note,
+            fake::{Fake, restored},
+        },
         record::OpOutcome,
     };
 
@@ -99,5 +113,22 @@ mod tests {
         };
         assert_eq!(back("bob").finding, None);
         assert!(back("carol").finding.is_some());
+    }
+
+    #[test]
+    fn who_was_restored_to_before_a_telling_may_tell_again_and_nobody_else_may() {
+        let again = |node: &str, taken: u64| {
+            let scenario = restored(node, taken);
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            fake.sent_ok("alice/1", "m1");
+            fake.sees("bob/1", "m1");
+            fake.begins_fault(0);
+            fake.sees("bob/1", "m1");
+            fake.judged_in(&scenario, judge)
+        };
+        assert_eq!(again("b", 5).finding, None);
+        assert!(again("b", 15).finding.is_some());
+        assert!(again("c", 5).finding.is_some());
     }
 }

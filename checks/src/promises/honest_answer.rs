@@ -1,6 +1,7 @@
 //! `honest-answer`: what the sender is told is true. If the send is ok, every device sees the
 //! message in the end (or under `eventual`, the sender's backend keeps it). If it is refused,
-//! nobody ever does.
+//! nobody ever does. A backend whose disk was lost after that cannot keep what it promised, unless
+//! somebody led it back.
 
 use scenarios::scenario::Delivery;
 
@@ -8,6 +9,7 @@ use crate::{
     Finding, Judgment,
     history::{History, Message, SendEnded},
     judgment::{is_final, missing_devices},
+    reachability::is_forgotten,
     record::OpOutcome,
 };
 
@@ -44,7 +46,8 @@ fn unkept(history: &History<'_>, message: &Message, ended: &SendEnded) -> Option
     }
     let backend = history.backend_of(&message.device);
     let event = ended.event.as_deref().unwrap_or_default();
-    let is_lost = history.finals.lacks(backend, &message.conversation, event);
+    let is_lost = history.finals.lacks(backend, &message.conversation, event)
+        && !is_forgotten(history, (backend, &message.conversation), Some(ended.at.at));
     is_lost.then(|| format!("{} was told that {name} is sent, {backend} lost it", message.device))
 }
 
@@ -55,7 +58,10 @@ mod tests {
     use super::judge;
     use crate::{
         Finding,
-        history::{Note, fake::Fake},
+        history::{
+            Note,
+            fake::{Fake, restored},
+        },
         record::OpOutcome,
     };
 
@@ -96,5 +102,27 @@ mod tests {
         };
         assert_eq!(kept(&["$m1"]), None);
         assert!(kept(&["$other"]).is_some());
+    }
+
+    #[test]
+    fn who_is_restored_to_before_an_answer_is_excused_until_somebody_leads_it_back() {
+        let lost = |taken: u64, is_led_back: bool| {
+            let scenario = restored("a", taken);
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            fake.sent_ok("alice/1", "m1");
+            fake.begins_fault(0);
+            fake.waits(10);
+            if is_led_back {
+                fake.sent_ok("bob/1", "m2");
+            }
+            fake.holds_at_end("a", if is_led_back { &["$m2"] } else { &[] });
+            fake.note(&Note::Settled { pending: Vec::new() });
+            fake.note(&Note::Finished {});
+            fake.judged_in(&scenario, judge).finding
+        };
+        assert_eq!(lost(5, false), None);
+        assert!(lost(15, false).is_some());
+        assert!(lost(5, true).is_some());
     }
 }

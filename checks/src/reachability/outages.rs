@@ -41,6 +41,13 @@ pub(crate) struct DiskLoss {
     pub(crate) but_before: Option<Duration>,
 }
 
+impl DiskLoss {
+    /// Returns whether this took from a machine what it had come to have at a time.
+    pub(crate) fn loses(&self, machine: &str, had: Duration) -> bool {
+        self.machine == machine && self.at >= had && self.but_before.is_none_or(|kept| kept <= had)
+    }
+}
+
 /// Every outage of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Outages {

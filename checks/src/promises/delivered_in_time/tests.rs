@@ -44,12 +44,6 @@ fn partition() -> FaultKind {
     NetworkFault::Partition { between, and, one_way: false }.into()
 }
 
-fn begins(fake: &mut Fake, index: usize) {
-    let fault = index as u64 + 1;
-    fake.push("", Event::FaultBegan { fault, what: String::new() });
-    fake.note(&Note::FaultSet { index, fault });
-}
-
 fn ends(fake: &mut Fake, index: usize) {
     fake.push("", Event::FaultEnded { fault: index as u64 + 1, what: String::new() });
 }
@@ -88,7 +82,7 @@ fn what_nothing_is_in_the_way_of_comes_within_the_bound() {
 fn after_an_outage_it_may_take_as_long_as_the_back_off() {
     let healed = |wait: u64| {
         judged(&two(&[partition()]), |fake| {
-            begins(fake, 0);
+            fake.begins_fault(0);
             fake.sent_ok("alice/1", "m1");
             // A relay has it, so that only the direct way is judged.
             fake.exchange(("a", "r1"), STORE, &transaction("m1"), &Value::Null);
@@ -104,9 +98,28 @@ fn after_an_outage_it_may_take_as_long_as_the_back_off() {
 }
 
 #[test]
+fn what_a_relay_took_is_not_sent_directly_while_the_relay_cannot_be_asked() {
+    let far = |kind: FaultKind| {
+        judged(&two(&[kind]), |fake| {
+            fake.sent_ok("alice/1", "m1");
+            fake.exchange(("a", "r1"), STORE, &transaction("m1"), &Value::Null);
+            fake.begins_fault(0);
+            fake.waits(200);
+        })
+    };
+    let from_the_relay = {
+        let (between, and) = (vec!["b".to_owned()], vec!["r1".to_owned()]);
+        NetworkFault::Partition { between, and, one_way: false }.into()
+    };
+    assert_eq!(far(from_the_relay).finding, None);
+    assert_eq!(far(crash("r1")).finding, None);
+    assert!(far(crash("r2")).finding.is_some());
+}
+
+#[test]
 fn a_destination_that_calls_is_called_back_whatever_the_back_off() {
     let late = judged(&two(&[partition()]), |fake| {
-        begins(fake, 0);
+        fake.begins_fault(0);
         fake.sent_ok("alice/1", "m1");
         fake.exchange(("a", "r1"), STORE, &transaction("m1"), &Value::Null);
         fake.waits(60);
@@ -123,7 +136,7 @@ fn a_destination_that_calls_is_called_back_whatever_the_back_off() {
 #[test]
 fn a_call_right_after_an_outage_counts_once_its_traces_are_gone() {
     let late = judged(&two(&[partition()]), |fake| {
-        begins(fake, 0);
+        fake.begins_fault(0);
         fake.sent_ok("alice/1", "m1");
         fake.exchange(("a", "r1"), STORE, &transaction("m1"), &Value::Null);
         fake.waits(60);
@@ -140,7 +153,7 @@ fn a_call_right_after_an_outage_counts_once_its_traces_are_gone() {
 fn an_outage_that_was_over_when_something_came_excuses_no_wait() {
     let after = |is_reached: bool| {
         judged(&two(&[partition()]), |fake| {
-            begins(fake, 0);
+            fake.begins_fault(0);
             fake.waits(300);
             ends(fake, 0);
             if is_reached {
@@ -163,7 +176,7 @@ fn an_outage_that_was_over_when_something_came_excuses_no_wait() {
 fn while_a_destination_is_down_its_mail_goes_to_the_relay() {
     let down = |is_stored: bool| {
         judged(&two(&[crash("b")]), |fake| {
-            begins(fake, 0);
+            fake.begins_fault(0);
             fake.sent_ok("alice/1", "m1");
             if is_stored {
                 fake.exchange(("a", "r1"), STORE, &transaction("m1"), &Value::Null);
@@ -180,7 +193,7 @@ fn while_a_destination_is_down_its_mail_goes_to_the_relay() {
 fn who_can_reach_its_relay_asks_it() {
     let partitioned = |asks: bool| {
         judged(&two(&[partition()]), |fake| {
-            begins(fake, 0);
+            fake.begins_fault(0);
             fake.sent_ok("alice/1", "m1");
             fake.exchange(("a", "r1"), STORE, &transaction("m1"), &Value::Null);
             fake.waits(30);
@@ -199,8 +212,8 @@ fn who_can_reach_its_relay_asks_it() {
 fn nobody_is_blamed_who_was_out_himself() {
     let out = judged(&two(&[crash("a"), crash("r1"), partition()]), |fake| {
         fake.sent_ok("alice/1", "m1");
-        begins(fake, 0);
-        begins(fake, 1);
+        fake.begins_fault(0);
+        fake.begins_fault(1);
         fake.waits(2000);
     });
     assert_eq!((out.judged, out.finding), (1, None));
