@@ -11,7 +11,7 @@ use std::{fmt, time::Duration};
 
 use scenarios::{
     Scenario,
-    scenario::{Expect, OpKind},
+    scenario::{Expect, Fault, OpKind},
 };
 
 use crate::{trial::Trial, ways::Way};
@@ -134,17 +134,17 @@ pub(crate) fn open(base: &Scenario) -> Scenario {
 /// Returns `scenario` with something more that happens at `at`, and with time for it.
 pub(crate) fn with_way(scenario: &Scenario, at: Duration, way: Way) -> Scenario {
     let mut scenario = scenario.clone();
-    let lasts = match &way {
-        Way::Fault(fault) => fault.lasts().unwrap_or_default(),
-        Way::Op(_) => Duration::ZERO,
+    let (fault, op) = match way {
+        Way::Fault(fault) => (Some(fault), None),
+        Way::Op(op) => (None, Some(op)),
+        Way::Meanwhile(fault, op) => (Some(fault), Some(op)),
     };
+    let lasts = fault.as_ref().and_then(Fault::lasts).unwrap_or_default();
     scenario.limit = scenario.limit.max(at + lasts + GRACE);
-    match way {
-        Way::Fault(fault) => scenario.faults.push(fault),
-        Way::Op(op) => {
-            let place = scenario.ops.partition_point(|known| known.at <= op.at);
-            scenario.ops.insert(place, op);
-        }
+    scenario.faults.extend(fault);
+    if let Some(op) = op {
+        let place = scenario.ops.partition_point(|known| known.at <= op.at);
+        scenario.ops.insert(place, op);
     }
     scenario
 }

@@ -25,6 +25,8 @@ pub enum Way {
     Fault(Fault),
     /// A client does something.
     Op(Op),
+    /// A client does something while what breaks lasts.
+    Meanwhile(Fault, Op),
 }
 
 impl Way {
@@ -42,6 +44,15 @@ impl Way {
                 (fault.kind.key(), asker.is_some_and(|asker| machine(&fault.kind) == Some(asker)))
             }
             Self::Op(op) => (word(&op.kind), false),
+            Self::Meanwhile(_, op) => (word(&op.kind), true),
+        }
+    }
+
+    /// Returns when it has begun that begins at `place`.
+    pub(crate) fn begun(&self, place: &Place) -> Duration {
+        match self {
+            Self::Fault(_) => place.at,
+            Self::Op(op) | Self::Meanwhile(_, op) => op.at.max(place.at),
         }
     }
 }
@@ -68,7 +79,7 @@ fn word(op: &OpKind) -> &'static str {
     }
 }
 
-/// A kind of way: its key, and whether it is about the machine that asks.
+/// A kind of way: its key, and whether it is about the machine that asks, or is done meanwhile.
 pub type Kind = (&'static str, bool);
 
 /// Long enough that whoever waits for an answer gives up, and short enough that connections live.
@@ -107,7 +118,7 @@ pub fn ways(scenario: &Scenario, place: &Place) -> Vec<Way> {
     };
     let fault = |(lasts, kind)| Way::Fault(Fault { when: place.when(), lasts: Some(lasts), kind });
     let mut ways: Vec<Way> = broken.into_iter().map(fault).collect();
-    ways.extend(acts::acts(scenario, place).into_iter().map(Way::Op));
+    ways.extend(acts::acts(scenario, place));
     ways
 }
 

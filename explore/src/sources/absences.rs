@@ -19,6 +19,9 @@ const MARGINS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 /// and to tidy up.
 const LONG: Duration = Duration::from_secs(20 * 60);
 
+/// A backend that was away is surely up again after so long.
+const BOOTED: Duration = Duration::from_secs(15);
+
 /// Returns `base` with a backend that has no power all the time, with one that has none for long, and
 /// with one that is cut off from the other backends twice. None if something is broken already, or
 /// if nothing would wait: `m1` refuses what not everybody can have.
@@ -27,8 +30,7 @@ pub(crate) fn absences(base: &Scenario) -> Vec<Scenario> {
     let Some(absent) = absent(base).filter(|_| waits && base.faults.is_empty()) else {
         return Vec::new();
     };
-    let short = without_power(base, &absent);
-    vec![short.clone(), for_long(&short), cut_off_twice(base, &absent)]
+    vec![without_power(base, &absent), for_long(base, &absent), cut_off_twice(base, &absent)]
 }
 
 /// Returns the backend that is away: one that has relays if there is one, and not the one that
@@ -53,33 +55,41 @@ fn without_power(base: &Scenario, absent: &str) -> Scenario {
     with_faults(base.clone(), [during(&base.ops, crash.into())])
 }
 
-/// The same for long; and as long after that one is back as others may wait before they call it, the
-/// one that sends first is started anew. What was sent first is sent once more afterwards.
-fn for_long(short: &Scenario) -> Scenario {
-    let mut scenario = short.clone();
-    let begins = scenario.faults.first().map_or(Duration::ZERO, |fault| match fault.when {
-        When::At(at) => at,
-        When::Exchange { .. } | When::Disk { .. } => Duration::ZERO,
-    });
-    for fault in &mut scenario.faults {
-        fault.lasts = fault.lasts.map(|lasts| lasts.max(LONG));
-    }
-    let restarts = begins + LONG * 2;
+/// The same for long; and soon after that one is back, its user writes, and the backend that sent
+/// first is started anew and sends once more: what a server knows of others it knows from its disk
+/// alone then.
+fn for_long(base: &Scenario, absent: &str) -> Scenario {
+    let mut scenario = without_power(base, absent);
+    let Some(away) = scenario.faults.first_mut() else { return scenario };
+    away.lasts = away.lasts.map(|lasts| lasts.max(LONG));
+    let begins = if let When::At(at) = away.when { at } else { Duration::ZERO };
+    let back = begins + away.lasts.unwrap_or(LONG);
+    let (writes, restarts, once_more) = (back + BOOTED, back + BOOTED * 2, back + BOOTED * 3);
     if let Some(node) = first_to_send(&scenario) {
-        let lasts = Some(MARGINS.0);
         let kind = NodeFault::Kill { node }.into();
-        scenario.faults.push(Fault { when: When::At(restarts), lasts, kind });
+        scenario.faults.push(Fault { when: When::At(restarts), lasts: Some(MARGINS.0), kind });
     }
-    let once_more = restarts + MARGINS.1;
-    let first = scenario.ops.iter().find(|op| matches!(op.kind, OpKind::Send { .. })).cloned();
-    if let Some(mut op) = first {
-        if let OpKind::Send { id, .. } = &mut op.kind {
-            *id = unused_message(&scenario.ops);
-        }
-        scenario.ops.push(Op { at: once_more, ..op });
+    let first = base.ops.iter().find(|op| matches!(op.kind, OpKind::Send { .. }));
+    for (at, by) in [(writes, member_of(base, absent)), (once_more, None)] {
+        let Some(Op { kind: OpKind::Send { from, to, text, retries, .. }, .. }) = first else {
+            continue;
+        };
+        let (id, from) = (unused_message(&scenario.ops), by.unwrap_or_else(|| from.clone()));
+        let (to, text, retries) = (to.clone(), text.clone(), *retries);
+        scenario.ops.push(Op { at, kind: OpKind::Send { id, from, to, text, retries } });
     }
     scenario.limit = scenario.limit.max(once_more + GRACE);
     scenario
+}
+
+/// Returns a user of a backend who is in the room to which the first message goes.
+fn member_of(base: &Scenario, backend: &str) -> Option<String> {
+    let room = base.ops.iter().find_map(|op| match &op.kind {
+        OpKind::Send { to, .. } => base.conversations.get(to),
+        _ => None,
+    })?;
+    let mut people = std::iter::once(&room.creator).chain(&room.members);
+    people.find(|user| base.users.get(*user).is_some_and(|it| it.backend == backend)).cloned()
 }
 
 /// The relays stay in its reach. The second half of the operations, or the first one once more,

@@ -113,7 +113,8 @@ fn of_base(base: usize, scenario: &Scenario, places: &[Place], seed: u64) -> Vec
             let mixed = mixed(mixed(seed, base as u64), found.len() as u64);
             let is_last = mixed.is_multiple_of(2);
             let asks_again = is_of_client(scenario, place);
-            found.push((kind, mixed, Break { base, at: place.at, way, is_last, asks_again }));
+            let at = way.begun(place);
+            found.push((kind, mixed, Break { base, at, way, is_last, asks_again }));
         }
     }
     found
@@ -153,7 +154,7 @@ fn is_telling(class: Class, (way, is_asker): ways::Kind) -> bool {
         ("arrived", "crash") => !is_asker,
         ("sent", "partition" | "duplicate" | "send" | "lie")
         | ("arrived", "partition" | "join" | "leave" | "kick" | "clock-skew")
-        | ("answered", "crash" | "send")
+        | ("answered", "crash" | "send" | "join")
         | ("synced" | "boots", "crash") => true,
         _ => false,
     }

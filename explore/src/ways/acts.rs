@@ -2,19 +2,49 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use journal::fault::Moment;
+use journal::fault::{Moment, NetworkFault};
 use scenarios::{
     Scenario,
-    scenario::{Op, OpKind},
+    scenario::{Fault, Op, OpKind},
 };
 
+use super::Way;
 use crate::places::{Place, Point};
 
-/// Returns what anybody can do at that moment of an exchange, in every room.
-pub(super) fn acts(scenario: &Scenario, place: &Place) -> Vec<Op> {
-    let Point::Exchange { .. } = &place.point else { return Vec::new() };
-    let at = moment(scenario, place);
+/// Returns what anybody can do at that moment of an exchange, in every room; while its answer is on
+/// its way for long, if servers made it: what clients do takes longer than an answer does.
+pub(super) fn acts(scenario: &Scenario, place: &Place) -> Vec<Way> {
+    let Some(held) = held(scenario, place) else {
+        let acts = ops(scenario, place, moment(scenario, place));
+        return acts.into_iter().map(Way::Op).collect();
+    };
+    let acts = ops(scenario, place, rounded(place.at) + SOON);
+    acts.into_iter().map(|op| Way::Meanwhile(held.clone(), op)).collect()
+}
+
+/// How long after an answer has left something else is done, while the answer is held.
+const SOON: Duration = Duration::from_millis(100);
+
+/// How long an answer is held: longer than joins and leaves take, and shorter than anybody waits.
+const HELD: Duration = Duration::from_secs(4);
+
+/// Returns what holds the answer that is sent at this place from one server to another.
+fn held(scenario: &Scenario, place: &Place) -> Option<Fault> {
+    let Point::Exchange { moment: Moment::Answered, from, to, .. } = &place.point else {
+        return None;
+    };
+    let are_servers = [from, to].into_iter().all(|name| super::is_server(scenario, name));
+    let (between, and) = (vec![to.clone()], vec![from.clone()]);
+    let kind = NetworkFault::Hold { between, and, one_way: true }.into();
+    are_servers.then(|| Fault { when: place.when(), lasts: Some(HELD), kind })
+}
+
+/// Returns what anybody can do at a time, if the place is one of an exchange.
+fn ops(scenario: &Scenario, place: &Place, at: Duration) -> Vec<Op> {
     let mut kinds = Vec::new();
+    if !matches!(place.point, Point::Exchange { .. }) {
+        return Vec::new();
+    }
     for (name, room) in &scenario.conversations {
         let conversation = || name.clone();
         let people = people(scenario, name, at);

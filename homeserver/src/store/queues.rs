@@ -68,10 +68,13 @@ pub fn in_flight(
         .query_row([destination.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((transaction_id, origin_server_ts)) = fixed else { return Ok(None) };
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(if planted(Defect::QueueLosesItsOrder) {
         "SELECT json FROM outgoing JOIN events USING (event_id)
-         WHERE destination = ?1 AND transaction_id = ?2 ORDER BY outgoing.id",
-    )?;
+         WHERE destination = ?1 AND transaction_id = ?2 ORDER BY event_id"
+    } else {
+        "SELECT json FROM outgoing JOIN events USING (event_id)
+         WHERE destination = ?1 AND transaction_id = ?2 ORDER BY outgoing.id"
+    })?;
     let mut rows = statement.query((destination.as_str(), &transaction_id))?;
     let mut pdus = Vec::new();
     while let Some(row) = rows.next()? {
@@ -92,13 +95,8 @@ pub fn fix_next(
     limit: usize,
     now_ms: u64,
 ) -> Result<Option<Batch>, StoreError> {
-    let oldest = if planted(Defect::QueueLosesItsOrder) {
-        "SELECT id FROM outgoing WHERE destination = ?1 ORDER BY event_id LIMIT ?2"
-    } else {
-        "SELECT id FROM outgoing WHERE destination = ?1 ORDER BY id LIMIT ?2"
-    };
     let ids = tx
-        .prepare_cached(oldest)?
+        .prepare_cached("SELECT id FROM outgoing WHERE destination = ?1 ORDER BY id LIMIT ?2")?
         .query_map((destination.as_str(), i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
             row.get::<_, i64>(0)
         })?

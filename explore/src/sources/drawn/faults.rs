@@ -6,8 +6,8 @@ use scenarios::{
     Scenario,
     scenario::{
         After, AfterCrash, BodyReset, Change, DiskFault, Duplication, Fault, FaultKind, Latency,
-        LinkChange, NetworkFault, NodeFault, OpKind, Part, PeerFault, ProxyAnswer, Refusal, Shape,
-        When,
+        LinkChange, NetworkFault, NodeFault, OpKind, Part, PeerFault, ProxyAnswer, Reads, Refusal,
+        Shape, When,
     },
 };
 
@@ -49,7 +49,15 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
     let focus = dice.one(&servers);
     if swarm.has(Extra::Absence) {
         let absence = absence(scenario, swarm, dice);
+        if swarm.has(Extra::WrongTime) {
+            let clock = wrong_time(scenario, &absence, dice);
+            scenario.faults.extend(clock);
+        }
         scenario.faults.push(absence);
+    }
+    if swarm.has(Extra::DeviceAway) {
+        let away = device_away(scenario, dice);
+        scenario.faults.extend(away);
     }
     if swarm.has(Extra::Lie) {
         for _ in 0..dice.number(1, MOST_LIES) {
@@ -99,6 +107,37 @@ fn absence(scenario: &Scenario, swarm: &Swarm, dice: &mut Dice) -> Fault {
     let lasts = Some(dice.time(lasts.0, lasts.1));
     Fault { when: When::At(dice.time(0, 20_000)), lasts, kind }
 }
+
+/// Sets the clock of a relay, or of a backend that says nothing, ahead of everything that it keeps,
+/// while somebody is away and mail waits for him.
+fn wrong_time(scenario: &Scenario, absence: &Fault, dice: &mut Dice) -> Option<Fault> {
+    let silent = scenario.backends.keys().filter(|name| !makes_events(scenario, name));
+    let keepers: Vec<String> = scenario.relays.keys().chain(silent).cloned().collect();
+    let node = dice.any(&keepers)?;
+    let When::At(begins) = absence.when else { return None };
+    let away = absence.lasts?;
+    let later = away.mul_f64(dice.one(&[0.3, 0.5, 0.7]));
+    let by = Duration::from_secs(dice.one(&SKEWS[3..]));
+    let kind = NodeFault::ClockSkew { node, by, behind: false }.into();
+    let lasts = Some(away.saturating_sub(later) + dice.time(0, 20_000));
+    Some(Fault { when: When::At(begins + later), lasts, kind })
+}
+
+/// Cuts a device off from its backend for most of the time, so that much comes before it reads again.
+fn device_away(scenario: &Scenario, dice: &mut Dice) -> Option<Fault> {
+    let reading = scenario.users.iter().filter(|(_, user)| user.reads == Reads::Sync);
+    let reading: Vec<(String, String)> =
+        reading.map(|(name, user)| (format!("{name}/1"), user.backend.clone())).collect();
+    let (device, backend) = dice.any(&reading)?;
+    let kind =
+        NetworkFault::Partition { between: vec![device], and: vec![backend], one_way: false }
+            .into();
+    let lasts = Some(dice.time(BUSY_FOR, LONGEST));
+    Some(Fault { when: When::At(dice.time(0, 2_000)), lasts, kind })
+}
+
+/// How long clients do something, in milliseconds.
+const BUSY_FOR: u64 = 45_000;
 
 /// The most lies of one draw.
 const MOST_LIES: u64 = 2;

@@ -70,16 +70,22 @@ pub(super) enum Extra {
     Lie,
     /// A stranger who asks a relay for somebody's mail.
     Trespass,
+    /// A clock that is wrong while mail waits for a backend that is away.
+    WrongTime,
+    /// A device that is away for most of the time.
+    DeviceAway,
 }
 
 impl Extra {
     /// All of them, and how many of a hundred draws have each.
-    const ALL: [(Self, u64); 5] = [
+    const ALL: [(Self, u64); 7] = [
         (Self::Stream, 22),
         (Self::Flood, 3),
         (Self::Absence, 50),
         (Self::Lie, 25),
         (Self::Trespass, 25),
+        (Self::WrongTime, 20),
+        (Self::DeviceAway, 20),
     ];
 }
 
@@ -136,7 +142,7 @@ impl Swarm {
             messages: sometimes(95, 10),
             bursts: sometimes(50, 3),
             moves: sometimes(50, 4),
-            removals: sometimes(20, 2),
+            removals: sometimes(30, 2),
             powers: sometimes(20, 3),
             retries: sometimes(50, 2),
             long: if sometimes(20, 1) == 1 { 40 } else { 0 },

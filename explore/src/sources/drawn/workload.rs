@@ -174,6 +174,9 @@ impl Script<'_> {
         let from = self.dice.one(&people);
         let begins = self.dice.time(1_000, 10_000);
         let pause = self.dice.time(1, 80);
+        if self.dice.chance(60) {
+            self.changes_state(&room, &people, begins.saturating_sub(Duration::from_millis(500)));
+        }
         let count = self.dice.number(size.0, size.1);
         for number in 0..u32::try_from(count).unwrap_or(0) {
             self.does(begins + pause * number, send(from.clone(), room.clone(), 0));
@@ -210,6 +213,22 @@ impl Script<'_> {
         }
     }
 
+    /// Somebody new joins, or the creator gives somebody power: what many messages follow is the
+    /// first that a client does not read of them all.
+    fn changes_state(&mut self, room: &str, people: &[String], at: Duration) {
+        let conversation = room.to_owned();
+        let (strangers, creator) = (self.strangers(people), people.first().cloned());
+        let kind = match (self.dice.any(&strangers), creator) {
+            (Some(user), _) => OpKind::Join { user, conversation },
+            (None, Some(by)) => {
+                let user = self.dice.one(people);
+                OpKind::Power { user, level: 50, by, conversation }
+            }
+            (None, None) => return,
+        };
+        self.does(at, kind);
+    }
+
     fn comes_back(&mut self, gone: Duration, user: &str, room: &str) {
         if self.dice.chance(60) {
             let at = gone + self.dice.scale(10, ABSENCE);
@@ -232,6 +251,11 @@ impl Script<'_> {
             self.does(at, OpKind::Kick { user: user.clone(), by, conversation });
         } else {
             self.does(at, OpKind::Ban { user: user.clone(), by, conversation });
+        }
+        // Who has not heard of it yet writes on.
+        if self.dice.chance(50) {
+            let speaks = at + self.dice.scale(10, ABSENCE);
+            self.does(speaks, send(user.clone(), room.clone(), 0));
         }
         self.comes_back(at, &user, &room);
     }
