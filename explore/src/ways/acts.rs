@@ -48,8 +48,8 @@ fn ops(scenario: &Scenario, place: &Place, at: Duration) -> Vec<Op> {
     for (name, room) in &scenario.conversations {
         let conversation = || name.clone();
         let people = people(scenario, name, at);
-        for user in scenario.users.keys().filter(|user| !people.contains(user)) {
-            kinds.push(OpKind::Join { user: user.clone(), conversation: conversation() });
+        for user in strangers(scenario, &people) {
+            kinds.push(OpKind::Join { user, conversation: conversation() });
         }
         for user in people.iter().copied().filter(|user| **user != room.creator) {
             let (user, by) = (user.clone(), room.creator.clone());
@@ -93,6 +93,17 @@ fn people<'s>(scenario: &'s Scenario, room: &str, at: Duration) -> BTreeSet<&'s 
         }
     }
     people
+}
+
+/// Returns who can join: those who bring a new backend into the room, if there are any, and everybody
+/// else otherwise.
+fn strangers(scenario: &Scenario, people: &BTreeSet<&String>) -> Vec<String> {
+    let backend = |user: &String| scenario.users.get(user).map(|it| it.backend.as_str());
+    let known: BTreeSet<Option<&str>> = people.iter().map(|user| backend(user)).collect();
+    let strangers = || scenario.users.keys().filter(|user| !people.contains(user));
+    let of_new: Vec<String> =
+        strangers().filter(|user| !known.contains(&backend(user))).cloned().collect();
+    if of_new.is_empty() { strangers().cloned().collect() } else { of_new }
 }
 
 fn send(scenario: &Scenario, user: &str, room: &str) -> OpKind {

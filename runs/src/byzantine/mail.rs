@@ -23,6 +23,8 @@ type Key = (String, String, String);
 pub(super) struct Mailroom {
     /// What was stored and not yet handed out, by destination, oldest first.
     waiting: BTreeMap<String, VecDeque<RelayedTransaction>>,
+    /// What was ever stored.
+    stored: BTreeSet<Key>,
     /// What is handed out in the place of another transaction, so that none is lost.
     swapped: BTreeMap<Key, RelayedTransaction>,
     /// The latest entry handed out to each destination.
@@ -38,6 +40,13 @@ impl Mailroom {
         if let Some(stored) = stored(from, request, answer)
             && let Some(destination) = destination(request)
         {
+            // Who did not get the answer stores it again, and the relay still keeps it once.
+            if !self.stored.insert(key(&destination, &stored)) {
+                return;
+            }
+            if self.stored.len() > MAX_REMEMBERED {
+                self.stored.pop_first();
+            }
             let waiting = self.waiting.entry(destination).or_default();
             waiting.push_back(stored);
             if waiting.len() > MAX_REMEMBERED {

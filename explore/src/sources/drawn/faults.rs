@@ -51,7 +51,7 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
         let absence = absence(scenario, swarm, dice);
         if swarm.has(Extra::WrongTime) {
             let clock = wrong_time(scenario, &absence, dice);
-            scenario.faults.extend(clock);
+            scenario.faults.extend(clock.into_iter().flatten());
         }
         scenario.faults.push(absence);
     }
@@ -109,8 +109,9 @@ fn absence(scenario: &Scenario, swarm: &Swarm, dice: &mut Dice) -> Fault {
 }
 
 /// Sets the clock of a relay, or of a backend that says nothing, ahead of everything that it keeps,
-/// while somebody is away and mail waits for him.
-fn wrong_time(scenario: &Scenario, absence: &Fault, dice: &mut Dice) -> Option<Fault> {
+/// while somebody is away and mail waits for him. Much is tidied up at a start, so that one follows now
+/// and then.
+fn wrong_time(scenario: &Scenario, absence: &Fault, dice: &mut Dice) -> Option<Vec<Fault>> {
     let silent = scenario.backends.keys().filter(|name| !makes_events(scenario, name));
     let keepers: Vec<String> = scenario.relays.keys().chain(silent).cloned().collect();
     let node = dice.any(&keepers)?;
@@ -118,9 +119,14 @@ fn wrong_time(scenario: &Scenario, absence: &Fault, dice: &mut Dice) -> Option<F
     let away = absence.lasts?;
     let later = away.mul_f64(dice.one(&[0.3, 0.5, 0.7]));
     let by = Duration::from_secs(dice.one(&SKEWS[3..]));
-    let kind = NodeFault::ClockSkew { node, by, behind: false }.into();
-    let lasts = Some(away.saturating_sub(later) + dice.time(0, 20_000));
-    Some(Fault { when: When::At(begins + later), lasts, kind })
+    let at = begins + later;
+    let kill = NodeFault::Kill { node: node.clone() }.into();
+    let restart = (at + Duration::from_secs(2), Duration::from_secs(1), kill);
+    let skew = NodeFault::ClockSkew { node, by, behind: false }.into();
+    let clock = (at, away.saturating_sub(later) + dice.time(0, 20_000), skew);
+    let faults = std::iter::once(clock).chain(dice.chance(60).then_some(restart));
+    let fault = |(at, lasts, kind)| Fault { when: When::At(at), lasts: Some(lasts), kind };
+    Some(faults.map(fault).collect())
 }
 
 /// Cuts a device off from its backend for most of the time, so that much comes before it reads again.

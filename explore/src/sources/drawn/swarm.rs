@@ -84,7 +84,7 @@ impl Extra {
         (Self::Absence, 50),
         (Self::Lie, 25),
         (Self::Trespass, 25),
-        (Self::WrongTime, 20),
+        (Self::WrongTime, 35),
         (Self::DeviceAway, 20),
     ];
 }
