@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scenarios::Scenario;
+use scenarios::{
+    Scenario,
+    scenario::{Op, OpKind},
+};
 
 use crate::{Candidate, Violation};
 
@@ -122,9 +125,9 @@ fn words(scenario: &Scenario) -> BTreeMap<String, &'static str> {
     let devices: BTreeSet<String> =
         scenario.machines().into_iter().filter(|it| it.contains('/')).collect();
     words.extend(devices.into_iter().map(|name| (name, "DEVICE")));
-    for op in &scenario.ops {
-        if let scenarios::scenario::OpKind::Send { id, .. } = &op.kind {
-            words.insert(id.clone(), "MESSAGE");
+    for op in scenario.ops.iter().flat_map(Op::occurrences) {
+        if let OpKind::Send { id, .. } = op.kind {
+            words.insert(id, "MESSAGE");
         }
     }
     words

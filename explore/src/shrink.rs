@@ -8,6 +8,7 @@
 
 mod ops;
 mod reduce;
+mod repeat;
 mod schedule;
 mod simplify;
 mod story;
@@ -45,6 +46,7 @@ pub fn shrink(
         schedule::simpler(&mut search);
         reduce::faults(&mut search);
         ops::fewer(&mut search);
+        repeat::fewer(&mut search);
         topology::fewer(&mut search);
         simplify::faults(&mut search);
         times::rounder(&mut search);

@@ -28,7 +28,7 @@ use crate::{
     language::{self, Mistakes},
     scenario::{
         Conversation, Delivery, Fault, FaultKind, Latency, MessageExpectation, Op, OpKind, Reads,
-        Relay, Scenario, Schedule, User,
+        Relay, Repeat, Scenario, Schedule, User,
     },
     vocabulary::{HOMESERVERS, Vocabulary},
 };
@@ -149,13 +149,21 @@ impl Builder {
     /// Adds an operation; it begins a second after the one before, unless [`Self::at`] follows.
     pub fn op(mut self, kind: OpKind) -> Self {
         let before = self.scenario.ops.last().map_or(Duration::ZERO, |op| op.at);
-        self.scenario.ops.push(Op { at: before + Duration::from_secs(1), kind });
+        self.scenario.ops.push(Op::once(before + Duration::from_secs(1), kind));
         self
     }
 
     /// Sets when the last operation begins, counted from the moment the cluster is ready.
     pub fn at(mut self, at: Duration) -> Self {
         self.scenario.ops.last_mut().expect("`at` follows an operation").at = at;
+        self
+    }
+
+    /// Repeats the last operation, a message or a fetch: how often it is done in all, and how long
+    /// after each other. Messages get numbers: `m1-1`, `m1-2` and so on.
+    pub fn times(mut self, times: u32, every: Duration) -> Self {
+        let op = self.scenario.ops.last_mut().expect("`times` follows an operation");
+        op.repeat = Repeat { times, every };
         self
     }
 

@@ -182,6 +182,54 @@ pub struct Op {
     pub at: Duration,
     /// What the client does.
     pub kind: OpKind,
+    /// How often it is done.
+    pub repeat: Repeat,
+}
+
+impl Op {
+    /// Returns an operation that is done once.
+    pub fn once(at: Duration, kind: OpKind) -> Self {
+        Self { at, kind, repeat: Repeat::default() }
+    }
+
+    /// Returns each of its occurrences as an operation that is done once. The messages of one that is
+    /// repeated have numbers: `m1-1`, `m1-2` and so on.
+    pub fn occurrences(&self) -> impl Iterator<Item = Self> {
+        let Repeat { times, every } = self.repeat;
+        (0..times).map(move |n| {
+            let mut kind = self.kind.clone();
+            if let OpKind::Send { id, .. } = &mut kind
+                && times > 1
+            {
+                *id = format!("{id}-{}", n + 1);
+            }
+            Self::once(self.at + every * n, kind)
+        })
+    }
+
+    /// Returns when the last of its occurrences begins.
+    pub fn last(&self) -> Duration {
+        self.at + self.repeat.every * self.repeat.times.saturating_sub(1)
+    }
+}
+
+/// How often an operation is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    /// How often; 1 to [`MOST_TIMES`], and more than once only what says nothing new: messages and
+    /// fetches.
+    pub times: u32,
+    /// How long after one the next one begins.
+    pub every: Duration,
+}
+
+/// The most times that an operation can be repeated.
+pub const MOST_TIMES: u32 = 10_000;
+
+impl Default for Repeat {
+    fn default() -> Self {
+        Self { times: 1, every: Duration::ZERO }
+    }
 }
 
 /// What a client does.

@@ -49,7 +49,7 @@ pub(crate) fn scenario(delivery: Delivery) -> Scenario {
         users: [(own("alice"), user("a")), (own("bob"), user("b")), (own("carol"), user("c"))]
             .into(),
         conversations: [(own("team"), team)].into(),
-        ops: vec![Op { at: Duration::from_secs(1), kind: send }],
+        ops: vec![Op::once(Duration::from_secs(1), send)],
         faults: Vec::new(),
         expect: Expect::default(),
     }

@@ -182,7 +182,7 @@ mod tests {
         let mut powers = scenario(Delivery::Eventual);
         let (user, by) = ("carol".to_owned(), "alice".to_owned());
         let kind = OpKind::Power { user, level: 50, by, conversation: "team".to_owned() };
-        powers.ops.push(Op { at: std::time::Duration::from_secs(1), kind });
+        powers.ops.push(Op::once(std::time::Duration::from_secs(1), kind));
         let mut fake = Fake::ready();
         fake.sent_ok("bob/1", "m1");
         removes(&mut fake, "alice");

@@ -76,7 +76,7 @@ fn for_long(base: &Scenario, absent: &str) -> Scenario {
         };
         let (id, from) = (unused_message(&scenario.ops), by.unwrap_or_else(|| from.clone()));
         let (to, text, retries) = (to.clone(), text.clone(), *retries);
-        scenario.ops.push(Op { at, kind: OpKind::Send { id, from, to, text, retries } });
+        scenario.ops.push(Op::once(at, OpKind::Send { id, from, to, text, retries }));
     }
     scenario.limit = scenario.limit.max(once_more + GRACE);
     scenario
@@ -99,10 +99,10 @@ fn cut_off_twice(base: &Scenario, absent: &str) -> Scenario {
     let half = base.ops.len().div_ceil(2);
     let (first, second) = base.ops.split_at(half);
     let second = if second.is_empty() { first } else { second };
-    let end = first.iter().map(|op| op.at).max().unwrap_or_default() + MARGINS.1;
+    let end = first.iter().map(Op::last).max().unwrap_or_default() + MARGINS.1;
     let mut later = Vec::new();
     for op in second {
-        let mut op = Op { at: op.at + end + MARGINS.1, kind: op.kind.clone() };
+        let mut op = Op { at: op.at + end + MARGINS.1, ..op.clone() };
         if let OpKind::Send { id, .. } = &mut op.kind
             && first.len() + second.len() > base.ops.len()
         {
@@ -123,7 +123,7 @@ fn cut_off_twice(base: &Scenario, absent: &str) -> Scenario {
 /// Returns a fault that is in force while `ops` are done.
 fn during(ops: &[Op], kind: FaultKind) -> Fault {
     let begins = ops.iter().map(|op| op.at).min().unwrap_or_default().saturating_sub(MARGINS.0);
-    let ends = ops.iter().map(|op| op.at).max().unwrap_or_default() + MARGINS.1;
+    let ends = ops.iter().map(Op::last).max().unwrap_or_default() + MARGINS.1;
     Fault { when: When::At(begins), lasts: Some(ends.saturating_sub(begins)), kind }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use scenarios::{
     Scenario,
-    scenario::{Delivery, Fault, FaultKind, NetworkFault, NodeFault, When},
+    scenario::{Delivery, Fault, FaultKind, NetworkFault, NodeFault, Op, When},
 };
 
 use self::{dice::Dice, swarm::Swarm};
@@ -83,7 +83,7 @@ fn scenario(draw: &Topology, seed: u64) -> Scenario {
         let silent = faults::dating_wrongly(&scenario);
         workload::last_message(&mut scenario, healed, &silent, &mut dice);
     }
-    let last = scenario.ops.iter().map(|op| op.at).max().unwrap_or_default();
+    let last = scenario.ops.iter().map(Op::last).max().unwrap_or_default();
     scenario.limit = last.max(end(&scenario)) + GRACE * 3;
     scenario.settle = SETTLE;
     scenario
@@ -104,7 +104,7 @@ fn end(scenario: &Scenario) -> Duration {
 /// Lets one of the faults last until after the last message, so that nothing which is sent later
 /// mends what it left behind.
 fn outlast(scenario: &mut Scenario, dice: &mut Dice) {
-    let last = scenario.ops.iter().map(|op| op.at).max().unwrap_or_default();
+    let last = scenario.ops.iter().map(Op::last).max().unwrap_or_default();
     let beyond = last + dice.time(1_000, 20_000);
     let mut lasting: Vec<&mut Fault> =
         scenario.faults.iter_mut().filter(|fault| can_be_longer(&fault.kind)).collect();

@@ -63,7 +63,7 @@ fn ops(scenario: &Scenario, place: &Place, at: Duration) -> Vec<Op> {
         }
         kinds.extend(people.into_iter().map(|user| send(scenario, user, name)));
     }
-    kinds.into_iter().map(|kind| Op { at, kind }).collect()
+    kinds.into_iter().map(|kind| Op::once(at, kind)).collect()
 }
 
 /// Returns when something is done beside an exchange: at its moment, or at the very time of the

@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use http::Method;
 use scenarios::{
     endpoint::percent_encoded,
-    scenario::{OpKind, Reads},
+    scenario::{Op, OpKind, Reads},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -39,7 +39,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Starts the clock of every operation. The future resolves when all of them have ended.
 pub(super) fn start(cluster: &Arc<Cluster>) -> impl Future<Output = ()> + Send + use<> {
     let ready = Instant::now();
-    let operations = cluster.scenario.ops.iter().cloned().map(|op| {
+    let operations = cluster.scenario.ops.iter().flat_map(Op::occurrences).map(|op| {
         let cluster = Arc::clone(cluster);
         on_host(&cluster.observer().clone(), async move {
             tokio::time::sleep_until(ready + op.at).await;

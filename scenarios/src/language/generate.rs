@@ -107,7 +107,7 @@ impl Plan {
                 to: room.clone(),
                 retries: self.retries,
             };
-            ops.push(Op { at: begins + between(&mut random, Duration::ZERO, slot), kind });
+            ops.push(Op::once(begins + between(&mut random, Duration::ZERO, slot), kind));
             begins += slot;
         }
         world.ops = ops;

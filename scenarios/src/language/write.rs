@@ -10,7 +10,7 @@ use crate::{
     duration,
     scenario::{
         Backend, Conversation, Expect, Fault, Latency, MessageExpectation, Op, OpKind, Reads,
-        Relay, Scenario, Schedule, User, When,
+        Relay, Repeat, Scenario, Schedule, User, When,
     },
 };
 
@@ -74,6 +74,10 @@ impl Text {
     fn op(&mut self, op: &Op) {
         self.header("[[ops]]");
         self.line("at", quoted(&duration::text(op.at)));
+        if op.repeat != Repeat::default() {
+            self.line("times", op.repeat.times);
+            self.line("every", quoted(&duration::text(op.repeat.every)));
+        }
         let (kind, body) = op_kind(&op.kind);
         self.line(kind, body.text());
     }

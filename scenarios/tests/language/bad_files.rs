@@ -54,6 +54,7 @@ refused!(
     not_toml,
     numbers_out_of_range,
     operations_on_others,
+    repeated_operations,
     several_mistakes_at_once,
     sides_of_cuts,
     unknown_checks,

@@ -47,7 +47,8 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
                 expect,
             };
             // Only what is sent can be expected.
-            let ids: Vec<_> = scenario.ops.iter().filter_map(id).collect();
+            let ids: Vec<_> =
+                scenario.ops.iter().flat_map(Op::occurrences).filter_map(|op| id(&op)).collect();
             scenario.expect.messages.retain(|id, _| ids.contains(id));
             scenario
         },
@@ -171,7 +172,21 @@ fn op() -> impl Strategy<Value = Op> {
         }),
         (one(RELAYS), one(BACKENDS)).prop_map(|(relay, victim)| OpKind::Trespass { relay, victim }),
     ];
-    (time(), kind).prop_map(|(at, kind)| Op { at, kind })
+    (time(), kind, repeat()).prop_map(|(at, kind, repeat)| {
+        let may = matches!(kind, OpKind::Send { .. } | OpKind::Fetch { .. });
+        let at = at.min(LIMIT - LASTS);
+        Op { at, kind, repeat: if may { repeat } else { Repeat::default() } }
+    })
+}
+
+/// Longer than any repetition lasts.
+const LASTS: Duration = Duration::from_secs(60);
+
+fn repeat() -> impl Strategy<Value = Repeat> {
+    let several = (2..50u32, 0..1_000u64);
+    let several =
+        several.prop_map(|(times, ms)| Repeat { times, every: Duration::from_millis(ms) });
+    prop_oneof![Just(Repeat::default()), several]
 }
 
 fn two_users() -> impl Strategy<Value = (String, String)> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use scenarios::{
     Scenario,
-    scenario::{Op, OpKind, Reads},
+    scenario::{Op, OpKind, Reads, Repeat},
 };
 
 use super::{
@@ -71,9 +71,9 @@ pub(super) fn last_message(
     let (room, mut people) = dice.one(&rooms(scenario));
     people.retain(|user| !silent.contains(&scenario.users[user].backend));
     let Some(from) = dice.any(&people) else { return };
-    scenario.ops.push(Op { at, kind: send(from, room, 0) });
+    scenario.ops.push(Op::once(at, send(from, room, 0)));
     for user in fetching(scenario) {
-        scenario.ops.push(Op { at: at + Duration::from_secs(5), kind: OpKind::Fetch { user } });
+        scenario.ops.push(Op::once(at + Duration::from_secs(5), OpKind::Fetch { user }));
     }
     scenario.ops = in_order(std::mem::take(&mut scenario.ops));
 }
@@ -120,7 +120,7 @@ struct Script<'s> {
 
 impl Script<'_> {
     fn does(&mut self, at: Duration, kind: OpKind) {
-        self.ops.push(Op { at: at.min(BUSY), kind });
+        self.ops.push(Op::once(at.min(BUSY), kind));
     }
 
     fn time(&mut self) -> Duration {
@@ -178,9 +178,9 @@ impl Script<'_> {
             self.changes_state(&room, &people, begins.saturating_sub(Duration::from_millis(500)));
         }
         let count = self.dice.number(size.0, size.1);
-        for number in 0..u32::try_from(count).unwrap_or(0) {
-            self.does(begins + pause * number, send(from.clone(), room.clone(), 0));
-        }
+        let times = u32::try_from(count).unwrap_or(1);
+        let repeat = Repeat { times, every: pause };
+        self.ops.push(Op { repeat, ..Op::once(begins, send(from, room, 0)) });
     }
 
     /// Somebody leaves, and mostly comes back; or somebody new joins.

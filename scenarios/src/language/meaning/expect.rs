@@ -1,12 +1,9 @@
 //! The meaning of the expectations.
 
-use super::{Meaning, Sort, known};
-use crate::{
-    language::{
-        mistake::{Code, Mistake},
-        names::closest,
-    },
-    scenario::OpKind,
+use super::{Meaning, Sort, known, ops::messages};
+use crate::language::{
+    mistake::{Code, Mistake},
+    names::closest,
 };
 
 impl Meaning<'_> {
@@ -77,7 +74,8 @@ impl Meaning<'_> {
     }
 
     fn messages(&mut self) {
-        let sent: Vec<_> = self.scenario.ops.iter().filter_map(|op| message(&op.kind)).collect();
+        let sent: Vec<String> = self.scenario.ops.iter().flat_map(messages).collect();
+        let sent: Vec<&str> = sent.iter().map(String::as_str).collect();
         for (id, expected) in &self.scenario.expect.messages {
             let at = format!("expect.messages.{id}");
             if !sent.contains(&id.as_str()) && !self.places.is_broken("ops") {
@@ -102,12 +100,5 @@ impl Meaning<'_> {
                 self.refers(&format!("{at}.seen-by[{n}]"), user, Sort::User);
             }
         }
-    }
-}
-
-fn message(kind: &OpKind) -> Option<&str> {
-    match kind {
-        OpKind::Send { id, .. } => Some(id),
-        _ => None,
     }
 }

@@ -6,25 +6,43 @@ use super::{Meaning, Sort};
 use crate::{
     duration,
     language::mistake::{Code, Mistake},
-    scenario::OpKind,
+    scenario::{MOST_TIMES, Op, OpKind, Repeat},
 };
+
+/// Returns the names of the messages that an operation sends.
+pub(super) fn messages(op: &Op) -> impl Iterator<Item = String> {
+    // More than may be is a mistake, and not to be counted.
+    let few =
+        Op { repeat: Repeat { times: op.repeat.times.min(MOST_TIMES), ..op.repeat }, ..op.clone() };
+    let ids: Vec<String> = few
+        .occurrences()
+        .filter_map(|op| match op.kind {
+            OpKind::Send { id, .. } => Some(id),
+            _ => None,
+        })
+        .collect();
+    ids.into_iter()
+}
 
 impl Meaning<'_> {
     pub(super) fn ops(&mut self) {
-        let mut ids: BTreeMap<&str, String> = BTreeMap::new();
+        let mut ids: BTreeMap<String, String> = BTreeMap::new();
         for (n, op) in self.scenario.ops.iter().enumerate() {
             let at = format!("ops[{n}]");
             self.in_time(&format!("{at}.at"), "operation", op.at);
+            self.repeated(&at, op);
             match &op.kind {
                 OpKind::Send { id, from, to, .. } => {
                     self.refers(&format!("{at}.send.from"), from, Sort::User);
                     self.refers(&format!("{at}.send.to"), to, Sort::Conversation);
                     let at = format!("{at}.send.id");
                     self.name(&at, id);
-                    if let Some(first) = ids.get(id.as_str()) {
-                        self.sent_twice(&at, id, first);
-                    } else {
-                        ids.insert(id, at);
+                    for id in messages(op) {
+                        if let Some(first) = ids.get(&id).filter(|first| **first != at) {
+                            self.sent_twice(&at, &id, first);
+                            break;
+                        }
+                        ids.insert(id, at.clone());
                     }
                 }
                 OpKind::Fetch { user } => {
@@ -48,6 +66,31 @@ impl Meaning<'_> {
                     self.refers(&format!("{at}.trespass.victim"), victim, Sort::Backend);
                 }
             }
+        }
+    }
+
+    /// Notes a mistake if an operation is repeated that cannot be, or not so often, or for too long.
+    fn repeated(&mut self, at: &str, op: &Op) {
+        let Repeat { times, every } = op.repeat;
+        let may = matches!(op.kind, OpKind::Send { .. } | OpKind::Fetch { .. });
+        if !(1..=MOST_TIMES).contains(&times) {
+            let mistake =
+                Mistake::new(Code::BadValue, format!("nothing can be done {times} times"))
+                    .label("how often it is done")
+                    .help(format!("write a whole number from 1 to {MOST_TIMES}"));
+            self.report(&format!("{at}.times"), mistake);
+        } else if times > 1 && !may {
+            let mistake = Mistake::new(Code::BadValue, "this operation cannot be repeated")
+                .label("how often it is done")
+                .help("leave it out: only messages and fetches can be repeated");
+            self.report(&format!("{at}.times"), mistake);
+        } else if times > 1 {
+            self.in_time(&format!("{at}.every"), "last repetition", op.last());
+        } else if !every.is_zero() {
+            let mistake = Mistake::new(Code::BadValue, "this is said of what is not repeated")
+                .label("how long after each other it is done")
+                .help("add `times`, or leave it out");
+            self.report(&format!("{at}.every"), mistake);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::{
         reader::Reader,
         table::{Item, Table},
     },
-    scenario::{Op, OpKind},
+    scenario::{Op, OpKind, Repeat},
 };
 
 /// The keys of which an operation has exactly one.
@@ -31,6 +31,7 @@ pub(super) fn all(list: &Item<'_>, ops: &mut Vec<Op>, reader: &mut Reader) {
 fn one(item: &Item<'_>, reader: &mut Reader) -> Option<Op> {
     let mut table = reader.table(item)?;
     let at = table.need("at", reader);
+    let repeat = repeat(&mut table, reader);
     let kind = one_kind(&mut table, KINDS, "operation", reader);
     let at = at.and_then(|at| reader.duration(&at)).unwrap_or_default();
     let (kind, body) = kind?;
@@ -63,7 +64,13 @@ fn one(item: &Item<'_>, reader: &mut Reader) -> Option<Op> {
         },
     };
     body.done(reader);
-    Some(Op { at, kind })
+    Some(Op { at, kind, repeat })
+}
+
+fn repeat(table: &mut Table<'_>, reader: &mut Reader) -> Repeat {
+    let times = table.take("times", reader).and_then(|times| reader.whole(&times));
+    let every = table.take("every", reader).and_then(|every| reader.duration(&every));
+    Repeat { times: times.unwrap_or(1), every: every.unwrap_or_default() }
 }
 
 fn send(body: &mut Table<'_>, reader: &mut Reader) -> OpKind {
