@@ -16,7 +16,7 @@ use crate::{
     failure::{Failure, Failures},
     sources::{
         Bred, Candidate, Drawn, Legs, Method, Pairs, SETTLE, Schedules, Shard, Source, Topology,
-        absences, open,
+        absences, is_beyond_belief, open,
     },
     trial::{End, Subject, Trial},
     workers,
@@ -224,7 +224,7 @@ struct On<'s> {
 
 /// Draws up to `most` candidates, from all sources in turn, each with time to settle after the
 /// longest outage. A change can make a scenario that no file could say, such as two faults that
-/// contradict each other; those are left out.
+/// contradict each other; those are left out, as are those that nobody could keep a promise in.
 fn draw(
     sources: &mut [(Method, Box<dyn Source>)],
     vocabulary: &'static Vocabulary,
@@ -250,5 +250,8 @@ fn valid(vocabulary: &'static Vocabulary, candidate: Candidate) -> Option<Candid
     let Candidate { mut scenario, method } = candidate;
     scenario.settle = scenario.settle.max(SETTLE);
     let scenario = language::check_in(vocabulary, scenario).ok()?;
+    if is_beyond_belief(&scenario) {
+        return None;
+    }
     Some(Candidate { scenario, method })
 }

@@ -2,6 +2,7 @@
 
 mod absences;
 mod bred;
+mod dates;
 mod drawn;
 mod legs;
 mod pairs;
@@ -23,7 +24,9 @@ pub use self::{
     pairs::Pairs,
 };
 
-pub(crate) use self::{absences::absences, legs::mixed, schedules::Schedules};
+pub(crate) use self::{
+    absences::absences, dates::is_beyond_belief, legs::mixed, schedules::Schedules,
+};
 
 /// A way of searching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

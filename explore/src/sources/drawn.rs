@@ -19,7 +19,7 @@ use scenarios::{
 };
 
 use self::{dice::Dice, swarm::Swarm};
-use super::{Candidate, GRACE, Method, SETTLE, Shard, Source, legs::mixed};
+use super::{Candidate, GRACE, Method, SETTLE, Shard, Source, dates::dating_wrongly, legs::mixed};
 use crate::trial::Trial;
 
 /// What to draw.
@@ -80,7 +80,7 @@ fn scenario(draw: &Topology, seed: u64) -> Scenario {
         outlast(&mut scenario, &mut dice);
     } else {
         let healed = end(&scenario) + dice.time(1_000, 30_000);
-        let silent = faults::dating_wrongly(&scenario);
+        let silent = dating_wrongly(&scenario);
         workload::last_message(&mut scenario, healed, &silent, &mut dice);
     }
     let last = scenario.ops.iter().map(Op::last).max().unwrap_or_default();

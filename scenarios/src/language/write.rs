@@ -76,7 +76,9 @@ impl Text {
         self.line("at", quoted(&duration::text(op.at)));
         if op.repeat != Repeat::default() {
             self.line("times", op.repeat.times);
-            self.line("every", quoted(&duration::text(op.repeat.every)));
+            if !op.repeat.every.is_zero() {
+                self.line("every", quoted(&duration::text(op.repeat.every)));
+            }
         }
         let (kind, body) = op_kind(&op.kind);
         self.line(kind, body.text());

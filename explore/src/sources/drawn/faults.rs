@@ -6,12 +6,15 @@ use scenarios::{
     Scenario,
     scenario::{
         After, AfterCrash, BodyReset, Change, DiskFault, Duplication, Fault, FaultKind, Latency,
-        LinkChange, NetworkFault, NodeFault, OpKind, Part, PeerFault, ProxyAnswer, Reads, Refusal,
-        Shape, When,
+        LinkChange, NetworkFault, NodeFault, Part, PeerFault, ProxyAnswer, Reads, Refusal, Shape,
+        When,
     },
 };
 
-use crate::ways::misdeeds;
+use crate::{
+    sources::dates::{DATED_AHEAD, makes_events},
+    ways::misdeeds,
+};
 
 use super::{
     begin,
@@ -36,10 +39,6 @@ const STATUSES: [u16; 5] = [502, 503, 504, 429, 520];
 /// are right again in the end, because a server whose clock stays that wrong takes nobody's keys for
 /// valid, and is promised nothing.
 const SKEWS: [u64; 6] = [120, 7_200, DATED_AHEAD, 8 * 86_400, 30 * 86_400, 360 * 86_400];
-
-/// How far ahead, in seconds, events may be dated: a key counts as valid for seven days, and nobody
-/// believes what is dated after that (server-server API, "Publishing keys").
-const DATED_AHEAD: u64 = 6 * 86_400;
 
 /// Adds all faults.
 pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
@@ -155,35 +154,6 @@ fn lie(scenario: &Scenario, dice: &mut Dice) -> Fault {
     let misdeed = dice.one(&misdeeds(scenario, &node));
     let kind = PeerFault { node, to: Vec::new(), share: 1.0, misdeed }.into();
     Fault { when: When::At(dice.time(0, 20_000)), lasts: Some(dice.time(5_000, 60_000)), kind }
-}
-
-/// Returns the backends whose clocks run so far ahead that nobody would believe what they date.
-pub(super) fn dating_wrongly(scenario: &Scenario) -> Vec<String> {
-    let wrong = scenario.faults.iter().filter_map(|fault| match &fault.kind {
-        FaultKind::Node(NodeFault::ClockSkew { node, by, behind: false })
-            if by.as_secs() > DATED_AHEAD =>
-        {
-            Some(node.clone())
-        }
-        _ => None,
-    });
-    wrong.collect()
-}
-
-/// Returns whether a backend's users do anything that makes an event: whoever created a room invites
-/// those who join.
-fn makes_events(scenario: &Scenario, backend: &str) -> bool {
-    let users = scenario.users.iter().filter(|(_, user)| user.backend == backend);
-    let names: Vec<&String> = users.map(|(name, _)| name).collect();
-    scenario.ops.iter().any(|op| {
-        let creator = match &op.kind {
-            OpKind::Join { conversation, .. } => {
-                scenario.conversations.get(conversation).map(|room| &room.creator)
-            }
-            _ => None,
-        };
-        names.iter().any(|name| op.kind.is_about(name) || creator == Some(name))
-    })
 }
 
 /// Where something breaks.

@@ -191,9 +191,7 @@ impl Script<'_> {
             Some(stranger) if self.dice.chance(50) => {
                 self.does(at, OpKind::Join { user: stranger.clone(), conversation: room.clone() });
                 if self.dice.chance(75) {
-                    let (other, under_way) =
-                        (self.dice.one(&people), self.dice.scale(1, UNDER_WAY));
-                    self.does(at + under_way, send(other, room.clone(), 0));
+                    self.goes_on_beside(at, &people, &room);
                 }
                 if self.dice.chance(50) {
                     self.speaks(at, &stranger, &room);
@@ -209,6 +207,9 @@ impl Script<'_> {
                 self.does(spoke, send(user.clone(), room.clone(), 0));
             }
             self.does(leaves, OpKind::Leave { user: user.clone(), conversation: room.clone() });
+            if self.dice.chance(30) {
+                self.goes_on_beside(leaves, &people, &room);
+            }
             self.comes_back(leaves, &user, &room);
         }
     }
@@ -235,6 +236,18 @@ impl Script<'_> {
             self.does(at, OpKind::Join { user: user.to_owned(), conversation: room.to_owned() });
             self.speaks(at, user, room);
         }
+    }
+
+    /// Somebody writes while somebody else comes or goes, once or all the time.
+    fn goes_on_beside(&mut self, at: Duration, people: &[String], room: &str) {
+        let kind = send(self.dice.one(people), room.to_owned(), 0);
+        if self.dice.chance(50) {
+            let under_way = self.dice.scale(1, UNDER_WAY);
+            return self.does(at + under_way, kind);
+        }
+        let times = u32::try_from(self.dice.number(4, 12)).unwrap_or(1);
+        let repeat = Repeat { times, every: self.dice.scale(5, UNDER_WAY / 4) };
+        self.ops.push(Op { repeat, ..Op::once(at.min(BUSY), kind) });
     }
 
     fn speaks(&mut self, after: Duration, user: &str, room: &str) {
