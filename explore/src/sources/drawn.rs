@@ -19,7 +19,9 @@ use scenarios::{
 };
 
 use self::{dice::Dice, swarm::Swarm};
-use super::{Candidate, GRACE, Method, SETTLE, Shard, Source, dates::dating_wrongly, legs::mixed};
+use super::{
+    Candidate, GRACE, Method, SETTLE, Shard, Source, dates::dating_wrongly, legs::mixed, schedules,
+};
 use crate::trial::Trial;
 
 /// What to draw.
@@ -86,6 +88,7 @@ fn scenario(draw: &Topology, seed: u64) -> Scenario {
     let last = scenario.ops.iter().map(Op::last).max().unwrap_or_default();
     scenario.limit = last.max(end(&scenario)) + GRACE * 3;
     scenario.settle = SETTLE;
+    scenario.schedule = schedules::drawn(seed);
     scenario
 }
 

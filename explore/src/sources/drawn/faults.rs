@@ -12,7 +12,7 @@ use scenarios::{
 };
 
 use crate::{
-    sources::dates::{DATED_AHEAD, makes_events},
+    sources::dates::{DATED_AHEAD, is_beyond_belief, makes_events},
     ways::misdeeds,
 };
 
@@ -82,6 +82,13 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
         };
         scenario.faults.push(Fault { when, lasts, kind });
     }
+    if is_beyond_belief(scenario) {
+        scenario.faults.retain(|fault| !is_of_clock(&fault.kind));
+    }
+}
+
+fn is_of_clock(kind: &FaultKind) -> bool {
+    matches!(kind, FaultKind::Node(NodeFault::ClockSkew { .. } | NodeFault::ClockJump { .. }))
 }
 
 /// The length of an absence, in milliseconds: long enough for what waits to go to the relays.
