@@ -3,10 +3,11 @@
 //! Reading order: `extract` (what a request carries); `session` (register, login, logout);
 //! `account` (whoami, profile, filters, what is answered and never changes); `membership` and
 //! `create_room`; `send`, `state` and `messages`; `sync`; then the Wire pair, `notifications` and
-//! `await_socket`.
+//! `await_socket`; `cors` lets browsers in.
 
 mod account;
 mod await_socket;
+mod cors;
 mod create_room;
 mod extract;
 mod filter;
@@ -123,6 +124,7 @@ fn routes() -> Router<ClientApi> {
         .route("/notifications", get(notifications::page))
         .route("/notifications/last", get(notifications::last))
         .route("/await", get(await_socket::open))
+        .layer(axum::middleware::from_fn(cors::allow))
 }
 
 fn version_3() -> Router<ClientApi> {

@@ -9,7 +9,7 @@ use transport::{
     DatabaseError, Host,
     federation::{Authenticated, Federation, Identity, KeyRing},
     host::Disk,
-    http::{Client, ClientLimits, ServerLimits, serve},
+    http::{Client, ClientLimits, Drain, ServerLimits, serve_until},
 };
 
 use crate::{
@@ -31,6 +31,8 @@ pub struct Homeserver {
     pub federation_port: u16,
     /// The port that serves the client-server API and the admin API.
     pub client_port: u16,
+    /// Ends the service on both ports without breaking answers that are under way.
+    pub drain: Drain,
 }
 
 /// Why a homeserver did not start.
@@ -63,7 +65,8 @@ impl Homeserver {
         config.check().map_err(|error| StartError::because("the configuration", error))?;
         let core = open(host, config).await?;
         let layers = put_together(&core);
-        let (federation_port, client_port) = bind(&core, &layers).await?;
+        let drain = Drain::default();
+        let (federation_port, client_port) = bind(&core, &layers, &drain).await?;
         let store = |error: &dyn std::fmt::Display| StartError::because("the store", error);
         layers.outgoing.start().await.map_err(|error| store(&error))?;
         layers
@@ -72,7 +75,7 @@ impl Homeserver {
             .await
             .map_err(|error| store(&error))?;
         core.host.spawn(layers.relay_sync.run());
-        Ok(Self { rooms: layers.messaging.rooms, federation_port, client_port })
+        Ok(Self { rooms: layers.messaging.rooms, federation_port, client_port, drain })
     }
 
     /// Returns the rooms of this server, for a program that embeds it.
@@ -140,7 +143,7 @@ fn put_together(core: &Core) -> Layers {
 }
 
 /// Binds the ports. One number for both is one listener that serves everything.
-async fn bind(core: &Core, layers: &Layers) -> Result<(u16, u16), StartError> {
+async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<(u16, u16), StartError> {
     let (outgoing, policies) = (layers.outgoing.clone(), layers.policies.clone());
     let authenticated = Authenticated {
         identity: core.identity.clone(),
@@ -161,22 +164,23 @@ async fn bind(core: &Core, layers: &Layers) -> Result<(u16, u16), StartError> {
     let (federation_port, client_port) = (core.config.federation_port, core.config.client_port);
     if federation_port == client_port {
         let both = federation.merge(client);
-        let port = listen(&core.host, federation_port, both, ServerLimits::default()).await?;
+        let port = listen(core, federation_port, both, ServerLimits::default(), drain).await?;
         return Ok((port, port));
     }
     Ok((
-        listen(&core.host, federation_port, federation, ServerLimits::default()).await?,
-        listen(&core.host, client_port, client, client_api::limits()).await?,
+        listen(core, federation_port, federation, ServerLimits::default(), drain).await?,
+        listen(core, client_port, client, client_api::limits(), drain).await?,
     ))
 }
 
 async fn listen(
-    host: &Host,
+    core: &Core,
     port: u16,
     router: Router,
     limits: ServerLimits,
+    drain: &Drain,
 ) -> Result<u16, StartError> {
-    serve(host, port, router, limits)
+    serve_until(&core.host, port, router, limits, drain.clone())
         .await
         .map_err(|error| StartError::because(&format!("binding port {port}"), error))
 }

@@ -1,6 +1,6 @@
 //! Starts a relay: opens its database, loads its identity, binds its port.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use defects::{Defect, planted};
 use ruma::ServerName;
@@ -8,7 +8,7 @@ use transport::{
     DatabaseError, Host,
     federation::{Authenticated, Federation, Identity, KeyRing},
     host::Disk,
-    http::{Client, ClientLimits, ServerLimits, serve},
+    http::{Client, ClientLimits, Drain, ServerLimits, serve_until},
 };
 
 use crate::{
@@ -23,6 +23,7 @@ const DATABASE: &str = "relay";
 #[derive(Debug)]
 pub struct Relay {
     port: u16,
+    drain: Drain,
 }
 
 /// Why a relay did not start.
@@ -67,11 +68,19 @@ impl Relay {
         let max_body =
             if planted(Defect::RelayReadsAnyBody) { usize::MAX } else { config.max_body_bytes };
         let limits = ServerLimits { max_body, ..ServerLimits::default() };
-        let port = serve(&host, config.port, router, limits).await.map_err(|error| {
+        let drain = Drain::default();
+        let served = serve_until(&host, config.port, router, limits, drain.clone()).await;
+        let port = served.map_err(|error| {
             StartError(format!("failed to listen on port {}: {error}", config.port))
         })?;
         tracing::info!(server_name = %config.server_name, port, "the relay is listening");
-        Ok(Self { port })
+        Ok(Self { port, drain })
+    }
+
+    /// Takes nothing new any more, and waits until what is under way is answered, for `within` at
+    /// most. Returns how many requests were not.
+    pub async fn drain(&self, within: Duration) -> usize {
+        self.drain.drain(within).await
     }
 
     /// Returns the port that the relay serves; differs from the configured one when that was 0.

@@ -95,7 +95,7 @@ impl Cluster {
     pub(crate) async fn restart(&mut self, index: usize) {
         let homeserver = &mut self.homeservers[index];
         let child = Command::new(program("homeserver"))
-            .args(["--plain", "--bind", "127.0.0.1", "--config"])
+            .args(["--plain", "--allow-private", "--bind", "127.0.0.1", "--config"])
             .arg(homeserver.folder.join("homeserver.toml"))
             .arg("--data")
             .arg(&homeserver.folder)
@@ -155,7 +155,8 @@ fn start_relay(folder: &Path, port: u16) -> Process {
     std::fs::write(&file, format!("server_name = '127.0.0.1:{port}'\nadmin_token = '{TOKEN}'\n"))
         .unwrap();
     let child = Command::new(program("relay"))
-        .args(["--listen", "127.0.0.1", "--port", &port.to_string(), "--config"])
+        .args(["--allow-private", "--listen", "127.0.0.1"])
+        .args(["--port", &port.to_string(), "--config"])
         .arg(&file)
         .arg("--data")
         .arg(folder)

@@ -2,12 +2,16 @@
 
 mod client;
 mod connector;
+mod drain;
 mod held;
+mod metered;
+mod places;
 mod server;
 mod websocket;
 
 pub use self::{
     client::{Address, Client, ClientLimits, RequestError},
-    server::{ServerLimits, serve},
+    drain::Drain,
+    server::{ServerLimits, serve, serve_until},
     websocket::{WebSocket, upgrade},
 };

@@ -1,11 +1,13 @@
 //! The machine of the real world: sockets, files, threads, the system clock.
 
 mod disk;
+pub mod logs;
 mod net;
+mod public;
 mod tasks;
 mod tls;
 
-use std::{path::Path, sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, net::IpAddr, path::Path, sync::Arc, time::SystemTime};
 
 use tokio_rustls::rustls::crypto::{SecureRandom, ring};
 
@@ -16,7 +18,12 @@ use crate::host::{Clock, Entropy, Host};
 #[derive(Clone, Debug, Default)]
 pub struct RealConfig {
     /// The address to bind; unset binds every address.
-    pub bind: Option<std::net::IpAddr>,
+    pub bind: Option<IpAddr>,
+    /// The addresses to bind for single ports, in the place of `bind`.
+    pub bind_of: BTreeMap<u16, IpAddr>,
+    /// Whether only public addresses are connected to: no loopback, private or link-local ones, which
+    /// a name that somebody else chose may stand for.
+    pub public_only: bool,
     /// TLS on the federation side; unset is plain TCP (tests, or a proxy in front).
     pub tls: Option<TlsConfig>,
 }
@@ -30,7 +37,8 @@ pub struct TlsConfig {
     pub private_key: std::path::PathBuf,
     /// PEM file of the authorities trusted when connecting.
     pub authorities: std::path::PathBuf,
-    /// Ports that speak plain TCP nevertheless (a client API behind a proxy).
+    /// Ports of this machine on which it speaks plain TCP nevertheless (a client API behind a
+    /// proxy). Whatever port another machine has, it is called with TLS.
     pub plain_ports: Vec<u16>,
 }
 
@@ -42,7 +50,7 @@ pub fn host(directory: &Path, config: &RealConfig) -> std::io::Result<Host> {
     std::fs::create_dir_all(directory)?;
     let tls = config.tls.as_ref().map(tls::Tls::load).transpose()?;
     Ok(Host {
-        net: Arc::new(TcpNet::new(config.bind, tls)),
+        net: Arc::new(TcpNet::new(config, tls)),
         disk: Arc::new(DirectoryDisk::new(directory)),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy(ring::default_provider().secure_random)),

@@ -65,7 +65,7 @@ pub(crate) fn block_on<T>(play: impl Future<Output = Result<T, String>>) -> Resu
 /// Starts a server on a machine with a disk of its own, which lasts as long as the folder.
 async fn start(plain: Plain) -> Result<(Host, TempDir), String> {
     let home = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let config = RealConfig { bind: Some(LOCAL), tls: None };
+    let config = RealConfig { bind: Some(LOCAL), ..RealConfig::default() };
     let host = real::host(home.path(), &config).map_err(|error| error.to_string())?;
     plain.start(host.clone()).await?;
     Ok((host, home))

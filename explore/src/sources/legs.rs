@@ -126,12 +126,12 @@ fn of_base(base: usize, scenario: &Scenario, places: &[Place], seed: u64) -> Vec
 fn in_order(mut found: Vec<Mixed>) -> Vec<Break> {
     found.sort_by_key(|(_, mixed, _)| *mixed);
     let mut turns: BTreeMap<Kind, u64> = BTreeMap::new();
-    let mut of_places: BTreeMap<Class, Vec<(u64, bool, u64, Break)>> = BTreeMap::new();
+    let mut of_places: BTreeMap<Class, Vec<(u64, u8, u64, Break)>> = BTreeMap::new();
     for (kind, mixed, it) in found {
         let turn = turns.entry(kind).or_default();
         *turn += 1;
         let (class, way) = kind;
-        of_places.entry(class).or_default().push((*turn, !is_telling(class, way), mixed, it));
+        of_places.entry(class).or_default().push((*turn, rank(class, way), mixed, it));
     }
     let mut turned: Vec<(u64, u64, Break)> = Vec::new();
     for (class, mut breaks) in of_places {
@@ -141,6 +141,16 @@ fn in_order(mut found: Vec<Mixed>) -> Vec<Break> {
     }
     turned.sort_by_key(|(turn, mixed, _)| (*turn, *mixed));
     turned.into_iter().map(|(.., it)| it).collect()
+}
+
+/// Returns in which order ways come at a place: a newcomer beside an exchange first, for nothing else
+/// changes who is concerned by it; then what is telling, then the rest.
+fn rank(class: Class, way: ways::Kind) -> u8 {
+    match (class.moment(), way) {
+        ("answered", ("join", _)) => 0,
+        _ if is_telling(class, way) => 1,
+        _ => 2,
+    }
 }
 
 /// Returns whether this is among the ways that come first there, because no other one shows as much.
@@ -154,7 +164,7 @@ fn is_telling(class: Class, (way, is_asker): ways::Kind) -> bool {
         ("arrived", "crash") => !is_asker,
         ("sent", "partition" | "duplicate" | "send" | "lie")
         | ("arrived", "partition" | "join" | "leave" | "kick" | "clock-skew")
-        | ("answered", "crash" | "send" | "join")
+        | ("answered", "crash" | "send")
         | ("synced" | "boots", "crash") => true,
         _ => false,
     }

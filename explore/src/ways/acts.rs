@@ -15,10 +15,10 @@ use crate::places::{Place, Point};
 /// its way for long, if servers made it: what clients do takes longer than an answer does.
 pub(super) fn acts(scenario: &Scenario, place: &Place) -> Vec<Way> {
     let Some(held) = held(scenario, place) else {
-        let acts = ops(scenario, place, moment(scenario, place));
+        let acts = ops(scenario, place, moment(scenario, place), false);
         return acts.into_iter().map(Way::Op).collect();
     };
-    let acts = ops(scenario, place, rounded(place.at) + SOON);
+    let acts = ops(scenario, place, rounded(place.at) + SOON, true);
     acts.into_iter().map(|op| Way::Meanwhile(held.clone(), op)).collect()
 }
 
@@ -39,8 +39,9 @@ fn held(scenario: &Scenario, place: &Place) -> Option<Fault> {
     are_servers.then(|| Fault { when: place.when(), lasts: Some(HELD), kind })
 }
 
-/// Returns what anybody can do at a time, if the place is one of an exchange.
-fn ops(scenario: &Scenario, place: &Place, at: Duration) -> Vec<Op> {
+/// Returns what anybody can do at a time, if the place is one of an exchange; `is_held` if that takes
+/// long.
+fn ops(scenario: &Scenario, place: &Place, at: Duration, is_held: bool) -> Vec<Op> {
     let mut kinds = Vec::new();
     if !matches!(place.point, Point::Exchange { .. }) {
         return Vec::new();
@@ -48,7 +49,7 @@ fn ops(scenario: &Scenario, place: &Place, at: Duration) -> Vec<Op> {
     for (name, room) in &scenario.conversations {
         let conversation = || name.clone();
         let people = people(scenario, name, at);
-        for user in strangers(scenario, &people) {
+        for user in strangers(scenario, &people, is_held) {
             kinds.push(OpKind::Join { user, conversation: conversation() });
         }
         for user in people.iter().copied().filter(|user| **user != room.creator) {
@@ -95,15 +96,15 @@ fn people<'s>(scenario: &'s Scenario, room: &str, at: Duration) -> BTreeSet<&'s 
     people
 }
 
-/// Returns who can join: those who bring a new backend into the room, if there are any, and everybody
-/// else otherwise.
-fn strangers(scenario: &Scenario, people: &BTreeSet<&String>) -> Vec<String> {
+/// Returns who can join: those who bring a new backend into the room; everybody else if there are
+/// none, unless `new_only`.
+fn strangers(scenario: &Scenario, people: &BTreeSet<&String>, new_only: bool) -> Vec<String> {
     let backend = |user: &String| scenario.users.get(user).map(|it| it.backend.as_str());
     let known: BTreeSet<Option<&str>> = people.iter().map(|user| backend(user)).collect();
     let strangers = || scenario.users.keys().filter(|user| !people.contains(user));
     let of_new: Vec<String> =
         strangers().filter(|user| !known.contains(&backend(user))).cloned().collect();
-    if of_new.is_empty() { strangers().cloned().collect() } else { of_new }
+    if of_new.is_empty() && !new_only { strangers().cloned().collect() } else { of_new }
 }
 
 fn send(scenario: &Scenario, user: &str, room: &str) -> OpKind {

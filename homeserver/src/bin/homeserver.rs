@@ -1,13 +1,13 @@
 //! `homeserver`: a homeserver on this machine's sockets and disk.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::IpAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use homeserver::{Config, Homeserver};
 use ruma::OwnedServerName;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
-use transport::real::{RealConfig, TlsConfig, host};
+use transport::real::{RealConfig, TlsConfig, host, logs};
 
 /// A Matrix homeserver with M1 delivery.
 #[derive(Debug, Parser)]
@@ -30,7 +30,14 @@ struct Arguments {
     client_port: Option<u16>,
     /// Address to bind; every address without it.
     #[arg(long)]
-    bind: Option<std::net::IpAddr>,
+    bind: Option<IpAddr>,
+    /// Address to bind for the client-server API, if it is another one.
+    #[arg(long)]
+    client_bind: Option<IpAddr>,
+    /// Connect to loopback, private and link-local addresses too, which the names of other servers
+    /// may stand for (tests, or a federation within one network).
+    #[arg(long)]
+    allow_private: bool,
     /// Plain TCP towards other servers (tests, or a proxy in front).
     #[arg(long, conflicts_with_all = ["certificate", "private_key", "authorities"])]
     plain: bool,
@@ -51,13 +58,16 @@ struct Arguments {
 /// The exit code of a mistake in the command line or the configuration.
 const MISTAKE: u8 = 2;
 
+/// How long a server that ends waits for the requests that it is answering.
+const DRAIN: Duration = Duration::from_secs(10);
+
 /// The exit code of trouble on this machine.
 const TROUBLE: u8 = 1;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let level = if arguments.verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).init();
+    logs::begin(level);
     let config = match configuration(&arguments) {
         Ok(config) => config,
         Err(mistake) => {
@@ -86,7 +96,12 @@ fn main() -> ExitCode {
 
 /// Runs until SIGTERM or SIGINT.
 async fn run(arguments: &Arguments, config: Config) -> Result<(), String> {
-    let real = RealConfig { bind: arguments.bind, tls: tls(arguments, &config) };
+    let real = RealConfig {
+        bind: arguments.bind,
+        bind_of: arguments.client_bind.map(|bind| (config.client_port, bind)).into_iter().collect(),
+        public_only: !arguments.allow_private,
+        tls: tls(arguments, &config),
+    };
     let host = host(&arguments.data, &real)
         .map_err(|error| format!("failed to open {}: {error}", arguments.data.display()))?;
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
@@ -103,6 +118,10 @@ async fn run(arguments: &Arguments, config: Config) -> Result<(), String> {
         _ = interrupted.recv() => {}
     }
     tracing::info!("the homeserver is shutting down");
+    let broken_off = running.drain.drain(DRAIN).await;
+    if broken_off > 0 {
+        tracing::warn!(broken_off, "requests are left without an answer");
+    }
     Ok(())
 }
 
@@ -111,7 +130,11 @@ fn tls(arguments: &Arguments, config: &Config) -> Option<TlsConfig> {
         certificate: arguments.certificate.clone()?,
         private_key: arguments.private_key.clone()?,
         authorities: arguments.authorities.clone()?,
-        plain_ports: vec![config.client_port],
+        // A port that serves both APIs is one of the federation, and never plain.
+        plain_ports: Some(config.client_port)
+            .filter(|port| *port != config.federation_port)
+            .into_iter()
+            .collect(),
     })
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn free_name() -> OwnedServerName {
 
 /// A real machine on loopback with its databases in `directory`.
 pub(crate) fn machine(directory: &TempDir) -> Host {
-    let config = RealConfig { bind: Some(Ipv4Addr::LOCALHOST.into()), tls: None };
+    let config = RealConfig { bind: Some(Ipv4Addr::LOCALHOST.into()), ..RealConfig::default() };
     host(directory.path(), &config).unwrap()
 }
 

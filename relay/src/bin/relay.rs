@@ -5,16 +5,20 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Args, Parser};
 use relay::{Config, Relay};
 use ruma::OwnedServerName;
 use tokio::signal::unix::{SignalKind, signal};
-use transport::real::{RealConfig, TlsConfig, host};
+use transport::real::{RealConfig, TlsConfig, host, logs};
 
 /// The exit code for a mistake in the arguments or the configuration file.
 const EXIT_BAD_CONFIG: u8 = 2;
+
+/// How long a relay that ends waits for the requests that it is answering.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// A mailbox for homeservers: keeps what could not reach a destination until it asks.
 #[derive(Parser)]
@@ -29,6 +33,10 @@ struct Arguments {
     /// The address to listen on; every address if left out
     #[arg(long, value_name = "IP")]
     listen: Option<IpAddr>,
+    /// Connect to loopback, private and link-local addresses too, which the names of servers may
+    /// stand for (tests, or a federation within one network)
+    #[arg(long)]
+    allow_private: bool,
     /// The port to listen on, instead of the configuration's; 0 takes a free one
     #[arg(long)]
     port: Option<u16>,
@@ -70,11 +78,7 @@ impl TlsArguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_max_level(arguments.log)
-        .with_ansi(false)
-        .init();
+    logs::begin(arguments.log.into());
     let config = match configuration(&arguments) {
         Ok(config) => config,
         Err(mistake) => {
@@ -132,7 +136,12 @@ fn run(arguments: Arguments, config: Config) -> Result<(), String> {
 }
 
 async fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
-    let machine = RealConfig { bind: arguments.listen, tls: arguments.tls.config() };
+    let machine = RealConfig {
+        bind: arguments.listen,
+        public_only: !arguments.allow_private,
+        tls: arguments.tls.config(),
+        ..RealConfig::default()
+    };
     let host = host(&arguments.data, &machine)
         .map_err(|error| format!("{}: {error}", arguments.data.display()))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
@@ -150,6 +159,10 @@ async fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
         _ = tokio::signal::ctrl_c() => {}
     }
     tracing::info!("the relay is shutting down; everything it has acknowledged is on the disk");
+    let broken_off = relay.drain(DRAIN).await;
+    if broken_off > 0 {
+        tracing::warn!(broken_off, "requests are left without an answer");
+    }
     Ok(())
 }
 

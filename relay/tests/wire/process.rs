@@ -29,7 +29,7 @@ impl World {
         std::fs::write(&file, format!("server_name = 'relay.test'\nadmin_token = '{TOKEN}'\n"))
             .unwrap();
         let mut child = command(&file, self.directory.path())
-            .args(["--listen", "127.0.0.1", "--port", "0"])
+            .args(["--allow-private", "--listen", "127.0.0.1", "--port", "0"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

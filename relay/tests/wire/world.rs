@@ -195,7 +195,7 @@ impl World {
 }
 
 fn machine(directory: &TempDir) -> Host {
-    let loopback = RealConfig { bind: Some([127, 0, 0, 1].into()), tls: None };
+    let loopback = RealConfig { bind: Some([127, 0, 0, 1].into()), ..RealConfig::default() };
     host(directory.path(), &loopback).unwrap()
 }
 

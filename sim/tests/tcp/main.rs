@@ -29,7 +29,8 @@ fn real_account() -> Account {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let bind = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     runtime.block_on(async {
-        let host = real::host(directory.path(), &RealConfig { bind, tls: None }).unwrap();
+        let host =
+            real::host(directory.path(), &RealConfig { bind, ..RealConfig::default() }).unwrap();
         let (server, client) = (host.net.clone(), host.net.clone());
         perform(Place { server, client, name: "127.0.0.1".to_owned() }).await
     })

@@ -21,7 +21,7 @@ use ruma::{
     serde::Base64,
     signatures::{PublicKeyMap, PublicKeySet},
 };
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use self::document::KnownKeys;
 use crate::{
@@ -37,6 +37,12 @@ const MAX_CACHED_SERVERS: usize = 4096;
 
 /// Time for a server to answer with its keys.
 const FETCH_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Bytes of a key document: it holds a few keys and signatures. (Dendrite's is of 400 bytes.)
+const MAX_DOCUMENT: usize = 64 << 10;
+
+/// Fetches under way at once, whoever's claims ask for them; any more wait.
+const MAX_FETCHES: usize = 64;
 
 /// After a fetch, successful or not, the same server is not asked again for this long. What is not
 /// known in the meantime is unavailable, not missing: the server may have published it since.
@@ -74,6 +80,7 @@ struct KeyRingFields {
     identity: Identity,
     own: Arc<PublicKeyMap>,
     cache: Lock<Cache>,
+    fetches: Semaphore,
 }
 
 #[derive(Default)]
@@ -137,6 +144,7 @@ impl KeyRing {
                 identity,
                 own: Arc::new(own),
                 cache: Lock::default(),
+                fetches: Semaphore::new(MAX_FETCHES),
             }),
         })
     }
@@ -205,11 +213,12 @@ impl KeyRing {
     }
 
     async fn fetch(&self, server: &ServerName) -> Result<KnownKeys, String> {
+        let _permit = self.fields.fetches.acquire().await.map_err(|e| e.to_string())?;
         let request = Request::get(KEY_PATH).body(Bytes::new()).map_err(|e| e.to_string())?;
         let answer = self
             .fields
             .http
-            .send(&address_of(server), request, FETCH_DEADLINE)
+            .send_at_most(&address_of(server), request, FETCH_DEADLINE, MAX_DOCUMENT)
             .await
             .map_err(|error| error.to_string())?;
         if answer.status() != StatusCode::OK {

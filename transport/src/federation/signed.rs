@@ -1,5 +1,7 @@
 //! The axum side of signed requests.
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     extract::{FromRef, FromRequest, FromRequestParts, OriginalUri, RawPathParams},
@@ -16,6 +18,8 @@ use ruma::{
             ServerSignatures, XMatrix, XMatrixVerificationError as VerificationError,
         },
     },
+    serde::Base64,
+    signatures::PublicKeyMap,
 };
 
 use crate::{
@@ -32,7 +36,7 @@ pub struct Authenticated {
     pub keys: KeyRing,
     /// Called with the origin of every request whose signature is valid; a homeserver clears the
     /// origin's back-off here.
-    pub heard_from: std::sync::Arc<dyn Fn(&ServerName) + Send + Sync>,
+    pub heard_from: Arc<dyn Fn(&ServerName) + Send + Sync>,
 }
 
 /// A request to one of ruma's endpoints, from the server that signed it.
@@ -126,10 +130,12 @@ impl Verified {
         if parts.uri.path_and_query().is_none() {
             return Err(MatrixError::unauthorized("the request has no target to sign"));
         }
+        // Nothing of the body is taken before it is known whose signature it must have.
+        let authenticated = Authenticated::from_ref(state);
+        let keys = authenticated.keys_of(&claim).await?;
         let body = whole_body(&mut parts, body, state).await?;
         let signed = Request::from_parts(parts, body);
-        let authenticated = Authenticated::from_ref(state);
-        authenticated.verify(&claim, &signed).await?;
+        authenticated.verify(&claim, &keys, &signed)?;
         (authenticated.heard_from)(&claim.origin);
         let (parts, body) = signed.into_parts();
         Ok(Self { origin: claim.origin, parts, path, body })
@@ -137,8 +143,9 @@ impl Verified {
 }
 
 impl Authenticated {
-    /// Checks that `claim`'s origin signed `request` for us, with a key that is valid now.
-    async fn verify(&self, claim: &XMatrix, request: &Request<Bytes>) -> Result<(), MatrixError> {
+    /// Returns the keys of `claim`'s origin that are valid now, if the one that it names is among
+    /// them and it names us.
+    async fn keys_of(&self, claim: &XMatrix) -> Result<Arc<PublicKeyMap>, MatrixError> {
         let us = &self.identity.server_name;
         // Checked before any key is fetched; the signature alone would tell too.
         if claim.destination.as_ref().is_some_and(|destination| destination != us) {
@@ -150,17 +157,33 @@ impl Authenticated {
             .await
             .map_err(|error| match error {
                 KeyError::Database(error) => error.into(),
+                // What was found where the claim pointed is not for whoever made it.
                 error @ KeyError::Unavailable { .. } => {
-                    MatrixError::unauthorized(error.to_string())
+                    tracing::debug!(%error, "a request cannot be verified");
+                    unknown_key(claim)
                 }
             })?;
-        let key = keys.get(claim.origin.as_str()).and_then(|keys| keys.get(claim.key.as_str()));
+        if key_of(claim, &keys).is_none() {
+            return Err(unknown_key(claim));
+        }
+        Ok(keys)
+    }
+
+    /// Checks that `claim`'s origin signed `request` for us, with one of its keys.
+    fn verify(
+        &self,
+        claim: &XMatrix,
+        keys: &PublicKeyMap,
+        request: &Request<Bytes>,
+    ) -> Result<(), MatrixError> {
+        let us = &self.identity.server_name;
+        let key = key_of(claim, keys);
         let about = AboutRequest::new(request, &claim.origin, us);
         let proof = key.map(|key| about.signed(claim, key.as_bytes()));
         if proof.is_some_and(|proof| proof.is_known()) {
             return Ok(());
         }
-        claim.verify_http_request(request, us, &keys).map_err(|error| match error {
+        claim.verify_http_request(request, us, keys).map_err(|error| match error {
             VerificationError::Signature(ruma::signatures::VerificationError::Json(error)) => {
                 not_json(error)
             }
@@ -171,6 +194,19 @@ impl Authenticated {
         }
         Ok(())
     }
+}
+
+fn key_of<'k>(claim: &XMatrix, keys: &'k PublicKeyMap) -> Option<&'k Base64> {
+    keys.get(claim.origin.as_str()).and_then(|keys| keys.get(claim.key.as_str()))
+}
+
+/// Returns the error for a request whose signature nobody can check: the same sentence whatever the
+/// reason, so that nobody learns what listens where.
+fn unknown_key(claim: &XMatrix) -> MatrixError {
+    MatrixError::unauthorized(format!(
+        "no key {} of {} could be had that is valid now",
+        claim.key, claim.origin
+    ))
 }
 
 fn arguments(path: Option<&RawPathParams>) -> impl Iterator<Item = &str> {

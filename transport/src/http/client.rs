@@ -140,7 +140,22 @@ impl Client {
         request: Request<Bytes>,
         deadline: Duration,
     ) -> Result<Response<Bytes>, RequestError> {
-        match tokio::time::timeout(deadline, self.exchange(address, request)).await {
+        self.send_at_most(address, request, deadline, self.limits.max_body).await
+    }
+
+    /// Does the same, but reads at most `max_body` bytes of the answer's body.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn send_at_most(
+        &self,
+        address: &Address,
+        request: Request<Bytes>,
+        deadline: Duration,
+        max_body: usize,
+    ) -> Result<Response<Bytes>, RequestError> {
+        let exchange = self.exchange(address, request, max_body);
+        match tokio::time::timeout(deadline, exchange).await {
             Ok(answered) => answered,
             Err(_) => Err(RequestError::Deadline { address: address.to_string(), deadline }),
         }
@@ -150,6 +165,7 @@ impl Client {
         &self,
         address: &Address,
         request: Request<Bytes>,
+        max_body: usize,
     ) -> Result<Response<Bytes>, RequestError> {
         let pool = self.pool(address)?;
         let request =
@@ -161,27 +177,7 @@ impl Client {
                 broken(address, &error)
             }
         })?;
-        self.whole(address, response).await
-    }
-
-    /// Returns the answer with its body read whole.
-    async fn whole(
-        &self,
-        address: &Address,
-        response: Response<Incoming>,
-    ) -> Result<Response<Bytes>, RequestError> {
-        let (parts, body) = response.into_parts();
-        let limit = self.limits.max_body;
-        let too_large = || RequestError::TooLarge { address: address.to_string(), limit };
-        // An answer that says that it is too large is not read at all.
-        if body.size_hint().lower() > limit as u64 {
-            return Err(too_large());
-        }
-        match Limited::new(body, limit).collect().await {
-            Ok(body) => Ok(Response::from_parts(parts, body.to_bytes())),
-            Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-            Err(error) => Err(broken(address, error.as_ref())),
-        }
+        whole(address, response, max_body).await
     }
 
     fn pool(&self, address: &Address) -> Result<Pool, RequestError> {
@@ -224,6 +220,25 @@ impl Pools {
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Returns the answer with its body read whole, `limit` bytes of it at most.
+async fn whole(
+    address: &Address,
+    response: Response<Incoming>,
+    limit: usize,
+) -> Result<Response<Bytes>, RequestError> {
+    let (parts, body) = response.into_parts();
+    let too_large = || RequestError::TooLarge { address: address.to_string(), limit };
+    // An answer that says that it is too large is not read at all.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(body) => Ok(Response::from_parts(parts, body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(broken(address, error.as_ref())),
     }
 }
 

@@ -4,35 +4,32 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::OwnedSemaphorePermit,
     time::Sleep,
 };
 
+use super::places::Place;
 use crate::host::Stream;
 
-/// A stream that keeps its permit until it is dropped, whoever owns it then (an upgraded connection
+/// A stream that keeps its place until it is dropped, whoever owns it then (an upgraded connection
 /// leaves the server loop), and fails once it has been unable to write for too long.
 pub(super) struct HeldStream {
     stream: Stream,
     write_timeout: Duration,
     /// While a write waits: ends when it has waited too long.
     stalled: Option<Pin<Box<Sleep>>>,
-    _permit: OwnedSemaphorePermit,
+    _place: Arc<Place>,
 }
 
 impl HeldStream {
-    pub(super) fn new(
-        stream: Stream,
-        permit: OwnedSemaphorePermit,
-        write_timeout: Duration,
-    ) -> Self {
-        Self { stream, write_timeout, stalled: None, _permit: permit }
+    pub(super) fn new(stream: Stream, place: Arc<Place>, write_timeout: Duration) -> Self {
+        Self { stream, write_timeout, stalled: None, _place: place }
     }
 
     /// Returns `written`, or a failure once nothing could be written for too long.

@@ -3,7 +3,7 @@
 //! Not `axum::serve`: that one spawns outside the host's tasks and stamps the wall clock into a
 //! `Date` header.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -12,17 +12,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{Request, StatusCode, header};
-use http_body_util::Limited;
 use hyper::{
     body::{Body as _, Incoming},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Semaphore;
 use tower_service::Service;
 
-use super::held::HeldStream;
+use super::{
+    drain::Drain,
+    held::HeldStream,
+    metered::Metered,
+    places::{Place, Places},
+};
 use crate::{
     error::MatrixError,
     host::{Host, Listener},
@@ -34,9 +37,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bounds of one server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
-    /// Connections served at once, open websockets among them; any more wait in the listener's
-    /// backlog. At least 1.
+    /// Connections served at once, open websockets among them. For any more, those give way that have
+    /// kept the server waiting longest, for a request or for the rest of one; if there are none, the
+    /// newcomers wait. At least 1.
     pub max_connections: usize,
+    /// Bytes that the bodies of all requests may take up together until they are answered, beyond the
+    /// first 32 KiB of each. When there are none left, the body gives way that has kept the server
+    /// waiting longest.
+    pub max_buffered: usize,
     /// Bytes of a request body; more is refused with 413 `M_TOO_LARGE`.
     pub max_body: usize,
     /// Time for a request's headers to arrive whole, and for which an idle connection is kept.
@@ -55,6 +63,7 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             max_connections: 1024,
+            max_buffered: 32 << 20,
             max_body: 8 << 20,
             header_timeout: Duration::from_secs(75),
             request_timeout: Duration::from_mins(2),
@@ -77,9 +86,30 @@ pub async fn serve(
     router: Router,
     limits: ServerLimits,
 ) -> io::Result<u16> {
+    serve_until(host, port, router, limits, Drain::default()).await
+}
+
+/// Does the same until `drain` has it end.
+///
+/// # Errors
+/// The port cannot be bound.
+pub async fn serve_until(
+    host: &Host,
+    port: u16,
+    router: Router,
+    limits: ServerLimits,
+    drain: Drain,
+) -> io::Result<u16> {
     let listener = host.listen(port).await?;
     let port = listener.port();
-    host.spawn(accept_loop(host.clone(), listener, router, limits));
+    let (accepting, spawning) = (drain.clone(), host.clone());
+    host.spawn(async move {
+        tokio::select! {
+            biased;
+            () = accepting.begun() => {}
+            () = accept_loop(spawning, listener, router, limits, drain) => {}
+        }
+    });
     Ok(port)
 }
 
@@ -88,19 +118,23 @@ async fn accept_loop(
     mut listener: Box<dyn Listener>,
     router: Router,
     limits: ServerLimits,
+    drain: Drain,
 ) {
     let mut connections = http1::Builder::new();
     connections
         .auto_date_header(false)
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout);
-    let free = Arc::new(Semaphore::new(limits.max_connections.max(1)));
+    // One body always finds room.
+    let buffered = limits.max_buffered.max(limits.max_body.saturating_mul(2));
+    let places = Places::new(limits.max_connections, buffered);
     loop {
-        let permit = Arc::clone(&free).acquire_owned().await.expect("the semaphore stays open");
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let stream = HeldStream::new(stream, permit, limits.write_timeout);
-                let task = connection(connections.clone(), stream, router.clone(), limits);
+                let place = Arc::new(places.take().await);
+                let stream = HeldStream::new(stream, Arc::clone(&place), limits.write_timeout);
+                let served = Served { router: router.clone(), place, limits, drain: drain.clone() };
+                let task = connection(connections.clone(), stream, served);
                 host.spawn(end_with_log(task, peer));
             }
             Err(error) => {
@@ -120,22 +154,58 @@ async fn end_with_log(connection: impl Future<Output = hyper::Result<()>>, peer:
 async fn connection(
     connections: http1::Builder,
     stream: HeldStream,
-    router: Router,
-    limits: ServerLimits,
+    served: Served,
 ) -> hyper::Result<()> {
+    let answering = served.clone();
     let service = service_fn(move |request| {
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(answer(router, request, limits).await) }
+        let served = answering.clone();
+        async move { Ok::<_, Infallible>(answer(served, request).await) }
     });
-    connections.serve_connection(TokioIo::new(stream), service).with_upgrades().await
+    let serving = connections.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let mut serving = pin!(serving);
+    tokio::select! {
+        biased;
+        ended = &mut serving => return ended,
+        () = served.place.gives_way() => return Ok(()),
+        () = served.drain.begun() => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    serving.await
+}
+
+/// What the requests of one connection are answered with.
+#[derive(Clone)]
+struct Served {
+    router: Router,
+    place: Arc<Place>,
+    limits: ServerLimits,
+    drain: Drain,
 }
 
 /// Returns the answer to one request, within the limits.
-async fn answer(mut router: Router, request: Request<Incoming>, limits: ServerLimits) -> Response {
+async fn answer(served: Served, request: Request<Incoming>) -> Response {
+    let Served { router, place, limits, drain } = served;
+    let _busy = drain.busy();
     if request.body().size_hint().lower() > limits.max_body as u64 {
         return too_large(limits.max_body).into_response();
     }
-    let mut request = request.map(|body| Body::new(Limited::new(body, limits.max_body)));
+    let (parts, body) = request.into_parts();
+    let body = Metered::new(body, limits.max_body, Arc::clone(&place));
+    // What the body takes up is held until the answer is made.
+    let paid = body.paid();
+    let response = routed(router, Request::from_parts(parts, Body::new(body)), limits).await;
+    drop(paid);
+    // Whoever has a websocket keeps the server waiting by design.
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        place.turn();
+    } else {
+        place.wait();
+    }
+    response
+}
+
+/// Returns what the router answers, within the limits.
+async fn routed(mut router: Router, mut request: Request<Body>, limits: ServerLimits) -> Response {
     // This bound holds in whatever way a handler reads it. (As a layer of the router, this would
     // wrap every route anew at each start.)
     DefaultBodyLimit::disable().apply(&mut request);

@@ -1,6 +1,7 @@
 //! TCP through tokio, with TLS around it where configured.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
@@ -9,7 +10,7 @@ use std::{
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::tls::Tls;
+use super::{RealConfig, public, tls::Tls};
 use crate::host::{Accepted, BoxFuture, Listener, Net, Stream};
 
 /// TLS handshakes under way at once on one port; further connections wait in the backlog.
@@ -21,23 +22,26 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The operating system's TCP.
 pub(super) struct TcpNet {
     bind: Option<IpAddr>,
+    bind_of: BTreeMap<u16, IpAddr>,
+    public_only: bool,
     tls: Option<Tls>,
 }
 
 impl TcpNet {
-    pub(super) fn new(bind: Option<IpAddr>, tls: Option<Tls>) -> Self {
-        Self { bind, tls }
+    pub(super) fn new(config: &RealConfig, tls: Option<Tls>) -> Self {
+        let RealConfig { bind, bind_of, public_only, .. } = config.clone();
+        Self { bind, bind_of, public_only, tls }
     }
 
     fn tls_on(&self, port: u16) -> Option<Tls> {
-        self.tls.clone().filter(|tls| tls.applies_to(port))
+        self.tls.clone().filter(|tls| tls.is_served_on(port))
     }
 }
 
 impl Net for TcpNet {
     fn listen(&self, port: u16) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
         Box::pin(async move {
-            let listener = bind(self.bind, port).await?;
+            let listener = bind(self.bind_of.get(&port).copied().or(self.bind), port).await?;
             let port = listener.local_addr()?.port();
             let Some(tls) = self.tls_on(port) else {
                 return Ok(Box::new(PlainListener { listener, port }) as Box<dyn Listener>);
@@ -50,9 +54,13 @@ impl Net for TcpNet {
     fn connect(&self, name: &str, port: u16) -> BoxFuture<'static, io::Result<Stream>> {
         // An IPv6 literal is in brackets in a server name, and bare at a socket.
         let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let tls = self.tls_on(port);
+        let (tls, public_only) = (self.tls.clone(), self.public_only);
         Box::pin(async move {
-            let stream = TcpStream::connect((name.as_str(), port)).await?;
+            let stream = if public_only {
+                TcpStream::connect(&*public::addresses(&name, port).await?).await?
+            } else {
+                TcpStream::connect((name.as_str(), port)).await?
+            };
             stream.set_nodelay(true)?;
             match tls {
                 None => Ok(Box::new(stream) as Stream),

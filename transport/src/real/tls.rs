@@ -12,7 +12,7 @@ use tokio_rustls::{
 use super::TlsConfig;
 use crate::host::Stream;
 
-/// Both sides of TLS, and the ports that go without.
+/// Both sides of TLS.
 #[derive(Clone)]
 pub(super) struct Tls {
     acceptor: TlsAcceptor,
@@ -49,8 +49,8 @@ impl Tls {
         })
     }
 
-    /// Returns whether `port` speaks TLS.
-    pub(super) fn applies_to(&self, port: u16) -> bool {
+    /// Returns whether this machine speaks TLS on its own `port`. Towards others it always does.
+    pub(super) fn is_served_on(&self, port: u16) -> bool {
         !self.plain_ports.contains(&port)
     }
 

@@ -14,7 +14,7 @@ use transport::{
 };
 
 fn config(tls: Option<TlsConfig>) -> RealConfig {
-    RealConfig { bind: Some(Ipv4Addr::LOCALHOST.into()), tls }
+    RealConfig { bind: Some(Ipv4Addr::LOCALHOST.into()), tls, ..RealConfig::default() }
 }
 
 async fn ask(host: &Host, name: &str) -> Result<Bytes, RequestError> {

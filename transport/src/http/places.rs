@@ -1,0 +1,211 @@
+//! The places of a server's connections: so many at once, and so many bytes of bodies. When all are
+//! taken, whoever has kept the server waiting longest gives way: who is silent, or sends its request
+//! by the byte, keeps nobody out.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::Lock;
+
+/// How many bytes one permit of the budget stands for.
+const UNIT: usize = 1024;
+
+/// All places of one server. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Places {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    max: usize,
+    taken: Lock<Taken>,
+    /// Told when a place is free, or one of those who have it may give way.
+    changed: Notify,
+    /// What is left of the bytes that bodies may take up together, in units.
+    budget: Arc<Semaphore>,
+    /// All of them.
+    units: usize,
+}
+
+#[derive(Default)]
+struct Taken {
+    count: usize,
+    /// Counts what began to wait, so that the lowest number has waited longest.
+    turns: u64,
+    /// The connections that the server waits for, by when it began to.
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+struct Waiting {
+    gives_way: Arc<Notify>,
+    /// Whether its request takes bytes of the budget.
+    has_bytes: bool,
+}
+
+/// The place of one connection; dropped, it is free again.
+pub(super) struct Place {
+    shared: Arc<Shared>,
+    /// Told when this connection has to go.
+    gives_way: Arc<Notify>,
+    /// Since when the server waits for it; unset while it is the server's turn.
+    waits: Lock<Option<u64>>,
+}
+
+impl Places {
+    /// Returns places for `max` connections, whose bodies may take up `bytes` together.
+    pub(super) fn new(max: usize, bytes: usize) -> Self {
+        let units = bytes.div_ceil(UNIT).clamp(1, Semaphore::MAX_PERMITS);
+        let shared = Shared {
+            max: max.max(1),
+            taken: Lock::default(),
+            changed: Notify::new(),
+            budget: Arc::new(Semaphore::new(units)),
+            units,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Takes a place for a new connection. If none is free, the one that has kept the server waiting
+    /// longest is told to give way; if the server waits for nobody, this waits until it does.
+    pub(super) async fn take(&self) -> Place {
+        loop {
+            let changed = self.shared.changed.notified();
+            if self.shared.has_room() {
+                let (shared, gives_way) = (Arc::clone(&self.shared), Arc::default());
+                let place = Place { shared, gives_way, waits: Lock::default() };
+                place.wait();
+                return place;
+            }
+            self.shared.oldest_gives_way(|_| true);
+            changed.await;
+        }
+    }
+}
+
+impl Shared {
+    fn has_room(&self) -> bool {
+        let mut taken = self.taken.lock();
+        let has_room = taken.count < self.max;
+        taken.count += usize::from(has_room);
+        has_room
+    }
+
+    fn oldest_gives_way(&self, is_meant: impl Fn(&Waiting) -> bool) {
+        let mut taken = self.taken.lock();
+        let oldest = taken.waiting.iter().find(|(_, waiting)| is_meant(waiting));
+        if let Some(turn) = oldest.map(|(turn, _)| *turn)
+            && let Some(waiting) = taken.waiting.remove(&turn)
+        {
+            waiting.gives_way.notify_one();
+        }
+    }
+}
+
+impl Place {
+    /// Says that the server waits for a request from now on.
+    pub(super) fn wait(&self) {
+        self.wait_for(false);
+    }
+
+    fn wait_for(&self, has_bytes: bool) {
+        self.turn();
+        let mut taken = self.shared.taken.lock();
+        taken.turns += 1;
+        let turn = taken.turns;
+        let gives_way = Arc::clone(&self.gives_way);
+        taken.waiting.insert(turn, Waiting { gives_way, has_bytes });
+        drop(taken);
+        *self.waits.lock() = Some(turn);
+        self.shared.changed.notify_one();
+    }
+
+    /// Says that it is the server's turn.
+    pub(super) fn turn(&self) {
+        if let Some(turn) = self.waits.lock().take() {
+            self.shared.taken.lock().waiting.remove(&turn);
+        }
+    }
+
+    /// Resolves when this connection has to give way to another one.
+    pub(super) async fn gives_way(&self) {
+        self.gives_way.notified().await;
+    }
+
+    /// Takes `bytes` out of the budget of all bodies, for a body of which more is to come. While there
+    /// are none, whoever has kept the server waiting longest for a large body gives way.
+    pub(super) async fn take_bytes(&self, bytes: usize) -> OwnedSemaphorePermit {
+        let units = bytes.div_ceil(UNIT).clamp(1, self.shared.units);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        self.wait_for(true);
+        let budget = || Arc::clone(&self.shared.budget);
+        if let Ok(permit) = budget().try_acquire_many_owned(units) {
+            return permit;
+        }
+        self.shared
+            .oldest_gives_way(|it| it.has_bytes && !Arc::ptr_eq(&it.gives_way, &self.gives_way));
+        budget().acquire_many_owned(units).await.expect("the semaphore stays open")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.turn();
+        self.shared.taken.lock().count -= 1;
+        self.shared.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::{Pin, pin},
+        task::{Context, Poll, Waker},
+    };
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn polled<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn is_told(place: &Place) -> bool {
+        place.gives_way().now_or_never().is_some()
+    }
+
+    #[tokio::test]
+    async fn who_has_kept_the_server_waiting_longest_gives_way_to_a_newcomer() {
+        let places = Places::new(2, 1);
+        let (first, second) = (places.take().await, places.take().await);
+        let mut third = pin!(places.take());
+        assert!(polled(third.as_mut()).is_pending() && is_told(&first) && !is_told(&second));
+        drop(first);
+        assert!(polled(third.as_mut()).is_ready());
+    }
+
+    #[tokio::test]
+    async fn nobody_gives_way_whom_the_server_answers() {
+        let places = Places::new(1, 1);
+        let busy = places.take().await;
+        busy.turn();
+        let mut other = pin!(places.take());
+        assert!(polled(other.as_mut()).is_pending() && !is_told(&busy));
+        busy.wait();
+        assert!(polled(other.as_mut()).is_pending() && is_told(&busy));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_stalls_gives_its_bytes_to_another_one() {
+        let places = Places::new(3, 4 * UNIT);
+        let (silent, stalled) = (places.take().await, places.take().await);
+        let other = places.take().await;
+        let held = stalled.take_bytes(3 * UNIT).await;
+        let mut more = pin!(other.take_bytes(2 * UNIT));
+        assert!(polled(more.as_mut()).is_pending());
+        assert!(is_told(&stalled) && !is_told(&silent) && !is_told(&other));
+        drop((stalled, held));
+        assert!(polled(more.as_mut()).is_ready());
+    }
+}
