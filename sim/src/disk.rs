@@ -16,15 +16,18 @@
 //! - The observer is called with no lock of the disk held.
 
 mod calls;
+mod connection;
 mod directory;
 mod faults;
 mod file;
 mod handle;
 mod image;
+mod incarnation;
 mod io;
 mod locks;
 mod mount;
 mod pages;
+mod reuse;
 mod shm;
 mod vfs;
 mod volume;
