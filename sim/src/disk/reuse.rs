@@ -262,10 +262,11 @@ mod tests {
         let first = world().await;
         first.0.kill();
         drop(first);
-        let (disk, synced, database) = world().await;
-        work(&(Arc::clone(&disk), synced, database)).await;
-        disk.power_loss_of_all();
-        let database = disk.mount().open("letters").await.expect("the next incarnation");
+        let again = world().await;
+        assert_eq!(kept(), 0, "it is used again");
+        work(&again).await;
+        again.0.power_loss_of_all();
+        let database = again.0.mount().open("letters").await.expect("the next incarnation");
         let count = |connection: &mut rusqlite::Connection| {
             let count = connection.query_row("SELECT count(*) FROM letter", [], |row| row.get(0));
             Ok::<i64, DatabaseError>(count?)
