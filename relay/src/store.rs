@@ -181,10 +181,9 @@ impl Store {
     pub(crate) async fn purge(&self, destination: OwnedServerName) -> Result<u64, DatabaseError> {
         self.database
             .transaction(move |transaction| {
-                let purged = transaction.execute(
-                    "DELETE FROM entries WHERE destination = ?1",
-                    [destination.as_str()],
-                )?;
+                let purged = transaction
+                    .prepare_cached("DELETE FROM entries WHERE destination = ?1")?
+                    .execute([destination.as_str()])?;
                 Ok(purged as u64)
             })
             .await
@@ -225,9 +224,8 @@ impl Store {
         self.database
             .call(move |connection| {
                 let row = connection
-                    .query_row("SELECT value FROM settings WHERE name = ?1", [name], |row| {
-                        row.get(0)
-                    })
+                    .prepare_cached("SELECT value FROM settings WHERE name = ?1")?
+                    .query_row([name], |row| row.get(0))
                     .optional()?;
                 Ok(row)
             })
@@ -238,11 +236,12 @@ impl Store {
     pub(crate) async fn set(&self, name: &'static str, value: bool) -> Result<(), DatabaseError> {
         self.database
             .transaction(move |transaction| {
-                transaction.execute(
-                    "INSERT INTO settings VALUES (?1, ?2)
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO settings VALUES (?1, ?2)
                      ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                    (name, value),
-                )?;
+                    )?
+                    .execute((name, value))?;
                 Ok(())
             })
             .await

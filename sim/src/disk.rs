@@ -4,27 +4,34 @@
 //! - `file`: one file, its bytes (in `pages`) and what a power loss may take back. `directory`: the
 //!   names. `image`: all of it as a value.
 //! - `volume`: the whole disk under one lock, its incarnation (`epoch`), and how it dies.
+//!   `incarnation`: the disk as one of them sees it.
 //! - `faults`: what goes wrong in an operation. `handle`: an open file, and SQLite's operations
 //!   on it, over `locks` (who may write) and `shm` (the index of the write-ahead log).
-//! - `vfs`: the disk registered with SQLite for one incarnation; `calls` and `io`: the disk and its
-//!   open files as tables of C functions. The only unsafe code.
+//! - `vfs`: the disk registered with SQLite for one connection; `calls` and `io`: the disk and its
+//!   open files as tables of C functions; `connection`: what SQLite tells of a connection. The only
+//!   unsafe code.
+//! - `reuse`: connections that go on in the next world.
 //! - `mount`: databases as the programs of a machine see them.
 //!
 //! Invariants:
 //! - What a successful sync covered survives every power loss.
 //! - A handle of an earlier incarnation changes nothing, however and whenever it is used.
+//! - What a disk does depends on nothing that another disk's connections did before.
 //! - The observer is called with no lock of the disk held.
 
 mod calls;
+mod connection;
 mod directory;
 mod faults;
 mod file;
 mod handle;
 mod image;
+mod incarnation;
 mod io;
 mod locks;
 mod mount;
 mod pages;
+mod reuse;
 mod shm;
 mod vfs;
 mod volume;

@@ -77,16 +77,19 @@ fn run_missing_steps(
     component: &str,
     steps: &[&str],
 ) -> rusqlite::Result<()> {
-    transaction.execute_batch(
-        "CREATE TABLE IF NOT EXISTS migrations (
-             component TEXT PRIMARY KEY,
-             steps_done INTEGER NOT NULL
-         ) STRICT, WITHOUT ROWID",
-    )?;
+    // Where nothing is missing nothing is made: a connection whose schema stays as it was may be used
+    // again in a simulation.
+    if !transaction.table_exists(None, "migrations")? {
+        transaction.execute_batch(
+            "CREATE TABLE IF NOT EXISTS migrations (
+                 component TEXT PRIMARY KEY,
+                 steps_done INTEGER NOT NULL
+             ) STRICT, WITHOUT ROWID",
+        )?;
+    }
     let done: Option<u32> = transaction
-        .query_row("SELECT steps_done FROM migrations WHERE component = ?1", [component], |row| {
-            row.get(0)
-        })
+        .prepare_cached("SELECT steps_done FROM migrations WHERE component = ?1")?
+        .query_row([component], |row| row.get(0))
         .optional()?;
     let done = done.unwrap_or(0);
     let Some(missing) = steps.get(done as usize..) else {

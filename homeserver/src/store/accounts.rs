@@ -31,11 +31,12 @@ pub fn add(
     password_hash: &str,
     now_ms: i64,
 ) -> Result<bool, StoreError> {
-    let added = tx.execute(
-        "INSERT INTO users (user_id, password_hash, created_ms) VALUES (?1, ?2, ?3)
+    let added = tx
+        .prepare_cached(
+            "INSERT INTO users (user_id, password_hash, created_ms) VALUES (?1, ?2, ?3)
          ON CONFLICT (user_id) DO NOTHING",
-        (user.as_str(), password_hash, now_ms),
-    )?;
+        )?
+        .execute((user.as_str(), password_hash, now_ms))?;
     Ok(added == 1)
 }
 
@@ -45,9 +46,8 @@ pub fn add(
 /// The store refuses.
 pub fn password_hash(connection: &Connection, user: &UserId) -> Result<Option<String>, StoreError> {
     Ok(connection
-        .query_row("SELECT password_hash FROM users WHERE user_id = ?1", [user.as_str()], |row| {
-            row.get(0)
-        })
+        .prepare_cached("SELECT password_hash FROM users WHERE user_id = ?1")?
+        .query_row([user.as_str()], |row| row.get(0))
         .optional()?)
 }
 
@@ -62,18 +62,18 @@ pub fn put_device(
     token: &TokenHash,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    tx.execute(
+    tx.prepare_cached(
         "INSERT INTO devices (user_id, device_id, display_name, token_hash, created_ms)
          VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (user_id, device_id) DO UPDATE SET token_hash = excluded.token_hash",
-        (
-            device.user_id.as_str(),
-            device.device_id.as_str(),
-            display_name,
-            token.as_slice(),
-            now_ms,
-        ),
-    )?;
+    )?
+    .execute((
+        device.user_id.as_str(),
+        device.device_id.as_str(),
+        display_name,
+        token.as_slice(),
+        now_ms,
+    ))?;
     Ok(())
 }
 
@@ -82,11 +82,9 @@ pub fn put_device(
 /// # Errors
 /// The store refuses.
 pub fn count_others(connection: &Connection, device: &Device) -> Result<i64, StoreError> {
-    Ok(connection.query_row(
-        "SELECT COUNT(*) FROM devices WHERE user_id = ?1 AND device_id <> ?2",
-        (device.user_id.as_str(), device.device_id.as_str()),
-        |row| row.get(0),
-    )?)
+    Ok(connection
+        .prepare_cached("SELECT COUNT(*) FROM devices WHERE user_id = ?1 AND device_id <> ?2")?
+        .query_row((device.user_id.as_str(), device.device_id.as_str()), |row| row.get(0))?)
 }
 
 /// Returns the device with that access token, if it is anybody's.
@@ -113,7 +111,7 @@ pub fn device_with(
 pub fn forget_device(tx: &Transaction<'_>, device: &Device) -> Result<(), StoreError> {
     for table in TABLES_OF_DEVICES {
         let sql = format!("DELETE FROM {table} WHERE user_id = ?1 AND device_id = ?2");
-        tx.execute(&sql, (device.user_id.as_str(), device.device_id.as_str()))?;
+        tx.prepare_cached(&sql)?.execute((device.user_id.as_str(), device.device_id.as_str()))?;
     }
     Ok(())
 }
@@ -125,7 +123,7 @@ pub fn forget_device(tx: &Transaction<'_>, device: &Device) -> Result<(), StoreE
 pub fn forget_devices(tx: &Transaction<'_>, user: &UserId) -> Result<(), StoreError> {
     for table in TABLES_OF_DEVICES {
         let sql = format!("DELETE FROM {table} WHERE user_id = ?1");
-        tx.execute(&sql, [user.as_str()])?;
+        tx.prepare_cached(&sql)?.execute([user.as_str()])?;
     }
     Ok(())
 }
@@ -176,6 +174,7 @@ pub fn set_display_name(
     user: &UserId,
     name: Option<&str>,
 ) -> Result<(), StoreError> {
-    tx.execute("UPDATE users SET display_name = ?2 WHERE user_id = ?1", (user.as_str(), name))?;
+    tx.prepare_cached("UPDATE users SET display_name = ?2 WHERE user_id = ?1")?
+        .execute((user.as_str(), name))?;
     Ok(())
 }

@@ -15,26 +15,20 @@ pub const MAX_PER_USER: i64 = 100;
 /// The store refuses.
 pub fn keep(tx: &Transaction<'_>, user: &UserId, filter: &str) -> Result<Option<i64>, StoreError> {
     let known = tx
-        .query_row(
-            "SELECT filter_id FROM filters WHERE user_id = ?1 AND filter = ?2",
-            (user.as_str(), filter),
-            |row| row.get(0),
-        )
+        .prepare_cached("SELECT filter_id FROM filters WHERE user_id = ?1 AND filter = ?2")?
+        .query_row((user.as_str(), filter), |row| row.get(0))
         .optional()?;
     if known.is_some() {
         return Ok(known);
     }
-    let count: i64 =
-        tx.query_row("SELECT COUNT(*) FROM filters WHERE user_id = ?1", [user.as_str()], |row| {
-            row.get(0)
-        })?;
+    let count: i64 = tx
+        .prepare_cached("SELECT COUNT(*) FROM filters WHERE user_id = ?1")?
+        .query_row([user.as_str()], |row| row.get(0))?;
     if count >= MAX_PER_USER {
         return Ok(None);
     }
-    tx.execute(
-        "INSERT INTO filters (user_id, filter_id, filter) VALUES (?1, ?2, ?3)",
-        (user.as_str(), count, filter),
-    )?;
+    tx.prepare_cached("INSERT INTO filters (user_id, filter_id, filter) VALUES (?1, ?2, ?3)")?
+        .execute((user.as_str(), count, filter))?;
     Ok(Some(count))
 }
 

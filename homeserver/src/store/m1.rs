@@ -59,12 +59,12 @@ pub(crate) fn forget_decisions(tx: &Transaction<'_>) -> Result<(), StoreError> {
 /// destination has acknowledged it; no record at all is an abort, which is what forgotten ones
 /// were.
 pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreError> {
-    tx.execute("DELETE FROM m1_answers WHERE created_ms <= ?1", [oldest_ms])?;
-    tx.execute(
+    tx.prepare_cached("DELETE FROM m1_answers WHERE created_ms <= ?1")?.execute([oldest_ms])?;
+    tx.prepare_cached(
         "DELETE FROM m1_decisions WHERE created_ms <= ?1
              AND event_id NOT IN (SELECT event_id FROM m1_commits)",
-        [oldest_ms],
-    )?;
+    )?
+    .execute([oldest_ms])?;
     Ok(())
 }
 

@@ -177,7 +177,7 @@ pub fn last(
 /// # Errors
 /// The store refuses.
 pub fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreError> {
-    tx.execute("DELETE FROM notifications WHERE created_ms <= ?1", [oldest_ms])?;
+    tx.prepare_cached("DELETE FROM notifications WHERE created_ms <= ?1")?.execute([oldest_ms])?;
     Ok(())
 }
 

@@ -127,12 +127,12 @@ pub fn widen(
     destination: &ServerName,
     limit: usize,
 ) -> Result<Option<Batch>, StoreError> {
-    tx.execute(
+    tx.prepare_cached(
         "UPDATE outgoing SET transaction_id = (SELECT transaction_id FROM outgoing_transactions
                                                WHERE destination = ?1)
          WHERE id IN (SELECT id FROM outgoing WHERE destination = ?1 ORDER BY id LIMIT ?2)",
-        (destination.as_str(), i64::try_from(limit).unwrap_or(i64::MAX)),
-    )?;
+    )?
+    .execute((destination.as_str(), i64::try_from(limit).unwrap_or(i64::MAX)))?;
     in_flight(tx, destination)
 }
 
@@ -142,18 +142,18 @@ pub fn widen(
 /// # Errors
 /// The store refuses.
 pub fn keep_heads(tx: &Transaction<'_>, destination: &ServerName) -> Result<(), StoreError> {
-    tx.execute(
+    tx.prepare_cached(
         "DELETE FROM outgoing WHERE destination = ?1 AND transaction_id IS NULL AND id NOT IN
              (SELECT max(outgoing.id) FROM outgoing JOIN events USING (event_id)
               WHERE destination = ?1 AND transaction_id IS NULL GROUP BY room_id)",
-        [destination.as_str()],
-    )?;
-    tx.execute(
+    )?
+    .execute([destination.as_str()])?;
+    tx.prepare_cached(
         "DELETE FROM outgoing WHERE id =
              (SELECT min(id) FROM outgoing WHERE destination = ?1 AND transaction_id IS NULL
               HAVING count(*) > 1)",
-        [destination.as_str()],
-    )?;
+    )?
+    .execute([destination.as_str()])?;
     Ok(())
 }
 

@@ -164,6 +164,6 @@ pub(crate) fn transaction_id(
 
 /// Forgets every send that has ended.
 pub(crate) fn forget_all(tx: &Transaction<'_>) -> Result<(), StoreError> {
-    tx.execute("DELETE FROM client_transactions WHERE outcome IS NOT NULL", [])?;
+    tx.prepare_cached("DELETE FROM client_transactions WHERE outcome IS NOT NULL")?.execute([])?;
     Ok(())
 }

@@ -27,16 +27,18 @@ pub(super) fn advance_clock(
     at_most: Duration,
 ) -> rusqlite::Result<i64> {
     let before: Option<i64> = transaction
-        .query_row("SELECT time_ms FROM sweep_clock", [], |row| row.get(0))
+        .prepare_cached("SELECT time_ms FROM sweep_clock")?
+        .query_row([], |row| row.get(0))
         .optional()?;
     let at_most = if planted(Defect::RelayExpiresByTheWallClock) { Duration::MAX } else { at_most };
     let at_most_ms = i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX);
     let time_ms = before.map_or(now_ms, |before| now_ms.min(before.saturating_add(at_most_ms)));
-    transaction.execute(
-        "INSERT INTO sweep_clock VALUES (1, ?1)
+    transaction
+        .prepare_cached(
+            "INSERT INTO sweep_clock VALUES (1, ?1)
          ON CONFLICT (only_row) DO UPDATE SET time_ms = excluded.time_ms",
-        [time_ms],
-    )?;
+        )?
+        .execute([time_ms])?;
     if time_ms < now_ms {
         let behind_ms = from_sql(now_ms.saturating_sub(time_ms));
         tracing::debug!(behind_ms, "the clock of the sweeps is behind the wall clock");
@@ -51,19 +53,21 @@ pub(super) fn expire_batch(
     now_ms: i64,
 ) -> rusqlite::Result<bool> {
     let batch = to_sql(BATCH);
-    let entries = transaction.execute(
-        "DELETE FROM entries WHERE id IN
+    let entries = transaction
+        .prepare_cached(
+            "DELETE FROM entries WHERE id IN
              (SELECT id FROM entries WHERE stored_ms < ?1 ORDER BY stored_ms LIMIT ?2)",
-        (before_ms, batch),
-    )?;
+        )?
+        .execute((before_ms, batch))?;
     if entries > 0 {
         tracing::info!(entries, "entries have expired");
     }
-    let quarantined = transaction.execute(
-        "DELETE FROM quarantine WHERE id IN
+    let quarantined = transaction
+        .prepare_cached(
+            "DELETE FROM quarantine WHERE id IN
              (SELECT id FROM quarantine WHERE stored_ms < ?1 ORDER BY id LIMIT ?2)",
-        (before_ms, batch),
-    )?;
+        )?
+        .execute((before_ms, batch))?;
     let receipts = forget_receipts(transaction, now_ms)?;
     Ok([entries, quarantined, receipts].into_iter().any(|deleted| deleted as u64 >= BATCH))
 }
@@ -73,13 +77,14 @@ fn forget_receipts(
     now_ms: i64,
 ) -> rusqlite::Result<usize> {
     let age_ms = i64::try_from(RECEIPT_AGE.as_millis()).unwrap_or(i64::MAX);
-    transaction.execute(
-        "DELETE FROM receipts WHERE (destination, origin, transaction_id, body_hash) IN
+    transaction
+        .prepare_cached(
+            "DELETE FROM receipts WHERE (destination, origin, transaction_id, body_hash) IN
              (SELECT destination, origin, transaction_id, body_hash FROM receipts
               WHERE delivered_ms < ?1
                   OR delivered_ms < (SELECT delivered_ms FROM receipts
                                      ORDER BY delivered_ms DESC LIMIT 1 OFFSET ?2)
               ORDER BY delivered_ms LIMIT ?3)",
-        (now_ms.saturating_sub(age_ms), to_sql(MAX_RECEIPTS), to_sql(BATCH)),
-    )
+        )?
+        .execute((now_ms.saturating_sub(age_ms), to_sql(MAX_RECEIPTS), to_sql(BATCH)))
 }

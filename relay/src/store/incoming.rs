@@ -82,12 +82,17 @@ fn delete_first_if_another(
     transaction: &transport::Transaction<'_>,
     incoming: &Incoming,
 ) -> rusqlite::Result<()> {
-    transaction.execute(
-        "DELETE FROM entries
+    transaction
+        .prepare_cached(
+            "DELETE FROM entries
          WHERE id = (SELECT min(id) FROM entries WHERE destination = ?1)
              AND (origin, transaction_id) <> (?2, ?3)",
-        (incoming.destination.as_str(), incoming.origin.as_str(), &incoming.transaction_id),
-    )?;
+        )?
+        .execute((
+            incoming.destination.as_str(),
+            incoming.origin.as_str(),
+            &incoming.transaction_id,
+        ))?;
     Ok(())
 }
 

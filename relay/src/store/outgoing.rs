@@ -211,13 +211,14 @@ fn set_aside(
     id: EntryId,
     reason: &str,
 ) -> rusqlite::Result<()> {
-    transaction.execute(
-        "INSERT INTO quarantine
+    transaction
+        .prepare_cached(
+            "INSERT INTO quarantine
              (id, destination, origin, transaction_id, bytes, stored_ms, reason, body)
          SELECT id, destination, origin, transaction_id, bytes, stored_ms, ?2, body
          FROM entries WHERE id = ?1",
-        (id, reason),
-    )?;
+        )?
+        .execute((id, reason))?;
     delete(transaction, id)
 }
 

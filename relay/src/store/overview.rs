@@ -52,19 +52,19 @@ pub(crate) struct QuarantineRow {
 }
 
 pub(super) fn sums(connection: &Connection) -> rusqlite::Result<Sums> {
-    connection.query_row(
-        "SELECT (SELECT coalesce(sum(entries), 0) FROM mailboxes),
+    connection
+        .prepare_cached(
+            "SELECT (SELECT coalesce(sum(entries), 0) FROM mailboxes),
                 (SELECT bytes FROM used),
                 (SELECT count(*) FROM quarantine)",
-        [],
-        |row| {
+        )?
+        .query_row([], |row| {
             Ok(Sums {
                 entries: from_sql(row.get(0)?),
                 bytes: from_sql(row.get(1)?),
                 quarantined: from_sql(row.get(2)?),
             })
-        },
-    )
+        })
 }
 
 pub(super) fn mailboxes(connection: &Connection, after: &str) -> rusqlite::Result<Vec<MailboxRow>> {

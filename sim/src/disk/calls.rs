@@ -78,8 +78,8 @@ unsafe extern "C" fn open(
         Arc::increment_strong_count(pointer);
         (Arc::from_raw(pointer), (!name.is_null()).then(|| text(name)))
     };
-    let code = Arc::clone(&vfs).guard(ffi::SQLITE_CANTOPEN, || {
-        let handle = Handle::open(vfs, name, flags)?;
+    let code = vfs.guard(ffi::SQLITE_CANTOPEN, |incarnation| {
+        let handle = Handle::open(Arc::clone(&vfs), Arc::clone(incarnation), name, flags)?;
         // SAFETY: `file` has room for `szOsFile` bytes and was cleared.
         unsafe { io::install(file, handle) };
         Ok(())
@@ -98,7 +98,9 @@ unsafe extern "C" fn delete(
 ) -> c_int {
     // SAFETY: SQLite keeps its promises (above).
     let (vfs, name) = unsafe { (vfs_of(raw), text(name)) };
-    vfs.guard(ffi::SQLITE_IOERR_DELETE, || vfs.delete(&name, sync_directory != 0))
+    vfs.guard(ffi::SQLITE_IOERR_DELETE, |incarnation| {
+        incarnation.delete(&name, sync_directory != 0)
+    })
 }
 
 unsafe extern "C" fn access(
@@ -110,8 +112,8 @@ unsafe extern "C" fn access(
     // SAFETY: SQLite keeps its promises (above).
     let (vfs, name, out) = unsafe { (vfs_of(raw), text(name), &mut *out) };
     *out = 0;
-    vfs.guard(ffi::SQLITE_IOERR_ACCESS, || {
-        *out = c_int::from(vfs.access(&name, flags)?);
+    vfs.guard(ffi::SQLITE_IOERR_ACCESS, |incarnation| {
+        *out = c_int::from(incarnation.access(&name, flags)?);
         Ok(())
     })
 }
@@ -145,14 +147,14 @@ unsafe extern "C" fn randomness(
         ptr::write_bytes(out, 0, count);
         (vfs_of(raw), slice::from_raw_parts_mut(out.cast::<u8>(), count))
     };
-    vfs.volume().fill_random(out);
+    vfs.incarnation().volume().fill_random(out);
     count
 }
 
 unsafe extern "C" fn sleep(raw: *mut ffi::sqlite3_vfs, micros: c_int) -> c_int {
     // SAFETY: SQLite keeps its promises (above).
     let vfs = unsafe { vfs_of(raw) };
-    vfs.volume().add_busy(Duration::from_micros(u64::try_from(micros).unwrap_or(0)));
+    vfs.incarnation().volume().add_busy(Duration::from_micros(u64::try_from(micros).unwrap_or(0)));
     micros
 }
 
@@ -162,8 +164,8 @@ unsafe extern "C" fn current_time_millis(
 ) -> c_int {
     // SAFETY: SQLite keeps its promises (above).
     let (vfs, out) = unsafe { (vfs_of(raw), &mut *out) };
-    vfs.guard(ffi::SQLITE_ERROR, || {
-        *out = vfs.volume().unix_millis().saturating_add(UNIX_EPOCH_MILLIS);
+    vfs.guard(ffi::SQLITE_ERROR, |incarnation| {
+        *out = incarnation.volume().unix_millis().saturating_add(UNIX_EPOCH_MILLIS);
         Ok(())
     })
 }

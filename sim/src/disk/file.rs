@@ -69,6 +69,12 @@ impl File {
         self.undo.values().map(|undo| undo.written.count_ones() as usize).sum()
     }
 
+    /// Returns whether the file is as it was last synced, and nobody of `epoch` has it open as a
+    /// database.
+    pub(super) fn is_at_rest(&mut self, epoch: u64) -> bool {
+        self.undo.is_empty() && self.synced_len == self.len() && self.locking.is_free(epoch)
+    }
+
     /// Copies what the file has at `offset` into `out`; returns how many bytes it had.
     pub(super) fn read(&self, offset: usize, out: &mut [u8]) -> usize {
         self.pages.read(offset, out)

@@ -1,7 +1,7 @@
 //! An open file, and the operations that SQLite asks of it.
 
 use std::{
-    ffi::c_void,
+    ffi::{c_int, c_void},
     ops::Range,
     sync::{Arc, Mutex},
 };
@@ -10,9 +10,10 @@ use libsqlite3_sys as ffi;
 
 use super::{
     directory::FileRef,
+    incarnation::Incarnation,
     locks::Level,
     shm::{Held, SLOTS, Shm},
-    vfs::Vfs,
+    vfs::{Caught, Vfs},
     volume::{Answer, Notice, VolumeState, lock},
 };
 
@@ -23,6 +24,7 @@ const FILE_BYTES_MAX: usize = 1 << 34;
 /// ended.
 pub(super) struct Handle {
     vfs: Arc<Vfs>,
+    incarnation: Arc<Incarnation>,
     /// `None` for a temporary file, which has no name.
     name: Option<String>,
     file: FileRef,
@@ -36,9 +38,14 @@ pub(super) struct Handle {
 
 impl Handle {
     /// Opens `name`, creating it if `flags` say so.
-    pub(super) fn open(vfs: Arc<Vfs>, name: Option<String>, flags: i32) -> Answer<Self> {
+    pub(super) fn open(
+        vfs: Arc<Vfs>,
+        incarnation: Arc<Incarnation>,
+        name: Option<String>,
+        flags: i32,
+    ) -> Answer<Self> {
         let has = |flag| flags & flag != 0;
-        let file = vfs.operate(ffi::SQLITE_IOERR, |state| match &name {
+        let file = incarnation.operate(ffi::SQLITE_IOERR, |state| match &name {
             None => Ok(FileRef::default()),
             Some(name) => find_or_create(state, name, flags).ok_or(ffi::SQLITE_CANTOPEN),
         })?;
@@ -49,6 +56,7 @@ impl Handle {
             || has(ffi::SQLITE_OPEN_WAL);
         Ok(Self {
             vfs,
+            incarnation,
             name,
             file,
             lock: Level::Unlocked,
@@ -59,16 +67,17 @@ impl Handle {
         })
     }
 
-    pub(super) fn vfs(&self) -> &Arc<Vfs> {
-        &self.vfs
+    /// Returns what SQLite is told of an operation on this file.
+    pub(super) fn conclude(&self, code: c_int, done: Caught) -> c_int {
+        self.vfs.conclude(&self.incarnation, code, done)
     }
 
     /// Releases everything. On a dead handle this touches nothing but memory.
     pub(super) fn close(&mut self) -> Answer<()> {
         self.unmap_shm();
-        let Self { vfs, name, file, lock: held, delete_on_close, .. } = self;
-        vfs.operate(ffi::SQLITE_IOERR_CLOSE, |state| {
-            lock(file).locking.locks(vfs.epoch()).lower(held, Level::Unlocked);
+        let Self { incarnation, name, file, lock: held, delete_on_close, .. } = self;
+        incarnation.operate(ffi::SQLITE_IOERR_CLOSE, |state| {
+            lock(file).locking.locks(incarnation.epoch()).lower(held, Level::Unlocked);
             if let (true, Some(name)) = (*delete_on_close, name) {
                 state.directory.remove(name);
             }
@@ -78,7 +87,7 @@ impl Handle {
 
     /// Fills `out`, which is zeroed, from `offset`; fails if the file has less.
     pub(super) fn read(&mut self, offset: i64, out: &mut [u8]) -> Answer<()> {
-        self.vfs.operate(ffi::SQLITE_IOERR_READ, |state| {
+        self.incarnation.operate(ffi::SQLITE_IOERR_READ, |state| {
             state.stats.reads += 1;
             state.may_fail(|it| it.eio_read, ffi::SQLITE_IOERR_READ)?;
             let offset = usize::try_from(offset).map_err(|_| ffi::SQLITE_IOERR_READ)?;
@@ -90,7 +99,7 @@ impl Handle {
     }
 
     pub(super) fn write(&mut self, offset: i64, bytes: &[u8]) -> Answer<()> {
-        self.vfs.change(ffi::SQLITE_IOERR_WRITE, |state| {
+        self.incarnation.change(ffi::SQLITE_IOERR_WRITE, |state| {
             state.stats.writes += 1;
             state.take_time(|it| it.write_time);
             state.may_fail(|it| it.eio_write, ffi::SQLITE_IOERR_WRITE)?;
@@ -110,7 +119,7 @@ impl Handle {
     }
 
     pub(super) fn truncate(&mut self, len: i64) -> Answer<()> {
-        self.vfs.change(ffi::SQLITE_IOERR_TRUNCATE, |state| {
+        self.incarnation.change(ffi::SQLITE_IOERR_TRUNCATE, |state| {
             let len = usize::try_from(len).map_err(|_| ffi::SQLITE_IOERR_TRUNCATE)?;
             if len > FILE_BYTES_MAX {
                 return Err(ffi::SQLITE_FULL);
@@ -124,8 +133,8 @@ impl Handle {
     /// Makes the file durable. A sync that fails leaves everything as unsynced as it was, and the
     /// next one covers it (kernels that drop the pages of a failed sync are not modeled).
     pub(super) fn sync(&mut self) -> Answer<()> {
-        let Self { vfs, name, file, sync_directory, .. } = self;
-        vfs.change(ffi::SQLITE_IOERR_FSYNC, |state| {
+        let Self { incarnation, name, file, sync_directory, .. } = self;
+        incarnation.change(ffi::SQLITE_IOERR_FSYNC, |state| {
             state.stats.syncs += 1;
             state.take_time(|it| it.sync_time);
             state.may_fail(|it| it.eio_sync, ffi::SQLITE_IOERR_FSYNC)?;
@@ -143,30 +152,30 @@ impl Handle {
     }
 
     pub(super) fn len(&self) -> Answer<i64> {
-        self.vfs.operate(ffi::SQLITE_IOERR_FSTAT, |_| {
+        self.incarnation.operate(ffi::SQLITE_IOERR_FSTAT, |_| {
             i64::try_from(lock(&self.file).len()).map_err(|_| ffi::SQLITE_IOERR_FSTAT)
         })
     }
 
     pub(super) fn lock(&mut self, wanted: Level) -> Answer<()> {
-        let Self { vfs, file, lock: held, .. } = self;
-        vfs.operate(ffi::SQLITE_IOERR_LOCK, |_| {
-            let free = lock(file).locking.locks(vfs.epoch()).raise(held, wanted);
+        let Self { incarnation, file, lock: held, .. } = self;
+        incarnation.operate(ffi::SQLITE_IOERR_LOCK, |_| {
+            let free = lock(file).locking.locks(incarnation.epoch()).raise(held, wanted);
             if free { Ok(()) } else { Err(ffi::SQLITE_BUSY) }
         })
     }
 
     pub(super) fn unlock(&mut self, wanted: Level) -> Answer<()> {
-        let Self { vfs, file, lock: held, .. } = self;
-        vfs.operate(ffi::SQLITE_IOERR_UNLOCK, |_| {
-            lock(file).locking.locks(vfs.epoch()).lower(held, wanted);
+        let Self { incarnation, file, lock: held, .. } = self;
+        incarnation.operate(ffi::SQLITE_IOERR_UNLOCK, |_| {
+            lock(file).locking.locks(incarnation.epoch()).lower(held, wanted);
             Ok(())
         })
     }
 
     pub(super) fn is_reserved(&self) -> Answer<bool> {
-        self.vfs.operate(ffi::SQLITE_IOERR_CHECKRESERVEDLOCK, |_| {
-            Ok(lock(&self.file).locking.locks(self.vfs.epoch()).is_reserved())
+        self.incarnation.operate(ffi::SQLITE_IOERR_CHECKRESERVEDLOCK, |_| {
+            Ok(lock(&self.file).locking.locks(self.incarnation.epoch()).is_reserved())
         })
     }
 
@@ -178,17 +187,17 @@ impl Handle {
         size: usize,
         extend: bool,
     ) -> Answer<Option<*mut c_void>> {
-        let Self { vfs, file, shm, .. } = self;
-        vfs.operate(ffi::SQLITE_IOERR_SHMMAP, |_| {
-            let shm = shm.get_or_insert_with(|| lock(file).locking.shm(vfs.epoch()));
+        let Self { incarnation, file, shm, .. } = self;
+        incarnation.operate(ffi::SQLITE_IOERR_SHMMAP, |_| {
+            let shm = shm.get_or_insert_with(|| lock(file).locking.shm(incarnation.epoch()));
             Ok(lock(shm).region(index, size, extend))
         })
     }
 
     /// Takes or releases locks of the log's index, as `flags` say.
     pub(super) fn lock_shm(&mut self, slots: Range<usize>, flags: i32) -> Answer<()> {
-        let Self { vfs, shm, shm_held: held, .. } = self;
-        vfs.operate(ffi::SQLITE_IOERR_SHMLOCK, |_| {
+        let Self { incarnation, shm, shm_held: held, .. } = self;
+        incarnation.operate(ffi::SQLITE_IOERR_SHMLOCK, |_| {
             let Some(shm) = shm.as_ref().filter(|_| slots.end <= SLOTS) else {
                 return Err(ffi::SQLITE_IOERR_SHMLOCK);
             };
@@ -211,6 +220,62 @@ impl Handle {
         if let Some(shm) = self.shm.take() {
             lock(&shm).release(&mut self.shm_held, 0..SLOTS);
         }
+    }
+}
+
+/// The same file object of SQLite, on another disk.
+impl Handle {
+    /// Returns whether this is a file of `vfs`.
+    pub(super) fn is_of(&self, vfs: &Arc<Vfs>) -> bool {
+        Arc::ptr_eq(&self.vfs, vfs)
+    }
+
+    /// Returns what the index of the log holds, if this is a database that is open and idle, and
+    /// that no other handle shares.
+    pub(super) fn idle_index(&self) -> Option<Vec<Vec<u64>>> {
+        let shm = self.shm.as_ref().filter(|shm| Arc::strong_count(shm) == 1)?;
+        let is_idle = self.lock == Level::Shared && self.shm_held.is_empty();
+        let is_kept = !self.delete_on_close && !self.sync_directory;
+        (is_idle && is_kept).then(|| lock(shm).regions())
+    }
+
+    /// Returns whether this is a log to which nothing was written yet.
+    pub(super) fn is_new_log(&self) -> bool {
+        let is_empty = lock(&self.file).len() == 0;
+        is_empty && self.lock == Level::Unlocked && self.shm.is_none() && self.sync_directory
+    }
+
+    /// Makes an idle database the file `file` of `incarnation`, as if it had just been opened and
+    /// the index of its log held `index`.
+    pub(super) fn open_again(
+        &mut self,
+        incarnation: &Arc<Incarnation>,
+        file: FileRef,
+        index: &[Vec<u64>],
+    ) {
+        let epoch = incarnation.epoch();
+        self.lock = Level::Unlocked;
+        {
+            let locking = &mut lock(&file).locking;
+            locking.locks(epoch).raise(&mut self.lock, Level::Shared);
+            if let Some(shm) = &self.shm {
+                lock(shm).reset(index);
+                locking.share(epoch, shm);
+            }
+        }
+        self.move_to(incarnation, file);
+    }
+
+    /// Makes a log the file `file` of `incarnation`, as if it had just been created.
+    pub(super) fn create_again(&mut self, incarnation: &Arc<Incarnation>, file: FileRef) {
+        self.sync_directory = true;
+        self.move_to(incarnation, file);
+    }
+
+    /// Makes this the file `file` of `incarnation`.
+    pub(super) fn move_to(&mut self, incarnation: &Arc<Incarnation>, file: FileRef) {
+        self.incarnation = Arc::clone(incarnation);
+        self.file = file;
     }
 }
 

@@ -3,11 +3,13 @@
 
 use std::{
     ffi::{c_int, c_void},
+    panic::{AssertUnwindSafe, catch_unwind},
     ptr, slice,
     sync::atomic::{Ordering, fence},
 };
 
 use libsqlite3_sys as ffi;
+use rusqlite::Connection;
 
 use super::{handle::Handle, locks::Level, volume::Answer};
 
@@ -91,8 +93,43 @@ unsafe fn with_handle(
 ) -> c_int {
     // SAFETY: the caller's promise.
     let handle = unsafe { &mut *(*file.cast::<RawFile>()).handle };
-    let vfs = std::sync::Arc::clone(handle.vfs());
-    vfs.guard(code, || op(handle))
+    let done = catch_unwind(AssertUnwindSafe(|| op(handle)));
+    handle.conclude(code, done)
+}
+
+/// Runs `op` on the files that `connection` has open: the database and its write-ahead log. Returns
+/// nothing if it has no log, or other files than ours.
+pub(super) fn with_files<T>(
+    connection: &Connection,
+    op: impl FnOnce(&mut Handle, &mut Handle) -> T,
+) -> Option<T> {
+    let [database, log] = [ffi::SQLITE_FCNTL_FILE_POINTER, ffi::SQLITE_FCNTL_JOURNAL_POINTER]
+        .map(|which| file_of(connection, which));
+    let (database, log) = (database?, log?);
+    if database == log {
+        return None;
+    }
+    // SAFETY: these are two open files that `install` filled. We are not inside a method of either,
+    // because nobody else uses a connection that is borrowed here: it cannot be shared by threads.
+    unsafe {
+        let handle = |file: *mut ffi::sqlite3_file| &mut *(*file.cast::<RawFile>()).handle;
+        Some(op(handle(database), handle(log)))
+    }
+}
+
+/// Returns the open file that `which` asks for, if it is one of ours.
+fn file_of(connection: &Connection, which: c_int) -> Option<*mut ffi::sqlite3_file> {
+    let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
+    // SAFETY: the connection is open and stays so; for these operations the argument is where
+    // SQLite writes a pointer to one of its files, which is null or valid while it is open.
+    unsafe {
+        let out = (&raw mut file).cast::<c_void>();
+        let code = ffi::sqlite3_file_control(connection.handle(), ptr::null(), which, out);
+        let is_ours = code == ffi::SQLITE_OK
+            && !file.is_null()
+            && ptr::eq((*file).pMethods, &raw const METHODS);
+        is_ours.then_some(file)
+    }
 }
 
 // Only SQLite calls the functions below, through the table above: with a file that is open, and

@@ -55,6 +55,19 @@ impl Locking {
         })
     }
 
+    /// Returns whether nothing is locked, and nobody has an index.
+    pub(super) fn is_free(&mut self, epoch: u64) -> bool {
+        self.forget_the_dead(epoch);
+        let Locks { readers, writer } = self.locks;
+        readers == 0 && writer == Level::Unlocked && self.shm.strong_count() == 0
+    }
+
+    /// Makes `shm` the index that this file's handles share, as if the first of them had asked.
+    pub(super) fn share(&mut self, epoch: u64, shm: &Arc<Mutex<Shm>>) {
+        self.forget_the_dead(epoch);
+        self.shm = Arc::downgrade(shm);
+    }
+
     fn forget_the_dead(&mut self, epoch: u64) {
         if self.epoch != epoch {
             *self = Self { epoch, ..Self::default() };

@@ -2,27 +2,29 @@
 
 use std::sync::Arc;
 
-use rusqlite::Connection;
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep_until},
 };
 use transport::{
     BoxFuture, Database, DatabaseError,
-    database::prepare_connection,
     host::{Job, Worker},
 };
 
-use super::{vfs::Vfs, volume::Volume};
+use super::{
+    incarnation::Incarnation,
+    reuse::{self, Opened},
+    volume::Volume,
+};
 
 /// A disk as the incarnation that was alive when it was mounted sees it.
 pub(super) struct Mount {
-    vfs: Arc<Vfs>,
+    incarnation: Arc<Incarnation>,
 }
 
 impl Mount {
     pub(super) fn new(volume: &Arc<Volume>) -> Self {
-        Self { vfs: Vfs::register(volume) }
+        Self { incarnation: Incarnation::alive(volume) }
     }
 }
 
@@ -30,18 +32,16 @@ impl transport::host::Disk for Mount {
     fn open(&self, name: &str) -> BoxFuture<'_, Result<Database, DatabaseError>> {
         let file = format!("{name}.sqlite");
         Box::pin(async move {
-            if !self.vfs.is_alive() {
+            let incarnation = &self.incarnation;
+            if !incarnation.is_alive() {
                 return Err(DatabaseError::Closed);
             }
-            let connection = self.vfs.connect(&file).and_then(|connection| {
-                prepare_connection(&connection)?;
-                Ok(connection)
-            });
-            settle(&self.vfs).await;
-            let free_at = Instant::now() + self.vfs.volume().take_busy();
+            let opened = reuse::open(incarnation, &file);
+            settle(incarnation).await;
+            let free_at = Instant::now() + incarnation.volume().take_busy();
             wait_until(free_at).await;
-            let desk = Mutex::new(Desk { connection: connection?, free_at });
-            Ok(Database::new(Arc::new(InlineWorker { desk, vfs: Arc::clone(&self.vfs) })))
+            let desk = Mutex::new(Desk { opened: Some(opened?), panicked: false, free_at });
+            Ok(Database::new(Arc::new(InlineWorker { desk, incarnation: Arc::clone(incarnation) })))
         })
     }
 }
@@ -49,13 +49,16 @@ impl transport::host::Disk for Mount {
 /// Runs jobs where they are asked for. Its mutex serves callers in the order in which they came.
 struct InlineWorker {
     desk: Mutex<Desk>,
-    vfs: Arc<Vfs>,
+    incarnation: Arc<Incarnation>,
 }
 
 /// A connection, and when the disk will be done with what the last job asked of it. A caller that
 /// gives up waiting does not make the disk any faster for the next one.
 struct Desk {
-    connection: Connection,
+    /// There until the worker is dropped.
+    opened: Option<Opened>,
+    /// Whether a job has begun that did not return: it panicked.
+    panicked: bool,
     free_at: Instant,
 }
 
@@ -64,28 +67,40 @@ impl Worker for InlineWorker {
         Box::pin(async move {
             let mut desk = self.desk.lock().await;
             wait_until(desk.free_at).await;
-            if !self.vfs.is_alive() {
+            let Desk { opened, panicked, .. } = &mut *desk;
+            let Some(opened) = opened.as_mut().filter(|_| self.incarnation.is_alive()) else {
                 return Err(DatabaseError::Closed);
-            }
-            job(&mut desk.connection);
-            settle(&self.vfs).await;
+            };
+            let before = std::mem::replace(panicked, true);
+            job(&mut opened.connection);
+            *panicked = before;
+            settle(&self.incarnation).await;
             // The machine died in the middle of the job: what the job believes must not get out;
             // only the disk can tell whether it was done.
-            if !self.vfs.is_alive() {
+            if !self.incarnation.is_alive() {
                 return Err(DatabaseError::Closed);
             }
-            desk.free_at = Instant::now() + self.vfs.volume().take_busy();
+            desk.free_at = Instant::now() + self.incarnation.volume().take_busy();
             wait_until(desk.free_at).await;
             Ok(())
         })
     }
 }
 
+impl Drop for InlineWorker {
+    fn drop(&mut self) {
+        let Desk { opened, panicked, .. } = self.desk.get_mut();
+        if let Some(opened) = opened.take().filter(|_| !*panicked) {
+            reuse::keep(opened, &self.incarnation);
+        }
+    }
+}
+
 /// Ends a job: resumes a panic that was caught below SQLite, and lets a machine that must not be
 /// scheduled any more stop right here, before its node learns what became of the job.
-async fn settle(vfs: &Vfs) {
-    vfs.volume().resume_panic();
-    if vfs.volume().is_held() {
+async fn settle(incarnation: &Incarnation) {
+    incarnation.volume().resume_panic();
+    if incarnation.volume().is_held() {
         tokio::task::yield_now().await;
     }
 }

@@ -3,7 +3,10 @@
 use std::{
     ffi::c_void,
     ops::Range,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use libsqlite3_sys as ffi;
@@ -40,6 +43,13 @@ enum Hold {
     Exclusive,
 }
 
+impl Held {
+    /// Returns whether no lock is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|hold| *hold == Hold::None)
+    }
+}
+
 impl Shm {
     /// Returns where region `index`, of `size` bytes, lies; it and those before it are made,
     /// zeroed, if `extend` says so.
@@ -56,6 +66,22 @@ impl Shm {
             }
         }
         self.regions.get(index).map(|region| region.as_ptr().cast_mut().cast())
+    }
+
+    /// Returns what the regions hold.
+    pub(super) fn regions(&self) -> Vec<Vec<u64>> {
+        let words = |region: &Arc<[AtomicU64]>| region.iter().map(|it| it.load(Relaxed)).collect();
+        self.regions.iter().map(words).collect()
+    }
+
+    /// Makes the regions, which stay where they are, hold that again, and releases every lock.
+    pub(super) fn reset(&mut self, regions: &[Vec<u64>]) {
+        for (region, words) in self.regions.iter().zip(regions) {
+            for (word, value) in region.iter().zip(words) {
+                word.store(*value, Relaxed);
+            }
+        }
+        self.slots = Default::default();
     }
 
     /// Takes `slots` for reading; returns false if another handle has one of them exclusively.

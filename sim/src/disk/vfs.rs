@@ -1,12 +1,13 @@
-//! One incarnation's VFS: registered with SQLite while anything of it is open.
+//! One connection's VFS: registered with SQLite while anything of it is open.
 #![expect(unsafe_code, reason = "SQLite calls a VFS through C function pointers")]
 
 use std::{
+    any::Any,
     ffi::{CString, c_int},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -16,23 +17,27 @@ use transport::database::disable_memory_statistics;
 
 use super::{
     calls,
-    directory::FileRef,
-    volume::{Answer, Volume, VolumeState, lock},
+    incarnation::Incarnation,
+    volume::{Answer, lock},
 };
 
 /// Numbers VFSs, because SQLite knows them by name, process-wide. The name appears nowhere else,
 /// because it depends on how many disks other runs of the process have.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// A disk as one incarnation of its machine sees it. There is one VFS per incarnation rather than
-/// per disk: SQLite opens, looks for and deletes files with nothing but the VFS in hand, and a
-/// connection that outlived its incarnation must not do so in the next one's name.
+/// A disk as one connection sees it. SQLite opens, looks for and deletes files with nothing but the
+/// VFS in hand, and a connection that outlived its incarnation must not do so in the next one's
+/// name; one that is used again ([`super::reuse`]) does so in the name of its new incarnation.
 pub(super) struct Vfs {
-    volume: Arc<Volume>,
-    epoch: u64,
+    incarnation: Mutex<Arc<Incarnation>>,
+    /// Whether something was done by which the connection differs from one that was just opened.
+    spoilt: AtomicBool,
     name: CString,
     raw: *mut ffi::sqlite3_vfs,
 }
+
+/// What an operation did: an answer, or a panic that must not cross C frames.
+pub(super) type Caught = Result<Answer<()>, Box<dyn Any + Send>>;
 
 // SAFETY: `raw` is owned. Between registration and `drop` only SQLite writes through it (its list
 // of VFSs, under its own mutex); everything else in here is `Send` and `Sync`.
@@ -41,14 +46,15 @@ unsafe impl Send for Vfs {}
 unsafe impl Sync for Vfs {}
 
 impl Vfs {
-    /// Registers a VFS for the incarnation that is alive now, and returns it.
-    pub(super) fn register(volume: &Arc<Volume>) -> Arc<Self> {
+    /// Registers a VFS for `incarnation`, and returns it.
+    pub(super) fn register(incarnation: &Arc<Incarnation>) -> Arc<Self> {
         // Registering starts SQLite.
         disable_memory_statistics();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = CString::new(format!("sim-disk-{number}")).unwrap_or_default();
         let raw = Box::into_raw(Box::new(calls::table(&name)));
-        let vfs = Arc::new(Self { volume: Arc::clone(volume), epoch: volume.epoch(), name, raw });
+        let incarnation = Mutex::new(Arc::clone(incarnation));
+        let vfs = Arc::new(Self { incarnation, spoilt: AtomicBool::new(false), name, raw });
         // SAFETY: `raw` was just made and nobody else has it yet. It, its name (which does not
         // move with its CString) and the `Vfs` behind `pAppData` live until `drop` unregisters it.
         let code = unsafe {
@@ -68,69 +74,49 @@ impl Vfs {
         Connection::open_with_flags_and_vfs(file, flags, self.name.as_c_str())
     }
 
-    pub(super) fn volume(&self) -> &Volume {
-        &self.volume
+    /// Returns the incarnation in whose name SQLite opens, looks for and deletes files.
+    pub(super) fn incarnation(&self) -> Arc<Incarnation> {
+        Arc::clone(&lock(&self.incarnation))
     }
 
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch
+    /// Makes it that of `incarnation` instead. Its open files are moved by themselves.
+    pub(super) fn move_to(&self, incarnation: &Arc<Incarnation>) {
+        *lock(&self.incarnation) = Arc::clone(incarnation);
     }
 
-    /// Returns whether this incarnation is the one that lives.
-    pub(super) fn is_alive(&self) -> bool {
-        self.volume.epoch() == self.epoch
+    /// Keeps the connection from being used again.
+    pub(super) fn spoil(&self) {
+        self.spoilt.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn operate<T>(
+    pub(super) fn is_spoilt(&self) -> bool {
+        self.spoilt.load(Ordering::Relaxed)
+    }
+
+    /// Runs `op` on behalf of SQLite, in the name of the VFS and of no open file.
+    pub(super) fn guard(
         &self,
-        code: i32,
-        op: impl FnOnce(&mut VolumeState) -> Answer<T>,
-    ) -> Answer<T> {
-        self.volume.operate(self.epoch, code, op)
+        code: c_int,
+        op: impl FnOnce(&Arc<Incarnation>) -> Answer<()>,
+    ) -> c_int {
+        let incarnation = self.incarnation();
+        let done = catch_unwind(AssertUnwindSafe(|| op(&incarnation)));
+        self.conclude(&incarnation, code, done)
     }
 
-    pub(super) fn change<T>(
-        &self,
-        code: i32,
-        op: impl FnOnce(&mut VolumeState) -> Answer<T>,
-    ) -> Answer<T> {
-        self.volume.change(self.epoch, code, op)
-    }
-
-    /// Runs `op` on behalf of SQLite; returns `code` if it panics, because a panic must not cross C
-    /// frames. It resumes when the job that called SQLite is over.
-    pub(super) fn guard(&self, code: c_int, op: impl FnOnce() -> Answer<()>) -> c_int {
-        match catch_unwind(AssertUnwindSafe(op)) {
-            Ok(Ok(())) => ffi::SQLITE_OK,
-            Ok(Err(refusal)) => refusal,
-            Err(panic) => {
-                self.volume.keep_panic(panic);
-                code
+    /// Returns what SQLite is told of an operation: `code` if it panicked. The panic resumes when
+    /// the job that called SQLite is over.
+    pub(super) fn conclude(&self, incarnation: &Incarnation, code: c_int, done: Caught) -> c_int {
+        match done {
+            Ok(Ok(())) => return ffi::SQLITE_OK,
+            Ok(Err(refusal)) => {
+                self.spoil();
+                return refusal;
             }
+            Err(panic) => incarnation.volume().keep_panic(panic),
         }
-    }
-
-    /// Deletes `name`.
-    pub(super) fn delete(&self, name: &str, sync_directory: bool) -> Answer<()> {
-        self.change(ffi::SQLITE_IOERR_DELETE, |state| {
-            if !state.directory.remove(name) {
-                return Err(ffi::SQLITE_IOERR_DELETE_NOENT);
-            }
-            if sync_directory {
-                state.directory.sync();
-            }
-            Ok(())
-        })
-    }
-
-    /// Returns whether `name` is there. An empty file does not count as existing, as in SQLite's
-    /// own Unix VFS: an empty journal proves nothing.
-    pub(super) fn access(&self, name: &str, flags: i32) -> Answer<bool> {
-        self.operate(ffi::SQLITE_IOERR_ACCESS, |state| {
-            let exists =
-                |file: &FileRef| flags != ffi::SQLITE_ACCESS_EXISTS || lock(file).len() > 0;
-            Ok(state.directory.get(name).is_some_and(exists))
-        })
+        self.spoil();
+        code
     }
 }
 
@@ -152,8 +138,8 @@ mod tests {
 
     use libsqlite3_sys as ffi;
 
-    use super::{Vfs, Volume};
-    use crate::disk::{Unobserved, image::Epoch};
+    use super::Vfs;
+    use crate::disk::{Unobserved, image::Epoch, incarnation::Incarnation, volume::Volume};
 
     fn is_registered(name: &CStr) -> bool {
         // SAFETY: a string that ends in a zero.
@@ -163,7 +149,7 @@ mod tests {
     #[test]
     fn a_vfs_is_registered_until_the_last_file_on_it_is_closed() {
         let volume = Arc::new(Volume::new(0, "a", Arc::new(Epoch), Arc::new(Unobserved)));
-        let vfs = Vfs::register(&volume);
+        let vfs = Vfs::register(&Incarnation::alive(&volume));
         let name = vfs.name.clone();
         let connection = vfs.connect("a").expect("an empty disk takes a database");
         drop(vfs);

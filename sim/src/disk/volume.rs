@@ -49,6 +49,8 @@ pub(super) struct VolumeState {
     /// Time for which the disk was busy and nobody has waited for it yet.
     pub(super) busy: Duration,
     pub(super) notices: Vec<Notice>,
+    /// Whether something was ever the matter with the disk.
+    pub(super) was_troubled: bool,
     /// Whether the observer is told of writes.
     pub(super) watches_writes: bool,
     fate: ChaCha12Rng,
@@ -80,6 +82,7 @@ impl Volume {
             stats: DiskStats::default(),
             busy: Duration::ZERO,
             notices: Vec::new(),
+            was_troubled: false,
             watches_writes: false,
             fate: stream(seed, &format!("disk {name}")),
             tears: stream(seed, &format!("disk tears {name}")),
@@ -140,6 +143,27 @@ impl Volume {
         lock(&self.state).epoch
     }
 
+    /// Returns what `file` holds, if it is a database as an installation left it: durable, not open,
+    /// and with no log or journal beside it; and nothing was ever the matter with the disk.
+    pub(super) fn untouched(&self, epoch: u64, file: &str) -> Option<Pages> {
+        let state = lock(&self.state);
+        if state.epoch != epoch || state.was_troubled {
+            return None;
+        }
+        let is_beside = |name: &str| name.strip_prefix(file).is_some_and(|rest| !rest.is_empty());
+        if state.directory.iter().any(|(name, _)| is_beside(name)) {
+            return None;
+        }
+        let mut database = lock(state.directory.get(file)?);
+        let is_untouched = database.len() > 0 && database.is_at_rest(epoch);
+        is_untouched.then(|| database.pages().clone())
+    }
+
+    /// Returns whether something was ever the matter with the disk.
+    pub(super) fn was_troubled(&self) -> bool {
+        lock(&self.state).was_troubled
+    }
+
     pub(super) fn kill(&self) {
         lock(&self.state).end_incarnation();
     }
@@ -171,6 +195,7 @@ impl Volume {
 
     pub(super) fn rot(&self, bits: u32) -> u32 {
         let mut state = lock(&self.state);
+        state.was_troubled = true;
         let VolumeState { directory, rot, .. } = &mut *state;
         let flip = |_: &u32| directory.flip_bit(rot);
         u32::try_from((0..bits).filter(flip).count()).unwrap_or(bits)
@@ -186,7 +211,9 @@ impl Volume {
     }
 
     pub(super) fn add_fault(&self, fault: u64, faults: DiskFaults) {
-        lock(&self.state).trouble.add(fault, faults);
+        let mut state = lock(&self.state);
+        state.was_troubled = true;
+        state.trouble.add(fault, faults);
     }
 
     pub(super) fn remove_fault(&self, fault: u64) {
@@ -195,6 +222,7 @@ impl Volume {
 
     pub(super) fn set_faults(&self, faults: DiskFaults) {
         let mut state = lock(&self.state);
+        state.was_troubled = true;
         state.trouble.clear();
         state.trouble.add(UNNUMBERED, faults);
     }

@@ -86,20 +86,16 @@ fn stored_or_new(
     fresh_seed: [u8; SEED_BYTES],
 ) -> rusqlite::Result<(String, [u8; SEED_BYTES])> {
     let stored = transaction
-        .query_row(
-            "SELECT version, seed FROM own_key WHERE server_name = ?1",
-            [server_name],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
+        .prepare_cached("SELECT version, seed FROM own_key WHERE server_name = ?1")?
+        .query_row([server_name], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     if let Some(stored) = stored {
         return Ok(stored);
     }
     let version = version_of(&fresh_seed);
-    transaction.execute(
-        "INSERT INTO own_key (server_name, version, seed) VALUES (?1, ?2, ?3)",
-        (server_name, &version, fresh_seed),
-    )?;
+    transaction
+        .prepare_cached("INSERT INTO own_key (server_name, version, seed) VALUES (?1, ?2, ?3)")?
+        .execute((server_name, &version, fresh_seed))?;
     Ok((version, fresh_seed))
 }
 

@@ -48,7 +48,8 @@ impl Drop for Transaction<'_> {
         if self.connection.is_autocommit() {
             return;
         }
-        if let Err(error) = self.connection.execute_batch("ROLLBACK") {
+        let rollback = self.connection.prepare_cached("ROLLBACK");
+        if let Err(error) = rollback.and_then(|mut rollback| rollback.execute([])) {
             tracing::warn!(%error, "failed to undo a transaction");
         }
     }
