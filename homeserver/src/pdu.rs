@@ -78,6 +78,9 @@ pub enum Unavailable {
     /// Another server that is needed does not answer.
     #[error("{0}")]
     Elsewhere(String),
+    /// All who were asked have answered, and none has what is needed; somebody may have it later.
+    #[error("{0}")]
+    Lacking(String),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),

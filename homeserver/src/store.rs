@@ -33,6 +33,8 @@ const STEPS: &[&str] = &[
     include_str!("store/06_gap_events.sql"),
     include_str!("store/07_guests.sql"),
     include_str!("store/08_age_clock.sql"),
+    include_str!("store/09_bounds.sql"),
+    include_str!("store/10_m1.sql"),
 ];
 
 /// Why the store did not do what it was asked.

@@ -140,6 +140,9 @@ pub(super) async fn event(
     let not_known = || MatrixError::not_found(format!("event {} is not known", request.event_id));
     let found = found.filter(|found| found.rejected.is_none()).ok_or_else(not_known)?;
     must_see(&api, &origin, &found.pdu.room_id, &found.pdu.event_id).await?;
+    let is_decided = move |db: &Connection| serve::is_decided(db, &found).map(|is| (is, found));
+    let (is_decided, found) = api.read(is_decided).await?;
+    let found = Some(found).filter(|_| is_decided).ok_or_else(not_known)?;
     let (name, now) = (api.rooms().core().owned_server_name(), now(&api));
     Ok(ruma_answer(get_event::Response::new(name, now, found.pdu.to_raw())))
 }

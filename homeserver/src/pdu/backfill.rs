@@ -45,7 +45,7 @@ impl Graph {
         if ends.is_empty() {
             return Ok(Ok(0));
         }
-        let source = self.source(room, rules, self.core.server_name(), None).await?;
+        let source = self.source_of_history(room, rules).await?;
         let mut history = match self.ask_backfill(&source, &ends, BACKFILL_LIMIT).await? {
             Found::Here(history) => history,
             Found::Nowhere => return Ok(Ok(0)),

@@ -195,7 +195,8 @@ fn advance_extremities(
         // What is not shown is no extremity; what it builds on may be one, and is covered as well.
         let hidden = events::place(tx, &id)?.is_some_and(|place| !place.accepted);
         if hidden && seen.insert(id.clone()) {
-            covered.extend(events::get(tx, &id)?.pdu.prev_events.iter().cloned());
+            let hidden = events::find(tx, &id)?;
+            covered.extend(hidden.iter().flat_map(|hidden| hidden.pdu.prev_events.clone()));
         }
     }
     if after.is_empty() || !events::has_accepted_child(tx, &pdu.event_id)? {

@@ -68,6 +68,19 @@ pub(crate) fn judge(
     Ok(Judged::Checked(Box::new(Checked { pdu: pdu.clone(), standing }), before))
 }
 
+/// Judges an event of the graph once more, by the state of the room as it is now; `None` if it is
+/// not part of the graph.
+pub(crate) fn judge_again(
+    tx: &Transaction<'_>,
+    room: &KnownRoom,
+    pdu: &Pdu,
+) -> Result<Option<Checked>, StoreError> {
+    let states = events::find(tx, &pdu.event_id)?.and_then(|known| known.states);
+    let Some(states) = states else { return Ok(None) };
+    let standing = standing(&Loader::new(tx), room, pdu, states.before)?;
+    Ok(Some(Checked { pdu: pdu.clone(), standing }))
+}
+
 /// Returns what the event builds on and is not here. A parent in another room is no parent.
 pub(crate) fn missing(connection: &Connection, pdu: &Pdu) -> Result<Missing, StoreError> {
     built_on(&Loader::new(connection), pdu).map(|(missing, _)| missing)

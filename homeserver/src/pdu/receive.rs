@@ -14,7 +14,7 @@ use transport::{BoxFuture, Transaction};
 use super::{
     Checked, Graph, Refusal, Standing, Unavailable,
     insert::known_room,
-    judge::{Judged, Missing, judge},
+    judge::{Judged, Missing, judge, judge_again},
     verify::verify,
 };
 use crate::{
@@ -38,6 +38,8 @@ type Taken = Result<(), Refusal>;
 struct Round {
     outcomes: BTreeMap<OwnedEventId, Taken>,
     put_off: BTreeMap<OwnedEventId, String>,
+    /// What builds on something that nobody who was asked has, and why.
+    parked: BTreeMap<OwnedEventId, String>,
     lacking: Vec<(Pdu, Missing)>,
 }
 
@@ -45,7 +47,7 @@ impl Round {
     fn answer(&self) -> Answer {
         let text = |outcome: &Taken| outcome.as_ref().map_err(ToString::to_string).copied();
         let pdus = self.outcomes.iter().map(|(id, outcome)| (id.clone(), text(outcome))).collect();
-        Answer { pdus, put_off: self.put_off.clone() }
+        Answer { pdus, put_off: self.put_off.clone(), parked: self.parked.clone() }
     }
 }
 
@@ -94,7 +96,7 @@ impl Graph {
                 Ok(Ok(pdu)) => admitted.push(pdu),
                 Ok(Err((Some(id), refusal))) => drop(round.outcomes.insert(id, Err(refusal))),
                 Ok(Err((None, refusal))) => tracing::info!(%origin, %refusal, "dropped a PDU"),
-                Err(Unavailable::Elsewhere(reason)) => {
+                Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
                     round.put_off.extend(self.id_of(raw).await?.map(|id| (id, reason)));
                 }
                 Err(Unavailable::Store(error)) => return Err(error),
@@ -117,9 +119,12 @@ impl Graph {
                 round.put_off.insert(pdu.event_id.clone(), reason.clone());
                 continue;
             }
-            match self.fetch_for(origin, &pdu, missing).await {
+            match self.fetch_or_adopt(origin, &pdu, missing).await {
                 Ok(Ok(())) => ready.push(pdu),
                 Ok(Err(refusal)) => drop(round.outcomes.insert(pdu.event_id.clone(), Err(refusal))),
+                Err(Unavailable::Lacking(reason)) => {
+                    round.parked.insert(pdu.event_id.clone(), reason);
+                }
                 Err(Unavailable::Elsewhere(reason)) => {
                     silent.insert(pdu.room_id.clone(), reason.clone());
                     round.put_off.insert(pdu.event_id.clone(), reason);
@@ -136,7 +141,7 @@ impl Graph {
         let rules = match self.rules_of(&room).await {
             Ok(Some((_, rules))) => rules,
             Err(Unavailable::Store(error)) => return Err(error),
-            Ok(None) | Err(Unavailable::Elsewhere(_)) => return Ok(None),
+            Ok(None) | Err(Unavailable::Elsewhere(_) | Unavailable::Lacking(_)) => return Ok(None),
         };
         Ok(Pdu::parse(raw, rules).ok().map(|pdu| pdu.event_id.clone()))
     }
@@ -268,6 +273,33 @@ impl Graph {
         })
     }
 
+    /// As [`Graph::fetch_for`]; where nobody has what the event builds on, it becomes part of the graph
+    /// after the state before it, if somebody can tell that: its sender may have joined later than
+    /// what it builds on, or have lost it.
+    async fn fetch_or_adopt(
+        &self,
+        origin: &ServerName,
+        pdu: &Pdu,
+        missing: Missing,
+    ) -> Result<Taken, Unavailable> {
+        match self.fetch_for(origin, pdu, missing).await? {
+            Err(Refusal::MissingEvents(reason)) => {
+                let adopted = self.adopt_for(origin, pdu).await?;
+                Ok(adopted.map_err(|_| Refusal::MissingEvents(reason)))
+            }
+            fetched => Ok(fetched),
+        }
+    }
+
+    async fn adopt_for(&self, origin: &ServerName, pdu: &Pdu) -> Result<Taken, Unavailable> {
+        let Some((_, rules)) = self.rules_of(&pdu.room_id).await? else {
+            return Ok(Err(Refusal::UnknownRoom(pdu.room_id.clone())));
+        };
+        let sender = Some(pdu.sender.server_name());
+        let source = self.source(&pdu.room_id, rules, origin, sender).await?;
+        self.adopt_known(&source, pdu.clone()).await
+    }
+
     async fn fetch_for(
         &self,
         origin: &ServerName,
@@ -298,10 +330,7 @@ impl Graph {
             let judged: Judged = self
                 .core
                 .database
-                .transaction(move |tx| {
-                    let room = known_room(tx, &event.room_id)?;
-                    judge(tx, &room, &event)
-                })
+                .transaction(move |tx| judge_to_decide(tx, &event))
                 .await
                 .map_err(Unavailable::Store)?;
             let missing = match judged {
@@ -321,6 +350,20 @@ impl Graph {
         }
         Ok(Err(Refusal::MissingEvents(pdu.event_id.to_string())))
     }
+}
+
+/// Judges an event; one that came past the owner of its room before, who may be about to decide on
+/// it, as if it had not.
+fn judge_to_decide(tx: &Transaction<'_>, event: &Pdu) -> Result<Judged, StoreError> {
+    let room = known_room(tx, &event.room_id)?;
+    let judged = judge(tx, &room, event)?;
+    if !matches!(judged, Judged::Known { accepted: false })
+        || room.row.delivery.is_transacted(event.state_key.is_some())
+    {
+        return Ok(judged);
+    }
+    let again = judge_again(tx, &room, event)?;
+    Ok(again.map_or(judged, |checked| Judged::Checked(Box::new(checked), room.row.current_group)))
 }
 
 pub(super) fn acceptable(checked: Checked) -> Result<Checked, Refusal> {

@@ -137,8 +137,10 @@ pub fn set_current_state(
     }
     for (key, id) in after.iter().filter(|(key, id)| before.get(*key) != Some(id)) {
         put_entry(tx, room, Entry { kind: &key.0, state_key: &key.1, event_id: id })?;
-        if key.0 == "m.room.member" {
-            memberships::put(tx, &events::get(tx, id)?.pdu, position)?;
+        if key.0 == "m.room.member"
+            && let Some(member) = events::find(tx, id)?
+        {
+            memberships::put(tx, &member.pdu, position)?;
         }
     }
     Ok(())
@@ -270,5 +272,6 @@ pub fn shown_state(
         .prepare_cached("SELECT stripped_state FROM invites WHERE room_id = ?1 AND user_id = ?2")?
         .query_row((room.as_str(), user.as_str()), |row| row.get(0))
         .optional()?;
-    found.map(|state| serde_json::from_str(&state).map_err(StoreError::corrupt)).transpose()
+    // What cannot be read is not shown.
+    Ok(found.map(|state| serde_json::from_str(&state).unwrap_or_default()))
 }

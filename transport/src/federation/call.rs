@@ -18,6 +18,7 @@ use ruma::{
 };
 
 use crate::{
+    bounds::{MAX_ANSWER_DEPTH, is_within_depth},
     endpoints::Endpoint,
     error::MatrixError,
     federation::{Identity, about_request::AboutRequest},
@@ -68,6 +69,16 @@ impl CallError {
         self.status().is_some_and(|status| {
             status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS
         })
+    }
+
+    /// Returns whether the same body could not be taken at any time: it has no form on the wire, or
+    /// was refused as malformed (400) or too large (413).
+    pub fn is_about_the_body(&self) -> bool {
+        matches!(self, Self::Unsendable(_))
+            || matches!(
+                self.status(),
+                Some(StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE)
+            )
     }
 
     /// Returns the status of a refusal.
@@ -155,11 +166,14 @@ impl Federation {
         let authorization = self.authorization(destination, &request).map_err(unsendable)?;
         request.headers_mut().insert(header::AUTHORIZATION, authorization);
         let answer = self.http.send(&address_of(destination), request, deadline).await?;
-        if answer.status().is_success() {
-            Ok(answer)
-        } else {
-            Err(CallError::Refused(MatrixError::from_answer(answer.status(), answer.body())))
+        if !answer.status().is_success() {
+            let refusal = MatrixError::from_answer(answer.status(), answer.body());
+            return Err(CallError::Refused(refusal));
         }
+        if !is_within_depth(answer.body(), MAX_ANSWER_DEPTH) {
+            return Err(CallError::Malformed(format!("deeper than {MAX_ANSWER_DEPTH} levels")));
+        }
+        Ok(answer)
     }
 
     /// Returns the signature under `request`, which need not be verified on this thread.

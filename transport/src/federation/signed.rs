@@ -19,6 +19,7 @@ use ruma::{
 };
 
 use crate::{
+    bounds::{MAX_REQUEST_DEPTH, is_within_depth},
     error::MatrixError,
     federation::{Identity, KeyError, KeyRing, about_request::AboutRequest},
 };
@@ -127,6 +128,11 @@ impl Verified {
             return Err(MatrixError::unauthorized("the request has no target to sign"));
         }
         let body = whole_body(&mut parts, body, state).await?;
+        if !is_within_depth(&body, MAX_REQUEST_DEPTH) {
+            return Err(MatrixError::bad_json(format!(
+                "the body is nested deeper than {MAX_REQUEST_DEPTH} levels"
+            )));
+        }
         let signed = Request::from_parts(parts, body);
         let authenticated = Authenticated::from_ref(state);
         authenticated.verify(&claim, &signed).await?;
