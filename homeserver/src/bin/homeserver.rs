@@ -7,7 +7,7 @@ use homeserver::{Config, Homeserver};
 use ruma::OwnedServerName;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
-use transport::real::{RealConfig, TlsConfig, host};
+use transport::real::{RealConfig, TlsConfig, host, lock};
 
 /// A Matrix homeserver with M1 delivery.
 #[derive(Debug, Parser)]
@@ -86,6 +86,8 @@ fn main() -> ExitCode {
 
 /// Runs until SIGTERM or SIGINT.
 async fn run(arguments: &Arguments, config: Config) -> Result<(), String> {
+    let _lock = lock(&arguments.data)
+        .map_err(|error| format!("failed to lock {}: {error}", arguments.data.display()))?;
     let real = RealConfig { bind: arguments.bind, tls: tls(arguments, &config) };
     let host = host(&arguments.data, &real)
         .map_err(|error| format!("failed to open {}: {error}", arguments.data.display()))?;

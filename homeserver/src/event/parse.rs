@@ -76,8 +76,13 @@ impl Pdu {
     fn of_object(
         event_id: OwnedEventId,
         room_id: OwnedRoomId,
-        object: CanonicalJsonObject,
+        mut object: CanonicalJsonObject,
     ) -> Result<Self, Malformed> {
+        // What comes from elsewhere has no such part any more; the store notes there who redacted it.
+        let redacted_because = match object.remove("unsigned") {
+            Some(CanonicalJsonValue::Object(mut it)) => it.remove("redacted_because"),
+            _ => None,
+        };
         let content = match object.get("content") {
             Some(content @ CanonicalJsonValue::Object(_)) => content.clone().into(),
             _ => return Err(Malformed("`content` is not an object".to_owned())),
@@ -95,6 +100,7 @@ impl Pdu {
             digest: blake3::hash(raw.get().as_bytes()),
             raw,
             json: object,
+            redacted_because: redacted_because.map(Into::into),
             client: OnceLock::new(),
             content_raw: OnceLock::new(),
             event_id,

@@ -74,6 +74,7 @@ async fn visible_events(
     room: &RoomId,
     find: impl FnOnce(&Connection) -> Result<Vec<StoredEvent>, StoreError> + Send + 'static,
 ) -> Result<Vec<Pdu>, MatrixError> {
+    api.must_be_let_in(origin, room).await?;
     let (server, id) = (origin.to_owned(), room.to_owned());
     let found = api.read(move |db| serve::visible_to(db, &id, &server, find(db)?)).await?;
     if found.is_empty() {
@@ -89,6 +90,7 @@ async fn must_see(
     room: &RoomId,
     event: &EventId,
 ) -> Result<(), MatrixError> {
+    api.must_be_let_in(origin, room).await?;
     let (server, id, of_room) = (origin.to_owned(), event.to_owned(), room.to_owned());
     let may_see = move |db: &Connection| match events::find(db, &id)? {
         Some(record) if record.pdu.room_id == of_room => serve::may_see(db, &server, &record),

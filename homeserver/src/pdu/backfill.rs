@@ -189,5 +189,10 @@ fn place_in(
     let standing = standing(&Loader::new(tx), &room, &pdu, before)?;
     let checked = Checked { pdu, standing };
     super::insert::store(tx, &checked, before)?;
-    Ok((checked.standing == super::Standing::Accepted).then_some(checked.pdu))
+    super::redact::apply_earlier(tx, room.rules, &checked.pdu)?;
+    if checked.standing != super::Standing::Accepted {
+        return Ok(None);
+    }
+    super::redact::apply(tx, room.rules, &checked.pdu)?;
+    Ok(Some(checked.pdu))
 }

@@ -10,6 +10,7 @@ use super::{
     Checked, Graph, Refusal, Standing,
     judge::{Judged, judge, state_before},
     receive::acceptable,
+    redact,
     resolve::resolve,
 };
 use crate::{
@@ -74,6 +75,8 @@ impl Graph {
     ) -> Result<(), StoreError> {
         let pdu = &checked.pdu;
         let after = store(tx, checked, before)?;
+        let left = redact::apply_earlier(tx, room.rules, pdu)?;
+        let pdu = left.as_ref().unwrap_or(pdu);
         let is_shown = match checked.standing {
             Standing::Accepted => true,
             Standing::SoftFailed(_) => planted(Defect::SoftFailedEventIsShown),
@@ -111,6 +114,7 @@ impl Graph {
         States { before, after }: States,
     ) -> Result<(), StoreError> {
         let position = events::append(tx, pdu)?;
+        redact::apply(tx, room.rules, pdu)?;
         let extremities = advance_extremities(tx, pdu)?;
         let current = state_of(tx, room.rules, &extremities, &pdu.event_id, after)?;
         if current == after && before == room.row.current_group {

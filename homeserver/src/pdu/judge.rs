@@ -11,6 +11,7 @@ use super::{
     Checked, Standing,
     auth::{Asking, Loader},
     insert::KnownRoom,
+    redact,
     resolve::resolve,
 };
 use crate::{
@@ -141,6 +142,9 @@ pub(crate) fn standing(
     }
     if let Err(reason) = loader.allowed_by_auth_events(rules, pdu)? {
         return Ok(Standing::Rejected(reason));
+    }
+    if let Some(reason) = redact::objection(loader.connection, rules, pdu)? {
+        return Ok(Standing::SoftFailed(reason));
     }
     let mut named = pdu.auth_events.clone();
     named.sort();

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use transport::{BoxFuture, Transaction};
 
 use super::{
-    Checked, Graph, Refusal, Standing, Unavailable,
+    Checked, Graph, Refusal, Standing, Unavailable, acl,
     insert::known_room,
     judge::{Judged, Missing, judge, judge_again},
     verify::verify,
@@ -92,8 +92,18 @@ impl Graph {
     ) -> Result<Vec<Pdu>, StoreError> {
         let mut admitted = Vec::new();
         for raw in raw {
-            match self.admit(raw).await {
+            match self.admit(origin, raw).await {
                 Ok(Ok(pdu)) => admitted.push(pdu),
+                Ok(Err((id, refusal @ Refusal::UnknownRoom(_)))) => {
+                    let (id, taken) = match self.take_back_invite(origin, raw).await {
+                        Ok(Some(taken)) => (Some(taken), Ok(())),
+                        Ok(None) | Err(Unavailable::Elsewhere(_) | Unavailable::Lacking(_)) => {
+                            (id, Err(refusal))
+                        }
+                        Err(Unavailable::Store(error)) => return Err(error),
+                    };
+                    round.outcomes.extend(id.map(|id| (id, taken)));
+                }
                 Ok(Err((Some(id), refusal))) => drop(round.outcomes.insert(id, Err(refusal))),
                 Ok(Err((None, refusal))) => tracing::info!(%origin, %refusal, "dropped a PDU"),
                 Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
@@ -146,9 +156,10 @@ impl Graph {
         Ok(Pdu::parse(raw, rules).ok().map(|pdu| pdu.event_id.clone()))
     }
 
-    /// Parses and verifies a PDU of a room that this server is in.
+    /// Parses and verifies a PDU of a room that this server is in and that lets `origin` take part.
     async fn admit(
         &self,
+        origin: &ServerName,
         raw: &RawValue,
     ) -> Result<Result<Pdu, (Option<OwnedEventId>, Refusal)>, Unavailable> {
         let room = match room_of(raw) {
@@ -156,7 +167,7 @@ impl Graph {
             Err(refusal) => return Ok(Err((None, refusal))),
         };
         self.joining.released(&*room).await;
-        let Some((_, rules)) = self.rules_of(&room).await? else {
+        let Some((rules, is_let_in)) = self.rules_for(&room, origin).await? else {
             // The id depends on the version; of most versions it is this one.
             let rules = rules::of(&RoomVersionId::V11).expect("ruma knows version 11");
             let id = Pdu::parse(raw, rules).ok().map(|pdu| pdu.event_id.clone());
@@ -167,8 +178,35 @@ impl Graph {
             Err(malformed) => return Ok(Err((None, malformed.into()))),
         };
         let id = pdu.event_id.clone();
+        if !is_let_in {
+            let reason = format!("the room does not let {origin} take part");
+            return Ok(Err((Some(id), Refusal::NotAllowed(reason))));
+        }
         let verified = verify(&self.core.keys, pdu, rules).await?;
         Ok(verified.map_err(|refusal| (Some(id), refusal)))
+    }
+
+    /// Returns the rules of a room that this server is in, and whether that lets `origin` take part.
+    async fn rules_for(
+        &self,
+        room: &RoomId,
+        origin: &ServerName,
+    ) -> Result<Option<(Rules, bool)>, Unavailable> {
+        let (room, own) = (room.to_owned(), self.core.owned_server_name());
+        let origin = origin.to_owned();
+        let found: Option<(RoomVersionId, bool)> = self
+            .core
+            .database
+            .call(move |db| {
+                if !memberships::is_member_server(db, &room, &own)? {
+                    return Ok(None);
+                }
+                let Some(row) = rooms::find(db, &room)? else { return Ok(None) };
+                Ok(Some((row.version, acl::allows(db, &room, &origin)?)))
+            })
+            .await
+            .map_err(Unavailable::Store)?;
+        Ok(found.and_then(|(version, let_in)| rules::of(&version).map(|rules| (rules, let_in))))
     }
 
     /// Returns the version of a room that this server is in, and its rules.
@@ -321,7 +359,7 @@ impl Graph {
         raw: &RawValue,
         origin: &ServerName,
     ) -> Result<Result<Checked, Refusal>, Unavailable> {
-        let pdu = match self.admit(raw).await? {
+        let pdu = match self.admit(origin, raw).await? {
             Ok(pdu) => pdu,
             Err((_, refusal)) => return Ok(Err(refusal)),
         };

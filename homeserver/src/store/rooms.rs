@@ -198,6 +198,26 @@ pub fn current_state(connection: &Connection, room: &RoomId) -> Result<state::St
     Ok(state)
 }
 
+/// Returns one entry of the current state of the room.
+///
+/// # Errors
+/// The store refuses.
+pub fn current_entry(
+    connection: &Connection,
+    room: &RoomId,
+    kind: &str,
+    state_key: &str,
+) -> Result<Option<OwnedEventId>, StoreError> {
+    let found: Option<String> = connection
+        .prepare_cached(
+            "SELECT event_id FROM current_state
+             WHERE room_id = ?1 AND kind = ?2 AND state_key = ?3",
+        )?
+        .query_row((room.as_str(), kind, state_key), |row| row.get(0))
+        .optional()?;
+    found.map(|id| event_id(&id)).transpose()
+}
+
 /// An invite of a local user to a room that this server is not in.
 #[derive(Clone, Debug)]
 pub struct Invite {
@@ -229,6 +249,16 @@ pub fn invite(
         sender: text(1)?.try_into().map_err(StoreError::corrupt)?,
         room_version: text(2)?.try_into().map_err(StoreError::corrupt)?,
     }))
+}
+
+/// Returns how many rooms that this server is not in `user` is invited to.
+///
+/// # Errors
+/// The store refuses.
+pub fn count_invites(connection: &Connection, user: &UserId) -> Result<i64, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT count(*) FROM invites WHERE user_id = ?1")?
+        .query_row([user.as_str()], |row| row.get(0))?)
 }
 
 /// Records an invite of a local user to a room that this server is not in.

@@ -12,4 +12,5 @@ mod m1_calls;
 mod m1_lapses;
 mod m1_lies;
 mod notifications;
+mod room_settings;
 mod support;

@@ -11,7 +11,7 @@ use clap::{Args, Parser};
 use relay::{Config, Relay};
 use ruma::OwnedServerName;
 use tokio::signal::unix::{SignalKind, signal};
-use transport::real::{RealConfig, TlsConfig, host};
+use transport::real::{RealConfig, TlsConfig, host, lock};
 
 /// The exit code for a mistake in the arguments or the configuration file.
 const EXIT_BAD_CONFIG: u8 = 2;
@@ -133,6 +133,8 @@ fn run(arguments: Arguments, config: Config) -> Result<(), String> {
 
 async fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
     let machine = RealConfig { bind: arguments.listen, tls: arguments.tls.config() };
+    let _lock =
+        lock(&arguments.data).map_err(|error| format!("{}: {error}", arguments.data.display()))?;
     let host = host(&arguments.data, &machine)
         .map_err(|error| format!("{}: {error}", arguments.data.display()))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;

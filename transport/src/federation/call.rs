@@ -72,13 +72,18 @@ impl CallError {
     }
 
     /// Returns whether the same body could not be taken at any time: it has no form on the wire, or
-    /// was refused as malformed (400) or too large (413).
+    /// was refused for what it says, or as too large. What is said to be no JSON at all was so when it
+    /// was sent, and was spoilt on its way.
     pub fn is_about_the_body(&self) -> bool {
-        matches!(self, Self::Unsendable(_))
-            || matches!(
-                self.status(),
-                Some(StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE)
-            )
+        match self {
+            Self::Unsendable(_) => true,
+            Self::Refused(error) if error.status == StatusCode::PAYLOAD_TOO_LARGE => true,
+            Self::Refused(error) => {
+                error.status == StatusCode::BAD_REQUEST
+                    && matches!(&*error.errcode, "M_BAD_JSON" | "M_INVALID_PARAM" | "M_TOO_LARGE")
+            }
+            Self::NoAnswer(_) | Self::Malformed(_) => false,
+        }
     }
 
     /// Returns the status of a refusal.
@@ -182,7 +187,7 @@ impl Federation {
         destination: &ServerName,
         request: &Request<Bytes>,
     ) -> Result<HeaderValue, XMatrixFromRequestError> {
-        let Identity { server_name, key_pair } = &self.identity;
+        let Identity { server_name, key_pair, .. } = &self.identity;
         let about = AboutRequest::new(request, server_name, destination);
         about.unsigned(key_pair).authorization(|| {
             let (origin, destination) = (server_name.clone(), destination.to_owned());
