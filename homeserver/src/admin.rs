@@ -116,11 +116,16 @@ async fn queues_of_all(
 ) -> Result<Response, MatrixError> {
     let Admin { core, policies, .. } = admin;
     let read = move |db: &mut Connection| {
-        Ok::<_, StoreError>((queues::all(db)?, deferred::counts(db)?, policies.unfinished(db)?))
+        let (queues, set_aside) = (queues::all(db)?, queues::set_aside_counts(db)?);
+        let (deferred, unfinished) = (deferred::counts(db)?, policies.unfinished(db)?);
+        Ok::<_, StoreError>((queues, set_aside, deferred, unfinished))
     };
-    let (queues, deferred, mut unfinished) = core.database.call(read).await?;
+    let (queues, set_aside, deferred, mut unfinished) = core.database.call(read).await?;
     unfinished.insert("queues".to_owned(), json!(queues));
     unfinished.insert("deferred".to_owned(), json!(deferred));
+    if !set_aside.is_empty() {
+        unfinished.insert("set_aside".to_owned(), json!(set_aside));
+    }
     Ok(json_answer(&unfinished))
 }
 

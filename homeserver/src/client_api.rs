@@ -166,6 +166,7 @@ fn room_routes() -> Router<ClientApi> {
         .route("/rooms/{room_id}/members", get(membership::members))
         .route("/rooms/{room_id}/joined_members", get(membership::joined_members))
         .route("/rooms/{room_id}/send/{kind}/{transaction_id}", put(send::send))
+        .route("/rooms/{room_id}/redact/{event_id}/{transaction_id}", put(send::redact))
         .route("/rooms/{room_id}/state", get(state::whole))
         .route("/rooms/{room_id}/state/{kind}", get(state::read).put(state::write))
         .route("/rooms/{room_id}/state/{kind}/", get(state::read).put(state::write))

@@ -53,6 +53,8 @@ pub struct PduFields {
     pub raw: Box<RawValue>,
     /// The hash of that text.
     pub digest: blake3::Hash,
+    /// The event that redacted it, as clients see that.
+    pub redacted_because: Option<serde_json::Value>,
     /// The event as clients see it, once somebody has asked for it.
     client: OnceLock<Box<RawValue>>,
     /// Its content as JSON, once the rules have asked for it.

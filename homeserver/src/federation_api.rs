@@ -28,6 +28,7 @@ use crate::{
     delivery::Policies,
     edge::to_the_end,
     messaging::{Messaging, rooms::Rooms},
+    pdu::acl,
     store::{StoreError, memberships::is_member_server},
     transaction::Incoming,
 };
@@ -84,6 +85,15 @@ impl FederationApi {
             return Ok(());
         }
         Err(MatrixError::forbidden(format!("{server} is not in room {room}")))
+    }
+
+    /// Refuses a server that the room does not let take part.
+    async fn must_be_let_in(&self, server: &ServerName, room: &RoomId) -> Result<(), MatrixError> {
+        let (name, id) = (server.to_owned(), room.to_owned());
+        if self.read(move |db| acl::allows(db, &id, &name)).await? {
+            return Ok(());
+        }
+        Err(MatrixError::forbidden(format!("{room} does not let {server} take part")))
     }
 
     /// Reads from the store.

@@ -3,9 +3,11 @@
 //! Reading order: this file (what is said upwards), `verify` (signatures and hash), `auth` (the
 //! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part
 //! of a room), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that lacks), `forward`
-//! (whom it goes on to), `outliers`, `backfill` (history), `build` (new events), `serve` (what other
+//! (whom it goes on to), `acl` (who may take part), `redact` (what is taken away), `outside` (rooms
+//! that this server is not in), `outliers`, `backfill` (history), `build` (new events), `serve` (what other
 //! servers may ask for).
 
+pub(crate) mod acl;
 mod adopt;
 pub(crate) mod auth;
 mod backfill;
@@ -16,7 +18,9 @@ mod gap;
 mod insert;
 pub(crate) mod judge;
 pub(crate) mod outliers;
+mod outside;
 mod receive;
+mod redact;
 mod resolve;
 pub mod serve;
 pub(crate) mod verify;
@@ -78,6 +82,9 @@ pub enum Unavailable {
     /// Another server that is needed does not answer.
     #[error("{0}")]
     Elsewhere(String),
+    /// All who were asked have answered, and none has what is needed; somebody may have it later.
+    #[error("{0}")]
+    Lacking(String),
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -74,6 +74,7 @@ impl Homeserver {
             .resume(layers.messaging.notifications.clone())
             .await
             .map_err(|error| store(&error))?;
+        layers.messaging.rooms.resume().await.map_err(|error| store(&error))?;
         core.host.spawn(layers.relay_sync.run());
         Ok(Self { rooms: layers.messaging.rooms, federation_port, client_port, drain })
     }

@@ -12,8 +12,10 @@ pub mod guests;
 pub(crate) mod m1;
 pub mod memberships;
 pub mod notifications;
+pub mod pending_joins;
 pub mod queues;
 pub mod received;
+pub mod redactions;
 pub mod rooms;
 pub(crate) mod sends;
 pub mod state;
@@ -33,6 +35,9 @@ const STEPS: &[&str] = &[
     include_str!("store/06_gap_events.sql"),
     include_str!("store/07_guests.sql"),
     include_str!("store/08_age_clock.sql"),
+    include_str!("store/09_bounds.sql"),
+    include_str!("store/10_m1.sql"),
+    include_str!("store/11_rooms.sql"),
 ];
 
 /// Why the store did not do what it was asked.

@@ -34,8 +34,12 @@ pub const MAX_EDUS: usize = 100;
 pub struct Answer {
     /// By event id: taken, or why not.
     pub pdus: BTreeMap<OwnedEventId, Result<(), String>>,
-    /// By event id: why it cannot be judged now, though later it may be.
+    /// By event id: why it cannot be judged now, though later it may be. Its origin had better send
+    /// it again.
     pub put_off: BTreeMap<OwnedEventId, String>,
+    /// By event id: what is lacking to judge it that nobody who was asked has. Sending it again soon
+    /// is of no use; it is kept here and tried again.
+    pub parked: BTreeMap<OwnedEventId, String>,
 }
 
 impl Answer {
@@ -43,7 +47,7 @@ impl Answer {
     /// and judged later, as what soft-fails is, of which the sender is not told either.
     pub fn to_json(&self) -> Value {
         let taken = self.pdus.iter().map(|(id, outcome)| (id, outcome.as_ref().err().cloned()));
-        let put_off = self.put_off.keys().map(|id| (id, None));
+        let put_off = self.put_off.keys().chain(self.parked.keys()).map(|id| (id, None));
         let entry = |(id, refusal): (&OwnedEventId, Option<String>)| {
             let outcome = refusal.map_or_else(|| json!({}), |reason| json!({ "error": reason }));
             (id.to_string(), outcome)
@@ -55,6 +59,12 @@ impl Answer {
     /// Returns what was put off, in words; `None` when nothing was.
     pub fn first_put_off(&self) -> Option<String> {
         self.put_off.iter().next().map(|(id, reason)| format!("{id}: {reason}"))
+    }
+
+    /// Returns what was not judged, for whatever reason, in words; `None` when everything was.
+    pub fn first_unjudged(&self) -> Option<String> {
+        let mut unjudged = self.put_off.iter().chain(&self.parked);
+        unjudged.next().map(|(id, reason)| format!("{id}: {reason}"))
     }
 }
 

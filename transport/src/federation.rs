@@ -19,7 +19,7 @@ use crate::host::{Database, DatabaseError};
 
 pub use self::{
     call::{CallError, Federation, address_of},
-    identity::{Identity, SEED_BYTES},
+    identity::{Identity, OldKeys, SEED_BYTES},
     keys::{KeyError, KeyRing},
     proven::Proof,
     signed::{Authenticated, Signed, SignedBytes, json_answer, ruma_answer},

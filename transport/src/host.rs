@@ -17,7 +17,7 @@ use std::{future::Future, io, pin::Pin, sync::Arc, time::SystemTime};
 
 pub use self::{
     clock::Clock,
-    disk::{Database, DatabaseError, Disk, Job, Worker},
+    disk::{Database, DatabaseError, Disk, Job, Secret, Worker},
     entropy::Entropy,
     net::{Accepted, Connection, Listener, Net, Stream},
     tasks::{Executor, TaskHandle, Tasks},

@@ -13,6 +13,7 @@
 //!
 //! Invariant: nothing here knows of rooms, relays' mailboxes, or the simulator.
 
+pub mod bounds;
 pub mod database;
 pub mod endpoints;
 pub mod error;

@@ -7,7 +7,14 @@ mod public;
 mod tasks;
 mod tls;
 
-use std::{collections::BTreeMap, net::IpAddr, path::Path, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    fs::{File, TryLockError},
+    net::IpAddr,
+    path::Path,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use tokio_rustls::rustls::crypto::{SecureRandom, ring};
 
@@ -56,6 +63,31 @@ pub fn host(directory: &Path, config: &RealConfig) -> std::io::Result<Host> {
         entropy: Arc::new(OsEntropy(ring::default_provider().secure_random)),
         tasks: Arc::new(TokioTasks::default()),
     })
+}
+
+/// Keeps other processes off a directory for as long as it lives.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    _file: File,
+}
+
+/// Locks `directory` for this process: two that write to the same databases would each take the other's
+/// work for its own. The operating system ends the lock with the process, however that ends.
+///
+/// # Errors
+/// Another process holds it, or the directory cannot be made or written to.
+pub fn lock(directory: &Path) -> std::io::Result<DirectoryLock> {
+    std::fs::create_dir_all(directory)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(directory.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(DirectoryLock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(std::io::Error::new(
+            std::io::ErrorKind::AddrInUse,
+            "another process uses this directory; end that one first",
+        )),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 /// The operating system's wall clock.

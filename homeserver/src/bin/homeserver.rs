@@ -7,7 +7,7 @@ use homeserver::{Config, Homeserver};
 use ruma::OwnedServerName;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
-use transport::real::{RealConfig, TlsConfig, host, logs};
+use transport::real::{RealConfig, TlsConfig, host, lock, logs};
 
 /// A Matrix homeserver with M1 delivery.
 #[derive(Debug, Parser)]
@@ -96,6 +96,8 @@ fn main() -> ExitCode {
 
 /// Runs until SIGTERM or SIGINT.
 async fn run(arguments: &Arguments, config: Config) -> Result<(), String> {
+    let _lock = lock(&arguments.data)
+        .map_err(|error| format!("failed to lock {}: {error}", arguments.data.display()))?;
     let real = RealConfig {
         bind: arguments.bind,
         bind_of: arguments.client_bind.map(|bind| (config.client_port, bind)).into_iter().collect(),

@@ -100,6 +100,7 @@ fn options(body: CreateRoomRequest) -> Result<CreateRoom, MatrixError> {
         join_rule: if public { JoinRule::Public } else { JoinRule::Invite },
         invite: body.invite,
         delivery: delivery.map_or(Ok(Delivery::default()), policy)?,
+        creation_content: body.creation_content,
         version: body.room_version.unwrap_or(defaults.version),
         initial_state: body.initial_state.into_iter().map(initial_state).collect(),
     })

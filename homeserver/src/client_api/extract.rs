@@ -8,7 +8,10 @@ use bytes::Bytes;
 use http::StatusCode;
 use ruma::{IdParseError, OwnedRoomId, RoomId, UserId};
 use serde::de::DeserializeOwned;
-use transport::MatrixError;
+use transport::{
+    MatrixError,
+    bounds::{MAX_REQUEST_DEPTH, is_within_depth},
+};
 
 use super::ClientApi;
 use crate::{event::Membership, store::accounts::Device};
@@ -96,6 +99,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for BodyOf<T> {
             Err(rejection) => return Err(MatrixError::bad_json(rejection.body_text())),
         };
         let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
+        if !is_within_depth(body, MAX_REQUEST_DEPTH) {
+            return Err(MatrixError::bad_json(format!(
+                "the body is nested deeper than {MAX_REQUEST_DEPTH} levels"
+            )));
+        }
         serde_json::from_slice(body).map(Self).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => MatrixError::bad_json(error.to_string()),
             _ => MatrixError::new(StatusCode::BAD_REQUEST, "M_NOT_JSON", error.to_string()),

@@ -2,7 +2,8 @@
 
 use axum::{Json, extract::State};
 use http::StatusCode;
-use ruma::OwnedRoomId;
+use ruma::{OwnedEventId, OwnedRoomId};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use transport::MatrixError;
 
@@ -37,6 +38,34 @@ pub(super) async fn send(
     let key = SendKey { device, room_id, kind, transaction_id };
     let policies = api.policies.clone();
     answer(api.finish(async move { policies.send(key, Value::Object(content)).await }).await?)
+}
+
+/// The body of a redaction.
+#[derive(Deserialize)]
+pub(super) struct RedactRequest {
+    reason: Option<String>,
+}
+
+/// `PUT /_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}`. Sent by the room's policy, as any
+/// other message.
+pub(super) async fn redact(
+    State(api): State<ClientApi>,
+    Caller(device): Caller,
+    PathOf((room, event, transaction_id)): PathOf<(String, String, String)>,
+    BodyOf(body): BodyOf<RedactRequest>,
+) -> Result<Json<Value>, MatrixError> {
+    if transaction_id.len() > MAX_TEXT {
+        return Err(MatrixError::invalid_param("the transaction id is too long"));
+    }
+    let (room_id, redacts): (OwnedRoomId, OwnedEventId) = (id(room)?, id(event)?);
+    let mut content = json!({ "redacts": redacts });
+    if let Some(reason) = body.reason {
+        content["reason"] = reason.into();
+    }
+    let kind = "m.room.redaction".to_owned();
+    let key = SendKey { device, room_id, kind, transaction_id };
+    let policies = api.policies.clone();
+    answer(api.finish(async move { policies.send(key, content).await }).await?)
 }
 
 fn answer(outcome: Outcome) -> Result<Json<Value>, MatrixError> {

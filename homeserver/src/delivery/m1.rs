@@ -6,7 +6,9 @@
 //! - `coordinator`: the owner asks for votes and decides; `votes` asks one backend for its vote;
 //! - `commits`: the owner tells what it decided, until each backend has acknowledged;
 //! - `participant`: a member backend checks, hides, votes, and shows or forgets;
-//! - `doubts`: a member backend that has voted and hears nothing asks the owner.
+//! - `doubts`: a member backend that has voted and hears nothing asks the owner;
+//! - `protocol`: what each side does with what it is told, without the store and the network, which
+//!   `exhaustive` tries in every order.
 //!
 //! Invariants:
 //! - What was voted for is durable before the vote; a vote is undone by the owner's word alone.
@@ -16,7 +18,10 @@
 mod commits;
 mod coordinator;
 mod doubts;
+#[cfg(test)]
+mod exhaustive;
 mod participant;
+mod protocol;
 mod votes;
 
 use defects::{Defect, planted};

@@ -48,10 +48,10 @@ impl Policy for M1Of2021 {
 
     fn send_for(
         &self,
-        _owner: OwnedServerName,
+        owner: OwnedServerName,
         message: Handed,
     ) -> BoxFuture<'_, Result<Sent, RoomError>> {
-        Box::pin(self.distribute_for(message))
+        Box::pin(self.distribute_for(owner, message))
     }
 }
 
@@ -89,9 +89,20 @@ impl M1Of2021 {
     }
 
     /// Distributes a message of another server's user, as the owner of its room.
-    async fn distribute_for(&self, message: Handed) -> Result<Sent, RoomError> {
+    async fn distribute_for(
+        &self,
+        owner: OwnedServerName,
+        message: Handed,
+    ) -> Result<Sent, RoomError> {
+        if owner != self.rooms.core().server_name() {
+            let message = format!("{} is owned by {owner}", message.room_id);
+            return Err(RoomError::Forbidden(message));
+        }
         let origin = message.origin;
         let checked = self.rooms.check(&message.event, &origin).await??;
+        if checked.pdu.room_id != message.room_id || checked.pdu.state_key.is_some() {
+            return Err(RoomError::Invalid("the event is no message of that room".to_owned()));
+        }
         if checked.pdu.sender.server_name() != origin {
             let message = format!("{} is not a user of {origin}", checked.pdu.sender);
             return Err(RoomError::Forbidden(message));
@@ -159,6 +170,10 @@ impl M1Of2021 {
             return Err(RoomError::Forbidden(message));
         }
         match self.rooms.check(event, caller).await? {
+            // Of another room: the caller does not own that.
+            Ok(checked) if checked.pdu.room_id != room_id || checked.pdu.state_key.is_some() => {
+                Err(RoomError::Invalid("the event is no message of that room".to_owned()))
+            }
             Ok(checked) if checked.standing == Standing::Accepted => self.store(checked).await,
             // What this backend does not believe is dropped, and the owner is not told.
             Ok(checked) => {

@@ -14,6 +14,9 @@ struct ClientEvent<'a> {
     content: &'a Value,
     event_id: &'a EventId,
     origin_server_ts: u64,
+    /// Which event it redacts; also where that stands in the content, for clients of the time before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacts: Option<&'a str>,
     room_id: &'a RoomId,
     sender: &'a UserId,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,6 +30,8 @@ struct ClientEvent<'a> {
 struct Unsigned<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacted_because: Option<&'a Value>,
 }
 
 impl Pdu {
@@ -45,12 +50,21 @@ impl Pdu {
             content: &self.content,
             event_id: &self.event_id,
             origin_server_ts: self.origin_server_ts,
+            redacts: self.redacts(),
             room_id: &self.room_id,
             sender: &self.sender,
             state_key: self.state_key.as_deref(),
             kind: &self.kind,
-            unsigned: Unsigned { transaction_id },
+            unsigned: Unsigned { transaction_id, redacted_because: self.redacted_because.as_ref() },
         };
         to_raw_value(&event).expect("it has only string keys")
+    }
+
+    fn redacts(&self) -> Option<&str> {
+        if self.kind != "m.room.redaction" {
+            return None;
+        }
+        let beside = self.json.get("redacts").and_then(|redacts| redacts.as_str());
+        beside.or_else(|| self.content.get("redacts").and_then(Value::as_str))
     }
 }

@@ -1,5 +1,6 @@
 //! From JSON to a [`Pdu`]: the format of a room version, the size limits, and the event id.
 
+mod bounds;
 mod parsed;
 
 use std::sync::OnceLock;
@@ -11,10 +12,8 @@ use ruma::{
 };
 use serde_json::value::RawValue;
 
+use self::bounds::{MAX_RAW_BYTES, PDU_BYTES};
 use super::{Pdu, PduFields, rules::Rules};
-
-/// Bytes of an event's JSON, whole (client-server API, "Size limits").
-const MAX_PDU_BYTES: usize = 65_536;
 
 /// Why something is not an event: a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,8 +33,8 @@ impl Pdu {
     /// # Errors
     /// It is not an event of that version.
     pub fn parse(raw: &RawValue, rules: Rules) -> Result<Self, Malformed> {
-        if raw.get().len() > MAX_PDU_BYTES {
-            return Err(Malformed(format!("larger than {MAX_PDU_BYTES} bytes")));
+        if raw.get().len() > MAX_RAW_BYTES {
+            return Err(Malformed(format!("larger than {PDU_BYTES} bytes")));
         }
         if let Some(pdu) = parsed::received(&blake3::hash(raw.get().as_bytes()), rules) {
             return Ok(pdu);
@@ -50,7 +49,9 @@ impl Pdu {
     /// It is not an event of that version.
     pub fn from_object(mut object: CanonicalJsonObject, rules: Rules) -> Result<Self, Malformed> {
         object.remove("unsigned");
-        check_pdu_format(&object, &rules.event_format).map_err(Malformed)?;
+        bounds::check(&object)?;
+        check_pdu_format(&object, &rules.event_format)
+            .map_err(|reason| Malformed(reason.replace("{MAX_PDU_BYTES}", PDU_BYTES)))?;
         let hash = reference_hash(&object, rules).map_err(Malformed::because)?;
         let event_id = OwnedEventId::try_from(format!("${hash}")).map_err(Malformed::because)?;
         let room_id = room_id(&object, &hash, rules)?;
@@ -75,8 +76,13 @@ impl Pdu {
     fn of_object(
         event_id: OwnedEventId,
         room_id: OwnedRoomId,
-        object: CanonicalJsonObject,
+        mut object: CanonicalJsonObject,
     ) -> Result<Self, Malformed> {
+        // What comes from elsewhere has no such part any more; the store notes there who redacted it.
+        let redacted_because = match object.remove("unsigned") {
+            Some(CanonicalJsonValue::Object(mut it)) => it.remove("redacted_because"),
+            _ => None,
+        };
         let content = match object.get("content") {
             Some(content @ CanonicalJsonValue::Object(_)) => content.clone().into(),
             _ => return Err(Malformed("`content` is not an object".to_owned())),
@@ -94,6 +100,7 @@ impl Pdu {
             digest: blake3::hash(raw.get().as_bytes()),
             raw,
             json: object,
+            redacted_because: redacted_because.map(Into::into),
             client: OnceLock::new(),
             content_raw: OnceLock::new(),
             event_id,

@@ -74,6 +74,7 @@ async fn visible_events(
     room: &RoomId,
     find: impl FnOnce(&Connection) -> Result<Vec<StoredEvent>, StoreError> + Send + 'static,
 ) -> Result<Vec<Pdu>, MatrixError> {
+    api.must_be_let_in(origin, room).await?;
     let (server, id) = (origin.to_owned(), room.to_owned());
     let found = api.read(move |db| serve::visible_to(db, &id, &server, find(db)?)).await?;
     if found.is_empty() {
@@ -89,6 +90,7 @@ async fn must_see(
     room: &RoomId,
     event: &EventId,
 ) -> Result<(), MatrixError> {
+    api.must_be_let_in(origin, room).await?;
     let (server, id, of_room) = (origin.to_owned(), event.to_owned(), room.to_owned());
     let may_see = move |db: &Connection| match events::find(db, &id)? {
         Some(record) if record.pdu.room_id == of_room => serve::may_see(db, &server, &record),
@@ -140,6 +142,9 @@ pub(super) async fn event(
     let not_known = || MatrixError::not_found(format!("event {} is not known", request.event_id));
     let found = found.filter(|found| found.rejected.is_none()).ok_or_else(not_known)?;
     must_see(&api, &origin, &found.pdu.room_id, &found.pdu.event_id).await?;
+    let is_decided = move |db: &Connection| serve::is_decided(db, &found).map(|is| (is, found));
+    let (is_decided, found) = api.read(is_decided).await?;
+    let found = Some(found).filter(|_| is_decided).ok_or_else(not_known)?;
     let (name, now) = (api.rooms().core().owned_server_name(), now(&api));
     Ok(ruma_answer(get_event::Response::new(name, now, found.pdu.to_raw())))
 }

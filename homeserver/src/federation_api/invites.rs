@@ -24,6 +24,9 @@ use crate::{
 /// Events of the state that comes along with an invite.
 const MAX_SHOWN_STATE: usize = 100;
 
+/// Bytes of them that are kept: every initial sync has them in it, of every invite.
+const MAX_SHOWN_BYTES: usize = 32 << 10;
+
 /// Takes an invite of one of this server's users: stores it, and signs it.
 pub(super) async fn invite(
     State(api): State<FederationApi>,
@@ -42,6 +45,7 @@ pub(super) async fn invite(
     if pdu.sender.server_name() != origin {
         return Err(MatrixError::forbidden(format!("{} is not a user of {origin}", pdu.sender)));
     }
+    api.must_be_let_in(&origin, &pdu.room_id).await?;
     must_be_known(&api, &pdu).await?;
     let shown = shown_state(&request)?;
     let signed = api.rooms().take_invite(pdu, version, rules, shown).await?;
@@ -79,8 +83,16 @@ fn shown_state(request: &Request) -> Result<Value, MatrixError> {
     }
     let shown = serde_json::to_value(&request.invite_room_state)
         .map_err(|error| MatrixError::bad_json(error.to_string()))?;
-    let stripped = shown.as_array().into_iter().flatten().map(stripped).collect();
-    Ok(Value::Array(stripped))
+    let mut left = MAX_SHOWN_BYTES;
+    let stripped = shown.as_array().into_iter().flatten().map(stripped);
+    // What does not fit is left out: it is a hint, and the invite counts without it.
+    let fits = |event: &Value| {
+        let bytes = event.to_string().len();
+        let fits = bytes <= left;
+        left = left.saturating_sub(if fits { bytes } else { 0 });
+        fits
+    };
+    Ok(Value::Array(stripped.filter(fits).collect()))
 }
 
 fn stripped(event: &Value) -> Value {

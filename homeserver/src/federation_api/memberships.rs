@@ -30,6 +30,7 @@ pub(super) async fn make_join(
     let (room, user) = (&request.room_id, &request.user_id);
     must_be_of(&origin, user)?;
     let version = version_of(&api, room).await?;
+    api.must_be_let_in(&origin, room).await?;
     must_let_in(&api, room).await?;
     if !request.ver.contains(&version) {
         let message = format!("the room has version {version}");
@@ -50,6 +51,7 @@ pub(super) async fn make_leave(
     let (room, user) = (&request.room_id, &request.user_id);
     must_be_of(&origin, user)?;
     let version = version_of(&api, room).await?;
+    api.must_be_let_in(&origin, room).await?;
     let proposal = proposal(&api, room, user, Membership::Leave).await?;
     Ok(ruma_answer(make_leave_::Response::new(Some(version), proposal)))
 }

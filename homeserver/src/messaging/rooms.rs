@@ -12,6 +12,7 @@ mod leave;
 mod options;
 mod reads;
 pub(crate) mod welcome;
+mod withdraw;
 
 use ruma::OwnedRoomId;
 use transport::Database;

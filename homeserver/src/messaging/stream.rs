@@ -118,9 +118,10 @@ impl Reader<'_> {
             newest.events.iter().map(|(_, event)| &*event.event_id).collect();
         let mut state = Vec::new();
         for event_id in rooms::current_state(self.connection, &room_id)?.into_values() {
-            if !shown.contains(&*event_id) {
-                let event = events::get(self.connection, &event_id)?.pdu;
-                state.push(event.client_format().to_owned());
+            if !shown.contains(&*event_id)
+                && let Some(event) = events::find(self.connection, &event_id)?
+            {
+                state.push(event.pdu.client_format().to_owned());
             }
         }
         self.room_changes(room_id, newest, state)
@@ -159,12 +160,9 @@ impl Reader<'_> {
         since: i64,
         first: i64,
     ) -> Result<Vec<Box<RawValue>>, StoreError> {
-        let mut state = Vec::new();
-        for event_id in events::state_between(self.connection, room_id, since, first)? {
-            let event = events::get(self.connection, &event_id)?.pdu;
-            state.push(event.client_format().to_owned());
-        }
-        Ok(state)
+        let ids = events::state_between(self.connection, room_id, since, first)?;
+        let state = events::find_all(self.connection, &ids)?;
+        Ok(state.iter().map(|event| event.client_format().to_owned()).collect())
     }
 
     fn room_changes(
@@ -206,8 +204,10 @@ impl Reader<'_> {
     fn stripped_state(&self, room_id: &RoomId, invite: &EventId) -> Result<Vec<Value>, StoreError> {
         let mut stripped = Vec::new();
         for ((kind, _), event_id) in rooms::current_state(self.connection, room_id)? {
-            if STRIPPED.contains(&kind.as_str()) || event_id == invite {
-                let event = events::get(self.connection, &event_id)?.pdu;
+            if (STRIPPED.contains(&kind.as_str()) || event_id == invite)
+                && let Some(event) = events::find(self.connection, &event_id)?
+            {
+                let event = event.pdu;
                 stripped.push(serde_json::json!({
                     "type": event.kind,
                     "state_key": event.state_key,

@@ -40,6 +40,15 @@ impl Graph {
             Found::Nowhere => return Ok(Err(Refusal::MissingEvents(id.to_string()))),
             Found::Unknown(reason) => return Err(Unavailable::Elsewhere(reason)),
         };
+        self.adopt_known(source, pdu).await
+    }
+
+    /// Fetches the state before an event, and makes the event part of the graph.
+    pub(crate) async fn adopt_known(
+        &self,
+        source: &Source<'_>,
+        pdu: Pdu,
+    ) -> Result<Result<(), Refusal>, Unavailable> {
         let state = match self.state_before_elsewhere(source, &pdu).await? {
             Ok(state) => state,
             Err(refusal) => return Ok(Err(refusal)),

@@ -45,7 +45,7 @@ impl Graph {
         if ends.is_empty() {
             return Ok(Ok(0));
         }
-        let source = self.source(room, rules, self.core.server_name(), None).await?;
+        let source = self.source_of_history(room, rules).await?;
         let mut history = match self.ask_backfill(&source, &ends, BACKFILL_LIMIT).await? {
             Found::Here(history) => history,
             Found::Nowhere => return Ok(Ok(0)),
@@ -189,5 +189,10 @@ fn place_in(
     let standing = standing(&Loader::new(tx), &room, &pdu, before)?;
     let checked = Checked { pdu, standing };
     super::insert::store(tx, &checked, before)?;
-    Ok((checked.standing == super::Standing::Accepted).then_some(checked.pdu))
+    super::redact::apply_earlier(tx, room.rules, &checked.pdu)?;
+    if checked.standing != super::Standing::Accepted {
+        return Ok(None);
+    }
+    super::redact::apply(tx, room.rules, &checked.pdu)?;
+    Ok(Some(checked.pdu))
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json, value::to_raw_value};
 use super::{
     Graph, Refusal,
     auth::{Asking, Loader},
+    redact,
     verify::signed_here,
 };
 use crate::{
@@ -81,10 +82,19 @@ impl Graph {
             Ok(found) => found,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let pdu = match self.sign(template(Some(room), draft, &spot), rules) {
+        let mut event = template(Some(room), draft, &spot);
+        if !rules.redaction.content_field_redacts && draft.kind == "m.room.redaction" {
+            // Before room version 11 it stands beside the content.
+            let redacts = event["content"].as_object_mut().and_then(|it| it.remove("redacts"));
+            event["redacts"] = redacts.unwrap_or_default();
+        }
+        let pdu = match self.sign(event, rules) {
             Ok(pdu) => pdu,
             Err(malformed) => return Ok(Err(malformed.into())),
         };
+        if let Some(reason) = redact::objection(connection, rules, &pdu)? {
+            return Ok(Err(Refusal::NotAllowed(reason)));
+        }
         // What authorizes it was selected from the current state: that is the state asked.
         let allowed = Loader::new(connection).allowed_by_auth_events(rules, &pdu)?;
         Ok(allowed.map(|()| pdu).map_err(Refusal::NotAllowed))

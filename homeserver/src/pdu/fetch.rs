@@ -16,7 +16,7 @@ use transport::federation::CallError;
 use super::{Graph, Unavailable, verify::parse_and_verify};
 use crate::{
     event::{Pdu, rules::Rules},
-    store::memberships,
+    store::{memberships, rooms},
 };
 
 /// Servers asked for one thing.
@@ -56,6 +56,26 @@ pub(crate) enum Found<T> {
 }
 
 impl Graph {
+    /// Returns whom to ask about history of `room`, and about it alone: anybody; where the owner of
+    /// the room decides what is shown, nobody but it, and nobody if that is this server.
+    pub(crate) async fn source_of_history<'a>(
+        &self,
+        room: &'a RoomId,
+        rules: Rules,
+    ) -> Result<Source<'a>, Unavailable> {
+        let id = room.to_owned();
+        let row = self.core.database.call(move |db| rooms::find(db, &id)).await;
+        let row = row.map_err(Unavailable::Store)?;
+        match row.filter(|row| !row.delivery.is_transacted(false)) {
+            Some(row) => {
+                let own = self.core.server_name();
+                let servers = Some(row.owner).filter(|owner| owner != own).into_iter().collect();
+                Ok(Source { room, rules, servers, sender: None })
+            }
+            None => self.source(room, rules, self.core.server_name(), None).await,
+        }
+    }
+
     /// Returns whom to ask about `room`: `origin` if it is a member, the server of the sender of
     /// the event in question, then other members.
     pub(crate) async fn source<'a>(
@@ -233,7 +253,9 @@ impl Graph {
                 Ok(Err(refusal)) => {
                     tracing::info!(%refusal, "skipped a bad event that was fetched");
                 }
-                Err(Unavailable::Elsewhere(reason)) => return Ok(Err(reason)),
+                Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
+                    return Ok(Err(reason));
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -19,7 +19,8 @@ use crate::{
 
 impl Graph {
     /// As [`Graph::insert_with_state`], of an event that came from another server: it goes on to the
-    /// servers that this one let in and that its sender had not heard of.
+    /// servers that this one let in and that its sender had not heard of. What the owner of the room
+    /// decides about becomes part of the graph, and is not shown before it has.
     pub(super) fn insert_received(
         &self,
         tx: &Transaction<'_>,
@@ -27,6 +28,10 @@ impl Graph {
         checked: &Checked,
         before: GroupId,
     ) -> Result<(), StoreError> {
+        if !room.row.delivery.is_transacted(checked.pdu.state_key.is_some()) {
+            let hidden = Checked { standing: undecided(&checked.standing), ..checked.clone() };
+            return self.insert_with_state(tx, room, &hidden, before);
+        }
         self.insert_with_state(tx, room, checked, before)?;
         // Who built on the present has heard of everybody in it.
         if checked.standing != Standing::Accepted || before == room.row.current_group {
@@ -57,6 +62,16 @@ impl Graph {
             }
         }
         Ok(servers)
+    }
+}
+
+/// Returns what an event is that others build on, and whose owner has not decided that it is shown.
+fn undecided(standing: &Standing) -> Standing {
+    match standing {
+        Standing::Accepted => {
+            Standing::SoftFailed("the room's owner decides what is shown".to_owned())
+        }
+        refused => refused.clone(),
     }
 }
 

@@ -116,24 +116,48 @@ impl Graph {
         source: &Source<'_>,
         pdu: &Pdu,
     ) -> Result<Result<(), Refusal>, Unavailable> {
-        let walk = self.walk_back(source, pdu).await?;
-        if walk.ends.len() + walk.wanted.len() > MAX_ADOPTED {
-            return Ok(Err(Refusal::MissingEvents("too many of them".to_owned())));
-        }
+        let mut walk = self.walk_back(source, pdu).await?;
         // The sender of the event must have had what it names itself, not what that builds on.
         let anyone = source.whoever_sent_it();
-        for end in &walk.ends {
-            if let Err(refusal) = self.place_end(&anyone, end).await? {
+        let history = self.source_of_history(source.room, source.rules).await?;
+        for end in walk.ends.iter().take(MAX_ADOPTED) {
+            if let Err(refusal) = self.place_end(&history, end).await? {
                 return Ok(Err(refusal));
             }
         }
-        for (parent, children) in &walk.wanted {
-            let asked = if children.contains(&walk.from) { source } else { &anyone };
-            if let Err(refusal) = self.adopt(asked, parent).await? {
+        for (parent, children) in walk.wanted.iter().take(MAX_ADOPTED) {
+            let is_named_by_it = children.contains(&walk.from);
+            let asked = if is_named_by_it { source } else { &anyone };
+            let Err(refusal) = self.adopt(asked, parent).await? else { continue };
+            if is_named_by_it {
                 return Ok(Err(refusal));
             }
+            self.adopt_all(&anyone, &mut walk.gap, children).await?;
+        }
+        let left = walk.ends.len().max(walk.wanted.len()).saturating_sub(MAX_ADOPTED);
+        if left > 0 {
+            // What was adopted is known the next time, which goes on from there.
+            self.keep_gap(walk).await?;
+            return Err(Unavailable::Lacking(format!("{left} events are missing, and more")));
         }
         self.insert_gap(&anyone, walk.gap).await
+    }
+
+    /// Adopts those events of a gap whose parents nobody has, and takes them out of the gap.
+    async fn adopt_all(
+        &self,
+        source: &Source<'_>,
+        gap: &mut Gap,
+        children: &BTreeSet<OwnedEventId>,
+    ) -> Result<(), Unavailable> {
+        for child in children {
+            let Some(event) = gap.get(child).cloned() else { continue };
+            if let Err(refusal) = self.adopt_known(source, event).await? {
+                return Err(Unavailable::Lacking(refusal.to_string()));
+            }
+            gap.remove(child);
+        }
+        Ok(())
     }
 
     /// Goes back from `pdu` until everything that it builds on is known or on the way, or nobody
@@ -189,12 +213,16 @@ impl Graph {
 
     /// Keeps what was fetched of a gap, so that the next try goes on from there.
     async fn put_off(&self, walk: Walk, reason: String) -> Result<Walk, Unavailable> {
+        self.keep_gap(walk).await?;
+        Err(Unavailable::Elsewhere(reason))
+    }
+
+    async fn keep_gap(&self, walk: Walk) -> Result<(), Unavailable> {
         self.core
             .database
             .transaction(move |tx| gap_events::keep(tx, walk.gap.values()))
             .await
-            .map_err(Unavailable::Store)?;
-        Err(Unavailable::Elsewhere(reason))
+            .map_err(Unavailable::Store)
     }
 
     async fn next_gap_events(

@@ -10,6 +10,7 @@ use super::{
     Checked, Graph, Refusal, Standing,
     judge::{Judged, judge, state_before},
     receive::acceptable,
+    redact,
     resolve::resolve,
 };
 use crate::{
@@ -74,6 +75,8 @@ impl Graph {
     ) -> Result<(), StoreError> {
         let pdu = &checked.pdu;
         let after = store(tx, checked, before)?;
+        let left = redact::apply_earlier(tx, room.rules, pdu)?;
+        let pdu = left.as_ref().unwrap_or(pdu);
         let is_shown = match checked.standing {
             Standing::Accepted => true,
             Standing::SoftFailed(_) => planted(Defect::SoftFailedEventIsShown),
@@ -111,6 +114,7 @@ impl Graph {
         States { before, after }: States,
     ) -> Result<(), StoreError> {
         let position = events::append(tx, pdu)?;
+        redact::apply(tx, room.rules, pdu)?;
         let extremities = advance_extremities(tx, pdu)?;
         let current = state_of(tx, room.rules, &extremities, &pdu.event_id, after)?;
         if current == after && before == room.row.current_group {
@@ -195,7 +199,8 @@ fn advance_extremities(
         // What is not shown is no extremity; what it builds on may be one, and is covered as well.
         let hidden = events::place(tx, &id)?.is_some_and(|place| !place.accepted);
         if hidden && seen.insert(id.clone()) {
-            covered.extend(events::get(tx, &id)?.pdu.prev_events.iter().cloned());
+            let hidden = events::find(tx, &id)?;
+            covered.extend(hidden.iter().flat_map(|hidden| hidden.pdu.prev_events.clone()));
         }
     }
     if after.is_empty() || !events::has_accepted_child(tx, &pdu.event_id)? {

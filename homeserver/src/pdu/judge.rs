@@ -11,6 +11,7 @@ use super::{
     Checked, Standing,
     auth::{Asking, Loader},
     insert::KnownRoom,
+    redact,
     resolve::resolve,
 };
 use crate::{
@@ -66,6 +67,19 @@ pub(crate) fn judge(
     let before = resolve(tx, room.rules, &after_parents)?;
     let standing = standing(&loader, room, pdu, before)?;
     Ok(Judged::Checked(Box::new(Checked { pdu: pdu.clone(), standing }), before))
+}
+
+/// Judges an event of the graph once more, by the state of the room as it is now; `None` if it is
+/// not part of the graph.
+pub(crate) fn judge_again(
+    tx: &Transaction<'_>,
+    room: &KnownRoom,
+    pdu: &Pdu,
+) -> Result<Option<Checked>, StoreError> {
+    let states = events::find(tx, &pdu.event_id)?.and_then(|known| known.states);
+    let Some(states) = states else { return Ok(None) };
+    let standing = standing(&Loader::new(tx), room, pdu, states.before)?;
+    Ok(Some(Checked { pdu: pdu.clone(), standing }))
 }
 
 /// Returns what the event builds on and is not here. A parent in another room is no parent.
@@ -128,6 +142,9 @@ pub(crate) fn standing(
     }
     if let Err(reason) = loader.allowed_by_auth_events(rules, pdu)? {
         return Ok(Standing::Rejected(reason));
+    }
+    if let Some(reason) = redact::objection(loader.connection, rules, pdu)? {
+        return Ok(Standing::SoftFailed(reason));
     }
     let mut named = pdu.auth_events.clone();
     named.sort();

@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 use transport::{BoxFuture, Transaction};
 
 use super::{
-    Checked, Graph, Refusal, Standing, Unavailable,
+    Checked, Graph, Refusal, Standing, Unavailable, acl,
     insert::known_room,
-    judge::{Judged, Missing, judge},
+    judge::{Judged, Missing, judge, judge_again},
     verify::verify,
 };
 use crate::{
@@ -38,6 +38,8 @@ type Taken = Result<(), Refusal>;
 struct Round {
     outcomes: BTreeMap<OwnedEventId, Taken>,
     put_off: BTreeMap<OwnedEventId, String>,
+    /// What builds on something that nobody who was asked has, and why.
+    parked: BTreeMap<OwnedEventId, String>,
     lacking: Vec<(Pdu, Missing)>,
 }
 
@@ -45,7 +47,7 @@ impl Round {
     fn answer(&self) -> Answer {
         let text = |outcome: &Taken| outcome.as_ref().map_err(ToString::to_string).copied();
         let pdus = self.outcomes.iter().map(|(id, outcome)| (id.clone(), text(outcome))).collect();
-        Answer { pdus, put_off: self.put_off.clone() }
+        Answer { pdus, put_off: self.put_off.clone(), parked: self.parked.clone() }
     }
 }
 
@@ -90,11 +92,21 @@ impl Graph {
     ) -> Result<Vec<Pdu>, StoreError> {
         let mut admitted = Vec::new();
         for raw in raw {
-            match self.admit(raw).await {
+            match self.admit(origin, raw).await {
                 Ok(Ok(pdu)) => admitted.push(pdu),
+                Ok(Err((id, refusal @ Refusal::UnknownRoom(_)))) => {
+                    let (id, taken) = match self.take_back_invite(origin, raw).await {
+                        Ok(Some(taken)) => (Some(taken), Ok(())),
+                        Ok(None) | Err(Unavailable::Elsewhere(_) | Unavailable::Lacking(_)) => {
+                            (id, Err(refusal))
+                        }
+                        Err(Unavailable::Store(error)) => return Err(error),
+                    };
+                    round.outcomes.extend(id.map(|id| (id, taken)));
+                }
                 Ok(Err((Some(id), refusal))) => drop(round.outcomes.insert(id, Err(refusal))),
                 Ok(Err((None, refusal))) => tracing::info!(%origin, %refusal, "dropped a PDU"),
-                Err(Unavailable::Elsewhere(reason)) => {
+                Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
                     round.put_off.extend(self.id_of(raw).await?.map(|id| (id, reason)));
                 }
                 Err(Unavailable::Store(error)) => return Err(error),
@@ -117,9 +129,12 @@ impl Graph {
                 round.put_off.insert(pdu.event_id.clone(), reason.clone());
                 continue;
             }
-            match self.fetch_for(origin, &pdu, missing).await {
+            match self.fetch_or_adopt(origin, &pdu, missing).await {
                 Ok(Ok(())) => ready.push(pdu),
                 Ok(Err(refusal)) => drop(round.outcomes.insert(pdu.event_id.clone(), Err(refusal))),
+                Err(Unavailable::Lacking(reason)) => {
+                    round.parked.insert(pdu.event_id.clone(), reason);
+                }
                 Err(Unavailable::Elsewhere(reason)) => {
                     silent.insert(pdu.room_id.clone(), reason.clone());
                     round.put_off.insert(pdu.event_id.clone(), reason);
@@ -136,14 +151,15 @@ impl Graph {
         let rules = match self.rules_of(&room).await {
             Ok(Some((_, rules))) => rules,
             Err(Unavailable::Store(error)) => return Err(error),
-            Ok(None) | Err(Unavailable::Elsewhere(_)) => return Ok(None),
+            Ok(None) | Err(Unavailable::Elsewhere(_) | Unavailable::Lacking(_)) => return Ok(None),
         };
         Ok(Pdu::parse(raw, rules).ok().map(|pdu| pdu.event_id.clone()))
     }
 
-    /// Parses and verifies a PDU of a room that this server is in.
+    /// Parses and verifies a PDU of a room that this server is in and that lets `origin` take part.
     async fn admit(
         &self,
+        origin: &ServerName,
         raw: &RawValue,
     ) -> Result<Result<Pdu, (Option<OwnedEventId>, Refusal)>, Unavailable> {
         let room = match room_of(raw) {
@@ -151,7 +167,7 @@ impl Graph {
             Err(refusal) => return Ok(Err((None, refusal))),
         };
         self.joining.released(&*room).await;
-        let Some((_, rules)) = self.rules_of(&room).await? else {
+        let Some((rules, is_let_in)) = self.rules_for(&room, origin).await? else {
             // The id depends on the version; of most versions it is this one.
             let rules = rules::of(&RoomVersionId::V11).expect("ruma knows version 11");
             let id = Pdu::parse(raw, rules).ok().map(|pdu| pdu.event_id.clone());
@@ -162,8 +178,35 @@ impl Graph {
             Err(malformed) => return Ok(Err((None, malformed.into()))),
         };
         let id = pdu.event_id.clone();
+        if !is_let_in {
+            let reason = format!("the room does not let {origin} take part");
+            return Ok(Err((Some(id), Refusal::NotAllowed(reason))));
+        }
         let verified = verify(&self.core.keys, pdu, rules).await?;
         Ok(verified.map_err(|refusal| (Some(id), refusal)))
+    }
+
+    /// Returns the rules of a room that this server is in, and whether that lets `origin` take part.
+    async fn rules_for(
+        &self,
+        room: &RoomId,
+        origin: &ServerName,
+    ) -> Result<Option<(Rules, bool)>, Unavailable> {
+        let (room, own) = (room.to_owned(), self.core.owned_server_name());
+        let origin = origin.to_owned();
+        let found: Option<(RoomVersionId, bool)> = self
+            .core
+            .database
+            .call(move |db| {
+                if !memberships::is_member_server(db, &room, &own)? {
+                    return Ok(None);
+                }
+                let Some(row) = rooms::find(db, &room)? else { return Ok(None) };
+                Ok(Some((row.version, acl::allows(db, &room, &origin)?)))
+            })
+            .await
+            .map_err(Unavailable::Store)?;
+        Ok(found.and_then(|(version, let_in)| rules::of(&version).map(|rules| (rules, let_in))))
     }
 
     /// Returns the version of a room that this server is in, and its rules.
@@ -268,6 +311,33 @@ impl Graph {
         })
     }
 
+    /// As [`Graph::fetch_for`]; where nobody has what the event builds on, it becomes part of the graph
+    /// after the state before it, if somebody can tell that: its sender may have joined later than
+    /// what it builds on, or have lost it.
+    async fn fetch_or_adopt(
+        &self,
+        origin: &ServerName,
+        pdu: &Pdu,
+        missing: Missing,
+    ) -> Result<Taken, Unavailable> {
+        match self.fetch_for(origin, pdu, missing).await? {
+            Err(Refusal::MissingEvents(reason)) => {
+                let adopted = self.adopt_for(origin, pdu).await?;
+                Ok(adopted.map_err(|_| Refusal::MissingEvents(reason)))
+            }
+            fetched => Ok(fetched),
+        }
+    }
+
+    async fn adopt_for(&self, origin: &ServerName, pdu: &Pdu) -> Result<Taken, Unavailable> {
+        let Some((_, rules)) = self.rules_of(&pdu.room_id).await? else {
+            return Ok(Err(Refusal::UnknownRoom(pdu.room_id.clone())));
+        };
+        let sender = Some(pdu.sender.server_name());
+        let source = self.source(&pdu.room_id, rules, origin, sender).await?;
+        self.adopt_known(&source, pdu.clone()).await
+    }
+
     async fn fetch_for(
         &self,
         origin: &ServerName,
@@ -289,7 +359,7 @@ impl Graph {
         raw: &RawValue,
         origin: &ServerName,
     ) -> Result<Result<Checked, Refusal>, Unavailable> {
-        let pdu = match self.admit(raw).await? {
+        let pdu = match self.admit(origin, raw).await? {
             Ok(pdu) => pdu,
             Err((_, refusal)) => return Ok(Err(refusal)),
         };
@@ -298,10 +368,7 @@ impl Graph {
             let judged: Judged = self
                 .core
                 .database
-                .transaction(move |tx| {
-                    let room = known_room(tx, &event.room_id)?;
-                    judge(tx, &room, &event)
-                })
+                .transaction(move |tx| judge_to_decide(tx, &event))
                 .await
                 .map_err(Unavailable::Store)?;
             let missing = match judged {
@@ -321,6 +388,20 @@ impl Graph {
         }
         Ok(Err(Refusal::MissingEvents(pdu.event_id.to_string())))
     }
+}
+
+/// Judges an event; one that came past the owner of its room before, who may be about to decide on
+/// it, as if it had not.
+fn judge_to_decide(tx: &Transaction<'_>, event: &Pdu) -> Result<Judged, StoreError> {
+    let room = known_room(tx, &event.room_id)?;
+    let judged = judge(tx, &room, event)?;
+    if !matches!(judged, Judged::Known { accepted: false })
+        || room.row.delivery.is_transacted(event.state_key.is_some())
+    {
+        return Ok(judged);
+    }
+    let again = judge_again(tx, &room, event)?;
+    Ok(again.map_or(judged, |checked| Judged::Checked(Box::new(checked), room.row.current_group)))
 }
 
 pub(super) fn acceptable(checked: Checked) -> Result<Checked, Refusal> {

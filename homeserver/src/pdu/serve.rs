@@ -12,7 +12,7 @@ use crate::{
     store::{
         StoreError,
         events::{self, StoredEvent},
-        memberships, state,
+        memberships, rooms, state,
     },
 };
 
@@ -147,7 +147,8 @@ pub fn raw<'a>(
     connection: &Connection,
     ids: impl IntoIterator<Item = &'a OwnedEventId>,
 ) -> Result<Vec<Box<RawValue>>, StoreError> {
-    ids.into_iter().map(|id| Ok(events::get(connection, id)?.pdu.to_raw())).collect()
+    let events = events::find_all(connection, ids)?;
+    Ok(events.iter().map(Pdu::to_raw).collect())
 }
 
 /// Returns whether `server` may be told of an event: it has a joined user in the room, or had one
@@ -183,7 +184,8 @@ fn was_there(
     }
     let (room, event) = (&record.pdu.room_id, &record.pdu.event_id);
     for (gone, removal) in memberships::gone_since(connection, room, server, event)? {
-        let Some(states) = events::get(connection, &removal)?.states else { continue };
+        let states = events::find(connection, &removal)?.and_then(|removal| removal.states);
+        let Some(states) = states else { continue };
         let member = state::entry(connection, states.before, "m.room.member", &gone)?;
         if let Some(member) = member
             && says_join(connection, &member)?
@@ -195,7 +197,22 @@ fn was_there(
 }
 
 fn says_join(connection: &Connection, member: &EventId) -> Result<bool, StoreError> {
-    Ok(events::get(connection, member)?.pdu.membership() == Some("join"))
+    let member = events::find(connection, member)?;
+    Ok(member.is_some_and(|member| member.pdu.membership() == Some("join")))
+}
+
+/// Returns whether an event is one that its room's owner has decided to show, or none on which it
+/// decides: others may be told of no other one, or they would take it for one that was.
+///
+/// # Errors
+/// The store refuses.
+pub fn is_decided(connection: &Connection, record: &StoredEvent) -> Result<bool, StoreError> {
+    if record.is_accepted() || record.states.is_none() {
+        return Ok(true);
+    }
+    let row = rooms::find(connection, &record.pdu.room_id)?;
+    let is_state = record.pdu.state_key.is_some();
+    Ok(row.is_none_or(|row| row.delivery.is_transacted(is_state)))
 }
 
 /// Returns those of the events of a room that `server` may be told of.
@@ -211,7 +228,8 @@ pub fn visible_to(
     let is_member = memberships::is_member_server(connection, room, server)?;
     let mut visible = Vec::new();
     for record in found {
-        if is_member || was_there(connection, server, &record)? {
+        let may_see = is_member || was_there(connection, server, &record)?;
+        if may_see && is_decided(connection, &record)? {
             visible.push(record.pdu);
         }
     }

@@ -7,8 +7,8 @@ use ruma::{
     canonical_json::redact,
     serde::Base64,
     signatures::{
-        PublicKeyMap, PublicKeySet, Verified, required_server_signatures_to_verify_event,
-        verify_event,
+        PublicKeyMap, PublicKeySet, Verified, content_hash,
+        required_server_signatures_to_verify_event, verify_event,
     },
 };
 use serde_json::value::RawValue;
@@ -31,7 +31,7 @@ pub(crate) async fn parse_and_verify(
 
 /// Verifies the signatures and the hash of an event; one whose hash is wrong comes out redacted,
 /// which leaves its id as it was.
-pub(super) async fn verify(
+pub(crate) async fn verify(
     keys: &KeyRing,
     pdu: Pdu,
     rules: Rules,
@@ -68,6 +68,14 @@ pub(super) async fn verify(
     })
 }
 
+/// Returns an event whose signatures nobody can verify now; redacted, if its hash is wrong.
+pub(crate) fn with_its_hash(pdu: Pdu, rules: Rules) -> Result<Pdu, Refusal> {
+    let hash = content_hash(&pdu.json).map_err(|error| Refusal::Malformed(error.to_string()))?;
+    let hashes = pdu.json.get("hashes").and_then(|hashes| hashes.as_object());
+    let claimed = hashes.and_then(|hashes| hashes.get("sha256")).and_then(|hash| hash.as_str());
+    if claimed == Some(hash.encode().as_str()) { Ok(pdu) } else { redacted(&pdu, rules) }
+}
+
 /// Returns the statement that all signatures and the hash of `pdu` are valid, where its signers
 /// have the keys `known`.
 fn proof(pdu: &Pdu, known: &PublicKeyMap) -> Proof {
@@ -96,7 +104,8 @@ fn signing_key(pdu: &Pdu, server: &ServerName) -> Option<String> {
     signatures.keys().find(|key| key.starts_with("ed25519:")).cloned()
 }
 
-fn redacted(pdu: &Pdu, rules: Rules) -> Result<Pdu, Refusal> {
+/// Returns the event as it is once it is redacted: with the same id.
+pub(crate) fn redacted(pdu: &Pdu, rules: Rules) -> Result<Pdu, Refusal> {
     let object = redact(pdu.json.clone(), &rules.redaction, None)
         .map_err(|error| Refusal::Malformed(error.to_string()))?;
     Ok(Pdu::from_object(object, rules)?)

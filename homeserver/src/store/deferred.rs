@@ -74,38 +74,52 @@ pub fn put(
     Ok(())
 }
 
-/// Returns the entries that were tried least often, the oldest first, `limit` at most.
+/// Returns the entries that are due, those tried least often first, the oldest of them first, `limit`
+/// at most; and whether there is any entry at all.
 ///
 /// # Errors
 /// The store refuses.
-pub fn least_tried(
+pub fn due(
     connection: &Connection,
+    now_ms: i64,
     limit: usize,
-) -> Result<Vec<DeferredEntry>, StoreError> {
+) -> Result<(Vec<DeferredEntry>, bool), StoreError> {
+    let any = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM deferred_entries)")?
+        .query_row([], |row| row.get(0))?;
     let mut statement = connection.prepare_cached(
-        "SELECT id, origin, pdus, tries FROM deferred_entries ORDER BY tries, id LIMIT ?1",
+        "SELECT id, origin, pdus, tries FROM deferred_entries WHERE due_ms <= ?1
+         ORDER BY tries, id LIMIT ?2",
     )?;
-    let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut rows = statement.query((now_ms, i64::try_from(limit).unwrap_or(i64::MAX)))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let (origin, pdus): (String, String) = (row.get(1)?, row.get(2)?);
         entries.push(DeferredEntry {
             id: row.get(0)?,
             origin: origin.try_into().map_err(StoreError::corrupt)?,
-            pdus: serde_json::from_str(&pdus).map_err(StoreError::corrupt)?,
+            pdus: well_formed(&pdus),
             tries: row.get(3)?,
         });
     }
-    Ok(entries)
+    Ok((entries, any))
 }
 
-/// Counts a failed try.
+/// Returns the PDUs of an entry; none of one that is stored malformed, which is judged and forgotten
+/// like any other then.
+fn well_formed(pdus: &str) -> Vec<Box<RawValue>> {
+    serde_json::from_str(pdus)
+        .inspect_err(|error| tracing::error!(%error, "a deferred entry is stored malformed"))
+        .unwrap_or_default()
+}
+
+/// Counts a failed try; the next one is due at `due_ms`.
 ///
 /// # Errors
 /// The store refuses.
-pub fn tried(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
-    tx.prepare_cached("UPDATE deferred_entries SET tries = tries + 1 WHERE id = ?1")?
-        .execute([id])?;
+pub fn tried(tx: &Transaction<'_>, id: i64, due_ms: i64) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE deferred_entries SET tries = tries + 1, due_ms = ?2 WHERE id = ?1")?
+        .execute((id, due_ms))?;
     Ok(())
 }
 

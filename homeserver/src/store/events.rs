@@ -43,7 +43,8 @@ impl StoredEvent {
 
 const COLUMNS: &str = "event_id, room_id, json, state_before, state_after, rejected, soft_failed";
 
-/// Returns the event with that id.
+/// Returns the event with that id. One that is stored malformed costs itself alone: it counts as not
+/// known.
 ///
 /// # Errors
 /// The store refuses.
@@ -51,7 +52,32 @@ pub fn find(connection: &Connection, id: &EventId) -> Result<Option<StoredEvent>
     let mut statement =
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE event_id = ?1"))?;
     let mut rows = statement.query([id.as_str()])?;
-    rows.next()?.map(record).transpose()
+    let Some(row) = rows.next()? else { return Ok(None) };
+    unless_malformed(record(row))
+}
+
+/// Returns what was read; `None`, and a line in the log, for what is stored malformed.
+fn unless_malformed<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error @ StoreError::Corrupt(_)) => {
+            tracing::error!(%error, "passed over an event that is stored malformed");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns those of the events that are stored and well-formed.
+///
+/// # Errors
+/// The store refuses.
+pub fn find_all<'a>(
+    connection: &Connection,
+    ids: impl IntoIterator<Item = &'a OwnedEventId>,
+) -> Result<Vec<Pdu>, StoreError> {
+    let found = ids.into_iter().map(|id| Ok(find(connection, id)?.map(|found| found.pdu)));
+    found.filter_map(Result::transpose).collect()
 }
 
 /// Returns the event with that id, which is known to be stored.
@@ -334,7 +360,8 @@ fn timeline(
     let mut rows = statement.query((room.as_str(), stretch.start, stretch.end, limit))?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
-        events.push((row.get(3)?, pdu(row)?));
+        let position = row.get(3)?;
+        events.extend(unless_malformed(pdu(row))?.map(|pdu| (position, pdu)));
     }
     Ok(events)
 }

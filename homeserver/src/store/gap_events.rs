@@ -19,10 +19,8 @@ pub fn find(connection: &Connection, id: &EventId) -> Result<Option<Pdu>, StoreE
         .prepare_cached("SELECT room_id, json FROM gap_events WHERE event_id = ?1")?
         .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    found
-        .map(|(room, json)| Pdu::from_store(id.as_str(), &room, &json))
-        .transpose()
-        .map_err(StoreError::corrupt)
+    // What is stored malformed is fetched again.
+    Ok(found.and_then(|(room, json)| Pdu::from_store(id.as_str(), &room, &json).ok()))
 }
 
 /// Keeps events of one gap, and forgets those of its room that are part of the graph by now.

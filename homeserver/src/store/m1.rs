@@ -15,7 +15,7 @@ use transport::Transaction;
 
 pub(crate) use self::{
     answers::{Message, answer, keep_answer},
-    commits::{Commit, first_commit, oblige, owed, strike},
+    commits::{Commit, first_commit, is_told, oblige, owed, strike},
     decisions::{abort_for, decide, decision},
     hidden::{Prepared, all_hidden, count_hidden, hidden, hide, unhide},
     voters::{Voter, known_devices, learn_devices, voters},
@@ -71,7 +71,9 @@ pub(crate) fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreErr
 #[cfg(test)]
 fn tables() -> Connection {
     let connection = Connection::open_in_memory().expect("memory");
-    for step in [include_str!("02_client.sql"), include_str!("04_m1.sql")] {
+    let steps =
+        [include_str!("02_client.sql"), include_str!("04_m1.sql"), include_str!("10_m1.sql")];
+    for step in steps {
         connection.execute_batch(step).expect("tables");
     }
     connection

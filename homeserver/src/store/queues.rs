@@ -78,7 +78,11 @@ pub fn in_flight(
     let mut rows = statement.query((destination.as_str(), &transaction_id))?;
     let mut pdus = Vec::new();
     while let Some(row) = rows.next()? {
-        pdus.push(RawValue::from_string(row.get(0)?).map_err(StoreError::corrupt)?);
+        // What is no JSON at all is dropped here; what else cannot be sent shows when it is tried.
+        match RawValue::from_string(row.get(0)?) {
+            Ok(pdu) => pdus.push(pdu),
+            Err(error) => tracing::error!(%error, "an event of a queue is stored malformed"),
+        }
     }
     let origin_server_ts = u64::try_from(origin_server_ts).unwrap_or(0);
     Ok(Some(Batch { transaction_id, origin_server_ts, pdus }))
@@ -134,6 +138,72 @@ pub fn widen(
     )?
     .execute((destination.as_str(), i64::try_from(limit).unwrap_or(i64::MAX)))?;
     in_flight(tx, destination)
+}
+
+/// Takes the newer half of the transaction in flight out of it, and returns what is left, which is
+/// another transaction; `None` if nothing is in flight.
+///
+/// # Errors
+/// The store refuses.
+pub fn halve(
+    tx: &Transaction<'_>,
+    destination: &ServerName,
+    now_ms: u64,
+) -> Result<Option<Batch>, StoreError> {
+    let ids = ids_in_flight(tx, destination)?;
+    let Some(first) = ids.first() else { return in_flight(tx, destination) };
+    let kept = ids.len().div_ceil(2);
+    // The count tells it from the one with the same beginning.
+    let transaction_id = format!("{now_ms}-{first}-{kept}");
+    for (place, id) in ids.iter().enumerate() {
+        let of = (place < kept).then_some(&transaction_id);
+        tx.prepare_cached("UPDATE outgoing SET transaction_id = ?2 WHERE id = ?1")?
+            .execute((id, of))?;
+    }
+    tx.prepare_cached(
+        "UPDATE outgoing_transactions SET transaction_id = ?2 WHERE destination = ?1",
+    )?
+    .execute((destination.as_str(), &transaction_id))?;
+    in_flight(tx, destination)
+}
+
+/// Takes the transaction in flight out of the queue, because it can never be sent, and keeps what it
+/// had in it aside for the operator.
+///
+/// # Errors
+/// The store refuses.
+pub fn set_aside(
+    tx: &Transaction<'_>,
+    destination: &ServerName,
+    reason: &str,
+) -> Result<(), StoreError> {
+    for id in ids_in_flight(tx, destination)? {
+        tx.prepare_cached(
+            "INSERT INTO outgoing_set_aside (destination, event_id, reason)
+             SELECT destination, event_id, ?2 FROM outgoing WHERE id = ?1",
+        )?
+        .execute((id, reason))?;
+    }
+    delivered(tx, destination)
+}
+
+/// Returns how many events were set aside, by destination.
+///
+/// # Errors
+/// The store refuses.
+pub fn set_aside_counts(connection: &Connection) -> Result<BTreeMap<String, i64>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT destination, count(*) FROM outgoing_set_aside GROUP BY 1")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn ids_in_flight(tx: &Transaction<'_>, destination: &ServerName) -> Result<Vec<i64>, StoreError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT id FROM outgoing WHERE destination = ?1 AND transaction_id IS NOT NULL ORDER BY id",
+    )?;
+    let rows = statement.query_map([destination.as_str()], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Forgets what waits for a destination but the newest event of each room; of several rooms, that

@@ -137,8 +137,10 @@ pub fn set_current_state(
     }
     for (key, id) in after.iter().filter(|(key, id)| before.get(*key) != Some(id)) {
         put_entry(tx, room, Entry { kind: &key.0, state_key: &key.1, event_id: id })?;
-        if key.0 == "m.room.member" {
-            memberships::put(tx, &events::get(tx, id)?.pdu, position)?;
+        if key.0 == "m.room.member"
+            && let Some(member) = events::find(tx, id)?
+        {
+            memberships::put(tx, &member.pdu, position)?;
         }
     }
     Ok(())
@@ -196,6 +198,26 @@ pub fn current_state(connection: &Connection, room: &RoomId) -> Result<state::St
     Ok(state)
 }
 
+/// Returns one entry of the current state of the room.
+///
+/// # Errors
+/// The store refuses.
+pub fn current_entry(
+    connection: &Connection,
+    room: &RoomId,
+    kind: &str,
+    state_key: &str,
+) -> Result<Option<OwnedEventId>, StoreError> {
+    let found: Option<String> = connection
+        .prepare_cached(
+            "SELECT event_id FROM current_state
+             WHERE room_id = ?1 AND kind = ?2 AND state_key = ?3",
+        )?
+        .query_row((room.as_str(), kind, state_key), |row| row.get(0))
+        .optional()?;
+    found.map(|id| event_id(&id)).transpose()
+}
+
 /// An invite of a local user to a room that this server is not in.
 #[derive(Clone, Debug)]
 pub struct Invite {
@@ -227,6 +249,16 @@ pub fn invite(
         sender: text(1)?.try_into().map_err(StoreError::corrupt)?,
         room_version: text(2)?.try_into().map_err(StoreError::corrupt)?,
     }))
+}
+
+/// Returns how many rooms that this server is not in `user` is invited to.
+///
+/// # Errors
+/// The store refuses.
+pub fn count_invites(connection: &Connection, user: &UserId) -> Result<i64, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT count(*) FROM invites WHERE user_id = ?1")?
+        .query_row([user.as_str()], |row| row.get(0))?)
 }
 
 /// Records an invite of a local user to a room that this server is not in.
@@ -270,5 +302,6 @@ pub fn shown_state(
         .prepare_cached("SELECT stripped_state FROM invites WHERE room_id = ?1 AND user_id = ?2")?
         .query_row((room.as_str(), user.as_str()), |row| row.get(0))
         .optional()?;
-    found.map(|state| serde_json::from_str(&state).map_err(StoreError::corrupt)).transpose()
+    // What cannot be read is not shown.
+    Ok(found.map(|state| serde_json::from_str(&state).unwrap_or_default()))
 }

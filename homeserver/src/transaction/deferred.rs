@@ -1,9 +1,12 @@
 //! Transactions that could not be judged when they came, from their origins or by a relay: tried
 //! again and again, until they can be, or too often.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::sync::Notify;
@@ -24,10 +27,12 @@ const MAX_TRIED_PER_ROUND: usize = 20;
 /// where it is.
 pub(super) const MAX_DEFERRED: usize = 500;
 
-/// How often an entry is tried: at two tries a minute for two weeks, longer than any outage worth
-/// waiting for, and counted without a clock. After that, only what could not be judged is lost; if
-/// later events build on it, it is fetched with them.
-const MAX_TRIES: u32 = 40_000;
+/// How often an entry is tried: for two weeks, longer than any outage worth waiting for. After that,
+/// only what could not be judged is lost; if later events build on it, it is fetched with them.
+const MAX_TRIES: u32 = 4000;
+
+/// The longest wait between two tries. It doubles from the interval of the rounds.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 pub(super) struct Deferred {
     pub(super) core: Core,
@@ -52,25 +57,34 @@ impl Deferred {
         if !self.any.swap(false, Ordering::SeqCst) {
             return Ok(());
         }
-        let read = self.core.database.call(|db| deferred::least_tried(db, MAX_TRIED_PER_ROUND));
-        let entries: Vec<DeferredEntry> =
+        let now = self.core.ages.now_ms();
+        let read = self.core.database.call(move |db| deferred::due(db, now, MAX_TRIED_PER_ROUND));
+        let (entries, any): (Vec<DeferredEntry>, bool) =
             read.await.inspect_err(|_| self.any.store(true, Ordering::SeqCst))?;
-        self.any.fetch_or(!entries.is_empty(), Ordering::SeqCst);
+        self.any.fetch_or(any, Ordering::SeqCst);
         for entry in entries {
-            let record = record(&entry);
+            let wait = wait_after(entry.tries, self.core.config.relay_poll_interval);
+            let record = record(&entry, now.saturating_add(wait));
             self.incoming.handler().receive(&entry.origin, &entry.pdus, record).await?;
         }
         Ok(())
     }
 }
 
+/// Returns how long an entry waits that was tried so often before, in milliseconds.
+fn wait_after(tries: u32, first: Duration) -> i64 {
+    let wait = first.saturating_mul(1 << tries.min(16)).min(LONGEST_WAIT);
+    // Rounds come at their own pace: who waits as long as one is not to miss it by a hair.
+    i64::try_from(wait.as_millis()).unwrap_or(i64::MAX) / 10 * 9
+}
+
 /// Forgets the entry if all of it was judged, or if it was tried too often.
-fn record(entry: &DeferredEntry) -> RecordAnswer {
+fn record(entry: &DeferredEntry, due_ms: i64) -> RecordAnswer {
     let (id, origin, tries) = (entry.id, entry.origin.clone(), entry.tries);
     Arc::new(move |tx, answer: &Answer| {
-        let Some(reason) = answer.first_put_off() else { return deferred::forget(tx, id) };
+        let Some(reason) = answer.first_unjudged() else { return deferred::forget(tx, id) };
         if tries < MAX_TRIES {
-            return deferred::tried(tx, id);
+            return deferred::tried(tx, id, due_ms);
         }
         tracing::warn!(%origin, reason, "gave up on a deferred entry");
         deferred::forget(tx, id)

@@ -109,12 +109,13 @@ impl Incoming {
             return Ok(answer);
         }
         let last = self.count_try(origin, transaction_id) >= MAX_TRIES;
-        let kept = if last { pdus } else { &[] };
-        let record = self.record(origin, transaction_id, kept);
+        let record = self.record(origin, transaction_id, pdus, last);
         let answer = self.handler.receive(origin, pdus, record).await?;
-        if let Some(reason) = answer.first_put_off() {
+        if let Some(reason) = answer.first_unjudged() {
             tracing::info!(%origin, transaction_id, last, reason, "not judged yet");
-            let kept = if last { self.answer_given(origin, transaction_id).await? } else { None };
+            let is_kept = last || answer.put_off.is_empty();
+            let kept =
+                if is_kept { self.answer_given(origin, transaction_id).await? } else { None };
             return kept.ok_or(ReceiveError::NotYet(reason));
         }
         self.tries.lock().remove(origin);
@@ -150,19 +151,24 @@ impl Incoming {
         &*self.handler
     }
 
-    /// Records the answer. If something was put off, keeps the PDUs `kept` to be tried again; does
-    /// nothing if these are none, or if too much of the origin is kept already.
+    /// Records the answer. If something was not judged, keeps the PDUs to be tried again; does
+    /// nothing if that was put off and this is not the `last` try, or if too much of the origin is
+    /// kept already.
     fn record(
         &self,
         origin: &ServerName,
         transaction_id: &str,
-        kept: &[Box<RawValue>],
+        pdus: &[Box<RawValue>],
+        last: bool,
     ) -> RecordAnswer {
-        let (origin, id, kept) = (origin.to_owned(), transaction_id.to_owned(), kept.to_vec());
+        let (origin, id, kept) = (origin.to_owned(), transaction_id.to_owned(), pdus.to_vec());
         let (now, any_deferred) = (self.core.ages.now_ms(), Arc::clone(&self.any_deferred));
         Arc::new(move |tx, answer: &Answer| {
-            if !answer.put_off.is_empty() {
-                if kept.is_empty() || deferred::count(tx, &origin)? >= MAX_DEFERRED {
+            if !answer.put_off.is_empty() && !last {
+                return Ok(());
+            }
+            if answer.first_unjudged().is_some() {
+                if deferred::count(tx, &origin)? >= MAX_DEFERRED {
                     return Ok(());
                 }
                 let handover = Handover { giver: origin.clone(), entry_id: 0 };

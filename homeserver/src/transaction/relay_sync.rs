@@ -206,7 +206,7 @@ impl RelaySync {
         let room_left = waiting < MAX_DEFERRED;
         let record = self.record_or_defer(entry, transaction, &origin, room_left);
         let answer = self.incoming.handler().receive(&origin, pdus, record).await?;
-        match answer.first_put_off() {
+        match answer.first_unjudged() {
             Some(reason) if !room_left => Err(Stopped::NotYet(reason)),
             Some(reason) => {
                 let RelayEntry { relay, entry_id, .. } = entry;
@@ -230,7 +230,9 @@ impl RelaySync {
         let pdus = transaction.pdus.clone().unwrap_or_default();
         let any_deferred = Arc::clone(&self.incoming.any_deferred);
         Arc::new(move |tx, answer| {
-            if !answer.put_off.is_empty() && !planted(Defect::RelaySyncAcknowledgesWhatFailed) {
+            if answer.first_unjudged().is_some()
+                && !planted(Defect::RelaySyncAcknowledgesWhatFailed)
+            {
                 if !room_left {
                     return Ok(());
                 }

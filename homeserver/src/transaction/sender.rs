@@ -30,9 +30,24 @@ use crate::store::{
 /// How long the sender waits after the store refused.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
+/// How often in a row a destination may refuse a transaction for what is in it. A proxy in front of it
+/// may be wrong for a while; then the transaction is taken apart, until what is at fault is found.
+const MAX_BODIES_REFUSED: u32 = 3;
+
+/// What came of one attempt.
+enum Attempt {
+    /// The batch arrived.
+    Arrived,
+    /// It did not, and is tried again.
+    Again,
+    /// It can never be sent as it is; why.
+    Never(String),
+}
+
 /// Empties the queue of `name`, for ever.
 pub(super) async fn run(outgoing: Outgoing, name: OwnedServerName, destination: Arc<Destination>) {
-    let mut sender = Sender { outgoing, name, destination, relays_failed_at: 0, due: None };
+    let mut sender =
+        Sender { outgoing, name, destination, relays_failed_at: 0, bodies_refused: 0, due: None };
     loop {
         if let Err(error) = sender.empty_queue().await {
             tracing::warn!(destination = %sender.name, %error, "failed to read or write a queue");
@@ -50,6 +65,8 @@ struct Sender {
     /// The number of failed direct attempts at which the relays failed too: they are not asked
     /// again before the next direct attempt.
     relays_failed_at: u32,
+    /// How often the transaction in flight was refused for what is in it.
+    bodies_refused: u32,
     /// After how many failures the next attempt is due, and when. This is on the timers' clock,
     /// since the wall clock may jump; the wall clock counts only for a wait that an earlier process
     /// began.
@@ -66,18 +83,51 @@ impl Sender {
             if planted(Defect::QueueIsEmptiedBeforeItIsSent) {
                 self.with_queue(|tx, name, _| queues::delivered(tx, name)).await?;
             }
-            next = if self.deliver(&batch, back_off).await? {
-                self.finish_and_next().await?
-            } else if planted(Defect::RetryCarriesMoreUnderTheSameId) {
-                self.with_queue(|tx, name, _| queues::widen(tx, name, MAX_PDUS)).await?
-            } else {
-                Some(batch)
+            next = match self.deliver(&batch, back_off).await? {
+                Attempt::Arrived => self.finish_and_next().await?,
+                Attempt::Never(reason) => self.take_apart(&batch, reason).await?,
+                Attempt::Again if planted(Defect::RetryCarriesMoreUnderTheSameId) => {
+                    self.with_queue(|tx, name, _| queues::widen(tx, name, MAX_PDUS)).await?
+                }
+                Attempt::Again => Some(batch),
             };
         }
     }
 
-    /// Makes one attempt at a batch, or waits for the next one; returns whether the batch arrived.
-    async fn deliver(&mut self, batch: &Batch, back_off: BackOff) -> Result<bool, StoreError> {
+    /// Goes on with half of a batch that can never be sent; sets a single event aside, so that it does
+    /// not hold up what is queued behind it.
+    async fn take_apart(
+        &mut self,
+        batch: &Batch,
+        reason: String,
+    ) -> Result<Option<Batch>, StoreError> {
+        if batch.pdus.len() > 1 {
+            return self.with_queue(queues::halve).await;
+        }
+        self.bodies_refused = 0;
+        tracing::error!(destination = %self.name, reason, "set an event aside that cannot be sent");
+        let core = &self.outgoing.core;
+        let (name, now) = (self.name.clone(), core.host.unix_ms());
+        core.database
+            .transaction(move |tx| {
+                queues::set_aside(tx, &name, &reason)?;
+                queues::fix_next(tx, &name, MAX_PDUS, now)
+            })
+            .await
+    }
+
+    /// Returns why the batch can never be sent, if that is what the last error means.
+    fn hopeless(&mut self, error: &CallError) -> Option<String> {
+        if !error.is_about_the_body() {
+            return None;
+        }
+        self.bodies_refused = self.bodies_refused.saturating_add(1);
+        let is_sure = matches!(error, CallError::Unsendable(_));
+        (is_sure || self.bodies_refused > MAX_BODIES_REFUSED).then(|| error.to_string())
+    }
+
+    /// Makes one attempt at a batch, or waits for the next one.
+    async fn deliver(&mut self, batch: &Batch, back_off: BackOff) -> Result<Attempt, StoreError> {
         let relays_due = back_off.failures >= self.config().attempts_before_relay.max(1);
         let due = self.due_at(back_off);
         if back_off.failures == 0 || due <= Instant::now() {
@@ -86,12 +136,16 @@ impl Sender {
             match self.send_directly(batch).await {
                 Ok(()) => {
                     self.clear_back_off(back_off).await?;
+                    self.bodies_refused = 0;
                     if back_off.failures > 0 && planted(Defect::CatchUpSendsHeadsOnly) {
                         self.with_queue(|tx, name, _| queues::keep_heads(tx, name)).await?;
                     }
-                    return Ok(true);
+                    return Ok(Attempt::Arrived);
                 }
                 Err(error) => {
+                    if let Some(reason) = self.hopeless(&error) {
+                        return Ok(Attempt::Never(reason));
+                    }
                     self.note_failure(back_off, &error).await?;
                     let none_left = began.elapsed() >= self.config().request_timeout;
                     if none_left && planted(Defect::RelaysShareTheTimeOfTheDirectAttempt) {
@@ -100,12 +154,12 @@ impl Sender {
                 }
             }
             // Whether it is the relays' turn is decided afresh, with this failure counted.
-            return Ok(false);
+            return Ok(Attempt::Again);
         }
         let changed = self.destination.relays_changed.swap(false, Ordering::SeqCst);
         if relays_due && (changed || self.relays_failed_at != back_off.failures) {
             if self.send_by_relay(batch).await? {
-                return Ok(true);
+                return Ok(Attempt::Arrived);
             }
             self.relays_failed_at = back_off.failures;
         }
@@ -114,7 +168,7 @@ impl Sender {
             () = self.destination.wake.notified() => {}
             () = tokio::time::sleep_until(due) => {}
         }
-        Ok(false)
+        Ok(Attempt::Again)
     }
 
     async fn send_directly(&self, batch: &Batch) -> Result<(), CallError> {

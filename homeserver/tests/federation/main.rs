@@ -5,6 +5,8 @@
 mod clock;
 mod gaps;
 mod hostile;
+mod identity;
+mod m1_gaps;
 mod membership;
 mod messages;
 mod queues;

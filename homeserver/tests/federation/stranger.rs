@@ -142,6 +142,22 @@ impl Stranger {
         serde_json::value::to_raw_value(&self.sign(event, self.name.as_str())).unwrap()
     }
 
+    /// A membership event of the stranger's user, who has joined, that builds on `parent` alone.
+    pub(crate) async fn renamed(
+        &self,
+        at: &Backend,
+        room: &RoomId,
+        parent: &RawValue,
+    ) -> Box<RawValue> {
+        let mut event = self.proposal(at, room).await;
+        let rules = RoomVersionId::V11.rules().unwrap();
+        let parent: CanonicalJsonObject = serde_json::from_str(parent.get()).unwrap();
+        let hash = reference_hash(&parent, &rules).unwrap();
+        event["prev_events"] = json!([format!("${hash}")]);
+        event["content"] = json!({ "membership": "join", "displayname": "built on it" });
+        serde_json::value::to_raw_value(&self.sign(event, self.name.as_str())).unwrap()
+    }
+
     pub(crate) async fn send(
         &self,
         to: &Backend,

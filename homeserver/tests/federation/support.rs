@@ -120,6 +120,16 @@ impl Backend {
         runtime.shutdown_background();
     }
 
+    /// Takes the database away from the process, which is not running.
+    pub(crate) fn lose_database(&self) {
+        for file in std::fs::read_dir(self.directory.path()).unwrap() {
+            let path = file.unwrap().path();
+            if path.to_string_lossy().contains(".sqlite") {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
     pub(crate) fn rooms(&self) -> Rooms {
         self.running.as_ref().unwrap().1.rooms().clone()
     }

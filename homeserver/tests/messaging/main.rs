@@ -3,11 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod bounds;
 mod client_api;
 mod joins;
 mod m1;
 mod m1_2021;
 mod m1_calls;
 mod m1_lapses;
+mod m1_lies;
 mod notifications;
+mod room_settings;
 mod support;

@@ -12,7 +12,7 @@ use clap::{Args, Parser};
 use relay::{Config, Relay};
 use ruma::OwnedServerName;
 use tokio::signal::unix::{SignalKind, signal};
-use transport::real::{RealConfig, TlsConfig, host, logs};
+use transport::real::{RealConfig, TlsConfig, host, lock, logs};
 
 /// The exit code for a mistake in the arguments or the configuration file.
 const EXIT_BAD_CONFIG: u8 = 2;
@@ -136,6 +136,8 @@ fn run(arguments: Arguments, config: Config) -> Result<(), String> {
 }
 
 async fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
+    let _lock =
+        lock(&arguments.data).map_err(|error| format!("{}: {error}", arguments.data.display()))?;
     let machine = RealConfig {
         bind: arguments.listen,
         public_only: !arguments.allow_private,

@@ -18,6 +18,7 @@ use ruma::{
 };
 
 use crate::{
+    bounds::{MAX_ANSWER_DEPTH, is_within_depth},
     endpoints::Endpoint,
     error::MatrixError,
     federation::{Identity, about_request::AboutRequest},
@@ -68,6 +69,21 @@ impl CallError {
         self.status().is_some_and(|status| {
             status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS
         })
+    }
+
+    /// Returns whether the same body could not be taken at any time: it has no form on the wire, or
+    /// was refused for what it says, or as too large. What is said to be no JSON at all was so when it
+    /// was sent, and was spoilt on its way.
+    pub fn is_about_the_body(&self) -> bool {
+        match self {
+            Self::Unsendable(_) => true,
+            Self::Refused(error) if error.status == StatusCode::PAYLOAD_TOO_LARGE => true,
+            Self::Refused(error) => {
+                error.status == StatusCode::BAD_REQUEST
+                    && matches!(&*error.errcode, "M_BAD_JSON" | "M_INVALID_PARAM" | "M_TOO_LARGE")
+            }
+            Self::NoAnswer(_) | Self::Malformed(_) => false,
+        }
     }
 
     /// Returns the status of a refusal.
@@ -155,11 +171,14 @@ impl Federation {
         let authorization = self.authorization(destination, &request).map_err(unsendable)?;
         request.headers_mut().insert(header::AUTHORIZATION, authorization);
         let answer = self.http.send(&address_of(destination), request, deadline).await?;
-        if answer.status().is_success() {
-            Ok(answer)
-        } else {
-            Err(CallError::Refused(MatrixError::from_answer(answer.status(), answer.body())))
+        if !answer.status().is_success() {
+            let refusal = MatrixError::from_answer(answer.status(), answer.body());
+            return Err(CallError::Refused(refusal));
         }
+        if !is_within_depth(answer.body(), MAX_ANSWER_DEPTH) {
+            return Err(CallError::Malformed(format!("deeper than {MAX_ANSWER_DEPTH} levels")));
+        }
+        Ok(answer)
     }
 
     /// Returns the signature under `request`, which need not be verified on this thread.
@@ -168,7 +187,7 @@ impl Federation {
         destination: &ServerName,
         request: &Request<Bytes>,
     ) -> Result<HeaderValue, XMatrixFromRequestError> {
-        let Identity { server_name, key_pair } = &self.identity;
+        let Identity { server_name, key_pair, .. } = &self.identity;
         let about = AboutRequest::new(request, server_name, destination);
         about.unsigned(key_pair).authorization(|| {
             let (origin, destination) = (server_name.clone(), destination.to_owned());

@@ -1,8 +1,8 @@
 //! This server's name and ed25519 signing key.
 
-use std::{fmt::Write, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
-use ruma::{OwnedServerName, signatures::Ed25519KeyPair};
+use ruma::{OwnedServerName, serde::Base64, signatures::Ed25519KeyPair};
 use rusqlite::OptionalExtension;
 
 use crate::{
@@ -22,11 +22,25 @@ const PKCS8_PREFIX: [u8; 16] = [
 /// versions, even if the first was lost with its database.
 const VERSION_BYTES: usize = 4;
 
-const SCHEMA: &[&str] = &["CREATE TABLE own_key (
+/// What the key is called on a machine's disk, beside the database.
+const SECRET: &str = "signing";
+
+const SCHEMA: &[&str] = &[
+    "CREATE TABLE own_key (
     server_name TEXT PRIMARY KEY,
     version TEXT NOT NULL,
     seed BLOB NOT NULL
-) STRICT"];
+) STRICT",
+    // Keys that signed for this server once. What they signed until then counts.
+    "CREATE TABLE own_old_keys (
+    version TEXT PRIMARY KEY,
+    public_key BLOB NOT NULL,
+    expired_ms INTEGER NOT NULL
+) STRICT",
+];
+
+/// Public keys that signed for a server once, by their ids, and until when.
+pub type OldKeys = BTreeMap<String, (Base64, u64)>;
 
 /// A server name and the key that signs for it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,14 +49,17 @@ pub struct Identity {
     pub server_name: OwnedServerName,
     /// Signs events and requests; knows its key id (`ed25519:<version>`).
     pub key_pair: Arc<Ed25519KeyPair>,
+    /// The keys that signed for it before.
+    pub old_keys: Arc<OldKeys>,
 }
 
 impl Identity {
-    /// Returns the identity kept in `database`; made from the host's entropy, and stored before
-    /// this returns, the first time.
+    /// Returns the identity kept in `database`, and beside it on the disk; made from the host's
+    /// entropy, and stored before this returns, the first time. Where the two differ, what is beside the
+    /// database holds: that is an older copy, or was another server's, and its key is an old one then.
     ///
     /// # Errors
-    /// The disk refuses, or the stored key is not a key.
+    /// The disk refuses, or the database is that of a server with another name.
     pub async fn open(
         host: &Host,
         database: &Database,
@@ -50,13 +67,28 @@ impl Identity {
     ) -> Result<Self, DatabaseError> {
         install(database).await?;
         let fresh_seed = host.random_bytes();
-        let name = server_name.to_string();
-        let (version, seed) = database
+        let kept = host.disk.secret(SECRET).await.map_err(|error| kept_badly(&error))?;
+        let (name, now_ms) = (server_name.to_string(), host.unix_ms());
+        let (version, seed, old_keys) = database
             .transaction(move |transaction| {
-                stored_or_new(transaction, &name, fresh_seed).map_err(DatabaseError::Sql)
+                must_be_of(transaction, &name)?;
+                let (version, seed) =
+                    stored_or_new(transaction, &name, kept.unwrap_or(fresh_seed))?;
+                let (version, seed) = match kept {
+                    Some(kept) if kept != seed => {
+                        retire(transaction, (&version, &seed), now_ms)?;
+                        replace(transaction, &name, kept)?
+                    }
+                    _ => (version, seed),
+                };
+                Ok::<_, DatabaseError>((version, seed, old_keys(transaction)?))
             })
             .await?;
-        Ok(Self::from_seed(server_name, &seed, version))
+        if kept.is_none() {
+            host.disk.keep_secret(SECRET, seed).await.map_err(|error| kept_badly(&error))?;
+        }
+        let identity = Self::from_seed(server_name, &seed, version);
+        Ok(Self { old_keys: Arc::new(old_keys), ..identity })
     }
 
     /// Returns the identity of `server_name` with the key made of `seed`, whose id is
@@ -66,7 +98,8 @@ impl Identity {
         seed: &[u8; SEED_BYTES],
         version: String,
     ) -> Self {
-        Self { server_name, key_pair: Arc::new(key_pair(seed, version)) }
+        let key_pair = Arc::new(key_pair(seed, version));
+        Self { server_name, key_pair, old_keys: Arc::default() }
     }
 
     /// Returns the key's id: `ed25519:<version>`.
@@ -97,6 +130,62 @@ fn stored_or_new(
         .prepare_cached("INSERT INTO own_key (server_name, version, seed) VALUES (?1, ?2, ?3)")?
         .execute((server_name, &version, fresh_seed))?;
     Ok((version, fresh_seed))
+}
+
+/// Refuses a database in which a server of another name has its key: every event in it would be
+/// somebody else's.
+fn must_be_of(transaction: &Transaction<'_>, server_name: &str) -> Result<(), DatabaseError> {
+    let other: Option<String> = transaction
+        .query_row(
+            "SELECT server_name FROM own_key WHERE server_name <> ?1",
+            [server_name],
+            |row| row.get(0),
+        )
+        .optional()?;
+    match other {
+        Some(other) => Err(DatabaseError::Foreign(format!(
+            "the database is that of {other}, and cannot serve as {server_name}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn replace(
+    transaction: &Transaction<'_>,
+    server_name: &str,
+    seed: [u8; SEED_BYTES],
+) -> rusqlite::Result<(String, [u8; SEED_BYTES])> {
+    transaction.execute("DELETE FROM own_key WHERE server_name = ?1", [server_name])?;
+    stored_or_new(transaction, server_name, seed)
+}
+
+/// Records that a key signs no more.
+fn retire(
+    transaction: &Transaction<'_>,
+    (version, seed): (&str, &[u8; SEED_BYTES]),
+    now_ms: u64,
+) -> rusqlite::Result<()> {
+    let public_key = key_pair(seed, version.to_owned()).public_key().to_vec();
+    transaction.execute(
+        "INSERT OR IGNORE INTO own_old_keys (version, public_key, expired_ms) VALUES (?1, ?2, ?3)",
+        (version, public_key, i64::try_from(now_ms).unwrap_or(i64::MAX)),
+    )?;
+    Ok(())
+}
+
+fn old_keys(transaction: &Transaction<'_>) -> rusqlite::Result<OldKeys> {
+    let mut statement =
+        transaction.prepare("SELECT version, public_key, expired_ms FROM own_old_keys")?;
+    let rows = statement.query_map([], |row| {
+        let (version, expired_ms): (String, i64) = (row.get(0)?, row.get(2)?);
+        let key = (Base64::new(row.get(1)?), u64::try_from(expired_ms).unwrap_or(0));
+        Ok((format!("ed25519:{version}"), key))
+    })?;
+    rows.collect()
+}
+
+fn kept_badly(error: &std::io::Error) -> DatabaseError {
+    DatabaseError::Foreign(format!("the signing key beside the database: {error}"))
 }
 
 /// Returns the first bytes of the public key in hexadecimal digits.

@@ -132,10 +132,10 @@ impl KeyRing {
     ) -> Result<Self, DatabaseError> {
         store::install(database).await?;
         let own_key = Base64::new(identity.key_pair.public_key().to_vec());
-        let own = PublicKeyMap::from([(
-            identity.server_name.to_string(),
-            PublicKeySet::from([(identity.key_id(), own_key)]),
-        )]);
+        let old = identity.old_keys.iter().map(|(id, (key, _))| (id.clone(), key.clone()));
+        let mut keys: PublicKeySet = old.collect();
+        keys.insert(identity.key_id(), own_key);
+        let own = PublicKeyMap::from([(identity.server_name.to_string(), keys)]);
         Ok(Self {
             fields: Arc::new(KeyRingFields {
                 host: host.clone(),

@@ -23,6 +23,7 @@ use ruma::{
 };
 
 use crate::{
+    bounds::{MAX_REQUEST_DEPTH, is_within_depth},
     error::MatrixError,
     federation::{Identity, KeyError, KeyRing, about_request::AboutRequest},
 };
@@ -134,6 +135,11 @@ impl Verified {
         let authenticated = Authenticated::from_ref(state);
         let keys = authenticated.keys_of(&claim).await?;
         let body = whole_body(&mut parts, body, state).await?;
+        if !is_within_depth(&body, MAX_REQUEST_DEPTH) {
+            return Err(MatrixError::bad_json(format!(
+                "the body is nested deeper than {MAX_REQUEST_DEPTH} levels"
+            )));
+        }
         let signed = Request::from_parts(parts, body);
         authenticated.verify(&claim, &keys, &signed)?;
         (authenticated.heard_from)(&claim.origin);

@@ -4,7 +4,7 @@
 //! project's seeds): a dedicated thread on a real machine, inline at an await point in the
 //! simulated world.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use rusqlite::Connection;
 
@@ -19,7 +19,21 @@ pub trait Disk: Send + Sync + 'static {
     /// Opens (and creates, if need be) the database called `name`, in WAL mode with
     /// `synchronous=FULL`, so that a commit that returned survives a power loss.
     fn open(&self, name: &str) -> BoxFuture<'_, Result<Database, DatabaseError>>;
+
+    /// Returns the secret called `name`, which is kept beside the databases and so is there when one of
+    /// them was lost or is an older copy; `None`: there is none yet, or this disk keeps none.
+    fn secret(&self, _name: &str) -> BoxFuture<'_, io::Result<Option<Secret>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Keeps a secret, readable for this machine's operator alone; durable when this returns.
+    fn keep_secret(&self, _name: &str, _secret: Secret) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
 }
+
+/// The bytes of a secret.
+pub type Secret = [u8; 32];
 
 /// Runs jobs on one connection, one after another, in the order in which they came.
 pub trait Worker: Send + Sync + 'static {
@@ -100,6 +114,9 @@ pub enum DatabaseError {
     /// SQLite refused; full and failing disks land here.
     #[error("the database refused: {0}")]
     Sql(#[from] rusqlite::Error),
+    /// What is stored is not this node's: its name, or its key, is another one.
+    #[error("{0}")]
+    Foreign(String),
     /// The worker is gone: the machine is shutting down.
     #[error("the database is closed")]
     Closed,
@@ -118,7 +135,7 @@ impl DatabaseError {
                 Some(DiskFull | SystemIoFailure | CannotOpen | ReadOnly)
             ),
             Self::Closed => true,
-            Self::Panicked => false,
+            Self::Panicked | Self::Foreign(_) => false,
         }
     }
 }

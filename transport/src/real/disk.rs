@@ -1,6 +1,7 @@
 //! SQLite files in a directory, one dedicated thread per database.
 
 use std::{
+    io::{self, Write},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     database::{MAX_QUEUED_JOBS, disable_memory_statistics, prepare_connection},
-    host::{BoxFuture, Database, DatabaseError, Disk, Job, Worker},
+    host::{BoxFuture, Database, DatabaseError, Disk, Job, Secret, Worker},
 };
 
 /// A directory of databases, each in the file `<name>.sqlite`.
@@ -40,6 +41,51 @@ impl Disk for DirectoryDisk {
             Ok(Database::new(Arc::new(ThreadWorker { jobs: sender })))
         })
     }
+
+    fn secret(&self, name: &str) -> BoxFuture<'_, io::Result<Option<Secret>>> {
+        let path = self.directory.join(format!("{name}.key"));
+        Box::pin(async move { read_secret(&path) })
+    }
+
+    fn keep_secret(&self, name: &str, secret: Secret) -> BoxFuture<'_, io::Result<()>> {
+        let path = self.directory.join(format!("{name}.key"));
+        Box::pin(async move { write_secret(&path, &secret) })
+    }
+}
+
+/// Returns the secret in a file of hexadecimal digits; `None` if there is no such file.
+fn read_secret(path: &Path) -> io::Result<Option<Secret>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(named(path, &error)),
+    };
+    let text = text.trim();
+    let byte = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
+    let secret = bytes.and_then(|bytes| Secret::try_from(bytes).ok());
+    let malformed = || io::Error::other("it is not 64 hexadecimal digits");
+    secret.map(Some).ok_or_else(|| named(path, &malformed()))
+}
+
+/// Writes the file whole or not at all.
+fn write_secret(path: &Path, secret: &Secret) -> io::Result<()> {
+    let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let beside = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&beside).map_err(|error| named(&beside, &error))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    let directory = path.parent().unwrap_or(path);
+    std::fs::File::open(directory)?.sync_all()
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// The life of a database's thread: opens the file, then runs jobs until every clone of the

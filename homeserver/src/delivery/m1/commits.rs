@@ -1,13 +1,17 @@
 //! Commits on their way: each destination is told what was decided, in the order of decision, one
 //! at a time, until it acknowledges.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use defects::{Defect, planted};
-use ruma::{EventId, OwnedServerName, ServerName};
-use tokio::sync::Notify;
+use ruma::{EventId, OwnedServerName, RoomId, ServerName};
+use tokio::{sync::Notify, time::Instant};
 use transport::{
-    Lock,
+    Lock, Transaction,
     endpoints::m1::{Decide, Decision, DecisionBody, Empty},
     federation::CallError,
 };
@@ -29,13 +33,28 @@ pub(super) struct Commits {
     core: Core,
     /// A task per destination that was ever owed a commit, and what wakes it.
     couriers: Arc<Lock<BTreeMap<OwnedServerName, Arc<Notify>>>>,
+    /// By destination: the rooms whose commits it cannot take.
+    set_back: Arc<Lock<BTreeMap<OwnedServerName, BTreeMap<String, SetBack>>>>,
     /// Rings at every acknowledgment.
     acknowledged: Bell,
 }
 
+/// A room whose commits a destination that is up cannot take: it is not in the room, as one whose
+/// disk is new. They are told again and again, and hold up those of no other room.
+#[derive(Clone, Copy)]
+struct SetBack {
+    due: Instant,
+    wait: Duration,
+}
+
 impl Commits {
     pub(super) fn new(core: &Core) -> Self {
-        Self { core: core.clone(), couriers: Arc::default(), acknowledged: Bell::default() }
+        Self {
+            core: core.clone(),
+            couriers: Arc::default(),
+            set_back: Arc::default(),
+            acknowledged: Bell::default(),
+        }
     }
 
     /// Starts telling what was owed when the process ended.
@@ -70,19 +89,52 @@ impl Commits {
         }
     }
 
-    /// Waits until `destination` has acknowledged what it is owed up to the commit `last`. What is
-    /// asked of it afterwards builds on events that it then has.
+    /// Waits until `destination` has acknowledged the commits of `room` that it is owed up to `last`.
+    /// What is asked of it afterwards builds on events that it then has. What it cannot take is not
+    /// waited for: it is asked all the same, and says so, or has joined again since.
     pub(super) async fn drained(
         &self,
         destination: &ServerName,
+        room: &RoomId,
         last: i64,
     ) -> Result<(), StoreError> {
         let mut acknowledged = self.acknowledged.listen();
         self.tell_now(destination);
-        while self.first(destination).await?.is_some_and(|commit| commit.sequence <= last) {
+        while !self.is_set_back(destination, room) {
+            let (name, id) = (destination.to_owned(), room.to_owned());
+            let told = self.core.database.call(move |db| m1::is_told(db, &name, &id, last));
+            if told.await? {
+                break;
+            }
             acknowledged.rung().await;
         }
         Ok(())
+    }
+
+    fn is_set_back(&self, destination: &ServerName, room: &RoomId) -> bool {
+        let set_back = self.set_back.lock();
+        set_back.get(destination).is_some_and(|rooms| rooms.contains_key(room.as_str()))
+    }
+
+    /// Has the commits of a room wait, longer each time.
+    fn set_back(&self, destination: &ServerName, room: String) {
+        let (first, longest) = (self.core.config.backoff_first, self.core.config.backoff_max);
+        let mut set_back = self.set_back.lock();
+        let rooms = set_back.entry(destination.to_owned()).or_default();
+        let wait = rooms.get(&room).map_or(first, |before| (before.wait * 2).min(longest));
+        rooms.insert(room, SetBack { due: Instant::now() + wait, wait });
+        drop(set_back);
+        // Whoever waits for them need not.
+        self.acknowledged.ring();
+    }
+
+    /// Returns the rooms whose commits wait, and when the first of them is due.
+    fn waiting(&self, destination: &ServerName) -> (BTreeSet<String>, Option<Instant>) {
+        let (now, set_back) = (Instant::now(), self.set_back.lock());
+        let waiting = set_back.get(destination).into_iter().flatten();
+        let waiting: Vec<_> = waiting.filter(|(_, room)| room.due > now).collect();
+        let due = waiting.iter().map(|(_, room)| room.due).min();
+        (waiting.into_iter().map(|(id, _)| id.clone()).collect(), due)
     }
 
     /// Tells one destination what it is owed, for as long as the process lives.
@@ -93,10 +145,15 @@ impl Commits {
             match self.tell_next(&destination, next.take()).await {
                 Step::Last => {
                     backoff = first;
-                    wake.notified().await;
+                    let (_, due) = self.waiting(&destination);
+                    wait_until(due, &wake).await;
                 }
                 Step::Acknowledged(following) => (backoff, next) = (first, Some(following)),
-                Step::Nothing => wake.notified().await,
+                Step::Nothing => {
+                    let (_, due) = self.waiting(&destination);
+                    wait_until(due, &wake).await;
+                }
+                Step::SetBack => {}
                 Step::Failed => {
                     // If it was woken early, the next wait need not be longer.
                     if !wait_or_wake(backoff, &wake).await {
@@ -130,6 +187,10 @@ impl Commits {
         if let Err(error) = told {
             let event_id = &commit.event_id;
             tracing::warn!(%error, %destination, event_id, "failed to tell a backend of a commit");
+            if error.is_final() {
+                self.set_back(destination, commit.room_id);
+                return Step::SetBack;
+            }
             return Step::Failed;
         }
         match self.strike(destination, commit).await {
@@ -180,8 +241,8 @@ impl Commits {
     }
 
     async fn first(&self, destination: &ServerName) -> Result<Option<Commit>, StoreError> {
-        let destination = destination.to_owned();
-        self.core.database.call(move |db| m1::first_commit(db, &destination)).await
+        let (destination, (waiting, _)) = (destination.to_owned(), self.waiting(destination));
+        self.core.database.call(move |db| m1::first_commit(db, &destination, &waiting)).await
     }
 
     /// Strikes a commit that was told, and returns what the same destination is owed next.
@@ -190,9 +251,12 @@ impl Commits {
         destination: &ServerName,
         commit: Commit,
     ) -> Result<Option<Commit>, StoreError> {
-        let destination = destination.to_owned();
-        let struck =
-            self.core.database.transaction(move |tx| m1::strike(tx, &destination, &commit)).await?;
+        if let Some(rooms) = self.set_back.lock().get_mut(destination) {
+            rooms.remove(&commit.room_id);
+        }
+        let (destination, (waiting, _)) = (destination.to_owned(), self.waiting(destination));
+        let strike = move |tx: &Transaction<'_>| m1::strike(tx, &destination, &commit, &waiting);
+        let struck = self.core.database.transaction(strike).await?;
         self.acknowledged.ring();
         Ok(struck)
     }
@@ -211,10 +275,22 @@ enum Step {
     Last,
     /// Nothing is owed.
     Nothing,
+    /// The destination is up and cannot take it; the commits of other rooms come first.
+    SetBack,
     /// The destination has not taken it; to be tried again.
     Failed,
     /// This server's own store is in trouble; to be tried again.
     NotKept,
+}
+
+/// Waits to be woken, or until something is due.
+async fn wait_until(due: Option<Instant>, wake: &Notify) {
+    match due {
+        Some(due) => {
+            wait_or_wake(due.saturating_duration_since(Instant::now()), wake).await;
+        }
+        None => wake.notified().await,
+    }
 }
 
 /// Waits, and returns whether it was woken before the wait was over.

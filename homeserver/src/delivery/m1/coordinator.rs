@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use defects::{Defect, planted};
 use futures_util::future::join_all;
-use ruma::{EventId, OwnedEventId, OwnedServerName, RoomId, ServerName};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
 use serde_json::value::RawValue;
 use transport::{
     Transaction,
@@ -14,7 +14,9 @@ use transport::{
 use super::{
     super::Handed,
     commits::Commits,
-    ensure_owner, outcome, refused,
+    ensure_owner, outcome,
+    protocol::{Conclusion, Record, conclude, on_question},
+    refused,
     votes::{Ballot, ballot_of},
 };
 use crate::{
@@ -42,8 +44,8 @@ pub(crate) struct Coordinator {
     rooms: Rooms,
     commits: Commits,
     messages: Guards<(OwnedServerName, String)>,
-    /// Events whose votes are being collected.
-    collecting: Guards<OwnedEventId>,
+    /// Events whose votes are being collected, by room.
+    collecting: Guards<(OwnedRoomId, OwnedEventId)>,
 }
 
 /// Why an event that was aborted before is aborted again.
@@ -74,7 +76,7 @@ impl Coordinator {
         let (asker, room_id, event_id) =
             (asker.to_owned(), room_id.to_owned(), event_id.to_owned());
         // Looked up first: what is decided meanwhile is found in the tables.
-        let is_collecting = self.collecting.is_held(&*event_id);
+        let is_collecting = self.collecting.is_held(&(room_id.clone(), event_id.clone()));
         self.rooms
             .database()
             .transaction(move |tx| {
@@ -84,10 +86,13 @@ impl Coordinator {
                     let message = "the requesting server was never in the room".to_owned();
                     return Err(RoomError::Forbidden(message));
                 }
-                if is_collecting {
-                    return Ok(None);
+                let record = m1::decision(tx, &room_id, &event_id)?.into();
+                match on_question(record, is_collecting) {
+                    Some(Decision::Abort) if record == Record::None => {
+                        Ok(m1::abort_for(tx, (&room_id, &event_id), &asker, now)?)
+                    }
+                    answer => Ok(answer),
                 }
-                Ok(m1::abort_for(tx, &event_id, &asker, now)?)
             })
             .await
     }
@@ -136,7 +141,7 @@ impl Coordinator {
         event: Pdu,
         voters: Vec<Voter>,
     ) -> Result<Sent, RoomError> {
-        let _collecting = self.collect_for(&event.event_id)?;
+        let _collecting = self.collect_for(&event)?;
         let message = Message {
             origin: self.rooms.core().owned_server_name(),
             id: key.message_id(),
@@ -177,11 +182,11 @@ impl Coordinator {
     /// Tries a message that may have been tried before; returns its answer.
     async fn attempt(&self, message: Message, checked: Checked) -> Result<Sent, RoomError> {
         let motion = Motion { message, key: None, event: checked.pdu };
-        let _collecting = self.collect_for(&motion.event.event_id)?;
+        let _collecting = self.collect_for(&motion.event)?;
         // From here on nobody is told an abort that is not recorded; what was told before is here.
         let (event, own) = (motion.event.clone(), self.rooms.core().owned_server_name());
         let read = self.rooms.database().call(move |db| {
-            let decision = m1::decision(db, &event.event_id)?;
+            let decision = m1::decision(db, &event.room_id, &event.event_id)?;
             Ok::<_, StoreError>((decision, m1::voters(db, &event.room_id, &own)?))
         });
         let (decision, voters) = read.await?;
@@ -191,8 +196,9 @@ impl Coordinator {
         self.vote(motion, voters).await
     }
 
-    fn collect_for(&self, event_id: &EventId) -> Result<Guard<OwnedEventId>, RoomError> {
-        let collecting = self.collecting.try_hold(event_id.to_owned(), COLLECTING);
+    fn collect_for(&self, event: &Pdu) -> Result<Guard<(OwnedRoomId, OwnedEventId)>, RoomError> {
+        let key = (event.room_id.clone(), event.event_id.clone());
+        let collecting = self.collecting.try_hold(key, COLLECTING);
         collecting
             .ok_or_else(|| RoomError::Unavailable("too many votes are in progress".to_owned()))
     }
@@ -236,7 +242,7 @@ impl Coordinator {
     ) -> Result<Decided, RoomError> {
         let (rooms, now) = (self.rooms.clone(), self.rooms.core().ages.now_ms());
         let voted: BTreeSet<OwnedServerName> = ballots.keys().cloned().collect();
-        let destinations = voted.clone();
+        let (destinations, room) = (voted.clone(), motion.event.room_id.clone());
         if planted(Defect::M1CommitToldBeforeItIsRecorded) {
             let told = voted.iter().map(|voter| self.commits.tell_undecided(voter, &motion.event));
             join_all(told).await;
@@ -247,22 +253,22 @@ impl Coordinator {
             .transaction(move |tx| {
                 let event = &motion.event;
                 let newcomers = newcomers(tx, &rooms, event, &voted)?;
-                let obstacle = if m1::decision(tx, &event.event_id)? == Some(Decision::Abort) {
-                    Some(ABORTED_BEFORE.to_owned())
-                } else {
-                    newcomers.first().map(|voter| format!("{} joined during the vote", voter.name))
-                };
-                let sent = match obstacle {
-                    Some(_) if !newcomers.is_empty() && !last => {
-                        return Ok(Decided::NotYet(newcomers));
+                let record = m1::decision(tx, &event.room_id, &event.event_id)?.into();
+                let sent = match conclude(record, !newcomers.is_empty(), last) {
+                    Conclusion::AskNewcomers => return Ok(Decided::NotYet(newcomers)),
+                    Conclusion::Abort => {
+                        m1::decide(tx, event, Decision::Abort, now)?;
+                        refused(newcomers.first().map_or_else(
+                            || ABORTED_BEFORE.to_owned(),
+                            |voter| format!("{} joined during the vote", voter.name),
+                        ))
                     }
-                    Some(reason) => {
-                        m1::decide(tx, &event.event_id, Decision::Abort, now)?;
-                        refused(reason)
-                    }
-                    None => {
-                        m1::decide(tx, &event.event_id, Decision::Commit, now)?;
-                        rooms.insert(tx, &rooms.trusted(event.clone()))?;
+                    Conclusion::Commit => {
+                        m1::decide(tx, event, Decision::Commit, now)?;
+                        if !rooms.insert(tx, &rooms.trusted(event.clone()))? {
+                            // Somebody brought it past the vote, and it was not shown then.
+                            rooms.graph.reinstate(tx, event)?;
+                        }
                         voted.iter().try_for_each(|voter| m1::oblige(tx, voter, event))?;
                         delivered()
                     }
@@ -278,16 +284,16 @@ impl Coordinator {
         if let Ok(Decided::Now(Sent { delivered: true, .. })) = &decided
             && planted(Defect::M1LateCommitCountsAsFailure)
         {
-            return Ok(Decided::Now(self.only_if_told(destinations).await));
+            return Ok(Decided::Now(self.only_if_told(&room, destinations).await));
         }
         decided
     }
 
     /// Returns what is told to a sender who is told of the backends that do not show it yet.
-    async fn only_if_told(&self, destinations: BTreeSet<OwnedServerName>) -> Sent {
+    async fn only_if_told(&self, room: &RoomId, destinations: BTreeSet<OwnedServerName>) -> Sent {
         let timeout = self.rooms.core().config.vote_timeout;
         let told = destinations.into_iter().map(|destination| async move {
-            let drained = self.commits.drained(&destination, i64::MAX);
+            let drained = self.commits.drained(&destination, room, i64::MAX);
             let in_time = tokio::time::timeout(timeout, drained).await.is_ok();
             (!in_time).then(|| destination.to_string())
         });
@@ -303,7 +309,7 @@ impl Coordinator {
         self.rooms
             .database()
             .transaction(move |tx| {
-                m1::decide(tx, &motion.event.event_id, Decision::Abort, now)?;
+                m1::decide(tx, &motion.event, Decision::Abort, now)?;
                 motion.record(tx, &answer, now)
             })
             .await?;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use defects::{Defect, planted};
 use futures_util::future::join_all;
-use ruma::{EventId, OwnedEventId, OwnedServerName, ServerName};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, ServerName};
 use tokio::{sync::Notify, time::Instant};
 use transport::{
     Lock,
@@ -28,9 +28,12 @@ const MAX_QUESTIONS: usize = 50;
 #[derive(Clone)]
 pub(super) struct Doubts {
     core: Core,
-    waiting: Arc<Lock<BTreeMap<OwnedEventId, Doubt>>>,
+    waiting: Arc<Lock<BTreeMap<Key, Doubt>>>,
     wake: Arc<Notify>,
 }
+
+/// A vote, by room and event.
+type Key = (OwnedRoomId, OwnedEventId);
 
 struct Doubt {
     prepared: Prepared,
@@ -71,8 +74,8 @@ impl Doubts {
     }
 
     /// The decision about an event is carried out.
-    pub(super) fn resolved(&self, event_id: &EventId) {
-        self.waiting.lock().remove(event_id);
+    pub(super) fn resolved(&self, room_id: &RoomId, event_id: &EventId) {
+        self.waiting.lock().remove(&(room_id.to_owned(), event_id.to_owned()));
     }
 
     /// `server` is up: questions that it did not answer before are put again now.
@@ -95,7 +98,7 @@ impl Doubts {
         let due = Instant::now() + time;
         let doubt = Doubt { prepared, due, asked_in_vain: false };
         let mut waiting = self.waiting.lock();
-        waiting.insert(doubt.prepared.event_id.clone(), doubt);
+        waiting.insert(key(&doubt.prepared), doubt);
         self.wake.notify_one();
     }
 
@@ -193,10 +196,14 @@ impl Doubts {
 
     fn in_vain(&self, prepared: &Prepared) {
         let mut waiting = self.waiting.lock();
-        if let Some(doubt) = waiting.get_mut(&prepared.event_id) {
+        if let Some(doubt) = waiting.get_mut(&key(prepared)) {
             doubt.asked_in_vain = true;
         }
     }
+}
+
+fn key(prepared: &Prepared) -> Key {
+    (prepared.room_id.clone(), prepared.event_id.clone())
 }
 
 /// What the owner said.

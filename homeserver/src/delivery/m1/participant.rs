@@ -4,12 +4,17 @@ use std::collections::BTreeSet;
 
 use defects::{Defect, planted};
 use ruma::{EventId, OwnedUserId, RoomId, ServerName};
+use rusqlite::Connection;
 use transport::{
     Transaction,
     endpoints::m1::{Decision, PrepareRequest, Vote},
 };
 
-use super::{doubts::Doubts, ensure_owner};
+use super::{
+    doubts::Doubts,
+    ensure_owner,
+    protocol::{Deed, Seat, on_decision, on_prepare},
+};
 use crate::{
     event::Membership,
     messaging::rooms::{RoomError, Rooms},
@@ -110,7 +115,8 @@ impl Participant {
                     let reason = "too many messages of the room are undecided".to_owned();
                     return Ok(Vote::No { reason });
                 }
-                if !events::is_visible(tx, &checked.pdu.event_id)? {
+                let (room, event) = (&checked.pdu.room_id, &checked.pdu.event_id);
+                if on_prepare(seat(tx, room, event)?) == Seat::Hidden {
                     m1::hide(tx, &checked.pdu, &owner, rooms.core().ages.now_ms())?;
                     if planted(Defect::M1ShownAtTheVote) {
                         rooms.insert(tx, &checked)?;
@@ -143,15 +149,20 @@ impl Participant {
             .database()
             .transaction(move |tx| {
                 ensure_owner(tx, &room, &caller)?;
-                match decision {
-                    Decision::Commit => show(tx, &rooms, &room, &event).map(|()| true),
-                    Decision::Abort => Ok(m1::unhide(tx, &room, &event)?),
+                match on_decision(seat(tx, &room, &event)?, decision) {
+                    Deed::Show => show(tx, &rooms, &room, &event).map(|()| true),
+                    Deed::Forget => Ok(m1::unhide(tx, &room, &event)?),
+                    Deed::Nothing => Ok(decision == Decision::Commit),
+                    Deed::NeverPrepared => {
+                        tracing::error!(%event, "told to commit what was never prepared here");
+                        Err(ParticipantError::NeverPrepared)
+                    }
                 }
             })
             .await?;
         // The owner of another room has no say in this one's vote: the doubt stays.
         if is_resolved {
-            self.doubts.resolved(event_id);
+            self.doubts.resolved(room_id, event_id);
         }
         Ok(())
     }
@@ -171,7 +182,7 @@ impl Participant {
             })
             .await;
         if refused.is_ok_and(|was_hidden| was_hidden) {
-            self.doubts.resolved(&prepared.event_id);
+            self.doubts.resolved(&prepared.room_id, &prepared.event_id);
         }
     }
 
@@ -187,10 +198,21 @@ impl Participant {
             .database()
             .call(move |db| {
                 ensure_owner(db, &room, &caller)?;
-                Ok(events::is_visible(db, &event)?)
+                Ok(seat(db, &room, &event)? == Seat::Shown)
             })
             .await
     }
+}
+
+/// Returns what this server holds of an event in a room.
+fn seat(connection: &Connection, room: &RoomId, event: &EventId) -> Result<Seat, StoreError> {
+    if m1::hidden(connection, room, event)?.is_some() {
+        return Ok(Seat::Hidden);
+    }
+    let place = events::place(connection, event)?;
+    let is_of_room = place.is_some_and(|place| place.room_id == room.as_str());
+    let is_shown = is_of_room && events::is_visible(connection, event)?;
+    Ok(if is_shown { Seat::Shown } else { Seat::Empty })
 }
 
 /// Makes a hidden event visible: event, notifications and the end of its hiding in one transaction.
@@ -202,13 +224,8 @@ fn show(
     room_id: &RoomId,
     event_id: &EventId,
 ) -> Result<(), ParticipantError> {
-    let Some(event) = m1::hidden(tx, room_id, event_id)? else {
-        if events::is_visible(tx, event_id)? {
-            return Ok(());
-        }
-        tracing::error!(%event_id, "told to commit an event that was never prepared here");
-        return Err(ParticipantError::NeverPrepared);
-    };
+    let hidden = m1::hidden(tx, room_id, event_id)?;
+    let event = hidden.ok_or(ParticipantError::NeverPrepared)?;
     if planted(Defect::M1CommitIsCheckedAgain)
         && memberships::find(tx, room_id, &event.sender)? != Some(Membership::Join)
     {

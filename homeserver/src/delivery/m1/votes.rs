@@ -21,6 +21,12 @@ use crate::{
 /// How often a backend is asked within one vote: a stale device list is corrected once.
 const MAX_ASKS: usize = 2;
 
+/// Devices of one user in a list of another server.
+const MAX_DEVICES: usize = 1000;
+
+/// Bytes of a device's id in such a list.
+const MAX_DEVICE_ID: usize = 255;
+
 /// What came of asking a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ballot {
@@ -40,7 +46,7 @@ pub(super) async fn ballot_of(core: Core, commits: Commits, voter: Voter, event:
     let asking = async {
         // The event may build on what was decided before it, so the voter must have that first.
         if let Some(last) = voter.owed {
-            commits.drained(&voter.name, last).await?;
+            commits.drained(&voter.name, &event.room_id, last).await?;
         }
         ask(&core, &voter, &event).await
     };
@@ -104,13 +110,22 @@ async fn learn(
             let joined = memberships::joined_members(tx, &room_id)?;
             let of_member = joined.iter().filter(|user| user.server_name() == member);
             // Both are sorted.
-            let is_complete = of_member.map(|user| user.as_str()).eq(devices.keys());
+            let is_complete =
+                is_bounded(&devices) && of_member.map(|user| user.as_str()).eq(devices.keys());
             if is_complete {
                 m1::learn_devices(tx, &room_id, &member, &devices)?;
             }
             Ok(is_complete)
         })
         .await
+}
+
+/// Returns whether a device list of another server is one to be kept and sent back to it.
+fn is_bounded(devices: &Devices) -> bool {
+    let of_user = |devices: &Vec<String>| {
+        devices.len() <= MAX_DEVICES && devices.iter().all(|id| id.len() <= MAX_DEVICE_ID)
+    };
+    devices.values().all(of_user)
 }
 
 fn without_vote(member: &ServerName, error: &CallError) -> Ballot {

@@ -1,5 +1,7 @@
 //! Creating a room: the events that every room begins with, in one transaction.
 
+use std::collections::BTreeSet;
+
 use ruma::{
     OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, UserId,
     room_version_rules::RoomIdFormatVersion,
@@ -32,8 +34,7 @@ impl Rooms {
     ///
     /// # Errors
     /// The version is not one of this server's, the initial state is not allowed, or the store
-    /// refuses: no room then. Or somebody cannot be invited: the room exists then, and the
-    /// message names it.
+    /// refuses: no room then. Who cannot be invited is left out.
     pub async fn create(
         &self,
         creator: &UserId,
@@ -53,19 +54,29 @@ impl Rooms {
         Ok(room)
     }
 
+    /// Invites those who can be. The room exists: a client that is told of a failure makes another one
+    /// at each retry. A server that does not answer is not waited for twice.
     async fn invite_all(
         &self,
         creator: &UserId,
         room: &RoomId,
         invited: &[OwnedUserId],
     ) -> Result<(), RoomError> {
+        let mut silent = BTreeSet::new();
         for user in invited {
-            self.invite(creator, room, user).await.map_err(|error| match error {
-                RoomError::Unavailable(reason) => RoomError::Unavailable(format!(
-                    "room {room} was created, but {user} was not invited: {reason}"
-                )),
-                other => other,
-            })?;
+            if silent.contains(user.server_name()) {
+                continue;
+            }
+            match self.invite(creator, room, user).await {
+                Ok(()) => {}
+                Err(error @ RoomError::Store(_)) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%room, %user, %error, "a new room's user was not invited");
+                    if matches!(error, RoomError::Unavailable(_)) {
+                        silent.insert(user.server_name().to_owned());
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -111,7 +122,11 @@ impl Rooms {
         options: &CreateRoom,
         rules: Rules,
     ) -> Result<Pdu, RoomError> {
-        let mut content = json!({ "room_version": options.version });
+        let mut content = Value::Object(options.creation_content.clone());
+        content["room_version"] = options.version.as_str().into();
+        if let Value::Object(content) = &mut content {
+            content.remove("creator");
+        }
         content[Delivery::KEY] = options.delivery.as_str().into();
         if !rules.authorization.use_room_create_sender {
             content["creator"] = creator.as_str().into();

@@ -60,7 +60,9 @@ impl From<Refusal> for RoomError {
 impl From<Unavailable> for RoomError {
     fn from(error: Unavailable) -> Self {
         match error {
-            Unavailable::Elsewhere(reason) => Self::Unavailable(reason),
+            Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason) => {
+                Self::Unavailable(reason)
+            }
             Unavailable::Store(error) => Self::Store(error),
         }
     }

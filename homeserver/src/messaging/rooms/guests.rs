@@ -1,7 +1,7 @@
 //! Membership events that other servers bring: invites of this server's users, and leaves of
 //! theirs.
 
-use ruma::{RoomVersionId, signatures::sign_event};
+use ruma::{RoomVersionId, UserId, signatures::sign_event};
 use serde_json::Value;
 use transport::Transaction;
 
@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// Invites to rooms that this server is not in that one user has at a time.
+const MAX_INVITES: i64 = 200;
+
 impl Rooms {
     /// Signs the invite of a local user and, if this server is not in the room, stores it with the
     /// state that came along. In a room that this server is in, the invite comes by the graph.
@@ -29,9 +32,23 @@ impl Rooms {
         let signed = self.signed_too(&pdu, rules)?;
         let (rooms, stored) = (self.clone(), signed.clone());
         self.database()
-            .transaction(move |tx| rooms.store_invite(tx, stored, &version, &shown))
+            .transaction(move |tx| {
+                rooms.must_have_room_left(tx, &stored)?;
+                rooms.store_invite(tx, stored, &version, &shown).map_err(RoomError::from)
+            })
             .await?;
         Ok(signed)
+    }
+
+    /// Refuses an invite of a user who has too many.
+    fn must_have_room_left(&self, tx: &Transaction<'_>, invite: &Pdu) -> Result<(), RoomError> {
+        let user = invite.state_key.as_deref().and_then(|user| UserId::parse(user).ok());
+        let Some(user) = user else { return Ok(()) };
+        let is_new = rooms::invite(tx, &invite.room_id, &user)?.is_none();
+        if is_new && rooms::count_invites(tx, &user)? >= MAX_INVITES {
+            return Err(RoomError::Forbidden(format!("{user} has too many invites")));
+        }
+        Ok(())
     }
 
     fn store_invite(

@@ -107,8 +107,8 @@ impl Rooms {
                 };
                 let shown: Vec<OwnedEventId> =
                     state.into_iter().filter(|(key, _)| is_shown(key)).map(|(_, id)| id).collect();
-                let load = |id: &OwnedEventId| Ok(events::get(db, id)?.pdu.to_raw());
-                shown.iter().map(load).collect::<Result<_, StoreError>>()
+                let events = events::find_all(db, &shown)?;
+                Ok::<_, StoreError>(events.iter().map(Pdu::to_raw).collect())
             })
             .await
             .map_err(RoomError::Store)

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ruma::{
-    OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
+    EventId, OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
     api::federation::membership::{
         create_join_event::v2 as send_join, prepare_join_event::v1 as make_join,
     },
@@ -19,8 +19,11 @@ use crate::{
         Membership, Pdu,
         rules::{self, Rules},
     },
-    pdu::{Spot, template, verify::parse_and_verify},
-    store::{StoreError, queues, rooms},
+    pdu::{
+        Spot, Unavailable, template,
+        verify::{verify, with_its_hash},
+    },
+    store::{StoreError, pending_joins, queues, rooms},
 };
 
 /// Servers tried for one join.
@@ -43,6 +46,17 @@ pub(super) struct Template {
 }
 
 impl Template {
+    /// Returns the place right after an event of which nothing else is known.
+    pub(super) fn beside(event: &EventId) -> Self {
+        let named = vec![event.to_owned()];
+        Self {
+            prev_events: named.clone(),
+            auth_events: named,
+            depth: 1,
+            content: serde_json::Map::new(),
+        }
+    }
+
     pub(super) fn parse(raw: &RawValue) -> Result<Self, RoomError> {
         serde_json::from_str(raw.get()).map_err(|error| {
             RoomError::Unavailable(format!("the template of the join is malformed: {error}"))
@@ -109,6 +123,8 @@ impl Rooms {
                 }
             }
         }
+        // Those who may count the user in are told otherwise, once this join has ended.
+        self.withdraw_later(room.to_owned(), user.to_owned());
         Err(trouble)
     }
 
@@ -196,7 +212,7 @@ impl Rooms {
         )?;
         let request =
             send_join::Request::new(room.to_owned(), join.event_id.clone(), join.to_raw());
-        let answer = core.federation.call(server, request, deadline).await?.room_state;
+        let answer = self.ask_to_be_let_in(server, user, request).await?.room_state;
         let rules = rules_of(&version)?;
         let handover = Handover {
             state: self.verified(&answer.state, room, rules).await?,
@@ -211,6 +227,27 @@ impl Rooms {
             let what = format!("what happened in {room} before keeps {user} out");
             Err(RoomError::Unavailable(what))
         }
+    }
+
+    /// Asks to be let in. That this begins is durable before the other server hears of it: what it has
+    /// accepted must be finished, or withdrawn.
+    async fn ask_to_be_let_in(
+        &self,
+        server: &ServerName,
+        user: &UserId,
+        request: send_join::Request,
+    ) -> Result<send_join::Response, RoomError> {
+        let (room, user, to) = (request.room_id.clone(), user.to_owned(), server.to_owned());
+        let (id, name, asked) = (room.clone(), user.clone(), to.clone());
+        self.database().transaction(move |tx| pending_joins::begin(tx, &id, &name, &asked)).await?;
+        let core = self.core();
+        let answer = core.federation.call(server, request, core.config.request_timeout).await;
+        if answer.as_ref().is_err_and(CallError::surely_not_done) {
+            self.database()
+                .transaction(move |tx| pending_joins::end(tx, &room, &user, Some(&to)))
+                .await?;
+        }
+        Ok(answer?)
     }
 
     /// Returns whether something that happened in the room still waits to be told to `server`.
@@ -239,7 +276,9 @@ impl Rooms {
         Ok(self.graph.sign(template(Some(room), &draft, &spot), rules_of(version)?)?)
     }
 
-    /// Returns the events, every one of which is properly signed and of `room`.
+    /// Returns the events, every one of which is properly signed and of `room`. Where the keys of a
+    /// server are not to be had, the word of the server that hands the room over must do, which vouches
+    /// for the whole of it anyway: a bystander that is down cannot keep others out of the room.
     async fn verified(
         &self,
         raw: &[Box<RawValue>],
@@ -249,9 +288,9 @@ impl Rooms {
         if raw.len() > MAX_JOIN_EVENTS {
             return Err(RoomError::Unavailable("the room is too large".to_owned()));
         }
-        let mut events = BTreeMap::new();
+        let (mut events, mut silent) = (BTreeMap::new(), BTreeSet::new());
         for raw in raw {
-            let pdu = parse_and_verify(&self.core().keys, raw, rules).await??;
+            let pdu = self.verified_or_vouched(raw, rules, &mut silent).await?;
             if pdu.room_id != room {
                 return Err(RoomError::Unavailable(
                     "the answer contains events of another room".to_owned(),
@@ -260,6 +299,30 @@ impl Rooms {
             events.insert(pdu.event_id.clone(), pdu);
         }
         Ok(events.into_values().collect())
+    }
+}
+
+impl Rooms {
+    /// Returns an event that is properly signed, or whose signer is one of `silent` or found to be.
+    async fn verified_or_vouched(
+        &self,
+        raw: &RawValue,
+        rules: Rules,
+        silent: &mut BTreeSet<OwnedServerName>,
+    ) -> Result<Pdu, RoomError> {
+        let pdu = Pdu::parse(raw, rules)?;
+        let signer = pdu.sender.server_name().to_owned();
+        if !silent.contains(&signer) {
+            match verify(&self.core().keys, pdu.clone(), rules).await {
+                Ok(verified) => return Ok(verified?),
+                Err(Unavailable::Store(error)) => return Err(error.into()),
+                Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
+                    tracing::warn!(%signer, reason, "took events of a silent server unverified");
+                    silent.insert(signer);
+                }
+            }
+        }
+        Ok(with_its_hash(pdu, rules)?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Leaving a room, and rejecting an invite to one that this server is not in.
 
 use ruma::{
-    OwnedServerName, RoomId, UserId,
+    OwnedServerName, RoomId, RoomVersionId, UserId,
     api::federation::membership::{create_leave_event::v2 as send_leave, prepare_leave_event},
 };
 
@@ -43,11 +43,44 @@ impl Rooms {
         let invite = self.database().call(move |db| rooms::invite(db, &id, &name)).await?;
         let invite = invite.ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))?;
         let server = invite.sender.server_name().to_owned();
+        let pdu = match self.send_leave_to(&server, room, user, &invite.room_version).await {
+            Ok(pdu) => pdu,
+            Err(error @ RoomError::Store(_)) => return Err(error),
+            // Whoever invited is away, knows of no invite, or lies: for the user it ends all the same.
+            Err(error) => {
+                tracing::info!(%server, %room, %error, "ended an invite here alone");
+                self.leave_beside(room, user, &invite)?
+            }
+        };
+        self.record_leave(pdu).await
+    }
+
+    /// Has `server` take the leave of a local user in a room that this server is not in; whoever it says
+    /// is no member of it has left already.
+    pub(super) async fn leave_at(
+        &self,
+        server: &OwnedServerName,
+        room: &RoomId,
+        user: &UserId,
+    ) -> Result<(), RoomError> {
+        match self.send_leave_to(server, room, user, &RoomVersionId::V11).await {
+            Ok(_) | Err(RoomError::Forbidden(_) | RoomError::UnsupportedVersion(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn send_leave_to(
+        &self,
+        server: &OwnedServerName,
+        room: &RoomId,
+        user: &UserId,
+        version: &RoomVersionId,
+    ) -> Result<Pdu, RoomError> {
         let request = prepare_leave_event::v1::Request::new(room.to_owned(), user.to_owned());
         let core = self.core();
         let deadline = core.config.request_timeout;
-        let prepared = core.federation.call(&server, request, deadline).await?;
-        let version = prepared.room_version.unwrap_or(invite.room_version);
+        let prepared = core.federation.call(server, request, deadline).await?;
+        let version = prepared.room_version.unwrap_or_else(|| version.clone());
         let template = Template::parse(&prepared.event)?;
         let pdu = self.on_template(
             &version,
@@ -55,8 +88,20 @@ impl Rooms {
             template,
             Draft::membership(user, user, Membership::Leave),
         )?;
-        self.deliver_leave(&server, &pdu).await?;
-        self.record_leave(pdu).await
+        self.deliver_leave(server, &pdu).await?;
+        Ok(pdu)
+    }
+
+    /// Returns a leave that builds on the invite alone, which is all that this server knows of the room.
+    fn leave_beside(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        invite: &rooms::Invite,
+    ) -> Result<Pdu, RoomError> {
+        let template = Template::beside(&invite.event_id);
+        let draft = Draft::membership(user, user, Membership::Leave);
+        self.on_template(&invite.room_version, room, template, draft)
     }
 
     async fn deliver_leave(&self, server: &OwnedServerName, pdu: &Pdu) -> Result<(), RoomError> {

@@ -47,6 +47,9 @@ pub struct CreateRoom {
     pub join_rule: JoinRule,
     /// Who is invited from the start.
     pub invite: Vec<OwnedUserId>,
+    /// What its creation event says beside its version, its creator and how it delivers: whether it
+    /// federates, what it follows, its type.
+    pub creation_content: serde_json::Map<String, Value>,
     /// How it delivers.
     pub delivery: Delivery,
     /// Its version.
@@ -62,6 +65,7 @@ impl Default for CreateRoom {
             topic: None,
             join_rule: JoinRule::default(),
             invite: Vec::new(),
+            creation_content: serde_json::Map::new(),
             delivery: Delivery::default(),
             version: RoomVersionId::V11,
             initial_state: Vec::new(),

@@ -96,7 +96,7 @@ impl Rooms {
     pub async fn current_state(&self, room: &RoomId) -> Result<Vec<Pdu>, RoomError> {
         self.read(room, |db, room| {
             let state = rooms::current_state(db, room)?;
-            state.values().map(|id| Ok(events::get(db, id)?.pdu)).collect()
+            events::find_all(db, state.values())
         })
         .await
     }

@@ -14,7 +14,7 @@ use crate::{
         Checked, KnownRoom, Refusal, Standing, auth::Loader, judge, outliers::store_outliers, serve,
     },
     store::{
-        StoreError, backward_extremities, events, guests, memberships,
+        StoreError, backward_extremities, events, guests, memberships, pending_joins,
         rooms::{self, RoomRow},
         state::{self, State},
     },
@@ -80,6 +80,7 @@ impl Rooms {
             return Err(invalid(&reason));
         }
         backward_extremities::add_parents_of(tx, &join)?;
+        pending_joins::end(tx, &room, &join.sender, None)?;
         let checked = Checked { pdu: join, standing: Standing::Accepted };
         Ok(self.graph.insert_with_state(tx, &present, &checked, before)?)
     }

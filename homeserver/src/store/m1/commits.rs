@@ -1,6 +1,8 @@
 //! The commits that an owner has not told every member backend.
 
-use ruma::{OwnedServerName, ServerName};
+use std::collections::BTreeSet;
+
+use ruma::{OwnedServerName, RoomId, ServerName};
 use rusqlite::{Connection, OptionalExtension};
 use transport::Transaction;
 
@@ -26,30 +28,51 @@ pub(crate) fn oblige(
     Ok(())
 }
 
-/// Returns the oldest commit that `destination` has not acknowledged.
+/// Returns the oldest commit that `destination` has not acknowledged, but for those of the rooms
+/// `except`.
 pub(crate) fn first_commit(
     connection: &Connection,
     destination: &ServerName,
+    except: &BTreeSet<String>,
 ) -> Result<Option<Commit>, StoreError> {
+    let except = serde_json::to_string(except).expect("texts are JSON");
     Ok(connection
         .prepare_cached(
             "SELECT sequence, room_id, event_id FROM m1_commits
-             WHERE destination = ?1 ORDER BY sequence LIMIT 1",
+             WHERE destination = ?1 AND room_id NOT IN (SELECT value FROM json_each(?2))
+             ORDER BY sequence LIMIT 1",
         )?
-        .query_row([destination.as_str()], |row| {
+        .query_row([destination.as_str(), &except], |row| {
             Ok(Commit { sequence: row.get(0)?, room_id: row.get(1)?, event_id: row.get(2)? })
         })
         .optional()?)
 }
 
-/// Returns the newest commit that `destination` has not acknowledged.
+/// Returns the newest commit of a room that `destination` has not acknowledged.
 pub(super) fn last_commit(
     connection: &Connection,
     destination: &ServerName,
+    room_id: &RoomId,
 ) -> Result<Option<i64>, StoreError> {
     Ok(connection
-        .prepare_cached("SELECT MAX(sequence) FROM m1_commits WHERE destination = ?1")?
-        .query_row([destination.as_str()], |row| row.get(0))?)
+        .prepare_cached(
+            "SELECT MAX(sequence) FROM m1_commits WHERE destination = ?1 AND room_id = ?2",
+        )?
+        .query_row([destination.as_str(), room_id.as_str()], |row| row.get(0))?)
+}
+
+/// Returns whether `destination` has acknowledged all commits of a room up to `last`.
+pub(crate) fn is_told(
+    connection: &Connection,
+    destination: &ServerName,
+    room_id: &RoomId,
+    last: i64,
+) -> Result<bool, StoreError> {
+    Ok(!connection
+        .prepare_cached(
+            "SELECT 1 FROM m1_commits WHERE destination = ?1 AND room_id = ?2 AND sequence <= ?3",
+        )?
+        .exists((destination.as_str(), room_id.as_str(), last))?)
 }
 
 /// Returns every destination that has not acknowledged some commit.
@@ -64,12 +87,14 @@ pub(crate) fn owed(connection: &Connection) -> Result<Vec<OwnedServerName>, Stor
     Ok(destinations)
 }
 
-/// Strikes a commit that `destination` has acknowledged, and returns what it is owed next.
+/// Strikes a commit that `destination` has acknowledged, and returns what it is owed next, but for
+/// the rooms `except`.
 pub(crate) fn strike(
     tx: &Transaction<'_>,
     destination: &ServerName,
     commit: &Commit,
+    except: &BTreeSet<String>,
 ) -> Result<Option<Commit>, StoreError> {
     tx.prepare_cached("DELETE FROM m1_commits WHERE sequence = ?1")?.execute([commit.sequence])?;
-    first_commit(tx, destination)
+    first_commit(tx, destination, except)
 }

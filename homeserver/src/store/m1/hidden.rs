@@ -23,7 +23,8 @@ pub(crate) fn hide(
 ) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT INTO m1_prepared (event_id, room_id, owner, event, created_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET event = excluded.event WHERE room_id = excluded.room_id",
     )?
     .execute((
         event.event_id.as_str(),
@@ -45,10 +46,12 @@ pub(crate) fn hidden(
         .prepare_cached("SELECT event FROM m1_prepared WHERE event_id = ?1 AND room_id = ?2")?
         .query_row((event_id.as_str(), room_id.as_str()), |row| row.get(0))
         .optional()?;
-    found
-        .map(|json| Pdu::from_store(event_id.as_str(), room_id.as_str(), &json))
-        .transpose()
-        .map_err(StoreError::corrupt)
+    // What is stored malformed is lost, and its owner hands it over once more.
+    Ok(found.and_then(|json| {
+        Pdu::from_store(event_id.as_str(), room_id.as_str(), &json)
+            .inspect_err(|error| tracing::error!(%error, "a hidden event is stored malformed"))
+            .ok()
+    }))
 }
 
 /// Forgets a hidden event of a room: it is visible now, or aborted. Returns whether it was hidden:

@@ -11,7 +11,7 @@ use crate::store::{StoreError, memberships};
 #[derive(Clone, Debug)]
 pub(crate) struct Voter {
     pub(crate) name: OwnedServerName,
-    /// The newest commit that it has not acknowledged.
+    /// The newest commit of the room that it has not acknowledged.
     pub(crate) owed: Option<i64>,
     /// The devices of its users that it told last.
     pub(crate) devices: Devices,
@@ -27,7 +27,7 @@ pub(crate) fn voters(
     let others = members.into_iter().filter(|member| member != own);
     others
         .map(|name| {
-            let owed = last_commit(connection, &name)?;
+            let owed = last_commit(connection, &name, room_id)?;
             let devices = known_devices(connection, room_id, &name)?;
             Ok(Voter { name, owed, devices })
         })

@@ -36,11 +36,18 @@ pub(super) type KnownKeys = BTreeMap<String, KnownKey>;
 /// Returns this server's own document, signed.
 pub(super) fn own(identity: &Identity, now_ms: u64) -> serde_json::Value {
     let public_key = STANDARD_NO_PAD.encode(identity.key_pair.public_key());
+    let old: BTreeMap<&String, serde_json::Value> = identity
+        .old_keys
+        .iter()
+        .map(|(id, (key, expired_ms))| {
+            (id, serde_json::json!({ "key": key, "expired_ts": expired_ms }))
+        })
+        .collect();
     let document = serde_json::json!({
         "server_name": identity.server_name,
         "valid_until_ts": now_ms.saturating_add(MAX_VALIDITY_MS),
         "verify_keys": { identity.key_id(): { "key": public_key } },
-        "old_verify_keys": {},
+        "old_verify_keys": old,
     });
     let CanonicalJsonValue::Object(mut document) =
         CanonicalJsonValue::try_from(document).expect("strings and a small number are canonical")

@@ -1,0 +1,85 @@
+//! What a server takes passes every later stage, and what it holds malformed costs itself alone.
+
+use serde_json::{Value, json};
+
+use super::support::{Client, Cluster};
+
+/// An array in an array in an array.
+fn nested(depth: usize) -> Value {
+    serde_json::from_str(&format!("{}{}", "[".repeat(depth), "]".repeat(depth))).unwrap()
+}
+
+/// The status of a message with this content.
+async fn status(sender: &Client, room: &str, id: &str, content: Value) -> u16 {
+    sender.put(&format!("/rooms/{room}/send/m.room.message/{id}"), content).await.0
+}
+
+#[tokio::test]
+async fn content_that_no_later_stage_could_handle_is_refused_and_not_stored() {
+    let (cluster, [alice, bob, _carol], room) = Cluster::three("eventual").await;
+    let wide: Value = (0..5000).map(|key| (key.to_string(), json!(1))).collect();
+    let before: i64 = cluster.read("a", "SELECT count(*) FROM events");
+    let bad =
+        [nested(50), nested(120), json!(1.5), json!(1_u64 << 53), wide, json!("x".repeat(65_000))];
+    for (number, content) in bad.into_iter().enumerate() {
+        let content = json!({ "msgtype": "m.text", "body": "bad", "content": content });
+        let got = status(&alice, &room, &number.to_string(), content.clone()).await;
+        assert!((400..500).contains(&got), "{number}: {got}");
+        let state = format!("/rooms/{room}/state/org.example/{number}");
+        let got = alice.put(&state, content.clone()).await.0;
+        assert!((400..500).contains(&got), "state {number}: {got}");
+        let initial = json!([{ "type": "org.example", "content": content }]);
+        let got = alice.post("/createRoom", json!({ "initial_state": initial })).await.0;
+        assert!((400..500).contains(&got), "createRoom {number}: {got}");
+    }
+    assert_eq!(cluster.read::<i64>("a", "SELECT count(*) FROM events"), before);
+    assert_eq!(status(&alice, &room, "deep", json!({ "body": "", "deep": nested(40) })).await, 200);
+    assert_eq!(alice.send(&room, "last", "last").await.0, 200);
+    bob.wait_for_text("last").await;
+}
+
+#[tokio::test]
+async fn a_malformed_event_in_the_store_costs_that_event_alone() {
+    let (mut cluster, [alice, bob, _carol], room) = Cluster::three("eventual").await;
+    for text in ["first", "spoilt", "last"] {
+        assert_eq!(alice.send(&room, text, text).await.0, 200);
+        bob.wait_for_text(text).await;
+    }
+    let topic = format!("/rooms/{room}/state/m.room.topic/");
+    assert_eq!(alice.put(&topic, json!({ "topic": "spoilt" })).await.0, 200);
+    cluster.wait_for_count("a", "SELECT count(*) FROM outgoing", 0).await;
+    cluster.stop("a").await;
+    let deep = "[".repeat(127) + &"]".repeat(127);
+    let spoil = format!("UPDATE events SET json = '{{\"a\":{deep}}}' WHERE json LIKE '%spoilt%'");
+    cluster.damage("a", &spoil);
+    cluster.start("a").await;
+    let (status, synced) = alice.get("/sync").await;
+    assert_eq!(status, 200, "{synced}");
+    let shown = synced["rooms"]["join"][&room]["timeline"]["events"].to_string();
+    assert!(shown.contains("first") && shown.contains("last"), "{shown}");
+    for path in ["messages?dir=b", "messages?dir=f", "members", "state"] {
+        let (status, answer) = alice.get(&format!("/rooms/{room}/{path}")).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+    }
+    assert_eq!(alice.send(&room, "more", "more").await.0, 200);
+    bob.wait_for_text("more").await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_does_not_hold_up_what_is_queued_behind_it() {
+    let (mut cluster, [alice, bob, _carol], room) = Cluster::three("eventual").await;
+    cluster.wait_for_count("a", "SELECT count(*) FROM outgoing", 0).await;
+    cluster.block("a", "/send/");
+    for text in ["first", "spoilt", "last"] {
+        assert_eq!(alice.send(&room, text, text).await.0, 200);
+    }
+    cluster.stop("a").await;
+    let spoil = "UPDATE events SET json = '{\"a\":1.5}' WHERE json LIKE '%spoilt%'";
+    cluster.damage("a", spoil);
+    cluster.unblock();
+    cluster.start("a").await;
+    bob.wait_for_text("first").await;
+    bob.wait_for_text("last").await;
+    let set_aside = "SELECT count(*) FROM outgoing_set_aside WHERE destination = 'b.test'";
+    cluster.wait_for_count("a", set_aside, 1).await;
+}
