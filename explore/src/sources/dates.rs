@@ -1,5 +1,7 @@
-//! Whose clocks are so far ahead that nobody believes what they date. A server that is, is promised
-//! nothing, and so there is nothing to find.
+//! What wrong clocks make of a federation that no server can mend. What is dated too far ahead nobody
+//! believes; and where branches of a room meet, state resolution (room versions 2 to 11) puts changes
+//! of one membership into the order of their dates, so that who came back by a clock that was behind
+//! has left again. A run in which that may be is promised nothing, and so there is nothing to find.
 
 use std::time::Duration;
 
@@ -15,9 +17,26 @@ pub(super) const DATED_AHEAD: u64 = 6 * 86_400;
 /// is dated after that (server-server API, "Publishing keys").
 const BELIEVED: Duration = Duration::from_secs(7 * 86_400);
 
+/// Returns whether a scenario is one in which wrong clocks may break what servers keep.
+pub(crate) fn is_beyond_belief(scenario: &Scenario) -> bool {
+    is_dated_too_far_ahead(scenario) || is_put_out_of_order(scenario)
+}
+
+/// Returns whether some backend makes events with a clock that is wrong, in a room of which somebody
+/// leaves or is removed.
+fn is_put_out_of_order(scenario: &Scenario) -> bool {
+    let removes = scenario.ops.iter().any(|op| {
+        matches!(op.kind, OpKind::Leave { .. } | OpKind::Kick { .. } | OpKind::Ban { .. })
+    });
+    let has_wrong_clock =
+        |backend: &&String| scenario.faults.iter().any(|fault| is_of_clock(&fault.kind, backend));
+    let mut wrong = scenario.backends.keys().filter(has_wrong_clock);
+    removes && wrong.any(|backend| makes_events(scenario, backend))
+}
+
 /// Returns whether some backend makes events with a clock that all faults on it together may set too
 /// far ahead.
-pub(crate) fn is_beyond_belief(scenario: &Scenario) -> bool {
+fn is_dated_too_far_ahead(scenario: &Scenario) -> bool {
     let is_too_far = |backend: &String| {
         let faults = scenario.faults.iter();
         let ahead: Duration = faults.filter_map(|fault| ahead(&fault.kind, backend)).sum();
@@ -46,6 +65,17 @@ fn ahead(kind: &FaultKind, machine: &str) -> Option<Duration> {
         ) if node == machine => Some(*by),
         _ => None,
     }
+}
+
+fn is_of_clock(kind: &FaultKind, machine: &str) -> bool {
+    matches!(
+        kind,
+        FaultKind::Node(
+            NodeFault::ClockSkew { node, .. }
+            | NodeFault::ClockJump { node, .. }
+            | NodeFault::ClockDrift { node, .. }
+        ) if node == machine
+    )
 }
 
 /// Returns whether a backend's users do anything that makes an event: whoever created a room invites
@@ -83,5 +113,17 @@ mod tests {
             is_beyond_belief(&scenario)
         };
         assert_eq!([sets_ahead("a"), sets_ahead("b"), sets_ahead("a")], [false, false, true]);
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_puts_removals_out_of_order_and_messages_not() {
+        let with_clock = |mut scenario: scenarios::Scenario| {
+            let (node, by) = ("a".to_owned(), Duration::from_secs(3600));
+            let kind = NodeFault::ClockSkew { node, by, behind: true }.into();
+            scenario.faults.push(Fault { when: When::At(Duration::ZERO), lasts: None, kind });
+            is_beyond_belief(&scenario)
+        };
+        let [messages, leave] = [0, 1].map(|index| hunt::bases().swap_remove(index));
+        assert_eq!((with_clock(messages), with_clock(leave)), (false, true));
     }
 }

@@ -83,12 +83,20 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
         scenario.faults.push(Fault { when, lasts, kind });
     }
     if is_beyond_belief(scenario) {
-        scenario.faults.retain(|fault| !is_of_clock(&fault.kind));
+        let is_relay = |fault: &FaultKind| matches!(fault, FaultKind::Node(fault) if scenario.relays.contains_key(fault.node()));
+        scenario.faults.retain(|fault| !is_of_clock(&fault.kind) || is_relay(&fault.kind));
     }
 }
 
 fn is_of_clock(kind: &FaultKind) -> bool {
-    matches!(kind, FaultKind::Node(NodeFault::ClockSkew { .. } | NodeFault::ClockJump { .. }))
+    matches!(
+        kind,
+        FaultKind::Node(
+            NodeFault::ClockSkew { .. }
+                | NodeFault::ClockJump { .. }
+                | NodeFault::ClockDrift { .. }
+        )
+    )
 }
 
 /// The length of an absence, in milliseconds: long enough for what waits to go to the relays.
