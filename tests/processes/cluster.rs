@@ -73,6 +73,27 @@ impl Cluster {
         format!("127.0.0.1:{}", self.homeservers[index].federation_port)
     }
 
+    pub(crate) fn client_port(&self, index: usize) -> u16 {
+        self.homeservers[index].client_port
+    }
+
+    pub(crate) fn federation_port(&self, index: usize) -> u16 {
+        self.homeservers[index].federation_port
+    }
+
+    /// Waits until a process answers `path` on `port` with 200.
+    pub(crate) async fn answers(&self, port: u16, path: &str) {
+        self.api.answers(port, path).await;
+    }
+
+    /// Returns the most memory that homeserver number `index` ever had resident, in KiB.
+    pub(crate) fn most_resident(&self, index: usize) -> u64 {
+        let process = self.homeservers[index].process.as_ref().unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     fn write_configuration(&self) {
         for (index, homeserver) in self.homeservers.iter().enumerate() {
             let mut text = format!(

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
 
 mod cluster;
+mod floods;
 mod user;
 
 use cluster::Cluster;

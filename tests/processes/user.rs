@@ -88,6 +88,11 @@ pub(crate) struct User {
 }
 
 impl User {
+    /// Returns what this user's requests say in `Authorization`.
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+
     async fn call(&self, method: Method, path: &str, body: &Value) -> (u16, Value) {
         let path = format!("/_matrix/client/v3/{path}");
         self.api.call(self.port, Some(&self.token), (method, &path), body).await.unwrap()

@@ -66,6 +66,11 @@ impl Places {
         Self { shared: Arc::new(shared) }
     }
 
+    /// Has the connection that has kept the server waiting longest give way.
+    pub(super) fn make_room(&self) {
+        self.shared.oldest_gives_way(|_| true);
+    }
+
     /// Takes a place for a new connection. If none is free, the one that has kept the server waiting
     /// longest is told to give way; if the server waits for nobody, this waits until it does.
     pub(super) async fn take(&self) -> Place {
@@ -77,7 +82,7 @@ impl Places {
                 place.wait();
                 return place;
             }
-            self.shared.oldest_gives_way(|_| true);
+            self.make_room();
             changed.await;
         }
     }

@@ -139,6 +139,8 @@ async fn accept_loop(
             }
             Err(error) => {
                 tracing::warn!(%error, port = listener.port(), "failed to accept a connection");
+                // If this machine has no descriptors left, one of ours may make room.
+                places.make_room();
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
