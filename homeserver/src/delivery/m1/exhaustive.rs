@@ -162,8 +162,10 @@ impl World {
             Wire::LiarsQuestion(message, Room::Theirs) => drop(next.fates[message].ask()),
             // What is recorded about another room is no record about this one.
             Wire::LiarsQuestion(_, Room::Liars) => {}
-            // What comes past the owner is part of the graph and not shown; a vote stays what it is.
-            Wire::Smuggle(_) => {}
+            // What comes past the owner is hidden, as if it had been voted for, and its owner is asked.
+            Wire::Smuggle(message) => {
+                next.fates[message].b = on_prepare(next.fates[message].b);
+            }
         }
         vec![next]
     }
