@@ -4,6 +4,7 @@
 //! Times count from the moment the cluster was ready ([`Record::ready_ns`]), as a scenario's do;
 //! those of [`EventRecord`] alone count from the beginning of the world, as the journal's do.
 
+use scenarios::scenario::Misdeed;
 pub use scenarios::vocabulary::CheckKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -329,11 +330,20 @@ impl Record {
                 };
                 requests().find(is_again)?;
                 let (backend, message) = (told.to.as_deref()?, told.message.as_deref()?);
+                if self.denies_its_votes(backend) {
+                    return None;
+                }
                 Some(format!("{backend} lost {message}, which it had voted for, and healed itself"))
             })
             .collect();
         healed.dedup();
         healed
+    }
+
+    /// Returns whether a backend was made to say that it lost what it had voted for.
+    fn denies_its_votes(&self, backend: &str) -> bool {
+        let denies = format!("{} by {backend}", Misdeed::DenyVotes.key());
+        self.faults.iter().any(|fault| fault.what.split(" to ").next() == Some(&*denies))
     }
 }
 

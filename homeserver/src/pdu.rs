@@ -28,6 +28,7 @@ pub(crate) mod verify;
 use std::sync::Arc;
 
 use ruma::OwnedRoomId;
+use tokio::sync::Notify;
 use transport::Transaction;
 
 pub use self::build::Draft;
@@ -54,6 +55,9 @@ pub struct Graph {
     /// The rooms that this server is just joining. Events of these wait until the join is done,
     /// because the server that let us in sends them at once.
     pub(crate) joining: Guards<OwnedRoomId>,
+    /// Rung when an event became part of the graph past the owner of its room, who is to be asked
+    /// whether it is shown.
+    pub(crate) undecided: Arc<Notify>,
 }
 
 /// What the pdu layer tells the layer above.
@@ -72,7 +76,8 @@ impl Graph {
     /// Returns the graph in the store of `core`; `handler` is told of every new event, and what must
     /// go on to other servers goes through `outgoing`.
     pub fn new(core: Core, handler: Arc<dyn EventHandler>, outgoing: Outgoing) -> Self {
-        Self { core, handler, outgoing, joining: Guards::default() }
+        let (joining, undecided) = (Guards::default(), Arc::default());
+        Self { core, handler, outgoing, joining, undecided }
     }
 }
 

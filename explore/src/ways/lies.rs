@@ -20,7 +20,8 @@ pub(crate) fn misdeeds(scenario: &Scenario, node: &str) -> Vec<Misdeed> {
         );
     let all = Misdeed::PLAIN.into_iter().map(|(_, misdeed)| misdeed);
     let breaks_rules = |it: &Misdeed| !(has_power && *it == Misdeed::BreakAuthRules);
-    all.filter(|it| !it.is_of_relay()).filter(breaks_rules).collect()
+    let is_drawn = |it: &Misdeed| !it.is_of_relay() && !it.is_about_m1();
+    all.filter(is_drawn).filter(breaks_rules).collect()
 }
 
 /// Returns what `node` tells everybody from `at` on: another misdeed at each time; none if it is no

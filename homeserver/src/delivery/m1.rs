@@ -24,6 +24,8 @@ mod participant;
 mod protocol;
 mod votes;
 
+use std::sync::Arc;
+
 use defects::{Defect, planted};
 use ruma::{OwnedEventId, OwnedServerName, RoomId, ServerName};
 use rusqlite::Connection;
@@ -77,7 +79,7 @@ impl M1 {
     /// Returns the policy over `rooms`, with nothing running yet.
     pub(crate) fn new(rooms: &Rooms) -> Self {
         let commits = Commits::new(rooms.core());
-        let doubts = Doubts::new(rooms.core());
+        let doubts = Doubts::new(rooms.core(), Arc::clone(&rooms.graph.undecided));
         Self {
             rooms: rooms.clone(),
             coordinator: Coordinator::new(rooms.clone(), commits.clone()),

@@ -12,10 +12,14 @@ use crate::{
     store::{
         StoreError, events,
         guests::{self, Guest},
-        memberships,
+        m1, memberships,
         state::{self, GroupId},
     },
 };
+
+/// Events of a room that are hidden here, beyond which no owner is asked about one that came past it.
+/// It leaves room for those that are voted on.
+const MAX_ASKED_ABOUT: i64 = 500;
 
 impl Graph {
     /// As [`Graph::insert_with_state`], of an event that came from another server: it goes on to the
@@ -30,7 +34,8 @@ impl Graph {
     ) -> Result<(), StoreError> {
         if !room.row.delivery.is_transacted(checked.pdu.state_key.is_some()) {
             let hidden = Checked { standing: undecided(&checked.standing), ..checked.clone() };
-            return self.insert_with_state(tx, room, &hidden, before);
+            self.insert_with_state(tx, room, &hidden, before)?;
+            return self.have_decided(tx, room, checked);
         }
         self.insert_with_state(tx, room, checked, before)?;
         // Who built on the present has heard of everybody in it.
@@ -39,6 +44,26 @@ impl Graph {
         }
         let unheard_of = self.unheard_of(tx, &checked.pdu, before)?;
         self.outgoing.enqueue(tx, &unheard_of, &checked.pdu.event_id)
+    }
+
+    /// Has the owner of the room asked whether an event is shown that came past it, if it is another
+    /// server: the event may have been decided while this server was away, or lost with its disk.
+    fn have_decided(
+        &self,
+        tx: &Transaction<'_>,
+        room: &KnownRoom,
+        checked: &Checked,
+    ) -> Result<(), StoreError> {
+        let (pdu, owner) = (&checked.pdu, &room.row.owner);
+        if checked.standing != Standing::Accepted
+            || owner == self.core.server_name()
+            || m1::count_hidden(tx, &pdu.room_id)? >= MAX_ASKED_ABOUT
+        {
+            return Ok(());
+        }
+        m1::hide(tx, pdu, owner, self.core.ages.now_ms())?;
+        self.undecided.notify_one();
+        Ok(())
     }
 
     /// Returns the servers that this one let in and of whose joins the sender of `pdu` had not

@@ -49,9 +49,9 @@ pub(crate) fn unfinished(connection: &Connection) -> Result<Unfinished, StoreErr
     })
 }
 
-/// Forgets every decision and every commit that is owed.
+/// Forgets every commit that is owed, and every decision to commit, which is an abort then.
 pub(crate) fn forget_decisions(tx: &Transaction<'_>) -> Result<(), StoreError> {
-    tx.execute_batch("DELETE FROM m1_decisions; DELETE FROM m1_commits")?;
+    tx.execute_batch("UPDATE m1_decisions SET decision = 'abort'; DELETE FROM m1_commits")?;
     Ok(())
 }
 

@@ -1,10 +1,14 @@
 //! Who a server is, when its disk is an older one, a new one, or another server's.
 
-use homeserver::{Config, Homeserver};
+use homeserver::{
+    Config, Homeserver,
+    event::Delivery,
+    messaging::rooms::{CreateRoom, JoinRule},
+};
 use tempfile::TempDir;
 use transport::{federation::Identity, real::lock};
 
-use crate::support::{Two, eventually, free_name, machine, shows};
+use crate::support::{Backend, Two, eventually, free_name, machine, shows};
 
 #[tokio::test]
 async fn a_server_whose_database_is_lost_keeps_its_key_and_joins_again() {
@@ -25,6 +29,30 @@ async fn a_server_whose_database_is_lost_keeps_its_key_and_joins_again() {
         of_a.ends_with(&["back".to_owned()]) && of_b.contains(&"after".to_owned())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_member_of_an_m1_room_whose_database_is_lost_holds_nobody_up_for_good() {
+    let (a, mut b) = (Backend::start().await, Backend::start().await);
+    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
+    let room =
+        CreateRoom { join_rule: JoinRule::Public, delivery: Delivery::M1, ..CreateRoom::default() };
+    let room = a.room(&alice, room).await;
+    b.join(&bob, &room, &a).await;
+    a.say(&alice, &room, "before").await;
+    shows(&b, &room, &["before"]).await;
+    b.kill();
+    b.lose_database();
+    b.boot().await;
+    let bob = b.user("bob").await;
+    b.join(&bob, &room, &a).await;
+    a.say(&alice, &room, "after").await;
+    eventually("bob's backend shows it", || async {
+        b.texts(&room).await.contains(&"after".to_owned())
+    })
+    .await;
+    b.say(&bob, &room, "back").await;
+    assert!(a.texts(&room).await.contains(&"back".to_owned()));
 }
 
 #[tokio::test]

@@ -128,13 +128,24 @@ impl Stranger {
         room: &RoomId,
         (state, text): (&[Value], &str),
     ) -> Box<RawValue> {
+        self.message_on(at, room, (state, text), None).await
+    }
+
+    /// The same, on top of one event alone.
+    pub(crate) async fn message_on(
+        &self,
+        at: &Backend,
+        room: &RoomId,
+        (state, text): (&[Value], &str),
+        parent: Option<&str>,
+    ) -> Box<RawValue> {
         let mut event = self.proposal(at, room).await;
+        if let Some(parent) = parent {
+            event["prev_events"] = json!([parent]);
+        }
         // The rules of joining authorize joins only.
         let join_rules = state.iter().find(|event| event["type"] == "m.room.join_rules").unwrap();
-        let rules = RoomVersionId::V11.rules().unwrap();
-        let Value::Object(join_rules) = join_rules.clone() else { panic!("not an event") };
-        let hash = reference_hash(&try_from_json_map(join_rules).unwrap(), &rules).unwrap();
-        let needless = Value::from(format!("${hash}"));
+        let needless = Value::from(id_of(join_rules));
         event["auth_events"].as_array_mut().unwrap().retain(|id| *id != needless);
         event["type"] = "m.room.message".into();
         event["content"] = json!({ "msgtype": "m.text", "body": text });
@@ -150,10 +161,8 @@ impl Stranger {
         parent: &RawValue,
     ) -> Box<RawValue> {
         let mut event = self.proposal(at, room).await;
-        let rules = RoomVersionId::V11.rules().unwrap();
-        let parent: CanonicalJsonObject = serde_json::from_str(parent.get()).unwrap();
-        let hash = reference_hash(&parent, &rules).unwrap();
-        event["prev_events"] = json!([format!("${hash}")]);
+        let parent: Value = serde_json::from_str(parent.get()).unwrap();
+        event["prev_events"] = json!([id_of(&parent)]);
         event["content"] = json!({ "membership": "join", "displayname": "built on it" });
         serde_json::value::to_raw_value(&self.sign(event, self.name.as_str())).unwrap()
     }
@@ -181,4 +190,11 @@ impl Stranger {
             .collect();
         self.federation.call(&to.name, request, DEADLINE).await
     }
+}
+
+/// The id of an event of a room of version 11.
+pub(crate) fn id_of(event: &Value) -> String {
+    let rules = RoomVersionId::V11.rules().unwrap();
+    let Value::Object(event) = event.clone() else { panic!("not an event") };
+    format!("${}", reference_hash(&try_from_json_map(event).unwrap(), &rules).unwrap())
 }

@@ -233,6 +233,17 @@ impl Backend {
         connection.query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
+    /// The membership event of a user in the room's current state, as it goes to other servers.
+    pub(crate) async fn current(&self, user: &UserId, room: &RoomId) -> Value {
+        let (rooms, room) = (self.rooms(), room.to_owned());
+        let state = self.run(async move { rooms.current_state(&room).await }).await.unwrap();
+        let is_theirs = |event: &&homeserver::event::Pdu| {
+            event.is_member_event() && event.state_key.as_deref() == Some(user.as_str())
+        };
+        let event = state.iter().find(is_theirs).unwrap();
+        serde_json::from_str(event.to_raw().get()).unwrap()
+    }
+
     /// A user's membership, as this backend knows it.
     pub(crate) async fn membership(&self, user: &UserId, room: &RoomId) -> Option<&'static str> {
         let (rooms, user, room) = (self.rooms(), user.to_owned(), room.to_owned());

@@ -7,6 +7,7 @@ use axum::{
     extract::State,
     routing::{get, post},
 };
+use http::StatusCode;
 use ruma::{OwnedRoomId, RoomId};
 use serde_json::{Value, json, value::RawValue};
 use tokio::sync::watch;
@@ -17,7 +18,7 @@ use transport::{
 
 use crate::{
     relays::{relay, set_relays},
-    stranger::{DEADLINE, Stranger},
+    stranger::{DEADLINE, Stranger, id_of},
     support::{ADMIN_TOKEN, Backend, One, eventually, free_name, shows},
 };
 
@@ -183,4 +184,63 @@ async fn what_was_begun_is_finished_when_the_origin_hangs_up() {
     }
     wrong.gate.send_replace(true);
     shows(&b, &room, &["missing", "built on it"]).await;
+}
+
+/// What a stranger answers who joined late: it has its own events, and not what they build on; of the
+/// state before them it tells when asked a second time.
+#[derive(Default)]
+struct Late {
+    event: watch::Sender<Value>,
+    state: watch::Sender<Vec<String>>,
+}
+
+#[expect(clippy::unused_async, reason = "handlers are async")]
+impl Late {
+    async fn event(State(this): State<Arc<Self>>) -> Json<Value> {
+        let event = this.event.borrow().clone();
+        Json(json!({ "origin": "x", "origin_server_ts": 1, "pdus": [event], "events": [event] }))
+    }
+
+    async fn state_ids(State(this): State<Arc<Self>>) -> (StatusCode, Json<Value>) {
+        let state = this.state.borrow().clone();
+        if state.is_empty() {
+            let error = json!({ "errcode": "M_NOT_FOUND", "error": "not known" });
+            return (StatusCode::NOT_FOUND, Json(error));
+        }
+        (StatusCode::OK, Json(json!({ "pdu_ids": state, "auth_chain_ids": [] })))
+    }
+
+    async fn stranger(self: &Arc<Self>) -> Stranger {
+        let routes = Router::new()
+            .route("/_matrix/federation/v1/event/{id}", get(Self::event))
+            .route("/_matrix/federation/v1/get_missing_events/{room}", post(Self::event))
+            .route("/_matrix/federation/v1/state_ids/{room}", get(Self::state_ids))
+            .with_state(Arc::clone(self));
+        Stranger::start_with(routes).await
+    }
+}
+
+#[tokio::test]
+async fn what_builds_on_something_that_nobody_has_is_kept_until_its_state_can_be_had() {
+    let late = Arc::new(Late::default());
+    let eve = late.stranger().await;
+    let One { a, room, .. } = One::start().await;
+    let mut state = eve.join(&a, &room, &[&a]).await;
+    let unknown = format!("${}", "A".repeat(43));
+    let first = eve.message_on(&a, &room, (&state, "first"), Some(&unknown)).await;
+    let first_event: Value = serde_json::from_str(first.get()).unwrap();
+    late.event.send_replace(first_event.clone());
+    let parent = id_of(&first_event);
+    let second = eve.message_on(&a, &room, (&state, "second"), Some(&parent)).await;
+    let answer = eve.send(&a, "1", vec![second]).await.unwrap();
+    assert!(answer.pdus.len() == 1 && answer.pdus.values().all(Result::is_ok), "{answer:?}");
+    assert_eq!(a.count("SELECT count(*) FROM deferred_entries"), 1);
+    assert!(a.texts(&room).await.is_empty());
+    state.push(a.current(&eve.user(), &room).await);
+    late.state.send_replace(state.iter().map(id_of).collect());
+    shows(&a, &room, &["first", "second"]).await;
+    eventually("nothing is deferred", || async {
+        a.count("SELECT count(*) FROM deferred_entries") == 0
+    })
+    .await;
 }

@@ -83,7 +83,10 @@ fn altered(identity: &Identity, request: &HttpMessage, alter: Altering) -> Optio
 }
 
 /// Returns an event that the server made up, in the place of a true one.
-fn made_up(identity: &Identity, event: CanonicalJsonObject) -> Option<Vec<CanonicalJsonObject>> {
+pub(super) fn made_up(
+    identity: &Identity,
+    event: CanonicalJsonObject,
+) -> Option<Vec<CanonicalJsonObject>> {
     Some(vec![signed_anew(identity, renamed(event, |name| format!("{FORGED}{name}")))?])
 }
 

@@ -21,6 +21,7 @@ use transport::federation::Identity;
 
 use super::{
     bodies, events,
+    m1::{self, Overheard},
     mail::{self, Mailroom},
     signatures,
 };
@@ -43,7 +44,14 @@ pub(crate) struct Tamperer {
 struct TampererState {
     identity: Option<Identity>,
     faults: Vec<Active>,
+    memory: Memory,
+}
+
+/// What a dishonest server remembers of what it saw.
+#[derive(Default)]
+struct Memory {
     mailroom: Mailroom,
+    overheard: Overheard,
 }
 
 /// A fault that has begun.
@@ -109,10 +117,10 @@ impl Tamperer {
         &self,
         wronged: &str,
         other: &str,
-        act: impl Fn(&Misdeed, &Meeting<'_>, &mut Mailroom) -> Option<Dealing>,
+        act: impl Fn(&Misdeed, &Meeting<'_>, &mut Memory) -> Option<Dealing>,
     ) -> Option<(Misdeed, Dealing)> {
         let mut state = self.state();
-        let TampererState { identity, faults, mailroom } = &mut *state;
+        let TampererState { identity, faults, memory } = &mut *state;
         for active in faults {
             let fault = &active.fault;
             if !fault.wrongs(wronged) || !self.world.is_in_force(active.id) {
@@ -122,7 +130,7 @@ impl Tamperer {
             if fault.share < 1.0 && !active.draws.random_bool(fault.share) {
                 continue;
             }
-            if let Some(dealing) = act(&fault.misdeed, &meeting, mailroom) {
+            if let Some(dealing) = act(&fault.misdeed, &meeting, memory) {
                 active.touched += 1;
                 self.world.touch(active.id);
                 return Some((fault.misdeed.clone(), dealing));
@@ -152,10 +160,12 @@ impl Tamper for Tamperer {
         if !self.is_between_servers(to, request.target()) {
             return Fate::Pass.into();
         }
-        let dealt = self.deal(to, to, |misdeed, meeting, _| {
+        self.state().memory.overheard.watch_request(request);
+        let dealt = self.deal(to, to, |misdeed, meeting, memory| {
             signatures::request(misdeed, meeting, request)
                 .or_else(|| bodies::request(misdeed, meeting, request))
                 .or_else(|| events::request(misdeed, meeting, request))
+                .or_else(|| memory.overheard.request(misdeed, meeting, request))
         });
         match dealt {
             Some((misdeed, dealing)) => {
@@ -181,16 +191,18 @@ impl Tamper for Tamperer {
         if !self.servers.contains(from) {
             return Fate::Pass.into();
         }
-        self.state().mailroom.watch(from, request, answer);
-        let dealt = self.deal(from, from, |misdeed, meeting, mailroom| {
+        self.state().memory.mailroom.watch(from, request, answer);
+        self.state().memory.overheard.watch_answer(from, request);
+        let dealt = self.deal(from, from, |misdeed, meeting, memory| {
             signatures::answer(misdeed, meeting, request)
                 .or_else(|| bodies::answer(misdeed, meeting, request, answer))
-                .or_else(|| mailroom.answer(misdeed, from, request, answer))
+                .or_else(|| m1::answer(misdeed, request))
+                .or_else(|| memory.mailroom.answer(misdeed, from, request, answer))
         });
         if let Some((_, dealing)) = dealt {
             return dealing;
         }
-        let owed = self.state().mailroom.owed(from, request, answer);
+        let owed = self.state().memory.mailroom.owed(from, request, answer);
         owed.unwrap_or_else(|| Fate::Pass.into())
     }
 }

@@ -76,7 +76,7 @@ impl Identity {
                     stored_or_new(transaction, &name, kept.unwrap_or(fresh_seed))?;
                 let (version, seed) = match kept {
                     Some(kept) if kept != seed => {
-                        retire(transaction, (&version, &seed), now_ms)?;
+                        retire(transaction, &version, &seed, now_ms)?;
                         replace(transaction, &name, kept)?
                     }
                     _ => (version, seed),
@@ -162,7 +162,8 @@ fn replace(
 /// Records that a key signs no more.
 fn retire(
     transaction: &Transaction<'_>,
-    (version, seed): (&str, &[u8; SEED_BYTES]),
+    version: &str,
+    seed: &[u8; SEED_BYTES],
     now_ms: u64,
 ) -> rusqlite::Result<()> {
     let public_key = key_pair(seed, version.to_owned()).public_key().to_vec();

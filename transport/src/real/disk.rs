@@ -1,6 +1,7 @@
 //! SQLite files in a directory, one dedicated thread per database.
 
 use std::{
+    fmt,
     io::{self, Write},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -70,7 +71,10 @@ fn read_secret(path: &Path) -> io::Result<Option<Secret>> {
 
 /// Writes the file whole or not at all.
 fn write_secret(path: &Path, secret: &Secret) -> io::Result<()> {
-    let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut text = String::new();
+    for byte in secret {
+        fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}")).map_err(io::Error::other)?;
+    }
     let beside = path.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);

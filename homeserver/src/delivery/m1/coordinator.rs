@@ -25,7 +25,7 @@ use crate::{
     messaging::rooms::{RoomError, Rooms},
     pdu::{Checked, Standing},
     store::{
-        StoreError,
+        StoreError, events,
         m1::{self, Message, Voter},
         memberships,
         sends::{SendKey, keep_outcome},
@@ -86,10 +86,12 @@ impl Coordinator {
                     let message = "the requesting server was never in the room".to_owned();
                     return Err(RoomError::Forbidden(message));
                 }
-                let record = m1::decision(tx, &room_id, &event_id)?.into();
+                // What was decided long ago is recorded no more, but shown.
+                let shown = is_shown(tx, &room_id, &event_id)?.then_some(Decision::Commit);
+                let record = m1::decision(tx, &room_id, &event_id)?.or(shown).into();
                 match on_question(record, is_collecting) {
                     Some(Decision::Abort) if record == Record::None => {
-                        Ok(m1::abort_for(tx, (&room_id, &event_id), &asker, now)?)
+                        Ok(m1::abort_for(tx, &room_id, &event_id, &asker, now)?)
                     }
                     answer => Ok(answer),
                 }
@@ -336,6 +338,13 @@ impl Coordinator {
             tracing::debug!(%error, %member, "failed to tell a backend of an abort; it will ask");
         }
     }
+}
+
+/// Returns whether users here see the event in that room.
+fn is_shown(tx: &Transaction<'_>, room: &RoomId, event: &EventId) -> Result<bool, StoreError> {
+    let place = events::place(tx, event)?;
+    let is_of_room = place.is_some_and(|place| place.accepted && place.room_id == room.as_str());
+    Ok(is_of_room && events::is_visible(tx, event)?)
 }
 
 /// What is voted on.

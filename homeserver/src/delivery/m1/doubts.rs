@@ -1,7 +1,11 @@
 //! Doubt: a member backend that has voted yes and does not hear the decision asks the owner, again
 //! and again. It never decides alone.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use defects::{Defect, planted};
 use futures_util::future::join_all;
@@ -30,6 +34,8 @@ pub(super) struct Doubts {
     core: Core,
     waiting: Arc<Lock<BTreeMap<Key, Doubt>>>,
     wake: Arc<Notify>,
+    /// Rung when something is hidden here that was not voted for: it came past its owner.
+    undecided: Arc<Notify>,
 }
 
 /// A vote, by room and event.
@@ -44,8 +50,8 @@ struct Doubt {
 }
 
 impl Doubts {
-    pub(super) fn new(core: &Core) -> Self {
-        Self { core: core.clone(), waiting: Arc::default(), wake: Arc::default() }
+    pub(super) fn new(core: &Core, undecided: Arc<Notify>) -> Self {
+        Self { core: core.clone(), waiting: Arc::default(), wake: Arc::default(), undecided }
     }
 
     /// Starts asking, at once about what was hidden when the process ended.
@@ -62,7 +68,23 @@ impl Doubts {
             self.wait(prepared, Duration::ZERO);
         }
         self.core.host.spawn(self.clone().ask_for_ever(participant));
+        self.core.host.spawn(self.clone().take_up_undecided());
         Ok(())
+    }
+
+    /// Awaits the decision about what came past its owner, for ever.
+    async fn take_up_undecided(self) {
+        loop {
+            self.undecided.notified().await;
+            match self.core.database.call(|db| m1::all_hidden(db)).await {
+                Ok(hidden) => {
+                    let known: BTreeSet<Key> = self.waiting.lock().keys().cloned().collect();
+                    let new = hidden.into_iter().filter(|one| !known.contains(&key(one)));
+                    new.for_each(|prepared| self.expect(prepared));
+                }
+                Err(error) => tracing::warn!(%error, "failed to read what is undecided"),
+            }
+        }
     }
 
     /// The decision about `prepared` is awaited from now on.

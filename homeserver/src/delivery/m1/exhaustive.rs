@@ -58,6 +58,8 @@ struct Fate {
     collecting: bool,
     /// Whether `b` has voted yes in this round; lost when `a` ends.
     b_voted: bool,
+    /// Whether `a` is about to answer a question, and saw that no votes were collected; lost when it ends.
+    asking: bool,
     /// Whether users of `a` see it.
     a_shows: bool,
     b: Seat,
@@ -71,6 +73,7 @@ const FRESH: Fate = Fate {
     record: Record::None,
     collecting: false,
     b_voted: false,
+    asking: false,
     a_shows: false,
     b: Seat::Empty,
     told: (false, false),
@@ -108,6 +111,11 @@ impl World {
         let mut next: Vec<Self> = self.wire.iter().flat_map(|wire| self.heard(*wire)).collect();
         for message in MESSAGES {
             next.extend(self.concluded(message));
+            if self.fates[message].asking {
+                let mut answered = self.clone();
+                answered.fates[message].answer_at_last();
+                next.push(answered);
+            }
             // `b` is in doubt for as long as it hides something.
             if self.fates[message].b == Seat::Hidden {
                 next.push(self.with(Wire::Question(message)));
@@ -159,11 +167,19 @@ impl World {
                     next.fates[message].decide_at_b(Room::Theirs, decision);
                 }
             }
-            Wire::LiarsQuestion(message, Room::Theirs) => drop(next.fates[message].ask()),
+            Wire::LiarsQuestion(message, Room::Theirs) => {
+                let fate = &mut next.fates[message];
+                // Whether votes are collected is looked up before the record is.
+                if !fate.collecting {
+                    fate.asking = true;
+                }
+            }
             // What is recorded about another room is no record about this one.
             Wire::LiarsQuestion(_, Room::Liars) => {}
-            // What comes past the owner is part of the graph and not shown; a vote stays what it is.
-            Wire::Smuggle(_) => {}
+            // What comes past the owner is hidden, as if it had been voted for, and its owner is asked.
+            Wire::Smuggle(message) => {
+                next.fates[message].b = on_prepare(next.fates[message].b);
+            }
         }
         vec![next]
     }
@@ -200,13 +216,23 @@ impl World {
     fn owner_restarted(&self) -> Self {
         let mut next = self.clone();
         for fate in &mut next.fates {
-            (fate.collecting, fate.b_voted) = (false, false);
+            (fate.collecting, fate.b_voted, fate.asking) = (false, false, false);
         }
         next
     }
 }
 
 impl Fate {
+    /// The liar is answered, who asked when no votes were collected; by now they may be.
+    fn answer_at_last(&mut self) {
+        self.asking = false;
+        let answer = on_question(self.record, false);
+        if answer == Some(Decision::Abort) {
+            self.record = Record::Decided(Decision::Abort);
+        }
+        self.note(answer);
+    }
+
     fn ask(&mut self) -> Option<Decision> {
         let answer = on_question(self.record, self.collecting);
         if answer == Some(Decision::Abort) {

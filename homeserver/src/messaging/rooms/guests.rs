@@ -33,22 +33,11 @@ impl Rooms {
         let (rooms, stored) = (self.clone(), signed.clone());
         self.database()
             .transaction(move |tx| {
-                rooms.must_have_room_left(tx, &stored)?;
+                must_have_room_left(tx, &stored)?;
                 rooms.store_invite(tx, stored, &version, &shown).map_err(RoomError::from)
             })
             .await?;
         Ok(signed)
-    }
-
-    /// Refuses an invite of a user who has too many.
-    fn must_have_room_left(&self, tx: &Transaction<'_>, invite: &Pdu) -> Result<(), RoomError> {
-        let user = invite.state_key.as_deref().and_then(|user| UserId::parse(user).ok());
-        let Some(user) = user else { return Ok(()) };
-        let is_new = rooms::invite(tx, &invite.room_id, &user)?.is_none();
-        if is_new && rooms::count_invites(tx, &user)? >= MAX_INVITES {
-            return Err(RoomError::Forbidden(format!("{user} has too many invites")));
-        }
-        Ok(())
     }
 
     fn store_invite(
@@ -97,4 +86,15 @@ impl Rooms {
             .await?;
         Ok(())
     }
+}
+
+/// Refuses an invite of a user who has too many.
+fn must_have_room_left(tx: &Transaction<'_>, invite: &Pdu) -> Result<(), RoomError> {
+    let user = invite.state_key.as_deref().and_then(|user| UserId::parse(user).ok());
+    let Some(user) = user else { return Ok(()) };
+    let is_new = rooms::invite(tx, &invite.room_id, &user)?.is_none();
+    if is_new && rooms::count_invites(tx, &user)? >= MAX_INVITES {
+        return Err(RoomError::Forbidden(format!("{user} has too many invites")));
+    }
+    Ok(())
 }

@@ -52,7 +52,8 @@ pub(crate) fn decide(
 /// promised.
 pub(crate) fn abort_for(
     tx: &Transaction<'_>,
-    (room_id, event_id): (&RoomId, &EventId),
+    room_id: &RoomId,
+    event_id: &EventId,
     asker: &ServerName,
     now_ms: i64,
 ) -> Result<Option<Decision>, StoreError> {
@@ -85,7 +86,7 @@ mod tests {
         let (curious, other) = (ruma::server_name!("b.test"), ruma::server_name!("c.test"));
         let ask = |number: i64, server| {
             let event_id = EventId::parse(format!("${number}")).expect("an id");
-            abort_for(&tx, (ruma::room_id!("!room"), &event_id), server, 0).expect("an answer")
+            abort_for(&tx, ruma::room_id!("!room"), &event_id, server, 0).expect("an answer")
         };
         for number in 0..MAX_ABORTS_PER_ASKER {
             assert_eq!(ask(number, curious), Some(Decision::Abort));

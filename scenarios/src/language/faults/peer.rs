@@ -57,6 +57,15 @@ pub(super) const LISTED: &[Listed] = &[
         "break-auth-rules",
         "a homeserver adds events that the room does not allow, hashed and signed validly",
     ),
+    of_homeserver("deny-votes", "a member of m1 rooms says of every commit that it never voted"),
+    of_homeserver(
+        "meddle-in-votes",
+        "a member of m1 rooms asks for the outcome of every vote, and tells others decisions",
+    ),
+    of_homeserver(
+        "pass-by-the-owner",
+        "a member of m1 rooms adds messages to its transactions that no owner has heard of",
+    ),
     Listed {
         key: "trickle",
         example: "{ node = \"a\", every = \"1s\" }",

@@ -48,6 +48,13 @@ pub enum Misdeed {
     /// It adds two events to each true one, hashed and signed validly, that the rooms do not allow:
     /// a message of a user who is not a member, and power levels by one who may not set them.
     BreakAuthRules,
+    /// It says of every commit of an `m1` room that it never voted for it.
+    DenyVotes,
+    /// It asks the owners of `m1` rooms for the outcome of every vote, and tells the other members both
+    /// decisions, which are not its to tell.
+    MeddleInVotes,
+    /// It adds messages of `m1` rooms to its transactions that no owner has heard of.
+    PassByTheOwner,
     /// Its requests arrive one byte at a time.
     Trickle {
         /// The pause after each byte.
@@ -67,7 +74,7 @@ pub enum Misdeed {
 
 impl Misdeed {
     /// The misdeeds without arguments, with their keys.
-    pub const PLAIN: [(&'static str, Self); 15] = [
+    pub const PLAIN: [(&'static str, Self); 18] = [
         ("forge-signature", Self::ForgeSignature),
         ("expired-key", Self::ExpiredKey),
         ("same-id-other-body", Self::SameIdOtherBody),
@@ -78,6 +85,9 @@ impl Misdeed {
         ("forge-event-signature", Self::ForgeEventSignature),
         ("alter-content", Self::AlterContent),
         ("break-auth-rules", Self::BreakAuthRules),
+        ("deny-votes", Self::DenyVotes),
+        ("meddle-in-votes", Self::MeddleInVotes),
+        ("pass-by-the-owner", Self::PassByTheOwner),
         ("drop-mail", Self::DropMail),
         ("reorder-mail", Self::ReorderMail),
         ("withhold-mail", Self::WithholdMail),
@@ -97,6 +107,11 @@ impl Misdeed {
         )
     }
 
+    /// Returns whether it has to do with `m1` rooms alone.
+    pub fn is_about_m1(&self) -> bool {
+        matches!(self, Self::DenyVotes | Self::MeddleInVotes | Self::PassByTheOwner)
+    }
+
     /// Returns its key in a scenario file.
     pub fn key(&self) -> &'static str {
         match self {
@@ -112,6 +127,9 @@ impl Misdeed {
             | Self::ForgeEventSignature
             | Self::AlterContent
             | Self::BreakAuthRules
+            | Self::DenyVotes
+            | Self::MeddleInVotes
+            | Self::PassByTheOwner
             | Self::DropMail
             | Self::ReorderMail
             | Self::WithholdMail
