@@ -2,7 +2,7 @@
 //!
 //! Reading order: `extract` (what a request carries); `session` (register, login, logout);
 //! `account` (whoami, profile, filters, what is answered and never changes); `membership` and
-//! `create_room`; `send`, `state` and `messages`; `sync`; then the Wire pair, `notifications` and
+//! `create_room`; `send`, `state` and `messages`; `token` and `sync`; then the Wire pair, `notifications` and
 //! `await_socket`.
 
 mod account;
@@ -17,6 +17,7 @@ mod send;
 mod session;
 mod state;
 mod sync;
+mod token;
 
 use std::{
     ops::Deref,

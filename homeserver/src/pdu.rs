@@ -2,9 +2,10 @@
 //!
 //! Reading order: this file (what is said upwards), `verify` (signatures and hash), `auth` (the
 //! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part
-//! of a room), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that lacks), `forward`
-//! (whom it goes on to), `outliers`, `backfill` (history), `build` (new events), `serve` (what other
-//! servers may ask for).
+//! of a room), `merge` (of forks), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that lacks), `forward`
+//! (whom it goes on to), `outliers`, `backfill` (history), `build` (new events) and `restricted` (who lets whom in),
+//! `sight` (who may
+//! see what), `serve` (what other servers may ask for).
 
 mod adopt;
 pub(crate) mod auth;
@@ -15,15 +16,18 @@ mod forward;
 mod gap;
 mod insert;
 pub(crate) mod judge;
+pub(crate) mod merge;
 pub(crate) mod outliers;
 mod receive;
 mod resolve;
+mod restricted;
 pub mod serve;
+pub(crate) mod sight;
 pub(crate) mod verify;
 
 use std::sync::Arc;
 
-use ruma::OwnedRoomId;
+use ruma::{OwnedRoomId, RoomId};
 use transport::Transaction;
 
 pub use self::build::Draft;
@@ -62,6 +66,18 @@ pub trait EventHandler: Send + Sync + 'static {
     /// The store refuses; the whole transaction is rolled back then.
     fn persisted(&self, tx: &Transaction<'_>, event: &Pdu, position: i64)
     -> Result<(), StoreError>;
+
+    /// Called inside the transaction in which the event at `position` has changed who is in `room`
+    /// beyond what the event itself says, since it brought two states of the room together.
+    ///
+    /// # Errors
+    /// The store refuses; the whole transaction is rolled back then.
+    fn memberships_changed(
+        &self,
+        tx: &Transaction<'_>,
+        room: &RoomId,
+        position: i64,
+    ) -> Result<(), StoreError>;
 }
 
 impl Graph {

@@ -8,6 +8,7 @@ pub mod deferred;
 pub mod events;
 pub mod filters;
 pub mod gap_events;
+pub(crate) mod generations;
 pub mod guests;
 pub(crate) mod m1;
 pub mod memberships;
@@ -17,6 +18,7 @@ pub mod received;
 pub mod rooms;
 pub(crate) mod sends;
 pub mod state;
+pub(crate) mod stays;
 
 use transport::{Database, DatabaseError};
 
@@ -24,7 +26,7 @@ use transport::{Database, DatabaseError};
 pub const DATABASE: &str = "homeserver";
 
 /// The steps that make the tables, oldest first. New ones go at the end; none is ever changed.
-const STEPS: &[&str] = &[
+pub(crate) const STEPS: &[&str] = &[
     include_str!("store/01_core.sql"),
     include_str!("store/02_client.sql"),
     include_str!("store/03_deferred.sql"),
@@ -33,6 +35,8 @@ const STEPS: &[&str] = &[
     include_str!("store/06_gap_events.sql"),
     include_str!("store/07_guests.sql"),
     include_str!("store/08_age_clock.sql"),
+    include_str!("store/12_readers.sql"),
+    include_str!("store/13_forks.sql"),
 ];
 
 /// Why the store did not do what it was asked.

@@ -1,8 +1,12 @@
 //! `exactly-once`: no device is shown a message twice, and a message is one event. Whoever comes back
 //! after leaving is told the room's recent history anew by the first sync of the new stay
-//! (client-server API, "Syncing"), and that is no second copy.
+//! (client-server API, "Syncing"), and that is no second copy. Nor is it one that a backend which was
+//! set back to a backup tells its devices again what it has fetched anew: it cannot know what they
+//! have seen, and must not leave out what they have not.
 
 use std::collections::BTreeMap;
+
+use scenarios::scenario::{FaultKind, NodeFault};
 
 use crate::{
     Finding, Judgment,
@@ -18,7 +22,9 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
             let name = &message.name;
             let times = seen.entry(&sighting.device).or_default();
             *times += 1;
-            if *times > 1 && !is_of_a_new_stay(history, message, sighting, *times) {
+            let is_told_anew = is_of_a_new_stay(history, message, sighting, *times)
+                || is_told_by_a_backup(history, sighting, *times);
+            if *times > 1 && !is_told_anew {
                 let sentence = format!("{} saw {name} twice", sighting.device);
                 judgment.found(Finding::about(history, message, sighting.at.at, sentence));
             } else {
@@ -53,6 +59,16 @@ fn is_of_a_new_stay(
     again.via == Via::Sync && joins.count() + 1 >= times
 }
 
+/// Returns whether the device's backend was set back often enough to have told a message this many
+/// times.
+fn is_told_by_a_backup(history: &History<'_>, again: &Sighting, times: usize) -> bool {
+    let backend = history.backend_of(&again.device);
+    let restored = history.scenario.faults.iter().filter(|fault| {
+        matches!(&fault.kind, FaultKind::Node(NodeFault::Restore { node, .. }) if node == backend)
+    });
+    again.via == Via::Sync && restored.count() + 1 >= times
+}
+
 #[cfg(test)]
 mod tests {
     use scenarios::scenario::Delivery;
@@ -82,6 +98,7 @@ mod tests {
         let two = seen(&[("bob/1", "$m1"), ("carol/1", "$other")]).finding.expect("a violation");
         assert_eq!(two.sentence, "carol/1 saw m1 as a second event");
     }
+
     #[test]
     fn who_comes_back_is_told_history_anew_and_nobody_else_is() {
         let back = |user: &str| {

@@ -75,26 +75,30 @@ async fn visible_events(
     find: impl FnOnce(&Connection) -> Result<Vec<StoredEvent>, StoreError> + Send + 'static,
 ) -> Result<Vec<Pdu>, MatrixError> {
     let (server, id) = (origin.to_owned(), room.to_owned());
-    let found = api.read(move |db| serve::visible_to(db, &id, &server, find(db)?)).await?;
+    let found = api.read(move |db| serve::visible_to(db, &id, &server, &find(db)?)).await?;
     if found.is_empty() {
         api.must_be_member(origin, room).await?;
     }
     Ok(found)
 }
 
-/// Refuses a server that may not be told of an event of the room.
+/// Returns an event of the room as `origin` may be told of it; refuses if it may not be.
 async fn must_see(
     api: &FederationApi,
     origin: &ServerName,
     room: &RoomId,
     event: &EventId,
-) -> Result<(), MatrixError> {
+) -> Result<Option<Pdu>, MatrixError> {
     let (server, id, of_room) = (origin.to_owned(), event.to_owned(), room.to_owned());
-    let may_see = move |db: &Connection| match events::find(db, &id)? {
-        Some(record) if record.pdu.room_id == of_room => serve::may_see(db, &server, &record),
-        _ => Ok(false),
+    let shown = move |db: &Connection| match events::find(db, &id)? {
+        Some(record) if record.pdu.room_id == of_room => serve::shown_to(db, &server, &record),
+        _ => Ok(None),
     };
-    if api.read(may_see).await? { Ok(()) } else { api.must_be_member(origin, room).await }
+    let shown = api.read(shown).await?;
+    if shown.is_none() {
+        api.must_be_member(origin, room).await?;
+    }
+    Ok(shown)
 }
 
 /// Returns the state before an event, and what authorizes it.
@@ -139,9 +143,10 @@ pub(super) async fn event(
     let found = api.read(move |db| events::find(db, &id)).await?;
     let not_known = || MatrixError::not_found(format!("event {} is not known", request.event_id));
     let found = found.filter(|found| found.rejected.is_none()).ok_or_else(not_known)?;
-    must_see(&api, &origin, &found.pdu.room_id, &found.pdu.event_id).await?;
+    let shown = must_see(&api, &origin, &found.pdu.room_id, &found.pdu.event_id).await?;
+    let shown = shown.ok_or_else(not_known)?;
     let (name, now) = (api.rooms().core().owned_server_name(), now(&api));
-    Ok(ruma_answer(get_event::Response::new(name, now, found.pdu.to_raw())))
+    Ok(ruma_answer(get_event::Response::new(name, now, shown.to_raw())))
 }
 
 /// Answers with what authorizes an event.

@@ -10,4 +10,6 @@ mod m1_2021;
 mod m1_calls;
 mod m1_lapses;
 mod notifications;
+mod readers;
 mod support;
+mod tokens;

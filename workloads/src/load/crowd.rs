@@ -53,6 +53,7 @@ fn fill(server: &Server, room: &str, members: usize) -> Result<(), String> {
          INSERT INTO room_memberships
              SELECT room_id, crowd.user_id, server, membership, event_id, position
              FROM room_memberships, crowd WHERE room_id = '{room}';
+         INSERT INTO stays SELECT crowd.user_id, '{room}', 0, NULL FROM crowd;
          COMMIT;"
     ))
 }

@@ -48,7 +48,6 @@ pub fn sends_a_second(senders: Senders, time: Duration) -> Result<f64, String> {
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "the load is no part of any server")]
 fn poll(polls: &mut tokio::task::JoinSet<()>, user: User) {
     polls.spawn(async move { drop(user.poll().await) });
 }
@@ -84,14 +83,14 @@ async fn send_all(users: Vec<User>, room: String, time: Duration) -> Result<u64,
     let mut sending = tokio::task::JoinSet::new();
     for user in users {
         let room = room.clone();
-        send_for(&mut sending, async move {
+        sending.spawn(async move {
             let began = WallTime::now();
             let mut sent = 0;
             while began.elapsed() < time {
                 user.say(&room, sent).await?;
                 sent += 1;
             }
-            Ok(sent)
+            Ok::<u64, String>(sent)
         });
     }
     let mut all = 0;
@@ -99,12 +98,4 @@ async fn send_all(users: Vec<User>, room: String, time: Duration) -> Result<u64,
         all += sent.map_err(|error| error.to_string())??;
     }
     Ok(all)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the load is no part of any server")]
-fn send_for(
-    sending: &mut tokio::task::JoinSet<Result<u64, String>>,
-    work: impl Future<Output = Result<u64, String>> + Send + 'static,
-) {
-    sending.spawn(work);
 }
