@@ -3,7 +3,7 @@
 //! Reading order: [`table`] has the rows and their goals; [`row`] says what a row is, and [`turns`]
 //! how one thing is measured against another. Then the measurements, a file each: `idle` for idle
 //! worlds, `turmoil` and `request` for comparisons, `federation`, `share` and `threads` for whole
-//! scenarios, `commit` for the disk. The work that they measure is in the crate `workloads`, which
+//! scenarios, `commit` for the disk, `load` for a real homeserver. The work that they measure is in the crate `workloads`, which
 //! `benches/` measures too.
 //!
 //! Every goal is a ratio, so that it means the same on any machine: to stock turmoil, to the
@@ -16,6 +16,7 @@
 mod commit;
 mod federation;
 mod idle;
+mod load;
 mod request;
 mod row;
 mod share;

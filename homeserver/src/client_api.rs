@@ -2,8 +2,8 @@
 //!
 //! Reading order: `extract` (what a request carries); `session` (register, login, logout);
 //! `account` (whoami, profile, filters, what is answered and never changes); `membership` and
-//! `create_room`; `send`, `state` and `messages`; `sync`; then the Wire pair, `notifications` and
-//! `await_socket`; `cors` lets browsers in.
+//! `create_room`; `send`, `state` and `messages`; `token` and `sync`; then the Wire pair,
+//! `notifications` and `await_socket`; `cors` lets browsers in.
 
 mod account;
 mod await_socket;
@@ -18,6 +18,7 @@ mod send;
 mod session;
 mod state;
 mod sync;
+mod token;
 
 use std::{
     ops::Deref,

@@ -1,7 +1,8 @@
 //! What every layer above transport uses: the machine, the configuration, the database, and signed
-//! calls to other servers; and the `bell` by which they wake whoever waits.
+//! calls to other servers; and the `bell` and the `bells` by which they wake whoever waits.
 
 pub(crate) mod bell;
+pub(crate) mod bells;
 pub(crate) mod guards;
 pub(crate) mod moment;
 

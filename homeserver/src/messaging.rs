@@ -1,13 +1,14 @@
 //! Messaging: users and devices, rooms and membership, and what each device is told.
 //!
 //! Reading order: [`rooms`]; `accounts` (users and devices); `notifications` (each device's stream);
-//! `stream` (what is new in a user's rooms). How a message
+//! `timeline` (a room as one reader sees it); `stream` (what is new in a user's rooms). How a message
 //! reaches a room is told above, in `delivery`.
 
 pub(crate) mod accounts;
 pub(crate) mod notifications;
 pub mod rooms;
 pub(crate) mod stream;
+pub(crate) mod timeline;
 
 use self::{accounts::Accounts, notifications::Notifications, rooms::Rooms};
 
@@ -22,6 +23,7 @@ pub(crate) struct Messaging {
 impl Messaging {
     /// Returns the layer over `rooms`, which tells `notifications` what happens.
     pub(crate) fn new(rooms: Rooms, notifications: Notifications) -> Self {
-        Self { accounts: Accounts::new(rooms.core()), notifications, rooms }
+        let accounts = Accounts::new(rooms.core(), notifications.news.clone());
+        Self { rooms, accounts, notifications }
     }
 }

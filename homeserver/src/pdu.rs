@@ -2,9 +2,10 @@
 //!
 //! Reading order: this file (what is said upwards), `verify` (signatures and hash), `auth` (the
 //! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part
-//! of a room), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that lacks), `forward`
-//! (whom it goes on to), `acl` (who may take part), `redact` (what is taken away), `outside` (rooms
-//! that this server is not in), `outliers`, `backfill` (history), `build` (new events), `serve` (what other
+//! of a room), `merge` (of forks), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that
+//! lacks), `forward` (whom it goes on to), `acl` (who may take part), `redact` (what is taken away),
+//! `outside` (rooms that this server is not in), `outliers`, `backfill` (history), `build` (new
+//! events) and `restricted` (who lets whom in), `sight` (who may see what), `serve` (what other
 //! servers may ask for).
 
 pub(crate) mod acl;
@@ -17,17 +18,20 @@ mod forward;
 mod gap;
 mod insert;
 pub(crate) mod judge;
+pub(crate) mod merge;
 pub(crate) mod outliers;
 mod outside;
 mod receive;
 mod redact;
 mod resolve;
+mod restricted;
 pub mod serve;
+pub(crate) mod sight;
 pub(crate) mod verify;
 
 use std::sync::Arc;
 
-use ruma::OwnedRoomId;
+use ruma::{OwnedRoomId, RoomId};
 use tokio::sync::Notify;
 use transport::Transaction;
 
@@ -70,6 +74,18 @@ pub trait EventHandler: Send + Sync + 'static {
     /// The store refuses; the whole transaction is rolled back then.
     fn persisted(&self, tx: &Transaction<'_>, event: &Pdu, position: i64)
     -> Result<(), StoreError>;
+
+    /// Called inside the transaction in which the event at `position` has changed who is in `room`
+    /// beyond what the event itself says, since it brought two states of the room together.
+    ///
+    /// # Errors
+    /// The store refuses; the whole transaction is rolled back then.
+    fn memberships_changed(
+        &self,
+        tx: &Transaction<'_>,
+        room: &RoomId,
+        position: i64,
+    ) -> Result<(), StoreError>;
 }
 
 impl Graph {

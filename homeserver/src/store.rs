@@ -8,6 +8,7 @@ pub mod deferred;
 pub mod events;
 pub mod filters;
 pub mod gap_events;
+pub(crate) mod generations;
 pub mod guests;
 pub(crate) mod m1;
 pub mod memberships;
@@ -19,6 +20,7 @@ pub mod redactions;
 pub mod rooms;
 pub(crate) mod sends;
 pub mod state;
+pub(crate) mod stays;
 
 use transport::{Database, DatabaseError};
 
@@ -26,7 +28,7 @@ use transport::{Database, DatabaseError};
 pub const DATABASE: &str = "homeserver";
 
 /// The steps that make the tables, oldest first. New ones go at the end; none is ever changed.
-const STEPS: &[&str] = &[
+pub(crate) const STEPS: &[&str] = &[
     include_str!("store/01_core.sql"),
     include_str!("store/02_client.sql"),
     include_str!("store/03_deferred.sql"),
@@ -38,6 +40,8 @@ const STEPS: &[&str] = &[
     include_str!("store/09_bounds.sql"),
     include_str!("store/10_m1.sql"),
     include_str!("store/11_rooms.sql"),
+    include_str!("store/12_readers.sql"),
+    include_str!("store/13_forks.sql"),
 ];
 
 /// Why the store did not do what it was asked.

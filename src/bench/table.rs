@@ -2,7 +2,7 @@
 //! was measured on a busy machine, and that of `m1-a-second` is a fifth below.
 
 use super::{
-    commit, federation, idle, request,
+    commit, federation, idle, load, request,
     row::{
         Goal::{AtLeast, AtMost},
         Row,
@@ -96,5 +96,40 @@ pub(super) const ROWS: &[Row] = &[
         unit: Times,
         goal: AtMost(0.02),
         measure: commit::simulated_against_real,
+    },
+    Row {
+        name: "idle-pollers",
+        what: "sends/s, 25 idle in 500 other rooms, by none",
+        unit: Times,
+        goal: AtLeast(0.9),
+        measure: load::idle_pollers,
+    },
+    Row {
+        name: "many-senders",
+        what: "sends/s of 32 clients in a room by those of one",
+        unit: Times,
+        goal: AtLeast(1.0),
+        measure: load::many_senders,
+    },
+    Row {
+        name: "many-in-sync",
+        what: "the same, with each in sync",
+        unit: Times,
+        goal: AtLeast(1.0),
+        measure: load::many_in_sync,
+    },
+    Row {
+        name: "crowd",
+        what: "a message to 1,000 members by one to none",
+        unit: Times,
+        goal: AtMost(1.5),
+        measure: load::crowd,
+    },
+    Row {
+        name: "forks",
+        what: "longest wait in 200 forks of 1,000 by a usual one",
+        unit: Times,
+        goal: AtMost(30.0),
+        measure: load::forks,
     },
 ];

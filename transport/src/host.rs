@@ -11,7 +11,7 @@ mod disk;
 mod entropy;
 mod net;
 mod tasks;
-mod transaction;
+pub(crate) mod transaction;
 
 use std::{future::Future, io, pin::Pin, sync::Arc, time::SystemTime};
 

@@ -5,6 +5,7 @@
 //!   each in a world of its own, so that only the worlds differ.
 //! - [`commits`]: one row after another into a database, on two disks.
 //! - [`servers`]: homeservers and relays to which nothing happens.
+//! - [`load`]: clients and a hostile member of a real homeserver.
 //! - [`federations`]: whole scenarios, boot to verdict.
 //! - [`yardstick`]: fixed work of nobody's that is here, to measure machines by.
 //! - [`clock`]: how long something took.
@@ -15,6 +16,7 @@
 pub mod clock;
 pub mod commits;
 pub mod federations;
+pub mod load;
 pub mod loopback;
 pub mod plain;
 pub mod servers;

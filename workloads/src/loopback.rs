@@ -62,6 +62,17 @@ pub(crate) fn block_on<T>(play: impl Future<Output = Result<T, String>>) -> Resu
     runtime.map_err(|error| error.to_string())?.block_on(play)
 }
 
+/// Runs `play` on a runtime of several threads, as a real server has.
+pub(crate) fn on_threads<T: Send + 'static>(
+    play: impl Future<Output = Result<T, String>> + Send + 'static,
+) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let played = runtime.block_on(play);
+    runtime.shutdown_background();
+    played
+}
+
 /// Starts a server on a machine with a disk of its own, which lasts as long as the folder.
 async fn start(plain: Plain) -> Result<(Host, TempDir), String> {
     let home = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -76,7 +87,7 @@ fn address(port: u16) -> Address {
 }
 
 /// Ports that were free a moment ago.
-fn free_ports(count: usize) -> Result<Vec<u16>, String> {
+pub(crate) fn free_ports(count: usize) -> Result<Vec<u16>, String> {
     let bound: Result<Vec<_>, _> =
         (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect();
     let ports = bound

@@ -4,9 +4,9 @@
 //!
 //! Which of two events counts where a room has forked, a client cannot tell by what it is sent
 //! (Matrix, client-server API, "Syncing"); so what it was never shown is judged, and not what it
-//! makes of it. Left out are backends that took in state in another way than event by event, and
-//! those whose disks were set back, which give out positions again. This check alone finds
-//! `limited-sync-omits-state`.
+//! makes of it. Also a backend that took in a state as a whole, or whose disk was set back to a backup,
+//! tells what it has. Left out are those whose disks were wiped: they know no device any more. This
+//! check alone finds `limited-sync-omits-state`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,18 +18,15 @@ use crate::{
     history::{Exchange, History, Membership, Moment},
 };
 
-/// How a backend takes in state other than event by event.
-const AT_ONCE: &[&str] = &["state", "state_ids", "event"];
-
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("devices");
     if !history.finals.complete {
         return judgment;
     }
-    let (shown, at_once) = (shown(history), at_once(history));
-    let is_judged = |backend: &str| !at_once.contains(backend) && is_judged(history, backend);
+    let shown = shown(history);
     for (conversation, states) in &history.finals.states {
-        for (backend, state) in states.iter().filter(|(backend, _)| is_judged(backend)) {
+        let judged = states.iter().filter(|(backend, _)| is_judged(history, backend));
+        for (backend, state) in judged {
             for device in devices(history, conversation, backend) {
                 let Some(shown) = shown.get(device.as_str()) else { continue };
                 judgment.judged += 1;
@@ -49,19 +46,10 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
 
 fn is_judged(history: &History<'_>, backend: &str) -> bool {
     let mut faults = history.scenario.faults.iter();
-    let is_set_back = faults.any(|fault| {
-        matches!(&fault.kind, FaultKind::Node(NodeFault::Wipe { node } | NodeFault::Restore { node, .. }) if node == backend)
-    });
-    history.is_honest(backend) && !is_set_back
-}
-
-/// Returns the backends that took in state in another way than event by event.
-fn at_once<'h>(history: &'h History<'_>) -> BTreeSet<&'h str> {
-    let took = history
-        .exchanges
-        .iter()
-        .filter(|exchange| AT_ONCE.contains(&exchange.endpoint) && exchange.is_accepted());
-    took.map(|exchange| exchange.from).collect()
+    let is_wiped = faults.any(
+        |fault| matches!(&fault.kind, FaultKind::Node(NodeFault::Wipe { node }) if node == backend),
+    );
+    history.is_honest(backend) && !is_wiped
 }
 
 /// Returns the devices at a backend that sync, and whose users were in the conversation all the
@@ -191,11 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_that_took_in_a_whole_state_is_not_judged() {
+    fn a_backend_that_took_in_a_whole_state_tells_its_devices() {
         let at_once = synced("$other", |fake| {
             let what = "GET /_matrix/federation/v1/state_ids/!team";
             fake.exchange(("b", "a"), what, &json!({}), &json!({}));
         });
-        assert_eq!(at_once.judged, 0);
+        assert!(at_once.finding.is_some());
     }
 }

@@ -96,6 +96,7 @@ mod tests {
         let two = seen(&[("bob/1", "$m1"), ("carol/1", "$other")]).finding.expect("a violation");
         assert_eq!(two.sentence, "carol/1 saw m1 as a second event");
     }
+
     #[test]
     fn who_comes_back_is_told_history_anew_and_nobody_else_is() {
         let back = |user: &str| {

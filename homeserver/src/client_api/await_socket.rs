@@ -1,8 +1,8 @@
 //! `GET /await`: a websocket that pushes each notification of a device after it is committed.
 //!
 //! Nothing from before the connection is pushed: the device opens the socket, then fetches
-//! `/notifications?since=`, then reads on here; what it sees twice has the same id twice. There is
-//! no queue in memory: the socket reads the device's rows, and a device that does not take them in
+//! `/notifications?since=`, then reads on here; what it sees twice has the same id twice. The socket
+//! is closed as soon as the token that it was opened with ends. There is no queue in memory: the socket reads the device's rows, and a device that does not take them in
 //! time is cut off, with its rows still there.
 
 use std::time::Duration;
@@ -25,14 +25,16 @@ use uuid::Uuid;
 
 use super::{
     ClientApi, SOCKETS,
-    extract::{Caller, QueryOf},
+    extract::{Holder, QueryOf},
     notifications::ensure_own,
 };
 use crate::{
-    core::bell::Listener,
     core::guards::Guard,
-    messaging::notifications::Notifications,
-    store::{StoreError, accounts::Device},
+    messaging::notifications::{Notifications, Waiting},
+    store::{
+        StoreError,
+        accounts::{Authority, Device},
+    },
 };
 
 /// Notifications read from the database at once.
@@ -55,11 +57,12 @@ pub(super) struct AwaitQuery {
 /// `GET /await?client=`, a websocket handshake.
 pub(super) async fn open(
     State(api): State<ClientApi>,
-    Caller(device): Caller,
+    Holder(authority): Holder,
     QueryOf(query): QueryOf<AwaitQuery>,
     request: Request,
 ) -> Result<Response, MatrixError> {
-    ensure_own(&device, query.client.as_deref())?;
+    let device = &authority.device;
+    ensure_own(device, query.client.as_deref())?;
     let place = api.sockets.try_hold(device.clone(), SOCKETS).ok_or_else(|| {
         MatrixError::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -69,19 +72,19 @@ pub(super) async fn open(
     })?;
     let notifications = api.messaging.notifications.clone();
     // Both before the answer: what is committed after the device knows of the socket is pushed.
-    let commits = notifications.listen();
-    let after = notifications.newest_id().await?;
-    let session = Session { notifications, device, after, commits, _place: place };
+    let waiting = notifications.listen(&device.user_id);
+    let after = notifications.newest_id(&device.user_id, &waiting).await?;
+    let session = Session { notifications, authority, after, waiting, _place: place };
     let (mut parts, _) = request.into_parts();
     upgrade(&api.core.host, &mut parts, |socket| session.run(socket))
 }
 
 struct Session {
     notifications: Notifications,
-    device: Device,
+    authority: Authority,
     /// The newest id that this socket has pushed, or that was there before it.
     after: Uuid,
-    commits: Listener,
+    waiting: Waiting,
     /// Counts this socket until it is dropped.
     _place: Guard<Device>,
 }
@@ -95,6 +98,8 @@ enum Closed {
     Silent,
     #[error("the device did not acknowledge its notifications in time")]
     Slow,
+    #[error("the device has lost its token")]
+    Unauthorized,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -105,7 +110,7 @@ impl Session {
             Ok(never) => match never {},
             Err(why) => why,
         };
-        tracing::debug!(%why, user_id = %self.device.user_id, "a websocket was closed");
+        tracing::debug!(%why, user_id = %self.authority.device.user_id, "a websocket was closed");
         // The device may be gone; there is nobody else to tell.
         drop(tokio::time::timeout(SEND_TIMEOUT, socket.close(None)).await);
     }
@@ -120,7 +125,7 @@ impl Session {
             self.push_new(socket).await?;
             tokio::select! {
                 biased;
-                () = self.commits.rung() => {}
+                () = self.waiting.rung() => {}
                 message = socket.next() => {
                     heard = Instant::now();
                     answer(socket, message).await?;
@@ -139,7 +144,9 @@ impl Session {
     /// Pushes what was committed since the last push.
     async fn push_new(&mut self, socket: &mut WebSocket) -> Result<(), Closed> {
         loop {
-            let page = self.notifications.page(&self.device, Some(self.after), BATCH).await?;
+            let Self { notifications, authority, waiting, after, .. } = self;
+            let page = notifications.page_for(authority, waiting, *after, BATCH).await?;
+            let page = page.ok_or(Closed::Unauthorized)?;
             for notification in page.notifications {
                 self.after = notification.id;
                 let frame = json!({

@@ -14,13 +14,27 @@ use transport::{
 };
 
 use super::ClientApi;
-use crate::{event::Membership, store::accounts::Device};
+use crate::{
+    event::Membership,
+    store::accounts::{Authority, Device},
+};
 
 /// The device whose access token the request carries, in the `Authorization` header or (as older
 /// clients and websockets do) in the query.
 pub(super) struct Caller(pub(super) Device);
 
 impl FromRequestParts<ClientApi> for Caller {
+    type Rejection = MatrixError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &ClientApi) -> Result<Self, MatrixError> {
+        Ok(Self(Holder::from_request_parts(parts, api).await?.0.device))
+    }
+}
+
+/// The same with its token, for what goes on only as long as the token is the device's.
+pub(super) struct Holder(pub(super) Authority);
+
+impl FromRequestParts<ClientApi> for Holder {
     type Rejection = MatrixError;
 
     async fn from_request_parts(parts: &mut Parts, api: &ClientApi) -> Result<Self, MatrixError> {
@@ -31,15 +45,15 @@ impl FromRequestParts<ClientApi> for Caller {
                 "the request has no access token",
             )
         })?;
-        match api.messaging.accounts.device_of(&token).await? {
-            Some(device) => Ok(Self(device)),
-            None => Err(MatrixError::new(
-                StatusCode::UNAUTHORIZED,
-                "M_UNKNOWN_TOKEN",
-                "the access token is not known",
-            )),
-        }
+        let authority = api.messaging.accounts.holder_of(&token).await?;
+        authority.map(Self).ok_or_else(unknown_token)
     }
+}
+
+/// Returns the refusal of a token that is no device's, or not any more.
+pub(super) fn unknown_token() -> MatrixError {
+    let message = "the access token is not known";
+    MatrixError::new(StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN", message)
 }
 
 fn token(parts: &Parts) -> Option<String> {

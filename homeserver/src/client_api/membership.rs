@@ -11,8 +11,8 @@ use super::{
     extract::{BodyOf, Caller, PathOf, QueryOf, id, room_of},
 };
 use crate::{
-    event::{Membership, Pdu},
-    messaging::rooms::Draft,
+    event::Membership,
+    messaging::rooms::{Draft, state_events},
 };
 
 /// Servers that a client may name for one join.
@@ -156,10 +156,7 @@ async fn membership_of(
     user: &OwnedUserId,
 ) -> Result<Option<Membership>, MatrixError> {
     let room = room_of(api, reader, room).await?;
-    let state = api.messaging.rooms.current_state(&room).await?;
-    let is_it =
-        |event: &&Pdu| event.is_member_event() && event.state_key.as_deref() == Some(user.as_str());
-    Ok(state.iter().find(is_it).and_then(|event| event.membership()).and_then(Membership::parse))
+    Ok(api.messaging.rooms.membership(user, &room).await?)
 }
 
 /// `GET /_matrix/client/v3/joined_rooms`.
@@ -177,14 +174,15 @@ pub(super) struct Members {
     chunk: Vec<Box<RawValue>>,
 }
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/members`: the current membership events.
+/// `GET /_matrix/client/v3/rooms/{roomId}/members`: the membership events of the state
+/// that the user may read.
 pub(super) async fn members(
     State(api): State<ClientApi>,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
 ) -> Result<Json<Members>, MatrixError> {
-    let room = room_of(&api, &device.user_id, &room).await?;
-    let state = api.messaging.rooms.current_state(&room).await?;
+    let room: OwnedRoomId = id(room)?;
+    let state = api.messaging.rooms.state_for(&device.user_id, &room, state_events).await?;
     let members = state.iter().filter(|event| event.is_member_event());
     Ok(Json(Members { chunk: members.map(|event| event.client_format().to_owned()).collect() }))
 }
@@ -196,7 +194,7 @@ pub(super) async fn joined_members(
     PathOf(room): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
     let room = room_of(&api, &device.user_id, &room).await?;
-    let state = api.messaging.rooms.current_state(&room).await?;
+    let state = api.messaging.rooms.state_for(&device.user_id, &room, state_events).await?;
     let mut joined = Map::new();
     for event in state.iter().filter(|event| event.membership() == Some("join")) {
         let member = json!({

@@ -1,21 +1,24 @@
 //! `/rooms/{roomId}/messages` and `/rooms/{roomId}/event/{eventId}`: reading what was said.
-//!
-//! A token is a point between two events: `s7` stands after the event at position 7 and before the
-//! next one.
 
 use axum::{Json, extract::State};
-use ruma::{OwnedEventId, RoomId};
+use ruma::{OwnedEventId, OwnedRoomId, RoomId};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use transport::MatrixError;
 
 use super::{
     ClientApi,
-    extract::{Caller, PathOf, QueryOf, id, room_of},
+    extract::{Caller, PathOf, QueryOf, id},
+    token::{Token, token},
 };
 use crate::{
-    event::Pdu,
-    messaging::rooms::{Direction, RoomError},
+    messaging::{
+        rooms::{Direction, RoomError},
+        timeline::page,
+    },
+    pdu::sight::Sight,
+    store::{StoreError, accounts::Device, events, generations, sends::for_device},
 };
 
 /// Events of a page when the client does not say.
@@ -32,27 +35,45 @@ pub(super) struct MessagesQuery {
     limit: Option<usize>,
 }
 
-/// `GET /_matrix/client/v3/rooms/{roomId}/messages`.
+/// `GET /_matrix/client/v3/rooms/{roomId}/messages`: what the user may see of a stretch.
 pub(super) async fn messages(
     State(api): State<ClientApi>,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     QueryOf(query): QueryOf<MessagesQuery>,
 ) -> Result<Json<Stretch>, MatrixError> {
-    let room = room_of(&api, &device.user_id, &room).await?;
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-    let from = query.from.as_deref().map(parse_token).transpose()?;
-    let to = query.to.as_deref().map(parse_token).transpose()?;
-    let mut page = match query.dir.as_str() {
-        "b" => backwards(&api, &room, from, limit).await?,
-        "f" => forwards(&api, &room, from, limit).await?,
+    let room: OwnedRoomId = id(&room)?;
+    let direction = match query.dir.as_str() {
+        "b" => Direction::Backwards,
+        "f" => Direction::Forwards,
         _ => return Err(MatrixError::invalid_param("`dir` must be `b` or `f`")),
     };
-    if let Some(to) = to {
-        page.events.retain(|(position, _)| (*position > to) == (query.dir == "b"));
+    let asked = Asked {
+        device,
+        from: query.from.as_deref().map(Token::parse).transpose()?,
+        to: query.to.as_deref().map(Token::parse).transpose()?,
+        direction,
+        limit: query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT),
+    };
+    let (stretch, is_member) = read(&api, &room, asked.clone()).await?;
+    if stretch.is_at_the_end && is_member && direction == Direction::Backwards {
+        // History is fetched from other servers, to the end even if the client hangs up.
+        let (rooms, id) = (api.messaging.rooms.clone(), room.clone());
+        if api.finish(async move { rooms.backfill(&id).await }).await? > 0 {
+            return Ok(Json(read(&api, &room, asked).await?.0));
+        }
     }
-    let chunk = page.events.iter().map(|(_, event)| event.client_format().to_owned()).collect();
-    Ok(Json(Stretch { chunk, end: page.end.map(token), start: token(page.start) }))
+    Ok(Json(stretch))
+}
+
+/// What a device asks for.
+#[derive(Clone)]
+struct Asked {
+    device: Device,
+    from: Option<Token>,
+    to: Option<Token>,
+    direction: Direction,
+    limit: usize,
 }
 
 /// What is answered: events, and the points before and after them.
@@ -62,48 +83,54 @@ pub(super) struct Stretch {
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<String>,
     start: String,
+    /// Whether there are no more events in that direction.
+    #[serde(skip)]
+    is_at_the_end: bool,
 }
 
-/// Events between two points.
-struct Page {
-    start: i64,
-    /// `None`: there are no more events in that direction.
-    end: Option<i64>,
-    events: Vec<(i64, Pdu)>,
+/// Returns a stretch, and whether the user is in the room now.
+async fn read(api: &ClientApi, room: &RoomId, asked: Asked) -> Result<(Stretch, bool), RoomError> {
+    let user = asked.device.user_id.clone();
+    let look = move |db: &Connection, room: &RoomId, sight: &Sight<'_>| {
+        Ok((stretch(db, (room, sight), &asked)?, sight.is_inside()))
+    };
+    api.messaging.rooms.seen_by(&user, room, look).await
 }
 
-async fn forwards(
-    api: &ClientApi,
-    room: &RoomId,
-    from: Option<i64>,
-    limit: usize,
-) -> Result<Page, RoomError> {
-    let events = api.messaging.rooms.timeline(room, from, Direction::Forwards, limit).await?;
-    let first = events.first().map_or(0, |(position, _)| position - 1);
-    let end = events.last().map(|(position, _)| *position);
-    Ok(Page { start: from.unwrap_or(first), end, events })
-}
-
-/// Returns a page backwards; when there is none, history is fetched from other servers first, to
-/// the end even if the client hangs up.
-async fn backwards(
-    api: &ClientApi,
-    room: &RoomId,
-    from: Option<i64>,
-    limit: usize,
-) -> Result<Page, MatrixError> {
-    let rooms = &api.messaging.rooms;
+fn stretch(
+    connection: &Connection,
+    what: (&RoomId, &Sight<'_>),
+    asked: &Asked,
+) -> Result<Stretch, StoreError> {
+    let point = |token: &Option<Token>| token.as_ref().map(|it| it.point(connection)).transpose();
+    let (from, to) = (point(&asked.from)?, point(&asked.to)?);
     // The event at a token's position stands before the token.
-    let beyond = from.map(|position| position.saturating_add(1));
-    let mut events = rooms.timeline(room, beyond, Direction::Backwards, limit).await?;
-    let (backfilling, id) = (rooms.clone(), room.to_owned());
-    let backfill = async move { backfilling.backfill(&id).await };
-    if events.is_empty() && api.finish(backfill).await? > 0 {
-        events = rooms.timeline(room, beyond, Direction::Backwards, limit).await?;
+    let after = |point: Option<i64>| point.map(|point| point.saturating_add(1));
+    let positions = match asked.direction {
+        Direction::Forwards => after(from).unwrap_or(i64::MIN)..i64::MAX,
+        Direction::Backwards => i64::MIN..after(from).unwrap_or(i64::MAX),
+    };
+    let mut page = page(connection, what, positions, asked.direction, asked.limit)?;
+    let (first, last) = (page.events.first().map(|(position, _)| *position), page.last);
+    let (start, end) = match asked.direction {
+        Direction::Forwards => (first.map_or(0, |first| first - 1), last),
+        Direction::Backwards => (first.unwrap_or(0), last.map(|last| last - 1)),
+    };
+    if let Some(to) = to {
+        let backwards = asked.direction == Direction::Backwards;
+        page.events.retain(|(position, _)| (*position > to) == backwards);
     }
-    let first = events.first().map_or(0, |(position, _)| *position);
-    let end = events.last().map(|(position, _)| position - 1);
-    Ok(Page { start: from.unwrap_or(first), end, events })
+    let mut chunk = Vec::with_capacity(page.events.len());
+    for (_, event) in &page.events {
+        chunk.push(for_device(connection, &asked.device, event)?);
+    }
+    let generation = generations::newest(connection)?;
+    Ok(Stretch {
+        chunk,
+        end: end.map(|end| token(end, &generation)),
+        start: token(from.unwrap_or(start), &generation),
+        is_at_the_end: last.is_none(),
+    })
 }
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/event/{eventId}`.
@@ -112,35 +139,18 @@ pub(super) async fn event(
     Caller(device): Caller,
     PathOf((room, event)): PathOf<(String, String)>,
 ) -> Result<Json<Box<RawValue>>, MatrixError> {
-    let room = room_of(&api, &device.user_id, &room).await?;
-    let event = api.messaging.rooms.event(&id::<OwnedEventId>(event)?).await?;
-    match event.filter(|event| event.room_id == room) {
-        Some(event) => Ok(Json(event.client_format().to_owned())),
-        None => Err(MatrixError::not_found("there is no such event in the room")),
-    }
-}
-
-/// Returns the token of the point after `position`.
-pub(super) fn token(position: i64) -> String {
-    format!("s{position}")
-}
-
-/// Returns the position before a token.
-pub(super) fn parse_token(token: &str) -> Result<i64, MatrixError> {
-    token
-        .strip_prefix('s')
-        .and_then(|position| position.parse().ok())
-        .ok_or_else(|| MatrixError::invalid_param(format!("{token} is not a token of this server")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_reads_back_and_other_text_is_refused() {
-        assert_eq!(parse_token(&token(-3)).unwrap(), -3);
-        assert!(parse_token("t12").is_err());
-        assert!(parse_token("sixty").is_err());
-    }
+    let (room, event): (OwnedRoomId, OwnedEventId) = (id(&room)?, id(event)?);
+    let user = device.user_id.clone();
+    let look = move |db: &Connection, room: &RoomId, sight: &Sight<'_>| {
+        let found = events::find(db, &event)?;
+        let found = found.filter(|found| found.is_accepted() && found.pdu.room_id == room);
+        let Some(found) = found else { return Ok(None) };
+        if !sight.sees(events::position(db, &event)?, &found)? {
+            return Ok(None);
+        }
+        for_device(db, &device, &found.pdu).map(Some)
+    };
+    let found = api.messaging.rooms.seen_by(&user, &room, look).await?;
+    let not_there = || MatrixError::not_found("there is no such event in the room");
+    found.map(Json).ok_or_else(not_there)
 }

@@ -2,15 +2,19 @@
 
 use axum::{Json, extract::State};
 use ruma::OwnedRoomId;
+use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 use transport::MatrixError;
 
 use super::{
     ClientApi,
-    extract::{BodyOf, Caller, PathOf, id, room_of},
+    extract::{BodyOf, Caller, PathOf, id},
 };
-use crate::messaging::rooms::Draft;
+use crate::{
+    messaging::rooms::{Draft, state_events},
+    store::{self, events, sends::for_device},
+};
 
 /// Characters of an event's type and of a state key (client-server API, "Size limits").
 const MAX_TEXT: usize = 255;
@@ -30,9 +34,12 @@ pub(super) async fn whole(
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
 ) -> Result<Json<Vec<Box<RawValue>>>, MatrixError> {
-    let room = room_of(&api, &device.user_id, &room).await?;
-    let state = api.messaging.rooms.current_state(&room).await?;
-    Ok(Json(state.iter().map(|event| event.client_format().to_owned()).collect()))
+    let (room, user): (OwnedRoomId, _) = (id(room)?, device.user_id.clone());
+    let look = move |db: &Connection, group| {
+        let state = state_events(db, group)?;
+        state.iter().map(|event| for_device(db, &device, event)).collect()
+    };
+    Ok(Json(api.messaging.rooms.state_for(&user, &room, look).await?))
 }
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`.
@@ -41,12 +48,14 @@ pub(super) async fn read(
     Caller(device): Caller,
     PathOf(which): PathOf<Which>,
 ) -> Result<Json<Value>, MatrixError> {
-    let room = room_of(&api, &device.user_id, &which.room_id).await?;
-    let state = api.messaging.rooms.current_state(&room).await?;
-    let event = state.into_iter().find(|event| {
-        event.kind == which.kind && event.state_key.as_deref() == Some(&which.state_key)
-    });
-    match event {
+    let Which { room_id, kind, state_key } = which;
+    let room: OwnedRoomId = id(room_id)?;
+    let look = move |db: &Connection, group| {
+        let entry = store::state::entry(db, group, &kind, &state_key)?;
+        let found = entry.map(|id| events::find(db, &id)).transpose()?;
+        Ok(found.flatten().map(|found| found.pdu))
+    };
+    match api.messaging.rooms.state_for(&device.user_id, &room, look).await? {
         Some(event) => Ok(Json(event.content.clone())),
         None => Err(MatrixError::not_found("there is no such state event")),
     }

@@ -6,6 +6,7 @@ use axum::{Json, extract::State};
 use defects::{Defect, planted};
 use http::StatusCode;
 use ruma::OwnedRoomId;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use tokio::time::{Instant, timeout_at};
@@ -13,13 +14,21 @@ use transport::MatrixError;
 
 use super::{
     ClientApi, POLLS,
-    extract::{Caller, QueryOf},
+    extract::{Holder, QueryOf, unknown_token},
     filter,
-    messages::{parse_token, token},
+    token::{Token, token},
 };
 use crate::{
-    messaging::stream::{Changes, RoomChanges, changes},
-    store::{accounts::Device, events},
+    messaging::{
+        notifications::{Waiting, concerns, listen_to_rooms},
+        stream::{Changes, RoomChanges, Wanted, changes},
+    },
+    store::{
+        StoreError,
+        accounts::{self, Authority, Device},
+        events,
+        generations::Generation,
+    },
 };
 
 /// The longest that a request waits; a client that wants to wait longer asks again.
@@ -38,49 +47,92 @@ pub(super) struct SyncQuery {
     timeout: Option<u64>,
     /// A filter's id, or the filter itself.
     filter: Option<String>,
+    /// Whether the whole state is wanted of every room that the user is in.
+    #[serde(default)]
+    full_state: bool,
 }
 
-/// `GET /_matrix/client/v3/sync`. Every answer has the whole state of rooms that are new to the
-/// device, which is what `full_state` would ask for of all rooms; it is not supported beyond that.
+/// `GET /_matrix/client/v3/sync`. It is held as long as there is nothing new and the token that it was
+/// asked with is the device's.
 pub(super) async fn sync(
     State(api): State<ClientApi>,
-    Caller(device): Caller,
+    Holder(authority): Holder,
     QueryOf(query): QueryOf<SyncQuery>,
 ) -> Result<Json<SyncAnswer>, MatrixError> {
-    let since = query.since.as_deref().map(parse_token).transpose()?;
+    let device = authority.device.clone();
     let limit = timeline_limit(&api, &device, query.filter.as_deref()).await?;
     let wait = Duration::from_millis(query.timeout.unwrap_or(0)).min(MAX_WAIT);
     let deadline = Instant::now() + wait;
-    let mut commits = api.messaging.notifications.listen();
+    let since = query.since.as_deref().map(Token::parse).transpose()?.map(Since::Token);
+    let is_held = since.is_some() && !query.full_state;
+    let waiting = api.messaging.notifications.listen(&device.user_id);
+    let mut look =
+        Look { authority, since, limit, full_state: query.full_state, waiting, listens: false };
     let mut place = None;
     loop {
-        commits.forget();
-        let changes = read(&api, &device, since, limit).await?;
-        if since.is_none() || !changes.is_empty() || Instant::now() >= deadline {
+        let mut changes = read(&api, &look).await?.ok_or_else(unknown_token)?;
+        if !is_held || !changes.is_empty() || Instant::now() >= deadline {
+            if planted(Defect::SyncTokenSkipsWhatComesMeanwhile) {
+                changes.next = api.core.database.call(|db| events::newest_position(db)).await?;
+            }
             return Ok(Json(changes.into()));
         }
         if place.is_none() {
             place = Some(api.polls.try_hold(device.clone(), POLLS).ok_or_else(too_many)?);
         }
+        // What was looked through is not looked through again.
+        (look.since, look.listens) = (Some(Since::Point(changes.next)), true);
         // Either way it is time to look again.
-        drop(timeout_at(deadline, commits.rung()).await);
+        drop(timeout_at(deadline, look.waiting.rung()).await);
     }
 }
 
-async fn read(
-    api: &ClientApi,
-    device: &Device,
-    since: Option<i64>,
+/// The point after which a device asks.
+#[derive(Clone)]
+enum Since {
+    /// As the device has it.
+    Token(Token),
+    /// Of this database, a moment ago.
+    Point(i64),
+}
+
+/// What a request looks for, again and again.
+#[derive(Clone)]
+struct Look {
+    authority: Authority,
+    since: Option<Since>,
     limit: usize,
-) -> Result<Changes, MatrixError> {
-    let device = device.clone();
-    let read =
-        api.core.database.call(move |connection| changes(connection, &device, since, limit)).await;
-    let mut changes = read.map_err(MatrixError::from)?;
-    if planted(Defect::SyncTokenSkipsWhatComesMeanwhile) {
-        changes.next = api.core.database.call(|db| events::newest_position(db)).await?;
+    full_state: bool,
+    waiting: Waiting,
+    /// Whether `waiting` listens to the user's rooms already.
+    listens: bool,
+}
+
+impl Look {
+    /// Returns what is new; `None` if the device has lost its token.
+    fn changes(&self, connection: &Connection) -> Result<Option<Changes>, StoreError> {
+        let Self { authority, limit, full_state, waiting, .. } = self;
+        if !accounts::holds(connection, authority)? {
+            return Ok(None);
+        }
+        let since = match &self.since {
+            None => None,
+            Some(Since::Token(token)) => Some(token.point(connection)?),
+            Some(Since::Point(point)) => Some(*point),
+        };
+        let wanted = Wanted { since, limit: *limit, full_state: *full_state };
+        let changes = changes(connection, &authority.device, wanted)?;
+        let user = &authority.device.user_id;
+        if changes.is_empty() && (concerns(&waiting.heard(), user) || !self.listens) {
+            listen_to_rooms(connection, waiting, user)?;
+        }
+        Ok(Some(changes))
     }
-    Ok(changes)
+}
+
+async fn read(api: &ClientApi, look: &Look) -> Result<Option<Changes>, MatrixError> {
+    let look = look.clone();
+    Ok(api.core.database.call(move |connection| look.changes(connection)).await?)
 }
 
 /// Returns the limit of `room.timeline.limit` in the filter.
@@ -163,12 +215,14 @@ struct Nothing {}
 impl From<Changes> for SyncAnswer {
     fn from(changes: Changes) -> Self {
         let invited = changes.invited.into_iter();
-        let rooms = |of: Vec<RoomChanges>| of.into_iter().map(shown).collect();
+        let generation = changes.generation;
+        let rooms =
+            |of: Vec<RoomChanges>| of.into_iter().map(|room| shown(room, &generation)).collect();
         Self {
             account_data: Events::NONE,
             device_lists: DeviceLists { changed: [], left: [] },
             device_one_time_keys_count: Nothing {},
-            next_batch: token(changes.next),
+            next_batch: token(changes.next, &generation),
             presence: Events::NONE,
             rooms: Rooms {
                 invite: invited
@@ -186,13 +240,13 @@ impl From<Changes> for SyncAnswer {
     }
 }
 
-fn shown(room: RoomChanges) -> (OwnedRoomId, Room) {
+fn shown(room: RoomChanges, generation: &Generation) -> (OwnedRoomId, Room) {
     let RoomChanges { room_id, timeline, limited, before, state } = room;
     let shown = Room {
         account_data: Events::NONE,
         ephemeral: Events::NONE,
         state: Events { events: state },
-        timeline: Timeline { events: timeline, limited, prev_batch: token(before) },
+        timeline: Timeline { events: timeline, limited, prev_batch: token(before, generation) },
         unread_notifications: Nothing {},
     };
     (room_id, shown)

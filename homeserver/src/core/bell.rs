@@ -44,7 +44,7 @@ impl Bell {
 }
 
 impl Listener {
-    /// Resolves when the bell has rung since this was last called, or [`Listener::forget`].
+    /// Resolves when the bell has rung since this was last called.
     pub(crate) async fn rung(&mut self) {
         loop {
             let mut ring = std::pin::pin!(self.bell.0.waiting.notified());
@@ -56,11 +56,6 @@ impl Listener {
             }
             ring.await;
         }
-    }
-
-    /// What has rung so far does not count.
-    pub(crate) fn forget(&mut self) {
-        self.heard = self.bell.count();
     }
 }
 
@@ -78,15 +73,6 @@ mod tests {
         bell.ring();
         bell.ring();
         assert!(listener.rung().now_or_never().is_some());
-        assert!(listener.rung().now_or_never().is_none());
-    }
-
-    #[test]
-    fn what_is_forgotten_is_not_heard() {
-        let bell = Bell::default();
-        let mut listener = bell.listen();
-        bell.ring();
-        listener.forget();
         assert!(listener.rung().now_or_never().is_none());
     }
 }

@@ -76,27 +76,31 @@ async fn visible_events(
 ) -> Result<Vec<Pdu>, MatrixError> {
     api.must_be_let_in(origin, room).await?;
     let (server, id) = (origin.to_owned(), room.to_owned());
-    let found = api.read(move |db| serve::visible_to(db, &id, &server, find(db)?)).await?;
+    let found = api.read(move |db| serve::visible_to(db, &id, &server, &find(db)?)).await?;
     if found.is_empty() {
         api.must_be_member(origin, room).await?;
     }
     Ok(found)
 }
 
-/// Refuses a server that may not be told of an event of the room.
+/// Returns an event of the room as `origin` may be told of it; refuses if it may not be.
 async fn must_see(
     api: &FederationApi,
     origin: &ServerName,
     room: &RoomId,
     event: &EventId,
-) -> Result<(), MatrixError> {
+) -> Result<Option<Pdu>, MatrixError> {
     api.must_be_let_in(origin, room).await?;
     let (server, id, of_room) = (origin.to_owned(), event.to_owned(), room.to_owned());
-    let may_see = move |db: &Connection| match events::find(db, &id)? {
-        Some(record) if record.pdu.room_id == of_room => serve::may_see(db, &server, &record),
-        _ => Ok(false),
+    let shown = move |db: &Connection| match events::find(db, &id)? {
+        Some(record) if record.pdu.room_id == of_room => serve::shown_to(db, &server, &record),
+        _ => Ok(None),
     };
-    if api.read(may_see).await? { Ok(()) } else { api.must_be_member(origin, room).await }
+    let shown = api.read(shown).await?;
+    if shown.is_none() {
+        api.must_be_member(origin, room).await?;
+    }
+    Ok(shown)
 }
 
 /// Returns the state before an event, and what authorizes it.
@@ -141,12 +145,10 @@ pub(super) async fn event(
     let found = api.read(move |db| events::find(db, &id)).await?;
     let not_known = || MatrixError::not_found(format!("event {} is not known", request.event_id));
     let found = found.filter(|found| found.rejected.is_none()).ok_or_else(not_known)?;
-    must_see(&api, &origin, &found.pdu.room_id, &found.pdu.event_id).await?;
-    let is_decided = move |db: &Connection| serve::is_decided(db, &found).map(|is| (is, found));
-    let (is_decided, found) = api.read(is_decided).await?;
-    let found = Some(found).filter(|_| is_decided).ok_or_else(not_known)?;
+    let shown = must_see(&api, &origin, &found.pdu.room_id, &found.pdu.event_id).await?;
+    let shown = shown.ok_or_else(not_known)?;
     let (name, now) = (api.rooms().core().owned_server_name(), now(&api));
-    Ok(ruma_answer(get_event::Response::new(name, now, found.pdu.to_raw())))
+    Ok(ruma_answer(get_event::Response::new(name, now, shown.to_raw())))
 }
 
 /// Answers with what authorizes an event.

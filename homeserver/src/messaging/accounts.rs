@@ -6,11 +6,12 @@ use ruma::{OwnedDeviceId, UserId};
 use transport::{Database, DatabaseError, Host, Transaction};
 
 use self::password::{Cost, hash_password, password_matches};
+use super::notifications::{News, Topic};
 use crate::{
     core::{Core, moment::now_ms},
     store::{
         StoreError,
-        accounts::{self, Device, Profile, TokenHash},
+        accounts::{self, Authority, Device, Profile, TokenHash},
     },
 };
 
@@ -68,13 +69,16 @@ pub(crate) struct Accounts {
     host: Host,
     database: Database,
     password_cost: Cost,
+    /// Rung when a token ends.
+    news: News,
 }
 
 impl Accounts {
-    /// Returns the accounts in the database of `core`.
-    pub(crate) fn new(core: &Core) -> Self {
+    /// Returns the accounts in the database of `core`; who waits in their name hears of it from
+    /// `news` when a token ends.
+    pub(crate) fn new(core: &Core, news: News) -> Self {
         let (host, database) = (core.host.clone(), core.database.clone());
-        Self { host, database, password_cost: Cost::from(&core.config) }
+        Self { host, database, password_cost: Cost::from(&core.config), news }
     }
 
     /// Makes the account `user_id`; with a first device if `device` says so.
@@ -121,10 +125,12 @@ impl Accounts {
             return Err(AccountError::WrongPassword);
         }
         let (login, display_name) = self.new_login(user_id, &choice);
-        let now = now_ms(&self.host);
+        let (now, news) = (now_ms(&self.host), self.news.clone());
         self.database
             .transaction(move |tx| {
                 store_login(tx, &login, display_name.as_deref(), now)?;
+                // The device may have had another token before.
+                news.ring([Topic::User(login.device.user_id.clone())]);
                 Ok(login)
             })
             .await
@@ -144,9 +150,13 @@ impl Accounts {
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn device_of(&self, access_token: &str) -> Result<Option<Device>, StoreError> {
+    pub(crate) async fn holder_of(
+        &self,
+        access_token: &str,
+    ) -> Result<Option<Authority>, StoreError> {
         let token = token_hash(access_token);
-        self.database.call(move |db| accounts::device_with(db, &token)).await
+        let device = self.database.call(move |db| accounts::device_with(db, &token)).await?;
+        Ok(device.map(|device| Authority { device, token }))
     }
 
     /// Ends the login of `device`; what is stored for it goes with it.
@@ -154,8 +164,14 @@ impl Accounts {
     /// # Errors
     /// The store's.
     pub(crate) async fn logout(&self, device: &Device) -> Result<(), StoreError> {
-        let device = device.clone();
-        self.database.transaction(move |tx| accounts::forget_device(tx, &device)).await
+        let (device, news) = (device.clone(), self.news.clone());
+        self.database
+            .transaction(move |tx| {
+                accounts::forget_device(tx, &device)?;
+                news.ring([Topic::User(device.user_id)]);
+                Ok(())
+            })
+            .await
     }
 
     /// Ends every login of `user_id`.
@@ -163,8 +179,14 @@ impl Accounts {
     /// # Errors
     /// The store's.
     pub(crate) async fn logout_all(&self, user_id: &UserId) -> Result<(), StoreError> {
-        let user_id = user_id.to_owned();
-        self.database.transaction(move |tx| accounts::forget_devices(tx, &user_id)).await
+        let (user_id, news) = (user_id.to_owned(), self.news.clone());
+        self.database
+            .transaction(move |tx| {
+                accounts::forget_devices(tx, &user_id)?;
+                news.ring([Topic::User(user_id)]);
+                Ok(())
+            })
+            .await
     }
 
     /// Returns the profile of `user_id`; `None` for nobody here.

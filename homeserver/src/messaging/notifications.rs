@@ -1,13 +1,16 @@
-//! The notification stream of each device: one row per device and event, written in the very
-//! transaction that makes the event visible, read by `/notifications` and pushed by `/await`.
+//! The notification stream of each device, written in the very transaction that makes an event
+//! visible, read by `/notifications` and pushed by `/await`; and the bells by which whoever waits for
+//! news of a room or a user is woken, and nobody else.
 //!
 //! Ids go up in the order of commits, because one database has one writer; so a device that has
 //! read up to an id has read everything before it.
 
 mod id;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
+use rusqlite::Connection;
 use transport::{Database, Host, Transaction};
 use uuid::Uuid;
 
@@ -15,14 +18,15 @@ use self::id::take_id;
 use crate::{
     core::{
         Core,
-        bell::{Bell, Listener},
+        bells::{Bells, Listener},
         moment::AgeClock,
     },
     event::Pdu,
     pdu::EventHandler,
     store::{
         StoreError,
-        accounts::Device,
+        accounts::{self, Authority, Device},
+        generations, memberships,
         notifications::{self, Notification, Stretch},
     },
 };
@@ -53,8 +57,28 @@ pub(crate) struct Notifications {
     ages: AgeClock,
     database: Database,
     time_to_live: Duration,
-    commits: Bell,
+    pub(crate) news: News,
+    /// The name of the life that the database begins with the first event of this process.
+    generation: String,
 }
+
+/// What there is news of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Topic {
+    /// Something happened in the room.
+    Room(OwnedRoomId),
+    /// The user's relation to a room has changed, or a token of theirs has ended.
+    User(OwnedUserId),
+}
+
+/// Rung for news.
+pub(crate) type News = Bells<Topic>;
+
+/// Who waits for news.
+pub(crate) type Waiting = Listener<Topic>;
+
+/// Bytes of entropy of the name of a life.
+const GENERATION_BYTES: usize = 8;
 
 impl Notifications {
     /// Returns the streams in the database of `core`; a notification is gone a time to live after it
@@ -65,23 +89,62 @@ impl Notifications {
             ages: core.ages,
             database: core.database.clone(),
             time_to_live: core.config.notification_time_to_live,
-            commits: Bell::default(),
+            news: News::default(),
+            generation: core.host.random_token(GENERATION_BYTES),
         }
     }
 
-    /// Returns a listener that hears whenever something new may be visible. Listen first, then
-    /// read.
-    pub(crate) fn listen(&self) -> Listener {
-        self.commits.listen()
+    /// Returns a listener to news of `user`. Listen first, then read; and listen to the rooms of the
+    /// user as [`listen_to_rooms`] does.
+    pub(crate) fn listen(&self, user: &UserId) -> Waiting {
+        self.news.listen(Topic::User(user.to_owned()))
     }
 
-    /// Returns the newest id given out to any device; what is committed from now on is larger.
+    /// Returns the newest id given out to any device; what is committed from now on is larger, and
+    /// rings `waiting` if it is in a room of `user`.
     ///
     /// # Errors
     /// The store's.
-    pub(crate) async fn newest_id(&self) -> Result<Uuid, StoreError> {
-        let newest = self.database.call(|db| notifications::last_id(db)).await?;
-        Ok(newest.unwrap_or(Uuid::nil()))
+    pub(crate) async fn newest_id(
+        &self,
+        user: &UserId,
+        waiting: &Waiting,
+    ) -> Result<Uuid, StoreError> {
+        let (user, waiting) = (user.to_owned(), waiting.clone());
+        let newest = self.database.call(move |db| {
+            listen_to_rooms(db, &waiting, &user)?;
+            notifications::last_id(db)
+        });
+        Ok(newest.await?.unwrap_or(Uuid::nil()))
+    }
+
+    /// Returns at most `size` notifications after `since` of the device that `authority` is of;
+    /// `None` if its token is not the device's any more. What rings `waiting` next is newer.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn page_for(
+        &self,
+        authority: &Authority,
+        waiting: &Waiting,
+        since: Uuid,
+        size: usize,
+    ) -> Result<Option<Page>, StoreError> {
+        let oldest_ms = self.ages.ms_ago(self.time_to_live);
+        let (authority, waiting) = (authority.clone(), waiting.clone());
+        self.database
+            .call(move |db| {
+                if !accounts::holds(db, &authority)? {
+                    return Ok(None);
+                }
+                if concerns(&waiting.heard(), &authority.device.user_id) {
+                    listen_to_rooms(db, &waiting, &authority.device.user_id)?;
+                }
+                let stretch = Stretch { device: authority.device, after: since, oldest_ms };
+                let (notifications, has_more) = notifications::page(db, &stretch, size)?;
+                Ok(Some(Page { notifications, has_more, since_known: true }))
+            })
+            .await
     }
 
     /// Returns at most `size` notifications of `device` after `since`, or from its first on.
@@ -128,15 +191,35 @@ impl Notifications {
         self.database.transaction(move |tx| notifications::prune(tx, oldest_ms)).await
     }
 
-    /// Writes a notification of `event` for every device here that it concerns.
-    fn notify(&self, tx: &Transaction<'_>, event: &Pdu) -> Result<(), StoreError> {
-        let now = self.ages.now_ms();
-        for recipient in notifications::devices_concerned(tx, event)? {
-            let id = take_id(tx, &self.host)?;
-            notifications::put(tx, &recipient, id, event.client_format(), now)?;
-        }
-        Ok(())
+    /// Rings for `event`. The write itself does, so that it is done also when its caller is gone by
+    /// the time that it is committed. Whoever is woken reads through the same database, and so after
+    /// this transaction; if it is rolled back, they find nothing.
+    fn ring(&self, event: &Pdu) {
+        let room = Topic::Room(event.room_id.clone());
+        let target = event.state_key.as_deref().filter(|_| event.is_member_event());
+        let target = target.and_then(|user| OwnedUserId::try_from(user).ok()).map(Topic::User);
+        self.news.ring(std::iter::once(room).chain(target));
     }
+}
+
+/// Has `waiting` listen to the rooms that `user` is in, and to the user. Called on the database's
+/// thread, so that nothing is written between what was read and this.
+///
+/// # Errors
+/// The store's.
+pub(crate) fn listen_to_rooms(
+    connection: &Connection,
+    waiting: &Waiting,
+    user: &UserId,
+) -> Result<(), StoreError> {
+    let rooms = memberships::joined_rooms(connection, user)?.into_iter().map(Topic::Room);
+    waiting.listen_to(rooms.chain([Topic::User(user.to_owned())]).collect());
+    Ok(())
+}
+
+/// Returns whether the user's relation to a room may have changed.
+pub(crate) fn concerns(heard: &BTreeSet<Topic>, user: &UserId) -> bool {
+    heard.iter().any(|topic| matches!(topic, Topic::User(of) if of == user))
 }
 
 impl EventHandler for Notifications {
@@ -144,13 +227,24 @@ impl EventHandler for Notifications {
         &self,
         tx: &Transaction<'_>,
         event: &Pdu,
-        _position: i64,
+        position: i64,
     ) -> Result<(), StoreError> {
-        self.notify(tx, event)?;
-        // The write itself rings, so that it rings also when its caller is gone by the time that it
-        // is committed. Whoever is woken reads through the same database, and so after this
-        // transaction; if it is rolled back, they find nothing.
-        self.commits.ring();
+        generations::begin(tx, &self.generation)?;
+        let (id, now) = (take_id(tx, &self.host)?, self.ages.now_ms());
+        notifications::put(tx, event, position, id, now)?;
+        notifications::put_for_target(tx, event, id, now)?;
+        self.ring(event);
+        Ok(())
+    }
+
+    fn memberships_changed(
+        &self,
+        tx: &Transaction<'_>,
+        room: &RoomId,
+        position: i64,
+    ) -> Result<(), StoreError> {
+        let users = memberships::changed_at(tx, room, position)?;
+        self.news.ring(users.into_iter().map(Topic::User));
         Ok(())
     }
 }

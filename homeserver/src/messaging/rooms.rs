@@ -18,7 +18,7 @@ use ruma::OwnedRoomId;
 use transport::Database;
 
 use self::early_invites::EarlyInvites;
-pub(crate) use self::{create::VERSIONS, join::OWNER_FIELD};
+pub(crate) use self::{create::VERSIONS, join::OWNER_FIELD, reads::state_events};
 pub use self::{
     error::RoomError,
     options::{CreateRoom, Direction, InitialState, JoinRule},

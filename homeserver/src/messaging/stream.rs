@@ -3,18 +3,25 @@
 use std::collections::BTreeSet;
 
 use defects::{Defect, planted};
-use ruma::{EventId, OwnedRoomId, RoomId};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
 use rusqlite::Connection;
 use serde_json::{Value, value::RawValue};
 
+use super::{
+    rooms::Direction,
+    timeline::{Page, page},
+};
 use crate::{
     event::{Membership, Pdu},
+    pdu::sight::Sight,
     store::{
         StoreError,
         accounts::Device,
         events,
+        generations::{self, Generation},
         memberships::{self, MembershipRow},
-        rooms, sends,
+        rooms,
+        sends::for_device,
     },
 };
 
@@ -34,6 +41,8 @@ const STRIPPED: [&str; 6] = [
 pub(crate) struct Changes {
     /// The point up to which this reaches.
     pub(crate) next: i64,
+    /// The life of the database whose points these are.
+    pub(crate) generation: Generation,
     pub(crate) joined: Vec<RoomChanges>,
     pub(crate) invited: Vec<Invited>,
     pub(crate) left: Vec<RoomChanges>,
@@ -68,32 +77,46 @@ pub(crate) struct Invited {
     pub(crate) stripped_state: Vec<Value>,
 }
 
+/// What a device asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// The point after which it asks; `None`: everything there is.
+    pub(crate) since: Option<i64>,
+    /// Events of each room at most.
+    pub(crate) limit: usize,
+    /// Whether it asks for the whole state of every room that it is in, changed or not.
+    pub(crate) full_state: bool,
+}
+
 /// A reader of the stream in the name of a device.
 struct Reader<'a> {
     connection: &'a Connection,
     device: &'a Device,
-    limit: usize,
+    wanted: Wanted,
 }
 
-/// Returns what is new for `device` after the point `since` (`None`: everything there is), with at
-/// most `limit` events of each room.
+/// Positions that are looked through for the rooms in which something happened; of more, every room
+/// of the user is looked at.
+const MAX_LOOKED_THROUGH: i64 = 1000;
+
+/// Returns what is new for `device`.
 pub(crate) fn changes(
     connection: &Connection,
     device: &Device,
-    since: Option<i64>,
-    limit: usize,
+    wanted: Wanted,
 ) -> Result<Changes, StoreError> {
-    let reader = Reader { connection, device, limit };
+    let reader = Reader { connection, device, wanted };
     let mut changes = Changes {
         next: events::newest_position(connection)?,
+        generation: generations::newest(connection)?,
         joined: Vec::new(),
         invited: Vec::new(),
         left: Vec::new(),
     };
-    for standing in memberships::of_user(connection, &device.user_id)? {
+    for standing in reader.standings(changes.next)? {
         let MembershipRow { room_id, membership, event_id, position } = standing;
-        let is_new = since.is_none_or(|since| position > since);
-        match (membership, since) {
+        let is_new = wanted.since.is_none_or(|since| position > since);
+        match (membership, wanted.since) {
             (Membership::Join, Some(since)) if !is_new => {
                 changes.joined.extend(reader.news(room_id, since, i64::MAX)?);
             }
@@ -111,19 +134,25 @@ pub(crate) fn changes(
 }
 
 impl Reader<'_> {
+    /// Returns what the user is in the rooms of which there may be news, ordered by room.
+    fn standings(&self, newest: i64) -> Result<Vec<MembershipRow>, StoreError> {
+        let user = &self.device.user_id;
+        match self.wanted.since {
+            Some(since) if newest - since <= MAX_LOOKED_THROUGH && !self.wanted.full_state => {
+                let mut standings = Vec::new();
+                for room in events::rooms_since(self.connection, since)? {
+                    standings.extend(memberships::row(self.connection, &room, user)?);
+                }
+                Ok(standings)
+            }
+            _ => memberships::of_user(self.connection, user),
+        }
+    }
+
     /// Returns a room that the device has not seen yet: its newest events and its state.
     fn whole(&self, room_id: OwnedRoomId) -> Result<RoomChanges, StoreError> {
         let newest = self.newest(&room_id, i64::MIN, i64::MAX)?;
-        let shown: BTreeSet<&EventId> =
-            newest.events.iter().map(|(_, event)| &*event.event_id).collect();
-        let mut state = Vec::new();
-        for event_id in rooms::current_state(self.connection, &room_id)?.into_values() {
-            if !shown.contains(&*event_id)
-                && let Some(event) = events::find(self.connection, &event_id)?
-            {
-                state.push(event.pdu.client_format().to_owned());
-            }
-        }
+        let state = self.whole_state(&room_id, &newest)?;
         self.room_changes(room_id, newest, state)
     }
 
@@ -134,35 +163,64 @@ impl Reader<'_> {
         since: i64,
         until: i64,
     ) -> Result<Option<RoomChanges>, StoreError> {
-        let newest = self.newest(&room_id, since, until)?;
-        let Some(&(first, _)) = newest.events.first() else { return Ok(None) };
-        let with_state = newest.limited && !planted(Defect::LimitedSyncOmitsState);
-        let state =
-            if with_state { self.state_between(&room_id, since, first)? } else { Vec::new() };
+        let mut newest = self.newest(&room_id, since, until)?;
+        let state = if self.wanted.full_state && until == i64::MAX {
+            self.whole_state(&room_id, &newest)?
+        } else if planted(Defect::LimitedSyncOmitsState) || !newest.is_of_the_room {
+            Vec::new()
+        } else {
+            let until = until.saturating_add(1);
+            let changed = rooms::state_changed(self.connection, &room_id, since, until)?;
+            self.unless_shown(changed, &newest)?
+        };
+        if newest.events.is_empty() && state.is_empty() {
+            return Ok(None);
+        }
+        newest.before = newest.events.first().map_or(since, |(position, _)| position - 1);
         self.room_changes(room_id, newest, state).map(Some)
     }
 
     /// Returns the newest events after `since` and up to `until`, oldest first.
     fn newest(&self, room_id: &RoomId, since: i64, until: i64) -> Result<Newest, StoreError> {
+        let sight = Sight::of_user(self.connection, room_id, &self.device.user_id)?;
         let stretch = since.saturating_add(1)..until.saturating_add(1);
-        let mut events =
-            events::timeline_backwards(self.connection, room_id, stretch, self.limit + 1)?;
-        let limited = events.len() > self.limit;
-        events.truncate(self.limit);
+        let (what, limit) = ((room_id, &sight), self.wanted.limit);
+        let Page { mut events, has_more, .. } =
+            page(self.connection, what, stretch, Direction::Backwards, limit + 1)?;
+        let limited = has_more || events.len() > limit;
+        events.truncate(limit);
         events.reverse();
-        Ok(Newest { events, limited })
+        let before = events.first().map_or(0, |(position, _)| position - 1);
+        Ok(Newest { events, limited, before, is_of_the_room: sight.is_of_the_room() })
     }
 
-    /// Returns the current state events with positions between the two.
-    fn state_between(
+    /// Returns the current state, without what is among the newest events.
+    fn whole_state(
         &self,
         room_id: &RoomId,
-        since: i64,
-        first: i64,
+        newest: &Newest,
     ) -> Result<Vec<Box<RawValue>>, StoreError> {
-        let ids = events::state_between(self.connection, room_id, since, first)?;
-        let state = events::find_all(self.connection, &ids)?;
-        Ok(state.iter().map(|event| event.client_format().to_owned()).collect())
+        let state = rooms::current_state(self.connection, room_id)?;
+        self.unless_shown(state.into_values(), newest)
+    }
+
+    /// Returns the events, without those that are among the newest.
+    fn unless_shown(
+        &self,
+        events: impl IntoIterator<Item = OwnedEventId>,
+        newest: &Newest,
+    ) -> Result<Vec<Box<RawValue>>, StoreError> {
+        let shown: BTreeSet<&EventId> =
+            newest.events.iter().map(|(_, event)| &*event.event_id).collect();
+        let mut state = Vec::new();
+        for event_id in events {
+            if !shown.contains(&*event_id)
+                && let Some(found) = events::find(self.connection, &event_id)?
+            {
+                state.push(for_device(self.connection, self.device, &found.pdu)?);
+            }
+        }
+        Ok(state)
     }
 
     fn room_changes(
@@ -171,24 +229,12 @@ impl Reader<'_> {
         newest: Newest,
         state: Vec<Box<RawValue>>,
     ) -> Result<RoomChanges, StoreError> {
-        let before = newest.events.first().map_or(0, |(position, _)| position - 1);
         let mut timeline = Vec::with_capacity(newest.events.len());
         for (_, event) in newest.events {
-            timeline.push(self.own_format(&event)?);
+            timeline.push(for_device(self.connection, self.device, &event)?);
         }
-        Ok(RoomChanges { room_id, timeline, limited: newest.limited, before, state })
-    }
-
-    /// Returns the event for this device, which recognizes what it sent itself by its transaction
-    /// id.
-    fn own_format(&self, event: &Pdu) -> Result<Box<RawValue>, StoreError> {
-        if event.sender == self.device.user_id
-            && let Some(transaction_id) =
-                sends::transaction_id(self.connection, &event.event_id, self.device)?
-        {
-            return Ok(event.client_format_for_sender(&transaction_id));
-        }
-        Ok(event.client_format().to_owned())
+        let Newest { limited, before, .. } = newest;
+        Ok(RoomChanges { room_id, timeline, limited, before, state })
     }
 
     /// Returns the state that came along with an invite from elsewhere, or what this server knows.
@@ -202,27 +248,31 @@ impl Reader<'_> {
     }
 
     fn stripped_state(&self, room_id: &RoomId, invite: &EventId) -> Result<Vec<Value>, StoreError> {
-        let mut stripped = Vec::new();
-        for ((kind, _), event_id) in rooms::current_state(self.connection, room_id)? {
-            if (STRIPPED.contains(&kind.as_str()) || event_id == invite)
-                && let Some(event) = events::find(self.connection, &event_id)?
-            {
-                let event = event.pdu;
-                stripped.push(serde_json::json!({
-                    "type": event.kind,
-                    "state_key": event.state_key,
-                    "sender": event.sender,
-                    "content": event.content,
-                }));
-            }
+        let mut ids = rooms::entries_without_key(self.connection, room_id, &STRIPPED)?;
+        if !ids.iter().any(|id| id == invite) {
+            ids.push(invite.to_owned());
         }
-        Ok(stripped)
+        let mut shown = events::find_all(self.connection, &ids)?;
+        shown.sort_by(|one, other| one.kind.cmp(&other.kind));
+        let stripped = shown.iter().map(|event| {
+            serde_json::json!({
+                "type": event.kind,
+                "state_key": event.state_key,
+                "sender": event.sender,
+                "content": event.content,
+            })
+        });
+        Ok(stripped.collect())
     }
 }
 
-/// The newest events of a stretch of a room's timeline.
+/// The newest events of a stretch of a room's timeline that the user sees.
 struct Newest {
     events: Vec<(i64, Pdu)>,
     /// Whether older ones of the stretch were left out.
     limited: bool,
+    /// The point before them.
+    before: i64,
+    /// Whether the user is, or was until then, in the room.
+    is_of_the_room: bool,
 }

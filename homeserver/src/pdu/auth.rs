@@ -226,7 +226,7 @@ impl<'a> From<&'a Pdu> for Asking<'a> {
 }
 
 impl Asking<'_> {
-    fn auth_types(&self, rules: Rules) -> Result<Vec<(StateEventType, String)>, String> {
+    pub(crate) fn auth_types(&self, rules: Rules) -> Result<Vec<(StateEventType, String)>, String> {
         auth_types_for_event(
             &TimelineEventType::from(self.kind),
             self.sender,

@@ -13,7 +13,7 @@ use serde_json::{Value, json, value::to_raw_value};
 use super::{
     Graph, Refusal,
     auth::{Asking, Loader},
-    redact,
+    redact, restricted,
     verify::signed_here,
 };
 use crate::{
@@ -78,6 +78,12 @@ impl Graph {
         room: &RoomId,
         draft: &Draft,
     ) -> Result<Result<Pdu, Refusal>, StoreError> {
+        let own = self.core.server_name();
+        let draft = match restricted::authorized(connection, own, room, draft)? {
+            Ok(draft) => draft,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let draft = draft.as_ref();
         let (spot, rules) = match Self::spot(connection, room, draft)? {
             Ok(found) => found,
             Err(refusal) => return Ok(Err(refusal)),

@@ -14,10 +14,7 @@ use super::{
     resolve::resolve,
 };
 use crate::{
-    event::{
-        Pdu,
-        rules::{self, Rules},
-    },
+    event::{Pdu, rules, rules::Rules},
     store::{
         StoreError, backward_extremities,
         events::{self, States, StoredEvent},
@@ -116,16 +113,20 @@ impl Graph {
         let position = events::append(tx, pdu)?;
         redact::apply(tx, room.rules, pdu)?;
         let extremities = advance_extremities(tx, pdu)?;
-        let current = state_of(tx, room.rules, &extremities, &pdu.event_id, after)?;
+        let groups = groups_after(tx, &extremities, &pdu.event_id, after)?;
+        let current = resolve(tx, room.rules, &groups)?;
         if current == after && before == room.row.current_group {
             // Most of the time a state event changes its own entry and nothing else.
             if after != before {
                 rooms::advance_current_state(tx, pdu, current, position)?;
             }
         } else if current != room.row.current_group {
-            rooms::set_current_state(tx, &pdu.room_id, current, position)?;
+            let groups = (room.row.current_group, current);
+            rooms::change_current_state(tx, &pdu.room_id, groups, position)?;
+            self.handler.memberships_changed(tx, &pdu.room_id, position)?;
         }
-        self.tell(tx, pdu, position)
+        self.tell(tx, pdu, position)?;
+        self.merge_forks(tx, room, pdu, groups.len())
     }
 
     /// Tells the layer above of an event that gets its position in `tx`.
@@ -213,14 +214,13 @@ fn advance_extremities(
     Ok(after)
 }
 
-/// Returns the state that the states after these events resolve to; that after the newest is known.
-fn state_of(
+/// Returns the states after these events, each once; that after the newest is known.
+fn groups_after(
     tx: &Transaction<'_>,
-    rules: Rules,
     ids: &BTreeSet<OwnedEventId>,
     newest: &EventId,
     after: GroupId,
-) -> Result<GroupId, StoreError> {
+) -> Result<BTreeSet<GroupId>, StoreError> {
     let mut groups = BTreeSet::new();
     for id in ids {
         if id == newest {
@@ -229,5 +229,5 @@ fn state_of(
         }
         groups.extend(events::place(tx, id)?.and_then(|place| place.state_after));
     }
-    resolve(tx, rules, &groups)
+    Ok(groups)
 }

@@ -29,6 +29,9 @@ use crate::{
 /// Rounds of judging an event and fetching what it lacks; what lacks something even then is put off.
 const MAX_ROUNDS: usize = 3;
 
+/// State events that are judged in one transaction: each may have to bring forks of its room together.
+const MAX_STATE_EVENTS: usize = 4;
+
 /// What became of one PDU: shown or known, or refused for good.
 type Taken = Result<(), Refusal>;
 
@@ -230,7 +233,8 @@ impl Graph {
     }
 
     /// Judges and inserts the events in one transaction, and in the same one, when nothing is
-    /// lacking (or on the `last` round), records the answer.
+    /// lacking (or on the `last` round), records the answer. Of many state events some come in
+    /// transactions before: whoever else wants to write does not wait for all of them.
     async fn judge_all(
         &self,
         batch: Vec<Pdu>,
@@ -238,6 +242,18 @@ impl Graph {
         last: bool,
         record: RecordAnswer,
     ) -> Result<Round, StoreError> {
+        let (mut parts, mut lacking) = (parts(batch), Vec::new());
+        let mut batch = parts.pop().unwrap_or_default();
+        for part in parts {
+            let graph = self.clone();
+            let judged = self.core.database.transaction(move |tx| {
+                graph.judge_repeatedly(tx, part, &mut round)?;
+                Ok::<_, StoreError>(round)
+            });
+            round = judged.await?;
+            lacking.extend(std::mem::take(&mut round.lacking).into_iter().map(|(pdu, _)| pdu));
+        }
+        batch.splice(0..0, lacking);
         let graph = self.clone();
         self.core
             .database
@@ -422,6 +438,23 @@ impl From<Missing> for Refusal {
             .collect();
         Self::MissingEvents(ids.into_iter().collect::<Vec<_>>().join(", "))
     }
+}
+
+/// Returns the events in parts with so many state events at most.
+fn parts(batch: Vec<Pdu>) -> Vec<Vec<Pdu>> {
+    let (mut parts, mut part, mut state_events) = (Vec::new(), Vec::new(), 0);
+    for pdu in batch {
+        if pdu.state_key.is_some() {
+            if state_events == MAX_STATE_EVENTS {
+                parts.push(std::mem::take(&mut part));
+                state_events = 0;
+            }
+            state_events += 1;
+        }
+        part.push(pdu);
+    }
+    parts.push(part);
+    parts
 }
 
 /// Returns the room that a PDU says it belongs to.

@@ -1,14 +1,20 @@
 //! State resolution (through ruma) over state groups of the store.
 
+mod forks;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use defects::{Defect, planted};
 use ruma::{
     OwnedEventId,
+    room_version_rules::StateResolutionV2Rules,
     state_res::{StateMap, resolve as resolve_states, utils::event_id_set::EventIdSet},
 };
 use transport::Transaction;
 
+use self::forks::Forks;
 use super::auth::Loader;
 use crate::{
     event::rules::Rules,
@@ -33,16 +39,27 @@ pub(crate) fn resolve(
     if let Some(group) = state::merged(tx, &groups)? {
         return Ok(group);
     }
-    let states =
-        groups.iter().map(|group| state::load(tx, *group)).collect::<Result<Vec<_>, _>>()?;
-    let resolved = resolve_afresh(&Loader::new(tx), rules, &states)?;
-    let known = states.iter().position(|state| *state == resolved);
-    let group = match known {
-        Some(index) => groups[index],
-        None => state::whole(tx, &resolved)?,
+    let group = match Forks::of(tx, &groups)? {
+        Some(forks) => forks.resolve(tx, rules)?,
+        None => resolve_whole(tx, rules, &groups)?,
     };
     state::remember_merge(tx, &groups, group)?;
     Ok(group)
+}
+
+/// Resolves states that have little to do with one another: a room that this server learned of anew.
+fn resolve_whole(
+    tx: &Transaction<'_>,
+    rules: Rules,
+    groups: &[GroupId],
+) -> Result<GroupId, StoreError> {
+    let states =
+        groups.iter().map(|group| state::load(tx, *group)).collect::<Result<Vec<_>, _>>()?;
+    let resolved = resolve_afresh(&Loader::new(tx), rules, &states)?;
+    match states.iter().position(|state| *state == resolved) {
+        Some(index) => Ok(groups[index]),
+        None => state::whole(tx, &resolved),
+    }
 }
 
 fn resolve_afresh(
@@ -53,10 +70,7 @@ fn resolve_afresh(
     if states.windows(2).all(|pair| pair[0] == pair[1]) {
         return Ok(states[0].clone());
     }
-    let state_res = rules
-        .state_res
-        .v2_rules()
-        .ok_or_else(|| StoreError::corrupt("a room of a version without state resolution 2"))?;
+    let state_res = state_res(rules)?;
     let maps: Vec<StateMap<OwnedEventId>> = states
         .iter()
         .map(|state| {
@@ -82,6 +96,11 @@ fn resolve_afresh(
     loader.finish(
         resolved.into_iter().map(|((kind, key), id)| ((kind.to_string(), key), id)).collect(),
     )
+}
+
+fn state_res(rules: Rules) -> Result<&'static StateResolutionV2Rules, StoreError> {
+    let missing = || StoreError::corrupt("a room of a version without state resolution 2");
+    rules.state_res.v2_rules().ok_or_else(missing)
 }
 
 /// Returns the events, and all that authorize them, and so on up to the creation of the room.

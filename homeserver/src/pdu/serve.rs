@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use ruma::{EventId, OwnedEventId, RoomId, ServerName, UserId};
+use ruma::{EventId, OwnedEventId, RoomId, ServerName, canonical_json::redact};
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 
-use super::{auth::Loader, auth_chain};
+use super::{auth::Loader, auth_chain, insert::known_room, sight::Sight};
 use crate::{
-    event::Pdu,
+    event::{Membership, Pdu},
     store::{
         StoreError,
         events::{self, StoredEvent},
@@ -151,54 +151,75 @@ pub fn raw<'a>(
     Ok(events.iter().map(Pdu::to_raw).collect())
 }
 
-/// Returns whether `server` may be told of an event: it has a joined user in the room, or had one
-/// where the event stands, or when this server got the event. So a server whose last user was
-/// removed can still learn what the removal builds on, without which it would not know that it
-/// happened (server-server API, "Backfilling and retrieving missing events": visibility is judged by
-/// the state at the event).
+/// Returns an event as `server` may be told of it: whole, or redacted if it is in the room and must
+/// know of the event, but none of its users may see it (so that the event has a place in the graph
+/// there, and nothing to show); `None`: not at all.
 ///
 /// # Errors
 /// The store refuses.
-pub fn may_see(
+pub fn shown_to(
     connection: &Connection,
     server: &ServerName,
     record: &StoredEvent,
-) -> Result<bool, StoreError> {
-    Ok(memberships::is_member_server(connection, &record.pdu.room_id, server)?
-        || was_there(connection, server, record)?)
+) -> Result<Option<Pdu>, StoreError> {
+    let sight = Sight::of_server(connection, &record.pdu.room_id, server)?;
+    as_seen(connection, &sight, record)
 }
 
-/// Returns whether `server` had a joined user where an event stands, or when this server got it.
-fn was_there(
+fn as_seen(
+    connection: &Connection,
+    sight: &Sight<'_>,
+    record: &StoredEvent,
+) -> Result<Option<Pdu>, StoreError> {
+    if !is_decided(connection, record)? {
+        return Ok(None);
+    }
+    if sight.sees(None, record)? {
+        return Ok(Some(record.pdu.clone()));
+    }
+    if !sight.is_of_the_room() {
+        return Ok(None);
+    }
+    let rules = known_room(connection, &record.pdu.room_id)?.rules;
+    let redacted = redact(record.pdu.json.clone(), &rules.redaction, None);
+    let redacted = redacted.map_err(StoreError::corrupt)?;
+    Ok(Some(Pdu::from_object(redacted, rules).map_err(StoreError::corrupt)?))
+}
+
+/// Returns whether `server` had a joined user (or an invited one, if `or_invited`) where an event
+/// stands, or a joined one when this server got it.
+pub(super) fn was_there(
     connection: &Connection,
     server: &ServerName,
     record: &StoredEvent,
+    or_invited: bool,
 ) -> Result<bool, StoreError> {
     let Some(states) = record.states else { return Ok(false) };
-    let before = state::load(connection, states.before)?;
-    let of_server = |user: &str| UserId::parse(user).is_ok_and(|it| it.server_name() == server);
-    for ((_, user), id) in before.iter().filter(|((kind, _), _)| kind == "m.room.member") {
-        if of_server(user) && says_join(connection, id)? {
+    let (room, event) = (&record.pdu.room_id, &record.pdu.event_id);
+    let users = memberships::users_of(connection, room, server)?;
+    let members = users.iter().map(|user| ("m.room.member", user.as_str()));
+    for id in state::entries(connection, states.before, members)? {
+        let membership = membership(connection, &id)?;
+        if membership == Some(Membership::Join)
+            || (or_invited && membership == Some(Membership::Invite))
+        {
             return Ok(true);
         }
     }
-    let (room, event) = (&record.pdu.room_id, &record.pdu.event_id);
+    if memberships::was_joined_when(connection, room, server, event)? {
+        return Ok(true);
+    }
     for (gone, removal) in memberships::gone_since(connection, room, server, event)? {
         let states = events::find(connection, &removal)?.and_then(|removal| removal.states);
         let Some(states) = states else { continue };
         let member = state::entry(connection, states.before, "m.room.member", &gone)?;
         if let Some(member) = member
-            && says_join(connection, &member)?
+            && membership(connection, &member)? == Some(Membership::Join)
         {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-fn says_join(connection: &Connection, member: &EventId) -> Result<bool, StoreError> {
-    let member = events::find(connection, member)?;
-    Ok(member.is_some_and(|member| member.pdu.membership() == Some("join")))
 }
 
 /// Returns whether an event is one that its room's owner has decided to show, or none on which it
@@ -215,7 +236,12 @@ pub fn is_decided(connection: &Connection, record: &StoredEvent) -> Result<bool,
     Ok(row.is_none_or(|row| row.delivery.is_transacted(is_state)))
 }
 
-/// Returns those of the events of a room that `server` may be told of.
+fn membership(connection: &Connection, member: &EventId) -> Result<Option<Membership>, StoreError> {
+    let member = events::find(connection, member)?;
+    Ok(member.and_then(|member| member.pdu.membership().and_then(Membership::parse)))
+}
+
+/// Returns those of the events of a room that `server` may be told of, as it may be.
 ///
 /// # Errors
 /// The store refuses.
@@ -223,15 +249,12 @@ pub fn visible_to(
     connection: &Connection,
     room: &RoomId,
     server: &ServerName,
-    found: Vec<StoredEvent>,
+    found: &[StoredEvent],
 ) -> Result<Vec<Pdu>, StoreError> {
-    let is_member = memberships::is_member_server(connection, room, server)?;
+    let sight = Sight::of_server(connection, room, server)?;
     let mut visible = Vec::new();
     for record in found {
-        let may_see = is_member || was_there(connection, server, &record)?;
-        if may_see && is_decided(connection, &record)? {
-            visible.push(record.pdu);
-        }
+        visible.extend(as_seen(connection, &sight, record)?);
     }
     Ok(visible)
 }

@@ -4,7 +4,7 @@ use ruma::{OwnedDeviceId, OwnedUserId, ServerName, UserId};
 use rusqlite::{Connection, OptionalExtension};
 use transport::{Transaction, endpoints::m1::Devices};
 
-use super::StoreError;
+use super::{StoreError, events, stays};
 
 /// A logged-in device.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +17,28 @@ pub struct Device {
 
 /// What is stored of an access token.
 pub type TokenHash = [u8; 32];
+
+/// A device by the very token that it was given: another token of the same device is no longer it.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    /// The device.
+    pub device: Device,
+    /// Its token.
+    pub token: TokenHash,
+}
+
+/// Returns whether the token is still that of the device.
+///
+/// # Errors
+/// The store refuses.
+pub fn holds(connection: &Connection, authority: &Authority) -> Result<bool, StoreError> {
+    let Authority { device, token } = authority;
+    Ok(connection
+        .prepare_cached(
+            "SELECT 1 FROM devices WHERE user_id = ?1 AND device_id = ?2 AND token_hash = ?3",
+        )?
+        .exists((device.user_id.as_str(), device.device_id.as_str(), token.as_slice()))?)
+}
 
 /// The tables with rows of devices.
 const TABLES_OF_DEVICES: [&str; 3] = ["devices", "notifications", "client_transactions"];
@@ -37,6 +59,9 @@ pub fn add(
          ON CONFLICT (user_id) DO NOTHING",
         )?
         .execute((user.as_str(), password_hash, now_ms))?;
+    if added == 1 {
+        stays::take_up(tx, user)?;
+    }
     Ok(added == 1)
 }
 
@@ -63,8 +88,9 @@ pub fn put_device(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "INSERT INTO devices (user_id, device_id, display_name, token_hash, created_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO devices
+             (user_id, device_id, display_name, token_hash, created_ms, first_position)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (user_id, device_id) DO UPDATE SET token_hash = excluded.token_hash",
     )?
     .execute((
@@ -73,6 +99,7 @@ pub fn put_device(
         display_name,
         token.as_slice(),
         now_ms,
+        events::newest_position(tx)?,
     ))?;
     Ok(())
 }

@@ -1,15 +1,12 @@
 //! Events, their edges, and the timeline.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
-use ruma::{EventId, OwnedEventId, RoomId};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
 use rusqlite::{Connection, OptionalExtension, Row};
 use transport::Transaction;
 
-use super::{
-    StoreError,
-    state::{GroupId, event_id},
-};
+use super::{StoreError, state::GroupId};
 use crate::event::Pdu;
 
 /// The states around an event of the graph.
@@ -274,6 +271,36 @@ pub fn newest_position(connection: &Connection) -> Result<i64, StoreError> {
     Ok(newest.unwrap_or(0))
 }
 
+/// Returns the event's position, if it has one.
+///
+/// # Errors
+/// The store refuses.
+pub fn position(connection: &Connection, id: &EventId) -> Result<Option<i64>, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT position FROM timeline WHERE event_id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()?)
+}
+
+/// Returns the rooms in which something happened after the point `since`, ordered by id.
+///
+/// # Errors
+/// The store refuses.
+pub fn rooms_since(
+    connection: &Connection,
+    since: i64,
+) -> Result<BTreeSet<OwnedRoomId>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT DISTINCT room_id FROM timeline WHERE position > ?1")?;
+    let mut rows = statement.query([since])?;
+    let mut rooms = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        let room = row.get_ref(0)?.as_str().map_err(StoreError::corrupt)?;
+        rooms.insert(room.try_into().map_err(StoreError::corrupt)?);
+    }
+    Ok(rooms)
+}
+
 /// Returns whether the event has a position, so that users see it.
 ///
 /// # Errors
@@ -282,29 +309,6 @@ pub fn is_visible(connection: &Connection, id: &EventId) -> Result<bool, StoreEr
     Ok(connection
         .prepare_cached("SELECT 1 FROM timeline WHERE event_id = ?1")?
         .exists([id.as_str()])?)
-}
-
-/// Returns the events of the room's current state with positions between the two, oldest first.
-///
-/// # Errors
-/// The store refuses.
-pub fn state_between(
-    connection: &Connection,
-    room: &RoomId,
-    since: i64,
-    until: i64,
-) -> Result<Vec<OwnedEventId>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT event_id FROM current_state JOIN timeline USING (event_id)
-         WHERE current_state.room_id = ?1 AND position > ?2 AND position < ?3
-         ORDER BY position",
-    )?;
-    let mut rows = statement.query((room.as_str(), since, until))?;
-    let mut ids = Vec::new();
-    while let Some(row) = rows.next()? {
-        ids.push(event_id(row.get_ref(0)?.as_str().map_err(StoreError::corrupt)?)?);
-    }
-    Ok(ids)
 }
 
 /// Returns at most `limit` events of the room's timeline with positions in `stretch`, newest first.
@@ -316,10 +320,11 @@ pub fn timeline_backwards(
     room: &RoomId,
     stretch: Range<i64>,
     limit: usize,
-) -> Result<Vec<(i64, Pdu)>, StoreError> {
+) -> Result<Vec<(i64, StoredEvent)>, StoreError> {
     timeline(
         connection,
-        "SELECT event_id, e.room_id, json, position FROM timeline t JOIN events e USING (event_id)
+        "SELECT event_id, e.room_id, json, state_before, state_after, rejected, soft_failed, position
+         FROM timeline t JOIN events e USING (event_id)
          WHERE t.room_id = ?1 AND position >= ?2 AND position < ?3
          ORDER BY position DESC LIMIT ?4",
         room,
@@ -337,10 +342,11 @@ pub fn timeline_forwards(
     room: &RoomId,
     stretch: Range<i64>,
     limit: usize,
-) -> Result<Vec<(i64, Pdu)>, StoreError> {
+) -> Result<Vec<(i64, StoredEvent)>, StoreError> {
     timeline(
         connection,
-        "SELECT event_id, e.room_id, json, position FROM timeline t JOIN events e USING (event_id)
+        "SELECT event_id, e.room_id, json, state_before, state_after, rejected, soft_failed, position
+         FROM timeline t JOIN events e USING (event_id)
          WHERE t.room_id = ?1 AND position >= ?2 AND position < ?3 ORDER BY position LIMIT ?4",
         room,
         stretch,
@@ -354,14 +360,14 @@ fn timeline(
     room: &RoomId,
     stretch: Range<i64>,
     limit: usize,
-) -> Result<Vec<(i64, Pdu)>, StoreError> {
+) -> Result<Vec<(i64, StoredEvent)>, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = statement.query((room.as_str(), stretch.start, stretch.end, limit))?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
-        let position = row.get(3)?;
-        events.extend(unless_malformed(pdu(row))?.map(|pdu| (position, pdu)));
+        let position = row.get(7)?;
+        events.extend(unless_malformed(record(row))?.map(|record| (position, record)));
     }
     Ok(events)
 }

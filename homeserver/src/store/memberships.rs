@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use ruma::{
     EventId, OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId,
 };
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 use transport::Transaction;
 
-use super::StoreError;
+use super::{StoreError, stays};
 use crate::event::{Membership, Pdu};
 
 /// Records what the membership event `pdu` says.
@@ -31,6 +31,7 @@ pub fn put(tx: &Transaction<'_>, pdu: &Pdu, position: i64) -> Result<(), StoreEr
         pdu.event_id.as_str(),
         position,
     ))?;
+    stays::keep(tx, &pdu.room_id, &user, membership, position)?;
     if membership != "invite" {
         tx.prepare_cached("DELETE FROM invites WHERE room_id = ?1 AND user_id = ?2")?
             .execute((pdu.room_id.as_str(), user.as_str()))?;
@@ -204,6 +205,90 @@ pub struct MembershipRow {
     pub position: i64,
 }
 
+/// Returns the user's relation to the room.
+///
+/// # Errors
+/// The store refuses.
+pub fn row(
+    connection: &Connection,
+    room: &RoomId,
+    user: &UserId,
+) -> Result<Option<MembershipRow>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT room_id, membership, event_id, position FROM room_memberships
+         WHERE room_id = ?1 AND user_id = ?2",
+    )?;
+    let mut rows = statement.query((room.as_str(), user.as_str()))?;
+    rows.next()?.map(membership_row).transpose()
+}
+
+fn membership_row(row: &Row<'_>) -> Result<MembershipRow, StoreError> {
+    let [room_id, membership, event_id]: [String; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
+    Ok(MembershipRow {
+        room_id: room_id.try_into().map_err(StoreError::corrupt)?,
+        membership: Membership::parse(&membership)
+            .ok_or_else(|| StoreError::corrupt("an unknown membership"))?,
+        event_id: event_id.try_into().map_err(StoreError::corrupt)?,
+        position: row.get(3)?,
+    })
+}
+
+/// Returns the users whose relation to the room the event at `position` has changed.
+///
+/// # Errors
+/// The store refuses.
+pub fn changed_at(
+    connection: &Connection,
+    room: &RoomId,
+    position: i64,
+) -> Result<Vec<OwnedUserId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT user_id FROM room_memberships WHERE room_id = ?1 AND position = ?2",
+    )?;
+    let mut rows = statement.query((room.as_str(), position))?;
+    let mut users = Vec::new();
+    while let Some(row) = rows.next()? {
+        users.push(row.get::<_, String>(0)?.try_into().map_err(StoreError::corrupt)?);
+    }
+    Ok(users)
+}
+
+/// Returns the users of `server` that have to do with the room.
+///
+/// # Errors
+/// The store refuses.
+pub fn users_of(
+    connection: &Connection,
+    room: &RoomId,
+    server: &ServerName,
+) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT user_id FROM room_memberships WHERE room_id = ?1 AND server = ?2 ORDER BY user_id",
+    )?;
+    let users = statement.query_map((room.as_str(), server.as_str()), |row| row.get(0))?;
+    Ok(users.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Returns whether a user of `server` had joined the room, and stayed, when `event` became part of
+/// its timeline.
+///
+/// # Errors
+/// The store refuses.
+pub fn was_joined_when(
+    connection: &Connection,
+    room: &RoomId,
+    server: &ServerName,
+    event: &EventId,
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT 1 FROM room_memberships m JOIN timeline t ON t.event_id = ?3
+             WHERE m.room_id = ?1 AND m.server = ?2 AND m.membership = 'join'
+                 AND m.position <= t.position",
+        )?
+        .exists((room.as_str(), server.as_str(), event.as_str()))?)
+}
+
 /// Returns the user's relation to every room that the user has to do with, ordered by room.
 ///
 /// # Errors
@@ -216,14 +301,7 @@ pub fn of_user(connection: &Connection, user: &UserId) -> Result<Vec<MembershipR
     let mut rows = statement.query([user.as_str()])?;
     let mut memberships = Vec::new();
     while let Some(row) = rows.next()? {
-        let [room_id, membership, event_id]: [String; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
-        memberships.push(MembershipRow {
-            room_id: room_id.try_into().map_err(StoreError::corrupt)?,
-            membership: Membership::parse(&membership)
-                .ok_or_else(|| StoreError::corrupt("an unknown membership"))?,
-            event_id: event_id.try_into().map_err(StoreError::corrupt)?,
-            position: row.get(3)?,
-        });
+        memberships.push(membership_row(row)?);
     }
     Ok(memberships)
 }

@@ -1,14 +1,14 @@
-//! The notification stream of each device: one row per device and event.
+//! The notification stream of each device: one row per event for all who are in its room, and one per
+//! device for what concerns its user alone. The events themselves are stored once.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use defects::{Defect, planted};
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension};
 use serde_json::value::RawValue;
 use transport::Transaction;
 use uuid::Uuid;
 
-use super::{StoreError, accounts::Device};
+use super::{StoreError, accounts::Device, events, sends, state};
 use crate::event::Pdu;
 
 /// Bytes of events in a page; a page that would be larger ends early and has more.
@@ -34,65 +34,58 @@ pub struct Stretch {
     pub oldest_ms: i64,
 }
 
-/// A device of this server that is to be notified.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Recipient {
-    user_id: String,
-    device_id: String,
-}
-
-/// Returns the devices of this server that an event concerns: those of the room's members, and
-/// those of the user whose membership it is.
-///
-/// # Errors
-/// The store refuses.
-pub fn devices_concerned(
-    connection: &Connection,
-    event: &Pdu,
-) -> Result<BTreeSet<Recipient>, StoreError> {
-    // In two queries, and sorted here: for one with an OR and an order, SQLite makes a table and a
-    // sorter each time.
-    let of_members = if planted(Defect::WhoLeftIsStillNotified) {
-        "SELECT user_id, device_id FROM room_memberships JOIN devices USING (user_id)
-         WHERE room_id = ?1 AND membership IN ('join', 'leave')"
-    } else {
-        "SELECT user_id, device_id FROM room_memberships JOIN devices USING (user_id)
-         WHERE room_id = ?1 AND membership = 'join'"
-    };
-    let mut of_members = connection.prepare_cached(of_members)?;
-    let device = |row: &Row<'_>| Ok(Recipient { user_id: row.get(0)?, device_id: row.get(1)? });
-    let mut devices: BTreeSet<_> =
-        of_members.query_map([event.room_id.as_str()], device)?.collect::<rusqlite::Result<_>>()?;
-    if let Some(target) = event.state_key.as_deref().filter(|_| event.is_member_event()) {
-        let mut of_target = connection
-            .prepare_cached("SELECT user_id, device_id FROM devices WHERE user_id = ?1")?;
-        for of_target in of_target.query_map([target], device)? {
-            devices.insert(of_target?);
-        }
-    }
-    Ok(devices)
-}
-
-/// Writes a notification of `event`, in the client format, for one device.
+/// Writes a notification of `event` for every device whose user is in its room.
 ///
 /// # Errors
 /// The store refuses.
 pub fn put(
     tx: &Transaction<'_>,
-    recipient: &Recipient,
+    event: &Pdu,
+    position: i64,
     id: Uuid,
-    event: &RawValue,
     now_ms: i64,
 ) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "INSERT INTO notifications (user_id, device_id, id, event, created_ms)
+        "INSERT INTO room_notifications (room_id, id, event_id, position, created_ms)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
     .execute((
-        &recipient.user_id,
-        &recipient.device_id,
+        event.room_id.as_str(),
         id.as_bytes().as_slice(),
-        event.get(),
+        event.event_id.as_str(),
+        position,
+        now_ms,
+    ))?;
+    Ok(())
+}
+
+/// Writes a notification of `event` for every device of the user whose membership it is, unless that
+/// user is in the room and gets it with everybody.
+///
+/// # Errors
+/// The store refuses.
+pub fn put_for_target(
+    tx: &Transaction<'_>,
+    event: &Pdu,
+    id: Uuid,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let Some(target) = event.state_key.as_deref().filter(|_| event.is_member_event()) else {
+        return Ok(());
+    };
+    tx.prepare_cached(
+        "INSERT INTO notifications (user_id, device_id, id, event, event_id, created_ms)
+         SELECT user_id, device_id, ?3, '', ?4, ?5 FROM devices
+         WHERE user_id = ?1 AND NOT EXISTS (
+             SELECT 1 FROM room_memberships
+             WHERE user_id = ?1 AND room_id = ?2 AND membership = 'join'
+         )",
+    )?
+    .execute((
+        target,
+        event.room_id.as_str(),
+        id.as_bytes().as_slice(),
+        event.event_id.as_str(),
         now_ms,
     ))?;
     Ok(())
@@ -108,17 +101,26 @@ pub fn is_known(
     id: Uuid,
     oldest_ms: i64,
 ) -> Result<bool, StoreError> {
-    Ok(connection
+    let (user, device_id) = (device.user_id.as_str(), device.device_id.as_str());
+    let id = id.as_bytes().as_slice();
+    let own = connection
         .prepare_cached(
             "SELECT 1 FROM notifications
              WHERE user_id = ?1 AND device_id = ?2 AND id = ?3 AND created_ms > ?4",
         )?
-        .exists((
-            device.user_id.as_str(),
-            device.device_id.as_str(),
-            id.as_bytes().as_slice(),
-            oldest_ms,
-        ))?)
+        .exists((user, device_id, id, oldest_ms))?;
+    if own {
+        return Ok(true);
+    }
+    Ok(connection
+        .prepare_cached(
+            "SELECT 1 FROM devices d JOIN stays s USING (user_id)
+             CROSS JOIN room_notifications n ON n.room_id = s.room_id AND n.id = ?3
+             WHERE d.user_id = ?1 AND d.device_id = ?2 AND n.created_ms > ?4
+                 AND n.position > max(s.from_position, d.first_position)
+                 AND n.position <= coalesce(s.until_position, n.position)",
+        )?
+        .exists((user, device_id, id, oldest_ms))?)
 }
 
 /// Returns at most `size` notifications of a stretch, oldest first, and whether there are more.
@@ -130,20 +132,12 @@ pub fn page(
     stretch: &Stretch,
     size: usize,
 ) -> Result<(Vec<Notification>, bool), StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, event FROM notifications
-         WHERE user_id = ?1 AND device_id = ?2 AND id > ?3 AND created_ms > ?4 ORDER BY id",
-    )?;
-    let mut rows = statement.query((
-        stretch.device.user_id.as_str(),
-        stretch.device.device_id.as_str(),
-        stretch.after.as_bytes().as_slice(),
-        stretch.oldest_ms,
-    ))?;
+    let limit = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
+    let found = found(connection, stretch, Order::OldestFirst, limit)?;
     let mut page = Vec::new();
     let mut bytes = 0;
-    while let Some(row) = rows.next()? {
-        let next = notification(row)?;
+    for one in found {
+        let Some(next) = one.load(connection, &stretch.device)? else { continue };
         bytes += next.event.get().len();
         if page.len() == size || (bytes > MAX_PAGE_BYTES && !page.is_empty()) {
             return Ok((page, true));
@@ -162,15 +156,103 @@ pub fn last(
     device: &Device,
     oldest_ms: i64,
 ) -> Result<Option<Notification>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, event FROM notifications
-         WHERE user_id = ?1 AND device_id = ?2 AND created_ms > ?3
-         ORDER BY id DESC LIMIT 1",
-    )?;
-    let mut rows =
-        statement.query((device.user_id.as_str(), device.device_id.as_str(), oldest_ms))?;
-    rows.next()?.map(notification).transpose()
+    let stretch = Stretch { device: device.clone(), after: Uuid::nil(), oldest_ms };
+    let newest = found(connection, &stretch, Order::NewestFirst, 1)?.into_iter().next();
+    Ok(newest.map(|one| one.load(connection, device)).transpose()?.flatten())
 }
+
+/// A notification whose event was not read yet.
+struct Unread {
+    id: Uuid,
+    event_id: Option<String>,
+    /// The event in the client format, as older programs kept it.
+    kept: String,
+}
+
+impl Unread {
+    /// Returns it with its event; none if that is stored malformed, which costs itself alone.
+    fn load(
+        self,
+        connection: &Connection,
+        device: &Device,
+    ) -> Result<Option<Notification>, StoreError> {
+        let event = match self.event_id {
+            Some(event_id) => {
+                let found = events::find(connection, &state::event_id(&event_id)?)?;
+                let Some(found) = found else { return Ok(None) };
+                sends::for_device(connection, device, &found.pdu)?
+            }
+            None => RawValue::from_string(self.kept).map_err(StoreError::corrupt)?,
+        };
+        Ok(Some(Notification { id: self.id, event }))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    OldestFirst,
+    NewestFirst,
+}
+
+/// Returns at most `limit` notifications of a stretch, first those for the device alone, then those
+/// of its rooms, in their order.
+fn found(
+    connection: &Connection,
+    stretch: &Stretch,
+    order: Order,
+    limit: i64,
+) -> Result<Vec<Unread>, StoreError> {
+    let (own, of_rooms) = match order {
+        Order::OldestFirst => (OWN_OLDEST_FIRST, OF_ROOMS_OLDEST_FIRST),
+        Order::NewestFirst => (OWN_NEWEST_FIRST, OF_ROOMS_NEWEST_FIRST),
+    };
+    let mut all = BTreeMap::new();
+    for sql in [of_rooms, own] {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query((
+            stretch.device.user_id.as_str(),
+            stretch.device.device_id.as_str(),
+            stretch.after.as_bytes().as_slice(),
+            stretch.oldest_ms,
+            limit,
+        ))?;
+        while let Some(row) = rows.next()? {
+            let id = Uuid::from_bytes(row.get(0)?);
+            all.insert(id, Unread { id, event_id: row.get(1)?, kept: row.get(2)? });
+        }
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    Ok(match order {
+        Order::OldestFirst => all.into_values().take(limit).collect(),
+        Order::NewestFirst => all.into_values().rev().take(limit).collect(),
+    })
+}
+
+const OWN_OLDEST_FIRST: &str = "
+    SELECT id, event_id, event FROM notifications
+    WHERE user_id = ?1 AND device_id = ?2 AND id > ?3 AND created_ms > ?4
+    ORDER BY id LIMIT ?5";
+
+const OWN_NEWEST_FIRST: &str = "
+    SELECT id, event_id, event FROM notifications
+    WHERE user_id = ?1 AND device_id = ?2 AND id > ?3 AND created_ms > ?4
+    ORDER BY id DESC LIMIT ?5";
+
+const OF_ROOMS_OLDEST_FIRST: &str = "
+    SELECT n.id, n.event_id, '' FROM devices d JOIN stays s USING (user_id)
+    CROSS JOIN room_notifications n ON n.room_id = s.room_id AND n.id > ?3
+    WHERE d.user_id = ?1 AND d.device_id = ?2 AND n.created_ms > ?4
+        AND n.position > max(s.from_position, d.first_position)
+        AND n.position <= coalesce(s.until_position, n.position)
+    ORDER BY n.id LIMIT ?5";
+
+const OF_ROOMS_NEWEST_FIRST: &str = "
+    SELECT n.id, n.event_id, '' FROM devices d JOIN stays s USING (user_id)
+    CROSS JOIN room_notifications n ON n.room_id = s.room_id AND n.id > ?3
+    WHERE d.user_id = ?1 AND d.device_id = ?2 AND n.created_ms > ?4
+        AND n.position > max(s.from_position, d.first_position)
+        AND n.position <= coalesce(s.until_position, n.position)
+    ORDER BY n.id DESC LIMIT ?5";
 
 /// Forgets notifications made at or before `oldest_ms`.
 ///
@@ -178,6 +260,14 @@ pub fn last(
 /// The store refuses.
 pub fn prune(tx: &Transaction<'_>, oldest_ms: i64) -> Result<(), StoreError> {
     tx.prepare_cached("DELETE FROM notifications WHERE created_ms <= ?1")?.execute([oldest_ms])?;
+    tx.prepare_cached(
+        "DELETE FROM stays WHERE until_position <= (
+             SELECT max(position) FROM room_notifications WHERE created_ms <= ?1
+         )",
+    )?
+    .execute([oldest_ms])?;
+    tx.prepare_cached("DELETE FROM room_notifications WHERE created_ms <= ?1")?
+        .execute([oldest_ms])?;
     Ok(())
 }
 
@@ -204,9 +294,4 @@ pub fn put_last_id(tx: &Transaction<'_>, id: Uuid) -> Result<(), StoreError> {
     )?
     .execute([id.as_bytes().as_slice()])?;
     Ok(())
-}
-
-fn notification(row: &Row<'_>) -> Result<Notification, StoreError> {
-    let event = RawValue::from_string(row.get(1)?).map_err(StoreError::corrupt)?;
-    Ok(Notification { id: Uuid::from_bytes(row.get(0)?), event })
 }

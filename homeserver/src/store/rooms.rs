@@ -10,6 +10,7 @@ use transport::Transaction;
 use super::{
     StoreError, events, memberships,
     state::{self, Entry, GroupId, event_id},
+    stays,
 };
 use crate::event::{Delivery, Pdu};
 
@@ -122,25 +123,86 @@ pub fn set_current_state(
     group: GroupId,
     position: i64,
 ) -> Result<(), StoreError> {
-    let before = current_state(tx, room)?;
-    let after = state::load(tx, group)?;
+    let changes = difference_of_all(tx, room, group)?;
+    apply(tx, room, (group, changes), position)
+}
+
+/// As [`set_current_state`], where the current state is that of the group `before`, which the tables
+/// spell out: what it costs depends on what differs.
+///
+/// # Errors
+/// The store refuses.
+pub fn change_current_state(
+    tx: &Transaction<'_>,
+    room: &RoomId,
+    (before, after): (GroupId, GroupId),
+    position: i64,
+) -> Result<(), StoreError> {
+    let changes = match state::difference(tx, before, after)? {
+        Some(changes) => changes,
+        None => difference_of_all(tx, room, after)?,
+    };
+    apply(tx, room, (after, changes), position)
+}
+
+fn apply(
+    tx: &Transaction<'_>,
+    room: &RoomId,
+    (group, changes): (GroupId, state::Difference),
+    position: i64,
+) -> Result<(), StoreError> {
     set_current_group(tx, room, group)?;
-    for ((kind, state_key), _) in before.iter().filter(|(key, _)| !after.contains_key(*key)) {
-        tx.prepare_cached(
-            "DELETE FROM current_state WHERE room_id = ?1 AND kind = ?2 AND state_key = ?3",
-        )?
-        .execute((room.as_str(), kind, state_key))?;
-        if kind == "m.room.member" {
-            tx.prepare_cached("DELETE FROM room_memberships WHERE room_id = ?1 AND user_id = ?2")?
-                .execute((room.as_str(), state_key))?;
+    for (key, id) in changes {
+        match id {
+            Some(id) => {
+                let entry = Entry { kind: &key.0, state_key: &key.1, event_id: &id };
+                put_entry(tx, room, entry, position)?;
+                if key.0 == "m.room.member"
+                    && let Some(member) = events::find(tx, &id)?
+                {
+                    memberships::put(tx, &member.pdu, position)?;
+                }
+            }
+            None => remove_entry(tx, room, &key, position)?,
         }
     }
-    for (key, id) in after.iter().filter(|(key, id)| before.get(*key) != Some(id)) {
-        put_entry(tx, room, Entry { kind: &key.0, state_key: &key.1, event_id: id })?;
-        if key.0 == "m.room.member"
-            && let Some(member) = events::find(tx, id)?
-        {
-            memberships::put(tx, &member.pdu, position)?;
+    Ok(())
+}
+
+/// Returns how the state of `group` differs from the current one, of states that have little to do
+/// with one another.
+fn difference_of_all(
+    connection: &Connection,
+    room: &RoomId,
+    group: GroupId,
+) -> Result<state::Difference, StoreError> {
+    let before = current_state(connection, room)?;
+    let after = state::load(connection, group)?;
+    let gone = before.keys().filter(|key| !after.contains_key(*key));
+    let mut changes: state::Difference = gone.map(|key| (key.clone(), None)).collect();
+    for (key, id) in after {
+        if before.get(&key) != Some(&id) {
+            changes.insert(key, Some(id));
+        }
+    }
+    Ok(changes)
+}
+
+fn remove_entry(
+    tx: &Transaction<'_>,
+    room: &RoomId,
+    (kind, state_key): &(String, String),
+    position: i64,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "DELETE FROM current_state WHERE room_id = ?1 AND kind = ?2 AND state_key = ?3",
+    )?
+    .execute((room.as_str(), kind, state_key))?;
+    if kind == "m.room.member" {
+        tx.prepare_cached("DELETE FROM room_memberships WHERE room_id = ?1 AND user_id = ?2")?
+            .execute((room.as_str(), state_key))?;
+        if let Ok(user) = UserId::parse(state_key) {
+            stays::keep(tx, room, &user, "leave", position)?;
         }
     }
     Ok(())
@@ -159,7 +221,7 @@ pub fn advance_current_state(
     set_current_group(tx, &pdu.room_id, group)?;
     let state_key = pdu.state_key.as_deref().unwrap_or_default();
     let entry = Entry { kind: &pdu.kind, state_key, event_id: &pdu.event_id };
-    put_entry(tx, &pdu.room_id, entry)?;
+    put_entry(tx, &pdu.room_id, entry, position)?;
     if pdu.is_member_event() {
         memberships::put(tx, pdu, position)?;
     }
@@ -172,13 +234,41 @@ fn set_current_group(tx: &Transaction<'_>, room: &RoomId, group: GroupId) -> rus
         .map(drop)
 }
 
-fn put_entry(tx: &Transaction<'_>, room: &RoomId, entry: Entry<'_>) -> rusqlite::Result<()> {
+fn put_entry(
+    tx: &Transaction<'_>,
+    room: &RoomId,
+    entry: Entry<'_>,
+    position: i64,
+) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "INSERT OR REPLACE INTO current_state (room_id, kind, state_key, event_id)
-         VALUES (?1, ?2, ?3, ?4)",
+        "INSERT OR REPLACE INTO current_state (room_id, kind, state_key, event_id, position)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute((room.as_str(), entry.kind, entry.state_key, entry.event_id.as_str()))
+    .execute((room.as_str(), entry.kind, entry.state_key, entry.event_id.as_str(), position))
     .map(drop)
+}
+
+/// Returns the events of the room's current state that became part of it at positions after `since`
+/// and before `until`, in the order in which they did.
+///
+/// # Errors
+/// The store refuses.
+pub fn state_changed(
+    connection: &Connection,
+    room: &RoomId,
+    since: i64,
+    until: i64,
+) -> Result<Vec<OwnedEventId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT event_id FROM current_state WHERE room_id = ?1 AND position > ?2 AND position < ?3
+         ORDER BY position, kind, state_key",
+    )?;
+    let mut rows = statement.query((room.as_str(), since, until))?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        ids.push(event_id(row.get_ref(0)?.as_str().map_err(StoreError::corrupt)?)?);
+    }
+    Ok(ids)
 }
 
 /// Returns the current state of the room.
@@ -216,6 +306,30 @@ pub fn current_entry(
         .query_row((room.as_str(), kind, state_key), |row| row.get(0))
         .optional()?;
     found.map(|id| event_id(&id)).transpose()
+}
+
+/// Returns the events of the current state of these kinds with an empty state key, ordered by kind.
+///
+/// # Errors
+/// The store refuses.
+pub fn entries_without_key(
+    connection: &Connection,
+    room: &RoomId,
+    kinds: &[&str],
+) -> Result<Vec<OwnedEventId>, StoreError> {
+    let mut kinds = kinds.to_vec();
+    kinds.sort_unstable();
+    let mut statement = connection.prepare_cached(
+        "SELECT event_id FROM current_state WHERE room_id = ?1 AND kind = ?2 AND state_key = ''",
+    )?;
+    let mut ids = Vec::new();
+    for kind in kinds {
+        let mut rows = statement.query((room.as_str(), kind))?;
+        if let Some(row) = rows.next()? {
+            ids.push(event_id(row.get_ref(0)?.as_str().map_err(StoreError::corrupt)?)?);
+        }
+    }
+    Ok(ids)
 }
 
 /// An invite of a local user to a room that this server is not in.

@@ -3,9 +3,11 @@
 use ruma::{EventId, OwnedEventId, OwnedRoomId};
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use transport::Transaction;
 
 use super::{StoreError, accounts::Device};
+use crate::event::Pdu;
 
 /// What makes two sends the same one (client-server API, "Transaction identifiers").
 #[derive(Clone, Debug)]
@@ -146,7 +148,7 @@ pub(crate) fn keep_outcome(
 }
 
 /// Returns the transaction id under which `device` sent the event, if it did.
-pub(crate) fn transaction_id(
+fn transaction_id(
     connection: &Connection,
     event_id: &EventId,
     device: &Device,
@@ -160,6 +162,23 @@ pub(crate) fn transaction_id(
             row.get(0)
         })
         .optional()?)
+}
+
+/// Returns the event as a device sees it: what it sent itself has its transaction id.
+///
+/// # Errors
+/// The store refuses.
+pub(crate) fn for_device(
+    connection: &Connection,
+    device: &Device,
+    event: &Pdu,
+) -> Result<Box<RawValue>, StoreError> {
+    if event.sender == device.user_id
+        && let Some(transaction_id) = transaction_id(connection, &event.event_id, device)?
+    {
+        return Ok(event.client_format_for_sender(&transaction_id));
+    }
+    Ok(event.client_format().to_owned())
 }
 
 /// Forgets every send that has ended.

@@ -1,9 +1,9 @@
 //! State groups: a room's state at one point, shared between events.
 //!
 //! A group is its parent with some entries replaced, so that a state event costs one row and a
-//! message none. Chains are cut at `MAX_HEIGHT` by writing a whole state.
+//! message none. Chains are cut at `MAX_HEIGHT` by writing a whole state: a copy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{EventId, OwnedEventId};
 use rusqlite::{Connection, OptionalExtension};
@@ -170,16 +170,158 @@ pub fn with_entry(
     base: GroupId,
     entry: Entry<'_>,
 ) -> Result<GroupId, StoreError> {
-    let height = height(tx, base)?;
-    if height >= MAX_HEIGHT {
-        let mut state = load(tx, base)?;
-        let key = (entry.kind.to_owned(), entry.state_key.to_owned());
-        state.insert(key, entry.event_id.to_owned());
-        return whole(tx, &state);
-    }
-    let group = insert_group(tx, Some(base), height + 1)?;
+    let group = insert_above(tx, base)?;
     insert_entry(tx, group, entry)?;
     Ok(group)
+}
+
+/// As [`with_entry`], with any number of entries replaced.
+///
+/// # Errors
+/// The store refuses.
+pub fn with_changes(
+    tx: &Transaction<'_>,
+    base: GroupId,
+    changes: &State,
+) -> Result<GroupId, StoreError> {
+    let group = insert_above(tx, base)?;
+    for ((kind, state_key), event_id) in changes {
+        insert_entry(tx, group, Entry { kind, state_key, event_id })?;
+    }
+    Ok(group)
+}
+
+/// Returns a new group above `base`, or above its copy if too many parents stand above `base`. All
+/// that build on one such group share one copy.
+fn insert_above(tx: &Transaction<'_>, base: GroupId) -> Result<GroupId, StoreError> {
+    let above = height(tx, base)?;
+    if above < MAX_HEIGHT {
+        return insert_group(tx, Some(base), above + 1);
+    }
+    let known: Option<GroupId> = tx
+        .prepare_cached("SELECT id FROM state_groups WHERE copy_of = ?1")?
+        .query_row([base], |row| row.get(0))
+        .optional()?;
+    let copy = if let Some(copy) = known {
+        copy
+    } else {
+        let copy = whole(tx, &load(tx, base)?)?;
+        tx.prepare_cached("UPDATE state_groups SET copy_of = ?2 WHERE id = ?1")?
+            .execute((copy, base))?;
+        copy
+    };
+    insert_group(tx, Some(copy), 1)
+}
+
+/// A group on the way from another one up to where that comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// The group.
+    pub group: GroupId,
+    /// Whether its entries replace those of the next one; or else it is the same.
+    pub changes: bool,
+}
+
+/// Steps that are taken at most.
+const MAX_LINEAGE: i64 = 200;
+
+/// Returns a group and what it comes from, one after the other, as far as that is known.
+///
+/// # Errors
+/// The store refuses.
+pub fn lineage(connection: &Connection, group: GroupId) -> Result<Vec<Step>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "WITH RECURSIVE line (id, up, changes, hop) AS (
+             SELECT id, coalesce(parent, copy_of), parent IS NOT NULL, 0
+             FROM state_groups WHERE id = ?1
+             UNION ALL
+             SELECT g.id, coalesce(g.parent, g.copy_of), g.parent IS NOT NULL, hop + 1
+             FROM line JOIN state_groups g ON g.id = line.up WHERE hop < ?2
+         )
+         SELECT id, changes FROM line ORDER BY hop",
+    )?;
+    let steps = statement.query_map((group, MAX_LINEAGE), |row| {
+        Ok(Step { group: row.get(0)?, changes: row.get(1)? })
+    })?;
+    Ok(steps.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Returns what the first of the `steps` has that what comes after the last has not.
+///
+/// # Errors
+/// The store refuses.
+pub fn changes<'s>(
+    connection: &Connection,
+    steps: impl IntoIterator<Item = &'s Step>,
+) -> Result<State, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT kind, state_key, event_id FROM state_group_entries WHERE group_id = ?1",
+    )?;
+    let mut changes = State::new();
+    for step in steps.into_iter().filter(|step| step.changes) {
+        let mut rows = statement.query([step.group])?;
+        while let Some(row) = rows.next()? {
+            let id = event_id(row.get_ref(2)?.as_str().map_err(StoreError::corrupt)?)?;
+            // Nearer steps come first.
+            changes.entry((row.get(0)?, row.get(1)?)).or_insert(id);
+        }
+    }
+    Ok(changes)
+}
+
+/// How one state differs from another: what it has instead, or that it has nothing.
+pub type Difference = BTreeMap<(String, String), Option<OwnedEventId>>;
+
+/// Returns how the state of the group `after` differs from that of `before`; `None` if the two come
+/// from no common one, or from too far away.
+///
+/// # Errors
+/// The store refuses.
+pub fn difference(
+    connection: &Connection,
+    before: GroupId,
+    after: GroupId,
+) -> Result<Option<Difference>, StoreError> {
+    let (old, new) = (lineage(connection, before)?, lineage(connection, after)?);
+    let known: BTreeSet<GroupId> = old.iter().map(|step| step.group).collect();
+    let Some(base) = new.iter().map(|step| step.group).find(|group| known.contains(group)) else {
+        return Ok(None);
+    };
+    let above =
+        |line: &[Step]| changes(connection, line.iter().take_while(|step| step.group != base));
+    let (old, new) = (above(&old)?, above(&new)?);
+    let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    let wanted = keys.iter().map(|(kind, state_key)| (kind.as_str(), state_key.as_str()));
+    let of_base = entries_by_key(connection, base, wanted)?;
+    let mut difference = Difference::new();
+    for key in keys {
+        let in_base = of_base.get(key);
+        let [was, is] = [&old, &new].map(|changes| changes.get(key).or(in_base));
+        if was != is {
+            difference.insert(key.clone(), is.cloned());
+        }
+    }
+    Ok(Some(difference))
+}
+
+/// Returns those of the entries `keys` that the state of `group` has, by their keys.
+///
+/// # Errors
+/// The store refuses.
+pub fn entries_by_key<'k>(
+    connection: &Connection,
+    group: GroupId,
+    keys: impl IntoIterator<Item = (&'k str, &'k str)>,
+) -> Result<State, StoreError> {
+    let keys: Vec<_> = keys.into_iter().collect();
+    let mut found = State::new();
+    for some in keys.chunks(KEYS_AT_ONCE) {
+        for (place, id) in chain_entries(connection, group, some)? {
+            let Some((kind, state_key)) = some.get(usize::from(place)) else { continue };
+            found.insert(((*kind).to_owned(), (*state_key).to_owned()), event_id(&id)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Returns a new group holding `state`, with no parent.

@@ -121,3 +121,22 @@ async fn unsigned_request_is_refused() {
     let answer = client.send(&address, request, DEADLINE).await.unwrap();
     assert_eq!(answer.status(), 401);
 }
+
+#[tokio::test]
+async fn the_forks_of_one_member_are_brought_together_and_clients_see_nothing_of_it() {
+    let eve = Stranger::start().await;
+    let One { a, alice, room } = One::start().await;
+    eve.join(&a, &room, &[&a]).await;
+    for (number, batch) in eve.forks(&a, &room, 70).await.chunks(50).enumerate() {
+        let answer = eve.send(&a, &format!("forks{number}"), batch.to_vec()).await.unwrap();
+        assert!(answer.pdus.values().all(Result::is_ok), "{answer:?}");
+    }
+    assert!(a.count("SELECT count(*) FROM forward_extremities") <= 21);
+    let dummies = "SELECT count(*) FROM timeline JOIN events USING (event_id)
+                   WHERE json LIKE '%dummy%'";
+    assert!(a.count(dummies) >= 3);
+    a.say(&alice, &room, "undisturbed").await;
+    let path = format!("/_matrix/client/v3/rooms/{room}/messages?dir=b&limit=100");
+    let (_, page) = a.ask(("GET", &path), Some(&alice.token), json!({})).await;
+    assert!(page.to_string().contains("undisturbed") && !page.to_string().contains("dummy"));
+}

@@ -167,6 +167,23 @@ impl Stranger {
         serde_json::value::to_raw_value(&self.sign(event, self.name.as_str())).unwrap()
     }
 
+    /// So many changes of the stranger's membership, all on the same place.
+    pub(crate) async fn forks(
+        &self,
+        at: &Backend,
+        room: &RoomId,
+        count: usize,
+    ) -> Vec<Box<RawValue>> {
+        let proposal = self.proposal(at, room).await;
+        let fork = |number: usize| {
+            let mut event = proposal.clone();
+            event["content"] = json!({ "membership": "join", "displayname": number.to_string() });
+            let event = self.sign(event, self.name.as_str());
+            serde_json::value::to_raw_value(&event).unwrap()
+        };
+        (0..count).map(fork).collect()
+    }
+
     pub(crate) async fn send(
         &self,
         to: &Backend,

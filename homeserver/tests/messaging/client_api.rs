@@ -130,7 +130,11 @@ async fn leaving_ends_what_a_user_sees() {
     let events = &after["rooms"]["leave"][&room]["timeline"]["events"];
     assert_eq!(events[0]["content"]["membership"], "leave");
     assert!(bob.texts().await.is_empty());
-    assert_eq!(bob.get(&format!("/rooms/{room}/state")).await.0, 403);
+    let (_, members) = bob.get(&format!("/rooms/{room}/members")).await;
+    alice.put(&format!("/rooms/{room}/state/m.room.topic"), json!({ "topic": "bob" })).await;
+    assert_eq!(bob.get(&format!("/rooms/{room}/members")).await, (200, members));
+    assert_eq!(bob.get(&format!("/rooms/{room}/state/m.room.topic")).await.0, 404);
+    assert_eq!(bob.get(&format!("/rooms/{room}/joined_members")).await.0, 403);
 }
 
 #[tokio::test]

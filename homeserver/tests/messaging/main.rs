@@ -12,5 +12,7 @@ mod m1_calls;
 mod m1_lapses;
 mod m1_lies;
 mod notifications;
+mod readers;
 mod room_settings;
 mod support;
+mod tokens;

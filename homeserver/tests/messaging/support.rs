@@ -6,6 +6,7 @@ mod switchboard;
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicI64, Ordering},
@@ -157,6 +158,22 @@ impl Cluster {
         self.database(name).execute(sql, []).unwrap();
     }
 
+    /// A copy of the disk of `name`, which is stopped.
+    pub(crate) fn backup(&self, name: &str) -> TempDir {
+        let backup = tempfile::tempdir().unwrap();
+        copy(self.machines[name].directory.path(), backup.path());
+        backup
+    }
+
+    /// Sets the disk of `name`, which is stopped, back to a copy of it.
+    pub(crate) fn restore(&self, name: &str, backup: &TempDir) {
+        let directory = self.machines[name].directory.path();
+        for file in std::fs::read_dir(directory).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+        copy(backup.path(), directory);
+    }
+
     fn database(&self, name: &str) -> rusqlite::Connection {
         let path = self.machines[name].directory.path().join("homeserver.sqlite");
         rusqlite::Connection::open(path).unwrap()
@@ -173,6 +190,13 @@ impl Cluster {
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
         panic!("{sql} never was {wanted}");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for file in std::fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
     }
 }
 

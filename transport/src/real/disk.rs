@@ -6,14 +6,21 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use rusqlite::{Connection, ffi};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use crate::{
     database::{MAX_QUEUED_JOBS, disable_memory_statistics, prepare_connection},
-    host::{BoxFuture, Database, DatabaseError, Disk, Job, Secret, Worker},
+    host::{
+        BoxFuture, Database, DatabaseError, Disk, Job, Secret, Worker,
+        transaction::{commit_group, group_commits},
+    },
 };
 
 /// A directory of databases, each in the file `<name>.sqlite`.
@@ -112,12 +119,63 @@ fn work(
     if opened.send(Ok(())).is_err() {
         return;
     }
+    group_commits();
     while let Some(queued) = jobs.blocking_recv() {
-        let done = run(queued.job, &mut connection);
-        // Nobody waits any more when the caller was dropped.
-        queued.done.send(done).ok();
+        run_group(queued, &mut jobs, &mut connection);
     }
 }
+
+/// Runs a job, and what is queued behind it, in one commit: a sync takes as long for many as for one,
+/// and whoever waits for a commit waits for the same. Nobody learns what came of a job before what
+/// the job may have seen is durable.
+fn run_group(first: QueuedJob, jobs: &mut mpsc::Receiver<QueuedJob>, connection: &mut Connection) {
+    let began = Instant::now();
+    let (mut waiting, mut next) = (Vec::new(), Some(first));
+    while let Some(queued) = next.take() {
+        let was_open = !connection.is_autocommit();
+        let done = run(queued.job, connection);
+        if was_open && connection.is_autocommit() {
+            // SQLite itself has undone all of it, as it does after some failures.
+            fail_all(&mut waiting, &lost());
+        }
+        waiting.push((queued.done, done));
+        let is_open = !connection.is_autocommit();
+        if is_open && waiting.len() < MAX_GROUP && began.elapsed() < MAX_GROUP_TIME {
+            next = jobs.try_recv().ok();
+        }
+    }
+    if let Err(error) = commit_group(connection) {
+        tracing::warn!(%error, "failed to commit");
+        fail_all(&mut waiting, &error);
+    }
+    for (answer, done) in waiting {
+        // Nobody waits any more when the caller was dropped.
+        answer.send(done).ok();
+    }
+}
+
+/// Tells those who wait that their jobs were undone.
+fn fail_all(waiting: &mut [Waiting], error: &rusqlite::Error) {
+    for (_, done) in waiting {
+        let code = error.sqlite_error().copied().unwrap_or(ffi::Error::new(ffi::SQLITE_ABORT));
+        let again = rusqlite::Error::SqliteFailure(code, Some(error.to_string()));
+        *done = Err(DatabaseError::Sql(again));
+    }
+}
+
+fn lost() -> rusqlite::Error {
+    let code = ffi::Error::new(ffi::SQLITE_IOERR);
+    rusqlite::Error::SqliteFailure(code, Some("undone with another job".to_owned()))
+}
+
+/// Jobs that are committed together at most.
+const MAX_GROUP: usize = 64;
+
+/// For how long jobs are added to a commit.
+const MAX_GROUP_TIME: Duration = Duration::from_millis(5);
+
+/// Whom to tell what came of a job, and that.
+type Waiting = (oneshot::Sender<Result<(), DatabaseError>>, Result<(), DatabaseError>);
 
 /// Runs one job. A panic in it is its caller's trouble, and no reason to end the database for
 /// everybody else.
@@ -133,9 +191,6 @@ fn run(job: Job, connection: &mut Connection) -> Result<(), DatabaseError> {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no reason given");
     tracing::error!(panic = said, "a database job panicked");
-    if !connection.is_autocommit() {
-        connection.execute_batch("ROLLBACK")?;
-    }
     Err(DatabaseError::Panicked)
 }
 
@@ -155,5 +210,40 @@ impl Worker for ThreadWorker {
             self.jobs.send(QueuedJob { job, done }).await.map_err(|_| DatabaseError::Closed)?;
             finished.await.map_err(|_| DatabaseError::Closed)?
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::DirectoryDisk;
+    use crate::host::{Database, DatabaseError, Disk};
+
+    async fn count(database: &Database) -> i64 {
+        let sql = "SELECT count(*) FROM t";
+        let read = database.call(|db| Ok::<_, DatabaseError>(db.query_row(sql, [], |r| r.get(0))?));
+        read.await.expect("the table is there")
+    }
+
+    #[tokio::test]
+    async fn what_fails_among_many_takes_nothing_of_the_others_along() {
+        let home = tempfile::tempdir().expect("there is a place for temporary files");
+        let database = DirectoryDisk::new(home.path()).open("t").await.expect("it can be opened");
+        let made = database.transaction(|tx| Ok(tx.execute_batch("CREATE TABLE t (n INTEGER)")?));
+        made.await.unwrap_or_else(|error: DatabaseError| panic!("{error}"));
+        let insert = |number: i64| {
+            database.transaction(move |tx| {
+                tx.execute("INSERT INTO t VALUES (?1)", [number])?;
+                assert!(number % 5 != 0, "one that panics");
+                Some(()).filter(|()| number % 2 == 1).ok_or(DatabaseError::Closed)
+            })
+        };
+        let done = join_all((0..50).map(insert)).await;
+        let kept = done.iter().filter(|done| done.is_ok()).count();
+        assert_eq!((kept, count(&database).await), (20, 20));
+        drop(database);
+        let again = DirectoryDisk::new(home.path()).open("t").await.expect("it can be opened");
+        assert_eq!(count(&again).await, 20);
     }
 }

@@ -8,9 +8,11 @@ use rusqlite::Connection;
 use super::{Direction, RoomError, Rooms};
 use crate::{
     event::{Delivery, Membership, Pdu},
+    pdu::sight::Sight,
     store::{
         StoreError, events, memberships,
         rooms::{self, RoomRow},
+        state::{self, GroupId, State},
     },
 };
 
@@ -94,11 +96,43 @@ impl Rooms {
     /// # Errors
     /// The store refuses.
     pub async fn current_state(&self, room: &RoomId) -> Result<Vec<Pdu>, RoomError> {
-        self.read(room, |db, room| {
-            let state = rooms::current_state(db, room)?;
-            events::find_all(db, state.values())
-        })
-        .await
+        self.read(room, |db, room| load_all(db, &rooms::current_state(db, room)?)).await
+    }
+
+    /// Returns what `look` finds in the state that `user` may read.
+    ///
+    /// # Errors
+    /// [`RoomError::Forbidden`] if the user may read none; or the store refuses.
+    pub(crate) async fn state_for<T: Send + 'static>(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        look: impl FnOnce(&Connection, GroupId) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, RoomError> {
+        let reader = user.to_owned();
+        let found = self.read(room, move |db, room| {
+            let group = Sight::of_user(db, room, &reader)?.state();
+            group.map(|group| look(db, group)).transpose()
+        });
+        found.await?.ok_or_else(|| not_in(user, room))
+    }
+
+    /// Returns what `look` finds in the name of `user`.
+    ///
+    /// # Errors
+    /// [`RoomError::Forbidden`] if the room is not the user's to read; or the store refuses.
+    pub(crate) async fn seen_by<T: Send + 'static>(
+        &self,
+        user: &UserId,
+        room: &RoomId,
+        look: impl FnOnce(&Connection, &RoomId, &Sight<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, RoomError> {
+        let reader = user.to_owned();
+        let found = self.read(room, move |db, room| {
+            let sight = Sight::of_user(db, room, &reader)?;
+            sight.state().map(|_| look(db, room, &sight)).transpose()
+        });
+        found.await?.ok_or_else(|| not_in(user, room))
     }
 
     /// Returns at most `limit` events with their positions, from beyond `from` (exclusive; `None`:
@@ -113,7 +147,7 @@ impl Rooms {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<(i64, Pdu)>, RoomError> {
-        self.read(room, move |db, room| match direction {
+        let timeline = self.read(room, move |db, room| match direction {
             Direction::Forwards => {
                 let first = from.map_or(i64::MIN, |from| from.saturating_add(1));
                 events::timeline_forwards(db, room, first..i64::MAX, limit)
@@ -121,8 +155,8 @@ impl Rooms {
             Direction::Backwards => {
                 events::timeline_backwards(db, room, i64::MIN..from.unwrap_or(i64::MAX), limit)
             }
-        })
-        .await
+        });
+        Ok(timeline.await?.into_iter().map(|(position, record)| (position, record.pdu)).collect())
     }
 
     /// Returns an event by its id; those that were refused are not shown.
@@ -143,4 +177,23 @@ impl Rooms {
         let room = room.to_owned();
         Ok(self.database().call(move |db| work(db, &room)).await?)
     }
+}
+
+/// Returns the events of the state of `group`, ordered by type and state key.
+///
+/// # Errors
+/// The store refuses.
+pub(crate) fn state_events(
+    connection: &Connection,
+    group: GroupId,
+) -> Result<Vec<Pdu>, StoreError> {
+    load_all(connection, &state::load(connection, group)?)
+}
+
+fn load_all(connection: &Connection, state: &State) -> Result<Vec<Pdu>, StoreError> {
+    events::find_all(connection, state.values())
+}
+
+fn not_in(user: &UserId, room: &RoomId) -> RoomError {
+    RoomError::Forbidden(format!("{user} is not in {room}"))
 }

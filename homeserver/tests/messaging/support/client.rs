@@ -74,6 +74,33 @@ impl Client {
         other
     }
 
+    /// The same device, logged in again.
+    pub(crate) async fn log_in_again(&self) -> Self {
+        let (_, who) = self.get("/account/whoami").await;
+        let identifier = json!({ "type": "m.id.user", "user": self.user_id });
+        let body = json!({
+            "type": "m.login.password", "identifier": identifier, "password": "open sesame",
+            "device_id": who["device_id"],
+        });
+        let (status, answer) = self.post("/login", body).await;
+        assert_eq!(status, 200, "{answer}");
+        let mut again = Self {
+            host: self.host.clone(),
+            http: self.http.clone(),
+            directory: Arc::clone(&self.directory),
+            address: self.address.clone(),
+            user_id: String::new(),
+            token: String::new(),
+        };
+        again.take_login(&answer);
+        again
+    }
+
+    /// The token of a sync that shows all that there is.
+    pub(crate) async fn synced(&self) -> String {
+        self.get("/sync").await.1["next_batch"].as_str().unwrap().to_owned()
+    }
+
     fn take_login(&mut self, answer: &Value) {
         answer["user_id"].as_str().unwrap().clone_into(&mut self.user_id);
         answer["access_token"].as_str().unwrap().clone_into(&mut self.token);
@@ -181,6 +208,18 @@ impl Client {
 pub(crate) struct Socket(WebSocketStream<Stream>);
 
 impl Socket {
+    /// Waits until the server closes it; what it pushed before is dropped.
+    pub(crate) async fn closed(&mut self) -> usize {
+        let mut pushed = 0;
+        loop {
+            match tokio::time::timeout(DEADLINE, self.0.next()).await.unwrap() {
+                Some(Ok(Message::Text(_))) => pushed += 1,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return pushed,
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
     /// The next frame.
     pub(crate) async fn next(&mut self) -> Value {
         loop {

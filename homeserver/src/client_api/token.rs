@@ -1,0 +1,60 @@
+//! Tokens: points between two events, as clients are given them. `s7_x` stands after the event at
+//! position 7 and before the next one; `x` is the life of the database that gave it out.
+
+use rusqlite::Connection;
+use transport::MatrixError;
+
+use crate::store::{StoreError, generations, generations::Generation};
+
+/// A token that a client sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    position: i64,
+    generation: Generation,
+}
+
+impl Token {
+    /// Reads a token.
+    pub(super) fn parse(token: &str) -> Result<Self, MatrixError> {
+        let refusal =
+            || MatrixError::invalid_param(format!("{token} is not a token of this server"));
+        let text = token.strip_prefix('s').ok_or_else(refusal)?;
+        let (position, generation) = match text.split_once('_') {
+            Some((position, generation)) => (position, Some(generation.to_owned())),
+            None => (text, None),
+        };
+        Ok(Self { position: position.parse().map_err(|_| refusal())?, generation })
+    }
+
+    /// Returns the point up to which this database has all that the token's one had: it may have been
+    /// restored from a backup since.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) fn point(&self, connection: &Connection) -> Result<i64, StoreError> {
+        generations::known_up_to(connection, self.position, self.generation.as_deref())
+    }
+}
+
+/// Returns the token of the point after `position`.
+pub(super) fn token(position: i64, generation: &Generation) -> String {
+    match generation {
+        Some(generation) => format!("s{position}_{generation}"),
+        None => format!("s{position}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_reads_back_and_other_text_is_refused() {
+        for generation in [None, Some("a_b-c".to_owned())] {
+            let read = Token::parse(&token(-3, &generation)).unwrap();
+            assert_eq!(read, Token { position: -3, generation });
+        }
+        assert!(Token::parse("t12").is_err());
+        assert!(Token::parse("sixty").is_err());
+    }
+}

@@ -1,0 +1,68 @@
+//! A room's timeline as one reader sees it, page by page.
+
+use std::ops::Range;
+
+use ruma::RoomId;
+use rusqlite::Connection;
+
+use super::rooms::Direction;
+use crate::{
+    event::Pdu,
+    pdu::sight::Sight,
+    store::{StoreError, events},
+};
+
+/// Events that are looked at for one page, seen or not; the page ends there.
+const MAX_LOOKED_AT: usize = 2000;
+
+/// Events that a reader sees, in the order of the direction.
+pub(crate) struct Page {
+    pub(crate) events: Vec<(i64, Pdu)>,
+    /// The position of the last event that was looked at; `None` if there was none.
+    pub(crate) last: Option<i64>,
+    /// Whether the room may have more in that direction.
+    pub(crate) has_more: bool,
+}
+
+/// Returns at most `limit` events with positions in `stretch`.
+///
+/// # Errors
+/// The store refuses.
+pub(crate) fn page(
+    connection: &Connection,
+    (room, sight): (&RoomId, &Sight<'_>),
+    mut stretch: Range<i64>,
+    direction: Direction,
+    limit: usize,
+) -> Result<Page, StoreError> {
+    let mut page = Page { events: Vec::new(), last: None, has_more: true };
+    let mut looked_at = 0;
+    while page.events.len() < limit && looked_at < MAX_LOOKED_AT {
+        let wanted = limit - page.events.len();
+        let found = match direction {
+            Direction::Forwards => {
+                events::timeline_forwards(connection, room, stretch.clone(), wanted)?
+            }
+            Direction::Backwards => {
+                events::timeline_backwards(connection, room, stretch.clone(), wanted)?
+            }
+        };
+        looked_at += found.len();
+        page.has_more = found.len() == wanted;
+        for (position, record) in found {
+            page.last = Some(position);
+            if sight.sees(Some(position), &record)? {
+                page.events.push((position, record.pdu));
+            }
+        }
+        match (page.last, direction) {
+            (Some(last), Direction::Forwards) => stretch.start = last.saturating_add(1),
+            (Some(last), Direction::Backwards) => stretch.end = last,
+            (None, _) => {}
+        }
+        if !page.has_more {
+            break;
+        }
+    }
+    Ok(page)
+}
