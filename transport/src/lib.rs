@@ -7,6 +7,7 @@
 //! - [`database`]: schema migrations, and what SQLite is told when a database is opened.
 //! - [`http`]: a server loop for an `axum::Router`, and a client with deadlines and limits.
 //! - [`error`]: the Matrix error, as every node answers it.
+//! - [`bounds`]: how deep JSON may be that comes from outside.
 //! - [`federation`]: `X-Matrix` signing and verification, own and remote server keys, typed calls.
 //! - [`endpoints`]: the wire types that ruma lacks: Dendrite's relay endpoints, and M1.
 //! - [`Lock`]: what every node locks with.

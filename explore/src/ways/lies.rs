@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use scenarios::{
     Scenario,
-    scenario::{Misdeed, OpKind, PeerFault},
+    scenario::{Delivery, Misdeed, OpKind, PeerFault},
 };
 
 use crate::sources::mixed;
@@ -20,7 +20,8 @@ pub(crate) fn misdeeds(scenario: &Scenario, node: &str) -> Vec<Misdeed> {
         );
     let all = Misdeed::PLAIN.into_iter().map(|(_, misdeed)| misdeed);
     let breaks_rules = |it: &Misdeed| !(has_power && *it == Misdeed::BreakAuthRules);
-    let is_drawn = |it: &Misdeed| !it.is_of_relay() && !it.is_about_m1();
+    let has_m1 = scenario.conversations.values().any(|room| room.delivery == Delivery::M1);
+    let is_drawn = |it: &Misdeed| !it.is_of_relay() && (has_m1 || !it.is_about_m1());
     all.filter(is_drawn).filter(breaks_rules).collect()
 }
 

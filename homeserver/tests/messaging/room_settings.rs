@@ -204,3 +204,21 @@ async fn a_join_whose_answer_is_lost_is_withdrawn_and_the_room_goes_on() {
     assert_eq!(alice.send(&room, "1", "goes on").await.0, 200);
     bob.wait_for_text("goes on").await;
 }
+
+#[tokio::test]
+async fn a_user_has_only_so_many_invites_and_each_brings_only_so_much() {
+    let (mut cluster, [alice, bob, _carol]) = Cluster::of_three().await;
+    let big = json!({ "invite": [bob.user_id], "name": "x".repeat(60_000) });
+    assert_eq!(alice.post("/createRoom", big).await.0, 200);
+    let bytes = "SELECT max(length(stripped_state)) FROM invites";
+    assert!((1..40_000).contains(&cluster.read::<i64>("b", bytes)));
+    cluster.stop("b").await;
+    let many = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 200)
+        INSERT INTO invites SELECT '!' || i || ':a.test', '@bob:b.test', '@alice:a.test',
+            '$' || i, '11', '[]', 0 FROM n";
+    cluster.damage("b", many);
+    cluster.start("b").await;
+    let one_more = json!({ "invite": [bob.user_id] });
+    assert_eq!(alice.post("/createRoom", one_more).await.0, 200);
+    assert_eq!(cluster.read::<i64>("b", "SELECT count(*) FROM invites"), 200);
+}

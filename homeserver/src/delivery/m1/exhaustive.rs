@@ -51,6 +51,7 @@ struct RoomOf {
 }
 
 /// What `a` and `b` hold of one message, and what was told to its sender.
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that has happened or has not")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Fate {
     record: Record,
