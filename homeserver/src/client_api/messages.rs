@@ -91,15 +91,15 @@ pub(super) struct Stretch {
 /// Returns a stretch, and whether the user is in the room now.
 async fn read(api: &ClientApi, room: &RoomId, asked: Asked) -> Result<(Stretch, bool), RoomError> {
     let user = asked.device.user_id.clone();
-    let look = move |db: &Connection, room: &RoomId, sight: &Sight<'_>| {
-        Ok((stretch(db, (room, sight), &asked)?, sight.is_inside()))
+    let look = move |db: &Connection, sight: &Sight<'_>| {
+        Ok((stretch(db, sight, &asked)?, sight.is_inside()))
     };
     api.messaging.rooms.seen_by(&user, room, look).await
 }
 
 fn stretch(
     connection: &Connection,
-    what: (&RoomId, &Sight<'_>),
+    sight: &Sight<'_>,
     asked: &Asked,
 ) -> Result<Stretch, StoreError> {
     let point = |token: &Option<Token>| token.as_ref().map(|it| it.point(connection)).transpose();
@@ -110,7 +110,7 @@ fn stretch(
         Direction::Forwards => after(from).unwrap_or(i64::MIN)..i64::MAX,
         Direction::Backwards => i64::MIN..after(from).unwrap_or(i64::MAX),
     };
-    let mut page = page(connection, what, positions, asked.direction, asked.limit)?;
+    let mut page = page(connection, sight, positions, asked.direction, asked.limit)?;
     let (first, last) = (page.events.first().map(|(position, _)| *position), page.last);
     let (start, end) = match asked.direction {
         Direction::Forwards => (first.map_or(0, |first| first - 1), last),
@@ -141,9 +141,9 @@ pub(super) async fn event(
 ) -> Result<Json<Box<RawValue>>, MatrixError> {
     let (room, event): (OwnedRoomId, OwnedEventId) = (id(&room)?, id(event)?);
     let user = device.user_id.clone();
-    let look = move |db: &Connection, room: &RoomId, sight: &Sight<'_>| {
+    let look = move |db: &Connection, sight: &Sight<'_>| {
         let found = events::find(db, &event)?;
-        let found = found.filter(|found| found.is_accepted() && found.pdu.room_id == room);
+        let found = found.filter(|found| found.is_accepted() && found.pdu.room_id == sight.room);
         let Some(found) = found else { return Ok(None) };
         if !sight.sees(events::position(db, &event)?, &found)? {
             return Ok(None);

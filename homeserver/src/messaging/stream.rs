@@ -184,9 +184,9 @@ impl Reader<'_> {
     fn newest(&self, room_id: &RoomId, since: i64, until: i64) -> Result<Newest, StoreError> {
         let sight = Sight::of_user(self.connection, room_id, &self.device.user_id)?;
         let stretch = since.saturating_add(1)..until.saturating_add(1);
-        let (what, limit) = ((room_id, &sight), self.wanted.limit);
+        let limit = self.wanted.limit;
         let Page { mut events, has_more, .. } =
-            page(self.connection, what, stretch, Direction::Backwards, limit + 1)?;
+            page(self.connection, &sight, stretch, Direction::Backwards, limit + 1)?;
         let limited = has_more || events.len() > limit;
         events.truncate(limit);
         events.reverse();

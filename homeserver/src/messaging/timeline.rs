@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use ruma::RoomId;
 use rusqlite::Connection;
 
 use super::rooms::Direction;
@@ -30,7 +29,7 @@ pub(crate) struct Page {
 /// The store refuses.
 pub(crate) fn page(
     connection: &Connection,
-    (room, sight): (&RoomId, &Sight<'_>),
+    sight: &Sight<'_>,
     mut stretch: Range<i64>,
     direction: Direction,
     limit: usize,
@@ -41,10 +40,10 @@ pub(crate) fn page(
         let wanted = limit - page.events.len();
         let found = match direction {
             Direction::Forwards => {
-                events::timeline_forwards(connection, room, stretch.clone(), wanted)?
+                events::timeline_forwards(connection, sight.room, stretch.clone(), wanted)?
             }
             Direction::Backwards => {
-                events::timeline_backwards(connection, room, stretch.clone(), wanted)?
+                events::timeline_backwards(connection, sight.room, stretch.clone(), wanted)?
             }
         };
         looked_at += found.len();

@@ -121,8 +121,8 @@ impl Graph {
                 rooms::advance_current_state(tx, pdu, current, position)?;
             }
         } else if current != room.row.current_group {
-            let groups = (room.row.current_group, current);
-            rooms::change_current_state(tx, &pdu.room_id, groups, position)?;
+            let before = room.row.current_group;
+            rooms::change_current_state(tx, &pdu.room_id, before, current, position)?;
             self.handler.memberships_changed(tx, &pdu.room_id, position)?;
         }
         self.tell(tx, pdu, position)?;

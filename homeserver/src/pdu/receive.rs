@@ -30,7 +30,7 @@ use crate::{
 const MAX_ROUNDS: usize = 3;
 
 /// State events that are judged in one transaction: each may have to bring forks of its room together.
-const MAX_STATE_EVENTS: usize = 4;
+const MAX_STATE_EVENTS: usize = 2;
 
 /// What became of one PDU: shown or known, or refused for good.
 type Taken = Result<(), Refusal>;

@@ -1,8 +1,6 @@
 //! State resolution (through ruma) over state groups of the store.
 
 mod forks;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

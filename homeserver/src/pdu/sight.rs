@@ -51,6 +51,8 @@ impl Visibility {
 /// Decides for one reader of one room.
 pub(crate) struct Sight<'a> {
     connection: &'a Connection,
+    /// The room.
+    pub(crate) room: &'a RoomId,
     reader: Reader<'a>,
     /// What the states that were asked about say, by their groups.
     known: RefCell<BTreeMap<GroupId, Visibility>>,
@@ -77,12 +79,12 @@ impl<'a> Sight<'a> {
     /// The store refuses.
     pub(crate) fn of_user(
         connection: &'a Connection,
-        room: &RoomId,
+        room: &'a RoomId,
         user: &'a UserId,
     ) -> Result<Self, StoreError> {
         let current = rooms::find(connection, room)?.map(|row| row.current_group);
         let reader = Reader::User { user, until: i64::MIN, state: None };
-        let mut sight = Self { connection, reader, known: RefCell::default() };
+        let mut sight = Self { connection, room, reader, known: RefCell::default() };
         let (mut seen_until, mut seen_state) = (i64::MIN, None);
         let standing = memberships::row(connection, room, user)?;
         match standing.as_ref().map(|row| row.membership) {
@@ -118,12 +120,12 @@ impl<'a> Sight<'a> {
     /// The store refuses.
     pub(crate) fn of_server(
         connection: &'a Connection,
-        room: &RoomId,
+        room: &'a RoomId,
         server: &'a ServerName,
     ) -> Result<Self, StoreError> {
         let is_member = memberships::is_member_server(connection, room, server)?;
         let reader = Reader::Server { server, is_member };
-        Ok(Self { connection, reader, known: RefCell::default() })
+        Ok(Self { connection, room, reader, known: RefCell::default() })
     }
 
     /// Returns the state that a user may read as a whole: the current one, or that in which the user
@@ -162,14 +164,15 @@ impl<'a> Sight<'a> {
         record: &StoredEvent,
     ) -> Result<bool, StoreError> {
         match self.reader {
-            Reader::User { user, until, .. } => self.user_sees((user, until), position, record),
-            Reader::Server { server, is_member } => self.server_sees((server, is_member), record),
+            Reader::User { user, until, .. } => self.user_sees(user, until, position, record),
+            Reader::Server { server, is_member } => self.server_sees(server, is_member, record),
         }
     }
 
     fn user_sees(
         &self,
-        (user, until): (&UserId, i64),
+        user: &UserId,
+        until: i64,
         position: Option<i64>,
         record: &StoredEvent,
     ) -> Result<bool, StoreError> {
@@ -203,7 +206,8 @@ impl<'a> Sight<'a> {
     /// one whose last user was removed must learn what the removal builds on.
     fn server_sees(
         &self,
-        (server, is_member): (&ServerName, bool),
+        server: &ServerName,
+        is_member: bool,
         record: &StoredEvent,
     ) -> Result<bool, StoreError> {
         let Some(states) = record.states else { return Ok(is_member) };

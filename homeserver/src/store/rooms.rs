@@ -124,7 +124,7 @@ pub fn set_current_state(
     position: i64,
 ) -> Result<(), StoreError> {
     let changes = difference_of_all(tx, room, group)?;
-    apply(tx, room, (group, changes), position)
+    apply(tx, room, group, changes, position)
 }
 
 /// As [`set_current_state`], where the current state is that of the group `before`, which the tables
@@ -135,20 +135,22 @@ pub fn set_current_state(
 pub fn change_current_state(
     tx: &Transaction<'_>,
     room: &RoomId,
-    (before, after): (GroupId, GroupId),
+    before: GroupId,
+    after: GroupId,
     position: i64,
 ) -> Result<(), StoreError> {
     let changes = match state::difference(tx, before, after)? {
         Some(changes) => changes,
         None => difference_of_all(tx, room, after)?,
     };
-    apply(tx, room, (after, changes), position)
+    apply(tx, room, after, changes, position)
 }
 
 fn apply(
     tx: &Transaction<'_>,
     room: &RoomId,
-    (group, changes): (GroupId, state::Difference),
+    group: GroupId,
+    changes: state::Difference,
     position: i64,
 ) -> Result<(), StoreError> {
     set_current_group(tx, room, group)?;

@@ -125,12 +125,12 @@ impl Rooms {
         &self,
         user: &UserId,
         room: &RoomId,
-        look: impl FnOnce(&Connection, &RoomId, &Sight<'_>) -> Result<T, StoreError> + Send + 'static,
+        look: impl FnOnce(&Connection, &Sight<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, RoomError> {
         let reader = user.to_owned();
         let found = self.read(room, move |db, room| {
             let sight = Sight::of_user(db, room, &reader)?;
-            sight.state().map(|_| look(db, room, &sight)).transpose()
+            sight.state().map(|_| look(db, &sight)).transpose()
         });
         found.await?.ok_or_else(|| not_in(user, room))
     }
