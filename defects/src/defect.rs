@@ -221,8 +221,8 @@ defects! {
     /// not built upon any more.
     ForkIsForgotten = "fork-is-forgotten", Own,
         "pdu: extremities";
-    /// A server that joins a room again replaces what it knows of the room by the state that is
-    /// handed over to it.
+    /// A server whose user comes back to a room joins it again through a server that it has not told
+    /// yet of what happened before, such as that the user had left.
     RejoinForgetsTheEarlierStay = "rejoin-forgets-the-earlier-stay", Own,
         "pdu: joins";
     /// Devices are notified once more of an event that comes a second time.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use defects::{Defect, planted};
 use ruma::{OwnedEventId, RoomId, RoomVersionId};
 use serde_json::value::RawValue;
 use transport::Transaction;
@@ -56,17 +55,7 @@ impl Rooms {
         // What this server knows of the room already is more than what was handed over, also when
         // it is from an earlier stay: a leave of its own may still be on its way. The join becomes
         // part of that like any other event, and state resolution tells what holds.
-        let mut known = rooms::find(tx, &room)?;
-        if planted(Defect::RejoinForgetsTheEarlierStay) {
-            rooms::replace_extremities(
-                tx,
-                &room,
-                &rooms::extremities(tx, &room)?,
-                &BTreeSet::new(),
-            )?;
-            known = None;
-        }
-        let present = if let Some(present) = known {
+        let present = if let Some(present) = rooms::find(tx, &room)? {
             present
         } else {
             become_present(tx, &room, &handed.row)?;
