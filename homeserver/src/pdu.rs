@@ -2,13 +2,14 @@
 //!
 //! Reading order: this file (what is said upwards), `verify` (signatures and hash), `auth` (the
 //! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part
-//! of a room), `merge` (of forks), `receive` (what comes in), `gap`, `adopt` and `fetch` (what that
+//! of a room), `merge` (of forks), `receive` (what comes in) and `admit` (what is let in), `gap`, `adopt` and `fetch` (what that
 //! lacks), `forward` (whom it goes on to), `acl` (who may take part), `redact` (what is taken away),
 //! `outside` (rooms that this server is not in), `outliers`, `backfill` (history), `build` (new
 //! events) and `restricted` (who lets whom in), `sight` (who may see what), `serve` (what other
 //! servers may ask for).
 
 pub(crate) mod acl;
+mod admit;
 mod adopt;
 pub(crate) mod auth;
 mod backfill;

@@ -2,7 +2,13 @@
 //! taken, whoever has kept the server waiting longest gives way: who is silent, or sends its request
 //! by the byte, keeps nobody out.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -35,6 +41,8 @@ struct Taken {
     turns: u64,
     /// The connections that the server waits for, by when it began to.
     waiting: BTreeMap<u64, Waiting>,
+    /// How many were told to give way and have not left yet.
+    leaving: usize,
 }
 
 struct Waiting {
@@ -50,6 +58,8 @@ pub(super) struct Place {
     gives_way: Arc<Notify>,
     /// Since when the server waits for it; unset while it is the server's turn.
     waits: Lock<Option<u64>>,
+    /// Whether it was told to go.
+    leaves: AtomicBool,
 }
 
 impl Places {
@@ -78,11 +88,14 @@ impl Places {
             let changed = self.shared.changed.notified();
             if self.shared.has_room() {
                 let (shared, gives_way) = (Arc::clone(&self.shared), Arc::default());
-                let place = Place { shared, gives_way, waits: Lock::default() };
+                let (waits, leaves) = (Lock::default(), AtomicBool::default());
+                let place = Place { shared, gives_way, waits, leaves };
                 place.wait();
                 return place;
             }
-            self.make_room();
+            if self.shared.taken.lock().leaving == 0 {
+                self.make_room();
+            }
             changed.await;
         }
     }
@@ -102,6 +115,7 @@ impl Shared {
         if let Some(turn) = oldest.map(|(turn, _)| *turn)
             && let Some(waiting) = taken.waiting.remove(&turn)
         {
+            taken.leaving += 1;
             waiting.gives_way.notify_one();
         }
     }
@@ -127,8 +141,9 @@ impl Place {
 
     /// Says that it is the server's turn.
     pub(super) fn turn(&self) {
-        if let Some(turn) = self.waits.lock().take() {
-            self.shared.taken.lock().waiting.remove(&turn);
+        let Some(turn) = self.waits.lock().take() else { return };
+        if self.shared.taken.lock().waiting.remove(&turn).is_none() {
+            self.leaves.store(true, Ordering::Relaxed);
         }
     }
 
@@ -156,7 +171,10 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.turn();
-        self.shared.taken.lock().count -= 1;
+        let mut taken = self.shared.taken.lock();
+        taken.count -= 1;
+        taken.leaving -= usize::from(*self.leaves.get_mut());
+        drop(taken);
         self.shared.changed.notify_one();
     }
 }

@@ -217,17 +217,22 @@ async fn a_connection_closed_while_idle_does_not_fail_the_next_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connections_over_the_limit_wait() {
+async fn a_connection_over_the_limit_takes_the_place_of_a_silent_one_and_waits_for_a_busy_one() {
     let world = World::default();
-    let machine = world.machine("server");
     let limits = ServerLimits { max_connections: 1, ..ServerLimits::default() };
-    let router = Router::new().route("/", routing::get(|| async {}));
-    serve(&machine, 80, router, limits).await.unwrap();
-    let held = world.machine("client").net.connect("server", 80).await.unwrap();
+    let slow = routing::get(|| tokio::time::sleep(Duration::from_secs(60)));
+    let router = Router::new().route("/", routing::get(|| async {})).route("/slow", slow);
+    serve(&world.machine("server"), 80, router, limits).await.unwrap();
     let client = Client::new(&world.machine("client"), ClientLimits::default());
+    let connect = || world.machine("client").net.connect("server", 80);
+    let _silent = connect().await.unwrap();
+    send(&client, "GET", "/", b"").await.unwrap();
+    let mut busy = connect().await.unwrap();
+    busy.write_all(b"GET /slow HTTP/1.1\r\nhost: server\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let error = send(&client, "GET", "/", b"").await.unwrap_err();
     assert!(matches!(error, RequestError::Deadline { .. }), "{error}");
-    drop(held);
+    drop(busy);
     send(&client, "GET", "/", b"").await.unwrap();
 }
 
