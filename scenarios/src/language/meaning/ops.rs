@@ -37,12 +37,12 @@ impl Meaning<'_> {
                     self.refers(&format!("{at}.send.to"), to, Sort::Conversation);
                     let at = format!("{at}.send.id");
                     self.name(&at, id);
+                    let twice = messages(op).find_map(|id| Some((ids.get(&id)?.clone(), id)));
+                    if let Some((first, id)) = twice {
+                        self.sent_twice(&at, &id, &first);
+                    }
                     for id in messages(op) {
-                        if let Some(first) = ids.get(&id).filter(|first| **first != at) {
-                            self.sent_twice(&at, &id, first);
-                            break;
-                        }
-                        ids.insert(id, at.clone());
+                        ids.entry(id).or_insert_with(|| at.clone());
                     }
                 }
                 OpKind::Fetch { user } => {
