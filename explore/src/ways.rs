@@ -16,7 +16,10 @@ use scenarios::{
 
 use crate::places::{Place, Point};
 
-pub(crate) use self::{acts::unused_message, lies::misdeeds};
+pub(crate) use self::{
+    acts::{rounded, unused_message},
+    lies::misdeeds,
+};
 
 /// Something that happens at a place of a run.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use scenarios::scenario::{Op, OpKind, Repeat};
 
 use super::Search;
+use crate::ways::rounded;
 
 /// How many messages in a row are worth one operation.
 const FEW: usize = 3;
@@ -25,10 +26,8 @@ pub(super) fn fewer(search: &mut Search<'_>) {
 /// Puts the longest row of messages of one sender into one room that begins at `first` into one
 /// operation.
 fn merge(search: &mut Search<'_>, first: usize) {
-    let Some(parties) = search.best.ops.get(first).and_then(sends).map(owned) else { return };
-    let row = search.best.ops[first..]
-        .iter()
-        .take_while(|op| sends(op).map(owned) == Some(parties.clone()));
+    let Some(parties) = search.best.ops.get(first).and_then(sends) else { return };
+    let row = search.best.ops.iter().skip(first).take_while(|op| sends(op) == Some(parties));
     let count = row.count();
     if count < FEW {
         return;
@@ -38,7 +37,7 @@ fn merge(search: &mut Search<'_>, first: usize) {
         let (Some(begin), Some(end)) = (row.first().cloned(), row.last()) else { return };
         let times = row.iter().map(|op| op.repeat.times).fold(0, u32::saturating_add);
         let every = (end.last().saturating_sub(begin.at)) / times.saturating_sub(1).max(1);
-        let repeat = Repeat { times, every: whole(every) };
+        let repeat = Repeat { times, every: rounded(every) };
         scenario.ops.insert(first, Op { repeat, ..begin });
     });
 }
@@ -49,10 +48,6 @@ fn sends(op: &Op) -> Option<(&str, &str)> {
         OpKind::Send { from, to, retries: 0, .. } => Some((from, to)),
         _ => None,
     }
-}
-
-fn owned((from, to): (&str, &str)) -> (String, String) {
-    (from.to_owned(), to.to_owned())
 }
 
 /// Has an operation done as rarely as it can: half as often, then three quarters, then once less.
@@ -79,13 +74,9 @@ fn less_often(search: &mut Search<'_>, index: usize) {
 /// Has the repetitions of an operation follow each other at once, or in whole milliseconds.
 fn closer(search: &mut Search<'_>, index: usize) {
     let Some(every) = search.best.ops.get(index).map(|op| op.repeat.every) else { return };
-    for closer in [Duration::ZERO, Duration::from_millis(10), whole(every)] {
+    for closer in [Duration::ZERO, Duration::from_millis(10), rounded(every)] {
         if closer < every && search.tries(|scenario| scenario.ops[index].repeat.every = closer) {
             return;
         }
     }
-}
-
-fn whole(time: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }

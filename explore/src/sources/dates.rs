@@ -67,7 +67,8 @@ fn ahead(kind: &FaultKind, machine: &str) -> Option<Duration> {
     }
 }
 
-fn is_of_clock(kind: &FaultKind, machine: &str) -> bool {
+/// Returns whether a fault makes a machine's clock wrong.
+pub(super) fn is_of_clock(kind: &FaultKind, machine: &str) -> bool {
     matches!(
         kind,
         FaultKind::Node(

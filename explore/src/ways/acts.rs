@@ -114,7 +114,7 @@ fn send(scenario: &Scenario, user: &str, room: &str) -> OpKind {
 }
 
 /// Returns a time in whole milliseconds, which is short to write.
-fn rounded(at: Duration) -> Duration {
+pub(crate) fn rounded(at: Duration) -> Duration {
     Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(u64::MAX))
 }
 

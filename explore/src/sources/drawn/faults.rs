@@ -12,7 +12,7 @@ use scenarios::{
 };
 
 use crate::{
-    sources::dates::{DATED_AHEAD, is_beyond_belief, makes_events},
+    sources::dates::{DATED_AHEAD, is_beyond_belief, is_of_clock, makes_events},
     ways::misdeeds,
 };
 
@@ -83,20 +83,9 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
         scenario.faults.push(Fault { when, lasts, kind });
     }
     if is_beyond_belief(scenario) {
-        let is_relay = |fault: &FaultKind| matches!(fault, FaultKind::Node(fault) if scenario.relays.contains_key(fault.node()));
-        scenario.faults.retain(|fault| !is_of_clock(&fault.kind) || is_relay(&fault.kind));
+        let (backends, faults) = (&scenario.backends, &mut scenario.faults);
+        faults.retain(|fault| !backends.keys().any(|name| is_of_clock(&fault.kind, name)));
     }
-}
-
-fn is_of_clock(kind: &FaultKind) -> bool {
-    matches!(
-        kind,
-        FaultKind::Node(
-            NodeFault::ClockSkew { .. }
-                | NodeFault::ClockJump { .. }
-                | NodeFault::ClockDrift { .. }
-        )
-    )
 }
 
 /// The length of an absence, in milliseconds: long enough for what waits to go to the relays.

@@ -60,7 +60,12 @@ impl Client {
         let body = json!({
             "type": "m.login.password", "identifier": identifier, "password": "open sesame",
         });
-        let (status, answer) = self.post("/login", body).await;
+        self.logged_in(body).await
+    }
+
+    /// The device that a login makes or takes over.
+    async fn logged_in(&self, login: Value) -> Self {
+        let (status, answer) = self.post("/login", login).await;
         assert_eq!(status, 200, "{answer}");
         let mut other = Self {
             host: self.host.clone(),
@@ -82,18 +87,7 @@ impl Client {
             "type": "m.login.password", "identifier": identifier, "password": "open sesame",
             "device_id": who["device_id"],
         });
-        let (status, answer) = self.post("/login", body).await;
-        assert_eq!(status, 200, "{answer}");
-        let mut again = Self {
-            host: self.host.clone(),
-            http: self.http.clone(),
-            directory: Arc::clone(&self.directory),
-            address: self.address.clone(),
-            user_id: String::new(),
-            token: String::new(),
-        };
-        again.take_login(&answer);
-        again
+        self.logged_in(body).await
     }
 
     /// The token of a sync that shows all that there is.
