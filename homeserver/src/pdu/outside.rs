@@ -1,8 +1,10 @@
-//! What happens to local users in rooms that this server is not in: an invite that was taken back.
+//! What happens to local users in rooms that this server is not in: an invite that was taken
+//! back, a leave.
 
 use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, ServerName, UserId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use transport::Transaction;
 
 use super::{Graph, Unavailable, verify::parse_and_verify};
 use crate::{
@@ -47,16 +49,22 @@ impl Graph {
         let (graph, event_id) = (self.clone(), pdu.event_id.clone());
         self.core
             .database
-            .transaction(move |tx| {
-                let record = StoredEvent { pdu, states: None, rejected: None, soft_failed: false };
-                events::put(tx, &record)?;
-                let position = events::append(tx, &record.pdu)?;
-                memberships::put(tx, &record.pdu, position)?;
-                graph.tell(tx, &record.pdu, position)
-            })
+            .transaction(move |tx| graph.show_outside(tx, pdu))
             .await
             .map_err(|error: StoreError| Unavailable::Store(error))?;
         Ok(Some(event_id))
+    }
+
+    /// Shows users a membership event of a room that this server is not in.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub(crate) fn show_outside(&self, tx: &Transaction<'_>, pdu: Pdu) -> Result<(), StoreError> {
+        let record = StoredEvent { pdu, states: None, rejected: None, soft_failed: false };
+        events::put(tx, &record)?;
+        let position = events::append(tx, &record.pdu)?;
+        memberships::put(tx, &record.pdu, position)?;
+        self.tell(tx, &record.pdu, position)
     }
 }
 

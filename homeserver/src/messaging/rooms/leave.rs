@@ -8,10 +8,7 @@ use ruma::{
 use super::{Draft, RoomError, Rooms, join::Template};
 use crate::{
     event::{Membership, Pdu},
-    store::{
-        events::{self, StoredEvent},
-        memberships, rooms,
-    },
+    store::rooms,
 };
 
 impl Rooms {
@@ -115,15 +112,7 @@ impl Rooms {
     /// Writes down that a local user left a room which this server is not in.
     async fn record_leave(&self, pdu: Pdu) -> Result<(), RoomError> {
         let graph = self.graph.clone();
-        self.database()
-            .transaction(move |tx| {
-                let record = StoredEvent { pdu, states: None, rejected: None, soft_failed: false };
-                events::put(tx, &record)?;
-                let position = events::append(tx, &record.pdu)?;
-                memberships::put(tx, &record.pdu, position)?;
-                graph.tell(tx, &record.pdu, position)
-            })
-            .await?;
+        self.database().transaction(move |tx| graph.show_outside(tx, pdu)).await?;
         Ok(())
     }
 }
