@@ -318,12 +318,13 @@ impl Graph {
 }
 
 /// Judges an event; one that came past the owner of its room before, who may be about to decide on
-/// it, as if it had not.
+/// it, as if it had not. What the rules forbid where it stands stays refused, whoever decides.
 fn judge_to_decide(tx: &Transaction<'_>, event: &Pdu) -> Result<Judged, StoreError> {
     let room = known_room(tx, &event.room_id)?;
     let judged = judge(tx, &room, event)?;
     if !matches!(judged, Judged::Known { accepted: false })
         || room.row.delivery.is_transacted(event.state_key.is_some())
+        || events::place(tx, &event.event_id)?.is_some_and(|place| place.rejected)
     {
         return Ok(judged);
     }
