@@ -182,7 +182,7 @@ fn faults(history: &History<'_>, reports: &[FaultReport]) -> Vec<FaultRecord> {
             let trigger = begun.and_then(|(moment, ..)| history.journal.get(moment.n)?.cause);
             FaultRecord {
                 what: report.map_or_else(|| fault.kind.to_string(), |it| it.what.clone()),
-                when: when(&fault.when),
+                when: when(history.scenario, fault),
                 from_ns: report.map(|report| since_ready(history, report.from)),
                 until_ns: report.and_then(|it| Some(since_ready(history, it.until?))),
                 requests: report.map_or(0, |report| report.requests.len() as u64),

@@ -119,7 +119,7 @@ pub fn ways(scenario: &Scenario, place: &Place) -> Vec<Way> {
         Point::Sync { node, .. } => sync(node),
         Point::Boot { node } => boot(scenario, node),
     };
-    let fault = |(lasts, kind)| Way::Fault(Fault { when: place.when(), lasts: Some(lasts), kind });
+    let fault = |(lasts, kind)| Way::Fault(Fault::new(place.when(), Some(lasts), kind));
     let mut ways: Vec<Way> = broken.into_iter().map(fault).collect();
     ways.extend(acts::acts(scenario, place));
     ways

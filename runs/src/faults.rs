@@ -17,7 +17,7 @@ pub use self::disk::disk_faults;
 use checks::history::Note;
 use scenarios::{
     Scenario, endpoint,
-    scenario::{Fault, FaultKind, NodeFault, When},
+    scenario::{FaultKind, NodeFault, When},
     vocabulary::Endpoint,
 };
 use sim::{disk::DiskImage, fault::FaultId};
@@ -51,7 +51,7 @@ struct Shared {
 
 impl Schedule {
     /// Starts the timer of every fault that begins at a time, and watches for the triggers of the
-    /// others.
+    /// others; what begins after another fault waits for that one.
     pub(crate) fn start(stage: &Arc<Stage>, endpoints: &'static [Endpoint]) -> Self {
         let faults = &stage.scenario().faults;
         let (sender, unfinished) = watch::channel(faults.len());
@@ -65,8 +65,12 @@ impl Schedule {
         });
         let ready = Instant::now();
         for (index, fault) in faults.iter().enumerate() {
-            shared.schedule(index, fault, ready);
+            if let FaultKind::Node(NodeFault::Restore { node, taken }) = &fault.kind {
+                let (backs_up, node) = (Arc::clone(&shared), node.clone());
+                shared.when(&taken.0, ready, move |_| backs_up.back_up(index, &node));
+            }
         }
+        shared.schedule(None);
         Self { shared, unfinished }
     }
 
@@ -85,13 +89,16 @@ impl Schedule {
 }
 
 impl Shared {
-    fn schedule(self: &Arc<Self>, index: usize, fault: &Fault, ready: Instant) {
-        if let FaultKind::Node(NodeFault::Restore { node, taken }) = &fault.kind {
-            let (shared, node) = (Arc::clone(self), node.clone());
-            self.when(&taken.0, ready, move |_| shared.back_up(index, &node));
+    /// Starts the timer of every fault that is counted from the beginning of the one called `after`, or
+    /// from now if that is none, and watches for the triggers of the others.
+    fn schedule(self: &Arc<Self>, after: Option<&str>) {
+        let now = Instant::now();
+        for (index, fault) in self.stage.scenario().faults.iter().enumerate() {
+            if fault.after.as_deref() == after {
+                let shared = Arc::clone(self);
+                self.when(&fault.when, now, move |cause| shared.begin(index, cause));
+            }
         }
-        let shared = Arc::clone(self);
-        self.when(&fault.when, ready, move |cause| shared.begin(index, cause));
     }
 
     /// Calls `act` once, at a time or at a trigger, with the number of the entry that fired the
@@ -144,6 +151,9 @@ impl Shared {
         }
         let (topic, body) = Note::FaultSet { index, fault: id.number() }.to_parts();
         self.stage.world().note(OBSERVER, cause, &topic, body);
+        if let Some(id) = &fault.id {
+            self.schedule(Some(id));
+        }
         match fault.lasts() {
             Some(lasts) => self.end_after(id, lasts),
             None => self.finish_one(),

@@ -180,13 +180,26 @@ impl Builder {
     /// `begin` is a time, or a request as in `sent(["prepare"]).to("b")`.
     pub fn fault(mut self, begin: impl Into<Begin>, kind: impl Into<FaultKind>) -> Self {
         let kind = kind.into();
-        self.scenario.faults.push(Fault { when: begin.into().0, lasts: None, kind });
+        self.scenario.faults.push(Fault::new(begin.into().0, None, kind));
         self
     }
 
     /// Sets how long the last fault lasts.
     pub fn lasting(mut self, lasts: Duration) -> Self {
         self.scenario.faults.last_mut().expect("`lasting` follows a fault").lasts = Some(lasts);
+        self
+    }
+
+    /// Names the last fault, for others that begin after it.
+    pub fn called(mut self, id: &str) -> Self {
+        self.scenario.faults.last_mut().expect("`called` follows a fault").id = Some(id.to_owned());
+        self
+    }
+
+    /// Counts the beginning of the last fault from the beginning of the one with this id.
+    pub fn after(mut self, id: &str) -> Self {
+        let fault = self.scenario.faults.last_mut().expect("`after` follows a fault");
+        fault.after = Some(id.to_owned());
         self
     }
 

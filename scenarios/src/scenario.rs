@@ -3,7 +3,10 @@
 
 mod faults;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 pub use journal::{Latency, MOST_PRIORITIES, Schedule};
 
@@ -60,6 +63,25 @@ impl Scenario {
     /// Returns the names of all backends, in order.
     pub fn backend_names(&self) -> Vec<String> {
         self.backends.keys().cloned().collect()
+    }
+
+    /// Leaves out the faults whose index is told to be left out. What was to begin after one of them
+    /// is counted from the beginning then.
+    pub fn leave_out_faults(&mut self, left_out: impl Fn(usize) -> bool) {
+        let mut index = 0;
+        self.faults.retain(|_| {
+            index += 1;
+            !left_out(index - 1)
+        });
+        let known: BTreeSet<String> = self.faults.iter().filter_map(|it| it.id.clone()).collect();
+        for fault in &mut self.faults {
+            fault.after = fault.after.take().filter(|after| known.contains(after));
+        }
+        let meant: BTreeSet<String> =
+            self.faults.iter().filter_map(|fault| fault.after.clone()).collect();
+        for fault in &mut self.faults {
+            fault.id = fault.id.take().filter(|id| meant.contains(id));
+        }
     }
 
     /// Returns whether a fault makes this backend or relay wrong others.

@@ -60,7 +60,7 @@ pub(crate) fn scenario(delivery: Delivery) -> Scenario {
 pub(crate) fn restored(backend: &str, taken: u64) -> Scenario {
     let taken = Taken(Box::new(When::At(Duration::from_secs(taken))));
     let kind = NodeFault::Restore { node: backend.to_owned(), taken }.into();
-    let fault = Fault { when: When::At(Duration::ZERO), lasts: None, kind };
+    let fault = Fault::new(When::At(Duration::ZERO), None, kind);
     Scenario { faults: vec![fault], ..scenario(Delivery::Eventual) }
 }
 

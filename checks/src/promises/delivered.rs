@@ -123,7 +123,7 @@ mod tests {
     fn with_fault(kind: NodeFault, before_send: bool) -> Judgment {
         let mut scenario = scenario(Delivery::Eventual);
         let when = When::At(std::time::Duration::ZERO);
-        scenario.faults = vec![Fault { when, lasts: None, kind: kind.into() }];
+        scenario.faults = vec![Fault::new(when, None, kind.into())];
         let mut fake = Fake::ready();
         for is_now in [before_send, !before_send] {
             if is_now {

@@ -139,7 +139,7 @@ mod tests {
         let mut lying = scenario(Delivery::Eventual);
         let fault = DiskFault { lies: Some(1.0), ..DiskFault::of("r1") };
         let when = When::At(std::time::Duration::ZERO);
-        lying.faults.push(Fault { when, lasts: None, kind: fault.into() });
+        lying.faults.push(Fault::new(when, None, fault.into()));
         let mut fake = Fake::ready();
         fake.syncs("r1");
         takes(&mut fake, "a");

@@ -70,7 +70,7 @@ mod tests {
             misdeed: Misdeed::ForgeSignature,
         };
         let when = When::At(std::time::Duration::ZERO);
-        scenario.faults.push(Fault { when, lasts: None, kind: fault.into() });
+        scenario.faults.push(Fault::new(when, None, fault.into()));
         fake.judged_in(&scenario, judge)
     }
 

@@ -110,7 +110,7 @@ mod tests {
                 misdeed: Misdeed::Oversize,
             };
             let when = When::At(std::time::Duration::ZERO);
-            scenario.faults.push(Fault { when, lasts: None, kind: fault.into() });
+            scenario.faults.push(Fault::new(when, None, fault.into()));
             let mut fake = Fake::ready();
             let body = json!({"pdus": [], "blanks": " ".repeat(11 << 20)});
             let request = fake.request("a", "b", "PUT /_matrix/federation/v1/send/1", &body);

@@ -1,9 +1,25 @@
 //! When faults begin, in words.
 
-use scenarios::scenario::{Moment, Operation, When};
+use scenarios::{
+    Scenario,
+    scenario::{Fault, Moment, Operation, When},
+};
 
-/// Says when a fault is to begin, as `at 25s` or `when a sent prepare to b (1st)`.
-pub(super) fn when(when: &When) -> String {
+/// Says when a fault of `scenario` is to begin, as `at 25s` or `when a sent prepare to b (1st)`, and
+/// after which other one.
+pub(super) fn when(scenario: &Scenario, fault: &Fault) -> String {
+    let beginning = beginning(&fault.when);
+    let is_before = |it: &&Fault| it.id.is_some() && it.id == fault.after;
+    match scenario.faults.iter().find(is_before) {
+        Some(before) if matches!(fault.when, When::At(_)) => {
+            format!("{} after {}", beginning.trim_start_matches("at "), before.kind)
+        }
+        Some(before) => format!("{beginning}, after {}", before.kind),
+        None => beginning,
+    }
+}
+
+fn beginning(when: &When) -> String {
     match when {
         When::At(at) => format!("at {at:?}"),
         When::Exchange { moment, endpoints, from, to, nth } => {
@@ -48,9 +64,14 @@ fn ordinal(n: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use scenarios::scenario::{Moment, When};
+    use std::time::Duration;
 
-    use super::{ordinal, when};
+    use scenarios::{
+        Scenario,
+        scenario::{Fault, Moment, NodeFault, When},
+    };
+
+    use super::{beginning, ordinal, when};
 
     #[test]
     fn triggers_read_as_sentences() {
@@ -61,9 +82,36 @@ mod tests {
             to: Some("b".to_owned()),
             nth: 1,
         };
-        assert_eq!(when(&at(Moment::Sent)), "when a sent prepare to b (1st)");
-        assert_eq!(when(&at(Moment::Arrived)), "when prepare from a arrived at b (1st)");
-        assert_eq!(when(&at(Moment::Answered)), "when b answered prepare of a (1st)");
+        assert_eq!(beginning(&at(Moment::Sent)), "when a sent prepare to b (1st)");
+        assert_eq!(beginning(&at(Moment::Arrived)), "when prepare from a arrived at b (1st)");
+        assert_eq!(beginning(&at(Moment::Answered)), "when b answered prepare of a (1st)");
+    }
+
+    #[test]
+    fn what_comes_after_another_fault_names_it() {
+        let kill = NodeFault::Kill { node: "b".to_owned() };
+        let begins = |when| Fault {
+            after: Some("cut".to_owned()),
+            ..Fault::new(when, None, kill.clone().into())
+        };
+        let cut = scenarios::builder::partition(["a"], ["b"]);
+        let scenario = Scenario::build("order").backends(["a", "b"]);
+        let scenario = scenario.fault(Duration::ZERO, cut).called("cut").finish();
+        let later = begins(When::At(Duration::from_secs(2)));
+        assert_eq!(when(&scenario, &later), "2s after partition a | b");
+        let next = scenarios::builder::synced("b");
+        let scenario = Scenario::build("order").backends(["a", "b"]);
+        let cut = scenarios::builder::partition(["a"], ["b"]);
+        let scenario = scenario
+            .fault(Duration::ZERO, cut)
+            .called("cut")
+            .fault(next, kill)
+            .after("cut")
+            .finish();
+        assert_eq!(
+            when(&scenario, &scenario.faults[1]),
+            "when b synced (1st), after partition a | b"
+        );
     }
 
     #[test]

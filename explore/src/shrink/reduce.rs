@@ -5,10 +5,7 @@ use super::Search;
 /// Leaves out faults.
 pub(super) fn faults(search: &mut Search<'_>) {
     let count = search.best.faults.len();
-    fewest(count, |left_out| {
-        let faults = without(&search.best.faults, left_out);
-        search.tries(|scenario| scenario.faults = faults)
-    });
+    fewest(count, |left_out| search.tries(|scenario| scenario.leave_out_faults(left_out)));
 }
 
 /// Returns a list without the items whose index is left out.

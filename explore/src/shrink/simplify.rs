@@ -28,6 +28,13 @@ pub(super) fn faults(search: &mut Search<'_>) {
             }
         }
         search.tries(|scenario| {
+            if let Some(fault) = scenario.faults.get_mut(index) {
+                fault.after = None;
+            }
+            // Nobody may mean what it is called then.
+            scenario.leave_out_faults(|_| false);
+        });
+        search.tries(|scenario| {
             if let Some(When::Exchange { nth, .. } | When::Disk { nth, .. }) =
                 scenario.faults.get_mut(index).map(|fault| &mut fault.when)
             {

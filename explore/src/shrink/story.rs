@@ -2,10 +2,7 @@
 
 use std::fmt::Write as _;
 
-use scenarios::{
-    Scenario, language,
-    scenario::{Fault, Schedule},
-};
+use scenarios::{Scenario, language, scenario::Schedule};
 
 use super::Search;
 use crate::trial::{End, Trial, Violation};
@@ -41,10 +38,10 @@ pub(super) fn told(search: Search<'_>, from: &Scenario) -> Shrunk {
     let mut needs = Vec::new();
     for index in 0..best.faults.len() {
         let mut without = best.clone();
-        let Fault { kind, .. } = without.faults.remove(index);
+        without.leave_out_faults(|left_out| left_out == index);
         runs += 1;
         let without = outcome(&subject.play(&without), check);
-        needs.push(Need { fault: kind.to_string(), without });
+        needs.push(Need { fault: best.faults[index].kind.to_string(), without });
     }
     if !best.schedule.is_fixed() {
         let without = Scenario { schedule: Schedule::Fixed, ..best.clone() };

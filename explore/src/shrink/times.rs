@@ -45,6 +45,9 @@ fn trigger(search: &mut Search<'_>, index: usize) {
     let Some(When::At(at)) = search.best.faults.get(index).map(|fault| fault.when.clone()) else {
         return;
     };
+    if search.best.faults[index].after.is_some() {
+        return;
+    }
     let distance = |place: &Place| place.at.abs_diff(at);
     let mut near: Vec<Place> = search.trial.places.clone();
     near.retain(|place| !matches!(place.when(), When::At(_)) && !is_poll(place));

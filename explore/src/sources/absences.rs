@@ -67,7 +67,7 @@ fn for_long(base: &Scenario, absent: &str) -> Scenario {
     let (writes, restarts, once_more) = (back + BOOTED, back + BOOTED * 2, back + BOOTED * 3);
     if let Some(node) = first_to_send(&scenario) {
         let kind = NodeFault::Kill { node }.into();
-        scenario.faults.push(Fault { when: When::At(restarts), lasts: Some(MARGINS.0), kind });
+        scenario.faults.push(Fault::new(When::At(restarts), Some(MARGINS.0), kind));
     }
     let first = base.ops.iter().find(|op| matches!(op.kind, OpKind::Send { .. }));
     for (at, by) in [(writes, member_of(base, absent)), (once_more, None)] {
@@ -124,7 +124,7 @@ fn cut_off_twice(base: &Scenario, absent: &str) -> Scenario {
 fn during(ops: &[Op], kind: FaultKind) -> Fault {
     let begins = ops.iter().map(|op| op.at).min().unwrap_or_default().saturating_sub(MARGINS.0);
     let ends = ops.iter().map(Op::last).max().unwrap_or_default() + MARGINS.1;
-    Fault { when: When::At(begins), lasts: Some(ends.saturating_sub(begins)), kind }
+    Fault::new(When::At(begins), Some(ends.saturating_sub(begins)), kind)
 }
 
 fn with_faults(scenario: Scenario, faults: impl IntoIterator<Item = Fault>) -> Scenario {

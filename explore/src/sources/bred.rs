@@ -85,7 +85,8 @@ impl Bred {
         }
         let faults: Vec<Fault> = other.faults.clone();
         let fault = self.below(faults.len());
-        child.faults.extend(faults.get(fault).cloned());
+        let fault = faults.get(fault).cloned();
+        child.faults.extend(fault.map(|it| Fault::new(it.when, it.lasts, it.kind)));
         child.limit = child.limit.max(limit);
         child
     }
@@ -93,7 +94,7 @@ impl Bred {
     fn drop_fault(&mut self, mut child: Scenario) -> Scenario {
         let fault = self.below(child.faults.len());
         if child.faults.len() > 1 {
-            child.faults.remove(fault);
+            child.leave_out_faults(|left_out| left_out == fault);
         }
         child
     }

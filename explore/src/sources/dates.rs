@@ -110,7 +110,7 @@ mod tests {
         let mut sets_ahead = |node: &str| {
             let by = Duration::from_secs(4 * 86_400);
             let kind = NodeFault::ClockSkew { node: node.to_owned(), by, behind: false }.into();
-            scenario.faults.push(Fault { when: When::At(Duration::ZERO), lasts: None, kind });
+            scenario.faults.push(Fault::new(When::At(Duration::ZERO), None, kind));
             is_beyond_belief(&scenario)
         };
         assert_eq!([sets_ahead("a"), sets_ahead("b"), sets_ahead("a")], [false, false, true]);
@@ -121,7 +121,7 @@ mod tests {
         let with_clock = |mut scenario: scenarios::Scenario| {
             let (node, by) = ("a".to_owned(), Duration::from_secs(3600));
             let kind = NodeFault::ClockSkew { node, by, behind: true }.into();
-            scenario.faults.push(Fault { when: When::At(Duration::ZERO), lasts: None, kind });
+            scenario.faults.push(Fault::new(When::At(Duration::ZERO), None, kind));
             is_beyond_belief(&scenario)
         };
         let [messages, leave] = [0, 1].map(|index| hunt::bases().swap_remove(index));

@@ -36,7 +36,7 @@ fn held(scenario: &Scenario, place: &Place) -> Option<Fault> {
     let are_servers = [from, to].into_iter().all(|name| super::is_server(scenario, name));
     let (between, and) = (vec![to.clone()], vec![from.clone()]);
     let kind = NetworkFault::Hold { between, and, one_way: true }.into();
-    are_servers.then(|| Fault { when: place.when(), lasts: Some(HELD), kind })
+    are_servers.then(|| Fault::new(place.when(), Some(HELD), kind))
 }
 
 /// Returns what anybody can do at a time, if the place is one of an exchange; `is_held` if that takes

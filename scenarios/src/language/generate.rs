@@ -130,7 +130,7 @@ impl Plan {
                 free_from.insert(machine, at + down + REST);
                 let kind =
                     NodeFault::Crash { node: machine.clone(), disk: AfterCrash::default() }.into();
-                faults.push(Fault { when: When::At(at), lasts: Some(down), kind });
+                faults.push(Fault::new(When::At(at), Some(down), kind));
             }
             at += between(&mut random, every / 2, every + every / 2);
         }

@@ -44,6 +44,8 @@ pub enum Code {
     UnknownConversation,
     /// A message that no operation sends.
     UnknownMessage,
+    /// A fault that no other one is called, or that cannot come before the one that names it.
+    UnknownFault,
     /// A check that does not exist, or that is not judged at that time.
     UnknownCheck,
     /// An endpoint that does not exist.
@@ -78,6 +80,7 @@ impl Code {
             Self::UnknownUser => "scenario::unknown-user",
             Self::UnknownConversation => "scenario::unknown-conversation",
             Self::UnknownMessage => "scenario::unknown-message",
+            Self::UnknownFault => "scenario::unknown-fault",
             Self::UnknownCheck => "scenario::unknown-check",
             Self::UnknownEndpoint => "scenario::unknown-endpoint",
             Self::AfterLimit => "scenario::after-limit",

@@ -86,6 +86,11 @@ impl Text {
 
     fn fault(&mut self, fault: &Fault) {
         self.header("[[faults]]");
+        for (key, name) in [("id", &fault.id), ("after", &fault.after)] {
+            if let Some(name) = name {
+                self.line(key, quoted(name));
+            }
+        }
         match &fault.when {
             When::At(at) => self.line("at", quoted(&duration::text(*at))),
             trigger @ (When::Exchange { .. } | When::Disk { .. }) => {

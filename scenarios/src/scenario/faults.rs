@@ -18,6 +18,11 @@ pub use self::{
 /// One injected fault.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
+    /// What other faults call it, if one of them begins after it.
+    pub id: Option<String>,
+    /// The fault, by its id, from whose beginning the beginning of this one is counted: the time, or
+    /// the requests and operations. If unset, from the moment the cluster is ready.
+    pub after: Option<String>,
     /// When it begins.
     pub when: When,
     /// How long it lasts; if unset, until everything is repaired.
@@ -27,6 +32,11 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// Returns a fault that begins independently of others.
+    pub fn new(when: When, lasts: Option<Duration>, kind: FaultKind) -> Self {
+        Self { id: None, after: None, when, lasts, kind }
+    }
+
     /// Returns how long it lasts: what it says itself, or else the time that its kind takes. If
     /// unset, it lasts until everything is repaired.
     pub fn lasts(&self) -> Option<Duration> {
@@ -42,7 +52,7 @@ impl Fault {
 /// When a fault begins.
 #[derive(Clone, Debug, PartialEq)]
 pub enum When {
-    /// At a time, counted from the moment the cluster is ready.
+    /// At a time, counted from the moment the cluster is ready, or [`Fault::after`] begins.
     At(Duration),
     /// At the n-th request of a kind, or of several kinds counted together.
     Exchange {
@@ -55,7 +65,7 @@ pub enum When {
         from: Option<String>,
         /// The machine that answers it; any if unset.
         to: Option<String>,
-        /// Which one, from 1, counted from the moment the cluster is ready.
+        /// Which one, from 1, counted from the moment the cluster is ready, or [`Fault::after`] begins.
         nth: u64,
     },
     /// At the n-th operation of a machine's disk: right after it takes effect, and before the
@@ -65,7 +75,7 @@ pub enum When {
         operation: Operation,
         /// The machine.
         node: String,
-        /// Which one, from 1, counted from the moment the cluster is ready.
+        /// Which one, from 1, counted from the moment the cluster is ready, or [`Fault::after`] begins.
         nth: u64,
     },
 }

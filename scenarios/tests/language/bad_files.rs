@@ -43,6 +43,7 @@ refused!(
     broken_shapes,
     dishonest_peers,
     duplicate_names,
+    faults_out_of_order,
     front_proxies,
     generated_and_written,
     generated_nonsense,

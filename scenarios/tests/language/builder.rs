@@ -3,8 +3,8 @@
 use scenarios::{
     Scenario,
     builder::{
-        Amount, bridge, duplicate, halves, hang, hold, isolate, partition, refuse, reset_answer,
-        reset_request, ring, sent, slow_link, swizzle,
+        Amount, bridge, crash, duplicate, halves, hang, hold, isolate, partition, refuse,
+        reset_answer, reset_request, ring, sent, slow_link, swizzle, synced,
     },
     language::{parse, to_toml},
     scenario::{Delivery, MessageExpectation, SendOutcome},
@@ -30,6 +30,11 @@ send = { id = "m1", from = "bob", to = "team", retries = 2 }
 when = { sent = ["decision", "on_message_sent"], to = "b", nth = 2 }
 for = "20s"
 partition = { between = ["a"], and = ["b"] }
+id = "cut"
+[[faults]]
+after = "cut"
+when = { synced = "b" }
+crash = { node = "b" }
 [expect]
 sometimes = ["in-doubt-asked"]
 [expect.messages]
@@ -51,6 +56,9 @@ fn it_writes_what_a_file_says() {
         .retries(2)
         .fault(sent(["decision", "on_message_sent"]).to("b").nth(2), partition(["a"], ["b"]))
         .lasting(20.s())
+        .called("cut")
+        .fault(synced("b"), crash("b"))
+        .after("cut")
         .sometimes("in-doubt-asked")
         .expect("m1", expected)
         .finish();

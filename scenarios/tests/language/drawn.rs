@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_hours(1);
 pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
     let head = (text(), vec(text(), 0..3), any::<u64>(), schedule(), network());
     let world = (backends(), relays(), users(), rooms());
-    (head, world, vec(op(), 0..6), vec(fault(), 0..5), expect()).prop_map(
+    (head, world, vec(op(), 0..6), vec((fault(), any::<bool>()), 0..5), expect()).prop_map(
         |(
             (about, tags, seed, schedule, network),
             (backends, relays, users, conversations),
@@ -25,6 +25,7 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
             faults,
             expect,
         )| {
+            let faults = faults.into_iter().enumerate().map(in_order).collect();
             let mut ops: Vec<_> = ops.into_iter().enumerate().map(named).collect();
             ops.sort_by_key(|op| op.at);
             let name = "drawn".to_owned();
@@ -53,6 +54,12 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
             scenario
         },
     )
+}
+
+/// Lets a fault begin after the one before it, or not.
+fn in_order((n, (fault, follows)): (usize, (Fault, bool))) -> Fault {
+    let before = n.checked_sub(1).filter(|_| follows);
+    Fault { id: Some(format!("f{n}")), after: before.map(|n| format!("f{n}")), ..fault }
 }
 
 fn named((n, op): (usize, Op)) -> Op {
@@ -224,7 +231,7 @@ fn fault() -> impl Strategy<Value = Fault> {
     ];
     (when(), option::of(lasting()), kind).prop_map(|(when, lasts, kind)| {
         let stays = matches!(kind, FaultKind::Node(NodeFault::ClockJump { .. }));
-        Fault { when, lasts: lasts.filter(|_| !stays), kind }
+        Fault::new(when, lasts.filter(|_| !stays), kind)
     })
 }
 

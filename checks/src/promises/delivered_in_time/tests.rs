@@ -26,11 +26,8 @@ fn two(kinds: &[FaultKind]) -> Scenario {
     for conversation in scenario.conversations.values_mut() {
         conversation.members.retain(|member| member != "carol");
     }
-    let fault = |kind: &FaultKind| Fault {
-        when: When::At(std::time::Duration::ZERO),
-        lasts: None,
-        kind: kind.clone(),
-    };
+    let at_once = || When::At(std::time::Duration::ZERO);
+    let fault = |kind: &FaultKind| Fault::new(at_once(), None, kind.clone());
     scenario.faults = kinds.iter().map(fault).collect();
     scenario
 }

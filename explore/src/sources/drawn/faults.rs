@@ -32,6 +32,10 @@ const LONGEST: u64 = 150_000;
 /// Longer than the longest back-off, in milliseconds.
 const BEYOND_BACK_OFF: (u64, u64) = (3_700_000, 5_000_000);
 
+/// How many of a hundred related faults begin at the first exchanges or operations of a disk after
+/// the one before has begun, and not close to where that one did.
+const AFTER: u64 = 40;
+
 /// The statuses that front proxies answer with.
 const STATUSES: [u16; 5] = [502, 503, 504, 429, 520];
 
@@ -67,8 +71,10 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
     for _ in 0..swarm.faults {
         let node = if dice.chance(50) { focus.clone() } else { dice.one(&servers) };
         let before = scenario.faults.last().map(|fault| fault.when.clone());
+        let before = before.filter(|_| dice.chance(swarm.related));
+        let follows = before.is_some() && dice.chance(AFTER);
         let when = match before {
-            Some(before) if dice.chance(swarm.related) => begin::soon_after(&before, dice),
+            Some(before) if !follows => begin::soon_after(&before, dice),
             _ => begin::drawn(scenario, &node, dice),
         };
         let kind = dice.one(&swarm.breaks);
@@ -80,12 +86,21 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
             _ if dice.chance(swarm.long) => Some(dice.time(BEYOND_BACK_OFF.0, BEYOND_BACK_OFF.1)),
             _ => Some(dice.scale(SHORTEST, LONGEST)),
         };
-        scenario.faults.push(Fault { when, lasts, kind });
+        let after = Some(follows).filter(|it| *it && !matches!(when, When::At(_)));
+        let after = after.and_then(|_| name_last(&mut scenario.faults));
+        scenario.faults.push(Fault { after, ..Fault::new(when, lasts, kind) });
     }
     if is_beyond_belief(scenario) {
         let (backends, faults) = (&scenario.backends, &mut scenario.faults);
         faults.retain(|fault| !backends.keys().any(|name| is_of_clock(&fault.kind, name)));
     }
+}
+
+/// Names the last fault, for one that begins after it.
+fn name_last(faults: &mut [Fault]) -> Option<String> {
+    let number = faults.len();
+    let last = faults.last_mut()?;
+    Some(last.id.get_or_insert_with(|| format!("f{number}")).clone())
 }
 
 /// The length of an absence, in milliseconds: long enough for what waits to go to the relays.
@@ -108,7 +123,7 @@ fn absence(scenario: &Scenario, swarm: &Swarm, dice: &mut Dice) -> Fault {
     };
     let lasts = if dice.chance(swarm.long) { BEYOND_BACK_OFF } else { ABSENCE };
     let lasts = Some(dice.time(lasts.0, lasts.1));
-    Fault { when: When::At(dice.time(0, 20_000)), lasts, kind }
+    Fault::new(When::At(dice.time(0, 20_000)), lasts, kind)
 }
 
 /// Sets the clock of a relay, or of a backend that says nothing, ahead of everything that it keeps,
@@ -128,7 +143,7 @@ fn wrong_time(scenario: &Scenario, absence: &Fault, dice: &mut Dice) -> Option<V
     let skew = NodeFault::ClockSkew { node, by, behind: false }.into();
     let clock = (at, away.saturating_sub(later) + dice.time(0, 20_000), skew);
     let faults = std::iter::once(clock).chain(dice.chance(60).then_some(restart));
-    let fault = |(at, lasts, kind)| Fault { when: When::At(at), lasts: Some(lasts), kind };
+    let fault = |(at, lasts, kind)| Fault::new(When::At(at), Some(lasts), kind);
     Some(faults.map(fault).collect())
 }
 
@@ -142,7 +157,7 @@ fn device_away(scenario: &Scenario, dice: &mut Dice) -> Option<Fault> {
         NetworkFault::Partition { between: vec![device], and: vec![backend], one_way: false }
             .into();
     let lasts = Some(dice.time(BUSY_FOR, LONGEST));
-    Some(Fault { when: When::At(dice.time(0, 2_000)), lasts, kind })
+    Some(Fault::new(When::At(dice.time(0, 2_000)), lasts, kind))
 }
 
 /// How long clients do something, in milliseconds.
@@ -157,7 +172,7 @@ fn lie(scenario: &Scenario, dice: &mut Dice) -> Fault {
     let node = dice.one(&backends);
     let misdeed = dice.one(&misdeeds(scenario, &node));
     let kind = PeerFault { node, to: Vec::new(), share: 1.0, misdeed }.into();
-    Fault { when: When::At(dice.time(0, 20_000)), lasts: Some(dice.time(5_000, 60_000)), kind }
+    Fault::new(When::At(dice.time(0, 20_000)), Some(dice.time(5_000, 60_000)), kind)
 }
 
 /// Where something breaks.

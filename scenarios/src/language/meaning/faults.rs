@@ -14,11 +14,60 @@ use crate::{
 
 impl Meaning<'_> {
     pub(super) fn faults(&mut self) {
+        self.fault_ids();
         for (n, fault) in self.scenario.faults.iter().enumerate() {
             let at = format!("faults[{n}]");
+            self.order(&at, fault);
             self.when(&at, &fault.when);
             self.lasts(&at, fault);
             faults::check(&fault.kind, &format!("{at}.{}", fault.kind.key()), self);
+        }
+    }
+
+    /// Checks what faults are called.
+    fn fault_ids(&mut self) {
+        let mut ids: BTreeMap<&str, String> = BTreeMap::new();
+        for (n, fault) in self.scenario.faults.iter().enumerate() {
+            let (Some(id), at) = (&fault.id, format!("faults[{n}].id")) else { continue };
+            self.name(&at, id);
+            if let Some(first) = ids.get(id.as_str()) {
+                let message = format!("two faults are called `{id}`");
+                let mut mistake = Mistake::new(Code::DuplicateName, message)
+                    .label("used again")
+                    .help("give each fault an id of its own");
+                self.context(&mut mistake, first, "used first here".to_owned());
+                self.report(&at, mistake);
+            }
+            ids.entry(id).or_insert(at);
+        }
+    }
+
+    /// Checks that the fault after which this one begins can begin before it.
+    fn order(&mut self, at: &str, fault: &Fault) {
+        let (Some(after), at) = (&fault.after, format!("{at}.after")) else { return };
+        let faults = &self.scenario.faults;
+        let named = |id: &str| faults.iter().find(|it| it.id.as_deref() == Some(id));
+        if named(after).is_none() {
+            let ids: Vec<&str> = faults.iter().filter_map(|it| it.id.as_deref()).collect();
+            let help = match closest(after, ids.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None if ids.is_empty() => {
+                    format!("give the fault that comes before an id: id = \"{after}\"")
+                }
+                None => known("fault", "faults with an id", &ids),
+            };
+            let message = format!("there is no fault `{after}`");
+            let mistake =
+                Mistake::new(Code::UnknownFault, message).label("not the id of a fault").help(help);
+            return self.report(&at, mistake);
+        }
+        // There are no more steps than faults, unless they lead in a circle elsewhere.
+        let steps = std::iter::successors(named(after), |it| named(it.after.as_deref()?));
+        if steps.take(faults.len()).any(|before| std::ptr::eq(before, fault)) {
+            let mistake = Mistake::new(Code::UnknownFault, "this fault waits for itself")
+                .label("this one begins after it, too")
+                .help("let one of them begin by itself: remove its `after`");
+            self.report(&at, mistake);
         }
     }
 

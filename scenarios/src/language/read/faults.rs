@@ -38,16 +38,19 @@ pub(super) fn all(list: &Item<'_>, faults: &mut Vec<Fault>, reader: &mut Reader)
 
 fn one(item: &Item<'_>, reader: &mut Reader) -> Option<Fault> {
     let mut table = reader.table(item)?;
+    let id = table.take("id", reader);
+    let after = table.take("after", reader);
     let at = table.take("at", reader);
     let trigger = table.take("when", reader);
     let lasts = table.take("for", reader);
     let kind = one_kind(&mut table, &faults::keys(), "fault", reader);
     let when = when(&table, at.as_ref(), trigger.as_ref(), reader);
+    let [id, after] = [id, after].map(|name| name.and_then(|name| reader.text(&name)));
     let lasts = lasts.and_then(|lasts| reader.duration(&lasts));
     let kind = kind.and_then(|(kind, body)| faults::read(kind, &body, reader));
     // If the beginning cannot be read, that must not hide what else is wrong with this fault.
     let when = when.unwrap_or(When::At(Duration::ZERO));
-    Some(Fault { when, lasts, kind: kind? })
+    Some(Fault { id, after, when, lasts, kind: kind? })
 }
 
 fn when(
