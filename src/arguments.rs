@@ -345,6 +345,8 @@ pub(crate) enum What {
     Checks,
     /// Faults that `[[faults]]` can name, and what each means
     Faults,
+    /// Operations that `[[ops]]` can name, and what each means
+    Ops,
     /// Endpoints that a fault's `when` can name
     Endpoints,
 }

@@ -6,26 +6,27 @@ use checks::price::Price;
 use explore::{trial::caught, workers};
 use reports::comparison::{self, Compared};
 use runs::Options;
-use scenarios::{Scenario, language, scenario::Delivery};
+use scenarios::{Scenario, scenario::Delivery};
 use serde_json::json;
 
 use crate::{
     arguments::Compare,
     exit::{Exit, Stop},
     output::{Output, Tone},
+    select::{self, Selected},
     threads,
 };
 
 /// Compares what was asked for.
 pub(crate) fn compare(wanted: &Compare, output: &mut Output) -> Result<Exit, Stop> {
-    let scenario = match language::load(&wanted.file) {
-        Ok(scenario) => scenario,
+    let selected = match select::one(&wanted.file) {
+        Ok(selected) => selected,
         Err(mistakes) => {
             output.mistakes(&[mistakes])?;
             return Ok(Exit::Usage);
         }
     };
-    let policies = play(&scenario, wanted, output)?;
+    let policies = play(&selected, wanted, output)?;
     let lines = comparison::text(&policies);
     for line in &lines {
         output.line(line)?;
@@ -46,7 +47,7 @@ pub(crate) fn compare(wanted: &Compare, output: &mut Output) -> Result<Exit, Sto
         output.object(&object(name, price))?;
     }
     if let Some(plot) = &wanted.plot {
-        fs::write(plot, comparison::svg(&scenario.name, &policies)).map_err(|error| {
+        fs::write(plot, comparison::svg(&selected.scenario.name, &policies)).map_err(|error| {
             Stop::because(Exit::Usage, format!("cannot write {}: {error}", plot.display()))
         })?;
     }
@@ -54,27 +55,27 @@ pub(crate) fn compare(wanted: &Compare, output: &mut Output) -> Result<Exit, Sto
 }
 
 /// Runs every seed under every policy.
-fn play(scenario: &Scenario, wanted: &Compare, output: &mut Output) -> Result<Vec<Compared>, Stop> {
-    let under: Vec<Scenario> =
-        wanted.policies.iter().map(|policy| with(scenario, *policy)).collect();
-    let seeds = wanted.seeds.count();
-    let count = seeds.saturating_mul(under.len());
+fn play(selected: &Selected, wanted: &Compare, output: &mut Output) -> Result<Vec<Compared>, Stop> {
+    let (seeds, policies) = (wanted.seeds.count(), wanted.policies.len());
+    let count = seeds.saturating_mul(policies);
     if !output.quiet {
-        let text = format!("{} under {} policies, {seeds} seeds each", scenario.name, under.len());
+        let name = &selected.scenario.name;
+        let text = format!("{name} under {policies} policies, {seeds} seeds each");
         output.word(Tone::Plain, "Comparing", &text)?;
     }
     let progress = output.begin_progress(count);
     let work = |number: usize| {
-        let (scenario, seed) = (&under[number / seeds], wanted.seeds.at(number % seeds));
+        let (policy, seed) = (wanted.policies[number / seeds], wanted.seeds.at(number % seeds));
+        let scenario = with(&selected.seeded(seed).scenario, policy);
         let mut price = Price::default();
         let played = caught(|| {
-            let run = runs::run(scenario, seed, &Options::default());
+            let run = runs::run(&scenario, seed, &Options::default());
             price.add(&run.record, &run.recording);
         });
         progress.inc(1);
         played.map(|()| price)
     };
-    let mut prices: Vec<Price> = under.iter().map(|_| Price::default()).collect();
+    let mut prices = vec![Price::default(); policies];
     let (mut number, mut broke) = (0, None);
     let begun = workers::in_order(count, threads::count(wanted.jobs), work, |price| {
         match price {

@@ -1,7 +1,10 @@
 //! `fedsim list`: what scenario files can name, and the scenarios themselves.
 
 use scenarios::{
-    language::faults::{LISTED, Listed},
+    language::{
+        faults::{self, Listed},
+        ops,
+    },
     vocabulary::{CHECKS, CheckName, ENDPOINTS, meaning},
 };
 use serde_json::json;
@@ -18,7 +21,8 @@ pub(crate) fn list(wanted: &List, output: &mut Output) -> Result<Exit, Stop> {
     match &wanted.what {
         What::Scenarios(files) => return scenarios(files, output),
         What::Checks => checks(output)?,
-        What::Faults => faults(output)?,
+        What::Faults => kinds("fault", faults::LISTED.iter().copied().flatten(), output)?,
+        What::Ops => kinds("operation", ops::LISTED.iter(), output)?,
         What::Endpoints => endpoints(output)?,
     }
     Ok(Exit::Holds)
@@ -61,15 +65,19 @@ fn checks(output: &mut Output) -> Result<(), Stop> {
     Ok(())
 }
 
-fn faults(output: &mut Output) -> Result<(), Stop> {
-    let listed = || LISTED.iter().copied().flatten();
-    let keys = listed().map(|it| it.key.len()).max().unwrap_or(0);
-    for Listed { key, example, means } in listed() {
+/// Prints kinds of faults or operations, each with its meaning and an example.
+fn kinds<'l>(
+    word: &str,
+    listed: impl Iterator<Item = &'l Listed> + Clone,
+    output: &mut Output,
+) -> Result<(), Stop> {
+    let keys = listed.clone().map(|it| it.key.len()).max().unwrap_or(0);
+    for Listed { key, example, means } in listed {
         output.line(&format!("{key:<keys$}  {means}"))?;
         output.line(&format!("{:<keys$}  {key} = {example}", ""))?;
         let example = format!("{key} = {example}");
         output.object(&json!({
-            "type": "fault", "fault": key, "means": means, "example": example
+            "type": word, word: key, "means": means, "example": example
         }))?;
     }
     Ok(())

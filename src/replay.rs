@@ -35,8 +35,11 @@ pub(crate) fn replay(wanted: &Replay, output: &mut Output) -> Result<Exit, Stop>
             return Ok(Exit::Usage);
         }
     };
-    let mut now = trial::again(&Selected { path: path.clone(), scenario }, recorded.seed)
-        .map_err(|why| Stop::because(Exit::Internal, why))?;
+    let mut now = trial::again(
+        &Selected { path: path.clone(), scenario, text: String::new() },
+        recorded.seed,
+    )
+    .map_err(|why| Stop::because(Exit::Internal, why))?;
     let (then, today) = (&recorded.program.version, &now.program.version);
     if then != today {
         output.note(&format!("recorded by version {then}, and replayed by version {today}"))?;

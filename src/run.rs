@@ -50,7 +50,7 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
     let progress = results.output.begin_progress(jobs.count());
     let work = |number| {
         let (selected, seed) = jobs.at(number);
-        let trial = trial::run(selected, seed, number, &settings);
+        let trial = trial::run(&selected.seeded(seed), seed, number, &settings);
         progress.inc(1);
         trial
     };

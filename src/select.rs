@@ -1,6 +1,7 @@
 //! Which scenarios are meant: files, folders, filters.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
@@ -22,12 +23,27 @@ const FOLDERS: [&str; 2] = ["scenarios/regressions", "scenarios/library"];
 const DEPTH: usize = 16;
 
 /// One scenario, and where it is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Selected {
     /// The file, as it was named.
     pub(crate) path: PathBuf,
     /// The scenario in it.
     pub(crate) scenario: Scenario,
+    /// Its text; empty if it comes from elsewhere.
+    pub(crate) text: String,
+}
+
+impl Selected {
+    /// Returns the same file under another seed, from which a generated world is drawn anew.
+    pub(crate) fn seeded(&self, seed: u64) -> Cow<'_, Self> {
+        if seed == self.scenario.seed || self.text.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let again = language::parse_seeded("", &self.text, seed);
+        // What is valid under its own seed is so under another one.
+        let scenario = again.unwrap_or_else(|_| self.scenario.clone());
+        Cow::Owned(Self { scenario, ..self.clone() })
+    }
 }
 
 /// The scenarios of all files, or the mistakes of all files.
@@ -38,8 +54,8 @@ pub(crate) fn load(files: &Files) -> Result<Loaded, Stop> {
     let mut scenarios = Vec::new();
     let mut mistakes = Vec::new();
     for path in paths(&files.paths)? {
-        match language::load(&path) {
-            Ok(scenario) => scenarios.push(Selected { path, scenario }),
+        match one(&path) {
+            Ok(selected) => scenarios.push(selected),
             Err(wrong) => mistakes.push(wrong),
         }
     }
@@ -53,6 +69,13 @@ pub(crate) fn load(files: &Files) -> Result<Loaded, Stop> {
     }
     distinct(&scenarios)?;
     Ok(Ok(scenarios))
+}
+
+/// Reads one file.
+pub(crate) fn one(path: &Path) -> Result<Selected, Mistakes> {
+    let text = language::text_of(path)?;
+    let scenario = language::parse(&path.display().to_string(), &text)?;
+    Ok(Selected { path: path.to_owned(), scenario, text })
 }
 
 /// Returns all files, each once; those of a folder are in the order of their names.
@@ -107,7 +130,7 @@ fn beneath(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
 /// Refuses two scenarios of the same name, because a run's folder is named after its scenario.
 fn distinct(scenarios: &[Selected]) -> Result<(), Stop> {
     let mut names: BTreeMap<&str, &Path> = BTreeMap::new();
-    for Selected { path, scenario } in scenarios {
+    for Selected { path, scenario, .. } in scenarios {
         if let Some(other) = names.insert(&scenario.name, path) {
             let (name, other, path) = (&scenario.name, other.display(), path.display());
             let message =

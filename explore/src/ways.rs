@@ -78,6 +78,8 @@ fn word(op: &OpKind) -> &'static str {
         OpKind::Kick { .. } => "kick",
         OpKind::Ban { .. } => "ban",
         OpKind::Power { .. } => "power",
+        OpKind::State { .. } => "state",
+        OpKind::Invite { .. } => "invite",
         OpKind::Trespass { .. } => "trespass",
     }
 }

@@ -72,6 +72,7 @@ fn every_kind_of_fault_and_operation_is_drawn() {
     assert!(has(|it| matches!(it, OpKind::Kick { .. })));
     assert!(has(|it| matches!(it, OpKind::Ban { .. })));
     assert!(has(|it| matches!(it, OpKind::Power { .. })));
+    assert!(has(|it| matches!(it, OpKind::State { .. })));
     assert!(has(|it| matches!(it, OpKind::Fetch { .. })));
     assert!(has(|it| matches!(it, OpKind::Trespass { .. })));
     assert!(drawn.iter().flat_map(|it| &it.ops).any(|op| op.repeat.times > 200));

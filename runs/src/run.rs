@@ -95,7 +95,7 @@ pub fn simulate_on(
     if !obstacles.is_empty() {
         return refused(&obstacles);
     }
-    let shared = Arc::new(scenario.clone());
+    let shared = Arc::new(Scenario { seed, ..scenario.clone() });
     let config = WorldConfig {
         seed,
         link: LinkConfig {

@@ -167,6 +167,13 @@ impl Builder {
         self
     }
 
+    /// Lets each occurrence of the last operation begin up to so much later, as the seed of the run
+    /// has it.
+    pub fn jitter(mut self, most: Duration) -> Self {
+        self.scenario.ops.last_mut().expect("`jitter` follows an operation").jitter = most;
+        self
+    }
+
     /// Sets how often the last message is tried again.
     pub fn retries(mut self, count: u32) -> Self {
         let op = self.scenario.ops.last_mut().expect("`retries` follows a message");

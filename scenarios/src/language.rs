@@ -13,6 +13,7 @@ pub mod generate;
 mod meaning;
 mod mistake;
 pub mod names;
+pub mod ops;
 mod places;
 mod read;
 mod reader;
@@ -48,6 +49,21 @@ pub fn parse_in(
     path_shown: &str,
     text: &str,
 ) -> Result<Scenario, Mistakes> {
+    read_in(vocabulary, path_shown, text, None)
+}
+
+/// Reads a scenario on homeservers and relays as if its file gave this seed: what a `[generate]`
+/// table stands for is drawn from it.
+pub fn parse_seeded(path_shown: &str, text: &str, seed: u64) -> Result<Scenario, Mistakes> {
+    read_in(&HOMESERVERS, path_shown, text, Some(seed))
+}
+
+fn read_in(
+    vocabulary: &'static Vocabulary,
+    path_shown: &str,
+    text: &str,
+    seed: Option<u64>,
+) -> Result<Scenario, Mistakes> {
     if text.len() > LARGEST_FILE {
         let message = format!(
             "this scenario has {} bytes, and {LARGEST_FILE} at most are allowed",
@@ -63,8 +79,8 @@ pub fn parse_in(
     if !readable {
         return Err(Mistakes::new(path_shown, text, reader.mistakes));
     }
-    let scenario = read::scenario(document.get_ref(), &mut reader);
-    let Reader { mut mistakes, places } = reader;
+    let scenario = read::scenario(document.get_ref(), seed, &mut reader);
+    let Reader { mut mistakes, places, .. } = reader;
     mistakes.extend(meaning::mistakes(vocabulary, &scenario, &places));
     if mistakes.is_empty() {
         Ok(in_order(scenario))
@@ -80,8 +96,12 @@ pub fn load(path: &Path) -> Result<Scenario, Mistakes> {
 
 /// Reads a scenario file on the federation that has this vocabulary.
 pub fn load_in(vocabulary: &'static Vocabulary, path: &Path) -> Result<Scenario, Mistakes> {
-    let text = fs::read_to_string(path).map_err(|e| Mistakes::unreadable(path, &e.to_string()))?;
-    parse_in(vocabulary, &path.display().to_string(), &text)
+    parse_in(vocabulary, &path.display().to_string(), &text_of(path)?)
+}
+
+/// Reads the text of a scenario file.
+pub fn text_of(path: &Path) -> Result<String, Mistakes> {
+    fs::read_to_string(path).map_err(|e| Mistakes::unreadable(path, &e.to_string()))
 }
 
 /// A file in a folder, and the result of reading it.

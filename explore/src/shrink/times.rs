@@ -98,6 +98,7 @@ fn shorter(search: &mut Search<'_>, index: usize) {
 
 /// Has an operation begin as early as it can, a second after the one before.
 fn earlier(search: &mut Search<'_>, index: usize) {
+    search.tries(|scenario| scenario.ops[index].jitter = Duration::ZERO);
     let at = Duration::from_secs(index as u64 + 1);
     if search.best.ops.get(index).is_some_and(|op| op.at > at) {
         let moved = search.tries(|scenario| scenario.ops[index].at = at);

@@ -22,15 +22,18 @@ const LONG: Duration = Duration::from_secs(20 * 60);
 /// A backend that was away is surely up again after so long.
 const BOOTED: Duration = Duration::from_secs(15);
 
-/// Returns `base` with a backend that has no power all the time, with one that has none for long, and
-/// with one that is cut off from the other backends twice. None if something is broken already, or
-/// if nothing would wait: `m1` refuses what not everybody can have.
+/// Returns `base` with a backend that has no power all the time, with one that has none for long, with
+/// one that is cut off from the other backends twice, and with one that is while the others talk. None
+/// if something is broken already, or if nothing would wait: `m1` refuses what not everybody can have.
 pub(crate) fn absences(base: &Scenario) -> Vec<Scenario> {
     let waits = base.conversations.values().any(|room| room.delivery == Delivery::Eventual);
     let Some(absent) = absent(base).filter(|_| waits && base.faults.is_empty()) else {
         return Vec::new();
     };
-    vec![without_power(base, &absent), for_long(base, &absent), cut_off_twice(base, &absent)]
+    let mut absences =
+        vec![without_power(base, &absent), for_long(base, &absent), cut_off_twice(base, &absent)];
+    absences.extend(talked_past(base, &absent));
+    absences
 }
 
 /// Returns the backend that is away: one that has relays if there is one, and not the one that
@@ -119,6 +122,44 @@ fn cut_off_twice(base: &Scenario, absent: &str) -> Scenario {
     scenario.ops = first.iter().cloned().chain(later).collect();
     with_faults(scenario, faults)
 }
+
+/// Two of the others write in turn, each soon after the other, and once several at once: what one of
+/// them leaves at a relay builds on what the other one has, and may not have left there yet. Nothing
+/// comes later that would heal what got lost.
+fn talked_past(base: &Scenario, absent: &str) -> Option<Scenario> {
+    let first = base.ops.iter().find(|op| matches!(op.kind, OpKind::Send { .. }))?;
+    let OpKind::Send { from, to, .. } = &first.kind else { return None };
+    let room = base.conversations.get(to)?;
+    let people = std::iter::once(&room.creator).chain(&room.members);
+    let backend = |user: &String| base.users.get(user).map(|it| it.backend.as_str());
+    let own = backend(from);
+    let other = people.filter(|user| ![own, Some(absent)].contains(&backend(user))).next()?;
+    let mut scenario = base.clone();
+    scenario.ops.clear();
+    for turn in 0..TURNS {
+        let (by, pause) = if turn.is_multiple_of(2) { (from, PAUSE) } else { (other, PAUSE / 3) };
+        let kind = OpKind::Send {
+            id: unused_message(&scenario.ops),
+            from: by.clone(),
+            to: to.clone(),
+            text: format!("turn {turn}"),
+            retries: 0,
+        };
+        scenario.ops.push(Op::once(first.at + pause * turn, kind));
+    }
+    scenario.ops.sort_by_key(|op| op.at);
+    let others: Vec<String> = base.backends.keys().filter(|it| *it != absent).cloned().collect();
+    let (between, and) = (vec![absent.to_owned()], others);
+    let cut = NetworkFault::Partition { between, and, one_way: false }.into();
+    let cut = during(&scenario.ops, cut);
+    Some(with_faults(scenario, [cut]))
+}
+
+/// How often somebody writes while others talk.
+const TURNS: u32 = 8;
+
+/// About as long as a message takes to the other backends.
+const PAUSE: Duration = Duration::from_millis(60);
 
 /// Returns a fault that is in force while `ops` are done.
 fn during(ops: &[Op], kind: FaultKind) -> Fault {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use journal::fault::{Moment, NetworkFault};
+use journal::fault::{After, BodyReset, Moment, NetworkFault, Part};
 use scenarios::{
     Scenario,
     scenario::{Fault, Op, OpKind},
@@ -12,7 +12,8 @@ use super::Way;
 use crate::places::{Place, Point};
 
 /// Returns what anybody can do at that moment of an exchange, in every room; while its answer is on
-/// its way for long, if servers made it: what clients do takes longer than an answer does.
+/// its way for long, if servers made it: what clients do takes longer than an answer does. Where one
+/// server tells another something, its request gets lost, and is not made again before that.
 pub(super) fn acts(scenario: &Scenario, place: &Place) -> Vec<Way> {
     let Some(held) = held(scenario, place) else {
         let acts = ops(scenario, place, moment(scenario, place), false);
@@ -28,15 +29,24 @@ const SOON: Duration = Duration::from_millis(100);
 /// How long an answer is held: longer than joins and leaves take, and shorter than anybody waits.
 const HELD: Duration = Duration::from_secs(4);
 
-/// Returns what holds the answer that is sent at this place from one server to another.
+/// Returns what holds the answer that is sent at this place from one server to another, or loses the
+/// transaction.
 fn held(scenario: &Scenario, place: &Place) -> Option<Fault> {
-    let Point::Exchange { moment: Moment::Answered, from, to, .. } = &place.point else {
-        return None;
+    let Point::Exchange { moment, endpoint, from, to, .. } = &place.point else { return None };
+    let kind: NetworkFault = match moment {
+        Moment::Answered => {
+            let (between, and) = (vec![to.clone()], vec![from.clone()]);
+            NetworkFault::Hold { between, and, one_way: true }
+        }
+        Moment::Sent if *endpoint == "send" => {
+            let (from, to) = (vec![from.clone()], vec![to.clone()]);
+            let (part, after) = (Part::Request, After::Share(0.5));
+            NetworkFault::Reset(BodyReset { from, to, part, after })
+        }
+        Moment::Sent | Moment::Arrived => return None,
     };
     let are_servers = [from, to].into_iter().all(|name| super::is_server(scenario, name));
-    let (between, and) = (vec![to.clone()], vec![from.clone()]);
-    let kind = NetworkFault::Hold { between, and, one_way: true }.into();
-    are_servers.then(|| Fault::new(place.when(), Some(HELD), kind))
+    are_servers.then(|| Fault::new(place.when(), Some(HELD), kind.into()))
 }
 
 /// Returns what anybody can do at a time, if the place is one of an exchange; `is_held` if that takes

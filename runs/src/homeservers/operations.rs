@@ -14,6 +14,7 @@ use checks::{
 };
 use futures_util::future::join_all;
 use http::Method;
+use rand::Rng;
 use scenarios::{
     endpoint::percent_encoded,
     scenario::{Op, OpKind, Reads},
@@ -39,10 +40,12 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Starts the clock of every operation. The future resolves when all of them have ended.
 pub(super) fn start(cluster: &Arc<Cluster>) -> impl Future<Output = ()> + Send + use<> {
     let ready = Instant::now();
+    let mut random = journal::random::stream(cluster.scenario.seed, "operations");
     let operations = cluster.scenario.ops.iter().flat_map(Op::occurrences).map(|op| {
         let cluster = Arc::clone(cluster);
+        let at = ready + op.at + drawn(op.jitter, &mut random);
         on_host(&cluster.observer().clone(), async move {
-            tokio::time::sleep_until(ready + op.at).await;
+            tokio::time::sleep_until(at).await;
             perform(&cluster, op.kind).await;
         })
     });
@@ -50,6 +53,13 @@ pub(super) fn start(cluster: &Arc<Cluster>) -> impl Future<Output = ()> + Send +
     async move {
         join_all(operations).await;
     }
+}
+
+/// Draws a time up to `most`.
+fn drawn(most: Duration, random: &mut impl Rng) -> Duration {
+    let most = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+    // Which of two times a nanosecond apart is likelier does not matter.
+    Duration::from_nanos(random.next_u64() % most.saturating_add(1).max(1))
 }
 
 /// Has an operation done by its devices. A device that is down does nothing, and that is noted.
@@ -99,6 +109,27 @@ async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
             let what = format!("power of {user} in {conversation}");
             by(cluster, cluster.first_device(&setter), what, |device| async move {
                 set_power(&device, &room, &user_id, level).await;
+            })
+            .await;
+        }
+        OpKind::State { kind, key, content, by: setter, conversation } => {
+            let room = room(&conversation);
+            let what = format!("{kind} of {conversation}");
+            let state = [kind, key].map(|part| percent_encoded(&part)).join("/");
+            let content = serde_json::to_value(content).expect("what an event can hold");
+            by(cluster, cluster.first_device(&setter), what, |device| async move {
+                let target = room_path(&room, &format!("state/{state}"));
+                drop(device.client().call(Method::PUT, &target, Some(&content), DEADLINE).await);
+            })
+            .await;
+        }
+        OpKind::Invite { user, by: inviter, conversation } => {
+            let (room, user_id) = (room(&conversation), user_id(cluster, &user));
+            let what = format!("invite of {user} to {conversation}");
+            by(cluster, cluster.first_device(&inviter), what, |device| async move {
+                let body = json!({"user_id": user_id});
+                // What becomes of it shows in the state, and in what the user can do.
+                drop(device.client().post(&room_path(&room, "invite"), &body, DEADLINE).await);
             })
             .await;
         }

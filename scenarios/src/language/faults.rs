@@ -15,7 +15,7 @@ use super::{
 };
 use crate::scenario::FaultKind;
 
-/// A kind of fault as a scenario file names it.
+/// A kind of fault or operation as a scenario file names it.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed {
     /// Its key.

@@ -6,6 +6,7 @@ mod expect;
 mod faults;
 mod generate;
 mod ops;
+mod shorthand;
 mod world;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use toml::de::DeTable;
 pub(super) use self::{
     expect::OUTCOMES,
     faults::trigger,
+    shorthand::Online,
     world::{DELIVERIES, READS, latency},
 };
 use super::{
@@ -36,8 +38,8 @@ const SETTLE_AFTER_HOURS: Duration = Duration::from_mins(75);
 /// The delay of every link, unless the file says otherwise.
 pub(super) const LATENCY: Duration = Duration::from_millis(5);
 
-/// Reads the whole document.
-pub(super) fn scenario(document: &DeTable<'_>, reader: &mut Reader) -> Scenario {
+/// Reads the whole document; `seed` takes the place of the one in it.
+pub(super) fn scenario(document: &DeTable<'_>, seed: Option<u64>, reader: &mut Reader) -> Scenario {
     let mut table = Table::new(String::new(), 0..0, document);
     let mut scenario = Scenario::empty("");
     reader.places.put("", 0..0);
@@ -53,6 +55,7 @@ pub(super) fn scenario(document: &DeTable<'_>, reader: &mut Reader) -> Scenario 
     if let Some(seed) = table.take("seed", reader) {
         scenario.seed = reader.whole(&seed).unwrap_or(SEED);
     }
+    scenario.seed = seed.unwrap_or(scenario.seed);
     if let Some(limit) = table.take("limit", reader) {
         scenario.limit = reader.duration(&limit).unwrap_or(LIMIT);
     }
@@ -91,6 +94,7 @@ fn sections(table: &mut Table<'_>, scenario: &mut Scenario, reader: &mut Reader)
     if let Some(list) = table.take("faults", reader) {
         faults::all(&list, &mut scenario.faults, reader);
     }
+    shorthand::absences(scenario, reader);
     if let Some(expect) = table.take("expect", reader) {
         scenario.expect = expect::expect(&expect, reader);
     }

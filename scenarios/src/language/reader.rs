@@ -8,6 +8,7 @@ use super::{
     mistake::{Code, Mistake},
     names::closest,
     places::Places,
+    read::Online,
     table::{Item, Table, listed},
 };
 use crate::duration;
@@ -17,6 +18,8 @@ use crate::duration;
 pub(super) struct Reader {
     pub(super) mistakes: Vec<Mistake>,
     pub(super) places: Places,
+    /// Who is reachable only now and then.
+    pub(super) online: Vec<Online>,
 }
 
 /// Every method returns none after it has noted a mistake.

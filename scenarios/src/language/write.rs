@@ -80,6 +80,9 @@ impl Text {
                 self.line("every", quoted(&duration::text(op.repeat.every)));
             }
         }
+        if !op.jitter.is_zero() {
+            self.line("jitter", quoted(&duration::text(op.jitter)));
+        }
         let (kind, body) = op_kind(&op.kind);
         self.line(kind, body.text());
     }
@@ -204,6 +207,15 @@ fn op_kind(kind: &OpKind) -> (&'static str, Inline) {
             let body = body.text_at("user", user).put("level", level);
             ("power", body.text_at("by", by).text_at("conversation", conversation))
         }
+        OpKind::State { kind, key, content, by, conversation } => {
+            let body = body.text_at("by", by).text_at("conversation", conversation);
+            let body = body.text_at("type", kind).put_if(!key.is_empty(), "key", quoted(key));
+            ("state", body.put("content", value(&toml::Value::Table(content.clone()))))
+        }
+        OpKind::Invite { user, by, conversation } => (
+            "invite",
+            body.text_at("user", user).text_at("by", by).text_at("conversation", conversation),
+        ),
         OpKind::Trespass { relay, victim } => {
             ("trespass", body.text_at("relay", relay).text_at("victim", victim))
         }
@@ -260,6 +272,23 @@ pub(super) fn word<T: Copy + PartialEq>(words: &[(&str, T)], value: T) -> String
     let (word, _) =
         words.iter().find(|(_, known)| *known == value).expect("every value has a word");
     quoted(word)
+}
+
+/// Returns what an event holds on one line.
+fn value(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => quoted(text),
+        toml::Value::Array(values) => {
+            let values: Vec<_> = values.iter().map(self::value).collect();
+            format!("[{}]", values.join(", "))
+        }
+        toml::Value::Table(entries) => {
+            let put =
+                |inline: Inline, (key, entry): (&String, _)| inline.put(key, self::value(entry));
+            entries.iter().fold(Inline::default(), put).text()
+        }
+        other => other.to_string(),
+    }
 }
 
 /// Returns a float as text that TOML reads back exactly.

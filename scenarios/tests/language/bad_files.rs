@@ -57,6 +57,7 @@ refused!(
     operations_on_others,
     repeated_operations,
     several_mistakes_at_once,
+    shorthands,
     sides_of_cuts,
     unknown_checks,
     unknown_keys,

@@ -177,13 +177,41 @@ fn op() -> impl Strategy<Value = Op> {
         (two_users(), any::<u32>(), one(ROOMS)).prop_map(|((user, by), level, conversation)| {
             OpKind::Power { user, level, by, conversation }
         }),
+        (two_users(), one(ROOMS)).prop_map(|((user, by), conversation)| OpKind::Invite {
+            user,
+            by,
+            conversation
+        }),
+        (one(USERS), one(ROOMS), text(), content()).prop_map(|(by, conversation, key, content)| {
+            OpKind::State { kind: "m.room.topic".to_owned(), key, content, by, conversation }
+        }),
         (one(RELAYS), one(BACKENDS)).prop_map(|(relay, victim)| OpKind::Trespass { relay, victim }),
     ];
-    (time(), kind, repeat()).prop_map(|(at, kind, repeat)| {
+    let jitter = prop_oneof![Just(Duration::ZERO), Just(Duration::from_millis(700))];
+    (time(), kind, repeat(), jitter).prop_map(|(at, kind, repeat, jitter)| {
         let may = matches!(kind, OpKind::Send { .. } | OpKind::Fetch { .. });
         let at = at.min(LIMIT - LASTS);
-        Op { at, kind, repeat: if may { repeat } else { Repeat::default() } }
+        Op { at, kind, repeat: if may { repeat } else { Repeat::default() }, jitter }
     })
+}
+
+/// What an event can hold, also within lists and tables.
+fn content() -> impl Strategy<Value = toml::Table> {
+    use toml::Value;
+    let number = -(1_i64 << 53) + 1..1_i64 << 53;
+    let leaf = prop_oneof![
+        text().prop_map(Value::String),
+        number.prop_map(Value::Integer),
+        any::<bool>().prop_map(Value::Boolean),
+    ];
+    let inner = leaf.prop_recursive(3, 8, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(Value::Array),
+            vec((text(), inner), 0..3)
+                .prop_map(|entries| Value::Table(entries.into_iter().collect())),
+        ]
+    });
+    vec((text(), inner), 0..3).prop_map(|entries| entries.into_iter().collect())
 }
 
 /// Longer than any repetition lasts.

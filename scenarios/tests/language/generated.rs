@@ -4,19 +4,22 @@ use std::{collections::BTreeSet, time::Duration};
 
 use scenarios::{
     Scenario,
-    language::parse,
+    language::{parse, parse_seeded},
     scenario::{Fault, FaultKind, NodeFault, OpKind, When},
 };
 
 const MINUTES: Duration = Duration::from_mins(10);
 
-fn world(seed: u64) -> Scenario {
-    let text = format!(
+fn text(seed: u64) -> String {
+    format!(
         "name = \"world\"\nseed = {seed}\nlimit = \"10m\"\n[generate]\nbackends = 23\n\
          rooms-of = 5\nsends-per-second = 2.0\nfor = \"10m\"\ncrashes-every = \"5s\"\n\
          down-for = [\"5s\", \"40s\"]\nrelays = 2\n"
-    );
-    parse("world.toml", &text).expect("a scenario")
+    )
+}
+
+fn world(seed: u64) -> Scenario {
+    parse("world.toml", &text(seed)).expect("a scenario")
 }
 
 /// Returns when a crash begins and ends.
@@ -33,6 +36,13 @@ fn the_same_seed_gives_the_same_world_and_another_one_another() {
     assert_ne!(world(1).ops, world(2).ops);
     assert_ne!(world(1).faults, world(2).faults);
     assert_eq!(world(1).users, world(2).users);
+}
+
+#[test]
+fn a_seed_in_the_place_of_the_files_draws_another_world() {
+    let seeded = |seed| parse_seeded("world.toml", &text(1), seed).expect("a scenario");
+    assert_eq!(seeded(1), world(1));
+    assert_eq!(seeded(2), world(2));
 }
 
 #[test]

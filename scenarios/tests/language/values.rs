@@ -7,9 +7,9 @@ use scenarios::{
     Scenario, duration,
     language::{
         faults::{LISTED, Listed},
-        parse,
+        ops, parse, to_toml,
     },
-    scenario::{Delivery, FaultKind, Latency, NodeFault, OpKind, Reads, Schedule, When},
+    scenario::{Delivery, Fault, FaultKind, Latency, NodeFault, OpKind, Reads, Schedule, When},
 };
 
 const SMALLEST: &str = "name = \"x\"\n[backends]\na = {}\n";
@@ -135,6 +135,56 @@ fn every_example_of_a_fault_is_one() {
              [relays]\nr1 = {{}}\n[[faults]]\nat = \"1s\"\n{key} = {example}\n"
         );
         let scenario = parse("x.toml", &text).unwrap_or_else(|wrong| panic!("{wrong}"));
-        assert_eq!(scenario.faults[0].kind.key(), *key);
+        // One that stands for several is each of them.
+        let meant = if *key == "rolling-restart" { "kill" } else { key };
+        assert_eq!(scenario.faults[0].kind.key(), meant);
     }
+}
+
+#[test]
+fn every_example_of_an_operation_is_one() {
+    for Listed { key, example, .. } in ops::LISTED {
+        let text = format!(
+            "name = \"x\"\n[backends]\na = {{}}\nb = {{}}\n[relays]\nr1 = {{}}\n[users]\n\
+             alice = {{ backend = \"a\" }}\nbob = {{ backend = \"b\" }}\n[conversations]\n\
+             team = {{ creator = \"bob\", members = [\"alice\"] }}\n[[ops]]\nat = \"1s\"\n\
+             {key} = {example}\n"
+        );
+        let scenario = parse("x.toml", &text).unwrap_or_else(|wrong| panic!("{wrong}"));
+        assert!(to_toml(&scenario).contains(&format!("{key} = ")), "{key}");
+    }
+}
+
+#[test]
+fn a_rolling_restart_is_a_kill_of_each_machine_in_its_turn() {
+    let faults = "b = {}\n[[faults]]\nat = \"10s\"\n\
+                  rolling-restart = { of = [\"a\", \"b\"], down = \"2s\", every = \"15s\" }\n";
+    let kill = |node: &str, at| {
+        let kind = NodeFault::Kill { node: node.to_owned() }.into();
+        Fault::new(When::At(Duration::from_secs(at)), Some(Duration::from_secs(2)), kind)
+    };
+    assert_eq!(reading(faults).faults, [kill("a", 10), kill("b", 25)]);
+}
+
+#[test]
+fn a_rolling_restart_at_a_request_counts_from_its_first() {
+    let faults = "b = {}\n[[faults]]\nwhen = { sent = \"send\" }\n\
+                  rolling-restart = { of = [\"a\", \"b\"], down = \"2s\", every = \"15s\" }\n";
+    let faults = reading(faults).faults;
+    assert_eq!(faults[1].when, When::At(Duration::from_secs(15)));
+    assert!(faults[0].id.is_some() && faults[0].id == faults[1].after, "{faults:?}");
+}
+
+#[test]
+fn who_is_online_now_and_then_is_cut_off_in_between() {
+    let text = "limit = \"2m\"\nname = \"x\"\n[backends]\na = {}\n[users]\n\
+                alice = { backend = \"a\", online = { for = \"5s\", every = \"1m\" } }\n";
+    let faults = parse("x.toml", text).expect("a scenario").faults;
+    let cuts: Vec<_> = faults.iter().map(|fault| (fault.when.clone(), fault.lasts)).collect();
+    let away = Some(Duration::from_secs(55));
+    assert_eq!(cuts, [5, 65].map(|at| (When::At(Duration::from_secs(at)), away)));
+    assert!(
+        faults.iter().all(|fault| fault.kind.to_string() == "partition alice/1 | a"),
+        "{faults:?}"
+    );
 }

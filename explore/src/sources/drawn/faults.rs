@@ -91,8 +91,12 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
         scenario.faults.push(Fault { after, ..Fault::new(when, lasts, kind) });
     }
     if is_beyond_belief(scenario) {
-        let (backends, faults) = (&scenario.backends, &mut scenario.faults);
-        faults.retain(|fault| !backends.keys().any(|name| is_of_clock(&fault.kind, name)));
+        let wrong: Vec<bool> = scenario
+            .faults
+            .iter()
+            .map(|fault| scenario.backends.keys().any(|name| is_of_clock(&fault.kind, name)))
+            .collect();
+        scenario.leave_out_faults(|index| wrong[index]);
     }
 }
 

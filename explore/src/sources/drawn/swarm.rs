@@ -111,6 +111,8 @@ pub(super) struct Swarm {
     pub(super) removals: u64,
     /// How many changes of power levels.
     pub(super) powers: u64,
+    /// How many changes of a topic or a name.
+    pub(super) topics: u64,
     /// The most retries of a message.
     pub(super) retries: u64,
     /// How many of a hundred faults last longer than any back-off.
@@ -144,6 +146,7 @@ impl Swarm {
             moves: sometimes(50, 4),
             removals: sometimes(30, 2),
             powers: sometimes(20, 3),
+            topics: sometimes(25, 4),
             retries: sometimes(50, 2),
             long: if sometimes(20, 1) == 1 { 40 } else { 0 },
             related: sometimes(60, 80),

@@ -53,6 +53,9 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
     for _ in 0..swarm.powers {
         script.power();
     }
+    for number in 0..swarm.topics {
+        script.topic(number);
+    }
     if swarm.has(Extra::Trespass) {
         script.trespass();
     }
@@ -277,6 +280,32 @@ impl Script<'_> {
         let Some((conversation, by, user)) = self.two() else { return };
         let (at, level) = (self.time(), self.dice.one(&[0, 50, 99, 100]));
         self.does(at, OpKind::Power { user, level, by, conversation });
+    }
+
+    /// Somebody, mostly the creator, sets the topic or the name: most of the time somebody else does so
+    /// at the same time, who may not know of it.
+    fn topic(&mut self, number: u64) {
+        let Some((conversation, by, other)) = self.two() else { return };
+        let at = self.time();
+        let (kind, field) = self.dice.one(&[("m.room.topic", "topic"), ("m.room.name", "name")]);
+        let state = |by: String, word: &str| {
+            let content = [(field.to_owned(), format!("{word} {number}").into())];
+            let (kind, key, content) =
+                (kind.to_owned(), String::new(), content.into_iter().collect());
+            OpKind::State { kind, key, content, by, conversation: conversation.clone() }
+        };
+        let (first, second) = (state(by.clone(), "one"), state(other.clone(), "other"));
+        if self.dice.chance(60) {
+            let given = at.saturating_sub(self.dice.scale(1, ABSENCE));
+            let user = other;
+            self.does(
+                given,
+                OpKind::Power { user, level: 50, by, conversation: conversation.clone() },
+            );
+            let beside = at + self.dice.scale(1, UNDER_WAY);
+            self.does(beside, second);
+        }
+        self.does(at, first);
     }
 
     /// Returns a room, somebody with power in it, and somebody else.

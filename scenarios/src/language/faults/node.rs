@@ -50,6 +50,11 @@ pub(super) const LISTED: &[Listed] = &[
         means: "power loss and boot, again and again (kill = true: only the process dies); then up",
     },
     Listed {
+        key: "rolling-restart",
+        example: "{ of = [\"a\", \"b\", \"c\"], down = \"2s\", every = \"10s\" }",
+        means: "one machine after another is killed and started again (short for a `kill` of each)",
+    },
+    Listed {
         key: "wipe",
         example: "{ node = \"a\" }",
         means: "power loss, and the disk is gone: boots on an empty one when it ends",

@@ -61,6 +61,18 @@ impl Meaning<'_> {
                 OpKind::Power { user, by, conversation, .. } => {
                     self.member_by(&at, "power", (user, by), conversation);
                 }
+                OpKind::State { kind, by, conversation, .. } => {
+                    self.refers(&format!("{at}.state.by"), by, Sort::User);
+                    self.refers(
+                        &format!("{at}.state.conversation"),
+                        conversation,
+                        Sort::Conversation,
+                    );
+                    self.state_type(&format!("{at}.state.type"), kind);
+                }
+                OpKind::Invite { user, by, conversation } => {
+                    self.member_by(&at, "invite", (user, by), conversation);
+                }
                 OpKind::Trespass { relay, victim } => {
                     self.refers(&format!("{at}.trespass.relay"), relay, Sort::Relay);
                     self.refers(&format!("{at}.trespass.victim"), victim, Sort::Backend);
@@ -86,11 +98,35 @@ impl Meaning<'_> {
             self.report(&format!("{at}.times"), mistake);
         } else if times > 1 {
             self.in_time(&format!("{at}.every"), "last repetition", op.last());
+        } else if times == 1 && !op.jitter.is_zero() {
+            self.in_time(&format!("{at}.jitter"), "operation", op.last());
         } else if !every.is_zero() {
             let mistake = Mistake::new(Code::BadValue, "this is said of what is not repeated")
                 .label("how long after each other it is done")
                 .help("add `times`, or leave it out");
             self.report(&format!("{at}.every"), mistake);
+        }
+    }
+
+    /// Checks that a type of state has no operation of its own, which says what it means.
+    fn state_type(&mut self, at: &str, kind: &str) {
+        const OWN: [(&str, &str); 3] = [
+            ("m.room.create", "a conversation is created with the world: see [conversations]"),
+            ("m.room.member", "write `join`, `invite`, `leave`, `kick` or `ban`"),
+            ("m.room.power_levels", "write `power`"),
+        ];
+        if kind.is_empty() {
+            let mistake = Mistake::new(Code::BadValue, "this state has no type")
+                .label("the type is empty")
+                .help("write, for example, type = \"m.room.topic\"");
+            self.report(at, mistake);
+        }
+        if let Some((_, help)) = OWN.iter().find(|(own, _)| *own == kind) {
+            let mistake =
+                Mistake::new(Code::BadValue, format!("`{kind}` cannot be set by `state`"))
+                    .label("this type has an operation of its own")
+                    .help(*help);
+            self.report(at, mistake);
         }
     }
 

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::one_kind;
+use super::{
+    one_kind,
+    shorthand::{self, ROLLING_RESTART},
+};
 use crate::{
     language::{
         faults,
@@ -12,7 +15,7 @@ use crate::{
         reader::Reader,
         table::{Item, Table},
     },
-    scenario::{Fault, Moment, Operation, When},
+    scenario::{Fault, Moment, NodeFault, Operation, When},
 };
 
 /// The keys of which a trigger has exactly one.
@@ -29,15 +32,23 @@ pub(super) fn all(list: &Item<'_>, faults: &mut Vec<Fault>, reader: &mut Reader)
         // Indices are those of the scenario, not those of the file.
         let at = format!("faults[{}]", faults.len());
         reader.places.put(&at, item.span.clone());
-        match one(&Item { at: at.clone(), ..item }, reader) {
-            Some(fault) => faults.push(fault),
-            None => reader.places.forget(&at),
+        let span = item.span.clone();
+        let read = several(&Item { at: at.clone(), ..item }, reader);
+        if read.is_empty() {
+            reader.places.forget(&at);
+        }
+        for (n, fault) in read.into_iter().enumerate() {
+            if n > 0 {
+                reader.places.put(&format!("faults[{}]", faults.len()), span.clone());
+            }
+            faults.push(fault);
         }
     }
 }
 
-fn one(item: &Item<'_>, reader: &mut Reader) -> Option<Fault> {
-    let mut table = reader.table(item)?;
+/// Reads what one entry stands for: one fault, or several.
+fn several(item: &Item<'_>, reader: &mut Reader) -> Vec<Fault> {
+    let Some(mut table) = reader.table(item) else { return Vec::new() };
     let id = table.take("id", reader);
     let after = table.take("after", reader);
     let at = table.take("at", reader);
@@ -47,10 +58,16 @@ fn one(item: &Item<'_>, reader: &mut Reader) -> Option<Fault> {
     let when = when(&table, at.as_ref(), trigger.as_ref(), reader);
     let [id, after] = [id, after].map(|name| name.and_then(|name| reader.text(&name)));
     let lasts = lasts.and_then(|lasts| reader.duration(&lasts));
-    let kind = kind.and_then(|(kind, body)| faults::read(kind, &body, reader));
     // If the beginning cannot be read, that must not hide what else is wrong with this fault.
     let when = when.unwrap_or(When::At(Duration::ZERO));
-    Some(Fault { id, after, when, lasts, kind: kind? })
+    let Some((kind, body)) = kind else { return Vec::new() };
+    let fault = |kind| Fault { id, after, when, lasts, kind };
+    if kind == ROLLING_RESTART {
+        // The kind of each restart takes the place of this one.
+        let first = fault(NodeFault::Kill { node: String::new() }.into());
+        return shorthand::rolling_restart(&body, &first, reader);
+    }
+    faults::read(kind, &body, reader).map(fault).into_iter().collect()
 }
 
 fn when(

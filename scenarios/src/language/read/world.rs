@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::de::DeValue;
 
+use super::shorthand;
 use crate::{
     language::{
         mistake::{Code, Mistake},
@@ -92,6 +93,7 @@ pub(super) fn backend(item: &Item<'_>, reader: &mut Reader) -> Backend {
     if let Some(attempts) = table.take("attempts-before-relay", reader) {
         backend.attempts_before_relay = reader.whole(&attempts);
     }
+    shorthand::online(&mut table, reader);
     table.done(reader);
     backend
 }
@@ -124,6 +126,7 @@ pub(super) fn user(item: &Item<'_>, reader: &mut Reader) -> User {
     if let Some(reads) = table.take("reads", reader) {
         user.reads = reader.choice(&reads, READS).unwrap_or_default();
     }
+    shorthand::online(&mut table, reader);
     table.done(reader);
     user
 }
