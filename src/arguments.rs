@@ -128,9 +128,11 @@ pub(crate) struct Run {
     /// [default: each file's own]
     #[arg(long, value_name = "N|A..B|A..=B")]
     pub(crate) seed: Option<Seeds>,
-    /// Do not accept a pass with an inert fault, a vacuous check or a situation that never came
-    /// about
+    /// Accept a pass with an inert fault, a vacuous check or a situation that never came about
     #[arg(long)]
+    pub(crate) lenient: bool,
+    /// The opposite of `--lenient`, and the default
+    #[arg(long, hide = true, conflicts_with = "lenient")]
     pub(crate) strict: bool,
     /// Run everything twice and compare the journals byte for byte
     #[arg(long)]
@@ -319,9 +321,11 @@ pub(crate) struct Judge {
     /// journal that another tool recorded, compressed or not
     #[arg(value_name = "JOURNAL|RUN", required = true)]
     pub(crate) journals: Vec<PathBuf>,
-    /// Do not accept a pass with an inert fault, a vacuous check or a situation that never came
-    /// about
+    /// Accept a pass with an inert fault, a vacuous check or a situation that never came about
     #[arg(long)]
+    pub(crate) lenient: bool,
+    /// The opposite of `--lenient`, and the default
+    #[arg(long, hide = true, conflicts_with = "lenient")]
     pub(crate) strict: bool,
 }
 

@@ -8,7 +8,7 @@ Exit codes:
   0    every expectation holds
   1    a check is violated
   2    bad usage or a bad scenario file
-  3    inconclusive: a limit was reached; with --strict also an inert fault, a vacuous check,
+  3    inconclusive: a limit was reached; without --lenient also an inert fault, a vacuous check,
        or a situation that never came about
   4    nothing was selected
   5    a replay or a repetition differs: a defect of fedsim, not of what it tested

@@ -22,7 +22,7 @@ use crate::{
 pub(crate) fn judge(wanted: &Judge, output: &mut Output) -> Result<Exit, Stop> {
     let mut exit = Exit::Holds;
     for named in &wanted.journals {
-        exit = exit.and(match one(named, wanted.strict, output) {
+        exit = exit.and(match one(named, wanted.lenient, output) {
             // The others are judged all the same.
             Err(Stop::Because(why, message)) => {
                 output.refusal(&message)?;
@@ -34,10 +34,10 @@ pub(crate) fn judge(wanted: &Judge, output: &mut Output) -> Result<Exit, Stop> {
     Ok(exit)
 }
 
-fn one(named: &Path, strict: bool, output: &mut Output) -> Result<Exit, Stop> {
+fn one(named: &Path, lenient: bool, output: &mut Output) -> Result<Exit, Stop> {
     let path = journal_of(named)?;
     match judged(&path)? {
-        Ok(record) => tell(&path, &record, strict, output),
+        Ok(record) => tell(&path, &record, lenient, output),
         Err(Unjudged::Scenario(mistakes)) => {
             output.mistakes(&[mistakes])?;
             Ok(Exit::Usage)
@@ -82,7 +82,7 @@ fn refused(path: &Path, why: &dyn std::fmt::Display) -> Stop {
     Stop::because(Exit::Usage, format!("cannot judge {}: {why}\n{help}", path.display()))
 }
 
-fn tell(path: &Path, record: &Record, strict: bool, output: &mut Output) -> Result<Exit, Stop> {
+fn tell(path: &Path, record: &Record, lenient: bool, output: &mut Output) -> Result<Exit, Stop> {
     let weaknesses = record.weaknesses();
     let status = line::Status::of(record, &weaknesses);
     let name = format!("{}  (seed {})", record.scenario.name, record.seed);
@@ -102,7 +102,7 @@ fn tell(path: &Path, record: &Record, strict: bool, output: &mut Output) -> Resu
         "log_hash": record.log_hash,
     }))?;
     let is_weak = status == line::Status::Warn;
-    Ok(if strict && is_weak { Exit::Inconclusive } else { trial::exit_of(record) })
+    Ok(if is_weak && !lenient { Exit::Inconclusive } else { trial::exit_of(record) })
 }
 
 /// Says what the run's own record says, if there is one next to the journal and it says something

@@ -38,7 +38,7 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
     let settings = Settings {
         out: &wanted.out,
         twice: if wanted.twice { Twice::Every } else { Twice::Sample },
-        strict: wanted.strict,
+        lenient: wanted.lenient,
         journal: wanted.journal,
         widths: jobs.widths(),
     };

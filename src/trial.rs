@@ -31,7 +31,7 @@ pub(crate) struct Settings<'a> {
     /// Which runs are repeated.
     pub(crate) twice: Twice,
     /// Whether a run with a weakness does not pass.
-    pub(crate) strict: bool,
+    pub(crate) lenient: bool,
     /// Which runs keep their journal.
     pub(crate) journal: Journal,
     /// The widths of the columns of results.
@@ -201,7 +201,7 @@ fn judged(record: &Record, settings: &Settings<'_>) -> Trial {
     let weaknesses = record.weaknesses();
     let status = Status::of(record, &weaknesses);
     let exit = match status {
-        Status::Warn if settings.strict => Exit::Inconclusive,
+        Status::Warn if !settings.lenient => Exit::Inconclusive,
         Status::Pass | Status::Warn => Exit::Holds,
         Status::Fail => Exit::Violated,
         Status::Unknown => Exit::Inconclusive,
@@ -266,7 +266,7 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// Returns the exit code of a record by itself, without what `--strict` asks for.
+/// Returns the exit code of a record by itself, without what is wrong with a pass.
 pub(crate) fn exit_of(record: &Record) -> Exit {
     match record.verdict {
         Verdict::Pass => Exit::Holds,

@@ -263,12 +263,13 @@ fn a_long_campaign_repeats_one_run_in_twenty_and_keeps_the_first_hundred_passes(
 }
 
 #[test]
-fn an_inert_fault_is_a_warning_and_under_strict_no_pass() {
+fn an_inert_fault_is_no_pass_and_lenience_accepts_it() {
     let folder = folder(&[("inert", INERT)]);
     let output = fedsim(&folder, &["run", "inert.toml"]);
-    exits(&output, 0);
+    exits(&output, 3);
     assert!(stdout(&output).contains("WARN"), "{}", stdout(&output));
     exits(&fedsim(&folder, &["run", "inert.toml", "--strict"]), 3);
+    exits(&fedsim(&folder, &["run", "inert.toml", "--lenient"]), 0);
 }
 
 #[test]

@@ -37,13 +37,15 @@ pub fn judge(promises: &Promises, history: &History<'_>) -> Vec<CheckRecord> {
 }
 
 fn is_named(expect: &Expect, check: &Check) -> bool {
-    let mut names = named(expect, check.kind).iter().chain(&expect.violates);
+    let mut names = named(expect, check.kind).iter().chain(&expect.only).chain(&expect.violates);
     names.any(|name| name == check.name)
 }
 
 fn is_implied(history: &History<'_>, check: &Check) -> bool {
     let scenario = history.scenario;
-    named(&scenario.expect, check.kind).is_empty() && (check.applies)(scenario)
+    // A situation is asked for by name.
+    let is_asked_for = check.kind != CheckKind::Sometimes || scenario.expect.sometimes.is_empty();
+    is_asked_for && scenario.expect.only.is_empty() && (check.applies)(scenario)
 }
 
 fn named(expect: &Expect, kind: CheckKind) -> &[String] {
@@ -121,6 +123,23 @@ mod tests {
         assert!(!names(&scenario).contains(&"no-zombie".to_owned()));
         scenario.expect.always = vec!["no-zombie".to_owned()];
         assert_eq!(names(&scenario)[0], "no-zombie");
+    }
+
+    #[test]
+    fn named_checks_come_beside_those_that_apply_and_only_takes_their_place() {
+        let mut scenario = scenario(Delivery::Eventual);
+        let journal = Fake::ready().journal();
+        let names = |scenario: &_| {
+            let history = History::read(scenario, &journal);
+            judge(&HOMESERVERS, &history).into_iter().map(|check| check.name).collect::<Vec<_>>()
+        };
+        let by_themselves = names(&scenario);
+        scenario.expect.always = vec!["no-zombie".to_owned()];
+        assert_eq!(names(&scenario).len(), by_themselves.len() + 1);
+        scenario.expect.only = vec!["delivered".to_owned()];
+        let mut named = names(&scenario);
+        named.sort();
+        assert_eq!(named, ["delivered", "no-zombie"]);
     }
 
     #[test]

@@ -197,7 +197,9 @@ pub(crate) fn set(
     cause: Option<u64>,
 ) -> FaultId {
     match kind {
-        FaultKind::Network(fault) => world.break_network(fault, &scenario.backend_names(), cause),
+        FaultKind::Network(fault) => {
+            world.break_network(fault, &scenario.meant_by_links(fault), cause)
+        }
         FaultKind::Node(fault) => node::set(world, fault, cause),
         FaultKind::Disk(fault) => disk::set(world, fault, cause),
         FaultKind::Peer(fault) => peer::set(world, fault, cause),

@@ -66,6 +66,28 @@ impl Scenario {
         self.backends.keys().cloned().collect()
     }
 
+    /// Returns the machines that a shape is about if it lists none: every server, relays too, for an
+    /// isolation, and every backend for the others.
+    pub fn meant_by(&self, shape: &Shape) -> Vec<String> {
+        match shape {
+            Shape::Isolate { .. } => {
+                self.backends.keys().chain(self.relays.keys()).cloned().collect()
+            }
+            Shape::Halves { .. }
+            | Shape::Ring { .. }
+            | Shape::Bridge { .. }
+            | Shape::Swizzle { .. } => self.backend_names(),
+        }
+    }
+
+    /// Returns the machines that a fault of links is about if it lists none.
+    pub fn meant_by_links(&self, fault: &NetworkFault) -> Vec<String> {
+        match fault {
+            NetworkFault::Shape(shape) => self.meant_by(shape),
+            _ => self.backend_names(),
+        }
+    }
+
     /// Leaves out the faults whose index is told to be left out. What was to begin after one of them
     /// is counted from the beginning then.
     pub fn leave_out_faults(&mut self, left_out: impl Fn(usize) -> bool) {
@@ -201,9 +223,11 @@ impl Delivery {
 /// What must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expect {
-    /// Checks that must hold at every moment; if empty, all that apply.
+    /// Checks that must hold, in the place of all that apply; those, if empty.
+    pub only: Vec<String>,
+    /// Further checks that must hold at every moment, whether or not they apply.
     pub always: Vec<String>,
-    /// Checks that must hold once everything is repaired and settled; if empty, all that apply.
+    /// Further checks that must hold once everything is repaired and settled.
     pub eventually: Vec<String>,
     /// Situations that must have come about.
     pub sometimes: Vec<String>,

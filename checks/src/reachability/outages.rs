@@ -66,7 +66,6 @@ impl Outages {
     pub(crate) fn read(history: &History<'_>) -> Self {
         let mut outages = Self::default();
         let ends = ends(history);
-        let backends = history.scenario.backend_names();
         for (_, index, number) in &history.faults {
             let (Some(fault), Some((from, until))) =
                 (history.scenario.faults.get(*index), ends.get(number))
@@ -79,7 +78,7 @@ impl Outages {
                 until: *until,
                 is_certain: true,
             };
-            outages.take(history, &fault.kind, &outage, &backends);
+            outages.take(history, &fault.kind, &outage);
         }
         outages.take_exits(history);
         outages.losses.sort_by_key(|loss| loss.at);
@@ -96,17 +95,11 @@ impl Outages {
         self.links.entry((from.to_owned(), to.to_owned())).or_default().push(outage);
     }
 
-    fn take(
-        &mut self,
-        history: &History<'_>,
-        kind: &FaultKind,
-        outage: &Outage,
-        backends: &[String],
-    ) {
+    fn take(&mut self, history: &History<'_>, kind: &FaultKind, outage: &Outage) {
         let in_doubt = Outage { is_certain: false, ..outage.clone() };
         match kind {
             FaultKind::Network(fault) => {
-                self.take_network(history.scenario, fault, outage, backends);
+                self.take_network(history.scenario, fault, outage);
             }
             FaultKind::Node(fault) => self.take_node(history, fault, outage),
             // What a disk did wrong may show only later.
@@ -119,15 +112,9 @@ impl Outages {
         }
     }
 
-    fn take_network(
-        &mut self,
-        scenario: &Scenario,
-        fault: &NetworkFault,
-        outage: &Outage,
-        backends: &[String],
-    ) {
+    fn take_network(&mut self, scenario: &Scenario, fault: &NetworkFault, outage: &Outage) {
         let in_doubt = Outage { is_certain: false, ..outage.clone() };
-        match fault.on_links(backends) {
+        match fault.on_links(&scenario.meant_by_links(fault)) {
             Some(OnLinks::Cut(cut)) => self.take_cut(&cut, outage),
             Some(OnLinks::Hold(cut)) => {
                 self.keeps_segments = true;

@@ -5,15 +5,15 @@ use std::{fmt, time::Duration};
 use super::{Cut, Swizzle};
 
 /// Which links are cut, by what remains. Only links between the machines that are listed are cut,
-/// so name relays as well where their links are meant. Where no machine is listed, every backend
-/// is meant, in the order of their names.
+/// so name relays as well where their links are meant. Where no machine is listed, the scenario says
+/// who is meant, in the order of their names: every backend, and for an isolation every relay too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// One machine reaches none of the others.
     Isolate {
         /// The one.
         one: String,
-        /// The others; every other backend if empty.
+        /// The others; every other backend and relay if empty.
         of: Vec<String>,
     },
     /// Two halves of a list do not reach each other; the first has one more of an odd number.

@@ -83,7 +83,7 @@ pub fn hang(node: &str) -> NetworkFault {
     NetworkFault::Hang { node: node.to_owned() }
 }
 
-/// Cuts a backend off from every other.
+/// Cuts a server off from every other, relays too; its clients still reach it.
 pub fn isolate(one: &str) -> NetworkFault {
     NetworkFault::Shape(Shape::Isolate { one: one.to_owned(), of: Vec::new() })
 }

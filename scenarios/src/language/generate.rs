@@ -14,10 +14,11 @@ use crate::scenario::{
 pub const MOST_MACHINES: u64 = 1_000;
 /// The most messages that are generated.
 pub const MOST_SENDS: f64 = 100_000.0;
-/// How long a machine is left alone after its return.
-const REST: Duration = Duration::from_secs(10);
-/// How long nothing is broken at the end, so that the last message has a fair chance.
-const CALM: Duration = Duration::from_secs(30);
+/// How long a machine is left alone after its return, unless the file says otherwise.
+pub const REST: Duration = Duration::from_secs(10);
+/// How long nothing is broken at the end, so that the last message has a fair chance, unless the file
+/// says otherwise.
+pub const CALM: Duration = Duration::from_secs(30);
 
 /// What to generate.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +39,10 @@ pub struct Plan {
     pub crashes_every: Option<Duration>,
     /// How long a crashed machine is down: drawn evenly from this range.
     pub down_for: (Duration, Duration),
+    /// How long a machine is left alone after its return.
+    pub rest: Duration,
+    /// How long no machine is down at the end.
+    pub calm: Duration,
     /// How many relays; the backends use them in turn.
     pub relays: u64,
     /// How the devices learn of messages.
@@ -121,13 +126,13 @@ impl Plan {
             world.backends.keys().chain(world.relays.keys()).map(|m| (m, Duration::ZERO)).collect();
         let mut faults = Vec::new();
         let mut at = every;
-        while at + self.down_for.1 + CALM <= self.lasts {
+        while at + self.down_for.1 + self.calm <= self.lasts {
             let down = between(&mut random, self.down_for.0, self.down_for.1);
             let free: Vec<_> =
                 free_from.iter().filter(|(_, from)| **from <= at).map(|(m, _)| *m).collect();
             if !free.is_empty() {
                 let machine = free[pick(&mut random, free.len())];
-                free_from.insert(machine, at + down + REST);
+                free_from.insert(machine, at + down + self.rest);
                 let kind =
                     NodeFault::Crash { node: machine.clone(), disk: AfterCrash::default() }.into();
                 faults.push(Fault::new(When::At(at), Some(down), kind));

@@ -108,6 +108,7 @@ impl Text {
 
     fn expect(&mut self, expect: &Expect) {
         let lists = [
+            ("only", &expect.only),
             ("always", &expect.always),
             ("eventually", &expect.eventually),
             ("sometimes", &expect.sometimes),

@@ -439,7 +439,8 @@ fn expect() -> impl Strategy<Value = Expect> {
     (lists, each(&["m0", "m1", "m2"], message)).prop_map(
         |((always, eventually, sometimes, mut violates), messages)| {
             violates.retain(|check| !always.contains(check));
-            Expect { always, eventually, sometimes, violates, messages }
+            let only = eventually.iter().take(1).cloned().collect();
+            Expect { only, always, eventually, sometimes, violates, messages }
         },
     )
 }

@@ -84,7 +84,7 @@ pub(crate) enum LinkFault {
 /// Returns what a fault of the network does to links; none if it does something else, for which
 /// turmoil has no equivalent.
 pub(crate) fn links(scenario: &Scenario, fault: &NetworkFault) -> Option<LinkFault> {
-    Some(match fault.on_links(&scenario.backend_names())? {
+    Some(match fault.on_links(&scenario.meant_by_links(fault))? {
         OnLinks::Turn(swizzle) => LinkFault::Turn(swizzle),
         OnLinks::Cut(cut) | OnLinks::Hold(cut) => {
             let paths = cut.links().into_iter().map(|(from, to)| (from.into(), to.into()));

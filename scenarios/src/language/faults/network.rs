@@ -42,9 +42,9 @@ pub(super) const LISTED: &[Listed] = &[
     Listed {
         key: "shape",
         example: "{ isolate = \"a\" }",
-        means: "cuts one from all (isolate), half from half (halves), all but neighbors (ring), all \
-                that does not go over one (bridge), or one by one, mending in another order \
-                (swizzle)",
+        means: "cuts one server from all others, relays too (isolate), or among backends half from \
+                half (halves), all but neighbors (ring), all that does not go over one (bridge), or \
+                one by one, mending in another order (swizzle); clients keep their links",
     },
     Listed {
         key: "hold",

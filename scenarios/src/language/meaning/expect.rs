@@ -9,6 +9,7 @@ use crate::language::{
 impl Meaning<'_> {
     pub(super) fn expect(&mut self) {
         let expect = &self.scenario.expect;
+        self.checks("only", &expect.only, &["always", "eventually"]);
         self.checks("always", &expect.always, &["always"]);
         self.checks("eventually", &expect.eventually, &["eventually"]);
         self.checks("sometimes", &expect.sometimes, &["sometimes"]);

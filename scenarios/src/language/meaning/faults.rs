@@ -219,7 +219,7 @@ impl Meaning<'_> {
 
     /// Notes a shape with too few machines, which cuts nothing.
     pub(in crate::language) fn at_least(&mut self, at: &str, shape: &Shape, least: usize) {
-        let members = shape.members(&self.scenario.backend_names()).len();
+        let members = shape.members(&self.scenario.meant_by(shape)).len();
         if members < least {
             let kind = shape.kind();
             let other = if shape.one().is_some() { "other " } else { "" };

@@ -17,6 +17,7 @@ pub(super) fn expect(item: &Item<'_>, reader: &mut Reader) -> Expect {
     let mut expect = Expect::default();
     let Some(mut table) = reader.table(item) else { return expect };
     for (key, list) in [
+        ("only", &mut expect.only),
         ("always", &mut expect.always),
         ("eventually", &mut expect.eventually),
         ("sometimes", &mut expect.sometimes),

@@ -8,7 +8,7 @@ use std::{
 use super::world::{DELIVERIES, READS};
 use crate::{
     language::{
-        generate::{MOST_MACHINES, MOST_SENDS, Plan},
+        generate::{CALM, MOST_MACHINES, MOST_SENDS, Plan, REST},
         mistake::{Code, Mistake},
         reader::Reader,
         table::{Item, Table},
@@ -80,6 +80,8 @@ fn plan(item: &Item<'_>, limit: Duration, reader: &mut Reader) -> Option<Plan> {
         lasts: table.need("for", reader).and_then(|i| reader.duration(&i)).unwrap_or_default(),
         crashes_every: table.take("crashes-every", reader).and_then(|i| reader.duration(&i)),
         down_for: down_for(&mut table, reader),
+        rest: table.take("rest", reader).and_then(|i| reader.duration(&i)).unwrap_or(REST),
+        calm: table.take("calm", reader).and_then(|i| reader.duration(&i)).unwrap_or(CALM),
         relays: table.take("relays", reader).and_then(|i| reader.whole(&i)).unwrap_or(0),
         reads: table
             .take("reads", reader)
