@@ -170,7 +170,12 @@ impl Federation {
     ) -> Result<Response<Bytes>, CallError> {
         let authorization = self.authorization(destination, &request).map_err(unsendable)?;
         request.headers_mut().insert(header::AUTHORIZATION, authorization);
-        let answer = self.http.send(&address_of(destination), request, deadline).await?;
+        let address = address_of(destination);
+        let answer = if request.method().is_idempotent() {
+            self.http.send_idempotent(&address, request, deadline).await?
+        } else {
+            self.http.send(&address, request, deadline).await?
+        };
         if !answer.status().is_success() {
             let refusal = MatrixError::from_answer(answer.status(), answer.body());
             return Err(CallError::Refused(refusal));

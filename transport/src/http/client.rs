@@ -1,7 +1,14 @@
 //! The client: pooled connections per address, a deadline for every request, a bound on every
 //! answer.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response, Uri, uri};
@@ -116,6 +123,8 @@ struct Pools {
 struct Pool {
     authority: uri::Authority,
     client: legacy::Client<Connector, Full<Bytes>>,
+    /// How many connections it has asked for.
+    connects: Arc<AtomicU64>,
     last_request: u64,
 }
 
@@ -128,9 +137,10 @@ impl Client {
     /// Sends `request` (whose URI is a path and query; `Host` and `Content-Length` are set here) to
     /// `address` and reads the whole answer, within `deadline` in all. Any status is `Ok`.
     ///
-    /// A request is sent once: nothing here sends again what a server may have seen. (When a pooled
-    /// connection turns out to have been closed before the first byte of the request was written to
-    /// it, another connection is taken; no server has seen anything then.)
+    /// A request is sent once: nothing here sends again what a server may have seen, unless it is asked
+    /// to ([`Client::send_idempotent`]). (When a pooled connection turns out to have been closed before
+    /// the first byte of the request was written to it, another connection is taken; no server has seen
+    /// anything then.)
     ///
     /// # Errors
     /// See [`RequestError`].
@@ -154,30 +164,57 @@ impl Client {
         deadline: Duration,
         max_body: usize,
     ) -> Result<Response<Bytes>, RequestError> {
-        let exchange = self.exchange(address, request, max_body);
-        match tokio::time::timeout(deadline, exchange).await {
-            Ok(answered) => answered,
-            Err(_) => Err(RequestError::Deadline { address: address.to_string(), deadline }),
-        }
+        let exchange = async {
+            let response = self.exchange(address, request).await.map_err(|(error, _)| error)?;
+            whole(address, response, max_body).await
+        };
+        within(address, deadline, exchange).await
     }
 
+    /// Does what [`Client::send`] does with a request that does no more when it is done twice. If it
+    /// breaks on a connection of an earlier request, before anything of an answer came, it is sent
+    /// once more on a new one: the server may have been started anew since (RFC 9110, section 9.2.2).
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn send_idempotent(
+        &self,
+        address: &Address,
+        request: Request<Bytes>,
+        deadline: Duration,
+    ) -> Result<Response<Bytes>, RequestError> {
+        let exchange = async {
+            let response = match self.exchange(address, request.clone()).await {
+                Err((_, Connection::Used)) => self.exchange(address, request).await,
+                answered => answered,
+            };
+            let response = response.map_err(|(error, _)| error)?;
+            whole(address, response, self.limits.max_body).await
+        };
+        within(address, deadline, exchange).await
+    }
+
+    /// Sends a request, and returns the head of its answer; the error says what it broke on.
     async fn exchange(
         &self,
         address: &Address,
         request: Request<Bytes>,
-        max_body: usize,
-    ) -> Result<Response<Bytes>, RequestError> {
-        let pool = self.pool(address)?;
-        let request =
-            absolute(request, pool.authority).map_err(|error| connect_error(address, &error))?;
-        let response = pool.client.request(request).await.map_err(|error| {
+    ) -> Result<Response<Incoming>, (RequestError, Connection)> {
+        let unsent = |error| (error, Connection::New);
+        let pool = self.pool(address).map_err(unsent)?;
+        let request = absolute(request, pool.authority.clone())
+            .map_err(|error| unsent(connect_error(address, &error)))?;
+        let connects = pool.connects.load(Ordering::Relaxed);
+        pool.client.request(request).await.map_err(|error| {
             if error.is_connect() {
-                connect_error(address, &error)
-            } else {
-                broken(address, &error)
+                return unsent(connect_error(address, &error));
             }
-        })?;
-        whole(address, response, max_body).await
+            // The other connections are as old as this one.
+            self.pools.lock().forget(address, &pool);
+            let is_new = pool.connects.load(Ordering::Relaxed) != connects;
+            let connection = if is_new { Connection::New } else { Connection::Used };
+            (broken(address, &error), connection)
+        })
     }
 
     fn pool(&self, address: &Address) -> Result<Pool, RequestError> {
@@ -190,7 +227,9 @@ impl Client {
         }
         let authority =
             address.to_string().parse().map_err(|error| connect_error(address, &error))?;
-        let pool = Pool { authority, client: self.pooled_client(address), last_request };
+        let connects = Arc::<AtomicU64>::default();
+        let client = self.pooled_client(address, Arc::clone(&connects));
+        let pool = Pool { authority, client, connects, last_request };
         if pools.by_address.len() >= MAX_POOLED_ADDRESSES {
             pools.forget_oldest();
         }
@@ -198,17 +237,50 @@ impl Client {
         Ok(pool)
     }
 
-    fn pooled_client(&self, address: &Address) -> legacy::Client<Connector, Full<Bytes>> {
+    fn pooled_client(
+        &self,
+        address: &Address,
+        connects: Arc<AtomicU64>,
+    ) -> legacy::Client<Connector, Full<Bytes>> {
+        let connector = Connector { host: self.host.clone(), address: address.clone(), connects };
         legacy::Client::builder(Executor(Arc::clone(&self.host.tasks)))
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(self.limits.idle_timeout)
             .pool_max_idle_per_host(self.limits.max_idle_per_address)
-            .build(Connector { host: self.host.clone(), address: address.clone() })
+            .build(connector)
+    }
+}
+
+/// What a request broke on.
+enum Connection {
+    /// A connection that was made for it, or for another request at the same time.
+    New,
+    /// One that was there before.
+    Used,
+}
+
+/// Waits for an answer for so long.
+async fn within<T>(
+    address: &Address,
+    deadline: Duration,
+    answer: impl Future<Output = Result<T, RequestError>>,
+) -> Result<T, RequestError> {
+    match tokio::time::timeout(deadline, answer).await {
+        Ok(answered) => answered,
+        Err(_) => Err(RequestError::Deadline { address: address.to_string(), deadline }),
     }
 }
 
 impl Pools {
+    /// Forgets a pool, unless another one has taken its place.
+    fn forget(&mut self, address: &Address, pool: &Pool) {
+        let known = self.by_address.get(address);
+        if known.is_some_and(|known| Arc::ptr_eq(&known.connects, &pool.connects)) {
+            self.by_address.remove(address);
+        }
+    }
+
     fn forget_oldest(&mut self) {
         let oldest = self.by_address.iter().min_by_key(|(_, pool)| pool.last_request);
         if let Some(address) = oldest.map(|(address, _)| address.clone()) {

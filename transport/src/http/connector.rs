@@ -3,6 +3,10 @@
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -22,6 +26,8 @@ use crate::host::{BoxFuture, Host, Stream};
 pub(super) struct Connector {
     pub(super) host: Host,
     pub(super) address: Address,
+    /// How many connections were asked for.
+    pub(super) connects: Arc<AtomicU64>,
 }
 
 impl Service<Uri> for Connector {
@@ -34,6 +40,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
+        self.connects.fetch_add(1, Ordering::Relaxed);
         let connecting = self.host.net.connect(&self.address.name, self.address.port);
         Box::pin(async { connecting.await.map(|stream| Socket(TokioIo::new(stream))) })
     }
