@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use journal::fault::{After, BodyReset, Moment, NetworkFault, Part};
+use journal::fault::{Moment, NetworkFault, ProxyAnswer};
 use scenarios::{
     Scenario,
     scenario::{Fault, Op, OpKind},
@@ -13,7 +13,7 @@ use crate::places::{Place, Point};
 
 /// Returns what anybody can do at that moment of an exchange, in every room; while its answer is on
 /// its way for long, if servers made it: what clients do takes longer than an answer does. Where one
-/// server tells another something, its request gets lost, and is not made again before that.
+/// server tells another something, a front proxy answers, and it is not told again before that.
 pub(super) fn acts(scenario: &Scenario, place: &Place) -> Vec<Way> {
     let Some(held) = held(scenario, place) else {
         let acts = ops(scenario, place, moment(scenario, place), false);
@@ -29,24 +29,28 @@ const SOON: Duration = Duration::from_millis(100);
 /// How long an answer is held: longer than joins and leaves take, and shorter than anybody waits.
 const HELD: Duration = Duration::from_secs(4);
 
-/// Returns what holds the answer that is sent at this place from one server to another, or loses the
-/// transaction.
+/// How long a front proxy answers: until shortly before something else is done.
+const REFUSED: Duration = Duration::from_millis(80);
+
+/// Returns what holds the answer that is sent at this place from one server to another, or has a front
+/// proxy answer a transaction.
 fn held(scenario: &Scenario, place: &Place) -> Option<Fault> {
     let Point::Exchange { moment, endpoint, from, to, .. } = &place.point else { return None };
-    let kind: NetworkFault = match moment {
+    let (kind, lasts): (NetworkFault, _) = match moment {
         Moment::Answered => {
             let (between, and) = (vec![to.clone()], vec![from.clone()]);
-            NetworkFault::Hold { between, and, one_way: true }
+            (NetworkFault::Hold { between, and, one_way: true }, HELD)
         }
         Moment::Sent if *endpoint == "send" => {
-            let (from, to) = (vec![from.clone()], vec![to.clone()]);
-            let (part, after) = (Part::Request, After::Share(0.5));
-            NetworkFault::Reset(BodyReset { from, to, part, after })
+            let (machine, to) = (to.clone(), vec![from.clone()]);
+            let (status, retry_after, share) = (502, None, 1.0);
+            let answer = ProxyAnswer { machine, to, status, retry_after, share };
+            (NetworkFault::Answers(answer), REFUSED)
         }
         Moment::Sent | Moment::Arrived => return None,
     };
     let are_servers = [from, to].into_iter().all(|name| super::is_server(scenario, name));
-    are_servers.then(|| Fault::new(place.when(), Some(HELD), kind.into()))
+    are_servers.then(|| Fault::new(place.when(), Some(lasts), kind.into()))
 }
 
 /// Returns what anybody can do at a time, if the place is one of an exchange; `is_held` if that takes
