@@ -2,8 +2,9 @@
 //!
 //! Reading order: this file (what is said upwards), `verify` (signatures and hash), `auth` (the
 //! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part
-//! of a room), `merge` (of forks), `receive` (what comes in) and `admit` (what is let in), `gap`, `adopt` and `fetch` (what that
-//! lacks), `forward` (whom it goes on to), `acl` (who may take part), `redact` (what is taken away),
+//! of a room), `merge` (of forks), `receive` (what comes in) and `admit` (what is let in), `gap`,
+//! `adopt` and `fetch` (what that lacks), `forward` (whom it goes on to), `newcomers` (who missed what
+//! was said here), `acl` (who may take part), `redact` (what is taken away),
 //! `outside` (rooms that this server is not in), `outliers`, `backfill` (history), `build` (new
 //! events) and `restricted` (who lets whom in), `sight` (who may see what), `serve` (what other
 //! servers may ask for).
@@ -20,6 +21,7 @@ mod gap;
 mod insert;
 pub(crate) mod judge;
 pub(crate) mod merge;
+mod newcomers;
 pub(crate) mod outliers;
 mod outside;
 mod receive;
@@ -147,6 +149,9 @@ pub enum Refusal {
     /// A signature that it needs is missing or wrong.
     #[error("bad signature: {0}")]
     BadSignature(String),
+    /// It is signed with a key that its server does not publish, or not for that time.
+    #[error("bad signature: {0}")]
+    UnknownKey(String),
     /// This server is not in the room.
     #[error("this server is not in room {0}")]
     UnknownRoom(OwnedRoomId),

@@ -18,6 +18,7 @@ use crate::{
     store::{
         StoreError, backward_extremities,
         events::{self, States, StoredEvent},
+        memberships,
         rooms::{self, RoomRow},
         state::{self, Entry, GroupId},
     },
@@ -115,17 +116,23 @@ impl Graph {
         let extremities = advance_extremities(tx, pdu)?;
         let groups = groups_after(tx, &extremities, &pdu.event_id, after)?;
         let current = resolve(tx, room.rules, &groups)?;
+        let has_changed = current != room.row.current_group;
+        let servers =
+            if has_changed { Some(memberships::member_servers(tx, &pdu.room_id)?) } else { None };
         if current == after && before == room.row.current_group {
             // Most of the time a state event changes its own entry and nothing else.
             if after != before {
                 rooms::advance_current_state(tx, pdu, current, position)?;
             }
-        } else if current != room.row.current_group {
+        } else if has_changed {
             let before = room.row.current_group;
             rooms::change_current_state(tx, &pdu.room_id, before, current, position)?;
             self.handler.memberships_changed(tx, &pdu.room_id, position)?;
         }
         self.tell(tx, pdu, position)?;
+        if let Some(servers) = servers {
+            self.tell_newcomers(tx, room, pdu, &servers)?;
+        }
         self.merge_forks(tx, room, pdu, groups.len())
     }
 

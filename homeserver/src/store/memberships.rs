@@ -94,6 +94,27 @@ pub fn member_servers(
     Ok(servers)
 }
 
+/// Returns the joins of the users of `server` who are in the room.
+///
+/// # Errors
+/// The store refuses.
+pub fn joins_of(
+    connection: &Connection,
+    room: &RoomId,
+    server: &ServerName,
+) -> Result<Vec<OwnedEventId>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT event_id FROM room_memberships
+         WHERE room_id = ?1 AND membership = 'join' AND server = ?2 ORDER BY event_id",
+    )?;
+    let mut rows = statement.query((room.as_str(), server.as_str()))?;
+    let mut joins = Vec::new();
+    while let Some(row) = rows.next()? {
+        joins.push(row.get::<_, String>(0)?.try_into().map_err(StoreError::corrupt)?);
+    }
+    Ok(joins)
+}
+
 /// Returns the joined users.
 ///
 /// # Errors
