@@ -147,7 +147,9 @@ impl Notifications {
             .await
     }
 
-    /// Returns at most `size` notifications of `device` after `since`, or from its first on.
+    /// Returns at most `size` notifications of `device` after `since`, or from its first on. A `since`
+    /// beyond all that this server gave out was given out before its database was set back: what is
+    /// given out from now on comes after it, and the device reads from its first on.
     ///
     /// # Errors
     /// The store's.
@@ -160,6 +162,8 @@ impl Notifications {
         let oldest_ms = self.ages.ms_ago(self.time_to_live);
         // An id of another version has no place in the order of ours.
         let after = since.filter(|id| id.get_version_num() == 7).unwrap_or(Uuid::nil());
+        let is_forgotten = self.learn(after).await?;
+        let after = if is_forgotten { Uuid::nil() } else { after };
         let stretch = Stretch { device: device.clone(), after, oldest_ms };
         self.database
             .call(move |db| {
@@ -171,6 +175,16 @@ impl Notifications {
                 Ok(Page { notifications, has_more, since_known })
             })
             .await
+    }
+
+    /// Lets every later id be larger than `named`; returns whether they would not have been.
+    async fn learn(&self, named: Uuid) -> Result<bool, StoreError> {
+        let newest = self.database.call(|db| notifications::last_id(db)).await?;
+        if newest.is_some_and(|newest| named <= newest) || named.is_nil() {
+            return Ok(false);
+        }
+        let now_ms = self.host.unix_ms();
+        self.database.transaction(move |tx| id::learn(tx, named, now_ms)).await
     }
 
     /// Returns the newest notification of `device`.

@@ -46,7 +46,14 @@ pub(crate) async fn verify(
             return Ok(Err(Refusal::BadSignature(format!("{server} did not sign the event"))));
         };
         match keys.keys_of(server, Some(&key_id), pdu.origin_server_ts).await {
-            Ok(found) => known.extend(found),
+            Ok(found) => {
+                let keys = found.get(server.as_str());
+                if !keys.is_some_and(|keys| keys.contains_key(&key_id)) {
+                    let reason = format!("{server} does not publish {key_id} for that time");
+                    return Ok(Err(Refusal::UnknownKey(reason)));
+                }
+                known.extend(found);
+            }
             Err(KeyError::Database(error)) => return Err(Unavailable::Store(error.into())),
             Err(error @ KeyError::Unavailable { .. }) => {
                 return Err(Unavailable::Elsewhere(error.to_string()));

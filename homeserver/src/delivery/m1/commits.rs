@@ -24,6 +24,7 @@ use crate::{
     store::{
         StoreError, events,
         m1::{self, Commit, Voter},
+        memberships,
     },
 };
 
@@ -187,11 +188,14 @@ impl Commits {
         if let Err(error) = told {
             let event_id = &commit.event_id;
             tracing::warn!(%error, %destination, event_id, "failed to tell a backend of a commit");
-            if error.is_final() {
+            if !error.is_final() {
+                return Step::Failed;
+            }
+            if !self.has_left(destination, &commit.room_id).await {
                 self.set_back(destination, commit.room_id);
                 return Step::SetBack;
             }
-            return Step::Failed;
+            // Who is in the room no more, and lost what it had of it, need not be told.
         }
         match self.strike(destination, commit).await {
             Ok(following) => following.map_or(Step::Last, Step::Acknowledged),
@@ -200,6 +204,16 @@ impl Commits {
                 Step::NotKept
             }
         }
+    }
+
+    /// Returns whether nobody of a server is in the room any more.
+    async fn has_left(&self, destination: &ServerName, room: &str) -> bool {
+        let (destination, room) = (destination.to_owned(), room.to_owned());
+        let is_in = self.core.database.call(move |db| {
+            let room = RoomId::parse(room).map_err(StoreError::corrupt)?;
+            memberships::is_member_server(db, &room, &destination)
+        });
+        is_in.await.is_ok_and(|is_in| !is_in)
     }
 
     async fn tell(&self, destination: &ServerName, commit: &Commit) -> Result<Empty, CallError> {

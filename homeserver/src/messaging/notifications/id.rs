@@ -51,6 +51,27 @@ fn join(ms: u64, tail: u128) -> Uuid {
     Uuid::from_u128(high | low)
 }
 
+/// How far ahead of the clock an id can be that somebody says was given out, in milliseconds: clocks
+/// were wrong by as much, and nobody can use up all ids by naming the last one.
+const MOST_AHEAD_MS: u64 = 400 * 24 * 60 * 60 * 1000;
+
+/// Returns whether `named`, which a device says it was given, is one that this server no longer knows
+/// to have given out: its database is older than that.
+fn is_forgotten(last: Option<Uuid>, named: Uuid, now_ms: u64) -> bool {
+    let is_plausible = named.get_version_num() == 7 && split(named).0 <= now_ms + MOST_AHEAD_MS;
+    is_plausible && last.is_none_or(|last| last < named)
+}
+
+/// Lets every later id be larger than `named`, which a device says it was given; returns whether they
+/// would not have been.
+pub(crate) fn learn(tx: &Transaction<'_>, named: Uuid, now_ms: u64) -> Result<bool, StoreError> {
+    let is_new = is_forgotten(notifications::last_id(tx)?, named, now_ms);
+    if is_new {
+        notifications::put_last_id(tx, named)?;
+    }
+    Ok(is_new)
+}
+
 /// Takes the next id in `tx`; it is given out for good when that commits.
 pub(crate) fn take_id(tx: &Transaction<'_>, host: &Host) -> Result<Uuid, StoreError> {
     let last = notifications::last_id(tx)?;
@@ -70,6 +91,16 @@ mod tests {
         let second = next_id(Some(first), 5, [0; 16]);
         assert!(second > first);
         assert!(next_id(Some(second), 1_000_001, [0; 16]) > second);
+    }
+
+    #[test]
+    fn an_id_is_forgotten_if_it_is_beyond_the_last_and_not_beyond_belief() {
+        let id = |ms| join(ms, 5);
+        assert!(is_forgotten(None, id(7), 7));
+        assert!(is_forgotten(Some(id(6)), id(7), 5));
+        assert!(!is_forgotten(Some(id(7)), id(7), 7));
+        assert!(!is_forgotten(Some(id(6)), id(MS_MASK), 7));
+        assert!(!is_forgotten(None, Uuid::from_u128(u128::MAX), 7));
     }
 
     #[test]

@@ -50,9 +50,10 @@ impl From<Refusal> for RoomError {
             Refusal::UnknownRoom(room) => Self::UnknownRoom(room),
             Refusal::Malformed(_) => Self::Invalid(refusal.to_string()),
             Refusal::MissingEvents(_) => Self::Unavailable(refusal.to_string()),
-            Refusal::BadSignature(_) | Refusal::NotAllowed(_) | Refusal::NoLongerAllowed(_) => {
-                Self::Forbidden(refusal.to_string())
-            }
+            Refusal::BadSignature(_)
+            | Refusal::UnknownKey(_)
+            | Refusal::NotAllowed(_)
+            | Refusal::NoLongerAllowed(_) => Self::Forbidden(refusal.to_string()),
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use defects::{Defect, planted};
+use futures_util::future::join_all;
 use ruma::{
     EventId, OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
     api::federation::membership::{
@@ -21,7 +22,7 @@ use crate::{
         rules::{self, Rules},
     },
     pdu::{
-        Spot, Unavailable, template,
+        Refusal, Spot, Unavailable, template,
         verify::{verify, with_its_hash},
     },
     store::{StoreError, pending_joins, queues, rooms},
@@ -216,9 +217,10 @@ impl Rooms {
             send_join::Request::new(room.to_owned(), join.event_id.clone(), join.to_raw());
         let answer = self.ask_to_be_let_in(server, user, request).await?.room_state;
         let rules = rules_of(&version)?;
+        let mut silent = self.silent_among(&[&answer.state, &answer.auth_chain], rules).await?;
         let handover = Handover {
-            state: self.verified(&answer.state, room, rules).await?,
-            auth_chain: self.verified(&answer.auth_chain, room, rules).await?,
+            state: self.verified(&answer.state, room, rules, &mut silent).await?,
+            auth_chain: self.verified(&answer.auth_chain, room, rules, &mut silent).await?,
             version,
             join,
         };
@@ -286,13 +288,14 @@ impl Rooms {
         raw: &[Box<RawValue>],
         room: &RoomId,
         rules: Rules,
+        silent: &mut BTreeSet<OwnedServerName>,
     ) -> Result<Vec<Pdu>, RoomError> {
         if raw.len() > MAX_JOIN_EVENTS {
             return Err(RoomError::Unavailable("the room is too large".to_owned()));
         }
-        let (mut events, mut silent) = (BTreeMap::new(), BTreeSet::new());
+        let mut events = BTreeMap::new();
         for raw in raw {
-            let pdu = self.verified_or_vouched(raw, rules, &mut silent).await?;
+            let pdu = self.verified_or_vouched(raw, rules, silent).await?;
             if pdu.room_id != room {
                 return Err(RoomError::Unavailable(
                     "the answer contains events of another room".to_owned(),
@@ -305,7 +308,33 @@ impl Rooms {
 }
 
 impl Rooms {
-    /// Returns an event that is properly signed, or whose signer is one of `silent` or found to be.
+    /// Returns the signers of these events whose keys are not to be had. All are asked at once: whoever
+    /// joins does not wait for one after the other.
+    async fn silent_among(
+        &self,
+        events: &[&Vec<Box<RawValue>>],
+        rules: Rules,
+    ) -> Result<BTreeSet<OwnedServerName>, RoomError> {
+        // One event of each suffices.
+        let mut signers: BTreeMap<OwnedServerName, Pdu> = BTreeMap::new();
+        for raw in events.iter().flat_map(|events| events.iter().take(MAX_JOIN_EVENTS)) {
+            let pdu = Pdu::parse(raw, rules)?;
+            signers.entry(pdu.sender.server_name().to_owned()).or_insert(pdu);
+        }
+        let asked = signers.into_iter().map(|(signer, pdu)| async move {
+            match verify(&self.core().keys, pdu, rules).await {
+                Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
+                    tracing::warn!(%signer, reason, "takes events of a silent server unverified");
+                    Some(signer)
+                }
+                Ok(_) | Err(Unavailable::Store(_)) => None,
+            }
+        });
+        Ok(join_all(asked).await.into_iter().flatten().collect())
+    }
+
+    /// Returns an event that is properly signed, or whose signer is one of `silent` or found to be, or
+    /// has lost the key with which it signed.
     async fn verified_or_vouched(
         &self,
         raw: &RawValue,
@@ -316,6 +345,9 @@ impl Rooms {
         let signer = pdu.sender.server_name().to_owned();
         if !silent.contains(&signer) {
             match verify(&self.core().keys, pdu.clone(), rules).await {
+                Ok(Err(Refusal::UnknownKey(reason))) => {
+                    tracing::warn!(%signer, reason, "took an event unverified");
+                }
                 Ok(verified) => return Ok(verified?),
                 Err(Unavailable::Store(error)) => return Err(error.into()),
                 Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
