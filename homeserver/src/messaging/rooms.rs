@@ -6,6 +6,7 @@ mod early_invites;
 mod error;
 mod events;
 mod guests;
+mod handover;
 mod invite;
 mod join;
 mod leave;

@@ -17,9 +17,9 @@ use crate::{
     },
 };
 
-/// Events of a room that are hidden here, beyond which no owner is asked about one that came past it.
-/// It leaves room for those that are voted on.
-const MAX_ASKED_ABOUT: i64 = 500;
+/// Events of a room that came past its owner, which is asked about them: as many as a server misses
+/// whose disk is a day old. Nobody is asked about what is beyond.
+const MAX_ASKED_ABOUT: i64 = 5_000;
 
 impl Graph {
     /// As [`Graph::insert_with_state`], of an event that came from another server: it goes on to the
@@ -57,7 +57,7 @@ impl Graph {
         let (pdu, owner) = (&checked.pdu, &room.row.owner);
         if checked.standing != Standing::Accepted
             || owner == self.core.server_name()
-            || m1::count_hidden(tx, &pdu.room_id)? >= MAX_ASKED_ABOUT
+            || m1::count_asked_about(tx, &pdu.room_id)? >= MAX_ASKED_ABOUT
         {
             return Ok(());
         }

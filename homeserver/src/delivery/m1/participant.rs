@@ -111,7 +111,7 @@ impl Participant {
                 if let Some(stale) = stale_devices(tx, &rooms, &members, &request)? {
                     return Ok::<_, StoreError>(stale);
                 }
-                if m1::count_hidden(tx, &checked.pdu.room_id)? >= MAX_HIDDEN_PER_ROOM {
+                if m1::count_voted(tx, &checked.pdu.room_id)? >= MAX_HIDDEN_PER_ROOM {
                     let reason = "too many messages of the room are undecided".to_owned();
                     return Ok(Vote::No { reason });
                 }

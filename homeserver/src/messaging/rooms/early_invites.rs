@@ -8,7 +8,12 @@ use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, User
 use transport::Lock;
 
 use super::{RoomError, Rooms};
-use crate::{event::Pdu, pdu::Found, store::events, transaction::PduHandler};
+use crate::{
+    event::Pdu,
+    pdu::{Found, Unavailable},
+    store::events,
+    transaction::PduHandler,
+};
 
 /// Invites that are remembered; one that is forgotten, or lost by a restart, still comes by the
 /// graph.
@@ -43,29 +48,52 @@ impl EarlyInvites {
     }
 }
 
+/// What there is of an invite that was signed here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EarlyInvite {
+    /// None was signed here, or it came by the graph already.
+    None,
+    /// It was fetched now.
+    Here,
+    /// It has not come, and its sender does not hand it out.
+    NotToBeHad,
+}
+
 impl Rooms {
+    /// Returns the server that made the last invite of `user` that was signed here.
+    pub(super) fn early_inviter(&self, user: &UserId, room: &RoomId) -> Option<OwnedServerName> {
+        self.early_invites.get(user, room).map(|(_, from)| from)
+    }
+
     /// Fetches the invite of `user` from the server that made it, if one was signed here and has
-    /// not come yet; whether it has now.
+    /// not come yet.
     ///
     /// # Errors
-    /// That server does not answer, or the store refuses.
-    pub(super) async fn fetch_early_invite(
+    /// The store refuses.
+    pub(super) async fn early_invite(
         &self,
         user: &UserId,
         room: &RoomId,
-    ) -> Result<bool, RoomError> {
-        let Some((id, from)) = self.early_invites.get(user, room) else { return Ok(false) };
+    ) -> Result<EarlyInvite, RoomError> {
+        let Some((id, from)) = self.early_invites.get(user, room) else {
+            return Ok(EarlyInvite::None);
+        };
         let known = id.clone();
         if self.database().call(move |db| events::place(db, &known)).await?.is_some() {
-            return Ok(false);
+            return Ok(EarlyInvite::None);
         }
-        let Some((_, rules)) = self.graph.rules_of(room).await? else { return Ok(false) };
+        let Some((_, rules)) = self.graph.rules_of(room).await? else {
+            return Ok(EarlyInvite::None);
+        };
         let source = self.graph.source(room, rules, &from, Some(&from)).await?;
-        let Found::Here(invite) = self.graph.ask_event(&source, &id).await? else {
-            return Ok(false);
+        let invite = match self.graph.ask_event(&source, &id).await {
+            Ok(Found::Here(invite)) => invite,
+            Err(Unavailable::Store(error)) => return Err(error.into()),
+            Ok(_) | Err(_) => return Ok(EarlyInvite::NotToBeHad),
         };
         // Not part of any transaction: there is nothing to record.
         self.graph.receive(&from, &[invite.to_raw()], Arc::new(|_, _| Ok(()))).await?;
-        Ok(true)
+        let is_here = self.database().call(move |db| events::place(db, &id)).await?.is_some();
+        Ok(if is_here { EarlyInvite::Here } else { EarlyInvite::NotToBeHad })
     }
 }

@@ -1,10 +1,9 @@
 //! Joining: here, if this server is in the room; or else through a server that is, which hands over
 //! the room's state.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use defects::{Defect, planted};
-use futures_util::future::join_all;
 use ruma::{
     EventId, OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
     api::federation::membership::{
@@ -15,24 +14,20 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use transport::federation::CallError;
 
-use super::{Draft, RoomError, Rooms, create::VERSIONS};
+use super::{
+    Draft, RoomError, Rooms, create::VERSIONS, early_invites::EarlyInvite, handover::Handover,
+};
 use crate::{
     event::{
         Membership, Pdu,
         rules::{self, Rules},
     },
-    pdu::{
-        Refusal, Spot, Unavailable, template,
-        verify::{verify, with_its_hash},
-    },
+    pdu::{Spot, template},
     store::{StoreError, pending_joins, queues, rooms},
 };
 
 /// Servers tried for one join.
 const MAX_CANDIDATES: usize = 5;
-
-/// Events taken from the answer to a join.
-const MAX_JOIN_EVENTS: usize = 50_000;
 
 /// The field of a refused `make_join` or `send_join` that names the one server that lets users in.
 pub(crate) const OWNER_FIELD: &str = "org.fedsim.owner";
@@ -72,14 +67,6 @@ enum Admission {
     Joined,
     /// In this room only its owner lets anybody in.
     Referred(OwnedServerName),
-}
-
-/// A room as another server handed it over: its events are well-formed and properly signed.
-pub(super) struct Handover {
-    pub(super) version: RoomVersionId,
-    pub(super) join: Pdu,
-    pub(super) state: Vec<Pdu>,
-    pub(super) auth_chain: Vec<Pdu>,
 }
 
 impl Rooms {
@@ -134,13 +121,25 @@ impl Rooms {
     /// without a new event.
     async fn join_here(&self, user: &UserId, room: &RoomId) -> Result<bool, RoomError> {
         if self.membership(user, room).await? == Some(Membership::Join) {
-            return Ok(true);
+            match self.early_invite(user, room).await? {
+                EarlyInvite::None => return Ok(true),
+                // Its sender counts the user as out: this server's database may have been set back.
+                EarlyInvite::NotToBeHad => return Ok(false),
+                EarlyInvite::Here
+                    if self.membership(user, room).await? == Some(Membership::Join) =>
+                {
+                    return Ok(true);
+                }
+                EarlyInvite::Here => {}
+            }
         }
         match self.put_join(user, room).await {
             Err(RoomError::UnknownRoom(_)) => Ok(false),
-            Err(RoomError::Forbidden(_)) if self.fetch_early_invite(user, room).await? => {
-                self.put_join(user, room).await.map(|()| true)
-            }
+            Err(error @ RoomError::Forbidden(_)) => match self.early_invite(user, room).await? {
+                EarlyInvite::Here => self.put_join(user, room).await.map(|()| true),
+                EarlyInvite::NotToBeHad => Ok(false),
+                EarlyInvite::None => Err(error),
+            },
             done => done.map(|()| true),
         }
     }
@@ -166,6 +165,7 @@ impl Rooms {
             .await?;
         let owner = row.filter(|row| row.delivery.owner_lets_in()).map(|row| row.owner);
         let inviting = invite.map(|invite| invite.sender.server_name().to_owned());
+        let inviting = inviting.or_else(|| self.early_inviter(user, room));
         let named = room.server_name().map(ToOwned::to_owned);
         let mut candidates: Vec<OwnedServerName> = Vec::new();
         let others = via.iter().cloned().chain(inviting).chain(named);
@@ -278,85 +278,6 @@ impl Rooms {
             depth: proposed.depth,
         };
         Ok(self.graph.sign(template(Some(room), &draft, &spot), rules_of(version)?)?)
-    }
-
-    /// Returns the events, every one of which is properly signed and of `room`. Where the keys of a
-    /// server are not to be had, the word of the server that hands the room over must do, which vouches
-    /// for the whole of it anyway: a bystander that is down cannot keep others out of the room.
-    async fn verified(
-        &self,
-        raw: &[Box<RawValue>],
-        room: &RoomId,
-        rules: Rules,
-        silent: &mut BTreeSet<OwnedServerName>,
-    ) -> Result<Vec<Pdu>, RoomError> {
-        if raw.len() > MAX_JOIN_EVENTS {
-            return Err(RoomError::Unavailable("the room is too large".to_owned()));
-        }
-        let mut events = BTreeMap::new();
-        for raw in raw {
-            let pdu = self.verified_or_vouched(raw, rules, silent).await?;
-            if pdu.room_id != room {
-                return Err(RoomError::Unavailable(
-                    "the answer contains events of another room".to_owned(),
-                ));
-            }
-            events.insert(pdu.event_id.clone(), pdu);
-        }
-        Ok(events.into_values().collect())
-    }
-}
-
-impl Rooms {
-    /// Returns the signers of these events whose keys are not to be had. All are asked at once: whoever
-    /// joins does not wait for one after the other.
-    async fn silent_among(
-        &self,
-        events: &[&Vec<Box<RawValue>>],
-        rules: Rules,
-    ) -> Result<BTreeSet<OwnedServerName>, RoomError> {
-        // One event of each suffices.
-        let mut signers: BTreeMap<OwnedServerName, Pdu> = BTreeMap::new();
-        for raw in events.iter().flat_map(|events| events.iter().take(MAX_JOIN_EVENTS)) {
-            let pdu = Pdu::parse(raw, rules)?;
-            signers.entry(pdu.sender.server_name().to_owned()).or_insert(pdu);
-        }
-        let asked = signers.into_iter().map(|(signer, pdu)| async move {
-            match verify(&self.core().keys, pdu, rules).await {
-                Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
-                    tracing::warn!(%signer, reason, "takes events of a silent server unverified");
-                    Some(signer)
-                }
-                Ok(_) | Err(Unavailable::Store(_)) => None,
-            }
-        });
-        Ok(join_all(asked).await.into_iter().flatten().collect())
-    }
-
-    /// Returns an event that is properly signed, or whose signer is one of `silent` or found to be, or
-    /// has lost the key with which it signed.
-    async fn verified_or_vouched(
-        &self,
-        raw: &RawValue,
-        rules: Rules,
-        silent: &mut BTreeSet<OwnedServerName>,
-    ) -> Result<Pdu, RoomError> {
-        let pdu = Pdu::parse(raw, rules)?;
-        let signer = pdu.sender.server_name().to_owned();
-        if !silent.contains(&signer) {
-            match verify(&self.core().keys, pdu.clone(), rules).await {
-                Ok(Err(Refusal::UnknownKey(reason))) => {
-                    tracing::warn!(%signer, reason, "took an event unverified");
-                }
-                Ok(verified) => return Ok(verified?),
-                Err(Unavailable::Store(error)) => return Err(error.into()),
-                Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
-                    tracing::warn!(%signer, reason, "took events of a silent server unverified");
-                    silent.insert(signer);
-                }
-            }
-        }
-        Ok(with_its_hash(pdu, rules)?)
     }
 }
 

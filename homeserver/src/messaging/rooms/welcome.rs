@@ -6,7 +6,7 @@ use ruma::{OwnedEventId, RoomId, RoomVersionId};
 use serde_json::value::RawValue;
 use transport::Transaction;
 
-use super::{RoomError, Rooms, join::Handover};
+use super::{RoomError, Rooms, handover::Handover};
 use crate::{
     event::{Delivery, Pdu, rules},
     pdu::{

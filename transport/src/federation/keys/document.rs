@@ -60,6 +60,11 @@ pub(super) fn own(identity: &Identity, now_ms: u64) -> serde_json::Value {
     serde_json::to_value(document).expect("canonical JSON is JSON")
 }
 
+/// Returns whether no key is believed to be valid at `at_ms`, which is that far ahead of our clock.
+pub(super) fn is_beyond_belief(at_ms: u64, now_ms: u64) -> bool {
+    at_ms > now_ms.saturating_add(MAX_VALIDITY_MS)
+}
+
 /// Reads the document that `server` answered at `now_ms` on our clock, and checks that it is about
 /// that server and signed by one of its keys.
 ///

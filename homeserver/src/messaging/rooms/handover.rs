@@ -1,0 +1,107 @@
+//! A room as another server hands it over to one that joins: its events, properly signed, as far as
+//! anybody can tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+use ruma::{OwnedServerName, RoomId, RoomVersionId};
+use serde_json::value::RawValue;
+
+use super::{RoomError, Rooms};
+use crate::{
+    event::{Pdu, rules::Rules},
+    pdu::{
+        Refusal, Unavailable,
+        verify::{verify, with_its_hash},
+    },
+};
+
+/// Events taken from the answer to a join.
+const MAX_JOIN_EVENTS: usize = 50_000;
+
+/// A room as another server handed it over: its events are well-formed and properly signed.
+pub(super) struct Handover {
+    pub(super) version: RoomVersionId,
+    pub(super) join: Pdu,
+    pub(super) state: Vec<Pdu>,
+    pub(super) auth_chain: Vec<Pdu>,
+}
+
+impl Rooms {
+    /// Returns the events, every one of which is properly signed and of `room`. Where the keys of a
+    /// server are not to be had, the word of the server that hands the room over must do, which vouches
+    /// for the whole of it anyway: a bystander that is down cannot keep others out of the room.
+    pub(super) async fn verified(
+        &self,
+        raw: &[Box<RawValue>],
+        room: &RoomId,
+        rules: Rules,
+        silent: &mut BTreeSet<OwnedServerName>,
+    ) -> Result<Vec<Pdu>, RoomError> {
+        if raw.len() > MAX_JOIN_EVENTS {
+            return Err(RoomError::Unavailable("the room is too large".to_owned()));
+        }
+        let mut events = BTreeMap::new();
+        for raw in raw {
+            let pdu = self.verified_or_vouched(raw, rules, silent).await?;
+            if pdu.room_id != room {
+                return Err(RoomError::Unavailable(
+                    "the answer contains events of another room".to_owned(),
+                ));
+            }
+            events.insert(pdu.event_id.clone(), pdu);
+        }
+        Ok(events.into_values().collect())
+    }
+
+    /// Returns the signers of these events whose keys are not to be had. All are asked at once: whoever
+    /// joins does not wait for one after the other.
+    pub(super) async fn silent_among(
+        &self,
+        events: &[&Vec<Box<RawValue>>],
+        rules: Rules,
+    ) -> Result<BTreeSet<OwnedServerName>, RoomError> {
+        // One event of each suffices.
+        let mut signers: BTreeMap<OwnedServerName, Pdu> = BTreeMap::new();
+        for raw in events.iter().flat_map(|events| events.iter().take(MAX_JOIN_EVENTS)) {
+            let pdu = Pdu::parse(raw, rules)?;
+            signers.entry(pdu.sender.server_name().to_owned()).or_insert(pdu);
+        }
+        let asked = signers.into_iter().map(|(signer, pdu)| async move {
+            match verify(&self.core().keys, pdu, rules).await {
+                Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
+                    tracing::warn!(%signer, reason, "takes events of a silent server unverified");
+                    Some(signer)
+                }
+                Ok(_) | Err(Unavailable::Store(_)) => None,
+            }
+        });
+        Ok(join_all(asked).await.into_iter().flatten().collect())
+    }
+
+    /// Returns an event that is properly signed, or whose signer is one of `silent` or found to be, or
+    /// has lost the key with which it signed.
+    async fn verified_or_vouched(
+        &self,
+        raw: &RawValue,
+        rules: Rules,
+        silent: &mut BTreeSet<OwnedServerName>,
+    ) -> Result<Pdu, RoomError> {
+        let pdu = Pdu::parse(raw, rules)?;
+        let signer = pdu.sender.server_name().to_owned();
+        if !silent.contains(&signer) {
+            match verify(&self.core().keys, pdu.clone(), rules).await {
+                Ok(Err(Refusal::UnknownKey(reason))) => {
+                    tracing::warn!(%signer, reason, "took an event unverified");
+                }
+                Ok(verified) => return Ok(verified?),
+                Err(Unavailable::Store(error)) => return Err(error.into()),
+                Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
+                    tracing::warn!(%signer, reason, "took events of a silent server unverified");
+                    silent.insert(signer);
+                }
+            }
+        }
+        Ok(with_its_hash(pdu, rules)?)
+    }
+}
