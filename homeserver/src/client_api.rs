@@ -1,6 +1,6 @@
 //! The client-server API: thin handlers over the messaging layer, with Matrix errors.
 //!
-//! Reading order: `extract` (what a request carries); `session` (register, login, logout);
+//! Reading order: `extract` (what a request carries); `registration` and `session` (login, logout);
 //! `account` (whoami, profile, filters, what is answered and never changes); `membership` and
 //! `create_room`; `send`, `state` and `messages`; `token` and `sync`; then the Wire pair,
 //! `notifications` and `await_socket`; `cors` lets browsers in.
@@ -14,6 +14,7 @@ mod filter;
 mod membership;
 mod messages;
 mod notifications;
+mod registration;
 mod send;
 mod session;
 mod state;
@@ -32,6 +33,7 @@ use axum::{
 };
 use transport::{MatrixError, http::ServerLimits};
 
+pub(crate) use self::{extract::BodyOf, session::check_password};
 use crate::{
     admin::{self, Admin},
     core::{
@@ -94,6 +96,7 @@ impl FromRef<ClientApi> for Admin {
     fn from_ref(api: &ClientApi) -> Self {
         Self {
             core: api.core.clone(),
+            messaging: api.messaging.clone(),
             outgoing: api.messaging.rooms.outgoing.clone(),
             policies: api.policies.clone(),
         }
@@ -125,6 +128,7 @@ fn routes() -> Router<ClientApi> {
         .route("/notifications", get(notifications::page))
         .route("/notifications/last", get(notifications::last))
         .route("/await", get(await_socket::open))
+        .route("/health", get(account::health))
         .layer(axum::middleware::from_fn(cors::allow))
 }
 
@@ -134,7 +138,8 @@ fn version_3() -> Router<ClientApi> {
 
 fn account_routes() -> Router<ClientApi> {
     Router::new()
-        .route("/register", post(session::register))
+        .route("/register", post(registration::register))
+        .route("/register/available", get(registration::available))
         .route("/login", get(session::login_flows).post(session::login))
         .route("/logout", post(session::logout))
         .route("/logout/all", post(session::logout_all))

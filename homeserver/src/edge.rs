@@ -45,6 +45,14 @@ where
     }
 }
 
+/// Returns whether a secret that was given is the right one. Takes as long for a wrong one as for the
+/// right one, so that a guess learns nothing from it.
+pub(crate) fn is_same_secret(given: &str, secret: &str) -> bool {
+    let bytes = given.bytes().zip(secret.bytes());
+    let difference = bytes.fold(0, |sum, (given, right)| sum | (given ^ right));
+    given.len() == secret.len() && difference == 0
+}
+
 /// Returns a profile as both APIs show it.
 pub(crate) fn shown_profile(profile: &Profile) -> Value {
     match &profile.display_name {
@@ -96,7 +104,14 @@ impl From<AccountError> for MatrixError {
         let message = error.to_string();
         match error {
             AccountError::Taken => Self::new(StatusCode::BAD_REQUEST, "M_USER_IN_USE", message),
+            AccountError::InvalidName(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "M_INVALID_USERNAME", message)
+            }
+            AccountError::Unknown => Self::not_found(message),
             AccountError::WrongPassword => Self::forbidden(message),
+            AccountError::Deactivated => {
+                Self::new(StatusCode::FORBIDDEN, "M_USER_DEACTIVATED", message)
+            }
             AccountError::TooManyDevices => {
                 Self::new(StatusCode::BAD_REQUEST, "M_RESOURCE_LIMIT_EXCEEDED", message)
             }

@@ -9,7 +9,7 @@ use transport::{
     DatabaseError, Host,
     federation::{Authenticated, Federation, Identity, KeyRing},
     host::Disk,
-    http::{Client, ClientLimits, Drain, ServerLimits, serve_until},
+    http::{Client, ClientLimits, Drain, ServerLimits, Traffic, Watch, serve_watched},
 };
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     delivery::Policies,
     federation_api,
     messaging::{Messaging, notifications::Notifications, rooms::Rooms},
+    metrics::{self, Apis},
     pdu::Graph,
     store,
     transaction::{Incoming, Outgoing, RelaySync},
@@ -31,7 +32,9 @@ pub struct Homeserver {
     pub federation_port: u16,
     /// The port that serves the client-server API and the admin API.
     pub client_port: u16,
-    /// Ends the service on both ports without breaking answers that are under way.
+    /// The port of `/metrics` and `/health`, if there is one.
+    pub metrics_port: Option<u16>,
+    /// Ends the service on all ports without breaking answers that are under way.
     pub drain: Drain,
 }
 
@@ -66,7 +69,8 @@ impl Homeserver {
         let core = open(host, config).await?;
         let layers = put_together(&core);
         let drain = Drain::default();
-        let (federation_port, client_port) = bind(&core, &layers, &drain).await?;
+        let Ports { federation: federation_port, client: client_port, metrics: metrics_port } =
+            bind(&core, &layers, &drain).await?;
         let store = |error: &dyn std::fmt::Display| StartError::because("the store", error);
         layers.outgoing.start().await.map_err(|error| store(&error))?;
         layers
@@ -76,7 +80,8 @@ impl Homeserver {
             .map_err(|error| store(&error))?;
         layers.messaging.rooms.resume().await.map_err(|error| store(&error))?;
         core.host.spawn(layers.relay_sync.run());
-        Ok(Self { rooms: layers.messaging.rooms, federation_port, client_port, drain })
+        let rooms = layers.messaging.rooms;
+        Ok(Self { rooms, federation_port, client_port, metrics_port, drain })
     }
 
     /// Returns the rooms of this server, for a program that embeds it.
@@ -143,8 +148,15 @@ fn put_together(core: &Core) -> Layers {
     Layers { messaging, policies, outgoing, incoming, relay_sync }
 }
 
-/// Binds the ports. One number for both is one listener that serves everything.
-async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<(u16, u16), StartError> {
+/// The ports that were bound.
+struct Ports {
+    federation: u16,
+    client: u16,
+    metrics: Option<u16>,
+}
+
+/// Binds the ports. One number for both APIs is one listener that serves everything.
+async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<Ports, StartError> {
     let (outgoing, policies) = (layers.outgoing.clone(), layers.policies.clone());
     let authenticated = Authenticated {
         identity: core.identity.clone(),
@@ -163,15 +175,30 @@ async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<(u16, u16),
     let client =
         client_api::router(core.clone(), layers.messaging.clone(), layers.policies.clone());
     let (federation_port, client_port) = (core.config.federation_port, core.config.client_port);
-    if federation_port == client_port {
+    let watched = || Watch { drain: drain.clone(), traffic: Traffic::default() };
+    let (of_federation, of_clients) = (watched(), watched());
+    let traffic =
+        Apis { federation: of_federation.traffic.clone(), client: of_clients.traffic.clone() };
+    let (federation_port, client_port) = if federation_port == client_port {
         let both = federation.merge(client);
-        let port = listen(core, federation_port, both, ServerLimits::default(), drain).await?;
-        return Ok((port, port));
-    }
-    Ok((
-        listen(core, federation_port, federation, ServerLimits::default(), drain).await?,
-        listen(core, client_port, client, client_api::limits(), drain).await?,
-    ))
+        let limits = ServerLimits::default();
+        let port = listen(core, federation_port, both, limits, of_federation).await?;
+        (port, port)
+    } else {
+        let limits = (ServerLimits::default(), client_api::limits());
+        (
+            listen(core, federation_port, federation, limits.0, of_federation).await?,
+            listen(core, client_port, client, limits.1, of_clients).await?,
+        )
+    };
+    let metrics_port = match core.config.metrics_port {
+        None => None,
+        Some(port) => {
+            let metrics = metrics::router(core.clone(), traffic);
+            Some(listen(core, port, metrics, metrics::limits(), watched()).await?)
+        }
+    };
+    Ok(Ports { federation: federation_port, client: client_port, metrics: metrics_port })
 }
 
 async fn listen(
@@ -179,9 +206,9 @@ async fn listen(
     port: u16,
     router: Router,
     limits: ServerLimits,
-    drain: &Drain,
+    watch: Watch,
 ) -> Result<u16, StartError> {
-    serve_until(&core.host, port, router, limits, drain.clone())
+    serve_watched(&core.host, port, router, limits, watch)
         .await
         .map_err(|error| StartError::because(&format!("binding port {port}"), error))
 }

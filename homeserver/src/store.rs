@@ -13,6 +13,7 @@ pub mod guests;
 pub(crate) mod m1;
 pub mod memberships;
 pub mod notifications;
+pub(crate) mod overview;
 pub mod pending_joins;
 pub mod queues;
 pub mod received;
@@ -42,6 +43,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("store/11_rooms.sql"),
     include_str!("store/12_readers.sql"),
     include_str!("store/13_forks.sql"),
+    include_str!("store/14_operating.sql"),
 ];
 
 /// Why the store did not do what it was asked.

@@ -7,11 +7,13 @@ mod held;
 mod metered;
 mod places;
 mod server;
+mod traffic;
 mod websocket;
 
 pub use self::{
     client::{Address, Client, ClientLimits, RequestError},
     drain::Drain,
-    server::{ServerLimits, serve, serve_until},
+    server::{ServerLimits, Watch, serve, serve_until, serve_watched},
+    traffic::{BOUNDS_MS, CLASSES, Counted, Traffic},
     websocket::{WebSocket, upgrade},
 };

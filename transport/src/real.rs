@@ -65,6 +65,14 @@ pub fn host(directory: &Path, config: &RealConfig) -> std::io::Result<Host> {
     })
 }
 
+/// Reads the files of TLS as [`host`] would, and nothing else.
+///
+/// # Errors
+/// One of them cannot be read, or is not what it should be.
+pub fn check_tls(config: &TlsConfig) -> std::io::Result<()> {
+    tls::Tls::load(config).map(drop)
+}
+
 /// Keeps other processes off a directory for as long as it lives.
 #[derive(Debug)]
 pub struct DirectoryLock {

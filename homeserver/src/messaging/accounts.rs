@@ -2,7 +2,7 @@
 
 mod password;
 
-use ruma::{OwnedDeviceId, UserId};
+use ruma::{OwnedDeviceId, OwnedUserId, ServerName, UserId};
 use transport::{Database, DatabaseError, Host, Transaction};
 
 use self::password::{Cost, hash_password, password_matches};
@@ -43,6 +43,15 @@ pub(crate) struct DeviceChoice {
 /// Why an account was not made or not opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccountError {
+    /// The text is no user name.
+    #[error("{0}")]
+    InvalidName(String),
+    /// There is no such user here.
+    #[error("there is no such user here")]
+    Unknown,
+    /// The account was ended.
+    #[error("the account was deactivated")]
+    Deactivated,
     /// The user name is taken.
     #[error("the user name is taken")]
     Taken,
@@ -128,6 +137,9 @@ impl Accounts {
         let (now, news) = (now_ms(&self.host), self.news.clone());
         self.database
             .transaction(move |tx| {
+                if accounts::is_deactivated(tx, &login.device.user_id)? {
+                    return Err(AccountError::Deactivated);
+                }
                 store_login(tx, &login, display_name.as_deref(), now)?;
                 // The device may have had another token before.
                 news.ring([Topic::User(login.device.user_id.clone())]);
@@ -189,6 +201,56 @@ impl Accounts {
             .await
     }
 
+    /// Gives `user_id` a new password, and ends every login. An account that was ended is active again.
+    ///
+    /// # Errors
+    /// [`AccountError::Unknown`], or the database's.
+    pub(crate) async fn set_password(
+        &self,
+        user_id: &UserId,
+        password: &str,
+    ) -> Result<(), AccountError> {
+        let hash = hash_password(password, self.host.random_bytes(), self.password_cost);
+        let set =
+            move |tx: &Transaction<'_>, user: &UserId| accounts::set_password_hash(tx, user, &hash);
+        self.end_logins_after(user_id, set).await
+    }
+
+    /// Ends the account `user_id`, and every login.
+    ///
+    /// # Errors
+    /// [`AccountError::Unknown`], or the database's.
+    pub(crate) async fn deactivate(&self, user_id: &UserId) -> Result<(), AccountError> {
+        self.end_logins_after(user_id, accounts::deactivate).await
+    }
+
+    /// Changes an account, and ends every login, in one transaction.
+    async fn end_logins_after(
+        &self,
+        user_id: &UserId,
+        change: impl FnOnce(&Transaction<'_>, &UserId) -> Result<bool, StoreError> + Send + 'static,
+    ) -> Result<(), AccountError> {
+        let (user_id, news) = (user_id.to_owned(), self.news.clone());
+        self.database
+            .transaction(move |tx| {
+                if !change(tx, &user_id)? {
+                    return Err(AccountError::Unknown);
+                }
+                accounts::forget_devices(tx, &user_id)?;
+                news.ring([Topic::User(user_id)]);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Returns whether the name is nobody's.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn is_free(&self, user_id: &UserId) -> Result<bool, StoreError> {
+        Ok(self.profile(user_id).await?.is_none())
+    }
+
     /// Returns the profile of `user_id`; `None` for nobody here.
     ///
     /// # Errors
@@ -212,6 +274,20 @@ impl Accounts {
             .transaction(move |tx| accounts::set_display_name(tx, &user_id, name.as_deref()))
             .await
     }
+}
+
+/// Returns the id of a user of `server` to be made, with `name` before its colon.
+///
+/// # Errors
+/// [`AccountError::InvalidName`].
+pub(crate) fn user_id(name: &str, server: &ServerName) -> Result<OwnedUserId, AccountError> {
+    let invalid = |reason: &dyn std::fmt::Display| AccountError::InvalidName(reason.to_string());
+    if name.starts_with('@') || name.contains(':') {
+        return Err(invalid(&"a user name cannot contain `@` or `:`"));
+    }
+    let user_id = UserId::parse_with_server_name(name, server).map_err(|error| invalid(&error))?;
+    user_id.validate_strict().map_err(|error| invalid(&error))?;
+    Ok(user_id)
 }
 
 fn store_login(

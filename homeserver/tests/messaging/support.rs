@@ -211,6 +211,7 @@ fn config(name: &str) -> Config {
         request_timeout: Duration::from_secs(5),
         vote_timeout: Duration::from_secs(2),
         doubt_after: Duration::from_millis(300),
+        open_registration: true,
         ..Config::new(format!("{name}.test").try_into().unwrap())
     }
 }

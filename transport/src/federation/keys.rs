@@ -18,7 +18,6 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use ruma::{
     OwnedServerName, ServerName,
-    serde::Base64,
     signatures::{PublicKeyMap, PublicKeySet},
 };
 use tokio::{sync::Semaphore, time::Instant};
@@ -131,7 +130,7 @@ impl KeyRing {
         identity: Identity,
     ) -> Result<Self, DatabaseError> {
         store::install(database).await?;
-        let own_key = Base64::new(identity.key_pair.public_key().to_vec());
+        let own_key = identity.public_key();
         let old = identity.old_keys.iter().map(|(id, (key, _))| (id.clone(), key.clone()));
         let mut keys: PublicKeySet = old.collect();
         keys.insert(identity.key_id(), own_key);

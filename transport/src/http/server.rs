@@ -18,6 +18,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{
@@ -25,6 +26,7 @@ use super::{
     held::HeldStream,
     metered::Metered,
     places::{Place, Places},
+    traffic::Traffic,
 };
 use crate::{
     error::MatrixError,
@@ -86,7 +88,16 @@ pub async fn serve(
     router: Router,
     limits: ServerLimits,
 ) -> io::Result<u16> {
-    serve_until(host, port, router, limits, Drain::default()).await
+    serve_watched(host, port, router, limits, Watch::default()).await
+}
+
+/// Who ends a server and who watches it.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// Ends it.
+    pub drain: Drain,
+    /// Counts what it does.
+    pub traffic: Traffic,
 }
 
 /// Does the same until `drain` has it end.
@@ -100,14 +111,28 @@ pub async fn serve_until(
     limits: ServerLimits,
     drain: Drain,
 ) -> io::Result<u16> {
+    serve_watched(host, port, router, limits, Watch { drain, ..Watch::default() }).await
+}
+
+/// Does the same, and counts what it does.
+///
+/// # Errors
+/// The port cannot be bound.
+pub async fn serve_watched(
+    host: &Host,
+    port: u16,
+    router: Router,
+    limits: ServerLimits,
+    watch: Watch,
+) -> io::Result<u16> {
     let listener = host.listen(port).await?;
     let port = listener.port();
-    let (accepting, spawning) = (drain.clone(), host.clone());
+    let (accepting, spawning) = (watch.drain.clone(), host.clone());
     host.spawn(async move {
         tokio::select! {
             biased;
             () = accepting.begun() => {}
-            () = accept_loop(spawning, listener, router, limits, drain) => {}
+            () = accept_loop(spawning, listener, router, limits, watch) => {}
         }
     });
     Ok(port)
@@ -118,7 +143,7 @@ async fn accept_loop(
     mut listener: Box<dyn Listener>,
     router: Router,
     limits: ServerLimits,
-    drain: Drain,
+    watch: Watch,
 ) {
     let mut connections = http1::Builder::new();
     connections
@@ -133,7 +158,7 @@ async fn accept_loop(
             Ok((stream, peer)) => {
                 let place = Arc::new(places.take().await);
                 let stream = HeldStream::new(stream, Arc::clone(&place), limits.write_timeout);
-                let served = Served { router: router.clone(), place, limits, drain: drain.clone() };
+                let served = Served { router: router.clone(), place, limits, watch: watch.clone() };
                 let task = connection(connections.clone(), stream, served);
                 host.spawn(end_with_log(task, peer));
             }
@@ -165,11 +190,15 @@ async fn connection(
     });
     let serving = connections.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut serving = pin!(serving);
+    let _open = served.watch.traffic.opened();
     tokio::select! {
         biased;
         ended = &mut serving => return ended,
-        () = served.place.gives_way() => return Ok(()),
-        () = served.drain.begun() => {}
+        () = served.place.gives_way() => {
+            served.watch.traffic.gave_way();
+            return Ok(());
+        }
+        () = served.watch.drain.begun() => {}
     }
     serving.as_mut().graceful_shutdown();
     serving.await
@@ -181,15 +210,18 @@ struct Served {
     router: Router,
     place: Arc<Place>,
     limits: ServerLimits,
-    drain: Drain,
+    watch: Watch,
 }
 
 /// Returns the answer to one request, within the limits.
 async fn answer(served: Served, request: Request<Incoming>) -> Response {
-    let Served { router, place, limits, drain } = served;
-    let _busy = drain.busy();
+    let Served { router, place, limits, watch } = served;
+    let _busy = watch.drain.busy();
+    let began = Instant::now();
     if request.body().size_hint().lower() > limits.max_body as u64 {
-        return too_large(limits.max_body).into_response();
+        let refusal = too_large(limits.max_body).into_response();
+        watch.traffic.answered(refusal.status(), began.elapsed());
+        return refusal;
     }
     let (parts, body) = request.into_parts();
     let body = Metered::new(body, limits.max_body, Arc::clone(&place));
@@ -197,6 +229,7 @@ async fn answer(served: Served, request: Request<Incoming>) -> Response {
     let paid = body.paid();
     let response = routed(router, Request::from_parts(parts, Body::new(body)), limits).await;
     drop(paid);
+    watch.traffic.answered(response.status(), began.elapsed());
     // Whoever has a websocket keeps the server waiting by design.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         place.turn();
