@@ -1,11 +1,13 @@
 //! The client-server API: thin handlers over the messaging layer, with Matrix errors.
 //!
-//! Reading order: `extract` (what a request carries); `registration` and `session` (login, logout);
+//! Reading order: `extract` (what a request carries); `attempts`, `registration` and `session` (login,
+//! logout);
 //! `account` (whoami, profile, filters, what is answered and never changes); `membership` and
 //! `create_room`; `send`, `state` and `messages`; `token` and `sync`; then the Wire pair,
 //! `notifications` and `await_socket`; `cors` lets browsers in.
 
 mod account;
+mod attempts;
 mod await_socket;
 mod cors;
 mod create_room;
@@ -31,8 +33,9 @@ use axum::{
     extract::FromRef,
     routing::{get, post, put},
 };
-use transport::{MatrixError, http::ServerLimits};
+use transport::MatrixError;
 
+use self::attempts::Attempts;
 pub(crate) use self::{extract::BodyOf, session::check_password};
 use crate::{
     admin::{self, Admin},
@@ -47,7 +50,7 @@ use crate::{
 };
 
 /// Bytes of a request body; an event is at most a quarter of it.
-const MAX_BODY: usize = 256 << 10;
+pub(crate) const MAX_BODY: usize = 256 << 10;
 
 /// How many sync requests of one device may wait at the same time.
 const POLLS: Bounds = Bounds { per_key: 4, keys: usize::MAX };
@@ -67,6 +70,7 @@ pub(crate) struct ClientApiFields {
     policies: Policies,
     polls: Guards<Device>,
     sockets: Guards<Device>,
+    attempts: Attempts,
 }
 
 impl Deref for ClientApi {
@@ -87,11 +91,6 @@ impl ClientApi {
     }
 }
 
-/// Returns the bounds of the client API's server.
-pub(crate) fn limits() -> ServerLimits {
-    ServerLimits { max_body: MAX_BODY, ..ServerLimits::default() }
-}
-
 impl FromRef<ClientApi> for Admin {
     fn from_ref(api: &ClientApi) -> Self {
         Self {
@@ -107,8 +106,9 @@ impl FromRef<ClientApi> for Admin {
 pub(crate) fn router(core: Core, messaging: Messaging, policies: Policies) -> Router {
     let routes = if core.config.admin_token.is_some() { &ROUTES_AND_ADMIN } else { &ROUTES };
     let (polls, sockets) = (Guards::default(), Guards::default());
-    let api = ClientApi(Arc::new(ClientApiFields { core, messaging, policies, polls, sockets }));
-    Router::clone(routes).with_state(api)
+    let attempts = Attempts::new(&core.config);
+    let api = ClientApiFields { core, messaging, policies, polls, sockets, attempts };
+    Router::clone(routes).with_state(ClientApi(Arc::new(api)))
 }
 
 /// The routes without a server behind them. Sorting them by path took a third of a start, so it is

@@ -2,11 +2,11 @@
 
 mod file;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use ruma::OwnedServerName;
 use serde::Deserialize;
-use transport::settings::{Wrong, duration};
+use transport::settings::{Wrong, bytes, duration};
 
 pub use self::file::{ConfigFile, Machine};
 
@@ -57,6 +57,23 @@ pub struct Config {
     /// How long the answer to a send is kept for retries, and what `m1` decided about it.
     #[serde(deserialize_with = "duration")]
     pub answer_time_to_live: Duration,
+    /// Connections that each API serves at once.
+    pub max_connections: usize,
+    /// Of these, connections of one address.
+    pub connections_per_address: usize,
+    /// Bytes that the bodies of all requests to each API may take up together.
+    #[serde(deserialize_with = "bytes")]
+    pub max_buffered: usize,
+    /// Proxies in front of this server, which call for others: they may have all connections, and say
+    /// for whom they call in `X-Forwarded-For`.
+    pub proxies: Vec<IpAddr>,
+    /// Wrong passwords that may be tried for one user at once; four times as many from one address.
+    pub wrong_passwords: u32,
+    /// After that, the time between two attempts.
+    #[serde(deserialize_with = "duration")]
+    pub wrong_password_pause: Duration,
+    /// Accounts that one address may make in an hour.
+    pub registrations_per_address: u32,
     /// Memory that hashing a password takes, in KiB; guessing one takes as much.
     pub password_memory_kib: u32,
     /// Passes over that memory.
@@ -91,6 +108,13 @@ impl Default for Config {
             // 28 days, as Wire's charts have it.
             notification_time_to_live: Duration::from_hours(28 * 24),
             answer_time_to_live: Duration::from_hours(7 * 24),
+            max_connections: 1024,
+            connections_per_address: 512,
+            max_buffered: 32 << 20,
+            proxies: Vec::new(),
+            wrong_passwords: 10,
+            wrong_password_pause: Duration::from_secs(30),
+            registrations_per_address: 50,
             // As the OWASP cheat sheet on password storage has it for Argon2id.
             password_memory_kib: 19 << 10,
             password_passes: 2,
@@ -112,15 +136,27 @@ impl Config {
         self.check_durations()?;
         self.check_passwords()?;
         self.check_secrets()?;
-        if self.attempts_before_relay == 0 {
-            return Err(wrong("attempts_before_relay", "is 0", "give it at least 1"));
-        }
+        self.check_counts()?;
         let ports = [self.federation_port, self.client_port];
         if self.metrics_port.is_some_and(|port| port != 0 && ports.contains(&port)) {
             let problem = "is the port of another API";
             return Err(wrong("metrics_port", problem, "give it a port of its own"));
         }
         Ok(())
+    }
+
+    fn check_counts(&self) -> Result<(), Wrong> {
+        let counts = [
+            ("attempts_before_relay", self.attempts_before_relay as usize),
+            ("max_connections", self.max_connections),
+            ("connections_per_address", self.connections_per_address),
+            ("wrong_passwords", self.wrong_passwords as usize),
+            ("registrations_per_address", self.registrations_per_address as usize),
+        ];
+        match counts.iter().find(|(_, count)| *count == 0) {
+            Some((key, _)) => Err(wrong(key, "is 0", "give it at least 1")),
+            None => Ok(()),
+        }
     }
 
     fn check_durations(&self) -> Result<(), Wrong> {
@@ -132,6 +168,7 @@ impl Config {
             ("doubt_after", self.doubt_after),
             ("notification_time_to_live", self.notification_time_to_live),
             ("answer_time_to_live", self.answer_time_to_live),
+            ("wrong_password_pause", self.wrong_password_pause),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, duration)| duration.is_zero()) {
             return Err(wrong(key, "is 0", "give it at least \"1ms\""));

@@ -1,6 +1,8 @@
 //! What both APIs share: how each error of the layers is told over HTTP, and work that goes on when
 //! its caller hangs up.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::{Value, json};
 use transport::{Host, MatrixError};
@@ -14,6 +16,9 @@ use crate::{
 
 /// The code of an operation that may or may not have been done.
 const OUTCOME_UNKNOWN: &str = "ORG.FEDSIM.OUTCOME_UNKNOWN";
+
+/// After how long somebody may try again whose password was not looked at.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs `work` as a task of its own and waits for it.
 ///
@@ -115,6 +120,7 @@ impl From<AccountError> for MatrixError {
             AccountError::TooManyDevices => {
                 Self::new(StatusCode::BAD_REQUEST, "M_RESOURCE_LIMIT_EXCEEDED", message)
             }
+            AccountError::Busy => Self::limit_exceeded(message, BUSY_PAUSE),
             AccountError::Store(error) => error.into(),
         }
     }

@@ -1,6 +1,6 @@
 //! Starting a homeserver: the layers are put together, the ports bound, the queues resumed.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::Router;
 use ruma::ServerName;
@@ -175,20 +175,25 @@ async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<Ports, Star
     let client =
         client_api::router(core.clone(), layers.messaging.clone(), layers.policies.clone());
     let (federation_port, client_port) = (core.config.federation_port, core.config.client_port);
-    let watched = || Watch { drain: drain.clone(), traffic: Traffic::default() };
+    let proxies: Arc<[IpAddr]> = core.config.proxies.clone().into();
+    let watched = || {
+        let (drain, proxies) = (drain.clone(), Arc::clone(&proxies));
+        Watch { drain, traffic: Traffic::default(), proxies }
+    };
     let (of_federation, of_clients) = (watched(), watched());
     let traffic =
         Apis { federation: of_federation.traffic.clone(), client: of_clients.traffic.clone() };
     let (federation_port, client_port) = if federation_port == client_port {
         let both = federation.merge(client);
-        let limits = ServerLimits::default();
+        let limits = limits(&core.config);
         let port = listen(core, federation_port, both, limits, of_federation).await?;
         (port, port)
     } else {
-        let limits = (ServerLimits::default(), client_api::limits());
+        let of_federation_api = limits(&core.config);
+        let of_client_api = ServerLimits { max_body: client_api::MAX_BODY, ..of_federation_api };
         (
-            listen(core, federation_port, federation, limits.0, of_federation).await?,
-            listen(core, client_port, client, limits.1, of_clients).await?,
+            listen(core, federation_port, federation, of_federation_api, of_federation).await?,
+            listen(core, client_port, client, of_client_api, of_clients).await?,
         )
     };
     let metrics_port = match core.config.metrics_port {
@@ -199,6 +204,15 @@ async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<Ports, Star
         }
     };
     Ok(Ports { federation: federation_port, client: client_port, metrics: metrics_port })
+}
+
+fn limits(config: &Config) -> ServerLimits {
+    ServerLimits {
+        max_connections: config.max_connections,
+        max_of_one_address: config.connections_per_address,
+        max_buffered: config.max_buffered,
+        ..ServerLimits::default()
+    }
 }
 
 async fn listen(

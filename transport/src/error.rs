@@ -1,7 +1,12 @@
 //! The Matrix error: an HTTP status, an `errcode`, and a sentence.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{StatusCode, header};
+
+/// The field that says after how many milliseconds the same may be asked again.
+const RETRY_AFTER_MS: &str = "retry_after_ms";
 
 /// An error as the Matrix specification has every endpoint answer it
 /// (client-server API, "Standard error response").
@@ -75,6 +80,13 @@ impl MatrixError {
         Self::new(StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED", message)
     }
 
+    /// Returns 429 `M_LIMIT_EXCEEDED`: the same may be asked again after `wait`.
+    pub fn limit_exceeded(message: impl Into<String>, wait: Duration) -> Self {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED", message)
+            .with(RETRY_AFTER_MS, wait_ms)
+    }
+
     /// Returns 500 `M_UNKNOWN`, for trouble of this server's own.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", message)
@@ -97,10 +109,15 @@ impl From<crate::DatabaseError> for MatrixError {
 
 impl IntoResponse for MatrixError {
     fn into_response(self) -> Response {
+        let wait_ms = self.extra.get(RETRY_AFTER_MS).and_then(serde_json::Value::as_u64);
         let mut body = self.extra;
         body.insert("errcode".to_owned(), self.errcode.into());
         body.insert("error".to_owned(), self.message.into());
-        (self.status, axum::Json(body)).into_response()
+        let mut response = (self.status, axum::Json(body)).into_response();
+        if let Some(wait_ms) = wait_ms.filter(|_| self.status == StatusCode::TOO_MANY_REQUESTS) {
+            response.headers_mut().insert(header::RETRY_AFTER, wait_ms.div_ceil(1000).into());
+        }
+        response
     }
 }
 

@@ -5,6 +5,7 @@ mod connector;
 mod drain;
 mod held;
 mod metered;
+mod peer;
 mod places;
 mod server;
 mod traffic;
@@ -13,6 +14,7 @@ mod websocket;
 pub use self::{
     client::{Address, Client, ClientLimits, RequestError},
     drain::Drain,
+    peer::Peer,
     server::{ServerLimits, Watch, serve, serve_until, serve_watched},
     traffic::{BOUNDS_MS, CLASSES, Counted, Traffic},
     websocket::{WebSocket, upgrade},

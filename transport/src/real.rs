@@ -1,6 +1,7 @@
 //! The machine of the real world: sockets, files, threads, the system clock.
 
 mod disk;
+mod handshakes;
 pub mod logs;
 mod net;
 mod public;

@@ -14,6 +14,7 @@ use transport::MatrixError;
 
 use super::{
     ClientApi,
+    attempts::AddressOf,
     extract::{BodyOf, QueryOf},
     session::{check_password, device_choice, login_answer, missing},
 };
@@ -53,6 +54,7 @@ struct Auth {
 /// `POST /_matrix/client/v3/register`: one stage, [`DUMMY`] or [`TOKEN`].
 pub(super) async fn register(
     State(api): State<ClientApi>,
+    AddressOf(address): AddressOf,
     QueryOf(query): QueryOf<Kind>,
     BodyOf(body): BodyOf<RegisterRequest>,
 ) -> Result<Response, MatrixError> {
@@ -62,6 +64,7 @@ pub(super) async fn register(
     let stages = stages(&api)?;
     match body.auth {
         Some(Auth { r#type: Some(stage), token }) if stages.contains(&&*stage) => {
+            api.attempts.registration(address.as_ref())?;
             if stage == TOKEN && !is_the_token(&api, token.as_deref()) {
                 return Ok(ask_for_stage(&api, &stages, Some("this is not the token")));
             }

@@ -9,9 +9,10 @@ use transport::MatrixError;
 
 use super::{
     ClientApi,
+    attempts::AddressOf,
     extract::{BodyOf, Caller},
 };
-use crate::messaging::accounts::{DeviceChoice, Login};
+use crate::messaging::accounts::{AccountError, DeviceChoice, Login};
 
 /// Bytes of a password.
 const MAX_PASSWORD: usize = 512;
@@ -44,6 +45,7 @@ pub(super) async fn login_flows() -> Json<Value> {
 /// `POST /_matrix/client/v3/login`.
 pub(super) async fn login(
     State(api): State<ClientApi>,
+    AddressOf(address): AddressOf,
     BodyOf(body): BodyOf<LoginRequest>,
 ) -> Result<Json<Value>, MatrixError> {
     if body.r#type != "m.login.password" {
@@ -65,8 +67,12 @@ pub(super) async fn login(
     let user_id = UserId::parse_with_server_name(user.as_str(), api.core.server_name())
         .map_err(|error| MatrixError::invalid_param(error.to_string()))?;
     let choice = device_choice(body.device_id, body.initial_device_display_name)?;
-    let login = api.messaging.accounts.login(&user_id, &password, choice).await?;
-    Ok(login_answer(&login))
+    let attempt = api.attempts.login(&user_id, address)?;
+    let login = api.messaging.accounts.login(&user_id, &password, choice).await;
+    if !matches!(login, Err(AccountError::WrongPassword)) {
+        attempt.was_right();
+    }
+    Ok(login_answer(&login?))
 }
 
 /// `POST /_matrix/client/v3/logout`.

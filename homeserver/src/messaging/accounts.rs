@@ -1,11 +1,12 @@
 //! Local users, their passwords and their devices.
 
+mod hashing;
 mod password;
 
 use ruma::{OwnedDeviceId, OwnedUserId, ServerName, UserId};
 use transport::{Database, DatabaseError, Host, Transaction};
 
-use self::password::{Cost, hash_password, password_matches};
+use self::{hashing::Hashing, password::Cost};
 use super::notifications::{News, Topic};
 use crate::{
     core::{Core, moment::now_ms},
@@ -61,6 +62,9 @@ pub(crate) enum AccountError {
     /// The user has as many devices as a user may have.
     #[error("the user already has {MAX_DEVICES_PER_USER} devices")]
     TooManyDevices,
+    /// Too many others log in just now.
+    #[error("too many others log in just now; try again")]
+    Busy,
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -77,7 +81,7 @@ impl From<DatabaseError> for AccountError {
 pub(crate) struct Accounts {
     host: Host,
     database: Database,
-    password_cost: Cost,
+    hashing: Hashing,
     /// Rung when a token ends.
     news: News,
 }
@@ -87,7 +91,8 @@ impl Accounts {
     /// `news` when a token ends.
     pub(crate) fn new(core: &Core, news: News) -> Self {
         let (host, database) = (core.host.clone(), core.database.clone());
-        Self { host, database, password_cost: Cost::from(&core.config), news }
+        let hashing = Hashing::new(host.clone(), Cost::from(&core.config));
+        Self { host, database, hashing, news }
     }
 
     /// Makes the account `user_id`; with a first device if `device` says so.
@@ -100,7 +105,7 @@ impl Accounts {
         password: &str,
         device: Option<DeviceChoice>,
     ) -> Result<Option<Login>, AccountError> {
-        let hash = hash_password(password, self.host.random_bytes(), self.password_cost);
+        let hash = self.hashing.hash(password).await?;
         let login = device.map(|choice| self.new_login(user_id, &choice));
         let display_name = login.as_ref().and_then(|(_, name)| name.clone());
         let (user, now) = (user_id.to_owned(), now_ms(&self.host));
@@ -130,7 +135,7 @@ impl Accounts {
     ) -> Result<Login, AccountError> {
         let user = user_id.to_owned();
         let stored = self.database.call(move |db| accounts::password_hash(db, &user)).await?;
-        if !stored.is_some_and(|hash| password_matches(password, &hash)) {
+        if !self.hashing.matches(password, stored).await? {
             return Err(AccountError::WrongPassword);
         }
         let (login, display_name) = self.new_login(user_id, &choice);
@@ -210,7 +215,7 @@ impl Accounts {
         user_id: &UserId,
         password: &str,
     ) -> Result<(), AccountError> {
-        let hash = hash_password(password, self.host.random_bytes(), self.password_cost);
+        let hash = self.hashing.hash(password).await?;
         let set =
             move |tx: &Transaction<'_>, user: &UserId| accounts::set_password_hash(tx, user, &hash);
         self.end_logins_after(user_id, set).await

@@ -77,6 +77,7 @@ impl Backend {
         config.client_port = config.federation_port;
         config.admin_token = Some(ADMIN_TOKEN.to_owned());
         config.open_registration = true;
+        config.registrations_per_address = u32::MAX;
         config.backoff_first = Duration::from_millis(50);
         config.backoff_max = Duration::from_millis(400);
         config.request_timeout = Duration::from_secs(5);

@@ -16,3 +16,4 @@ mod readers;
 mod room_settings;
 mod support;
 mod tokens;
+mod trust;

@@ -212,6 +212,7 @@ fn config(name: &str) -> Config {
         vote_timeout: Duration::from_secs(2),
         doubt_after: Duration::from_millis(300),
         open_registration: true,
+        registrations_per_address: u32::MAX,
         ..Config::new(format!("{name}.test").try_into().unwrap())
     }
 }
