@@ -3,12 +3,13 @@
 //! Reading order: `extract` (what a request carries); `attempts`, `registration` and `session` (login,
 //! logout);
 //! `account` (whoami, profile, filters, what is answered and never changes); `membership` and
-//! `create_room`; `send`, `state` and `messages`; `token` and `sync`; then the Wire pair,
+//! `create_room`; `send`, `state`, `messages` and `context`; `token` and `sync`; then the Wire pair,
 //! `notifications` and `await_socket`; `cors` lets browsers in.
 
 mod account;
 mod attempts;
 mod await_socket;
+mod context;
 mod cors;
 mod create_room;
 mod extract;
@@ -179,4 +180,5 @@ fn room_routes() -> Router<ClientApi> {
         .route("/rooms/{room_id}/state/{kind}/{state_key}", get(state::read).put(state::write))
         .route("/rooms/{room_id}/messages", get(messages::messages))
         .route("/rooms/{room_id}/event/{event_id}", get(messages::event))
+        .route("/rooms/{room_id}/context/{event_id}", get(context::context))
 }

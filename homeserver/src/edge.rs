@@ -95,6 +95,9 @@ impl From<RoomError> for MatrixError {
             RoomError::UnknownRoom(_) => Self::not_found(message),
             RoomError::Forbidden(_) => Self::forbidden(message),
             RoomError::Invalid(_) => Self::invalid_param(message),
+            RoomError::TooLarge(_) => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", message)
+            }
             RoomError::Unavailable(_) => Self::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", message),
             RoomError::UnsupportedVersion(_) => {
                 Self::new(StatusCode::BAD_REQUEST, "M_UNSUPPORTED_ROOM_VERSION", message)

@@ -44,6 +44,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("store/12_readers.sql"),
     include_str!("store/13_forks.sql"),
     include_str!("store/14_operating.sql"),
+    include_str!("store/15_notifications.sql"),
 ];
 
 /// Why the store did not do what it was asked.

@@ -94,12 +94,15 @@ impl MatrixError {
 }
 
 impl From<crate::DatabaseError> for MatrixError {
-    /// A full or failing disk is 503 (try again later), anything else 500. What exactly the
+    /// A full or failing disk and a busy database are 503 (try again later), anything else 500. What exactly the
     /// database said (table names, file names) is for our log and not for the caller.
     fn from(error: crate::DatabaseError) -> Self {
         tracing::error!(%error, "a request failed in the database");
         if error.is_disk_trouble() {
             let message = "this server's disk is full or failing; try again later";
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", message)
+        } else if error.is_busy() {
+            let message = "this server's database is busy; try again later";
             Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", message)
         } else {
             Self::internal("this server's database failed")
@@ -135,5 +138,17 @@ mod tests {
         assert_eq!(error.status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!error.to_string().contains("secret_table"), "{error}");
         assert_eq!(MatrixError::from(DatabaseError::Closed).status.as_u16(), 503);
+    }
+
+    #[test]
+    fn a_busy_database_is_a_matter_of_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || rusqlite::Connection::open(directory.path().join("a.sqlite")).unwrap();
+        let (holder, other) = (open(), open());
+        other.busy_timeout(Duration::ZERO).unwrap();
+        holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let busy = other.execute_batch("BEGIN IMMEDIATE").unwrap_err();
+        let error = MatrixError::from(DatabaseError::Sql(busy));
+        assert_eq!(error.status, StatusCode::SERVICE_UNAVAILABLE, "{error}");
     }
 }

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod client_api;
+mod context;
 mod joins;
 mod m1;
 mod m1_2021;
