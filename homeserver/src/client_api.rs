@@ -4,7 +4,7 @@
 //! logout);
 //! `account` (whoami, profile, filters, what is answered and never changes); `membership` and
 //! `create_room`; `send`, `state`, `messages` and `context`; `token` and `sync`; then the Wire pair,
-//! `notifications` and `await_socket`; `cors` lets browsers in.
+//! `notifications`, `await_socket` and `pushers`; `cors` lets browsers in.
 
 mod account;
 mod attempts;
@@ -17,6 +17,7 @@ mod filter;
 mod membership;
 mod messages;
 mod notifications;
+mod pushers;
 mod registration;
 mod send;
 mod session;
@@ -70,7 +71,6 @@ pub(crate) struct ClientApiFields {
     messaging: Messaging,
     policies: Policies,
     polls: Guards<Device>,
-    sockets: Guards<Device>,
     attempts: Attempts,
 }
 
@@ -106,9 +106,9 @@ impl FromRef<ClientApi> for Admin {
 /// Returns the routes of the client-server API, and of the admin API when its token is configured.
 pub(crate) fn router(core: Core, messaging: Messaging, policies: Policies) -> Router {
     let routes = if core.config.admin_token.is_some() { &ROUTES_AND_ADMIN } else { &ROUTES };
-    let (polls, sockets) = (Guards::default(), Guards::default());
+    let polls = Guards::default();
     let attempts = Attempts::new(&core.config);
-    let api = ClientApiFields { core, messaging, policies, polls, sockets, attempts };
+    let api = ClientApiFields { core, messaging, policies, polls, attempts };
     Router::clone(routes).with_state(ClientApi(Arc::new(api)))
 }
 
@@ -146,6 +146,8 @@ fn account_routes() -> Router<ClientApi> {
         .route("/logout/all", post(session::logout_all))
         .route("/account/whoami", get(account::whoami))
         .route("/capabilities", get(account::capabilities))
+        .route("/pushers", get(pushers::list))
+        .route("/pushers/set", post(pushers::set))
         .route("/pushrules/", get(account::push_rules))
         .route("/keys/upload", post(account::keys_upload))
         .route("/keys/query", post(account::keys_query))

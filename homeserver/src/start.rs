@@ -20,7 +20,7 @@ use crate::{
     messaging::{Messaging, notifications::Notifications, rooms::Rooms},
     metrics::{self, Apis},
     pdu::Graph,
-    store,
+    store::{self, StoreError, pushers::PusherRow},
     transaction::{Incoming, Outgoing, RelaySync},
 };
 
@@ -66,8 +66,8 @@ impl Homeserver {
     /// The configuration is wrong, the disk refuses, or a port is taken; a sentence for the operator.
     pub async fn start(host: Host, config: Config) -> Result<Self, StartError> {
         config.check().map_err(|error| StartError::because("the configuration", error))?;
-        let core = open(host, config).await?;
-        let layers = put_together(&core);
+        let (core, pushers) = open(host, config).await?;
+        let layers = put_together(&core, pushers);
         let drain = Drain::default();
         let Ports { federation: federation_port, client: client_port, metrics: metrics_port } =
             bind(&core, &layers, &drain).await?;
@@ -111,7 +111,8 @@ pub async fn install(disk: &dyn Disk) -> Result<(), DatabaseError> {
     transport::federation::install(&database).await
 }
 
-async fn open(host: Host, config: Config) -> Result<Core, StartError> {
+/// Opens the database; returns what the layers share, and the pushers that are stored.
+async fn open(host: Host, config: Config) -> Result<(Core, Vec<PusherRow>), StartError> {
     let database = host
         .open(store::DATABASE)
         .await
@@ -127,15 +128,16 @@ async fn open(host: Host, config: Config) -> Result<Core, StartError> {
         .await
         .map_err(|error| StartError::because("opening the key ring", error))?;
     let federation = Federation::new(identity.clone(), http);
-    let last = database
-        .call(|db| store::age_clock::read(db))
+    let (last, pushers) = database
+        .call(|db| Ok::<_, StoreError>((store::age_clock::read(db)?, store::pushers::all(db)?)))
         .await
         .map_err(|error| StartError::because("reading the clock of ages", error))?;
     let ages = AgeClock::going_on(last, &host);
-    Ok(Core::new(CoreFields { host, config, database, identity, keys, federation, ages }))
+    let core = Core::new(CoreFields { host, config, database, identity, keys, federation, ages });
+    Ok((core, pushers))
 }
 
-fn put_together(core: &Core) -> Layers {
+fn put_together(core: &Core, pushers: Vec<PusherRow>) -> Layers {
     let reconnected = Arc::new(Notify::new());
     let notifications = Notifications::new(core);
     let outgoing = Outgoing::new(core.clone(), Arc::clone(&reconnected));
@@ -144,7 +146,7 @@ fn put_together(core: &Core) -> Layers {
     let relay_sync = RelaySync::new(incoming.clone(), outgoing.clone(), reconnected);
     let rooms = Rooms::new(graph, outgoing.clone());
     let policies = Policies::new(rooms.clone());
-    let messaging = Messaging::new(rooms, notifications);
+    let messaging = Messaging::new(rooms, notifications, pushers);
     Layers { messaging, policies, outgoing, incoming, relay_sync }
 }
 

@@ -15,6 +15,7 @@ pub mod memberships;
 pub mod notifications;
 pub(crate) mod overview;
 pub mod pending_joins;
+pub(crate) mod pushers;
 pub mod queues;
 pub mod received;
 pub mod redactions;
@@ -45,6 +46,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("store/13_forks.sql"),
     include_str!("store/14_operating.sql"),
     include_str!("store/15_notifications.sql"),
+    include_str!("store/16_pushers.sql"),
 ];
 
 /// Why the store did not do what it was asked.

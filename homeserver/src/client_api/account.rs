@@ -54,7 +54,7 @@ pub(super) async fn capabilities(Caller(_): Caller) -> Json<Value> {
     }))
 }
 
-/// `GET /_matrix/client/v3/pushrules/`: a push gateway is not served, so there are no rules.
+/// `GET /_matrix/client/v3/pushrules/`: a gateway is told of everything, so there are no rules.
 pub(super) async fn push_rules(Caller(_): Caller) -> Json<Value> {
     Json(json!({
         "global": { "override": [], "content": [], "room": [], "sender": [], "underride": [] },

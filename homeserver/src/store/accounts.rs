@@ -42,7 +42,7 @@ pub fn holds(connection: &Connection, authority: &Authority) -> Result<bool, Sto
 }
 
 /// The tables with rows of devices.
-const TABLES_OF_DEVICES: [&str; 3] = ["devices", "notifications", "client_transactions"];
+const TABLES_OF_DEVICES: [&str; 4] = ["devices", "notifications", "client_transactions", "pushers"];
 
 /// Adds a user, and returns whether the name was free.
 ///

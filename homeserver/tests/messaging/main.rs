@@ -13,6 +13,7 @@ mod m1_calls;
 mod m1_lapses;
 mod m1_lies;
 mod notifications;
+mod pushers;
 mod readers;
 mod room_settings;
 mod support;

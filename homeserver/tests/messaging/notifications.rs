@@ -114,6 +114,7 @@ async fn a_notification_that_an_older_program_kept_forgets_what_was_redacted() {
             "0".repeat(28)
         ),
     );
+    cluster.damage("a", "DROP TABLE pushers");
     cluster.damage("a", "UPDATE migrations SET steps_done = 14 WHERE component = 'homeserver'");
     cluster.start("a").await;
     let kept = "SELECT count(*) FROM notifications WHERE event LIKE '%regretted%'";
@@ -123,4 +124,13 @@ async fn a_notification_that_an_older_program_kept_forgets_what_was_redacted() {
     assert_eq!(alice.put(&path, json!({})).await.0, 200);
     let (_, all) = alice.get("//notifications").await;
     assert!(!all.to_string().contains("regretted"), "{all}");
+}
+
+#[tokio::test]
+async fn a_socket_that_is_closed_says_why() {
+    let (_cluster, alice) = alice_with(0).await;
+    let mut socket = alice.open_socket().await;
+    assert_eq!(alice.post("/logout", json!({})).await.0, 200);
+    let (code, reason) = socket.close_reason().await;
+    assert_eq!((code, &*reason), (1008, "the device has lost its token"));
 }

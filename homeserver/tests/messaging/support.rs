@@ -120,6 +120,13 @@ impl Cluster {
         Federation::new(identity, Http::new(&host, ClientLimits::default()))
     }
 
+    /// A machine beside the homeservers, with its disk in `directory`.
+    pub(crate) fn machine(&self, name: &str, directory: &TempDir) -> Host {
+        let mut host = client_host(&self.switchboard, directory);
+        host.net = Arc::new(Wire::new(&self.switchboard, name));
+        host
+    }
+
     /// How many jobs the databases of `name` were given so far.
     pub(crate) fn jobs(&self, name: &str) -> usize {
         self.machines[name].jobs.load(Ordering::SeqCst)

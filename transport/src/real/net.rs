@@ -46,6 +46,10 @@ impl Net for TcpNet {
         })
     }
 
+    fn encrypts(&self) -> bool {
+        self.tls.is_some()
+    }
+
     fn connect(&self, name: &str, port: u16) -> BoxFuture<'static, io::Result<Stream>> {
         // An IPv6 literal is in brackets in a server name, and bare at a socket.
         let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
