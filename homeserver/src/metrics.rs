@@ -12,7 +12,6 @@ use axum::{
     routing::get,
 };
 use http::{StatusCode, header};
-use rusqlite::Connection;
 use tokio::time::{Instant, timeout};
 use transport::{
     MatrixError,
@@ -22,10 +21,7 @@ use transport::{
 use self::text::Text;
 use crate::{
     core::Core,
-    store::{
-        StoreError,
-        overview::{self, Overview},
-    },
+    store::overview::{self, Overview},
 };
 
 /// How long the database may take before the server counts as ill.
@@ -74,10 +70,7 @@ async fn health(State(metrics): State<Metrics>) -> Result<&'static str, MatrixEr
 
 /// Returns `OK` while the database of `core` answers; 503 otherwise.
 pub(crate) async fn health_of(core: &Core) -> Result<&'static str, MatrixError> {
-    let looked = core.database.call(|db: &mut Connection| {
-        db.prepare_cached("SELECT 1")?.query_row([], |row| row.get::<_, i64>(0))?;
-        Ok::<_, StoreError>(())
-    });
+    let looked = core.database.call(|db| overview::look(db));
     if let Ok(Ok(())) = timeout(DATABASE_DEADLINE, looked).await {
         return Ok("OK");
     }

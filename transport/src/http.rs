@@ -4,6 +4,7 @@ mod client;
 mod connector;
 mod drain;
 mod held;
+mod json;
 mod metered;
 mod peer;
 mod places;

@@ -33,6 +33,13 @@ pub(super) struct ContextQuery {
     limit: Option<usize>,
 }
 
+/// The event asked for, where it stands, and how many are wanted around it.
+struct Asked {
+    position: i64,
+    event: Pdu,
+    limit: usize,
+}
+
 /// What is answered. Events before the one asked for stand newest first.
 #[derive(Serialize)]
 pub(super) struct Context {
@@ -64,7 +71,7 @@ pub(super) async fn context(
         if !sight.sees(Some(position), &found)? {
             return Ok(None);
         }
-        around(db, sight, &device, (position, found.pdu), limit).map(Some)
+        around(db, sight, &device, &Asked { position, event: found.pdu, limit }).map(Some)
     };
     let found = api.messaging.rooms.seen_by(&user, &room, look).await?;
     let not_there = || MatrixError::not_found("there is no such event in the room");
@@ -75,16 +82,17 @@ fn around(
     connection: &Connection,
     sight: &Sight<'_>,
     device: &Device,
-    (position, event): (i64, Pdu),
-    limit: usize,
+    asked: &Asked,
 ) -> Result<Context, StoreError> {
+    let Asked { position, event, limit } = asked;
+    let (position, limit) = (*position, *limit);
     let (before, after) = (limit / 2, limit - limit / 2);
     let earlier = i64::MIN..position;
     let later = position.saturating_add(1)..i64::MAX;
     let before = page(connection, sight, earlier, Direction::Backwards, before)?.events;
     let after = page(connection, sight, later, Direction::Forwards, after)?.events;
     let first = before.last().map_or(position, |(position, _)| *position);
-    let (end, last) = after.last().map_or((position, &event), |(end, event)| (*end, event));
+    let (end, last) = after.last().map_or((position, event), |(end, event)| (*end, event));
     let state = match events::find(connection, &last.event_id)?.and_then(|found| found.states) {
         Some(states) => state_events(connection, states.after)?,
         None => Vec::new(),
@@ -96,7 +104,7 @@ fn around(
     Ok(Context {
         start: token(first.saturating_sub(1), &generation),
         end: token(end, &generation),
-        event: for_device(connection, device, &event)?,
+        event: for_device(connection, device, event)?,
         events_before: shown(&mut before.iter().map(|(_, event)| event))?,
         events_after: shown(&mut after.iter().map(|(_, event)| event))?,
         state: shown(&mut state.iter())?,

@@ -274,8 +274,7 @@ impl Pushers {
             Err(reason) => return Told::Failed(reason),
         };
         let Ok(_call) = self.0.calls.acquire().await else { return Told::Gone };
-        let key = (&*pusher.key.app_id, &*pusher.key.pushkey);
-        settings.tell(&self.0.http, &address, key, notification).await
+        settings.tell(&self.0.http, &address, &pusher.key, notification).await
     }
 
     async fn advance(&self, key: &PusherKey, id: Uuid) -> Result<(), StoreError> {

@@ -42,6 +42,12 @@ pub(crate) fn of(connection: &Connection, destinations: usize) -> Result<Overvie
     })
 }
 
+/// Reads something, to see whether the database answers.
+pub(crate) fn look(connection: &Connection) -> Result<(), StoreError> {
+    connection.prepare_cached("SELECT 1")?.query_row([], |row| row.get::<_, i64>(0))?;
+    Ok(())
+}
+
 fn longest_queues(connection: &Connection, limit: usize) -> Result<Vec<(String, i64)>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT destination, count(*) AS length FROM outgoing

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header};
+use http::Uri;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use transport::{
@@ -11,13 +10,10 @@ use transport::{
     http::{Address, Client},
 };
 
-use crate::store::notifications::Notification;
+use crate::store::{notifications::Notification, pushers::PusherKey};
 
 /// The one path on which gateways are called.
 const PATH: &str = "/_matrix/push/v1/notify";
-
-/// Bytes of a gateway's answer.
-const MAX_ANSWER: usize = 64 << 10;
 
 /// Time for a gateway to answer.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -64,45 +60,36 @@ impl Settings {
         Ok(Address { name, port: uri.port_u16().unwrap_or(usual) })
     }
 
-    /// Tells the gateway of a notification.
+    /// Tells the gateway, which listens at `address`, of a notification.
     pub(super) async fn tell(
         &self,
         http: &Client,
         address: &Address,
-        (app_id, pushkey): (&str, &str),
+        key: &PusherKey,
         notification: &Notification,
     ) -> Told {
-        let body = self.body((app_id, pushkey), notification);
-        let request = Request::post(PATH)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Bytes::from(body.to_string()));
-        let request = match request {
-            Ok(request) => request,
-            Err(error) => return Told::Failed(error.to_string()),
-        };
-        let answer = match http.send_at_most(address, request, DEADLINE, MAX_ANSWER).await {
-            Ok(answer) => answer,
-            Err(error) => return Told::Failed(error.to_string()),
-        };
-        if answer.status() != StatusCode::OK {
-            return Told::Failed(format!("it answered {}", answer.status()));
+        let body = self.body(key, notification);
+        match http.tell(address, PATH, &body, DEADLINE).await {
+            Ok(answer) => {
+                let rejected = answer["rejected"].as_array();
+                let is_gone = rejected.is_some_and(|keys| keys.iter().any(|it| *it == key.pushkey));
+                if is_gone { Told::Gone } else { Told::Taken }
+            }
+            Err(reason) => Told::Failed(reason),
         }
-        let answer: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-        let rejected = answer["rejected"].as_array().map(Vec::as_slice).unwrap_or_default();
-        if rejected.iter().any(|key| key == pushkey) { Told::Gone } else { Told::Taken }
     }
 
-    fn body(&self, (app_id, pushkey): (&str, &str), notification: &Notification) -> Value {
+    fn body(&self, key: &PusherKey, notification: &Notification) -> Value {
         let event: Value = serde_json::from_str(notification.event.get()).unwrap_or_default();
         let mut data = self.data.clone();
         data.remove("url");
         let is_bare = data.get("format").is_some_and(|format| format == "event_id_only");
-        let devices = json!([{ "app_id": app_id, "pushkey": pushkey, "data": data }]);
+        let device = json!({ "app_id": key.app_id, "pushkey": key.pushkey, "data": data });
         let mut told = json!({
             "event_id": event["event_id"],
             "room_id": event["room_id"],
             "prio": "high",
-            "devices": devices,
+            "devices": [device],
         });
         if !is_bare {
             for field in ["type", "sender", "content"] {
