@@ -1,34 +1,36 @@
-//! The admin API, below `/_fedsim/admin/v1/`, for whoever has the token of the configuration:
-//! relays per destination, outgoing queues, and a room's state for comparing servers.
+//! The admin API, below `/_fedsim/admin/v1/`, for whoever has the token of the configuration: users,
+//! relays per destination, outgoing queues and their back-off, and a room's state for comparing
+//! servers.
+
+mod queues;
+mod relays;
+mod rooms;
+mod users;
 
 use axum::{
-    Json, Router,
-    extract::{FromRef, FromRequestParts, Path, State},
+    Router,
+    extract::{FromRef, FromRequestParts},
     http::{StatusCode, header::AUTHORIZATION, request::Parts},
-    response::Response,
-    routing::get,
+    routing::{delete, get, post, put},
 };
-use ruma::{OwnedRoomId, OwnedServerName};
-use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use transport::{MatrixError, federation::json_answer};
+use transport::MatrixError;
 
+pub use self::{
+    queues::{Changed, Queue, Queues},
+    relays::Relays,
+    users::{Deactivated, NewPassword, NewUser, User, Users},
+};
+pub use crate::store::queues::{AsideRow, QueueRow};
 use crate::{
-    core::Core,
-    delivery::Policies,
-    messaging::rooms::welcome::summary,
-    store::{StoreError, deferred, queues},
+    core::Core, delivery::Policies, edge::is_same_secret, messaging::Messaging,
     transaction::Outgoing,
 };
-
-/// The most relays that a destination may have.
-const MAX_RELAYS: usize = 16;
 
 /// What the handlers share.
 #[derive(Clone)]
 pub(crate) struct Admin {
     pub(crate) core: Core,
+    pub(crate) messaging: Messaging,
     pub(crate) outgoing: Outgoing,
     pub(crate) policies: Policies,
 }
@@ -40,9 +42,16 @@ where
     S: Clone + Send + Sync + 'static,
 {
     let routes = Router::new()
-        .route("/relays/{destination}", get(relays).put(put_relays))
-        .route("/queues", get(queues_of_all))
-        .route("/rooms/{room_id}/state", get(room_state));
+        .route("/users", get(users::list).post(users::create))
+        .route("/users/{user}/password", put(users::reset_password))
+        .route("/users/{user}/deactivate", post(users::deactivate))
+        .route("/relays/{destination}", get(relays::show).put(relays::put))
+        .route("/queues", get(queues::all))
+        .route("/queues/{destination}", get(queues::one).delete(queues::drop_all))
+        .route("/queues/{destination}/retry", post(queues::retry))
+        .route("/queues/{destination}/set-aside", delete(queues::drop_set_aside))
+        .route("/back-off/{destination}", delete(queues::reset_back_off))
+        .route("/rooms/{room_id}/state", get(rooms::state));
     Router::new().nest("/_fedsim/admin/v1", routes)
 }
 
@@ -67,73 +76,9 @@ where
             ));
         };
         match admin.core.config.admin_token.as_deref() {
-            Some(token) if same(given.as_bytes(), token.as_bytes()) => Ok(Self),
+            Some(token) if is_same_secret(given, token) => Ok(Self),
             Some(_) => Err(MatrixError::forbidden("this is not the admin token")),
             None => Err(MatrixError::forbidden("no admin token is configured")),
         }
     }
-}
-
-/// Compares in constant time, so that a guess learns nothing from it.
-fn same(given: &[u8], token: &[u8]) -> bool {
-    let difference = given.iter().zip(token).fold(0, |sum, (a, b)| sum | (a ^ b));
-    given.len() == token.len() && difference == 0
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Relays {
-    relays: Vec<OwnedServerName>,
-}
-
-async fn relays(
-    State(admin): State<Admin>,
-    _operator: Operator,
-    Path(destination): Path<OwnedServerName>,
-) -> Result<Response, MatrixError> {
-    let relays = admin.outgoing.relays(&destination).await?;
-    Ok(json_answer(&Relays { relays }))
-}
-
-async fn put_relays(
-    State(admin): State<Admin>,
-    _operator: Operator,
-    Path(destination): Path<OwnedServerName>,
-    body: Result<Json<Relays>, axum::extract::rejection::JsonRejection>,
-) -> Result<Response, MatrixError> {
-    let Json(Relays { relays }) = body.map_err(|error| MatrixError::bad_json(error.body_text()))?;
-    if relays.len() > MAX_RELAYS {
-        return Err(MatrixError::invalid_param(format!("at most {MAX_RELAYS} relays are allowed")));
-    }
-    let name = destination.clone();
-    admin.core.database.transaction(move |tx| queues::put_relays(tx, &name, &relays)).await?;
-    admin.outgoing.relays_changed(&destination);
-    Ok(json_answer(&json!({})))
-}
-
-async fn queues_of_all(
-    State(admin): State<Admin>,
-    _operator: Operator,
-) -> Result<Response, MatrixError> {
-    let Admin { core, policies, .. } = admin;
-    let read = move |db: &mut Connection| {
-        let (queues, set_aside) = (queues::all(db)?, queues::set_aside_counts(db)?);
-        let (deferred, unfinished) = (deferred::counts(db)?, policies.unfinished(db)?);
-        Ok::<_, StoreError>((queues, set_aside, deferred, unfinished))
-    };
-    let (queues, set_aside, deferred, mut unfinished) = core.database.call(read).await?;
-    unfinished.insert("queues".to_owned(), json!(queues));
-    unfinished.insert("deferred".to_owned(), json!(deferred));
-    if !set_aside.is_empty() {
-        unfinished.insert("set_aside".to_owned(), json!(set_aside));
-    }
-    Ok(json_answer(&unfinished))
-}
-
-async fn room_state(
-    State(admin): State<Admin>,
-    _operator: Operator,
-    Path(room): Path<OwnedRoomId>,
-) -> Result<Response, MatrixError> {
-    let (state, extremities) = admin.core.database.call(move |db| summary(db, &room)).await?;
-    Ok(json_answer(&json!({ "state": state, "forward_extremities": extremities })))
 }

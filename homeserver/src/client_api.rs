@@ -1,12 +1,15 @@
 //! The client-server API: thin handlers over the messaging layer, with Matrix errors.
 //!
-//! Reading order: `extract` (what a request carries); `session` (register, login, logout);
+//! Reading order: `extract` (what a request carries); `attempts`, `registration` and `session` (login,
+//! logout);
 //! `account` (whoami, profile, filters, what is answered and never changes); `membership` and
-//! `create_room`; `send`, `state` and `messages`; `token` and `sync`; then the Wire pair,
-//! `notifications` and `await_socket`; `cors` lets browsers in.
+//! `create_room`; `send`, `state`, `messages` and `context`; `token` and `sync`; then the Wire pair,
+//! `notifications`, `await_socket` and `pushers`; `cors` lets browsers in.
 
 mod account;
+mod attempts;
 mod await_socket;
+mod context;
 mod cors;
 mod create_room;
 mod extract;
@@ -14,6 +17,8 @@ mod filter;
 mod membership;
 mod messages;
 mod notifications;
+mod pushers;
+mod registration;
 mod send;
 mod session;
 mod state;
@@ -30,8 +35,10 @@ use axum::{
     extract::FromRef,
     routing::{get, post, put},
 };
-use transport::{MatrixError, http::ServerLimits};
+use transport::MatrixError;
 
+use self::attempts::Attempts;
+pub(crate) use self::{extract::BodyOf, session::check_password};
 use crate::{
     admin::{self, Admin},
     core::{
@@ -45,7 +52,7 @@ use crate::{
 };
 
 /// Bytes of a request body; an event is at most a quarter of it.
-const MAX_BODY: usize = 256 << 10;
+pub(crate) const MAX_BODY: usize = 256 << 10;
 
 /// How many sync requests of one device may wait at the same time.
 const POLLS: Bounds = Bounds { per_key: 4, keys: usize::MAX };
@@ -64,7 +71,7 @@ pub(crate) struct ClientApiFields {
     messaging: Messaging,
     policies: Policies,
     polls: Guards<Device>,
-    sockets: Guards<Device>,
+    attempts: Attempts,
 }
 
 impl Deref for ClientApi {
@@ -85,15 +92,11 @@ impl ClientApi {
     }
 }
 
-/// Returns the bounds of the client API's server.
-pub(crate) fn limits() -> ServerLimits {
-    ServerLimits { max_body: MAX_BODY, ..ServerLimits::default() }
-}
-
 impl FromRef<ClientApi> for Admin {
     fn from_ref(api: &ClientApi) -> Self {
         Self {
             core: api.core.clone(),
+            messaging: api.messaging.clone(),
             outgoing: api.messaging.rooms.outgoing.clone(),
             policies: api.policies.clone(),
         }
@@ -103,9 +106,10 @@ impl FromRef<ClientApi> for Admin {
 /// Returns the routes of the client-server API, and of the admin API when its token is configured.
 pub(crate) fn router(core: Core, messaging: Messaging, policies: Policies) -> Router {
     let routes = if core.config.admin_token.is_some() { &ROUTES_AND_ADMIN } else { &ROUTES };
-    let (polls, sockets) = (Guards::default(), Guards::default());
-    let api = ClientApi(Arc::new(ClientApiFields { core, messaging, policies, polls, sockets }));
-    Router::clone(routes).with_state(api)
+    let polls = Guards::default();
+    let attempts = Attempts::new(&core.config);
+    let api = ClientApiFields { core, messaging, policies, polls, attempts };
+    Router::clone(routes).with_state(ClientApi(Arc::new(api)))
 }
 
 /// The routes without a server behind them. Sorting them by path took a third of a start, so it is
@@ -125,6 +129,7 @@ fn routes() -> Router<ClientApi> {
         .route("/notifications", get(notifications::page))
         .route("/notifications/last", get(notifications::last))
         .route("/await", get(await_socket::open))
+        .route("/health", get(account::health))
         .layer(axum::middleware::from_fn(cors::allow))
 }
 
@@ -134,12 +139,15 @@ fn version_3() -> Router<ClientApi> {
 
 fn account_routes() -> Router<ClientApi> {
     Router::new()
-        .route("/register", post(session::register))
+        .route("/register", post(registration::register))
+        .route("/register/available", get(registration::available))
         .route("/login", get(session::login_flows).post(session::login))
         .route("/logout", post(session::logout))
         .route("/logout/all", post(session::logout_all))
         .route("/account/whoami", get(account::whoami))
         .route("/capabilities", get(account::capabilities))
+        .route("/pushers", get(pushers::list))
+        .route("/pushers/set", post(pushers::set))
         .route("/pushrules/", get(account::push_rules))
         .route("/keys/upload", post(account::keys_upload))
         .route("/keys/query", post(account::keys_query))
@@ -174,4 +182,5 @@ fn room_routes() -> Router<ClientApi> {
         .route("/rooms/{room_id}/state/{kind}/{state_key}", get(state::read).put(state::write))
         .route("/rooms/{room_id}/messages", get(messages::messages))
         .route("/rooms/{room_id}/event/{event_id}", get(messages::event))
+        .route("/rooms/{room_id}/context/{event_id}", get(context::context))
 }

@@ -1,11 +1,16 @@
-//! What an operator can set.
+//! What an operator can set. `homeserver/homeserver.sample.toml` tells all of it.
 
-use std::{collections::BTreeMap, time::Duration};
+mod file;
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use ruma::OwnedServerName;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use transport::settings::{Wrong, bytes, duration};
 
-/// The configuration of one homeserver. In the configuration file durations are milliseconds.
+pub use self::file::{ConfigFile, Machine};
+
+/// The configuration of one homeserver, wherever it runs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -15,37 +20,60 @@ pub struct Config {
     pub federation_port: u16,
     /// The port of the client-server API.
     pub client_port: u16,
+    /// The port on which `/metrics` and `/health` are answered; unset is none.
+    pub metrics_port: Option<u16>,
     /// The bearer token of the admin API; unset turns that API off.
     pub admin_token: Option<String>,
+    /// Whether anybody may make an account. If not, the admin API makes them.
+    pub open_registration: bool,
+    /// Whoever has this token may make an account, open registration or not.
+    pub registration_token: Option<String>,
     /// Relays per destination, this server's own under its own name. What an admin call has changed
     /// at run time wins.
     pub relays: BTreeMap<OwnedServerName, Vec<OwnedServerName>>,
     /// Failed direct attempts after which a transaction goes to the destination's relays.
     pub attempts_before_relay: u32,
     /// How often this server asks its own relays.
-    #[serde(deserialize_with = "ms")]
+    #[serde(deserialize_with = "duration")]
     pub relay_poll_interval: Duration,
     /// First wait after a failed attempt; doubles from there.
-    #[serde(deserialize_with = "ms")]
+    #[serde(deserialize_with = "duration")]
     pub backoff_first: Duration,
     /// Longest wait between two attempts.
-    #[serde(deserialize_with = "ms")]
+    #[serde(deserialize_with = "duration")]
     pub backoff_max: Duration,
     /// Deadline of every request to another server.
-    #[serde(deserialize_with = "ms")]
+    #[serde(deserialize_with = "duration")]
     pub request_timeout: Duration,
     /// How long the owner of an `m1` room waits for a vote.
-    #[serde(deserialize_with = "ms")]
+    #[serde(deserialize_with = "duration")]
     pub vote_timeout: Duration,
     /// How long a prepared backend waits before it asks the owner for the decision.
-    #[serde(deserialize_with = "ms")]
+    #[serde(deserialize_with = "duration")]
     pub doubt_after: Duration,
     /// How long a device's notifications are kept.
-    #[serde(deserialize_with = "ms")]
+    #[serde(deserialize_with = "duration")]
     pub notification_time_to_live: Duration,
     /// How long the answer to a send is kept for retries, and what `m1` decided about it.
-    #[serde(deserialize_with = "ms")]
+    #[serde(deserialize_with = "duration")]
     pub answer_time_to_live: Duration,
+    /// Connections that each API serves at once.
+    pub max_connections: usize,
+    /// Of these, connections of one address.
+    pub connections_per_address: usize,
+    /// Bytes that the bodies of all requests to each API may take up together.
+    #[serde(deserialize_with = "bytes")]
+    pub max_buffered: usize,
+    /// Proxies in front of this server, which call for others: they may have all connections, and say
+    /// for whom they call in `X-Forwarded-For`.
+    pub proxies: Vec<IpAddr>,
+    /// Wrong passwords that may be tried for one user at once; four times as many from one address.
+    pub wrong_passwords: u32,
+    /// After that, the time between two attempts.
+    #[serde(deserialize_with = "duration")]
+    pub wrong_password_pause: Duration,
+    /// Accounts that one address may make in an hour.
+    pub registrations_per_address: u32,
     /// Memory that hashing a password takes, in KiB; guessing one takes as much.
     pub password_memory_kib: u32,
     /// Passes over that memory.
@@ -59,17 +87,16 @@ const PASSWORD_MEMORY_KIB: std::ops::RangeInclusive<u32> = 8..=1 << 20;
 /// Range of [`Config::password_passes`].
 const PASSWORD_PASSES: std::ops::RangeInclusive<u32> = 1..=100;
 
-fn ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    u64::deserialize(deserializer).map(Duration::from_millis)
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
             server_name: OwnedServerName::try_from("localhost").expect("a valid server name"),
             federation_port: 8448,
             client_port: 8008,
+            metrics_port: None,
             admin_token: None,
+            open_registration: false,
+            registration_token: None,
             relays: BTreeMap::new(),
             attempts_before_relay: 3,
             relay_poll_interval: Duration::from_secs(30),
@@ -81,6 +108,13 @@ impl Default for Config {
             // 28 days, as Wire's charts have it.
             notification_time_to_live: Duration::from_hours(28 * 24),
             answer_time_to_live: Duration::from_hours(7 * 24),
+            max_connections: 1024,
+            connections_per_address: 512,
+            max_buffered: 32 << 20,
+            proxies: Vec::new(),
+            wrong_passwords: 10,
+            wrong_password_pause: Duration::from_secs(30),
+            registrations_per_address: 50,
             // As the OWASP cheat sheet on password storage has it for Argon2id.
             password_memory_kib: 19 << 10,
             password_passes: 2,
@@ -94,21 +128,38 @@ impl Config {
         Self { server_name, ..Self::default() }
     }
 
-    /// Reads a configuration file.
-    ///
-    /// # Errors
-    /// What is wrong, at which line and key, and what would be right.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        config.check()?;
-        Ok(config)
-    }
-
     /// Checks what the types of the fields do not.
     ///
     /// # Errors
-    /// The key, what is wrong with it, and what would be right.
-    pub fn check(&self) -> Result<(), String> {
+    /// The first key whose value makes no sense.
+    pub fn check(&self) -> Result<(), Wrong> {
+        self.check_durations()?;
+        self.check_passwords()?;
+        self.check_secrets()?;
+        self.check_counts()?;
+        let ports = [self.federation_port, self.client_port];
+        if self.metrics_port.is_some_and(|port| port != 0 && ports.contains(&port)) {
+            let problem = "is the port of another API";
+            return Err(wrong("metrics_port", problem, "give it a port of its own"));
+        }
+        Ok(())
+    }
+
+    fn check_counts(&self) -> Result<(), Wrong> {
+        let counts = [
+            ("attempts_before_relay", self.attempts_before_relay as usize),
+            ("max_connections", self.max_connections),
+            ("connections_per_address", self.connections_per_address),
+            ("wrong_passwords", self.wrong_passwords as usize),
+            ("registrations_per_address", self.registrations_per_address as usize),
+        ];
+        match counts.iter().find(|(_, count)| *count == 0) {
+            Some((key, _)) => Err(wrong(key, "is 0", "give it at least 1")),
+            None => Ok(()),
+        }
+    }
+
+    fn check_durations(&self) -> Result<(), Wrong> {
         let positive = [
             ("relay_poll_interval", self.relay_poll_interval),
             ("backoff_first", self.backoff_first),
@@ -116,16 +167,19 @@ impl Config {
             ("vote_timeout", self.vote_timeout),
             ("doubt_after", self.doubt_after),
             ("notification_time_to_live", self.notification_time_to_live),
+            ("answer_time_to_live", self.answer_time_to_live),
+            ("wrong_password_pause", self.wrong_password_pause),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, duration)| duration.is_zero()) {
-            return Err(format!("{key} is 0; give it at least 1 (milliseconds)"));
+            return Err(wrong(key, "is 0", "give it at least \"1ms\""));
         }
         if self.backoff_max < self.backoff_first {
-            return Err("backoff_max is less than backoff_first; raise it".to_owned());
+            return Err(wrong("backoff_max", "is less than `backoff_first`", "raise it"));
         }
-        if self.attempts_before_relay == 0 {
-            return Err("attempts_before_relay is 0; give it at least 1".to_owned());
-        }
+        Ok(())
+    }
+
+    fn check_passwords(&self) -> Result<(), Wrong> {
         let costs = [
             ("password_memory_kib", self.password_memory_kib, PASSWORD_MEMORY_KIB),
             ("password_passes", self.password_passes, PASSWORD_PASSES),
@@ -133,14 +187,28 @@ impl Config {
         for (key, cost, range) in costs {
             if !range.contains(&cost) {
                 let (least, most) = range.into_inner();
-                return Err(format!("{key} is {cost}; give it between {least} and {most}"));
+                let remedy = format!("give it between {least} and {most}");
+                return Err(wrong(key, &format!("is {cost}"), &remedy));
             }
-        }
-        if self.admin_token.as_ref().is_some_and(String::is_empty) {
-            return Err("admin_token is empty; remove it to turn the admin API off".to_owned());
         }
         Ok(())
     }
+
+    fn check_secrets(&self) -> Result<(), Wrong> {
+        let secrets =
+            [("admin_token", &self.admin_token), ("registration_token", &self.registration_token)];
+        for (key, secret) in secrets {
+            if secret.as_ref().is_some_and(|secret| secret.trim().is_empty()) {
+                let remedy = "give it a long random text, or leave the key out";
+                return Err(wrong(key, "is empty", remedy));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wrong(key: &'static str, problem: &str, remedy: &str) -> Wrong {
+    Wrong { key, problem: problem.to_owned(), remedy: remedy.to_owned() }
 }
 
 #[cfg(test)]
@@ -148,23 +216,18 @@ mod tests {
     use super::Config;
 
     #[test]
-    fn mistake_in_the_file_names_line_and_key() {
-        let mistake = Config::parse("client_port = 1\nbackof_first = 5\n").unwrap_err();
-        assert!(mistake.contains("line 2") && mistake.contains("backof_first"), "{mistake}");
-        assert!(mistake.contains("backoff_first"), "{mistake}");
-    }
-
-    #[test]
     fn a_password_cost_that_argon2_cannot_have_is_refused() {
-        let mistake = Config::parse("password_memory_kib = 7\n").unwrap_err();
-        assert_eq!(mistake, "password_memory_kib is 7; give it between 8 and 1048576");
-        assert!(Config::parse("password_passes = 0\n").is_err());
-        assert!(Config::parse("password_memory_kib = 8\npassword_passes = 1\n").is_ok());
+        let config = Config { password_memory_kib: 7, ..Config::default() };
+        let wrong = config.check().unwrap_err();
+        let said = "`password_memory_kib` is 7; give it between 8 and 1048576";
+        assert_eq!(wrong.to_string(), said);
+        let config = Config { password_memory_kib: 8, password_passes: 1, ..Config::default() };
+        assert!(config.check().is_ok());
     }
 
     #[test]
-    fn back_off_that_shrinks_is_refused() {
-        let mistake = Config::parse("backoff_first = 500\nbackoff_max = 100\n").unwrap_err();
-        assert!(mistake.contains("backoff_max"), "{mistake}");
+    fn nobody_may_make_an_account_unless_the_operator_says_so() {
+        let config = Config::default();
+        assert!(!config.open_registration && config.registration_token.is_none());
     }
 }

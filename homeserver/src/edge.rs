@@ -1,6 +1,8 @@
 //! What both APIs share: how each error of the layers is told over HTTP, and work that goes on when
 //! its caller hangs up.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::{Value, json};
 use transport::{Host, MatrixError};
@@ -14,6 +16,9 @@ use crate::{
 
 /// The code of an operation that may or may not have been done.
 const OUTCOME_UNKNOWN: &str = "ORG.FEDSIM.OUTCOME_UNKNOWN";
+
+/// After how long somebody may try again whose password was not looked at.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs `work` as a task of its own and waits for it.
 ///
@@ -43,6 +48,14 @@ where
             "the server is stopping",
         )),
     }
+}
+
+/// Returns whether a secret that was given is the right one. Takes as long for a wrong one as for the
+/// right one, so that a guess learns nothing from it.
+pub(crate) fn is_same_secret(given: &str, secret: &str) -> bool {
+    let bytes = given.bytes().zip(secret.bytes());
+    let difference = bytes.fold(0, |sum, (given, right)| sum | (given ^ right));
+    given.len() == secret.len() && difference == 0
 }
 
 /// Returns a profile as both APIs show it.
@@ -82,6 +95,9 @@ impl From<RoomError> for MatrixError {
             RoomError::UnknownRoom(_) => Self::not_found(message),
             RoomError::Forbidden(_) => Self::forbidden(message),
             RoomError::Invalid(_) => Self::invalid_param(message),
+            RoomError::TooLarge(_) => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", message)
+            }
             RoomError::Unavailable(_) => Self::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", message),
             RoomError::UnsupportedVersion(_) => {
                 Self::new(StatusCode::BAD_REQUEST, "M_UNSUPPORTED_ROOM_VERSION", message)
@@ -96,10 +112,18 @@ impl From<AccountError> for MatrixError {
         let message = error.to_string();
         match error {
             AccountError::Taken => Self::new(StatusCode::BAD_REQUEST, "M_USER_IN_USE", message),
+            AccountError::InvalidName(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "M_INVALID_USERNAME", message)
+            }
+            AccountError::Unknown => Self::not_found(message),
             AccountError::WrongPassword => Self::forbidden(message),
+            AccountError::Deactivated => {
+                Self::new(StatusCode::FORBIDDEN, "M_USER_DEACTIVATED", message)
+            }
             AccountError::TooManyDevices => {
                 Self::new(StatusCode::BAD_REQUEST, "M_RESOURCE_LIMIT_EXCEEDED", message)
             }
+            AccountError::Busy => Self::limit_exceeded(message, BUSY_PAUSE),
             AccountError::Store(error) => error.into(),
         }
     }

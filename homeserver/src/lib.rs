@@ -10,9 +10,9 @@
 //!   sends by each room's policy.
 //!
 //! Below them: [`core`] (what they share), [`event`] (what an event is), [`store`] (the one
-//! database). Above them the edge: the `federation_api`, the `client_api` and the `admin` API, and
-//! what these share, `edge`; HTTP statuses are told there alone. Read [`Homeserver::start`] first:
-//! it puts everything together.
+//! database). Above them the edge: the `federation_api`, the `client_api` and the [`admin`] API, and
+//! what these share, `edge`; HTTP statuses are told there alone. Beside it `metrics`, for whoever
+//! watches. Read [`Homeserver::start`] first: it puts everything together.
 //!
 //! Invariants:
 //! - Nothing is acknowledged before it is durable; nothing is sent before it is stored.
@@ -20,7 +20,7 @@
 //! - Every event that becomes part of a room went through all receipt checks.
 //! - The outside world is reached through [`transport::Host`] only.
 
-mod admin;
+pub mod admin;
 mod client_api;
 mod config;
 pub mod core;
@@ -29,12 +29,13 @@ mod edge;
 pub mod event;
 mod federation_api;
 pub mod messaging;
+mod metrics;
 pub mod pdu;
 mod start;
 pub mod store;
 pub mod transaction;
 
 pub use self::{
-    config::Config,
+    config::{Config, ConfigFile, Machine},
     start::{Homeserver, StartError, install},
 };

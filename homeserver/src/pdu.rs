@@ -145,7 +145,7 @@ pub(crate) enum Standing {
 pub enum Refusal {
     /// It is not an event of its room's version.
     #[error("malformed event: {0}")]
-    Malformed(String),
+    Malformed(Malformed),
     /// A signature that it needs is missing or wrong.
     #[error("bad signature: {0}")]
     BadSignature(String),
@@ -168,6 +168,6 @@ pub enum Refusal {
 
 impl From<Malformed> for Refusal {
     fn from(error: Malformed) -> Self {
-        Self::Malformed(error.0)
+        Self::Malformed(error)
     }
 }

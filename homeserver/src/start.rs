@@ -1,6 +1,6 @@
 //! Starting a homeserver: the layers are put together, the ports bound, the queues resumed.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::Router;
 use ruma::ServerName;
@@ -9,7 +9,7 @@ use transport::{
     DatabaseError, Host,
     federation::{Authenticated, Federation, Identity, KeyRing},
     host::Disk,
-    http::{Client, ClientLimits, Drain, ServerLimits, serve_until},
+    http::{Client, ClientLimits, Drain, ServerLimits, Traffic, Watch, serve_watched},
 };
 
 use crate::{
@@ -18,8 +18,9 @@ use crate::{
     delivery::Policies,
     federation_api,
     messaging::{Messaging, notifications::Notifications, rooms::Rooms},
+    metrics::{self, Apis},
     pdu::Graph,
-    store,
+    store::{self, StoreError, pushers::PusherRow},
     transaction::{Incoming, Outgoing, RelaySync},
 };
 
@@ -31,7 +32,9 @@ pub struct Homeserver {
     pub federation_port: u16,
     /// The port that serves the client-server API and the admin API.
     pub client_port: u16,
-    /// Ends the service on both ports without breaking answers that are under way.
+    /// The port of `/metrics` and `/health`, if there is one.
+    pub metrics_port: Option<u16>,
+    /// Ends the service on all ports without breaking answers that are under way.
     pub drain: Drain,
 }
 
@@ -63,10 +66,11 @@ impl Homeserver {
     /// The configuration is wrong, the disk refuses, or a port is taken; a sentence for the operator.
     pub async fn start(host: Host, config: Config) -> Result<Self, StartError> {
         config.check().map_err(|error| StartError::because("the configuration", error))?;
-        let core = open(host, config).await?;
-        let layers = put_together(&core);
+        let (core, pushers) = open(host, config).await?;
+        let layers = put_together(&core, pushers);
         let drain = Drain::default();
-        let (federation_port, client_port) = bind(&core, &layers, &drain).await?;
+        let Ports { federation: federation_port, client: client_port, metrics: metrics_port } =
+            bind(&core, &layers, &drain).await?;
         let store = |error: &dyn std::fmt::Display| StartError::because("the store", error);
         layers.outgoing.start().await.map_err(|error| store(&error))?;
         layers
@@ -76,7 +80,8 @@ impl Homeserver {
             .map_err(|error| store(&error))?;
         layers.messaging.rooms.resume().await.map_err(|error| store(&error))?;
         core.host.spawn(layers.relay_sync.run());
-        Ok(Self { rooms: layers.messaging.rooms, federation_port, client_port, drain })
+        let rooms = layers.messaging.rooms;
+        Ok(Self { rooms, federation_port, client_port, metrics_port, drain })
     }
 
     /// Returns the rooms of this server, for a program that embeds it.
@@ -106,7 +111,8 @@ pub async fn install(disk: &dyn Disk) -> Result<(), DatabaseError> {
     transport::federation::install(&database).await
 }
 
-async fn open(host: Host, config: Config) -> Result<Core, StartError> {
+/// Opens the database; returns what the layers share, and the pushers that are stored.
+async fn open(host: Host, config: Config) -> Result<(Core, Vec<PusherRow>), StartError> {
     let database = host
         .open(store::DATABASE)
         .await
@@ -122,15 +128,16 @@ async fn open(host: Host, config: Config) -> Result<Core, StartError> {
         .await
         .map_err(|error| StartError::because("opening the key ring", error))?;
     let federation = Federation::new(identity.clone(), http);
-    let last = database
-        .call(|db| store::age_clock::read(db))
+    let (last, pushers) = database
+        .call(|db| Ok::<_, StoreError>((store::age_clock::read(db)?, store::pushers::all(db)?)))
         .await
         .map_err(|error| StartError::because("reading the clock of ages", error))?;
     let ages = AgeClock::going_on(last, &host);
-    Ok(Core::new(CoreFields { host, config, database, identity, keys, federation, ages }))
+    let core = Core::new(CoreFields { host, config, database, identity, keys, federation, ages });
+    Ok((core, pushers))
 }
 
-fn put_together(core: &Core) -> Layers {
+fn put_together(core: &Core, pushers: Vec<PusherRow>) -> Layers {
     let reconnected = Arc::new(Notify::new());
     let notifications = Notifications::new(core);
     let outgoing = Outgoing::new(core.clone(), Arc::clone(&reconnected));
@@ -139,12 +146,19 @@ fn put_together(core: &Core) -> Layers {
     let relay_sync = RelaySync::new(incoming.clone(), outgoing.clone(), reconnected);
     let rooms = Rooms::new(graph, outgoing.clone());
     let policies = Policies::new(rooms.clone());
-    let messaging = Messaging::new(rooms, notifications);
+    let messaging = Messaging::new(rooms, notifications, pushers);
     Layers { messaging, policies, outgoing, incoming, relay_sync }
 }
 
-/// Binds the ports. One number for both is one listener that serves everything.
-async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<(u16, u16), StartError> {
+/// The ports that were bound.
+struct Ports {
+    federation: u16,
+    client: u16,
+    metrics: Option<u16>,
+}
+
+/// Binds the ports. One number for both APIs is one listener that serves everything.
+async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<Ports, StartError> {
     let (outgoing, policies) = (layers.outgoing.clone(), layers.policies.clone());
     let authenticated = Authenticated {
         identity: core.identity.clone(),
@@ -163,15 +177,44 @@ async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<(u16, u16),
     let client =
         client_api::router(core.clone(), layers.messaging.clone(), layers.policies.clone());
     let (federation_port, client_port) = (core.config.federation_port, core.config.client_port);
-    if federation_port == client_port {
+    let proxies: Arc<[IpAddr]> = core.config.proxies.clone().into();
+    let watched = || {
+        let (drain, proxies) = (drain.clone(), Arc::clone(&proxies));
+        Watch { drain, traffic: Traffic::default(), proxies }
+    };
+    let (of_federation, of_clients) = (watched(), watched());
+    let traffic =
+        Apis { federation: of_federation.traffic.clone(), client: of_clients.traffic.clone() };
+    let (federation_port, client_port) = if federation_port == client_port {
         let both = federation.merge(client);
-        let port = listen(core, federation_port, both, ServerLimits::default(), drain).await?;
-        return Ok((port, port));
+        let limits = limits(&core.config);
+        let port = listen(core, federation_port, both, limits, of_federation).await?;
+        (port, port)
+    } else {
+        let of_federation_api = limits(&core.config);
+        let of_client_api = ServerLimits { max_body: client_api::MAX_BODY, ..of_federation_api };
+        (
+            listen(core, federation_port, federation, of_federation_api, of_federation).await?,
+            listen(core, client_port, client, of_client_api, of_clients).await?,
+        )
+    };
+    let metrics_port = match core.config.metrics_port {
+        None => None,
+        Some(port) => {
+            let metrics = metrics::router(core.clone(), traffic);
+            Some(listen(core, port, metrics, metrics::limits(), watched()).await?)
+        }
+    };
+    Ok(Ports { federation: federation_port, client: client_port, metrics: metrics_port })
+}
+
+fn limits(config: &Config) -> ServerLimits {
+    ServerLimits {
+        max_connections: config.max_connections,
+        max_of_one_address: config.connections_per_address,
+        max_buffered: config.max_buffered,
+        ..ServerLimits::default()
     }
-    Ok((
-        listen(core, federation_port, federation, ServerLimits::default(), drain).await?,
-        listen(core, client_port, client, client_api::limits(), drain).await?,
-    ))
 }
 
 async fn listen(
@@ -179,9 +222,9 @@ async fn listen(
     port: u16,
     router: Router,
     limits: ServerLimits,
-    drain: &Drain,
+    watch: Watch,
 ) -> Result<u16, StartError> {
-    serve_until(&core.host, port, router, limits, drain.clone())
+    serve_watched(&core.host, port, router, limits, watch)
         .await
         .map_err(|error| StartError::because(&format!("binding port {port}"), error))
 }

@@ -13,7 +13,9 @@ pub mod guests;
 pub(crate) mod m1;
 pub mod memberships;
 pub mod notifications;
+pub(crate) mod overview;
 pub mod pending_joins;
+pub(crate) mod pushers;
 pub mod queues;
 pub mod received;
 pub mod redactions;
@@ -42,6 +44,9 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("store/11_rooms.sql"),
     include_str!("store/12_readers.sql"),
     include_str!("store/13_forks.sql"),
+    include_str!("store/14_operating.sql"),
+    include_str!("store/15_notifications.sql"),
+    include_str!("store/16_pushers.sql"),
 ];
 
 /// Why the store did not do what it was asked.

@@ -31,6 +31,7 @@ impl Drop for Process {
 struct Homeserver {
     federation_port: u16,
     client_port: u16,
+    metrics_port: u16,
     folder: PathBuf,
     process: Option<Process>,
 }
@@ -41,30 +42,39 @@ pub(crate) struct Cluster {
     api: Api,
     homeservers: Vec<Homeserver>,
     relay_port: u16,
-    _relay: Process,
+    relay: Option<Process>,
 }
 
 impl Cluster {
     /// Starts `count` homeservers and a relay, and waits until they answer.
     pub(crate) async fn start(count: usize) -> Self {
+        let mut cluster = Self::prepared(count);
+        cluster.relay = Some(start_relay(cluster.folder.path(), cluster.relay_port));
+        cluster.api.answers(cluster.relay_port, "/_matrix/federation/v1/version").await;
+        for index in 0..count {
+            cluster.restart(index).await;
+        }
+        cluster
+    }
+
+    /// Writes the configuration of `count` homeservers; nothing runs.
+    pub(crate) fn prepared(count: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let api = Api::new(&folder.path().join("client"));
-        let mut ports = free_ports(2 * count + 1).into_iter();
+        let mut ports = free_ports(3 * count + 1).into_iter();
         let relay_port = ports.next().unwrap();
-        let relay = start_relay(folder.path(), relay_port);
         let mut homeservers = Vec::new();
         for index in 0..count {
             let folder = folder.path().join(format!("homeserver-{index}"));
             std::fs::create_dir(&folder).unwrap();
-            let (federation_port, client_port) = (ports.next().unwrap(), ports.next().unwrap());
-            homeservers.push(Homeserver { federation_port, client_port, folder, process: None });
+            let mut port = || ports.next().unwrap();
+            let (federation_port, client_port, metrics_port) = (port(), port(), port());
+            let process = None;
+            let new = Homeserver { federation_port, client_port, metrics_port, folder, process };
+            homeservers.push(new);
         }
-        let mut cluster = Self { folder, api, homeservers, relay_port, _relay: relay };
+        let cluster = Self { folder, api, homeservers, relay_port, relay: None };
         cluster.write_configuration();
-        cluster.api.answers(relay_port, "/_matrix/federation/v1/version").await;
-        for index in 0..count {
-            cluster.restart(index).await;
-        }
         cluster
     }
 
@@ -79,6 +89,35 @@ impl Cluster {
 
     pub(crate) fn federation_port(&self, index: usize) -> u16 {
         self.homeservers[index].federation_port
+    }
+
+    pub(crate) fn metrics_port(&self, index: usize) -> u16 {
+        self.homeservers[index].metrics_port
+    }
+
+    /// Returns the folder of homeserver number `index`.
+    pub(crate) fn folder(&self, index: usize) -> &Path {
+        &self.homeservers[index].folder
+    }
+
+    /// Returns what the client API of homeserver number `index` answers.
+    pub(crate) async fn call(
+        &self,
+        index: usize,
+        path: (Method, &str),
+        body: &Value,
+    ) -> (u16, Value) {
+        self.api.call(self.client_port(index), None, path, body).await.unwrap()
+    }
+
+    /// Returns what is answered on `port`.
+    pub(crate) async fn get(&self, port: u16, path: &str) -> (u16, Value) {
+        self.api.call(port, None, (Method::GET, path), &Value::Null).await.unwrap()
+    }
+
+    /// Returns the text that is answered on `port`.
+    pub(crate) async fn get_text(&self, port: u16, path: &str) -> (u16, String) {
+        self.api.text(port, path).await.unwrap()
     }
 
     /// Waits until a process answers `path` on `port` with 200.
@@ -97,12 +136,14 @@ impl Cluster {
     fn write_configuration(&self) {
         for (index, homeserver) in self.homeservers.iter().enumerate() {
             let mut text = format!(
-                "server_name = '{}'\nfederation_port = {}\nclient_port = {}\nadmin_token = '{TOKEN}'\n\
-                 attempts_before_relay = 1\nbackoff_first = 100\nrelay_poll_interval = 500\n\
-                 vote_timeout = 2000\n[relays]\n",
+                "server_name = '{}'\nfederation_port = {}\nclient_port = {}\nmetrics_port = {}\n\
+                 admin_token = '{TOKEN}'\n\
+                 open_registration = true\nattempts_before_relay = 1\nbackoff_first = '100ms'\n\
+                 relay_poll_interval = '500ms'\nvote_timeout = '2s'\n[relays]\n",
                 self.name(index),
                 homeserver.federation_port,
                 homeserver.client_port,
+                homeserver.metrics_port,
             );
             for other in 0..self.homeservers.len() {
                 let (name, port) = (self.name(other), self.relay_port);
@@ -167,6 +208,7 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         // The processes end first, because they write into the folder.
         self.homeservers.clear();
+        self.relay = None;
         debug_assert!(self.folder.path().exists(), "the folder outlives its processes");
     }
 }
@@ -190,7 +232,7 @@ fn start_relay(folder: &Path, port: u16) -> Process {
 
 /// Returns the path of this workspace's binary called `name`. `cargo test --workspace` has built
 /// it; a test run of this package alone has not, so it is built here.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let folder = here.ancestors().nth(2).unwrap();
     let path = folder.join(name);

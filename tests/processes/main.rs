@@ -5,6 +5,7 @@
 
 mod cluster;
 mod floods;
+mod operating;
 mod user;
 
 use cluster::Cluster;

@@ -46,6 +46,15 @@ impl Api {
         Some((answer.status().as_u16(), value))
     }
 
+    /// Returns the status and the text of an answer; none if no answer came.
+    pub(crate) async fn text(&self, port: u16, path: &str) -> Option<(u16, String)> {
+        let request = Request::get(path).body(Bytes::new()).unwrap();
+        let address = Address { name: "127.0.0.1".to_owned(), port };
+        let answer = self.client.send(&address, request, Duration::from_secs(30)).await.ok()?;
+        let text = String::from_utf8_lossy(answer.body()).into_owned();
+        Some((answer.status().as_u16(), text))
+    }
+
     /// Asks again and again until `ask` returns an answer, and returns it.
     pub(crate) async fn until<T>(&self, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
         let began = Instant::now();

@@ -1,7 +1,12 @@
 //! The Matrix error: an HTTP status, an `errcode`, and a sentence.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{StatusCode, header};
+
+/// The field that says after how many milliseconds the same may be asked again.
+const RETRY_AFTER_MS: &str = "retry_after_ms";
 
 /// An error as the Matrix specification has every endpoint answer it
 /// (client-server API, "Standard error response").
@@ -75,6 +80,13 @@ impl MatrixError {
         Self::new(StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED", message)
     }
 
+    /// Returns 429 `M_LIMIT_EXCEEDED`: the same may be asked again after `wait`.
+    pub fn limit_exceeded(message: impl Into<String>, wait: Duration) -> Self {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED", message)
+            .with(RETRY_AFTER_MS, wait_ms)
+    }
+
     /// Returns 500 `M_UNKNOWN`, for trouble of this server's own.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", message)
@@ -82,12 +94,15 @@ impl MatrixError {
 }
 
 impl From<crate::DatabaseError> for MatrixError {
-    /// A full or failing disk is 503 (try again later), anything else 500. What exactly the
+    /// A full or failing disk and a busy database are 503 (try again later), anything else 500. What exactly the
     /// database said (table names, file names) is for our log and not for the caller.
     fn from(error: crate::DatabaseError) -> Self {
         tracing::error!(%error, "a request failed in the database");
         if error.is_disk_trouble() {
             let message = "this server's disk is full or failing; try again later";
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", message)
+        } else if error.is_busy() {
+            let message = "this server's database is busy; try again later";
             Self::new(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN", message)
         } else {
             Self::internal("this server's database failed")
@@ -97,10 +112,15 @@ impl From<crate::DatabaseError> for MatrixError {
 
 impl IntoResponse for MatrixError {
     fn into_response(self) -> Response {
+        let wait_ms = self.extra.get(RETRY_AFTER_MS).and_then(serde_json::Value::as_u64);
         let mut body = self.extra;
         body.insert("errcode".to_owned(), self.errcode.into());
         body.insert("error".to_owned(), self.message.into());
-        (self.status, axum::Json(body)).into_response()
+        let mut response = (self.status, axum::Json(body)).into_response();
+        if let Some(wait_ms) = wait_ms.filter(|_| self.status == StatusCode::TOO_MANY_REQUESTS) {
+            response.headers_mut().insert(header::RETRY_AFTER, wait_ms.div_ceil(1000).into());
+        }
+        response
     }
 }
 
@@ -118,5 +138,17 @@ mod tests {
         assert_eq!(error.status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!error.to_string().contains("secret_table"), "{error}");
         assert_eq!(MatrixError::from(DatabaseError::Closed).status.as_u16(), 503);
+    }
+
+    #[test]
+    fn a_busy_database_is_a_matter_of_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || rusqlite::Connection::open(directory.path().join("a.sqlite")).unwrap();
+        let (holder, other) = (open(), open());
+        other.busy_timeout(Duration::ZERO).unwrap();
+        holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let busy = other.execute_batch("BEGIN IMMEDIATE").unwrap_err();
+        let error = MatrixError::from(DatabaseError::Sql(busy));
+        assert_eq!(error.status, StatusCode::SERVICE_UNAVAILABLE, "{error}");
     }
 }

@@ -94,6 +94,23 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Returns what `work` computes, which takes long and waits for nothing, without holding up tasks;
+    /// `None` if the machine shuts down meanwhile. Callers bound how much of it there is at once.
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (sender, result) = tokio::sync::oneshot::channel();
+        let work = Box::new(move || {
+            // Nobody waits for the result any more: the caller was dropped.
+            drop(sender.send(work()));
+        });
+        self.tasks.compute(work).await;
+        result.await.ok()
+    }
+}
+
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Host").finish_non_exhaustive()

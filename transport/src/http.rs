@@ -4,14 +4,19 @@ mod client;
 mod connector;
 mod drain;
 mod held;
+mod json;
 mod metered;
+mod peer;
 mod places;
 mod server;
+mod traffic;
 mod websocket;
 
 pub use self::{
     client::{Address, Client, ClientLimits, RequestError},
     drain::Drain,
-    server::{ServerLimits, serve, serve_until},
+    peer::Peer,
+    server::{ServerLimits, Watch, serve, serve_until, serve_watched},
+    traffic::{BOUNDS_MS, CLASSES, Counted, Traffic},
     websocket::{WebSocket, upgrade},
 };

@@ -10,6 +10,7 @@
 //! - [`bounds`]: how deep JSON may be that comes from outside.
 //! - [`federation`]: `X-Matrix` signing and verification, own and remote server keys, typed calls.
 //! - [`endpoints`]: the wire types that ruma lacks: Dendrite's relay endpoints, and M1.
+//! - [`settings`]: files by which operators set a server.
 //! - [`Lock`]: what every node locks with.
 //!
 //! Invariant: nothing here knows of rooms, relays' mailboxes, or the simulator.
@@ -23,6 +24,7 @@ pub mod host;
 pub mod http;
 mod lock;
 pub mod real;
+pub mod settings;
 
 pub use self::{
     error::MatrixError,

@@ -1,6 +1,7 @@
 //! The machine of the real world: sockets, files, threads, the system clock.
 
 mod disk;
+mod handshakes;
 pub mod logs;
 mod net;
 mod public;
@@ -63,6 +64,14 @@ pub fn host(directory: &Path, config: &RealConfig) -> std::io::Result<Host> {
         entropy: Arc::new(OsEntropy(ring::default_provider().secure_random)),
         tasks: Arc::new(TokioTasks::default()),
     })
+}
+
+/// Reads the files of TLS as [`host`] would, and nothing else.
+///
+/// # Errors
+/// One of them cannot be read, or is not what it should be.
+pub fn check_tls(config: &TlsConfig) -> std::io::Result<()> {
+    tls::Tls::load(config).map(drop)
 }
 
 /// Keeps other processes off a directory for as long as it lives.

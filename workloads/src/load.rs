@@ -55,6 +55,8 @@ impl Server {
         let host = real::host(home.path(), &machine).map_err(|error| error.to_string())?;
         let mut config = Config::new(name.clone());
         (config.federation_port, config.client_port) = (port, port);
+        config.open_registration = true;
+        config.registrations_per_address = u32::MAX;
         // What a guess costs is not measured here.
         (config.password_memory_kib, config.password_passes) = (8, 1);
         let started = Homeserver::start(host.clone(), config).await;

@@ -12,7 +12,7 @@ use super::{
     ClientApi,
     extract::{BodyOf, Caller, PathOf, id},
 };
-use crate::edge::shown_profile;
+use crate::{edge::shown_profile, metrics::health_of};
 
 /// Bytes of a display name.
 const MAX_DISPLAY_NAME: usize = 255;
@@ -23,6 +23,11 @@ pub(super) async fn versions() -> Json<Value> {
         "versions": ["r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6"],
         "unstable_features": {},
     }))
+}
+
+/// `GET /health`: what a proxy in front asks.
+pub(super) async fn health(State(api): State<ClientApi>) -> Result<&'static str, MatrixError> {
+    health_of(&api.core).await
 }
 
 /// `GET /_matrix/client/v3/account/whoami`.
@@ -49,7 +54,7 @@ pub(super) async fn capabilities(Caller(_): Caller) -> Json<Value> {
     }))
 }
 
-/// `GET /_matrix/client/v3/pushrules/`: a push gateway is not served, so there are no rules.
+/// `GET /_matrix/client/v3/pushrules/`: a gateway is told of everything, so there are no rules.
 pub(super) async fn push_rules(Caller(_): Caller) -> Json<Value> {
     Json(json!({
         "global": { "override": [], "content": [], "room": [], "sender": [], "underride": [] },

@@ -2,8 +2,9 @@
 //!
 //! Nothing from before the connection is pushed: the device opens the socket, then fetches
 //! `/notifications?since=`, then reads on here; what it sees twice has the same id twice. The socket
-//! is closed as soon as the token that it was opened with ends. There is no queue in memory: the socket reads the device's rows, and a device that does not take them in
-//! time is cut off, with its rows still there.
+//! is closed as soon as the token that it was opened with ends. There is no queue in memory: the socket
+//! reads the device's rows, and a device that does not take them in time is cut off, with its rows still
+//! there. Whoever is cut off is told why, by a code and a reason.
 
 use std::time::Duration;
 
@@ -16,7 +17,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
 use transport::{
     MatrixError,
     http::{WebSocket, upgrade},
@@ -30,7 +34,10 @@ use super::{
 };
 use crate::{
     core::guards::Guard,
-    messaging::notifications::{Notifications, Waiting},
+    messaging::{
+        notifications::{Notifications, Waiting},
+        pushers::Pushers,
+    },
     store::{
         StoreError,
         accounts::{Authority, Device},
@@ -63,7 +70,8 @@ pub(super) async fn open(
 ) -> Result<Response, MatrixError> {
     let device = &authority.device;
     ensure_own(device, query.client.as_deref())?;
-    let place = api.sockets.try_hold(device.clone(), SOCKETS).ok_or_else(|| {
+    let pushers = api.messaging.pushers.clone();
+    let place = pushers.sockets().try_hold(device.clone(), SOCKETS).ok_or_else(|| {
         MatrixError::new(
             StatusCode::TOO_MANY_REQUESTS,
             "M_LIMIT_EXCEEDED",
@@ -74,13 +82,14 @@ pub(super) async fn open(
     // Both before the answer: what is committed after the device knows of the socket is pushed.
     let waiting = notifications.listen(&device.user_id);
     let after = notifications.newest_id(&device.user_id, &waiting).await?;
-    let session = Session { notifications, authority, after, waiting, _place: place };
+    let session = Session { notifications, pushers, authority, after, waiting, _place: place };
     let (mut parts, _) = request.into_parts();
     upgrade(&api.core.host, &mut parts, |socket| session.run(socket))
 }
 
 struct Session {
     notifications: Notifications,
+    pushers: Pushers,
     authority: Authority,
     /// The newest id that this socket has pushed, or that was there before it.
     after: Uuid,
@@ -104,6 +113,24 @@ enum Closed {
     Store(#[from] StoreError),
 }
 
+impl Closed {
+    /// Returns what the device is told, if it still listens.
+    fn frame(&self) -> CloseFrame {
+        let code = match self {
+            Self::ByDevice => CloseCode::Normal,
+            Self::Silent | Self::Slow => CloseCode::Again,
+            Self::Unauthorized => CloseCode::Policy,
+            Self::Store(_) => CloseCode::Error,
+        };
+        let reason = match self {
+            // What the database said is not for others.
+            Self::Store(_) => "the server failed".to_owned(),
+            why => why.to_string(),
+        };
+        CloseFrame { code, reason: reason.into() }
+    }
+}
+
 impl Session {
     async fn run(mut self, mut socket: WebSocket) {
         let why = match self.push_for_ever(&mut socket).await {
@@ -112,7 +139,7 @@ impl Session {
         };
         tracing::debug!(%why, user_id = %self.authority.device.user_id, "a websocket was closed");
         // The device may be gone; there is nobody else to tell.
-        drop(tokio::time::timeout(SEND_TIMEOUT, socket.close(None)).await);
+        drop(tokio::time::timeout(SEND_TIMEOUT, socket.close(Some(why.frame()))).await);
     }
 
     async fn push_for_ever(
@@ -128,6 +155,9 @@ impl Session {
                 () = self.waiting.rung() => {}
                 message = socket.next() => {
                     heard = Instant::now();
+                    if let Some(Ok(Message::Pong(payload))) = &message {
+                        self.confirm(payload).await?;
+                    }
                     answer(socket, message).await?;
                 }
                 () = tokio::time::sleep_until(next_ping) => {
@@ -141,8 +171,29 @@ impl Session {
         }
     }
 
+    /// Has a device with a pusher tell that it has what was pushed: it answers a ping with the same
+    /// bytes.
+    async fn ask_for_proof(&self, socket: &mut WebSocket) -> Result<(), Closed> {
+        if !self.pushers.has(&self.authority.device) {
+            return Ok(());
+        }
+        let id = self.after.as_bytes().to_vec();
+        send(socket, Message::Ping(id.into())).await
+    }
+
+    /// Takes the answer to such a ping.
+    async fn confirm(&self, payload: &[u8]) -> Result<(), Closed> {
+        match Uuid::from_slice(payload) {
+            Ok(id) if id <= self.after => {
+                Ok(self.pushers.confirm(&self.authority.device, id).await?)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Pushes what was committed since the last push.
     async fn push_new(&mut self, socket: &mut WebSocket) -> Result<(), Closed> {
+        let before = self.after;
         loop {
             let Self { notifications, authority, waiting, after, .. } = self;
             let page = notifications.page_for(authority, waiting, *after, BATCH).await?;
@@ -157,9 +208,10 @@ impl Session {
                 send(socket, Message::text(frame.to_string())).await?;
             }
             if !page.has_more {
-                return Ok(());
+                break;
             }
         }
+        if self.after == before { Ok(()) } else { self.ask_for_proof(socket).await }
     }
 }
 

@@ -95,7 +95,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryOf<T> {
 
 /// The JSON body, whatever its content type is said to be. No body at all is `{}`: several
 /// endpoints are called so.
-pub(super) struct BodyOf<T>(pub(super) T);
+pub(crate) struct BodyOf<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for BodyOf<T> {
     type Rejection = MatrixError;

@@ -40,6 +40,10 @@ pub(super) async fn page(
     let since = since.map_err(|_| MatrixError::invalid_param("`since` is not a UUID"))?;
     let size = query.size.unwrap_or(DEFAULT_PAGE).clamp(MIN_PAGE, MAX_PAGE);
     let page = api.messaging.notifications.page(&device, since, size).await?;
+    if let Some(since) = since.filter(|_| page.since_known) {
+        // Who asks for what came after it has it.
+        api.messaging.pushers.confirm(&device, since).await?;
+    }
     let status = if page.since_known { StatusCode::OK } else { StatusCode::NOT_FOUND };
     let notifications: Vec<_> = page.notifications.iter().map(shown).collect();
     let body = json!({

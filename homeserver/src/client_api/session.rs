@@ -1,100 +1,24 @@
-//! `/register`, `/login`, `/logout`, `/logout/all`.
+//! `/login`, `/logout`, `/logout/all`.
 
-use axum::{
-    Json,
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State};
 use http::StatusCode;
-use ruma::{OwnedDeviceId, OwnedUserId, UserId};
+use ruma::{OwnedDeviceId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use transport::MatrixError;
 
 use super::{
     ClientApi,
-    extract::{BodyOf, Caller, QueryOf},
+    attempts::AddressOf,
+    extract::{BodyOf, Caller},
 };
-use crate::messaging::accounts::{DeviceChoice, Login};
+use crate::messaging::accounts::{AccountError, DeviceChoice, Login};
 
 /// Bytes of a password.
 const MAX_PASSWORD: usize = 512;
 
 /// Characters of a device id, and of its name.
 const MAX_DEVICE_TEXT: usize = 255;
-
-/// Bytes of entropy of an authentication session's name.
-const SESSION_BYTES: usize = 12;
-
-#[derive(Deserialize)]
-pub(super) struct Kind {
-    kind: Option<String>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct RegisterRequest {
-    username: Option<String>,
-    password: Option<String>,
-    auth: Option<Auth>,
-    device_id: Option<OwnedDeviceId>,
-    initial_device_display_name: Option<String>,
-    #[serde(default)]
-    inhibit_login: bool,
-}
-
-#[derive(Deserialize)]
-struct Auth {
-    r#type: Option<String>,
-}
-
-/// `POST /_matrix/client/v3/register`: one stage, `m.login.dummy`.
-pub(super) async fn register(
-    State(api): State<ClientApi>,
-    QueryOf(query): QueryOf<Kind>,
-    BodyOf(body): BodyOf<RegisterRequest>,
-) -> Result<Response, MatrixError> {
-    if query.kind.is_some_and(|kind| kind != "user") {
-        return Err(MatrixError::forbidden("this server does not accept guests"));
-    }
-    let stage = body.auth.and_then(|auth| auth.r#type);
-    if stage.is_none_or(|stage| stage != "m.login.dummy") {
-        return Ok(ask_for_stage(&api));
-    }
-    let name = body.username.ok_or_else(|| missing("username"))?;
-    let password = body.password.ok_or_else(|| missing("password"))?;
-    check_password_length(&password)?;
-    let user_id = new_user_id(&api, &name)?;
-    let device = (!body.inhibit_login)
-        .then(|| device_choice(body.device_id, body.initial_device_display_name))
-        .transpose()?;
-    Ok(match api.messaging.accounts.register(&user_id, &password, device).await? {
-        Some(login) => login_answer(&login).into_response(),
-        None => Json(json!({ "user_id": user_id })).into_response(),
-    })
-}
-
-/// Returns what is told to a client that has not authenticated yet (client-server API,
-/// "User-interactive authentication").
-fn ask_for_stage(api: &ClientApi) -> Response {
-    let body = json!({
-        "flows": [{ "stages": ["m.login.dummy"] }],
-        "params": {},
-        "session": api.core.host.random_token(SESSION_BYTES),
-    });
-    (StatusCode::UNAUTHORIZED, Json(body)).into_response()
-}
-
-fn new_user_id(api: &ClientApi, name: &str) -> Result<OwnedUserId, MatrixError> {
-    let invalid =
-        |reason: String| MatrixError::new(StatusCode::BAD_REQUEST, "M_INVALID_USERNAME", reason);
-    if name.starts_with('@') || name.contains(':') {
-        return Err(invalid("a user name cannot contain `@` or `:`".to_owned()));
-    }
-    let user_id = UserId::parse_with_server_name(name, api.core.server_name())
-        .map_err(|error| invalid(error.to_string()))?;
-    user_id.validate_strict().map_err(|error| invalid(error.to_string()))?;
-    Ok(user_id)
-}
 
 #[derive(Deserialize)]
 pub(super) struct LoginRequest {
@@ -121,6 +45,7 @@ pub(super) async fn login_flows() -> Json<Value> {
 /// `POST /_matrix/client/v3/login`.
 pub(super) async fn login(
     State(api): State<ClientApi>,
+    AddressOf(address): AddressOf,
     BodyOf(body): BodyOf<LoginRequest>,
 ) -> Result<Json<Value>, MatrixError> {
     if body.r#type != "m.login.password" {
@@ -138,12 +63,16 @@ pub(super) async fn login(
     };
     let user = user.ok_or_else(|| missing("identifier.user"))?;
     let password = body.password.ok_or_else(|| missing("password"))?;
-    check_password_length(&password)?;
+    check_password(&password)?;
     let user_id = UserId::parse_with_server_name(user.as_str(), api.core.server_name())
         .map_err(|error| MatrixError::invalid_param(error.to_string()))?;
     let choice = device_choice(body.device_id, body.initial_device_display_name)?;
-    let login = api.messaging.accounts.login(&user_id, &password, choice).await?;
-    Ok(login_answer(&login))
+    let attempt = api.attempts.login(&user_id, address)?;
+    let login = api.messaging.accounts.login(&user_id, &password, choice).await;
+    if !matches!(login, Err(AccountError::WrongPassword)) {
+        attempt.was_right();
+    }
+    Ok(login_answer(&login?))
 }
 
 /// `POST /_matrix/client/v3/logout`.
@@ -164,7 +93,7 @@ pub(super) async fn logout_all(
     Ok(Json(json!({})))
 }
 
-fn login_answer(login: &Login) -> Json<Value> {
+pub(super) fn login_answer(login: &Login) -> Json<Value> {
     Json(json!({
         "user_id": login.device.user_id,
         "device_id": login.device.device_id,
@@ -173,7 +102,7 @@ fn login_answer(login: &Login) -> Json<Value> {
     }))
 }
 
-fn device_choice(
+pub(super) fn device_choice(
     device_id: Option<OwnedDeviceId>,
     display_name: Option<String>,
 ) -> Result<DeviceChoice, MatrixError> {
@@ -187,7 +116,8 @@ fn device_choice(
     Ok(DeviceChoice { device_id, display_name })
 }
 
-fn check_password_length(password: &str) -> Result<(), MatrixError> {
+/// Refuses a password that no account can have.
+pub(crate) fn check_password(password: &str) -> Result<(), MatrixError> {
     if password.is_empty() || password.len() > MAX_PASSWORD {
         let message = format!("a password must have 1 to {MAX_PASSWORD} bytes");
         return Err(MatrixError::invalid_param(message));
@@ -195,7 +125,7 @@ fn check_password_length(password: &str) -> Result<(), MatrixError> {
     Ok(())
 }
 
-fn missing(field: &str) -> MatrixError {
+pub(super) fn missing(field: &str) -> MatrixError {
     let message = format!("`{field}` is missing");
     MatrixError::new(StatusCode::BAD_REQUEST, "M_MISSING_PARAM", message)
 }

@@ -17,12 +17,22 @@ use super::{Pdu, PduFields, rules::Rules};
 
 /// Why something is not an event: a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Malformed(pub String);
+pub enum Malformed {
+    /// It is not what an event is.
+    #[error("{0}")]
+    Wrong(String),
+    /// It is larger than an event may be.
+    #[error("{0}")]
+    TooLarge(String),
+}
+
+/// How ruma begins to say that an event is too large.
+const TOO_LARGE: &str = "PDU is larger than maximum";
 
 impl Malformed {
-    fn because(reason: impl std::fmt::Display) -> Self {
-        Self(reason.to_string())
+    /// Returns it with the reason that something else gives.
+    pub(crate) fn because(reason: impl std::fmt::Display) -> Self {
+        Self::Wrong(reason.to_string())
     }
 }
 
@@ -34,7 +44,7 @@ impl Pdu {
     /// It is not an event of that version.
     pub fn parse(raw: &RawValue, rules: Rules) -> Result<Self, Malformed> {
         if raw.get().len() > MAX_RAW_BYTES {
-            return Err(Malformed(format!("larger than {PDU_BYTES} bytes")));
+            return Err(Malformed::TooLarge(format!("larger than {PDU_BYTES} bytes")));
         }
         if let Some(pdu) = parsed::received(&blake3::hash(raw.get().as_bytes()), rules) {
             return Ok(pdu);
@@ -50,8 +60,7 @@ impl Pdu {
     pub fn from_object(mut object: CanonicalJsonObject, rules: Rules) -> Result<Self, Malformed> {
         object.remove("unsigned");
         bounds::check(&object)?;
-        check_pdu_format(&object, &rules.event_format)
-            .map_err(|reason| Malformed(reason.replace("{MAX_PDU_BYTES}", PDU_BYTES)))?;
+        check_pdu_format(&object, &rules.event_format).map_err(of_format)?;
         let hash = reference_hash(&object, rules).map_err(Malformed::because)?;
         let event_id = OwnedEventId::try_from(format!("${hash}")).map_err(Malformed::because)?;
         let room_id = room_id(&object, &hash, rules)?;
@@ -85,7 +94,7 @@ impl Pdu {
         };
         let content = match object.get("content") {
             Some(content @ CanonicalJsonValue::Object(_)) => content.clone().into(),
-            _ => return Err(Malformed("`content` is not an object".to_owned())),
+            _ => return Err(Malformed::Wrong("`content` is not an object".to_owned())),
         };
         let raw = serde_json::value::to_raw_value(&object).map_err(Malformed::because)?;
         Ok(Self::from(PduFields {
@@ -122,11 +131,19 @@ fn room_id(
     string(object, "room_id")?.try_into().map_err(Malformed::because)
 }
 
+/// Returns what ruma says of an event that is not in its format.
+fn of_format(reason: String) -> Malformed {
+    if reason.starts_with(TOO_LARGE) {
+        return Malformed::TooLarge(reason.replace("{MAX_PDU_BYTES}", PDU_BYTES));
+    }
+    Malformed::Wrong(reason)
+}
+
 fn string<'a>(object: &'a CanonicalJsonObject, field: &str) -> Result<&'a str, Malformed> {
     object
         .get(field)
         .and_then(CanonicalJsonValue::as_str)
-        .ok_or_else(|| Malformed(format!("`{field}` is not a string")))
+        .ok_or_else(|| Malformed::Wrong(format!("`{field}` is not a string")))
 }
 
 fn unsigned(object: &CanonicalJsonObject, field: &str) -> Result<u64, Malformed> {
@@ -134,18 +151,18 @@ fn unsigned(object: &CanonicalJsonObject, field: &str) -> Result<u64, Malformed>
         .get(field)
         .and_then(CanonicalJsonValue::as_integer)
         .and_then(|number| u64::try_from(i64::from(number)).ok())
-        .ok_or_else(|| Malformed(format!("`{field}` is not a whole number of 0 or more")))
+        .ok_or_else(|| Malformed::Wrong(format!("`{field}` is not a whole number of 0 or more")))
 }
 
 fn event_ids(object: &CanonicalJsonObject, field: &str) -> Result<Vec<OwnedEventId>, Malformed> {
     object
         .get(field)
         .and_then(CanonicalJsonValue::as_array)
-        .ok_or_else(|| Malformed(format!("`{field}` is not an array")))?
+        .ok_or_else(|| Malformed::Wrong(format!("`{field}` is not an array")))?
         .iter()
         .map(|id| {
             let id = id.as_str().ok_or_else(|| {
-                Malformed(format!("`{field}` contains something that is not an event id"))
+                Malformed::Wrong(format!("`{field}` contains something that is not an event id"))
             })?;
             id.try_into().map_err(Malformed::because)
         })

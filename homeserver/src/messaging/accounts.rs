@@ -1,11 +1,12 @@
 //! Local users, their passwords and their devices.
 
+mod hashing;
 mod password;
 
-use ruma::{OwnedDeviceId, UserId};
+use ruma::{OwnedDeviceId, OwnedUserId, ServerName, UserId};
 use transport::{Database, DatabaseError, Host, Transaction};
 
-use self::password::{Cost, hash_password, password_matches};
+use self::{hashing::Hashing, password::Cost};
 use super::notifications::{News, Topic};
 use crate::{
     core::{Core, moment::now_ms},
@@ -43,6 +44,15 @@ pub(crate) struct DeviceChoice {
 /// Why an account was not made or not opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccountError {
+    /// The text is no user name.
+    #[error("{0}")]
+    InvalidName(String),
+    /// There is no such user here.
+    #[error("there is no such user here")]
+    Unknown,
+    /// The account was ended.
+    #[error("the account was deactivated")]
+    Deactivated,
     /// The user name is taken.
     #[error("the user name is taken")]
     Taken,
@@ -52,6 +62,9 @@ pub(crate) enum AccountError {
     /// The user has as many devices as a user may have.
     #[error("the user already has {MAX_DEVICES_PER_USER} devices")]
     TooManyDevices,
+    /// Too many others log in just now.
+    #[error("too many others log in just now; try again")]
+    Busy,
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -68,7 +81,7 @@ impl From<DatabaseError> for AccountError {
 pub(crate) struct Accounts {
     host: Host,
     database: Database,
-    password_cost: Cost,
+    hashing: Hashing,
     /// Rung when a token ends.
     news: News,
 }
@@ -78,7 +91,8 @@ impl Accounts {
     /// `news` when a token ends.
     pub(crate) fn new(core: &Core, news: News) -> Self {
         let (host, database) = (core.host.clone(), core.database.clone());
-        Self { host, database, password_cost: Cost::from(&core.config), news }
+        let hashing = Hashing::new(host.clone(), Cost::from(&core.config));
+        Self { host, database, hashing, news }
     }
 
     /// Makes the account `user_id`; with a first device if `device` says so.
@@ -91,7 +105,7 @@ impl Accounts {
         password: &str,
         device: Option<DeviceChoice>,
     ) -> Result<Option<Login>, AccountError> {
-        let hash = hash_password(password, self.host.random_bytes(), self.password_cost);
+        let hash = self.hashing.hash(password).await?;
         let login = device.map(|choice| self.new_login(user_id, &choice));
         let display_name = login.as_ref().and_then(|(_, name)| name.clone());
         let (user, now) = (user_id.to_owned(), now_ms(&self.host));
@@ -121,13 +135,16 @@ impl Accounts {
     ) -> Result<Login, AccountError> {
         let user = user_id.to_owned();
         let stored = self.database.call(move |db| accounts::password_hash(db, &user)).await?;
-        if !stored.is_some_and(|hash| password_matches(password, &hash)) {
+        if !self.hashing.matches(password, stored).await? {
             return Err(AccountError::WrongPassword);
         }
         let (login, display_name) = self.new_login(user_id, &choice);
         let (now, news) = (now_ms(&self.host), self.news.clone());
         self.database
             .transaction(move |tx| {
+                if accounts::is_deactivated(tx, &login.device.user_id)? {
+                    return Err(AccountError::Deactivated);
+                }
                 store_login(tx, &login, display_name.as_deref(), now)?;
                 // The device may have had another token before.
                 news.ring([Topic::User(login.device.user_id.clone())]);
@@ -189,6 +206,56 @@ impl Accounts {
             .await
     }
 
+    /// Gives `user_id` a new password, and ends every login. An account that was ended is active again.
+    ///
+    /// # Errors
+    /// [`AccountError::Unknown`], or the database's.
+    pub(crate) async fn set_password(
+        &self,
+        user_id: &UserId,
+        password: &str,
+    ) -> Result<(), AccountError> {
+        let hash = self.hashing.hash(password).await?;
+        let set =
+            move |tx: &Transaction<'_>, user: &UserId| accounts::set_password_hash(tx, user, &hash);
+        self.end_logins_after(user_id, set).await
+    }
+
+    /// Ends the account `user_id`, and every login.
+    ///
+    /// # Errors
+    /// [`AccountError::Unknown`], or the database's.
+    pub(crate) async fn deactivate(&self, user_id: &UserId) -> Result<(), AccountError> {
+        self.end_logins_after(user_id, accounts::deactivate).await
+    }
+
+    /// Changes an account, and ends every login, in one transaction.
+    async fn end_logins_after(
+        &self,
+        user_id: &UserId,
+        change: impl FnOnce(&Transaction<'_>, &UserId) -> Result<bool, StoreError> + Send + 'static,
+    ) -> Result<(), AccountError> {
+        let (user_id, news) = (user_id.to_owned(), self.news.clone());
+        self.database
+            .transaction(move |tx| {
+                if !change(tx, &user_id)? {
+                    return Err(AccountError::Unknown);
+                }
+                accounts::forget_devices(tx, &user_id)?;
+                news.ring([Topic::User(user_id)]);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Returns whether the name is nobody's.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn is_free(&self, user_id: &UserId) -> Result<bool, StoreError> {
+        Ok(self.profile(user_id).await?.is_none())
+    }
+
     /// Returns the profile of `user_id`; `None` for nobody here.
     ///
     /// # Errors
@@ -212,6 +279,20 @@ impl Accounts {
             .transaction(move |tx| accounts::set_display_name(tx, &user_id, name.as_deref()))
             .await
     }
+}
+
+/// Returns the id of a user of `server` to be made, with `name` before its colon.
+///
+/// # Errors
+/// [`AccountError::InvalidName`].
+pub(crate) fn user_id(name: &str, server: &ServerName) -> Result<OwnedUserId, AccountError> {
+    let invalid = |reason: &dyn std::fmt::Display| AccountError::InvalidName(reason.to_string());
+    if name.starts_with('@') || name.contains(':') {
+        return Err(invalid(&"a user name cannot contain `@` or `:`"));
+    }
+    let user_id = UserId::parse_with_server_name(name, server).map_err(|error| invalid(&error))?;
+    user_id.validate_strict().map_err(|error| invalid(&error))?;
+    Ok(user_id)
 }
 
 fn store_login(

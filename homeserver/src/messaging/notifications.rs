@@ -28,6 +28,7 @@ use crate::{
         accounts::{self, Authority, Device},
         generations, memberships,
         notifications::{self, Notification, Stretch},
+        pushers::{self, PusherKey, PusherRow},
     },
 };
 
@@ -185,6 +186,31 @@ impl Notifications {
         }
         let now_ms = self.host.unix_ms();
         self.database.transaction(move |tx| id::learn(tx, named, now_ms)).await
+    }
+
+    /// Returns a pusher and at most `size` notifications that neither its device nor its gateway has;
+    /// `None` if the device does not have it any more. What rings `waiting` next is newer.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn missed_by(
+        &self,
+        key: &PusherKey,
+        waiting: &Waiting,
+        size: usize,
+    ) -> Result<Option<(PusherRow, Vec<Notification>)>, StoreError> {
+        let oldest_ms = self.ages.ms_ago(self.time_to_live);
+        let (key, waiting) = (key.clone(), waiting.clone());
+        self.database
+            .call(move |db| {
+                let Some(pusher) = pushers::find(db, &key)? else { return Ok(None) };
+                waiting.heard();
+                listen_to_rooms(db, &waiting, &key.device.user_id)?;
+                let stretch = Stretch { device: key.device, after: pusher.pushed_id, oldest_ms };
+                let (missed, _) = notifications::page(db, &stretch, size)?;
+                Ok(Some((pusher, missed)))
+            })
+            .await
     }
 
     /// Returns the newest notification of `device`.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{Graph, Refusal, Unavailable, acl, verify::verify};
 use crate::{
     event::{
-        Pdu,
+        Malformed, Pdu,
         rules::{self, Rules},
     },
     store::{StoreError, memberships, rooms},
@@ -108,5 +108,5 @@ fn room_of(raw: &RawValue) -> Result<OwnedRoomId, Refusal> {
     }
     serde_json::from_str::<OfRoom>(raw.get())
         .map(|of_room| of_room.room_id)
-        .map_err(|error| Refusal::Malformed(error.to_string()))
+        .map_err(|error| Malformed::because(error).into())
 }

@@ -137,7 +137,7 @@ impl Graph {
                 spot.auth_events = selected;
                 Ok((spot, rules))
             }
-            Err(reason) => Err(Refusal::Malformed(reason)),
+            Err(reason) => Err(Malformed::Wrong(reason).into()),
         })
     }
 
@@ -165,9 +165,9 @@ impl Graph {
     pub(crate) fn sign(&self, mut template: Value, rules: Rules) -> Result<Pdu, Malformed> {
         template["origin_server_ts"] = self.core.host.unix_ms().into();
         let Value::Object(map) = template else {
-            return Err(Malformed("the event is not an object".to_owned()));
+            return Err(Malformed::Wrong("the event is not an object".to_owned()));
         };
-        let mut object = try_from_json_map(map).map_err(|error| Malformed(error.to_string()))?;
+        let mut object = try_from_json_map(map).map_err(Malformed::because)?;
         object.remove("signatures");
         object.remove("hashes");
         object.remove("unsigned");
@@ -189,7 +189,7 @@ impl Graph {
             object,
             &rules.redaction,
         )
-        .map_err(|error| Malformed(error.to_string()))
+        .map_err(Malformed::because)
     }
 }
 

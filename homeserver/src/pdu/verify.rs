@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use transport::federation::{Identity, KeyError, KeyRing, Proof};
 
 use super::{Refusal, Unavailable};
-use crate::event::{Pdu, rules::Rules};
+use crate::event::{Malformed, Pdu, rules::Rules};
 
 /// Parses an event and verifies it.
 pub(crate) async fn parse_and_verify(
@@ -38,7 +38,7 @@ pub(crate) async fn verify(
 ) -> Result<Result<Pdu, Refusal>, Unavailable> {
     let servers = match required_server_signatures_to_verify_event(&pdu.json, &rules.signatures) {
         Ok(servers) => servers,
-        Err(error) => return Ok(Err(Refusal::Malformed(error.to_string()))),
+        Err(error) => return Ok(Err(Malformed::because(error).into())),
     };
     let mut known = PublicKeyMap::new();
     for server in &servers {
@@ -77,7 +77,7 @@ pub(crate) async fn verify(
 
 /// Returns an event whose signatures nobody can verify now; redacted, if its hash is wrong.
 pub(crate) fn with_its_hash(pdu: Pdu, rules: Rules) -> Result<Pdu, Refusal> {
-    let hash = content_hash(&pdu.json).map_err(|error| Refusal::Malformed(error.to_string()))?;
+    let hash = content_hash(&pdu.json).map_err(Malformed::because)?;
     let hashes = pdu.json.get("hashes").and_then(|hashes| hashes.as_object());
     let claimed = hashes.and_then(|hashes| hashes.get("sha256")).and_then(|hash| hash.as_str());
     if claimed == Some(hash.encode().as_str()) { Ok(pdu) } else { redacted(&pdu, rules) }
@@ -113,7 +113,6 @@ fn signing_key(pdu: &Pdu, server: &ServerName) -> Option<String> {
 
 /// Returns the event as it is once it is redacted: with the same id.
 pub(crate) fn redacted(pdu: &Pdu, rules: Rules) -> Result<Pdu, Refusal> {
-    let object = redact(pdu.json.clone(), &rules.redaction, None)
-        .map_err(|error| Refusal::Malformed(error.to_string()))?;
+    let object = redact(pdu.json.clone(), &rules.redaction, None).map_err(Malformed::because)?;
     Ok(Pdu::from_object(object, rules)?)
 }

@@ -2,6 +2,7 @@
 
 use ruma::{OwnedDeviceId, OwnedUserId, ServerName, UserId};
 use rusqlite::{Connection, OptionalExtension};
+use serde::{Deserialize, Serialize};
 use transport::{Transaction, endpoints::m1::Devices};
 
 use super::{StoreError, events, stays};
@@ -41,7 +42,7 @@ pub fn holds(connection: &Connection, authority: &Authority) -> Result<bool, Sto
 }
 
 /// The tables with rows of devices.
-const TABLES_OF_DEVICES: [&str; 3] = ["devices", "notifications", "client_transactions"];
+const TABLES_OF_DEVICES: [&str; 4] = ["devices", "notifications", "client_transactions", "pushers"];
 
 /// Adds a user, and returns whether the name was free.
 ///
@@ -74,6 +75,90 @@ pub fn password_hash(connection: &Connection, user: &UserId) -> Result<Option<St
         .prepare_cached("SELECT password_hash FROM users WHERE user_id = ?1")?
         .query_row([user.as_str()], |row| row.get(0))
         .optional()?)
+}
+
+/// Sets the hash of a user's password, and makes the account active again if it was not; returns
+/// whether there is one.
+///
+/// # Errors
+/// The store refuses.
+pub fn set_password_hash(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    password_hash: &str,
+) -> Result<bool, StoreError> {
+    let set = tx
+        .prepare_cached("UPDATE users SET password_hash = ?2 WHERE user_id = ?1")?
+        .execute((user.as_str(), password_hash))?;
+    tx.prepare_cached("DELETE FROM deactivated_users WHERE user_id = ?1")?
+        .execute([user.as_str()])?;
+    Ok(set == 1)
+}
+
+/// Ends an account; returns whether there is one.
+///
+/// # Errors
+/// The store refuses.
+pub fn deactivate(tx: &Transaction<'_>, user: &UserId) -> Result<bool, StoreError> {
+    if password_hash(tx, user)?.is_none() {
+        return Ok(false);
+    }
+    tx.prepare_cached("INSERT OR IGNORE INTO deactivated_users (user_id) VALUES (?1)")?
+        .execute([user.as_str()])?;
+    Ok(true)
+}
+
+/// Returns whether an account was ended.
+///
+/// # Errors
+/// The store refuses.
+pub fn is_deactivated(connection: &Connection, user: &UserId) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM deactivated_users WHERE user_id = ?1")?
+        .exists([user.as_str()])?)
+}
+
+/// An account, for the operator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserRow {
+    /// Whose.
+    pub user_id: OwnedUserId,
+    /// When it was made, milliseconds since the epoch.
+    pub created_ms: i64,
+    /// Devices that are logged in.
+    pub devices: i64,
+    /// Whether it was ended.
+    pub deactivated: bool,
+}
+
+/// Returns at most `limit` accounts after `after`, ordered by their ids.
+///
+/// # Errors
+/// The store refuses.
+pub fn list(
+    connection: &Connection,
+    after: Option<&UserId>,
+    limit: usize,
+) -> Result<Vec<UserRow>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT user_id, created_ms,
+             (SELECT count(*) FROM devices WHERE devices.user_id = users.user_id),
+             EXISTS (SELECT 1 FROM deactivated_users d WHERE d.user_id = users.user_id)
+         FROM users WHERE user_id > ?1 ORDER BY user_id LIMIT ?2",
+    )?;
+    let after = after.map_or("", UserId::as_str);
+    let mut rows = statement.query((after, i64::try_from(limit).unwrap_or(i64::MAX)))?;
+    let mut users = Vec::new();
+    while let Some(row) = rows.next()? {
+        let user_id: String = row.get(0)?;
+        users.push(UserRow {
+            user_id: user_id.try_into().map_err(StoreError::corrupt)?,
+            created_ms: row.get(1)?,
+            devices: row.get(2)?,
+            deactivated: row.get(3)?,
+        });
+    }
+    Ok(users)
 }
 
 /// Adds a device, or gives the device of that id a new token.

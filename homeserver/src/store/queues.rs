@@ -1,13 +1,19 @@
 //! Outgoing queues, back-off, and the relays of destinations.
 
+mod aside;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use defects::{Defect, planted};
 use ruma::{EventId, OwnedServerName, RoomId, ServerName};
 use rusqlite::{Connection, OptionalExtension};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use transport::Transaction;
 
+pub use self::aside::{
+    AsideRow, drop_all, drop_set_aside, queue_again, set_aside, set_aside_counts, set_aside_of,
+};
 use super::{StoreError, received::as_i64};
 
 /// Appends an event to the queue of `destination`.
@@ -167,37 +173,6 @@ pub fn halve(
     in_flight(tx, destination)
 }
 
-/// Takes the transaction in flight out of the queue, because it can never be sent, and keeps what it
-/// had in it aside for the operator.
-///
-/// # Errors
-/// The store refuses.
-pub fn set_aside(
-    tx: &Transaction<'_>,
-    destination: &ServerName,
-    reason: &str,
-) -> Result<(), StoreError> {
-    for id in ids_in_flight(tx, destination)? {
-        tx.prepare_cached(
-            "INSERT INTO outgoing_set_aside (destination, event_id, reason)
-             SELECT destination, event_id, ?2 FROM outgoing WHERE id = ?1",
-        )?
-        .execute((id, reason))?;
-    }
-    delivered(tx, destination)
-}
-
-/// Returns how many events were set aside, by destination.
-///
-/// # Errors
-/// The store refuses.
-pub fn set_aside_counts(connection: &Connection) -> Result<BTreeMap<String, i64>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT destination, count(*) FROM outgoing_set_aside GROUP BY 1")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
 fn ids_in_flight(tx: &Transaction<'_>, destination: &ServerName) -> Result<Vec<i64>, StoreError> {
     let mut statement = tx.prepare_cached(
         "SELECT id FROM outgoing WHERE destination = ?1 AND transaction_id IS NOT NULL ORDER BY id",
@@ -316,7 +291,7 @@ pub fn failing(connection: &Connection) -> Result<BTreeSet<OwnedServerName>, Sto
 }
 
 /// A queue, for the operator.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct QueueRow {
     /// Whose.
     pub destination: OwnedServerName,

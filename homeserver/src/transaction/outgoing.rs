@@ -49,6 +49,8 @@ pub(super) struct Destination {
     pub(super) heard_from: AtomicBool,
     /// Whether its relays were set since they were last asked.
     pub(super) relays_changed: AtomicBool,
+    /// Whether the operator dropped its queue since its sender last looked.
+    pub(super) dropped: AtomicBool,
 }
 
 impl Outgoing {
@@ -194,6 +196,44 @@ impl Outgoing {
             known.relays_changed.store(true, Ordering::SeqCst);
             known.wake.notify_one();
         }
+    }
+
+    /// Has `destination` tried at once, as if it had never failed.
+    pub fn reset_back_off(&self, destination: &ServerName) {
+        let Some(known) = self.destinations.lock().get(destination).cloned() else { return };
+        if known.failing.load(Ordering::SeqCst) {
+            known.heard_from.store(true, Ordering::SeqCst);
+            known.wake.notify_one();
+        }
+    }
+
+    /// Queues again what was set aside because it could not be sent; returns how many events.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn queue_again(&self, destination: &ServerName) -> Result<usize, StoreError> {
+        let name = destination.to_owned();
+        let again = self.core.database.transaction(move |tx| queues::queue_again(tx, &name));
+        let events = again.await?;
+        self.destination(destination, false).wake.notify_one();
+        Ok(events)
+    }
+
+    /// Forgets everything that waits for `destination`; returns how many events. One attempt may be
+    /// under way; no other is made.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn drop_queue(&self, destination: &ServerName) -> Result<usize, StoreError> {
+        let name = destination.to_owned();
+        let drop = self.core.database.transaction(move |tx| queues::drop_all(tx, &name));
+        let events = drop.await?;
+        let known = self.destinations.lock().get(destination).cloned();
+        if let Some(known) = known {
+            known.dropped.store(true, Ordering::SeqCst);
+            known.wake.notify_one();
+        }
+        Ok(events)
     }
 
     /// Returns what the layers share.

@@ -89,6 +89,9 @@ impl Sender {
                 Attempt::Again if planted(Defect::RetryCarriesMoreUnderTheSameId) => {
                     self.with_queue(|tx, name, _| queues::widen(tx, name, MAX_PDUS)).await?
                 }
+                Attempt::Again if self.destination.dropped.swap(false, Ordering::SeqCst) => {
+                    self.next_batch().await?
+                }
                 Attempt::Again => Some(batch),
             };
         }

@@ -9,6 +9,7 @@ mod identity;
 mod m1_gaps;
 mod membership;
 mod messages;
+mod operating;
 mod queues;
 mod relays;
 mod stranger;

@@ -76,6 +76,8 @@ impl Backend {
         config.federation_port = config.server_name.port().unwrap();
         config.client_port = config.federation_port;
         config.admin_token = Some(ADMIN_TOKEN.to_owned());
+        config.open_registration = true;
+        config.registrations_per_address = u32::MAX;
         config.backoff_first = Duration::from_millis(50);
         config.backoff_max = Duration::from_millis(400);
         config.request_timeout = Duration::from_secs(5);
@@ -231,6 +233,12 @@ impl Backend {
         let path = self.directory.path().join("homeserver.sqlite");
         let connection = rusqlite::Connection::open(path).unwrap();
         connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Does `sql` to this backend's database, which is not in use.
+    pub(crate) fn change(&self, sql: &str) {
+        let path = self.directory.path().join("homeserver.sqlite");
+        rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
     }
 
     /// The membership event of a user in the room's current state, as it goes to other servers.

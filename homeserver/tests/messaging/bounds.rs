@@ -39,6 +39,23 @@ async fn content_that_no_later_stage_could_handle_is_refused_and_not_stored() {
 }
 
 #[tokio::test]
+async fn an_event_that_is_too_large_is_said_to_be() {
+    let cluster = Cluster::of(&["a"]).await;
+    let alice = cluster.user("a", "alice").await;
+    let room = alice.room("eventual", &[]).await;
+    let large = json!({ "msgtype": "m.text", "body": "x".repeat(65_000) });
+    let paths = [
+        format!("/rooms/{room}/send/m.room.message/1"),
+        format!("/rooms/{room}/state/org.example/1"),
+    ];
+    for path in paths {
+        let (status, error) = alice.put(&path, large.clone()).await;
+        assert_eq!((status, &error["errcode"]), (413, &json!("M_TOO_LARGE")), "{path}");
+        assert!(error["error"].as_str().unwrap().contains("65535 bytes"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_malformed_event_in_the_store_costs_that_event_alone() {
     let (mut cluster, [alice, bob, _carol], room) = Cluster::three("eventual").await;
     for text in ["first", "spoilt", "last"] {

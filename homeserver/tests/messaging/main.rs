@@ -5,6 +5,7 @@
 
 mod bounds;
 mod client_api;
+mod context;
 mod joins;
 mod m1;
 mod m1_2021;
@@ -12,7 +13,9 @@ mod m1_calls;
 mod m1_lapses;
 mod m1_lies;
 mod notifications;
+mod pushers;
 mod readers;
 mod room_settings;
 mod support;
 mod tokens;
+mod trust;

@@ -97,3 +97,40 @@ async fn a_later_device_gets_later_notifications_only() {
     assert_eq!(phone.texts().await, ["new"]);
     assert_eq!(alice.texts().await, ["hello", "new"]);
 }
+
+#[tokio::test]
+async fn a_notification_that_an_older_program_kept_forgets_what_was_redacted() {
+    let mut cluster = Cluster::of(&["a"]).await;
+    let alice = cluster.user("a", "alice").await;
+    let room = alice.room("eventual", &[]).await;
+    let said = alice.send(&room, "1", "regretted").await.1;
+    cluster.stop("a").await;
+    let event = json!({ "event_id": said["event_id"], "content": { "body": "regretted" } });
+    cluster.damage(
+        "a",
+        &format!(
+            "INSERT INTO notifications (user_id, device_id, id, event, created_ms)
+             SELECT user_id, device_id, x'0193{}', '{event}', created_ms FROM devices",
+            "0".repeat(28)
+        ),
+    );
+    cluster.damage("a", "DROP TABLE pushers");
+    cluster.damage("a", "UPDATE migrations SET steps_done = 14 WHERE component = 'homeserver'");
+    cluster.start("a").await;
+    let kept = "SELECT count(*) FROM notifications WHERE event LIKE '%regretted%'";
+    assert_eq!(cluster.read::<i64>("a", kept), 0);
+    let id = said["event_id"].as_str().unwrap();
+    let path = format!("/rooms/{room}/redact/{id}/2");
+    assert_eq!(alice.put(&path, json!({})).await.0, 200);
+    let (_, all) = alice.get("//notifications").await;
+    assert!(!all.to_string().contains("regretted"), "{all}");
+}
+
+#[tokio::test]
+async fn a_socket_that_is_closed_says_why() {
+    let (_cluster, alice) = alice_with(0).await;
+    let mut socket = alice.open_socket().await;
+    assert_eq!(alice.post("/logout", json!({})).await.0, 200);
+    let (code, reason) = socket.close_reason().await;
+    assert_eq!((code, &*reason), (1008, "the device has lost its token"));
+}

@@ -120,6 +120,13 @@ impl Cluster {
         Federation::new(identity, Http::new(&host, ClientLimits::default()))
     }
 
+    /// A machine beside the homeservers, with its disk in `directory`.
+    pub(crate) fn machine(&self, name: &str, directory: &TempDir) -> Host {
+        let mut host = client_host(&self.switchboard, directory);
+        host.net = Arc::new(Wire::new(&self.switchboard, name));
+        host
+    }
+
     /// How many jobs the databases of `name` were given so far.
     pub(crate) fn jobs(&self, name: &str) -> usize {
         self.machines[name].jobs.load(Ordering::SeqCst)
@@ -211,6 +218,8 @@ fn config(name: &str) -> Config {
         request_timeout: Duration::from_secs(5),
         vote_timeout: Duration::from_secs(2),
         doubt_after: Duration::from_millis(300),
+        open_registration: true,
+        registrations_per_address: u32::MAX,
         ..Config::new(format!("{name}.test").try_into().unwrap())
     }
 }

@@ -181,6 +181,8 @@ fn homeserver_nodes(scenario: &Scenario) -> impl Iterator<Item = (String, Arc<Ho
     scenario.backends.iter().map(move |(name, backend)| {
         let mut config = homeserver::Config::new(server_name(name));
         config.admin_token = Some(ADMIN_TOKEN.to_owned());
+        config.open_registration = true;
+        config.registrations_per_address = u32::MAX;
         // Nobody guesses passwords here, and a thousand users log in at once.
         (config.password_memory_kib, config.password_passes) = (8, 1);
         config.relays.clone_from(&relays);

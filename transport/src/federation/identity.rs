@@ -102,6 +102,28 @@ impl Identity {
         Self { server_name, key_pair, old_keys: Arc::default() }
     }
 
+    /// Returns the identity whose key is kept beside the database of `host`; made from the host's entropy
+    /// the first time, for a server that has not started yet. It takes the key for its own when it does.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub async fn beside_the_database(
+        host: &Host,
+        server_name: OwnedServerName,
+    ) -> std::io::Result<Self> {
+        if let Some(kept) = host.disk.secret(SECRET).await? {
+            return Ok(Self::from_seed(server_name, &kept, version_of(&kept)));
+        }
+        let seed = host.random_bytes();
+        host.disk.keep_secret(SECRET, seed).await?;
+        Ok(Self::from_seed(server_name, &seed, version_of(&seed)))
+    }
+
+    /// Returns the public half of the key, in base64.
+    pub fn public_key(&self) -> Base64 {
+        Base64::new(self.key_pair.public_key().to_vec())
+    }
+
     /// Returns the key's id: `ed25519:<version>`.
     pub fn key_id(&self) -> String {
         format!("ed25519:{}", self.key_pair.version())

@@ -1,6 +1,7 @@
 //! Own and remote server keys.
 
 mod document;
+mod fetches;
 pub(super) mod store;
 
 use std::{
@@ -18,17 +19,19 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use ruma::{
     OwnedServerName, ServerName,
-    serde::Base64,
     signatures::{PublicKeyMap, PublicKeySet},
 };
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::sync::Semaphore;
 
-use self::document::KnownKeys;
+use self::{
+    document::KnownKeys,
+    fetches::{Fetches, Question},
+};
 use crate::{
     Lock,
     federation::{Identity, address_of, json_answer},
     host::{Database, DatabaseError, Host},
-    http::Client,
+    http::{Client, Peer},
 };
 
 /// Servers whose keys are kept in memory; the one unused longest makes room (its keys stay in the
@@ -43,10 +46,6 @@ const MAX_DOCUMENT: usize = 64 << 10;
 
 /// Fetches under way at once, whoever's claims ask for them; any more wait.
 const MAX_FETCHES: usize = 64;
-
-/// After a fetch, successful or not, the same server is not asked again for this long. What is not
-/// known in the meantime is unavailable, not missing: the server may have published it since.
-const REFETCH_PAUSE: Duration = Duration::from_secs(5);
 
 const KEY_PATH: &str = "/_matrix/key/v2/server";
 
@@ -113,12 +112,6 @@ struct Known {
     all_valid_until_ms: u64,
 }
 
-#[derive(Default)]
-struct Fetches {
-    loaded: bool,
-    last: Option<(Instant, Result<(), String>)>,
-}
-
 impl KeyRing {
     /// Returns the ring kept in `database` (its tables are made here), fetching through `http`.
     ///
@@ -131,7 +124,7 @@ impl KeyRing {
         identity: Identity,
     ) -> Result<Self, DatabaseError> {
         store::install(database).await?;
-        let own_key = Base64::new(identity.key_pair.public_key().to_vec());
+        let own_key = identity.public_key();
         let old = identity.old_keys.iter().map(|(id, (key, _))| (id.clone(), key.clone()));
         let mut keys: PublicKeySet = old.collect();
         keys.insert(identity.key_id(), own_key);
@@ -162,15 +155,17 @@ impl KeyRing {
         key_id: Option<&str>,
         at_ms: u64,
     ) -> Result<PublicKeyMap, KeyError> {
-        self.shared_keys_of(server, key_id, at_ms).await.map(Arc::unwrap_or_clone)
+        self.shared_keys_of(server, key_id, at_ms, None).await.map(Arc::unwrap_or_clone)
     }
 
-    /// Like [`KeyRing::keys_of`], but without a copy when all keys of the server are valid.
+    /// Like [`KeyRing::keys_of`], but without a copy when all keys of the server are valid, and for a
+    /// claim that `peer` makes.
     pub(super) async fn shared_keys_of(
         &self,
         server: &ServerName,
         key_id: Option<&str>,
         at_ms: u64,
+        peer: Option<&Peer>,
     ) -> Result<Arc<PublicKeyMap>, KeyError> {
         if server == self.fields.identity.server_name {
             return Ok(Arc::clone(&self.fields.own));
@@ -195,25 +190,22 @@ impl KeyRing {
         }
         let unavailable =
             |reason| Err(KeyError::Unavailable { server: server.to_string(), reason });
-        let may_ask = |(when, _): &(Instant, _)| when.elapsed() >= REFETCH_PAUSE;
-        if fetches.last.as_ref().is_none_or(may_ask) {
-            let fetched = match self.fetch(server).await {
-                Ok(published) => {
-                    let saved = store::save(&self.fields.database, server.to_string(), published);
-                    remote.learn(server, saved.await?);
-                    Ok(())
-                }
-                Err(reason) => Err(reason),
-            };
-            fetches.last = Some((Instant::now(), fetched.clone()));
-            return match fetched {
-                Ok(()) => Ok(remote.known().valid_at(server, at_ms)),
-                Err(reason) => unavailable(reason),
-            };
+        let question = Question { key_id: key_id.map(str::to_owned), peer: peer.cloned() };
+        if let Some(reason) = fetches.objection(&question) {
+            return unavailable(reason);
         }
-        match &fetches.last {
-            Some((_, Err(reason))) => unavailable(reason.clone()),
-            _ => unavailable("it was asked just now, and is asked again a little later".to_owned()),
+        let fetched = match self.fetch(server).await {
+            Ok(published) => {
+                let saved = store::save(&self.fields.database, server.to_string(), published);
+                remote.learn(server, saved.await?);
+                Ok(())
+            }
+            Err(reason) => Err(reason),
+        };
+        fetches.asked(question, fetched.clone().err());
+        match fetched {
+            Ok(()) => Ok(remote.known().valid_at(server, at_ms)),
+            Err(reason) => unavailable(reason),
         }
     }
 

@@ -26,6 +26,7 @@ use crate::{
     bounds::{MAX_REQUEST_DEPTH, is_within_depth},
     error::MatrixError,
     federation::{Identity, KeyError, KeyRing, about_request::AboutRequest},
+    http::Peer,
 };
 
 /// What the [`Signed`] extractor needs of a router's state (through `axum::extract::FromRef`).
@@ -133,7 +134,8 @@ impl Verified {
         }
         // Nothing of the body is taken before it is known whose signature it must have.
         let authenticated = Authenticated::from_ref(state);
-        let keys = authenticated.keys_of(&claim).await?;
+        let peer = parts.extensions.get::<Peer>().cloned();
+        let keys = authenticated.keys_of(&claim, peer.as_ref()).await?;
         let body = whole_body(&mut parts, body, state).await?;
         if !is_within_depth(&body, MAX_REQUEST_DEPTH) {
             return Err(MatrixError::bad_json(format!(
@@ -150,8 +152,12 @@ impl Verified {
 
 impl Authenticated {
     /// Returns the keys of `claim`'s origin that are valid now, if the one that it names is among
-    /// them and it names us.
-    async fn keys_of(&self, claim: &XMatrix) -> Result<Arc<PublicKeyMap>, MatrixError> {
+    /// them and it names us. `peer` makes the claim.
+    async fn keys_of(
+        &self,
+        claim: &XMatrix,
+        peer: Option<&Peer>,
+    ) -> Result<Arc<PublicKeyMap>, MatrixError> {
         let us = &self.identity.server_name;
         // Checked before any key is fetched; the signature alone would tell too.
         if claim.destination.as_ref().is_some_and(|destination| destination != us) {
@@ -159,7 +165,7 @@ impl Authenticated {
         }
         let keys = self
             .keys
-            .shared_keys_of(&claim.origin, Some(claim.key.as_str()), self.keys.now_ms())
+            .shared_keys_of(&claim.origin, Some(claim.key.as_str()), self.keys.now_ms(), peer)
             .await
             .map_err(|error| match error {
                 KeyError::Database(error) => error.into(),

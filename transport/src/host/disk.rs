@@ -126,6 +126,17 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
+    /// Returns whether another process kept the database too long, so that the same request may succeed
+    /// later.
+    pub fn is_busy(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+        let code = match self {
+            Self::Sql(error) => error.sqlite_error_code(),
+            Self::Closed | Self::Panicked | Self::Foreign(_) => None,
+        };
+        matches!(code, Some(DatabaseBusy | DatabaseLocked))
+    }
+
     /// Returns whether the disk is full or failing, so that the same request may succeed later.
     pub fn is_disk_trouble(&self) -> bool {
         use rusqlite::ErrorCode::{CannotOpen, DiskFull, ReadOnly, SystemIoFailure};

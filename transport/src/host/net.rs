@@ -22,6 +22,11 @@ pub trait Net: Send + Sync + 'static {
     /// Binds `port` on every address of this machine.
     fn listen(&self, port: u16) -> BoxFuture<'_, io::Result<Box<dyn Listener>>>;
 
+    /// Returns whether this machine speaks TLS to every machine that it connects to.
+    fn encrypts(&self) -> bool {
+        false
+    }
+
     /// Connects to `port` of the machine called `name` (a DNS name or an IP literal; no port).
     ///
     /// Waits as long as the network does (a connect into a partition waits rather than failing), so

@@ -8,6 +8,12 @@ use super::BoxFuture;
 pub trait Tasks: Send + Sync + 'static {
     /// Runs `task` in the background.
     fn spawn(&self, task: BoxFuture<'static, ()>) -> TaskHandle;
+
+    /// Runs `work`, which computes for long and waits for nothing, where it holds up no task; resolves
+    /// when it has run. A simulated machine has one processor, and runs it at once.
+    fn compute(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
+        Box::pin(async move { work() })
+    }
 }
 
 /// A running task. Dropping the handle leaves the task running.

@@ -3,7 +3,10 @@
 //! Not `axum::serve`: that one spawns outside the host's tasks and stamps the wall clock into a
 //! `Date` header.
 
-use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet, convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -18,13 +21,16 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{
     drain::Drain,
     held::HeldStream,
     metered::Metered,
+    peer::Peer,
     places::{Place, Places},
+    traffic::Traffic,
 };
 use crate::{
     error::MatrixError,
@@ -41,6 +47,9 @@ pub struct ServerLimits {
     /// kept the server waiting longest, for a request or for the rest of one; if there are none, the
     /// newcomers wait. At least 1.
     pub max_connections: usize,
+    /// Of these, connections of one address (see [`crate::http::Peer`]). For any more, the address's own
+    /// give way; if the server is answering all of them, the newcomer is refused. At least 1.
+    pub max_of_one_address: usize,
     /// Bytes that the bodies of all requests may take up together until they are answered, beyond the
     /// first 32 KiB of each. When there are none left, the body gives way that has kept the server
     /// waiting longest.
@@ -63,6 +72,7 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             max_connections: 1024,
+            max_of_one_address: 512,
             max_buffered: 32 << 20,
             max_body: 8 << 20,
             header_timeout: Duration::from_secs(75),
@@ -86,7 +96,19 @@ pub async fn serve(
     router: Router,
     limits: ServerLimits,
 ) -> io::Result<u16> {
-    serve_until(host, port, router, limits, Drain::default()).await
+    serve_watched(host, port, router, limits, Watch::default()).await
+}
+
+/// Who ends a server, who watches it, and who stands before it.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// Ends it.
+    pub drain: Drain,
+    /// Counts what it does.
+    pub traffic: Traffic,
+    /// Proxies: they may have all connections, and are believed about for whom they make a request
+    /// (`X-Forwarded-For`, what stands last).
+    pub proxies: Arc<[IpAddr]>,
 }
 
 /// Does the same until `drain` has it end.
@@ -100,14 +122,28 @@ pub async fn serve_until(
     limits: ServerLimits,
     drain: Drain,
 ) -> io::Result<u16> {
+    serve_watched(host, port, router, limits, Watch { drain, ..Watch::default() }).await
+}
+
+/// Does the same, and counts what it does.
+///
+/// # Errors
+/// The port cannot be bound.
+pub async fn serve_watched(
+    host: &Host,
+    port: u16,
+    router: Router,
+    limits: ServerLimits,
+    watch: Watch,
+) -> io::Result<u16> {
     let listener = host.listen(port).await?;
     let port = listener.port();
-    let (accepting, spawning) = (drain.clone(), host.clone());
+    let (accepting, spawning) = (watch.drain.clone(), host.clone());
     host.spawn(async move {
         tokio::select! {
             biased;
             () = accepting.begun() => {}
-            () = accept_loop(spawning, listener, router, limits, drain) => {}
+            () = accept_loop(spawning, listener, router, limits, watch) => {}
         }
     });
     Ok(port)
@@ -118,7 +154,7 @@ async fn accept_loop(
     mut listener: Box<dyn Listener>,
     router: Router,
     limits: ServerLimits,
-    drain: Drain,
+    watch: Watch,
 ) {
     let mut connections = http1::Builder::new();
     connections
@@ -127,15 +163,23 @@ async fn accept_loop(
         .header_read_timeout(limits.header_timeout);
     // One body always finds room.
     let buffered = limits.max_buffered.max(limits.max_body.saturating_mul(2));
-    let places = Places::new(limits.max_connections, buffered);
+    let places = Places::new(limits.max_connections, limits.max_of_one_address, buffered);
+    let proxies: BTreeSet<Peer> = watch.proxies.iter().map(|proxy| Peer::at(*proxy)).collect();
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                let place = Arc::new(places.take().await);
+            Ok((stream, name)) => {
+                let peer = Peer::of(&name);
+                let is_proxy = proxies.contains(&peer);
+                let Some(place) = places.take(Some(&peer).filter(|_| !is_proxy)).await else {
+                    watch.traffic.gave_way();
+                    continue;
+                };
+                let place = Arc::new(place);
                 let stream = HeldStream::new(stream, Arc::clone(&place), limits.write_timeout);
-                let served = Served { router: router.clone(), place, limits, drain: drain.clone() };
+                let (router, watch) = (router.clone(), watch.clone());
+                let served = Served { router, place, peer, is_proxy, limits, watch };
                 let task = connection(connections.clone(), stream, served);
-                host.spawn(end_with_log(task, peer));
+                host.spawn(end_with_log(task, name));
             }
             Err(error) => {
                 tracing::warn!(%error, port = listener.port(), "failed to accept a connection");
@@ -165,11 +209,15 @@ async fn connection(
     });
     let serving = connections.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut serving = pin!(serving);
+    let _open = served.watch.traffic.opened();
     tokio::select! {
         biased;
         ended = &mut serving => return ended,
-        () = served.place.gives_way() => return Ok(()),
-        () = served.drain.begun() => {}
+        () = served.place.gives_way() => {
+            served.watch.traffic.gave_way();
+            return Ok(());
+        }
+        () = served.watch.drain.begun() => {}
     }
     serving.as_mut().graceful_shutdown();
     serving.await
@@ -180,23 +228,32 @@ async fn connection(
 struct Served {
     router: Router,
     place: Arc<Place>,
+    /// Whose connection it is.
+    peer: Peer,
+    is_proxy: bool,
     limits: ServerLimits,
-    drain: Drain,
+    watch: Watch,
 }
 
 /// Returns the answer to one request, within the limits.
 async fn answer(served: Served, request: Request<Incoming>) -> Response {
-    let Served { router, place, limits, drain } = served;
-    let _busy = drain.busy();
+    let Served { router, place, peer, is_proxy, limits, watch } = served;
+    let _busy = watch.drain.busy();
+    let began = Instant::now();
     if request.body().size_hint().lower() > limits.max_body as u64 {
-        return too_large(limits.max_body).into_response();
+        let refusal = too_large(limits.max_body).into_response();
+        watch.traffic.answered(refusal.status(), began.elapsed());
+        return refusal;
     }
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let peer = if is_proxy { peer.behind(&parts.headers) } else { peer };
+    parts.extensions.insert(peer);
     let body = Metered::new(body, limits.max_body, Arc::clone(&place));
     // What the body takes up is held until the answer is made.
     let paid = body.paid();
     let response = routed(router, Request::from_parts(parts, Body::new(body)), limits).await;
     drop(paid);
+    watch.traffic.answered(response.status(), began.elapsed());
     // Whoever has a websocket keeps the server waiting by design.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         place.turn();

@@ -4,20 +4,15 @@ use std::{
     collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::Duration,
 };
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{RealConfig, public, tls::Tls};
-use crate::host::{Accepted, BoxFuture, Listener, Net, Stream};
-
-/// TLS handshakes under way at once on one port; further connections wait in the backlog.
-const MAX_HANDSHAKES: usize = 128;
-
-/// Time for a peer to finish its TLS handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+use super::{RealConfig, handshakes::Handshakes, public, tls::Tls};
+use crate::{
+    host::{Accepted, BoxFuture, Listener, Net, Stream},
+    http::Peer,
+};
 
 /// The operating system's TCP.
 pub(super) struct TcpNet {
@@ -46,9 +41,13 @@ impl Net for TcpNet {
             let Some(tls) = self.tls_on(port) else {
                 return Ok(Box::new(PlainListener { listener, port }) as Box<dyn Listener>);
             };
-            let handshakes = FuturesUnordered::new();
+            let handshakes = Handshakes::default();
             Ok(Box::new(TlsListener { listener, port, tls, handshakes }) as Box<dyn Listener>)
         })
+    }
+
+    fn encrypts(&self) -> bool {
+        self.tls.is_some()
     }
 
     fn connect(&self, name: &str, port: u16) -> BoxFuture<'static, io::Result<Stream>> {
@@ -112,7 +111,7 @@ struct TlsListener {
     listener: TcpListener,
     port: u16,
     tls: Tls,
-    handshakes: FuturesUnordered<BoxFuture<'static, io::Result<Accepted>>>,
+    handshakes: Handshakes,
 }
 
 impl Listener for TlsListener {
@@ -121,15 +120,16 @@ impl Listener for TlsListener {
             loop {
                 tokio::select! {
                     biased;
-                    Some(done) = self.handshakes.next() => match done {
+                    done = self.handshakes.ended() => match done {
                         Ok(accepted) => return Ok(accepted),
                         Err(error) => tracing::debug!(%error, "a TLS handshake failed"),
                     },
-                    incoming = accept_tcp(&self.listener),
-                        if self.handshakes.len() < MAX_HANDSHAKES =>
-                    {
+                    incoming = accept_tcp(&self.listener) => {
                         let (stream, peer) = incoming?;
-                        self.handshakes.push(Box::pin(handshake(self.tls.clone(), stream, peer)));
+                        let tls = self.tls.clone();
+                        self.handshakes.begin(Peer::of(&peer), async move {
+                            Ok((tls.accept(stream).await?, peer))
+                        });
                     }
                 }
             }
@@ -139,9 +139,4 @@ impl Listener for TlsListener {
     fn port(&self) -> u16 {
         self.port
     }
-}
-
-async fn handshake(tls: Tls, stream: TcpStream, peer: String) -> io::Result<Accepted> {
-    let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await??;
-    Ok((stream, peer))
 }

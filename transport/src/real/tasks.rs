@@ -25,4 +25,14 @@ impl Tasks for TokioTasks {
         let handle = running.spawn(task);
         TaskHandle::new(move || handle.abort())
     }
+
+    #[expect(clippy::disallowed_methods, reason = "this is where real threads enter")]
+    fn compute(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
+        let running = tokio::task::spawn_blocking(work);
+        Box::pin(async move {
+            if running.await.is_err_and(|error| error.is_panic()) {
+                tracing::error!("a computation panicked");
+            }
+        })
+    }
 }

@@ -138,10 +138,23 @@ async fn a_key_not_known_right_after_a_fetch_is_unavailable_and_not_missing() {
     assert!(has_key(&node.keys, "ed25519:one", START_MS).await);
     let x = name("x.example");
     let ask = || node.keys.keys_of(&x, Some("ed25519:two"), START_MS);
+    assert!(!ask().await.unwrap()["x.example"].contains_key("ed25519:two"));
     let error = ask().await.unwrap_err();
     assert!(matches!(error, KeyError::Unavailable { .. }), "{error}");
     tokio::time::advance(Duration::from_secs(5)).await;
     assert!(!ask().await.unwrap()["x.example"].contains_key("ed25519:two"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn made_up_keys_make_few_fetches() {
+    let world = World::default();
+    let valid = document("x.example", START_MS + DAY_MS, &json!({}));
+    let fetches = publish(&world.machine("x.example"), valid).await;
+    let node = Node::start(&world, "a.example").await;
+    for made_up in 0..100 {
+        assert!(!has_key(&node.keys, &format!("ed25519:{made_up}"), START_MS).await);
+    }
+    assert!(fetches.load(Ordering::Relaxed) <= 4);
 }
 
 #[tokio::test(start_paused = true)]

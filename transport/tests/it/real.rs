@@ -53,6 +53,35 @@ async fn a_request_crosses_tls() {
 }
 
 #[tokio::test]
+async fn silent_handshakes_keep_nobody_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let host = host(directory.path(), &config(Some(tls(directory.path())))).unwrap();
+    let router = Router::new().route("/", routing::get(|| async { "yes" }));
+    let port = serve(&host, 0, router, ServerLimits::default()).await.unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+    }
+    let address = Address { name: "localhost".to_owned(), port };
+    let request = Request::get("/").body(Bytes::new()).unwrap();
+    let client = Client::new(&host, ClientLimits::default());
+    let answer = client.send(&address, request, Duration::from_secs(4)).await;
+    assert_eq!(answer.unwrap().into_body(), "yes");
+}
+
+#[tokio::test]
+async fn what_is_computed_holds_up_no_task() {
+    let directory = tempfile::tempdir().unwrap();
+    let host = host(directory.path(), &config(None)).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    // On the one thread of this runtime, nobody could send what is waited for here.
+    let computing = host.compute(move || receiver.recv_timeout(Duration::from_secs(20)).unwrap());
+    let telling = async move { sender.send(7).unwrap() };
+    let (computed, ()) = tokio::join!(computing, telling);
+    assert_eq!(computed, Some(7));
+}
+
+#[tokio::test]
 async fn a_certificate_for_another_name_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let host = host(directory.path(), &config(Some(tls(directory.path())))).unwrap();

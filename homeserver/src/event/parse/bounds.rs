@@ -29,7 +29,7 @@ fn check_object(
 ) -> Result<(), Malformed> {
     *keys += object.len();
     if *keys > MAX_KEYS {
-        return Err(Malformed(format!("it has more than {MAX_KEYS} keys")));
+        return Err(Malformed::Wrong(format!("it has more than {MAX_KEYS} keys")));
     }
     object.values().try_for_each(|value| check_value(value, depth + 1, keys))
 }
@@ -41,7 +41,7 @@ fn check_value(
 ) -> Result<(), Malformed> {
     let is_nested = matches!(value, CanonicalJsonValue::Object(_) | CanonicalJsonValue::Array(_));
     if is_nested && depth > MAX_EVENT_DEPTH {
-        return Err(Malformed(format!("it is nested deeper than {MAX_EVENT_DEPTH} levels")));
+        return Err(Malformed::Wrong(format!("it is nested deeper than {MAX_EVENT_DEPTH} levels")));
     }
     match value {
         CanonicalJsonValue::Object(object) => check_object(object, depth, keys),

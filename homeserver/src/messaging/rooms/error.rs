@@ -21,6 +21,9 @@ pub enum RoomError {
     /// What was asked for makes no sense.
     #[error("{0}")]
     Invalid(String),
+    /// What was asked for is larger than it may be.
+    #[error("{0}")]
+    TooLarge(String),
     /// Other servers that are needed cannot be reached, or do not answer as they should.
     #[error("{0}")]
     Unavailable(String),
@@ -48,7 +51,7 @@ impl From<Refusal> for RoomError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::UnknownRoom(room) => Self::UnknownRoom(room),
-            Refusal::Malformed(_) => Self::Invalid(refusal.to_string()),
+            Refusal::Malformed(error) => error.into(),
             Refusal::MissingEvents(_) => Self::Unavailable(refusal.to_string()),
             Refusal::BadSignature(_)
             | Refusal::UnknownKey(_)
@@ -71,6 +74,9 @@ impl From<Unavailable> for RoomError {
 
 impl From<Malformed> for RoomError {
     fn from(error: Malformed) -> Self {
-        Self::Invalid(error.0)
+        match error {
+            Malformed::TooLarge(reason) => Self::TooLarge(reason),
+            Malformed::Wrong(reason) => Self::Invalid(format!("malformed event: {reason}")),
+        }
     }
 }

@@ -69,7 +69,7 @@ impl Rooms {
             &mut object,
             &rules.redaction,
         )
-        .map_err(|error| Malformed(error.to_string()))?;
+        .map_err(Malformed::because)?;
         Pdu::from_object(object, rules)
     }
 

@@ -214,6 +214,19 @@ impl Socket {
         }
     }
 
+    /// Waits until the server closes it, and returns the code and the reason.
+    pub(crate) async fn close_reason(&mut self) -> (u16, String) {
+        loop {
+            match tokio::time::timeout(DEADLINE, self.0.next()).await.unwrap() {
+                Some(Ok(Message::Close(Some(frame)))) => {
+                    return (frame.code.into(), frame.reason.to_string());
+                }
+                Some(Ok(Message::Close(None)) | Err(_)) | None => panic!("no reason was given"),
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
     /// The next frame.
     pub(crate) async fn next(&mut self) -> Value {
         loop {

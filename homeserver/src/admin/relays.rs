@@ -1,0 +1,49 @@
+//! Relays per destination.
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use ruma::OwnedServerName;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use transport::{MatrixError, federation::json_answer};
+
+use super::{Admin, Operator};
+use crate::{client_api::BodyOf, store::queues};
+
+/// The most relays that a destination may have.
+const MAX_RELAYS: usize = 16;
+
+/// The relays of a destination.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Relays {
+    /// Their server names.
+    pub relays: Vec<OwnedServerName>,
+}
+
+/// `GET /relays/{destination}`.
+pub(super) async fn show(
+    State(admin): State<Admin>,
+    _operator: Operator,
+    Path(destination): Path<OwnedServerName>,
+) -> Result<Response, MatrixError> {
+    let relays = admin.outgoing.relays(&destination).await?;
+    Ok(json_answer(&Relays { relays }))
+}
+
+/// `PUT /relays/{destination}`: sets them, in the place of those of the configuration.
+pub(super) async fn put(
+    State(admin): State<Admin>,
+    _operator: Operator,
+    Path(destination): Path<OwnedServerName>,
+    BodyOf(Relays { relays }): BodyOf<Relays>,
+) -> Result<Response, MatrixError> {
+    if relays.len() > MAX_RELAYS {
+        return Err(MatrixError::invalid_param(format!("at most {MAX_RELAYS} relays are allowed")));
+    }
+    let name = destination.clone();
+    admin.core.database.transaction(move |tx| queues::put_relays(tx, &name, &relays)).await?;
+    admin.outgoing.relays_changed(&destination);
+    Ok(json_answer(&json!({})))
+}

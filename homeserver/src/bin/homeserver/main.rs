@@ -1,0 +1,81 @@
+//! `homeserver`: a homeserver on this machine's sockets and disk, and what its operator does.
+
+mod admin;
+mod keys;
+mod remote;
+mod run;
+mod settings;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use self::{
+    admin::AdminArguments,
+    settings::{RunArguments, Settings},
+};
+
+/// A Matrix homeserver with M1 delivery.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    run: RunArguments,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What is done in the place of running the server.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read the configuration and the files that it names, and say what is wrong with them
+    CheckConfig(RunArguments),
+    /// Make this server's signing key, unless there is one, and print its public half
+    GenerateKeys(RunArguments),
+    /// See and set a running server
+    Admin(AdminArguments),
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+enum Trouble {
+    /// A mistake in the command line or the configuration, for people; it may have several lines.
+    Mistake(String),
+    /// Trouble on this machine or another one.
+    Other(String),
+}
+
+/// The exit code of a mistake.
+const MISTAKE: u8 = 2;
+
+fn main() -> ExitCode {
+    let Arguments { run, command } = Arguments::parse();
+    let done = match command {
+        None => Settings::read(&run).and_then(run::until_ended),
+        Some(Command::CheckConfig(arguments)) => settings::check(&arguments),
+        Some(Command::GenerateKeys(arguments)) => {
+            Settings::read(&arguments).and_then(|settings| keys::generate(&settings))
+        }
+        Some(Command::Admin(arguments)) => admin::act(arguments),
+    };
+    // If even stderr is gone, the exit code says it.
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Trouble::Mistake(text)) => {
+            writeln!(io::stderr(), "{}", text.trim_end()).ok();
+            ExitCode::from(MISTAKE)
+        }
+        Err(Trouble::Other(text)) => {
+            writeln!(io::stderr(), "homeserver: {text}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes a line for whoever gave the command.
+fn say(line: &str) -> Result<(), Trouble> {
+    writeln!(io::stdout(), "{line}").map_err(|error| Trouble::Other(error.to_string()))
+}

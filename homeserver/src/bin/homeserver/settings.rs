@@ -1,0 +1,196 @@
+//! What the server is told: the configuration file, with what the command line says on top.
+
+use std::{
+    io::{self, IsTerminal},
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+};
+
+use clap::{ArgAction, Args};
+use homeserver::{Config, ConfigFile, Machine};
+use ruma::OwnedServerName;
+use tracing::Level;
+use transport::real::{RealConfig, TlsConfig, check_tls};
+
+use crate::{Trouble, say};
+
+/// What the command line may say of a server. It wins over the configuration file.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of the database and the signing key
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The server's name
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<OwnedServerName>,
+    /// Port of the server-server API
+    #[arg(long, value_name = "PORT")]
+    federation_port: Option<u16>,
+    /// Port of the client-server API
+    #[arg(long, value_name = "PORT")]
+    client_port: Option<u16>,
+    /// Port of `/metrics` and `/health`
+    #[arg(long, value_name = "PORT")]
+    metrics_port: Option<u16>,
+    /// Address to bind; every address without it
+    #[arg(long, value_name = "IP")]
+    bind: Option<IpAddr>,
+    /// Address to bind for the client-server API, if it is another one
+    #[arg(long, value_name = "IP")]
+    client_bind: Option<IpAddr>,
+    /// Let anybody make an account
+    #[arg(long)]
+    open_registration: bool,
+    /// Connect to loopback, private and link-local addresses too, which the names of other servers
+    /// may stand for (tests, or a federation within one network)
+    #[arg(long)]
+    allow_private: bool,
+    /// Plain TCP towards other servers (tests, or a proxy in front)
+    #[arg(long, conflicts_with_all = ["certificate", "private_key", "authorities"])]
+    plain: bool,
+    /// PEM file of this server's certificate chain
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// PEM file of the certificate's private key
+    #[arg(long, value_name = "FILE")]
+    private_key: Option<PathBuf>,
+    /// PEM file of the authorities trusted when connecting to other servers
+    #[arg(long, value_name = "FILE")]
+    authorities: Option<PathBuf>,
+    /// How much to log to stderr: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<Level>,
+    /// Log debug messages too, as `--log debug` does
+    #[arg(long, short, conflicts_with = "log", action = ArgAction::Count)]
+    verbose: u8,
+}
+
+/// All of it, put together.
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    machine: Machine,
+}
+
+impl Settings {
+    /// Reads the configuration file that `arguments` name, if any.
+    pub(crate) fn read(arguments: &RunArguments) -> Result<Self, Trouble> {
+        let ConfigFile { config, machine } = match &arguments.config {
+            None => ConfigFile::default(),
+            Some(path) => read_file(path)?,
+        };
+        let settings = Self { config, machine }.overridden(arguments);
+        settings.config.check().map_err(|wrong| Trouble::Mistake(wrong.to_string()))?;
+        Ok(settings)
+    }
+
+    fn overridden(mut self, arguments: &RunArguments) -> Self {
+        let RunArguments { server_name, federation_port, client_port, .. } = arguments;
+        let (config, machine) = (&mut self.config, &mut self.machine);
+        override_with(&mut config.server_name, server_name.as_ref());
+        override_with(&mut config.federation_port, federation_port.as_ref());
+        override_with(&mut config.client_port, client_port.as_ref());
+        config.metrics_port = arguments.metrics_port.or(config.metrics_port);
+        config.open_registration |= arguments.open_registration;
+        let path = |given: &Option<PathBuf>, known: &mut Option<PathBuf>| {
+            *known = given.clone().or_else(|| known.take());
+        };
+        path(&arguments.data, &mut machine.data);
+        path(&arguments.certificate, &mut machine.certificate);
+        path(&arguments.private_key, &mut machine.private_key);
+        path(&arguments.authorities, &mut machine.authorities);
+        machine.bind = arguments.bind.or(machine.bind);
+        machine.client_bind = arguments.client_bind.or(machine.client_bind);
+        machine.allow_private |= arguments.allow_private;
+        if arguments.plain {
+            machine.plain = true;
+            (machine.certificate, machine.private_key, machine.authorities) = (None, None, None);
+        }
+        let log = arguments.log.or((arguments.verbose > 0).then_some(Level::DEBUG));
+        machine.log = log.or(machine.log);
+        self
+    }
+
+    /// Returns the directory of the database.
+    pub(crate) fn data(&self) -> Result<&Path, Trouble> {
+        let missing = "the directory of the database is missing; give --data DIR, or `data` in the \
+                       table [machine] of the configuration";
+        self.machine.data.as_deref().ok_or_else(|| Trouble::Mistake(missing.to_owned()))
+    }
+
+    pub(crate) fn log(&self) -> Level {
+        self.machine.log.unwrap_or(Level::INFO)
+    }
+
+    /// Returns how the machine listens and connects.
+    pub(crate) fn real(&self) -> Result<RealConfig, Trouble> {
+        let (config, machine) = (&self.config, &self.machine);
+        let client = machine.client_bind.map(|bind| (config.client_port, bind));
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let metrics = machine.metrics_bind.unwrap_or(loopback);
+        let metrics = config.metrics_port.map(|port| (port, metrics));
+        Ok(RealConfig {
+            bind: machine.bind,
+            bind_of: client.into_iter().chain(metrics).collect(),
+            public_only: !machine.allow_private,
+            tls: self.tls()?,
+        })
+    }
+
+    fn tls(&self) -> Result<Option<TlsConfig>, Trouble> {
+        let Machine { plain, certificate, private_key, authorities, .. } = &self.machine;
+        let files = (certificate.clone(), private_key.clone(), authorities.clone());
+        match (plain, files) {
+            (true, (None, None, None)) => Ok(None),
+            (false, (Some(certificate), Some(private_key), Some(authorities))) => {
+                let plain_ports = self.plain_ports();
+                Ok(Some(TlsConfig { certificate, private_key, authorities, plain_ports }))
+            }
+            (true, _) => Err(Trouble::Mistake(
+                "plain TCP and a certificate exclude each other; leave out one of them".to_owned(),
+            )),
+            (false, _) => Err(Trouble::Mistake(
+                "a certificate, its private key and the authorities are missing; give \
+                 --certificate, --private-key and --authorities, or --plain for a test or behind a \
+                 proxy that speaks TLS"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    /// Returns the ports that never speak TLS. One that serves both APIs is of the federation.
+    fn plain_ports(&self) -> Vec<u16> {
+        let Config { client_port, federation_port, metrics_port, .. } = self.config;
+        let client = Some(client_port).filter(|port| *port != federation_port);
+        client.into_iter().chain(metrics_port).collect()
+    }
+}
+
+fn override_with<T: Clone>(value: &mut T, with: Option<&T>) {
+    if let Some(with) = with {
+        value.clone_from(with);
+    }
+}
+
+/// Returns what a configuration file says.
+pub(crate) fn read_file(path: &Path) -> Result<ConfigFile, Trouble> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Trouble::Mistake(format!("failed to read {shown}: {error}")))?;
+    let color = io::stderr().is_terminal();
+    ConfigFile::parse(&text)
+        .map_err(|mistake| Trouble::Mistake(mistake.render(&shown, &text, color)))
+}
+
+/// Says whether a server could start with these settings, as far as they themselves tell.
+pub(crate) fn check(arguments: &RunArguments) -> Result<(), Trouble> {
+    let settings = Settings::read(arguments)?;
+    settings.data()?;
+    if let Some(tls) = settings.tls()? {
+        check_tls(&tls).map_err(|error| Trouble::Mistake(error.to_string()))?;
+    }
+    let name = &settings.config.server_name;
+    say(&format!("the configuration of {name} has no mistakes"))
+}

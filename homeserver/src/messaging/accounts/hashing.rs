@@ -1,0 +1,79 @@
+//! Hashing passwords, beside everything else: so many at once, and so many that wait.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use transport::{DatabaseError, Host};
+
+use super::{
+    AccountError,
+    password::{Cost, hash_password, password_matches},
+};
+
+/// Hashes computed at once: each takes a processor and, by default, 19 MiB.
+const AT_ONCE: usize = 2;
+
+/// Passwords that may wait for their turn; any more are refused.
+const MAX_WAITING: usize = 64;
+
+/// The salt of hashes that nobody is told of.
+const NO_SALT: [u8; 16] = [0; 16];
+
+/// Computes hashes. Cheap to clone; clones share what there is.
+#[derive(Clone)]
+pub(super) struct Hashing {
+    host: Host,
+    cost: Cost,
+    at_once: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+impl Hashing {
+    pub(super) fn new(host: Host, cost: Cost) -> Self {
+        let (at_once, waiting) = (Semaphore::new(AT_ONCE), Semaphore::new(MAX_WAITING));
+        Self { host, cost, at_once: Arc::new(at_once), waiting: Arc::new(waiting) }
+    }
+
+    /// Returns what is stored of `password`.
+    ///
+    /// # Errors
+    /// [`AccountError::Busy`], or the server is stopping.
+    pub(super) async fn hash(&self, password: &str) -> Result<String, AccountError> {
+        let (password, salt, cost) = (password.to_owned(), self.host.random_bytes(), self.cost);
+        self.compute(move || hash_password(&password, salt, cost)).await
+    }
+
+    /// Returns whether `password` is the one that `stored` was made of. It takes as long if nothing is
+    /// stored, so that nobody learns from that who has an account here.
+    ///
+    /// # Errors
+    /// [`AccountError::Busy`], or the server is stopping.
+    pub(super) async fn matches(
+        &self,
+        password: &str,
+        stored: Option<String>,
+    ) -> Result<bool, AccountError> {
+        let (password, cost) = (password.to_owned(), self.cost);
+        self.compute(move || {
+            if let Some(stored) = stored {
+                return password_matches(&password, &stored);
+            }
+            hash_password(&password, NO_SALT, cost);
+            false
+        })
+        .await
+    }
+
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AccountError> {
+        let _turn = self.turn().await?;
+        self.host.compute(work).await.ok_or_else(|| DatabaseError::Closed.into())
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, AccountError> {
+        let _waiting = self.waiting.try_acquire().map_err(|_| AccountError::Busy)?;
+        self.at_once.acquire().await.map_err(|_| AccountError::Busy)
+    }
+}

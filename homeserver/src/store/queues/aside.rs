@@ -1,0 +1,116 @@
+//! What was set aside because it cannot be sent, and what the operator does with it.
+
+use std::collections::BTreeMap;
+
+use ruma::{OwnedEventId, OwnedRoomId, ServerName};
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use transport::Transaction;
+
+use super::{delivered, ids_in_flight};
+use crate::store::StoreError;
+
+/// An event that cannot be sent, for the operator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AsideRow {
+    /// The event.
+    pub event_id: OwnedEventId,
+    /// Its room, if the event is still stored.
+    pub room_id: Option<OwnedRoomId>,
+    /// Why it cannot be sent.
+    pub reason: String,
+}
+
+/// Takes the transaction in flight out of the queue, because it can never be sent, and keeps what it
+/// had in it aside for the operator.
+///
+/// # Errors
+/// The store refuses.
+pub fn set_aside(
+    tx: &Transaction<'_>,
+    destination: &ServerName,
+    reason: &str,
+) -> Result<(), StoreError> {
+    for id in ids_in_flight(tx, destination)? {
+        tx.prepare_cached(
+            "INSERT INTO outgoing_set_aside (destination, event_id, reason)
+             SELECT destination, event_id, ?2 FROM outgoing WHERE id = ?1",
+        )?
+        .execute((id, reason))?;
+    }
+    delivered(tx, destination)
+}
+
+/// Returns how many events were set aside, by destination.
+///
+/// # Errors
+/// The store refuses.
+pub fn set_aside_counts(connection: &Connection) -> Result<BTreeMap<String, i64>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT destination, count(*) FROM outgoing_set_aside GROUP BY 1")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Returns at most `limit` events that were set aside of a destination's queue, oldest first.
+///
+/// # Errors
+/// The store refuses.
+pub fn set_aside_of(
+    connection: &Connection,
+    destination: &ServerName,
+    limit: usize,
+) -> Result<Vec<AsideRow>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT event_id, room_id, reason FROM outgoing_set_aside LEFT JOIN events USING (event_id)
+         WHERE destination = ?1 ORDER BY outgoing_set_aside.id LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query((destination.as_str(), limit))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (event_id, room_id): (String, Option<String>) = (row.get(0)?, row.get(1)?);
+        found.push(AsideRow {
+            event_id: event_id.try_into().map_err(StoreError::corrupt)?,
+            room_id: room_id.map(TryInto::try_into).transpose().map_err(StoreError::corrupt)?,
+            reason: row.get(2)?,
+        });
+    }
+    Ok(found)
+}
+
+/// Queues again what was set aside, behind what waits; returns how many events.
+///
+/// # Errors
+/// The store refuses.
+pub fn queue_again(tx: &Transaction<'_>, destination: &ServerName) -> Result<usize, StoreError> {
+    tx.prepare_cached(
+        "INSERT INTO outgoing (destination, event_id)
+         SELECT destination, event_id FROM outgoing_set_aside WHERE destination = ?1 ORDER BY id",
+    )?
+    .execute([destination.as_str()])?;
+    drop_set_aside(tx, destination)
+}
+
+/// Forgets what was set aside; returns how many events.
+///
+/// # Errors
+/// The store refuses.
+pub fn drop_set_aside(tx: &Transaction<'_>, destination: &ServerName) -> Result<usize, StoreError> {
+    Ok(tx
+        .prepare_cached("DELETE FROM outgoing_set_aside WHERE destination = ?1")?
+        .execute([destination.as_str()])?)
+}
+
+/// Forgets everything that waits for a destination, in flight or set aside; returns how many events.
+///
+/// # Errors
+/// The store refuses.
+pub fn drop_all(tx: &Transaction<'_>, destination: &ServerName) -> Result<usize, StoreError> {
+    let waiting = tx
+        .prepare_cached("DELETE FROM outgoing WHERE destination = ?1")?
+        .execute([destination.as_str()])?;
+    tx.prepare_cached("DELETE FROM outgoing_transactions WHERE destination = ?1")?
+        .execute([destination.as_str()])?;
+    Ok(waiting + drop_set_aside(tx, destination)?)
+}

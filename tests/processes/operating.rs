@@ -1,0 +1,109 @@
+//! The command `homeserver` as its operator uses it.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use http::Method;
+use serde_json::json;
+
+use crate::cluster::{Cluster, program};
+
+fn homeserver(arguments: &[&str], folder: &Path) -> Output {
+    Command::new(program("homeserver")).args(arguments).current_dir(folder).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_pointed_at_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "server_name = 'a.test'\nbackoff_first = '5 parsecs'\n[machine]\nplain = true\n";
+    fs::write(folder.path().join("a.toml"), file).unwrap();
+    let run = &["--config", "a.toml", "--data", "here"][..];
+    for command in [&["check-config"][..], &[][..]] {
+        let done = homeserver(&[command, run].concat(), folder.path());
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{said}");
+        assert!(said.contains("a.toml:2:17") && said.contains("such as \"500ms\""), "{said}");
+    }
+    assert!(!folder.path().join("here").exists());
+}
+
+#[test]
+fn a_configuration_without_mistakes_is_said_to_have_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "server_name = 'a.test'\nbackoff_first = '5s'\n[machine]\nplain = true\n";
+    fs::write(folder.path().join("a.toml"), file).unwrap();
+    let done = homeserver(&["check-config", "--config", "a.toml"], folder.path());
+    assert_eq!(done.status.code(), Some(2), "the directory is missing");
+    let arguments = ["check-config", "--config", "a.toml", "--data", "here"];
+    let done = homeserver(&arguments, folder.path());
+    assert_eq!(text(&done.stdout), "the configuration of a.test has no mistakes\n");
+    let arguments = ["--certificate", "no.pem", "--private-key", "no", "--authorities", "no"];
+    let tls = [&["check-config", "--data", "here"][..], &arguments[..]].concat();
+    assert!(text(&homeserver(&tls, folder.path()).stderr).contains("no.pem"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_that_was_generated_is_the_one_that_the_server_publishes() {
+    let mut cluster = Cluster::prepared(1);
+    let folder = cluster.folder(0).to_owned();
+    let arguments = ["generate-keys", "--data", "."];
+    let made = homeserver(&arguments, &folder);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    assert_eq!(homeserver(&arguments, &folder).stdout, made.stdout);
+    let made = text(&made.stdout);
+    let (id, key) = made.trim().split_once(' ').unwrap();
+    cluster.restart(0).await;
+    let path = "/_matrix/key/v2/server";
+    let (_, published) = cluster.get(cluster.federation_port(0), path).await;
+    assert_eq!(published["verify_keys"][id]["key"], key, "{published}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_makes_an_account_from_the_command_line_and_its_user_logs_in() {
+    let cluster = Cluster::start(1).await;
+    let admin = |arguments: &[&str]| {
+        let arguments = [&["admin", "--config", "homeserver.toml"], arguments].concat();
+        let done = homeserver(&arguments, cluster.folder(0));
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        text(&done.stdout)
+    };
+    let made = admin(&["users", "create", "dora"]);
+    let (user, password) = made.trim().split_once('\t').unwrap();
+    let login = json!({ "type": "m.login.password", "user": user, "password": password });
+    let path = (Method::POST, "/_matrix/client/v3/login");
+    assert_eq!(cluster.call(0, path, &login).await.0, 200);
+    assert!(admin(&["users", "list"]).contains(&format!("{user}\t1 devices")));
+    admin(&["users", "deactivate", "dora"]);
+    let (status, error) = cluster.call(0, (Method::POST, "/_matrix/client/v3/login"), &login).await;
+    assert_eq!((status, &error["errcode"]), (403, &json!("M_USER_DEACTIVATED")));
+    let name = cluster.name(0);
+    admin(&["relays", "set", &name, "relay.test"]);
+    assert_eq!(admin(&["relays", "show", &name]), "relay.test\n");
+    assert_eq!(admin(&["queues", "show"]), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_does_is_counted_on_a_port_of_its_own() {
+    let cluster = Cluster::start(1).await;
+    cluster.register(0, "alice").await;
+    let (status, health) = cluster.get_text(cluster.metrics_port(0), "/health").await;
+    assert_eq!((status, &*health), (200, "OK"));
+    let (status, metrics) = cluster.get_text(cluster.metrics_port(0), "/metrics").await;
+    assert_eq!(status, 200);
+    let value = |name: &str| -> f64 {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().parse().unwrap()
+    };
+    assert!((value("homeserver_users ") - 1.0).abs() < f64::EPSILON, "{metrics}");
+    assert!(value("homeserver_answers_total{api=\"client\",status=\"2xx\"}") >= 2.0);
+    assert!(value("homeserver_database_bytes ") > 0.0);
+    let (status, _) = cluster.get(cluster.client_port(0), "/metrics").await;
+    assert_eq!(status, 404, "nobody else is told");
+}
