@@ -114,6 +114,11 @@ impl Output {
         self.results.write_all(text.as_bytes())
     }
 
+    /// Prints a file as it is, in both formats.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        io::stdout().write_all(bytes)
+    }
+
     /// Prints why something cannot be done; lines after the first are the remedy.
     pub(crate) fn refusal(&mut self, message: &str) -> io::Result<()> {
         self.end_progress();

@@ -40,6 +40,7 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
         twice: if wanted.twice { Twice::Every } else { Twice::Sample },
         strict: wanted.strict,
         journal: wanted.journal,
+        reports: wanted.report.as_deref(),
         widths: jobs.widths(),
     };
     if !output.quiet {

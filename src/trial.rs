@@ -7,9 +7,8 @@ use std::{
 
 use checks::{Record, Run, record::Verdict};
 use explore::trial::caught;
-use journal::Recording;
 use reports::{
-    folder,
+    Renderer, Source, folder, html,
     line::{self, Status, Totals, Widths},
 };
 use runs::Options;
@@ -34,6 +33,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) strict: bool,
     /// Which runs keep their journal.
     pub(crate) journal: Journal,
+    /// How else each run is shown; if unset, a run that is not a plain pass as a page.
+    pub(crate) reports: Option<&'a [&'static Renderer]>,
     /// The widths of the columns of results.
     pub(crate) widths: Widths,
 }
@@ -130,7 +131,10 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
             Journal::Failures => !is_plain_pass,
             Journal::Never => false,
         };
-        match write(&record, keeps_journal.then_some(&recording), settings) {
+        let page: &[&Renderer] = if is_plain_pass { &[] } else { &[&html::RENDERER] };
+        let also = settings.reports.unwrap_or(page);
+        let source = Source { record: &record, recording: Some(&recording), shrunk: None };
+        match write(&source, keeps_journal, also, settings) {
             Ok(folder) => trial.keep(&record, folder),
             Err(error) => {
                 let out = settings.out.display();
@@ -147,13 +151,14 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
 
 /// Writes a run's folder, with its journal if that is to be kept.
 fn write(
-    record: &Record,
-    recording: Option<&Recording>,
+    source: &Source<'_>,
+    keeps_journal: bool,
+    also: &[&Renderer],
     settings: &Settings<'_>,
 ) -> io::Result<PathBuf> {
-    let folder = folder::write(settings.out, record)?;
-    if let Some(recording) = recording {
-        folder::keep_journal(&folder, &checks::header(record), recording)?;
+    let folder = folder::write(settings.out, source, also)?;
+    if let Some(recording) = source.recording.filter(|_| keeps_journal) {
+        folder::keep_journal(&folder, &checks::header(source.record), recording)?;
     }
     Ok(folder)
 }

@@ -58,7 +58,7 @@ pub fn first_failing(record: &Record) -> Option<&CheckRecord> {
 
 /// Returns the check that the verdict depends on; none after a panic, which decides the verdict
 /// whatever the checks say.
-fn decisive(record: &Record) -> Option<&CheckRecord> {
+pub(crate) fn decisive(record: &Record) -> Option<&CheckRecord> {
     let by_checks = record.verdict == Verdict::Fail
         && !matches!(record.ended.why, Why::Panic | Why::Misbehavior);
     first_failing(record).filter(|_| by_checks)

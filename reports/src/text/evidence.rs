@@ -1,11 +1,11 @@
 //! The evidence: the journal entries that show the first violation, in order.
 
-use checks::record::{CheckRecord, CheckVerdict, EventRecord, Record};
+use checks::record::Record;
 
 use crate::{
-    line,
+    evidence::{find, path, shown, what},
     table::{Table, left, right},
-    time::exact,
+    time::since_ready,
 };
 
 /// The most lines of the table.
@@ -44,39 +44,4 @@ fn ends(mut rows: Vec<String>) -> Vec<String> {
         rows.extend(tail);
     }
     rows
-}
-
-/// Returns the check that failed the run, or else the first one that was violated as it must be.
-fn shown(record: &Record) -> Option<&CheckRecord> {
-    line::first_failing(record)
-        .filter(|check| !check.evidence.is_empty())
-        .or_else(|| record.checks.iter().find(|check| check.verdict == CheckVerdict::Violated))
-}
-
-fn find(events: &[EventRecord], n: u64) -> Option<&EventRecord> {
-    let index = events.binary_search_by_key(&n, |event| event.n).ok()?;
-    events.get(index)
-}
-
-/// Counts a time as the rest of the report does, from the moment the cluster was ready; what led to
-/// a fault may lie before that.
-fn since_ready(at_ns: u64, ready_ns: u64) -> String {
-    match at_ns.checked_sub(ready_ns) {
-        Some(after) => exact(after),
-        None => format!("-{}", exact(ready_ns - at_ns)),
-    }
-}
-
-fn path(event: &EventRecord) -> String {
-    match &event.to {
-        Some(to) => format!("{} → {to}", event.node),
-        None => event.node.clone(),
-    }
-}
-
-fn what(event: &EventRecord) -> String {
-    // A note's topic alone says what kind of thing it is.
-    let kind = if event.kind == "note" { "" } else { &event.kind };
-    let message = event.message.as_deref().unwrap_or_default();
-    format!("{kind} {} {message}", event.what).trim().to_owned()
 }

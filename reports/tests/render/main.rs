@@ -6,7 +6,7 @@ use std::path::Path;
 
 use checks::record::{CheckVerdict, Presence, Record, Skipped, Verdict, Why};
 use reports::{
-    COLUMNS, LINES, folder, json,
+    COLUMNS, LINES, RENDERERS, Source, folder, html, json,
     line::{self, Status, Totals, Widths},
     text,
 };
@@ -192,14 +192,29 @@ fn no_name_of_a_scenario_leads_out_of_the_folder() {
 }
 
 #[test]
-fn every_renderer_writes_its_file_and_no_two_share_one() {
+fn every_renderer_writes_its_files_and_no_two_share_one() {
     let out = tempfile::tempdir().expect("a temporary folder");
     let record = sample::fail();
-    let folder = folder::write(out.path(), &record).expect("it can be written");
+    let source = Source::of(&record);
+    let all: Vec<_> = RENDERERS.iter().filter(|it| it.files(&source).is_ok()).collect();
+    let folder = folder::write(out.path(), &source, &all).expect("it can be written");
     let mut files = std::collections::BTreeSet::new();
-    for renderer in reports::RENDERERS {
-        let text = std::fs::read_to_string(folder.join(renderer.file)).expect(renderer.name);
-        assert_eq!(text, (renderer.render)(&record), "{}", renderer.name);
+    for renderer in RENDERERS {
         assert!(files.insert(renderer.file), "two renderers write {}", renderer.file);
     }
+    for file in all.iter().flat_map(|it| it.files(&source).expect("nothing is lacking")) {
+        let bytes = std::fs::read(folder.join(&file.name)).expect(&file.name);
+        assert_eq!(bytes, file.bytes, "{}", file.name);
+    }
+}
+
+#[test]
+fn what_an_earlier_run_left_does_not_pass_for_this_ones() {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let record = sample::fail();
+    let source = Source::of(&record);
+    let folder = folder::write(out.path(), &source, &[&html::RENDERER]).expect("written");
+    assert!(folder.join(folder::PAGE).exists());
+    folder::write(out.path(), &source, &[]).expect("written again");
+    assert!(!folder.join(folder::PAGE).exists());
 }
