@@ -1,6 +1,9 @@
 //! Every renderer on records made by hand.
 
+mod formats;
+mod page;
 mod sample;
+mod show;
 
 use std::path::Path;
 
