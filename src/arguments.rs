@@ -1,6 +1,11 @@
 //! The subcommands and flags of the command, with their help.
 
-use std::{num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use explore::{Method, sources::Shard};
@@ -138,6 +143,9 @@ pub(crate) struct Run {
     /// about
     #[arg(long)]
     pub(crate) strict: bool,
+    /// End after N runs that did not pass [without N: 1]
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
+    pub(crate) fail_fast: Option<NonZeroU64>,
     /// Run everything twice and compare the journals byte for byte
     #[arg(long)]
     pub(crate) twice: bool,

@@ -69,13 +69,11 @@ pub(crate) fn records(named: &Path) -> Result<Vec<PathBuf>, Stop> {
 /// Returns the record that is meant.
 pub(crate) fn record(named: &Path) -> Result<PathBuf, Stop> {
     let mut records = records(named)?;
-    match (records.pop(), records.is_empty()) {
-        (Some(record), true) => Ok(record),
-        _ => {
-            let message = format!("{} holds several runs\nname the folder of one", named.display());
-            Err(Stop::because(Exit::Usage, message))
-        }
-    }
+    let only = records.pop().filter(|_| records.is_empty());
+    only.ok_or_else(|| {
+        let message = format!("{} holds several runs\nname the folder of one", named.display());
+        Stop::because(Exit::Usage, message)
+    })
 }
 
 /// Returns the records of the folders in a folder; `latest` is one of the others.

@@ -13,6 +13,7 @@ mod divergence;
 mod exit;
 mod explore;
 mod interrupt;
+mod invocation;
 mod judge;
 mod kept;
 mod list;

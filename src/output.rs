@@ -116,7 +116,7 @@ impl Output {
 
     /// Prints a file as it is, in both formats.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        io::stdout().write_all(bytes)
+        self.results.write_all(bytes)
     }
 
     /// Prints why something cannot be done; lines after the first are the remedy.

@@ -43,7 +43,7 @@ pub(crate) fn report(wanted: &Report, output: &mut Output) -> Result<Exit, Stop>
         }
     }
     if let Some(page) = &wanted.index {
-        folder::put(page, index::render(&rows).as_bytes())
+        folder::put(page, index::render(&rows, rows.len() as u64).as_bytes())
             .map_err(|error| unwritable(page, &error))?;
         tell(page, output)?;
     }

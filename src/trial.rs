@@ -8,8 +8,9 @@ use std::{
 use checks::{Record, Run, record::Verdict};
 use explore::trial::caught;
 use reports::{
-    Renderer, Source, folder, html,
+    Renderer, Source, folder, html, index,
     line::{self, Status, Totals, Widths},
+    signature,
 };
 use runs::Options;
 use serde_json::{Value, json};
@@ -18,6 +19,7 @@ use crate::{
     arguments::Journal,
     divergence::{self, Difference},
     exit::Exit,
+    invocation,
     select::Selected,
     stopwatch::Stopwatch,
 };
@@ -81,6 +83,10 @@ pub(crate) struct Trial {
     pub(crate) object: Value,
     /// Its folder, once it is written.
     pub(crate) folder: Option<PathBuf>,
+    /// What it has in common with failures that are the same one; none for a pass.
+    pub(crate) signature: Option<String>,
+    /// Its row on the page about all runs, if it was judged.
+    pub(crate) row: Option<index::Row>,
 }
 
 /// How a trial is announced.
@@ -135,7 +141,10 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
         let also = settings.reports.unwrap_or(page);
         let source = Source { record: &record, recording: Some(&recording), shrunk: None };
         match write(&source, keeps_journal, also, settings) {
-            Ok(folder) => trial.keep(&record, folder),
+            Ok(folder) => {
+                let page = also.iter().any(|renderer| renderer.name == html::RENDERER.name);
+                trial.keep(&record, folder, page);
+            }
             Err(error) => {
                 let out = settings.out.display();
                 let why = format!("cannot write its folder below {out}: {error}");
@@ -184,11 +193,14 @@ fn differs(
 
 impl Trial {
     /// Takes in that the run is written down in `folder`.
-    fn keep(&mut self, record: &Record, folder: PathBuf) {
+    fn keep(&mut self, record: &Record, folder: PathBuf, page: bool) {
         self.object["folder"] = json!(folder.display().to_string());
         if matches!(self.mark, Mark::Judged(Status::Fail | Status::Unknown)) {
-            self.explanation = line::failure(record, &folder);
+            let leads = line::Leads { folder: &folder, page, program: &invocation::program() };
+            self.explanation = line::failure(record, &leads);
         }
+        let name = folder.file_name().and_then(|name| name.to_str());
+        self.row = Some(index::Row::of(record, name));
         self.folder = Some(folder);
     }
 }
@@ -222,6 +234,8 @@ fn judged(record: &Record, settings: &Settings<'_>) -> Trial {
         totals: Totals::of(record, status),
         object: object(record, &weaknesses),
         folder: None,
+        signature: signature::of(record),
+        row: Some(index::Row::of(record, None)),
     }
 }
 
@@ -251,7 +265,8 @@ fn object(record: &Record, weaknesses: &[String]) -> Value {
 
 fn broke(selected: &Selected, seed: u64, settings: &Settings<'_>, why: &str) -> Trial {
     let name = &selected.scenario.name;
-    let again = format!("fedsim run {} --seed {seed}", selected.path.display());
+    let program = invocation::program();
+    let again = format!("{program} run {} --seed {seed}", selected.path.display());
     let mut explanation: Vec<String> = why.lines().map(str::to_owned).collect();
     explanation.push(format!("{:<13}{again}", "again"));
     let Widths { name: names, seed: seeds } = settings.widths;
@@ -264,6 +279,8 @@ fn broke(selected: &Selected, seed: u64, settings: &Settings<'_>, why: &str) -> 
         totals: Totals::broken(),
         object: json!({ "type": "broken", "scenario": name, "seed": seed, "sentence": why }),
         folder: None,
+        signature: None,
+        row: None,
     }
 }
 

@@ -38,6 +38,6 @@ pub(crate) fn what(event: &EventRecord) -> String {
 pub(crate) fn violation(record: &Record) -> Option<&EventRecord> {
     let check = shown(record).filter(|check| check.verdict == CheckVerdict::Violated)?;
     let at_ns = record.ready_ns + check.at_ns?;
-    let evidence = check.evidence.iter().filter_map(|n| find(&record.events, *n));
-    evidence.filter(|event| event.at_ns <= at_ns).last()
+    let mut evidence = check.evidence.iter().rev().filter_map(|n| find(&record.events, *n));
+    evidence.find(|event| event.at_ns <= at_ns)
 }

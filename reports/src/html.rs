@@ -90,7 +90,7 @@ pub fn render(source: &Source<'_>) -> String {
         ("diagram", "Space and time", diagram::section(&run)),
         ("delays", "Delays", delays::section(&run)),
         ("nodes", "Machines", nodes::section(&run)),
-        ("scenario", "Scenario", scenario::section(&run)),
+        ("scenario", "Scenario", Some(scenario::section(&run))),
         ("journal", "Journal", journal::section(&run)),
     ];
     let there: Vec<_> =

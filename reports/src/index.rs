@@ -15,6 +15,8 @@ use crate::{
 
 /// The page's file, where the runs' folders are.
 pub const FILE: &str = "index.html";
+/// The most runs that the page counts.
+pub const MOST: usize = 20_000;
 /// The most groups of failures that are shown.
 const GROUPS: usize = 100;
 /// The most runs of one group or one scenario that are named.
@@ -59,16 +61,19 @@ struct Tally<'r> {
     rows: Vec<&'r Row>,
 }
 
-/// Returns the page.
-pub fn render(rows: &[Row]) -> String {
+/// Returns the page about these runs, which are the first of `runs`.
+pub fn render(rows: &[Row], runs: u64) -> String {
     let failed: Vec<&Row> =
         rows.iter().filter(|row| matches!(row.status, Status::Fail | Status::Unknown)).collect();
     let weak: Vec<&Row> = rows.iter().filter(|row| row.status == Status::Warn).collect();
     let body = html! {
         header.top {
             p.over { "fedsim" }
-            h1 { (count(rows.len() as u64, "runs")) }
-            p.facts { (facts(rows)) }
+            h1 { (count(runs, "runs")) }
+            p.facts {
+                (facts(rows))
+                @if runs > rows.len() as u64 { "; this page has the first " (grouped(rows.len() as u64)) }
+            }
         }
         main {
             @let (class, sign, word) = if failed.is_empty() { ("pass", "✓", "PASS") } else { ("fail", "✕", "FAIL") };
@@ -88,7 +93,7 @@ pub fn render(rows: &[Row]) -> String {
             details.section id="scenarios" open { summary { h2 { "Scenarios" } } (scenarios(rows)) }
         }
     };
-    frame::page(&format!("fedsim: {}", count(rows.len() as u64, "runs")), &body)
+    frame::page(&format!("fedsim: {}", count(runs, "runs")), &body)
 }
 
 fn facts(rows: &[Row]) -> String {

@@ -146,10 +146,22 @@ pub fn wall(ms: u64) -> String {
     format!("{}.{:03}s", ms / 1000, ms % 1000)
 }
 
+/// What the lines of a failure lead to.
+#[derive(Clone, Copy, Debug)]
+pub struct Leads<'l> {
+    /// The run's folder.
+    pub folder: &'l Path,
+    /// Whether there is a page about it.
+    pub page: bool,
+    /// What commands begin with: `fedsim`.
+    pub program: &'l str,
+}
+
 /// Returns the lines that explain a run that did not pass: the sentence, the faults in force, where
 /// the report is, and the command that repeats it. The first line names the message, the time and
 /// the device.
-pub fn failure(record: &Record, folder: &Path) -> Vec<String> {
+pub fn failure(record: &Record, leads: &Leads<'_>) -> Vec<String> {
+    let Leads { folder, page, program } = *leads;
     let mut lines = wrap(&sentence(record).unwrap_or_default(), COLUMNS - INDENT);
     for fault in record.faults.iter().filter(|fault| fault.hits > 0).take(FAULTS) {
         lines.push(format!("{:<13}{}", "the fault", describe(fault)));
@@ -158,8 +170,10 @@ pub fn failure(record: &Record, folder: &Path) -> Vec<String> {
     if touching > FAULTS {
         lines.push(format!("{:<13}and {} more", "", touching - FAULTS));
     }
-    lines.push(format!("{:<13}{}", "the report", folder.join(folder::REPORT).display()));
-    lines.push(format!("{:<13}fedsim replay {}", "again", folder.join(folder::RECORD).display()));
+    let report = folder.join(if page { folder::PAGE } else { folder::REPORT });
+    lines.push(format!("{:<13}{}", "the report", report.display()));
+    let record_file = folder.join(folder::RECORD);
+    lines.push(format!("{:<13}{program} replay {}", "again", record_file.display()));
     lines
 }
 

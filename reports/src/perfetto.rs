@@ -1,4 +1,4 @@
-//! One run as a trace for Perfetto (ui.perfetto.dev) and chrome://tracing: the Trace Event Format,
+//! One run as a trace for Perfetto (`ui.perfetto.dev`) and `chrome://tracing`: the Trace Event Format,
 //! as JSON.
 //!
 //! A machine is a process. Slices of one thread must nest, so what overlaps goes to further threads
@@ -106,7 +106,7 @@ impl<'r> Trace<'r> {
             let until = us(fault.until_ns.unwrap_or(record.ended.at_ns) + record.ready_ns);
             let tid = self.thread(WORLD, 1, from, until);
             let args = json!({"when": fault.when, "requests": fault.requests, "hits": fault.hits});
-            self.events.push(slice((WORLD, tid), (from, until), (&fault.what, "fault"), args));
+            self.events.push(slice((WORLD, tid), (from, until), (&fault.what, "fault"), &args));
         }
     }
 
@@ -121,14 +121,14 @@ impl<'r> Trace<'r> {
         let (pid, from, until) = (self.pid(&sent.node), us(sent.at_ns), us(exchange.until_ns()));
         let tid = self.thread(pid, 1, from, until);
         let title = format!("{name} → {}", exchange.to());
-        self.events.push(slice((pid, tid), (from, until), (&title, "request"), args));
+        self.events.push(slice((pid, tid), (from, until), (&title, "request"), &args));
         let Some(arrived) = exchange.arrived else { return };
         let served = self.pid(exchange.to());
         let begun = us(arrived.at_ns);
         let done = exchange.answer.map_or(begun + 1, |answer| us(answer.at_ns));
         let thread = self.thread(served, SERVES, begun, done);
         let args = json!({"entry": arrived.n, "from": sent.node, "status": exchange.status()});
-        self.events.push(slice((served, thread), (begun, done), (&name, "serve"), args));
+        self.events.push(slice((served, thread), (begun, done), (&name, "serve"), &args));
         let flow = |phase: &str, pid: u64, tid: u64, ts: u64| {
             json!({"ph": phase, "id": sent.n, "pid": pid, "tid": tid, "ts": ts,
                    "name": "request", "cat": "request", "bp": "e"})
@@ -175,7 +175,7 @@ fn slice(
     (pid, tid): (u64, u64),
     (from, until): (u64, u64),
     (name, category): (&str, &str),
-    args: Value,
+    args: &Value,
 ) -> Value {
     let duration = until.saturating_sub(from).max(1);
     json!({"ph": "X", "pid": pid, "tid": tid, "ts": from, "dur": duration, "name": name,

@@ -1,7 +1,7 @@
-//! One run as a log with vector clocks, for ShiViz (bestchai.bitbucket.io/shiviz): two lines for
+//! One run as a log with vector clocks, for `ShiViz` (`bestchai.bitbucket.io/shiviz`): two lines for
 //! each entry, read by its usual expression `(?<event>.*)\n(?<host>\S*) (?<clock>{.*})`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use checks::Record;
 
@@ -40,7 +40,7 @@ pub fn render(record: &Record) -> String {
         let at = since_ready(event.at_ns, record.ready_ns);
         let line = format!("#{} {at} {what} {result}", event.n);
         let host: String = event.node.split_whitespace().collect();
-        text.push_str(&format!("{}\n{host} {clock}\n", line.trim_end()));
+        writeln!(text, "{}\n{host} {clock}", line.trim_end()).expect("a String takes all text");
     }
     text
 }

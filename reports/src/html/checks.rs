@@ -76,9 +76,10 @@ fn is_vacuous(check: &CheckRecord) -> bool {
 }
 
 fn found(check: &CheckRecord) -> String {
-    let judged = match is_vacuous(check) {
-        true => format!("vacuous: there were no {}", check.of),
-        false => count(check.judged, &check.of),
+    let judged = if is_vacuous(check) {
+        format!("vacuous: there were no {}", check.of)
+    } else {
+        count(check.judged, &check.of)
     };
     let found = check.sentence.clone().unwrap_or(judged);
     if check.must_break { format!("(must break) {found}") } else { found }

@@ -54,7 +54,9 @@ pub(super) fn section(run: &Run<'_>) -> Option<Markup> {
     if by_recipient.is_empty() {
         return None;
     }
-    by_recipient.values_mut().for_each(|delays| delays.seen.sort_unstable());
+    for delays in by_recipient.values_mut() {
+        delays.seen.sort_unstable();
+    }
     let mut rows: Vec<_> = by_recipient.iter().collect();
     rows.sort_by_key(|(_, delays)| std::cmp::Reverse((delays.never, delays.within(100))));
     Some(html! {

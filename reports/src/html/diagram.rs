@@ -77,7 +77,7 @@ fn picture<'r>(
 ) -> Markup {
     let drawn = drawn(run, legs);
     let lanes = Lanes::of(run, &drawn, all);
-    let events = events(run, &drawn, id == "s");
+    let events = events(run, &drawn, id == "s", drawn.len() == legs.len());
     let picture = Picture { id, rows: Rows::of(run, &events), lanes, legs: drawn };
     let (width, height) = (picture.lanes.width(), picture.rows.height());
     html! {
@@ -109,22 +109,30 @@ fn drawn<'r>(run: &Run<'r>, legs: &[Leg<'r>]) -> Vec<Leg<'r>> {
     legs[first..(first + MOST).min(legs.len())].to_vec()
 }
 
-/// Returns the entries that get a row, in order: both ends of each leg, and what happened besides,
-/// from the first leg on. A picture of what matters leaves out what every machine does anyway.
-fn events<'r>(run: &Run<'r>, legs: &[Leg<'r>], is_told: bool) -> Vec<&'r EventRecord> {
+/// Returns the entries that get a row, in order: both ends of each leg, and what happened besides.
+/// A picture of what matters begins when the cluster was ready, ends when the world had settled,
+/// and leaves out what every machine does anyway; a picture that cannot take all arrows begins and
+/// ends with those that it takes.
+fn events<'r>(
+    run: &Run<'r>,
+    legs: &[Leg<'r>],
+    is_told: bool,
+    is_whole: bool,
+) -> Vec<&'r EventRecord> {
     let ends: BTreeSet<u64> = legs.iter().flat_map(Leg::ends).collect();
     let (Some(first), Some(last)) = (ends.first(), ends.last()) else { return Vec::new() };
-    let first = if is_told {
-        marks::first_of(run).map_or(*first, |n| n.min(*first))
-    } else {
-        *first.min(&1)
+    let (first, last) = match (is_whole, is_told) {
+        (false, _) => (*first, *last),
+        (true, false) => (0, u64::MAX),
+        (true, true) => {
+            (marks::first_of(run).unwrap_or(0), marks::last_of(run).unwrap_or(u64::MAX))
+        }
     };
-    let within = run
-        .record
-        .events
-        .iter()
-        .filter(|event| (first..=*last).contains(&event.n) || marks::is_late(event));
-    within.filter(|event| ends.contains(&event.n) || marks::has_row(run, event, is_told)).collect()
+    let there = |event: &&EventRecord| {
+        let is_within = (first..=last).contains(&event.n);
+        ends.contains(&event.n) || is_within && marks::has_row(run, event, is_told)
+    };
+    run.record.events.iter().filter(there).collect()
 }
 
 /// Shows what each kind of arrow means; and has the arrow heads, which all pictures share.

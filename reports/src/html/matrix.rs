@@ -13,6 +13,8 @@ use crate::{
 
 /// The most messages that are shown.
 const MESSAGES: usize = 200;
+/// Up to this many messages, the table is not scrolled by itself.
+const FEW: usize = 24;
 /// The most devices that get a column of their own.
 const DEVICES: usize = 24;
 /// The most devices that are named where there are no columns.
@@ -33,7 +35,7 @@ pub(super) fn section(run: &Run<'_>) -> Option<Markup> {
         shown.truncate(MESSAGES);
     }
     Some(html! {
-        div.scroll tabindex="0" role="region" aria-label="Messages by device" {
+        div.scroll.tall[shown.len() > FEW] tabindex="0" role="region" aria-label="Messages by device" {
             table.matrix {
                 thead {
                     tr {

@@ -4,9 +4,9 @@ use maud::{Markup, html};
 
 use super::Run;
 
-pub(super) fn section(run: &Run<'_>) -> Option<Markup> {
+pub(super) fn section(run: &Run<'_>) -> Markup {
     let scenario = &run.record.scenario;
-    Some(html! {
+    html! {
         @if let Some(shrunk) = run.shrunk {
             h3 { "Made smaller" }
             p { "The smallest scenario found that still violates the same check:" }
@@ -19,5 +19,5 @@ pub(super) fn section(run: &Run<'_>) -> Option<Markup> {
             (run.record.program.name) " " (run.record.program.version) "; hash of the journal "
             code { (run.record.log_hash) }
         }
-    })
+    }
 }

@@ -1,15 +1,20 @@
 //! The evidence: the journal entries that show the first violation, in order.
 
+use std::path::Path;
+
 use checks::record::Record;
 
 use crate::{
     evidence::{find, path, shown, what},
+    folder,
     table::{Table, left, right},
     time::since_ready,
 };
 
 /// The most lines of the table.
 const MOST: usize = 13;
+/// The most characters of a command.
+const COMMAND: usize = 78;
 
 pub(super) fn lines(record: &Record) -> Vec<String> {
     let Some(check) = shown(record) else { return Vec::new() };
@@ -31,16 +36,24 @@ pub(super) fn lines(record: &Record) -> Vec<String> {
     }
     let about = check.message.as_ref().map(|message| format!(", {message}")).unwrap_or_default();
     let mut lines = vec![format!("evidence: {}{about}", check.name)];
-    lines.extend(ends(rows.concat()));
+    lines.extend(ends(rows.concat(), &rest(record)));
     lines
 }
 
-/// Keeps how it began and how it ended; what does not fit in between is left out.
-fn ends(mut rows: Vec<String>) -> Vec<String> {
+/// Returns the command that shows all of the evidence. A run is known by the name of its folder.
+fn rest(record: &Record) -> String {
+    let folder = folder::of(Path::new(""), &record.scenario.name, record.seed);
+    let command = format!("fedsim show {} --evidence", folder.display());
+    if command.chars().count() > COMMAND { "fedsim show . --evidence".to_owned() } else { command }
+}
+
+/// Keeps how it began and how it ended; what does not fit in between is left out, and can be seen
+/// by a command.
+fn ends(mut rows: Vec<String>, command: &str) -> Vec<String> {
     if rows.len() > MOST {
         let tail = rows.split_off(rows.len() - MOST / 2);
         let left_out = rows.split_off(MOST - 1 - tail.len()).len();
-        rows.push(format!("  … {left_out} more …"));
+        rows.push(format!("  … {left_out} more: {command} …"));
         rows.extend(tail);
     }
     rows

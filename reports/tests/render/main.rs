@@ -16,6 +16,10 @@ use reports::{
 
 use crate::sample::MS;
 
+fn leads(folder: &Path) -> line::Leads<'_> {
+    line::Leads { folder, page: true, program: "fedsim" }
+}
+
 fn shown(record: &Record) -> String {
     let text = text::render(record);
     assert!(text.lines().count() <= LINES, "{} lines", text.lines().count());
@@ -103,7 +107,7 @@ fn no_report_obeys_an_escape_sequence_of_a_record() {
     record.scenario.about = "\u{1b}[2Jgone".to_owned();
     record.checks[0].sentence = Some("\u{1b}[31mred\r\n".to_owned());
     record.faults[0].what = "\u{7}bell".to_owned();
-    let text = shown(&record) + &line::failure(&record, Path::new("out")).join("\n");
+    let text = shown(&record) + &line::failure(&record, &leads(Path::new("out"))).join("\n");
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
 }
 
@@ -157,7 +161,7 @@ fn the_schema_describes_every_part_of_a_record() {
 #[test]
 fn a_failure_begins_with_message_time_and_device() {
     let folder = folder::of(Path::new("target/fedsim"), "m1", 7);
-    insta::assert_snapshot!(line::failure(&sample::fail(), &folder).join("\n"));
+    insta::assert_snapshot!(line::failure(&sample::fail(), &leads(&folder)).join("\n"));
 }
 
 #[test]

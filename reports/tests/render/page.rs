@@ -40,7 +40,7 @@ fn text_from_outside_never_becomes_markup() {
         (event.what, event.node) = (HOSTILE.to_owned(), HOSTILE.to_owned());
         (event.message, event.result) = (Some(HOSTILE.to_owned()), Some(HOSTILE.to_owned()));
     }
-    let pages = [page(&record), index::render(&[index::Row::of(&record, Some(HOSTILE))])];
+    let pages = [page(&record), index::render(&[index::Row::of(&record, Some(HOSTILE))], 1)];
     for page in pages {
         assert_eq!(page.matches("<script").count(), 1, "its own");
         assert!(!page.contains("<img") && !page.contains("\"'>") && !page.contains("]]>\""));
@@ -113,7 +113,7 @@ fn equal_failures_stand_together_on_the_page_about_many_runs() {
         row(2, "bob/1", Verdict::Fail),
         row(3, "bob/1", Verdict::Pass),
     ];
-    let page = index::render(&rows);
+    let page = index::render(&rows, 3);
     assert!(page.contains("2 runs failed, in one kind."), "{page}");
     let kind =
         "all-or-nothing: &lt;device&gt; saw &lt;message&gt;, and &lt;backend&gt; never stored it";

@@ -244,7 +244,7 @@ type Said = (
 
 fn spoken(n: u64, (from, to, kind, what, result, request): Said) -> EventRecord {
     let mut event = event(n, from, to, kind, result);
-    event.what = what.to_owned();
+    what.clone_into(&mut event.what);
     event.at_ns = (500 + n * 5) * MS;
     if n > 13 {
         event.at_ns += 10_000 * MS;

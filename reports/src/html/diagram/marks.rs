@@ -25,11 +25,6 @@ pub(super) fn last_of(run: &Run<'_>) -> Option<u64> {
     events.clone().find(|event| phase(event) == Some("the world has settled")).map(|event| event.n)
 }
 
-/// Returns whether an entry is shown even behind the last arrow.
-pub(super) fn is_late(event: &EventRecord) -> bool {
-    matches!(phase(event), Some("everything is repaired" | "the world has settled"))
-}
-
 /// Returns whether an entry that is no end of an arrow gets a row.
 pub(super) fn has_row(run: &Run<'_>, event: &EventRecord, is_told: bool) -> bool {
     let is_violation = run.violation.is_some_and(|it| it.n == event.n);
