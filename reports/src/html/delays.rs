@@ -103,7 +103,9 @@ fn plot(run: &Run<'_>) -> Markup {
     let axis = Axis::to(faults::end(run));
     let slowest = copies(run)
         .filter_map(|(message, copy)| Some(copy.seen_ns?.saturating_sub(message.sent_ns)));
-    let scale = Scale { longest: slowest.max().unwrap_or(0).max(SHORTEST * 10) };
+    let slowest = slowest.max().unwrap_or(0);
+    // Some room above the slowest.
+    let scale = Scale { longest: (slowest + slowest / 2).max(SHORTEST * 10) };
     let bottom = TOP + HEIGHT;
     let bands = run.record.faults.iter().filter(|fault| fault.hits > 0);
     html! {

@@ -1,9 +1,9 @@
-//! Each machine at the moment of the violation, or at the end of a run without one, as far as the
-//! journal tells.
+//! Each machine at the moment of the violation, or at the end of a run that did not pass for another
+//! reason, as far as the journal tells.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::checks::record::{EventRecord, Machine, MachineKind};
+use ::checks::record::{EventRecord, Machine, MachineKind, Verdict};
 use maud::{Markup, html};
 
 use super::Run;
@@ -29,6 +29,9 @@ struct State<'r> {
 }
 
 pub(super) fn section(run: &Run<'_>) -> Option<Markup> {
+    if run.violation.is_none() && run.record.verdict == Verdict::Pass {
+        return None;
+    }
     let last = run.violation.or(run.record.events.last())?;
     let states = states(run, last.n);
     let involved: BTreeSet<&str> = run
