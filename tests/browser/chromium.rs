@@ -1,4 +1,4 @@
-//! A headless Chromium, driven over its debugging pipe: the DevTools protocol, JSON between NUL
+//! A headless Chromium, driven over its debugging pipe: the `DevTools` protocol, JSON between NUL
 //! bytes.
 
 use std::{
