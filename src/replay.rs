@@ -70,7 +70,8 @@ fn reproduced(record: &Record, path: &Path, output: &mut Output) -> Result<Exit,
         let folder = path.parent().unwrap_or(Path::new(""));
         output.line("")?;
         let page = folder.join(folder::PAGE).exists();
-        let leads = line::Leads { folder, page, program: &invocation::program() };
+        let leads =
+            line::Leads { folder, page, program: &invocation::program(), columns: output.columns };
         for line in line::failure(record, &leads) {
             output.line(&format!("{}{line}", " ".repeat(line::INDENT)))?;
         }

@@ -48,7 +48,7 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
         strict: wanted.strict,
         journal: wanted.journal,
         reports: wanted.report.as_deref(),
-        widths: jobs.widths(),
+        widths: jobs.widths(output.columns),
     };
     if !output.quiet {
         output.word(Tone::Plain, "Running", &jobs.announcement(threads, settings.twice))?;
@@ -94,10 +94,11 @@ impl<'a> Jobs<'a> {
         (&self.selected[number / seeds.count()], seeds.at(number % seeds.count()))
     }
 
-    fn widths(&self) -> Widths {
+    fn widths(&self, line: usize) -> Widths {
         let names = self.selected.iter().map(|one| one.scenario.name.chars().count());
         let own = || self.selected.iter().map(|one| one.scenario.seed.to_string().len()).max();
         Widths {
+            line,
             name: names.max().unwrap_or(0),
             seed: self.seeds.map_or_else(|| own().unwrap_or(0), Seeds::width),
         }

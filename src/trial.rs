@@ -143,7 +143,7 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
         match write(&source, keeps_journal, also, settings) {
             Ok(folder) => {
                 let page = also.iter().any(|renderer| renderer.name == html::RENDERER.name);
-                trial.keep(&record, folder, page);
+                trial.keep(&record, folder, page, settings.widths.line);
             }
             Err(error) => {
                 let out = settings.out.display();
@@ -193,10 +193,11 @@ fn differs(
 
 impl Trial {
     /// Takes in that the run is written down in `folder`.
-    fn keep(&mut self, record: &Record, folder: PathBuf, page: bool) {
+    fn keep(&mut self, record: &Record, folder: PathBuf, page: bool, columns: usize) {
         self.object["folder"] = json!(folder.display().to_string());
         if matches!(self.mark, Mark::Judged(Status::Fail | Status::Unknown)) {
-            let leads = line::Leads { folder: &folder, page, program: &invocation::program() };
+            let program = &invocation::program();
+            let leads = line::Leads { folder: &folder, page, program, columns };
             self.explanation = line::failure(record, &leads);
         }
         let name = folder.file_name().and_then(|name| name.to_str());
@@ -269,7 +270,7 @@ fn broke(selected: &Selected, seed: u64, settings: &Settings<'_>, why: &str) -> 
     let again = format!("{program} run {} --seed {seed}", selected.path.display());
     let mut explanation: Vec<String> = why.lines().map(str::to_owned).collect();
     explanation.push(format!("{:<13}{again}", "again"));
-    let Widths { name: names, seed: seeds } = settings.widths;
+    let Widths { name: names, seed: seeds, .. } = settings.widths;
     Trial {
         mark: Mark::Broke,
         line: format!("[      – ] {name:<names$}  seed {seed:<seeds$}  {}", first_line(why)),

@@ -3,13 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
+    time::Duration,
 };
 
 use ::journal::{Event, Recording};
 use checks::{Record, history::PduFacts};
 use serde_json::Value;
 
-use crate::{File, Kind, Renderer, time::since_ready, words::clean};
+use crate::{File, Kind, Renderer, time::signed, words::clean};
 
 /// The graphs.
 pub const RENDERER: Renderer = Renderer {
@@ -27,12 +28,12 @@ const DEPTH: usize = 6;
 /// An event, and when it was first on the wire.
 struct Known {
     pdu: PduFacts,
-    at_ns: u64,
+    at_ns: i64,
 }
 
 /// Returns one file with a cluster for each room.
 fn render(record: &Record, recording: &Recording) -> Vec<File> {
-    let known = known(recording);
+    let known = known(record, recording);
     let mut rooms: BTreeMap<&str, Vec<&Known>> = BTreeMap::new();
     for event in known.values() {
         rooms.entry(&event.pdu.room).or_default().push(event);
@@ -45,7 +46,7 @@ fn render(record: &Record, recording: &Recording) -> Vec<File> {
         writeln!(text, "  subgraph cluster_{n} {{\n    label = {}", quoted(room))
             .expect("a String takes all text");
         for event in events {
-            let at = since_ready(event.at_ns, record.ready_ns);
+            let at = signed(event.at_ns);
             let label = format!(
                 "{}\n{} · depth {} · {at}",
                 event.pdu.what, event.pdu.origin, event.pdu.depth
@@ -81,7 +82,7 @@ fn edges(events: &[&Known], known: &BTreeMap<String, Known>) -> String {
 }
 
 /// Returns every event that a request or an answer carried, by its id.
-fn known(recording: &Recording) -> BTreeMap<String, Known> {
+fn known(record: &Record, recording: &Recording) -> BTreeMap<String, Known> {
     let mut known = BTreeMap::new();
     for entry in recording.journal.entries() {
         let body = match &entry.event {
@@ -90,7 +91,9 @@ fn known(recording: &Recording) -> BTreeMap<String, Known> {
             _ => continue,
         };
         let Ok(body) = serde_json::from_slice::<Value>(body) else { continue };
-        let at_ns = ::journal::nanoseconds(entry.at);
+        let ready = Duration::from_nanos(record.ready_ns);
+        let before = ready.saturating_sub(entry.at);
+        let at_ns = signed_ns(entry.at.saturating_sub(ready)) - signed_ns(before);
         visit(&body, DEPTH, &mut |pdu| {
             if known.len() < MOST {
                 known.entry(pdu.event.clone()).or_insert(Known { pdu, at_ns });
@@ -98,6 +101,10 @@ fn known(recording: &Recording) -> BTreeMap<String, Known> {
         });
     }
     known
+}
+
+fn signed_ns(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn visit(value: &Value, depth: usize, take: &mut impl FnMut(PduFacts)) {

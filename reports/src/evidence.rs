@@ -37,7 +37,7 @@ pub(crate) fn what(event: &EventRecord) -> String {
 /// later than it.
 pub(crate) fn violation(record: &Record) -> Option<&EventRecord> {
     let check = shown(record).filter(|check| check.verdict == CheckVerdict::Violated)?;
-    let at_ns = record.ready_ns + check.at_ns?;
+    let at_ns = i64::try_from(check.at_ns?).unwrap_or(i64::MAX);
     let mut evidence = check.evidence.iter().rev().filter_map(|n| find(&record.events, *n));
     evidence.find(|event| event.at_ns <= at_ns)
 }

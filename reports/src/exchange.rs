@@ -37,10 +37,10 @@ impl<'r> Exchange<'r> {
         self.message().filter(|_| !self.sent.line.contains(r#""body":"0 bytes,"#))
     }
 
-    /// Returns when it was over for its sender, or when the last of it happened.
-    pub(crate) fn until_ns(&self) -> u64 {
+    /// Returns the event by which it was over for its sender, or else the last that happened of it.
+    pub(crate) fn end(&self) -> &'r EventRecord {
         let ends = [self.answer_arrived, self.lost, self.answer, self.arrived];
-        ends.into_iter().flatten().map(|event| event.at_ns).next().unwrap_or(self.sent.at_ns)
+        ends.into_iter().flatten().next().unwrap_or(self.sent)
     }
 
     /// Returns the answer's status, as text.

@@ -33,7 +33,7 @@ use maud::html;
 use crate::{
     Kind, Renderer, Source, evidence as shown,
     exchange::{Exchange, exchanges},
-    time::since_ready,
+    time::signed,
 };
 
 /// The page.
@@ -71,7 +71,7 @@ impl<'r> Run<'r> {
 
     /// Returns the time of an event as the page shows it.
     fn time(&self, event: &EventRecord) -> String {
-        since_ready(event.at_ns, self.record.ready_ns)
+        signed(event.at_ns)
     }
 
     fn kind_of(&self, machine: &str) -> Option<MachineKind> {

@@ -7,7 +7,7 @@ use checks::record::{EventRecord, Record};
 
 use crate::{
     Source, evidence,
-    time::since_ready,
+    time::signed,
     words::{clean, cut},
 };
 
@@ -52,7 +52,7 @@ impl Filter {
     /// Returns the entries that are meant, in order.
     pub fn of<'r>(&self, record: &'r Record) -> Vec<&'r EventRecord> {
         let meant = self.meant(record).into_iter();
-        meant.filter(|event| self.passes(record, event)).collect()
+        meant.filter(|event| self.passes(event)).collect()
     }
 
     fn meant<'r>(&self, record: &'r Record) -> Vec<&'r EventRecord> {
@@ -75,8 +75,8 @@ impl Filter {
         }
     }
 
-    fn passes(&self, record: &Record, event: &EventRecord) -> bool {
-        let at = i128::from(event.at_ns) - i128::from(record.ready_ns);
+    fn passes(&self, event: &EventRecord) -> bool {
+        let at = event.at_ns;
         let at_node = |name: &str| self.nodes.contains(name);
         let by_node = self.nodes.is_empty()
             || at_node(&event.node)
@@ -85,8 +85,8 @@ impl Filter {
         let is_exchange = event.kind.starts_with("request_") || event.kind.starts_with("answer_");
         let by_endpoint =
             self.endpoint.as_ref().is_none_or(|name| is_exchange && event.what == *name);
-        let by_time = self.from_ns.is_none_or(|from| at >= i128::from(from))
-            && self.to_ns.is_none_or(|to| at <= i128::from(to));
+        let by_time =
+            self.from_ns.is_none_or(|from| at >= from) && self.to_ns.is_none_or(|to| at <= to);
         by_node && by_message && by_endpoint && by_time
     }
 }
@@ -106,10 +106,8 @@ fn why(events: &[EventRecord], n: u64) -> Vec<&EventRecord> {
 
 /// Returns a line for each entry, with what it carried below it if that is asked for.
 pub fn lines(source: &Source<'_>, events: &[&EventRecord], bodies: bool) -> Vec<String> {
-    let ready_ns = source.record.ready_ns;
     let number = events.iter().map(|event| event.n.to_string().len()).max().unwrap_or(0) + 1;
-    let times: Vec<String> =
-        events.iter().map(|event| since_ready(event.at_ns, ready_ns)).collect();
+    let times: Vec<String> = events.iter().map(|event| signed(event.at_ns)).collect();
     let time = times.iter().map(|time| time.chars().count()).max().unwrap_or(0);
     let paths: Vec<String> = events.iter().map(|event| cut(&evidence::path(event), PATH)).collect();
     let path = paths.iter().map(|path| path.chars().count()).max().unwrap_or(0);

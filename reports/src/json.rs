@@ -17,7 +17,7 @@ pub const RENDERER: Renderer = Renderer {
 };
 
 /// The version of the format that this program writes and reads.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Below this depth, everything is on one line: an event, a message, a check.
 const COMPACT_BELOW: usize = 2;

@@ -5,7 +5,7 @@ use std::{ops::AddAssign, path::Path};
 use checks::record::{CheckRecord, CheckVerdict, FaultRecord, Record, Verdict, Why};
 
 use crate::{
-    COLUMNS, folder,
+    folder,
     time::{coarse, exact},
     words::{clean, count, cut, grouped, kind, wrap},
 };
@@ -118,8 +118,10 @@ fn passed(record: &Record) -> String {
 }
 
 /// The widths of the columns of [`result`], in characters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Widths {
+    /// The width of a whole line.
+    pub line: usize,
     /// The width of the longest scenario name.
     pub name: usize,
     /// The width of the longest seed.
@@ -128,11 +130,11 @@ pub struct Widths {
 
 /// Returns one line of results, without the status: `[  0.004s] m1-all-up  seed 7  2 messages`.
 pub fn result(record: &Record, weaknesses: &[String], widths: Widths) -> String {
-    let Widths { name: names, seed: seeds } = widths;
+    let Widths { line, name: names, seed: seeds } = widths;
     let wall = wall(record.meta.wall_ms);
     let name = clean(&record.scenario.name);
     let head = format!("[{wall:>8}] {name:<names$}  seed {:<seeds$}  ", record.seed);
-    let room = COLUMNS.saturating_sub(STATUS_COLUMNS + head.chars().count()).max(FACT_AT_LEAST);
+    let room = line.saturating_sub(STATUS_COLUMNS + head.chars().count()).max(FACT_AT_LEAST);
     head + &cut(&fact(record, weaknesses), room)
 }
 
@@ -155,16 +157,19 @@ pub struct Leads<'l> {
     pub page: bool,
     /// What commands begin with: `fedsim`.
     pub program: &'l str,
+    /// The width of a line, in characters.
+    pub columns: usize,
 }
 
 /// Returns the lines that explain a run that did not pass: the sentence, the faults in force, where
 /// the report is, and the command that repeats it. The first line names the message, the time and
 /// the device.
 pub fn failure(record: &Record, leads: &Leads<'_>) -> Vec<String> {
-    let Leads { folder, page, program } = *leads;
-    let mut lines = wrap(&sentence(record).unwrap_or_default(), COLUMNS - INDENT);
+    let Leads { folder, page, program, columns } = *leads;
+    let room = columns.saturating_sub(INDENT);
+    let mut lines = wrap(&sentence(record).unwrap_or_default(), room);
     for fault in record.faults.iter().filter(|fault| fault.hits > 0).take(FAULTS) {
-        lines.push(format!("{:<13}{}", "the fault", describe(fault)));
+        lines.push(format!("{:<13}{}", "the fault", describe(fault, room)));
     }
     let touching = record.faults.iter().filter(|fault| fault.hits > 0).count();
     if touching > FAULTS {
@@ -182,8 +187,8 @@ pub const INDENT: usize = 4;
 /// The most faults that a failure names.
 const FAULTS: usize = 3;
 
-fn describe(fault: &FaultRecord) -> String {
-    cut(&clean(&format!("{}, {}", fault.what, fault.when)), COLUMNS - INDENT - 13)
+fn describe(fault: &FaultRecord, room: usize) -> String {
+    cut(&clean(&format!("{}, {}", fault.what, fault.when)), room.saturating_sub(13))
 }
 
 /// Many runs, counted.

@@ -34,7 +34,7 @@ const ERROR: u8 = 2;
 /// Returns the traces as one export request.
 pub fn render(record: &Record) -> String {
     let exchanges = exchanges(&record.events);
-    let traces = Traces::of(&exchanges);
+    let traces = Traces::of(record, &exchanges);
     let mut spans: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for exchange in &exchanges {
         spans.entry(&exchange.sent.node).or_default().push(traces.client(exchange));
@@ -64,17 +64,19 @@ fn resource(record: &Record, machine: &str, spans: &[Value]) -> Value {
 }
 
 struct Traces<'r> {
+    record: &'r Record,
     /// The exchange in whose serving each request was made, by the number of the request.
     parents: BTreeMap<u64, u64>,
     by_request: BTreeMap<u64, &'r Exchange<'r>>,
 }
 
 impl<'r> Traces<'r> {
-    fn of(exchanges: &'r [Exchange<'r>]) -> Self {
+    fn of(record: &'r Record, exchanges: &'r [Exchange<'r>]) -> Self {
         let arrivals: BTreeMap<u64, u64> =
             exchanges.iter().filter_map(|it| Some((it.arrived?.n, it.sent.n))).collect();
         let parent = |it: &Exchange<'_>| Some((it.sent.n, *arrivals.get(&it.sent.cause?)?));
         Self {
+            record,
             parents: exchanges.iter().filter_map(parent).collect(),
             by_request: exchanges.iter().map(|it| (it.sent.n, it)).collect(),
         }
@@ -93,7 +95,7 @@ impl<'r> Traces<'r> {
 
     fn client(&self, exchange: &Exchange<'_>) -> Value {
         let sent = exchange.sent;
-        let mut span = self.span(exchange, sent, exchange.until_ns());
+        let mut span = self.span(exchange, sent, exchange.end());
         span["kind"] = json!(CLIENT);
         span["spanId"] = json!(id(8, &format!("client {}", sent.n)));
         let parent = self.parents.get(&sent.n).and_then(|n| self.by_request.get(n));
@@ -108,7 +110,7 @@ impl<'r> Traces<'r> {
 
     fn server(&self, exchange: &Exchange<'_>) -> Option<Value> {
         let arrived = exchange.arrived?;
-        let until = exchange.answer.map_or(arrived.at_ns, |answer| answer.at_ns);
+        let until = exchange.answer.unwrap_or(arrived);
         let mut span = self.span(exchange, arrived, until);
         span["kind"] = json!(SERVER);
         span["spanId"] = json!(id(8, &format!("server {}", exchange.sent.n)));
@@ -116,7 +118,8 @@ impl<'r> Traces<'r> {
         Some(span)
     }
 
-    fn span(&self, exchange: &Exchange<'_>, from: &EventRecord, until: u64) -> Value {
+    fn span(&self, exchange: &Exchange<'_>, from: &EventRecord, until: &EventRecord) -> Value {
+        let time = |event: &EventRecord| (EPOCH + event.world_ns(self.record)).to_string();
         let mut attributes = vec![
             text("fedsim.entry", &from.n.to_string()),
             text("server.address", exchange.to()),
@@ -131,8 +134,8 @@ impl<'r> Traces<'r> {
         json!({
             "traceId": self.trace(exchange),
             "name": evidence::what(exchange.sent).trim_start_matches("request_sent "),
-            "startTimeUnixNano": (EPOCH + from.at_ns).to_string(),
-            "endTimeUnixNano": (EPOCH + until.max(from.at_ns)).to_string(),
+            "startTimeUnixNano": time(from),
+            "endTimeUnixNano": time(until),
             "attributes": attributes,
             "status": { "code": code },
         })

@@ -35,10 +35,10 @@ pub fn render(record: &Record) -> String {
     let mut trace = Trace::of(record);
     trace.faults(record);
     for exchange in exchanges(&record.events) {
-        trace.exchange(&exchange);
+        trace.exchange(record, &exchange);
     }
     for event in &record.events {
-        trace.instant(event);
+        trace.instant(record, event);
     }
     trace.violation(record);
     let other = json!({
@@ -110,7 +110,8 @@ impl<'r> Trace<'r> {
         }
     }
 
-    fn exchange(&mut self, exchange: &Exchange<'_>) {
+    fn exchange(&mut self, record: &Record, exchange: &Exchange<'_>) {
+        let time = |event: &EventRecord| us(event.world_ns(record));
         let sent = exchange.sent;
         let message = exchange.message().map(|it| format!(" {it}")).unwrap_or_default();
         let name = format!("{}{message}", sent.what);
@@ -118,14 +119,14 @@ impl<'r> Trace<'r> {
             "entry": sent.n, "message": exchange.message(), "to": exchange.to(),
             "status": exchange.status(), "lost": exchange.loss(), "cause": sent.cause,
         });
-        let (pid, from, until) = (self.pid(&sent.node), us(sent.at_ns), us(exchange.until_ns()));
+        let (pid, from, until) = (self.pid(&sent.node), time(sent), time(exchange.end()));
         let tid = self.thread(pid, 1, from, until);
         let title = format!("{name} → {}", exchange.to());
         self.events.push(slice((pid, tid), (from, until), (&title, "request"), &args));
         let Some(arrived) = exchange.arrived else { return };
         let served = self.pid(exchange.to());
-        let begun = us(arrived.at_ns);
-        let done = exchange.answer.map_or(begun + 1, |answer| us(answer.at_ns));
+        let begun = time(arrived);
+        let done = exchange.answer.map_or(begun + 1, |answer| time(answer));
         let thread = self.thread(served, SERVES, begun, done);
         let args = json!({"entry": arrived.n, "from": sent.node, "status": exchange.status()});
         self.events.push(slice((served, thread), (begun, done), (&name, "serve"), &args));
@@ -136,12 +137,12 @@ impl<'r> Trace<'r> {
         self.events.extend([flow("s", pid, tid, from), flow("f", served, thread, begun)]);
     }
 
-    fn instant(&mut self, event: &EventRecord) {
+    fn instant(&mut self, record: &Record, event: &EventRecord) {
         let name = match &*event.kind {
             "note" | "booted" | "exited" | "disk_synced" | "request_lost" => evidence::what(event),
             _ => return,
         };
-        let (pid, ts) = (self.pid(&event.node), us(event.at_ns));
+        let (pid, ts) = (self.pid(&event.node), us(event.world_ns(record)));
         self.events.push(json!({
             "ph": "i", "s": "p", "pid": pid, "tid": 1, "ts": ts, "name": name, "cat": event.kind,
             "args": {"entry": event.n, "message": event.message, "result": event.result},
@@ -155,7 +156,7 @@ impl<'r> Trace<'r> {
         };
         let sentence = check.sentence.as_deref().unwrap_or_default();
         self.events.push(json!({
-            "ph": "i", "s": "g", "pid": self.pid(&event.node), "tid": 1, "ts": us(event.at_ns),
+            "ph": "i", "s": "g", "pid": self.pid(&event.node), "tid": 1, "ts": us(event.world_ns(record)),
             "name": format!("violated: {}: {sentence}", check.name), "cat": "violation",
         }));
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use checks::Record;
 
-use crate::{Kind, Renderer, evidence, time::since_ready, words::clean};
+use crate::{Kind, Renderer, evidence, time::signed, words::clean};
 
 /// The log.
 pub const RENDERER: Renderer = Renderer {
@@ -37,7 +37,7 @@ pub fn render(record: &Record) -> String {
         let clock = serde_json::to_string(clock).expect("a clock has only string keys");
         let what = clean(&evidence::what(event));
         let result = event.result.as_deref().map(clean).unwrap_or_default();
-        let at = since_ready(event.at_ns, record.ready_ns);
+        let at = signed(event.at_ns);
         let line = format!("#{} {at} {what} {result}", event.n);
         let host: String = event.node.split_whitespace().collect();
         writeln!(text, "{}\n{host} {clock}", line.trim_end()).expect("a String takes all text");

@@ -16,16 +16,13 @@ pub fn exact(ns: u64) -> String {
     }
 }
 
-/// Returns a journal's time as reports write it, counted from the moment the cluster was ready;
-/// what came before is negative.
-pub fn since_ready(at_ns: u64, ready_ns: u64) -> String {
-    match at_ns.checked_sub(ready_ns) {
-        Some(after) => exact(after),
-        None => format!("-{}", exact(ready_ns - at_ns)),
-    }
+/// Returns the time of an event as reports write it; one before the cluster was ready is negative.
+pub fn signed(ns: i64) -> String {
+    let sign = if ns < 0 { "-" } else { "" };
+    format!("{sign}{}", exact(ns.unsigned_abs()))
 }
 
-/// Reads a time as [`exact`] and [`since_ready`] write it, in nanoseconds; a number alone is
+/// Reads a time as [`exact`] and [`signed`] write it, in nanoseconds; a number alone is
 /// seconds. None if it is no time.
 pub fn parse(text: &str) -> Option<i64> {
     let text = text.trim();

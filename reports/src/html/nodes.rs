@@ -101,7 +101,7 @@ fn heard<'r>(state: &mut State<'r>, message: Option<&'r str>, event: &'r EventRe
 }
 
 fn row(run: &Run<'_>, last: &EventRecord, machine: &Machine, state: &State<'_>) -> Markup {
-    let at = last.at_ns.saturating_sub(run.record.ready_ns);
+    let at = u64::try_from(last.at_ns).unwrap_or(0);
     let is_machine = |name: &str| name == machine.name;
     let faults: Vec<&str> = run
         .record

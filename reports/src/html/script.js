@@ -3,7 +3,7 @@
 // filtered, sections folded by keys, commands copied. It asks nothing of anybody and keeps nothing.
 "use strict";
 (() => {
-  /** @type {<T extends Element>(selector: string, within?: ParentNode) => T[]} */
+  /** @type {(selector: string, within?: ParentNode) => any[]} */
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   /** @type {(id: string) => HTMLElement | null} */
   const one = (id) => document.getElementById(id);

@@ -8,7 +8,7 @@ use crate::{
     evidence::{find, path, shown, what},
     folder,
     table::{Table, left, right},
-    time::since_ready,
+    time::signed,
 };
 
 /// The most lines of the table.
@@ -24,7 +24,7 @@ pub(super) fn lines(record: &Record) -> Vec<String> {
         let Some(event) = find(&record.events, *n) else { continue };
         table.push(&[
             format!("#{n}"),
-            since_ready(event.at_ns, record.ready_ns),
+            signed(event.at_ns),
             path(event),
             what(event),
             event.result.clone().unwrap_or_default(),

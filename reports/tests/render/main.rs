@@ -17,7 +17,7 @@ use reports::{
 use crate::sample::MS;
 
 fn leads(folder: &Path) -> line::Leads<'_> {
-    line::Leads { folder, page: true, program: "fedsim" }
+    line::Leads { folder, page: true, program: "fedsim", columns: COLUMNS }
 }
 
 fn shown(record: &Record) -> String {
@@ -143,9 +143,9 @@ fn every_event_is_one_line_of_json() {
 
 #[test]
 fn a_record_of_another_format_is_refused_by_its_number() {
-    let text = json::render(&sample::pass()).replace("\"schema\": 1", "\"schema\": 9");
+    let text = json::render(&sample::pass()).replace("\"schema\": 2", "\"schema\": 9");
     let refusal = json::parse(&text).expect_err("format 9").to_string();
-    assert_eq!(refusal, "this record is of format 9; this program reads format 1");
+    assert_eq!(refusal, "this record is of format 9; this program reads format 2");
 }
 
 #[test]
@@ -165,9 +165,20 @@ fn a_failure_begins_with_message_time_and_device() {
 }
 
 #[test]
+fn a_failure_keeps_to_the_width_of_the_terminal_and_breaks_between_words() {
+    let mut record = sample::fail();
+    record.checks[0].sentence = Some("alice/1 saw m1, and b never stored it ".repeat(4));
+    let narrow = line::Leads { columns: 70, ..leads(Path::new("out")) };
+    let lines = line::failure(&record, &narrow);
+    assert!(lines.iter().all(|line| line.chars().count() <= 70 - line::INDENT), "{lines:#?}");
+    let words = lines.join(" ");
+    assert_eq!(words.matches("never stored it").count(), 4, "{words}");
+}
+
+#[test]
 fn results_line_up() {
     let quota = ["sometimes relay-full: never reached".to_owned()];
-    let widths = Widths { name: 41, seed: 1 };
+    let widths = Widths { line: COLUMNS, name: 41, seed: 1 };
     let lines = [
         line::result(&sample::pass(), &[], widths),
         line::result(&sample::fail(), &[], widths),

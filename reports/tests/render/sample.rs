@@ -12,7 +12,7 @@ pub(crate) const MS: u64 = 1_000_000;
 pub(crate) fn pass() -> Record {
     let copies = ["alice/1@a", "alice/2@a", "bob/1@b"].map(|device| copy(device, Some(1_096)));
     Record {
-        schema: 1,
+        schema: 2,
         program: Program { name: "fedsim".to_owned(), version: "0.1.0".to_owned() },
         scenario: ScenarioRecord {
             name: "m1-all-up".to_owned(),
@@ -189,7 +189,7 @@ fn check(name: &str, kind: CheckKind, judged: u64, of: &str) -> CheckRecord {
 fn event(n: u64, node: &str, to: Option<&str>, kind: &str, result: Option<&str>) -> EventRecord {
     EventRecord {
         n,
-        at_ns: (1_500 + n) * MS,
+        at_ns: i64::try_from((1_000 + n) * MS).expect("a short time"),
         node: node.to_owned(),
         to: to.map(str::to_owned),
         kind: kind.to_owned(),
@@ -228,7 +228,7 @@ pub(crate) fn talk() -> Record {
     ];
     record.events = (1..).zip(said).map(|(n, said)| spoken(n, said)).collect();
     record.checks[0].evidence = vec![3, 5, 6, 7, 9, 13, 14];
-    record.checks[0].at_ns = Some(record.events[12].at_ns - record.ready_ns);
+    record.checks[0].at_ns = u64::try_from(record.events[12].at_ns).ok();
     record
 }
 
@@ -245,9 +245,9 @@ type Said = (
 fn spoken(n: u64, (from, to, kind, what, result, request): Said) -> EventRecord {
     let mut event = event(n, from, to, kind, result);
     what.clone_into(&mut event.what);
-    event.at_ns = (500 + n * 5) * MS;
+    event.at_ns = i64::try_from(n * 5 * MS).expect("a short time");
     if n > 13 {
-        event.at_ns += 10_000 * MS;
+        event.at_ns += 10_000_000_000;
     }
     event.message = event.message.filter(|_| !matches!(from, "observer" | "network"));
     let about = request.map(|request| format!(",\"request\":{request}")).unwrap_or_default();

@@ -83,11 +83,10 @@ impl<'r> Leg<'r> {
     fn fate(&self, run: &Run<'_>) -> Fate {
         let sent = self.sent();
         let Some(arrived) = self.arrived() else { return Fate::Lost };
-        if arrived.at_ns.saturating_sub(sent.at_ns) <= LATE {
+        if arrived.since(sent) <= LATE {
             return Fate::Arrived;
         }
-        let ready = run.record.ready_ns;
-        let (from, until) = (sent.at_ns.saturating_sub(ready), arrived.at_ns.saturating_sub(ready));
+        let [from, until] = [sent, arrived].map(|it| u64::try_from(it.at_ns).unwrap_or(0));
         let mut holds = run.record.faults.iter().filter(|fault| fault.what.starts_with("hold"));
         if holds.any(|fault| overlaps(fault, from, until)) { Fate::Held } else { Fate::Late }
     }
@@ -121,7 +120,7 @@ impl<'r> Leg<'r> {
         let sent = self.sent();
         let message = self.message().unwrap_or_default();
         let status = self.exchange.status().unwrap_or_default();
-        let waited = sent.at_ns.saturating_sub(self.exchange.sent.at_ns);
+        let waited = sent.since(self.exchange.sent);
         let said = match self.is_answer {
             false => format!("{} {message}", sent.what),
             // Nobody remembers what was asked so long ago.
@@ -143,10 +142,7 @@ impl<'r> Leg<'r> {
         let fate = match (self.fate, self.arrived()) {
             (Fate::Lost, _) => self.exchange.loss().unwrap_or("never arrived").to_owned(),
             (Fate::Late | Fate::Held, Some(arrived)) => {
-                format!(
-                    "arrived {} later",
-                    later(arrived.at_ns - sent.at_ns).trim_start_matches('+')
-                )
+                format!("arrived {} later", later(arrived.since(sent)).trim_start_matches('+'))
             }
             _ => self.exchange.status().map(|it| format!("answered {it}")).unwrap_or_default(),
         };
@@ -186,8 +182,7 @@ impl<'r> Leg<'r> {
     }
 
     fn lateness(&self) -> String {
-        let arrived = self.arrived().map_or(0, |event| event.at_ns);
-        later(arrived.saturating_sub(self.sent().at_ns))
+        later(self.arrived().map_or(0, |arrived| arrived.since(self.sent())))
     }
 
     /// Returns where it died: at the cut between the two, at the machine that was down, or on the

@@ -31,7 +31,7 @@ pub(super) fn has_row(run: &Run<'_>, event: &EventRecord, is_told: bool) -> bool
     is_violation
         || match &*event.kind {
             "fault_began" | "fault_ended" | "exited" => true,
-            "booted" => !is_told || event.at_ns > run.record.ready_ns,
+            "booted" => !is_told || event.at_ns > 0,
             "disk_synced" | "disk_written" => !is_told,
             "request_lost" => {
                 !HARNESS.contains(&&*event.node) && (!is_told || event.message.is_some())

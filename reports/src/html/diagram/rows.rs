@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use super::lanes::MARGIN;
 use crate::{
     html::Run,
-    time::{coarse, exact, since_ready},
+    time::{coarse, exact, signed},
 };
 
 /// Idle time longer than this is folded: 1 s.
@@ -44,15 +44,15 @@ impl<'r> Rows<'r> {
         let mut below = 0;
         let mut written = String::new();
         for event in events {
-            let passed = before.map_or(0, |before| event.at_ns.saturating_sub(before));
+            let passed = before.map_or(0, |before| event.since(before));
             if passed > FOLDED {
                 rows.idle.push((y + 25, format!("⋮ {} idle", coarse(passed))));
                 y += 32;
             }
-            before = Some(event.at_ns);
+            before = Some(*event);
             y += above(event) + below;
             below = self::below(event);
-            let time = since_ready(event.at_ns, run.record.ready_ns);
+            let time = signed(event.at_ns);
             if time != written {
                 y = y.max(labelled + APART);
                 rows.times.push((y, time.clone()));
