@@ -394,6 +394,23 @@ fn a_kept_run_is_shown_in_every_format() {
 }
 
 #[test]
+fn a_page_is_the_same_from_the_run_itself_and_from_its_kept_journal() {
+    let folder = folder(&[("broken", BROKEN_PROMISE)]);
+    exits(&fedsim(&folder, &["run", "broken.toml", "--report", "html,pcap"]), 1);
+    let run = folder.path().join("target/fedsim/broken-7");
+    let files = || {
+        let captures = fs::read_dir(run.join("pcap")).expect("captures").flatten();
+        let mut paths: Vec<_> = captures.map(|entry| entry.path()).collect();
+        paths.sort();
+        paths.push(run.join("report.html"));
+        paths.into_iter().map(|path| fs::read(path).expect("a file")).collect::<Vec<_>>()
+    };
+    let before = files();
+    exits(&fedsim(&folder, &["report", "broken-7", "--format", "html,pcap"]), 0);
+    assert!(before == files() && before.len() > 4);
+}
+
+#[test]
 fn what_needs_the_journal_says_how_to_keep_it() {
     let folder = folder(&[("good", "")]);
     exits(&fedsim(&folder, &["run", "good.toml"]), 0);

@@ -69,14 +69,14 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Returns the time of an event as the page shows it.
-    fn time(&self, event: &EventRecord) -> String {
-        signed(event.at_ns)
-    }
-
     fn kind_of(&self, machine: &str) -> Option<MachineKind> {
         self.record.nodes.iter().find(|node| node.name == machine).map(|node| node.kind)
     }
+}
+
+/// Returns the time of an event as the page shows it.
+fn time(event: &EventRecord) -> String {
+    signed(event.at_ns)
 }
 
 /// Returns the page about a run. The same record and journal give the same page, byte for byte.

@@ -146,7 +146,7 @@ fn groups(failed: &[&Row]) -> Markup {
 
 fn table(rows: &[&Row]) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="region" aria-label="Runs" {
             table {
                 thead { tr { th { "run" } th.num { "seed" } th { "found" } } }
                 tbody {
@@ -185,7 +185,7 @@ fn scenarios(rows: &[Row]) -> Markup {
     }
     let left = by_scenario.len().saturating_sub(SCENARIOS);
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="region" aria-label="Runs" {
             table {
                 thead { tr { th { "scenario" } th.num { "runs" } th.num { "passed" } th.num { "not" } th.num { "simulated" } th.num { "slowest" } } }
                 tbody { @for (name, tally) in by_scenario.iter().take(SCENARIOS) { (scenario(name, &tally.rows)) } }

@@ -126,7 +126,7 @@ impl<'r> Trace<'r> {
         let Some(arrived) = exchange.arrived else { return };
         let served = self.pid(exchange.to());
         let begun = time(arrived);
-        let done = exchange.answer.map_or(begun + 1, |answer| time(answer));
+        let done = exchange.answer.map_or(begun + 1, time);
         let thread = self.thread(served, SERVES, begun, done);
         let args = json!({"entry": arrived.n, "from": sent.node, "status": exchange.status()});
         self.events.push(slice((served, thread), (begun, done), (&name, "serve"), &args));

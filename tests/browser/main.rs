@@ -171,10 +171,17 @@ fn a_hostile_message_is_text() {
 #[test]
 #[ignore = "needs chromium and target/tools/axe.min.js"]
 fn axe_finds_nothing_by_day_or_by_night() {
-    let (_kept, run) = failing_run("hello");
+    let (kept, run) = failing_run("hello");
     let axe = tool("axe.min.js");
-    for scheme in ["light", "dark"] {
-        let mut page = Page::open(&run.join("report.html"), 1280, scheme);
+    let indexed = Command::new(env!("CARGO_BIN_EXE_fedsim"))
+        .args(["report", "out", "--index", "all.html"])
+        .current_dir(&kept)
+        .status();
+    assert!(indexed.is_ok_and(|status| status.success()));
+    let page = run.join("report.html");
+    let all = kept.path().join("all.html");
+    for (path, scheme) in [(&page, "light"), (&page, "dark"), (&all, "light"), (&all, "dark")] {
+        let mut page = Page::open(path, 1280, scheme);
         page.value("document.querySelectorAll('details').forEach(it => { it.open = true; })");
         page.value(&format!("{axe};0"));
         let found = page.value(

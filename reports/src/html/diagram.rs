@@ -87,8 +87,8 @@ fn picture<'r>(
                 (picture.lanes.lines(height))
                 (shade::faults(run, &picture))
                 (picture.rows.margin(width))
-                @for event in &events { (marks::mark(run, &picture, event)) }
                 @for leg in &picture.legs { (leg.draw(run, &picture)) }
+                @for event in &events { (marks::mark(run, &picture, event)) }
             }
         }
         @if picture.legs.len() < legs.len() {

@@ -4,7 +4,7 @@ use ::checks::record::EventRecord;
 use ::journal::Event;
 use maud::{Markup, html};
 
-use super::Run;
+use super::{Run, time};
 use crate::{
     evidence::{find, path},
     words::{clean, cut, grouped},
@@ -33,7 +33,7 @@ fn entry(run: &Run<'_>, event: &EventRecord) -> Markup {
     let class = if is_violation { "violation" } else { &event.kind };
     html! {
         li.(class) {
-            span.at { a href={ "#j" (event.n) } title={ "entry " (event.n) " of the journal" } { (run.time(event)) } }
+            span.at { a href={ "#j" (event.n) } title={ "entry " (event.n) " of the journal" } { (time(event)) } }
             span.where { (path(event)) }
             div.what {
                 @match body(run, event) {

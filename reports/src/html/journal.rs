@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ::checks::record::EventRecord;
 use maud::{Markup, html};
 
-use super::{Run, evidence::result_of};
+use super::{Run, evidence::result_of, time};
 use crate::{evidence::path, words::grouped};
 
 /// The most entries: a browser lays out as many within a second. Of a longer journal, those around
@@ -54,7 +54,7 @@ fn row(run: &Run<'_>, event: &EventRecord, evidence: &BTreeSet<u64>) -> Markup {
     html! {
         tr id={ "j" (event.n) } class=[class] {
             td { (event.n) }
-            td { (run.time(event)) }
+            td { (time(event)) }
             td { (path(event)) }
             td { @if !is_note { i { (event.kind) } " " } (event.what) }
             td { @if let Some(message) = &event.message { (message) } }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ::checks::record::{EventRecord, Machine, MachineKind, Verdict};
 use maud::{Markup, html};
 
-use super::Run;
+use super::{Run, time};
 use crate::{
     exchange::Exchange,
     reach::{Reach, overlaps},
@@ -49,7 +49,7 @@ pub(super) fn section(run: &Run<'_>) -> Option<Markup> {
     let when = if run.violation.is_some() { "At the violation" } else { "At the end" };
     let none = State::default();
     Some(html! {
-        p { (when) ", " (run.time(last)) ", as far as the journal tells." }
+        p { (when) ", " (time(last)) ", as far as the journal tells." }
         div.scroll tabindex="0" role="region" aria-label="Machines" {
             table {
                 thead { tr { th { "machine" } th { "is" } th { "faults on it" } th { "waits for" } th { "serves" } th { "has heard of" } th { "last synced" } } }
@@ -132,7 +132,7 @@ fn row(run: &Run<'_>, last: &EventRecord, machine: &Machine, state: &State<'_>) 
                 @for (message, event) in state.heard.iter().take(NAMED) { a href={ "#j" (event.n) } { (message) } " " }
                 @if state.heard.len() > NAMED { "and " (state.heard.len() - NAMED) " more" }
             }
-            td.num { @if let Some(event) = state.synced { a href={ "#j" (event.n) } { (run.time(event)) } } }
+            td.num { @if let Some(event) = state.synced { a href={ "#j" (event.n) } { (time(event)) } } }
         }
     }
 }

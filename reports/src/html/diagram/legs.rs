@@ -7,7 +7,7 @@ use super::{HARNESS, Picture, rows::later};
 use crate::{
     evidence::{path, what},
     exchange::Exchange,
-    html::Run,
+    html::{Run, time},
     reach::{Reach, overlaps},
     words::cut,
 };
@@ -137,7 +137,7 @@ impl<'r> Leg<'r> {
         self.exchange.message().is_some() && self.exchange.asks_about().is_none()
     }
 
-    fn title(&self, run: &Run<'_>) -> String {
+    fn title(&self) -> String {
         let sent = self.sent();
         let fate = match (self.fate, self.arrived()) {
             (Fate::Lost, _) => self.exchange.loss().unwrap_or("never arrived").to_owned(),
@@ -147,7 +147,7 @@ impl<'r> Leg<'r> {
             _ => self.exchange.status().map(|it| format!("answered {it}")).unwrap_or_default(),
         };
         let fate = if fate.is_empty() { fate } else { format!(": {fate}") };
-        format!("#{} at {}, {}, {}{fate}", sent.n, run.time(sent), path(sent), what(sent))
+        format!("#{} at {}, {}, {}{fate}", sent.n, time(sent), path(sent), what(sent))
     }
 
     /// Draws it; nothing, if one of its machines has no lane.
@@ -167,7 +167,7 @@ impl<'r> Leg<'r> {
         let label = self.label(room);
         html! {
             a.(self.class(run)) id={ (picture.id) (self.sent().n) } href={ "#j" (self.sent().n) } data-m=[self.message()] {
-                title { (self.title(run)) }
+                title { (self.title()) }
                 path d={ "M" (from) " " (y) "L" (end_x) " " (end_y) } {}
                 @if arrived.is_none() { path.cross d={ "M" (end_x - 5) " " (end_y - 5) "l10 10m0-10l-10 10" } {} }
                 @if self.fate == Fate::Held { @let (x, y) = (i32::midpoint(from, end_x), i32::midpoint(y, end_y)); path.bar d={ "M" (x - 4) " " (y - 7) "v14m8-14v14" } {} }
