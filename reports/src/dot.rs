@@ -16,7 +16,7 @@ use crate::{File, Kind, Renderer, time::signed, words::clean};
 pub const RENDERER: Renderer = Renderer {
     name: "dot",
     file: "rooms.dot",
-    about: "the graph of each room's events, for Graphviz (`dot -Tsvg`); needs the journal",
+    about: "the graph of each room's events, for Graphviz; needs the journal",
     kind: Kind::OfJournal(render),
 };
 

@@ -40,7 +40,7 @@ use crate::{
 pub const RENDERER: Renderer = Renderer {
     name: "html",
     file: "report.html",
-    about: "a page for browsers that needs nothing else: what happened, drawn and to be searched",
+    about: "a page for browsers that needs nothing else: drawn, and to be searched",
     kind: Kind::OfSource(render),
 };
 

@@ -87,7 +87,7 @@ pub fn render(rows: &[Row], runs: u64) -> String {
             @if !weak.is_empty() {
                 details.section id="weak" open {
                     summary { h2 { "Passes that prove less than they seem" } }
-                    (table(&weak))
+                    (table(&weak, "Passes that prove less"))
                 }
             }
             details.section id="scenarios" open { summary { h2 { "Scenarios" } } (scenarios(rows)) }
@@ -138,15 +138,15 @@ fn groups(failed: &[&Row]) -> Markup {
         @for (signature, tally) in groups.iter().take(GROUPS) {
             h3 { (signature) }
             p.hint { (count(tally.rows.len() as u64, "runs")) }
-            (table(&tally.rows))
+            (table(&tally.rows, signature))
         }
         @if groups.len() > GROUPS { p.hint { "and " (groups.len() - GROUPS) " more kinds of failures" } }
     }
 }
 
-fn table(rows: &[&Row]) -> Markup {
+fn table(rows: &[&Row], label: &str) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Runs" {
+        div.scroll tabindex="0" role="region" aria-label=(label) {
             table {
                 thead { tr { th { "run" } th.num { "seed" } th { "found" } } }
                 tbody {
@@ -185,7 +185,7 @@ fn scenarios(rows: &[Row]) -> Markup {
     }
     let left = by_scenario.len().saturating_sub(SCENARIOS);
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Runs" {
+        div.scroll tabindex="0" role="region" aria-label="Scenarios" {
             table {
                 thead { tr { th { "scenario" } th.num { "runs" } th.num { "passed" } th.num { "not" } th.num { "simulated" } th.num { "slowest" } } }
                 tbody { @for (name, tally) in by_scenario.iter().take(SCENARIOS) { (scenario(name, &tally.rows)) } }

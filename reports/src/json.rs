@@ -12,7 +12,7 @@ use crate::{Kind, Renderer};
 pub const RENDERER: Renderer = Renderer {
     name: "json",
     file: "run.json",
-    about: "the whole record, for programs; replay, shrink and every report start from it",
+    about: "the whole record, for programs: replay and every report start from it",
     kind: Kind::OfRecord(render),
 };
 

@@ -18,7 +18,7 @@ use crate::{
 pub const RENDERER: Renderer = Renderer {
     name: "markdown",
     file: "report.md",
-    about: "Markdown with a Mermaid diagram: for pull requests, issues, summaries of CI",
+    about: "Markdown with a Mermaid diagram: for pull requests, issues, CI",
     kind: Kind::OfRecord(render),
 };
 

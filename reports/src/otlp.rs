@@ -18,7 +18,7 @@ use crate::{
 pub const RENDERER: Renderer = Renderer {
     name: "otlp",
     file: "otlp.json",
-    about: "OpenTelemetry traces, one for each message: for Jaeger, Tempo, any collector",
+    about: "OpenTelemetry traces, one for each message: for any collector",
     kind: Kind::OfRecord(render),
 };
 
