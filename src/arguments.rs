@@ -1,12 +1,21 @@
-//! The subcommands and flags of the command, with their help.
+//! The subcommands and flags of the command, with their help. `shown` has those that show runs.
 
-use std::{num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
+mod shown;
+
+use std::{
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use explore::{Method, sources::Shard};
+use reports::Renderer;
 use scenarios::scenario::Delivery;
 
-use crate::{exit, seeds::Seeds};
+pub(crate) use self::shown::{Report, Show};
+use crate::{exit, report, seeds::Seeds};
 
 /// Runs federations of real homeservers and relays in a simulated world, breaks them on purpose,
 /// and judges what they promised.
@@ -93,6 +102,11 @@ pub(crate) enum Command {
     /// Run a record's scenario again with its seed; every journal entry must be the same
     #[command(after_help = exit::TABLE)]
     Replay(Replay),
+    /// Show runs in other ways: as pages, for CI, for other tools
+    #[command(after_help = report::formats())]
+    Report(Report),
+    /// Show the journal of a run, or a part of it
+    Show(Show),
     /// Judge journals that runs have kept, with today's checks, without running anything
     #[command(after_help = exit::TABLE)]
     Judge(Judge),
@@ -134,6 +148,9 @@ pub(crate) struct Run {
     /// The opposite of `--lenient`, and the default
     #[arg(long, hide = true, conflicts_with = "lenient")]
     pub(crate) strict: bool,
+    /// End after N runs that did not pass [without N: 1]
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
+    pub(crate) fail_fast: Option<NonZeroU64>,
     /// Run everything twice and compare the journals byte for byte
     #[arg(long)]
     pub(crate) twice: bool,
@@ -146,6 +163,10 @@ pub(crate) struct Run {
     /// Which runs keep their whole journal in their folder, for `fedsim judge`
     #[arg(long, value_enum, value_name = "WHEN", default_value = "failures")]
     pub(crate) journal: Journal,
+    /// How each run is shown in its folder besides `run.json` and `report.txt`; `fedsim report
+    /// --help` lists the formats [default: html, for runs that are not a plain pass]
+    #[arg(long, value_name = "FORMAT,..", value_delimiter = ',', value_parser = shown::format)]
+    pub(crate) report: Option<Vec<&'static Renderer>>,
 }
 
 #[derive(Args, Debug)]

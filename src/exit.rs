@@ -12,7 +12,8 @@ Exit codes:
        or a situation that never came about
   4    nothing was selected
   5    a replay or a repetition differs: a defect of fedsim, not of what it tested
-  70   internal error";
+  70   internal error
+  130  ended by Ctrl-C";
 
 /// How the command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +32,8 @@ pub(crate) enum Exit {
     NothingSelected,
     /// Bad usage or a bad scenario file.
     Usage,
+    /// Ctrl-C ended it before its work was done.
+    Interrupted,
     /// Standard output was closed.
     NobodyReads,
 }
@@ -46,6 +49,8 @@ impl Exit {
             Self::NothingSelected => 4,
             Self::Diverged => 5,
             Self::Internal => 70,
+            // What shells report of a program that Ctrl-C ended.
+            Self::Interrupted => 130,
             // What a shell reports when SIGPIPE ended a program.
             Self::NobodyReads => 141,
         }

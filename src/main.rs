@@ -13,14 +13,18 @@ mod divergence;
 mod exit;
 mod explore;
 mod interrupt;
+mod invocation;
 mod judge;
+mod kept;
 mod list;
 mod output;
 mod replay;
+mod report;
 mod run;
 mod schema;
 mod seeds;
 mod select;
+mod show;
 mod shrink;
 mod stopwatch;
 mod threads;
@@ -53,6 +57,8 @@ fn main() -> ExitCode {
         Command::Defects(wanted) => defects::defects(wanted, &mut output),
         Command::Compare(wanted) => compare::compare(wanted, &mut output),
         Command::Replay(wanted) => replay::replay(wanted, &mut output),
+        Command::Report(wanted) => report::report(wanted, &mut output),
+        Command::Show(wanted) => show::show(wanted, &mut output),
         Command::Judge(wanted) => judge::judge(wanted, &mut output),
         Command::Check(wanted) => check::check(wanted, &mut output),
         Command::List(wanted) => list::list(wanted, &mut output),

@@ -9,7 +9,7 @@ use std::{
 use anstream::{AutoStream, stderr, stdout};
 use clap::builder::styling::{AnsiColor, Effects, Style};
 use indicatif::{ProgressBar, ProgressStyle};
-use reports::line::Status;
+use reports::{COLUMNS, line::Status};
 use scenarios::language::Mistakes;
 use serde_json::{Value, json};
 
@@ -51,6 +51,16 @@ impl Tone {
     }
 }
 
+/// The least width for which lines are broken: narrower terminals break them by themselves.
+const NARROWEST: usize = 60;
+
+/// Returns the width of the terminal that shows results, as far as they use it; their whole width,
+/// if it is none.
+fn columns() -> usize {
+    let size = terminal_size::terminal_size_of(io::stdout());
+    size.map_or(COLUMNS, |(width, _)| usize::from(width.0).clamp(NARROWEST, COLUMNS))
+}
+
 /// The command's two streams.
 pub(crate) struct Output {
     results: AutoStream<io::Stdout>,
@@ -58,6 +68,8 @@ pub(crate) struct Output {
     format: MessageFormat,
     progress: Progress,
     bar: ProgressBar,
+    /// How wide lines of results may be, in characters.
+    pub(crate) columns: usize,
     /// Whether nothing is printed about what is as it should be.
     pub(crate) quiet: bool,
 }
@@ -70,6 +82,7 @@ impl Output {
             format: global.message_format,
             progress: global.progress,
             bar: ProgressBar::hidden(),
+            columns: columns(),
             quiet: global.quiet,
         }
     }
@@ -112,6 +125,11 @@ impl Output {
     /// Prints text as it is, in both formats.
     pub(crate) fn raw(&mut self, text: &str) -> io::Result<()> {
         self.results.write_all(text.as_bytes())
+    }
+
+    /// Prints a file as it is, in both formats.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.results.write_all(bytes)
     }
 
     /// Prints why something cannot be done; lines after the first are the remedy.

@@ -11,6 +11,7 @@ use crate::{
     arguments::Replay,
     divergence::{self, Difference},
     exit::{Exit, Stop},
+    invocation, kept,
     output::{Output, Tone},
     select::Selected,
     trial,
@@ -21,11 +22,7 @@ const LARGEST: u64 = 4 << 30;
 
 /// Replays a record. A run that is reproduced exits as it did then: a failure exits with 1 again.
 pub(crate) fn replay(wanted: &Replay, output: &mut Output) -> Result<Exit, Stop> {
-    let path = if wanted.record.is_dir() {
-        wanted.record.join(folder::RECORD)
-    } else {
-        wanted.record.clone()
-    };
+    let path = kept::record(&wanted.record)?;
     let mut recorded = read(&path)?;
     let shown = format!("the scenario in {}", path.display());
     let scenario = match language::parse(&shown, &recorded.scenario.text) {
@@ -75,7 +72,10 @@ fn reproduced(record: &Record, path: &Path, output: &mut Output) -> Result<Exit,
     if exit != Exit::Holds {
         let folder = path.parent().unwrap_or(Path::new(""));
         output.line("")?;
-        for line in line::failure(record, folder) {
+        let page = folder.join(folder::PAGE).exists();
+        let leads =
+            line::Leads { folder, page, program: &invocation::program(), columns: output.columns };
+        for line in line::failure(record, &leads) {
             output.line(&format!("{}{line}", " ".repeat(line::INDENT)))?;
         }
     }

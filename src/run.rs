@@ -1,10 +1,16 @@
 //! `fedsim run`: runs scenarios, judges them, and prints a line for each and a summary.
 
-use std::{fs, ops::ControlFlow, path::Path};
+use std::{
+    fs,
+    num::NonZeroU64,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
 
 use explore::workers;
 use reports::{
-    folder,
+    folder, index,
     line::{INDENT, Status, Totals, Widths},
 };
 use serde_json::json;
@@ -12,6 +18,7 @@ use serde_json::json;
 use crate::{
     arguments::Run,
     exit::{Exit, Stop},
+    interrupt,
     output::{Output, Tone},
     seeds::Seeds,
     select::{self, Selected},
@@ -40,13 +47,14 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
         twice: if wanted.twice { Twice::Every } else { Twice::Sample },
         lenient: wanted.lenient,
         journal: wanted.journal,
-        widths: jobs.widths(),
+        reports: wanted.report.as_deref(),
+        widths: jobs.widths(output.columns),
     };
     if !output.quiet {
         output.word(Tone::Plain, "Running", &jobs.announcement(threads, settings.twice))?;
     }
 
-    let mut results = Results::new(output, &wanted.out);
+    let mut results = Results::new(output, &wanted.out, wanted.fail_fast.map(NonZeroU64::get));
     let progress = results.output.begin_progress(jobs.count());
     let work = |number| {
         let (selected, seed) = jobs.at(number);
@@ -86,10 +94,11 @@ impl<'a> Jobs<'a> {
         (&self.selected[number / seeds.count()], seeds.at(number % seeds.count()))
     }
 
-    fn widths(&self) -> Widths {
+    fn widths(&self, line: usize) -> Widths {
         let names = self.selected.iter().map(|one| one.scenario.name.chars().count());
         let own = || self.selected.iter().map(|one| one.scenario.seed.to_string().len()).max();
         Widths {
+            line,
             name: names.max().unwrap_or(0),
             seed: self.seeds.map_or_else(|| own().unwrap_or(0), Seeds::width),
         }
@@ -122,13 +131,18 @@ struct Results<'a> {
     began: Stopwatch,
     totals: Totals,
     exit: Exit,
-    explanations: Vec<Trial>,
+    /// Runs that did not pass, and how many more are like each.
+    explanations: Vec<(Trial, usize)>,
     unexplained: usize,
+    rows: Vec<index::Row>,
+    /// After how many failures to end.
+    fail_fast: Option<u64>,
+    interrupted: bool,
     stopped: Option<Stop>,
 }
 
 impl<'a> Results<'a> {
-    fn new(output: &'a mut Output, out: &'a Path) -> Self {
+    fn new(output: &'a mut Output, out: &'a Path, fail_fast: Option<u64>) -> Self {
         Self {
             output,
             out,
@@ -137,6 +151,9 @@ impl<'a> Results<'a> {
             exit: Exit::Holds,
             explanations: Vec::new(),
             unexplained: 0,
+            rows: Vec::new(),
+            fail_fast,
+            interrupted: false,
             stopped: None,
         }
     }
@@ -144,6 +161,7 @@ impl<'a> Results<'a> {
     /// Prints the next run's line.
     fn take(&mut self, trial: Trial) -> ControlFlow<()> {
         match self.print(trial) {
+            Ok(()) if self.is_enough() => ControlFlow::Break(()),
             Ok(()) => ControlFlow::Continue(()),
             Err(stop) => {
                 self.stopped = Some(stop);
@@ -152,8 +170,18 @@ impl<'a> Results<'a> {
         }
     }
 
-    fn print(&mut self, trial: Trial) -> Result<(), Stop> {
+    /// Returns whether no more runs are wanted: enough of them failed, or somebody pressed Ctrl-C.
+    fn is_enough(&mut self) -> bool {
+        let failed = self.totals.fail + self.totals.unknown + self.totals.broken;
+        self.interrupted = interrupt::flag().load(Ordering::Relaxed);
+        self.interrupted || self.fail_fast.is_some_and(|most| failed >= most)
+    }
+
+    fn print(&mut self, mut trial: Trial) -> Result<(), Stop> {
         self.totals += trial.totals;
+        if self.rows.len() < index::MOST {
+            self.rows.extend(trial.row.take());
+        }
         self.exit = self.exit.and(trial.exit);
         self.output.failed(self.totals.fail + self.totals.broken);
         if !self.output.quiet || trial.mark != Mark::Judged(Status::Pass) {
@@ -169,29 +197,53 @@ impl<'a> Results<'a> {
         if trial.explanation.is_empty() {
             return Ok(());
         }
-        if self.explanations.len() < EXPLAINED {
-            self.explanations.push(trial);
+        let same = |(known, _): &&mut (Trial, usize)| {
+            known.signature.is_some() && known.signature == trial.signature
+        };
+        if let Some((_, more)) = self.explanations.iter_mut().find(same) {
+            *more += 1;
+        } else if self.explanations.len() < EXPLAINED {
+            self.explanations.push((trial, 0));
         } else {
             self.unexplained += 1;
         }
         Ok(())
     }
 
+    /// Writes the page about all runs, if there are several; returns where it is.
+    fn page(&self) -> Result<Option<PathBuf>, Stop> {
+        if self.totals.runs() < 2 {
+            return Ok(None);
+        }
+        let path = self.out.join(index::FILE);
+        let page = index::render(&self.rows, self.totals.runs());
+        folder::put(&path, page.as_bytes()).map_err(|error| {
+            Stop::because(Exit::Internal, format!("cannot write {}: {error}", path.display()))
+        })?;
+        Ok(Some(path))
+    }
+
     /// Prints the summary, and explains the runs that did not pass.
     fn conclude(self) -> Result<Exit, Stop> {
-        let Self { output, began, totals, exit, explanations, unexplained, stopped, .. } = self;
+        let page = self.page();
+        let Self { output, began, totals, explanations, unexplained, stopped, .. } = self;
+        let exit = if self.interrupted { self.exit.and(Exit::Interrupted) } else { self.exit };
         output.end_progress();
         if let Some(stop) = stopped {
             return Err(stop);
         }
+        let page = page?;
         let wall_ms = began.elapsed_ms();
         let summary = format!("[{:>8}] {}", reports::line::wall(wall_ms), totals.summary());
         output.word(Tone::Plain, "Summary", &summary)?;
-        for trial in &explanations {
-            output.heading(tone(trial.mark), trial.mark.word(), &trial.title)?;
-            for line in &trial.explanation {
-                output.line(&format!("{}{line}", " ".repeat(INDENT)))?;
-            }
+        if self.interrupted {
+            output.line(&format!(
+                "{}ended by Ctrl-C before all runs were made",
+                " ".repeat(INDENT)
+            ))?;
+        }
+        for (trial, more) in &explanations {
+            explain(trial, *more, output)?;
         }
         if totals.runs() > KEPT_PASSES as u64 {
             let note = format!("of runs that pass, the first {KEPT_PASSES} are kept");
@@ -199,6 +251,9 @@ impl<'a> Results<'a> {
         }
         if unexplained > 0 {
             output.line(&format!("\n  and {unexplained} more, each in its folder"))?;
+        }
+        if let Some(page) = page {
+            output.line(&format!("\n{}all runs     {}", " ".repeat(INDENT), page.display()))?;
         }
         output.object(&json!({
             "type": "summary",
@@ -215,6 +270,19 @@ impl<'a> Results<'a> {
         }))?;
         Ok(exit)
     }
+}
+
+/// Explains a run that did not pass, and says how many more are like it.
+fn explain(trial: &Trial, more: usize, output: &mut Output) -> Result<(), Stop> {
+    output.heading(tone(trial.mark), trial.mark.word(), &trial.title)?;
+    for line in &trial.explanation {
+        output.line(&format!("{}{line}", " ".repeat(INDENT)))?;
+    }
+    if more > 0 {
+        let line = format!("{:<13}{} failed the same way", "and", counted(more, "more run"));
+        output.line(&format!("{}{line}", " ".repeat(INDENT)))?;
+    }
+    Ok(())
 }
 
 fn tone(mark: Mark) -> Tone {

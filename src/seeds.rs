@@ -51,7 +51,12 @@ impl FromStr for Seeds {
 }
 
 fn number(text: &str) -> Result<u64, String> {
-    let refused = || format!("`{text}` is not a seed: a whole number from 0 to {}", u64::MAX);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let range = text.split_once('-').filter(|(first, last)| is_number(first) && is_number(last));
+    let refused = || match range {
+        Some((first, last)) => format!("did you mean `{first}..={last}`?"),
+        None => format!("`{text}` is not a seed: a whole number from 0 to {}", u64::MAX),
+    };
     text.parse().map_err(|_| refused())
 }
 
@@ -76,6 +81,8 @@ mod tests {
         for text in ["", "a", "3..3", "3..1", "-1", "..", "0..18446744073709551615"] {
             assert!(text.parse::<Seeds>().is_err(), "{text}");
         }
+        let meant = "1-5".parse::<Seeds>().expect_err("no range");
+        assert_eq!(meant, "did you mean `1..=5`?");
         assert!("18446744073709551616".parse::<Seeds>().is_err());
     }
 

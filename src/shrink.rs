@@ -1,14 +1,16 @@
 //! `fedsim shrink`: makes a scenario that violates a check as small as it goes.
 
+use std::path::{Path, PathBuf};
+
 use explore::{Subject, Trial, trial::End};
-use reports::folder;
+use reports::{folder, html};
 use scenarios::{Scenario, language};
 use serde_json::json;
 
 use crate::{
     arguments::Shrink,
     exit::{Exit, Stop},
-    interrupt,
+    interrupt, kept,
     output::Output,
     replay,
 };
@@ -36,6 +38,9 @@ pub(crate) fn shrink(wanted: &Shrink, output: &mut Output) -> Result<Exit, Stop>
     } else {
         output.line(&shrunk.to_toml())?;
     }
+    if let Some(record) = record_of(wanted) {
+        keep(&record, &shrunk.to_toml(), output)?;
+    }
     output.object(&json!({
         "type": "shrunk",
         "check": shrunk.violation.check,
@@ -49,12 +54,32 @@ pub(crate) fn shrink(wanted: &Shrink, output: &mut Output) -> Result<Exit, Stop>
     Ok(Exit::Violated)
 }
 
+/// Returns the record of the run that was named, if it is a run.
+fn record_of(wanted: &Shrink) -> Option<PathBuf> {
+    let path = &wanted.failing;
+    let is_scenario = path.extension().is_some_and(|extension| extension == "toml");
+    if is_scenario { None } else { kept::record(path).ok() }
+}
+
+/// Keeps what is left beside the run, whose page shows it from then on.
+fn keep(record: &Path, text: &str, output: &mut Output) -> Result<(), Stop> {
+    let folder = record.parent().unwrap_or(Path::new(""));
+    let path = folder.join(folder::SHRUNK);
+    let unwritable = |error: std::io::Error| {
+        Stop::because(Exit::Internal, format!("cannot write {}: {error}", path.display()))
+    };
+    folder::put(&path, text.as_bytes()).map_err(unwritable)?;
+    if folder.join(folder::PAGE).exists() {
+        let run = kept::read(record)?;
+        let _page = folder::render(folder, &run.source(), &html::RENDERER).map_err(unwritable)?;
+    }
+    Ok(output.note(&format!("kept as {}", path.display()))?)
+}
+
 /// Reads the scenario of a run or a file.
 fn read(wanted: &Shrink) -> Result<Result<Scenario, language::Mistakes>, Stop> {
     let path = &wanted.failing;
-    let is_record = path.extension().is_some_and(|extension| extension == "json");
-    let read = if path.is_dir() || is_record {
-        let path = if path.is_dir() { path.join(folder::RECORD) } else { path.clone() };
+    let read = if let Some(path) = record_of(wanted) {
         let record = replay::read(&path)?;
         let shown = format!("the scenario in {}", path.display());
         let scenario = language::parse(&shown, &record.scenario.text);

@@ -7,10 +7,10 @@ use std::{
 
 use checks::{Record, Run, record::Verdict};
 use explore::trial::caught;
-use journal::Recording;
 use reports::{
-    folder,
+    Renderer, Source, folder, html, index,
     line::{self, Status, Totals, Widths},
+    signature,
 };
 use runs::Options;
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use crate::{
     arguments::Journal,
     divergence::{self, Difference},
     exit::Exit,
+    invocation,
     select::Selected,
     stopwatch::Stopwatch,
 };
@@ -34,6 +35,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) lenient: bool,
     /// Which runs keep their journal.
     pub(crate) journal: Journal,
+    /// How else each run is shown; if unset, a run that is not a plain pass as a page.
+    pub(crate) reports: Option<&'a [&'static Renderer]>,
     /// The widths of the columns of results.
     pub(crate) widths: Widths,
 }
@@ -80,6 +83,10 @@ pub(crate) struct Trial {
     pub(crate) object: Value,
     /// Its folder, once it is written.
     pub(crate) folder: Option<PathBuf>,
+    /// What it has in common with failures that are the same one; none for a pass.
+    pub(crate) signature: Option<String>,
+    /// Its row on the page about all runs, if it was judged.
+    pub(crate) row: Option<index::Row>,
 }
 
 /// How a trial is announced.
@@ -130,8 +137,14 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
             Journal::Failures => !is_plain_pass,
             Journal::Never => false,
         };
-        match write(&record, keeps_journal.then_some(&recording), settings) {
-            Ok(folder) => trial.keep(&record, folder),
+        let page: &[&Renderer] = if is_plain_pass { &[] } else { &[&html::RENDERER] };
+        let also = settings.reports.unwrap_or(page);
+        let source = Source { record: &record, recording: Some(&recording), shrunk: None };
+        match write(&source, keeps_journal, also, settings) {
+            Ok(folder) => {
+                let page = also.iter().any(|renderer| renderer.name == html::RENDERER.name);
+                trial.keep(&record, folder, page, settings.widths.line);
+            }
             Err(error) => {
                 let out = settings.out.display();
                 let why = format!("cannot write its folder below {out}: {error}");
@@ -147,13 +160,14 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
 
 /// Writes a run's folder, with its journal if that is to be kept.
 fn write(
-    record: &Record,
-    recording: Option<&Recording>,
+    source: &Source<'_>,
+    keeps_journal: bool,
+    also: &[&Renderer],
     settings: &Settings<'_>,
 ) -> io::Result<PathBuf> {
-    let folder = folder::write(settings.out, record)?;
-    if let Some(recording) = recording {
-        folder::keep_journal(&folder, &checks::header(record), recording)?;
+    let folder = folder::write(settings.out, source, also)?;
+    if let Some(recording) = source.recording.filter(|_| keeps_journal) {
+        folder::keep_journal(&folder, &checks::header(source.record), recording)?;
     }
     Ok(folder)
 }
@@ -179,11 +193,15 @@ fn differs(
 
 impl Trial {
     /// Takes in that the run is written down in `folder`.
-    fn keep(&mut self, record: &Record, folder: PathBuf) {
+    fn keep(&mut self, record: &Record, folder: PathBuf, page: bool, columns: usize) {
         self.object["folder"] = json!(folder.display().to_string());
         if matches!(self.mark, Mark::Judged(Status::Fail | Status::Unknown)) {
-            self.explanation = line::failure(record, &folder);
+            let program = &invocation::program();
+            let leads = line::Leads { folder: &folder, page, program, columns };
+            self.explanation = line::failure(record, &leads);
         }
+        let name = folder.file_name().and_then(|name| name.to_str());
+        self.row = Some(index::Row::of(record, name));
         self.folder = Some(folder);
     }
 }
@@ -217,6 +235,8 @@ fn judged(record: &Record, settings: &Settings<'_>) -> Trial {
         totals: Totals::of(record, status),
         object: object(record, &weaknesses),
         folder: None,
+        signature: signature::of(record),
+        row: Some(index::Row::of(record, None)),
     }
 }
 
@@ -246,10 +266,11 @@ fn object(record: &Record, weaknesses: &[String]) -> Value {
 
 fn broke(selected: &Selected, seed: u64, settings: &Settings<'_>, why: &str) -> Trial {
     let name = &selected.scenario.name;
-    let again = format!("fedsim run {} --seed {seed}", selected.path.display());
+    let program = invocation::program();
+    let again = format!("{program} run {} --seed {seed}", selected.path.display());
     let mut explanation: Vec<String> = why.lines().map(str::to_owned).collect();
     explanation.push(format!("{:<13}{again}", "again"));
-    let Widths { name: names, seed: seeds } = settings.widths;
+    let Widths { name: names, seed: seeds, .. } = settings.widths;
     Trial {
         mark: Mark::Broke,
         line: format!("[      – ] {name:<names$}  seed {seed:<seeds$}  {}", first_line(why)),
@@ -259,6 +280,8 @@ fn broke(selected: &Selected, seed: u64, settings: &Settings<'_>, why: &str) -> 
         totals: Totals::broken(),
         object: json!({ "type": "broken", "scenario": name, "seed": seed, "sentence": why }),
         folder: None,
+        signature: None,
+        row: None,
     }
 }
 

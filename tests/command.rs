@@ -364,3 +364,102 @@ fn a_journal_that_was_cut_off_or_is_not_there_is_refused_with_a_remedy() {
     assert_eq!(judged.status.code(), Some(2), "an old journal must not stay beside a new record");
     assert!(stderr(&judged).contains("--journal always"), "{}", stderr(&judged));
 }
+
+#[test]
+fn a_failing_run_has_a_page_and_a_passing_one_if_that_is_asked_for() {
+    let folder = folder(&[("good", ""), ("broken", BROKEN_PROMISE)]);
+    let page = |name: &str| folder.path().join(format!("target/fedsim/{name}-7/report.html"));
+    exits(&fedsim(&folder, &["run", "."]), 1);
+    assert!(page("broken").is_file() && !page("good").exists());
+    let index = fs::read_to_string(folder.path().join("target/fedsim/index.html"));
+    assert!(index.expect("a page about both").contains("broken-7/report.html"));
+    exits(&fedsim(&folder, &["run", "good.toml", "--report", "html,junit"]), 0);
+    assert!(page("good").is_file() && page("good").with_file_name("junit.xml").is_file());
+    exits(&fedsim(&folder, &["run", "good.toml", "--report", "tapestry"]), 2);
+}
+
+#[test]
+fn a_kept_run_is_shown_in_every_format() {
+    let folder = folder(&[("good", "")]);
+    exits(&fedsim(&folder, &["run", "good.toml", "--journal", "always"]), 0);
+    for renderer in reports::RENDERERS {
+        exits(&fedsim(&folder, &["report", "good-7", "--format", renderer.name]), 0);
+        assert!(folder.path().join("target/fedsim/good-7").join(renderer.file).exists());
+    }
+    let piped = fedsim(&folder, &["report", "latest", "-f", "text", "-o", "-"]);
+    assert!(stdout(&piped).starts_with("scenario  good "), "{}", stdout(&piped));
+    let index = fedsim(&folder, &["report", "target/fedsim", "--index", "all.html"]);
+    exits(&index, 0);
+    let page = fs::read_to_string(folder.path().join("all.html")).expect("written");
+    assert!(page.contains("target/fedsim/good-7/report."), "{page}");
+}
+
+#[test]
+fn a_page_is_the_same_from_the_run_itself_and_from_its_kept_journal() {
+    let folder = folder(&[("broken", BROKEN_PROMISE)]);
+    exits(&fedsim(&folder, &["run", "broken.toml", "--report", "html,pcap"]), 1);
+    let run = folder.path().join("target/fedsim/broken-7");
+    let files = || {
+        let captures = fs::read_dir(run.join("pcap")).expect("captures").flatten();
+        let mut paths: Vec<_> = captures.map(|entry| entry.path()).collect();
+        paths.sort();
+        paths.push(run.join("report.html"));
+        paths.into_iter().map(|path| fs::read(path).expect("a file")).collect::<Vec<_>>()
+    };
+    let before = files();
+    exits(&fedsim(&folder, &["report", "broken-7", "--format", "html,pcap"]), 0);
+    assert!(before == files() && before.len() > 4);
+}
+
+#[test]
+fn what_needs_the_journal_says_how_to_keep_it() {
+    let folder = folder(&[("good", "")]);
+    exits(&fedsim(&folder, &["run", "good.toml"]), 0);
+    let refused = fedsim(&folder, &["report", "good-7", "--format", "pcap"]);
+    exits(&refused, 2);
+    assert!(stderr(&refused).contains("--journal always"), "{}", stderr(&refused));
+    exits(&fedsim(&folder, &["report", "nowhere"]), 2);
+}
+
+#[test]
+fn entries_of_a_journal_are_shown_with_what_led_to_them() {
+    let folder = folder(&[("broken", BROKEN_PROMISE)]);
+    exits(&fedsim(&folder, &["run", "broken.toml"]), 1);
+    let show = |flags: &[&str]| {
+        let shown = fedsim(&folder, &[&["show", "broken-7"], flags].concat());
+        exits(&shown, 0);
+        stdout(&shown)
+    };
+    let sent = show(&["--node", "b", "--endpoint", "send", "--message", "m1", "--bodies"]);
+    let first = sent.lines().next().expect("a line");
+    assert!(first.contains("a → b  request_sent send m1  200"), "{first}");
+    assert!(sent.contains("\"body\":\"hello\""), "{sent}");
+    let (number, _) = first.trim_start_matches([' ', '#']).split_once(' ').expect("a number");
+    let why = show(&["--why", number]);
+    assert!(why.lines().count() == 3 && why.contains("client_send m1"), "{why}");
+    assert_eq!(show(&["--around", number]).lines().count(), 21);
+    assert!(show(&["--evidence"]).contains("send-began m1"));
+    exits(&fedsim(&folder, &["show", "broken-7", "--why", "999999"]), 2);
+    exits(&fedsim(&folder, &["show", "broken-7", "--from", "2h"]), 4);
+}
+
+#[test]
+fn equal_failures_are_told_once_and_the_first_can_end_all() {
+    let folder = folder(&[("broken", BROKEN_PROMISE)]);
+    let all = fedsim(&folder, &["run", "broken.toml", "--seed", "1..=3"]);
+    exits(&all, 1);
+    assert!(stdout(&all).contains("2 more runs failed the same way"), "{}", stdout(&all));
+    assert_eq!(stdout(&all).matches("  FAIL broken  (seed").count(), 1);
+    let first = fedsim(&folder, &["run", "broken.toml", "--seed", "1..=3", "--fail-fast"]);
+    assert!(stdout(&first).contains("1 run: 0 pass, 1 fail"), "{}", stdout(&first));
+}
+
+#[test]
+fn what_shrinking_leaves_is_kept_with_the_run_and_on_its_page() {
+    let folder = folder(&[("broken", BROKEN_PROMISE)]);
+    exits(&fedsim(&folder, &["run", "broken.toml"]), 1);
+    exits(&fedsim(&folder, &["shrink", "broken-7"]), 1);
+    let run = folder.path().join("target/fedsim/broken-7");
+    let page = fs::read_to_string(run.join("report.html")).expect("a page");
+    assert!(run.join("shrunk.toml").is_file() && page.contains("Made smaller"));
+}

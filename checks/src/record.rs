@@ -1,8 +1,8 @@
 //! One run as one value: what every report shows, and what a replay starts from.
 //!
 //! Stable text: symbolic names and simulated times only, except in [`Meta`], which no hash covers.
-//! Times count from the moment the cluster was ready ([`Record::ready_ns`]), as a scenario's do;
-//! those of [`EventRecord`] alone count from the beginning of the world, as the journal's do.
+//! Times count from the moment the cluster was ready ([`Record::ready_ns`]), as a scenario's do; the
+//! journal's own count from the beginning of the world.
 
 use scenarios::scenario::Misdeed;
 pub use scenarios::vocabulary::CheckKind;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// One run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
-    /// Version of this format: 1.
+    /// Version of this format: 2.
     pub schema: u32,
     /// The program that ran it.
     pub program: Program,
@@ -274,8 +274,8 @@ pub enum CheckVerdict {
 pub struct EventRecord {
     /// Its number.
     pub n: u64,
-    /// Simulated nanoseconds since the world began.
-    pub at_ns: u64,
+    /// Simulated nanoseconds since the cluster was ready; what came before is negative.
+    pub at_ns: i64,
     /// The machine.
     pub node: String,
     /// The machine that a request or answer is for.
@@ -344,6 +344,18 @@ impl Record {
     fn denies_its_votes(&self, backend: &str) -> bool {
         let denies = format!("{} by {backend}", Misdeed::DenyVotes.key());
         self.faults.iter().any(|fault| fault.what.split(" to ").next() == Some(&*denies))
+    }
+}
+
+impl EventRecord {
+    /// Returns how many nanoseconds after another event this one happened; 0 if it came before.
+    pub fn since(&self, other: &Self) -> u64 {
+        u64::try_from(self.at_ns.saturating_sub(other.at_ns)).unwrap_or(0)
+    }
+
+    /// Returns the simulated nanoseconds since the world of `record` began.
+    pub fn world_ns(&self, record: &Record) -> u64 {
+        record.ready_ns.saturating_add_signed(self.at_ns)
     }
 }
 

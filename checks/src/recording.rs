@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Version of the record's format.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// What was played.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ mod server;
 use std::{path::Path, process::ExitCode, sync::Arc};
 
 use ::checks::record::Verdict;
-use reports::{folder, text};
+use reports::{Source, folder, text};
 use runs::{Options, run_on, world::Simulated};
 use scenarios::language;
 
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         let record = run_on(&Simulated, federation, &scenario, scenario.seed, &options).record;
         all_pass &= record.verdict == Verdict::Pass;
         println!("{}", text::render(&record));
-        match folder::write(&root.join("target/fedsim"), &record) {
+        match folder::write(&root.join("target/fedsim"), &Source::of(&record), &[]) {
             Ok(folder) => println!("written to {}\n", folder.display()),
             Err(error) => println!("not written: {error}\n"),
         }

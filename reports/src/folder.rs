@@ -7,18 +7,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use checks::Record;
-use journal::{
+use ::journal::{
     Recording,
     kept::{self, Header},
 };
 
-use crate::{RENDERERS, json, text};
+use crate::{NoJournal, RENDERERS, Renderer, Source, html, json, text};
 
 /// The record's file in a run's folder.
 pub const RECORD: &str = json::RENDERER.file;
 /// The text report's file in a run's folder.
 pub const REPORT: &str = text::RENDERER.file;
+/// The page about a run in its folder.
+pub const PAGE: &str = html::RENDERER.file;
+/// What shrinking left of a run's scenario, in its folder.
+pub const SHRUNK: &str = "shrunk.toml";
 /// The kept journal's file in a run's folder.
 pub const JOURNAL: &str = "journal.jsonl.zst";
 /// The name that leads to the run written last: a symbolic link, or where there are none, a file
@@ -34,16 +37,52 @@ pub fn of(out: &Path, scenario: &str, seed: u64) -> PathBuf {
     out.join(format!("{name}-{seed}"))
 }
 
-/// Writes a run's file of each renderer below `out` and returns their folder. Each file is either
-/// written whole or left as it was before.
-pub fn write(out: &Path, record: &Record) -> io::Result<PathBuf> {
+/// The renderers whose files every run's folder has.
+const ALWAYS: [Renderer; 2] = [json::RENDERER, text::RENDERER];
+
+/// Writes a run's folder below `out`: its record, its text report, and the files of `also`. Returns
+/// the folder. What an earlier run of the same name and seed left there and is not written now is
+/// removed: it must not pass for this run's.
+pub fn write(out: &Path, source: &Source<'_>, also: &[&Renderer]) -> io::Result<PathBuf> {
+    let record = source.record;
     let folder = of(out, &record.scenario.name, record.seed);
     fs::create_dir_all(&folder)?;
-    forget_journal(&folder)?;
+    for file in [JOURNAL, SHRUNK] {
+        forget(&folder.join(file))?;
+    }
     for renderer in RENDERERS {
-        put(&folder.join(renderer.file), &(renderer.render)(record))?;
+        let name = renderer.name;
+        let is_wanted = ALWAYS.iter().chain(also.iter().copied()).any(|it| it.name == name);
+        if !is_wanted {
+            forget(&folder.join(renderer.file))?;
+        } else if let Err(why) = render(&folder, source, renderer)? {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
     }
     Ok(folder)
+}
+
+/// Writes what a renderer makes of a run into its folder. Each file is either written whole or left
+/// as it was before.
+pub fn render(
+    folder: &Path,
+    source: &Source<'_>,
+    renderer: &Renderer,
+) -> io::Result<Result<Vec<PathBuf>, NoJournal>> {
+    let files = match renderer.files(source) {
+        Ok(files) => files,
+        Err(why) => return Ok(Err(why)),
+    };
+    let mut paths = Vec::new();
+    for file in files {
+        let path = folder.join(&file.name);
+        if let Some(within) = path.parent() {
+            fs::create_dir_all(within)?;
+        }
+        put(&path, &file.bytes)?;
+        paths.push(path);
+    }
+    Ok(Ok(paths))
 }
 
 /// Writes a run's journal into its folder. It is there whole or not at all.
@@ -54,10 +93,10 @@ pub fn keep_journal(folder: &Path, header: &Header, recording: &Recording) -> io
     fs::rename(&aside, path)
 }
 
-/// Removes the journal of an earlier run of the same name and seed, which must not pass for this
-/// run's.
-fn forget_journal(folder: &Path) -> io::Result<()> {
-    match fs::remove_file(folder.join(JOURNAL)) {
+/// Removes a file, or a folder of files, if it is there.
+fn forget(path: &Path) -> io::Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -85,8 +124,9 @@ fn lead_to(name: &Path, link: &Path) -> io::Result<()> {
     fs::write(link, name.as_os_str().as_encoded_bytes())
 }
 
-fn put(path: &Path, text: &str) -> io::Result<()> {
+/// Writes a file of a run's folder, or of all runs together, whole or not at all.
+pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = path.with_extension("new");
-    fs::write(&aside, text)?;
+    fs::write(&aside, bytes)?;
     fs::rename(&aside, path)
 }

@@ -6,13 +6,18 @@ use checks::Record;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-use crate::Renderer;
+use crate::{Kind, Renderer};
 
 /// The record itself.
-pub const RENDERER: Renderer = Renderer { name: "json", file: "run.json", render };
+pub const RENDERER: Renderer = Renderer {
+    name: "json",
+    file: "run.json",
+    about: "the whole record, for programs: replay and every report start from it",
+    kind: Kind::OfRecord(render),
+};
 
 /// The version of the format that this program writes and reads.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Below this depth, everything is on one line: an event, a message, a check.
 const COMPACT_BELOW: usize = 2;

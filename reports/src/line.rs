@@ -5,7 +5,7 @@ use std::{ops::AddAssign, path::Path};
 use checks::record::{CheckRecord, CheckVerdict, FaultRecord, Record, Verdict, Why};
 
 use crate::{
-    COLUMNS, folder,
+    folder,
     time::{coarse, exact},
     words::{clean, count, cut, grouped, kind, wrap},
 };
@@ -58,7 +58,7 @@ pub fn first_failing(record: &Record) -> Option<&CheckRecord> {
 
 /// Returns the check that the verdict depends on; none after a panic, which decides the verdict
 /// whatever the checks say.
-fn decisive(record: &Record) -> Option<&CheckRecord> {
+pub(crate) fn decisive(record: &Record) -> Option<&CheckRecord> {
     let by_checks = record.verdict == Verdict::Fail
         && !matches!(record.ended.why, Why::Panic | Why::Misbehavior);
     first_failing(record).filter(|_| by_checks)
@@ -118,8 +118,10 @@ fn passed(record: &Record) -> String {
 }
 
 /// The widths of the columns of [`result`], in characters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Widths {
+    /// The width of a whole line.
+    pub line: usize,
     /// The width of the longest scenario name.
     pub name: usize,
     /// The width of the longest seed.
@@ -128,11 +130,11 @@ pub struct Widths {
 
 /// Returns one line of results, without the status: `[  0.004s] m1-all-up  seed 7  2 messages`.
 pub fn result(record: &Record, weaknesses: &[String], widths: Widths) -> String {
-    let Widths { name: names, seed: seeds } = widths;
+    let Widths { line, name: names, seed: seeds } = widths;
     let wall = wall(record.meta.wall_ms);
     let name = clean(&record.scenario.name);
     let head = format!("[{wall:>8}] {name:<names$}  seed {:<seeds$}  ", record.seed);
-    let room = COLUMNS.saturating_sub(STATUS_COLUMNS + head.chars().count()).max(FACT_AT_LEAST);
+    let room = line.saturating_sub(STATUS_COLUMNS + head.chars().count()).max(FACT_AT_LEAST);
     head + &cut(&fact(record, weaknesses), room)
 }
 
@@ -146,20 +148,37 @@ pub fn wall(ms: u64) -> String {
     format!("{}.{:03}s", ms / 1000, ms % 1000)
 }
 
+/// What the lines of a failure lead to.
+#[derive(Clone, Copy, Debug)]
+pub struct Leads<'l> {
+    /// The run's folder.
+    pub folder: &'l Path,
+    /// Whether there is a page about it.
+    pub page: bool,
+    /// What commands begin with: `fedsim`.
+    pub program: &'l str,
+    /// The width of a line, in characters.
+    pub columns: usize,
+}
+
 /// Returns the lines that explain a run that did not pass: the sentence, the faults in force, where
 /// the report is, and the command that repeats it. The first line names the message, the time and
 /// the device.
-pub fn failure(record: &Record, folder: &Path) -> Vec<String> {
-    let mut lines = wrap(&sentence(record).unwrap_or_default(), COLUMNS - INDENT);
+pub fn failure(record: &Record, leads: &Leads<'_>) -> Vec<String> {
+    let Leads { folder, page, program, columns } = *leads;
+    let room = columns.saturating_sub(INDENT);
+    let mut lines = wrap(&sentence(record).unwrap_or_default(), room);
     for fault in record.faults.iter().filter(|fault| fault.hits > 0).take(FAULTS) {
-        lines.push(format!("{:<13}{}", "the fault", describe(fault)));
+        lines.push(format!("{:<13}{}", "the fault", describe(fault, room)));
     }
     let touching = record.faults.iter().filter(|fault| fault.hits > 0).count();
     if touching > FAULTS {
         lines.push(format!("{:<13}and {} more", "", touching - FAULTS));
     }
-    lines.push(format!("{:<13}{}", "the report", folder.join(folder::REPORT).display()));
-    lines.push(format!("{:<13}fedsim replay {}", "again", folder.join(folder::RECORD).display()));
+    let report = folder.join(if page { folder::PAGE } else { folder::REPORT });
+    lines.push(format!("{:<13}{}", "the report", report.display()));
+    let record_file = folder.join(folder::RECORD);
+    lines.push(format!("{:<13}{program} replay {}", "again", record_file.display()));
     lines
 }
 
@@ -168,8 +187,8 @@ pub const INDENT: usize = 4;
 /// The most faults that a failure names.
 const FAULTS: usize = 3;
 
-fn describe(fault: &FaultRecord) -> String {
-    cut(&clean(&format!("{}, {}", fault.what, fault.when)), COLUMNS - INDENT - 13)
+fn describe(fault: &FaultRecord, room: usize) -> String {
+    cut(&clean(&format!("{}, {}", fault.what, fault.when)), room.saturating_sub(13))
 }
 
 /// Many runs, counted.

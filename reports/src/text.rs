@@ -6,15 +6,20 @@
 mod checks;
 mod evidence;
 mod faults;
-mod header;
+pub(crate) mod header;
 mod messages;
 
 use ::checks::Record;
 
-use crate::{LINES, Renderer};
+use crate::{Kind, LINES, Renderer};
 
 /// The report that people read.
-pub const RENDERER: Renderer = Renderer { name: "text", file: "report.txt", render };
+pub const RENDERER: Renderer = Renderer {
+    name: "text",
+    file: "report.txt",
+    about: "a page of text: for terminals, mails and snapshots",
+    kind: Kind::OfRecord(render),
+};
 
 /// Returns the report of a run, ending in a line feed.
 pub fn render(record: &Record) -> String {

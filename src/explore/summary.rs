@@ -13,7 +13,7 @@ use super::corpus;
 use crate::{
     arguments::Explore,
     exit::{Exit, Stop},
-    interrupt,
+    interrupt, invocation,
     output::{Output, Tone},
 };
 
@@ -188,7 +188,7 @@ fn explain(explained: &Explained, output: &mut Output) -> Result<(), Stop> {
     };
     let Failure { runs, found_at, first, .. } = failure;
     lines.push(format!("Seen in {runs} runs, first in run {found_at} ({}).", first.method));
-    lines.push(format!("fedsim run {}", file.display()));
+    lines.push(format!("{} run {}", invocation::program(), file.display()));
     for line in &lines {
         output.line(&format!("{}{line}", " ".repeat(reports::line::INDENT)))?;
     }

@@ -49,11 +49,20 @@ struct Teller<'h> {
 }
 
 impl Teller<'_> {
+    /// Returns the time of an entry, counted from the moment the cluster was ready.
+    fn since_ready(&self, entry: &Entry) -> i64 {
+        let ready = self.history.ready.map_or(0, |ready| nanoseconds(ready.at));
+        let after = nanoseconds(entry.at).checked_sub(ready);
+        let before = ready.saturating_sub(nanoseconds(entry.at));
+        let signed = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
+        after.map_or_else(|| -signed(before), signed)
+    }
+
     fn event(&self, entry: &Entry, line: String) -> EventRecord {
         let EntryInWords { kind, to, what, result, message } = self.in_words(entry);
         EventRecord {
             n: entry.n,
-            at_ns: nanoseconds(entry.at),
+            at_ns: self.since_ready(entry),
             node: entry.machine.to_string(),
             to,
             kind: kind.to_owned(),

@@ -1,15 +1,20 @@
 //! The evidence: the journal entries that show the first violation, in order.
 
-use checks::record::{CheckRecord, CheckVerdict, EventRecord, Record};
+use std::path::Path;
+
+use checks::record::Record;
 
 use crate::{
-    line,
+    evidence::{find, path, shown, what},
+    folder,
     table::{Table, left, right},
-    time::exact,
+    time::signed,
 };
 
 /// The most lines of the table.
 const MOST: usize = 13;
+/// The most characters of a command.
+const COMMAND: usize = 78;
 
 pub(super) fn lines(record: &Record) -> Vec<String> {
     let Some(check) = shown(record) else { return Vec::new() };
@@ -19,7 +24,7 @@ pub(super) fn lines(record: &Record) -> Vec<String> {
         let Some(event) = find(&record.events, *n) else { continue };
         table.push(&[
             format!("#{n}"),
-            since_ready(event.at_ns, record.ready_ns),
+            signed(event.at_ns),
             path(event),
             what(event),
             event.result.clone().unwrap_or_default(),
@@ -31,52 +36,25 @@ pub(super) fn lines(record: &Record) -> Vec<String> {
     }
     let about = check.message.as_ref().map(|message| format!(", {message}")).unwrap_or_default();
     let mut lines = vec![format!("evidence: {}{about}", check.name)];
-    lines.extend(ends(rows.concat()));
+    lines.extend(ends(rows.concat(), &rest(record)));
     lines
 }
 
-/// Keeps how it began and how it ended; what does not fit in between is left out.
-fn ends(mut rows: Vec<String>) -> Vec<String> {
+/// Returns the command that shows all of the evidence. A run is known by the name of its folder.
+fn rest(record: &Record) -> String {
+    let folder = folder::of(Path::new(""), &record.scenario.name, record.seed);
+    let command = format!("fedsim show {} --evidence", folder.display());
+    if command.chars().count() > COMMAND { "fedsim show . --evidence".to_owned() } else { command }
+}
+
+/// Keeps how it began and how it ended; what does not fit in between is left out, and can be seen
+/// by a command.
+fn ends(mut rows: Vec<String>, command: &str) -> Vec<String> {
     if rows.len() > MOST {
         let tail = rows.split_off(rows.len() - MOST / 2);
         let left_out = rows.split_off(MOST - 1 - tail.len()).len();
-        rows.push(format!("  … {left_out} more …"));
+        rows.push(format!("  … {left_out} more: {command} …"));
         rows.extend(tail);
     }
     rows
-}
-
-/// Returns the check that failed the run, or else the first one that was violated as it must be.
-fn shown(record: &Record) -> Option<&CheckRecord> {
-    line::first_failing(record)
-        .filter(|check| !check.evidence.is_empty())
-        .or_else(|| record.checks.iter().find(|check| check.verdict == CheckVerdict::Violated))
-}
-
-fn find(events: &[EventRecord], n: u64) -> Option<&EventRecord> {
-    let index = events.binary_search_by_key(&n, |event| event.n).ok()?;
-    events.get(index)
-}
-
-/// Counts a time as the rest of the report does, from the moment the cluster was ready; what led to
-/// a fault may lie before that.
-fn since_ready(at_ns: u64, ready_ns: u64) -> String {
-    match at_ns.checked_sub(ready_ns) {
-        Some(after) => exact(after),
-        None => format!("-{}", exact(ready_ns - at_ns)),
-    }
-}
-
-fn path(event: &EventRecord) -> String {
-    match &event.to {
-        Some(to) => format!("{} → {to}", event.node),
-        None => event.node.clone(),
-    }
-}
-
-fn what(event: &EventRecord) -> String {
-    // A note's topic alone says what kind of thing it is.
-    let kind = if event.kind == "note" { "" } else { &event.kind };
-    let message = event.message.as_deref().unwrap_or_default();
-    format!("{kind} {} {message}", event.what).trim().to_owned()
 }

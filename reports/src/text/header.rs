@@ -34,7 +34,8 @@ pub(super) fn lines(record: &Record) -> Vec<String> {
     lines
 }
 
-fn size(record: &Record) -> String {
+/// Says how large a run was, and how it ended.
+pub(crate) fn size(record: &Record) -> String {
     let machines = [
         (MachineKind::Backend, "backends"),
         (MachineKind::Relay, "relays"),

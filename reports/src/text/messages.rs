@@ -208,11 +208,12 @@ fn summary(messages: &[Message]) -> Vec<String> {
     lines
 }
 
-/// Says how long copies took, from the send.
+/// Says how long copies took to others than the sender's own device, from the send.
 fn delays(messages: &[Message]) -> Option<String> {
     let mut delays: Vec<(u64, &str, &str)> = Vec::new();
     for message in messages {
-        let seen = message.copies.iter().filter_map(|copy| Some((copy.seen_ns?, copy)));
+        let others = message.copies.iter().filter(|copy| copy.device != message.from);
+        let seen = others.filter_map(|copy| Some((copy.seen_ns?, copy)));
         delays.extend(
             seen.map(|(at, copy)| {
                 (at.saturating_sub(message.sent_ns), &*message.id, &*copy.device)

@@ -1,17 +1,24 @@
 //! Every renderer on records made by hand.
 
+mod formats;
+mod page;
 mod sample;
+mod show;
 
 use std::path::Path;
 
 use checks::record::{CheckVerdict, Presence, Record, Skipped, Verdict, Why};
 use reports::{
-    COLUMNS, LINES, folder, json,
+    COLUMNS, LINES, RENDERERS, Source, folder, html, json,
     line::{self, Status, Totals, Widths},
     text,
 };
 
 use crate::sample::MS;
+
+fn leads(folder: &Path) -> line::Leads<'_> {
+    line::Leads { folder, page: true, program: "fedsim", columns: COLUMNS }
+}
 
 fn shown(record: &Record) -> String {
     let text = text::render(record);
@@ -100,7 +107,7 @@ fn no_report_obeys_an_escape_sequence_of_a_record() {
     record.scenario.about = "\u{1b}[2Jgone".to_owned();
     record.checks[0].sentence = Some("\u{1b}[31mred\r\n".to_owned());
     record.faults[0].what = "\u{7}bell".to_owned();
-    let text = shown(&record) + &line::failure(&record, Path::new("out")).join("\n");
+    let text = shown(&record) + &line::failure(&record, &leads(Path::new("out"))).join("\n");
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
 }
 
@@ -136,9 +143,9 @@ fn every_event_is_one_line_of_json() {
 
 #[test]
 fn a_record_of_another_format_is_refused_by_its_number() {
-    let text = json::render(&sample::pass()).replace("\"schema\": 1", "\"schema\": 9");
+    let text = json::render(&sample::pass()).replace("\"schema\": 2", "\"schema\": 9");
     let refusal = json::parse(&text).expect_err("format 9").to_string();
-    assert_eq!(refusal, "this record is of format 9; this program reads format 1");
+    assert_eq!(refusal, "this record is of format 9; this program reads format 2");
 }
 
 #[test]
@@ -154,13 +161,24 @@ fn the_schema_describes_every_part_of_a_record() {
 #[test]
 fn a_failure_begins_with_message_time_and_device() {
     let folder = folder::of(Path::new("target/fedsim"), "m1", 7);
-    insta::assert_snapshot!(line::failure(&sample::fail(), &folder).join("\n"));
+    insta::assert_snapshot!(line::failure(&sample::fail(), &leads(&folder)).join("\n"));
+}
+
+#[test]
+fn a_failure_keeps_to_the_width_of_the_terminal_and_breaks_between_words() {
+    let mut record = sample::fail();
+    record.checks[0].sentence = Some("alice/1 saw m1, and b never stored it ".repeat(4));
+    let narrow = line::Leads { columns: 70, ..leads(Path::new("out")) };
+    let lines = line::failure(&record, &narrow);
+    assert!(lines.iter().all(|line| line.chars().count() <= 70 - line::INDENT), "{lines:#?}");
+    let words = lines.join(" ");
+    assert_eq!(words.matches("never stored it").count(), 4, "{words}");
 }
 
 #[test]
 fn results_line_up() {
     let quota = ["sometimes relay-full: never reached".to_owned()];
-    let widths = Widths { name: 41, seed: 1 };
+    let widths = Widths { line: COLUMNS, name: 41, seed: 1 };
     let lines = [
         line::result(&sample::pass(), &[], widths),
         line::result(&sample::fail(), &[], widths),
@@ -192,14 +210,29 @@ fn no_name_of_a_scenario_leads_out_of_the_folder() {
 }
 
 #[test]
-fn every_renderer_writes_its_file_and_no_two_share_one() {
+fn every_renderer_writes_its_files_and_no_two_share_one() {
     let out = tempfile::tempdir().expect("a temporary folder");
     let record = sample::fail();
-    let folder = folder::write(out.path(), &record).expect("it can be written");
+    let source = Source::of(&record);
+    let all: Vec<_> = RENDERERS.iter().filter(|it| it.files(&source).is_ok()).collect();
+    let folder = folder::write(out.path(), &source, &all).expect("it can be written");
     let mut files = std::collections::BTreeSet::new();
-    for renderer in reports::RENDERERS {
-        let text = std::fs::read_to_string(folder.join(renderer.file)).expect(renderer.name);
-        assert_eq!(text, (renderer.render)(&record), "{}", renderer.name);
+    for renderer in RENDERERS {
         assert!(files.insert(renderer.file), "two renderers write {}", renderer.file);
     }
+    for file in all.iter().flat_map(|it| it.files(&source).expect("nothing is lacking")) {
+        let bytes = std::fs::read(folder.join(&file.name)).expect(&file.name);
+        assert_eq!(bytes, file.bytes, "{}", file.name);
+    }
+}
+
+#[test]
+fn what_an_earlier_run_left_does_not_pass_for_this_ones() {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let record = sample::fail();
+    let source = Source::of(&record);
+    let folder = folder::write(out.path(), &source, &[&html::RENDERER]).expect("written");
+    assert!(folder.join(folder::PAGE).exists());
+    folder::write(out.path(), &source, &[]).expect("written again");
+    assert!(!folder.join(folder::PAGE).exists());
 }

@@ -12,7 +12,7 @@ pub(crate) const MS: u64 = 1_000_000;
 pub(crate) fn pass() -> Record {
     let copies = ["alice/1@a", "alice/2@a", "bob/1@b"].map(|device| copy(device, Some(1_096)));
     Record {
-        schema: 1,
+        schema: 2,
         program: Program { name: "fedsim".to_owned(), version: "0.1.0".to_owned() },
         scenario: ScenarioRecord {
             name: "m1-all-up".to_owned(),
@@ -189,7 +189,7 @@ fn check(name: &str, kind: CheckKind, judged: u64, of: &str) -> CheckRecord {
 fn event(n: u64, node: &str, to: Option<&str>, kind: &str, result: Option<&str>) -> EventRecord {
     EventRecord {
         n,
-        at_ns: (1_500 + n) * MS,
+        at_ns: i64::try_from((1_000 + n) * MS).expect("a short time"),
         node: node.to_owned(),
         to: to.map(str::to_owned),
         kind: kind.to_owned(),
@@ -199,4 +199,58 @@ fn event(n: u64, node: &str, to: Option<&str>, kind: &str, result: Option<&str>)
         cause: n.checked_sub(1),
         line: format!("{{\"n\":{n}}}"),
     }
+}
+
+/// Returns the failing run with whole exchanges: a client's send, a request that the cut lost, one
+/// that came through, and what devices showed.
+pub(crate) fn talk() -> Record {
+    let mut record = fail();
+    let devices = ["alice/1", "bob/1"].map(|name| node(name, MachineKind::Device));
+    record.nodes.extend(devices);
+    record.faults.truncate(1);
+    let said = [
+        ("observer", None, "note", "ready", None, None),
+        ("alice/1", None, "note", "send-began", None, None),
+        ("alice/1", Some("a"), "request_sent", "client_send", Some("200"), Some(3)),
+        ("a", None, "request_arrived", "client_send", None, Some(3)),
+        ("a", Some("b"), "request_sent", "on_message_sent", Some("lost: partition a | b"), Some(5)),
+        ("network", None, "fault_began", "partition a | b", None, None),
+        ("a", Some("c"), "request_sent", "on_message_sent", Some("200"), Some(7)),
+        ("c", None, "request_arrived", "on_message_sent", None, Some(7)),
+        ("c", Some("a"), "answer_sent", "on_message_sent", Some("200"), Some(7)),
+        ("a", None, "answer_arrived", "on_message_sent", Some("200"), Some(7)),
+        ("a", Some("alice/1"), "answer_sent", "client_send", Some("200"), Some(3)),
+        ("alice/1", None, "answer_arrived", "client_send", Some("200"), Some(3)),
+        ("alice/1", None, "note", "seen", None, None),
+        ("a", None, "request_lost", "on_message_sent", Some("lost: partition a | b"), Some(5)),
+        ("network", None, "fault_ended", "partition a | b", None, None),
+        ("observer", None, "note", "settled", None, None),
+    ];
+    record.events = (1..).zip(said).map(|(n, said)| spoken(n, said)).collect();
+    record.checks[0].evidence = vec![3, 5, 6, 7, 9, 13, 14];
+    record.checks[0].at_ns = u64::try_from(record.events[12].at_ns).ok();
+    record
+}
+
+/// Who, for whom, the kind, what, the result, and the request that it is about.
+type Said = (
+    &'static str,
+    Option<&'static str>,
+    &'static str,
+    &'static str,
+    Option<&'static str>,
+    Option<u64>,
+);
+
+fn spoken(n: u64, (from, to, kind, what, result, request): Said) -> EventRecord {
+    let mut event = event(n, from, to, kind, result);
+    what.clone_into(&mut event.what);
+    event.at_ns = i64::try_from(n * 5 * MS).expect("a short time");
+    if n > 13 {
+        event.at_ns += 10_000_000_000;
+    }
+    event.message = event.message.filter(|_| !matches!(from, "observer" | "network"));
+    let about = request.map(|request| format!(",\"request\":{request}")).unwrap_or_default();
+    event.line = format!("{{\"n\":{n}{about}}}");
+    event
 }
