@@ -28,6 +28,7 @@ mod token;
 use std::{
     ops::Deref,
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 use axum::{
@@ -60,6 +61,9 @@ const POLLS: Bounds = Bounds { per_key: 4, keys: usize::MAX };
 /// How many websockets of one device may be open. A connection that broke unnoticed counts until
 /// the server finds out.
 const SOCKETS: Bounds = Bounds { per_key: 8, keys: usize::MAX };
+
+/// After how long a device may try again that has as many of these as it may have.
+const PLACE_PAUSE: Duration = Duration::from_secs(5);
 
 /// What the handlers share. One reference, since every route has it and every request clones it.
 #[derive(Clone)]

@@ -13,7 +13,6 @@ use axum::{
     response::Response,
 };
 use futures_util::{SinkExt, StreamExt};
-use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
@@ -28,7 +27,7 @@ use transport::{
 use uuid::Uuid;
 
 use super::{
-    ClientApi, SOCKETS,
+    ClientApi, PLACE_PAUSE, SOCKETS,
     extract::{Holder, QueryOf},
     notifications::ensure_own,
 };
@@ -72,11 +71,7 @@ pub(super) async fn open(
     ensure_own(device, query.client.as_deref())?;
     let pushers = api.messaging.pushers.clone();
     let place = pushers.sockets().try_hold(device.clone(), SOCKETS).ok_or_else(|| {
-        MatrixError::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "M_LIMIT_EXCEEDED",
-            "the device has too many websockets open",
-        )
+        MatrixError::limit_exceeded("the device has too many websockets open", PLACE_PAUSE)
     })?;
     let notifications = api.messaging.notifications.clone();
     // Both before the answer: what is committed after the device knows of the socket is pushed.

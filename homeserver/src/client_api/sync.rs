@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, time::Duration};
 
 use axum::{Json, extract::State};
 use defects::{Defect, planted};
-use http::StatusCode;
 use ruma::OwnedRoomId;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use transport::MatrixError;
 
 use super::{
-    ClientApi, POLLS,
+    ClientApi, PLACE_PAUSE, POLLS,
     extract::{Holder, QueryOf, unknown_token},
     filter,
     token::{Token, token},
@@ -253,9 +252,5 @@ fn shown(room: RoomChanges, generation: &Generation) -> (OwnedRoomId, Room) {
 }
 
 fn too_many() -> MatrixError {
-    MatrixError::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "M_LIMIT_EXCEEDED",
-        "the device has too many requests waiting",
-    )
+    MatrixError::limit_exceeded("the device has too many requests waiting", PLACE_PAUSE)
 }

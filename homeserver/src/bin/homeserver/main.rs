@@ -1,6 +1,7 @@
 //! `homeserver`: a homeserver on this machine's sockets and disk, and what its operator does.
 
 mod admin;
+mod commands;
 mod keys;
 mod remote;
 mod run;
@@ -14,7 +15,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use self::{
-    admin::AdminArguments,
+    commands::AdminArguments,
     settings::{RunArguments, Settings},
 };
 
