@@ -167,7 +167,7 @@ fn table(rows: &[&Row], label: &str) -> Markup {
 fn link(row: &Row, text: &str) -> Markup {
     html! {
         @match &row.folder {
-            Some(folder) => a href={ (folder) "/" (page_of(row)) } { (text) },
+            Some(folder) => a href={ "./" (folder) "/" (page_of(row)) } { (text) },
             None => (text),
         }
     }

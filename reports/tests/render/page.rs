@@ -118,5 +118,5 @@ fn equal_failures_stand_together_on_the_page_about_many_runs() {
     let kind =
         "all-or-nothing: &lt;device&gt; saw &lt;message&gt;, and &lt;backend&gt; never stored it";
     assert_eq!(page.matches(&format!("<h3>{kind}")).count(), 1);
-    assert!(page.contains("href=\"run-2/report.html\""));
+    assert!(page.contains("href=\"./run-2/report.html\""));
 }
