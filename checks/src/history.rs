@@ -18,7 +18,10 @@ mod membership;
 mod messages;
 mod reading;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use journal::{Event, Journal};
 use serde_json::Value;
@@ -36,7 +39,7 @@ use scenarios::{
     vocabulary::HOMESERVERS,
 };
 
-use crate::record::OpOutcome;
+use crate::{reachability::DiskLoss, record::OpOutcome};
 
 /// What happened.
 #[derive(Debug)]
@@ -83,6 +86,8 @@ pub struct History<'j> {
     pub settled: Option<(Moment, Vec<String>)>,
     /// What was read at the end.
     pub finals: Finals,
+    /// Disks that were lost, in order of time.
+    pub(crate) losses: Vec<DiskLoss>,
     /// Starts of each machine, in order.
     boots: BTreeMap<&'j str, Vec<Moment>>,
     /// Disk syncs of each machine, in order.
@@ -259,6 +264,20 @@ impl<'j> History<'j> {
         })
     }
 
+    /// Returns the time of entry `n`; that of the last entry if there are not so many.
+    pub fn time_of(&self, n: u64) -> Duration {
+        let entries = self.journal.entries();
+        let place = usize::try_from(n.saturating_sub(1)).unwrap_or(usize::MAX);
+        entries.get(place).or(entries.last()).map_or(Duration::ZERO, |entry| entry.at)
+    }
+
+    /// Returns a time in words, counted from when the cluster was ready, to the millisecond.
+    pub(crate) fn since_ready(&self, at: Duration) -> String {
+        let ready = self.ready.map_or(Duration::ZERO, |ready| ready.at);
+        let milliseconds = at.saturating_sub(ready).as_millis();
+        format!("{:?}", Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX)))
+    }
+
     /// Returns whether any sync of a machine's disk is in the journal: whoever recorded it may not
     /// have seen its disks.
     pub fn has_syncs(&self, machine: &str) -> bool {
@@ -285,6 +304,12 @@ impl<'j> History<'j> {
     /// entry `to`.
     pub fn members_through(&self, conversation: &str, from: u64, to: u64) -> Vec<&str> {
         self.members(conversation, |known| known.certain_at(from) && known.certain_at(to))
+    }
+
+    /// Returns the lasting members of a conversation from entry `n` on whose own backends know it: it
+    /// is not one that lost its disk before, and the membership with it.
+    pub fn known_members(&self, conversation: &str, n: u64) -> Vec<&str> {
+        self.members(conversation, |known| known.certain_since(n) && known.is_known_since(n))
     }
 
     /// Returns the backends of the users who certainly were members of a conversation from the

@@ -6,6 +6,7 @@ use scenarios::scenario::Reads;
 
 use crate::{
     history::{History, Message},
+    reachability::still_pending,
     record::OpOutcome,
 };
 
@@ -52,6 +53,21 @@ impl Judgment {
         if self.finding.as_ref().is_none_or(|known| finding.at < known.at) {
             self.finding = Some(finding);
         }
+    }
+
+    /// Takes out what is excused, and says why.
+    pub(super) fn excuse(
+        &mut self,
+        missing: &mut Vec<String>,
+        excuse: impl Fn(&str) -> Option<String>,
+    ) {
+        missing.retain(|it| match excuse(it) {
+            Some(excuse) => {
+                self.excused.push(excuse);
+                false
+            }
+            None => true,
+        });
     }
 
     /// Says that it cannot be told, unless something is found.
@@ -124,13 +140,14 @@ pub(super) fn expected_devices(history: &History<'_>, message: &Message) -> Vec<
     expected_devices_since(history, message, message.began.n)
 }
 
-/// Does the same for a message that is promised to everybody who has been a member since entry `n`.
+/// Does the same for a message that is promised to everybody who has been a member since entry `n`,
+/// and whose backend has not forgotten that by then.
 pub(super) fn expected_devices_since(
     history: &History<'_>,
     message: &Message,
     n: u64,
 ) -> Vec<String> {
-    let users = history.lasting_members(&message.conversation, n);
+    let users = history.known_members(&message.conversation, n);
     let devices = users.into_iter().flat_map(|user| history.devices_of(user));
     let devices = devices.filter(|device| history.has_honest_backend(device));
     devices.filter(|device| *device != message.device || repeats_own(history, device)).collect()
@@ -141,10 +158,10 @@ fn repeats_own(history: &History<'_>, device: &str) -> bool {
     user.is_some_and(|user| user.reads == Reads::Sync)
 }
 
-/// Returns whether what has not happened by now never will: the world settled, and everything was
-/// read.
+/// Returns whether what has not happened by now never will: the world settled, but for what is pending
+/// for ever, and everything was read.
 pub(super) fn is_final(history: &History<'_>) -> bool {
-    let settled = history.settled.as_ref().is_some_and(|(_, pending)| pending.is_empty());
+    let settled = still_pending(history).is_some_and(|pending| pending.is_empty());
     settled && history.finals.complete
 }
 

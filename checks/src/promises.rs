@@ -43,8 +43,6 @@ mod situations;
 mod soft_failure;
 mod within_limits;
 
-use std::time::Duration;
-
 pub use self::within_limits::MAX_PDUS;
 use scenarios::{
     Vocabulary,
@@ -189,13 +187,6 @@ fn is_timed(scenario: &Scenario) -> bool {
     is_sending(scenario)
         && delivered_in_time::has_sure_links(scenario)
         && conversations.any(|known| known.delivery == Delivery::Eventual)
-}
-
-/// Returns a time in words, counted from when the cluster was ready, to the millisecond.
-fn since_ready(history: &History<'_>, at: Duration) -> String {
-    let ready = history.ready.map_or(Duration::ZERO, |ready| ready.at);
-    let milliseconds = at.saturating_sub(ready).as_millis();
-    format!("{:?}", Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX)))
 }
 
 fn has_m1(scenario: &Scenario) -> bool {

@@ -10,14 +10,27 @@
 //! - `outages`: when machines and links could not be used, and whose disks were lost, read from the
 //!   journal's faults.
 //! - `forgotten`: whether a backend may know no more what it knew once.
+//! - `shown`: whether a device cannot have been shown what was promised to it, because a disk was lost.
+//! - `expired`: what is kept for a while only, and for how long.
+//! - `doubts`: what is pending for ever, because the only one who could end it has lost its disk.
+//! - `last_copies`: whether the only copy of something that was on its way was lost.
 //! - `path`: whether there may have been a path through time, and if not, what cut it.
 
+mod doubts;
+mod expired;
 mod forgotten;
+mod last_copies;
 mod outages;
 mod path;
+mod shown;
 
+pub use self::expired::{NOTIFICATION_TIME_TO_LIVE, RELAY_TIME_TO_LIVE};
 pub(crate) use self::{
-    forgotten::is_forgotten,
-    outages::{Outages, Troubles},
+    doubts::{never_done, still_pending},
+    expired::expired,
+    forgotten::{forgotten_memberships, is_forgotten},
+    last_copies::lost_on_its_way,
+    outages::{DiskLoss, Outages, Troubles},
     path::{Reach, reach},
+    shown::{excuse, forgotten_before_refusal, lost_join},
 };

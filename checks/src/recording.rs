@@ -13,6 +13,7 @@ use self::{events::events, wording::when};
 use crate::{
     Promises, Record,
     history::{History, Membership, Message},
+    reachability::still_pending,
     record::{
         CheckRecord, Copy, Ended, FaultRecord, Machine, MachineKind, Message as MessageRecord,
         Meta, Presence, Program, ScenarioRecord, Skipped, Verdict, Why,
@@ -118,7 +119,7 @@ pub fn verdicts(promises: &Promises, history: &History<'_>, recording: &Recordin
 fn ended(history: &History<'_>, recording: &Recording, not_ready: Option<&str>) -> Ended {
     let settled = history.settled.as_ref();
     let end = settled.map_or(recording.at, |(settled, _)| settled.at);
-    let pending = settled.map(|(_, pending)| pending.as_slice()).unwrap_or_default();
+    let pending = still_pending(history).unwrap_or_default();
     let (why, detail) = match &recording.ended {
         journal::Ended::Panicked { machine, message } => {
             (Why::Panic, Some(format!("{machine} panicked: {message}")))
@@ -132,7 +133,7 @@ fn ended(history: &History<'_>, recording: &Recording, not_ready: Option<&str>) 
         _ if not_ready.is_some() => (Why::Limit, not_ready.map(str::to_owned)),
         journal::Ended::Limit => (Why::Limit, Some("the world's limit was reached".to_owned())),
         journal::Ended::Finished if !pending.is_empty() => {
-            let pending = exits(history).into_iter().chain(pending.iter().cloned());
+            let pending = exits(history).into_iter().chain(pending.into_iter().cloned());
             (Why::Limit, Some(pending.collect::<Vec<_>>().join("; ")))
         }
         journal::Ended::Finished => (Why::Settled, None),

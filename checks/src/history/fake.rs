@@ -101,7 +101,11 @@ impl Fake {
 
     /// Notes that the fault at this place of the scenario begins.
     pub(crate) fn begins_fault(&mut self, index: usize) {
-        let fault = index as u64 + 1;
+        self.begins(index, index as u64 + 1);
+    }
+
+    /// Notes the same of a fault that is the world's `fault`-th.
+    pub(crate) fn begins(&mut self, index: usize, fault: u64) {
         self.push("", Event::FaultBegan { fault, what: String::new() });
         self.note(&Note::FaultSet { index, fault });
     }

@@ -5,14 +5,18 @@
 //!
 //! What one user does to another of another backend takes effect there when that backend learns of
 //! it. So a removed user is certainly out only once the own backend has said so, and only if nobody
-//! can undo it: the creator removed the user, and nobody has changed the creator's power.
+//! can undo it: the creator removed the user, and nobody has changed the creator's power. Whoever
+//! leaves and comes back before the own backend has said so may yet be removed.
+//!
+//! A backend whose disk was lost forgets who of its users has joined since its backup. Others know,
+//! and count them as members; the backend itself does so when they join anew.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use scenarios::scenario::{OpKind, Scenario};
 
-use super::{Membership, Note};
-use crate::record::OpOutcome;
+use super::{Membership, Moment, Note};
+use crate::{reachability::DiskLoss, record::OpOutcome};
 
 /// Everybody's comings and goings, read so far.
 #[derive(Debug)]
@@ -35,6 +39,12 @@ struct Standing {
     counts_when_seen: bool,
     /// The index of the present membership among those read.
     place: Option<usize>,
+    /// When the last join began, and when it was last said to have worked.
+    join_began: Moment,
+    joined: Option<Duration>,
+    /// The entry at which the first removal began that may yet take effect, and how many may.
+    removal: Option<u64>,
+    removals: u32,
 }
 
 /// Requests of one kind that may still take effect.
@@ -84,7 +94,9 @@ impl<'s> Memberships<'s> {
                 if !memberships.standing.contains_key(&key) {
                     let place = Some(memberships.read.len());
                     memberships.read.push(Membership::initial(user, name));
-                    let standing = Standing { may_be_in: true, place, ..Standing::default() };
+                    let joined = Some(Duration::ZERO);
+                    let standing =
+                        Standing { may_be_in: true, place, joined, ..Standing::default() };
                     memberships.standing.insert(key, standing);
                 }
             }
@@ -92,8 +104,10 @@ impl<'s> Memberships<'s> {
         memberships
     }
 
-    /// Takes in the note of a join, leave or removal, which is entry `n`; ignores other notes.
-    pub(super) fn take(&mut self, n: u64, note: &Note) {
+    /// Takes in the note of a join, leave or removal, which was made at `moment`; ignores other
+    /// notes.
+    pub(super) fn take(&mut self, moment: Moment, note: &Note) {
+        let n = moment.n;
         if let Note::Ready { rooms } = note {
             let by_room = rooms.iter().map(|(name, room)| (room.clone(), name.clone()));
             self.conversations = by_room.collect();
@@ -104,11 +118,11 @@ impl<'s> Memberships<'s> {
         let mut now = self.standing.get(&key).copied().unwrap_or(outside);
         let before = now;
         match note {
-            Note::JoinBegan { .. } => now.join_began(),
-            Note::JoinEnded { outcome, .. } => now.join_ended(*outcome),
+            Note::JoinBegan { .. } => now.join_began(moment),
+            Note::JoinEnded { outcome, .. } => now.join_ended(*outcome, moment),
             Note::LeaveBegan { .. } => now.leave_began(),
             Note::RemovalBegan { by, .. } => {
-                now.removal_began(self.finality(by, user, conversation));
+                now.removal_began(n, self.finality(by, user, conversation));
             }
             Note::LeaveEnded { outcome, .. } => now.leave_ended(*outcome),
             Note::RemovalEnded { by, outcome, .. } => {
@@ -134,7 +148,38 @@ impl<'s> Memberships<'s> {
         {
             known.removed_from.get_or_insert(n);
         }
+        if matches!(note, Note::JoinEnded { outcome: OpOutcome::Ok, .. })
+            && let Some(known) = now.place.and_then(|place| self.read.get_mut(place))
+            && known.forgotten_from.is_some_and(|from| from <= now.join_began.n)
+        {
+            known.forgotten_until.get_or_insert(n);
+        }
         self.standing.insert(key, now);
+    }
+
+    /// Takes in that a backend lost its disk: it forgets the joins of its users that its backup may
+    /// not have, unless the room is in it by way of another user, so that what is said there leads it
+    /// back.
+    pub(super) fn lose(&mut self, moment: Moment, loss: &DiskLoss) {
+        let is_kept = |standing: &Standing| {
+            let joined = standing.joined.zip(loss.but_before);
+            joined.is_some_and(|(joined, kept)| joined <= kept)
+        };
+        let backend = |user: &String| self.scenario.users.get(user).map(|user| &*user.backend);
+        let of_it = self.standing.iter().filter(|((user, _), standing)| {
+            standing.may_be_in && backend(user) == Some(loss.machine.as_str())
+        });
+        let of_it: Vec<_> = of_it.map(|((_, room), standing)| (room, *standing)).collect();
+        for (room, standing) in &of_it {
+            let mut others = of_it.iter().filter(|(other, _)| other == room);
+            if others.any(|(_, standing)| is_kept(standing)) {
+                continue;
+            }
+            if let Some(known) = standing.place.and_then(|place| self.read.get_mut(place)) {
+                known.forgotten_from.get_or_insert(moment.n);
+                known.forgotten_until = None;
+            }
+        }
     }
 
     /// Returns the user and the conversation that a note is about.
@@ -200,7 +245,9 @@ impl<'s> Memberships<'s> {
         let is_present = present.is_some_and(|known| known.possible_until.is_none());
         if now.may_be_in && !is_present {
             now.place = Some(self.read.len());
-            self.read.push(Membership::possible(user, conversation, n));
+            let removed_from = now.removal;
+            let stay = Membership::possible(user, conversation, n);
+            self.read.push(Membership { removed_from, ..stay });
         }
         if is_certain && let Some(known) = now.place.and_then(|place| self.read.get_mut(place)) {
             known.certain_from.get_or_insert(n);
@@ -220,7 +267,8 @@ enum Finality {
 }
 
 impl Standing {
-    fn join_began(&mut self) {
+    fn join_began(&mut self, moment: Moment) {
+        self.join_began = moment;
         self.joins.begin(self.may_be_in, self.leaves);
         self.leaves.is_crossed |= self.leaves.may_take_effect();
         self.may_be_in = true;
@@ -232,10 +280,11 @@ impl Standing {
         self.may_be_out = true;
     }
 
-    fn join_ended(&mut self, outcome: OpOutcome) {
+    fn join_ended(&mut self, outcome: OpOutcome, moment: Moment) {
         let is_crossed = self.joins.end(outcome);
         match outcome {
             OpOutcome::Ok => {
+                self.joined = Some(moment.at);
                 self.may_be_out = self.leaves.may_take_effect() || is_crossed;
                 // Another one that is still open, and then refused, undoes nothing.
                 self.joins.may_have_been = true;
@@ -263,8 +312,10 @@ impl Standing {
 }
 
 impl Standing {
-    fn removal_began(&mut self, finality: Finality) {
+    fn removal_began(&mut self, n: u64, finality: Finality) {
         self.leave_began();
+        self.removals += 1;
+        self.removal.get_or_insert(n);
         self.counts_when_seen = finality != Finality::Never;
     }
 
@@ -279,12 +330,19 @@ impl Standing {
             OpOutcome::Ok if !is_certain => OpOutcome::Indefinite,
             outcome => outcome,
         };
+        if outcome != OpOutcome::Indefinite {
+            self.removals = self.removals.saturating_sub(1);
+            self.removal = self.removal.filter(|_| self.removals > 0);
+        }
         self.leave_ended(outcome);
     }
 
     /// Takes in that the user's own backend knows of a removal. If the user tried to come back
     /// meanwhile, nobody knows whether it speaks of the time before.
     fn removal_seen(&mut self) {
+        if !self.joins.is_crossed && !self.leaves.is_crossed && !self.joins.may_take_effect() {
+            (self.removal, self.removals) = (None, 0);
+        }
         if self.counts_when_seen && !self.leaves.is_crossed && !self.joins.may_take_effect() {
             self.may_be_in = false;
             self.leaves.is_lost = false;
@@ -295,11 +353,14 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use scenarios::scenario::Delivery;
 
     use super::Memberships;
     use crate::{
-        history::{Membership, Note, fake::scenario},
+        history::{Membership, Moment, Note, fake::scenario},
+        reachability::DiskLoss,
         record::OpOutcome::{self, Indefinite, Ok, Refused},
     };
 
@@ -349,14 +410,59 @@ mod tests {
         assert_eq!(stays, [Membership::initial("bob", "team")]);
     }
 
+    #[test]
+    fn who_comes_back_may_yet_be_removed_until_the_own_backend_tells_of_it() {
+        let seen = Note::RemovalSeen { user: "bob".to_owned(), room: "!team".to_owned() };
+        let kicked = [kick("bob", "carol", None), kick("bob", "carol", Some(Ok))];
+        let left = [leave("bob", None), leave("bob", Some(Ok))];
+        let back = [join("bob", None), join("bob", Some(Ok))];
+        let last = |notes: &[&[Note]]| of("bob", &notes.concat()).pop().expect("a stay");
+        let under_way = last(&[&kicked, &left, &back]);
+        assert_eq!((under_way.possible_from, under_way.removed_from), (5, Some(1)));
+        let kicked = [kick("bob", "alice", None), kick("bob", "alice", Some(Ok))];
+        assert_eq!(last(&[&kicked, &[seen], &back]).removed_from, None);
+        let refused = [kick("bob", "alice", None), kick("bob", "alice", Some(Refused))];
+        assert_eq!(last(&[&refused, &left, &back]).removed_from, None);
+    }
+
+    #[test]
+    fn a_lost_disk_forgets_the_joins_since_its_backup_until_the_user_joins_anew() {
+        let stay = |but_before: Option<u64>, notes: &[Note]| {
+            let scenario = scenario(Delivery::M1);
+            let mut memberships = Memberships::initial(&scenario);
+            memberships.take(at(1), &leave("bob", None));
+            memberships.take(at(2), &leave("bob", Some(Ok)));
+            memberships.take(at(3), &join("bob", None));
+            memberships.take(at(4), &join("bob", Some(Ok)));
+            let but_before = but_before.map(Duration::from_secs);
+            let machine = "b".to_owned();
+            memberships.lose(at(6), &DiskLoss { machine, at: Duration::from_secs(6), but_before });
+            for (n, note) in (7..).zip(notes) {
+                memberships.take(at(n), note);
+            }
+            memberships.finish().pop().expect("a stay")
+        };
+        let forgotten = stay(Some(2), &[]);
+        assert!(forgotten.is_known_since(5) && !forgotten.is_known_since(6));
+        assert!(forgotten.certain_since(6), "others count bob as a member");
+        assert!(stay(Some(5), &[]).is_known_since(6) && !stay(None, &[]).is_known_since(6));
+        let back = stay(Some(2), &[join("bob", None), join("bob", Some(Ok))]);
+        assert!(!back.is_known_since(7) && back.is_known_since(8));
+    }
+
+    /// Returns entry `n`, in second `n`.
+    fn at(n: u64) -> Moment {
+        Moment { n, at: Duration::from_secs(n) }
+    }
+
     /// Returns the memberships of one user after these notes, which are entries 1, 2, ..
     fn of(user: &str, notes: &[Note]) -> Vec<Membership> {
         let scenario = scenario(Delivery::M1);
         let mut memberships = Memberships::initial(&scenario);
         let rooms = [("team".to_owned(), "!team".to_owned())].into();
-        memberships.take(0, &Note::Ready { rooms });
+        memberships.take(at(0), &Note::Ready { rooms });
         for (n, note) in (1..).zip(notes) {
-            memberships.take(n, note);
+            memberships.take(at(n), note);
         }
         memberships.finish().into_iter().filter(|known| known.user == user).collect()
     }

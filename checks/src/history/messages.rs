@@ -84,6 +84,10 @@ pub struct Membership {
     pub possible_until: Option<u64>,
     /// From here on somebody else may have removed the user.
     pub removed_from: Option<u64>,
+    /// From here on the user's own backend may not know of it: its disk was lost.
+    pub forgotten_from: Option<u64>,
+    /// From here on it knows again: the user has joined anew.
+    pub forgotten_until: Option<u64>,
 }
 
 impl Membership {
@@ -97,6 +101,8 @@ impl Membership {
             certain_until: None,
             possible_until: None,
             removed_from: None,
+            forgotten_from: None,
+            forgotten_until: None,
         }
     }
 
@@ -115,6 +121,12 @@ impl Membership {
     /// and `to`.
     pub fn possible_between(&self, from: u64, to: u64) -> bool {
         self.possible_from <= to && self.possible_until.is_none_or(|until| from < until)
+    }
+
+    /// Returns whether the user's own backend has not forgotten it by entry `n`, or knows it again.
+    pub fn is_known_since(&self, n: u64) -> bool {
+        self.forgotten_from.is_none_or(|from| n < from)
+            || self.forgotten_until.is_some_and(|until| until <= n)
     }
 
     /// Returns whether the user certainly was a member from entry `n` to the end.

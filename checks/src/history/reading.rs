@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use journal::{Answer, Entry, Event, Journal};
 use scenarios::{scenario::Scenario, vocabulary::Vocabulary};
 
-use crate::record::OpOutcome;
+use crate::{reachability::Outages, record::OpOutcome};
 
 use super::{
-    Answered, Exchange, Finals, Forgery, History, Joining, Message, Moment, Note, SendEnded,
-    Sighting, Trespass, membership::Memberships, pdu::messages_in,
+    Answered, Exchange, Finals, Forgery, History, Joining, Membership, Message, Moment, Note,
+    SendEnded, Sighting, Trespass, membership::Memberships, pdu::messages_in,
 };
 
 /// Reads the journal of a run of `scenario` on the federation that has this vocabulary.
@@ -19,11 +19,11 @@ pub(super) fn read<'j>(
     journal: &'j Journal,
 ) -> History<'j> {
     let mut history = empty(vocabulary, scenario, journal);
-    let mut memberships = Memberships::initial(scenario);
     for entry in journal.entries() {
-        take(&mut history, &mut memberships, entry);
+        take(&mut history, entry);
     }
-    history.memberships = memberships.finish();
+    history.losses = Outages::read(&history).losses;
+    history.memberships = memberships(&history);
     index(&mut history);
     history
 }
@@ -54,6 +54,7 @@ fn empty<'j>(
         repaired: None,
         settled: None,
         finals: Finals::default(),
+        losses: Vec::new(),
         boots: BTreeMap::new(),
         syncs: BTreeMap::new(),
         by_name: BTreeMap::new(),
@@ -64,7 +65,25 @@ fn empty<'j>(
     }
 }
 
-fn take<'j>(history: &mut History<'j>, memberships: &mut Memberships<'_>, entry: &'j Entry) {
+/// Reads who was a member when, now that it is known which disks were lost.
+fn memberships(history: &History<'_>) -> Vec<Membership> {
+    let mut memberships = Memberships::initial(history.scenario);
+    let mut losses = history.losses.iter().peekable();
+    for entry in history.journal.entries() {
+        let moment = Moment { n: entry.n, at: entry.at };
+        while let Some(loss) = losses.next_if(|loss| loss.at <= entry.at) {
+            memberships.lose(moment, loss);
+        }
+        if let Event::Note { topic, body } = &entry.event
+            && let Some(note) = Note::from_parts(topic, body)
+        {
+            memberships.take(moment, &note);
+        }
+    }
+    memberships.finish()
+}
+
+fn take<'j>(history: &mut History<'j>, entry: &'j Entry) {
     let moment = Moment { n: entry.n, at: entry.at };
     let machine: &'j str = &entry.machine;
     match &entry.event {
@@ -94,7 +113,6 @@ fn take<'j>(history: &mut History<'j>, memberships: &mut Memberships<'_>, entry:
         }
         Event::Note { topic, body } => {
             if let Some(note) = Note::from_parts(topic, body) {
-                memberships.take(moment.n, &note);
                 take_note(history, moment, note);
             }
         }

@@ -6,7 +6,7 @@
 //! are judged only if their senders stay members, and other events only if they are part of the
 //! state that their own sender's backend has in the end. What is acknowledged while the end is read
 //! may come after the reading, and is not judged; nor is what a backend acknowledged whose disk was
-//! lost after that, if nobody led it back.
+//! lost after that, if nobody led it back who still has it.
 
 use crate::{
     Finding, Judgment,
@@ -133,7 +133,8 @@ fn judge_event(
     let is_judged = is_read_after && history.is_honest(backend);
     let Some(timeline) = timeline.filter(|_| is_judged) else { return };
     judgment.judged += 1;
-    if timeline.contains(event) || is_forgotten(history, (backend, conversation), Some(at.at)) {
+    let known = Some((at.at, event));
+    if timeline.contains(event) || is_forgotten(history, (backend, conversation), known) {
         return;
     }
     let sentence = format!("{backend} {what}, and does not have it in the end");

@@ -4,6 +4,7 @@
 //!
 //! What cannot have come is excused: if there certainly was no way from the sender's backend to the
 //! recipient's, over any others and through time, then what cut it is told in place of a violation.
+//! So is what a lost disk, or the end of a time to live, has taken from the recipient.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::{
     Finding, Judgment,
     history::{History, Message},
     judgment::{expected_devices, missing_devices},
-    reachability::{Outages, Reach, reach},
+    reachability::{self, Outages, Reach, forgotten_memberships, reach},
     record::OpOutcome,
 };
 
@@ -25,13 +26,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         let mut missing = missing_devices(history, message);
         if !missing.is_empty() {
             let outages = outages.get_or_insert_with(|| Outages::read(history));
-            missing.retain(|device| match excuse(history, outages, message, device) {
-                Some(excuse) => {
-                    judgment.excused.push(excuse);
-                    false
-                }
-                None => true,
-            });
+            judgment.excuse(&mut missing, |device| excuse(history, outages, message, device));
         }
         let Some(missing) = missing.into_iter().next() else { continue };
         if !history.finals.complete {
@@ -42,6 +37,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         let sentence = format!("{missing} never saw {}", message.name);
         judgment.found(Finding::about(history, message, end.at, sentence));
     }
+    judgment.excused.extend(forgotten_memberships(history));
     judgment
 }
 
@@ -52,6 +48,9 @@ fn excuse(
     message: &Message,
     device: &str,
 ) -> Option<String> {
+    if let Some(excuse) = reachability::excuse(history, message, device) {
+        return Some(excuse);
+    }
     // What nobody knows the end of may be sent again later.
     if message.outcome() != OpOutcome::Ok {
         return None;
@@ -65,7 +64,7 @@ fn excuse(
     let backends = scenario.backends.keys().filter(|_| !is_lost);
     let by: Vec<&str> = backends.chain(scenario.relays.keys()).map(String::as_str).collect();
     let Reach::Cut { lost, by } = reach(outages, from, target, end, &by) else { return None };
-    let time = |at| super::since_ready(history, at);
+    let time = |at| history.since_ready(at);
     let lost = lost.iter().map(|(machine, at)| {
         format!("{machine} lost its disk at {} with its only copy", time(*at))
     });
@@ -86,14 +85,15 @@ fn is_promised(history: &History<'_>, message: &Message) -> bool {
 #[cfg(test)]
 mod tests {
     use journal::Event;
-    use scenarios::scenario::{AfterCrash, Delivery, Fault, NodeFault, When};
+    use scenarios::scenario::{AfterCrash, Delivery, Fault, NodeFault, Reads, When};
+    use serde_json::{Value, json};
 
     use super::judge;
     use crate::{
         Judgment,
         history::{
             Note,
-            fake::{Fake, scenario},
+            fake::{Fake, restored, scenario, transaction},
         },
         record::OpOutcome,
     };
@@ -165,5 +165,93 @@ mod tests {
         fake.note(&Note::Finished {});
         let judgment = fake.judged(Delivery::Eventual, judge);
         assert_eq!((judgment.judged, judgment.finding), (2, None));
+    }
+
+    #[test]
+    fn who_forgot_the_own_join_is_promised_nothing_until_the_next() {
+        let joins = |fake: &mut Fake| {
+            let (user, conversation) = ("bob".to_owned(), "team".to_owned());
+            fake.note(&Note::JoinBegan { user: user.clone(), conversation: conversation.clone() });
+            fake.note(&Note::JoinEnded { user, conversation, outcome: OpOutcome::Ok });
+        };
+        let missed = |taken: u64, is_back: bool| {
+            let mut scenario = restored("b", taken);
+            for team in scenario.conversations.values_mut() {
+                team.members.retain(|member| member == "carol");
+            }
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            joins(&mut fake);
+            fake.waits(1);
+            fake.begins_fault(0);
+            fake.push("", Event::FaultEnded { fault: 1, what: String::new() });
+            if is_back {
+                joins(&mut fake);
+            }
+            fake.sent_ok("alice/1", "m1");
+            fake.sees("alice/1", "m1");
+            fake.sees("carol/1", "m1");
+            fake.note(&Note::Finished {});
+            fake.judged_in(&scenario, judge)
+        };
+        let forgotten = missed(5, false);
+        assert_eq!((forgotten.judged, forgotten.finding), (2, None));
+        let sentence = "b lost its disk at 11.003s, and does not know that bob is in team";
+        assert_eq!(forgotten.excused, [sentence]);
+        assert!(missed(5, true).finding.is_some());
+        assert!(missed(11, false).finding.is_some());
+    }
+
+    /// Lets bob, who reads when he likes, fetch `m1` so many days after it came to his backend.
+    fn fetched_after(days: &[u64]) -> Judgment {
+        let mut scenario = scenario(Delivery::Eventual);
+        scenario.users.get_mut("bob").expect("bob").reads = Reads::Never;
+        let mut fake = Fake::ready();
+        fake.sent_ok("alice/1", "m1");
+        let what = "PUT /_matrix/federation/v1/send/1";
+        fake.exchange(("a", "b"), what, &transaction("m1"), &Value::Null);
+        for device in ["alice/1", "carol/1"] {
+            fake.sees(device, "m1");
+        }
+        for days in days {
+            fake.waits(days * 24 * 60 * 60);
+            fake.exchange(("bob/1", "b"), "GET /notifications", &Value::Null, &json!({}));
+        }
+        fake.note(&Note::Finished {});
+        fake.judged_in(&scenario, judge)
+    }
+
+    #[test]
+    fn a_notification_is_kept_for_its_time_to_live_and_no_longer() {
+        assert!(fetched_after(&[27]).finding.is_some());
+        assert!(fetched_after(&[27, 2]).finding.is_some());
+        let excused = fetched_after(&[29]);
+        assert_eq!(excused.finding, None);
+        assert_eq!(excused.excused, ["bob/1 did not read m1 in the 28 days for which it is kept"]);
+    }
+
+    #[test]
+    fn what_a_relay_kept_for_its_time_to_live_is_excused_unless_somebody_leads_back_to_it() {
+        let unfetched = |days: u64, is_led_back: bool| {
+            let mut fake = Fake::ready();
+            fake.sent_ok("alice/1", "m1");
+            let what = "PUT /_matrix/federation/v1/send_relay/t1/@user:b";
+            fake.exchange(("a", "r1"), what, &transaction("m1"), &Value::Null);
+            for device in ["alice/1", "carol/1"] {
+                fake.sees(device, "m1");
+            }
+            fake.waits(days * 24 * 60 * 60);
+            if is_led_back {
+                fake.sent_ok("carol/1", "m2");
+            }
+            for device in ["alice/1", "bob/1", "carol/1"].iter().filter(|_| is_led_back) {
+                fake.sees(device, "m2");
+            }
+            fake.holds_at_end("b", if is_led_back { &["$m2"] } else { &[] });
+            fake.note(&Note::Finished {});
+            fake.judged(Delivery::Eventual, judge)
+        };
+        assert_eq!(unfetched(29, false).excused, ["r1 kept m1 for b for 28 days"]);
+        assert!(unfetched(29, true).finding.is_some() && unfetched(27, false).finding.is_some());
     }
 }

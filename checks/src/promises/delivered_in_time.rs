@@ -313,7 +313,7 @@ impl Judging<'_> {
 
     /// Returns a time in words, counted from when the cluster was ready.
     fn time(&self, at: Duration) -> String {
-        super::since_ready(self.history, at)
+        self.history.since_ready(at)
     }
 }
 

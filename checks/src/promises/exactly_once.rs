@@ -1,24 +1,34 @@
 //! `exactly-once`: no device is shown a message twice, and a message is one event. Whoever comes back
 //! after leaving is told the room's recent history anew by the first sync of the new stay
 //! (client-server API, "Syncing"), and that is no second copy; nor is what a backend shows that was
-//! restored from a backup, or wiped, since it showed it first: it cannot know that it did.
+//! restored from a backup, or wiped, since it showed it first: it cannot know that it did. A client
+//! that asks again after its backend was restored to before the first event makes a second one, and
+//! nobody can know: that is one event for each such loss.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     Finding, Judgment,
     history::{History, Message, Sighting, note::Via, user_of},
-    reachability::Outages,
 };
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("copies");
     for message in &history.messages {
-        let mut seen: BTreeMap<&str, Vec<&Sighting>> = BTreeMap::new();
-        let mut event: Option<&str> = None;
+        let mut seen: BTreeMap<(&str, &str), Vec<&Sighting>> = BTreeMap::new();
+        // The events that may be it, each with when it was seen first.
+        let mut events: Vec<(&str, Duration)> = Vec::new();
         for sighting in history.sightings_of(&message.name) {
             let name = &message.name;
-            let before = seen.entry(&sighting.device).or_default();
+            let is_known = events.iter().any(|(event, _)| *event == sighting.event);
+            let is_made_anew = !is_known
+                && (events.is_empty() || is_made_anew(history, message, &events, sighting));
+            if is_made_anew {
+                events.push((&sighting.event, sighting.at.at));
+            }
+            let is_one_of_them = is_known || is_made_anew;
+            let event = if is_one_of_them { &*sighting.event } else { events[0].0 };
+            let before = seen.entry((&sighting.device, event)).or_default();
             let is_again = before.last().is_some_and(|last| !is_forgotten(history, last, sighting));
             before.push(sighting);
             if is_again && !is_of_a_new_stay(history, message, sighting, before.len()) {
@@ -29,7 +39,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
             }
             // A dishonest backend may make two events out of one message.
             let is_one = history.has_honest_backend(&message.device);
-            if is_one && *event.get_or_insert(&sighting.event) != sighting.event {
+            if is_one && !is_one_of_them {
                 let sentence = format!("{} saw {name} as a second event", sighting.device);
                 judgment.found(Finding::about(history, message, sighting.at.at, sentence));
             }
@@ -61,7 +71,34 @@ fn is_of_a_new_stay(
 fn is_forgotten(history: &History<'_>, first: &Sighting, again: &Sighting) -> bool {
     let backend = history.backend_of(&again.device);
     let (from, to) = (first.at.at, again.at.at);
-    Outages::read(history).losses.iter().any(|loss| loss.loses(backend, from) && loss.at <= to)
+    history.losses.iter().any(|loss| loss.loses(backend, from) && loss.at <= to)
+}
+
+/// Returns whether a message may be one event more than those that were seen before: the sender's
+/// backend lost the last of them, and the client asked again after that.
+fn is_made_anew(
+    history: &History<'_>,
+    message: &Message,
+    events: &[(&str, Duration)],
+    again: &Sighting,
+) -> bool {
+    let backend = history.backend_of(&message.device);
+    let seen = events.last().map_or(again.at.at, |(_, seen)| *seen);
+    let is_asked_after = |lost: Duration| {
+        history.carriers_of(&message.name).any(|exchange| {
+            exchange.endpoint == "client_send"
+                && exchange.from == message.device
+                && exchange.sent.at >= lost
+                && exchange.sent.at <= again.at.at
+        })
+    };
+    let losses = history.losses.iter().filter(|loss| {
+        // It was made at the latest when it was seen, or when its backend lost it.
+        loss.loses(backend, seen.min(loss.at))
+            && loss.at >= message.began.at
+            && is_asked_after(loss.at)
+    });
+    losses.count() >= events.len()
 }
 
 #[cfg(test)]
@@ -131,5 +168,29 @@ mod tests {
         assert_eq!(again("b", 5).finding, None);
         assert!(again("b", 15).finding.is_some());
         assert!(again("c", 5).finding.is_some());
+    }
+
+    #[test]
+    fn who_asks_again_after_a_loss_may_make_a_second_event_and_nobody_else_may() {
+        let two_events = |taken: u64, is_asked_again: bool| {
+            let scenario = restored("a", taken);
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            fake.sends("alice/1", "m1");
+            let what = "PUT /_matrix/client/v3/rooms/!team/send/m.room.message/m1";
+            let body = serde_json::json!({"org.fedsim.message": "m1"});
+            fake.request("alice/1", "a", what, &body);
+            fake.sees("bob/1", "m1");
+            fake.waits(1);
+            fake.begins_fault(0);
+            if is_asked_again {
+                fake.request("alice/1", "a", what, &body);
+            }
+            fake.sees_event("bob/1", "m1", "$again", "!team");
+            fake.judged_in(&scenario, judge).finding.map(|finding| finding.sentence)
+        };
+        assert_eq!(two_events(5, true), None);
+        assert_eq!(two_events(5, false).as_deref(), Some("bob/1 saw m1 twice"));
+        assert_eq!(two_events(11, true).as_deref(), Some("bob/1 saw m1 twice"));
     }
 }

@@ -84,8 +84,11 @@ fn seen_by_others(history: &History<'_>, message: &Message, expected: &[String])
 
 fn too_late(history: &History<'_>, message: &Message, within: Duration) -> Option<String> {
     let sightings = history.sightings_of(&message.name);
-    let mut others = sightings.filter(|it| user_of(&it.device) != message.sender());
-    let late = others.find(|it| it.at.at.saturating_sub(message.began.at) > within)?;
+    let others = sightings.filter(|it| user_of(&it.device) != message.sender());
+    // Whoever comes back is told again.
+    let mut told = BTreeSet::new();
+    let mut firsts = others.filter(|it| told.insert(it.device.as_str()));
+    let late = firsts.find(|it| it.at.at.saturating_sub(message.began.at) > within)?;
     let took = late.at.at.saturating_sub(message.began.at);
     let (device, name) = (&late.device, &message.name);
     Some(format!("{device} saw {name} after {took:?}, not within {within:?}"))
@@ -176,5 +179,22 @@ mod tests {
         };
         assert_eq!(expecting(2), None);
         assert!(expecting(1).is_some());
+    }
+
+    #[test]
+    fn only_the_first_sight_of_a_device_has_to_be_in_time() {
+        let late = |devices: [&str; 2]| {
+            let mut fake = Fake::ready();
+            fake.sent_ok("alice/1", "m1");
+            fake.sees(devices[0], "m1");
+            fake.waits(10);
+            fake.sees(devices[1], "m1");
+            let within = Some(Duration::from_secs(1));
+            let expected = MessageExpectation { within, ..Default::default() };
+            fake.judged(Delivery::Eventual, |history| judge(history, "m1", &expected)).finding
+        };
+        assert_eq!(late(["carol/1", "carol/1"]), None);
+        let sentence = late(["carol/1", "bob/1"]).expect("a violation").sentence;
+        assert!(sentence.starts_with("bob/1 saw m1 after 10"), "{sentence}");
     }
 }

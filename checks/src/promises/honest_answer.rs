@@ -1,7 +1,8 @@
 //! `honest-answer`: what the sender is told is true. If the send is ok, every device sees the
 //! message in the end (or under `eventual`, the sender's backend keeps it). If it is refused,
 //! nobody ever does. A backend whose disk was lost after that cannot keep what it promised, unless
-//! somebody led it back.
+//! somebody led it back who still has it. An owner whose disk was lost does not know what it decided:
+//! whom it had not told is excused, and what it refuses after that may have been seen before.
 
 use scenarios::scenario::Delivery;
 
@@ -9,7 +10,7 @@ use crate::{
     Finding, Judgment,
     history::{History, Message, SendEnded},
     judgment::{is_final, missing_devices},
-    reachability::is_forgotten,
+    reachability::{excuse, forgotten_before_refusal, is_forgotten},
     record::OpOutcome,
 };
 
@@ -17,7 +18,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("answers");
     for (message, ended) in history.ended(OpOutcome::Ok) {
         judgment.judged += 1;
-        let Some(sentence) = unkept(history, message, ended) else { continue };
+        let Some(sentence) = unkept(history, &mut judgment, message, ended) else { continue };
         if is_final(history) {
             judgment.found(Finding::about(history, message, ended.at.at, sentence));
         } else {
@@ -27,6 +28,10 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     for (message, _) in history.ended(OpOutcome::Refused) {
         judgment.judged += 1;
         if let Some(first) = history.sightings_of(&message.name).next() {
+            if let Some(excuse) = forgotten_before_refusal(history, message) {
+                judgment.excused.push(excuse);
+                continue;
+            }
             let sentence = format!("{} saw {}, which was refused", first.device, message.name);
             judgment.found(Finding::about(history, message, first.at.at, sentence));
         }
@@ -35,10 +40,17 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
 }
 
 /// Returns what an ok send promised and did not keep.
-fn unkept(history: &History<'_>, message: &Message, ended: &SendEnded) -> Option<String> {
+fn unkept(
+    history: &History<'_>,
+    judgment: &mut Judgment,
+    message: &Message,
+    ended: &SendEnded,
+) -> Option<String> {
     let name = &message.name;
     if history.delivery(&message.conversation) != Delivery::Eventual {
-        let missing = missing_devices(history, message).into_iter().next()?;
+        let mut missing = missing_devices(history, message);
+        judgment.excuse(&mut missing, |device| excuse(history, message, device));
+        let missing = missing.first()?;
         return Some(format!(
             "{} was told that {name} is sent, {missing} never saw it",
             message.device
@@ -47,7 +59,7 @@ fn unkept(history: &History<'_>, message: &Message, ended: &SendEnded) -> Option
     let backend = history.backend_of(&message.device);
     let event = ended.event.as_deref().unwrap_or_default();
     let is_lost = history.finals.lacks(backend, &message.conversation, event)
-        && !is_forgotten(history, (backend, &message.conversation), Some(ended.at.at));
+        && !is_forgotten(history, (backend, &message.conversation), Some((ended.at.at, event)));
     is_lost.then(|| format!("{} was told that {name} is sent, {backend} lost it", message.device))
 }
 
@@ -124,5 +136,46 @@ mod tests {
         assert_eq!(lost(5, false), None);
         assert!(lost(15, false).is_some());
         assert!(lost(5, true).is_some());
+    }
+
+    #[test]
+    fn nobody_is_led_back_to_what_nobody_has() {
+        let lost = |theirs: &[&str]| {
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            fake.sent_ok("alice/1", "m1");
+            fake.begins_fault(0);
+            fake.waits(10);
+            fake.sent_ok("bob/1", "m2");
+            fake.holds_at_end("a", &["$m2"]);
+            for backend in ["b", "c"] {
+                fake.holds_at_end(backend, theirs);
+            }
+            fake.note(&Note::Settled { pending: Vec::new() });
+            fake.note(&Note::Finished {});
+            fake.judged_in(&restored("a", 5), judge).finding
+        };
+        assert_eq!(lost(&["$m2"]), None);
+        assert!(lost(&["$m1", "$m2"]).is_some());
+    }
+
+    #[test]
+    fn an_owner_that_lost_its_decision_may_refuse_what_was_seen() {
+        let refused = |taken: u64| {
+            let mut scenario = restored("a", taken);
+            for team in scenario.conversations.values_mut() {
+                team.delivery = Delivery::M1;
+            }
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            fake.sends("bob/1", "m1");
+            fake.sees("carol/1", "m1");
+            fake.waits(1);
+            fake.begins_fault(0);
+            fake.ends("m1", OpOutcome::Refused);
+            fake.judged_in(&scenario, judge).finding
+        };
+        assert_eq!(refused(5), None);
+        assert!(refused(11).is_some());
     }
 }

@@ -1,5 +1,6 @@
 //! `idempotent-transactions`: a transaction that is sent again carries the same PDUs and gets the
-//! same answer, and so does a client's send; and an answer is about what was sent.
+//! same answer, and so does a client's send; and an answer is about what was sent. Who has lost its disk
+//! since it answered cannot know that it did.
 //!
 //! An id is its origin's own (server-server API, "Transactions"). Whoever takes another server's
 //! transaction of the same id for a repetition answers it with the results of that one.
@@ -62,7 +63,14 @@ fn judge_attempts(history: &History<'_>, judgment: &mut Judgment, attempts: &[&E
     let honest = attempts.iter().filter(|exchange| history.is_honest(exchange.to));
     let mut answered = honest.filter(|exchange| exchange.is_accepted());
     let Some(first) = answered.next() else { return };
-    if let Some(other) = answered.find(|other| other.answer_json() != first.answer_json()) {
+    let is_forgotten = |other: &Exchange<'_>| {
+        let (Some(then), Some(now)) = (first.answer, other.answer) else { return false };
+        let mut losses = history.losses.iter();
+        losses.any(|it| it.loses(first.to, then.sent.at) && it.at <= now.sent.at)
+    };
+    let is_other =
+        |other: &&&Exchange<'_>| other.answer_json() != first.answer_json() && !is_forgotten(other);
+    if let Some(other) = answered.find(is_other) {
         let sentence = format!(
             "{} answered {} of {} differently the second time",
             first.to, first.request.target, first.from
@@ -96,7 +104,7 @@ mod tests {
         Judgment,
         history::{
             PduFacts,
-            fake::{Fake, pdu, transaction},
+            fake::{Fake, pdu, restored, transaction},
         },
     };
 
@@ -123,6 +131,24 @@ mod tests {
         let expected = "b answered /_matrix/federation/v1/send/1 of a as if it were another \
                         transaction";
         assert_eq!(sentence, expected);
+    }
+
+    #[test]
+    fn who_is_restored_to_before_an_answer_may_answer_anew() {
+        let answered = |taken: u64| {
+            let what = "PUT /_matrix/federation/v1/send/1";
+            let own = PduFacts::of(&pdu("m1")).expect("a PDU").event;
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            fake.exchange(("a", "b"), what, &transaction("m1"), &json!({"pdus": {}}));
+            fake.waits(1);
+            fake.begins_fault(0);
+            let answer = json!({"pdus": {own: {}}});
+            fake.exchange(("a", "b"), what, &transaction("m1"), &answer);
+            fake.judged_in(&restored("b", taken), judge).finding
+        };
+        assert_eq!(answered(5), None);
+        assert!(answered(11).is_some());
     }
 
     #[test]

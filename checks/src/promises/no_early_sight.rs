@@ -1,5 +1,6 @@
 //! `no-early-sight`: no device sees a message of an `m1` conversation before every member backend
-//! has said that it keeps it, and the owner has its decision on disk.
+//! has said that it keeps it, and the owner has its decision on disk. An owner whose disk was lost may
+//! not know who has joined since its backup, and need not ask for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +10,7 @@ use super::promises_all_or_nothing;
 use crate::{
     Finding, Judgment,
     history::{Exchange, History, Message, Sighting},
+    reachability::lost_join,
     record::OpOutcome,
 };
 
@@ -70,17 +72,24 @@ fn too_early(
         message.began.n,
         decided_by(message, sighting),
     );
-    let backends: BTreeSet<&str> = members.into_iter().map(|it| history.backend_of(it)).collect();
+    let backends: BTreeSet<&str> = members.iter().map(|it| history.backend_of(it)).collect();
     let mut last_vote = message.began.n;
     for backend in backends.into_iter().filter(|backend| *backend != owner) {
         match votes.get(&(sighting.event.clone(), backend)) {
             Some(vote) if *vote < sighting.at.n => last_vote = last_vote.max(*vote),
+            _ if is_unknown(history, message, &members, backend) => {}
             _ => return Some(format!("{backend} had told {owner} that it keeps it")),
         }
     }
     let is_decided = history.synced_between(owner, last_vote, sighting.at.n).is_some();
     let must_decide = history.delivery(&message.conversation) == Delivery::M1;
     (must_decide && !is_decided).then(|| format!("{owner} had its decision on disk"))
+}
+
+/// Returns whether the owner has lost every join of a backend's users with its disk.
+fn is_unknown(history: &History<'_>, message: &Message, members: &[&str], backend: &str) -> bool {
+    let mut of_it = members.iter().filter(|user| history.backend_of(user) == backend);
+    of_it.all(|user| lost_join(history, message, user).is_some())
 }
 
 /// Returns the entry by which the owner must have decided, and so must have asked who is a member.
@@ -99,7 +108,7 @@ mod tests {
         Finding, Judgment,
         history::{
             Note,
-            fake::{Fake, pdu},
+            fake::{Fake, pdu, restored},
         },
         record::OpOutcome,
     };
@@ -188,5 +197,31 @@ mod tests {
         assert!(without_c(&back(OpOutcome::Ok), &[], false).finding.is_some());
         assert_eq!(without_c(&back(OpOutcome::Indefinite), &[], false).finding, None);
         assert_eq!(without_c(&gone, &[joins(Some(OpOutcome::Ok))], false).finding, None);
+    }
+
+    #[test]
+    fn an_owner_that_lost_a_join_with_its_disk_need_not_ask_that_backend() {
+        let without_c = |taken: u64| {
+            let mut scenario = restored("a", taken);
+            for team in scenario.conversations.values_mut() {
+                team.delivery = Delivery::M1;
+                team.members.retain(|member| member == "bob");
+            }
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            fake.note(&joins(None));
+            fake.note(&joins(Some(OpOutcome::Ok)));
+            fake.waits(1);
+            fake.begins_fault(0);
+            fake.waits(1);
+            fake.sends("alice/1", "m1");
+            let body = json!({"event": pdu("m1"), "devices": {}});
+            fake.exchange(("a", "b"), PREPARE, &body, &json!({"vote": "yes"}));
+            fake.syncs("a");
+            fake.sees("alice/1", "m1");
+            fake.judged_in(&scenario, judge).finding
+        };
+        assert_eq!(without_c(5), None);
+        assert!(without_c(11).is_some());
     }
 }

@@ -1,6 +1,9 @@
-//! `no-zombie`: no message is seen after its sender was told that it is refused.
+//! `no-zombie`: no message is seen after its sender was told that it is refused. An owner that lost its
+//! disk refuses what it had decided for without knowing it, and is excused.
 
-use crate::{Finding, Judgment, history::History, record::OpOutcome};
+use crate::{
+    Finding, Judgment, history::History, reachability::forgotten_before_refusal, record::OpOutcome,
+};
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("refusals");
@@ -8,6 +11,10 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         judgment.judged += 1;
         let late = history.sightings_of(&message.name).find(|sighting| sighting.at > ended.at);
         if let Some(late) = late {
+            if let Some(excuse) = forgotten_before_refusal(history, message) {
+                judgment.excused.push(excuse);
+                continue;
+            }
             let sentence = format!(
                 "{} saw {} after {} was told that it is refused",
                 late.device, message.name, message.device

@@ -1,6 +1,10 @@
 //! `queues-drained`: in the end, no homeserver has anything left to send or is in doubt.
+//!
+//! Whoever voted for an `m1` message whose owner has lost its disk, and its decision with it, is in
+//! doubt for ever; and an owner has a commit for ever for a member that has lost its disk, and its vote
+//! with it, as long as that counts as a member. Both are excused, for as many messages as there can be.
 
-use crate::{Finding, Judgment, history::History};
+use crate::{Finding, Judgment, history::History, reachability::never_done};
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("homeservers");
@@ -10,9 +14,14 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
             continue;
         };
         judgment.judged += 1;
-        if let Some((what, count)) = pending.iter().next() {
+        for (what, count) in pending {
+            if let Some(excuse) = never_done(history, backend, (what, *count)) {
+                judgment.excused.push(excuse);
+                continue;
+            }
             let sentence = format!("{backend} still has {count} pending: {what}");
             judgment.found(at_the_end(history, sentence));
+            break;
         }
     }
     judgment
@@ -28,9 +37,13 @@ pub(super) fn at_the_end(history: &History<'_>, sentence: String) -> Finding {
 #[cfg(test)]
 mod tests {
     use scenarios::scenario::Delivery;
+    use serde_json::json;
 
     use super::judge;
-    use crate::history::{Note, fake::Fake};
+    use crate::history::{
+        Note,
+        fake::{Fake, pdu, restored},
+    };
 
     #[test]
     fn a_homeserver_has_nothing_to_send_in_the_end() {
@@ -49,5 +62,34 @@ mod tests {
         assert_eq!((left(&[]).judged, left(&[]).finding), (3, None));
         let finding = left(&[("b", 3)]).finding.expect("a violation");
         assert_eq!(finding.sentence, "a still has 3 pending: b");
+    }
+
+    #[test]
+    fn who_is_in_doubt_about_an_owner_that_lost_its_disk_is_excused_for_what_it_voted_on() {
+        let left = |node: &str, doubts: u64, is_told: bool| {
+            let path = "/_matrix/federation/unstable/org.fedsim.m1";
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            let (vote, body) = (json!({"vote": "yes"}), json!({"event": pdu("m1"), "devices": {}}));
+            fake.exchange(("a", "b"), &format!("PUT {path}/prepare/!team/$m1"), &body, &vote);
+            if is_told {
+                let commit = json!({"decision": "commit"});
+                let what = format!("PUT {path}/decision/!team/$m1");
+                fake.exchange(("a", "b"), &what, &commit, &json!({}));
+            }
+            fake.begins_fault(0);
+            for backend in ["a", "b", "c"] {
+                let of_b = (backend == "b").then(|| ("in doubt about a".to_owned(), doubts));
+                let pending = Some(of_b.into_iter().collect());
+                fake.note(&Note::FinalQueues { backend: backend.to_owned(), pending });
+            }
+            fake.judged_in(&restored(node, 5), judge)
+        };
+        let excused = left("a", 1, false);
+        assert_eq!(excused.finding, None);
+        assert_eq!(excused.excused, ["b stays in doubt about a, which lost its disk at 10.005s"]);
+        assert!(left("a", 2, false).finding.is_some());
+        assert!(left("a", 1, true).finding.is_some());
+        assert!(left("c", 1, false).finding.is_some());
     }
 }

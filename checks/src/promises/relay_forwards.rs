@@ -56,7 +56,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
                 "{} accepted {what} for {} and sent it nothing by {}",
                 store.relay,
                 store.destination,
-                super::since_ready(history, deadline)
+                history.since_ready(deadline)
             );
             let evidence = vec![store.exchange.sent.n, store.accepted.n];
             judgment.found(Finding { message, ..Finding::new(deadline, sentence, evidence) });

@@ -1,6 +1,7 @@
 //! `relay-keeps`: a relay hands out what it accepted until the destination acknowledges it, and
 //! never again after that; and a destination acknowledges only what is on its own disk. A relay that
-//! forwards may forget what the destination has taken from it.
+//! forwards may forget what the destination has taken from it; and any, what is older than its time to
+//! live.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +11,7 @@ use crate::{
         History, Moment,
         mail::{Acknowledgment, Handout, Mail, Store},
     },
+    reachability::expired,
 };
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
@@ -114,7 +116,7 @@ fn judge_rest(
         let mut acknowledgments =
             mail.handouts_of(store).flat_map(|it| mail.acknowledgments_of(it));
         let is_acknowledged = acknowledgments.any(|known| known.exchange.arrived.is_some());
-        if !is_acknowledged && !mail.is_forwarded(store) {
+        if !is_acknowledged && !mail.is_forwarded(store) && expired(history, store).is_none() {
             unacknowledged.entry((store.relay, &store.destination)).or_default().push(store);
         }
     }
@@ -225,6 +227,17 @@ mod tests {
         retrieve(&mut fake, 7, false);
         let expected = "b let r1 forget m1 before it had it on its own disk";
         assert_eq!(sentence(fake).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn what_is_older_than_its_time_to_live_may_be_gone_and_nothing_younger_may() {
+        let after = |days: u64| {
+            let mut fake = stored();
+            fake.waits(days * 24 * 60 * 60);
+            sentence(fake)
+        };
+        assert_eq!(after(28), None);
+        assert!(after(27).is_some());
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! `same-state`: in the end, every member backend of a conversation has the same current state. One
-//! whose disk was lost is not judged, if nobody led it back to what it had.
+//! whose disk was lost is not judged, if nobody led it back to what it had. Nor is a piece of state that
+//! a backend lacks because whoever was to tell it has lost its disk before it could.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use crate::{Finding, Judgment, history::History, reachability::is_forgotten};
+use crate::{
+    Finding, Judgment,
+    history::History,
+    reachability::{is_forgotten, lost_on_its_way},
+};
 
 type RoomState = BTreeMap<String, String>;
 
@@ -20,7 +25,16 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         let Some((first, state)) = states.next() else { continue };
         for (other, theirs) in states {
             judgment.judged += 1;
-            let Some(difference) = difference(state, theirs) else { continue };
+            let mut differences = differences(state, theirs);
+            judgment.excuse(&mut differences, |key| {
+                let lacks = |backend: &str, theirs: Option<&String>| {
+                    let event = (theirs?.as_str(), &*format!("of {}", in_words(key)));
+                    lost_on_its_way(history, (backend, conversation.as_str()), event)
+                };
+                lacks(first, theirs.get(key)).or_else(|| lacks(other, state.get(key)))
+            });
+            let Some(difference) = differences.first() else { continue };
+            let difference = in_words(difference);
             let sentence =
                 format!("{first} and {other} differ about {difference} in {conversation}");
             let (at, evidence) = history
@@ -36,11 +50,10 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     judgment
 }
 
-/// Returns the first piece of state that differs, in words.
-fn difference(one: &RoomState, other: &RoomState) -> Option<String> {
+/// Returns the keys of the pieces of state that differ.
+fn differences(one: &RoomState, other: &RoomState) -> Vec<String> {
     let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
-    let key = keys.into_iter().find(|key| one.get(*key) != other.get(*key))?;
-    Some(in_words(key))
+    keys.into_iter().filter(|key| one.get(*key) != other.get(*key)).cloned().collect()
 }
 
 /// Puts the key of a piece of state into words, such as `m.room.member of @bob:b`.
@@ -54,10 +67,19 @@ pub(super) fn in_words(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use scenarios::scenario::Delivery;
+    use std::time::Duration;
+
+    use scenarios::scenario::{Delivery, Fault, NetworkFault, When};
+    use serde_json::{Value, json};
 
     use super::judge;
-    use crate::history::fake::{Fake, restored};
+    use crate::{
+        Judgment,
+        history::{
+            PduFacts,
+            fake::{Fake, restored},
+        },
+    };
 
     #[test]
     fn backends_agree_on_every_event_of_the_state() {
@@ -85,5 +107,41 @@ mod tests {
             fake.judged_in(&restored("b", 0), judge).finding.is_some()
         };
         assert!(!differs(false) && differs(true));
+    }
+
+    /// Lets `a` tell `b` of a new topic while it is cut off from `c`, and then lose its disk.
+    fn told_b_alone(node: &str, is_cut: bool, is_led_to: bool) -> Judgment {
+        let mut scenario = restored(node, 5);
+        let (between, and) = (vec!["a".to_owned()], vec!["c".to_owned()]);
+        let cut = NetworkFault::Partition { between, and, one_way: false };
+        scenario.faults.push(Fault::new(When::At(Duration::ZERO), None, cut.into()));
+        let topic = json!({"type": "m.room.topic", "state_key": "", "depth": 1, "content": {},
+                           "room_id": "!team", "sender": "@alice:a"});
+        let event = PduFacts::of(&topic).expect("a PDU").event;
+        let mut fake = Fake::ready();
+        if is_cut {
+            fake.begins(1, 1);
+        }
+        fake.waits(10);
+        let what = "PUT /_matrix/federation/v1/send/1";
+        fake.exchange(("a", "b"), what, &json!({"pdus": [topic]}), &Value::Null);
+        fake.begins(0, if is_cut { 2 } else { 1 });
+        if is_led_to {
+            fake.sent_ok("bob/1", "m1");
+        }
+        fake.holds_at_end("c", if is_led_to { &["$m1"] } else { &[] });
+        fake.state_at_end("b", &event);
+        fake.state_at_end("c", "$before");
+        fake.judged_in(&scenario, judge)
+    }
+
+    #[test]
+    fn what_the_only_one_to_tell_it_lost_before_it_could_is_excused_until_somebody_leads_to_it() {
+        let excused = told_b_alone("a", true, false);
+        assert_eq!(excused.finding, None);
+        let sentence = "a lost its disk at 10.007s, before it could tell c of m.room.create";
+        assert_eq!(excused.excused, [sentence]);
+        assert!(told_b_alone("a", true, true).finding.is_some());
+        assert!(told_b_alone("a", false, false).finding.is_some());
     }
 }

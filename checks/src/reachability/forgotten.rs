@@ -1,43 +1,94 @@
-//! What a backend cannot know any more: its disk lost it, and nobody led it back.
+//! What a backend cannot know any more: its disk lost it, and nobody led it back, or nobody has it.
 
 use std::time::Duration;
 
-use super::Outages;
-use crate::history::History;
+use crate::history::{History, Message};
 
-/// Returns whether `backend` may have forgotten what it had of a conversation at `known`, or at any
-/// time if unset: its disk was emptied or set back since, and no message that another backend sent
-/// after that came to it, which would have led it back to what it lacks.
+/// Returns whether `backend` may have forgotten the event that it had of a conversation at a time, or
+/// anything at any time if unset: its disk was emptied or set back since, and no message that another
+/// backend sent after that came to it, which would have led it back to what it lacks. It is led back
+/// to an event only if somebody still had that to give.
 pub(crate) fn is_forgotten(
     history: &History<'_>,
-    (backend, conversation): (&str, &str),
-    known: Option<Duration>,
+    place: (&str, &str),
+    known: Option<(Duration, &str)>,
 ) -> bool {
-    if history.keeps_its_disk(backend) {
-        return false;
-    }
-    let outages = Outages::read(history);
-    let mut losses = outages.losses.iter().filter(|loss| match known {
-        Some(known) => loss.loses(backend, known),
+    let (backend, _) = place;
+    let mut losses = history.losses.iter().filter(|loss| match known {
+        Some((at, _)) => loss.loses(backend, at),
         None => loss.machine == backend,
     });
-    losses.any(|loss| !is_led_back(history, (backend, conversation), loss.at))
+    losses.any(|loss| {
+        !leading(history, place, loss.at).any(|message| match known {
+            Some((_, event)) => may_be_had(history, place, event, message.began.at),
+            None => true,
+        })
+    })
 }
 
-fn is_led_back(
-    history: &History<'_>,
+/// Returns the messages of a conversation that other backends sent after `lost` and that came to
+/// `backend`: each leads it back to what it lacked.
+pub(super) fn leading<'h>(
+    history: &'h History<'_>,
     (backend, conversation): (&str, &str),
     lost: Duration,
-) -> bool {
-    let place = (backend.to_owned(), conversation.to_owned());
-    let Some(timeline) = history.finals.timelines.get(&place) else { return false };
-    history.messages.iter().any(|message| {
+) -> impl Iterator<Item = &'h Message> {
+    let timeline = history.finals.timelines.get(&(backend.to_owned(), conversation.to_owned()));
+    let (backend, conversation) = (backend.to_owned(), conversation.to_owned());
+    history.messages.iter().filter(move |message| {
         let sender = history.backend_of(&message.device);
         let event = message.ended.as_ref().and_then(|ended| ended.event.as_ref());
         message.conversation == conversation
             && message.began.at > lost
             && sender != backend
             && history.is_honest(sender)
-            && event.is_some_and(|event| timeline.contains(event))
+            && event.zip(timeline).is_some_and(|(event, timeline)| timeline.contains(event))
     })
+}
+
+/// Returns whether any other backend of a conversation may have had an event at a time.
+fn may_be_had(
+    history: &History<'_>,
+    (backend, conversation): (&str, &str),
+    event: &str,
+    at: Duration,
+) -> bool {
+    let others = history.scenario.backends.keys().filter(|other| **other != backend);
+    others.into_iter().any(|other| {
+        let place = (other.clone(), conversation.to_owned());
+        match history.finals.timelines.get(&place) {
+            Some(timeline) => timeline.contains(event) || had(history, other, event, at),
+            None => is_member(history, other, conversation),
+        }
+    })
+}
+
+/// Returns whether a backend showed an event before a time, and its disk kept it until then.
+fn had(history: &History<'_>, backend: &str, event: &str, at: Duration) -> bool {
+    let of_it = history.sightings.iter().filter(|sighting| sighting.event == event);
+    let mut of_it = of_it.filter(|it| history.backend_of(&it.device) == backend && it.at.at <= at);
+    of_it.any(|seen| {
+        !history.losses.iter().any(|loss| loss.at <= at && loss.loses(backend, seen.at.at))
+    })
+}
+
+/// Returns whether a backend has a user in a conversation to the end, and knows it.
+fn is_member(history: &History<'_>, backend: &str, conversation: &str) -> bool {
+    let members = history.known_members(conversation, u64::MAX);
+    members.into_iter().any(|user| history.backend_of(user) == backend)
+}
+
+/// Returns in words, for each user whose own backend forgot a conversation with its disk and has not
+/// been told of it again, what became of the membership.
+pub(crate) fn forgotten_memberships(history: &History<'_>) -> Vec<String> {
+    let forgotten = history.memberships.iter().filter(|stay| stay.forgotten_until.is_none());
+    let forgotten = forgotten.filter_map(|stay| Some((stay, stay.forgotten_from?)));
+    forgotten
+        .map(|(stay, from)| {
+            let (backend, user, room) =
+                (history.backend_of(&stay.user), &stay.user, &stay.conversation);
+            let at = history.since_ready(history.time_of(from));
+            format!("{backend} lost its disk at {at}, and does not know that {user} is in {room}")
+        })
+        .collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use checks::history::note::Via;
 use futures_util::{SinkExt, StreamExt};
-use http::{Request, header};
+use http::{Request, StatusCode, header};
 use serde_json::Value;
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -61,8 +61,14 @@ async fn open(device: &Device) -> Result<Socket, String> {
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .body(())
         .map_err(|error| error.to_string())?;
-    let (socket, _) = client_async(request, stream).await.map_err(|error| error.to_string())?;
-    Ok(socket)
+    match client_async(request, stream).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(tungstenite::Error::Http(answer)) if answer.status() == StatusCode::UNAUTHORIZED => {
+            device.start_session_anew(client.token()).await?;
+            Err("the session is not known, and another one has begun".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Fetches the notifications while the socket fills a buffer.

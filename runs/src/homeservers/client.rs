@@ -32,6 +32,16 @@ impl Reply {
         (400..500).contains(&self.status) || (self.status == 533 && names_backends)
     }
 
+    /// Returns whether the server does not know the session in which it was asked.
+    pub(super) fn is_of_unknown_session(&self) -> bool {
+        self.status == 401 && self.errcode() == "M_UNKNOWN_TOKEN"
+    }
+
+    /// Returns the code of an error; empty if it is none.
+    pub(super) fn errcode(&self) -> &str {
+        self.body.get("errcode").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// Returns the strings of a list in the body.
     pub(super) fn strings(&self, field: &str) -> Vec<String> {
         let list = self.body.get(field).and_then(Value::as_array);
@@ -42,7 +52,7 @@ impl Reply {
 
 impl std::fmt::Display for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let code = self.body.get("errcode").and_then(Value::as_str).unwrap_or_default();
+        let code = self.errcode();
         let error = self.body.get("error").and_then(Value::as_str).unwrap_or_default();
         write!(f, "{} {code} {error}", self.status)
     }
@@ -66,6 +76,11 @@ impl Client {
     /// Returns the same client with a bearer token.
     pub(super) fn with_token(self, token: &str) -> Self {
         Self { token: Some(Arc::from(token)), ..self }
+    }
+
+    /// Returns the same client without a token.
+    pub(super) fn without_token(self) -> Self {
+        Self { token: None, ..self }
     }
 
     /// Returns the bearer token, if any.

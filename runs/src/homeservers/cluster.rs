@@ -207,3 +207,16 @@ fn relay_config(name: &str, relay: &scenarios::scenario::Relay) -> relay::Config
 pub(super) fn server_name(machine: &str) -> OwnedServerName {
     OwnedServerName::try_from(machine).expect("the language takes host names only")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{relay_config, server_name};
+
+    #[test]
+    fn servers_keep_things_for_as_long_as_the_checks_say() {
+        let homeserver = homeserver::Config::new(server_name("a"));
+        assert_eq!(homeserver.notification_time_to_live, checks::NOTIFICATION_TIME_TO_LIVE);
+        let relay = relay_config("r1", &scenarios::scenario::Relay::default());
+        assert_eq!(relay.time_to_live, checks::RELAY_TIME_TO_LIVE);
+    }
+}

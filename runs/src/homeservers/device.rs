@@ -1,12 +1,14 @@
-//! A user's device: its machine in the world, its session, and how far it has read.
+//! A user's device: its machine in the world, its session, and how far it has read. A device whose
+//! backend has lost its disk, and the session with it, registers or logs in anew.
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use checks::history::{Note, note::Via, pdu::MESSAGE_FIELD};
+use http::Method;
 use scenarios::{
     endpoint::percent_encoded,
     scenario::{Reads, User},
@@ -14,9 +16,12 @@ use scenarios::{
 use serde_json::{Value, json};
 use sim::Node;
 use tokio::sync::oneshot;
-use transport::{BoxFuture, Host, host::TaskHandle};
+use transport::{BoxFuture, Host, host::TaskHandle, http::RequestError};
 
-use super::{client::Client, reading};
+use super::{
+    client::{Client, Reply},
+    reading,
+};
 use crate::{federation::on_host, world::World};
 
 /// The deadline of every request except sends and long polls.
@@ -38,7 +43,9 @@ pub(super) struct Device {
     /// How it learns of messages.
     pub(super) reads: Reads,
     world: Arc<dyn World>,
-    token: OnceLock<String>,
+    token: Mutex<Option<String>>,
+    /// Held while a session is started anew, so that this is done once.
+    starting: tokio::sync::Mutex<()>,
     running: Mutex<Option<Running>>,
     progress: Mutex<Progress>,
 }
@@ -92,7 +99,8 @@ impl Device {
             backend: user.backend.clone(),
             reads: user.reads,
             world: Arc::clone(world),
-            token: OnceLock::new(),
+            token: Mutex::default(),
+            starting: tokio::sync::Mutex::default(),
             running: Mutex::default(),
             progress: Mutex::default(),
         });
@@ -102,14 +110,18 @@ impl Device {
 
     fn start(self: &Arc<Self>, host: Host) {
         let mut client = Client::new(&host, &self.backend, CLIENT_PORT);
-        if let Some(token) = self.token.get() {
-            client = client.with_token(token);
+        if let Some(token) = self.token() {
+            client = client.with_token(&token);
         }
         *self.running() = Some(Running { host, client });
         self.progress().is_attached = false;
         if self.progress().is_reading {
             reading::start(self);
         }
+    }
+
+    fn token(&self) -> Option<String> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
@@ -137,32 +149,104 @@ impl Device {
     /// # Errors
     /// There was no answer, or another one than expected; the error is a sentence.
     pub(super) async fn start_session(&self) -> Result<(), String> {
-        if self.token.get().is_some() {
+        if self.token().is_some() {
             return Ok(());
         }
-        let number = self.name.rsplit('/').next().unwrap_or_default();
-        let password = format!("the password of {}", self.user);
-        let (target, body) = if number == "1" {
-            let auth = json!({"type": "m.login.dummy"});
-            let body = json!({"username": self.user, "password": password, "device_id": number,
-                              "auth": auth});
-            ("/_matrix/client/v3/register", body)
-        } else {
-            let identifier = json!({"type": "m.id.user", "user": self.user});
-            let body = json!({"type": "m.login.password", "identifier": identifier,
-                              "password": password, "device_id": number});
-            ("/_matrix/client/v3/login", body)
+        let (target, body) = if self.number() == "1" { self.register() } else { self.login() };
+        let answer = self.client().post(target, &body, DEADLINE).await?;
+        self.take_token(&answer)
+    }
+
+    /// Registers the user anew, or logs in where another device of the user has done so; unless this
+    /// has been done since the session `used` was. What the device had read counts no more.
+    ///
+    /// # Errors
+    /// There was no answer, or another one than expected; the error is a sentence.
+    pub(super) async fn start_session_anew(&self, used: Option<&str>) -> Result<(), String> {
+        let _once = self.starting.lock().await;
+        if self.token().as_deref() != used {
+            return Ok(());
+        }
+        let client = self.client().without_token();
+        let post = async |(target, body): (&str, Value)| {
+            let reply = client.call(Method::POST, target, Some(&body), DEADLINE).await;
+            reply.map_err(|error| error.to_string())
         };
-        let client = self.client();
-        let answer = client.post(target, &body, DEADLINE).await?;
+        let mut reply = post(self.register()).await?;
+        if reply.errcode() == "M_USER_IN_USE" {
+            reply = post(self.login()).await?;
+        }
+        self.take_token(&reply.ok()?)?;
+        let mut progress = self.progress();
+        progress.since = None;
+        progress.rooms.clear();
+        Ok(())
+    }
+
+    fn number(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or_default()
+    }
+
+    fn password(&self) -> String {
+        format!("the password of {}", self.user)
+    }
+
+    /// Returns the target and the body that register the user with this device.
+    fn register(&self) -> (&'static str, Value) {
+        let auth = json!({"type": "m.login.dummy"});
+        let body = json!({"username": self.user, "password": self.password(),
+                          "device_id": self.number(), "auth": auth});
+        ("/_matrix/client/v3/register", body)
+    }
+
+    /// Returns the target and the body that log in with this device.
+    fn login(&self) -> (&'static str, Value) {
+        let identifier = json!({"type": "m.id.user", "user": self.user});
+        let body = json!({"type": "m.login.password", "identifier": identifier,
+                          "password": self.password(), "device_id": self.number()});
+        ("/_matrix/client/v3/login", body)
+    }
+
+    fn take_token(&self, answer: &Value) -> Result<(), String> {
         let token = answer.get("access_token").and_then(Value::as_str);
         let token = token.ok_or("an answer without an access token")?;
-        // Only this task starts the session.
-        drop(self.token.set(token.to_owned()));
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.to_owned());
         if let Some(running) = self.running().as_mut() {
-            running.client = client.with_token(token);
+            running.client = running.client.clone().with_token(token);
         }
         Ok(())
+    }
+
+    /// Sends one request in its session. If the backend does not know that, the device starts another
+    /// one, and asks once more unless the request says how far it `has_read`, which counts no more.
+    ///
+    /// # Errors
+    /// There was no answer.
+    pub(super) async fn call(
+        &self,
+        (method, target): (Method, &str),
+        body: Option<&Value>,
+        deadline: Duration,
+        has_read: bool,
+    ) -> Result<Reply, RequestError> {
+        let client = self.client();
+        let reply = client.call(method.clone(), target, body, deadline).await?;
+        if reply.is_of_unknown_session()
+            && self.start_session_anew(client.token()).await.is_ok()
+            && !has_read
+        {
+            return self.client().call(method, target, body, deadline).await;
+        }
+        Ok(reply)
+    }
+
+    /// Gets something in its session, and returns the body of a 200.
+    ///
+    /// # Errors
+    /// There was no answer, or another one; the error is a sentence.
+    pub(super) async fn get(&self, target: &str, deadline: Duration) -> Result<Value, String> {
+        let reply = self.call((Method::GET, target), None, deadline, false).await;
+        reply.map_err(|error| error.to_string())?.ok()
     }
 
     /// Returns a client that calls from the device, in its session once it has one.

@@ -178,7 +178,7 @@ async fn timeline(device: &Device, room: &str) -> Result<Vec<String>, String> {
             rest.push_str("&from=");
             rest.push_str(&percent_encoded(from));
         }
-        let page = device.client().get(&room_path(room, &rest), DEADLINE).await?;
+        let page = device.get(&room_path(room, &rest), DEADLINE).await?;
         let chunk = page["chunk"].as_array().map(Vec::as_slice).unwrap_or_default();
         let ids = chunk.iter().filter_map(|event| event["event_id"].as_str());
         events.extend(ids.map(str::to_owned));

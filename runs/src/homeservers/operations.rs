@@ -119,7 +119,7 @@ async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
             let content = serde_json::to_value(content).expect("what an event can hold");
             by(cluster, cluster.first_device(&setter), what, |device| async move {
                 let target = room_path(&room, &format!("state/{state}"));
-                drop(device.client().call(Method::PUT, &target, Some(&content), DEADLINE).await);
+                drop(device.call((Method::PUT, &target), Some(&content), DEADLINE, false).await);
             })
             .await;
         }
@@ -129,7 +129,8 @@ async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
             by(cluster, cluster.first_device(&inviter), what, |device| async move {
                 let body = json!({"user_id": user_id});
                 // What becomes of it shows in the state, and in what the user can do.
-                drop(device.client().post(&room_path(&room, "invite"), &body, DEADLINE).await);
+                let target = room_path(&room, "invite");
+                drop(device.call((Method::POST, &target), Some(&body), DEADLINE, false).await);
             })
             .await;
         }
@@ -207,7 +208,7 @@ impl Sending {
         let target = room_path(&self.room, &format!("send/m.room.message/{transaction}"));
         let mut body = json!({"msgtype": "m.text", "body": self.text});
         body[MESSAGE_FIELD] = self.message.as_str().into();
-        let reply = device.client().call(Method::PUT, &target, Some(&body), SEND_DEADLINE).await;
+        let reply = device.call((Method::PUT, &target), Some(&body), SEND_DEADLINE, false).await;
         reply.map_err(|error| error.to_string())
     }
 
@@ -252,12 +253,13 @@ async fn invite_and_join(creator: &Arc<Device>, device: &Device, room: &str) -> 
     let (inviter, target, invited) = (Arc::clone(creator), room.to_owned(), device.user_id.clone());
     let inviting = creator.on(async move {
         let body = json!({"user_id": invited});
-        inviter.client().post(&room_path(&target, "invite"), &body, DEADLINE).await
+        let target = room_path(&target, "invite");
+        inviter.call((Method::POST, &target), Some(&body), DEADLINE, false).await
     });
     // If the invitation failed, so will the join; that is what counts.
     drop(inviting.await);
     let target = join_path(room, &creator.backend);
-    let reply = device.client().call(Method::POST, &target, Some(&json!({})), DEADLINE).await;
+    let reply = device.call((Method::POST, &target), Some(&json!({})), DEADLINE, false).await;
     outcome(&reply.map_err(|error| error.to_string()))
 }
 
@@ -266,7 +268,7 @@ async fn leave(device: &Device, room: &str, conversation: String) {
     let began = Note::LeaveBegan { user: user.clone(), conversation: conversation.clone() };
     let began = device.note(None, &began);
     let target = room_path(room, "leave");
-    let reply = device.client().call(Method::POST, &target, Some(&json!({})), DEADLINE).await;
+    let reply = device.call((Method::POST, &target), Some(&json!({})), DEADLINE, false).await;
     let outcome = outcome(&reply.map_err(|error| error.to_string()));
     device.note(Some(began), &Note::LeaveEnded { user, conversation, outcome });
 }
@@ -291,7 +293,7 @@ async fn remove(cluster: &Arc<Cluster>, removal: Removal) {
         let began = device.note(None, &began);
         let body = json!({"user_id": user_id});
         let target = room_path(&room, verb);
-        let reply = device.client().call(Method::POST, &target, Some(&body), DEADLINE).await;
+        let reply = device.call((Method::POST, &target), Some(&body), DEADLINE, false).await;
         let outcome = outcome(&reply.map_err(|error| error.to_string()));
         device.note(Some(began), &Note::RemovalEnded { user, by, conversation, outcome });
     })
@@ -302,9 +304,9 @@ async fn remove(cluster: &Arc<Cluster>, removal: Removal) {
 /// depends on how that ends but what everybody agrees on afterwards.
 async fn set_power(device: &Device, room: &str, user_id: &str, level: u32) {
     let target = room_path(room, "state/m.room.power_levels/");
-    let Ok(mut levels) = device.client().get(&target, DEADLINE).await else { return };
+    let Ok(mut levels) = device.get(&target, DEADLINE).await else { return };
     levels["users"][user_id] = level.into();
-    drop(device.client().call(Method::PUT, &target, Some(&levels), DEADLINE).await);
+    drop(device.call((Method::PUT, &target), Some(&levels), DEADLINE, false).await);
 }
 
 fn user_id(cluster: &Cluster, user: &str) -> String {

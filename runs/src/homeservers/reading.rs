@@ -100,7 +100,9 @@ pub(super) async fn sync(device: &Device, wait: Duration) -> Result<bool, String
         target.push_str("&since=");
         target.push_str(&percent_encoded(since));
     }
-    let answer = device.client().get(&target, wait + LONG_POLL_GRACE).await?;
+    let deadline = wait + LONG_POLL_GRACE;
+    let reply = device.call((Method::GET, &target), None, deadline, since.is_some()).await;
+    let answer = reply.map_err(|error| error.to_string())?.ok()?;
     let next = answer.get("next_batch").and_then(Value::as_str).ok_or("a sync without an end")?;
     let joined = answer.pointer("/rooms/join").and_then(Value::as_object);
     let mut fresh = Vec::new();
@@ -163,7 +165,7 @@ async fn room_events(
                 percent_encoded(until),
             ),
         );
-        let page = device.client().get(&target, DEADLINE).await?;
+        let page = device.get(&target, DEADLINE).await?;
         let chunk = list(&page["chunk"]);
         let is_last = chunk.is_empty();
         missed.extend(chunk);
@@ -186,11 +188,11 @@ pub(super) async fn catch_up(device: &Device) -> Result<u64, String> {
     for _ in 0..MAX_PAGES {
         let since = device.progress().since.clone();
         let mut target = format!("/notifications?size={PAGE}");
-        if let Some(since) = since {
+        if let Some(since) = &since {
             target.push_str("&since=");
-            target.push_str(&percent_encoded(&since));
+            target.push_str(&percent_encoded(since));
         }
-        let reply = device.client().call(Method::GET, &target, None, DEADLINE).await;
+        let reply = device.call((Method::GET, &target), None, DEADLINE, since.is_some()).await;
         let reply = reply.map_err(|error| error.to_string())?;
         // An id that is not known anymore is answered with 404, and with what there is.
         let has_list = reply.body.get("notifications").is_some();

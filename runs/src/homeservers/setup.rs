@@ -146,7 +146,7 @@ pub(super) fn join_path(room: &str, via: &str) -> String {
 
 /// Returns the current state of a room as the device's backend has it.
 pub(super) async fn state(device: &Device, room: &str) -> Result<Vec<Value>, String> {
-    let state = device.client().get(&room_path(room, "state"), DEADLINE).await?;
+    let state = device.get(&room_path(room, "state"), DEADLINE).await?;
     state.as_array().cloned().ok_or_else(|| "a state that is no list".to_owned())
 }
 

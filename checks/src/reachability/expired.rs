@@ -1,0 +1,52 @@
+//! What is kept for a while only, and is gone when it is asked for after that.
+
+use std::time::Duration;
+
+use super::forgotten::leading;
+use crate::history::{
+    History, Message,
+    mail::{Mail, Store},
+};
+
+/// For how long a homeserver keeps a notification, if it is not told otherwise.
+pub const NOTIFICATION_TIME_TO_LIVE: Duration = Duration::from_hours(28 * 24);
+
+/// For how long a relay keeps what it has accepted, if it is not told otherwise.
+pub const RELAY_TIME_TO_LIVE: Duration = Duration::from_hours(28 * 24);
+
+/// Returns when what a relay accepted had expired, if that was before the end.
+pub(crate) fn expired(history: &History<'_>, store: &Store<'_>) -> Option<Duration> {
+    let end = history.journal.entries().last().map_or(Duration::ZERO, |entry| entry.at);
+    Some(store.accepted.at + RELAY_TIME_TO_LIVE).filter(|expired| *expired <= end)
+}
+
+/// Returns in words that a message expired at the relays that had it for a backend, none of which
+/// handed it out; none if it did not, or if somebody led the backend back to it.
+pub(super) fn expired_mail(
+    history: &History<'_>,
+    message: &Message,
+    backend: &str,
+) -> Option<String> {
+    if !history.carriers_of(&message.name).any(|exchange| exchange.endpoint == "send_relay") {
+        return None;
+    }
+    let mail = Mail::read(history);
+    let is_it = |store: &&Store<'_>| {
+        let mut pdus = store.exchange.pdus().iter();
+        store.destination == backend
+            && pdus.any(|pdu| pdu.message.as_deref() == Some(message.name.as_str()))
+    };
+    let stores: Vec<_> = mail.stores.iter().filter(is_it).collect();
+    let is_gone = |store: &&Store<'_>| {
+        expired(history, store).is_some_and(|expired| {
+            mail.handouts_of(store).all(|handout| handout.arrived.is_none_or(|at| at.at > expired))
+        })
+    };
+    let first = stores.first().filter(|_| stores.iter().all(is_gone))?;
+    let place = (backend, message.conversation.as_str());
+    if leading(history, place, message.began.at).next().is_some() {
+        return None;
+    }
+    let days = RELAY_TIME_TO_LIVE.as_secs() / (24 * 60 * 60);
+    Some(format!("{} kept {} for {backend} for {days} days", first.relay, message.name))
+}

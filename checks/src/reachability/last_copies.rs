@@ -1,0 +1,60 @@
+//! Whether the only copy of an event that was on its way was lost.
+
+use std::time::Duration;
+
+use super::{
+    outages::Outages,
+    path::{Reach, reach},
+};
+use crate::history::{Exchange, History};
+
+/// Returns in words why an event of a conversation's state did not come to a backend: whoever was to
+/// tell it lost its disk, and the event's place in its queue with it, while certainly nothing could
+/// pass from it to the backend. None if it could have come, if it came, or if somebody who has the
+/// event in the end has sent the backend something since, which leads it back. `what` says what the event tells.
+pub(crate) fn lost_on_its_way(
+    history: &History<'_>,
+    (backend, conversation): (&str, &str),
+    (event, what): (&str, &str),
+) -> Option<String> {
+    let (teller, from) = teller(history, event)?;
+    let loss = history.losses.iter().find(|loss| loss.loses(teller, from))?;
+    let outages = Outages::read(history);
+    let way = reach(&outages, (teller, from), backend, loss.at, &[]);
+    let is_cut = matches!(way, Reach::Cut { .. });
+    if teller == backend || !is_cut || is_led_to(history, (backend, conversation), event, from) {
+        return None;
+    }
+    let at = history.since_ready(loss.at);
+    Some(format!("{teller} lost its disk at {at}, before it could tell {backend} {what}"))
+}
+
+/// Returns the server that was to tell the others of an event, and from when on: the one through which
+/// a user joined, or else the first that told anybody.
+fn teller<'h>(history: &'h History<'_>, event: &str) -> Option<(&'h str, Duration)> {
+    let is_join = |exchange: &&Exchange<'_>| {
+        exchange.endpoint == "send_join" && exchange.arguments().pop().as_deref() == Some(event)
+    };
+    let join = history.exchanges.iter().find(is_join);
+    let joined = join.and_then(|join| Some((join.to, join.arrived?.at)));
+    joined.or_else(|| {
+        let mut told = history.exchanges_of("send");
+        let told = told.find(|it| it.pdus().iter().any(|pdu| pdu.event == event))?;
+        Some((told.from, told.sent.at))
+    })
+}
+
+/// Returns whether a backend has a message that was sent later by a backend that has the event in the
+/// end as part of the state.
+fn is_led_to(
+    history: &History<'_>,
+    (backend, conversation): (&str, &str),
+    event: &str,
+    from: Duration,
+) -> bool {
+    let states = history.finals.states.get(conversation);
+    super::forgotten::leading(history, (backend, conversation), from).any(|message| {
+        let state = states.and_then(|states| states.get(history.backend_of(&message.device)));
+        state.is_some_and(|state| state.values().any(|known| known == event))
+    })
+}
