@@ -255,8 +255,8 @@ impl Totals {
             n => format!(" · {}", count(n, "skipped operations")),
         };
         format!(
-            "{} run: {} · {}{skipped} · {} simulated",
-            grouped(self.runs()),
+            "{}: {} · {}{skipped} · {} simulated",
+            count(self.runs(), "runs"),
             counted.join(", "),
             count(self.faults, "faults"),
             coarse(self.simulated_ns)
