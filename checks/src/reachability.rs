@@ -32,5 +32,5 @@ pub(crate) use self::{
     last_copies::lost_on_its_way,
     outages::{DiskLoss, Outages, Troubles},
     path::{Reach, reach},
-    shown::{excuse, forgotten_before_refusal, lost_join},
+    shown::{excuse, forgotten_before_refusal, lost_join, untold_decision},
 };

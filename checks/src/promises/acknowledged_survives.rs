@@ -6,12 +6,13 @@
 //! are judged only if their senders stay members, and other events only if they are part of the
 //! state that their own sender's backend has in the end. What is acknowledged while the end is read
 //! may come after the reading, and is not judged; nor is what a backend acknowledged whose disk was
-//! lost after that, if nobody led it back who still has it.
+//! lost after that, if nobody led it back who still has it. Nor is an `m1` message that its sender's
+//! backend has on the word of an owner that lost its decision, with its disk, before it told the members.
 
 use crate::{
     Finding, Judgment,
     history::{Exchange, History, Moment, PduFacts, mail::Mail},
-    reachability::is_forgotten,
+    reachability::{is_forgotten, untold_decision},
     record::OpOutcome,
 };
 
@@ -37,7 +38,12 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
 fn judge_sends(history: &History<'_>, judgment: &mut Judgment) {
     for (message, ended) in history.ended(OpOutcome::Ok) {
         let Some(event) = &ended.event else { continue };
-        let at = (history.backend_of(&message.device), message.conversation.as_str());
+        let backend = history.backend_of(&message.device);
+        if let Some(excuse) = untold_decision(history, message, backend) {
+            judgment.excused.push(excuse);
+            continue;
+        }
+        let at = (backend, message.conversation.as_str());
         let what = format!("acknowledged {}", message.name);
         judge_event(history, judgment, at, event, (ended.at, &what));
     }
@@ -155,8 +161,9 @@ mod tests {
         Judgment,
         history::{
             Note, PduFacts,
-            fake::{Fake, pdu, transaction},
+            fake::{Fake, pdu, restored, transaction},
         },
+        record::OpOutcome,
     };
 
     fn judged(fake: Fake) -> Judgment {
@@ -174,6 +181,35 @@ mod tests {
         assert_eq!((kept(&["$m1"]).judged, kept(&["$m1"]).finding), (1, None));
         let lost = kept(&[]).finding.expect("a violation");
         assert_eq!(lost.sentence, "a acknowledged m1, and does not have it in the end");
+    }
+
+    #[test]
+    fn what_an_owner_forgot_before_it_told_the_senders_backend_need_not_be_there() {
+        let lost = |node: &str, is_told: bool| {
+            let mut scenario = restored(node, 5);
+            for team in scenario.conversations.values_mut() {
+                team.delivery = Delivery::M1;
+            }
+            let path = "/_matrix/federation/unstable/org.fedsim.m1";
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            fake.sends("bob/1", "m1");
+            let prepare = format!("PUT {path}/prepare/!team/$m1");
+            let body = json!({"event": pdu("m1"), "devices": {}});
+            fake.exchange(("a", "b"), &prepare, &body, &json!({"vote": "yes"}));
+            fake.ends("m1", OpOutcome::Ok);
+            if is_told {
+                let commit = json!({"decision": "commit"});
+                let decision = format!("PUT {path}/decision/!team/$m1");
+                fake.exchange(("a", "b"), &decision, &commit, &json!({}));
+            }
+            fake.waits(1);
+            fake.begins_fault(0);
+            fake.holds_at_end("b", &[]);
+            fake.judged_in(&scenario, judge).finding
+        };
+        assert_eq!(lost("a", false), None);
+        assert!(lost("a", true).is_some() && lost("c", false).is_some());
     }
 
     #[test]

@@ -40,18 +40,18 @@ fn lost_with_its_backend(history: &History<'_>, message: &Message, device: &str)
     let event = event_of(history, message)?;
     let came = came_to(history, message, backend);
     let stays = stays_of(history, user_of(device), &message.conversation);
-    let forgets = |loss: &DiskLoss| {
+    let is_out = |loss: &DiskLoss| {
         let mut forgotten = stays.iter().filter_map(|stay| stay.forgotten_from);
         loss.machine == backend && forgotten.any(|from| history.time_of(from) == loss.at)
     };
     let mut losses = history.losses.iter().filter(|loss| loss.at >= message.began.at);
     let loss = losses.find(|loss| match came.filter(|came| *came <= loss.at) {
         Some(came) => {
-            let is_lost = forgets(loss)
+            let is_lost = is_out(loss)
                 || (loss.loses(backend, came) && is_forgotten(history, place, Some((came, event))));
             is_lost && !could_read(history, device, came, loss.at)
         }
-        None => forgets(loss),
+        None => is_out(loss),
     })?;
     let (name, at) = (&message.name, history.since_ready(loss.at));
     Some(format!("{backend} lost its disk at {at}, before {device} had read {name}"))
@@ -59,24 +59,31 @@ fn lost_with_its_backend(history: &History<'_>, message: &Message, device: &str)
 
 /// The owner of the room decided, lost its decision, and had not yet told the device's backend.
 fn lost_decision(history: &History<'_>, message: &Message, device: &str) -> Option<String> {
-    if history.delivery(&message.conversation) != Delivery::M1 {
-        return None;
-    }
     let (owner, backend) = (history.owner_of(&message.conversation), history.backend_of(device));
-    let (decided, loss) = forgotten_decision(history, message)?;
-    let is_told = if backend == owner {
-        could_read(history, device, decided, loss.at)
-    } else {
-        is_told(history, message, backend)
-    };
-    if is_told {
-        return None;
+    if backend != owner {
+        return untold_decision(history, message, backend);
     }
-    let at = history.since_ready(loss.at);
-    Some(format!(
-        "{owner} lost its disk at {at}, and forgot that it had decided for {}",
-        message.name
-    ))
+    let (decided, loss) = forgotten_decision(history, message)?;
+    let is_shown = could_read(history, device, decided, loss.at);
+    (!is_shown).then(|| forgets(history, message, loss))
+}
+
+/// Returns in words why a backend other than the owner's cannot know that an `m1` message was decided
+/// for: the owner lost its decision with its disk, and had not told it.
+pub(crate) fn untold_decision(
+    history: &History<'_>,
+    message: &Message,
+    backend: &str,
+) -> Option<String> {
+    let (_, loss) = forgotten_decision(history, message)?;
+    let is_owner = backend == history.owner_of(&message.conversation);
+    let is_excused = !is_owner && !is_told(history, message, backend);
+    is_excused.then(|| forgets(history, message, loss))
+}
+
+fn forgets(history: &History<'_>, message: &Message, loss: &DiskLoss) -> String {
+    let (owner, at) = (&loss.machine, history.since_ready(loss.at));
+    format!("{owner} lost its disk at {at}, and forgot that it had decided for {}", message.name)
 }
 
 /// Returns when the owner of a message's room had decided for it, and the loss of its disk by which
@@ -85,6 +92,9 @@ fn forgotten_decision<'h>(
     history: &'h History<'_>,
     message: &Message,
 ) -> Option<(Duration, &'h DiskLoss)> {
+    if history.delivery(&message.conversation) != Delivery::M1 {
+        return None;
+    }
     let owner = history.owner_of(&message.conversation);
     let decided = decided(history, message)?;
     let loss = history.losses.iter().find(|loss| loss.loses(owner, decided))?;
@@ -94,9 +104,6 @@ fn forgotten_decision<'h>(
 /// Returns in words why a message that was refused was seen all the same: its owner had decided for
 /// it, and forgot that before it refused.
 pub(crate) fn forgotten_before_refusal(history: &History<'_>, message: &Message) -> Option<String> {
-    if history.delivery(&message.conversation) != Delivery::M1 {
-        return None;
-    }
     let owner = history.owner_of(&message.conversation);
     let refused = message.ended.as_ref().filter(|it| it.outcome == OpOutcome::Refused)?;
     let (_, loss) =

@@ -78,16 +78,7 @@ async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
             let devices = cluster.devices_of(&user).filter(|it| it.reads != Reads::Sync);
             join_all(devices.map(|device| by(cluster, device, "fetch".to_owned(), fetch))).await;
         }
-        OpKind::Join { user, conversation } => {
-            let creator = &cluster.scenario.conversations[&conversation].creator;
-            let creator = Arc::clone(cluster.first_device(creator));
-            let room = room(&conversation);
-            let (device, what) = (cluster.first_device(&user), format!("join {conversation}"));
-            by(cluster, device, what, |device| async move {
-                join(&creator, &device, &room, conversation).await;
-            })
-            .await;
-        }
+        OpKind::Join { user, conversation } => let_join(cluster, &user, conversation).await,
         OpKind::Leave { user, conversation } => {
             let room = room(&conversation);
             let (device, what) = (cluster.first_device(&user), format!("leave {conversation}"));
@@ -117,8 +108,8 @@ async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
             let what = format!("{kind} of {conversation}");
             let state = [kind, key].map(|part| percent_encoded(&part)).join("/");
             let content = serde_json::to_value(content).expect("what an event can hold");
+            let target = room_path(&room, &format!("state/{state}"));
             by(cluster, cluster.first_device(&setter), what, |device| async move {
-                let target = room_path(&room, &format!("state/{state}"));
                 drop(device.call((Method::PUT, &target), Some(&content), DEADLINE, false).await);
             })
             .await;
@@ -127,23 +118,33 @@ async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
             let (room, user_id) = (room(&conversation), user_id(cluster, &user));
             let what = format!("invite of {user} to {conversation}");
             by(cluster, cluster.first_device(&inviter), what, |device| async move {
-                let body = json!({"user_id": user_id});
                 // What becomes of it shows in the state, and in what the user can do.
-                let target = room_path(&room, "invite");
-                drop(device.call((Method::POST, &target), Some(&body), DEADLINE, false).await);
+                drop(invite(&device, &room, &user_id).await);
             })
             .await;
         }
-        OpKind::Trespass { relay, victim } => {
-            let stranger = cluster.stranger.clone().expect("made where there is a trespass");
-            let (host, cluster) = (stranger.host.clone(), Arc::clone(cluster));
-            let tried = on_host(&host, async move {
-                stranger.trespass(&cluster, &relay, &victim).await;
-            });
-            // No scenario can break the stranger's machine.
-            drop(tried.await);
-        }
+        OpKind::Trespass { relay, victim } => trespass(cluster, relay, victim).await,
     }
+}
+
+async fn let_join(cluster: &Arc<Cluster>, user: &str, conversation: String) {
+    let creator = &cluster.scenario.conversations[&conversation].creator;
+    let creator = Arc::clone(cluster.first_device(creator));
+    let (room, what) = (cluster.room(&conversation), format!("join {conversation}"));
+    by(cluster, cluster.first_device(user), what, |device| async move {
+        join(&creator, &device, &room, conversation).await;
+    })
+    .await;
+}
+
+async fn trespass(cluster: &Arc<Cluster>, relay: String, victim: String) {
+    let stranger = cluster.stranger.clone().expect("made where there is a trespass");
+    let (host, cluster) = (stranger.host.clone(), Arc::clone(cluster));
+    let tried = on_host(&host, async move {
+        stranger.trespass(&cluster, &relay, &victim).await;
+    });
+    // No scenario can break the stranger's machine.
+    drop(tried.await);
 }
 
 /// Runs `work` on a device until it ends or the device goes down; notes it if `what` never began.
@@ -251,16 +252,18 @@ async fn join(creator: &Arc<Device>, device: &Device, room: &str, conversation: 
 
 async fn invite_and_join(creator: &Arc<Device>, device: &Device, room: &str) -> OpOutcome {
     let (inviter, target, invited) = (Arc::clone(creator), room.to_owned(), device.user_id.clone());
-    let inviting = creator.on(async move {
-        let body = json!({"user_id": invited});
-        let target = room_path(&target, "invite");
-        inviter.call((Method::POST, &target), Some(&body), DEADLINE, false).await
-    });
+    let inviting = creator.on(async move { invite(&inviter, &target, &invited).await });
     // If the invitation failed, so will the join; that is what counts.
     drop(inviting.await);
     let target = join_path(room, &creator.backend);
     let reply = device.call((Method::POST, &target), Some(&json!({})), DEADLINE, false).await;
     outcome(&reply.map_err(|error| error.to_string()))
+}
+
+async fn invite(inviter: &Device, room: &str, user_id: &str) -> Result<Reply, String> {
+    let (target, body) = (room_path(room, "invite"), json!({"user_id": user_id}));
+    let reply = inviter.call((Method::POST, &target), Some(&body), DEADLINE, false).await;
+    reply.map_err(|error| error.to_string())
 }
 
 async fn leave(device: &Device, room: &str, conversation: String) {
