@@ -130,10 +130,10 @@ fn talked_past(base: &Scenario, absent: &str) -> Option<Scenario> {
     let first = base.ops.iter().find(|op| matches!(op.kind, OpKind::Send { .. }))?;
     let OpKind::Send { from, to, .. } = &first.kind else { return None };
     let room = base.conversations.get(to)?;
-    let people = std::iter::once(&room.creator).chain(&room.members);
+    let mut people = std::iter::once(&room.creator).chain(&room.members);
     let backend = |user: &String| base.users.get(user).map(|it| it.backend.as_str());
     let own = backend(from);
-    let other = people.filter(|user| ![own, Some(absent)].contains(&backend(user))).next()?;
+    let other = people.find(|user| ![own, Some(absent)].contains(&backend(user)))?;
     let mut scenario = base.clone();
     scenario.ops.clear();
     for turn in 0..TURNS {
