@@ -154,8 +154,8 @@ fn a_world_that_does_not_settle_in_its_time_is_unknown() {
     let scenario = trio(Delivery::Eventual)
         .fault(Duration::from_millis(500), crash("b"))
         .settle(Duration::from_millis(100))
-        .always("sender-order")
-        .eventually("relays-drained")
+        .only("sender-order")
+        .only("relays-drained")
         .finish();
     let record = run(&scenario, 1, &Options::default()).record;
     assert_eq!(record.verdict, Verdict::Unknown);
@@ -180,7 +180,7 @@ fn a_queue_that_stays_pending_all_the_time_to_settle_is_a_failure() {
     let scenario = trio(Delivery::Eventual)
         .fault(Duration::from_millis(500), crash("b"))
         .settle(Duration::from_millis(100))
-        .eventually("queues-drained")
+        .only("queues-drained")
         .finish();
     let record = run(&scenario, 1, &Options::default()).record;
     assert_eq!(record.verdict, Verdict::Fail);

@@ -210,6 +210,12 @@ impl Builder {
         self
     }
 
+    /// Names a check that is judged in the place of all that apply.
+    pub fn only(mut self, check: &str) -> Self {
+        self.scenario.expect.only.push(check.to_owned());
+        self
+    }
+
     /// Names a check that must hold at every moment.
     pub fn always(mut self, check: &str) -> Self {
         self.scenario.expect.always.push(check.to_owned());

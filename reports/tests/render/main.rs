@@ -200,7 +200,7 @@ fn the_summary_counts_runs_faults_and_simulated_time() {
     let mut totals = Totals::of(&sample::pass(), Status::Pass);
     totals += Totals::of(&sample::fail(), Status::Fail);
     totals.simulated_ns += 6_300_000 * MS;
-    assert_eq!(totals.summary(), "2 run: 1 pass, 1 fail · 1 fault · 1h 50m simulated");
+    assert_eq!(totals.summary(), "2 runs: 1 pass, 1 fail · 1 fault · 1h 50m simulated");
 }
 
 #[test]
