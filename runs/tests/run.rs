@@ -10,7 +10,7 @@ use runs::{Options, run, verdict};
 use scenarios::{
     Scenario,
     builder::{crash, partition, pause, sent},
-    scenario::Delivery,
+    scenario::{Delivery, NetworkFault, ProxyAnswer},
 };
 
 /// Begins a scenario of three backends with a user each, in one conversation; alice sends `m1`
@@ -32,6 +32,13 @@ fn cut_in_the_window(delivery: Delivery, endpoint: &str) -> Record {
     let begin = sent([endpoint]).from("a").to("b");
     let cut = trio(delivery).fault(begin, partition(["a"], ["b"])).lasting(Duration::from_secs(20));
     run(&cut.finish(), 1, &Options::default()).record
+}
+
+/// A front proxy of `b` that turns `a` away: what waits for `b` does so for longer than a moment after
+/// that.
+fn turned_away() -> NetworkFault {
+    let (machine, to) = ("b".to_owned(), vec!["a".to_owned()]);
+    NetworkFault::Answers(ProxyAnswer { machine, to, status: 502, retry_after: None, share: 1.0 })
 }
 
 fn named<'r>(record: &'r Record, check: &str) -> Option<&'r checks::record::CheckRecord> {
@@ -152,7 +159,7 @@ fn a_device_that_crashed_reads_on_after_its_boot_and_repeats_nothing() {
 #[test]
 fn a_world_that_does_not_settle_in_its_time_is_unknown() {
     let scenario = trio(Delivery::Eventual)
-        .fault(Duration::from_millis(500), crash("b"))
+        .fault(Duration::from_millis(500), turned_away())
         .settle(Duration::from_millis(100))
         .only("sender-order")
         .only("relays-drained")
@@ -178,7 +185,7 @@ fn a_run_with_more_entries_than_it_may_have_is_unknown_and_says_so() {
 #[test]
 fn a_queue_that_stays_pending_all_the_time_to_settle_is_a_failure() {
     let scenario = trio(Delivery::Eventual)
-        .fault(Duration::from_millis(500), crash("b"))
+        .fault(Duration::from_millis(500), turned_away())
         .settle(Duration::from_millis(100))
         .only("queues-drained")
         .finish();
