@@ -211,10 +211,9 @@ fn came_to(history: &History<'_>, message: &Message, backend: &str) -> Option<Du
     let is_m1 = history.delivery(&message.conversation) == Delivery::M1;
     let carried = history.carriers_of(&message.name).filter(|exchange| match exchange.endpoint {
         "decision" | "on_message_sent" => exchange.is_accepted() && exchange.to == backend,
-        "client_send" => exchange.is_accepted() && exchange.to == backend && !is_m1,
         // Who passes it on has it.
         "send" if exchange.from == backend => !is_m1,
-        "send" => exchange.is_accepted() && exchange.to == backend && !is_m1,
+        "client_send" | "send" => exchange.is_accepted() && exchange.to == backend && !is_m1,
         "relay_txn" | "get_missing_events" | "event" => exchange.from == backend && !is_m1,
         _ => false,
     });
