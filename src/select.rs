@@ -42,7 +42,7 @@ impl Selected {
         let again = language::parse_seeded("", &self.text, seed);
         // What is valid under its own seed is so under another one.
         let scenario = again.unwrap_or_else(|_| self.scenario.clone());
-        Cow::Owned(Self { scenario, ..self.clone() })
+        Cow::Owned(Self { path: self.path.clone(), scenario, text: self.text.clone() })
     }
 }
 

@@ -123,9 +123,9 @@ fn cut_off_twice(base: &Scenario, absent: &str) -> Scenario {
     with_faults(scenario, faults)
 }
 
-/// Two of the others write in turn, each soon after the other, and once several at once: what one of
-/// them leaves at a relay builds on what the other one has, and may not have left there yet. Nothing
-/// comes later that would heal what got lost.
+/// Two of the others write in turn, one of them three times as fast: what one of them leaves at a relay
+/// builds on what the other one has, and may not have left there yet. Nothing comes later that would
+/// heal what got lost.
 fn talked_past(base: &Scenario, absent: &str) -> Option<Scenario> {
     let first = base.ops.iter().find(|op| matches!(op.kind, OpKind::Send { .. }))?;
     let OpKind::Send { from, to, .. } = &first.kind else { return None };
