@@ -27,45 +27,57 @@ pub(super) struct Handover {
     pub(super) auth_chain: Vec<Pdu>,
 }
 
+/// Reads the events, all of which are of `room`.
+pub(super) fn parsed(
+    raw: &[Box<RawValue>],
+    room: &RoomId,
+    rules: Rules,
+) -> Result<Vec<Pdu>, RoomError> {
+    if raw.len() > MAX_JOIN_EVENTS {
+        return Err(RoomError::Unavailable("the room is too large".to_owned()));
+    }
+    let mut events = Vec::with_capacity(raw.len());
+    for raw in raw {
+        let pdu = Pdu::parse(raw, rules)?;
+        if pdu.room_id != room {
+            return Err(RoomError::Unavailable(
+                "the answer contains events of another room".to_owned(),
+            ));
+        }
+        events.push(pdu);
+    }
+    Ok(events)
+}
+
 impl Rooms {
-    /// Returns the events, every one of which is properly signed and of `room`. Where the keys of a
-    /// server are not to be had, the word of the server that hands the room over must do, which vouches
-    /// for the whole of it anyway: a bystander that is down cannot keep others out of the room.
+    /// Returns the events, each once and properly signed. Where the keys of a server are not to be
+    /// had, the word of the server that hands the room over must do, which vouches for the whole of it
+    /// anyway: a bystander that is down cannot keep others out of the room.
     pub(super) async fn verified(
         &self,
-        raw: &[Box<RawValue>],
-        room: &RoomId,
+        events: Vec<Pdu>,
         rules: Rules,
         silent: &mut BTreeSet<OwnedServerName>,
     ) -> Result<Vec<Pdu>, RoomError> {
-        if raw.len() > MAX_JOIN_EVENTS {
-            return Err(RoomError::Unavailable("the room is too large".to_owned()));
+        let mut verified = BTreeMap::new();
+        for pdu in events {
+            let pdu = self.verified_or_vouched(pdu, rules, silent).await?;
+            verified.insert(pdu.event_id.clone(), pdu);
         }
-        let mut events = BTreeMap::new();
-        for raw in raw {
-            let pdu = self.verified_or_vouched(raw, rules, silent).await?;
-            if pdu.room_id != room {
-                return Err(RoomError::Unavailable(
-                    "the answer contains events of another room".to_owned(),
-                ));
-            }
-            events.insert(pdu.event_id.clone(), pdu);
-        }
-        Ok(events.into_values().collect())
+        Ok(verified.into_values().collect())
     }
 
     /// Returns the signers of these events whose keys are not to be had. All are asked at once: whoever
     /// joins does not wait for one after the other.
     pub(super) async fn silent_among(
         &self,
-        events: &[&Vec<Box<RawValue>>],
+        events: impl Iterator<Item = &Pdu>,
         rules: Rules,
-    ) -> Result<BTreeSet<OwnedServerName>, RoomError> {
+    ) -> BTreeSet<OwnedServerName> {
         // One event of each suffices.
         let mut signers: BTreeMap<OwnedServerName, Pdu> = BTreeMap::new();
-        for raw in events.iter().flat_map(|events| events.iter().take(MAX_JOIN_EVENTS)) {
-            let pdu = Pdu::parse(raw, rules)?;
-            signers.entry(pdu.sender.server_name().to_owned()).or_insert(pdu);
+        for pdu in events {
+            signers.entry(pdu.sender.server_name().to_owned()).or_insert_with(|| pdu.clone());
         }
         let asked = signers.into_iter().map(|(signer, pdu)| async move {
             match verify(&self.core().keys, pdu, rules).await {
@@ -76,18 +88,17 @@ impl Rooms {
                 Ok(_) | Err(Unavailable::Store(_)) => None,
             }
         });
-        Ok(join_all(asked).await.into_iter().flatten().collect())
+        join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// Returns an event that is properly signed, or whose signer is one of `silent` or found to be, or
     /// has lost the key with which it signed.
     async fn verified_or_vouched(
         &self,
-        raw: &RawValue,
+        pdu: Pdu,
         rules: Rules,
         silent: &mut BTreeSet<OwnedServerName>,
     ) -> Result<Pdu, RoomError> {
-        let pdu = Pdu::parse(raw, rules)?;
         let signer = pdu.sender.server_name().to_owned();
         if !silent.contains(&signer) {
             match verify(&self.core().keys, pdu.clone(), rules).await {

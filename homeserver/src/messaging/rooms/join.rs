@@ -15,7 +15,10 @@ use serde_json::{Value, value::RawValue};
 use transport::federation::CallError;
 
 use super::{
-    Draft, RoomError, Rooms, create::VERSIONS, early_invites::EarlyInvite, handover::Handover,
+    Draft, RoomError, Rooms,
+    create::VERSIONS,
+    early_invites::EarlyInvite,
+    handover::{Handover, parsed},
 };
 use crate::{
     event::{
@@ -217,10 +220,12 @@ impl Rooms {
             send_join::Request::new(room.to_owned(), join.event_id.clone(), join.to_raw());
         let answer = self.ask_to_be_let_in(server, user, request).await?.room_state;
         let rules = rules_of(&version)?;
-        let mut silent = self.silent_among(&[&answer.state, &answer.auth_chain], rules).await?;
+        let state = parsed(&answer.state, room, rules)?;
+        let auth_chain = parsed(&answer.auth_chain, room, rules)?;
+        let mut silent = self.silent_among(state.iter().chain(&auth_chain), rules).await;
         let handover = Handover {
-            state: self.verified(&answer.state, room, rules, &mut silent).await?,
-            auth_chain: self.verified(&answer.auth_chain, room, rules, &mut silent).await?,
+            state: self.verified(state, rules, &mut silent).await?,
+            auth_chain: self.verified(auth_chain, rules, &mut silent).await?,
             version,
             join,
         };
