@@ -15,6 +15,7 @@
 mod arguments;
 #[cfg(feature = "homeservers")]
 mod bench;
+mod build;
 mod check;
 #[cfg(feature = "homeservers")]
 mod compare;
@@ -22,14 +23,17 @@ mod compare;
 mod defects;
 mod divergence;
 mod exit;
+mod explain;
 mod explore;
 mod interrupt;
 mod invocation;
 mod judge;
 mod kept;
 mod list;
+mod new;
 mod output;
 pub mod program;
+pub mod reference;
 mod replay;
 mod report;
 mod run;
@@ -39,6 +43,7 @@ mod select;
 mod show;
 mod shrink;
 mod stopwatch;
+mod surface;
 pub mod testing;
 mod threads;
 mod trial;

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Journal,
+    build,
     divergence::{self, Difference},
     exit::Exit,
     invocation,
@@ -70,6 +71,10 @@ impl Twice {
 /// little memory.
 #[derive(Debug)]
 pub(crate) struct Trial {
+    /// Its scenario's name.
+    pub(crate) scenario: String,
+    /// Its seed.
+    pub(crate) seed: u64,
     /// What its line of results begins with.
     pub(crate) mark: Mark,
     /// The rest of its line of results.
@@ -216,6 +221,7 @@ fn record(selected: &Selected, seed: u64, program: &Program) -> Run {
     let began = Stopwatch::start();
     let mut run = program.run(&selected.scenario, seed, &options);
     run.record.meta.wall_ms = began.elapsed_ms();
+    build::id().clone_into(&mut run.record.meta.build);
     run
 }
 
@@ -231,6 +237,8 @@ fn judged(record: &Record, settings: &Settings<'_>) -> Trial {
     // The reason for a failure is told later, together with the folder that shows it.
     let explanation = if status == Status::Warn { weaknesses.clone() } else { Vec::new() };
     Trial {
+        scenario: record.scenario.name.clone(),
+        seed: record.seed,
         mark: Mark::Judged(status),
         line: line::result(record, &weaknesses, settings.widths),
         title: title(&record.scenario.name, record.seed),
@@ -276,6 +284,8 @@ fn broke(selected: &Selected, seed: u64, settings: &Settings<'_>, why: &str) -> 
     explanation.push(format!("{:<13}{again}", "again"));
     let Widths { name: names, seed: seeds, .. } = settings.widths;
     Trial {
+        scenario: name.clone(),
+        seed,
         mark: Mark::Broke,
         line: format!("[      – ] {name:<names$}  seed {seed:<seeds$}  {}", first_line(why)),
         title: title(name, seed),
