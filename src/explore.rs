@@ -1,6 +1,7 @@
 //! `fedsim explore`: searches for the scenario that breaks a promise.
 
 mod corpus;
+mod live;
 mod summary;
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, sync::atomic::Ordering, time::Duration};
@@ -9,7 +10,7 @@ use explore::{Campaign, Exploration, Method, Subject, Trial};
 
 use scenarios::Scenario;
 
-use self::corpus::Corpus;
+use self::{corpus::Corpus, live::Live};
 use crate::{
     arguments::Explore,
     exit::{Exit, Stop},
@@ -41,10 +42,14 @@ pub(crate) fn explore(wanted: &Explore, output: &mut Output) -> Result<Exit, Sto
     if !output.quiet {
         output.word(Tone::Plain, "Exploring", &announcement(&campaign))?;
     }
-    let began = Stopwatch::start();
-    let explored = play(&campaign, wanted, began, &mut corpus, output);
+    let mut live = Live::begin(&campaign, wanted, Stopwatch::start())?;
+    let explored = play(&campaign, wanted, &mut corpus, &mut live, output);
     output.end_progress();
-    summary::show(explored?, &campaign, began.elapsed_ms(), wanted, output)
+    let explored = explored?;
+    live.searched(&explored)?;
+    let exit = summary::show(explored, &campaign, wanted, &mut live, output)?;
+    live.finished()?;
+    Ok(exit)
 }
 
 /// Returns what is broken: the scenarios that were named, with the delivery policy that was asked
@@ -113,8 +118,8 @@ fn announcement(campaign: &Campaign) -> String {
 fn play(
     campaign: &Campaign,
     wanted: &Explore,
-    began: Stopwatch,
     corpus: &mut Corpus,
+    live: &mut Live,
     output: &mut Output,
 ) -> Result<Exploration, Stop> {
     let stop = interrupt::flag();
@@ -128,19 +133,19 @@ fn play(
     let mut wrong = None;
     let explored = campaign.play(&Subject::homeservers(), stop, |so_far, candidate, trial| {
         bar.inc(1);
-        if Duration::from_millis(began.elapsed_ms()) >= most {
+        if Duration::from_millis(live.wall_ms()) >= most {
             stop.store(true, Ordering::Relaxed);
         }
-        output.progress_says(progress(so_far, began.elapsed_ms()));
+        output.progress_says(progress(so_far, live.wall_ms()));
         let kinds = so_far.failures.count();
         let mut keep = || -> Result<(), Stop> {
             if kinds > told.0 {
                 found(so_far, trial, output)?;
-                corpus.keep_failing(candidate, trial)?;
+                live.kept(so_far.count(), &corpus.keep_failing(candidate, trial)?);
             } else if so_far.coverage.count() > told.1 {
                 corpus.keep_interesting(candidate)?;
             }
-            Ok(())
+            live.run(so_far, candidate, trial)
         };
         if let Err(stop_because) = keep() {
             stop.store(true, Ordering::Relaxed);

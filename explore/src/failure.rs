@@ -69,6 +69,11 @@ impl Failures {
         self.groups.len()
     }
 
+    /// Returns all kinds, in the order of their signatures.
+    pub fn iter(&self) -> impl Iterator<Item = &Failure> {
+        self.groups.values()
+    }
+
     /// Returns all kinds, in the order in which they were found.
     pub fn into_list(self) -> Vec<Failure> {
         let mut list: Vec<Failure> = self.groups.into_values().collect();

@@ -9,7 +9,7 @@ use std::{
 use explore::{Campaign, Exploration, Failure, Shrunk, Subject, shrink};
 use serde_json::json;
 
-use super::corpus;
+use super::{corpus, live::Live};
 use crate::{
     arguments::Explore,
     exit::{Exit, Stop},
@@ -24,10 +24,11 @@ const EXPLAINED: usize = 20;
 pub(super) fn show(
     explored: Exploration,
     campaign: &Campaign,
-    wall_ms: u64,
     wanted: &Explore,
+    live: &mut Live,
     output: &mut Output,
 ) -> Result<Exit, Stop> {
+    let wall_ms = live.wall_ms();
     let exit = exit(&explored);
     let wall = reports::line::wall(wall_ms);
     output.word(Tone::Plain, "Summary", &format!("[{wall:>8}] {}", counts(&explored, wall_ms)))?;
@@ -51,7 +52,10 @@ pub(super) fn show(
     });
     let mut failures = Vec::new();
     for failure in explored.into_failures() {
-        failures.push(smaller(failure, wanted, output)?);
+        let explained = smaller(failure, wanted, output)?;
+        let story = explained.shrunk.as_ref().map(Shrunk::story).unwrap_or_default();
+        live.made_small(&explained.failure, &explained.file, story)?;
+        failures.push(explained);
     }
     let failures = merged(failures);
     for failure in failures.iter().take(EXPLAINED) {
