@@ -24,6 +24,7 @@ mod run;
 mod schema;
 mod seeds;
 mod select;
+mod serve;
 mod show;
 mod shrink;
 mod stopwatch;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         Command::Replay(wanted) => replay::replay(wanted, &mut output),
         Command::Report(wanted) => report::report(wanted, &mut output),
         Command::Show(wanted) => show::show(wanted, &mut output),
+        Command::Serve(wanted) => serve::serve(wanted, &mut output),
         Command::Judge(wanted) => judge::judge(wanted, &mut output),
         Command::Check(wanted) => check::check(wanted, &mut output),
         Command::List(wanted) => list::list(wanted, &mut output),
