@@ -62,7 +62,8 @@ pub(crate) struct Told {
     fact: String,
     signature: Option<String>,
     simulated: String,
-    entries: usize,
+    /// How many entries its journal has; unset if it is so long that it was not read.
+    entries: Option<usize>,
     machines: usize,
 }
 
@@ -119,7 +120,7 @@ fn row(shelf: &Shelf, place: &Place, has_time: bool) -> Option<Row> {
     if !has_time {
         return None;
     }
-    let row = shelf.record(&place.way, place.written).map(|record| {
+    let row = shelf.glance(&place.way, place.written).map(|(record, has_journal)| {
         let weaknesses = record.weaknesses();
         Told {
             scenario: record.scenario.name.clone(),
@@ -129,7 +130,7 @@ fn row(shelf: &Shelf, place: &Place, has_time: bool) -> Option<Row> {
             fact: line::fact(&record, &weaknesses),
             signature: signature::of(&record),
             simulated: coarse(record.ended.at_ns),
-            entries: record.events.len(),
+            entries: has_journal.then_some(record.events.len()),
             machines: record.nodes.len(),
         }
     });

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fs::{self, File},
+    io::Read,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
@@ -20,6 +21,13 @@ use crate::{
 
 /// The most runs that are kept at once: two that are compared, and two that were looked at before.
 const MOST_KEPT: usize = 4;
+/// The most bytes that the records of those that are not compared have together.
+const MOST_BYTES: u64 = 256 << 20;
+/// A record that is larger than this is read only as far as its journal for the overview, and at
+/// most so far.
+const LARGE: u64 = 16 << 20;
+/// What stands in a record between what was made of the journal and the journal.
+const EVENTS: &str = "\n  \"events\": [";
 /// The largest record that is read, in bytes. It takes about as much memory.
 pub(crate) const LARGEST_RECORD: u64 = 1 << 30;
 
@@ -115,14 +123,36 @@ impl Shelf {
         let run = Arc::new(Run::of(way.to_owned(), stamp, path, shown, record));
         runs.retain(|other| other.way != way);
         runs.push_back(Arc::clone(&run));
-        while runs.len() > MOST_KEPT {
+        while runs.len() > MOST_KEPT || (runs.len() > 2 && bytes(&runs) > MOST_BYTES) {
             runs.pop_front();
         }
         Ok(run)
     }
 
+    /// Reads what was made of a run, without its journal if that is long. Returns whether it is
+    /// there.
+    pub(crate) fn glance(&self, way: &str, stamp: Stamp) -> Result<(Record, bool), Problem> {
+        let head = if stamp.bytes > LARGE { self.head(way) } else { None };
+        match head {
+            Some(record) => Ok((record, false)),
+            None => self.record(way, stamp).map(|record| (record, true)),
+        }
+    }
+
+    /// Reads the part of a record that stands before the journal, as [`json`] writes it; none if it
+    /// was written otherwise.
+    fn head(&self, way: &str) -> Option<Record> {
+        let file = File::open(self.folder.inside(way).ok()?.join(folder::RECORD)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(LARGE).read_to_end(&mut bytes).ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        let (head, _) = text.split_once(EVENTS)?;
+        json::parse(&format!("{head}{EVENTS}], \"log_hash\": \"\", \"meta\": {{\"wall_ms\": 0}}}}"))
+            .ok()
+    }
+
     /// Reads a record.
-    pub(crate) fn record(&self, way: &str, stamp: Stamp) -> Result<Record, Problem> {
+    fn record(&self, way: &str, stamp: Stamp) -> Result<Record, Problem> {
         let path = self.folder.inside(way)?.join(folder::RECORD);
         let shown = self.folder.shown(way).join(folder::RECORD);
         if stamp.bytes > LARGEST_RECORD {
@@ -136,6 +166,10 @@ impl Shelf {
         let text = fs::read_to_string(path).map_err(|why| unreadable(&why))?;
         json::parse(&text).map_err(|why| unreadable(&why))
     }
+}
+
+fn bytes(runs: &VecDeque<Arc<Run>>) -> u64 {
+    runs.iter().map(|run| run.stamp.bytes).sum()
 }
 
 impl Run {

@@ -175,8 +175,11 @@ fn who_cannot_see_is_told_each_step_in_a_sentence() {
     page.press("j");
     page.until(&format!("{live} !== {before}"));
     let row = "document.getElementById(document.querySelector('.list')\
-               .getAttribute('aria-activedescendant')).getAttribute('aria-label')";
+               .getAttribute('aria-activedescendant')).querySelector('.unseen').textContent";
     page.until(&format!("{row} === {live}"));
+    page.value("document.querySelector('.list').focus()");
+    page.press("ArrowDown");
+    page.until(&format!("{live} === ''"));
 }
 
 #[test]

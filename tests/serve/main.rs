@@ -142,6 +142,31 @@ fn a_broken_record_is_a_sentence_that_names_the_file_and_the_remedy() {
 }
 
 #[test]
+fn a_journal_without_a_record_is_said_with_the_command_that_judges_it() {
+    let folder = two_runs();
+    fs::remove_file(folder.path().join("weak").join(RUN).join("run.json")).expect("it was there");
+    let told = Serve::begin(folder.path()).json("/api/overview");
+    let said = sentence(&told["problems"][0]);
+    assert!(said.contains(RUN) && said.contains("`fedsim judge "), "{said}");
+}
+
+#[test]
+fn a_long_record_is_listed_without_its_journal_being_read() {
+    let folder = two_runs();
+    let path = folder.path().join("weak").join(RUN).join("run.json");
+    let text = fs::read_to_string(&path).expect("a record");
+    let (head, tail) = text.split_once("\"events\": [\n").expect("events");
+    let unreadable = "no JSON\n".repeat(3 << 20);
+    fs::write(&path, format!("{head}\"events\": [\n{unreadable}{tail}")).expect("written");
+    let serve = Serve::begin(folder.path());
+    let told = serve.json("/api/overview");
+    let weak =
+        told["runs"].as_array().and_then(|runs| runs.iter().find(|it| it["status"] == "FAIL"));
+    assert_eq!(weak.map(|it| &it["entries"]), Some(&Value::Null));
+    assert!(sentence(&asked(&serve, "run", "")["problem"]).contains("run.json cannot be read"));
+}
+
+#[test]
 fn a_journal_that_is_cut_off_is_said_and_the_run_is_shown_without_what_it_carried() {
     let folder = two_runs();
     let path = folder.path().join("weak").join(RUN).join("journal.jsonl.zst");

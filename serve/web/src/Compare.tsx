@@ -4,7 +4,7 @@ import { note, to } from "./address";
 import type { Difference, Entry, Filter, Side } from "./api";
 import { useAnswer, useKeys, type Key } from "./hooks";
 import { Journal, useRows } from "./Journal";
-import { Help, Problem, Scroll, Section, useTitle, Verdict } from "./parts";
+import { Help, Problem, Scroll, Section, Spoken, useTitle, Verdict } from "./parts";
 import { count, result, sentence, what, where } from "./words";
 
 const EVERYTHING: Filter = { node: "", message: "", kind: "", text: "" };
@@ -82,7 +82,7 @@ function Pair({ left, right, difference, at }: { left: string; right: string; di
           <button type="button" onClick={() => go(first)}><span aria-hidden="true">≠ </span>the first difference</button>
           <span class="position"><b>#{place + 1}</b> of {longest.toLocaleString("en")}{isDifferent && <b class="bad"> ≠ they differ here</b>}</span>
         </div>
-        <p class="unseen" role="status">{["left: ", "right: "].map((side, index) => { const entry = now[index]; return side + (entry ? sentence(entry) : "nothing more") + ". "; })}{isDifferent && "They differ."}</p>
+        <Spoken text={["left: ", "right: "].map((side, index) => { const entry = now[index]; return side + (entry ? sentence(entry) : "nothing more") + ". "; }).join("") + (isDifferent ? "They differ." : "")} />
       </div>
       <div class="pair">
         {([[left, difference.left, rows[0], "left"], [right, difference.right, rows[1], "right"]] as const).map(([run, side, its, name], index) => (

@@ -113,14 +113,15 @@ export function Journal({ rows, place, go, violation, mark, label }: {
     drawn.push(
       <div key={index} id={`${label}-${index}`} class={classes.join(" ")} role="option" aria-selected={index === place}
         aria-setsize={rows.total} aria-posinset={index + 1} style={{ top: `${index * height}px`, height: `${height}px` }}
-        aria-label={entry ? sentence(entry) + (entry.n === violation ? ", the violation" : "") : "not there yet"} onClick={() => go(index)}>
+        onClick={() => go(index)}>
         {entry ? (
           <>
-            <span class="n">{entry.n}</span>
-            <span class="at">{entry.at}</span>
-            <span class="where">{where(entry)}</span>
-            <span class="what"><span class="sign" aria-hidden="true">{sign(entry)}</span>{what(entry)}{entry.n === violation && <b class="here"> ✕ the violation</b>}</span>
-            <span class="result">{result(entry)}</span>
+            <span class="unseen">{sentence(entry)}{entry.n === violation && ", the violation"}</span>
+            <span class="n" aria-hidden="true">{entry.n}</span>
+            <span class="at" aria-hidden="true">{entry.at}</span>
+            <span class="where" aria-hidden="true">{where(entry)}</span>
+            <span class="what" aria-hidden="true"><span class="sign">{sign(entry)}</span>{what(entry)}{entry.n === violation && <b class="here"> ✕ the violation</b>}</span>
+            <span class="result" aria-hidden="true">{result(entry)}</span>
           </>
         ) : <span class="n">…</span>}
       </div>,

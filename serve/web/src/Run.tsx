@@ -7,7 +7,7 @@ import { useAnswer, useKeys, type Key } from "./hooks";
 import { Journal, useRows } from "./Journal";
 import { Machines } from "./Machines";
 import { Outcome } from "./Outcome";
-import { Help, Problem, useTitle, Verdict } from "./parts";
+import { Help, Problem, Spoken, useTitle, Verdict } from "./parts";
 import { canDraw, Picture } from "./Picture";
 import { Scrub } from "./Scrub";
 import { count, PHASES, result, sentence, what, where } from "./words";
@@ -149,7 +149,8 @@ function Stepped({ summary, at }: { summary: Summary; at: number | null }) {
               </div>
               {entry && <p class="sentence-now"><b>{where(entry)}</b> {what(entry)} <span class="result">{result(entry)}</span></p>}
             </div>
-            <p class="unseen" role="status">{entry ? sentence(entry) : ""}</p>
+            <h2 class="unseen">Step by step</h2>
+            <Spoken text={entry ? sentence(entry) : ""} />
             <Problem text={problem ?? rows.problem} />
             <div class="split">
               <div class="left">

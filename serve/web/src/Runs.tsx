@@ -19,15 +19,16 @@ export function Runs() {
   const [text, setText] = useState("");
   const [status, setStatus] = useState<Status | "">("");
   const [kind, setKind] = useState("");
+  const [within, setWithin] = useState<string | null>(null);
   const [chosen, choose] = useState<string[]>([]);
   const [shown, show] = useState(SHOWN);
   const [help, setHelp] = useState(false);
   const filter = useRef<HTMLInputElement>(null);
-  useEffect(() => show(SHOWN), [text, status, kind]);
+  useEffect(() => show(SHOWN), [text, status, kind, within]);
 
   const runs = value?.runs ?? [];
   const fits = (run: Listed) =>
-    (!status || run.status === status) && (!kind || run.signature === kind)
+    (!status || run.status === status) && (within === null || folderOf(run.run) === within) && (!kind || run.signature === kind)
     && (!text || `${run.run} ${run.scenario} ${run.seed} ${run.sentence ?? ""}`.toLowerCase().includes(text.toLowerCase()));
   const passing = runs.filter(fits);
   const toggle = (run: string) =>
@@ -55,6 +56,7 @@ export function Runs() {
   ];
   useKeys(keys);
 
+  const folders = [...new Set(runs.map((run) => folderOf(run.run)))].sort();
   const of = (wanted: Status) => runs.filter((run) => run.status === wanted).length;
   return (
     <>
@@ -85,6 +87,12 @@ export function Runs() {
                   <option value="">any</option>
                   {["FAIL", "UNKNOWN", "WARN", "PASS"].map((it) => <option key={it}>{it}</option>)}
                 </select></label>
+                {folders.length > 1 && (
+                  <label>folder <select onChange={(event) => setWithin(event.currentTarget.selectedIndex === 0 ? null : folders[event.currentTarget.selectedIndex - 1] ?? null)}>
+                    <option>any</option>
+                    {folders.map((it) => <option key={it}>{it || value?.folder}</option>)}
+                  </select></label>
+                )}
                 {kind && <button type="button" onClick={() => setKind("")}>all kinds of failures</button>}
                 <span class="grow" />
                 <span class="hint" role="status">{chosen.length === 0 ? "choose two runs to compare them" : chosen.length === 1 ? "choose one more" : ""}</span>
@@ -132,12 +140,12 @@ function Table({ runs, chosen, toggle }: { runs: Listed[]; chosen: string[]; tog
             <tr key={it.run} class={chosen.includes(it.run) ? "chosen" : ""}>
               <td><input type="checkbox" checked={chosen.includes(it.run)} aria-label={`compare ${it.run || it.scenario}`} onChange={() => toggle(it.run)} /></td>
               <td><Verdict status={it.status} /></td>
-              <th scope="row"><a class="stop" data-run={it.run} href={to("run", { run: it.run })}>{it.scenario}</a>{folder(it.run) && <span class="of"> {folder(it.run)}</span>}</th>
+              <th scope="row"><a class="stop" data-run={it.run} href={to("run", { run: it.run })}>{it.scenario}</a>{folderOf(it.run) && <span class="of"> in {folderOf(it.run)}</span>}</th>
               <td class="num">{it.seed}</td>
               <td class="found">{it.sentence ?? it.fact}</td>
               <td class="num">{it.simulated}</td>
               <td class="num">{it.machines}</td>
-              <td class="num">{it.entries.toLocaleString("en")}</td>
+              <td class="num">{it.entries === null ? "many" : it.entries.toLocaleString("en")}</td>
               <td class="num">{ago(it.written_ms)}</td>
             </tr>
           ))}
@@ -147,9 +155,9 @@ function Table({ runs, chosen, toggle }: { runs: Listed[]; chosen: string[]; tog
   );
 }
 
-/** The folder that a run's folder lies in. */
-function folder(run: string): string {
-  return run.includes("/") ? `in ${run.slice(0, run.lastIndexOf("/"))}` : "";
+/** The folder that a run's folder lies in: a campaign's, mostly. */
+function folderOf(run: string): string {
+  return run.includes("/") ? run.slice(0, run.lastIndexOf("/")) : "";
 }
 
 function Kinds({ runs, kind, choose }: { runs: Listed[]; kind: string; choose: (kind: string) => void }) {

@@ -6,7 +6,7 @@ export type Status = "PASS" | "FAIL" | "WARN" | "UNKNOWN";
 export interface Listed {
   run: string; written_ms: number; scenario: string; seed: number; status: Status;
   sentence: string | null; fact: string; signature: string | null; simulated: string;
-  entries: number; machines: number;
+  entries: number | null; machines: number;
 }
 
 export interface Glance {

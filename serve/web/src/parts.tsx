@@ -25,6 +25,12 @@ export function Section({ id, title, open = true, children }: {
   );
 }
 
+/** What is said to those who hear the page; the list says it itself while it has the focus. */
+export function Spoken({ text }: { text: string }) {
+  const list = document.activeElement?.classList.contains("list");
+  return <p class="unseen" role="status">{list ? "" : text}</p>;
+}
+
 /** A table that scrolls by itself where it is too wide, also by keys. */
 export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
   return <div class="scroll" tabIndex={0} role="region" aria-label={label}>{children}</div>;
