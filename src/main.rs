@@ -17,6 +17,7 @@ mod invocation;
 mod judge;
 mod kept;
 mod list;
+mod live;
 mod output;
 mod replay;
 mod report;

@@ -20,6 +20,7 @@ use crate::{
     divergence::{self, Difference},
     exit::Exit,
     invocation,
+    live::Place,
     select::Selected,
     stopwatch::Stopwatch,
 };
@@ -29,6 +30,8 @@ use crate::{
 pub(crate) struct Settings<'a> {
     /// Where the runs' folders go.
     pub(crate) out: &'a Path,
+    /// Where the runs take place.
+    pub(crate) place: &'a Place,
     /// Which runs are repeated.
     pub(crate) twice: Twice,
     /// Whether a run with a weakness does not pass.
@@ -48,6 +51,8 @@ pub(crate) enum Twice {
     Every,
     /// One in [`SAMPLE`], so that exploring many seeds also checks that runs are repeatable.
     Sample,
+    /// None: no run is like another.
+    Never,
 }
 
 /// One run in this many is repeated, which is 5 %.
@@ -59,7 +64,11 @@ pub(crate) const KEPT_PASSES: usize = 100;
 
 impl Twice {
     fn repeats(self, number: usize) -> bool {
-        self == Self::Every || number % SAMPLE == SAMPLE - 1
+        match self {
+            Self::Every => true,
+            Self::Sample => number % SAMPLE == SAMPLE - 1,
+            Self::Never => false,
+        }
     }
 }
 
@@ -121,12 +130,13 @@ pub(crate) fn run(selected: &Selected, seed: u64, number: usize, settings: &Sett
 /// Runs a scenario with `seed` and returns its record; the error says what panicked.
 pub(crate) fn again(selected: &Selected, seed: u64) -> Result<Record, String> {
     let name = &selected.scenario.name;
-    caught(|| record(selected, seed).record).map_err(|why| format!("{name}, seed {seed}: {why}"))
+    caught(|| record(&Place::Simulated, selected, seed).record)
+        .map_err(|why| format!("{name}, seed {seed}: {why}"))
 }
 
 fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_>) -> Trial {
-    let Run { mut record, recording } = record(selected, seed);
-    let repeated = || self::record(selected, seed).record;
+    let Run { mut record, recording } = record(settings.place, selected, seed);
+    let repeated = || self::record(settings.place, selected, seed).record;
     let twice = settings.twice.repeats(number);
     let difference = twice.then(|| divergence::between(&mut record, &mut repeated())).flatten();
     let mut trial = judged(&record, settings);
@@ -207,10 +217,10 @@ impl Trial {
 }
 
 /// Returns one run as it is written down.
-fn record(selected: &Selected, seed: u64) -> Run {
+fn record(place: &Place, selected: &Selected, seed: u64) -> Run {
     let options = Options { file: Some(selected.path.display().to_string()), ..Options::default() };
     let began = Stopwatch::start();
-    let mut run = runs::run(&selected.scenario, seed, &options);
+    let mut run = place.run(&selected.scenario, seed, &options);
     run.record.meta.wall_ms = began.elapsed_ms();
     run
 }

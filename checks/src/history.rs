@@ -54,6 +54,8 @@ pub struct History<'j> {
     pub ready: Option<Moment>,
     /// Why the cluster could not be made ready, if a note says so.
     pub not_ready: Option<String>,
+    /// Whether its time was real, so that how long something took proves nothing.
+    pub is_real_time: bool,
     /// Room ids by conversation.
     pub rooms: BTreeMap<String, String>,
     /// Every request, in the order in which they left.

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use checks::{HOMESERVERS, Promises};
 use transport::BoxFuture;
 
+pub use self::cluster::{ADMIN_TOKEN, CLIENT_PORT, FEDERATION_PORT, STRANGER};
 use self::{cluster::Cluster, queues::Queues};
 use crate::{
     Federation,

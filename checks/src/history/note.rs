@@ -13,6 +13,7 @@ pub const FORGED: &str = "forged ";
 
 /// The topics of all notes.
 const TOPICS: &[&str] = &[
+    "real-time",
     "ready",
     "not-ready",
     "send-began",
@@ -43,6 +44,9 @@ const TOPICS: &[&str] = &[
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "topic", content = "body", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Note {
+    /// The time of this world is real: how long something took says what this machine had to do
+    /// besides, and proves nothing.
+    RealTime {},
     /// The cluster is ready: everybody has joined, nothing is pending. Triggers and times count
     /// from here.
     Ready {

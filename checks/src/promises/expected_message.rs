@@ -29,10 +29,12 @@ pub(crate) fn judge(history: &History<'_>, name: &str, expected: &MessageExpecta
     expect(unreachable.is_some(), unreachable.and_then(|it| others_unreachable(message, it)));
     let seen_by = expected.seen_by.as_deref();
     expect(seen_by.is_some(), seen_by.and_then(|it| seen_by_others(history, message, it)));
-    expect(
-        expected.within.is_some(),
-        expected.within.and_then(|it| too_late(history, message, it)),
-    );
+    let late = expected.within.and_then(|it| too_late(history, message, it));
+    let doubted = late.as_ref().filter(|_| history.is_real_time).cloned();
+    expect(expected.within.is_some(), late.filter(|_| !history.is_real_time));
+    if let Some(sentence) = doubted {
+        judgment.cannot_tell(format!("{sentence}, in real time"));
+    }
     judgment
 }
 

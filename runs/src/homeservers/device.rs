@@ -20,15 +20,13 @@ use transport::{BoxFuture, Host, host::TaskHandle, http::RequestError};
 
 use super::{
     client::{Client, Reply},
+    cluster::CLIENT_PORT,
     reading,
 };
 use crate::{federation::on_host, world::World};
 
 /// The deadline of every request except sends and long polls.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
-
-/// The port of a homeserver's client API.
-const CLIENT_PORT: u16 = 8008;
 
 /// A user's device. It outlives its machine's crashes, just like what is on its disk.
 pub(super) struct Device {
