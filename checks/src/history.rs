@@ -214,6 +214,12 @@ impl<'j> History<'j> {
         first_after(self.syncs.get(machine)?, from).filter(|n| *n < to)
     }
 
+    /// Returns whether what a machine had at entry `from` was on its disk by entry `to`, as far as
+    /// anybody can tell: in a world that sees no disks, it may have been.
+    pub fn may_be_durable(&self, machine: &str, from: u64, to: u64) -> bool {
+        self.syncs.is_empty() || self.synced_between(machine, from, to).is_some()
+    }
+
     /// Returns the first start of `machine` after entry `from` and before entry `to`.
     pub fn booted_between(&self, machine: &str, from: u64, to: u64) -> Option<u64> {
         first_after(self.boots.get(machine)?, from).filter(|n| *n < to)

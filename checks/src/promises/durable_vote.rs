@@ -24,7 +24,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         let event = exchange.arguments().pop().unwrap_or_default();
         judgment.judged += 1;
         let since = first_received(history, exchange, &event, arrived);
-        let is_synced = history.synced_between(exchange.to, since.n, answer.sent.n).is_some();
+        let is_synced = history.may_be_durable(exchange.to, since.n, answer.sent.n);
         if is_synced || durable.contains(&(exchange.to, event.clone())) {
             durable.insert((exchange.to, event));
             continue;
@@ -42,14 +42,13 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
 }
 
 /// Returns whether it is a yes that somebody answers for: nobody can promise anything on a disk that
-/// says that it has synced and has not, and nobody can judge a disk that was never seen to sync.
+/// says that it has synced and has not.
 fn is_judged(history: &History<'_>, exchange: &Exchange<'_>) -> bool {
     let is_yes =
         exchange.is_accepted() && exchange.answer_json().is_some_and(|it| it["vote"] == "yes");
     let mut faults = history.scenario.faults.iter();
     let lies = |kind: &FaultKind| matches!(kind, FaultKind::Disk(disk) if disk.node == exchange.to && disk.lies.is_some());
-    let is_watched = history.is_honest(exchange.to) && history.has_syncs(exchange.to);
-    is_yes && is_watched && !faults.any(|fault| lies(&fault.kind))
+    is_yes && history.is_honest(exchange.to) && !faults.any(|fault| lies(&fault.kind))
 }
 
 /// Returns when the event first came to the backend since it last booted before this request.

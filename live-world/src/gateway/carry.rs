@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
     sync::mpsc,
-    time::{sleep, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use transport::host::Stream;
 
@@ -119,11 +119,15 @@ impl End {
         back: Option<mpsc::Sender<Parcel>>,
     ) {
         while let Some(parcel) = queue.recv().await {
-            if through(&self.world, self.line, self.side).await.is_err() {
+            let left = match &parcel {
+                Parcel::Data { left, .. } => *left,
+                Parcel::End | Parcel::Reset => Instant::now(),
+            };
+            if through(&self.world, self.line, (self.side, left)).await.is_err() {
                 return self.world.give_up_line(self.line);
             }
-            let (bytes, marks, left, is_cut) = match parcel {
-                Parcel::Data { bytes, marks, left, is_cut } => (bytes, marks, left, is_cut),
+            let (bytes, marks, is_cut) = match parcel {
+                Parcel::Data { bytes, marks, is_cut, .. } => (bytes, marks, is_cut),
                 Parcel::End => {
                     // Whoever is gone need not be told.
                     drop(to.shutdown().await);
@@ -132,7 +136,7 @@ impl End {
                 Parcel::Reset => return self.world.break_line(self.line),
             };
             sleep_until(left + self.world.delay(self.line, self.side, bytes.len())).await;
-            if through(&self.world, self.line, self.side).await.is_err() {
+            if through(&self.world, self.line, (self.side, left)).await.is_err() {
                 return self.world.give_up_line(self.line);
             }
             if let Some(back) = &back

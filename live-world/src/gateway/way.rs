@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpSocket,
     sync::mpsc,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use transport::host::Stream;
 
@@ -22,24 +22,65 @@ const ROOM: usize = 64 << 10;
 /// is reached by what its kernel does alone.
 const CONNECT_WITHIN: Duration = Duration::from_secs(120);
 
-/// Waits until nothing is in the way of what `side` of a line has sent.
+/// How a kernel sends again what nobody acknowledges: later and later (RFC 6298).
+#[derive(Clone, Copy, Debug)]
+struct Retransmission {
+    /// When it was sent first.
+    first: Instant,
+    /// The first wait; it doubles.
+    wait: Duration,
+}
+
+impl Retransmission {
+    /// The first wait of a segment.
+    const SEGMENT: Duration = Duration::from_millis(200);
+    /// The first wait of a connection attempt.
+    const ATTEMPT: Duration = Duration::from_secs(1);
+
+    /// Returns when it is sent again for the first time after `now`.
+    fn after(self, now: Instant) -> Instant {
+        let (mut at, mut wait) = (self.first, self.wait);
+        while at < now {
+            at += wait;
+            wait *= 2;
+        }
+        at
+    }
+}
+
+/// Waits until nothing is in the way of what `side` of a line sent at `left`. What was lost on the way
+/// comes when it is sent again.
 ///
 /// # Errors
 /// It took too long: a kernel gives up by then.
-pub(crate) async fn through(world: &LiveWorld, line: u64, side: Side) -> io::Result<()> {
+pub(crate) async fn through(
+    world: &LiveWorld,
+    line: u64,
+    (side, left): (Side, Instant),
+) -> io::Result<()> {
     let Some((from, to)) = world.ends(line, side) else { return Ok(()) };
-    open_way(world, (&from, &to), Some(line)).await
+    let again = Retransmission { first: left, wait: Retransmission::SEGMENT };
+    open_way(world, (&from, &to), Some(line), again).await
 }
 
 async fn open_way(
     world: &LiveWorld,
     (from, to): (&Arc<str>, &Arc<str>),
     line: Option<u64>,
+    again: Retransmission,
 ) -> io::Result<()> {
     let deadline = Instant::now() + world.user_timeout();
+    let mut is_lost = false;
     loop {
         let mut changed = world.changes();
-        let Some(obstacle) = world.obstacle((from, to), line) else { return Ok(()) };
+        let Some(obstacle) = world.obstacle((from, to), line) else {
+            if !std::mem::take(&mut is_lost) {
+                return Ok(());
+            }
+            sleep_until(again.after(Instant::now())).await;
+            continue;
+        };
+        is_lost |= obstacle.is_silent;
         let change = changed.changed();
         // What is held has been acknowledged, so that nobody gives up.
         let waited =
@@ -68,17 +109,25 @@ pub(crate) struct Call {
 /// It refuses, or it took too long.
 pub(crate) async fn reach(world: &LiveWorld, call: &Call) -> io::Result<Socket> {
     let Call { from, to, port } = call;
-    let deadline = Instant::now() + world.user_timeout();
+    let began = Instant::now();
+    let deadline = began + world.user_timeout();
+    let again = Retransmission { first: began, wait: Retransmission::ATTEMPT };
+    let mut is_lost = false;
     loop {
         let mut changed = world.changes();
-        open_way(world, (from, to), None).await?;
-        open_way(world, (to, from), None).await?;
+        open_way(world, (from, to), None, again).await?;
+        open_way(world, (to, from), None, again).await?;
         if world.refuses(to, *port) {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         if world.answers(to) {
+            if std::mem::take(&mut is_lost) {
+                sleep_until(again.after(Instant::now())).await;
+                continue;
+            }
             break;
         }
+        is_lost |= world.is_dark(to);
         if timeout_at(deadline, changed.changed()).await.is_err() {
             return Err(io::ErrorKind::TimedOut.into());
         }
@@ -110,4 +159,21 @@ fn hand_over(
     let sent = listener.send((Box::new(there), from.to_string()));
     sent.map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
     Ok(Socket::local(Box::new(here)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::Retransmission;
+
+    #[test]
+    fn what_is_lost_in_a_long_cut_comes_long_after_its_end() {
+        let first = Instant::now();
+        let again = Retransmission { first, wait: Retransmission::SEGMENT };
+        let after = |cut| (again.after(first + Duration::from_millis(cut)) - first).as_millis();
+        assert_eq!([1, 500, 20_000].map(after), [200, 600, 25_400]);
+    }
 }

@@ -198,7 +198,7 @@ impl LiveWorld {
     }
 
     /// Returns whether nobody hears of the end of what a machine was saying: it has lost its power.
-    pub(super) fn is_dark(&self, machine: &str) -> bool {
+    pub(crate) fn is_dark(&self, machine: &str) -> bool {
         self.lock().place(machine).is_some_and(Place::is_dark)
     }
 
