@@ -154,6 +154,9 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
             Ok(folder) => {
                 let page = also.iter().any(|renderer| renderer.name == html::RENDERER.name);
                 trial.keep(&record, folder, page, settings.widths.line);
+                if settings.place.is_live() {
+                    trial.names_another_run(selected);
+                }
             }
             Err(error) => {
                 let out = settings.out.display();
@@ -202,6 +205,14 @@ fn differs(
 }
 
 impl Trial {
+    /// Says how a run is made again that nobody can replay.
+    fn names_another_run(&mut self, selected: &Selected) {
+        if let Some(again) = self.explanation.iter_mut().find(|line| line.starts_with("again ")) {
+            let (program, file) = (invocation::program(), selected.path.display());
+            *again = format!("{:<13}{program} run --world live {file}, as before", "again");
+        }
+    }
+
     /// Takes in that the run is written down in `folder`.
     fn keep(&mut self, record: &Record, folder: PathBuf, page: bool, columns: usize) {
         self.object["folder"] = json!(folder.display().to_string());

@@ -3,7 +3,9 @@
 
 use std::{io, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tokio::net::TcpStream;
 use tokio_rustls::{
@@ -33,10 +35,14 @@ impl Authority {
     pub(crate) fn new(names: Vec<String>) -> io::Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        // OpenSSL takes a certificate whose subject is its issuer for one that vouches for itself.
+        params.distinguished_name.push(DnType::CommonName, "the authority of a fedsim run");
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let issuer = CertifiedIssuer::self_signed(params, key).map_err(io::Error::other)?;
         let key = KeyPair::generate().map_err(io::Error::other)?;
-        let params = CertificateParams::new(names).map_err(io::Error::other)?;
+        let mut params = CertificateParams::new(names).map_err(io::Error::other)?;
+        params.distinguished_name.push(DnType::CommonName, "the servers of a fedsim run");
         let certificate = params.signed_by(&key, &issuer).map_err(io::Error::other)?;
         let (certificate, private_key) = (certificate.pem(), key.serialize_pem());
         let authorities = issuer.pem();

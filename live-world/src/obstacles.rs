@@ -11,7 +11,7 @@ use scenarios::{
 use crate::{Feature, Servers, kinds::ServerKind, process::is_isolation_possible};
 
 /// The most servers: each is a process, or several, on this machine.
-pub const MOST_MACHINES: usize = 16;
+pub const MOST_MACHINES: usize = 24;
 
 /// The longest that a scenario may work: its time is real.
 pub const LONGEST: Duration = Duration::from_mins(5);
@@ -138,7 +138,7 @@ mod tests {
         assert!(told("m1-owner-clock-a-day-ahead").contains("clock"));
         assert!(told("m1-slow-disks").contains("disk"));
         assert!(told("eventual-away-for-a-week").contains("real time"));
-        assert!(told("hundred-backends").contains("100 servers are more than 16"));
+        assert!(told("hundred-backends").contains("100 servers are more than 24"));
         assert_eq!(told("m1-cut-between-prepare-and-commit"), "");
     }
 

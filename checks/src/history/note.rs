@@ -36,6 +36,7 @@ const TOPICS: &[&str] = &[
     "final-timeline",
     "final-state",
     "final-queues",
+    "untold",
     "final-mail",
     "finished",
 ];
@@ -230,6 +231,11 @@ pub enum Note {
         backend: String,
         /// Pending work by destination, without zeros; unset if it could not be read.
         pending: Option<BTreeMap<String, u64>>,
+    },
+    /// A homeserver is of a kind that tells nobody what it still has to send.
+    Untold {
+        /// The backend.
+        backend: String,
     },
     /// What a relay still keeps at the end, through its admin API.
     FinalMail {

@@ -196,6 +196,7 @@ fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
         Note::FinalTimeline { .. }
         | Note::FinalState { .. }
         | Note::FinalQueues { .. }
+        | Note::Untold { .. }
         | Note::FinalMail { .. }
         | Note::Finished {} => history.finals.take(note),
     }

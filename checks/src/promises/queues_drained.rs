@@ -8,7 +8,8 @@ use crate::{Finding, Judgment, history::History, reachability::never_done};
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("homeservers");
-    for backend in history.scenario.backends.keys().filter(|it| history.is_honest(it)) {
+    let tells = |it: &&String| history.is_honest(it) && !history.finals.untold.contains(*it);
+    for backend in history.scenario.backends.keys().filter(tells) {
         let Some(pending) = history.finals.queues.get(backend) else {
             judgment.cannot_tell(format!("the queues of {backend} could not be read"));
             continue;
