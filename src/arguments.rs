@@ -93,9 +93,11 @@ pub(crate) enum Command {
     /// Make a scenario that violates a check as small as it goes, and say why what is left is needed
     #[command(after_help = exit::TABLE)]
     Shrink(Shrink),
+    #[cfg(feature = "homeservers")]
     /// Plant each known defect in the servers, and show how fast exploration finds it
     #[command(after_help = exit::TABLE)]
     Defects(Defects),
+    #[cfg(feature = "homeservers")]
     /// Run the same seeds under several delivery policies, and show what each gives and costs
     #[command(after_help = exit::TABLE)]
     Compare(Compare),
@@ -114,6 +116,7 @@ pub(crate) enum Command {
     Check(Check),
     /// List what scenario files can name, or the scenarios themselves
     List(List),
+    #[cfg(feature = "homeservers")]
     /// Measure what a simulation costs, and show each figure beside its goal
     #[command(after_help = exit::TABLE)]
     Bench(Bench),
@@ -138,6 +141,7 @@ pub(crate) struct Files {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum World {
     Sim,
+    #[cfg(feature = "homeservers")]
     Live,
 }
 
@@ -225,6 +229,7 @@ pub(crate) struct Explore {
     pub(crate) corpus: Option<PathBuf>,
 }
 
+#[cfg(feature = "homeservers")]
 #[derive(Args, Debug)]
 pub(crate) struct Defects {
     /// Only defects whose name contains this text [default: all]
@@ -247,6 +252,7 @@ pub(crate) struct Defects {
     pub(crate) page: Option<PathBuf>,
 }
 
+#[cfg(feature = "homeservers")]
 #[derive(Args, Debug)]
 pub(crate) struct Compare {
     /// The scenario file
@@ -394,6 +400,7 @@ pub(crate) enum What {
     Endpoints,
 }
 
+#[cfg(feature = "homeservers")]
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
     /// Only rows whose name contains this text [default: all]

@@ -5,8 +5,7 @@ mod summary;
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, sync::atomic::Ordering, time::Duration};
 
-use explore::{Campaign, Exploration, Method, Subject, Trial};
-
+use explore::{Campaign, Exploration, Method, Trial};
 use scenarios::Scenario;
 
 use self::corpus::Corpus;
@@ -15,6 +14,7 @@ use crate::{
     exit::{Exit, Stop},
     interrupt,
     output::{Output, Tone},
+    program::Program,
     run::counted,
     select::{self, Selected},
     stopwatch::Stopwatch,
@@ -26,8 +26,12 @@ use crate::{
 const MOST_RUNS: u64 = 1_000_000;
 
 /// Searches as it was asked to.
-pub(crate) fn explore(wanted: &Explore, output: &mut Output) -> Result<Exit, Stop> {
-    let selected = match select::load(&wanted.files)? {
+pub(crate) fn explore(
+    wanted: &Explore,
+    program: &Program,
+    output: &mut Output,
+) -> Result<Exit, Stop> {
+    let selected = match select::load(&wanted.files, program)? {
         Ok(selected) => selected,
         Err(mistakes) => {
             output.mistakes(&mistakes)?;
@@ -36,15 +40,15 @@ pub(crate) fn explore(wanted: &Explore, output: &mut Output) -> Result<Exit, Sto
     };
     let mut corpus = Corpus::open(wanted.corpus.as_deref(), &wanted.out)?;
     let mut bases = bases(selected, wanted, output)?;
-    bases.extend(corpus.scenarios()?);
+    bases.extend(corpus.scenarios(program.vocabulary())?);
     let campaign = campaign(bases, wanted);
     if !output.quiet {
         output.word(Tone::Plain, "Exploring", &announcement(&campaign))?;
     }
     let began = Stopwatch::start();
-    let explored = play(&campaign, wanted, began, &mut corpus, output);
+    let explored = play(&campaign, &On { program, wanted, began }, &mut corpus, output);
     output.end_progress();
-    summary::show(explored?, &campaign, began.elapsed_ms(), wanted, output)
+    summary::show(explored?, &campaign, began.elapsed_ms(), &On { program, wanted, began }, output)
 }
 
 /// Returns what is broken: the scenarios that were named, with the delivery policy that was asked
@@ -109,14 +113,22 @@ fn announcement(campaign: &Campaign) -> String {
     )
 }
 
+/// What is explored, as it was asked for, and since when.
+#[derive(Clone, Copy)]
+struct On<'w> {
+    program: &'w Program,
+    wanted: &'w Explore,
+    began: Stopwatch,
+}
+
 /// Plays the campaign, tells of each new kind of failure at once, and keeps what is to be kept.
 fn play(
     campaign: &Campaign,
-    wanted: &Explore,
-    began: Stopwatch,
+    on: &On<'_>,
     corpus: &mut Corpus,
     output: &mut Output,
 ) -> Result<Exploration, Stop> {
+    let On { program, wanted, began } = *on;
     let stop = interrupt::flag();
     let length = usize::try_from(wanted.runs.unwrap_or(0)).unwrap_or(usize::MAX);
     let bar = output.begin_progress(length.max(2));
@@ -126,7 +138,7 @@ fn play(
     let most = wanted.time.unwrap_or(Duration::MAX);
     let mut told = (0, 0);
     let mut wrong = None;
-    let explored = campaign.play(&Subject::homeservers(), stop, |so_far, candidate, trial| {
+    let explored = campaign.play(&program.subject(), stop, |so_far, candidate, trial| {
         bar.inc(1);
         if Duration::from_millis(began.elapsed_ms()) >= most {
             stop.store(true, Ordering::Relaxed);

@@ -1,23 +1,20 @@
 //! `fedsim run --world live`: which scenarios processes can play, how long that takes, and what a
 //! world that does not repeat came to over several runs.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use checks::Run as Judged;
+#[cfg(feature = "homeservers")]
 use live_world::{Live, Servers, caveats, duration, obstacles};
 use reports::line::INDENT;
-use runs::{Homeservers, Options, run_on};
+use runs::Options;
 use scenarios::Scenario;
 
 use crate::{
     arguments::{Run, World},
     exit::{Exit, Stop},
-    interrupt,
-    output::{Output, Tone},
+    output::Output,
+    program::Program,
     run::counted,
     select::Selected,
     trial::Trial,
@@ -29,14 +26,22 @@ pub(crate) enum Place {
     /// In the simulated world.
     Simulated,
     /// On real processes, of these kinds.
+    #[cfg(feature = "homeservers")]
     Live(Servers),
 }
 
 impl Place {
     /// Returns where `wanted` is to take place.
-    pub(crate) fn of(wanted: &Run) -> Result<Self, Stop> {
+    pub(crate) fn of(wanted: &Run, program: &Program) -> Result<Self, Stop> {
         let usage = |message| Stop::because(Exit::Usage, message);
         match wanted.world {
+            #[cfg(feature = "homeservers")]
+            World::Live if !program.is_fedsim() => Err(usage(format!(
+                "processes can play Matrix' servers, and {} has others\n\
+                 the command `fedsim` of fedsim itself does it",
+                program.name()
+            ))),
+            #[cfg(feature = "homeservers")]
             World::Live => {
                 let servers = wanted.servers.as_deref().map(Servers::load).transpose();
                 Ok(Self::Live(servers.map_err(usage)?.unwrap_or_default()))
@@ -50,23 +55,32 @@ impl Place {
 
     /// Returns whether time is real, so that no run is like another.
     pub(crate) fn is_live(&self) -> bool {
-        matches!(self, Self::Live(_))
+        !matches!(self, Self::Simulated)
     }
 
     /// Runs a scenario.
-    pub(crate) fn run(&self, scenario: &Scenario, seed: u64, options: &Options) -> Judged {
+    pub(crate) fn run(
+        &self,
+        program: &Program,
+        scenario: &Scenario,
+        seed: u64,
+        options: &Options,
+    ) -> Judged {
         match self {
-            Self::Simulated => runs::run(scenario, seed, options),
+            Self::Simulated => program.run(scenario, seed, options),
+            #[cfg(feature = "homeservers")]
             Self::Live(servers) => {
                 let universe = Live::new(scenario, servers, is_interrupted);
-                run_on(&universe, Arc::new(Homeservers::default()), scenario, seed, options)
+                let federation = std::sync::Arc::new(runs::Homeservers::default());
+                runs::run_on(&universe, federation, scenario, seed, options)
             }
         }
     }
 }
 
+#[cfg(feature = "homeservers")]
 fn is_interrupted() -> bool {
-    interrupt::flag().load(Ordering::Relaxed)
+    crate::interrupt::flag().load(std::sync::atomic::Ordering::Relaxed)
 }
 
 /// Leaves out what cannot be played here, and says why; says what is done otherwise.
@@ -75,9 +89,22 @@ pub(crate) fn playable(
     selected: Vec<Selected>,
     output: &mut Output,
 ) -> Result<Vec<Selected>, Stop> {
-    let Place::Live(servers) = place else { return Ok(selected) };
+    match place {
+        Place::Simulated => Ok(selected),
+        #[cfg(feature = "homeservers")]
+        Place::Live(servers) => by_processes(servers, selected, output),
+    }
+}
+
+#[cfg(feature = "homeservers")]
+fn by_processes(
+    servers: &Servers,
+    selected: Vec<Selected>,
+    output: &mut Output,
+) -> Result<Vec<Selected>, Stop> {
+    use crate::output::Tone;
     // From here on, Ctrl-C ends a run and what it has started.
-    interrupt::flag();
+    crate::interrupt::flag();
     let mut playable = Vec::new();
     for one in selected {
         let reasons = obstacles(&one.scenario, servers);
@@ -106,8 +133,15 @@ pub(crate) fn playable(
 }
 
 /// Returns about how long runs take, one after another.
+#[cfg(feature = "homeservers")]
 pub(crate) fn takes<'s>(scenarios: impl Iterator<Item = &'s Scenario>) -> Duration {
     scenarios.map(duration).sum()
+}
+
+/// Returns no time: nothing else takes real time.
+#[cfg(not(feature = "homeservers"))]
+pub(crate) fn takes<'s>(_: impl Iterator<Item = &'s Scenario>) -> Duration {
+    Duration::ZERO
 }
 
 /// What the runs of each scenario came to.

@@ -21,6 +21,7 @@ use crate::{
     interrupt,
     live::{self, Place, Tally},
     output::{Output, Tone},
+    program::Program,
     seeds::Seeds,
     select::{self, Selected},
     stopwatch::Stopwatch,
@@ -32,15 +33,15 @@ use crate::{
 const EXPLAINED: usize = 20;
 
 /// Runs what was asked for.
-pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
-    let selected = match select::load(&wanted.files)? {
+pub(crate) fn run(wanted: &Run, program: &Program, output: &mut Output) -> Result<Exit, Stop> {
+    let selected = match select::load(&wanted.files, program)? {
         Ok(selected) => selected,
         Err(mistakes) => {
             output.mistakes(&mistakes)?;
             return Ok(Exit::Usage);
         }
     };
-    let place = Place::of(wanted)?;
+    let place = Place::of(wanted, program)?;
     writable(&wanted.out)?;
     let selected = live::playable(&place, selected, output)?;
     let repeat = usize::from(wanted.repeat.get());
@@ -48,6 +49,7 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
     let threads = if place.is_live() { wanted.jobs.or(Some(1)) } else { wanted.jobs };
     let threads = threads::count(threads).min(jobs.count());
     let settings = Settings {
+        program,
         out: &wanted.out,
         place: &place,
         twice: match wanted.twice {
@@ -71,7 +73,7 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
         let (selected, seed, repetition) = jobs.at(number);
         let out = repeated(&wanted.out, repetition);
         let settings = Settings { out: &out, ..settings };
-        let trial = trial::run(&selected.seeded(seed), seed, number, &settings);
+        let trial = trial::run(&selected.seeded(seed, program), seed, number, &settings);
         progress.inc(1);
         trial
     };

@@ -21,6 +21,7 @@ use crate::{
     exit::Exit,
     invocation,
     live::Place,
+    program::Program,
     select::Selected,
     stopwatch::Stopwatch,
 };
@@ -28,6 +29,8 @@ use crate::{
 /// What all trials of one command share.
 #[derive(Debug)]
 pub(crate) struct Settings<'a> {
+    /// Whose command it is.
+    pub(crate) program: &'a Program,
     /// Where the runs' folders go.
     pub(crate) out: &'a Path,
     /// Where the runs take place.
@@ -128,15 +131,16 @@ pub(crate) fn run(selected: &Selected, seed: u64, number: usize, settings: &Sett
 }
 
 /// Runs a scenario with `seed` and returns its record; the error says what panicked.
-pub(crate) fn again(selected: &Selected, seed: u64) -> Result<Record, String> {
+pub(crate) fn again(selected: &Selected, seed: u64, program: &Program) -> Result<Record, String> {
     let name = &selected.scenario.name;
-    caught(|| record(&Place::Simulated, selected, seed).record)
+    caught(|| record(selected, seed, program, &Place::Simulated).record)
         .map_err(|why| format!("{name}, seed {seed}: {why}"))
 }
 
 fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_>) -> Trial {
-    let Run { mut record, recording } = record(settings.place, selected, seed);
-    let repeated = || self::record(settings.place, selected, seed).record;
+    let once = || record(selected, seed, settings.program, settings.place);
+    let Run { mut record, recording } = once();
+    let repeated = || once().record;
     let twice = settings.twice.repeats(number);
     let difference = twice.then(|| divergence::between(&mut record, &mut repeated())).flatten();
     let mut trial = judged(&record, settings);
@@ -228,10 +232,10 @@ impl Trial {
 }
 
 /// Returns one run as it is written down.
-fn record(place: &Place, selected: &Selected, seed: u64) -> Run {
+fn record(selected: &Selected, seed: u64, program: &Program, place: &Place) -> Run {
     let options = Options { file: Some(selected.path.display().to_string()), ..Options::default() };
     let began = Stopwatch::start();
-    let mut run = place.run(&selected.scenario, seed, &options);
+    let mut run = place.run(program, &selected.scenario, seed, &options);
     run.record.meta.wall_ms = began.elapsed_ms();
     run
 }

@@ -6,12 +6,11 @@ use std::{
     path::PathBuf,
 };
 
-use explore::{Campaign, Exploration, Failure, Shrunk, Subject, shrink};
+use explore::{Campaign, Exploration, Failure, Shrunk, shrink};
 use serde_json::json;
 
-use super::corpus;
+use super::{On, corpus};
 use crate::{
-    arguments::Explore,
     exit::{Exit, Stop},
     interrupt, invocation,
     output::{Output, Tone},
@@ -25,7 +24,7 @@ pub(super) fn show(
     explored: Exploration,
     campaign: &Campaign,
     wall_ms: u64,
-    wanted: &Explore,
+    on: &On<'_>,
     output: &mut Output,
 ) -> Result<Exit, Stop> {
     let exit = exit(&explored);
@@ -51,7 +50,7 @@ pub(super) fn show(
     });
     let mut failures = Vec::new();
     for failure in explored.into_failures() {
-        failures.push(smaller(failure, wanted, output)?);
+        failures.push(smaller(failure, on, output)?);
     }
     let failures = merged(failures);
     for failure in failures.iter().take(EXPLAINED) {
@@ -128,12 +127,12 @@ struct Explained {
 }
 
 /// Shrinks the first scenario of a kind of failure, and writes what is left.
-fn smaller(failure: Failure, wanted: &Explore, output: &mut Output) -> Result<Explained, Stop> {
+fn smaller(failure: Failure, on: &On<'_>, output: &mut Output) -> Result<Explained, Stop> {
     let Failure { violation, first, .. } = &failure;
     if !output.quiet {
         output.progress_says(format!("shrinking {}", violation.check));
     }
-    let subject = Subject::homeservers();
+    let (subject, wanted) = (on.program.subject(), on.wanted);
     let shrunk = shrink(&subject, &first.scenario, &violation.check, interrupt::flag());
     let file = match &shrunk {
         Some(shrunk) => corpus::write(&wanted.out, &shrunk.scenario.name, &shrunk.to_toml())?,

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::PathBuf,
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -53,7 +53,7 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
 /// Begins a run on stubborn servers, ends it as `end` does, and asserts that nothing is left.
 fn leaves_nothing(marker: &str, end: impl Fn(&mut Child)) {
     let runs = Runs::new();
-    let mut child = runs.on(SHORT, &stubborn(marker)).spawn().unwrap();
+    let mut child = runs.on(SHORT, &stubborn(marker)).stdout(Stdio::null()).spawn().unwrap();
     // A shell and two that sleep, for each of at least two servers.
     until("the servers run", || marked(marker).len() >= 6);
     let folder = folder_of(marked(marker)[0]);

@@ -276,16 +276,18 @@ impl Sender {
     }
 
     async fn note_failure(&mut self, before: BackOff, error: &CallError) -> Result<(), StoreError> {
-        let failures = before.failures.saturating_add(1);
+        let silent = matches!(error, CallError::NoAnswer(_));
+        let heard_from = self.destination.heard_from.swap(false, Ordering::SeqCst);
+        // An attempt that was under way when the destination came back says nothing about it since.
+        let earlier = if silent && heard_from { 0 } else { before.failures };
+        let failures = earlier.saturating_add(1);
         let wait = self.jittered(self.back_off_after(failures));
         tracing::info!(destination = %self.name, %error, failures, ?wait, "backing off");
         let now = self.outgoing.core.host.unix_ms();
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         self.due = Some((failures, Instant::now() + Duration::from_millis(wait_ms)));
-        let silent = matches!(error, CallError::NoAnswer(_));
         self.destination.silent.store(silent, Ordering::SeqCst);
         let back_off = BackOff { failures, retry_at_ms: now.saturating_add(wait_ms) };
-        self.destination.heard_from.store(false, Ordering::SeqCst);
         self.destination.failing.store(true, Ordering::SeqCst);
         self.put_back_off(back_off).await
     }
