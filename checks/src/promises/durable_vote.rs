@@ -124,6 +124,21 @@ mod tests {
     }
 
     #[test]
+    fn a_world_that_sees_no_disks_blames_no_vote() {
+        let mut fake = Fake::ready();
+        fake.sends("alice/1", "m1");
+        votes_unseen(&mut fake);
+        let judgment = fake.judged(Delivery::M1, judge);
+        assert_eq!((judgment.judged, judgment.finding), (1, None));
+    }
+
+    fn votes_unseen(fake: &mut Fake) {
+        let request = asked(fake);
+        fake.push("b", Event::RequestArrived { request });
+        fake.answered(request, 200, &json!({"vote": "yes"}));
+    }
+
+    #[test]
     fn a_sync_before_a_restart_says_nothing_about_a_vote_that_was_not_given_then() {
         let lost = judged(|fake| {
             let request = asked(fake);

@@ -66,6 +66,16 @@ mod tests {
     }
 
     #[test]
+    fn a_homeserver_that_tells_nobody_is_not_asked() {
+        let mut fake = Fake::ready();
+        for backend in ["a", "b", "c"] {
+            fake.note(&Note::Untold { backend: backend.to_owned() });
+        }
+        let judgment = fake.judged(Delivery::Eventual, judge);
+        assert_eq!((judgment.judged, judgment.unknown), (0, None));
+    }
+
+    #[test]
     fn who_is_in_doubt_about_an_owner_that_lost_its_disk_is_excused_for_what_it_voted_on() {
         let left = |node: &str, doubts: u64, is_told: bool| {
             let path = "/_matrix/federation/unstable/org.fedsim.m1";
