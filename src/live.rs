@@ -32,6 +32,10 @@ pub(crate) enum Place {
 
 impl Place {
     /// Returns where `wanted` is to take place.
+    #[cfg_attr(
+        not(feature = "homeservers"),
+        expect(unused_variables, reason = "without servers there is nothing to say")
+    )]
     pub(crate) fn of(wanted: &Run, program: &Program) -> Result<Self, Stop> {
         let usage = |message| Stop::because(Exit::Usage, message);
         match wanted.world {
@@ -84,6 +88,10 @@ fn is_interrupted() -> bool {
 }
 
 /// Leaves out what cannot be played here, and says why; says what is done otherwise.
+#[cfg_attr(
+    not(feature = "homeservers"),
+    expect(unused_variables, reason = "without servers there is nothing to say")
+)]
 pub(crate) fn playable(
     place: &Place,
     selected: Vec<Selected>,

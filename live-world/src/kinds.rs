@@ -110,8 +110,8 @@ impl ServerKind {
         let known: BTreeMap<&str, String> =
             PLACEHOLDERS.iter().map(|name| (*name, String::new())).collect();
         let texts = self.command.iter().chain(self.prepare.iter().flatten());
-        let texts = texts.chain(self.env.values()).chain(self.files.values());
-        texts.map(|text| filled(text, &known).map(drop)).collect()
+        let mut texts = texts.chain(self.env.values()).chain(self.files.values());
+        texts.try_for_each(|text| filled(text, &known).map(drop))
     }
 
     /// Returns fedsim's own homeserver.
@@ -124,7 +124,7 @@ impl ServerKind {
         built_in(RELAY)
     }
 
-    /// Returns Synapse, as it is installed from PyPI.
+    /// Returns Synapse, as Python's package index has it.
     pub fn synapse() -> Self {
         built_in(SYNAPSE)
     }

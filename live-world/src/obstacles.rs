@@ -146,7 +146,7 @@ mod tests {
     fn a_scenario_that_needs_what_synapse_has_not_is_not_played_on_it() {
         let told = |name| told(name, "default = 'synapse'");
         assert!(told("m1-all-up").contains("a is of a kind that has no conversations"));
-        assert_eq!(told("eventual-partition-heals"), "");
+        assert_eq!(told("eventual-cut-one-way"), "");
     }
 
     #[test]

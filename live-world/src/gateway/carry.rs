@@ -90,7 +90,7 @@ impl End {
                 }
                 Ok(_) => {
                     let bytes = buffer.split().freeze();
-                    let Some(parcel) = self.world.leave(self.line, self.side, bytes) else {
+                    let Some(parcel) = self.world.leave(self.line, self.side, &bytes) else {
                         return self.silence().await;
                     };
                     parcel

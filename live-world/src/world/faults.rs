@@ -72,7 +72,7 @@ fn break_network(world: &LiveWorld, told: Told, fault: &NetworkFault, meant: &[S
     match fault.on_links(meant) {
         Some(OnLinks::Cut(cut)) => world.obstruct(n, &cut, Obstruction::Cut),
         Some(OnLinks::Hold(cut)) => world.obstruct(n, &cut, Obstruction::Hold),
-        Some(OnLinks::Turn(swizzle)) => turn(world, id, swizzle),
+        Some(OnLinks::Turn(swizzle)) => turn(world, id, &swizzle),
         None => break_messages(world, n, fault),
     }
     id
@@ -117,10 +117,10 @@ fn paths(from: &[String], to: &[String]) -> BTreeSet<Path> {
 }
 
 /// Cuts links one after another, and mends them one after another.
-fn turn(world: &LiveWorld, fault: FaultId, swizzle: Swizzle) {
+fn turn(world: &LiveWorld, fault: FaultId, swizzle: &Swizzle) {
     let mut steps = swizzle.steps(world.0.parts.config.seed, fault);
     let machines: Vec<Arc<str>> = swizzle.machines.iter().map(|it| it.as_str().into()).collect();
-    let world = world.clone();
+    let (world, every) = (world.clone(), swizzle.every);
     let mut step = move |world: &LiveWorld| {
         let links = steps.next()?;
         let machine = |place: usize| Arc::clone(&machines[place]);
@@ -131,7 +131,7 @@ fn turn(world: &LiveWorld, fault: FaultId, swizzle: Swizzle) {
     step(&world);
     world.clone().spawn(async move {
         loop {
-            sleep(swizzle.every).await;
+            sleep(every).await;
             let is_over = !world.lock().recorder.is_in_force(fault.number());
             if is_over || step(&world).is_none() {
                 return;
@@ -286,8 +286,12 @@ pub(super) fn repair(world: &LiveWorld, fault: u64) {
         downed.extend(is_downed.then(|| Arc::clone(name)));
     }
     drop(state);
-    resumed.iter().for_each(|name| world.pause(name, false));
-    downed.iter().for_each(|name| bring_back(world, fault, name));
+    for name in &resumed {
+        world.pause(name, false);
+    }
+    for name in &downed {
+        bring_back(world, fault, name);
+    }
     world.tell();
 }
 

@@ -98,8 +98,9 @@ impl LiveWorld {
         let state = &mut *state;
         let ways = [(Arc::clone(from), Arc::clone(to)), (Arc::clone(to), Arc::clone(from))];
         let latencies = ways.map(|path| {
-            let changed = state.changes.iter().rev().filter(|(_, paths, _)| paths.contains(&path));
-            let latency = changed.filter_map(|(_, _, change)| change.latency).next();
+            let mut changed =
+                state.changes.iter().rev().filter(|(_, paths, _)| paths.contains(&path));
+            let latency = changed.find_map(|(_, _, change)| change.latency);
             drawn(latency.unwrap_or(usual), &mut state.random)
         });
         latencies.into_iter().sum()

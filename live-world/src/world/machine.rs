@@ -214,7 +214,9 @@ impl LiveWorld {
             };
             state.lines.iter().filter(|(_, line)| is_old(line)).map(|(n, _)| *n).collect()
         };
-        lines.into_iter().for_each(|line| self.break_line(line));
+        for line in lines {
+            self.break_line(line);
+        }
     }
 
     /// Takes in that a machine has lost its power: its own requests are lost, and those of others are

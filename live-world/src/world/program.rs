@@ -306,9 +306,10 @@ impl LiveWorld {
     fn fell_short(&self, name: &str, why: &str) {
         let lines = self.last_lines(name);
         let remedy = remedy(&lines, why);
-        let said = match lines.is_empty() {
-            true => "it has printed nothing".to_owned(),
-            false => format!("the last it printed: {}", lines.join(" | ")),
+        let said = if lines.is_empty() {
+            "it has printed nothing".to_owned()
+        } else {
+            format!("the last it printed: {}", lines.join(" | "))
         };
         self.give_up(format!("{name} cannot be used: {why}; {said}; {remedy}"));
     }

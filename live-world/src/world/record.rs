@@ -89,7 +89,7 @@ impl LiveWorld {
 
     /// Records what `side` sends, and acts on it before anything of it goes on; returns what goes on.
     /// None if its machine has lost its power by that.
-    pub(crate) fn leave(&self, line: u64, side: Side, bytes: Bytes) -> Option<Parcel> {
+    pub(crate) fn leave(&self, line: u64, side: Side, bytes: &Bytes) -> Option<Parcel> {
         let now = self.now();
         let (mut fired, mut replays) = (Vec::new(), Vec::new());
         let (mut marks, mut kept) = (Vec::new(), bytes.len());
@@ -98,7 +98,7 @@ impl LiveWorld {
             let state = &mut *state;
             let open = state.lines.get_mut(&line)?;
             let (from, to) = open.ends(side);
-            for message in open.leave(side, &bytes) {
+            for message in open.leave(side, bytes) {
                 let request = request_bytes(&message);
                 let route = Route { from: &from, to: &to };
                 let told = (message, open.replays, open.replays);
