@@ -17,6 +17,10 @@ pub(crate) fn judge(history: &History<'_>, name: &str, expected: &MessageExpecta
         judgment.cannot_tell(format!("{name} was not sent"));
         return judgment;
     };
+    if let Some(doubt) = unanswered(history, message, expected) {
+        judgment.cannot_tell(doubt);
+        return judgment;
+    }
     let end = message.ended.as_ref().map_or(message.began, |ended| ended.at);
     let mut expect = |is_expected: bool, broken: Option<String>| {
         judgment.judged += u64::from(is_expected);
@@ -24,12 +28,7 @@ pub(crate) fn judge(history: &History<'_>, name: &str, expected: &MessageExpecta
             judgment.found(Finding::about(history, message, end.at, sentence));
         }
     };
-    // Nobody knows how a send ended whose answer came too late; where time is real, that proves
-    // nothing.
-    let is_late = history.is_real_time && message.outcome() == OpOutcome::Indefinite;
-    let other = expected.outcome.and_then(|it| other_outcome(message, it));
-    let unanswered = other.as_ref().filter(|_| is_late).cloned();
-    expect(expected.outcome.is_some(), other.filter(|_| !is_late));
+    expect(expected.outcome.is_some(), expected.outcome.and_then(|it| other_outcome(message, it)));
     let unreachable = expected.unreachable.as_deref();
     expect(unreachable.is_some(), unreachable.and_then(|it| others_unreachable(message, it)));
     let seen_by = expected.seen_by.as_deref();
@@ -37,10 +36,22 @@ pub(crate) fn judge(history: &History<'_>, name: &str, expected: &MessageExpecta
     let late = expected.within.and_then(|it| too_late(history, message, it));
     let doubted = late.as_ref().filter(|_| history.is_real_time).cloned();
     expect(expected.within.is_some(), late.filter(|_| !history.is_real_time));
-    for sentence in unanswered.into_iter().chain(doubted) {
+    if let Some(sentence) = doubted {
         judgment.cannot_tell(format!("{sentence}, in real time"));
     }
     judgment
+}
+
+/// Returns why nothing is known of a message that got no answer where it was to get one, and time was
+/// real: a server that starts slowly, or a machine that is busy, breaks no promise by that.
+fn unanswered(
+    history: &History<'_>,
+    message: &Message,
+    expected: &MessageExpectation,
+) -> Option<String> {
+    let is_unanswered = message.outcome() == OpOutcome::Indefinite;
+    let other = expected.outcome.and_then(|it| other_outcome(message, it))?;
+    (history.is_real_time && is_unanswered).then(|| format!("{other}, in real time"))
 }
 
 fn other_outcome(message: &Message, expected: SendOutcome) -> Option<String> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The most bytes that are kept; whoever prints more has the file emptied.
-pub(crate) const MOST_OUTPUT: u64 = 16 << 20;
+const MOST_OUTPUT: u64 = 16 << 20;
 
 /// How many lines are shown, and of how many bytes at the end.
 const SHOWN: usize = 5;
@@ -24,11 +24,13 @@ pub(crate) fn opened(path: &Path) -> io::Result<File> {
     File::options().create(true).append(true).open(path)
 }
 
-/// Empties the file if it is too long. Returns whether it was.
-pub(crate) fn limit(path: &Path) -> bool {
+/// Empties the file if it is too long. Returns the last lines that it had then.
+pub(crate) fn limit(path: &Path) -> Option<Vec<String>> {
     let is_long = fs::metadata(path).is_ok_and(|it| it.len() > MOST_OUTPUT);
+    let lines = is_long.then(|| last_lines(path))?;
     // Whoever writes appends, so that the file begins anew.
-    is_long && File::options().write(true).open(path).and_then(|it| it.set_len(0)).is_ok()
+    File::options().write(true).open(path).and_then(|it| it.set_len(0)).ok()?;
+    Some(lines)
 }
 
 /// Returns the last lines that were printed, as far as they are text.
@@ -63,11 +65,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("output");
         let mut file = opened(&path).unwrap();
-        assert!(!limit(&path));
+        assert_eq!(limit(&path), None);
         for _ in 0..=MOST_OUTPUT / 4096 {
             file.write_all(&[b'x'; 4096]).unwrap();
         }
-        assert!(limit(&path));
+        assert_eq!(limit(&path).map(|lines| lines.len()), Some(1));
+        assert_eq!(last_lines(&path), Vec::<String>::new());
         (1..=9).for_each(|n| writeln!(file, "line {n}").unwrap());
         assert_eq!(last_lines(&path), ["line 5", "line 6", "line 7", "line 8", "line 9"]);
     }

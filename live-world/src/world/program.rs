@@ -40,6 +40,8 @@ pub(super) struct Program {
     pub(super) process: Option<Process>,
     /// Whether it has been ready once.
     pub(super) was_ready: bool,
+    /// The last that it had printed when its output was last thrown away.
+    said: Vec<String>,
 }
 
 impl Program {
@@ -65,7 +67,7 @@ impl LiveWorld {
     pub(super) fn add_program(&self, name: &str) {
         let kind = self.kind(name).expect("its kind is known").clone();
         let folder = self.0.parts.folder.join(name);
-        let program = Program { kind, folder, process: None, was_ready: false };
+        let program = Program { kind, folder, process: None, was_ready: false, said: Vec::new() };
         let made = self.configure(name, &program);
         self.place(name, Runs::Program(program));
         if let Err(why) = made {
@@ -242,7 +244,9 @@ impl LiveWorld {
                 let Runs::Program(program) = &mut state.place_mut(name).runs else {
                     unreachable!()
                 };
-                limit(&program.output());
+                if let Some(said) = limit(&program.output()) {
+                    program.said = said;
+                }
                 program.process.as_mut().and_then(Process::ended)
             };
             if let Some(status) = ended {
@@ -324,7 +328,10 @@ impl LiveWorld {
 
     fn last_lines(&self, name: &str) -> Vec<String> {
         match self.lock().place(name).map(|place| &place.runs) {
-            Some(Runs::Program(program)) => last_lines(&program.output()),
+            Some(Runs::Program(program)) => {
+                let lines = last_lines(&program.output());
+                if lines.is_empty() { program.said.clone() } else { lines }
+            }
             _ => Vec::new(),
         }
     }
