@@ -3,7 +3,7 @@
 mod shown;
 
 use std::{
-    num::{NonZeroU64, NonZeroUsize},
+    num::{NonZeroU16, NonZeroU64, NonZeroUsize},
     path::PathBuf,
     str::FromStr,
     time::Duration,
@@ -140,6 +140,14 @@ pub(crate) struct Files {
     pub(crate) filter: Vec<String>,
 }
 
+/// Where runs take place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum World {
+    Sim,
+    #[cfg(feature = "homeservers")]
+    Live,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Run {
     #[command(flatten)]
@@ -160,7 +168,18 @@ pub(crate) struct Run {
     /// Run everything twice and compare the journals byte for byte
     #[arg(long)]
     pub(crate) twice: bool,
-    /// How many runs go on at once, each on a thread of its own [default: the number of processors]
+    /// Where runs take place: in the simulated world, or on real processes of this machine in real
+    /// time
+    #[arg(long, value_enum, value_name = "WORLD", default_value = "sim")]
+    pub(crate) world: World,
+    /// Which kind of server each backend and relay is, for `--world live` [default: fedsim's own]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) servers: Option<PathBuf>,
+    /// How often each run is made, for `--world live`: no two are alike
+    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "twice")]
+    pub(crate) repeat: NonZeroU16,
+    /// How many runs go on at once, each on a thread of its own [default: the number of processors;
+    /// 1 for `--world live`]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,
     /// Where each run's folder goes: `<scenario>-<seed>/run.json` and `report.txt`

@@ -28,6 +28,7 @@ mod invocation;
 mod judge;
 mod kept;
 mod list;
+mod live;
 mod output;
 pub mod program;
 mod replay;

@@ -297,12 +297,19 @@ fn each_crate_of_the_harness_is_built_of_those_below_it_only() {
         ("scenarios", vec!["checks", "runs", "reports"]),
         ("checks", vec!["runs", "reports"]),
         ("reports", vec!["runs"]),
-        ("runs", vec!["reports", "turmoil-world"]),
+        ("runs", vec!["reports", "turmoil-world", "live-world"]),
         ("serve", vec!["runs", "explore"]),
     ];
     for (package, above) in above {
         assert_eq!(foreign_to(package, &above), NONE, "{package}");
     }
+}
+
+#[test]
+fn the_live_world_listens_and_calls_on_loopback_only() {
+    // Every address of it comes from one place, which has a test of its own.
+    let words = ["0.0.0.0", "UNSPECIFIED", "lookup_host", "to_socket_addrs", "Ipv4Addr::new("];
+    assert_eq!(lines_with("live-world/src", &words, &["live-world/src/addresses.rs"]), NONE);
 }
 
 #[test]
@@ -326,7 +333,9 @@ fn scenarios_can_name_every_endpoint_that_is_declared_here() {
 
 #[test]
 fn every_select_is_biased() {
-    for folder in ["transport/src", "homeserver/src", "relay/src", "sim/src", "runs/src"] {
+    for folder in
+        ["transport/src", "homeserver/src", "relay/src", "sim/src", "runs/src", "live-world/src"]
+    {
         for (path, text) in sources(folder) {
             for select in text.split("select! {").skip(1) {
                 assert!(select.trim_start().starts_with("biased;"), "{}", path.display());
@@ -366,6 +375,7 @@ fn every_file_says_its_job_in_its_first_line_and_keeps_to_one() {
         "reports",
         "serve",
         "turmoil-world",
+        "live-world",
     ];
     let folders =
         [&servers[..], &harness, &["workloads", "docs/snippets", "src", "benches"]].concat();
