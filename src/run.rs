@@ -2,7 +2,11 @@
 
 mod results;
 
-use std::{fs, num::NonZeroU64, path::Path};
+use std::{
+    fs,
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+};
 
 use explore::workers;
 use reports::line::Widths;
@@ -11,6 +15,7 @@ use self::results::Results;
 use crate::{
     arguments::Run,
     exit::{Exit, Stop},
+    live::{self, Place, Tally},
     output::{Output, Tone},
     program::Program,
     seeds::Seeds,
@@ -32,13 +37,22 @@ pub(crate) fn run(wanted: &Run, program: &Program, output: &mut Output) -> Resul
             return Ok(Exit::Usage);
         }
     };
+    let place = Place::of(wanted, program)?;
     writable(&wanted.out)?;
-    let jobs = Jobs { selected: &selected, seeds: wanted.seed.as_ref() };
-    let threads = threads::count(wanted.jobs).min(jobs.count());
+    let selected = live::playable(&place, selected, output)?;
+    let repeat = usize::from(wanted.repeat.get());
+    let jobs = Jobs { selected: &selected, seeds: wanted.seed.as_ref(), repeat };
+    let threads = if place.is_live() { wanted.jobs.or(Some(1)) } else { wanted.jobs };
+    let threads = threads::count(threads).min(jobs.count());
     let settings = Settings {
         program,
         out: &wanted.out,
-        twice: if wanted.twice { Twice::Every } else { Twice::Sample },
+        place: &place,
+        twice: match wanted.twice {
+            true => Twice::Every,
+            false if place.is_live() => Twice::Never,
+            false => Twice::Sample,
+        },
         lenient: wanted.lenient,
         journal: wanted.journal,
         reports: wanted.report.as_deref(),
@@ -52,9 +66,12 @@ pub(crate) fn run(wanted: &Run, program: &Program, output: &mut Output) -> Resul
     let folds = wanted.seed.as_ref().is_some_and(|seeds| seeds.count() > EACH);
     let mut results =
         Results::new(output, &wanted.out, fail_fast, folds.then_some(settings.widths));
+    results.tally = (repeat > 1).then(Tally::default);
     let progress = results.output.begin_progress(jobs.count());
     let work = |number| {
-        let (selected, seed) = jobs.at(number);
+        let (selected, seed, repetition) = jobs.at(number);
+        let out = repeated(&wanted.out, repetition);
+        let settings = Settings { out: &out, ..settings };
         let trial = trial::run(&selected.seeded(seed, program), seed, number, &settings);
         progress.inc(1);
         trial
@@ -62,6 +79,14 @@ pub(crate) fn run(wanted: &Run, program: &Program, output: &mut Output) -> Resul
     let threads_began = workers::in_order(jobs.count(), threads, work, |trial| results.take(trial));
     threads::begun(threads_began)?;
     results.conclude()
+}
+
+/// Returns where the folder of a repeated run goes: the first one where it always goes.
+fn repeated(out: &Path, repetition: usize) -> PathBuf {
+    match repetition {
+        0 => out.to_owned(),
+        n => out.join(format!("repeated-{n}")),
+    }
 }
 
 fn writable(out: &Path) -> Result<(), Stop> {
@@ -72,23 +97,27 @@ fn writable(out: &Path) -> Result<(), Stop> {
     })
 }
 
-/// Every scenario with every seed, numbered.
+/// Every scenario with every seed, as often as it is repeated, numbered.
 struct Jobs<'a> {
     selected: &'a [Selected],
     seeds: Option<&'a Seeds>,
+    repeat: usize,
 }
 
 impl<'a> Jobs<'a> {
     fn count(&self) -> usize {
-        self.selected.len().saturating_mul(self.seeds.map_or(1, Seeds::count))
+        let seeds = self.seeds.map_or(1, Seeds::count);
+        self.selected.len().saturating_mul(seeds).saturating_mul(self.repeat)
     }
 
-    fn at(&self, number: usize) -> (&'a Selected, u64) {
+    /// Returns the scenario and the seed of a run, and which repetition of it that is, from 0.
+    fn at(&self, number: usize) -> (&'a Selected, u64, usize) {
+        let (number, repetition) = (number / self.repeat, number % self.repeat);
         let Some(seeds) = self.seeds else {
             let selected = &self.selected[number];
-            return (selected, selected.scenario.seed);
+            return (selected, selected.scenario.seed, repetition);
         };
-        (&self.selected[number / seeds.count()], seeds.at(number % seeds.count()))
+        (&self.selected[number / seeds.count()], seeds.at(number % seeds.count()), repetition)
     }
 
     fn widths(&self, line: usize) -> Widths {
@@ -111,6 +140,12 @@ impl<'a> Jobs<'a> {
             Twice::Every => ", everything twice".to_owned(),
             Twice::Sample if self.count() < SAMPLE => String::new(),
             Twice::Sample => format!(", 1 in {SAMPLE} twice"),
+            Twice::Never => {
+                let once = live::takes(self.selected.iter().map(|one| &one.scenario));
+                let runs = u32::try_from(self.count() / self.selected.len()).unwrap_or(u32::MAX);
+                let threads = u32::try_from(threads).unwrap_or(1);
+                format!(", about {} of real time", live::about(once * runs / threads))
+            }
         };
         format!("{scenarios}, {seeds}{twice}, {}", counted(threads, "thread"))
     }

@@ -21,6 +21,7 @@ use crate::{
     divergence::{self, Difference},
     exit::Exit,
     invocation,
+    live::Place,
     program::Program,
     select::Selected,
     stopwatch::Stopwatch,
@@ -33,6 +34,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) program: &'a Program,
     /// Where the runs' folders go.
     pub(crate) out: &'a Path,
+    /// Where the runs take place.
+    pub(crate) place: &'a Place,
     /// Which runs are repeated.
     pub(crate) twice: Twice,
     /// Whether a run with a weakness does not pass.
@@ -52,6 +55,8 @@ pub(crate) enum Twice {
     Every,
     /// One in [`SAMPLE`], so that exploring many seeds also checks that runs are repeatable.
     Sample,
+    /// None: no run is like another.
+    Never,
 }
 
 /// One run in this many is repeated, which is 5 %.
@@ -63,7 +68,11 @@ pub(crate) const KEPT_PASSES: usize = 100;
 
 impl Twice {
     fn repeats(self, number: usize) -> bool {
-        self == Self::Every || number % SAMPLE == SAMPLE - 1
+        match self {
+            Self::Every => true,
+            Self::Sample => number % SAMPLE == SAMPLE - 1,
+            Self::Never => false,
+        }
     }
 }
 
@@ -129,13 +138,14 @@ pub(crate) fn run(selected: &Selected, seed: u64, number: usize, settings: &Sett
 /// Runs a scenario with `seed` and returns its record; the error says what panicked.
 pub(crate) fn again(selected: &Selected, seed: u64, program: &Program) -> Result<Record, String> {
     let name = &selected.scenario.name;
-    caught(|| record(selected, seed, program).record)
+    caught(|| record(selected, seed, program, &Place::Simulated).record)
         .map_err(|why| format!("{name}, seed {seed}: {why}"))
 }
 
 fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_>) -> Trial {
-    let Run { mut record, recording } = record(selected, seed, settings.program);
-    let repeated = || self::record(selected, seed, settings.program).record;
+    let once = || record(selected, seed, settings.program, settings.place);
+    let Run { mut record, recording } = once();
+    let repeated = || once().record;
     let twice = settings.twice.repeats(number);
     let difference = twice.then(|| divergence::between(&mut record, &mut repeated())).flatten();
     let mut trial = judged(&record, settings);
@@ -153,6 +163,9 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
             Ok(folder) => {
                 let page = also.iter().any(|renderer| renderer.name == html::RENDERER.name);
                 trial.keep(&record, folder, page, settings.widths.line);
+                if settings.place.is_live() {
+                    trial.names_another_run(selected);
+                }
             }
             Err(error) => {
                 let out = settings.out.display();
@@ -201,6 +214,14 @@ fn differs(
 }
 
 impl Trial {
+    /// Says how a run is made again that nobody can replay.
+    fn names_another_run(&mut self, selected: &Selected) {
+        if let Some(again) = self.explanation.iter_mut().find(|line| line.starts_with("again ")) {
+            let (program, file) = (invocation::program(), selected.path.display());
+            *again = format!("{:<13}{program} run --world live {file}, as before", "again");
+        }
+    }
+
     /// Takes in that the run is written down in `folder`.
     fn keep(&mut self, record: &Record, folder: PathBuf, page: bool, columns: usize) {
         self.object["folder"] = json!(folder.display().to_string());
@@ -216,10 +237,10 @@ impl Trial {
 }
 
 /// Returns one run as it is written down.
-fn record(selected: &Selected, seed: u64, program: &Program) -> Run {
+fn record(selected: &Selected, seed: u64, program: &Program, place: &Place) -> Run {
     let options = Options { file: Some(selected.path.display().to_string()), ..Options::default() };
     let began = Stopwatch::start();
-    let mut run = program.run(&selected.scenario, seed, &options);
+    let mut run = place.run(program, &selected.scenario, seed, &options);
     run.record.meta.wall_ms = began.elapsed_ms();
     build::id().clone_into(&mut run.record.meta.build);
     run

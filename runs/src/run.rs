@@ -1,7 +1,7 @@
 //! One run of a scenario: boots the cluster, sets up the conversations, lets clients work while
 //! faults happen, repairs everything, lets the world settle, and has what is left read.
 
-mod settling;
+pub(crate) mod settling;
 
 use std::{sync::Arc, time::Duration};
 

@@ -17,6 +17,7 @@ use super::counted;
 use crate::{
     exit::{Exit, Stop},
     interrupt,
+    live::Tally,
     output::{Output, Tone},
     stopwatch::Stopwatch,
     trial::{KEPT_PASSES, Mark, Trial},
@@ -41,6 +42,8 @@ pub(super) struct Results<'a> {
     rows: Vec<index::Row>,
     /// After how many failures to end.
     fail_fast: Option<u64>,
+    /// What repeated runs came to.
+    pub(super) tally: Option<Tally>,
     /// The widths of the columns, if what is alike has one line together.
     folds: Option<Widths>,
     /// Passes that have no line yet.
@@ -84,6 +87,7 @@ impl<'a> Results<'a> {
             removed: 0,
             rows: Vec::new(),
             fail_fast,
+            tally: None,
             folds,
             passes: None,
             interrupted: false,
@@ -112,6 +116,9 @@ impl<'a> Results<'a> {
 
     fn take_in(&mut self, mut trial: Trial) -> Result<(), Stop> {
         self.totals += trial.totals;
+        if let Some(tally) = &mut self.tally {
+            tally.count(&trial);
+        }
         self.exit = self.exit.and(trial.exit);
         self.output.failed(self.totals.fail + self.totals.broken);
         let alike = self.groups.iter().position(|group| group.has(&trial));
@@ -193,8 +200,9 @@ impl<'a> Results<'a> {
 
     fn point_latest(&self, trial: &Trial) -> Result<(), Stop> {
         let Some(folder) = &trial.folder else { return Ok(()) };
-        folder::point_latest(self.out, folder).map_err(|error| {
-            let latest = self.out.join(folder::LATEST);
+        let out = folder.parent().unwrap_or(self.out);
+        folder::point_latest(out, folder).map_err(|error| {
+            let latest = out.join(folder::LATEST);
             Stop::because(Exit::Internal, format!("cannot write {}: {error}", latest.display()))
         })
     }
@@ -225,6 +233,9 @@ impl<'a> Results<'a> {
         let summary = self.totals.summary();
         let summary = format!("[{:>8}] {summary}", reports::line::wall(wall_ms));
         self.output.word(Tone::Plain, "Summary", &summary)?;
+        if let Some(tally) = &self.tally {
+            tally.print(self.output)?;
+        }
         if self.interrupted {
             self.remark("ended by Ctrl-C before all runs were made")?;
         }

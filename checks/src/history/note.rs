@@ -13,6 +13,7 @@ pub const FORGED: &str = "forged ";
 
 /// The topics of all notes.
 const TOPICS: &[&str] = &[
+    "real-time",
     "ready",
     "not-ready",
     "send-began",
@@ -35,6 +36,7 @@ const TOPICS: &[&str] = &[
     "final-timeline",
     "final-state",
     "final-queues",
+    "untold",
     "final-mail",
     "finished",
 ];
@@ -43,6 +45,9 @@ const TOPICS: &[&str] = &[
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "topic", content = "body", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Note {
+    /// The time of this world is real: how long something took says what this machine had to do
+    /// besides, and proves nothing.
+    RealTime {},
     /// The cluster is ready: everybody has joined, nothing is pending. Triggers and times count
     /// from here.
     Ready {
@@ -226,6 +231,11 @@ pub enum Note {
         backend: String,
         /// Pending work by destination, without zeros; unset if it could not be read.
         pending: Option<BTreeMap<String, u64>>,
+    },
+    /// A homeserver is of a kind that tells nobody what it still has to send.
+    Untold {
+        /// The backend.
+        backend: String,
     },
     /// What a relay still keeps at the end, through its admin API.
     FinalMail {
