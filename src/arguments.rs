@@ -1,6 +1,8 @@
-//! The subcommands and flags of the command, with their help. `shown` has those that show runs.
+//! The subcommands and flags of the command, with their help. `shown` has those that show runs,
+//! `told` those that tell of the language and of the command itself.
 
 mod shown;
+mod told;
 
 use std::{
     num::{NonZeroU16, NonZeroU64, NonZeroUsize},
@@ -14,7 +16,10 @@ use explore::{Method, sources::Shard};
 use reports::Renderer;
 use scenarios::scenario::Delivery;
 
-pub(crate) use self::shown::{Report, Serve, Show};
+pub(crate) use self::{
+    shown::{Report, Serve, Show},
+    told::{Completions, Explain, Man, New, Schema, SchemaOf},
+};
 use crate::{exit, report, seeds::Seeds, serve};
 
 /// Runs federations of real homeservers and relays in a simulated world, breaks them on purpose,
@@ -420,58 +425,6 @@ pub(crate) struct Bench {
     /// Measure only for a moment, to see that it works; the figures mean little
     #[arg(long)]
     pub(crate) quick: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Schema {
-    /// What the schema describes
-    #[arg(value_enum)]
-    pub(crate) of: SchemaOf,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum SchemaOf {
-    /// A scenario file, for editors of TOML
-    Scenario,
-    /// A run's record, `run.json`
-    Run,
-    /// A line of a kept journal, `journal.jsonl.zst`
-    Journal,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct New {
-    /// The scenario's name, and that of its file
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
-    /// Where it goes instead of `NAME.toml`; `-` is standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Explain {
-    /// What to explain: a section of a file (`users`; `file` is its head), an operation, a fault, a
-    /// check, an endpoint, a mistake (`unknown-user`), or `exit-codes`
-    #[arg(value_name = "TOPIC", required_unless_present = "all")]
-    pub(crate) topic: Option<String>,
-    /// Print the whole reference, as Markdown
-    #[arg(long, conflicts_with = "topic")]
-    pub(crate) all: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Completions {
-    /// The shell
-    #[arg(value_enum, value_name = "SHELL")]
-    pub(crate) shell: clap_complete::Shell,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Man {
-    /// The folder that the pages go into
-    #[arg(value_name = "FOLDER", default_value = "target/man")]
-    pub(crate) folder: PathBuf,
 }
 
 #[cfg(test)]
