@@ -11,7 +11,8 @@ use crate::metrics::health_of;
 pub(super) async fn versions() -> Json<Value> {
     Json(json!({
         "versions": ["r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6"],
-        "unstable_features": {},
+        // Media for whoever is logged in alone, before the version in which it stands.
+        "unstable_features": { "org.matrix.msc3916.stable": true },
     }))
 }
 

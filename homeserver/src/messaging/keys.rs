@@ -129,9 +129,9 @@ impl Keys {
                 let mut devices = Vec::new();
                 for (device_id, mut keys) in device_keys::of_user(db, &user)? {
                     query::add_signatures(db, &user, &device_id, None, &mut keys)?;
-                    let name = keys["unsigned"]["device_display_name"].take();
+                    let name = take_name(&mut keys);
                     let mut device = json!({ "device_id": device_id, "keys": keys });
-                    if !name.is_null() {
+                    if let Some(name) = name {
                         device["device_display_name"] = name;
                     }
                     devices.push(device);
@@ -159,9 +159,9 @@ pub(crate) fn about(tx: &Transaction<'_>, device: &Device) -> Result<DeviceNews,
     let content = match keys.remove(&device_id) {
         Some(mut keys) => {
             query::add_signatures(tx, &device.user_id, &device_id, None, &mut keys)?;
-            let name = keys["unsigned"]["device_display_name"].take();
+            let name = take_name(&mut keys);
             let mut content = json!({ "device_id": device_id, "keys": keys });
-            if name.is_string() {
+            if let Some(name) = name {
                 content["device_display_name"] = name;
             }
             content
@@ -169,6 +169,12 @@ pub(crate) fn about(tx: &Transaction<'_>, device: &Device) -> Result<DeviceNews,
         None => json!({ "device_id": device_id, "deleted": true }),
     };
     Ok(DeviceNews::Device { device_id, content })
+}
+
+/// Takes what is not signed out of a device's keys, and returns the device's name.
+fn take_name(keys: &mut Value) -> Option<Value> {
+    let mut unsigned = keys.as_object_mut()?.remove("unsigned")?;
+    unsigned.as_object_mut()?.remove("device_display_name")
 }
 
 /// Forgets devices of a user, and tells whoever has seen keys of them.
