@@ -112,8 +112,8 @@ impl Servers {
     }
 
     fn boot(&mut self, which: Which) {
-        let log = fs::File::options().create(true).append(true);
-        let log = log.clone().open(self.path(&format!("{}.out", which.name()))).unwrap();
+        let log = self.path(&format!("{}.out", which.name()));
+        let log = fs::File::options().create(true).append(true).open(log).unwrap();
         let mut command = match which {
             Which::Ours => {
                 let mut ours = Command::new(homeserver());
@@ -257,10 +257,10 @@ rc_presence: {per_user: *often}
 rc_federation: {window_size: 1000, sleep_limit: 10000, sleep_delay: 1, reject_limit: 10000, concurrent: 100}
 "#;
 
-const LOG: &str = r#"
+const LOG: &str = r"
 version: 1
 formatters: {plain: {format: '%(asctime)s %(name)s %(levelname)s %(message)s'}}
 handlers: {file: {class: logging.FileHandler, filename: DIRECTORY/synapse.log, formatter: plain}}
 root: {level: WARNING, handlers: [file]}
 disable_existing_loggers: false
-"#;
+";
