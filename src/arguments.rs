@@ -14,8 +14,8 @@ use explore::{Method, sources::Shard};
 use reports::Renderer;
 use scenarios::scenario::Delivery;
 
-pub(crate) use self::shown::{Report, Show};
-use crate::{exit, report, seeds::Seeds};
+pub(crate) use self::shown::{Report, Serve, Show};
+use crate::{exit, report, seeds::Seeds, serve};
 
 /// Runs federations of real homeservers and relays in a simulated world, breaks them on purpose,
 /// and judges what they promised.
@@ -109,6 +109,9 @@ pub(crate) enum Command {
     Report(Report),
     /// Show the journal of a run, or a part of it
     Show(Show),
+    /// Show runs and explorations in the browser: step by step, side by side, and while they go on
+    #[command(after_help = serve::HELP)]
+    Serve(Serve),
     /// Judge journals that runs have kept, with today's checks, without running anything
     #[command(after_help = exit::TABLE)]
     Judge(Judge),

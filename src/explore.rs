@@ -1,6 +1,7 @@
 //! `fedsim explore`: searches for the scenario that breaks a promise.
 
 mod corpus;
+mod live;
 mod summary;
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, sync::atomic::Ordering, time::Duration};
@@ -8,7 +9,7 @@ use std::{collections::BTreeSet, fmt::Write as _, fs, sync::atomic::Ordering, ti
 use explore::{Campaign, Exploration, Method, Trial};
 use scenarios::Scenario;
 
-use self::corpus::Corpus;
+use self::{corpus::Corpus, live::Live};
 use crate::{
     arguments::Explore,
     exit::{Exit, Stop},
@@ -45,10 +46,15 @@ pub(crate) fn explore(
     if !output.quiet {
         output.word(Tone::Plain, "Exploring", &announcement(&campaign))?;
     }
-    let began = Stopwatch::start();
-    let explored = play(&campaign, &On { program, wanted, began }, &mut corpus, output);
+    let on = On { program, wanted };
+    let mut live = Live::begin(&campaign, wanted, Stopwatch::start())?;
+    let explored = play(&campaign, on, &mut corpus, &mut live, output);
     output.end_progress();
-    summary::show(explored?, &campaign, began.elapsed_ms(), &On { program, wanted, began }, output)
+    let explored = explored?;
+    live.searched(&explored)?;
+    let exit = summary::show(explored, &campaign, on, &mut live, output)?;
+    live.finished()?;
+    Ok(exit)
 }
 
 /// Returns what is broken: the scenarios that were named, with the delivery policy that was asked
@@ -113,22 +119,22 @@ fn announcement(campaign: &Campaign) -> String {
     )
 }
 
-/// What is explored, as it was asked for, and since when.
+/// What is explored, as it was asked for.
 #[derive(Clone, Copy)]
 struct On<'w> {
     program: &'w Program,
     wanted: &'w Explore,
-    began: Stopwatch,
 }
 
 /// Plays the campaign, tells of each new kind of failure at once, and keeps what is to be kept.
 fn play(
     campaign: &Campaign,
-    on: &On<'_>,
+    on: On<'_>,
     corpus: &mut Corpus,
+    live: &mut Live,
     output: &mut Output,
 ) -> Result<Exploration, Stop> {
-    let On { program, wanted, began } = *on;
+    let On { program, wanted } = on;
     let stop = interrupt::flag();
     let length = usize::try_from(wanted.runs.unwrap_or(0)).unwrap_or(usize::MAX);
     let bar = output.begin_progress(length.max(2));
@@ -140,19 +146,19 @@ fn play(
     let mut wrong = None;
     let explored = campaign.play(&program.subject(), stop, |so_far, candidate, trial| {
         bar.inc(1);
-        if Duration::from_millis(began.elapsed_ms()) >= most {
+        if Duration::from_millis(live.wall_ms()) >= most {
             stop.store(true, Ordering::Relaxed);
         }
-        output.progress_says(progress(so_far, began.elapsed_ms()));
+        output.progress_says(progress(so_far, live.wall_ms()));
         let kinds = so_far.failures.count();
         let mut keep = || -> Result<(), Stop> {
             if kinds > told.0 {
                 found(so_far, trial, output)?;
-                corpus.keep_failing(candidate, trial)?;
+                live.kept(so_far.count(), &corpus.keep_failing(candidate, trial)?);
             } else if so_far.coverage.count() > told.1 {
                 corpus.keep_interesting(candidate)?;
             }
-            Ok(())
+            live.run(so_far, candidate, trial)
         };
         if let Err(stop_because) = keep() {
             stop.store(true, Ordering::Relaxed);

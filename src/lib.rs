@@ -37,6 +37,7 @@ mod run;
 mod schema;
 mod seeds;
 mod select;
+mod serve;
 mod show;
 mod shrink;
 mod stopwatch;

@@ -20,7 +20,7 @@ use crate::{
     exit::{Exit, Stop},
     explore, judge, list,
     output::Output,
-    replay, report, run, schema, show, shrink,
+    replay, report, run, schema, serve, show, shrink,
 };
 
 /// The subcommands that are about fedsim's own homeservers, whatever else is played.
@@ -72,6 +72,7 @@ impl Program {
             Command::Replay(wanted) => replay::replay(wanted, self, output),
             Command::Report(wanted) => report::report(wanted, output),
             Command::Show(wanted) => show::show(wanted, output),
+            Command::Serve(wanted) => serve::serve(wanted, output),
             Command::Judge(wanted) => judge::judge(wanted, self, output),
             Command::Check(wanted) => check::check(wanted, self, output),
             Command::List(wanted) => list::list(wanted, self, output),

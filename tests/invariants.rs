@@ -282,6 +282,14 @@ fn what_judges_and_what_shows_links_no_world_no_server_and_no_database() {
     }
 }
 
+/// It listens by itself, so an HTTP stack is in its tree; what it shows is in files.
+#[test]
+fn what_shows_runs_in_the_browser_links_no_world_and_no_server() {
+    let machinery =
+        ["defects", "sim", "transport", "homeserver", "relay", "turmoil", "rusqlite", "rustls"];
+    assert_eq!(foreign_to("serve", &machinery), NONE);
+}
+
 #[test]
 fn each_crate_of_the_harness_is_built_of_those_below_it_only() {
     let above = [
@@ -290,6 +298,7 @@ fn each_crate_of_the_harness_is_built_of_those_below_it_only() {
         ("checks", vec!["runs", "reports"]),
         ("reports", vec!["runs"]),
         ("runs", vec!["reports", "turmoil-world", "live-world"]),
+        ("serve", vec!["runs", "explore"]),
     ];
     for (package, above) in above {
         assert_eq!(foreign_to(package, &above), NONE, "{package}");
@@ -364,6 +373,7 @@ fn every_file_says_its_job_in_its_first_line_and_keeps_to_one() {
         "runs",
         "explore",
         "reports",
+        "serve",
         "turmoil-world",
         "live-world",
     ];

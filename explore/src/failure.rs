@@ -78,6 +78,11 @@ impl Failures {
         self.groups.len()
     }
 
+    /// Returns all kinds, in the order of their signatures.
+    pub fn iter(&self) -> impl Iterator<Item = &Failure> {
+        self.groups.values()
+    }
+
     /// Returns all kinds, in the order in which they were found.
     pub fn into_list(self) -> Vec<Failure> {
         let mut list: Vec<Failure> = self.groups.into_values().collect();
@@ -153,7 +158,8 @@ mod tests {
 
     use super::*;
 
-    const TEXT: &str = "limit = '1s'\nbackends = { a = {} }\nusers = { alice = { backend = 'a' } }
+    const TEXT: &str =
+        "name = 'test'\nlimit = '1s'\nbackends = { a = {} }\nusers = { alice = { backend = 'a' } }
 conversations = { team = { creator = 'alice', members = [], delivery = 'eventual' } }\n";
 
     fn candidate(sends: usize, method: Method) -> Candidate {

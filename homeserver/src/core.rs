@@ -5,7 +5,6 @@ pub(crate) mod bell;
 pub(crate) mod bells;
 pub(crate) mod guards;
 pub(crate) mod moment;
-pub(crate) mod rates;
 
 use std::{ops::Deref, sync::Arc};
 

@@ -1,8 +1,6 @@
 //! What a monitoring system asks: `/metrics`, in Prometheus' text format, and `/health`. They have a
 //! port of their own, which nobody else should reach.
 
-mod text;
-
 use std::{sync::Arc, time::Duration};
 
 use axum::{
@@ -16,9 +14,9 @@ use tokio::time::{Instant, timeout};
 use transport::{
     MatrixError,
     http::{ServerLimits, Traffic},
+    metrics::{TEXT_FORMAT, Text, label},
 };
 
-use self::text::Text;
 use crate::{
     core::Core,
     store::overview::{self, Overview},
@@ -30,9 +28,6 @@ const DATABASE_DEADLINE: Duration = Duration::from_secs(5);
 /// Destinations with figures of their own, those with the longest queues first: a federation may have
 /// thousands, and a monitoring system keeps each for ever.
 const MAX_DESTINATIONS: usize = 100;
-
-/// What Prometheus takes its text format for.
-const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What the APIs have done.
 pub(crate) struct Apis {
@@ -82,8 +77,8 @@ pub(crate) async fn health_of(core: &Core) -> Result<&'static str, MatrixError> 
 async fn metrics(State(metrics): State<Metrics>) -> Result<Response, MatrixError> {
     let Fields { core, apis, began } = &*metrics.0;
     let overview = core.database.call(|db| overview::of(db, MAX_DESTINATIONS)).await?;
-    let mut text = Text::default();
-    text.gauge("homeserver_uptime_seconds", "How long the server has run.");
+    let mut text = Text::of("homeserver");
+    text.gauge("uptime_seconds", "How long the server has run.");
     text.value("", began.elapsed().as_secs());
     for (api, traffic) in [("federation", &apis.federation), ("client", &apis.client)] {
         text.traffic(api, &traffic.counted());
@@ -94,22 +89,22 @@ async fn metrics(State(metrics): State<Metrics>) -> Result<Response, MatrixError
 
 fn write_overview(text: &mut Text, overview: &Overview) {
     let counts = [
-        ("homeserver_users", "Accounts.", overview.users),
-        ("homeserver_devices", "Devices that are logged in.", overview.devices),
-        ("homeserver_rooms", "Rooms that are known here.", overview.rooms),
-        ("homeserver_events", "The number of the newest event stored.", overview.events),
-        ("homeserver_queued_events", "Events that wait for a destination.", overview.queued),
-        ("homeserver_set_aside_events", "Events that cannot be sent.", overview.set_aside),
-        ("homeserver_deferred_transactions", "Transactions to be judged.", overview.deferred),
-        ("homeserver_failing_destinations", "Destinations in back-off.", overview.failing),
-        ("homeserver_database_bytes", "Size of the database.", overview.database_bytes),
+        ("users", "Accounts.", overview.users),
+        ("devices", "Devices that are logged in.", overview.devices),
+        ("rooms", "Rooms that are known here.", overview.rooms),
+        ("events", "The number of the newest event stored.", overview.events),
+        ("queued_events", "Events that wait for a destination.", overview.queued),
+        ("set_aside_events", "Events that cannot be sent.", overview.set_aside),
+        ("deferred_transactions", "Transactions to be judged.", overview.deferred),
+        ("failing_destinations", "Destinations in back-off.", overview.failing),
+        ("database_bytes", "Size of the database.", overview.database_bytes),
     ];
     for (name, help, count) in counts {
         text.gauge(name, help);
         text.value("", count);
     }
-    text.gauge("homeserver_queue_length", "Events that wait for one destination.");
+    text.gauge("queue_length", "Events that wait for one destination.");
     for (destination, waiting) in &overview.longest_queues {
-        text.value(&text::label("destination", destination), waiting);
+        text.value(&label("destination", destination), waiting);
     }
 }

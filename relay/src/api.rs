@@ -1,6 +1,6 @@
 //! The routes of the relay. HTTP statuses are known here only.
 
-mod admin;
+pub(crate) mod admin;
 mod answer;
 
 use std::{
@@ -10,12 +10,16 @@ use std::{
 
 use axum::{
     Router,
-    extract::{FromRef, State},
+    extract::{FromRef, Request, State},
+    middleware::{self, Next},
     response::Response,
     routing::{get, put},
 };
+use http::{HeaderName, HeaderValue, Method, header};
+use ruma::ServerName;
 use transport::{
     MatrixError,
+    bounds::MAX_CARRIED_DEPTH,
     endpoints::{
         Endpoint,
         relay::{RelayTxn, SendRelay},
@@ -24,7 +28,7 @@ use transport::{
 };
 
 use self::answer::refused;
-use crate::{admin::Admin, forwarder::Forwarder, retriever::Retriever};
+use crate::{events::Events, forwarder::Forwarder, refusal::Refusal, retriever::Retriever};
 
 const VERSION_PATH: &str = "/_matrix/federation/v1/version";
 
@@ -33,9 +37,11 @@ pub(crate) struct Services {
     pub(crate) authenticated: Authenticated,
     pub(crate) forwarder: Forwarder,
     pub(crate) retriever: Retriever,
-    /// The admin API and its bearer token, if it is on.
-    pub(crate) admin: Option<(Admin, String)>,
+    pub(crate) events: Events,
 }
+
+/// A request to the relay, whatever levels and numbers its body has: it is carried, not understood.
+type Carried = SignedBytes<MAX_CARRIED_DEPTH>;
 
 /// What the handlers share. One reference, since every route has it and every request clones it.
 #[derive(Clone)]
@@ -45,6 +51,14 @@ struct ApiFields {
     authenticated: Authenticated,
     forwarder: Forwarder,
     retriever: Retriever,
+    events: Events,
+}
+
+impl ApiFields {
+    fn refused(&self, refusal: Refusal, origin: &ServerName) -> Response {
+        self.events.refused(&refusal, origin);
+        refused(refusal)
+    }
 }
 
 impl Deref for Api {
@@ -67,15 +81,11 @@ impl FromRef<Api> for KeyRing {
     }
 }
 
-/// Returns all routes.
+/// Returns all routes for servers.
 pub(crate) fn router(services: Services) -> Router {
-    let Services { authenticated, forwarder, retriever, admin } = services;
-    let router =
-        ROUTES.clone().with_state(Api(Arc::new(ApiFields { authenticated, forwarder, retriever })));
-    match admin {
-        Some((admin, token)) => router.merge(admin::router(admin, &token)),
-        None => router,
-    }
+    let Services { authenticated, forwarder, retriever, events } = services;
+    let fields = ApiFields { authenticated, forwarder, retriever, events };
+    ROUTES.clone().with_state(Api(Arc::new(fields)))
 }
 
 /// The routes without a relay behind them, sorted by their paths once a process.
@@ -85,26 +95,52 @@ static ROUTES: LazyLock<Router<Api>> = LazyLock::new(|| {
         .route(RelayTxn::PATH, get(relay_txn))
         .route(VERSION_PATH, get(version))
         .merge(KeyRing::routes())
+        .layer(middleware::from_fn(as_dendrite_answers))
 });
 
+/// What every answer has, as Dendrite's have it.
+const HEADERS: [(HeaderName, HeaderValue); 3] = [
+    (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+    (
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, POST, PUT, DELETE, OPTIONS"),
+    ),
+    (
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("Origin, X-Requested-With, Content-Type, Accept, Authorization"),
+    ),
+];
+
+/// Answers `OPTIONS` to anybody, and adds what every answer has.
+async fn as_dendrite_answers(request: Request, next: Next) -> Response {
+    let mut response = if request.method() == Method::OPTIONS {
+        json_answer(&serde_json::json!({}))
+    } else {
+        next.run(request).await
+    };
+    response.headers_mut().extend(HEADERS);
+    response
+}
+
 /// Answers `null`: Dendrite takes an empty body for a failure.
-async fn send_relay(State(api): State<Api>, call: SignedBytes) -> Response {
+async fn send_relay(State(api): State<Api>, call: Carried) -> Response {
     let [transaction_id, user_id] = call.path_arguments.as_slice() else {
         unreachable!("the route has two braces");
     };
-    match api.forwarder.send_relay(call.origin, transaction_id, user_id, &call.body).await {
+    let origin = call.origin.clone();
+    match api.forwarder.send_relay(origin, transaction_id, user_id, &call.body).await {
         Ok(()) => json_answer(&()),
-        Err(refusal) => refused(refusal),
+        Err(refusal) => api.refused(refusal, &call.origin),
     }
 }
 
-async fn relay_txn(State(api): State<Api>, call: SignedBytes) -> Response {
+async fn relay_txn(State(api): State<Api>, call: Carried) -> Response {
     let [user_id] = call.path_arguments.as_slice() else {
         unreachable!("the route has one brace");
     };
-    match api.retriever.relay_txn(call.origin, user_id, &call.body).await {
+    match api.retriever.relay_txn(call.origin.clone(), user_id, &call.body).await {
         Ok(answer) => json_answer(&answer),
-        Err(refusal) => refused(refusal),
+        Err(refusal) => api.refused(refusal, &call.origin),
     }
 }
 

@@ -19,6 +19,7 @@ use transport::{DatabaseError, Host, Lock, federation::Federation};
 
 use self::attempt::{Attempt, Ended};
 use crate::{
+    events::Events,
     store::{PAGE, Store},
     switch::Switch,
 };
@@ -58,12 +59,12 @@ impl Delivery {
     /// Starts delivering what is in `store` in the name of `federation`.
     pub(crate) fn start(
         host: &Host,
-        store: Store,
+        (store, events): (Store, Events),
         federation: Federation,
         switch: &Switch,
         deadline: Duration,
     ) -> Self {
-        let attempt = Attempt { host: host.clone(), store, federation, deadline };
+        let attempt = Attempt { host: host.clone(), store, events, federation, deadline };
         let delivery = Self {
             host: host.clone(),
             attempt: Arc::new(attempt),

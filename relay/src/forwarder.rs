@@ -6,8 +6,10 @@ use transport::Host;
 
 use crate::{
     delivery::Delivery,
-    policy::{Policy, check_transaction_id, destination_of},
+    events::{Events, Kind},
+    policy::{check_transaction_id, destination_of},
     refusal::Refusal,
+    rules::Rules,
     store::{Incoming, Kept, Store},
     switch::Switch,
     transaction::Transaction,
@@ -19,7 +21,8 @@ pub(crate) struct Forwarder {
     host: Host,
     store: Store,
     switch: Switch,
-    policy: Policy,
+    rules: Rules,
+    events: Events,
     delivery: Option<Delivery>,
 }
 
@@ -28,12 +31,13 @@ impl Forwarder {
     /// entry.
     pub(crate) fn new(
         host: &Host,
-        store: &Store,
-        switch: &Switch,
-        policy: Policy,
+        (store, switch): (&Store, &Switch),
+        rules: Rules,
+        events: Events,
         delivery: Option<Delivery>,
     ) -> Self {
-        Self { host: host.clone(), store: store.clone(), switch: switch.clone(), policy, delivery }
+        let (host, store, switch) = (host.clone(), store.clone(), switch.clone());
+        Self { host, store, switch, rules, events, delivery }
     }
 
     /// Keeps the transaction in `body`, which `origin` signed, for the server of `user_id`. It is
@@ -51,10 +55,12 @@ impl Forwarder {
         self.switch.check()?;
         let destination = destination_of(user_id)?;
         check_transaction_id(transaction_id)?;
-        self.policy.serves(&destination)?;
+        self.rules.admit(&origin, &destination)?;
+        self.store.reserve().check().await?;
         let transaction = Transaction::read(body)?;
+        let quotas = self.rules.policy().quotas;
         let incoming = Incoming {
-            origin,
+            origin: origin.clone(),
             transaction_id: transaction_id.to_owned(),
             destination: destination.clone(),
             body_hash: if planted(Defect::RelayStoresRepeats) {
@@ -66,8 +72,7 @@ impl Forwarder {
             body: transaction.to_json(),
         };
         if planted(Defect::RelayAnswersBeforeStoring) {
-            let (store, quotas, now_ms) =
-                (self.store.clone(), self.policy.quotas, self.host.unix_ms());
+            let (store, now_ms) = (self.store.clone(), self.host.unix_ms());
             self.host.spawn(async move {
                 // Long enough for the answer to leave.
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
@@ -81,16 +86,20 @@ impl Forwarder {
             // Long enough for the delivery to look, and to find nothing.
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
-        match self.store.keep(incoming, self.policy.quotas, self.host.unix_ms()).await? {
+        match self.store.keep(incoming, quotas, self.host.unix_ms()).await? {
             Kept::New(id) => {
-                tracing::debug!(%destination, id, "stored an entry");
+                self.events.entry(Kind::Stored, id, &origin, &destination);
                 if let Some(delivery) = self.delivery.as_ref().filter(|_| woken.is_none()) {
                     delivery.wake();
                 }
                 Ok(())
             }
-            Kept::Already => Ok(()),
+            Kept::Already => {
+                self.events.entry(Kind::Repeated, 0, &origin, &destination);
+                Ok(())
+            }
             Kept::MailboxFull(what) => Err(Refusal::MailboxFull { destination, what }),
+            Kept::OriginFull(what) => Err(Refusal::OriginFull { origin, what }),
             Kept::RelayFull(what) => Err(Refusal::RelayFull(what)),
         }
     }

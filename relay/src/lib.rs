@@ -9,8 +9,12 @@
 //! - `forwarder`: accepts a transaction and stores it. `retriever`: hands out the oldest entry, and
 //!   deletes what was acknowledged. Both stand on `store`, and ask `switch` whether relaying is on.
 //! - `delivery`: the sender-side mode, which keeps trying to reach the destination itself.
+//! - `rules`: the policy as it stands, with what an operator has said at run time; `reserve`: what is set
+//!   aside of the disk for those who empty it.
+//! - `events`: what happened, counted and told in one place; `metrics`: for whoever watches.
 //! - `sweep`: expiry, which a jump of the clock does not bring forward. [`admin`]: what an operator
 //!   can see and do.
+//! - [`maintenance`]: what is done with the database of a relay that need not run.
 //! - `api`: the routes, and the only place that knows of HTTP statuses. `relay`: the start.
 //!
 //! Invariants:
@@ -25,18 +29,24 @@ pub mod admin;
 mod api;
 mod config;
 mod delivery;
+mod events;
 mod forwarder;
+pub mod maintenance;
+mod metrics;
 mod policy;
 mod refusal;
 mod relay;
+mod reserve;
 mod retriever;
+mod rules;
 mod store;
 mod sweep;
 mod switch;
 mod transaction;
 
 pub use self::{
-    config::{Config, ConfigError},
+    config::{Config, ConfigFile, LEGAL_BODY_BYTES, Machine},
+    events::TARGET as EVENTS,
     policy::ENTRY_OVERHEAD,
     relay::{Relay, StartError, install},
 };

@@ -1,6 +1,6 @@
 //! Whom the relay serves, and how much it keeps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{OwnedServerName, ServerName};
 
@@ -31,19 +31,94 @@ pub(crate) struct Quotas {
     pub(crate) entries: u64,
     /// Bytes of one destination.
     pub(crate) bytes: u64,
-    /// Hundredths of either that one origin may use up.
+    /// Hundredths of either that the origins of one host may use up.
     pub(crate) origin_share_percent: u64,
+    /// Entries of the origins of one host, for all destinations together.
+    pub(crate) entries_of_origin: u64,
+    /// Bytes of these.
+    pub(crate) bytes_of_origin: u64,
     /// Bytes of all destinations together.
     pub(crate) bytes_in_all: u64,
 }
 
+/// A quota that can be set at run time, by its key in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Quota {
+    EntriesPerDestination,
+    BytesPerDestination,
+    OriginSharePercent,
+    EntriesPerOrigin,
+    BytesPerOrigin,
+    BytesInAll,
+}
+
+impl Quota {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::EntriesPerDestination,
+        Self::BytesPerDestination,
+        Self::OriginSharePercent,
+        Self::EntriesPerOrigin,
+        Self::BytesPerOrigin,
+        Self::BytesInAll,
+    ];
+
+    /// Returns its key in the configuration.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::EntriesPerDestination => "max_entries_per_destination",
+            Self::BytesPerDestination => "max_bytes_per_destination",
+            Self::OriginSharePercent => "origin_share_percent",
+            Self::EntriesPerOrigin => "max_entries_per_origin",
+            Self::BytesPerOrigin => "max_bytes_per_origin",
+            Self::BytesInAll => "max_bytes_in_all",
+        }
+    }
+
+    /// Returns the quota of a key.
+    pub(crate) fn of_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|quota| quota.key() == key)
+    }
+
+    /// Returns the largest value that makes sense.
+    pub(crate) fn most(self) -> u64 {
+        if self == Self::OriginSharePercent { 100 } else { i64::MAX.unsigned_abs() }
+    }
+}
+
 impl Quotas {
-    /// Returns how many entries of one destination may be from one origin.
+    /// Returns one of them.
+    pub(crate) fn get(self, quota: Quota) -> u64 {
+        match quota {
+            Quota::EntriesPerDestination => self.entries,
+            Quota::BytesPerDestination => self.bytes,
+            Quota::OriginSharePercent => self.origin_share_percent,
+            Quota::EntriesPerOrigin => self.entries_of_origin,
+            Quota::BytesPerOrigin => self.bytes_of_origin,
+            Quota::BytesInAll => self.bytes_in_all,
+        }
+    }
+
+    /// Sets those in `changes`.
+    pub(crate) fn change(&mut self, changes: &BTreeMap<Quota, u64>) {
+        for (quota, value) in changes {
+            let place = match quota {
+                Quota::EntriesPerDestination => &mut self.entries,
+                Quota::BytesPerDestination => &mut self.bytes,
+                Quota::OriginSharePercent => &mut self.origin_share_percent,
+                Quota::EntriesPerOrigin => &mut self.entries_of_origin,
+                Quota::BytesPerOrigin => &mut self.bytes_of_origin,
+                Quota::BytesInAll => &mut self.bytes_in_all,
+            };
+            *place = *value;
+        }
+    }
+
+    /// Returns how many entries of one destination may be from one host.
     pub(crate) fn origin_entries(self) -> u64 {
         self.share(self.entries).max(self.entries.min(UNDIVIDED_ENTRIES))
     }
 
-    /// Returns how many bytes of one destination may be from one origin.
+    /// Returns how many bytes of one destination may be from one host.
     pub(crate) fn origin_bytes(self) -> u64 {
         self.share(self.bytes).max(self.bytes.min(UNDIVIDED_BYTES))
     }
@@ -59,7 +134,7 @@ impl Quotas {
 pub(crate) struct Policy {
     own_name: OwnedServerName,
     /// Empty serves every destination.
-    destinations: BTreeSet<OwnedServerName>,
+    pub(crate) destinations: BTreeSet<OwnedServerName>,
     /// What is kept at most.
     pub(crate) quotas: Quotas,
 }
@@ -73,6 +148,8 @@ impl Policy {
                 entries: config.max_entries_per_destination,
                 bytes: config.max_bytes_per_destination,
                 origin_share_percent: config.origin_share_percent,
+                entries_of_origin: config.max_entries_per_origin,
+                bytes_of_origin: config.max_bytes_per_origin,
                 bytes_in_all: config.max_bytes_in_all,
             },
         }
@@ -158,8 +235,8 @@ mod tests {
     #[test]
     fn a_small_mailbox_is_not_divided_and_a_large_one_is() {
         let shares = [1, 63, 64, 256, 10_000].map(|entries| {
-            let quotas =
-                Quotas { entries, bytes: 1 << 30, origin_share_percent: 25, bytes_in_all: 1 << 30 };
+            let mut quotas = Policy::of(&Config::default()).quotas;
+            (quotas.entries, quotas.bytes) = (entries, 1 << 30);
             assert_eq!(quotas.origin_bytes(), 1 << 28);
             quotas.origin_entries()
         });

@@ -8,12 +8,14 @@ use ruma::OwnedServerName;
 use transport::{
     Host,
     endpoints::relay::{RelayTxnRequest, RelayTxnResponse, RelayedTransaction},
+    object::read_object,
 };
 
 use crate::{
+    events::{Events, Kind},
     policy::destination_of,
     refusal::Refusal,
-    store::{Entry, Next, Store},
+    store::{Entry, EntryId, Next, Store, Taken},
     switch::Switch,
 };
 
@@ -23,11 +25,12 @@ pub(crate) struct Retriever {
     host: Host,
     store: Store,
     switch: Switch,
+    events: Events,
 }
 
 impl Retriever {
-    pub(crate) fn new(host: &Host, store: &Store, switch: &Switch) -> Self {
-        Self { host: host.clone(), store: store.clone(), switch: switch.clone() }
+    pub(crate) fn new(host: &Host, store: &Store, switch: &Switch, events: Events) -> Self {
+        Self { host: host.clone(), store: store.clone(), switch: switch.clone(), events }
     }
 
     /// Returns the oldest entry for the server of `user_id`, which must be the one that signed;
@@ -45,23 +48,39 @@ impl Retriever {
         let destination = destination_of(user_id)?;
         let now_ms = self.host.unix_ms();
         if planted(Defect::RelayAcknowledgesForAnybody) {
-            let request = serde_json::from_slice(body).unwrap_or(RelayTxnRequest { entry_id: 0 });
-            self.store.delivered(request.entry_id, now_ms).await?;
+            let entry_id = acknowledged(body).unwrap_or(0);
+            self.store.delivered(entry_id, now_ms).await?;
         }
         if origin != destination && !planted(Defect::RelayHandsOutToAnybody) {
             return Err(Refusal::NotYours { origin, destination });
         }
-        let RelayTxnRequest { entry_id } =
-            serde_json::from_slice(body).map_err(|error| Refusal::of_body(&error))?;
+        let entry_id = acknowledged(body)?;
         if entry_id < 0 {
             return Err(Refusal::BadJson("entry_id cannot be negative".to_owned()));
         }
-        match self.store.acknowledge_and_hand_out(destination, entry_id, now_ms).await? {
-            Next::Entry(entry) => Ok(answer(*entry, now_ms)),
+        let taken = self.store.acknowledge_and_hand_out(destination.clone(), entry_id, now_ms);
+        let Taken { acknowledged, next } = taken.await?;
+        if acknowledged {
+            self.events.entry(Kind::Acknowledged, entry_id, &origin, &destination);
+        }
+        match next {
+            Next::Entry(entry) => {
+                self.events.entry(Kind::HandedOut, entry.id, &entry.origin, &destination);
+                Ok(answer(*entry, now_ms))
+            }
             Next::Empty => Ok(RelayTxnResponse::default()),
             Next::TooMuchPoison => Err(Refusal::TooMuchPoison),
         }
     }
+}
+
+/// Returns what a request acknowledges. `null` is nothing, as Dendrite has it.
+fn acknowledged(body: &[u8]) -> Result<EntryId, Refusal> {
+    if body.trim_ascii() == b"null" {
+        return Ok(0);
+    }
+    let request: RelayTxnRequest = read_object(body).map_err(|error| Refusal::of_body(&error))?;
+    Ok(request.entry_id)
 }
 
 /// Returns the entry as it stands on the wire. Like Dendrite's, without the origin's time; unlike

@@ -4,16 +4,19 @@
 //! - `outgoing`: hands out the oldest entry, deletes what was delivered, sets aside what cannot be
 //!   read.
 //! - `expiry`: deletes what is older than its time to live; the sweep alone asks for that.
-//! - `overview`: what an operator sees.
+//! - `overview`: what an operator sees. `operator`: what an operator does with entries; `said`: what
+//!   an operator has said that holds over the configuration.
 
 mod expiry;
 mod incoming;
+mod operator;
 mod outgoing;
 mod overview;
+mod said;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use defects::{Defect, planted};
 use ruma::{OwnedServerName, ServerName};
@@ -21,13 +24,26 @@ use rusqlite::OptionalExtension;
 use transport::{Database, DatabaseError, database::migrate};
 
 pub(crate) use self::{
-    incoming::{Incoming, Kept},
+    expiry::Expired,
+    incoming::{Incoming, Kept, counted_bytes, host_of},
+    operator::{Purge, Shown},
     outgoing::{Entry, Next},
-    overview::{EntryRow, MailboxRow, PAGE, QuarantineRow, Sums},
+    overview::{EntryRow, MailboxRow, Overview, PAGE, QuarantineRow, Sums},
+    said::Said,
 };
-use crate::{policy::Quotas, transaction::Transaction};
+use crate::{
+    Config,
+    admin::Block,
+    policy::{Quota, Quotas},
+    reserve::Reserve,
+    transaction::Transaction,
+};
 
-const SCHEMA: &[&str] = &[include_str!("store/schema.sql"), include_str!("store/shares.sql")];
+const SCHEMA: &[&str] = &[
+    include_str!("store/schema.sql"),
+    include_str!("store/shares.sql"),
+    include_str!("store/hosts.sql"),
+];
 
 /// The number by which a destination acknowledges an entry; above 0, never given twice.
 pub(crate) type EntryId = i64;
@@ -41,13 +57,26 @@ pub(crate) struct Store {
     database: Database,
     /// How long an entry is kept.
     time_to_live: Duration,
+    /// How often an entry is handed out in vain before it is set aside.
+    max_handouts: u64,
+    reserve: Reserve,
+}
+
+/// What became of a request for mail.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// Whether what was acknowledged is gone.
+    pub(crate) acknowledged: bool,
+    /// What is handed out.
+    pub(crate) next: Next,
 }
 
 impl Store {
     /// Returns the store in `database`; its tables are made the first time.
     pub(crate) async fn open(
         database: Database,
-        time_to_live: Duration,
+        reserve: Reserve,
+        config: &Config,
     ) -> Result<Self, DatabaseError> {
         Self::install(&database).await?;
         if planted(Defect::RelayCommitsWithoutSync) {
@@ -56,7 +85,8 @@ impl Store {
                 .await
                 .map_err(|error: DatabaseError| error)?;
         }
-        Ok(Self { database, time_to_live })
+        let Config { time_to_live, max_handouts, .. } = *config;
+        Ok(Self { database, time_to_live, max_handouts, reserve })
     }
 
     /// Makes the tables.
@@ -86,17 +116,47 @@ impl Store {
         destination: OwnedServerName,
         acknowledged: EntryId,
         now_ms: u64,
-    ) -> Result<Next, DatabaseError> {
+    ) -> Result<Taken, DatabaseError> {
         // Most who ask find nothing, and to find that out takes no right to write.
         if acknowledged == NOTHING && self.has_nothing_for(destination.clone()).await? {
-            return Ok(Next::Empty);
+            return Ok(Taken { acknowledged: false, next: Next::Empty });
         }
-        self.database
-            .transaction(move |transaction| {
-                outgoing::acknowledge(transaction, &destination, acknowledged, to_sql(now_ms))?;
-                Ok(outgoing::hand_out(transaction, &destination)?)
-            })
-            .await
+        let max_handouts = self.max_handouts;
+        self.emptying(move |transaction| {
+            let now_ms = to_sql(now_ms);
+            let acknowledged =
+                outgoing::acknowledge(transaction, &destination, acknowledged, now_ms)?;
+            let next = outgoing::hand_out(transaction, &destination, max_handouts)?;
+            Ok(Taken { acknowledged, next })
+        })
+        .await
+    }
+
+    /// Does what frees room in the end, if need be with the disk's reserve.
+    async fn emptying<T: Send + 'static>(
+        &self,
+        work: impl Fn(&transport::Transaction<'_>) -> rusqlite::Result<T> + Clone + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let again = work.clone();
+        let done = self.database.transaction(move |transaction| Ok(work(transaction)?)).await;
+        let Err(error) = done else { return done };
+        if !self.reserve.helps_with(&error).await {
+            return Err(error);
+        }
+        let written_back = self.database.call(|connection| {
+            // What is in the log is in the way there twice, until it is in the database.
+            let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+            Ok::<_, DatabaseError>(connection.query_row(checkpoint, [], |_| Ok(()))?)
+        });
+        if let Err(error) = written_back.await {
+            tracing::warn!(%error, "failed to make room in the log of the database");
+        }
+        self.database.transaction(move |transaction| Ok(again(transaction)?)).await
+    }
+
+    /// Returns the reserve of the disk that the store is on.
+    pub(crate) fn reserve(&self) -> &Reserve {
+        &self.reserve
     }
 
     async fn has_nothing_for(&self, destination: OwnedServerName) -> Result<bool, DatabaseError> {
@@ -119,11 +179,7 @@ impl Store {
 
     /// Deletes an entry that the relay has delivered whole.
     pub(crate) async fn delivered(&self, id: EntryId, now_ms: u64) -> Result<(), DatabaseError> {
-        self.database
-            .transaction(move |transaction| {
-                Ok(outgoing::delivered(transaction, id, to_sql(now_ms))?)
-            })
-            .await
+        self.emptying(move |transaction| outgoing::delivered(transaction, id, to_sql(now_ms))).await
     }
 
     /// Leaves `rest` of an entry to the retriever; the relay does not try to deliver it any more.
@@ -166,27 +222,99 @@ impl Store {
             .await
     }
 
-    /// Deletes one batch of what is too old in a sweep of the time `sweep_ms`, and returns whether
-    /// there may be more.
-    pub(crate) async fn expire_batch(&self, sweep_ms: u64) -> Result<bool, DatabaseError> {
+    /// Deletes one batch of what is too old in a sweep of the time `sweep_ms`.
+    pub(crate) async fn expire_batch(&self, sweep_ms: u64) -> Result<Expired, DatabaseError> {
         let expired_before = self.expired_before(sweep_ms);
-        self.database
-            .transaction(move |transaction| {
-                Ok(expiry::expire_batch(transaction, expired_before, to_sql(sweep_ms))?)
-            })
-            .await
+        self.emptying(move |transaction| {
+            expiry::expire_batch(transaction, expired_before, to_sql(sweep_ms))
+        })
+        .await
     }
 
-    /// Deletes all entries of `destination`, and returns how many there were.
-    pub(crate) async fn purge(&self, destination: OwnedServerName) -> Result<u64, DatabaseError> {
-        self.database
-            .transaction(move |transaction| {
-                let purged = transaction
-                    .prepare_cached("DELETE FROM entries WHERE destination = ?1")?
-                    .execute([destination.as_str()])?;
-                Ok(purged as u64)
-            })
-            .await
+    /// Deletes one batch of the entries of `purge`, and returns how many, and whether there may be
+    /// more.
+    pub(crate) async fn purge_batch(&self, purge: Purge) -> Result<(u64, bool), DatabaseError> {
+        let deleted =
+            self.emptying(move |transaction| operator::purge_batch(transaction, &purge)).await?;
+        Ok((deleted, deleted >= operator::BATCH))
+    }
+
+    /// Returns how many entries `purge` would delete, and their bytes.
+    pub(crate) async fn count(&self, purge: Purge) -> Result<(u64, u64), DatabaseError> {
+        self.database.call(move |connection| Ok(operator::count(connection, &purge)?)).await
+    }
+
+    /// Returns an entry that waits, or that was set aside.
+    pub(crate) async fn show(
+        &self,
+        id: EntryId,
+        is_set_aside: bool,
+    ) -> Result<Option<Shown>, DatabaseError> {
+        let show = if is_set_aside { operator::show_set_aside } else { operator::show };
+        self.database.call(move |connection| Ok(show(connection, id)?)).await
+    }
+
+    /// Deletes an entry that waits, or that was set aside; returns whether there was one.
+    pub(crate) async fn drop_entry(
+        &self,
+        id: EntryId,
+        is_set_aside: bool,
+    ) -> Result<bool, DatabaseError> {
+        let drop_it = if is_set_aside { operator::drop_set_aside } else { operator::drop_entry };
+        self.emptying(move |transaction| drop_it(transaction, id)).await
+    }
+
+    /// Has an entry tried as if it never had been; returns whether there is one.
+    pub(crate) async fn requeue(&self, id: EntryId) -> Result<bool, DatabaseError> {
+        self.emptying(move |transaction| operator::requeue(transaction, id)).await
+    }
+
+    /// Puts an entry that was set aside at the end of its mailbox; returns its new id, if it does not
+    /// wait there already.
+    pub(crate) async fn release(&self, id: EntryId) -> Result<Option<EntryId>, DatabaseError> {
+        self.emptying(move |transaction| operator::release(transaction, id)).await
+    }
+
+    /// Returns what an operator has said at run time.
+    pub(crate) async fn said(&self) -> Result<Said, DatabaseError> {
+        self.database.call(|connection| Ok(said::read(connection)?)).await
+    }
+
+    /// Keeps what an operator says of a quota.
+    pub(crate) async fn say_quota(
+        &self,
+        quota: Quota,
+        value: Option<u64>,
+    ) -> Result<(), DatabaseError> {
+        let value = value.map(to_sql);
+        self.emptying(move |transaction| said::set(transaction, quota.key(), value)).await
+    }
+
+    /// Keeps what an operator says of the destinations served.
+    pub(crate) async fn say_destinations(
+        &self,
+        names: Option<BTreeSet<OwnedServerName>>,
+    ) -> Result<(), DatabaseError> {
+        self.emptying(move |transaction| said::destinations(transaction, names.as_ref())).await
+    }
+
+    /// Keeps what an operator says of a host.
+    pub(crate) async fn say_block(
+        &self,
+        host: String,
+        block: Option<Block>,
+    ) -> Result<(), DatabaseError> {
+        self.emptying(move |transaction| said::block(transaction, &host, block.as_ref())).await
+    }
+
+    /// Returns the figures for whoever watches the relay.
+    pub(crate) async fn overview(&self) -> Result<Overview, DatabaseError> {
+        self.database.call(|connection| Ok(overview::of(connection)?)).await
+    }
+
+    /// Returns whether the database answers.
+    pub(crate) async fn look(&self) -> Result<(), DatabaseError> {
+        self.database.call(|connection| Ok(overview::look(connection)?)).await
     }
 
     /// Returns the sums over everything kept.
@@ -234,17 +362,7 @@ impl Store {
 
     /// Keeps a setting made at run time.
     pub(crate) async fn set(&self, name: &'static str, value: bool) -> Result<(), DatabaseError> {
-        self.database
-            .transaction(move |transaction| {
-                transaction
-                    .prepare_cached(
-                        "INSERT INTO settings VALUES (?1, ?2)
-                     ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                    )?
-                    .execute((name, value))?;
-                Ok(())
-            })
-            .await
+        self.emptying(move |transaction| said::set(transaction, name, Some(value.into()))).await
     }
 
     fn expired_before(&self, now_ms: u64) -> i64 {

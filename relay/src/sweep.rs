@@ -10,7 +10,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use transport::Host;
 
-use crate::store::Store;
+use crate::{
+    events::{Events, Kind},
+    store::Store,
+};
 
 /// The pause between two sweeps: an entry may outlive its time by so much.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
@@ -24,7 +27,7 @@ const BATCH_PAUSE: Duration = Duration::from_millis(100);
 const MAX_GAIN: Duration = Duration::from_mins(1);
 
 /// Starts sweeping in the background.
-pub(crate) fn start(host: &Host, store: Store) {
+pub(crate) fn start(host: &Host, store: Store, events: Events) {
     let clock = host.clone();
     host.spawn(async move {
         let mut last: Option<Instant> = None;
@@ -36,7 +39,7 @@ pub(crate) fn start(host: &Host, store: Store) {
             match store.advance_sweep_clock(clock.unix_ms(), at_most).await {
                 Ok(sweep_ms) => {
                     last = Some(began);
-                    expire(&store, sweep_ms).await;
+                    expire(&store, &events, sweep_ms).await;
                 }
                 Err(error) => tracing::warn!(%error, "failed to begin a sweep"),
             }
@@ -46,11 +49,16 @@ pub(crate) fn start(host: &Host, store: Store) {
 }
 
 /// Deletes all that is too old in a sweep of the time `sweep_ms`, in batches.
-async fn expire(store: &Store, sweep_ms: u64) {
+async fn expire(store: &Store, events: &Events, sweep_ms: u64) {
     loop {
         match store.expire_batch(sweep_ms).await {
-            Ok(true) => tokio::time::sleep(BATCH_PAUSE).await,
-            Ok(false) => return,
+            Ok(expired) => {
+                events.entries(Kind::Expired, expired.entries);
+                if !expired.is_more {
+                    return;
+                }
+                tokio::time::sleep(BATCH_PAUSE).await;
+            }
             Err(error) => {
                 tracing::warn!(%error, "failed to delete what has expired");
                 return;

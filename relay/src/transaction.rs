@@ -8,6 +8,7 @@ use serde::{
     de::{Error as _, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
+use transport::object::{is_object, read_object};
 
 use crate::refusal::Refusal;
 
@@ -49,11 +50,7 @@ impl Transaction {
     /// Reads the body of a `send_relay` request. Other fields than the PDUs and EDUs are left out:
     /// who the origin is, the signature says.
     pub(crate) fn read(body: &[u8]) -> Result<Self, Refusal> {
-        let transaction: Self =
-            serde_json::from_slice(body).map_err(|error| Refusal::of_body(&error))?;
-        if !is_object(body) {
-            return Err(Refusal::BadJson("a transaction must be an object".to_owned()));
-        }
+        let transaction: Self = read_object(body).map_err(|error| Refusal::of_body(&error))?;
         for edu in &transaction.edus {
             if !is_object(edu.get().as_bytes()) {
                 return Err(Refusal::BadJson("an EDU must be an object".to_owned()));
@@ -96,11 +93,6 @@ impl Transaction {
             !edu_type.is_ok_and(|edu| MOMENTARY_EDUS.contains(&edu.edu_type.as_str()))
         });
     }
-}
-
-/// Returns whether this valid JSON is an object; serde takes a list for a struct as well.
-fn is_object(json: &[u8]) -> bool {
-    json.trim_ascii_start().starts_with(b"{")
 }
 
 /// Reads a list, and refuses it, rather than reading it to its end, when it has more than `MAX`

@@ -50,15 +50,14 @@ impl Corpus {
         Ok(scenarios)
     }
 
-    /// Keeps a scenario that violated something.
+    /// Keeps a scenario that violated something. Returns the file.
     pub(super) fn keep_failing(
         &mut self,
         candidate: &Candidate,
         trial: &Trial,
-    ) -> Result<(), Stop> {
+    ) -> Result<PathBuf, Stop> {
         let check = trial.violations().first().map_or("failure", |violation| &violation.check);
-        let path = keep(&self.failing, check, &candidate.scenario);
-        path.map(drop)
+        keep(&self.failing, check, &candidate.scenario)
     }
 
     /// Keeps a scenario that reached something new.

@@ -9,7 +9,7 @@ use std::{
 use explore::{Campaign, Exploration, Failure, Shrunk, shrink};
 use serde_json::json;
 
-use super::{On, corpus};
+use super::{On, corpus, live::Live};
 use crate::{
     exit::{Exit, Stop},
     interrupt, invocation,
@@ -23,10 +23,11 @@ const EXPLAINED: usize = 20;
 pub(super) fn show(
     explored: Exploration,
     campaign: &Campaign,
-    wall_ms: u64,
-    on: &On<'_>,
+    on: On<'_>,
+    live: &mut Live,
     output: &mut Output,
 ) -> Result<Exit, Stop> {
+    let wall_ms = live.wall_ms();
     let exit = exit(&explored);
     let wall = reports::line::wall(wall_ms);
     output.word(Tone::Plain, "Summary", &format!("[{wall:>8}] {}", counts(&explored, wall_ms)))?;
@@ -50,7 +51,10 @@ pub(super) fn show(
     });
     let mut failures = Vec::new();
     for failure in explored.into_failures() {
-        failures.push(smaller(failure, on, output)?);
+        let explained = smaller(failure, on, output)?;
+        let story = explained.shrunk.as_ref().map(Shrunk::story).unwrap_or_default();
+        live.made_small(&explained.failure, &explained.file, story)?;
+        failures.push(explained);
     }
     let failures = merged(failures);
     for failure in failures.iter().take(EXPLAINED) {
@@ -127,7 +131,7 @@ struct Explained {
 }
 
 /// Shrinks the smallest scenario of a kind of failure, and writes what is left.
-fn smaller(failure: Failure, on: &On<'_>, output: &mut Output) -> Result<Explained, Stop> {
+fn smaller(failure: Failure, on: On<'_>, output: &mut Output) -> Result<Explained, Stop> {
     let Failure { violation, smallest, .. } = &failure;
     if !output.quiet {
         output.progress_says(format!("shrinking {}", violation.check));

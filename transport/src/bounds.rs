@@ -14,6 +14,10 @@ pub const MAX_REQUEST_DEPTH: usize = 64;
 /// The same of the body of an answer.
 pub const MAX_ANSWER_DEPTH: usize = 80;
 
+/// The same of what a relay carries for others, which decides itself about none of it. Dendrite's
+/// parser goes as deep.
+pub const MAX_CARRIED_DEPTH: usize = 10_000;
+
 /// Returns whether `json` has at most `limit` levels of arrays and objects within each other. What is
 /// not JSON has some answer too; a parser tells that it is none.
 pub fn is_within_depth(json: &[u8], limit: usize) -> bool {

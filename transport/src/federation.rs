@@ -10,6 +10,8 @@
 
 mod about_request;
 mod call;
+mod canonical;
+mod claim;
 mod identity;
 mod keys;
 mod proven;

@@ -7,9 +7,10 @@
 //! - [`database`]: schema migrations, and what SQLite is told when a database is opened.
 //! - [`http`]: a server loop for an `axum::Router`, and a client with deadlines and limits.
 //! - [`error`]: the Matrix error, as every node answers it.
-//! - [`bounds`]: how deep JSON may be that comes from outside.
+//! - [`bounds`]: how deep JSON may be that comes from outside. [`object`]: what of it is an object.
 //! - [`federation`]: `X-Matrix` signing and verification, own and remote server keys, typed calls.
 //! - [`endpoints`]: the wire types that ruma lacks: Dendrite's relay endpoints, and M1.
+//! - [`rates`]: how often something may be done. [`metrics`]: figures for Prometheus.
 //! - [`settings`]: files by which operators set a server.
 //! - [`Lock`]: what every node locks with.
 //!
@@ -27,6 +28,9 @@ pub mod federation;
 pub mod host;
 pub mod http;
 mod lock;
+pub mod metrics;
+pub mod object;
+pub mod rates;
 pub mod real;
 pub mod settings;
 

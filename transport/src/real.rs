@@ -13,7 +13,7 @@ use std::{
     collections::BTreeMap,
     fs::{File, TryLockError},
     net::IpAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
 };
@@ -42,14 +42,52 @@ pub struct RealConfig {
 #[derive(Clone, Debug, Default)]
 pub struct TlsConfig {
     /// PEM file of this server's certificate chain.
-    pub certificate: std::path::PathBuf,
+    pub certificate: PathBuf,
     /// PEM file of its private key.
-    pub private_key: std::path::PathBuf,
+    pub private_key: PathBuf,
     /// PEM file of the authorities trusted when connecting.
-    pub authorities: std::path::PathBuf,
+    pub authorities: PathBuf,
     /// Ports of this machine on which it speaks plain TCP nevertheless (a client API behind a
     /// proxy). Whatever port another machine has, it is called with TLS.
     pub plain_ports: Vec<u16>,
+}
+
+/// What an operator has said about TLS.
+#[derive(Clone, Debug, Default)]
+pub struct TlsFiles {
+    /// That there is none.
+    pub plain: bool,
+    /// See [`TlsConfig::certificate`].
+    pub certificate: Option<PathBuf>,
+    /// See [`TlsConfig::private_key`].
+    pub private_key: Option<PathBuf>,
+    /// See [`TlsConfig::authorities`].
+    pub authorities: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    /// Returns what it means: all three files, or none.
+    ///
+    /// # Errors
+    /// Some are missing, or exclude each other; what to do about it.
+    pub fn config(self, plain_ports: Vec<u16>) -> Result<Option<TlsConfig>, String> {
+        match (self.plain, self.certificate, self.private_key, self.authorities) {
+            (true, None, None, None) => Ok(None),
+            (false, Some(certificate), Some(private_key), Some(authorities)) => {
+                Ok(Some(TlsConfig { certificate, private_key, authorities, plain_ports }))
+            }
+            (true, ..) => {
+                Err("plain TCP and a certificate exclude each other; leave out one of them"
+                    .to_owned())
+            }
+            (false, ..) => {
+                Err("a certificate, its private key and the authorities are missing; give \
+                 --certificate, --private-key and --authorities, or --plain for a test or behind a \
+                 proxy that speaks TLS"
+                    .to_owned())
+            }
+        }
+    }
 }
 
 /// Returns the real machine, with its databases in `directory`. Call inside a tokio runtime.
@@ -62,6 +100,22 @@ pub fn host(directory: &Path, config: &RealConfig) -> std::io::Result<Host> {
     Ok(Host {
         net: Arc::new(TcpNet::new(config, tls)),
         disk: Arc::new(DirectoryDisk::new(directory)),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(OsEntropy(ring::default_provider().secure_random)),
+        tasks: Arc::new(TokioTasks::default()),
+    })
+}
+
+/// Returns a machine that calls others with TLS, if `authorities` names the PEM file of those trusted,
+/// and that serves nothing and stores nothing. Call inside a tokio runtime.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn caller(authorities: Option<&Path>) -> std::io::Result<Host> {
+    let tls = authorities.map(tls::Tls::of_caller).transpose()?;
+    Ok(Host {
+        net: Arc::new(TcpNet::new(&RealConfig::default(), tls)),
+        disk: Arc::new(DirectoryDisk::new(&std::env::temp_dir())),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy(ring::default_provider().secure_random)),
         tasks: Arc::new(TokioTasks::default()),

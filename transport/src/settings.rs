@@ -4,7 +4,10 @@
 mod amount;
 mod mistake;
 
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize,
+    de::{self, DeserializeOwned},
+};
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
@@ -12,6 +15,18 @@ pub use self::{
     amount::{bytes, duration},
     mistake::{Mistake, Wrong},
 };
+
+/// Reads how much is logged: error, warn, info, debug or trace.
+///
+/// # Errors
+/// It is none of these.
+pub fn level<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<tracing::Level>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let expected = || de::Error::custom("expected error, warn, info, debug or trace");
+    text.parse().map(Some).map_err(|_| expected())
+}
 
 /// A file as it was written: its tables and values, and where each of them stands.
 #[derive(Debug)]

@@ -1,7 +1,9 @@
 //! `relay-order`: a relay hands out what waits for a destination oldest first.
 //!
 //! Judged where the relay itself shows that it had both: it hands out an entry although an older one
-//! waits, which it hands out only later. A dishonest relay promises no order. Finds
+//! waits, which it hands out only later. A dishonest relay promises no order, and an honest one none for
+//! an entry that its destination was given again and again and never acknowledged: what it cannot take
+//! must not keep the rest from it. Finds
 //! `relay-hands-out-newest-first` first: events of one room find their order by themselves, so that
 //! no client sees it.
 
@@ -14,6 +16,9 @@ use crate::{
         mail::{Handout, Mail, Store},
     },
 };
+
+/// How often an entry was handed out in vain before others may overtake it.
+const TRIED: usize = 3;
 
 /// A transaction at a relay, from its first acceptance to its last, in numbers of journal entries.
 struct Entry<'m, 'h> {
@@ -80,6 +85,7 @@ fn judge_handout(
             && older.accepted < asked.n
             && later.iter().any(|later| later.is_of(older.store))
             && !is_acknowledged(mail, older, handout.answered.n)
+            && handouts_before(mail, older, handout.answered.n) < TRIED
     };
     let Some(older) = entries.iter().find(waited) else { return };
     let sentence = format!(
@@ -100,6 +106,11 @@ fn is_acknowledged(mail: &Mail<'_>, entry: &Entry<'_, '_>, n: u64) -> bool {
     let mut acknowledgments =
         mail.handouts_of(entry.store).flat_map(|handout| mail.acknowledgments_of(handout));
     acknowledgments.any(|known| known.exchange.arrived.is_some_and(|arrived| arrived.n < n))
+}
+
+/// Returns how often the relay handed the entry out before entry `n`.
+fn handouts_before(mail: &Mail<'_>, entry: &Entry<'_, '_>, n: u64) -> usize {
+    mail.handouts_of(entry.store).filter(|handout| handout.answered.n < n).count()
 }
 
 /// Names a transaction by its first message, or else by its origin and id.
@@ -150,6 +161,14 @@ mod tests {
         let bad = handed_out(&[(0, "m2"), (2, "m1")]).finding.expect("a violation");
         let expected = "r1 handed out m2 to b before m1, which it had accepted earlier";
         assert_eq!(bad.sentence, expected);
+    }
+
+    #[test]
+    fn what_is_never_acknowledged_may_be_overtaken() {
+        let tried = [(0, "m1"); super::TRIED];
+        let order = [&tried[..], &[(0, "m2"), (2, "m1")]].concat();
+        assert_eq!(handed_out(&order).finding, None);
+        assert!(handed_out(&order[1..]).finding.is_some());
     }
 
     #[test]

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use ruma::{OwnedUserId, UserId};
-use transport::{MatrixError, http::Peer};
-
-use crate::{
-    Config,
-    core::rates::{Rate, Rates},
+use transport::{
+    MatrixError,
+    http::Peer,
+    rates::{Rate, Rates},
 };
+
+use crate::Config;
 
 /// How many users' worth of wrong passwords one address may try: several people may share it.
 const USERS_OF_ONE_ADDRESS: u32 = 4;

@@ -2,9 +2,9 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 use tracing::Level;
-use transport::settings::{Document, Mistake};
+use transport::settings::{Document, Mistake, level};
 
 use super::Config;
 
@@ -42,12 +42,6 @@ pub struct Machine {
     /// How much is logged: records of this level and above.
     #[serde(deserialize_with = "level")]
     pub log: Option<Level>,
-}
-
-fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Level>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let expected = || de::Error::custom("expected error, warn, info, debug or trace");
-    text.parse().map(Some).map_err(|_| expected())
 }
 
 impl ConfigFile {

@@ -42,6 +42,18 @@ enum Attempt {
     Again,
     /// It can never be sent as it is; why.
     Never(String),
+    /// No relay takes as much at once.
+    TooLarge,
+}
+
+/// What came of giving a batch to relays.
+enum Relayed {
+    /// One of them has it.
+    Taken,
+    /// None has it, and all that answered take no body as large.
+    TooLarge,
+    /// None has it.
+    Refused,
 }
 
 /// Empties the queue of `name`, for ever.
@@ -86,6 +98,7 @@ impl Sender {
             next = match self.deliver(&batch, back_off).await? {
                 Attempt::Arrived => self.finish_and_next().await?,
                 Attempt::Never(reason) => self.take_apart(&batch, reason).await?,
+                Attempt::TooLarge => self.with_queue(queues::halve).await?,
                 Attempt::Again if planted(Defect::RetryCarriesMoreUnderTheSameId) => {
                     self.with_queue(|tx, name, _| queues::widen(tx, name, MAX_PDUS)).await?
                 }
@@ -161,8 +174,10 @@ impl Sender {
         }
         let changed = self.destination.relays_changed.swap(false, Ordering::SeqCst);
         if relays_due && (changed || self.relays_failed_at != back_off.failures) {
-            if self.send_by_relay(batch).await? {
-                return Ok(Attempt::Arrived);
+            match self.send_by_relay(batch).await? {
+                Relayed::Taken => return Ok(Attempt::Arrived),
+                Relayed::TooLarge if batch.pdus.len() > 1 => return Ok(Attempt::TooLarge),
+                Relayed::TooLarge | Relayed::Refused => {}
             }
             self.relays_failed_at = back_off.failures;
         }
@@ -191,8 +206,8 @@ impl Sender {
         Ok(())
     }
 
-    /// Gives the batch to every relay of the destination, and returns whether any took it.
-    async fn send_by_relay(&self, batch: &Batch) -> Result<bool, StoreError> {
+    /// Gives the batch to every relay of the destination.
+    async fn send_by_relay(&self, batch: &Batch) -> Result<Relayed, StoreError> {
         let relays = self.outgoing.relays(&self.name).await?;
         let request = RelayedTransaction {
             origin: self.outgoing.core.server_name().to_string(),
@@ -218,7 +233,14 @@ impl Sender {
                 }
             }
         }
-        Ok(outcomes.iter().any(Result::is_ok))
+        let mut refusals = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).peekable();
+        Ok(if outcomes.iter().any(Result::is_ok) {
+            Relayed::Taken
+        } else if refusals.peek().is_some() && refusals.all(CallError::is_too_large) {
+            Relayed::TooLarge
+        } else {
+            Relayed::Refused
+        })
     }
 
     async fn next_batch(&self) -> Result<Option<Batch>, StoreError> {

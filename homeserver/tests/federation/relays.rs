@@ -1,10 +1,17 @@
 //! Mail by relay.
 
+use std::sync::{Arc, Mutex};
+
+use axum::{Json, Router, routing::put};
+use http::StatusCode;
 use ruma::OwnedServerName;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{ADMIN_TOKEN, Backend, eventually, free_name, machine, shows};
+use crate::{
+    stranger::Stranger,
+    support::{ADMIN_TOKEN, Backend, eventually, free_name, machine, shows},
+};
 
 /// A running relay; it lasts as long as the test.
 pub(crate) async fn relay() -> (OwnedServerName, TempDir) {
@@ -91,4 +98,39 @@ async fn without_a_configured_token_there_is_no_admin_api() {
         let (status, answer) = a.ask(path, token, json!(null)).await;
         assert_eq!((status, &answer["errcode"]), (404, &json!("M_UNRECOGNIZED")), "{token:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_a_relay_is_sent_in_parts() {
+    let (a, mut b) = (Backend::start().await, Backend::start().await);
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&taken);
+    let take_one = move |Json(transaction): Json<Value>| {
+        let pdus = transaction["pdus"].as_array().cloned().unwrap_or_default();
+        let is_small = pdus.len() == 1;
+        if is_small {
+            let body = pdus[0]["content"]["body"].as_str().unwrap_or_default();
+            seen.lock().unwrap().push(body.to_owned());
+        }
+        let too_large = json!({ "errcode": "M_TOO_LARGE", "error": "too large" });
+        async move {
+            if is_small {
+                (StatusCode::OK, Json(json!(null)))
+            } else {
+                (StatusCode::PAYLOAD_TOO_LARGE, Json(too_large))
+            }
+        }
+    };
+    let path = "/_matrix/federation/v1/send_relay/{id}/{user}";
+    let relay = Stranger::start_with(Router::new().route(path, put(take_one))).await;
+    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
+    let room = a.public_room(&alice).await;
+    b.join(&bob, &room, &a).await;
+    set_relays(&a, &b, &relay.name).await;
+    b.kill();
+    for text in ["1", "2", "3", "4"] {
+        a.say(&alice, &room, text).await;
+    }
+    eventually("the relay has each", || async { taken.lock().unwrap().len() == 4 }).await;
+    assert_eq!(*taken.lock().unwrap(), ["1", "2", "3", "4"]);
 }

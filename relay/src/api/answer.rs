@@ -11,13 +11,17 @@ use crate::refusal::Refusal;
 /// When to ask a full mailbox again. It empties when its owner returns, so soon is no use.
 const RETRY_FULL_MAILBOX: Duration = Duration::from_mins(1);
 
+/// The key of an error under which a program finds why, in a word.
+const REASON: &str = "org.fedsim.relay.reason";
+
 /// Returns the answer to a refused request.
 pub(super) fn refused(refusal: Refusal) -> Response {
     if let Refusal::Disabled = refusal {
         // Dendrite answers so, and its senders take it for "not a relay".
         return (StatusCode::NOT_FOUND, json_answer(&())).into_response();
     }
-    let error = matrix_error(refusal);
+    let reason = refusal.reason();
+    let error = matrix_error(refusal).with(REASON, reason);
     if error.status.is_server_error() {
         tracing::warn!(%error, "a request failed");
     }
@@ -33,11 +37,19 @@ fn matrix_error(refusal: Refusal) -> MatrixError {
         Refusal::TransactionId(_) => MatrixError::invalid_param(message),
         Refusal::NotJson(_) => error(StatusCode::BAD_REQUEST, "M_NOT_JSON"),
         Refusal::BadJson(_) => MatrixError::bad_json(message),
-        Refusal::NotYours { .. } | Refusal::NotServed(_) => MatrixError::forbidden(message),
-        Refusal::MailboxFull { .. } => error(StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED")
-            .with("retry_after_ms", u64::try_from(RETRY_FULL_MAILBOX.as_millis()).ok()),
+        Refusal::NotYours { .. } | Refusal::NotServed(_) | Refusal::Blocked(_) => {
+            MatrixError::forbidden(message)
+        }
+        Refusal::TooOften { wait, .. } => MatrixError::limit_exceeded(message, wait),
+        Refusal::MailboxFull { .. } | Refusal::OriginFull { .. } => {
+            MatrixError::limit_exceeded(message, RETRY_FULL_MAILBOX)
+        }
         Refusal::RelayFull(_) => {
             error(StatusCode::INSUFFICIENT_STORAGE, "M_RESOURCE_LIMIT_EXCEEDED")
+        }
+        Refusal::DiskFull(wait) => {
+            error(StatusCode::INSUFFICIENT_STORAGE, "M_RESOURCE_LIMIT_EXCEEDED")
+                .with("retry_after_ms", u64::try_from(wait.as_millis()).ok())
         }
         Refusal::TooMuchPoison => error(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN"),
         Refusal::Disk(trouble) => trouble.into(),

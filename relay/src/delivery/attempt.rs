@@ -14,6 +14,7 @@ use transport::{
 };
 
 use crate::{
+    events::{Events, Kind},
     store::{Entry, Next, Store},
     transaction::Transaction,
 };
@@ -22,6 +23,7 @@ use crate::{
 pub(super) struct Attempt {
     pub(super) host: Host,
     pub(super) store: Store,
+    pub(super) events: Events,
     pub(super) federation: Federation,
     /// For each request.
     pub(super) deadline: Duration,
@@ -73,6 +75,7 @@ impl Attempt {
         match self.send(destination, &entry).await {
             Reception::Taken if entry.transaction.edus.is_empty() => {
                 self.store.delivered(id, self.host.unix_ms()).await?;
+                self.events.entry(Kind::Forwarded, id, &entry.origin, destination);
             }
             Reception::Taken => {
                 let rest = Transaction { pdus: Vec::new(), edus: entry.transaction.edus };

@@ -46,12 +46,21 @@ pub(super) fn advance_clock(
     Ok(time_ms)
 }
 
-/// Deletes one batch of each kind of row that is too old; whether there may be more.
+/// What one batch deleted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expired {
+    /// Entries that waited.
+    pub(crate) entries: u64,
+    /// Whether there may be more that is too old.
+    pub(crate) is_more: bool,
+}
+
+/// Deletes one batch of each kind of row that is too old.
 pub(super) fn expire_batch(
     transaction: &transport::Transaction<'_>,
     before_ms: i64,
     now_ms: i64,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Expired> {
     let batch = to_sql(BATCH);
     let entries = transaction
         .prepare_cached(
@@ -69,7 +78,8 @@ pub(super) fn expire_batch(
         )?
         .execute((before_ms, batch))?;
     let receipts = forget_receipts(transaction, now_ms)?;
-    Ok([entries, quarantined, receipts].into_iter().any(|deleted| deleted as u64 >= BATCH))
+    let is_more = [entries, quarantined, receipts].into_iter().any(|it| it as u64 >= BATCH);
+    Ok(Expired { entries: entries as u64, is_more })
 }
 
 fn forget_receipts(

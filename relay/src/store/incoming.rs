@@ -1,7 +1,7 @@
 //! Keeps a transaction: once, and within the quotas.
 
 use defects::{Defect, planted};
-use ruma::OwnedServerName;
+use ruma::{OwnedServerName, ServerName};
 use rusqlite::OptionalExtension;
 
 use super::{EntryId, from_sql, to_sql};
@@ -35,8 +35,16 @@ pub(crate) enum Kept {
     /// A quota of its destination, or its origin's share of one, is used up; nothing is written.
     /// The quota in numbers.
     MailboxFull(String),
+    /// What the origin's host may have in all mailboxes together is used up; nothing is written. The
+    /// quota in numbers.
+    OriginFull(String),
     /// The quota of all destinations is used up; nothing is written. The quota in numbers.
     RelayFull(String),
+}
+
+/// Returns the host by which an origin is counted: its name without the port.
+pub(crate) fn host_of(origin: &ServerName) -> String {
+    origin.host().to_ascii_lowercase()
 }
 
 /// Looks for the transaction, then for room, then writes.
@@ -97,7 +105,7 @@ fn delete_first_if_another(
 }
 
 /// Returns what a body counts for in the quotas.
-pub(super) fn counted_bytes(body: &[u8]) -> u64 {
+pub(crate) fn counted_bytes(body: &[u8]) -> u64 {
     body.len() as u64 + ENTRY_OVERHEAD
 }
 
@@ -135,14 +143,23 @@ fn no_room(
     if let Some(full) = mailbox.exceeded(bytes, quotas.entries, quotas.bytes) {
         return Ok(Some(Kept::MailboxFull(full)));
     }
+    let host = host_of(&incoming.origin);
     let share = transaction
-        .prepare_cached("SELECT entries, bytes FROM shares WHERE destination = ?1 AND origin = ?2")?
-        .query_row((incoming.destination.as_str(), incoming.origin.as_str()), sum)
+        .prepare_cached("SELECT entries, bytes FROM shares WHERE destination = ?1 AND host = ?2")?
+        .query_row((incoming.destination.as_str(), &host), sum)
         .optional()?
         .unwrap_or_default();
     if let Some(full) = share.exceeded(bytes, quotas.origin_entries(), quotas.origin_bytes()) {
-        let full = format!("{full} (the share of {})", incoming.origin);
-        return Ok(Some(Kept::MailboxFull(full)));
+        return Ok(Some(Kept::MailboxFull(format!("{full} (the share of {host})"))));
+    }
+    let total = transaction
+        .prepare_cached("SELECT entries, bytes FROM hosts WHERE host = ?1")?
+        .query_row([&host], sum)
+        .optional()?
+        .unwrap_or_default();
+    let (max_entries, max_bytes) = (quotas.entries_of_origin, quotas.bytes_of_origin);
+    if let Some(full) = total.exceeded(bytes, max_entries, max_bytes) {
+        return Ok(Some(Kept::OriginFull(full)));
     }
     let used: i64 =
         transaction.prepare_cached("SELECT bytes FROM used")?.query_row([], |row| row.get(0))?;

@@ -7,8 +7,12 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{EntryId, PAGE, from_sql, incoming::counted_bytes, to_sql};
 use crate::transaction::Transaction;
 
-/// Unreadable entries set aside in one commit; the rest is left to the next request.
+/// Entries set aside in one commit; the rest is left to the next request.
 const MAX_SET_ASIDE: usize = 100;
+
+/// How often an entry is handed out in vain before those behind it are handed out first. Few lost
+/// answers change the order of nothing.
+const PATIENCE: i64 = 5;
 
 /// An entry on its way out.
 #[derive(Debug)]
@@ -39,7 +43,10 @@ pub(crate) enum Next {
 /// Which entries of a mailbox are looked at.
 #[derive(Clone, Copy)]
 enum Which {
-    All,
+    /// Those that were not handed out often, in vain.
+    Fresh,
+    /// Those that were, what was tried least before.
+    Tried,
     Forwardable,
 }
 
@@ -53,29 +60,28 @@ pub(super) fn has_entry(
         .exists([destination.as_str()])
 }
 
-/// Deletes the entry, if it is `destination`'s and was handed out to it.
+/// Deletes the entry, if it is `destination`'s and was handed out to it; returns whether it did.
 pub(super) fn acknowledge(
     transaction: &transport::Transaction<'_>,
     destination: &ServerName,
     id: EntryId,
     now_ms: i64,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     let may = transaction
-        .prepare_cached(
-            "SELECT 1 FROM entries WHERE id = ?1 AND destination = ?2 AND handed_out = 1",
-        )?
+        .prepare_cached("SELECT 1 FROM handouts WHERE id = ?1 AND destination = ?2")?
         .exists((id, destination.as_str()))?;
     if may && planted(Defect::RelayAcknowledgementTakesNewerMail) {
-        return transaction
+        transaction
             .prepare_cached(
                 "DELETE FROM entries
                  WHERE (destination, origin) = (SELECT destination, origin FROM entries
                                                 WHERE id = ?1)",
             )?
-            .execute([id])
-            .map(drop);
+            .execute([id])?;
+    } else if may {
+        delivered(transaction, id, now_ms)?;
     }
-    if may { delivered(transaction, id, now_ms) } else { Ok(()) }
+    Ok(may)
 }
 
 /// Deletes the entry, and remembers that it was delivered.
@@ -93,21 +99,56 @@ pub(super) fn delivered(
     delete(transaction, id)
 }
 
-/// Returns the oldest readable entry of `destination`, marked as handed out.
+/// Returns the oldest readable entry of `destination`, counted as handed out once more. One that was
+/// handed out often and never acknowledged lets the others pass, and is set aside in the end, after
+/// `max_handouts`.
 pub(super) fn hand_out(
     transaction: &transport::Transaction<'_>,
     destination: &ServerName,
+    max_handouts: u64,
 ) -> rusqlite::Result<Next> {
-    let next = oldest_readable(transaction, destination, Which::All)?;
-    if let Next::Entry(entry) = &next {
-        if planted(Defect::RelayDeletesWhenHandingOut) {
-            delete(transaction, entry.id)?;
-        }
-        transaction
-            .prepare_cached("UPDATE entries SET handed_out = 1 WHERE id = ?1 AND handed_out = 0")?
-            .execute([entry.id])?;
+    let next = match oldest_readable(transaction, destination, Which::Fresh)? {
+        Next::Empty => least_tried(transaction, destination, max_handouts)?,
+        found => found,
+    };
+    let Next::Entry(entry) = &next else { return Ok(next) };
+    if planted(Defect::RelayDeletesWhenHandingOut) {
+        delete(transaction, entry.id)?;
+        return Ok(next);
     }
+    transaction
+        .prepare_cached(
+            "INSERT INTO handouts VALUES (?1, ?2, 1)
+             ON CONFLICT (id) DO UPDATE SET count = count + 1",
+        )?
+        .execute((entry.id, destination.as_str()))?;
     Ok(next)
+}
+
+fn least_tried(
+    transaction: &transport::Transaction<'_>,
+    destination: &ServerName,
+    max_handouts: u64,
+) -> rusqlite::Result<Next> {
+    for _ in 0..MAX_SET_ASIDE {
+        let next = oldest_readable(transaction, destination, Which::Tried)?;
+        let Next::Entry(entry) = &next else { return Ok(next) };
+        if handouts(transaction, entry.id)? < max_handouts {
+            return Ok(next);
+        }
+        let reason = format!("handed out {max_handouts} times and never acknowledged");
+        tracing::warn!(%destination, id = entry.id, reason, "set aside an entry");
+        set_aside(transaction, entry.id, &reason)?;
+    }
+    Ok(Next::TooMuchPoison)
+}
+
+fn handouts(transaction: &transport::Transaction<'_>, id: EntryId) -> rusqlite::Result<u64> {
+    let count = transaction
+        .prepare_cached("SELECT count FROM handouts WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    Ok(count.map_or(0, from_sql))
 }
 
 /// Returns the oldest readable entry that the relay should try to deliver.
@@ -173,22 +214,29 @@ fn oldest(
     which: Which,
 ) -> rusqlite::Result<Option<(EntryId, Result<Entry, String>)>> {
     let sql = match which {
-        Which::All if planted(Defect::RelayHandsOutNewestFirst) => {
+        Which::Fresh if planted(Defect::RelayHandsOutNewestFirst) => {
             "SELECT id, origin, transaction_id, stored_ms, body FROM entries
-             WHERE destination = ?1 ORDER BY id DESC LIMIT 1"
+             WHERE destination = ?1 AND ?2 ORDER BY id DESC LIMIT 1"
         }
-        Which::All => {
+        Which::Fresh => {
             "SELECT id, origin, transaction_id, stored_ms, body FROM entries
-             WHERE destination = ?1 ORDER BY id LIMIT 1"
+             WHERE destination = ?1 AND NOT EXISTS
+                 (SELECT 1 FROM handouts WHERE handouts.id = entries.id AND count >= ?2)
+             ORDER BY id LIMIT 1"
+        }
+        Which::Tried => {
+            "SELECT id, origin, transaction_id, stored_ms, body FROM entries
+             WHERE id = (SELECT id FROM handouts WHERE destination = ?1 AND count >= ?2
+                         ORDER BY count, id LIMIT 1)"
         }
         Which::Forwardable => {
             "SELECT id, origin, transaction_id, stored_ms, body FROM entries
-             WHERE destination = ?1 AND forwardable = 1 ORDER BY id LIMIT 1"
+             WHERE destination = ?1 AND forwardable = 1 AND ?2 ORDER BY id LIMIT 1"
         }
     };
     transaction
         .prepare_cached(sql)?
-        .query_row([destination.as_str()], |row| Ok((row.get(0)?, read(row))))
+        .query_row((destination.as_str(), PATIENCE), |row| Ok((row.get(0)?, read(row))))
         .optional()
 }
 
@@ -214,8 +262,8 @@ fn set_aside(
     transaction
         .prepare_cached(
             "INSERT INTO quarantine
-             (id, destination, origin, transaction_id, bytes, stored_ms, reason, body)
-         SELECT id, destination, origin, transaction_id, bytes, stored_ms, ?2, body
+             (id, destination, origin, transaction_id, body_hash, bytes, stored_ms, reason, body)
+         SELECT id, destination, origin, transaction_id, body_hash, bytes, stored_ms, ?2, body
          FROM entries WHERE id = ?1",
         )?
         .execute((id, reason))?;

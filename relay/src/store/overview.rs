@@ -19,6 +19,23 @@ pub(crate) struct Sums {
     pub(crate) quarantined: u64,
 }
 
+/// Figures for whoever watches the relay.
+#[derive(Clone, Debug)]
+pub(crate) struct Overview {
+    pub(crate) sums: Sums,
+    /// Mailboxes that are not empty.
+    pub(crate) mailboxes: u64,
+    /// When the oldest entry of all was stored.
+    pub(crate) oldest_stored_ms: Option<u64>,
+    /// Size of the database.
+    pub(crate) database_bytes: u64,
+    /// Entries of the destinations with most of them.
+    pub(crate) fullest: Vec<(String, u64)>,
+}
+
+/// Destinations with figures of their own: a monitoring system keeps each for ever.
+const FULLEST: usize = 100;
+
 /// How full one mailbox is.
 #[derive(Clone, Debug)]
 pub(crate) struct MailboxRow {
@@ -36,7 +53,8 @@ pub(crate) struct EntryRow {
     pub(crate) transaction_id: String,
     pub(crate) bytes: u64,
     pub(crate) stored_ms: u64,
-    pub(crate) handed_out: bool,
+    /// How often it was handed out and not acknowledged.
+    pub(crate) handouts: u64,
 }
 
 /// One entry set aside, without its content.
@@ -67,6 +85,31 @@ pub(super) fn sums(connection: &Connection) -> rusqlite::Result<Sums> {
         })
 }
 
+/// Reads something.
+pub(super) fn look(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("SELECT bytes FROM used")?.query_row([], |_| Ok(()))
+}
+
+pub(super) fn of(connection: &Connection) -> rusqlite::Result<Overview> {
+    let (mailboxes, oldest, database_bytes) = connection
+        .prepare_cached(
+            "SELECT (SELECT count(*) FROM mailboxes),
+                (SELECT min(stored_ms) FROM entries),
+                (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size)",
+        )?
+        .query_row([], |row| {
+            Ok((from_sql(row.get(0)?), row.get::<_, Option<i64>>(1)?, from_sql(row.get(2)?)))
+        })?;
+    let fullest = connection
+        .prepare_cached(
+            "SELECT destination, entries FROM mailboxes ORDER BY entries DESC, destination LIMIT ?1",
+        )?
+        .query_map([to_sql(FULLEST as u64)], |row| Ok((row.get(0)?, from_sql(row.get(1)?))))?
+        .collect::<rusqlite::Result<_>>()?;
+    let oldest_stored_ms = oldest.map(from_sql);
+    Ok(Overview { sums: sums(connection)?, mailboxes, oldest_stored_ms, database_bytes, fullest })
+}
+
 pub(super) fn mailboxes(connection: &Connection, after: &str) -> rusqlite::Result<Vec<MailboxRow>> {
     connection
         .prepare_cached(
@@ -93,8 +136,9 @@ pub(super) fn entries(
 ) -> rusqlite::Result<Vec<EntryRow>> {
     connection
         .prepare_cached(
-            "SELECT id, origin, transaction_id, bytes, stored_ms, handed_out FROM entries
-             WHERE destination = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+            "SELECT id, origin, transaction_id, bytes, stored_ms,
+                 coalesce((SELECT count FROM handouts WHERE handouts.id = entries.id), 0)
+             FROM entries WHERE destination = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
         )?
         .query_map((destination.as_str(), after, to_sql(PAGE as u64)), |row| {
             Ok(EntryRow {
@@ -103,7 +147,7 @@ pub(super) fn entries(
                 transaction_id: text(row, 2)?,
                 bytes: from_sql(row.get(3)?),
                 stored_ms: from_sql(row.get(4)?),
-                handed_out: row.get(5)?,
+                handouts: from_sql(row.get(5)?),
             })
         })?
         .collect()

@@ -11,13 +11,22 @@ use super::*;
 
 const NOW: u64 = 1_000_000_000;
 const KEPT_MS: u64 = 60_000;
-const QUOTAS: Quotas =
-    Quotas { entries: 100, bytes: 1 << 20, origin_share_percent: 100, bytes_in_all: 1 << 20 };
+const QUOTAS: Quotas = Quotas {
+    entries: 100,
+    bytes: 1 << 20,
+    origin_share_percent: 100,
+    entries_of_origin: 1000,
+    bytes_of_origin: 1 << 20,
+    bytes_in_all: 1 << 20,
+};
 
 async fn open(directory: &TempDir) -> Store {
     let host = host(directory.path(), &RealConfig::default()).unwrap();
     let database = host.open("relay").await.unwrap();
-    Store::open(database, Duration::from_millis(KEPT_MS)).await.unwrap()
+    let reserve = Reserve::open(&host, 0).await;
+    let time_to_live = Duration::from_millis(KEPT_MS);
+    let config = Config { time_to_live, max_handouts: 20, ..Config::default() };
+    Store::open(database, reserve, &config).await.unwrap()
 }
 
 fn named(name: &str) -> OwnedServerName {
@@ -42,7 +51,7 @@ impl Store {
 
     async fn take(&self, destination: &str, acknowledged: EntryId, now_ms: u64) -> Option<EntryId> {
         let next = self.acknowledge_and_hand_out(named(destination), acknowledged, now_ms).await;
-        match next.unwrap() {
+        match next.unwrap().next {
             Next::Entry(entry) => Some(entry.id),
             Next::Empty => None,
             Next::TooMuchPoison => panic!("too much poison"),
@@ -52,6 +61,11 @@ impl Store {
     /// Returns the bytes in the shares of all origins together.
     async fn share_bytes(&self) -> u64 {
         self.number("SELECT coalesce(sum(bytes), 0) FROM shares").await
+    }
+
+    /// Returns the bytes of all hosts together.
+    async fn host_bytes(&self) -> u64 {
+        self.number("SELECT coalesce(sum(bytes), 0) FROM hosts").await
     }
 
     async fn number(&self, sql: &'static str) -> u64 {
@@ -207,7 +221,7 @@ async fn the_sums_follow_every_way_in_and_out() {
     let rest = Transaction::read(br#"{"edus":[{"edu_type":"m.receipt"}]}"#).unwrap();
     store.leave_to_the_retriever(2, rest).await.unwrap();
     store.sql("UPDATE entries SET body = x'00' WHERE id = 3").await;
-    store.sql("UPDATE entries SET handed_out = 1 WHERE id = 2").await;
+    store.sql("INSERT INTO handouts VALUES (2, 'b', 1)").await;
     assert_eq!(store.take("b", 2, NOW).await, Some(4));
     let one_empty_entry = counted(r#"{"pdus":[],"edus":[]}"#);
     let sums = store.sums().await.unwrap();
@@ -215,9 +229,69 @@ async fn the_sums_follow_every_way_in_and_out() {
     assert_eq!(sums.bytes, 2 * one_empty_entry);
     assert_eq!(store.mailboxes(String::new()).await.unwrap()[0].bytes, one_empty_entry);
     assert_eq!(store.share_bytes().await, one_empty_entry);
-    assert_eq!(store.purge(named("b")).await.unwrap(), 1);
+    assert_eq!(store.host_bytes().await, one_empty_entry);
+    let purge = Purge { destination: Some(named("b")), ..Purge::default() };
+    assert_eq!(store.count(purge.clone()).await.unwrap(), (1, one_empty_entry));
+    assert_eq!(store.purge_batch(purge).await.unwrap(), (1, false));
     assert!(store.mailboxes(String::new()).await.unwrap().is_empty());
-    assert_eq!(store.share_bytes().await, 0);
+    assert_eq!((store.share_bytes().await, store.host_bytes().await), (0, 0));
+    assert_eq!(store.number("SELECT count(*) FROM handouts").await, 0);
+}
+
+#[tokio::test]
+async fn ports_of_one_host_are_one_origin_and_have_one_total() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    let quotas = Quotas { entries_of_origin: 3, ..QUOTAS };
+    let keep = async |origin: &str, destination: &str| {
+        let incoming = Incoming { origin: named(origin), ..incoming("t", destination, "{}") };
+        store.keep(incoming, quotas, NOW).await.unwrap()
+    };
+    for (origin, destination) in [("a:1", "b"), ("a:2", "c"), ("A", "d"), ("[::1]:1", "b")] {
+        assert!(matches!(keep(origin, destination).await, Kept::New(_)), "{origin}");
+    }
+    assert!(matches!(keep("a:4", "e").await, Kept::OriginFull(_)));
+    assert!(matches!(keep("[::1]", "c").await, Kept::New(_)));
+    assert_eq!(store.number("SELECT entries FROM hosts WHERE host = '[::1]'").await, 2);
+    store.delivered(1, NOW).await.unwrap();
+    assert!(matches!(keep("a:4", "e").await, Kept::New(_)));
+}
+
+#[tokio::test]
+async fn what_is_never_acknowledged_lets_others_pass_and_is_set_aside_in_the_end() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    for id in ["one", "two", "three"] {
+        store.keep_for("b", id).await;
+    }
+    for _ in 0..5 {
+        assert_eq!(store.take("b", 0, NOW).await, Some(1));
+    }
+    assert_eq!(store.take("b", 0, NOW).await, Some(2));
+    assert_eq!(store.take("b", 2, NOW).await, Some(3));
+    for _ in 0..15 {
+        assert_eq!(store.take("b", 3, NOW).await, Some(1));
+    }
+    assert_eq!(store.take("b", 0, NOW).await, None);
+    let quarantine = store.quarantine(0).await.unwrap();
+    assert_eq!(quarantine[0].reason, "handed out 20 times and never acknowledged");
+    assert_eq!(store.release(1).await.unwrap(), Some(4));
+    assert_eq!(store.take("b", 0, NOW).await, Some(4));
+    assert_eq!(store.take("b", 4, NOW).await, None);
+}
+
+#[tokio::test]
+async fn an_entry_queued_again_is_as_if_it_had_never_been_handed_out() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    store.keep_for("b", "one").await;
+    store.keep_for("b", "two").await;
+    for _ in 0..5 {
+        store.take("b", 0, NOW).await;
+    }
+    assert_eq!(store.take("b", 0, NOW).await, Some(2));
+    assert!(store.requeue(1).await.unwrap() && !store.requeue(7).await.unwrap());
+    assert_eq!(store.take("b", 0, NOW).await, Some(1));
 }
 
 fn counted(body: &str) -> u64 {
@@ -246,7 +320,7 @@ async fn what_is_unreadable_in_masses_is_set_aside_in_bounded_steps() {
     }
     store.sql("UPDATE entries SET origin = '?'").await;
     let next = store.acknowledge_and_hand_out(named("b"), 0, NOW).await.unwrap();
-    assert!(matches!(next, Next::TooMuchPoison));
+    assert!(matches!(next.next, Next::TooMuchPoison));
     assert_eq!(store.take("b", 0, NOW).await, None);
 }
 

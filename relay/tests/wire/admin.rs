@@ -41,7 +41,7 @@ async fn entries_are_listed_without_their_content_and_purged() {
     assert_eq!(listed.json()["entries"].as_array().unwrap().len(), 1);
     assert_eq!(listed.json()["entries"][0]["transaction_id"], "two");
     assert!(!listed.body.contains("pdus"));
-    assert_eq!(world.operator(Method::DELETE, &path, "").await.body, r#"{"purged":2}"#);
+    assert_eq!(world.operator(Method::DELETE, &path, "").await.json()["purged"], 2);
     assert!(world.b_takes_all().await.is_empty());
 }
 

@@ -1,7 +1,7 @@
 //! `PUT send_relay`: what is taken, what is refused.
 
 use http::{Method, StatusCode};
-use relay::ENTRY_OVERHEAD;
+use relay::{ENTRY_OVERHEAD, LEGAL_BODY_BYTES};
 
 use crate::world::World;
 
@@ -108,8 +108,8 @@ async fn a_full_relay_refuses_and_says_so() {
 
 #[tokio::test]
 async fn a_body_above_the_limit_is_refused() {
-    let world = World::with(|config| config.max_body_bytes = 1000).await;
-    let body = format!(r#"{{"pdus":["{}"]}}"#, "x".repeat(1000));
+    let world = World::with(|config| config.max_body_bytes = LEGAL_BODY_BYTES).await;
+    let body = format!(r#"{{"pdus":["{}"]}}"#, "x".repeat(LEGAL_BODY_BYTES));
     let answer = world.send_relay(&world.a, "t", world.b.name(), &body).await;
     assert_eq!(answer.code(), (413, "M_TOO_LARGE".to_owned()));
     world.left_for_b("small").await;

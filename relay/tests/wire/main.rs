@@ -6,9 +6,15 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod carried;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod forwarder;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod operator;
 #[cfg(test)]
 mod process;
 #[cfg(test)]

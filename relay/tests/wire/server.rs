@@ -13,6 +13,8 @@ use http::{Method, Request};
 use ruma::{
     OwnedServerName, ServerName,
     api::federation::authentication::{XMatrix, XMatrixSigningInput},
+    serde::{Base64, base64::Standard},
+    signatures::KeyPair,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -70,6 +72,31 @@ impl Server {
 
     pub(crate) fn federation(&self) -> Federation {
         Federation::new(self.identity.clone(), self.client.clone())
+    }
+
+    /// A request whose body, which is canonical already, this server signed as it is spelt.
+    pub(crate) fn signed_as_spelt(
+        &self,
+        destination: &ServerName,
+        (method, path): (Method, &str),
+        body: &str,
+    ) -> Request<Bytes> {
+        let origin = self.name();
+        let text = format!(
+            r#"{{"content":{body},"destination":"{destination}","method":"{method}","origin":"{origin}","uri":"{path}"}}"#
+        );
+        let signature = self.identity.key_pair.sign(text.as_bytes()).into_parts().1;
+        let (key, sig) = (self.identity.key_id(), Base64::<Standard>::new(signature).encode());
+        let claim =
+            format!("X-Matrix origin={origin},key={key},sig={sig},destination={destination}");
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", "Bearer of something else")
+            .header("authorization", claim)
+            .header("content-type", "application/json")
+            .body(Bytes::from(body.to_owned()))
+            .unwrap()
     }
 
     /// A request that this server signed for `destination`.

@@ -1,6 +1,7 @@
 //! A relay, two homeservers, a stranger, and the calls they make.
 
 use std::{
+    io,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
@@ -62,11 +63,24 @@ pub(crate) struct World {
     pub(crate) stranger: Server,
     pub(crate) relay_name: OwnedServerName,
     pub(crate) address: Address,
+    /// The ports of the admin API and of the metrics, where a test has asked for such.
+    pub(crate) other_ports: [Option<u16>; 2],
     pub(crate) directory: TempDir,
     /// The relay's database, to damage it; unset when the relay is a process of its own.
     pub(crate) database: Option<Database>,
     /// How far the relay's clock was put forward.
     pub(crate) ahead: Arc<Mutex<Duration>>,
+    /// What is set aside of its disk.
+    pub(crate) reserve: Arc<Mutex<Reserve>>,
+}
+
+/// What is set aside of a disk that is as full as a test makes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reserve {
+    /// Whether there is no room for it.
+    pub(crate) has_no_room: bool,
+    /// How often it was given back.
+    pub(crate) released: usize,
 }
 
 impl World {
@@ -79,13 +93,14 @@ impl World {
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut world = Self::without_relay().await;
         let mut config = Config::new(world.relay_name.clone());
-        config.port = 0;
+        (config.port, config.admin_port) = (0, 0);
         config.admin_token = Some(TOKEN.to_owned());
         change(&mut config);
         world.relay_name.clone_from(&config.server_name);
         let disk = Arc::new(WatchedDisk {
             inner: machine(&world.directory).disk,
             opened: Mutex::default(),
+            reserve: Arc::clone(&world.reserve),
         });
         let machine = Host {
             disk: disk.clone(),
@@ -96,7 +111,8 @@ impl World {
             ..machine(&world.directory)
         };
         let relay = Relay::start(machine, config).await.unwrap();
-        world.address.port = relay.port();
+        world.address.port = relay.port;
+        world.other_ports = [relay.admin_port, relay.metrics_port];
         world.database = disk.opened.lock().unwrap().clone();
         world
     }
@@ -111,9 +127,11 @@ impl World {
             stranger: Server::start(&host, 3).await,
             relay_name: "relay.test".try_into().unwrap(),
             address: Address { name: "127.0.0.1".to_owned(), port: 0 },
+            other_ports: [None; 2],
             directory,
             database: None,
             ahead: Arc::default(),
+            reserve: Arc::default(),
         }
     }
 
@@ -177,7 +195,13 @@ impl World {
     }
 
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Answer {
-        let answer = self.a.client.send(&self.address, request, DEADLINE).await.unwrap();
+        self.send_to(self.address.port, request).await
+    }
+
+    /// The answer of another port of the relay.
+    pub(crate) async fn send_to(&self, port: u16, request: Request<Bytes>) -> Answer {
+        let address = Address { port, ..self.address.clone() };
+        let answer = self.a.client.send(&address, request, DEADLINE).await.unwrap();
         Answer { status: answer.status(), body: String::from_utf8(answer.body().to_vec()).unwrap() }
     }
 
@@ -215,9 +239,40 @@ impl Clock for StoppedClock {
 struct WatchedDisk {
     inner: Arc<dyn Disk>,
     opened: Mutex<Option<Database>>,
+    reserve: Arc<Mutex<Reserve>>,
 }
 
 impl Disk for WatchedDisk {
+    fn keep_reserve(&self, _: u64) -> BoxFuture<'_, io::Result<()>> {
+        let has_no_room = self.reserve.lock().unwrap().has_no_room;
+        Box::pin(async move {
+            if has_no_room { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        })
+    }
+
+    /// Gives the database room for a few pages more.
+    fn release_reserve(&self) -> BoxFuture<'_, io::Result<bool>> {
+        let database = self.opened.lock().unwrap().clone();
+        Box::pin(async move {
+            {
+                let mut reserve = self.reserve.lock().unwrap();
+                if std::mem::replace(&mut reserve.has_no_room, true) {
+                    return Ok(false);
+                }
+                reserve.released += 1;
+            }
+            let database = database.expect("it was opened");
+            let room = database.call(|connection| {
+                let pages: i64 =
+                    connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+                let room = format!("PRAGMA max_page_count = {}", pages + 64);
+                Ok::<_, DatabaseError>(connection.execute_batch(&room)?)
+            });
+            room.await.map_err(io::Error::other)?;
+            Ok(true)
+        })
+    }
+
     fn open(&self, name: &str) -> BoxFuture<'_, Result<Database, DatabaseError>> {
         let name = name.to_owned();
         Box::pin(async move {

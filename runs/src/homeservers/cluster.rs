@@ -198,6 +198,7 @@ fn homeserver_nodes(scenario: &Scenario) -> impl Iterator<Item = (String, Arc<Ho
 fn relay_config(name: &str, relay: &scenarios::scenario::Relay) -> relay::Config {
     let mut config = relay::Config::new(server_name(name));
     config.admin_token = Some(ADMIN_TOKEN.to_owned());
+    config.admin_port = config.port;
     if let Some(quota) = relay.quota {
         config.max_entries_per_destination = quota;
     }

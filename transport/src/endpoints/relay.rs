@@ -1,10 +1,11 @@
 //! Dendrite's relay endpoints, as its source has them on the wire (no specification exists).
 
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::Endpoint;
+use crate::bounds::MAX_CARRIED_DEPTH;
 
 /// `PUT /_matrix/federation/v1/send_relay/{txnId}/{userId}`: a sender leaves a transaction for the
 /// server of `userId` at a relay. Answers `null`.
@@ -28,6 +29,10 @@ impl Endpoint for RelayTxn {
     const PATH: &'static str = "/_matrix/federation/v1/relay_txn/{user_id}";
     type Request = RelayTxnRequest;
     type Response = RelayTxnResponse;
+    // A relay hands out what anybody has left there: its levels, and its size, must not keep the rest
+    // of the mail from the server.
+    const MAX_ANSWER_DEPTH: usize = MAX_CARRIED_DEPTH + 8;
+    const SLOWEST_ANSWER: Option<usize> = Some(64 << 10);
 }
 
 /// The transaction as a relay stores and returns it: what `PUT /send/{txnId}` carries.
@@ -53,9 +58,14 @@ pub struct RelayedTransaction {
 /// The body of a [`RelayTxn`] request.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct RelayTxnRequest {
-    /// The entry that the caller has stored durably and the relay may delete; 0 or absent for none.
-    #[serde(default)]
+    /// The entry that the caller has stored durably and the relay may delete; 0, `null` or absent for
+    /// none.
+    #[serde(default, deserialize_with = "or_null")]
     pub entry_id: i64,
+}
+
+fn or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(0))
 }
 
 /// The body of a [`RelayTxn`] answer.

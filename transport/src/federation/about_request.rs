@@ -1,10 +1,15 @@
 //! What decides whether a signature under a request is valid, hashed.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::Request;
 use ruma::{ServerName, api::federation::authentication::XMatrix, signatures::Ed25519KeyPair};
 
-use super::Proof;
+use super::{
+    Proof,
+    canonical::{self, NotCanonical},
+};
 
 /// A request and the two servers that it is between. Its body is hashed once, however many
 /// signatures are asked about.
@@ -25,6 +30,27 @@ impl<'r> AboutRequest<'r> {
         let target = request.uri().path_and_query().map_or("", |target| target.as_str());
         let body = blake3::hash(request.body());
         Self { method: request.method().as_str(), target, origin, destination, body }
+    }
+
+    /// Returns what is signed: the request as canonical JSON, whatever numbers its `body` has
+    /// (server-server API, "Request Authentication").
+    pub(super) fn text(&self, body: &[u8]) -> Result<Vec<u8>, NotCanonical> {
+        let mut text = Vec::with_capacity(body.len() + 512);
+        text.push(b'{');
+        if !body.is_empty() {
+            text.extend_from_slice(b"\"content\":");
+            canonical::append(body, &mut text)?;
+            text.push(b',');
+        }
+        let about = BTreeMap::from([
+            ("destination", self.destination.as_str()),
+            ("method", self.method),
+            ("origin", self.origin.as_str()),
+            ("uri", self.target),
+        ]);
+        let about = serde_json::to_string(&about)?;
+        text.extend_from_slice(about.trim_start_matches('{').as_bytes());
+        Ok(text)
     }
 
     /// Returns what stands for the statement that `claim` is the signature by `public_key`.

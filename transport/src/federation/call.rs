@@ -64,6 +64,11 @@ impl CallError {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
+    /// Returns whether the server said that it takes no body as large (413).
+    pub fn is_too_large(&self) -> bool {
+        self.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+
     /// Returns whether the server refused and would refuse again: with a 4xx other than 429.
     pub fn is_final(&self) -> bool {
         self.status().is_some_and(|status| {
@@ -131,7 +136,7 @@ impl Federation {
         let base_url = format!("https://{destination}");
         let request = request.try_into_http_request_inner(&base_url, ()).map_err(unsendable)?;
         let request = with_body(request).map_err(unsendable)?;
-        let answer = self.answer(destination, request, deadline).await?;
+        let answer = self.answer(destination, request, (deadline, None), MAX_ANSWER_DEPTH).await?;
         let (parts, body) = answer.into_parts();
         R::IncomingResponse::try_from_http_response(Response::from_parts(parts, &*body))
             .map_err(|error| CallError::Malformed(error.to_string()))
@@ -156,7 +161,8 @@ impl Federation {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Bytes::from(body))
             .map_err(unsendable)?;
-        let answer = self.answer(destination, request, deadline).await?;
+        let patience = (deadline, E::SLOWEST_ANSWER);
+        let answer = self.answer(destination, request, patience, E::MAX_ANSWER_DEPTH).await?;
         serde_json::from_slice(answer.body())
             .map_err(|error| CallError::Malformed(error.to_string()))
     }
@@ -166,12 +172,15 @@ impl Federation {
         &self,
         destination: &ServerName,
         mut request: Request<Bytes>,
-        deadline: Duration,
+        (deadline, slowest): (Duration, Option<usize>),
+        max_depth: usize,
     ) -> Result<Response<Bytes>, CallError> {
         let authorization = self.authorization(destination, &request).map_err(unsendable)?;
         request.headers_mut().insert(header::AUTHORIZATION, authorization);
         let address = address_of(destination);
-        let answer = if request.method().is_idempotent() {
+        let answer = if let Some(slowest) = slowest {
+            self.http.send_patiently(&address, request, deadline, slowest).await?
+        } else if request.method().is_idempotent() {
             self.http.send_idempotent(&address, request, deadline).await?
         } else {
             self.http.send(&address, request, deadline).await?
@@ -180,8 +189,8 @@ impl Federation {
             let refusal = MatrixError::from_answer(answer.status(), answer.body());
             return Err(CallError::Refused(refusal));
         }
-        if !is_within_depth(answer.body(), MAX_ANSWER_DEPTH) {
-            return Err(CallError::Malformed(format!("deeper than {MAX_ANSWER_DEPTH} levels")));
+        if !is_within_depth(answer.body(), max_depth) {
+            return Err(CallError::Malformed(format!("deeper than {max_depth} levels")));
         }
         Ok(answer)
     }

@@ -14,19 +14,18 @@ use ruma::{
     api::{
         IncomingRequest, IncomingRequestExt, OutgoingResponse, OutgoingResponseExt,
         error::{DeserializationError, FromHttpRequestError},
-        federation::authentication::{
-            ServerSignatures, XMatrix, XMatrixVerificationError as VerificationError,
-        },
+        federation::authentication::{ServerSignatures, XMatrix},
     },
     serde::Base64,
-    signatures::PublicKeyMap,
+    signatures::verify_canonical_json_bytes,
 };
 
 use crate::{
     bounds::{MAX_REQUEST_DEPTH, is_within_depth},
     error::MatrixError,
-    federation::{Identity, KeyError, KeyRing, about_request::AboutRequest},
+    federation::{Identity, KeyError, KeyRing, about_request::AboutRequest, claim::claims},
     http::Peer,
+    object::read_object,
 };
 
 /// What the [`Signed`] extractor needs of a router's state (through `axum::extract::FromRef`).
@@ -63,7 +62,8 @@ where
     type Rejection = MatrixError;
 
     async fn from_request(request: Request<Body>, state: &S) -> Result<Self, MatrixError> {
-        let Verified { origin, parts, path, body } = Verified::from_request(request, state).await?;
+        let Verified { origin, parts, path, body } =
+            Verified::from_request(request, state, MAX_REQUEST_DEPTH).await?;
         let path_arguments: Vec<&str> = arguments(path.as_ref()).collect();
         let request = R::try_from_http_request(Request::from_parts(parts, &*body), &path_arguments)
             .map_err(not_the_endpoints)?;
@@ -72,9 +72,9 @@ where
 }
 
 /// A request to one of our own endpoints, from the server that signed it; the body is not decoded.
-/// Refuses as [`Signed`] does.
+/// Refuses as [`Signed`] does, and what is nested deeper than `DEPTH` levels.
 #[derive(Debug)]
-pub struct SignedBytes {
+pub struct SignedBytes<const DEPTH: usize = MAX_REQUEST_DEPTH> {
     /// The server that signed.
     pub origin: OwnedServerName,
     /// The path arguments, percent-decoded, in the order of the route's braces.
@@ -83,17 +83,17 @@ pub struct SignedBytes {
     pub body: Bytes,
 }
 
-impl SignedBytes {
+impl<const DEPTH: usize> SignedBytes<DEPTH> {
     /// Decodes the body.
     ///
     /// # Errors
     /// 400 `M_BAD_JSON` naming what is wrong and where.
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, MatrixError> {
-        serde_json::from_slice(&self.body).map_err(|error| MatrixError::bad_json(error.to_string()))
+        read_object(&self.body).map_err(|error| MatrixError::bad_json(error.to_string()))
     }
 }
 
-impl<S> FromRequest<S> for SignedBytes
+impl<S, const DEPTH: usize> FromRequest<S> for SignedBytes<DEPTH>
 where
     Authenticated: FromRef<S>,
     S: Send + Sync,
@@ -101,7 +101,7 @@ where
     type Rejection = MatrixError;
 
     async fn from_request(request: Request<Body>, state: &S) -> Result<Self, MatrixError> {
-        let verified = Verified::from_request(request, state).await?;
+        let verified = Verified::from_request(request, state, DEPTH).await?;
         let path_arguments = arguments(verified.path.as_ref()).map(str::to_owned).collect();
         Ok(Self { origin: verified.origin, path_arguments, body: verified.body })
     }
@@ -116,14 +116,17 @@ struct Verified {
 }
 
 impl Verified {
-    async fn from_request<S>(request: Request<Body>, state: &S) -> Result<Self, MatrixError>
+    async fn from_request<S>(
+        request: Request<Body>,
+        state: &S,
+        max_depth: usize,
+    ) -> Result<Self, MatrixError>
     where
         Authenticated: FromRef<S>,
         S: Send + Sync,
     {
         let (mut parts, body) = request.into_parts();
-        let claim = XMatrix::extract_from_http_headers(&parts.headers)
-            .map_err(|error| MatrixError::unauthorized(error.to_string()))?;
+        let claims = claims(&parts.headers)?;
         let path = path_arguments(&mut parts).await?;
         // The origin signed the target as it wrote it, before a router cut a prefix off.
         if let Some(OriginalUri(raw_target)) = parts.extensions.remove() {
@@ -135,81 +138,100 @@ impl Verified {
         // Nothing of the body is taken before it is known whose signature it must have.
         let authenticated = Authenticated::from_ref(state);
         let peer = parts.extensions.get::<Peer>().cloned();
-        let keys = authenticated.keys_of(&claim, peer.as_ref()).await?;
+        let claims = authenticated.with_keys(claims, peer.as_ref()).await?;
         let body = whole_body(&mut parts, body, state).await?;
-        if !is_within_depth(&body, MAX_REQUEST_DEPTH) {
+        if !is_within_depth(&body, max_depth) {
             return Err(MatrixError::bad_json(format!(
-                "the body is nested deeper than {MAX_REQUEST_DEPTH} levels"
+                "the body is nested deeper than {max_depth} levels"
             )));
         }
         let signed = Request::from_parts(parts, body);
-        authenticated.verify(&claim, &keys, &signed)?;
-        (authenticated.heard_from)(&claim.origin);
+        let origin = authenticated.verify(&claims, &signed)?;
+        (authenticated.heard_from)(&origin);
         let (parts, body) = signed.into_parts();
-        Ok(Self { origin: claim.origin, parts, path, body })
+        Ok(Self { origin, parts, path, body })
     }
+}
+
+/// Credentials of a request, and the public key that they name.
+struct Claim {
+    credentials: XMatrix,
+    key: Base64,
 }
 
 impl Authenticated {
-    /// Returns the keys of `claim`'s origin that are valid now, if the one that it names is among
-    /// them and it names us. `peer` makes the claim.
-    async fn keys_of(
+    /// Returns those of `claims` that name a key of their origin that is valid now, one at least, if
+    /// they name us. `peer` makes them.
+    async fn with_keys(
+        &self,
+        claims: Vec<XMatrix>,
+        peer: Option<&Peer>,
+    ) -> Result<Vec<Claim>, MatrixError> {
+        let us = &self.identity.server_name;
+        // Checked before any key is fetched; the signature alone would tell too.
+        if claims.iter().filter_map(|it| it.destination.as_ref()).any(|it| it != us) {
+            return Err(MatrixError::unauthorized(format!("this server is {us}")));
+        }
+        let mut found = Vec::new();
+        let mut unknown = None;
+        for credentials in claims {
+            match self.key_of(&credentials, peer).await? {
+                Some(key) => found.push(Claim { credentials, key }),
+                None => unknown = Some(unknown_key(&credentials)),
+            }
+        }
+        match unknown {
+            Some(unknown) if found.is_empty() => Err(unknown),
+            _ => Ok(found),
+        }
+    }
+
+    async fn key_of(
         &self,
         claim: &XMatrix,
         peer: Option<&Peer>,
-    ) -> Result<Arc<PublicKeyMap>, MatrixError> {
-        let us = &self.identity.server_name;
-        // Checked before any key is fetched; the signature alone would tell too.
-        if claim.destination.as_ref().is_some_and(|destination| destination != us) {
-            return Err(MatrixError::unauthorized(format!("this server is {us}")));
-        }
+    ) -> Result<Option<Base64>, MatrixError> {
         let keys = self
             .keys
             .shared_keys_of(&claim.origin, Some(claim.key.as_str()), self.keys.now_ms(), peer)
-            .await
-            .map_err(|error| match error {
-                KeyError::Database(error) => error.into(),
-                // What was found where the claim pointed is not for whoever made it.
-                error @ KeyError::Unavailable { .. } => {
-                    tracing::debug!(%error, "a request cannot be verified");
-                    unknown_key(claim)
-                }
-            })?;
-        if key_of(claim, &keys).is_none() {
-            return Err(unknown_key(claim));
+            .await;
+        match keys {
+            Ok(keys) => {
+                let of_origin = keys.get(claim.origin.as_str());
+                Ok(of_origin.and_then(|keys| keys.get(claim.key.as_str())).cloned())
+            }
+            Err(KeyError::Database(error)) => Err(error.into()),
+            // What was found where the claim pointed is not for whoever made it.
+            Err(error @ KeyError::Unavailable { .. }) => {
+                tracing::debug!(%error, "a request cannot be verified");
+                Ok(None)
+            }
         }
-        Ok(keys)
     }
 
-    /// Checks that `claim`'s origin signed `request` for us, with one of its keys.
+    /// Returns the origin, if one of `claims` is its signature under `request` for us.
     fn verify(
         &self,
-        claim: &XMatrix,
-        keys: &PublicKeyMap,
+        claims: &[Claim],
         request: &Request<Bytes>,
-    ) -> Result<(), MatrixError> {
-        let us = &self.identity.server_name;
-        let key = key_of(claim, keys);
-        let about = AboutRequest::new(request, &claim.origin, us);
-        let proof = key.map(|key| about.signed(claim, key.as_bytes()));
-        if proof.is_some_and(|proof| proof.is_known()) {
-            return Ok(());
+    ) -> Result<OwnedServerName, MatrixError> {
+        let unsigned = || MatrixError::unauthorized("this is not the signature of the request");
+        let origin = &claims.first().ok_or_else(unsigned)?.credentials.origin;
+        let about = AboutRequest::new(request, origin, &self.identity.server_name);
+        let proof = |claim: &Claim| about.signed(&claim.credentials, claim.key.as_bytes());
+        if claims.iter().any(|claim| proof(claim).is_known()) {
+            return Ok(origin.clone());
         }
-        claim.verify_http_request(request, us, keys).map_err(|error| match error {
-            VerificationError::Signature(ruma::signatures::VerificationError::Json(error)) => {
-                not_json(error)
-            }
-            error => MatrixError::unauthorized(error.to_string()),
-        })?;
-        if let Some(proof) = proof {
-            proof.learn();
-        }
-        Ok(())
+        let text = about.text(request.body()).map_err(not_json)?;
+        let signs = |claim: &&Claim| {
+            let XMatrix { key, sig, .. } = &claim.credentials;
+            let (algorithm, key) = (key.algorithm(), claim.key.as_bytes());
+            verify_canonical_json_bytes(&algorithm, key, sig.as_bytes(), &text).is_ok()
+        };
+        let signed = claims.iter().find(signs).ok_or_else(unsigned)?;
+        proof(signed).learn();
+        Ok(origin.clone())
     }
-}
-
-fn key_of<'k>(claim: &XMatrix, keys: &'k PublicKeyMap) -> Option<&'k Base64> {
-    keys.get(claim.origin.as_str()).and_then(|keys| keys.get(claim.key.as_str()))
 }
 
 /// Returns the error for a request whose signature nobody can check: the same sentence whatever the

@@ -30,6 +30,18 @@ pub trait Disk: Send + Sync + 'static {
     fn keep_secret(&self, _name: &str, _secret: Secret) -> BoxFuture<'_, io::Result<()>> {
         Box::pin(async { Ok(()) })
     }
+
+    /// Sets `bytes` of this disk aside, unless they are already; nothing, on a disk whose room is not
+    /// counted.
+    fn keep_reserve(&self, _bytes: u64) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Gives back what was set aside, for a database on a disk that is full; returns whether there was
+    /// any.
+    fn release_reserve(&self) -> BoxFuture<'_, io::Result<bool>> {
+        Box::pin(async { Ok(false) })
+    }
 }
 
 /// The bytes of a secret.

@@ -15,6 +15,7 @@ use http::{Request, Response, Uri, uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper_util::{client::legacy, rt::TokioTimer};
+use tokio::time::Instant;
 
 use super::connector::Connector;
 use crate::{
@@ -184,14 +185,43 @@ impl Client {
         deadline: Duration,
     ) -> Result<Response<Bytes>, RequestError> {
         let exchange = async {
-            let response = match self.exchange(address, request.clone()).await {
-                Err((_, Connection::Used)) => self.exchange(address, request).await,
-                answered => answered,
-            };
-            let response = response.map_err(|(error, _)| error)?;
+            let response = self.exchange_idempotent(address, request).await?;
             whole(address, response, self.limits.max_body).await
         };
         within(address, deadline, exchange).await
+    }
+
+    /// Does the same, but gives an answer that says its length more time than `deadline`: a second for
+    /// each `slowest` bytes. So a large answer arrives over a slow link, too.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn send_patiently(
+        &self,
+        address: &Address,
+        request: Request<Bytes>,
+        deadline: Duration,
+        slowest: usize,
+    ) -> Result<Response<Bytes>, RequestError> {
+        let began = Instant::now();
+        let response =
+            within(address, deadline, self.exchange_idempotent(address, request)).await?;
+        let length = response.body().size_hint().lower() / slowest.max(1) as u64;
+        let left = (deadline + Duration::from_secs(length)).saturating_sub(began.elapsed());
+        within(address, left, whole(address, response, self.limits.max_body)).await
+    }
+
+    /// Sends a request, once more if it broke on a connection that was there before.
+    async fn exchange_idempotent(
+        &self,
+        address: &Address,
+        request: Request<Bytes>,
+    ) -> Result<Response<Incoming>, RequestError> {
+        let response = match self.exchange(address, request.clone()).await {
+            Err((_, Connection::Used)) => self.exchange(address, request).await,
+            answered => answered,
+        };
+        response.map_err(|(error, _)| error)
     }
 
     /// Sends a request, and returns the head of its answer; the error says what it broke on.

@@ -1,14 +1,16 @@
 //! A request's body on its way in: its size is bounded, what is large of it is paid for out of the
-//! budget of all bodies, and its end says that it is the server's turn.
+//! budget of all bodies, and its end says that it is the server's turn. What nobody has read of it is
+//! left behind: whoever is still sending does not see an answer before that is taken from it.
 
 use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use http_body_util::Limited;
+use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -19,16 +21,72 @@ use crate::{Lock, host::BoxFuture};
 /// much.
 pub(super) const FREE: usize = 32 << 10;
 
-/// What a body has taken out of the budget, which is held until its request is answered.
-pub(super) type Paid = Arc<Lock<Vec<OwnedSemaphorePermit>>>;
+/// Bytes of a body that are taken and thrown away after its request was refused, so that its sender
+/// reads why. Whoever sends more finds the connection broken.
+const MAX_DISCARDED: usize = 64 << 20;
+
+/// Time for that.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a body leaves behind. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Remains(Arc<Lock<Left>>);
+
+#[derive(Default)]
+struct Left {
+    /// What it has taken out of the budget, which is held until its request is answered.
+    paid: Vec<OwnedSemaphorePermit>,
+    /// Where the rest of it comes from, if it was not read to its end.
+    unread: Option<Incoming>,
+    is_too_large: bool,
+}
+
+impl Remains {
+    /// Returns whether the body was larger than it may be.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.0.lock().is_too_large
+    }
+
+    /// Returns whether there is more of it, which was not read.
+    pub(super) fn has_more(&self) -> bool {
+        self.0.lock().unread.is_some()
+    }
+
+    /// Gives back what the body has taken out of the budget.
+    pub(super) fn release(&self) {
+        self.0.lock().paid.clear();
+    }
+
+    /// Takes what was not read, and throws it away, within bounds.
+    pub(super) async fn discard(&self) {
+        let Some(mut unread) = self.0.lock().unread.take() else { return };
+        let discarding = async {
+            let mut left = MAX_DISCARDED;
+            while let Some(Ok(frame)) = unread.frame().await {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                let Some(rest) = left.checked_sub(length) else { return };
+                left = rest;
+            }
+        };
+        // When the time is up, the connection is closed all the same.
+        tokio::time::timeout(DISCARD_TIMEOUT, discarding).await.ok();
+    }
+}
+
+/// The body is larger than it may be.
+#[derive(Debug, thiserror::Error)]
+#[error("the body is larger than {0} bytes")]
+struct TooLarge(usize);
 
 /// A body that is counted as it is read.
 pub(super) struct Metered {
-    body: Limited<Incoming>,
+    /// There until this is dropped.
+    body: Option<Incoming>,
+    max: usize,
     place: Arc<Place>,
     read: usize,
     covered: usize,
-    paid: Paid,
+    remains: Remains,
     /// While the budget has nothing: the frame that was read and what it waits for.
     waiting: Option<(Frame<Bytes>, BoxFuture<'static, OwnedSemaphorePermit>)>,
 }
@@ -39,13 +97,18 @@ impl Metered {
         if body.is_end_stream() {
             place.turn();
         }
-        let body = Limited::new(body, max);
-        Self { body, place, read: 0, covered: FREE, paid: Paid::default(), waiting: None }
+        let remains = Remains::default();
+        remains.0.lock().is_too_large = body.size_hint().lower() > max as u64;
+        Self { body: Some(body), max, place, read: 0, covered: FREE, remains, waiting: None }
     }
 
-    /// Returns what holds the bytes that it takes.
-    pub(super) fn paid(&self) -> Paid {
-        Arc::clone(&self.paid)
+    /// Returns what it leaves behind.
+    pub(super) fn remains(&self) -> Remains {
+        self.remains.clone()
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     /// Returns how many bytes are to be paid for now. They are paid for in steps of some size.
@@ -66,19 +129,25 @@ impl Body for Metered {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Some((_, permit)) = &mut self.waiting {
             let permit = ready!(permit.as_mut().poll(context));
-            self.paid.lock().push(permit);
+            self.remains.0.lock().paid.push(permit);
             if let Some((frame, _)) = self.waiting.take() {
                 return Poll::Ready(Some(Ok(frame)));
             }
         }
-        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(context)) else {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let Some(frame) = ready!(Pin::new(body).poll_frame(context)) else {
             self.place.turn();
+            self.body = None;
             return Poll::Ready(None);
         };
         let frame = frame?;
         self.read += frame.data_ref().map_or(0, Bytes::len);
+        if self.read > self.max {
+            self.remains.0.lock().is_too_large = true;
+            return Poll::Ready(Some(Err(TooLarge(self.max).into())));
+        }
         let Some(owed) = self.owed() else {
-            if self.body.is_end_stream() {
+            if self.is_at_end() {
                 self.place.turn();
             }
             return Poll::Ready(Some(Ok(frame)));
@@ -90,10 +159,16 @@ impl Body for Metered {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.waiting.is_none() && self.body.is_end_stream()
+        self.waiting.is_none() && self.is_at_end()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        self.remains.0.lock().unread = self.body.take().filter(|body| !body.is_end_stream());
     }
 }

@@ -4,7 +4,15 @@
 //! `Date` header.
 
 use std::{
-    collections::BTreeSet, convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc,
+    collections::BTreeSet,
+    convert::Infallible,
+    future, io,
+    net::IpAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,11 +23,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{Request, StatusCode, header};
-use hyper::{
-    body::{Body as _, Incoming},
-    server::conn::http1,
-    service::service_fn,
-};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::Instant;
 use tower_service::Service;
@@ -27,7 +31,7 @@ use tower_service::Service;
 use super::{
     drain::Drain,
     held::HeldStream,
-    metered::Metered,
+    metered::{Metered, Remains},
     peer::Peer,
     places::{Place, Places},
     traffic::Traffic,
@@ -60,12 +64,18 @@ pub struct ServerLimits {
     /// Longer than [`crate::http::ClientLimits::idle_timeout`], so that a client does not reuse a
     /// connection at the instant at which its server closes it.
     pub header_timeout: Duration,
+    /// Time for the headers of the first request on a connection to arrive whole; for any other one,
+    /// `header_timeout` is the bound.
+    pub first_header_timeout: Duration,
     /// Time for a request's body to arrive and its answer to be made; when it has passed, the
-    /// answer is 504. Long polls and websockets end before it by themselves.
+    /// answer is 408 if there is more of the body to come, and 504 otherwise. Long polls and
+    /// websockets end before it by themselves.
     pub request_timeout: Duration,
     /// How long a client, of a websocket too, may leave unread what was written to it: when nothing
     /// more could be written for this long, its connection is closed.
     pub write_timeout: Duration,
+    /// Whether answers say when they were made, by the host's clock.
+    pub dates: bool,
 }
 
 impl Default for ServerLimits {
@@ -76,8 +86,10 @@ impl Default for ServerLimits {
             max_buffered: 32 << 20,
             max_body: 8 << 20,
             header_timeout: Duration::from_secs(75),
+            first_header_timeout: Duration::from_secs(75),
             request_timeout: Duration::from_mins(2),
             write_timeout: Duration::from_secs(30),
+            dates: false,
         }
     }
 }
@@ -165,6 +177,7 @@ async fn accept_loop(
     let buffered = limits.max_buffered.max(limits.max_body.saturating_mul(2));
     let places = Places::new(limits.max_connections, limits.max_of_one_address, buffered);
     let proxies: BTreeSet<Peer> = watch.proxies.iter().map(|proxy| Peer::at(*proxy)).collect();
+    let spawning = host.clone();
     loop {
         match listener.accept().await {
             Ok((stream, name)) => {
@@ -177,9 +190,11 @@ async fn accept_loop(
                 let place = Arc::new(place);
                 let stream = HeldStream::new(stream, Arc::clone(&place), limits.write_timeout);
                 let (router, watch) = (router.clone(), watch.clone());
-                let served = Served { router, place, peer, is_proxy, limits, watch };
+                let (host, has_asked) = (host.clone(), Arc::default());
+                let served =
+                    Served { host, router, place, peer, is_proxy, limits, watch, has_asked };
                 let task = connection(connections.clone(), stream, served);
-                host.spawn(end_with_log(task, name));
+                spawning.spawn(end_with_log(task, name));
             }
             Err(error) => {
                 tracing::warn!(%error, port = listener.port(), "failed to accept a connection");
@@ -205,6 +220,7 @@ async fn connection(
     let answering = served.clone();
     let service = service_fn(move |request| {
         let served = answering.clone();
+        served.has_asked.store(true, Ordering::Relaxed);
         async move { Ok::<_, Infallible>(answer(served, request).await) }
     });
     let serving = connections.serve_connection(TokioIo::new(stream), service).with_upgrades();
@@ -217,6 +233,7 @@ async fn connection(
             served.watch.traffic.gave_way();
             return Ok(());
         }
+        () = served.asks_too_late() => return Ok(()),
         () = served.watch.drain.begun() => {}
     }
     serving.as_mut().graceful_shutdown();
@@ -226,6 +243,7 @@ async fn connection(
 /// What the requests of one connection are answered with.
 #[derive(Clone)]
 struct Served {
+    host: Host,
     router: Router,
     place: Arc<Place>,
     /// Whose connection it is.
@@ -233,26 +251,51 @@ struct Served {
     is_proxy: bool,
     limits: ServerLimits,
     watch: Watch,
+    /// Whether a request has come.
+    has_asked: Arc<AtomicBool>,
+}
+
+impl Served {
+    /// Resolves when the first request has not come in its time; never, once it has.
+    async fn asks_too_late(&self) {
+        let ServerLimits { first_header_timeout, header_timeout, .. } = self.limits;
+        if first_header_timeout < header_timeout {
+            tokio::time::sleep(first_header_timeout).await;
+            if !self.has_asked.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+        future::pending().await
+    }
 }
 
 /// Returns the answer to one request, within the limits.
 async fn answer(served: Served, request: Request<Incoming>) -> Response {
-    let Served { router, place, peer, is_proxy, limits, watch } = served;
+    let Served { host, router, place, peer, is_proxy, limits, watch, .. } = served;
     let _busy = watch.drain.busy();
     let began = Instant::now();
-    if request.body().size_hint().lower() > limits.max_body as u64 {
-        let refusal = too_large(limits.max_body).into_response();
-        watch.traffic.answered(refusal.status(), began.elapsed());
-        return refusal;
-    }
     let (mut parts, body) = request.into_parts();
     let peer = if is_proxy { peer.behind(&parts.headers) } else { peer };
     parts.extensions.insert(peer);
+    let waits_for_leave = parts.headers.contains_key(header::EXPECT);
     let body = Metered::new(body, limits.max_body, Arc::clone(&place));
-    // What the body takes up is held until the answer is made.
-    let paid = body.paid();
-    let response = routed(router, Request::from_parts(parts, Body::new(body)), limits).await;
-    drop(paid);
+    let remains = body.remains();
+    let mut response = if remains.is_too_large() {
+        drop(body);
+        too_large(limits.max_body).into_response()
+    } else {
+        let request = Request::from_parts(parts, Body::new(body));
+        routed(router, request, limits, &remains).await
+    };
+    // What the body takes up was held until the answer was made.
+    remains.release();
+    if !waits_for_leave && response.status() != StatusCode::REQUEST_TIMEOUT {
+        remains.discard().await;
+    }
+    if limits.dates {
+        let date = httpdate::fmt_http_date(host.now());
+        response.headers_mut().extend(date.parse().ok().map(|date| (header::DATE, date)));
+    }
     watch.traffic.answered(response.status(), began.elapsed());
     // Whoever has a websocket keeps the server waiting by design.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -264,19 +307,33 @@ async fn answer(served: Served, request: Request<Incoming>) -> Response {
 }
 
 /// Returns what the router answers, within the limits.
-async fn routed(mut router: Router, mut request: Request<Body>, limits: ServerLimits) -> Response {
+async fn routed(
+    mut router: Router,
+    mut request: Request<Body>,
+    limits: ServerLimits,
+    remains: &Remains,
+) -> Response {
     // This bound holds in whatever way a handler reads it. (As a layer of the router, this would
     // wrap every route anew at each start.)
     DefaultBodyLimit::disable().apply(&mut request);
-    match tokio::time::timeout(limits.request_timeout, router.call(request)).await {
+    let answered = tokio::time::timeout(limits.request_timeout, router.call(request)).await;
+    match answered {
+        // Whatever the handler made of a body that broke off.
+        _ if remains.is_too_large() => too_large(limits.max_body).into_response(),
         Ok(Ok(response)) => as_matrix_answer(response, limits),
-        Err(_) => MatrixError::new(
+        Err(_) if remains.has_more() => late(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the body did not arrive within {:?}", limits.request_timeout),
+        ),
+        Err(_) => late(
             StatusCode::GATEWAY_TIMEOUT,
-            "M_UNKNOWN",
             format!("no answer within {:?}", limits.request_timeout),
-        )
-        .into_response(),
+        ),
     }
+}
+
+fn late(status: StatusCode, message: String) -> Response {
+    MatrixError::new(status, "M_UNKNOWN", message).into_response()
 }
 
 /// Returns the router's own refusals (no such path, no such method, body too large) as Matrix

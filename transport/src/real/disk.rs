@@ -59,6 +59,43 @@ impl Disk for DirectoryDisk {
         let path = self.directory.join(format!("{name}.key"));
         Box::pin(async move { write_secret(&path, &secret) })
     }
+
+    fn keep_reserve(&self, bytes: u64) -> BoxFuture<'_, io::Result<()>> {
+        let path = self.directory.join(RESERVE);
+        Box::pin(async move {
+            // Allocating takes no time where files have extents.
+            let kept = allocate(&path, bytes).map_err(|error| named(&path, &error));
+            kept.inspect_err(|_| drop(std::fs::remove_file(&path)))
+        })
+    }
+
+    fn release_reserve(&self) -> BoxFuture<'_, io::Result<bool>> {
+        let path = self.directory.join(RESERVE);
+        Box::pin(async move {
+            match std::fs::remove_file(&path) {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(named(&path, &error)),
+            }
+        })
+    }
+}
+
+/// The file that takes up what is set aside of the disk.
+const RESERVE: &str = "reserve";
+
+/// Has a file take up `bytes` of the disk; no file, if that is 0.
+fn allocate(path: &Path, bytes: u64) -> io::Result<()> {
+    let known = std::fs::metadata(path).map_or(0, |file| file.len());
+    if known == bytes {
+        return Ok(());
+    }
+    let file = std::fs::File::create(path)?;
+    if bytes == 0 {
+        return std::fs::remove_file(path);
+    }
+    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)?;
+    file.sync_all()
 }
 
 /// Returns the secret in a file of hexadecimal digits; `None` if there is no such file.
@@ -215,6 +252,8 @@ impl Worker for ThreadWorker {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use futures_util::future::join_all;
 
     use super::DirectoryDisk;
@@ -224,6 +263,21 @@ mod tests {
         let sql = "SELECT count(*) FROM t";
         let read = database.call(|db| Ok::<_, DatabaseError>(db.query_row(sql, [], |r| r.get(0))?));
         read.await.expect("the table is there")
+    }
+
+    #[tokio::test]
+    async fn what_is_set_aside_takes_room_until_it_is_given_back() {
+        let home = tempfile::tempdir().expect("there is a place for temporary files");
+        let (disk, path) = (DirectoryDisk::new(home.path()), home.path().join(super::RESERVE));
+        let taken = || std::fs::metadata(&path).map_or(0, |file| file.blocks() * 512);
+        assert!(!disk.release_reserve().await.unwrap());
+        disk.keep_reserve(1 << 20).await.unwrap();
+        assert!(taken() >= 1 << 20);
+        assert!(disk.keep_reserve(1 << 50).await.is_err(), "no disk is as large");
+        assert_eq!(taken(), 0, "half of it is of no use");
+        disk.keep_reserve(1 << 20).await.unwrap();
+        assert!(disk.release_reserve().await.unwrap());
+        assert_eq!(taken(), 0);
     }
 
     #[tokio::test]

@@ -15,7 +15,8 @@ use crate::host::Stream;
 /// Both sides of TLS.
 #[derive(Clone)]
 pub(super) struct Tls {
-    acceptor: TlsAcceptor,
+    /// Unset on a machine that serves nothing.
+    acceptor: Option<TlsAcceptor>,
     connector: TlsConnector,
     plain_ports: Arc<[u16]>,
 }
@@ -27,26 +28,23 @@ impl Tls {
         let chain = certificates(&config.certificate)?;
         let key = PrivateKeyDer::from_pem_file(&config.private_key)
             .map_err(|error| bad_file(&config.private_key, &error))?;
-        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        let server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .map_err(|error| bad_file(&config.certificate, &error))?;
-        let mut authorities = RootCertStore::empty();
-        for authority in certificates(&config.authorities)? {
-            authorities.add(authority).map_err(|error| bad_file(&config.authorities, &error))?;
-        }
-        let client = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(authorities)
-            .with_no_client_auth();
         Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(server)),
-            connector: TlsConnector::from(Arc::new(client)),
+            acceptor: Some(TlsAcceptor::from(Arc::new(server))),
+            connector: connector(&config.authorities)?,
             plain_ports: config.plain_ports.clone().into(),
         })
+    }
+
+    /// Reads whom a machine trusts that serves nothing.
+    pub(super) fn of_caller(authorities: &std::path::Path) -> io::Result<Self> {
+        let connector = connector(authorities)?;
+        Ok(Self { acceptor: None, connector, plain_ports: Arc::default() })
     }
 
     /// Returns whether this machine speaks TLS on its own `port`. Towards others it always does.
@@ -63,8 +61,25 @@ impl Tls {
 
     /// Returns the server's side of a handshake.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<Stream> {
-        Ok(Box::new(self.acceptor.accept(stream).await?))
+        let acceptor = self
+            .acceptor
+            .as_ref()
+            .ok_or_else(|| io::Error::other("this machine has no certificate to serve with"))?;
+        Ok(Box::new(acceptor.accept(stream).await?))
     }
+}
+
+fn connector(authorities: &std::path::Path) -> io::Result<TlsConnector> {
+    let mut trusted = RootCertStore::empty();
+    for authority in certificates(authorities)? {
+        trusted.add(authority).map_err(|error| bad_file(authorities, &error))?;
+    }
+    let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(client)))
 }
 
 fn certificates(path: &std::path::Path) -> io::Result<Vec<CertificateDer<'static>>> {

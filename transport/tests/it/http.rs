@@ -131,6 +131,73 @@ async fn a_handler_without_end_is_answered_with_504() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_arrive_is_answered_with_408() {
+    let world = World::default();
+    start(&world.machine("server")).await;
+    let mut socket = world.machine("client").net.connect("server", 80).await.unwrap();
+    socket.write_all(b"POST /echo HTTP/1.1\r\ncontent-length: 9\r\n\r\nhalf").await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_read_by_whoever_is_still_sending() {
+    let world = World::default();
+    start(&world.machine("server")).await;
+    let mut socket = world.machine("client").net.connect("server", 80).await.unwrap();
+    let head = format!("POST /echo HTTP/1.1\r\ncontent-length: {}\r\n\r\n", LARGE.len());
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket.write_all(&LARGE).await.expect("all of it is taken");
+    let mut answer = [0; 1000];
+    let length = socket.read(&mut answer).await.unwrap();
+    assert!(answer[..length].starts_with(b"HTTP/1.1 413"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_request_comes_soon_or_not_at_all() {
+    let world = World::default();
+    let soon = Duration::from_secs(10);
+    let limits = ServerLimits { first_header_timeout: soon, ..ServerLimits::default() };
+    let router = Router::new().route("/", routing::get(|| async { "here" }));
+    serve(&world.machine("server"), 80, router, limits).await.unwrap();
+    let connect = || world.machine("client").net.connect("server", 80);
+    let (mut slow, mut quick) = (connect().await.unwrap(), connect().await.unwrap());
+    slow.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
+    let request = b"GET / HTTP/1.1\r\n\r\n";
+    quick.write_all(request).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let ended = slow.read(&mut [0; 100]).await;
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    assert_eq!(began.elapsed(), soon);
+    quick.write_all(request).await.unwrap();
+    let length = quick.read(&mut [0; 1000]).await.unwrap();
+    assert!(length > 0, "it has asked in time once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_answer_has_time_by_its_size() {
+    let world = World::default();
+    let mut listener = world.machine("server").listen(80).await.unwrap();
+    let machine = world.machine("server");
+    machine.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            read_some(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n").await.ok();
+            tokio::time::sleep(2 * DEADLINE).await;
+            stream.write_all(&[b'x'; 100]).await.ok();
+        }
+    });
+    let client = Client::new(&world.machine("client"), ClientLimits::default());
+    let ask = async |slowest: usize| {
+        let request = Request::get("/").body(Bytes::new()).unwrap();
+        client.send_patiently(&server(), request, DEADLINE, slowest).await
+    };
+    assert_eq!(ask(10).await.unwrap().body().len(), 100);
+    assert!(matches!(ask(1000).await, Err(RequestError::Deadline { .. })));
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_listening_is_a_connect_error() {
     let client = Client::new(&World::default().machine("client"), ClientLimits::default());
     let error = send(&client, "GET", "/", b"").await.unwrap_err();

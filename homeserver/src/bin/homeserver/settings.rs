@@ -10,7 +10,7 @@ use clap::{ArgAction, Args};
 use homeserver::{Config, ConfigFile, Machine};
 use ruma::OwnedServerName;
 use tracing::Level;
-use transport::real::{RealConfig, TlsConfig, check_tls};
+use transport::real::{RealConfig, TlsConfig, TlsFiles, check_tls};
 
 use crate::{Trouble, say};
 
@@ -140,24 +140,9 @@ impl Settings {
     }
 
     fn tls(&self) -> Result<Option<TlsConfig>, Trouble> {
-        let Machine { plain, certificate, private_key, authorities, .. } = &self.machine;
-        let files = (certificate.clone(), private_key.clone(), authorities.clone());
-        match (plain, files) {
-            (true, (None, None, None)) => Ok(None),
-            (false, (Some(certificate), Some(private_key), Some(authorities))) => {
-                let plain_ports = self.plain_ports();
-                Ok(Some(TlsConfig { certificate, private_key, authorities, plain_ports }))
-            }
-            (true, _) => Err(Trouble::Mistake(
-                "plain TCP and a certificate exclude each other; leave out one of them".to_owned(),
-            )),
-            (false, _) => Err(Trouble::Mistake(
-                "a certificate, its private key and the authorities are missing; give \
-                 --certificate, --private-key and --authorities, or --plain for a test or behind a \
-                 proxy that speaks TLS"
-                    .to_owned(),
-            )),
-        }
+        let Machine { plain, certificate, private_key, authorities, .. } = self.machine.clone();
+        let files = TlsFiles { plain, certificate, private_key, authorities };
+        files.config(self.plain_ports()).map_err(Trouble::Mistake)
     }
 
     /// Returns the ports that never speak TLS. One that serves both APIs is of the federation.

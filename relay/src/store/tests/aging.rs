@@ -11,6 +11,7 @@ use std::{
 use transport::{Host, host::Clock};
 
 use super::*;
+use crate::events::Events;
 
 #[tokio::test]
 async fn an_entry_that_outlived_its_time_may_be_sent_again() {
@@ -66,9 +67,11 @@ async fn a_jump_of_the_clock_expires_nothing_in_the_sweeps() {
     let real = host(directory.path(), &RealConfig::default()).unwrap();
     let machine = Host { clock: Arc::new(JumpingClock(AtomicU64::new(0))), ..real };
     let database = machine.open("relay").await.unwrap();
-    let store = Store::open(database, Duration::from_hours(10_000)).await.unwrap();
+    let config = Config { time_to_live: Duration::from_hours(10_000), ..Config::default() };
+    let reserve = Reserve::open(&machine, 0).await;
+    let store = Store::open(database, reserve, &config).await.unwrap();
     store.keep_for("b", "t").await;
-    crate::sweep::start(&machine, store.clone());
+    crate::sweep::start(&machine, store.clone(), Events::default());
     let began = tokio::time::Instant::now();
     let mut swept_ms = NOW;
     while swept_ms <= NOW + 3_600_000 {
@@ -85,9 +88,9 @@ async fn a_sweep_deletes_what_nobody_asks_for() {
     let directory = TempDir::new().unwrap();
     let store = open(&directory).await;
     store.keep_for("b", "t").await;
-    assert!(!store.expire_batch(NOW + KEPT_MS).await.unwrap());
+    assert!(!store.expire_batch(NOW + KEPT_MS).await.unwrap().is_more);
     assert_eq!(store.sums().await.unwrap().entries, 1);
-    assert!(!store.expire_batch(NOW + KEPT_MS + 1).await.unwrap());
+    assert_eq!(store.expire_batch(NOW + KEPT_MS + 1).await.unwrap().entries, 1);
     assert_eq!(store.sums().await.unwrap().entries, 0);
 }
 

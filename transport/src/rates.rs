@@ -4,29 +4,32 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
-use transport::Lock;
+
+use crate::Lock;
 
 /// Keys that are remembered; of any more, those are forgotten that may soonest do it again.
 const MAX_KEYS: usize = 10_000;
 
 /// A rate.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rate {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
     /// How many times at once.
-    pub(crate) burst: u32,
+    pub burst: u32,
     /// The time after which it may be done once more.
-    pub(crate) pause: Duration,
+    pub pause: Duration,
 }
 
 /// Counts by key (as the generic cell rate algorithm does).
-pub(crate) struct Rates<K> {
+#[derive(Debug)]
+pub struct Rates<K> {
     rate: Rate,
     /// When each key will have done nothing.
     debts: Lock<BTreeMap<K, Instant>>,
 }
 
 impl<K: Ord + Clone> Rates<K> {
-    pub(crate) fn new(rate: Rate) -> Self {
+    /// Returns counts of nothing.
+    pub fn new(rate: Rate) -> Self {
         Self { rate, debts: Lock::default() }
     }
 
@@ -34,7 +37,7 @@ impl<K: Ord + Clone> Rates<K> {
     ///
     /// # Errors
     /// That would be too often; after how long it is not.
-    pub(crate) fn take(&self, key: &K) -> Result<(), Duration> {
+    pub fn take(&self, key: &K) -> Result<(), Duration> {
         let Rate { burst, pause } = self.rate;
         let now = Instant::now();
         let mut debts = self.debts.lock();
@@ -51,7 +54,7 @@ impl<K: Ord + Clone> Rates<K> {
     }
 
     /// Takes back one that was counted.
-    pub(crate) fn give_back(&self, key: &K) {
+    pub fn give_back(&self, key: &K) {
         if let Some(paid) = self.debts.lock().get_mut(key) {
             *paid -= self.rate.pause;
         }

@@ -2,11 +2,16 @@
 
 use std::fmt::{Display, Write};
 
-use transport::http::{BOUNDS_MS, CLASSES, Counted};
+use crate::http::{BOUNDS_MS, CLASSES, Counted};
+
+/// What Prometheus takes its text format for: the value of `Content-Type`.
+pub const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The text of all metrics. Each begins with its name; its values follow.
-#[derive(Default)]
-pub(super) struct Text {
+#[derive(Debug, Default)]
+pub struct Text {
+    /// What the names of all metrics begin with.
+    server: &'static str,
     written: String,
     /// The name of the metric that was begun last.
     name: String,
@@ -14,47 +19,61 @@ pub(super) struct Text {
     traffic: [String; 5],
 }
 
-/// The metrics of an API: name, what it is, and what it means.
+/// The metrics of an API: name after that of the server, what it is, and what it means.
 const TRAFFIC: [(&str, &str, &str); 5] = [
-    ("homeserver_answers_total", "counter", "Requests answered, by the class of their status."),
-    ("homeserver_answer_seconds", "histogram", "How long answers took, long polls too."),
-    ("homeserver_open_connections", "gauge", "Connections that are open."),
-    ("homeserver_connections_total", "counter", "Connections that were taken."),
-    ("homeserver_gave_way_total", "counter", "Connections that were closed for others."),
+    ("answers_total", "counter", "Requests answered, by the class of their status."),
+    ("answer_seconds", "histogram", "How long answers took, long polls too."),
+    ("open_connections", "gauge", "Connections that are open."),
+    ("connections_total", "counter", "Connections that were taken."),
+    ("gave_way_total", "counter", "Connections that were closed for others."),
 ];
 
 impl Text {
-    /// Begins a metric.
-    pub(super) fn gauge(&mut self, name: &str, help: &str) {
-        name.clone_into(&mut self.name);
-        self.written.push_str(&head(name, "gauge", help));
+    /// Returns a text without metrics, of a server whose metrics' names begin with `server`.
+    pub fn of(server: &'static str) -> Self {
+        Self { server, ..Self::default() }
+    }
+
+    /// Begins a metric that goes up and down.
+    pub fn gauge(&mut self, name: &str, help: &str) {
+        self.begin(name, "gauge", help);
+    }
+
+    /// Begins a metric that only goes up, until the server is started anew.
+    pub fn counter(&mut self, name: &str, help: &str) {
+        self.begin(name, "counter", help);
+    }
+
+    fn begin(&mut self, name: &str, kind: &str, help: &str) {
+        self.name = format!("{}_{name}", self.server);
+        self.written.push_str(&head(&self.name, kind, help));
     }
 
     /// Writes a value of the metric that was begun last.
-    pub(super) fn value(&mut self, labels: &str, value: impl Display) {
+    pub fn value(&mut self, labels: &str, value: impl Display) {
         self.written.push_str(&line(&self.name, labels, &value));
     }
 
     /// Writes what an API has done.
-    pub(super) fn traffic(&mut self, api: &str, counted: &Counted) {
+    pub fn traffic(&mut self, api: &str, counted: &Counted) {
         let api = label("api", api);
+        let names = TRAFFIC.map(|(name, ..)| format!("{}_{name}", self.server));
         let [answers, seconds, open, accepted, gave_way] = &mut self.traffic;
-        let [(answers_name, ..), (seconds_name, ..), (open_name, ..), rest @ ..] = &TRAFFIC;
         for class in 0..CLASSES {
             let labels = format!("{api},{}", label("status", &format!("{}xx", class + 1)));
-            answers.push_str(&line(answers_name, &labels, &counted.by_class[class]));
+            answers.push_str(&line(&names[0], &labels, &counted.by_class[class]));
         }
-        seconds.push_str(&histogram(seconds_name, &api, counted));
-        open.push_str(&line(open_name, &api, &counted.open));
-        accepted.push_str(&line(rest[0].0, &api, &counted.accepted));
-        gave_way.push_str(&line(rest[1].0, &api, &counted.gave_way));
+        seconds.push_str(&histogram(&names[1], &api, counted));
+        open.push_str(&line(&names[2], &api, &counted.open));
+        accepted.push_str(&line(&names[3], &api, &counted.accepted));
+        gave_way.push_str(&line(&names[4], &api, &counted.gave_way));
     }
 
     /// Returns all of it: values of one metric stand together.
-    pub(super) fn finish(self) -> String {
+    pub fn finish(self) -> String {
         let traffic = TRAFFIC.iter().zip(&self.traffic);
         traffic.fold(self.written, |text, ((name, kind, help), values)| {
-            text + &head(name, kind, help) + values
+            text + &head(&format!("{}_{name}", self.server), kind, help) + values
         })
     }
 }
@@ -71,7 +90,7 @@ fn line(name: &str, labels: &str, value: &dyn Display) -> String {
 }
 
 /// Returns a label and its value.
-pub(super) fn label(name: &str, value: &str) -> String {
+pub fn label(name: &str, value: &str) -> String {
     let mut text = format!("{name}=\"");
     for c in value.chars() {
         match c {
@@ -118,7 +137,7 @@ mod tests {
     fn buckets_add_up_and_values_of_one_metric_stand_together() {
         let mut counted = Counted { duration_ms: 1250, ..Counted::default() };
         (counted.by_duration[0], counted.by_duration[10], counted.by_class[1]) = (3, 1, 4);
-        let mut text = Text::default();
+        let mut text = Text::of("homeserver");
         text.traffic("a", &counted);
         text.traffic("b", &counted);
         let text = text.finish();

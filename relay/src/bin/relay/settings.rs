@@ -1,0 +1,186 @@
+//! What the relay is told: the configuration file, with what the command line says on top.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal},
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+};
+
+use clap::{ArgAction, Args};
+use relay::{Config, ConfigFile, Machine};
+use ruma::OwnedServerName;
+use tracing::Level;
+use transport::real::{RealConfig, TlsConfig, TlsFiles, check_tls};
+
+use crate::{Trouble, say};
+
+/// What the command line may say of a relay. It wins over the configuration file.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of the database and the signing key
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The relay's server name
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<OwnedServerName>,
+    /// Port that servers call; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// Port of the admin API
+    #[arg(long, value_name = "PORT")]
+    admin_port: Option<u16>,
+    /// Port of `/metrics`, `/healthz` and `/readyz`
+    #[arg(long, value_name = "PORT")]
+    metrics_port: Option<u16>,
+    /// Address to bind; every address without it
+    #[arg(long, value_name = "IP")]
+    bind: Option<IpAddr>,
+    /// Address to bind for the admin API; this machine alone without it
+    #[arg(long, value_name = "IP")]
+    admin_bind: Option<IpAddr>,
+    /// Connect to loopback, private and link-local addresses too, which the names of servers may
+    /// stand for (tests, or a federation within one network)
+    #[arg(long)]
+    allow_private: bool,
+    /// Plain TCP towards other servers (tests, or a proxy in front)
+    #[arg(long, conflicts_with_all = ["certificate", "private_key", "authorities"])]
+    plain: bool,
+    /// PEM file of this relay's certificate chain
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// PEM file of the certificate's private key
+    #[arg(long, value_name = "FILE")]
+    private_key: Option<PathBuf>,
+    /// PEM file of the authorities trusted when connecting to other servers
+    #[arg(long, value_name = "FILE")]
+    authorities: Option<PathBuf>,
+    /// How much to log to stderr: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<Level>,
+    /// Log debug messages too, as `--log debug` does
+    #[arg(long, short, conflicts_with = "log", action = ArgAction::Count)]
+    verbose: u8,
+    /// File to which a line of JSON is appended for each event
+    #[arg(long, value_name = "FILE")]
+    event_log: Option<PathBuf>,
+}
+
+/// All of it, put together.
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    machine: Machine,
+}
+
+impl Settings {
+    /// Reads the configuration file that `arguments` name, if any.
+    pub(crate) fn read(arguments: &RunArguments) -> Result<Self, Trouble> {
+        let ConfigFile { config, machine } = match &arguments.config {
+            None => ConfigFile::default(),
+            Some(path) => read_file(path)?,
+        };
+        let settings = Self { config, machine }.overridden(arguments);
+        settings.config.check().map_err(|wrong| Trouble::Mistake(wrong.to_string()))?;
+        Ok(settings)
+    }
+
+    fn overridden(mut self, arguments: &RunArguments) -> Self {
+        let RunArguments { server_name, port, admin_port, .. } = arguments;
+        let (config, machine) = (&mut self.config, &mut self.machine);
+        override_with(&mut config.server_name, server_name.as_ref());
+        override_with(&mut config.port, port.as_ref());
+        override_with(&mut config.admin_port, admin_port.as_ref());
+        config.metrics_port = arguments.metrics_port.or(config.metrics_port);
+        let path = |given: &Option<PathBuf>, known: &mut Option<PathBuf>| {
+            *known = given.clone().or_else(|| known.take());
+        };
+        path(&arguments.data, &mut machine.data);
+        path(&arguments.certificate, &mut machine.certificate);
+        path(&arguments.private_key, &mut machine.private_key);
+        path(&arguments.authorities, &mut machine.authorities);
+        path(&arguments.event_log, &mut machine.event_log);
+        machine.bind = arguments.bind.or(machine.bind);
+        machine.admin_bind = arguments.admin_bind.or(machine.admin_bind);
+        machine.allow_private |= arguments.allow_private;
+        if arguments.plain {
+            machine.plain = true;
+            (machine.certificate, machine.private_key, machine.authorities) = (None, None, None);
+        }
+        let log = arguments.log.or((arguments.verbose > 0).then_some(Level::DEBUG));
+        machine.log = log.or(machine.log);
+        self
+    }
+
+    /// Returns the directory of the database.
+    pub(crate) fn data(&self) -> Result<&Path, Trouble> {
+        let missing = "the directory of the database is missing; give --data DIR, or `data` in the \
+                       table [machine] of the configuration";
+        self.machine.data.as_deref().ok_or_else(|| Trouble::Mistake(missing.to_owned()))
+    }
+
+    pub(crate) fn log(&self) -> Level {
+        self.machine.log.unwrap_or(Level::INFO)
+    }
+
+    pub(crate) fn event_log(&self) -> Option<&Path> {
+        self.machine.event_log.as_deref()
+    }
+
+    /// Returns how the machine listens and connects.
+    pub(crate) fn real(&self) -> Result<RealConfig, Trouble> {
+        let Machine { bind, admin_bind, metrics_bind, allow_private, .. } = self.machine;
+        let Config { port, admin_port, metrics_port, .. } = self.config;
+        let this_machine = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let admin = Some((admin_port, admin_bind.unwrap_or(this_machine)));
+        let admin = admin.filter(|_| admin_port != port);
+        let metrics = metrics_port.map(|port| (port, metrics_bind.unwrap_or(this_machine)));
+        let bind_of: BTreeMap<_, _> = admin.into_iter().chain(metrics).collect();
+        let tls = self.tls()?;
+        Ok(RealConfig { bind, bind_of, public_only: !allow_private, tls })
+    }
+
+    fn tls(&self) -> Result<Option<TlsConfig>, Trouble> {
+        let Machine { plain, certificate, private_key, authorities, .. } = self.machine.clone();
+        let files = TlsFiles { plain, certificate, private_key, authorities };
+        files.config(self.plain_ports()).map_err(Trouble::Mistake)
+    }
+
+    /// Returns the ports that never speak TLS: those that this machine alone reaches.
+    fn plain_ports(&self) -> Vec<u16> {
+        let is_own = |bind: Option<IpAddr>| bind.is_none_or(|address| address.is_loopback());
+        let Config { port, admin_port, metrics_port, .. } = self.config;
+        let is_plain = admin_port != port && is_own(self.machine.admin_bind);
+        Some(admin_port).filter(|_| is_plain).into_iter().chain(metrics_port).collect()
+    }
+}
+
+fn override_with<T: Clone>(value: &mut T, with: Option<&T>) {
+    if let Some(with) = with {
+        value.clone_from(with);
+    }
+}
+
+/// Returns what a configuration file says.
+fn read_file(path: &Path) -> Result<ConfigFile, Trouble> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Trouble::Mistake(format!("failed to read {shown}: {error}")))?;
+    let color = io::stderr().is_terminal();
+    ConfigFile::parse(&text)
+        .map_err(|mistake| Trouble::Mistake(mistake.render(&shown, &text, color)))
+}
+
+/// Says whether a relay could start with these settings, as far as they themselves tell.
+pub(crate) fn check(arguments: &RunArguments) -> Result<(), Trouble> {
+    let settings = Settings::read(arguments)?;
+    settings.data()?;
+    if let Some(tls) = settings.tls()? {
+        check_tls(&tls).map_err(|error| Trouble::Mistake(error.to_string()))?;
+    }
+    let name = &settings.config.server_name;
+    say(&format!("the configuration of {name} has no mistakes"))
+        .map_err(|error| Trouble::Other(error.to_string()))
+}

@@ -1,0 +1,111 @@
+//! The configuration file: what the relay is told, and what of this machine it is given.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use serde::Deserialize;
+use tracing::Level;
+use transport::settings::{Document, Mistake, level};
+
+use super::Config;
+
+/// What a configuration file says.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigFile {
+    /// What the relay is told.
+    pub config: Config,
+    /// The table `[machine]`.
+    pub machine: Machine,
+}
+
+/// What the program uses of the machine that it runs on. What the command line says wins.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Machine {
+    /// Directory of the database and the signing key.
+    pub data: Option<PathBuf>,
+    /// Address to bind; unset binds every address.
+    pub bind: Option<IpAddr>,
+    /// Address to bind for the admin API; unset is this machine itself alone.
+    pub admin_bind: Option<IpAddr>,
+    /// Address to bind for metrics; unset is this machine itself alone.
+    pub metrics_bind: Option<IpAddr>,
+    /// Whether addresses are connected to that only a machine or its network knows.
+    pub allow_private: bool,
+    /// Plain TCP towards other servers.
+    pub plain: bool,
+    /// PEM file of this relay's certificate chain.
+    pub certificate: Option<PathBuf>,
+    /// PEM file of the certificate's private key.
+    pub private_key: Option<PathBuf>,
+    /// PEM file of the authorities trusted when connecting to other servers.
+    pub authorities: Option<PathBuf>,
+    /// How much is logged: records of this level and above.
+    #[serde(deserialize_with = "level")]
+    pub log: Option<Level>,
+    /// The file to which a line of JSON is appended for each event; unset is none.
+    pub event_log: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// Reads the text of a configuration file.
+    ///
+    /// # Errors
+    /// The first mistake in it, with its place.
+    pub fn parse(text: &str) -> Result<Self, Mistake> {
+        let mut document = Document::parse(text)?;
+        let machine = document.take("machine")?;
+        let config: Config = document.read()?;
+        config.check().map_err(|wrong| document.mistake(&wrong))?;
+        Ok(Self { config, machine })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../relay.sample.toml");
+
+    fn shown(text: &str) -> String {
+        ConfigFile::parse(text).unwrap_err().render("a.toml", text, false)
+    }
+
+    #[test]
+    fn the_sample_says_what_is_so_without_it() {
+        let written = ConfigFile::parse(SAMPLE).unwrap();
+        let without =
+            Config { server_name: written.config.server_name.clone(), ..Config::default() };
+        assert_eq!(format!("{:?}", written.config), format!("{without:?}"));
+    }
+
+    #[test]
+    fn every_key_of_the_sample_is_one() {
+        let is_key = |line: &&str| line.starts_with("# ") && line.contains(" = ");
+        let uncommented: String = SAMPLE
+            .lines()
+            .map(|line| if is_key(&line) { line.trim_start_matches("# ") } else { line })
+            .fold(String::new(), |text, line| text + line + "\n");
+        let all = ConfigFile::parse(&uncommented);
+        let all = all.unwrap_or_else(|it| panic!("{}", it.render("sample", &uncommented, false)));
+        assert_eq!((all.config.metrics_port, all.config.operators.len()), (Some(9091), 1));
+        assert!(all.machine.event_log.is_some() && all.machine.log == Some(Level::INFO));
+    }
+
+    #[test]
+    fn amounts_have_units() {
+        let written = ConfigFile::parse("time_to_live = \"28d\"\nmax_bytes_in_all = \"1GiB\"\n");
+        let config = written.unwrap().config;
+        assert_eq!(config.time_to_live, Duration::from_hours(28 * 24));
+        assert_eq!(config.max_bytes_in_all, 1 << 30);
+    }
+
+    #[test]
+    fn mistakes_are_pointed_at() {
+        let misspelled = shown("time_to_life = \"1d\"\n");
+        assert!(misspelled.contains("did you mean `time_to_live`?"), "{misspelled}");
+        assert!(shown("max_handouts = 0\n").contains("a.toml:1:16"));
+        assert!(shown("[machine]\nplain = 1\n").contains("a.toml:2:9"));
+    }
+}
