@@ -93,9 +93,11 @@ pub(crate) enum Command {
     /// Make a scenario that violates a check as small as it goes, and say why what is left is needed
     #[command(after_help = exit::TABLE)]
     Shrink(Shrink),
+    #[cfg(feature = "homeservers")]
     /// Plant each known defect in the servers, and show how fast exploration finds it
     #[command(after_help = exit::TABLE)]
     Defects(Defects),
+    #[cfg(feature = "homeservers")]
     /// Run the same seeds under several delivery policies, and show what each gives and costs
     #[command(after_help = exit::TABLE)]
     Compare(Compare),
@@ -117,6 +119,7 @@ pub(crate) enum Command {
     Check(Check),
     /// List what scenario files can name, or the scenarios themselves
     List(List),
+    #[cfg(feature = "homeservers")]
     /// Measure what a simulation costs, and show each figure beside its goal
     #[command(after_help = exit::TABLE)]
     Bench(Bench),
@@ -210,6 +213,7 @@ pub(crate) struct Explore {
     pub(crate) corpus: Option<PathBuf>,
 }
 
+#[cfg(feature = "homeservers")]
 #[derive(Args, Debug)]
 pub(crate) struct Defects {
     /// Only defects whose name contains this text [default: all]
@@ -232,6 +236,7 @@ pub(crate) struct Defects {
     pub(crate) page: Option<PathBuf>,
 }
 
+#[cfg(feature = "homeservers")]
 #[derive(Args, Debug)]
 pub(crate) struct Compare {
     /// The scenario file
@@ -379,6 +384,7 @@ pub(crate) enum What {
     Endpoints,
 }
 
+#[cfg(feature = "homeservers")]
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
     /// Only rows whose name contains this text [default: all]

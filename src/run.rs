@@ -20,6 +20,7 @@ use crate::{
     exit::{Exit, Stop},
     interrupt,
     output::{Output, Tone},
+    program::Program,
     seeds::Seeds,
     select::{self, Selected},
     stopwatch::Stopwatch,
@@ -31,8 +32,8 @@ use crate::{
 const EXPLAINED: usize = 20;
 
 /// Runs what was asked for.
-pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
-    let selected = match select::load(&wanted.files)? {
+pub(crate) fn run(wanted: &Run, program: &Program, output: &mut Output) -> Result<Exit, Stop> {
+    let selected = match select::load(&wanted.files, program)? {
         Ok(selected) => selected,
         Err(mistakes) => {
             output.mistakes(&mistakes)?;
@@ -43,6 +44,7 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
     let jobs = Jobs { selected: &selected, seeds: wanted.seed.as_ref() };
     let threads = threads::count(wanted.jobs).min(jobs.count());
     let settings = Settings {
+        program,
         out: &wanted.out,
         twice: if wanted.twice { Twice::Every } else { Twice::Sample },
         lenient: wanted.lenient,
@@ -58,7 +60,7 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
     let progress = results.output.begin_progress(jobs.count());
     let work = |number| {
         let (selected, seed) = jobs.at(number);
-        let trial = trial::run(&selected.seeded(seed), seed, number, &settings);
+        let trial = trial::run(&selected.seeded(seed, program), seed, number, &settings);
         progress.inc(1);
         trial
     };

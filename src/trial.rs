@@ -20,6 +20,7 @@ use crate::{
     divergence::{self, Difference},
     exit::Exit,
     invocation,
+    program::Program,
     select::Selected,
     stopwatch::Stopwatch,
 };
@@ -27,6 +28,8 @@ use crate::{
 /// What all trials of one command share.
 #[derive(Debug)]
 pub(crate) struct Settings<'a> {
+    /// Whose command it is.
+    pub(crate) program: &'a Program,
     /// Where the runs' folders go.
     pub(crate) out: &'a Path,
     /// Which runs are repeated.
@@ -119,14 +122,15 @@ pub(crate) fn run(selected: &Selected, seed: u64, number: usize, settings: &Sett
 }
 
 /// Runs a scenario with `seed` and returns its record; the error says what panicked.
-pub(crate) fn again(selected: &Selected, seed: u64) -> Result<Record, String> {
+pub(crate) fn again(selected: &Selected, seed: u64, program: &Program) -> Result<Record, String> {
     let name = &selected.scenario.name;
-    caught(|| record(selected, seed).record).map_err(|why| format!("{name}, seed {seed}: {why}"))
+    caught(|| record(selected, seed, program).record)
+        .map_err(|why| format!("{name}, seed {seed}: {why}"))
 }
 
 fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_>) -> Trial {
-    let Run { mut record, recording } = record(selected, seed);
-    let repeated = || self::record(selected, seed).record;
+    let Run { mut record, recording } = record(selected, seed, settings.program);
+    let repeated = || self::record(selected, seed, settings.program).record;
     let twice = settings.twice.repeats(number);
     let difference = twice.then(|| divergence::between(&mut record, &mut repeated())).flatten();
     let mut trial = judged(&record, settings);
@@ -207,10 +211,10 @@ impl Trial {
 }
 
 /// Returns one run as it is written down.
-fn record(selected: &Selected, seed: u64) -> Run {
+fn record(selected: &Selected, seed: u64, program: &Program) -> Run {
     let options = Options { file: Some(selected.path.display().to_string()), ..Options::default() };
     let began = Stopwatch::start();
-    let mut run = runs::run(&selected.scenario, seed, &options);
+    let mut run = program.run(&selected.scenario, seed, &options);
     run.record.meta.wall_ms = began.elapsed_ms();
     run
 }

@@ -83,6 +83,23 @@ fn nodes_are_built_without_the_simulator() {
     }
 }
 
+#[test]
+fn who_plays_servers_of_ones_own_does_not_build_ours() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", "fedsim", "--no-default-features", "--edges", "normal,build"])
+        .args(["--prefix", "none", "--offline", "--locked", "--format", "{p}"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("crate names are text");
+    let crates: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(crates.contains(&"runs") && crates.contains(&"transport"));
+    for ours in ["homeserver", "relay", "ruma", "workloads", "turmoil"] {
+        assert!(!crates.contains(&ours), "{ours}");
+    }
+}
+
 /// Returns whether a build of the workspace with these features can plant defects.
 fn can_plant(features: &str) -> bool {
     let output = Command::new(env!("CARGO"))

@@ -146,6 +146,7 @@ impl Shared {
         }
         let fault = &self.stage.scenario().faults[index];
         let Some(id) = self.set(index, cause) else { return self.finish_one() };
+        #[cfg(feature = "homeservers")]
         if let FaultKind::Peer(fault) = &fault.kind {
             self.stage.wrong(id, fault);
         }

@@ -159,7 +159,7 @@ impl Live {
             check: failure.violation.check.clone(),
             sentence: failure.violation.sentence.clone(),
             found_at: failure.found_at,
-            way: failure.first.method.word().to_owned(),
+            way: failure.found_by.word().to_owned(),
             runs: failure.runs,
             file: self.files.get(&failure.found_at).cloned(),
             story: Vec::new(),

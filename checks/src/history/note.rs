@@ -270,6 +270,11 @@ impl Note {
         Self::deserialize(MapDeserializer::<_, serde_json::Error>::new(parts.into_iter())).ok()
     }
 
+    /// Returns whether notes on this topic are of this vocabulary.
+    pub fn is_ours(topic: &str) -> bool {
+        TOPICS.contains(&topic)
+    }
+
     /// Reads a note that somebody else may have written, and returns it; none if it is on a topic
     /// that is not ours, which is fine: no check of ours reads it.
     ///
@@ -277,7 +282,7 @@ impl Note {
     /// It is on a topic of ours, and is not what a note on that topic is: the field, and what is
     /// wrong with it.
     pub fn check(topic: &str, body: &serde_json::Value) -> Result<Option<Self>, (String, String)> {
-        if !TOPICS.contains(&topic) {
+        if !Self::is_ours(topic) {
             return Ok(None);
         }
         let topic = serde_json::Value::from(topic);
