@@ -123,14 +123,22 @@ pub(crate) enum Command {
     /// Measure what a simulation costs, and show each figure beside its goal
     #[command(after_help = exit::TABLE)]
     Bench(Bench),
-    /// Print a JSON schema
+    /// Print a JSON schema: of scenario files for editors, of records and journals for programs
     Schema(Schema),
+    /// Write a scenario to begin with, which passes and says what its parts are
+    New(New),
+    /// Explain something that scenario files can name: a check, a fault, an operation, a mistake ..
+    Explain(Explain),
+    /// Print a script that has a shell complete this command
+    Completions(Completions),
+    /// Write the manual: a page for the command and for each subcommand
+    Man(Man),
 }
 
 /// Scenario files to work on.
 #[derive(Args, Debug)]
 pub(crate) struct Files {
-    /// Scenario files, or folders in which every `*.toml` file is one [default:
+    /// Scenario files, or folders in which every `*.toml` file is one; `-` is standard input [default:
     /// scenarios/regressions, then scenarios/library]
     #[arg(value_name = "FILES")]
     pub(crate) paths: Vec<PathBuf>,
@@ -423,10 +431,47 @@ pub(crate) struct Schema {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum SchemaOf {
+    /// A scenario file, for editors of TOML
+    Scenario,
     /// A run's record, `run.json`
     Run,
     /// A line of a kept journal, `journal.jsonl.zst`
     Journal,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct New {
+    /// The scenario's name, and that of its file
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Where it goes instead of `NAME.toml`; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// What to explain: a section of a file (`users`; `file` is its head), an operation, a fault, a
+    /// check, an endpoint, a mistake (`unknown-user`), or `exit-codes`
+    #[arg(value_name = "TOPIC", required_unless_present = "all")]
+    pub(crate) topic: Option<String>,
+    /// Print the whole reference, as Markdown
+    #[arg(long, conflicts_with = "topic")]
+    pub(crate) all: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// The folder that the pages go into
+    #[arg(value_name = "FOLDER", default_value = "target/man")]
+    pub(crate) folder: PathBuf,
 }
 
 #[cfg(test)]

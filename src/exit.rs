@@ -11,7 +11,8 @@ Exit codes:
   3    inconclusive: a limit was reached; without --lenient also an inert fault, a vacuous check,
        or a situation that never came about
   4    nothing was selected
-  5    a replay or a repetition differs: a defect of fedsim, not of what it tested
+  5    a replay or a repetition differs: a defect of fedsim, not of what it tested, unless another
+       build made the record
   70   internal error
   130  ended by Ctrl-C";
 

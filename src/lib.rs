@@ -15,6 +15,7 @@
 mod arguments;
 #[cfg(feature = "homeservers")]
 mod bench;
+mod build;
 mod check;
 #[cfg(feature = "homeservers")]
 mod compare;
@@ -22,6 +23,7 @@ mod compare;
 mod defects;
 mod divergence;
 mod exit;
+mod explain;
 mod explore;
 mod interrupt;
 mod invocation;
@@ -29,8 +31,10 @@ mod judge;
 mod kept;
 mod list;
 mod live;
+mod new;
 mod output;
 pub mod program;
+pub mod reference;
 mod replay;
 mod report;
 mod run;
@@ -41,6 +45,7 @@ mod serve;
 mod show;
 mod shrink;
 mod stopwatch;
+mod surface;
 pub mod testing;
 mod threads;
 mod trial;

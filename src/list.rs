@@ -78,7 +78,7 @@ fn kinds<'l>(
     output: &mut Output,
 ) -> Result<(), Stop> {
     let keys = listed.clone().map(|it| it.key.len()).max().unwrap_or(0);
-    for Listed { key, example, means } in listed {
+    for Listed { key, example, means, .. } in listed {
         output.line(&format!("{key:<keys$}  {means}"))?;
         output.line(&format!("{:<keys$}  {key} = {example}", ""))?;
         let example = format!("{key} = {example}");

@@ -113,6 +113,12 @@ impl Output {
         self.line(&format!("\n  {style}{word}{style:#} {text}"))
     }
 
+    /// Prints a heading, and in brackets what kind of thing it is, for people only.
+    pub(crate) fn title(&mut self, tone: Tone, name: &str, kind: &str) -> io::Result<()> {
+        let style = tone.style();
+        self.line(&format!("{style}{name}{style:#} ({kind})"))
+    }
+
     /// Prints a result as a line of JSON, for programs only.
     pub(crate) fn object(&mut self, object: &Value) -> io::Result<()> {
         if !self.is_json() {

@@ -18,9 +18,9 @@ use crate::{
     arguments::{Arguments, Command},
     check,
     exit::{Exit, Stop},
-    explore, judge, list,
+    explain, explore, judge, list, new,
     output::Output,
-    replay, report, run, schema, serve, show, shrink,
+    replay, report, run, schema, serve, show, shrink, surface,
 };
 
 /// The subcommands that are about fedsim's own homeservers, whatever else is played.
@@ -76,7 +76,11 @@ impl Program {
             Command::Judge(wanted) => judge::judge(wanted, self, output),
             Command::Check(wanted) => check::check(wanted, self, output),
             Command::List(wanted) => list::list(wanted, self, output),
-            Command::Schema(wanted) => schema::schema(wanted, output),
+            Command::Schema(wanted) => schema::schema(wanted, self, output),
+            Command::New(wanted) => new::new(wanted, self, output),
+            Command::Explain(wanted) => explain::explain(wanted, self, output),
+            Command::Completions(wanted) => surface::completions(wanted, self, output),
+            Command::Man(wanted) => surface::man(wanted, self, output),
             #[cfg(feature = "homeservers")]
             Command::Defects(wanted) => {
                 self.own(output, |output| crate::defects::defects(wanted, output))

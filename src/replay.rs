@@ -49,7 +49,7 @@ pub(crate) fn replay(
     }
     match divergence::between(&mut recorded, &mut now) {
         None => reproduced(&recorded, &path, output),
-        Some(difference) => differs(&recorded, &difference, output),
+        Some(difference) => differs(&recorded, &now, &difference, output),
     }
 }
 
@@ -113,19 +113,44 @@ fn reproduced(record: &Record, path: &Path, output: &mut Output) -> Result<Exit,
     Ok(exit)
 }
 
-fn differs(recorded: &Record, difference: &Difference, output: &mut Output) -> Result<Exit, Stop> {
+fn differs(
+    recorded: &Record,
+    now: &Record,
+    difference: &Difference,
+    output: &mut Output,
+) -> Result<Exit, Stop> {
     let name = format!("{}  (seed {})", recorded.scenario.name, recorded.seed);
     output.word(Tone::Bad, "DIFFERS", &name)?;
     for line in difference.lines("recorded", "now") {
         output.line(&format!("{}{line}", " ".repeat(line::INDENT)))?;
     }
+    let why = why_it_differs(recorded, now);
+    output.note(&why)?;
     output.object(&json!({
         "type": "replay",
         "scenario": recorded.scenario.name,
         "seed": recorded.seed,
         "same": false,
+        "why": why,
         "sentence": difference.sentence,
         "difference": difference.lines("recorded", "now"),
     }))?;
     Ok(Exit::Diverged)
+}
+
+/// Says whether the program has changed since the run was recorded, or is at fault.
+fn why_it_differs(recorded: &Record, now: &Record) -> String {
+    let build = |record: &Record| match record.meta.build.as_str() {
+        "" => "an unknown build".to_owned(),
+        build => format!("build {build}"),
+    };
+    let (then, today) = (build(recorded), build(now));
+    if recorded.meta.build == now.meta.build {
+        let name = &recorded.program.name;
+        return format!("recorded by this very build, {then}: this is a defect of {name}");
+    }
+    format!(
+        "recorded by {then}, and replayed by {today}: the program has changed since, \
+         and a run may differ then; that build replays it"
+    )
 }

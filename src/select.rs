@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -21,6 +21,8 @@ use crate::{
 
 /// Where scenarios are read from if no file is named: what broke before comes first.
 const FOLDERS: [&str; 2] = ["scenarios/regressions", "scenarios/library"];
+/// What stands for the scenario on standard input.
+const STANDARD_INPUT: &str = "-";
 /// How deep folders are searched.
 const DEPTH: usize = 16;
 
@@ -76,10 +78,14 @@ pub(crate) fn load(files: &Files, program: &Program) -> Result<Loaded, Stop> {
     Ok(Ok(scenarios))
 }
 
-/// Reads one file.
+/// Reads one file, or standard input.
 pub(crate) fn one(path: &Path, program: &Program) -> Result<Selected, Mistakes> {
-    let text = language::text_of(path)?;
-    let scenario = language::parse_in(program.vocabulary(), &path.display().to_string(), &text)?;
+    let (shown, text) = if path == Path::new(STANDARD_INPUT) {
+        ("standard input".to_owned(), language::text_from("standard input", io::stdin().lock())?)
+    } else {
+        (path.display().to_string(), language::text_of(path)?)
+    };
+    let scenario = language::parse_in(program.vocabulary(), &shown, &text)?;
     Ok(Selected { path: path.to_owned(), scenario, text })
 }
 
@@ -114,7 +120,7 @@ fn paths(named: &[PathBuf]) -> Result<Vec<PathBuf>, Stop> {
 }
 
 fn beneath(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), Stop> {
-    let unreadable = |error: std::io::Error| {
+    let unreadable = |error: io::Error| {
         Stop::because(Exit::Usage, format!("cannot read the folder {}: {error}", folder.display()))
     };
     let mut entries = Vec::new();

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Journal,
+    build,
     divergence::{self, Difference},
     exit::Exit,
     invocation,
@@ -79,6 +80,10 @@ impl Twice {
 /// little memory.
 #[derive(Debug)]
 pub(crate) struct Trial {
+    /// Its scenario's name.
+    pub(crate) scenario: String,
+    /// Its seed.
+    pub(crate) seed: u64,
     /// What its line of results begins with.
     pub(crate) mark: Mark,
     /// The rest of its line of results.
@@ -237,6 +242,7 @@ fn record(selected: &Selected, seed: u64, program: &Program, place: &Place) -> R
     let began = Stopwatch::start();
     let mut run = place.run(program, &selected.scenario, seed, &options);
     run.record.meta.wall_ms = began.elapsed_ms();
+    build::id().clone_into(&mut run.record.meta.build);
     run
 }
 
@@ -252,6 +258,8 @@ fn judged(record: &Record, settings: &Settings<'_>) -> Trial {
     // The reason for a failure is told later, together with the folder that shows it.
     let explanation = if status == Status::Warn { weaknesses.clone() } else { Vec::new() };
     Trial {
+        scenario: record.scenario.name.clone(),
+        seed: record.seed,
         mark: Mark::Judged(status),
         line: line::result(record, &weaknesses, settings.widths),
         title: title(&record.scenario.name, record.seed),
@@ -297,6 +305,8 @@ fn broke(selected: &Selected, seed: u64, settings: &Settings<'_>, why: &str) -> 
     explanation.push(format!("{:<13}{again}", "again"));
     let Widths { name: names, seed: seeds, .. } = settings.widths;
     Trial {
+        scenario: name.clone(),
+        seed,
         mark: Mark::Broke,
         line: format!("[      – ] {name:<names$}  seed {seed:<seeds$}  {}", first_line(why)),
         title: title(name, seed),

@@ -258,6 +258,8 @@ fn a_long_campaign_repeats_one_run_in_twenty_and_keeps_the_first_hundred_passes(
     exits(&output, 0);
     assert!(stdout(&output).contains("1 in 20 twice"), "{}", stdout(&output));
     assert!(stdout(&output).contains("of runs that pass, the first 100 are kept"));
+    let folded = timeless(&output).into_iter().find(|line| line.contains("PASS"));
+    assert_eq!(folded.as_deref(), Some("       PASS  good  101 runs, of seeds 1 to 101"));
     let kept = |seed: u64| folder.path().join(format!("target/fedsim/good-{seed}")).exists();
     assert!(kept(100) && !kept(101));
 }
@@ -462,4 +464,94 @@ fn what_shrinking_leaves_is_kept_with_the_run_and_on_its_page() {
     let run = folder.path().join("target/fedsim/broken-7");
     let page = fs::read_to_string(run.join("report.html")).expect("a page");
     assert!(run.join("shrunk.toml").is_file() && page.contains("Made smaller"));
+}
+
+#[test]
+fn of_many_equal_failures_one_is_explained_at_once_and_twenty_keep_their_folder() {
+    let folder = folder(&[("broken", BROKEN_PROMISE)]);
+    let output = fedsim(&folder, &["run", "broken.toml", "--seed", "1..=24"]);
+    exits(&output, 1);
+    let told = stdout(&output);
+    let (before, after) = told.split_once("Summary").expect("a summary");
+    assert_eq!(before.matches("the report").count(), 1, "{told}");
+    assert!(after.contains("and 23 more runs failed the same way"), "{told}");
+    assert!(after.contains("of runs that failed the same way, the first 20 are kept"), "{told}");
+    let kept = |seed: u64| folder.path().join(format!("target/fedsim/broken-{seed}")).exists();
+    assert!(kept(20) && !kept(21));
+}
+
+#[test]
+fn a_scenario_can_come_from_standard_input() {
+    let folder = folder(&[("good", "")]);
+    let file = fs::File::open(folder.path().join("good.toml")).expect("it is there");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fedsim"));
+    let output = command.current_dir(&folder).args(["run", "-"]).stdin(file).output();
+    exits(&output.expect("the command starts"), 0);
+    assert!(folder.path().join("target/fedsim/good-7/run.json").is_file());
+}
+
+#[test]
+fn a_replay_that_differs_blames_the_program_only_for_its_own_records() {
+    let folder = folder(&[("good", "")]);
+    exits(&fedsim(&folder, &["run", "good.toml"]), 0);
+    let path = folder.path().join("target/fedsim/good-7/run.json");
+    let text = fs::read_to_string(&path).expect("a record");
+    let record: Value = serde_json::from_str(&text).expect("JSON");
+    let build = record["meta"]["build"].as_str().expect("it says which build").to_owned();
+    let other = text.replace("hello", "hullo");
+    fs::write(&path, &other).expect("written");
+    let own = fedsim(&folder, &["replay", "good-7"]);
+    exits(&own, 5);
+    assert!(stderr(&own).contains("this is a defect of fedsim"), "{}", stderr(&own));
+    fs::write(&path, other.replace(&build, "0123456789ab")).expect("written");
+    let others = fedsim(&folder, &["replay", "good-7"]);
+    let told = stderr(&others);
+    assert!(told.contains("recorded by build 0123456789ab"), "{told}");
+    assert!(!told.contains("defect"), "{told}");
+}
+
+#[test]
+fn a_new_scenario_passes_and_is_never_written_over_another() {
+    let folder = folder(&[]);
+    exits(&fedsim(&folder, &["new", "b-is-away"]), 0);
+    exits(&fedsim(&folder, &["run", "b-is-away.toml"]), 0);
+    let again = fedsim(&folder, &["new", "b-is-away"]);
+    exits(&again, 2);
+    assert!(stderr(&again).contains("name another with --output"), "{}", stderr(&again));
+    exits(&fedsim(&folder, &["new", "B is away"]), 2);
+}
+
+#[test]
+fn everything_that_a_file_can_name_is_explained() {
+    let folder = folder(&[]);
+    for (topic, says) in [
+        ("crash", "power loss"),
+        ("send", "retries"),
+        ("users", "alice = {"),
+        ("exactly-once", "no device is shown a message twice"),
+        ("relay_txn", "GET"),
+        ("unknown-user", "a user that is not defined"),
+        ("exit-codes", "130"),
+    ] {
+        let output = fedsim(&folder, &["explain", topic]);
+        exits(&output, 0);
+        let told = stdout(&output);
+        assert!(told.to_lowercase().contains(&says.to_lowercase()), "{topic}: {told}");
+    }
+    let output = fedsim(&folder, &["explain", "crahs"]);
+    exits(&output, 2);
+    assert!(stderr(&output).contains("explain crash`?"), "{}", stderr(&output));
+}
+
+#[test]
+fn shells_and_manuals_know_the_command() {
+    let folder = folder(&[]);
+    for shell in ["bash", "zsh", "fish"] {
+        let output = fedsim(&folder, &["completions", shell]);
+        exits(&output, 0);
+        assert!(stdout(&output).contains("every-leg"), "{shell}");
+    }
+    exits(&fedsim(&folder, &["man", "pages"]), 0);
+    let page = fs::read_to_string(folder.path().join("pages/fedsim-run.1")).expect("a page");
+    assert!(page.contains("fail\\-fast"), "{page}");
 }

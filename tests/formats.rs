@@ -88,3 +88,29 @@ fn junit_is_well_formed() {
     let read = tool("xmllint", package, &["--noout"], &run.join("junit.xml"));
     assert!(read.status.success(), "{read:?}");
 }
+
+#[test]
+#[ignore = "needs target/tools/node_modules"]
+fn taplo_checks_scenarios_by_the_schema() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let schema = folder.path().join("scenario.schema.json");
+    let printed = Command::new(env!("CARGO_BIN_EXE_fedsim")).args(["schema", "scenario"]).output();
+    fs::write(&schema, printed.expect("it starts").stdout).expect("it can be written");
+    let taplo = root.join("target/tools/node_modules/.bin/taplo").display().to_string();
+    let schema = format!("file://{}", schema.display());
+    let lint = |file: &Path| {
+        tool(&taplo, "npm's package @taplo/cli", &["lint", "--schema", &schema], file)
+    };
+    for file in ["library/m1-all-up.toml", "library/eventual-rolling-restart-of-all-servers.toml"] {
+        let found = lint(&root.join("scenarios").join(file));
+        assert!(found.status.success(), "{found:?}");
+    }
+    let wrong = folder.path().join("wrong.toml");
+    let text =
+        "name = \"x\"\n[backends]\na = {}\n[[faults]]\nat = \"1s\"\ncrash = { nod = \"a\" }\n";
+    fs::write(&wrong, text).expect("it can be written");
+    let found = lint(&wrong);
+    let told = String::from_utf8_lossy(&found.stderr);
+    assert!(!found.status.success() && told.contains("\"node\" is a required property"), "{told}");
+}

@@ -105,6 +105,12 @@ fn what_is_listed() -> Result<(), Failed> {
     )?;
     says("sound", &["list", "endpoints"], 0, &["hear   PUT   /hear/{}"])?;
     says("sound", &["check", SCENARIOS], 0, &["cut.toml"])?;
+    says("sound", &["explain", "heard-by-all"], 0, &["every backend has what a client was told"])?;
+    let folder = tempfile::tempdir()?;
+    let (out, new) = (folder.path().display().to_string(), folder.path().join("new.toml"));
+    let new = new.display().to_string();
+    says("sound", &["new", "new", "--output", &new], 0, &["wrote"])?;
+    says("sound", &["run", &new, "--out", &out], 0, &["1 run: 1 pass"])?;
     let help = says("sound", &["help"], 0, &["Usage: echo-federation"])?;
     if help.contains("bench") { Err(help.into()) } else { Ok(()) }
 }

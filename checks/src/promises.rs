@@ -11,6 +11,7 @@
 //! that a dishonest backend owns is not all or nothing, because `m1` trusts the owner. A dishonest
 //! relay is judged: `relay-keeps` is what it breaks.
 
+mod about;
 mod acknowledged_survives;
 mod all_or_nothing;
 mod client_state;
@@ -43,7 +44,7 @@ mod situations;
 mod soft_failure;
 mod within_limits;
 
-pub use self::within_limits::MAX_PDUS;
+pub use self::{about::about, within_limits::MAX_PDUS};
 use scenarios::{
     Vocabulary,
     scenario::{Delivery, OpKind, Scenario},

@@ -4,10 +4,14 @@
 //! Times count from the moment the cluster was ready ([`Record::ready_ns`]), as a scenario's do; the
 //! journal's own count from the beginning of the world.
 
+mod aside;
+
 use scenarios::scenario::Misdeed;
 pub use scenarios::vocabulary::CheckKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::aside::{Deeds, Meta};
 
 /// One run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -49,15 +53,6 @@ pub struct Record {
     pub log_hash: String,
     /// What may differ between two runs of the same scenario and seed.
     pub meta: Meta,
-}
-
-/// What clients did, counted in their words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Deeds {
-    /// How many there were.
-    pub count: u64,
-    /// The word for several, such as `posts`.
-    pub word: String,
 }
 
 /// The program's identity.
@@ -304,13 +299,6 @@ pub struct EventRecord {
     pub cause: Option<u64>,
     /// The journal's own line, byte for byte.
     pub line: String,
-}
-
-/// What may differ between two runs of the same scenario and seed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Meta {
-    /// How long the run took.
-    pub wall_ms: u64,
 }
 
 impl Record {

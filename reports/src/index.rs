@@ -53,6 +53,12 @@ impl Row {
             folder: folder.map(str::to_owned),
         }
     }
+
+    /// Returns it as one whose folder was not kept.
+    #[must_use]
+    pub fn without_a_page(self) -> Self {
+        Self { folder: None, ..self }
+    }
 }
 
 /// Runs of the same kind.

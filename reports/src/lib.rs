@@ -49,7 +49,10 @@ mod render;
 mod table;
 mod words;
 
-pub use self::render::{File, Kind, NoJournal, RENDERERS, Renderer, Source, named};
+pub use self::{
+    render::{File, Kind, NoJournal, RENDERERS, Renderer, Source, named},
+    words::wrap,
+};
 
 /// The width of every text, in characters.
 pub const COLUMNS: usize = 100;

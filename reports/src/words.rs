@@ -53,7 +53,7 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
 }
 
 /// Returns the text in lines of at most `width` characters, broken between words where possible.
-pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -17,18 +17,21 @@ pub mod ops;
 mod places;
 mod read;
 mod reader;
+pub mod reference;
 mod render;
+pub mod schema;
 mod table;
 mod write;
 
 use std::{
     fs,
+    io::Read,
     path::{Path, PathBuf},
 };
 
 use toml::de::DeTable;
 
-pub use self::mistake::{Code, MOST_MISTAKES, MistakeRecord, Mistakes};
+pub use self::mistake::{CODES, Code, MOST_MISTAKES, MistakeRecord, Mistakes};
 use self::{mistake::Mistake, places::Places, reader::Reader};
 use crate::{
     scenario::Scenario,
@@ -114,6 +117,16 @@ pub fn text_of(path: &Path) -> Result<String, Mistakes> {
     fs::read_to_string(path).map_err(|e| Mistakes::unreadable(path, &e.to_string()))
 }
 
+/// Reads the text of a scenario from `input`, which is called `name` in mistakes.
+pub fn text_from(name: &str, input: impl Read) -> Result<String, Mistakes> {
+    let mut text = String::new();
+    // A byte more than is allowed, so that it is refused later.
+    let mut most = input.take(LARGEST_FILE as u64 + 1);
+    let read = most.read_to_string(&mut text);
+    read.map_err(|e| Mistakes::unreadable(Path::new(name), &e.to_string()))?;
+    Ok(text)
+}
+
 /// A file in a folder, and the result of reading it.
 pub type Loaded = (PathBuf, Result<Scenario, Mistakes>);
 
@@ -184,4 +197,14 @@ fn syntax(text: &str, errors: &[toml::de::Error], mistakes: &mut Vec<Mistake>) -
         mistakes.push(mistake.spanning("", span));
     }
     errors.iter().all(|error| error.message() == TWICE)
+}
+
+/// Returns the tables of a text that were read, with what each was asked for, and what of that must be
+/// there.
+#[cfg(test)]
+fn tables_of(text: &str) -> Vec<(String, Vec<&'static str>, Vec<&'static str>)> {
+    let document = DeTable::parse(text).expect("it is TOML");
+    let mut reader = Reader::default();
+    read::scenario(document.get_ref(), None, &mut reader);
+    reader.tables
 }

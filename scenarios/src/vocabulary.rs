@@ -29,6 +29,13 @@ pub struct Vocabulary {
     pub deeds: Option<(&'static str, &'static str)>,
 }
 
+impl Vocabulary {
+    /// Returns whether its scenarios can have the section called `name`.
+    pub fn has_section(&self, name: &str) -> bool {
+        self.converses || !["relays", "conversations", "ops", "generate"].contains(&name)
+    }
+}
+
 /// An endpoint: its name, its method, and its path with `{}` for any one segment.
 pub type Endpoint = (&'static str, &'static str, &'static str);
 

@@ -38,7 +38,7 @@ pub(crate) fn pass() -> Record {
         ],
         events: Vec::new(),
         log_hash: "00ff".to_owned(),
-        meta: Meta { wall_ms: 4 },
+        meta: Meta { wall_ms: 4, ..Meta::default() },
     }
 }
 

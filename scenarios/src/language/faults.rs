@@ -10,6 +10,7 @@ mod shape;
 use super::{
     meaning::Meaning,
     reader::Reader,
+    reference::{Key, Value, need},
     table::{Item, Table},
     write::Inline,
 };
@@ -20,10 +21,20 @@ use crate::scenario::FaultKind;
 pub struct Listed {
     /// Its key.
     pub key: &'static str,
+    /// What its value is.
+    pub body: Value,
     /// How its value is written, as `{ node = "a" }`.
     pub example: &'static str,
     /// Its one meaning.
     pub means: &'static str,
+}
+
+impl Listed {
+    /// Returns it as one of the keys of a fault or an operation.
+    pub fn as_key(&self) -> Key {
+        let Self { key, body, example, means } = *self;
+        Key { key, value: body, default: Some(""), means, example }
+    }
 }
 
 /// Every kind of fault, family by family.
@@ -69,6 +80,9 @@ pub(super) fn write(kind: &FaultKind) -> Inline {
         FaultKind::Peer(fault) => peer::write(fault),
     }
 }
+
+/// The machine that a fault is about.
+const NODE: Key = need("node", Value::Text("a machine"), "the machine", "\"a\"");
 
 fn node(table: &mut Table<'_>, reader: &mut Reader) -> String {
     table.need("node", reader).and_then(|item| reader.text(&item)).unwrap_or_default()

@@ -9,6 +9,33 @@ use super::render;
 /// The most mistakes of one scenario that are reported.
 pub const MOST_MISTAKES: usize = 200;
 
+/// Every kind of mistake.
+pub const CODES: &[Code] = &[
+    Code::Unreadable,
+    Code::Syntax,
+    Code::UnknownKey,
+    Code::MissingKey,
+    Code::WrongType,
+    Code::BadValue,
+    Code::BadDuration,
+    Code::BadName,
+    Code::DuplicateName,
+    Code::NotOneKind,
+    Code::UnknownNode,
+    Code::UnknownBackend,
+    Code::UnknownRelay,
+    Code::UnknownUser,
+    Code::UnknownConversation,
+    Code::UnknownMessage,
+    Code::UnknownFault,
+    Code::UnknownCheck,
+    Code::UnknownEndpoint,
+    Code::AfterLimit,
+    Code::EmptySide,
+    Code::BothSides,
+    Code::MemberTwice,
+];
+
 /// The kind of a mistake. Scripts may rely on its name, such as `scenario::unknown-user`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Code {
@@ -61,6 +88,39 @@ pub enum Code {
 }
 
 impl Code {
+    /// Returns what it means, in a sentence without a period.
+    pub fn means(self) -> &'static str {
+        match self {
+            Self::Unreadable => "the file cannot be read",
+            Self::Syntax => "the text is not TOML",
+            Self::UnknownKey => "a key that does not exist",
+            Self::MissingKey => "a key that is needed and absent",
+            Self::WrongType => "a value of another type than the key asks for",
+            Self::BadValue => "a value of the right type that makes no sense",
+            Self::BadDuration => "a text that is not a duration",
+            Self::BadName => "a text that cannot be a name",
+            Self::DuplicateName => "a name given twice",
+            Self::NotOneKind => {
+                "none or more than one of several keys of which exactly one must be given"
+            }
+            Self::UnknownNode => "a machine that is neither a backend, a relay nor a device",
+            Self::UnknownBackend => "a backend that is not defined",
+            Self::UnknownRelay => "a relay that is not defined",
+            Self::UnknownUser => "a user that is not defined",
+            Self::UnknownConversation => "a conversation that is not defined",
+            Self::UnknownMessage => "a message that no operation sends",
+            Self::UnknownFault => {
+                "a fault that no other one is called, or that cannot come before the one that names it"
+            }
+            Self::UnknownCheck => "a check that does not exist, or that is not judged at that time",
+            Self::UnknownEndpoint => "an endpoint that does not exist",
+            Self::AfterLimit => "an operation or a fault after the limit",
+            Self::EmptySide => "a group of machines that is empty",
+            Self::BothSides => "a machine on both sides of a cut",
+            Self::MemberTwice => "a member who is named twice",
+        }
+    }
+
     /// Returns the name, such as `scenario::unknown-user`.
     pub fn name(self) -> &'static str {
         match self {

@@ -18,7 +18,7 @@ pub fn is_name(name: &str, longest: usize) -> bool {
 const MOST_CANDIDATES: usize = 1_000;
 
 /// Returns the candidate that is closest to what was written, if it is close enough to be meant.
-pub(super) fn closest<'c>(
+pub fn closest<'c>(
     written: &str,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {

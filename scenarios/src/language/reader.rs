@@ -20,6 +20,10 @@ pub(super) struct Reader {
     pub(super) places: Places,
     /// Who is reachable only now and then.
     pub(super) online: Vec<Online>,
+    /// The tables that were read, for a test: where each is, what it was asked for, and what of that
+    /// must be there.
+    #[cfg(test)]
+    pub(super) tables: Vec<(String, Vec<&'static str>, Vec<&'static str>)>,
 }
 
 /// Every method returns none after it has noted a mistake.

@@ -9,6 +9,7 @@ use super::{
     mistake::{Code, Mistake},
     names::closest,
     reader::Reader,
+    reference,
 };
 
 /// One value of the document, and where it is.
@@ -58,11 +59,8 @@ impl<'d> Table<'d> {
 
     /// Takes a key that must be there.
     pub(super) fn need(&mut self, key: &'static str, reader: &mut Reader) -> Option<Item<'d>> {
-        let item = self.take(key, reader);
-        if item.is_none() {
-            self.needed.push(key);
-        }
-        item
+        self.needed.push(key);
+        self.take(key, reader)
     }
 
     /// Takes all entries of a table whose keys are names; their places are those of the keys.
@@ -83,7 +81,10 @@ impl<'d> Table<'d> {
                 self.unknown(key, reader);
             }
         }
-        for key in &self.needed {
+        #[cfg(test)]
+        reader.tables.push((self.at.clone(), self.known.clone(), self.needed.clone()));
+        let absent = self.needed.iter().filter(|key| !self.entries.contains_key(**key));
+        for key in absent {
             let at = self.path(key);
             // A key that is misspelled is not missing as well.
             if !reader.places.is_broken(&at) {
@@ -91,7 +92,7 @@ impl<'d> Table<'d> {
                 let mistake = Mistake::new(Code::MissingKey, message)
                     .label(format!("`{key}` is required here"))
                     .maybe_help(
-                        example(key, &self.at)
+                        reference::example(key, &self.at)
                             .map(|example| format!("add it, for example {example}")),
                     )
                     .spanning(&at, self.span.clone());
@@ -128,45 +129,6 @@ impl<'d> Table<'d> {
     fn inside(&self) -> String {
         if self.at.is_empty() { String::new() } else { format!(" in `{}`", self.at) }
     }
-}
-
-/// Returns an example of a key that must be there.
-fn example(key: &str, at: &str) -> Option<&'static str> {
-    let example = match key {
-        "and" => "and = [\"b\"]",
-        "at" => "at = \"1s\"",
-        "backend" => "backend = \"a\"",
-        "backends" => "backends = 10",
-        "between" => "between = [\"a\"]",
-        "claims" => "claims = \"c\"",
-        "conversation" => "conversation = \"team\"",
-        "creator" => "creator = \"alice\"",
-        "down" => "down = \"1s\"",
-        "every" => "every = \"1s\"",
-        "for" => "for = \"1m\"",
-        "from" if at.starts_with("faults") => "from = [\"a\"]",
-        "to" if at.starts_with("faults") => "to = [\"b\"]",
-        "from" => "from = \"alice\"",
-        "groups" => "groups = [[\"a\"], [\"b\", \"c\"]]",
-        "id" => "id = \"m1\"",
-        "name" => "name = \"what-it-shows\"",
-        "node" => "node = \"a\"",
-        "priorities" => "priorities = 3",
-        "rate" => "rate = 1.1",
-        "relay" => "relay = \"r1\"",
-        "rooms-of" => "rooms-of = 5",
-        "sends-per-second" => "sends-per-second = 2.0",
-        "status" => "status = 502",
-        "taken" => "taken = \"500ms\"",
-        "times" => "times = 5",
-        "to" => "to = \"team\"",
-        "uniform" => "uniform = [\"5ms\", \"40ms\"]",
-        "up" => "up = \"2s\"",
-        "user" => "user = \"alice\"",
-        "victim" => "victim = \"b\"",
-        _ => return None,
-    };
-    Some(example)
 }
 
 /// Returns words in backticks, separated by commas.

@@ -250,12 +250,13 @@ fn when() -> impl Strategy<Value = When> {
 }
 
 fn fault() -> impl Strategy<Value = Fault> {
+    // Boxed, because what is drawn from all of them at once is too large for a thread's stack.
     let kind = prop_oneof![
-        network_fault().prop_map_into::<FaultKind>(),
-        node_fault().prop_map_into(),
-        clock_fault().prop_map_into(),
-        disk_fault().prop_map_into(),
-        peer_fault().prop_map_into(),
+        network_fault().prop_map_into::<FaultKind>().boxed(),
+        node_fault().prop_map_into().boxed(),
+        clock_fault().prop_map_into().boxed(),
+        disk_fault().prop_map_into().boxed(),
+        peer_fault().prop_map_into().boxed(),
     ];
     (when(), option::of(lasting()), kind).prop_map(|(when, lasts, kind)| {
         let stays = matches!(kind, FaultKind::Node(NodeFault::ClockJump { .. }));

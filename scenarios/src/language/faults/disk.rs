@@ -1,12 +1,17 @@
 //! Faults of disks in the language.
 
-use super::{Listed, flag, node};
+use super::{Listed, NODE, flag, node};
 use crate::{
     duration,
     language::{
         meaning::Meaning,
         reader::Reader,
-        table::Table,
+        reference::{
+            Key,
+            Value::{Duration, Flag, Number, Table, Whole},
+            may,
+        },
+        table,
         write::{Inline, number, quoted},
     },
     scenario::DiskFault,
@@ -27,44 +32,94 @@ const WAYS: &[&str] = &[
     "rots",
 ];
 
+/// Its keys.
+const BODY: &[Key] = &[
+    NODE,
+    may("read-fails", Number(0.0, 1.0), "0.0", "the probability that a read fails with EIO", "0.1"),
+    may(
+        "write-fails",
+        Number(0.0, 1.0),
+        "0.0",
+        "the probability that a write fails with EIO",
+        "0.1",
+    ),
+    may("sync-fails", Number(0.0, 1.0), "0.0", "the probability that a sync fails with EIO", "0.1"),
+    may("failing", Flag, "false", "short for `write-fails` and `sync-fails` at 1.0", "true"),
+    may("full", Flag, "false", "whether what grows a file fails with ENOSPC", "true"),
+    may(
+        "capacity",
+        Whole(0, u64::MAX),
+        "no limit",
+        "how many bytes fit; what grows a file beyond fails with ENOSPC",
+        "100000",
+    ),
+    may(
+        "lies",
+        Number(0.0, 1.0),
+        "0.0",
+        "the probability that a sync says that all is well and syncs nothing",
+        "0.5",
+    ),
+    may("write", Duration, "0s", "how long each write takes", "\"1ms\""),
+    may("sync", Duration, "0s", "how long each sync takes", "\"50ms\""),
+    may(
+        "dies-after",
+        Whole(1, u64::MAX),
+        "never",
+        "after how many further operations the machine loses power",
+        "17",
+    ),
+    may("rots", Whole(1, u64::MAX), "0", "how many bits of synced sectors flip", "100"),
+];
+
 /// How it is written.
 pub(super) const LISTED: &[Listed] = &[
     Listed {
         key: "disk",
+        body: Table(BODY),
         example: "{ node = \"a\", write-fails = 1.0, sync-fails = 1.0 }",
         means: "reads, writes or syncs fail with EIO by probability: read-fails, write-fails, \
                 sync-fails (failing = true is short for the last two at 1.0)",
     },
     Listed {
         key: "disk",
+        body: Table(BODY),
         example: "{ node = \"a\", full = true }",
         means: "what grows a file fails with ENOSPC: at once (full), or beyond capacity = bytes",
     },
     Listed {
         key: "disk",
+        body: Table(BODY),
         example: "{ node = \"a\", write = \"1ms\", sync = \"50ms\" }",
         means: "each write and each sync takes so long",
     },
     Listed {
         key: "disk",
+        body: Table(BODY),
         example: "{ node = \"a\", lies = 0.5 }",
         means: "syncs answer that all is well and sync nothing, by probability: a power loss tells",
     },
     Listed {
         key: "disk",
+        body: Table(BODY),
         example: "{ node = \"a\", dies-after = 17 }",
         means: "power loss right after so many further writes, syncs, cuts and deletions of files; \
                 boots when it ends",
     },
     Listed {
         key: "disk",
+        body: Table(BODY),
         example: "{ node = \"a\", rots = 100 }",
         means: "so many bits of synced sectors flip, for good, and are seen by the next read: \
                 SQLite notices some of it (a log has checksums, a page has none)",
     },
 ];
 
-pub(super) fn read(key: &str, table: &mut Table<'_>, reader: &mut Reader) -> Option<DiskFault> {
+pub(super) fn read(
+    key: &str,
+    table: &mut table::Table<'_>,
+    reader: &mut Reader,
+) -> Option<DiskFault> {
     if key != "disk" {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU64, time::Duration};
 
-use super::{Listed, flag, node, shape};
+use super::{Listed, NODE, flag, node, shape};
 use crate::{
     duration,
     language::{
@@ -10,6 +10,11 @@ use crate::{
         mistake::{Code, Mistake},
         read::latency,
         reader::Reader,
+        reference::{
+            Key, LATENCY,
+            Value::{self, Duration as Time, Flag, Groups, Number, Texts, Whole, Words},
+            may, need,
+        },
         table::{Item, Table},
         write::{self, Inline, list, quoted},
     },
@@ -27,20 +32,36 @@ const HALF: After = After::Share(0.5);
 /// What a front proxy may answer: an error, of the client's or of the server's side.
 const STATUSES: std::ops::RangeInclusive<u16> = 400..=599;
 
+const BETWEEN: Key = need("between", Texts("machines"), "the one side", "[\"a\"]");
+const AND: Key = need("and", Texts("machines"), "the other side", "[\"b\"]");
+const ONE_WAY: Key = may(
+    "one-way",
+    Flag,
+    "false",
+    "whether only what goes from the one to the other side is meant",
+    "true",
+);
+const SIDES: &[Key] = &[BETWEEN, AND, ONE_WAY];
+const FROM: Key = need("from", Texts("machines"), "who asks", "[\"a\"]");
+const TO: Key = need("to", Texts("machines"), "who is asked", "[\"b\"]");
+
 /// The kinds, as a file names them.
 pub(super) const LISTED: &[Listed] = &[
     Listed {
         key: "partition",
+        body: Value::Table(SIDES),
         example: "{ between = [\"a\"], and = [\"b\"], one-way = false }",
         means: "cuts the links between two groups; senders retransmit, and give up in the end",
     },
     Listed {
         key: "split",
+        body: Value::Table(&[need("groups", Groups, "the groups", "[[\"a\"], [\"b\", \"c\"]]")]),
         example: "{ groups = [[\"a\"], [\"b\"]] }",
         means: "cuts the links between any two of several groups",
     },
     Listed {
         key: "shape",
+        body: shape::BODY,
         example: "{ isolate = \"a\" }",
         means: "cuts one server from all others, relays too (isolate), or among backends half from \
                 half (halves), all but neighbors (ring), all that does not go over one (bridge), or \
@@ -48,40 +69,110 @@ pub(super) const LISTED: &[Listed] = &[
     },
     Listed {
         key: "hold",
+        body: Value::Table(SIDES),
         example: "{ between = [\"a\"], and = [\"b\"], one-way = false }",
         means: "keeps what is sent and delivers it in order in the end; nothing is lost, no \
                 connection breaks",
     },
     Listed {
         key: "link",
+        body: Value::Table(&[
+            BETWEEN,
+            AND,
+            ONE_WAY,
+            may("latency", LATENCY, "as it is", "the delay of every segment", "\"2s\""),
+            may(
+                "loss",
+                Number(0.0, 1.0),
+                "as it is",
+                "the probability that a segment is lost, and sent again",
+                "0.1",
+            ),
+            may(
+                "bandwidth",
+                Whole(1, u64::MAX),
+                "no limit",
+                "how many bytes pass in a second",
+                "1000",
+            ),
+        ]),
         example: "{ between = [\"a\"], and = [\"b\"], latency = \"2s\", loss = 0.1, \
                   bandwidth = 1000 }",
         means: "changes latency, loss and bytes a second between two groups, or one way",
     },
     Listed {
         key: "reset",
+        body: Value::Table(&[
+            FROM,
+            TO,
+            may("of", Words(&["request", "answer"]), "request", "whose body is cut", "\"answer\""),
+            may(
+                "bytes",
+                Whole(0, u64::MAX),
+                "`share` counts",
+                "how many bytes of it pass before that",
+                "100",
+            ),
+            may("share", Number(0.0, 1.0), "0.5", "which share of it passes before that", "0.9"),
+        ]),
         example: "{ from = [\"a\"], to = [\"b\"], of = \"request\", share = 0.5 }",
         means: "resets both ends in the middle of the next request's or answer's body",
     },
     Listed {
         key: "duplicate",
+        body: Value::Table(&[
+            FROM,
+            TO,
+            may(
+                "probability",
+                Number(0.0, 1.0),
+                "the next request only",
+                "the probability for each request",
+                "0.1",
+            ),
+            may("after", Time, "0s", "how much later the second one comes", "\"5s\""),
+        ]),
         example: "{ from = [\"a\"], to = [\"b\"], probability = 0.1, after = \"5s\" }",
         means: "delivers the next request, or some, a second time on a connection of its own, and \
                 drops the answer",
     },
     Listed {
         key: "answers",
+        body: Value::Table(&[
+            NODE,
+            may("to", Texts("machines"), "everybody", "whose requests are answered so", "[\"b\"]"),
+            need("status", Whole(400, 599), "the status of the answer", "502"),
+            may(
+                "retry-after",
+                Time,
+                "none",
+                "what the answer says about when to try again, in whole seconds",
+                "\"30s\"",
+            ),
+            may(
+                "share",
+                Number(0.0, 1.0),
+                "1.0",
+                "which share of the requests is answered so",
+                "0.5",
+            ),
+        ]),
         example: "{ node = \"a\", to = [\"b\"], status = 429, retry-after = \"30s\", share = 1.0 }",
         means: "a front proxy answers requests to a machine with a status (429, 502, 520 ..), and the \
                 program behind it sees nothing of them",
     },
     Listed {
         key: "refuse",
+        body: Value::Table(&[
+            NODE,
+            may("port", Whole(1, 65535), "every port", "the port on which it refuses", "8448"),
+        ]),
         example: "{ node = \"a\", port = 8448 }",
         means: "refuses connections to a machine at once; those that exist are left alone",
     },
     Listed {
         key: "hang",
+        body: Value::Table(&[NODE]),
         example: "{ node = \"a\" }",
         means: "takes connections and acknowledges, but hands nothing to the program, nor out of \
                 it, until the end",

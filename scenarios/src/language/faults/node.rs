@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Listed, flag, node};
+use super::{Listed, NODE, flag, node};
 use crate::{
     duration,
     language::{
@@ -10,6 +10,11 @@ use crate::{
         mistake::{Code, Mistake},
         read,
         reader::Reader,
+        reference::{
+            TRIGGER,
+            Value::{self, Duration as Time, Either, Flag, Number, Texts, Whole, Words},
+            may, need,
+        },
         table::{Item, Table},
         write::{self, Inline, number, quoted, word},
     },
@@ -28,6 +33,16 @@ const FATES: &[(&str, AfterCrash)] = &[
 pub(super) const LISTED: &[Listed] = &[
     Listed {
         key: "crash",
+        body: Value::Table(&[
+            NODE,
+            may(
+                "disk",
+                Words(&["lose-unsynced", "keep", "torn", "lose-all"]),
+                "lose-unsynced",
+                "what becomes of the sectors that were not synced: each is kept or lost by the seed, all are kept, some are also torn, or all are lost",
+                "\"torn\"",
+            ),
+        ]),
         example: "{ node = \"a\", disk = \"lose-unsynced\" }",
         means: "power loss: silent at once, what was not synced is lost; boots when it ends \
                 (of each unsynced sector all or nothing, by the seed; disk = \"torn\" also tears \
@@ -35,48 +50,98 @@ pub(super) const LISTED: &[Listed] = &[
     },
     Listed {
         key: "kill",
+        body: Value::Table(&[NODE]),
         example: "{ node = \"a\" }",
         means: "the process dies, the kernel lives and closes its connections; starts when it ends",
     },
     Listed {
         key: "pause",
+        body: Value::Table(&[NODE]),
         example: "{ node = \"a\" }",
         means: "the process is not scheduled, nor one that boots meanwhile; its kernel still \
                 acknowledges",
     },
     Listed {
         key: "storm",
+        body: Value::Table(&[
+            NODE,
+            need("times", Whole(1, u32::MAX as u64), "how often it goes down", "5"),
+            need("up", Time, "how long it is up each time", "\"2s\""),
+            need("down", Time, "how long it is down each time", "\"1s\""),
+            may(
+                "kill",
+                Flag,
+                "false",
+                "whether only the process dies, and the machine stays",
+                "true",
+            ),
+        ]),
         example: "{ node = \"a\", times = 5, up = \"2s\", down = \"1s\" }",
         means: "power loss and boot, again and again (kill = true: only the process dies); then up",
     },
     Listed {
         key: "rolling-restart",
+        body: Value::Table(&[
+            need("of", Texts("machines"), "the machines, in their order", "[\"a\", \"b\", \"c\"]"),
+            need("down", Time, "how long each is down", "\"1s\""),
+            need("every", Time, "how long after one the next one goes down", "\"1s\""),
+        ]),
         example: "{ of = [\"a\", \"b\", \"c\"], down = \"2s\", every = \"10s\" }",
         means: "one machine after another is killed and started again (short for a `kill` of each)",
     },
     Listed {
         key: "wipe",
+        body: Value::Table(&[NODE]),
         example: "{ node = \"a\" }",
         means: "power loss, and the disk is gone: boots on an empty one when it ends",
     },
     Listed {
         key: "restore",
+        body: Value::Table(&[
+            NODE,
+            need(
+                "taken",
+                Either(&[Time, TRIGGER]),
+                "when the backup is taken: at a time, or at what a `when` says",
+                "\"500ms\"",
+            ),
+        ]),
         example: "{ node = \"a\", taken = \"500ms\" }",
         means: "power loss, and the disk is gone: boots on a backup of it, taken earlier (at a time \
                 or at a `when`), when it ends",
     },
     Listed {
         key: "clock-skew",
+        body: Value::Table(&[
+            NODE,
+            may("ahead", Time, "given unless `behind` is", "how far the clock is ahead", "\"1h\""),
+            may("behind", Time, "given unless `ahead` is", "how far the clock is behind", "\"1h\""),
+        ]),
         example: "{ node = \"a\", ahead = \"1h\" }",
         means: "the wall clock is ahead (or behind) while it lasts; timers stay right",
     },
     Listed {
         key: "clock-jump",
+        body: Value::Table(&[
+            NODE,
+            may(
+                "ahead",
+                Time,
+                "given unless `back` is",
+                "how far the clock is set ahead",
+                "\"1h\"",
+            ),
+            may("back", Time, "given unless `ahead` is", "how far the clock is set back", "\"1h\""),
+        ]),
         example: "{ node = \"a\", ahead = \"1h\" }",
         means: "the wall clock is set ahead (or back), once and for good; timers stay right",
     },
     Listed {
         key: "clock-drift",
+        body: Value::Table(&[
+            NODE,
+            need("rate", Number(0.0, f64::MAX), "how many times as fast the clock runs", "1.1"),
+        ]),
         example: "{ node = \"a\", rate = 1.1 }",
         means: "the wall clock runs so many times as fast while it lasts; timers stay right",
     },

@@ -2,24 +2,43 @@
 
 use std::time::Duration;
 
-use super::{Listed, node};
+use super::{Listed, NODE, node};
 use crate::{
     duration,
     language::{
         meaning::Meaning,
         reader::Reader,
-        table::Table,
+        reference::{
+            Key,
+            Value::{self, Number, Table, Text, Texts},
+            may, need,
+        },
+        table,
         write::{Inline, list, number, quoted},
     },
     scenario::{Misdeed, PeerFault},
 };
 
+const TO: Key = may("to", Texts("servers"), "everybody", "who is wronged", "[\"b\"]");
+const SHARE: Key = may(
+    "share",
+    Number(0.0, 1.0),
+    "1.0",
+    "which share of the messages is wrong, by the seed",
+    "0.5",
+);
+const CLAIMS: Key =
+    need("claims", Text("a backend"), "who makes the requests, as they say", "\"c\"");
+const EVERY: Key = need("every", Value::Duration, "how long each byte takes", "\"1s\"");
+
 const fn of_homeserver(key: &'static str, means: &'static str) -> Listed {
-    Listed { key, example: "{ node = \"a\", to = [\"b\"], share = 1.0 }", means }
+    let example = "{ node = \"a\", to = [\"b\"], share = 1.0 }";
+    Listed { key, body: Table(&[NODE, TO, SHARE]), example, means }
 }
 
 const fn of_relay(key: &'static str, means: &'static str) -> Listed {
-    Listed { key, example: "{ node = \"r1\", to = [\"b\"], share = 1.0 }", means }
+    let example = "{ node = \"r1\", to = [\"b\"], share = 1.0 }";
+    Listed { key, body: Table(&[NODE, TO, SHARE]), example, means }
 }
 
 /// How they are written.
@@ -27,6 +46,7 @@ pub(super) const LISTED: &[Listed] = &[
     of_homeserver("forge-signature", "a homeserver's requests are signed wrongly"),
     Listed {
         key: "wrong-origin",
+        body: Table(&[NODE, TO, SHARE, CLAIMS]),
         example: "{ node = \"a\", claims = \"c\" }",
         means: "a homeserver's requests say that another server makes them",
     },
@@ -68,6 +88,7 @@ pub(super) const LISTED: &[Listed] = &[
     ),
     Listed {
         key: "trickle",
+        body: Table(&[NODE, TO, SHARE, EVERY]),
         example: "{ node = \"a\", every = \"1s\" }",
         means: "a homeserver's requests come a byte at a time",
     },
@@ -78,7 +99,11 @@ pub(super) const LISTED: &[Listed] = &[
     of_relay("serve-anothers", "a relay hands out one backend's mail to another"),
 ];
 
-pub(super) fn read(key: &str, table: &mut Table<'_>, reader: &mut Reader) -> Option<PeerFault> {
+pub(super) fn read(
+    key: &str,
+    table: &mut table::Table<'_>,
+    reader: &mut Reader,
+) -> Option<PeerFault> {
     let misdeed = misdeed(key, table, reader)?;
     Some(PeerFault {
         node: node(table, reader),
@@ -88,7 +113,7 @@ pub(super) fn read(key: &str, table: &mut Table<'_>, reader: &mut Reader) -> Opt
     })
 }
 
-fn misdeed(key: &str, table: &mut Table<'_>, reader: &mut Reader) -> Option<Misdeed> {
+fn misdeed(key: &str, table: &mut table::Table<'_>, reader: &mut Reader) -> Option<Misdeed> {
     Some(match key {
         "wrong-origin" => {
             let claims = table.need("claims", reader).and_then(|item| reader.text(&item));

@@ -7,11 +7,54 @@ use crate::{
         mistake::{Code, Mistake},
         read::one_kind,
         reader::Reader,
+        reference::{
+            Value::{self, Duration, OneOf, Text, Texts},
+            may,
+        },
         table::Table,
         write::{Inline, list, quoted},
     },
     scenario::Shape,
 };
+
+/// Its keys.
+pub(super) const BODY: Value = OneOf(
+    &[
+        may(
+            "of",
+            Texts("machines"),
+            "all servers (`isolate`), or all backends (`bridge`)",
+            "which machines there are",
+            "[\"b\", \"c\"]",
+        ),
+        may("every", Duration, "given with `swizzle`", "the time between two steps", "\"5s\""),
+    ],
+    &[
+        may("isolate", Text("a machine"), "", "cuts it from all others", "\"a\""),
+        may(
+            "halves",
+            Texts("backends"),
+            "",
+            "cuts the first half of them from the other",
+            "[\"a\", \"b\", \"c\"]",
+        ),
+        may(
+            "ring",
+            Texts("backends"),
+            "",
+            "cuts all but neighbors; four at least",
+            "[\"a\", \"b\", \"c\", \"d\"]",
+        ),
+        may("bridge", Text("a machine"), "", "cuts all that does not go over it", "\"a\""),
+        may(
+            "swizzle",
+            Texts("backends"),
+            "",
+            "cuts one after another, and mends in another order",
+            "[\"a\", \"b\"]",
+        ),
+    ],
+);
 
 const KINDS: &[&str] = &["isolate", "halves", "ring", "bridge", "swizzle"];
 

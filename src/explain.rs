@@ -1,0 +1,113 @@
+//! `fedsim explain`: a page about one thing that scenario files can name, or about all.
+
+use reports::wrap;
+use scenarios::language::reference::Key;
+use serde_json::json;
+
+use crate::{
+    arguments::Explain,
+    exit::{self, Exit, Stop},
+    invocation,
+    output::{Output, Tone},
+    program::Program,
+    reference::{self, Block, Topic},
+};
+
+/// What the exit codes are asked for by.
+const EXIT_CODES: &str = "exit-codes";
+/// How far what is said about a key is indented.
+const INDENT: usize = 6;
+
+/// Explains what was asked for.
+pub(crate) fn explain(
+    wanted: &Explain,
+    program: &Program,
+    output: &mut Output,
+) -> Result<Exit, Stop> {
+    if wanted.all {
+        output.raw(&reference::page(program.vocabulary()))?;
+        return Ok(Exit::Holds);
+    }
+    let asked = wanted.topic.as_deref().unwrap_or_default();
+    if asked == EXIT_CODES {
+        output.line(exit::TABLE)?;
+        return Ok(Exit::Holds);
+    }
+    let topics = reference::topics(program.vocabulary());
+    let found: Vec<&Topic> = topics.iter().filter(|topic| is_meant(topic, asked)).collect();
+    if found.is_empty() {
+        return Err(unknown(asked, &topics));
+    }
+    for topic in found {
+        show(topic, output)?;
+    }
+    Ok(Exit::Holds)
+}
+
+/// Returns whether a topic is what was asked for: a mistake also by its name alone.
+fn is_meant(topic: &Topic, asked: &str) -> bool {
+    topic.name == asked || topic.name.strip_prefix("scenario::") == Some(asked)
+}
+
+fn unknown(asked: &str, topics: &[Topic]) -> Stop {
+    let program = invocation::program();
+    let near = topics.iter().map(|topic| topic.name.as_str());
+    let near = scenarios::language::names::closest(asked, near);
+    let help = match near {
+        Some(near) => format!("did you mean `{program} explain {near}`?"),
+        None => format!(
+            "name a section, an operation, a fault, a check, an endpoint or a mistake: `{program} list \
+             checks`, `{program} list faults` .. show them, and `{program} explain --all` explains all"
+        ),
+    };
+    Stop::because(Exit::Usage, format!("there is nothing called `{asked}` to explain\n{help}"))
+}
+
+fn show(topic: &Topic, output: &mut Output) -> Result<(), Stop> {
+    output.title(Tone::Plain, &topic.name, topic.sort.word())?;
+    let mut texts = Vec::new();
+    for block in &topic.blocks {
+        match block {
+            Block::Text(text) => {
+                output.line("")?;
+                for line in wrap(text, output.columns) {
+                    output.line(&line)?;
+                }
+                texts.push(text.clone());
+            }
+            Block::Example(text) => {
+                output.line("")?;
+                for line in text.lines() {
+                    output.line(&format!("    {line}"))?;
+                }
+                texts.push(text.clone());
+            }
+            Block::Keys(keys) => show_keys(keys, output)?,
+        }
+    }
+    output.line("")?;
+    output.object(&json!({
+        "type": "topic", "name": topic.name, "sort": topic.sort.word(), "texts": texts,
+    }))?;
+    Ok(())
+}
+
+fn show_keys(keys: &[(String, Key)], output: &mut Output) -> Result<(), Stop> {
+    for (place, key) in keys {
+        let default = match key.default {
+            None => "; required".to_owned(),
+            Some("") => String::new(),
+            Some(default) => format!("; without it: {default}"),
+        };
+        output.line("")?;
+        let head = format!("  {place}  ({}{default})", key.value.words());
+        let text = format!("{}, such as `{} = {}`.", key.means, key.key, key.example);
+        for line in wrap(&head, output.columns - 2) {
+            output.line(&format!("  {line}"))?;
+        }
+        for line in wrap(&text, output.columns - INDENT) {
+            output.line(&format!("{}{line}", " ".repeat(INDENT)))?;
+        }
+    }
+    Ok(())
+}
