@@ -3,7 +3,7 @@
 mod shown;
 
 use std::{
-    num::{NonZeroU64, NonZeroUsize},
+    num::{NonZeroU16, NonZeroU64, NonZeroUsize},
     path::PathBuf,
     str::FromStr,
     time::Duration,
@@ -14,8 +14,8 @@ use explore::{Method, sources::Shard};
 use reports::Renderer;
 use scenarios::scenario::Delivery;
 
-pub(crate) use self::shown::{Report, Show};
-use crate::{exit, report, seeds::Seeds};
+pub(crate) use self::shown::{Report, Serve, Show};
+use crate::{exit, report, seeds::Seeds, serve};
 
 /// Runs federations of real homeservers and relays in a simulated world, breaks them on purpose,
 /// and judges what they promised.
@@ -93,9 +93,11 @@ pub(crate) enum Command {
     /// Make a scenario that violates a check as small as it goes, and say why what is left is needed
     #[command(after_help = exit::TABLE)]
     Shrink(Shrink),
+    #[cfg(feature = "homeservers")]
     /// Plant each known defect in the servers, and show how fast exploration finds it
     #[command(after_help = exit::TABLE)]
     Defects(Defects),
+    #[cfg(feature = "homeservers")]
     /// Run the same seeds under several delivery policies, and show what each gives and costs
     #[command(after_help = exit::TABLE)]
     Compare(Compare),
@@ -107,6 +109,9 @@ pub(crate) enum Command {
     Report(Report),
     /// Show the journal of a run, or a part of it
     Show(Show),
+    /// Show runs and explorations in the browser: step by step, side by side, and while they go on
+    #[command(after_help = serve::HELP)]
+    Serve(Serve),
     /// Judge journals that runs have kept, with today's checks, without running anything
     #[command(after_help = exit::TABLE)]
     Judge(Judge),
@@ -114,6 +119,7 @@ pub(crate) enum Command {
     Check(Check),
     /// List what scenario files can name, or the scenarios themselves
     List(List),
+    #[cfg(feature = "homeservers")]
     /// Measure what a simulation costs, and show each figure beside its goal
     #[command(after_help = exit::TABLE)]
     Bench(Bench),
@@ -132,6 +138,14 @@ pub(crate) struct Files {
     /// have the tag T; may be given several times, and one match is enough
     #[arg(short, long, value_name = "GLOB|tag:T")]
     pub(crate) filter: Vec<String>,
+}
+
+/// Where runs take place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum World {
+    Sim,
+    #[cfg(feature = "homeservers")]
+    Live,
 }
 
 #[derive(Args, Debug)]
@@ -154,7 +168,18 @@ pub(crate) struct Run {
     /// Run everything twice and compare the journals byte for byte
     #[arg(long)]
     pub(crate) twice: bool,
-    /// How many runs go on at once, each on a thread of its own [default: the number of processors]
+    /// Where runs take place: in the simulated world, or on real processes of this machine in real
+    /// time
+    #[arg(long, value_enum, value_name = "WORLD", default_value = "sim")]
+    pub(crate) world: World,
+    /// Which kind of server each backend and relay is, for `--world live` [default: fedsim's own]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) servers: Option<PathBuf>,
+    /// How often each run is made, for `--world live`: no two are alike
+    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "twice")]
+    pub(crate) repeat: NonZeroU16,
+    /// How many runs go on at once, each on a thread of its own [default: the number of processors;
+    /// 1 for `--world live`]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,
     /// Where each run's folder goes: `<scenario>-<seed>/run.json` and `report.txt`
@@ -207,6 +232,7 @@ pub(crate) struct Explore {
     pub(crate) corpus: Option<PathBuf>,
 }
 
+#[cfg(feature = "homeservers")]
 #[derive(Args, Debug)]
 pub(crate) struct Defects {
     /// Only defects whose name contains this text [default: all]
@@ -229,6 +255,7 @@ pub(crate) struct Defects {
     pub(crate) page: Option<PathBuf>,
 }
 
+#[cfg(feature = "homeservers")]
 #[derive(Args, Debug)]
 pub(crate) struct Compare {
     /// The scenario file
@@ -376,6 +403,7 @@ pub(crate) enum What {
     Endpoints,
 }
 
+#[cfg(feature = "homeservers")]
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
     /// Only rows whose name contains this text [default: all]

@@ -6,12 +6,13 @@ use crate::{
     arguments::Check,
     exit::{Exit, Stop},
     output::{Output, Tone},
+    program::Program,
     select,
 };
 
 /// Reads what was asked for.
-pub(crate) fn check(wanted: &Check, output: &mut Output) -> Result<Exit, Stop> {
-    let selected = match select::load(&wanted.files)? {
+pub(crate) fn check(wanted: &Check, program: &Program, output: &mut Output) -> Result<Exit, Stop> {
+    let selected = match select::load(&wanted.files, program)? {
         Ok(selected) => selected,
         Err(mistakes) => {
             output.mistakes(&mistakes)?;

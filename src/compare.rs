@@ -13,20 +13,25 @@ use crate::{
     arguments::Compare,
     exit::{Exit, Stop},
     output::{Output, Tone},
+    program::Program,
     select::{self, Selected},
     threads,
 };
 
 /// Compares what was asked for.
-pub(crate) fn compare(wanted: &Compare, output: &mut Output) -> Result<Exit, Stop> {
-    let selected = match select::one(&wanted.file) {
+pub(crate) fn compare(
+    wanted: &Compare,
+    program: &Program,
+    output: &mut Output,
+) -> Result<Exit, Stop> {
+    let selected = match select::one(&wanted.file, program) {
         Ok(selected) => selected,
         Err(mistakes) => {
             output.mistakes(&[mistakes])?;
             return Ok(Exit::Usage);
         }
     };
-    let policies = play(&selected, wanted, output)?;
+    let policies = play(&selected, wanted, program, output)?;
     let lines = comparison::text(&policies);
     for line in &lines {
         output.line(line)?;
@@ -55,7 +60,12 @@ pub(crate) fn compare(wanted: &Compare, output: &mut Output) -> Result<Exit, Sto
 }
 
 /// Runs every seed under every policy.
-fn play(selected: &Selected, wanted: &Compare, output: &mut Output) -> Result<Vec<Compared>, Stop> {
+fn play(
+    selected: &Selected,
+    wanted: &Compare,
+    program: &Program,
+    output: &mut Output,
+) -> Result<Vec<Compared>, Stop> {
     let (seeds, policies) = (wanted.seeds.count(), wanted.policies.len());
     let count = seeds.saturating_mul(policies);
     if !output.quiet {
@@ -66,7 +76,7 @@ fn play(selected: &Selected, wanted: &Compare, output: &mut Output) -> Result<Ve
     let progress = output.begin_progress(count);
     let work = |number: usize| {
         let (policy, seed) = (wanted.policies[number / seeds], wanted.seeds.at(number % seeds));
-        let scenario = with(&selected.seeded(seed).scenario, policy);
+        let scenario = with(&selected.seeded(seed, program).scenario, policy);
         let mut price = Price::default();
         let played = caught(|| {
             let run = runs::run(&scenario, seed, &Options::default());

@@ -1,20 +1,21 @@
 //! `fedsim explore`: searches for the scenario that breaks a promise.
 
 mod corpus;
+mod live;
 mod summary;
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, sync::atomic::Ordering, time::Duration};
 
-use explore::{Campaign, Exploration, Method, Subject, Trial};
-
+use explore::{Campaign, Exploration, Method, Trial};
 use scenarios::Scenario;
 
-use self::corpus::Corpus;
+use self::{corpus::Corpus, live::Live};
 use crate::{
     arguments::Explore,
     exit::{Exit, Stop},
     interrupt,
     output::{Output, Tone},
+    program::Program,
     run::counted,
     select::{self, Selected},
     stopwatch::Stopwatch,
@@ -26,8 +27,12 @@ use crate::{
 const MOST_RUNS: u64 = 1_000_000;
 
 /// Searches as it was asked to.
-pub(crate) fn explore(wanted: &Explore, output: &mut Output) -> Result<Exit, Stop> {
-    let selected = match select::load(&wanted.files)? {
+pub(crate) fn explore(
+    wanted: &Explore,
+    program: &Program,
+    output: &mut Output,
+) -> Result<Exit, Stop> {
+    let selected = match select::load(&wanted.files, program)? {
         Ok(selected) => selected,
         Err(mistakes) => {
             output.mistakes(&mistakes)?;
@@ -36,15 +41,20 @@ pub(crate) fn explore(wanted: &Explore, output: &mut Output) -> Result<Exit, Sto
     };
     let mut corpus = Corpus::open(wanted.corpus.as_deref(), &wanted.out)?;
     let mut bases = bases(selected, wanted, output)?;
-    bases.extend(corpus.scenarios()?);
+    bases.extend(corpus.scenarios(program.vocabulary())?);
     let campaign = campaign(bases, wanted);
     if !output.quiet {
         output.word(Tone::Plain, "Exploring", &announcement(&campaign))?;
     }
-    let began = Stopwatch::start();
-    let explored = play(&campaign, wanted, began, &mut corpus, output);
+    let on = On { program, wanted };
+    let mut live = Live::begin(&campaign, wanted, Stopwatch::start())?;
+    let explored = play(&campaign, on, &mut corpus, &mut live, output);
     output.end_progress();
-    summary::show(explored?, &campaign, began.elapsed_ms(), wanted, output)
+    let explored = explored?;
+    live.searched(&explored)?;
+    let exit = summary::show(explored, &campaign, on, &mut live, output)?;
+    live.finished()?;
+    Ok(exit)
 }
 
 /// Returns what is broken: the scenarios that were named, with the delivery policy that was asked
@@ -109,14 +119,22 @@ fn announcement(campaign: &Campaign) -> String {
     )
 }
 
+/// What is explored, as it was asked for.
+#[derive(Clone, Copy)]
+struct On<'w> {
+    program: &'w Program,
+    wanted: &'w Explore,
+}
+
 /// Plays the campaign, tells of each new kind of failure at once, and keeps what is to be kept.
 fn play(
     campaign: &Campaign,
-    wanted: &Explore,
-    began: Stopwatch,
+    on: On<'_>,
     corpus: &mut Corpus,
+    live: &mut Live,
     output: &mut Output,
 ) -> Result<Exploration, Stop> {
+    let On { program, wanted } = on;
     let stop = interrupt::flag();
     let length = usize::try_from(wanted.runs.unwrap_or(0)).unwrap_or(usize::MAX);
     let bar = output.begin_progress(length.max(2));
@@ -126,21 +144,21 @@ fn play(
     let most = wanted.time.unwrap_or(Duration::MAX);
     let mut told = (0, 0);
     let mut wrong = None;
-    let explored = campaign.play(&Subject::homeservers(), stop, |so_far, candidate, trial| {
+    let explored = campaign.play(&program.subject(), stop, |so_far, candidate, trial| {
         bar.inc(1);
-        if Duration::from_millis(began.elapsed_ms()) >= most {
+        if Duration::from_millis(live.wall_ms()) >= most {
             stop.store(true, Ordering::Relaxed);
         }
-        output.progress_says(progress(so_far, began.elapsed_ms()));
+        output.progress_says(progress(so_far, live.wall_ms()));
         let kinds = so_far.failures.count();
         let mut keep = || -> Result<(), Stop> {
             if kinds > told.0 {
                 found(so_far, trial, output)?;
-                corpus.keep_failing(candidate, trial)?;
+                live.kept(so_far.count(), &corpus.keep_failing(candidate, trial)?);
             } else if so_far.coverage.count() > told.1 {
                 corpus.keep_interesting(candidate)?;
             }
-            Ok(())
+            live.run(so_far, candidate, trial)
         };
         if let Err(stop_because) = keep() {
             stop.store(true, Ordering::Relaxed);

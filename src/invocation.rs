@@ -2,9 +2,8 @@
 
 use std::{env, path::Path};
 
-/// Returns what a command line that starts this program again begins with: `fedsim` if that is
-/// found by its name, `cargo run --release --` if cargo started it, and else the path that was
-/// written.
+/// Returns what a command line that starts this program again begins with: its name if it was found
+/// by that, `cargo run --release --` if cargo started it, and else the path that was written.
 pub(crate) fn program() -> String {
     let written = env::args().next().unwrap_or_default();
     of(&written, env::var_os("CARGO").is_some())
@@ -12,12 +11,18 @@ pub(crate) fn program() -> String {
 
 fn of(written: &str, by_cargo: bool) -> String {
     let path = Path::new(written);
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("fedsim");
     let is_built = path.is_relative() && path.starts_with("target");
-    match (is_built && by_cargo, path.components().count()) {
-        (true, _) if path.starts_with("target/release") => "cargo run --release --".to_owned(),
-        (true, _) => "cargo run --".to_owned(),
-        (false, 2..) => written.to_owned(),
-        (false, _) => "fedsim".to_owned(),
+    if !(is_built && by_cargo) {
+        let is_found_by_name = path.components().count() < 2;
+        return if is_found_by_name { name.to_owned() } else { written.to_owned() };
+    }
+    let release = if path.starts_with("target/release") { " --release" } else { "" };
+    let is_example = path.parent().is_some_and(|folder| folder.ends_with("examples"));
+    match name {
+        _ if is_example => format!("cargo run{release} --example {name} --"),
+        "fedsim" => format!("cargo run{release} --"),
+        _ => format!("cargo run{release} --bin {name} --"),
     }
 }
 
@@ -32,5 +37,7 @@ mod tests {
         assert_eq!(of("target/debug/fedsim", true), "cargo run --");
         assert_eq!(of("target/debug/fedsim", false), "target/debug/fedsim");
         assert_eq!(of("/opt/bin/fedsim", true), "/opt/bin/fedsim");
+        assert_eq!(of("target/debug/examples/echo", true), "cargo run --example echo --");
+        assert_eq!(of("target/release/own", true), "cargo run --release --bin own --");
     }
 }

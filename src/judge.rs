@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use checks::{HOMESERVERS, Record, Unjudged, record::Verdict};
+use checks::{Record, Unjudged, record::Verdict};
 use explore::trial::caught;
 use journal::kept;
 use reports::{folder, json, line};
@@ -15,14 +15,15 @@ use crate::{
     arguments::Judge,
     exit::{Exit, Stop},
     output::Output,
+    program::Program,
     trial,
 };
 
 /// Judges every journal that was named; the worst verdict is the exit code.
-pub(crate) fn judge(wanted: &Judge, output: &mut Output) -> Result<Exit, Stop> {
+pub(crate) fn judge(wanted: &Judge, program: &Program, output: &mut Output) -> Result<Exit, Stop> {
     let mut exit = Exit::Holds;
     for named in &wanted.journals {
-        exit = exit.and(match one(named, wanted.lenient, output) {
+        exit = exit.and(match one(named, wanted.lenient, program, output) {
             // The others are judged all the same.
             Err(Stop::Because(why, message)) => {
                 output.refusal(&message)?;
@@ -34,9 +35,9 @@ pub(crate) fn judge(wanted: &Judge, output: &mut Output) -> Result<Exit, Stop> {
     Ok(exit)
 }
 
-fn one(named: &Path, lenient: bool, output: &mut Output) -> Result<Exit, Stop> {
+fn one(named: &Path, lenient: bool, program: &Program, output: &mut Output) -> Result<Exit, Stop> {
     let path = journal_of(named)?;
-    match judged(&path)? {
+    match judged(&path, program)? {
         Ok(record) => tell(&path, &record, lenient, output),
         Err(Unjudged::Scenario(mistakes)) => {
             output.mistakes(&[mistakes])?;
@@ -67,11 +68,11 @@ fn journal_of(named: &Path) -> Result<PathBuf, Stop> {
     Err(Stop::because(Exit::Usage, message))
 }
 
-fn judged(path: &Path) -> Result<Result<Record, Unjudged>, Stop> {
+fn judged(path: &Path, program: &Program) -> Result<Result<Record, Unjudged>, Stop> {
     let file = File::open(path).map_err(|error| refused(path, &error))?;
     let kept = kept::read(file).map_err(|malformed| refused(path, &malformed))?;
     let shown = path.display().to_string();
-    let judged = caught(|| checks::rejudged(&HOMESERVERS, &shown, kept));
+    let judged = caught(|| checks::rejudged(program.promises(), &shown, kept));
     let judged = judged.map_err(|why| Stop::because(Exit::Internal, format!("{shown}: {why}")))?;
     Ok(judged.map(|run| run.record))
 }

@@ -5,7 +5,7 @@ use scenarios::{
         faults::{self, Listed},
         ops,
     },
-    vocabulary::{CHECKS, CheckName, ENDPOINTS, meaning},
+    vocabulary::CheckName,
 };
 use serde_json::json;
 
@@ -13,23 +13,28 @@ use crate::{
     arguments::{List, What},
     exit::{Exit, Stop},
     output::Output,
+    program::Program,
     select,
 };
 
 /// Prints the list that was asked for.
-pub(crate) fn list(wanted: &List, output: &mut Output) -> Result<Exit, Stop> {
+pub(crate) fn list(wanted: &List, program: &Program, output: &mut Output) -> Result<Exit, Stop> {
     match &wanted.what {
-        What::Scenarios(files) => return scenarios(files, output),
-        What::Checks => checks(output)?,
+        What::Scenarios(files) => return scenarios(files, program, output),
+        What::Checks => checks(program, output)?,
         What::Faults => kinds("fault", faults::LISTED.iter().copied().flatten(), output)?,
         What::Ops => kinds("operation", ops::LISTED.iter(), output)?,
-        What::Endpoints => endpoints(output)?,
+        What::Endpoints => endpoints(program, output)?,
     }
     Ok(Exit::Holds)
 }
 
-fn scenarios(files: &crate::arguments::Files, output: &mut Output) -> Result<Exit, Stop> {
-    let selected = match select::load(files)? {
+fn scenarios(
+    files: &crate::arguments::Files,
+    program: &Program,
+    output: &mut Output,
+) -> Result<Exit, Stop> {
+    let selected = match select::load(files, program)? {
         Ok(selected) => selected,
         Err(mistakes) => {
             output.mistakes(&mistakes)?;
@@ -53,10 +58,11 @@ fn scenarios(files: &crate::arguments::Files, output: &mut Output) -> Result<Exi
     Ok(Exit::Holds)
 }
 
-fn checks(output: &mut Output) -> Result<(), Stop> {
-    let names = CHECKS.iter().map(|check| check.name.len()).max().unwrap_or(0);
-    for CheckName { name, kind } in CHECKS {
-        let (judged, means) = (kind.word(), meaning(name));
+fn checks(program: &Program, output: &mut Output) -> Result<(), Stop> {
+    let checks = program.vocabulary().checks;
+    let names = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    for CheckName { name, kind, means } in checks {
+        let judged = kind.word();
         output.line(&format!("{name:<names$}  {judged:<10}  {means}"))?;
         output.object(&json!({
             "type": "check", "check": name, "judged": judged, "means": means
@@ -83,9 +89,11 @@ fn kinds<'l>(
     Ok(())
 }
 
-fn endpoints(output: &mut Output) -> Result<(), Stop> {
-    for (name, method, path) in ENDPOINTS {
-        output.line(&format!("{name:<18}  {method:<4}  {path}"))?;
+fn endpoints(program: &Program, output: &mut Output) -> Result<(), Stop> {
+    let endpoints = program.vocabulary().endpoints;
+    let names = endpoints.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
+    for (name, method, path) in endpoints {
+        output.line(&format!("{name:<names$}  {method:<4}  {path}"))?;
         output.object(&json!({
             "type": "endpoint", "endpoint": name, "method": method, "path": path
         }))?;

@@ -13,6 +13,7 @@ use crate::{
     exit::{Exit, Stop},
     invocation, kept,
     output::{Output, Tone},
+    program::Program,
     select::Selected,
     trial,
 };
@@ -21,11 +22,15 @@ use crate::{
 const LARGEST: u64 = 4 << 30;
 
 /// Replays a record. A run that is reproduced exits as it did then: a failure exits with 1 again.
-pub(crate) fn replay(wanted: &Replay, output: &mut Output) -> Result<Exit, Stop> {
+pub(crate) fn replay(
+    wanted: &Replay,
+    program: &Program,
+    output: &mut Output,
+) -> Result<Exit, Stop> {
     let path = kept::record(&wanted.record)?;
-    let mut recorded = read(&path)?;
+    let mut recorded = own(&path, program)?;
     let shown = format!("the scenario in {}", path.display());
-    let scenario = match language::parse(&shown, &recorded.scenario.text) {
+    let scenario = match language::parse_in(program.vocabulary(), &shown, &recorded.scenario.text) {
         Ok(scenario) => scenario,
         Err(mistakes) => {
             output.mistakes(&[mistakes])?;
@@ -35,6 +40,7 @@ pub(crate) fn replay(wanted: &Replay, output: &mut Output) -> Result<Exit, Stop>
     let mut now = trial::again(
         &Selected { path: path.clone(), scenario, text: String::new() },
         recorded.seed,
+        program,
     )
     .map_err(|why| Stop::because(Exit::Internal, why))?;
     let (then, today) = (&recorded.program.version, &now.program.version);
@@ -45,6 +51,22 @@ pub(crate) fn replay(wanted: &Replay, output: &mut Output) -> Result<Exit, Stop>
         None => reproduced(&recorded, &path, output),
         Some(difference) => differs(&recorded, &difference, output),
     }
+}
+
+/// Reads a record of this program.
+pub(crate) fn own(path: &Path, program: &Program) -> Result<Record, Stop> {
+    let record = read(path)?;
+    let (whose, here) = (&record.program.name, program.name());
+    if whose == here {
+        return Ok(record);
+    }
+    let message = format!(
+        "{} is a run of `{whose}`, whose servers `{here}` does not have\n\
+         replay and shrink it with the program `{whose}` that recorded it (its version was {})",
+        path.display(),
+        record.program.version
+    );
+    Err(Stop::because(Exit::Usage, message))
 }
 
 /// Reads a record.

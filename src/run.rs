@@ -19,7 +19,9 @@ use crate::{
     arguments::Run,
     exit::{Exit, Stop},
     interrupt,
+    live::{self, Place, Tally},
     output::{Output, Tone},
+    program::Program,
     seeds::Seeds,
     select::{self, Selected},
     stopwatch::Stopwatch,
@@ -31,20 +33,30 @@ use crate::{
 const EXPLAINED: usize = 20;
 
 /// Runs what was asked for.
-pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
-    let selected = match select::load(&wanted.files)? {
+pub(crate) fn run(wanted: &Run, program: &Program, output: &mut Output) -> Result<Exit, Stop> {
+    let selected = match select::load(&wanted.files, program)? {
         Ok(selected) => selected,
         Err(mistakes) => {
             output.mistakes(&mistakes)?;
             return Ok(Exit::Usage);
         }
     };
+    let place = Place::of(wanted, program)?;
     writable(&wanted.out)?;
-    let jobs = Jobs { selected: &selected, seeds: wanted.seed.as_ref() };
-    let threads = threads::count(wanted.jobs).min(jobs.count());
+    let selected = live::playable(&place, selected, output)?;
+    let repeat = usize::from(wanted.repeat.get());
+    let jobs = Jobs { selected: &selected, seeds: wanted.seed.as_ref(), repeat };
+    let threads = if place.is_live() { wanted.jobs.or(Some(1)) } else { wanted.jobs };
+    let threads = threads::count(threads).min(jobs.count());
     let settings = Settings {
+        program,
         out: &wanted.out,
-        twice: if wanted.twice { Twice::Every } else { Twice::Sample },
+        place: &place,
+        twice: match wanted.twice {
+            true => Twice::Every,
+            false if place.is_live() => Twice::Never,
+            false => Twice::Sample,
+        },
         lenient: wanted.lenient,
         journal: wanted.journal,
         reports: wanted.report.as_deref(),
@@ -55,16 +67,27 @@ pub(crate) fn run(wanted: &Run, output: &mut Output) -> Result<Exit, Stop> {
     }
 
     let mut results = Results::new(output, &wanted.out, wanted.fail_fast.map(NonZeroU64::get));
+    results.tally = (repeat > 1).then(Tally::default);
     let progress = results.output.begin_progress(jobs.count());
     let work = |number| {
-        let (selected, seed) = jobs.at(number);
-        let trial = trial::run(&selected.seeded(seed), seed, number, &settings);
+        let (selected, seed, repetition) = jobs.at(number);
+        let out = repeated(&wanted.out, repetition);
+        let settings = Settings { out: &out, ..settings };
+        let trial = trial::run(&selected.seeded(seed, program), seed, number, &settings);
         progress.inc(1);
         trial
     };
     let threads_began = workers::in_order(jobs.count(), threads, work, |trial| results.take(trial));
     threads::begun(threads_began)?;
     results.conclude()
+}
+
+/// Returns where the folder of a repeated run goes: the first one where it always goes.
+fn repeated(out: &Path, repetition: usize) -> PathBuf {
+    match repetition {
+        0 => out.to_owned(),
+        n => out.join(format!("repeated-{n}")),
+    }
 }
 
 fn writable(out: &Path) -> Result<(), Stop> {
@@ -75,23 +98,27 @@ fn writable(out: &Path) -> Result<(), Stop> {
     })
 }
 
-/// Every scenario with every seed, numbered.
+/// Every scenario with every seed, as often as it is repeated, numbered.
 struct Jobs<'a> {
     selected: &'a [Selected],
     seeds: Option<&'a Seeds>,
+    repeat: usize,
 }
 
 impl<'a> Jobs<'a> {
     fn count(&self) -> usize {
-        self.selected.len().saturating_mul(self.seeds.map_or(1, Seeds::count))
+        let seeds = self.seeds.map_or(1, Seeds::count);
+        self.selected.len().saturating_mul(seeds).saturating_mul(self.repeat)
     }
 
-    fn at(&self, number: usize) -> (&'a Selected, u64) {
+    /// Returns the scenario and the seed of a run, and which repetition of it that is, from 0.
+    fn at(&self, number: usize) -> (&'a Selected, u64, usize) {
+        let (number, repetition) = (number / self.repeat, number % self.repeat);
         let Some(seeds) = self.seeds else {
             let selected = &self.selected[number];
-            return (selected, selected.scenario.seed);
+            return (selected, selected.scenario.seed, repetition);
         };
-        (&self.selected[number / seeds.count()], seeds.at(number % seeds.count()))
+        (&self.selected[number / seeds.count()], seeds.at(number % seeds.count()), repetition)
     }
 
     fn widths(&self, line: usize) -> Widths {
@@ -114,6 +141,12 @@ impl<'a> Jobs<'a> {
             Twice::Every => ", everything twice".to_owned(),
             Twice::Sample if self.count() < SAMPLE => String::new(),
             Twice::Sample => format!(", 1 in {SAMPLE} twice"),
+            Twice::Never => {
+                let once = live::takes(self.selected.iter().map(|one| &one.scenario));
+                let runs = u32::try_from(self.count() / self.selected.len()).unwrap_or(u32::MAX);
+                let threads = u32::try_from(threads).unwrap_or(1);
+                format!(", about {} of real time", live::about(once * runs / threads))
+            }
         };
         format!("{scenarios}, {seeds}{twice}, {}", counted(threads, "thread"))
     }
@@ -137,6 +170,8 @@ struct Results<'a> {
     rows: Vec<index::Row>,
     /// After how many failures to end.
     fail_fast: Option<u64>,
+    /// What repeated runs came to.
+    tally: Option<Tally>,
     interrupted: bool,
     stopped: Option<Stop>,
 }
@@ -153,6 +188,7 @@ impl<'a> Results<'a> {
             unexplained: 0,
             rows: Vec::new(),
             fail_fast,
+            tally: None,
             interrupted: false,
             stopped: None,
         }
@@ -179,6 +215,9 @@ impl<'a> Results<'a> {
 
     fn print(&mut self, mut trial: Trial) -> Result<(), Stop> {
         self.totals += trial.totals;
+        if let Some(tally) = &mut self.tally {
+            tally.count(&trial);
+        }
         if self.rows.len() < index::MOST {
             self.rows.extend(trial.row.take());
         }
@@ -189,8 +228,9 @@ impl<'a> Results<'a> {
         }
         self.output.object(&trial.object)?;
         if let Some(folder) = &trial.folder {
-            folder::point_latest(self.out, folder).map_err(|error| {
-                let latest = self.out.join(folder::LATEST);
+            let out = folder.parent().unwrap_or(self.out);
+            folder::point_latest(out, folder).map_err(|error| {
+                let latest = out.join(folder::LATEST);
                 Stop::because(Exit::Internal, format!("cannot write {}: {error}", latest.display()))
             })?;
         }
@@ -226,7 +266,7 @@ impl<'a> Results<'a> {
     /// Prints the summary, and explains the runs that did not pass.
     fn conclude(self) -> Result<Exit, Stop> {
         let page = self.page();
-        let Self { output, began, totals, explanations, unexplained, stopped, .. } = self;
+        let Self { output, began, totals, explanations, unexplained, stopped, tally, .. } = self;
         let exit = if self.interrupted { self.exit.and(Exit::Interrupted) } else { self.exit };
         output.end_progress();
         if let Some(stop) = stopped {
@@ -236,6 +276,9 @@ impl<'a> Results<'a> {
         let wall_ms = began.elapsed_ms();
         let summary = format!("[{:>8}] {}", reports::line::wall(wall_ms), totals.summary());
         output.word(Tone::Plain, "Summary", &summary)?;
+        if let Some(tally) = tally {
+            tally.print(output)?;
+        }
         if self.interrupted {
             output.line(&format!(
                 "{}ended by Ctrl-C before all runs were made",

@@ -15,6 +15,8 @@ use scenarios::{
 use crate::{
     arguments::Files,
     exit::{Exit, Stop},
+    invocation,
+    program::Program,
 };
 
 /// Where scenarios are read from if no file is named: what broke before comes first.
@@ -35,11 +37,11 @@ pub(crate) struct Selected {
 
 impl Selected {
     /// Returns the same file under another seed, from which a generated world is drawn anew.
-    pub(crate) fn seeded(&self, seed: u64) -> Cow<'_, Self> {
+    pub(crate) fn seeded(&self, seed: u64, program: &Program) -> Cow<'_, Self> {
         if seed == self.scenario.seed || self.text.is_empty() {
             return Cow::Borrowed(self);
         }
-        let again = language::parse_seeded("", &self.text, seed);
+        let again = language::parse_seeded_in(program.vocabulary(), "", &self.text, seed);
         // What is valid under its own seed is so under another one.
         let scenario = again.unwrap_or_else(|_| self.scenario.clone());
         Cow::Owned(Self { path: self.path.clone(), scenario, text: self.text.clone() })
@@ -50,11 +52,11 @@ impl Selected {
 pub(crate) type Loaded = Result<Vec<Selected>, Vec<Mistakes>>;
 
 /// Reads every file that is meant, and returns the scenarios that pass the filters.
-pub(crate) fn load(files: &Files) -> Result<Loaded, Stop> {
+pub(crate) fn load(files: &Files, program: &Program) -> Result<Loaded, Stop> {
     let mut scenarios = Vec::new();
     let mut mistakes = Vec::new();
     for path in paths(&files.paths)? {
-        match one(&path) {
+        match one(&path, program) {
             Ok(selected) => scenarios.push(selected),
             Err(wrong) => mistakes.push(wrong),
         }
@@ -64,7 +66,10 @@ pub(crate) fn load(files: &Files) -> Result<Loaded, Stop> {
     }
     scenarios.retain(|selected| passes(&selected.scenario, &files.filter));
     if scenarios.is_empty() {
-        let message = "no scenario passes the filter\n`fedsim list scenarios` shows all names";
+        let message = format!(
+            "no scenario passes the filter\n`{} list scenarios` shows all names",
+            invocation::program()
+        );
         return Err(Stop::because(Exit::NothingSelected, message));
     }
     distinct(&scenarios)?;
@@ -72,9 +77,9 @@ pub(crate) fn load(files: &Files) -> Result<Loaded, Stop> {
 }
 
 /// Reads one file.
-pub(crate) fn one(path: &Path) -> Result<Selected, Mistakes> {
+pub(crate) fn one(path: &Path, program: &Program) -> Result<Selected, Mistakes> {
     let text = language::text_of(path)?;
-    let scenario = language::parse(&path.display().to_string(), &text)?;
+    let scenario = language::parse_in(program.vocabulary(), &path.display().to_string(), &text)?;
     Ok(Selected { path: path.to_owned(), scenario, text })
 }
 

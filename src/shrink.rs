@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use explore::{Subject, Trial, trial::End};
+use explore::{Trial, trial::End};
 use reports::{folder, html};
 use scenarios::{Scenario, language};
 use serde_json::json;
@@ -12,19 +12,24 @@ use crate::{
     exit::{Exit, Stop},
     interrupt, kept,
     output::Output,
+    program::Program,
     replay,
 };
 
 /// Shrinks what was named, and prints what is left as a scenario file or a test.
-pub(crate) fn shrink(wanted: &Shrink, output: &mut Output) -> Result<Exit, Stop> {
-    let scenario = match read(wanted)? {
+pub(crate) fn shrink(
+    wanted: &Shrink,
+    program: &Program,
+    output: &mut Output,
+) -> Result<Exit, Stop> {
+    let scenario = match read(wanted, program)? {
         Ok(scenario) => scenario,
         Err(mistakes) => {
             output.mistakes(&[mistakes])?;
             return Ok(Exit::Usage);
         }
     };
-    let subject = Subject::homeservers();
+    let subject = program.subject();
     let check = match &wanted.check {
         Some(check) => check.clone(),
         None => violated(&subject.play(&scenario))?,
@@ -34,7 +39,7 @@ pub(crate) fn shrink(wanted: &Shrink, output: &mut Output) -> Result<Exit, Stop>
         return Err(Stop::because(Exit::Usage, message));
     };
     if wanted.as_test {
-        output.line(&shrunk.to_test())?;
+        output.line(&shrunk.to_test(&program.found_by()))?;
     } else {
         output.line(&shrunk.to_toml())?;
     }
@@ -77,15 +82,15 @@ fn keep(record: &Path, text: &str, output: &mut Output) -> Result<(), Stop> {
 }
 
 /// Reads the scenario of a run or a file.
-fn read(wanted: &Shrink) -> Result<Result<Scenario, language::Mistakes>, Stop> {
+fn read(wanted: &Shrink, program: &Program) -> Result<Result<Scenario, language::Mistakes>, Stop> {
     let path = &wanted.failing;
     let read = if let Some(path) = record_of(wanted) {
-        let record = replay::read(&path)?;
+        let record = replay::own(&path, program)?;
         let shown = format!("the scenario in {}", path.display());
-        let scenario = language::parse(&shown, &record.scenario.text);
+        let scenario = language::parse_in(program.vocabulary(), &shown, &record.scenario.text);
         scenario.map(|scenario| Scenario { seed: record.seed, ..scenario })
     } else {
-        language::load(path)
+        language::load_in(program.vocabulary(), path)
     };
     let seeded = |scenario| match wanted.seed {
         Some(seed) => Scenario { seed, ..scenario },

@@ -20,6 +20,8 @@ use crate::{
     divergence::{self, Difference},
     exit::Exit,
     invocation,
+    live::Place,
+    program::Program,
     select::Selected,
     stopwatch::Stopwatch,
 };
@@ -27,8 +29,12 @@ use crate::{
 /// What all trials of one command share.
 #[derive(Debug)]
 pub(crate) struct Settings<'a> {
+    /// Whose command it is.
+    pub(crate) program: &'a Program,
     /// Where the runs' folders go.
     pub(crate) out: &'a Path,
+    /// Where the runs take place.
+    pub(crate) place: &'a Place,
     /// Which runs are repeated.
     pub(crate) twice: Twice,
     /// Whether a run with a weakness does not pass.
@@ -48,6 +54,8 @@ pub(crate) enum Twice {
     Every,
     /// One in [`SAMPLE`], so that exploring many seeds also checks that runs are repeatable.
     Sample,
+    /// None: no run is like another.
+    Never,
 }
 
 /// One run in this many is repeated, which is 5 %.
@@ -59,7 +67,11 @@ pub(crate) const KEPT_PASSES: usize = 100;
 
 impl Twice {
     fn repeats(self, number: usize) -> bool {
-        self == Self::Every || number % SAMPLE == SAMPLE - 1
+        match self {
+            Self::Every => true,
+            Self::Sample => number % SAMPLE == SAMPLE - 1,
+            Self::Never => false,
+        }
     }
 }
 
@@ -119,14 +131,16 @@ pub(crate) fn run(selected: &Selected, seed: u64, number: usize, settings: &Sett
 }
 
 /// Runs a scenario with `seed` and returns its record; the error says what panicked.
-pub(crate) fn again(selected: &Selected, seed: u64) -> Result<Record, String> {
+pub(crate) fn again(selected: &Selected, seed: u64, program: &Program) -> Result<Record, String> {
     let name = &selected.scenario.name;
-    caught(|| record(selected, seed).record).map_err(|why| format!("{name}, seed {seed}: {why}"))
+    caught(|| record(selected, seed, program, &Place::Simulated).record)
+        .map_err(|why| format!("{name}, seed {seed}: {why}"))
 }
 
 fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_>) -> Trial {
-    let Run { mut record, recording } = record(selected, seed);
-    let repeated = || self::record(selected, seed).record;
+    let once = || record(selected, seed, settings.program, settings.place);
+    let Run { mut record, recording } = once();
+    let repeated = || once().record;
     let twice = settings.twice.repeats(number);
     let difference = twice.then(|| divergence::between(&mut record, &mut repeated())).flatten();
     let mut trial = judged(&record, settings);
@@ -144,6 +158,9 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
             Ok(folder) => {
                 let page = also.iter().any(|renderer| renderer.name == html::RENDERER.name);
                 trial.keep(&record, folder, page, settings.widths.line);
+                if settings.place.is_live() {
+                    trial.names_another_run(selected);
+                }
             }
             Err(error) => {
                 let out = settings.out.display();
@@ -192,6 +209,14 @@ fn differs(
 }
 
 impl Trial {
+    /// Says how a run is made again that nobody can replay.
+    fn names_another_run(&mut self, selected: &Selected) {
+        if let Some(again) = self.explanation.iter_mut().find(|line| line.starts_with("again ")) {
+            let (program, file) = (invocation::program(), selected.path.display());
+            *again = format!("{:<13}{program} run --world live {file}, as before", "again");
+        }
+    }
+
     /// Takes in that the run is written down in `folder`.
     fn keep(&mut self, record: &Record, folder: PathBuf, page: bool, columns: usize) {
         self.object["folder"] = json!(folder.display().to_string());
@@ -207,10 +232,10 @@ impl Trial {
 }
 
 /// Returns one run as it is written down.
-fn record(selected: &Selected, seed: u64) -> Run {
+fn record(selected: &Selected, seed: u64, program: &Program, place: &Place) -> Run {
     let options = Options { file: Some(selected.path.display().to_string()), ..Options::default() };
     let began = Stopwatch::start();
-    let mut run = runs::run(&selected.scenario, seed, &options);
+    let mut run = place.run(program, &selected.scenario, seed, &options);
     run.record.meta.wall_ms = began.elapsed_ms();
     run
 }

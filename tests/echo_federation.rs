@@ -71,6 +71,8 @@ fn a_scenario_names_the_servers_own_endpoints_and_checks_and_no_others() {
                 [expect]\nalways = [\"exactly-once\"]\n";
     let mistakes = language::parse_in(&ECHO, "x.toml", text).expect_err("three mistakes");
     let told = mistakes.render(false);
+    // What `unwrap` prints in a test.
+    assert!(format!("{mistakes:?}").ends_with(&told));
     for mistake in ["no endpoint `prepare`", "cannot have `ops`", "no check `exactly-once`"] {
         assert!(told.contains(mistake), "{told}");
     }

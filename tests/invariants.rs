@@ -83,6 +83,23 @@ fn nodes_are_built_without_the_simulator() {
     }
 }
 
+#[test]
+fn who_plays_servers_of_ones_own_does_not_build_ours() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", "fedsim", "--no-default-features", "--edges", "normal,build"])
+        .args(["--prefix", "none", "--offline", "--locked", "--format", "{p}"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("crate names are text");
+    let crates: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(crates.contains(&"runs") && crates.contains(&"transport"));
+    for ours in ["homeserver", "relay", "ruma", "workloads", "turmoil"] {
+        assert!(!crates.contains(&ours), "{ours}");
+    }
+}
+
 /// Returns whether a build of the workspace with these features can plant defects.
 fn can_plant(features: &str) -> bool {
     let output = Command::new(env!("CARGO"))
@@ -265,6 +282,14 @@ fn what_judges_and_what_shows_links_no_world_no_server_and_no_database() {
     }
 }
 
+/// It listens by itself, so an HTTP stack is in its tree; what it shows is in files.
+#[test]
+fn what_shows_runs_in_the_browser_links_no_world_and_no_server() {
+    let machinery =
+        ["defects", "sim", "transport", "homeserver", "relay", "turmoil", "rusqlite", "rustls"];
+    assert_eq!(foreign_to("serve", &machinery), NONE);
+}
+
 #[test]
 fn each_crate_of_the_harness_is_built_of_those_below_it_only() {
     let above = [
@@ -272,11 +297,19 @@ fn each_crate_of_the_harness_is_built_of_those_below_it_only() {
         ("scenarios", vec!["checks", "runs", "reports"]),
         ("checks", vec!["runs", "reports"]),
         ("reports", vec!["runs"]),
-        ("runs", vec!["reports", "turmoil-world"]),
+        ("runs", vec!["reports", "turmoil-world", "live-world"]),
+        ("serve", vec!["runs", "explore"]),
     ];
     for (package, above) in above {
         assert_eq!(foreign_to(package, &above), NONE, "{package}");
     }
+}
+
+#[test]
+fn the_live_world_listens_and_calls_on_loopback_only() {
+    // Every address of it comes from one place, which has a test of its own.
+    let words = ["0.0.0.0", "UNSPECIFIED", "lookup_host", "to_socket_addrs", "Ipv4Addr::new("];
+    assert_eq!(lines_with("live-world/src", &words, &["live-world/src/addresses.rs"]), NONE);
 }
 
 #[test]
@@ -300,7 +333,9 @@ fn scenarios_can_name_every_endpoint_that_is_declared_here() {
 
 #[test]
 fn every_select_is_biased() {
-    for folder in ["transport/src", "homeserver/src", "relay/src", "sim/src", "runs/src"] {
+    for folder in
+        ["transport/src", "homeserver/src", "relay/src", "sim/src", "runs/src", "live-world/src"]
+    {
         for (path, text) in sources(folder) {
             for select in text.split("select! {").skip(1) {
                 assert!(select.trim_start().starts_with("biased;"), "{}", path.display());
@@ -330,8 +365,18 @@ fn no_query_depends_on_how_sqlite_was_compiled() {
 fn every_file_says_its_job_in_its_first_line_and_keeps_to_one() {
     const MAX_LINES: usize = 450;
     let servers = ["defects", "transport", "homeserver", "relay"];
-    let harness =
-        ["journal", "sim", "scenarios", "checks", "runs", "explore", "reports", "turmoil-world"];
+    let harness = [
+        "journal",
+        "sim",
+        "scenarios",
+        "checks",
+        "runs",
+        "explore",
+        "reports",
+        "serve",
+        "turmoil-world",
+        "live-world",
+    ];
     let folders =
         [&servers[..], &harness, &["workloads", "docs/snippets", "src", "benches"]].concat();
     for (path, text) in folders.iter().flat_map(|folder| sources(folder)) {

@@ -54,6 +54,8 @@ pub struct History<'j> {
     pub ready: Option<Moment>,
     /// Why the cluster could not be made ready, if a note says so.
     pub not_ready: Option<String>,
+    /// Whether its time was real, so that how long something took proves nothing.
+    pub is_real_time: bool,
     /// Room ids by conversation.
     pub rooms: BTreeMap<String, String>,
     /// Every request, in the order in which they left.
@@ -210,6 +212,12 @@ impl<'j> History<'j> {
     /// Returns the first sync of a disk of `machine` after entry `from` and before entry `to`.
     pub fn synced_between(&self, machine: &str, from: u64, to: u64) -> Option<u64> {
         first_after(self.syncs.get(machine)?, from).filter(|n| *n < to)
+    }
+
+    /// Returns whether what a machine had at entry `from` was on its disk by entry `to`, as far as
+    /// anybody can tell: in a world that sees no disks, it may have been.
+    pub fn may_be_durable(&self, machine: &str, from: u64, to: u64) -> bool {
+        self.syncs.is_empty() || self.synced_between(machine, from, to).is_some()
     }
 
     /// Returns the first start of `machine` after entry `from` and before entry `to`.

@@ -70,6 +70,16 @@ impl Judgment {
         });
     }
 
+    /// Takes back what was found, where that rests on how long something took and time was real: a
+    /// machine that is busy proves nothing.
+    pub(super) fn doubt_times(&mut self, history: &History<'_>) {
+        if history.is_real_time
+            && let Some(finding) = self.finding.take()
+        {
+            self.cannot_tell(format!("{}, in real time", finding.sentence));
+        }
+    }
+
     /// Says that it cannot be told, unless something is found.
     pub fn cannot_tell(&mut self, why: impl Into<String>) {
         self.unknown.get_or_insert(why.into());

@@ -47,7 +47,7 @@ pub use self::within_limits::MAX_PDUS;
 use scenarios::{
     Vocabulary,
     scenario::{Delivery, OpKind, Scenario},
-    vocabulary::{self, CheckName},
+    vocabulary::{self, CheckName, meaning},
 };
 
 use crate::{Judgment, history::History, record::CheckKind};
@@ -69,10 +69,11 @@ pub static HOMESERVERS: Promises =
 /// }>(CHECKS)`.
 pub const fn names<const N: usize>(checks: &[Check]) -> [CheckName; N] {
     assert!(checks.len() == N, "there are as many names as checks");
-    let mut names = [CheckName { name: "", kind: CheckKind::Always }; N];
+    let mut names = [CheckName { name: "", kind: CheckKind::Always, means: "" }; N];
     let mut at = 0;
     while at < N {
-        names[at] = CheckName { name: checks[at].name, kind: checks[at].kind };
+        let Check { name, kind, means, .. } = checks[at];
+        names[at] = CheckName { name, kind, means };
         at += 1;
     }
     names
@@ -85,6 +86,8 @@ pub struct Check {
     pub name: &'static str,
     /// When the promise must hold.
     pub kind: CheckKind,
+    /// What it asks in a line, or for a situation what came about; without a period.
+    pub means: &'static str,
     /// Whether it applies to a scenario that does not name it.
     pub applies: fn(&Scenario) -> bool,
     /// Judges a run.
@@ -143,16 +146,16 @@ type Applies = fn(&Scenario) -> bool;
 type Judge = fn(&History<'_>) -> Judgment;
 
 const fn always(name: &'static str, applies: Applies, judge: Judge) -> Check {
-    Check { name, kind: CheckKind::Always, applies, judge }
+    Check { name, kind: CheckKind::Always, means: meaning(name), applies, judge }
 }
 
 const fn eventually(name: &'static str, applies: Applies, judge: Judge) -> Check {
-    Check { name, kind: CheckKind::Eventually, applies, judge }
+    Check { name, kind: CheckKind::Eventually, means: meaning(name), applies, judge }
 }
 
 /// Returns a situation, which is judged only if a scenario names it.
 const fn sometimes(name: &'static str, judge: Judge) -> Check {
-    Check { name, kind: CheckKind::Sometimes, applies: never, judge }
+    Check { name, kind: CheckKind::Sometimes, means: meaning(name), applies: never, judge }
 }
 
 fn any(_: &Scenario) -> bool {

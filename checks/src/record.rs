@@ -35,6 +35,9 @@ pub struct Record {
     pub faults: Vec<FaultRecord>,
     /// Every message, in the order in which they were sent.
     pub messages: Vec<Message>,
+    /// What clients did, for a federation whose clients do not send messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deeds: Option<Deeds>,
     /// Operations that never happened because their device was down, in order of time.
     #[serde(default)]
     pub skipped: Vec<Skipped>,
@@ -46,6 +49,15 @@ pub struct Record {
     pub log_hash: String,
     /// What may differ between two runs of the same scenario and seed.
     pub meta: Meta,
+}
+
+/// What clients did, counted in their words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Deeds {
+    /// How many there were.
+    pub count: u64,
+    /// The word for several, such as `posts`.
+    pub word: String,
 }
 
 /// The program's identity.

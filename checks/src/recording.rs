@@ -15,8 +15,8 @@ use crate::{
     history::{History, Membership, Message},
     reachability::still_pending,
     record::{
-        CheckRecord, Copy, Ended, FaultRecord, Machine, MachineKind, Message as MessageRecord,
-        Meta, Presence, Program, ScenarioRecord, Skipped, Verdict, Why,
+        CheckRecord, Copy, Deeds, Ended, FaultRecord, Machine, MachineKind,
+        Message as MessageRecord, Meta, Presence, Program, ScenarioRecord, Skipped, Verdict, Why,
     },
     selection::judge,
 };
@@ -89,6 +89,7 @@ pub fn judged(promises: &'static Promises, played: Played<'_>, recording: Record
             .iter()
             .map(|message| message_record(&history, message))
             .collect(),
+        deeds: deeds(&history),
         skipped: skipped(&history),
         checks,
         log_hash: hash(&lines),
@@ -192,6 +193,12 @@ fn faults(history: &History<'_>, reports: &[FaultReport]) -> Vec<FaultRecord> {
             }
         })
         .collect()
+}
+
+/// Counts what clients did, if it is not to send messages.
+fn deeds(history: &History<'_>) -> Option<Deeds> {
+    let (topic, word) = history.vocabulary.deeds?;
+    Some(Deeds { count: history.notes(topic).count() as u64, word: word.to_owned() })
 }
 
 fn skipped(history: &History<'_>) -> Vec<Skipped> {

@@ -1,16 +1,30 @@
 //! What echo servers promise, judged by what the network and the clients saw.
 
-use ::checks::{
-    Check, Finding, Judgment,
-    history::{Exchange, History},
-    record::CheckKind,
+use fedsim::{
+    checks::{
+        Check, Finding, Judgment,
+        history::{Exchange, History},
+        record::CheckKind,
+    },
+    scenarios::scenario::Scenario,
 };
-use scenarios::scenario::Scenario;
 
 /// Every promise, the most serious first.
 pub(crate) const CHECKS: &[Check] = &[
-    Check { name: "stored-first", kind: CheckKind::Always, applies: any, judge: stored_first },
-    Check { name: "heard-by-all", kind: CheckKind::Eventually, applies: any, judge: heard_by_all },
+    Check {
+        name: "stored-first",
+        kind: CheckKind::Always,
+        means: "a server's disk has synced before it says that it was told something",
+        applies: any,
+        judge: stored_first,
+    },
+    Check {
+        name: "heard-by-all",
+        kind: CheckKind::Eventually,
+        means: "in the end, every backend has what a client was told is taken",
+        applies: any,
+        judge: heard_by_all,
+    },
 ];
 
 fn any(_: &Scenario) -> bool {

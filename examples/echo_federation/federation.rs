@@ -2,16 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::checks::{Promises, names};
 use axum::http::{Method, Request};
 use bytes::Bytes;
-use runs::federation::{Federation, Rooms, Seat, Stage};
-use scenarios::vocabulary::{CheckName, Endpoint, Vocabulary};
-use serde_json::{Value, json};
-use transport::{
-    BoxFuture, Host,
-    http::{Address, Client, ClientLimits},
+use fedsim::{
+    checks::{Promises, names},
+    runs::federation::{Federation, Rooms, Seat, Stage},
+    scenarios::vocabulary::{CheckName, Endpoint, Vocabulary},
+    transport::{
+        BoxFuture, Host,
+        http::{Address, Client, ClientLimits},
+    },
 };
+use serde_json::{Value, json};
 
 use crate::{
     checks::CHECKS,
@@ -26,6 +28,7 @@ pub(crate) static ECHO: Vocabulary = Vocabulary {
     long_polls: &[],
     checks: &NAMES,
     converses: false,
+    deeds: Some(("said", "sayings")),
 };
 
 static NAMES: [CheckName; CHECKS.len()] = names(CHECKS);

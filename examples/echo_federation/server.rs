@@ -1,5 +1,5 @@
 //! The server: every backend hears what any one of them is told. It stands for yours, and knows
-//! nothing about the simulator; give it the host of [`transport::real`], and it runs on real
+//! nothing about the simulator; give it the host of `transport::real`, and it runs on real
 //! sockets.
 //!
 //! `POST /say/{id}` tells it something; `PUT /hear/{id}` is how backends tell each other; `GET
@@ -14,7 +14,7 @@ use axum::{
     routing::{get, post, put},
 };
 use bytes::Bytes;
-use transport::{
+use fedsim::transport::{
     Database, DatabaseError, Host,
     http::{Address, Client, ClientLimits, ServerLimits, serve},
 };

@@ -120,7 +120,7 @@ impl Campaign {
             bases.push((as_they_are[index].scenario.clone(), trial.places.clone()));
         })?;
         let vocabulary = (subject.found)().promises().vocabulary;
-        let mut sources = self.sources(&bases);
+        let mut sources = self.sources(vocabulary, &bases);
         let mut schedules = Schedules::new(self.seed);
         while !self.is_over(&found, stop) {
             let left = usize::try_from(self.runs - found.count()).unwrap_or(usize::MAX);
@@ -181,15 +181,15 @@ impl Campaign {
 
     fn sources(
         &self,
+        vocabulary: &'static Vocabulary,
         bases: &[(Scenario, Vec<crate::places::Place>)],
     ) -> Vec<(Method, Box<dyn Source>)> {
+        let legs = || Legs::new(vocabulary, bases, self.seed, self.shard);
         let source = |method: &Method| -> Option<(Method, Box<dyn Source>)> {
             let source: Box<dyn Source> = match method {
                 Method::Base => return None,
-                Method::EveryLeg if self.methods.len() > 1 => {
-                    Box::new(Legs::new(bases, self.seed, self.shard).three_at_once())
-                }
-                Method::EveryLeg => Box::new(Legs::new(bases, self.seed, self.shard)),
+                Method::EveryLeg if self.methods.len() > 1 => Box::new(legs().three_at_once()),
+                Method::EveryLeg => Box::new(legs()),
                 Method::Pairs => Box::new(Pairs::new(self.seed)),
                 Method::Drawn => Box::new(Drawn::new(self.topologies(), self.seed, self.shard)),
                 Method::Bred => Box::new(Bred::new(self.seed)),

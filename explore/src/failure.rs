@@ -7,18 +7,21 @@ use scenarios::{
     scenario::{Op, OpKind},
 };
 
-use crate::{Candidate, Violation};
+use crate::{Candidate, Method, Violation};
 
 /// One kind of failure: every run that violated the same check, in a way that reads the same once
 /// names and numbers are taken out.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// What the first of its runs violated.
+    /// The smallest scenario that failed so, by its faults and operations: what is left of it is the
+    /// easiest to find, and to read.
+    pub smallest: Candidate,
+    /// What the run of that scenario violated.
     pub violation: Violation,
-    /// The scenario of that run.
-    pub first: Candidate,
-    /// The number of that run in the campaign, from 1.
+    /// The number of the first run that failed so, from 1, and how it was found.
     pub found_at: u64,
+    /// See `found_at`.
+    pub found_by: Method,
     /// How many runs violated it.
     pub runs: u64,
 }
@@ -54,12 +57,18 @@ impl Failures {
         for violation in violations {
             let signature = Signature::of(&candidate.scenario, violation);
             let first = || Failure {
+                smallest: candidate.clone(),
                 violation: violation.clone(),
-                first: candidate.clone(),
                 found_at: number,
+                found_by: candidate.method,
                 runs: 0,
             };
-            self.groups.entry(signature).or_insert_with(first).runs += 1;
+            let group = self.groups.entry(signature).or_insert_with(first);
+            group.runs += 1;
+            if size(candidate) < size(&group.smallest) {
+                group.smallest = candidate.clone();
+                group.violation = violation.clone();
+            }
         }
         self.groups.len() - before
     }
@@ -67,6 +76,11 @@ impl Failures {
     /// Returns how many kinds there are.
     pub fn count(&self) -> usize {
         self.groups.len()
+    }
+
+    /// Returns all kinds, in the order of their signatures.
+    pub fn iter(&self) -> impl Iterator<Item = &Failure> {
+        self.groups.values()
     }
 
     /// Returns all kinds, in the order in which they were found.
@@ -78,6 +92,11 @@ impl Failures {
         });
         list
     }
+}
+
+/// Returns how much there is to take out of a scenario.
+fn size(candidate: &Candidate) -> usize {
+    candidate.scenario.faults.len() + candidate.scenario.ops.len()
 }
 
 /// Returns `sentence` with what differs between runs alike taken out: every name of a machine,
@@ -131,4 +150,35 @@ fn words(scenario: &Scenario) -> BTreeMap<String, &'static str> {
         }
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::language;
+
+    use super::*;
+
+    const TEXT: &str =
+        "name = 'test'\nlimit = '1s'\nbackends = { a = {} }\nusers = { alice = { backend = 'a' } }
+conversations = { team = { creator = 'alice', members = [], delivery = 'eventual' } }\n";
+
+    fn candidate(sends: usize, method: Method) -> Candidate {
+        let send = "[[ops]]\nat = '0s'\nsend = { from = 'alice', to = 'team' }\n";
+        let text = TEXT.to_owned() + &send.repeat(sends);
+        Candidate { scenario: language::parse("test", &text).expect("a scenario"), method }
+    }
+
+    #[test]
+    fn the_smallest_run_of_a_kind_is_kept_and_the_first_is_told() {
+        let violation = Violation { check: "it".to_owned(), sentence: "broke".to_owned() };
+        let mut failures = Failures::default();
+        let runs = [(5, Method::Drawn), (1, Method::EveryLeg), (2, Method::Pairs)];
+        for (number, (sends, method)) in (7..).zip(runs) {
+            failures.add(&candidate(sends, method), number, std::slice::from_ref(&violation));
+        }
+        let failures = failures.into_list();
+        let found = &failures[0];
+        assert_eq!((failures.len(), found.runs, found.smallest.scenario.ops.len()), (1, 3, 1));
+        assert_eq!((found.found_at, found.found_by), (7, Method::Drawn));
+    }
 }

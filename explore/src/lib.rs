@@ -12,6 +12,8 @@
 //! - [`hunt`]: how fast a known defect is found, which is what a search is measured by.
 //! - [`workers`]: several runs at once, with their results in order.
 //!
+//! The feature `homeservers` has [`hunt`], and what explores our own homeservers.
+//!
 //! Invariants:
 //! - The same scenarios, seed and number of runs give the same campaign, on any number of threads.
 //! - This crate chooses what to play. `runs` plays it, and `checks` alone says whether a promise was
@@ -20,6 +22,7 @@
 pub mod campaign;
 pub mod coverage;
 pub mod failure;
+#[cfg(feature = "homeservers")]
 pub mod hunt;
 pub mod places;
 pub mod shrink;

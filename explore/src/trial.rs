@@ -14,10 +14,9 @@ use checks::{
     history::History,
     record::{CheckRecord, CheckVerdict, Verdict, Why},
 };
-use runs::{
-    Federation, Homeservers, Options,
-    world::{Simulated, Universe},
-};
+use runs::{Federation, Options, world::Universe};
+#[cfg(feature = "homeservers")]
+use runs::{Homeservers, world::Simulated};
 use scenarios::Scenario;
 
 use crate::{
@@ -58,6 +57,7 @@ impl fmt::Debug for Subject {
 
 impl Subject {
     /// Returns fedsim's own homeservers and relays in the simulated world.
+    #[cfg(feature = "homeservers")]
     pub fn homeservers() -> Self {
         Self {
             universe: Arc::new(Simulated),

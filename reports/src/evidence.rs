@@ -5,20 +5,20 @@ use checks::record::{CheckRecord, CheckVerdict, EventRecord, Record};
 use crate::line;
 
 /// Returns the check that failed the run, or else the first one that was violated as it must be.
-pub(crate) fn shown(record: &Record) -> Option<&CheckRecord> {
+pub fn shown(record: &Record) -> Option<&CheckRecord> {
     line::first_failing(record)
         .filter(|check| !check.evidence.is_empty())
         .or_else(|| record.checks.iter().find(|check| check.verdict == CheckVerdict::Violated))
 }
 
 /// Returns the event numbered `n`.
-pub(crate) fn find(events: &[EventRecord], n: u64) -> Option<&EventRecord> {
+pub fn find(events: &[EventRecord], n: u64) -> Option<&EventRecord> {
     let index = events.binary_search_by_key(&n, |event| event.n).ok()?;
     events.get(index)
 }
 
 /// Says where an event happened: `a`, or `a → b`.
-pub(crate) fn path(event: &EventRecord) -> String {
+pub fn path(event: &EventRecord) -> String {
     match &event.to {
         Some(to) => format!("{} → {to}", event.node),
         None => event.node.clone(),
@@ -26,7 +26,7 @@ pub(crate) fn path(event: &EventRecord) -> String {
 }
 
 /// Says what an event is: `request_sent prepare m1`.
-pub(crate) fn what(event: &EventRecord) -> String {
+pub fn what(event: &EventRecord) -> String {
     // A note's topic alone says what kind of thing it is.
     let kind = if event.kind == "note" { "" } else { &event.kind };
     let message = event.message.as_deref().unwrap_or_default();
@@ -35,7 +35,7 @@ pub(crate) fn what(event: &EventRecord) -> String {
 
 /// Returns the event at which the shown violation happened: the last of its evidence that is not
 /// later than it.
-pub(crate) fn violation(record: &Record) -> Option<&EventRecord> {
+pub fn violation(record: &Record) -> Option<&EventRecord> {
     let check = shown(record).filter(|check| check.verdict == CheckVerdict::Violated)?;
     let at_ns = i64::try_from(check.at_ns?).unwrap_or(i64::MAX);
     let mut evidence = check.evidence.iter().rev().filter_map(|n| find(&record.events, *n));

@@ -7,49 +7,49 @@ use serde::Deserialize;
 
 /// A request and its fate; each part is the event that tells of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Exchange<'r> {
+pub struct Exchange<'r> {
     /// The request left.
-    pub(crate) sent: &'r EventRecord,
+    pub sent: &'r EventRecord,
     /// It arrived.
-    pub(crate) arrived: Option<&'r EventRecord>,
+    pub arrived: Option<&'r EventRecord>,
     /// The answer left.
-    pub(crate) answer: Option<&'r EventRecord>,
+    pub answer: Option<&'r EventRecord>,
     /// The answer arrived.
-    pub(crate) answer_arrived: Option<&'r EventRecord>,
+    pub answer_arrived: Option<&'r EventRecord>,
     /// Its connection died, or its sender gave it up.
-    pub(crate) lost: Option<&'r EventRecord>,
+    pub lost: Option<&'r EventRecord>,
 }
 
 impl<'r> Exchange<'r> {
     /// Returns the machine that was asked.
-    pub(crate) fn to(&self) -> &'r str {
+    pub fn to(&self) -> &'r str {
         self.sent.to.as_deref().unwrap_or_default()
     }
 
     /// Returns the message that it carried or spoke of.
-    pub(crate) fn message(&self) -> Option<&'r str> {
+    pub fn message(&self) -> Option<&'r str> {
         self.sent.message.as_deref()
     }
 
     /// Returns the message that the request itself carried: one without a body, as a long poll,
     /// carries none, whatever its answer brings.
-    pub(crate) fn asks_about(&self) -> Option<&'r str> {
+    pub fn asks_about(&self) -> Option<&'r str> {
         self.message().filter(|_| !self.sent.line.contains(r#""body":"0 bytes,"#))
     }
 
     /// Returns the event by which it was over for its sender, or else the last that happened of it.
-    pub(crate) fn end(&self) -> &'r EventRecord {
+    pub fn end(&self) -> &'r EventRecord {
         let ends = [self.answer_arrived, self.lost, self.answer, self.arrived];
         ends.into_iter().flatten().next().unwrap_or(self.sent)
     }
 
     /// Returns the answer's status, as text.
-    pub(crate) fn status(&self) -> Option<&'r str> {
+    pub fn status(&self) -> Option<&'r str> {
         self.answer.and_then(|answer| answer.result.as_deref())
     }
 
     /// Returns why its sender never had the answer: `lost: partition a | b`.
-    pub(crate) fn loss(&self) -> Option<&'r str> {
+    pub fn loss(&self) -> Option<&'r str> {
         let lost = self.lost.filter(|_| self.answer_arrived.is_none())?;
         Some(lost.result.as_deref().unwrap_or("lost"))
     }
@@ -62,7 +62,7 @@ struct About {
 }
 
 /// Returns the number of the request that an event is about; its own, if it is the request.
-pub(crate) fn request_of(event: &EventRecord) -> Option<u64> {
+pub fn request_of(event: &EventRecord) -> Option<u64> {
     match &*event.kind {
         "request_sent" => Some(event.n),
         "request_arrived" | "answer_sent" | "answer_arrived" | "request_lost" => {
@@ -73,7 +73,7 @@ pub(crate) fn request_of(event: &EventRecord) -> Option<u64> {
 }
 
 /// Returns every exchange, in the order in which their requests left.
-pub(crate) fn exchanges(events: &[EventRecord]) -> Vec<Exchange<'_>> {
+pub fn exchanges(events: &[EventRecord]) -> Vec<Exchange<'_>> {
     let mut exchanges: Vec<Exchange<'_>> = Vec::new();
     let mut places: BTreeMap<u64, usize> = BTreeMap::new();
     for event in events {

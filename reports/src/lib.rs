@@ -10,6 +10,9 @@
 //! - For others to read: [`mermaid`] (Markdown), [`junit`], [`perfetto`], [`otlp`], [`shiviz`];
 //!   and of the journal's bodies [`dot`] and [`pcap`].
 //! - [`mod@journal`]: a run's journal for terminals. [`signature`]: which failures are the same.
+//! - What several of them read out of a record: [`evidence`] (the entries that show a violation),
+//!   [`exchange`] (requests and what became of them), [`reach`] (where a fault lies).
+//! - [`progress`]: how far a search is, in a file that it writes while it goes on.
 //! - [`RENDERERS`]: all of those that write files, those for other tools included. [`folder`]:
 //!   where a run's files go.
 //! - [`comparison`]: delivery policies side by side, as text and as a plot.
@@ -22,6 +25,8 @@
 
 pub mod comparison;
 pub mod dot;
+pub mod evidence;
+pub mod exchange;
 pub mod folder;
 pub mod html;
 pub mod index;
@@ -33,14 +38,13 @@ pub mod mermaid;
 pub mod otlp;
 pub mod pcap;
 pub mod perfetto;
+pub mod progress;
+pub mod reach;
 pub mod shiviz;
 pub mod signature;
 pub mod text;
 pub mod time;
 
-mod evidence;
-mod exchange;
-mod reach;
 mod render;
 mod table;
 mod words;

@@ -109,11 +109,12 @@ pub fn fact(record: &Record, weaknesses: &[String]) -> String {
 }
 
 fn passed(record: &Record) -> String {
-    let messages = count(record.messages.len() as u64, "messages");
+    let messages = || count(record.messages.len() as u64, "messages");
+    let deeds = record.deeds.as_ref().map(|deeds| count(deeds.count, &deeds.word));
     let broken = |check: &&CheckRecord| check.must_break && check.verdict == CheckVerdict::Violated;
     match record.checks.iter().find(broken) {
         Some(check) => format!("breaks {}", check.name),
-        None => messages,
+        None => deeds.unwrap_or_else(messages),
     }
 }
 

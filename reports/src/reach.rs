@@ -5,14 +5,14 @@ use checks::record::FaultRecord;
 
 /// Where a fault lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reach<'r> {
+pub struct Reach<'r> {
     /// The machines on each of its sides; all that it names on one, if it has no sides.
-    pub(crate) sides: Vec<Vec<&'r str>>,
+    pub sides: Vec<Vec<&'r str>>,
 }
 
 impl<'r> Reach<'r> {
     /// Reads the words of a fault. What is not the name of a machine is passed over.
-    pub(crate) fn of(what: &'r str, is_machine: impl Fn(&str) -> bool) -> Self {
+    pub fn of(what: &'r str, is_machine: impl Fn(&str) -> bool) -> Self {
         let between = [" | ", " -> "].into_iter().find(|between| what.contains(between));
         let sides = between.map_or_else(|| vec![what], |between| what.split(between).collect());
         let names = |text: &'r str| {
@@ -24,19 +24,19 @@ impl<'r> Reach<'r> {
     }
 
     /// Returns whether it names no machine.
-    pub(crate) fn is_nowhere(&self) -> bool {
+    pub fn is_nowhere(&self) -> bool {
         self.sides.is_empty()
     }
 
     /// Returns whether it stops or changes this machine, and not what is between machines.
-    pub(crate) fn is_on(&self, machine: &str) -> bool {
+    pub fn is_on(&self, machine: &str) -> bool {
         matches!(&self.sides[..], [all] if all.contains(&machine))
     }
 }
 
 /// Returns whether a fault was in force at some time between these two, counted from the moment
 /// the cluster was ready.
-pub(crate) fn overlaps(fault: &FaultRecord, from_ns: u64, until_ns: u64) -> bool {
+pub fn overlaps(fault: &FaultRecord, from_ns: u64, until_ns: u64) -> bool {
     fault.from_ns.is_some_and(|began| {
         began <= until_ns && fault.until_ns.is_none_or(|ended| ended >= from_ns)
     })

@@ -20,13 +20,13 @@ use scenarios::{
     scenario::{FaultKind, NodeFault, When},
     vocabulary::Endpoint,
 };
-use sim::{disk::DiskImage, fault::FaultId};
+use sim::fault::FaultId;
 use tokio::{sync::watch, time::Instant};
 use transport::Host;
 
 use crate::{
     federation::{OBSERVER, Stage},
-    world::{DiskWatch, Watch},
+    world::{Backup, DiskWatch, Watch},
 };
 
 /// The faults of one run.
@@ -46,7 +46,7 @@ struct Shared {
     /// The harness's seat, on which the timers of faults run.
     seat: Host,
     /// The backups taken so far, by the index of the fault that restores them.
-    backups: Mutex<BTreeMap<usize, DiskImage>>,
+    backups: Mutex<BTreeMap<usize, Backup>>,
 }
 
 impl Schedule {
@@ -146,6 +146,7 @@ impl Shared {
         }
         let fault = &self.stage.scenario().faults[index];
         let Some(id) = self.set(index, cause) else { return self.finish_one() };
+        #[cfg(feature = "homeservers")]
         if let FaultKind::Peer(fault) = &fault.kind {
             self.stage.wrong(id, fault);
         }

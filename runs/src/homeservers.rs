@@ -16,16 +16,25 @@ mod reading;
 mod setup;
 mod stranger;
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{
+    Arc, Mutex, OnceLock, PoisonError,
+    atomic::{AtomicU32, Ordering},
+};
 
 use checks::{HOMESERVERS, Promises};
 use transport::BoxFuture;
 
+pub use self::cluster::{ADMIN_TOKEN, CLIENT_PORT, FEDERATION_PORT, STRANGER};
 use self::{cluster::Cluster, queues::Queues};
 use crate::{
     Federation,
     federation::{Rooms, Stage},
+    run::settling,
 };
+
+/// How many probes, of a second each, must find the network quiet where a homeserver tells nobody what
+/// it has pending: more than it waits between two attempts.
+const QUIET_PROBES: u32 = 20;
 
 /// The homeservers, relays and devices of one run.
 #[derive(Default)]
@@ -33,9 +42,22 @@ pub struct Homeservers {
     cluster: OnceLock<Arc<Cluster>>,
     /// What servers had pending when they were last asked.
     queues: Mutex<Queues>,
+    /// How often in a row nothing was seen to be pending.
+    quiet: AtomicU32,
 }
 
 impl Homeservers {
+    /// Listens whether homeservers that tell nobody what they have pending still say something; a
+    /// sentence until they have been quiet for long enough.
+    fn listen(&self, stage: &Stage, pending: &[String]) -> Option<String> {
+        let is_quiet =
+            pending.is_empty() && settling::in_flight(stage, HOMESERVERS.vocabulary).is_empty();
+        let quiet = if is_quiet { self.quiet.load(Ordering::Relaxed) + 1 } else { 0 };
+        self.quiet.store(quiet, Ordering::Relaxed);
+        let sentence = "a homeserver that tells nobody may still have something to send";
+        (quiet < QUIET_PROBES).then(|| sentence.to_owned())
+    }
+
     fn cluster(&self) -> &Arc<Cluster> {
         self.cluster.get().expect("a run begins with `boot`")
     }
@@ -69,11 +91,12 @@ impl Federation for Homeservers {
         Box::pin(operations::start(self.cluster()))
     }
 
-    fn pending<'s>(&'s self, _: &'s Arc<Stage>) -> BoxFuture<'s, Vec<String>> {
+    fn pending<'s>(&'s self, stage: &'s Arc<Stage>) -> BoxFuture<'s, Vec<String>> {
         Box::pin(async {
             let queues = Queues::ask(self.cluster()).await;
             let pending = queues.in_words().into_iter().chain(queues::detached(self.cluster()));
-            let pending = pending.collect();
+            let mut pending: Vec<String> = pending.collect();
+            pending.extend(queues.are_incomplete().then(|| self.listen(stage, &pending)).flatten());
             *self.queues.lock().unwrap_or_else(PoisonError::into_inner) = queues;
             pending
         })

@@ -1,15 +1,13 @@
 //! One run of a scenario: boots the cluster, sets up the conversations, lets clients work while
 //! faults happen, repairs everything, lets the world settle, and has what is left read.
 
-mod settling;
+pub(crate) mod settling;
 
 use std::{sync::Arc, time::Duration};
 
-use checks::{
-    HOMESERVERS, Played, Run,
-    history::{History, Note},
-    record::Verdict,
-};
+#[cfg(feature = "homeservers")]
+use checks::{HOMESERVERS, history::History, record::Verdict};
+use checks::{Played, Run, history::Note};
 use defects::Defect;
 use journal::{Ended, Event, Journal, Recording};
 use scenarios::Scenario;
@@ -17,11 +15,13 @@ use sim::{LinkConfig, WorldConfig};
 use transport::BoxFuture;
 
 use crate::{
-    Federation, Homeservers,
+    Federation,
     faults::Schedule,
     federation::{OBSERVER, Rooms, Stage},
-    world::{Simulated, Simulation, Universe, World},
+    world::{Simulation, Universe, World},
 };
+#[cfg(feature = "homeservers")]
+use crate::{Homeservers, world::Simulated};
 
 /// The simulated time within which a cluster must be ready.
 const SETUP_LIMIT: Duration = Duration::from_mins(10);
@@ -45,6 +45,7 @@ pub struct Options {
 
 /// Runs a scenario on fedsim's own homeservers and relays in the simulated world, and judges it.
 /// This is deterministic: the same scenario and seed give the same journal and record.
+#[cfg(feature = "homeservers")]
 pub fn run(scenario: &Scenario, seed: u64, options: &Options) -> Run {
     run_on(&Simulated, Arc::new(Homeservers::default()), scenario, seed, options)
 }
@@ -65,6 +66,7 @@ pub fn run_on(
 }
 
 /// Returns the verdict of [`run`] without making its record ([`checks::verdicts`]).
+#[cfg(feature = "homeservers")]
 pub fn verdict(scenario: &Scenario, seed: u64) -> (Verdict, Option<String>) {
     let recording = simulate(scenario, seed, &Options::default()).recording;
     let history = History::read(scenario, &recording.journal);
@@ -73,11 +75,13 @@ pub fn verdict(scenario: &Scenario, seed: u64) -> (Verdict, Option<String>) {
 }
 
 /// Does the first half of [`run`]: returns what the world leaves behind, not judged yet.
+#[cfg(feature = "homeservers")]
 pub fn simulate(scenario: &Scenario, seed: u64, options: &Options) -> Simulation {
     simulate_on(&Simulated, Arc::new(Homeservers::default()), scenario, seed, options)
 }
 
 /// Does the second half of [`run`]: reads the journal, judges it, and makes the record.
+#[cfg(feature = "homeservers")]
 pub fn judge(scenario: &Scenario, seed: u64, options: &Options, recording: Recording) -> Run {
     let played = Played { scenario, seed, file: options.file.as_deref() };
     checks::judged(&HOMESERVERS, played, recording)

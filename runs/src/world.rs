@@ -6,7 +6,7 @@
 
 mod simulated;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use journal::Recording;
 use sim::{Node, WorldConfig, disk::DiskImage, fault::FaultId};
@@ -28,6 +28,25 @@ pub struct Simulation {
     pub journal_time: Duration,
 }
 
+/// A backup of what a machine keeps, as its world has it.
+#[derive(Clone, Debug)]
+pub enum Backup {
+    /// The files of a simulated disk.
+    Disk(DiskImage),
+    /// A folder on this machine.
+    Folder(PathBuf),
+}
+
+impl Backup {
+    /// Returns the files of a simulated disk; none of a backup from a world of another sort.
+    pub fn into_disk(self) -> DiskImage {
+        match self {
+            Self::Disk(image) => image,
+            Self::Folder(_) => DiskImage::default(),
+        }
+    }
+}
+
 /// Makes worlds.
 pub trait Universe: Send + Sync {
     /// Returns what these worlds cannot do of a scenario, a sentence for each; nothing if they can
@@ -46,7 +65,8 @@ pub trait Universe: Send + Sync {
 /// Every method that takes the name of a machine panics if there is none of that name, which is a
 /// bug of the caller.
 pub trait World: Send + Sync {
-    /// Adds a machine that runs `node`, and boots it. Its name is also its host name.
+    /// Adds a machine that runs `node`, and boots it. Its name is also its host name. In a world of
+    /// processes, a program takes the place of the node of a backend or a relay.
     fn add_machine(&self, name: &str, node: Arc<dyn Node>);
 
     /// Adds a machine without a node, on which a client runs. It is up at once.
@@ -62,11 +82,11 @@ pub trait World: Send + Sync {
     fn on_disk(&self, watch: DiskWatch);
 
     /// Returns a backup of a machine's disk as it is now.
-    fn image(&self, machine: &str) -> DiskImage;
+    fn image(&self, machine: &str) -> Backup;
 
     /// Begins a power loss that also takes the machine's disk. When the fault ends, the machine
-    /// boots on `image`.
-    fn restore(&self, machine: &str, image: DiskImage, cause: Option<u64>) -> FaultId;
+    /// boots on `backup`, which is of this world.
+    fn restore(&self, machine: &str, backup: Backup, cause: Option<u64>) -> FaultId;
 
     /// Begins a fault of a scenario. `cause` is the number of the journal entry that triggered it.
     fn begin(&self, scenario: &Scenario, fault: &FaultKind, cause: Option<u64>) -> FaultId;

@@ -55,7 +55,17 @@ pub fn parse_in(
 /// Reads a scenario on homeservers and relays as if its file gave this seed: what a `[generate]`
 /// table stands for is drawn from it.
 pub fn parse_seeded(path_shown: &str, text: &str, seed: u64) -> Result<Scenario, Mistakes> {
-    read_in(&HOMESERVERS, path_shown, text, Some(seed))
+    parse_seeded_in(&HOMESERVERS, path_shown, text, seed)
+}
+
+/// Does the same on the federation that has this vocabulary.
+pub fn parse_seeded_in(
+    vocabulary: &'static Vocabulary,
+    path_shown: &str,
+    text: &str,
+    seed: u64,
+) -> Result<Scenario, Mistakes> {
+    read_in(vocabulary, path_shown, text, Some(seed))
 }
 
 fn read_in(
@@ -107,8 +117,17 @@ pub fn text_of(path: &Path) -> Result<String, Mistakes> {
 /// A file in a folder, and the result of reading it.
 pub type Loaded = (PathBuf, Result<Scenario, Mistakes>);
 
-/// Reads every `*.toml` file in a folder, in the order of their names, and ignores folders in it.
+/// Reads every `*.toml` file in a folder, on homeservers and relays, in the order of their names,
+/// and ignores folders in it.
 pub fn load_folder(folder: &Path) -> Result<Vec<Loaded>, Mistakes> {
+    load_folder_in(&HOMESERVERS, folder)
+}
+
+/// Does the same on the federation that has this vocabulary.
+pub fn load_folder_in(
+    vocabulary: &'static Vocabulary,
+    folder: &Path,
+) -> Result<Vec<Loaded>, Mistakes> {
     let unreadable = |e: std::io::Error| Mistakes::unreadable(folder, &e.to_string());
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
@@ -118,7 +137,7 @@ pub fn load_folder(folder: &Path) -> Result<Vec<Loaded>, Mistakes> {
         }
     }
     paths.sort();
-    Ok(paths.into_iter().map(|path| (path.clone(), load(&path))).collect())
+    Ok(paths.into_iter().map(|path| (path.clone(), load_in(vocabulary, &path))).collect())
 }
 
 /// Returns the canonical text, from which [`parse`] gives the same scenario back. A scenario that

@@ -1,12 +1,12 @@
 //! What the scenarios of a federation can name: its endpoints, and the checks that judge its
 //! promises.
 
-mod meanings;
+mod checks;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::meanings::meaning;
+pub use self::checks::{CHECKS, meaning};
 
 /// What the scenarios of a federation can name.
 #[derive(Debug)]
@@ -24,6 +24,9 @@ pub struct Vocabulary {
     /// Whether a scenario can have relays, conversations, and operations of its users. If not, the
     /// federation itself decides what clients do.
     pub converses: bool,
+    /// What clients do, if it is not to send messages: the topic of the note that tells of one such
+    /// deed, and the word for several, such as `("said", "sayings")`. Reports count them.
+    pub deeds: Option<(&'static str, &'static str)>,
 }
 
 /// An endpoint: its name, its method, and its path with `{}` for any one segment.
@@ -36,6 +39,8 @@ pub struct CheckName {
     pub name: &'static str,
     /// When it is judged.
     pub kind: CheckKind,
+    /// What it asks in a line, or for a situation what came about; without a period.
+    pub means: &'static str,
 }
 
 /// When a check must hold.
@@ -69,6 +74,7 @@ pub static HOMESERVERS: Vocabulary = Vocabulary {
     long_polls: &["sync", "await"],
     checks: CHECKS,
     converses: true,
+    deeds: None,
 };
 
 /// The endpoints of homeservers and relays, which a trigger can name.
@@ -97,60 +103,4 @@ pub const ENDPOINTS: &[Endpoint] = &[
     ("sync", "GET", "/_matrix/client/v3/sync"),
     ("notifications", "GET", "/notifications"),
     ("await", "GET", "/await"),
-];
-
-const fn always(name: &'static str) -> CheckName {
-    CheckName { name, kind: CheckKind::Always }
-}
-
-const fn eventually(name: &'static str) -> CheckName {
-    CheckName { name, kind: CheckKind::Eventually }
-}
-
-const fn sometimes(name: &'static str) -> CheckName {
-    CheckName { name, kind: CheckKind::Sometimes }
-}
-
-/// The checks of homeservers and relays, the most serious first; the crate `checks` has their
-/// judges.
-pub const CHECKS: &[CheckName] = &[
-    always("all-or-nothing"),
-    always("member-at-decision"),
-    always("no-early-sight"),
-    always("honest-answer"),
-    always("exactly-once"),
-    always("no-zombie"),
-    always("sender-order"),
-    always("right-recipient"),
-    always("no-forgery"),
-    always("acknowledged-survives"),
-    always("soft-failure"),
-    always("no-wrong-refusal"),
-    always("durable-vote"),
-    always("durable-answer"),
-    always("relay-keeps"),
-    always("relay-once"),
-    always("relay-order"),
-    always("relay-forwards"),
-    always("queue-order"),
-    always("forward-extremities"),
-    always("one-in-flight"),
-    always("idempotent-transactions"),
-    always("within-limits"),
-    always("same-state"),
-    always("client-state"),
-    always("delivered-in-time"),
-    eventually("delivered"),
-    eventually("relays-drained"),
-    eventually("queues-drained"),
-    sometimes("send-refused"),
-    sometimes("send-indefinite"),
-    sometimes("relayed"),
-    sometimes("retrieved-from-relay"),
-    sometimes("in-doubt-asked"),
-    sometimes("missing-events-fetched"),
-    sometimes("answer-lost"),
-    sometimes("machine-restarted"),
-    sometimes("caught-up-by-notifications"),
-    sometimes("trespass-refused"),
 ];

@@ -1,6 +1,6 @@
 //! The flags of the subcommands that show runs.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use clap::Args;
 use reports::Renderer;
@@ -58,6 +58,20 @@ pub(crate) struct Show {
     /// Do not hand the output to a pager, even on a terminal
     #[arg(long)]
     pub(crate) no_pager: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// The folder whose runs and explorations are shown; nothing outside of it is read
+    #[arg(value_name = "DIR", default_value = "target/fedsim")]
+    pub(crate) folder: PathBuf,
+    /// The address to listen at. Only this machine can reach the default one; at any other, whoever
+    /// can reach it can read everything in DIR
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) bind: IpAddr,
+    /// The port to listen at; 0 for any that is free
+    #[arg(long, value_name = "PORT", default_value_t = 4747)]
+    pub(crate) port: u16,
 }
 
 /// Reads the name of a format.

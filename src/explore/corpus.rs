@@ -7,7 +7,7 @@ use std::{
 };
 
 use explore::{Candidate, Trial};
-use scenarios::{Scenario, language};
+use scenarios::{Scenario, Vocabulary, language};
 
 use super::make_folder;
 use crate::exit::{Exit, Stop};
@@ -37,11 +37,11 @@ impl Corpus {
     }
 
     /// Returns the scenarios that earlier campaigns kept in this corpus, failing ones first.
-    pub(super) fn scenarios(&self) -> Result<Vec<Scenario>, Stop> {
+    pub(super) fn scenarios(&self, vocabulary: &'static Vocabulary) -> Result<Vec<Scenario>, Stop> {
         let Some(interesting) = &self.interesting else { return Ok(Vec::new()) };
         let mut scenarios = Vec::new();
         for folder in [&self.failing, interesting] {
-            let files = language::load_folder(folder)
+            let files = language::load_folder_in(vocabulary, folder)
                 .map_err(|mistakes| Stop::because(Exit::Usage, mistakes.render(false)))?;
             // A file of another version is left out, not an end to the campaign.
             scenarios.extend(files.into_iter().filter_map(|(_, scenario)| scenario.ok()));
@@ -50,15 +50,14 @@ impl Corpus {
         Ok(scenarios)
     }
 
-    /// Keeps a scenario that violated something.
+    /// Keeps a scenario that violated something. Returns the file.
     pub(super) fn keep_failing(
         &mut self,
         candidate: &Candidate,
         trial: &Trial,
-    ) -> Result<(), Stop> {
+    ) -> Result<PathBuf, Stop> {
         let check = trial.violations().first().map_or("failure", |violation| &violation.check);
-        let path = keep(&self.failing, check, &candidate.scenario);
-        path.map(drop)
+        keep(&self.failing, check, &candidate.scenario)
     }
 
     /// Keeps a scenario that reached something new.

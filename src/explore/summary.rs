@@ -6,12 +6,11 @@ use std::{
     path::PathBuf,
 };
 
-use explore::{Campaign, Exploration, Failure, Shrunk, Subject, shrink};
+use explore::{Campaign, Exploration, Failure, Shrunk, shrink};
 use serde_json::json;
 
-use super::corpus;
+use super::{On, corpus, live::Live};
 use crate::{
-    arguments::Explore,
     exit::{Exit, Stop},
     interrupt, invocation,
     output::{Output, Tone},
@@ -24,10 +23,11 @@ const EXPLAINED: usize = 20;
 pub(super) fn show(
     explored: Exploration,
     campaign: &Campaign,
-    wall_ms: u64,
-    wanted: &Explore,
+    on: On<'_>,
+    live: &mut Live,
     output: &mut Output,
 ) -> Result<Exit, Stop> {
+    let wall_ms = live.wall_ms();
     let exit = exit(&explored);
     let wall = reports::line::wall(wall_ms);
     output.word(Tone::Plain, "Summary", &format!("[{wall:>8}] {}", counts(&explored, wall_ms)))?;
@@ -51,7 +51,10 @@ pub(super) fn show(
     });
     let mut failures = Vec::new();
     for failure in explored.into_failures() {
-        failures.push(smaller(failure, wanted, output)?);
+        let explained = smaller(failure, on, output)?;
+        let story = explained.shrunk.as_ref().map(Shrunk::story).unwrap_or_default();
+        live.made_small(&explained.failure, &explained.file, story)?;
+        failures.push(explained);
     }
     let failures = merged(failures);
     for failure in failures.iter().take(EXPLAINED) {
@@ -127,17 +130,17 @@ struct Explained {
     file: PathBuf,
 }
 
-/// Shrinks the first scenario of a kind of failure, and writes what is left.
-fn smaller(failure: Failure, wanted: &Explore, output: &mut Output) -> Result<Explained, Stop> {
-    let Failure { violation, first, .. } = &failure;
+/// Shrinks the smallest scenario of a kind of failure, and writes what is left.
+fn smaller(failure: Failure, on: On<'_>, output: &mut Output) -> Result<Explained, Stop> {
+    let Failure { violation, smallest, .. } = &failure;
     if !output.quiet {
         output.progress_says(format!("shrinking {}", violation.check));
     }
-    let subject = Subject::homeservers();
-    let shrunk = shrink(&subject, &first.scenario, &violation.check, interrupt::flag());
+    let (subject, wanted) = (on.program.subject(), on.wanted);
+    let shrunk = shrink(&subject, &smallest.scenario, &violation.check, interrupt::flag());
     let file = match &shrunk {
         Some(shrunk) => corpus::write(&wanted.out, &shrunk.scenario.name, &shrunk.to_toml())?,
-        None => corpus::keep(&wanted.out, &violation.check, &first.scenario)?,
+        None => corpus::keep(&wanted.out, &violation.check, &smallest.scenario)?,
     };
     Ok(Explained { failure, shrunk, file })
 }
@@ -186,8 +189,8 @@ fn explain(explained: &Explained, output: &mut Output) -> Result<(), Stop> {
             "Played again by itself, it does not: this is a defect of fedsim.".to_owned(),
         ],
     };
-    let Failure { runs, found_at, first, .. } = failure;
-    lines.push(format!("Seen in {runs} runs, first in run {found_at} ({}).", first.method));
+    let Failure { runs, found_at, found_by, .. } = failure;
+    lines.push(format!("Seen in {runs} runs, first in run {found_at} ({found_by})."));
     lines.push(format!("{} run {}", invocation::program(), file.display()));
     for line in &lines {
         output.line(&format!("{}{line}", " ".repeat(reports::line::INDENT)))?;
@@ -198,7 +201,7 @@ fn explain(explained: &Explained, output: &mut Output) -> Result<(), Stop> {
         "sentence": violation.sentence,
         "runs": runs,
         "found_at": found_at,
-        "method": first.method.word(),
+        "method": found_by.word(),
         "faults": shrunk.as_ref().map(|shrunk| shrunk.size().0),
         "operations": shrunk.as_ref().map(|shrunk| shrunk.size().1),
         "story": shrunk.as_ref().map(Shrunk::story),

@@ -17,6 +17,9 @@ const START: &str = "exec timeout 120 chromium --headless --no-sandbox --disable
     --disable-sync --remote-debugging-pipe --user-data-dir=\"$0\" about:blank \
     3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null";
 
+/// How long something may take until it is on the page, in milliseconds.
+const PATIENCE_MS: u64 = 20_000;
+
 /// A page in a browser of its own.
 pub(crate) struct Page {
     browser: Child,
@@ -32,13 +35,18 @@ pub(crate) struct Page {
 impl Page {
     /// Opens a file, as wide as this, in a light or a dark world.
     pub(crate) fn open(path: &Path, width: u32, scheme: &str) -> Self {
+        Self::visit(&format!("file://{}", path.display()), width, scheme)
+    }
+
+    /// Opens an address, as wide as this, in a light or a dark world.
+    pub(crate) fn visit(address: &str, width: u32, scheme: &str) -> Self {
         let mut page = Self::begin();
         let metrics =
             json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         page.call("Emulation.setDeviceMetricsOverride", &metrics);
         let scheme = json!([{"name": "prefers-color-scheme", "value": scheme}]);
         page.call("Emulation.setEmulatedMedia", &json!({ "features": scheme }));
-        page.navigate(path);
+        page.navigate(address);
         page
     }
 
@@ -46,7 +54,7 @@ impl Page {
     pub(crate) fn open_without_script(path: &Path) -> Self {
         let mut page = Self::begin();
         page.call("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
-        page.navigate(path);
+        page.navigate(&format!("file://{}", path.display()));
         page
     }
 
@@ -75,8 +83,8 @@ impl Page {
         page
     }
 
-    fn navigate(&mut self, path: &Path) {
-        self.call("Page.navigate", &json!({ "url": format!("file://{}", path.display()) }));
+    fn navigate(&mut self, address: &str) {
+        self.call("Page.navigate", &json!({ "url": address }));
         while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             let event = self.read();
             self.events.push(event);
@@ -91,11 +99,28 @@ impl Page {
         done["result"]["value"].clone()
     }
 
+    /// Waits until an expression of JavaScript is true.
+    pub(crate) fn until(&mut self, expression: &str) {
+        let wait = format!(
+            "new Promise((done) => {{ const look = () => {{ let is = false; \
+             try {{ is = Boolean({expression}); }} catch {{}} \
+             if (is) done(true); else setTimeout(look, 20); }}; look(); \
+             setTimeout(() => done(false), {PATIENCE_MS}); }})"
+        );
+        let came = self.value(&wait);
+        assert!(
+            came == true,
+            "it never came: {expression}\n{}",
+            self.value("document.body.innerText")
+        );
+    }
+
     /// Presses a key.
     pub(crate) fn press(&mut self, key: &str) {
         let text = if key.chars().count() == 1 { key } else { "" };
         for kind in ["keyDown", "keyUp"] {
             let text = if kind == "keyDown" { text } else { "" };
+            let text = if key == "Enter" && kind == "keyDown" { "\r" } else { text };
             let event = json!({"type": kind, "key": key, "text": text});
             self.call("Input.dispatchKeyEvent", &event);
         }

@@ -1,7 +1,12 @@
-//! The page about a run in a real browser. These tests need Debian's `chromium`, and two of them
-//! files of npm packages, which `.ci/run` installs: `cargo test --test browser -- --ignored`.
+//! The page about a run, and what `fedsim serve` shows, in a real browser. These tests need Debian's
+//! `chromium`, and some of them files of npm packages, which `.ci/run` installs: `cargo test --test
+//! browser -- --ignored`.
 
 mod chromium;
+#[path = "../serve/program.rs"]
+#[expect(dead_code, reason = "here a browser asks")]
+mod program;
+mod served;
 
 use std::{
     fs,

@@ -66,6 +66,57 @@ async fn the_key_that_was_generated_is_the_one_that_the_server_publishes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_under_an_old_key_is_taken_after_its_rotation() {
+    let mut cluster = Cluster::start(2).await;
+    let alice = cluster.register(0, "alice").await;
+    let bob = cluster.register(1, "bob").await;
+    let room = alice.create_room(&[&bob], json!({})).await;
+    bob.join(&room).await;
+    alice.waits_for_members(&room, 2).await;
+    cluster.kill(1);
+    alice.send(&room, "under the old key").await;
+    cluster.kill(0);
+    let folder = cluster.folder(0).to_owned();
+    let rotated = homeserver(&["generate-keys", "--rotate", "--data", "."], &folder);
+    let said = text(&rotated.stdout);
+    let (id, _) = said.trim().split_once(' ').unwrap();
+    cluster.restart(0).await;
+    let (_, published) = cluster.get(cluster.federation_port(0), "/_matrix/key/v2/server").await;
+    assert!(published["verify_keys"][id].is_object(), "{published}");
+    assert_eq!(published["old_verify_keys"].as_object().unwrap().len(), 1, "{published}");
+    cluster.restart(1).await;
+    alice.send(&room, "under the new key").await;
+    bob.waits_to_read(&room, "under the old key").await;
+    bob.waits_to_read(&room, "under the new key").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_goes_on_from_a_backup_that_was_made_while_it_ran() {
+    let mut cluster = Cluster::start(2).await;
+    let alice = cluster.register(0, "alice").await;
+    let bob = cluster.register(1, "bob").await;
+    let room = alice.create_room(&[&bob], json!({})).await;
+    bob.join(&room).await;
+    alice.waits_for_members(&room, 2).await;
+    bob.send(&room, "before").await;
+    alice.waits_to_read(&room, "before").await;
+    let folder = cluster.folder(1).to_owned();
+    let made = homeserver(&["backup", "--data", ".", "../kept"], &folder);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    bob.send(&room, "after").await;
+    alice.waits_to_read(&room, "after").await;
+    cluster.kill(1);
+    for file in ["homeserver.sqlite", "homeserver.sqlite-wal", "homeserver.sqlite-shm"] {
+        fs::remove_file(folder.join(file)).unwrap();
+    }
+    fs::copy(folder.join("../kept/homeserver.sqlite"), folder.join("homeserver.sqlite")).unwrap();
+    cluster.restart(1).await;
+    bob.waits_to_read(&room, "before").await;
+    alice.send(&room, "welcome back").await;
+    bob.waits_to_read(&room, "welcome back").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_makes_an_account_from_the_command_line_and_its_user_logs_in() {
     let cluster = Cluster::start(1).await;
     let admin = |arguments: &[&str]| {

@@ -14,12 +14,16 @@
 //! - [`settings`]: files by which operators set a server.
 //! - [`Lock`]: what every node locks with.
 //!
+//! The feature `federation` has what is Matrix's: [`federation`] and [`endpoints`].
+//!
 //! Invariant: nothing here knows of rooms, relays' mailboxes, or the simulator.
 
 pub mod bounds;
 pub mod database;
+#[cfg(feature = "federation")]
 pub mod endpoints;
 pub mod error;
+#[cfg(feature = "federation")]
 pub mod federation;
 pub mod host;
 pub mod http;

@@ -1,5 +1,6 @@
 //! The machine of the real world: sockets, files, threads, the system clock.
 
+mod backup;
 mod disk;
 mod handshakes;
 pub mod logs;
@@ -19,6 +20,7 @@ use std::{
 
 use tokio_rustls::rustls::crypto::{SecureRandom, ring};
 
+pub use self::backup::back_up;
 use self::{disk::DirectoryDisk, net::TcpNet, tasks::TokioTasks};
 use crate::host::{Clock, Entropy, Host};
 

@@ -18,10 +18,10 @@ use futures_util::FutureExt;
 use journal::Event;
 use runs::{
     federation::OBSERVER,
-    world::{DiskWatch, Watch, World},
+    world::{Backup, DiskWatch, Watch, World},
 };
 use scenarios::{Scenario, scenario::FaultKind};
-use sim::{Node, WorldConfig, disk::DiskImage, fault::FaultId};
+use sim::{Node, WorldConfig, fault::FaultId};
 use transport::Host;
 
 pub(crate) use self::faults::links;
@@ -143,12 +143,12 @@ impl World for TurmoilWorld {
         self.lock().recorder.watches.on_disk(watch);
     }
 
-    fn image(&self, machine: &str) -> DiskImage {
-        self.lock().place_mut(machine).machine.disk().snapshot()
+    fn image(&self, machine: &str) -> Backup {
+        Backup::Disk(self.lock().place_mut(machine).machine.disk().snapshot())
     }
 
-    fn restore(&self, machine: &str, image: DiskImage, cause: Option<u64>) -> FaultId {
-        faults::restore(self, machine, &image, cause)
+    fn restore(&self, machine: &str, backup: Backup, cause: Option<u64>) -> FaultId {
+        faults::restore(self, machine, &backup.into_disk(), cause)
     }
 
     fn begin(&self, scenario: &Scenario, fault: &FaultKind, cause: Option<u64>) -> FaultId {

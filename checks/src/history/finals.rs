@@ -15,6 +15,8 @@ pub struct Finals {
     pub states: BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>,
     /// What each backend still has to send, by destination.
     pub queues: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Backends of a kind that tells nobody what it still has to send.
+    pub untold: BTreeSet<String>,
     /// What each relay still keeps, by destination.
     pub mail: BTreeMap<String, BTreeMap<String, u64>>,
     /// What could not be read, such as `the state of team at b`.
@@ -45,6 +47,9 @@ impl Finals {
             }
             Note::FinalQueues { backend, pending: None } => {
                 self.unread.push(format!("the queues of {backend}"));
+            }
+            Note::Untold { backend } => {
+                self.untold.insert(backend);
             }
             Note::FinalMail { relay, entries: Some(entries) } => {
                 self.mail.insert(relay, entries);

@@ -346,6 +346,8 @@ impl Standing {
         if self.counts_when_seen && !self.leaves.is_crossed && !self.joins.may_take_effect() {
             self.may_be_in = false;
             self.leaves.is_lost = false;
+            // Another removal that is still open, and then refused, undoes nothing.
+            self.leaves.may_have_been = true;
             self.counts_when_seen = false;
         }
     }

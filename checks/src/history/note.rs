@@ -13,6 +13,7 @@ pub const FORGED: &str = "forged ";
 
 /// The topics of all notes.
 const TOPICS: &[&str] = &[
+    "real-time",
     "ready",
     "not-ready",
     "send-began",
@@ -35,6 +36,7 @@ const TOPICS: &[&str] = &[
     "final-timeline",
     "final-state",
     "final-queues",
+    "untold",
     "final-mail",
     "finished",
 ];
@@ -43,6 +45,9 @@ const TOPICS: &[&str] = &[
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "topic", content = "body", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Note {
+    /// The time of this world is real: how long something took says what this machine had to do
+    /// besides, and proves nothing.
+    RealTime {},
     /// The cluster is ready: everybody has joined, nothing is pending. Triggers and times count
     /// from here.
     Ready {
@@ -227,6 +232,11 @@ pub enum Note {
         /// Pending work by destination, without zeros; unset if it could not be read.
         pending: Option<BTreeMap<String, u64>>,
     },
+    /// A homeserver is of a kind that tells nobody what it still has to send.
+    Untold {
+        /// The backend.
+        backend: String,
+    },
     /// What a relay still keeps at the end, through its admin API.
     FinalMail {
         /// The relay.
@@ -270,6 +280,11 @@ impl Note {
         Self::deserialize(MapDeserializer::<_, serde_json::Error>::new(parts.into_iter())).ok()
     }
 
+    /// Returns whether notes on this topic are of this vocabulary.
+    pub fn is_ours(topic: &str) -> bool {
+        TOPICS.contains(&topic)
+    }
+
     /// Reads a note that somebody else may have written, and returns it; none if it is on a topic
     /// that is not ours, which is fine: no check of ours reads it.
     ///
@@ -277,7 +292,7 @@ impl Note {
     /// It is on a topic of ours, and is not what a note on that topic is: the field, and what is
     /// wrong with it.
     pub fn check(topic: &str, body: &serde_json::Value) -> Result<Option<Self>, (String, String)> {
-        if !TOPICS.contains(&topic) {
+        if !Self::is_ours(topic) {
             return Ok(None);
         }
         let topic = serde_json::Value::from(topic);

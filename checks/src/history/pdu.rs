@@ -1,8 +1,6 @@
 //! PDUs as the wire carried them: their event ids, and the messages that they are.
 
 use memchr::memmem;
-use ruma::{CanonicalJsonObject, RoomVersionId};
-use serde::Deserialize;
 use serde_json::Value;
 
 /// The field of a message's content that carries its name in the scenario, so that it can be
@@ -31,9 +29,7 @@ pub struct PduFacts {
 impl PduFacts {
     /// Reads a PDU of a room of version 11; none if it is not one.
     pub fn of(pdu: &Value) -> Option<Self> {
-        let object = CanonicalJsonObject::deserialize(pdu).ok()?;
-        let rules = RoomVersionId::V11.rules()?;
-        let hash = ruma::signatures::reference_hash(&object, &rules).ok()?;
+        let hash = reference_hash(pdu)?;
         let message = pdu.get("content").and_then(|content| content.get(MESSAGE_FIELD));
         let message = message.and_then(Value::as_str).map(str::to_owned);
         let text = |field: &str| pdu.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -51,6 +47,21 @@ impl PduFacts {
         let pdus = transaction.get("pdus").and_then(Value::as_array);
         pdus.into_iter().flatten().filter_map(Self::of).collect()
     }
+}
+
+/// Returns the hash that an event of a room of version 11 is known by (server-server API, "Reference
+/// hashes"); none if it is no event.
+#[cfg(feature = "homeservers")]
+fn reference_hash(pdu: &Value) -> Option<String> {
+    let object = <ruma::CanonicalJsonObject as serde::Deserialize>::deserialize(pdu).ok()?;
+    let rules = ruma::RoomVersionId::V11.rules()?;
+    ruma::signatures::reference_hash(&object, &rules).ok()
+}
+
+/// Returns none: only homeservers speak of events.
+#[cfg(not(feature = "homeservers"))]
+fn reference_hash(_: &Value) -> Option<String> {
+    None
 }
 
 /// Puts an event that is not a message of the scenario into words.

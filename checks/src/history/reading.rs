@@ -39,6 +39,7 @@ fn empty<'j>(
         journal,
         ready: None,
         not_ready: None,
+        is_real_time: false,
         rooms: BTreeMap::new(),
         exchanges: Vec::new(),
         messages: Vec::new(),
@@ -141,6 +142,7 @@ fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
             history.rooms = rooms;
         }
         Note::NotReady { why } => history.not_ready = Some(why),
+        Note::RealTime {} => history.is_real_time = true,
         Note::SendBegan { message, device, conversation } => {
             history.by_name.insert(message.clone(), history.messages.len());
             let name = message;
@@ -194,6 +196,7 @@ fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
         Note::FinalTimeline { .. }
         | Note::FinalState { .. }
         | Note::FinalQueues { .. }
+        | Note::Untold { .. }
         | Note::FinalMail { .. }
         | Note::Finished {} => history.finals.take(note),
     }

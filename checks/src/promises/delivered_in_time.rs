@@ -108,6 +108,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
             }
         }
     }
+    judgment.doubt_times(history);
     judgment
 }
 

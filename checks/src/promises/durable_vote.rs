@@ -24,7 +24,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         let event = exchange.arguments().pop().unwrap_or_default();
         judgment.judged += 1;
         let since = first_received(history, exchange, &event, arrived);
-        let is_synced = history.synced_between(exchange.to, since.n, answer.sent.n).is_some();
+        let is_synced = history.may_be_durable(exchange.to, since.n, answer.sent.n);
         if is_synced || durable.contains(&(exchange.to, event.clone())) {
             durable.insert((exchange.to, event));
             continue;
@@ -121,6 +121,21 @@ mod tests {
             votes(fake, "yes", "a");
         });
         assert_eq!((again.judged, again.finding), (2, None));
+    }
+
+    #[test]
+    fn a_world_that_sees_no_disks_blames_no_vote() {
+        let mut fake = Fake::ready();
+        fake.sends("alice/1", "m1");
+        votes_unseen(&mut fake);
+        let judgment = fake.judged(Delivery::M1, judge);
+        assert_eq!((judgment.judged, judgment.finding), (1, None));
+    }
+
+    fn votes_unseen(fake: &mut Fake) {
+        let request = asked(fake);
+        fake.push("b", Event::RequestArrived { request });
+        fake.answered(request, 200, &json!({"vote": "yes"}));
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub(crate) fn judge(history: &History<'_>, name: &str, expected: &MessageExpecta
         judgment.cannot_tell(format!("{name} was not sent"));
         return judgment;
     };
+    if let Some(doubt) = unanswered(history, message, expected) {
+        judgment.cannot_tell(doubt);
+        return judgment;
+    }
     let end = message.ended.as_ref().map_or(message.began, |ended| ended.at);
     let mut expect = |is_expected: bool, broken: Option<String>| {
         judgment.judged += u64::from(is_expected);
@@ -29,11 +33,25 @@ pub(crate) fn judge(history: &History<'_>, name: &str, expected: &MessageExpecta
     expect(unreachable.is_some(), unreachable.and_then(|it| others_unreachable(message, it)));
     let seen_by = expected.seen_by.as_deref();
     expect(seen_by.is_some(), seen_by.and_then(|it| seen_by_others(history, message, it)));
-    expect(
-        expected.within.is_some(),
-        expected.within.and_then(|it| too_late(history, message, it)),
-    );
+    let late = expected.within.and_then(|it| too_late(history, message, it));
+    let doubted = late.as_ref().filter(|_| history.is_real_time).cloned();
+    expect(expected.within.is_some(), late.filter(|_| !history.is_real_time));
+    if let Some(sentence) = doubted {
+        judgment.cannot_tell(format!("{sentence}, in real time"));
+    }
     judgment
+}
+
+/// Returns why nothing is known of a message that got no answer where it was to get one, and time was
+/// real: a server that starts slowly, or a machine that is busy, breaks no promise by that.
+fn unanswered(
+    history: &History<'_>,
+    message: &Message,
+    expected: &MessageExpectation,
+) -> Option<String> {
+    let is_unanswered = message.outcome() == OpOutcome::Indefinite;
+    let other = expected.outcome.and_then(|it| other_outcome(message, it))?;
+    (history.is_real_time && is_unanswered).then(|| format!("{other}, in real time"))
 }
 
 fn other_outcome(message: &Message, expected: SendOutcome) -> Option<String> {
@@ -179,6 +197,22 @@ mod tests {
         };
         assert_eq!(expecting(2), None);
         assert!(expecting(1).is_some());
+    }
+
+    #[test]
+    fn what_came_too_late_is_in_doubt_where_time_is_real() {
+        let mut fake = Fake::ready();
+        fake.note(&Note::RealTime {});
+        fake.sends("alice/1", "m1");
+        fake.ends("m1", OpOutcome::Indefinite);
+        fake.waits(10);
+        fake.sees("carol/1", "m1");
+        let (outcome, within) = (Some(SendOutcome::Ok), Some(Duration::from_secs(1)));
+        let expected = MessageExpectation { outcome, within, ..Default::default() };
+        let judgment = fake.judged(Delivery::M1, |history| judge(history, "m1", &expected));
+        assert_eq!(judgment.finding, None);
+        let doubt = "m1 was to be ok, and was indefinite, in real time";
+        assert_eq!(judgment.unknown.as_deref(), Some(doubt));
     }
 
     #[test]

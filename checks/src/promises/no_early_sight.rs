@@ -81,7 +81,7 @@ fn too_early(
             _ => return Some(format!("{backend} had told {owner} that it keeps it")),
         }
     }
-    let is_decided = history.synced_between(owner, last_vote, sighting.at.n).is_some();
+    let is_decided = history.may_be_durable(owner, last_vote, sighting.at.n);
     let must_decide = history.delivery(&message.conversation) == Delivery::M1;
     (must_decide && !is_decided).then(|| format!("{owner} had its decision on disk"))
 }

@@ -8,7 +8,8 @@ use crate::{Finding, Judgment, history::History, reachability::never_done};
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("homeservers");
-    for backend in history.scenario.backends.keys().filter(|it| history.is_honest(it)) {
+    let tells = |it: &&String| history.is_honest(it) && !history.finals.untold.contains(*it);
+    for backend in history.scenario.backends.keys().filter(tells) {
         let Some(pending) = history.finals.queues.get(backend) else {
             judgment.cannot_tell(format!("the queues of {backend} could not be read"));
             continue;
@@ -62,6 +63,16 @@ mod tests {
         assert_eq!((left(&[]).judged, left(&[]).finding), (3, None));
         let finding = left(&[("b", 3)]).finding.expect("a violation");
         assert_eq!(finding.sentence, "a still has 3 pending: b");
+    }
+
+    #[test]
+    fn a_homeserver_that_tells_nobody_is_not_asked() {
+        let mut fake = Fake::ready();
+        for backend in ["a", "b", "c"] {
+            fake.note(&Note::Untold { backend: backend.to_owned() });
+        }
+        let judgment = fake.judged(Delivery::Eventual, judge);
+        assert_eq!((judgment.judged, judgment.unknown), (0, None));
     }
 
     #[test]

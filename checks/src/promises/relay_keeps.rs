@@ -79,7 +79,7 @@ fn judge_acknowledgment(
     let received = received.filter_map(|it| it.arrived).min().filter(|arrived| *arrived < sent);
     let (sentence, from) = match received {
         None => ("had received it", sent.n),
-        Some(at) if history.synced_between(acknowledgment.destination, at.n, sent.n).is_none() => {
+        Some(at) if !history.may_be_durable(acknowledgment.destination, at.n, sent.n) => {
             ("had it on its own disk", at.n)
         }
         Some(_) => return,

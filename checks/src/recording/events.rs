@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use journal::{Entry, Event, Loss, fault::FaultReport, nanoseconds};
 use scenarios::endpoint;
+use serde_json::Value;
 
 use crate::{
-    history::{Exchange, History, pdu::message_names},
+    history::{Exchange, History, Note, pdu::message_names},
     record::EventRecord,
 };
 
@@ -37,6 +38,31 @@ struct EntryInWords {
     what: String,
     result: Option<String>,
     message: Option<String>,
+}
+
+/// The most characters of a note's body that are told.
+const BODY: usize = 160;
+
+/// Says what a note tells besides its topic and its message: how an operation ended; or, for a note
+/// of somebody else's clients, everything, as `ids: ["m1"], outcome: ok`.
+fn noted(topic: &str, body: &Value) -> Option<String> {
+    let outcome = body.get("outcome").and_then(Value::as_str).map(str::to_owned);
+    if Note::is_ours(topic) {
+        return outcome;
+    }
+    let Value::Object(fields) = body else { return Some(told(body)) };
+    let fields = fields.iter().filter(|(name, _)| *name != "message");
+    let fields: Vec<String> =
+        fields.map(|(name, value)| format!("{name}: {}", told(value))).collect();
+    let whole = fields.join(", ");
+    let is_long = whole.chars().count() > BODY;
+    let whole = if is_long { whole.chars().take(BODY - 1).chain(['…']).collect() } else { whole };
+    Some(whole).filter(|whole| !whole.is_empty())
+}
+
+/// Returns a value of a note; a text without quotation marks.
+fn told(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Tells what entries say.
@@ -122,7 +148,7 @@ impl Teller<'_> {
             Event::Note { topic, body } => EntryInWords {
                 kind: "note",
                 what: topic.clone(),
-                result: body.get("outcome").and_then(|it| it.as_str()).map(str::to_owned),
+                result: noted(topic, body),
                 message: body.get("message").and_then(|it| it.as_str()).map(str::to_owned),
                 ..EntryInWords::default()
             },

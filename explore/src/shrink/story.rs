@@ -96,18 +96,16 @@ impl Shrunk {
         text
     }
 
-    /// Returns it as a Rust test that fails as long as the check is violated.
-    pub fn to_test(&self) -> String {
+    /// Returns it as a Rust test that fails as long as the check is violated. `found` is the expression
+    /// that makes the federation, such as `Homeservers::default`.
+    pub fn to_test(&self, found: &str) -> String {
         let name = self.scenario.name.replace('-', "_");
         let story: Vec<String> = self.story().iter().map(|line| format!("/// {line}")).collect();
         let story = story.join("\n");
         let toml = language::to_toml(&self.scenario);
         format!(
             "{story}\n#[test]\nfn {name}() {{\n    let text = r####\"\n{toml}\"####;\n    \
-             let scenario = scenarios::language::parse(\"{name}\", text).expect(\"it is valid\");\n    \
-             let run = runs::run(&scenario, scenario.seed, &runs::Options::default());\n    \
-             let record = run.record;\n    \
-             assert_eq!(record.verdict, checks::record::Verdict::Pass, \"{{:?}}\", record.sentence);\n}}\n"
+             fedsim::testing::passes({found}, text);\n}}\n"
         )
     }
 

@@ -48,9 +48,10 @@ fn trigger(search: &mut Search<'_>, index: usize) {
     if search.best.faults[index].after.is_some() {
         return;
     }
+    let polls = search.vocabulary.long_polls;
     let distance = |place: &Place| place.at.abs_diff(at);
     let mut near: Vec<Place> = search.trial.places.clone();
-    near.retain(|place| !matches!(place.when(), When::At(_)) && !is_poll(place));
+    near.retain(|place| !matches!(place.when(), When::At(_)) && !is_poll(place, polls));
     near.sort_by_key(distance);
     let triggers: Vec<When> = near.iter().take(NEAR).map(Place::when).collect();
     for when in triggers {
@@ -75,9 +76,8 @@ fn trigger(search: &mut Search<'_>, index: usize) {
     }
 }
 
-fn is_poll(place: &Place) -> bool {
+fn is_poll(place: &Place, polls: &[&str]) -> bool {
     let When::Exchange { endpoints, .. } = place.when() else { return false };
-    let polls = scenarios::vocabulary::HOMESERVERS.long_polls;
     endpoints.iter().any(|endpoint| polls.contains(&endpoint.as_str()))
 }
 

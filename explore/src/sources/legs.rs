@@ -9,7 +9,7 @@ use std::{
 };
 
 use scenarios::{
-    Scenario,
+    Scenario, Vocabulary,
     scenario::{Fault, OpKind},
 };
 
@@ -46,9 +46,15 @@ struct Break {
 }
 
 impl Legs {
-    /// Returns the breaks of these bases, given where the run of each can be broken, one in each run.
+    /// Returns the breaks of these bases, given where the run of each can be broken, one in each run;
+    /// endpoints are those of `vocabulary`.
     /// `seed` mixes their order.
-    pub fn new(bases: &[(Scenario, Vec<Place>)], seed: u64, shard: Shard) -> Self {
+    pub fn new(
+        vocabulary: &Vocabulary,
+        bases: &[(Scenario, Vec<Place>)],
+        seed: u64,
+        shard: Shard,
+    ) -> Self {
         let is_small = |scenario: &Scenario| scenario.machines().len() <= MOST_MACHINES;
         let only_large = !bases.iter().any(|(scenario, _)| is_small(scenario));
         let mut found = Vec::new();
@@ -57,7 +63,7 @@ impl Legs {
                 found.extend(of_base(base, scenario, places, seed));
             }
         }
-        let breaks = in_order(found);
+        let breaks = in_order(vocabulary, found);
         let mine = breaks.into_iter().zip(0..).filter(|(_, number)| shard.has(*number));
         Self {
             bases: bases.iter().map(|(scenario, _)| open(scenario)).collect(),
@@ -123,7 +129,7 @@ fn of_base(base: usize, scenario: &Scenario, places: &[Place], seed: u64) -> Vec
 /// Puts breaks into an order in which each kind of place comes before any comes twice, as far as
 /// they are equally telling, each time with another kind of way, and each kind of way before any
 /// comes twice there.
-fn in_order(mut found: Vec<Mixed>) -> Vec<Break> {
+fn in_order(vocabulary: &Vocabulary, mut found: Vec<Mixed>) -> Vec<Break> {
     found.sort_by_key(|(_, mixed, _)| *mixed);
     let mut turns: BTreeMap<Kind, u64> = BTreeMap::new();
     let mut of_places: BTreeMap<Class, Vec<(u64, u8, u64, Break)>> = BTreeMap::new();
@@ -136,7 +142,7 @@ fn in_order(mut found: Vec<Mixed>) -> Vec<Break> {
     let mut turned: Vec<(u64, u64, Break)> = Vec::new();
     for (class, mut breaks) in of_places {
         breaks.sort_by_key(|(turn, others, mixed, _)| (*turn, *others, *mixed));
-        let pace = pace(class);
+        let pace = pace(vocabulary, class);
         turned.extend((1..).zip(breaks).map(|(turn, (.., mixed, it))| (turn * pace, mixed, it)));
     }
     turned.sort_by_key(|(turn, mixed, _)| (*turn, *mixed));
@@ -173,9 +179,8 @@ fn is_telling(class: Class, (way, is_asker): ways::Kind) -> bool {
 /// Returns how long a kind of place waits until its next turn. A sync of a disk is one of many
 /// between which everything happens, a request that writes more telling than one that reads, and a
 /// poll one of many alike.
-fn pace(class: Class) -> u64 {
+fn pace(vocabulary: &Vocabulary, class: Class) -> u64 {
     let name = class.endpoint();
-    let vocabulary = &scenarios::vocabulary::HOMESERVERS;
     if vocabulary.long_polls.contains(&name) || name == "notifications" {
         return 8;
     }

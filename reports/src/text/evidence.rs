@@ -9,10 +9,13 @@ use crate::{
     folder,
     table::{Table, left, right},
     time::signed,
+    words::{clean, cut},
 };
 
 /// The most lines of the table.
 const MOST: usize = 13;
+/// The most characters of the name of a program.
+const PROGRAM: usize = 32;
 /// The most characters of a command.
 const COMMAND: usize = 78;
 
@@ -43,8 +46,9 @@ pub(super) fn lines(record: &Record) -> Vec<String> {
 /// Returns the command that shows all of the evidence. A run is known by the name of its folder.
 fn rest(record: &Record) -> String {
     let folder = folder::of(Path::new(""), &record.scenario.name, record.seed);
-    let command = format!("fedsim show {} --evidence", folder.display());
-    if command.chars().count() > COMMAND { "fedsim show . --evidence".to_owned() } else { command }
+    let program = cut(&clean(&record.program.name), PROGRAM);
+    let command = format!("{program} show {} --evidence", folder.display());
+    if command.chars().count() > COMMAND { format!("{program} show . --evidence") } else { command }
 }
 
 /// Keeps how it began and how it ended; what does not fit in between is left out, and can be seen

@@ -43,8 +43,11 @@ pub(crate) fn size(record: &Record) -> String {
     ];
     let there = machines.map(|(kind, plural)| (of_kind(&record.nodes, kind), plural));
     let there = there.into_iter().filter(|(n, _)| *n > 0);
+    let deeds = record.deeds.as_ref();
+    let deeds =
+        deeds.map(|deeds| (usize::try_from(deeds.count).unwrap_or(usize::MAX), &*deeds.word));
     let happened = [
-        (record.messages.len(), "sends"),
+        deeds.unwrap_or((record.messages.len(), "sends")),
         (record.faults.len(), "faults"),
         (record.events.len(), "events"),
     ];

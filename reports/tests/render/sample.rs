@@ -29,6 +29,7 @@ pub(crate) fn pass() -> Record {
         nodes: ["a", "b", "c"].map(|name| node(name, MachineKind::Backend)).to_vec(),
         faults: Vec::new(),
         messages: vec![message("m1", OpOutcome::Ok, copies.to_vec())],
+        deeds: None,
         skipped: Vec::new(),
         checks: vec![
             check("all-or-nothing", CheckKind::Always, 3, "copies"),

@@ -1,18 +1,21 @@
 //! What a federation is given to work with in one run.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 use checks::history::Note;
-use scenarios::{Scenario, scenario::PeerFault};
+use scenarios::Scenario;
+#[cfg(feature = "homeservers")]
+use scenarios::scenario::PeerFault;
 use serde_json::Value;
-use sim::{Node, fault::FaultId};
+use sim::Node;
+#[cfg(feature = "homeservers")]
+use sim::fault::FaultId;
 use transport::Host;
 
 use super::{Seat, seat::on_host};
-use crate::{byzantine, world::World};
+#[cfg(feature = "homeservers")]
+use crate::byzantine;
+use crate::world::World;
 
 /// The harness's own machine, from which it asks, and on which it notes what concerns no single
 /// machine. No scenario can name it.
@@ -24,13 +27,19 @@ pub struct Stage {
     world: Arc<dyn World>,
     observer: OnceLock<Host>,
     /// What tampers with the messages of servers that will be dishonest.
-    tamperers: BTreeMap<String, Arc<byzantine::Tamperer>>,
+    #[cfg(feature = "homeservers")]
+    tamperers: std::collections::BTreeMap<String, Arc<byzantine::Tamperer>>,
 }
 
 impl Stage {
     pub(crate) fn new(scenario: Arc<Scenario>, world: Arc<dyn World>) -> Self {
-        let tamperers = byzantine::tamperers(&world, &scenario);
-        Self { scenario, world, observer: OnceLock::new(), tamperers }
+        Self {
+            #[cfg(feature = "homeservers")]
+            tamperers: byzantine::tamperers(&world, &scenario),
+            scenario,
+            world,
+            observer: OnceLock::new(),
+        }
     }
 
     /// Returns the scenario.
@@ -51,11 +60,13 @@ impl Stage {
 
     /// Returns what tampers with the messages of a server that will be dishonest; none for one that
     /// stays honest.
+    #[cfg(feature = "homeservers")]
     pub(crate) fn tamperer(&self, machine: &str) -> Option<&Arc<byzantine::Tamperer>> {
         self.tamperers.get(machine)
     }
 
     /// Begins a fault of a dishonest peer, which is `id` in the world.
+    #[cfg(feature = "homeservers")]
     pub(crate) fn wrong(&self, id: FaultId, fault: &PeerFault) {
         if let Some(tamperer) = self.tamperer(&fault.node) {
             tamperer.begin(id, fault);

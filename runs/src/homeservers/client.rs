@@ -118,15 +118,6 @@ impl Client {
         Ok(Reply { status: answer.status().as_u16(), body })
     }
 
-    /// Gets something, and returns the body of a 200.
-    ///
-    /// # Errors
-    /// There was no answer, or another one; the error is a sentence.
-    pub(super) async fn get(&self, target: &str, deadline: Duration) -> Result<Value, String> {
-        let reply = self.call(Method::GET, target, None, deadline).await;
-        reply.map_err(|error| error.to_string())?.ok()
-    }
-
     /// Posts something, and returns the body of a 200.
     ///
     /// # Errors

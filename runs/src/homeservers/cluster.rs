@@ -21,17 +21,19 @@ use crate::{
 };
 
 /// The machine of a server without any right.
-pub(super) const STRANGER: &str = "stranger";
+pub const STRANGER: &str = "stranger";
 
 /// The bearer token of every admin API.
-const ADMIN_TOKEN: &str = "observer-of-this-run";
+pub const ADMIN_TOKEN: &str = "observer-of-this-run";
 
 /// The deadline of the observer's requests.
 pub(super) const OBSERVER_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The port of every homeserver's client and admin API, and of a relay.
-const CLIENT_PORT: u16 = 8008;
-const RELAY_PORT: u16 = 8448;
+/// The port of every homeserver's client and admin API.
+pub const CLIENT_PORT: u16 = 8008;
+
+/// The port of every server's server-server API, and of all of a relay's.
+pub const FEDERATION_PORT: u16 = 8448;
 
 /// All machines of a run.
 pub(super) struct Cluster {
@@ -66,7 +68,7 @@ impl Cluster {
             (name.clone(), client)
         };
         let homeservers = scenario.backends.keys().map(|name| admin(name, CLIENT_PORT)).collect();
-        let relays = scenario.relays.keys().map(|name| admin(name, RELAY_PORT)).collect();
+        let relays = scenario.relays.keys().map(|name| admin(name, FEDERATION_PORT)).collect();
         let trespasses = scenario.ops.iter().any(|op| matches!(op.kind, OpKind::Trespass { .. }));
         let stranger = trespasses.then(|| Arc::new(Stranger::new(world.add_seat(STRANGER))));
         Self {

@@ -20,15 +20,13 @@ use transport::{BoxFuture, Host, host::TaskHandle, http::RequestError};
 
 use super::{
     client::{Client, Reply},
+    cluster::CLIENT_PORT,
     reading,
 };
 use crate::{federation::on_host, world::World};
 
 /// The deadline of every request except sends and long polls.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
-
-/// The port of a homeserver's client API.
-const CLIENT_PORT: u16 = 8008;
 
 /// A user's device. It outlives its machine's crashes, just like what is on its disk.
 pub(super) struct Device {
@@ -152,9 +150,23 @@ impl Device {
         if self.token().is_some() {
             return Ok(());
         }
-        let (target, body) = if self.number() == "1" { self.register() } else { self.login() };
-        let answer = self.client().post(target, &body, DEADLINE).await?;
-        self.take_token(&answer)
+        let client = self.client();
+        let reply = if self.number() == "1" {
+            self.register_or_log_in(&client).await?
+        } else {
+            post(&client, self.login()).await?
+        };
+        self.take_token(&reply.ok()?)
+    }
+
+    /// Registers the user; logs in if that has been done: by another device of the user, or by an
+    /// attempt whose answer did not come in time.
+    async fn register_or_log_in(&self, client: &Client) -> Result<Reply, String> {
+        let reply = post(client, self.register()).await?;
+        if reply.errcode() == "M_USER_IN_USE" {
+            return post(client, self.login()).await;
+        }
+        Ok(reply)
     }
 
     /// Registers the user anew, or logs in where another device of the user has done so; unless this
@@ -167,15 +179,7 @@ impl Device {
         if self.token().as_deref() != used {
             return Ok(());
         }
-        let client = self.client().without_token();
-        let post = async |(target, body): (&str, Value)| {
-            let reply = client.call(Method::POST, target, Some(&body), DEADLINE).await;
-            reply.map_err(|error| error.to_string())
-        };
-        let mut reply = post(self.register()).await?;
-        if reply.errcode() == "M_USER_IN_USE" {
-            reply = post(self.login()).await?;
-        }
+        let reply = self.register_or_log_in(&self.client().without_token()).await?;
         self.take_token(&reply.ok()?)?;
         let mut progress = self.progress();
         progress.since = None;
@@ -287,6 +291,12 @@ impl Device {
         );
         true
     }
+}
+
+/// Posts something without minding the status of the answer; the error is a sentence.
+async fn post(client: &Client, (target, body): (&str, Value)) -> Result<Reply, String> {
+    let reply = client.call(Method::POST, target, Some(&body), DEADLINE).await;
+    reply.map_err(|error| error.to_string())
 }
 
 /// Returns the path of something in a room.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use checks::history::Note;
 use futures_util::future::join_all;
+use http::Method;
 use scenarios::scenario::Reads;
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ const RELAY_STATUS: &str = "/_relay/admin/v1/status";
 pub(super) struct Queues {
     /// What each homeserver has pending.
     homeservers: CountsByServer,
+    /// Homeservers of a kind that tells nobody what it has pending.
+    untold: Vec<String>,
     /// What each relay keeps, by destination.
     relays: CountsByServer,
 }
@@ -28,9 +31,16 @@ pub(super) struct Queues {
 impl Queues {
     /// Asks every server.
     pub(super) async fn ask(cluster: &Cluster) -> Self {
-        let homeservers = ask_all(cluster, cluster.homeservers(), QUEUES, queues_of).await;
+        let mut told = ask_all(cluster, cluster.homeservers(), QUEUES, queues_of).await;
+        let untold = told.extract_if(.., |_, told| matches!(told, Told::HasNone));
+        let untold = untold.map(|(name, _)| name).collect();
         let relays = ask_all(cluster, cluster.relays(), RELAY_STATUS, mail_of).await;
-        Self { homeservers, relays }
+        Self { homeservers: counts(told), untold, relays: counts(relays) }
+    }
+
+    /// Returns whether some homeserver tells nobody what it has pending.
+    pub(super) fn are_incomplete(&self) -> bool {
+        !self.untold.is_empty()
     }
 
     /// Returns what is in them, in sentences.
@@ -42,6 +52,9 @@ impl Queues {
     pub(super) fn note(self, cluster: &Cluster) {
         for (backend, pending) in self.homeservers {
             cluster.note(&Note::FinalQueues { backend, pending });
+        }
+        for backend in self.untold {
+            cluster.note(&Note::Untold { backend });
         }
         for (relay, entries) in self.relays {
             cluster.note(&Note::FinalMail { relay, entries });
@@ -85,18 +98,40 @@ type Counts = BTreeMap<String, u64>;
 /// Counts by server, without zeros; none for a server that does not answer.
 type CountsByServer = BTreeMap<String, Option<Counts>>;
 
+/// What a server says of what it has pending.
+enum Told {
+    /// So much.
+    Counts(Counts),
+    /// It does not answer.
+    Nothing,
+    /// It has no API for that.
+    HasNone,
+}
+
+fn counts(told: BTreeMap<String, Told>) -> CountsByServer {
+    let counts = |told| match told {
+        Told::Counts(counts) => Some(counts),
+        Told::Nothing | Told::HasNone => None,
+    };
+    told.into_iter().map(|(name, told)| (name, counts(told))).collect()
+}
+
 async fn ask_all(
     cluster: &Cluster,
     servers: &BTreeMap<String, Client>,
     target: &'static str,
     read: fn(&Value) -> Counts,
-) -> CountsByServer {
+) -> BTreeMap<String, Told> {
     let asked = servers.iter().map(|(name, client)| {
         let client = client.clone();
         let answer = on_host(cluster.observer(), async move {
-            client.get(target, OBSERVER_DEADLINE).await.ok().map(|body| read(&body))
+            match client.call(Method::GET, target, None, OBSERVER_DEADLINE).await {
+                Ok(reply) if reply.status == 200 => Told::Counts(read(&reply.body)),
+                Ok(reply) if reply.status == 404 => Told::HasNone,
+                Ok(_) | Err(_) => Told::Nothing,
+            }
         });
-        async move { (name.clone(), answer.await.unwrap_or(None)) }
+        async move { (name.clone(), answer.await.unwrap_or(Told::Nothing)) }
     });
     join_all(asked).await.into_iter().collect()
 }

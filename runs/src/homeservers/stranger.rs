@@ -11,11 +11,8 @@ use transport::{
     http::{Client, ClientLimits, ServerLimits, serve},
 };
 
-use super::cluster::{Cluster, STRANGER, server_name};
+use super::cluster::{Cluster, FEDERATION_PORT, STRANGER, server_name};
 use crate::federation::on_host;
-
-/// Where servers look for another server's keys.
-const FEDERATION_PORT: u16 = 8448;
 
 /// The deadline of each attempt.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use scenarios::endpoint;
+use scenarios::{Vocabulary, endpoint};
 use tokio::time::Instant;
 
 use crate::{
@@ -23,7 +23,7 @@ pub(super) async fn settle(stage: &Arc<Stage>, federation: &dyn Federation) -> V
     let mut quiet = 0;
     loop {
         let mut pending = federation.pending(stage).await;
-        pending.extend(in_flight(stage, federation));
+        pending.extend(in_flight(stage, federation.promises().vocabulary));
         quiet = if pending.is_empty() { quiet + 1 } else { 0 };
         if quiet == QUIET_PROBES || Instant::now() >= deadline {
             return pending;
@@ -33,8 +33,7 @@ pub(super) async fn settle(stage: &Arc<Stage>, federation: &dyn Federation) -> V
 }
 
 /// Returns the requests in flight, except those that always are.
-fn in_flight(stage: &Stage, federation: &dyn Federation) -> Vec<String> {
-    let vocabulary = federation.promises().vocabulary;
+pub(crate) fn in_flight(stage: &Stage, vocabulary: &Vocabulary) -> Vec<String> {
     let requests = stage.world().requests_in_flight().into_iter();
     let pending = requests.filter(|(machine, method, target)| {
         let name = endpoint::name(vocabulary.endpoints, method, target).unwrap_or_default();

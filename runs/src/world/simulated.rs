@@ -6,12 +6,11 @@ use journal::Recording;
 use scenarios::{Scenario, scenario::FaultKind};
 use sim::{
     Node, WorldConfig,
-    disk::DiskImage,
     fault::{DiskFate, FaultId},
 };
 use transport::Host;
 
-use super::{DiskWatch, Play, Simulation, Universe, Watch, World};
+use super::{Backup, DiskWatch, Play, Simulation, Universe, Watch, World};
 use crate::faults;
 
 /// Makes simulated worlds.
@@ -53,12 +52,12 @@ impl World for sim::World {
         self.on_disk(watch);
     }
 
-    fn image(&self, machine: &str) -> DiskImage {
-        self.image(machine)
+    fn image(&self, machine: &str) -> Backup {
+        Backup::Disk(self.image(machine))
     }
 
-    fn restore(&self, machine: &str, image: DiskImage, cause: Option<u64>) -> FaultId {
-        self.crash(machine, DiskFate::Restored(image), cause)
+    fn restore(&self, machine: &str, backup: Backup, cause: Option<u64>) -> FaultId {
+        self.crash(machine, DiskFate::Restored(backup.into_disk()), cause)
     }
 
     fn begin(&self, scenario: &Scenario, fault: &FaultKind, cause: Option<u64>) -> FaultId {

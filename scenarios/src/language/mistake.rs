@@ -146,7 +146,7 @@ impl Mistake {
 }
 
 /// Everything that is wrong with one scenario, in the order of its text, up to [`MOST_MISTAKES`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Mistakes {
     pub(super) path: String,
     pub(super) text: String,
@@ -212,6 +212,13 @@ impl Mistakes {
             message: mistake.message.clone(),
             help: mistake.help.clone(),
         }
+    }
+}
+
+/// Shown as for people, because this is what a test prints whose scenario has a mistake.
+impl fmt::Debug for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the scenario has mistakes\n\n{self}")
     }
 }
 

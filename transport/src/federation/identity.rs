@@ -119,6 +119,18 @@ impl Identity {
         Ok(Self::from_seed(server_name, &seed, version_of(&seed)))
     }
 
+    /// Puts a new key, made of the host's entropy, in the place of the one beside the database. The
+    /// server takes it for its own when it starts next, and publishes the one before as an old key from
+    /// then on. Call this for a server that is not running.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub async fn rotate(host: &Host, server_name: OwnedServerName) -> std::io::Result<Self> {
+        let seed = host.random_bytes();
+        host.disk.keep_secret(SECRET, seed).await?;
+        Ok(Self::from_seed(server_name, &seed, version_of(&seed)))
+    }
+
     /// Returns the public half of the key, in base64.
     pub fn public_key(&self) -> Base64 {
         Base64::new(self.key_pair.public_key().to_vec())

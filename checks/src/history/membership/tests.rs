@@ -58,6 +58,15 @@ fn a_refused_kick_ends_nothing() {
 }
 
 #[test]
+fn a_second_kick_that_is_refused_leaves_the_first_as_it_was_seen() {
+    let seen = Note::RemovalSeen { user: "bob".to_owned(), room: "!team".to_owned() };
+    let began = || kick("bob", "alice", None);
+    let ended = [kick("bob", "alice", Some(Ok)), seen, kick("bob", "alice", Some(Refused))];
+    let stays = of("bob", &[&[began(), began()][..], &ended].concat());
+    assert_eq!((stays.len(), stays[0].possible_until), (1, Some(4)), "{stays:?}");
+}
+
+#[test]
 fn who_comes_back_may_yet_be_removed_until_the_own_backend_tells_of_it() {
     let seen = Note::RemovalSeen { user: "bob".to_owned(), room: "!team".to_owned() };
     let kicked = [kick("bob", "carol", None), kick("bob", "carol", Some(Ok))];

@@ -9,6 +9,7 @@ mod settings;
 
 use std::{
     io::{self, Write},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -35,7 +36,21 @@ enum Command {
     /// Read the configuration and the files that it names, and say what is wrong with them
     CheckConfig(RunArguments),
     /// Make this server's signing key, unless there is one, and print its public half
-    GenerateKeys(RunArguments),
+    GenerateKeys {
+        #[command(flatten)]
+        of: RunArguments,
+        /// Replace the key there is; what it has signed still counts, once the server runs again
+        #[arg(long)]
+        rotate: bool,
+    },
+    /// Copy the database and the signing key of a server, whether it runs or not
+    Backup {
+        #[command(flatten)]
+        of: RunArguments,
+        /// A new directory for the copy
+        #[arg(value_name = "DIR")]
+        to: PathBuf,
+    },
     /// See and set a running server
     Admin(AdminArguments),
 }
@@ -57,8 +72,11 @@ fn main() -> ExitCode {
     let done = match command {
         None => Settings::read(&run).and_then(run::until_ended),
         Some(Command::CheckConfig(arguments)) => settings::check(&arguments),
-        Some(Command::GenerateKeys(arguments)) => {
-            Settings::read(&arguments).and_then(|settings| keys::generate(&settings))
+        Some(Command::GenerateKeys { of, rotate }) => {
+            Settings::read(&of).and_then(|settings| keys::generate(&settings, rotate))
+        }
+        Some(Command::Backup { of, to }) => {
+            Settings::read(&of).and_then(|settings| back_up(&settings, &to))
         }
         Some(Command::Admin(arguments)) => admin::act(arguments),
     };
@@ -74,6 +92,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Copies a server's directory, and says what is in the copy.
+fn back_up(settings: &Settings, to: &Path) -> Result<(), Trouble> {
+    let copies = transport::real::back_up(settings.data()?, to)
+        .map_err(|error| Trouble::Other(error.to_string()))?;
+    copies.iter().try_for_each(|copy| say(&copy.display().to_string()))
 }
 
 /// Writes a line for whoever gave the command.
