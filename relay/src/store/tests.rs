@@ -1,6 +1,7 @@
 //! What the store promises, without HTTP.
 
 mod aging;
+mod model;
 
 use std::collections::BTreeSet;
 

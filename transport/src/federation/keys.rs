@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 
 use self::{
     document::KnownKeys,
-    fetches::{Fetches, Question},
+    fetches::{Fetches, Question, UnderWay},
 };
 use crate::{
     Lock,
@@ -45,7 +45,7 @@ const FETCH_DEADLINE: Duration = Duration::from_secs(10);
 const MAX_DOCUMENT: usize = 64 << 10;
 
 /// Fetches under way at once, whoever's claims ask for them; any more wait.
-const MAX_FETCHES: usize = 64;
+const MAX_FETCHES: usize = 256;
 
 const KEY_PATH: &str = "/_matrix/key/v2/server";
 
@@ -93,6 +93,7 @@ struct KeyRingFields {
     own: Arc<PublicKeyMap>,
     cache: Lock<Cache>,
     fetches: Semaphore,
+    under_way: UnderWay,
 }
 
 #[derive(Default)]
@@ -151,6 +152,7 @@ impl KeyRing {
                 own: Arc::new(own),
                 cache: Lock::default(),
                 fetches: Semaphore::new(MAX_FETCHES),
+                under_way: UnderWay::default(),
             }),
         })
     }
@@ -207,6 +209,10 @@ impl KeyRing {
         if let Some(reason) = fetches.objection(&question) {
             return unavailable(reason);
         }
+        // Whoever is refused here says nothing of the server.
+        let Some(_fetching) = self.fields.under_way.begin(peer) else {
+            return unavailable("too many servers are asked for this address".to_owned());
+        };
         let fetched = match self.fetch(server).await {
             Ok(published) => {
                 let saved = store::save(&self.fields.database, server.to_string(), published);
