@@ -18,7 +18,7 @@ use std::{
 use servers::{Servers, Which};
 
 /// The longest that one script takes.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(6);
 
 /// How often it is looked whether a script has ended or asks for something.
 const LOOK: Duration = Duration::from_millis(50);

@@ -11,7 +11,8 @@ fn ids(page: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_room_is_joined_by_its_alias_from_another_server_and_found_in_its_list() {
-    let (_cluster, [alice, bob, _]) = Cluster::of_three().await;
+    let (cluster, [alice, bob, _]) = Cluster::of_three().await;
+    let stranger = cluster.user("a", "eve").await;
     let body = json!({
         "preset": "public_chat", "visibility": "public", "room_alias_name": "boats",
         "name": "Boats", "power_level_content_override": { "events_default": 7 },
@@ -29,7 +30,7 @@ async fn a_room_is_joined_by_its_alias_from_another_server_and_found_in_its_list
     assert_eq!(ids(&bob.post("/publicRooms?server=a.test", other).await.1), Vec::<&str>::new());
     let (_, levels) = bob.get(&format!("/rooms/{room}/state/m.room.power_levels")).await;
     assert_eq!(levels["events_default"], 7);
-    assert_eq!(bob.request(Method::DELETE, alias, None).await.0, 403);
+    assert_eq!(stranger.request(Method::DELETE, alias, None).await.0, 403);
     assert_eq!(alice.request(Method::DELETE, alias, None).await.0, 200);
     assert_eq!(bob.get(alias).await.0, 404);
 }
