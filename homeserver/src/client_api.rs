@@ -2,27 +2,43 @@
 //!
 //! Reading order: `extract` (what a request carries); `attempts`, `registration` and `session` (login,
 //! logout);
-//! `account` (whoami, profile, filters, what is answered and never changes); `membership` and
-//! `create_room`; `send`, `state`, `messages` and `context`; `token` and `sync`; then the Wire pair,
+//! `interactive` (what takes the password too); `account` (whoami, filters, what is answered
+//! and never changes), `profile`, `account_data` and `devices`; `keys`, `backups` and `to_device` (end-to-end
+//! encryption); `receipts` (and typing, and presence); `membership` and
+//! `create_room`; `send`, `state`, `messages`, `context` and `relations`;
+//! `directory` and `spaces`; `media`; `token` and `sync`; then the Wire pair,
 //! `notifications`, `await_socket` and `pushers`; `cors` lets browsers in.
 
 mod account;
+mod account_data;
+mod account_end;
 mod attempts;
 mod await_socket;
+mod backups;
 mod context;
 mod cors;
 mod create_room;
+mod devices;
+mod directory;
 mod extract;
 mod filter;
+mod interactive;
+mod keys;
+mod media;
 mod membership;
 mod messages;
 mod notifications;
+mod profile;
 mod pushers;
+mod receipts;
 mod registration;
+mod relations;
 mod send;
 mod session;
+mod spaces;
 mod state;
 mod sync;
+mod to_device;
 mod token;
 
 use std::{
@@ -33,13 +49,13 @@ use std::{
 
 use axum::{
     Router,
-    extract::FromRef,
+    extract::{DefaultBodyLimit, FromRef},
     routing::{get, post, put},
 };
 use transport::MatrixError;
 
 use self::attempts::Attempts;
-pub(crate) use self::{extract::BodyOf, session::check_password};
+pub(crate) use self::{extract::BodyOf, media::MAX_MEDIUM, session::check_password};
 use crate::{
     admin::{self, Admin},
     core::{
@@ -127,6 +143,8 @@ static ROUTES_AND_ADMIN: LazyLock<Router<ClientApi>> =
 fn routes() -> Router<ClientApi> {
     Router::new()
         .route("/_matrix/client/versions", get(account::versions))
+        .nest("/_matrix/client/v1", version_1())
+        .nest("/_matrix/media/v3", media_routes())
         .nest("/_matrix/client/v3", version_3())
         // Clients of older versions of the specification.
         .nest("/_matrix/client/r0", version_3())
@@ -137,8 +155,29 @@ fn routes() -> Router<ClientApi> {
         .layer(axum::middleware::from_fn(cors::allow))
 }
 
+/// What came in later versions, under the first version's path.
+fn version_1() -> Router<ClientApi> {
+    Router::new()
+        .route("/rooms/{room_id}/relations/{event_id}", get(relations::relations))
+        .route("/rooms/{room_id}/relations/{event_id}/{relation}", get(relations::relations))
+        .route("/rooms/{room_id}/relations/{event_id}/{relation}/{kind}", get(relations::relations))
+        .route("/rooms/{room_id}/threads", get(relations::threads))
+        .route("/rooms/{room_id}/timestamp_to_event", get(relations::timestamp_to_event))
+        .route("/rooms/{room_id}/hierarchy", get(spaces::hierarchy))
+        .route("/media/config", get(media::config))
+        .route("/media/download/{server}/{media_id}", get(media::download))
+        .route("/media/download/{server}/{media_id}/{name}", get(media::download))
+        .route("/media/thumbnail/{server}/{media_id}", get(media::download))
+}
+
+fn media_routes() -> Router<ClientApi> {
+    Router::new()
+        .route("/upload", post(media::upload).layer(DefaultBodyLimit::max(MAX_MEDIUM)))
+        .route("/config", get(media::config))
+}
+
 fn version_3() -> Router<ClientApi> {
-    account_routes().merge(room_routes())
+    account_routes().merge(key_routes()).merge(room_routes()).layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
 fn account_routes() -> Router<ClientApi> {
@@ -149,30 +188,81 @@ fn account_routes() -> Router<ClientApi> {
         .route("/logout", post(session::logout))
         .route("/logout/all", post(session::logout_all))
         .route("/account/whoami", get(account::whoami))
+        .route("/account/password", post(account_end::password))
+        .route("/account/deactivate", post(account_end::deactivate))
+        .route("/account/3pid", get(account_end::addresses))
+        .route("/voip/turnServer", get(account_end::turn_server))
+        .route("/user_directory/search", post(spaces::users))
+        .route("/search", post(relations::search))
         .route("/capabilities", get(account::capabilities))
         .route("/pushers", get(pushers::list))
         .route("/pushers/set", post(pushers::set))
         .route("/pushrules/", get(account::push_rules))
-        .route("/keys/upload", post(account::keys_upload))
-        .route("/keys/query", post(account::keys_query))
-        .route("/profile/{user_id}", get(account::profile))
+        .route("/devices", get(devices::list))
         .route(
-            "/profile/{user_id}/displayname",
-            get(account::display_name).put(account::set_display_name),
+            "/devices/{device_id}",
+            get(devices::find).put(devices::rename).delete(devices::remove),
         )
+        .route("/delete_devices", post(devices::remove_all))
+        .route("/profile/{user_id}", get(profile::profile))
+        .route("/profile/{user_id}/{field}", get(profile::field).put(profile::set_field))
         .route("/user/{user_id}/filter", post(filter::store))
         .route("/user/{user_id}/filter/{filter_id}", get(filter::load))
+        .route("/user/{user_id}/account_data/{kind}", get(account_data::get).put(account_data::put))
+        .route(
+            "/user/{user_id}/rooms/{room_id}/account_data/{kind}",
+            get(account_data::get).put(account_data::put),
+        )
+        .route("/user/{user_id}/rooms/{room_id}/tags", get(account_data::tags))
+        .route(
+            "/user/{user_id}/rooms/{room_id}/tags/{tag}",
+            put(account_data::put_tag).delete(account_data::remove_tag),
+        )
+        .route("/presence/{user_id}/status", get(receipts::presence).put(receipts::set_presence))
         .route("/sync", get(sync::sync))
+}
+
+fn key_routes() -> Router<ClientApi> {
+    let backed_up = || get(backups::get).put(backups::put).delete(backups::remove);
+    Router::new()
+        .route("/keys/upload", post(keys::upload))
+        .route("/keys/query", post(keys::query))
+        .route("/keys/claim", post(keys::claim))
+        .route("/keys/changes", get(keys::changes))
+        .route("/keys/device_signing/upload", post(keys::upload_cross_signing))
+        .route("/keys/signatures/upload", post(keys::upload_signatures))
+        .route("/sendToDevice/{kind}/{transaction_id}", put(to_device::send))
+        .route("/room_keys/version", get(backups::current).post(backups::create))
+        .route(
+            "/room_keys/version/{version}",
+            get(backups::find).put(backups::update).delete(backups::delete),
+        )
+        .route("/room_keys/keys", backed_up())
+        .route("/room_keys/keys/{room_id}", backed_up())
+        .route("/room_keys/keys/{room_id}/{session_id}", backed_up())
 }
 
 fn room_routes() -> Router<ClientApi> {
     Router::new()
         .route("/createRoom", post(create_room::create_room))
+        .route(
+            "/directory/room/{alias}",
+            get(directory::resolve).put(directory::name).delete(directory::remove),
+        )
+        .route(
+            "/directory/list/room/{room_id}",
+            get(directory::visibility).put(directory::set_visibility),
+        )
+        .route("/rooms/{room_id}/aliases", get(directory::of_room))
+        .route("/publicRooms", get(directory::public_rooms).post(directory::search_public_rooms))
         .route("/joined_rooms", get(membership::joined_rooms))
         .route("/join/{room}", post(membership::join_by_id_or_alias))
         .route("/rooms/{room_id}/join", post(membership::join))
         .route("/rooms/{room_id}/invite", post(membership::invite))
         .route("/rooms/{room_id}/leave", post(membership::leave))
+        .route("/rooms/{room_id}/forget", post(spaces::forget))
+        .route("/rooms/{room_id}/upgrade", post(spaces::upgrade))
+        .route("/knock/{room}", post(spaces::knock))
         .route("/rooms/{room_id}/kick", post(membership::kick))
         .route("/rooms/{room_id}/ban", post(membership::ban))
         .route("/rooms/{room_id}/unban", post(membership::unban))
@@ -187,4 +277,7 @@ fn room_routes() -> Router<ClientApi> {
         .route("/rooms/{room_id}/messages", get(messages::messages))
         .route("/rooms/{room_id}/event/{event_id}", get(messages::event))
         .route("/rooms/{room_id}/context/{event_id}", get(context::context))
+        .route("/rooms/{room_id}/receipt/{kind}/{event_id}", post(receipts::receipt))
+        .route("/rooms/{room_id}/read_markers", post(receipts::read_markers))
+        .route("/rooms/{room_id}/typing/{user_id}", put(receipts::typing))
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use axum::Router;
 use http::StatusCode;
 use serde_json::{Value, json};
 use transport::{Host, MatrixError};
@@ -50,6 +51,16 @@ where
     }
 }
 
+/// Returns the routes with an answer for every other request (client-server API, "Common error codes").
+pub(crate) fn with_the_unrecognized(routes: Router) -> Router {
+    let message = "this server has no such endpoint";
+    let unrecognized =
+        move |status| async move { MatrixError::new(status, "M_UNRECOGNIZED", message) };
+    routes
+        .fallback(move || unrecognized(StatusCode::NOT_FOUND))
+        .method_not_allowed_fallback(move || unrecognized(StatusCode::METHOD_NOT_ALLOWED))
+}
+
 /// Returns whether a secret that was given is the right one. Takes as long for a wrong one as for the
 /// right one, so that a guess learns nothing from it.
 pub(crate) fn is_same_secret(given: &str, secret: &str) -> bool {
@@ -60,10 +71,14 @@ pub(crate) fn is_same_secret(given: &str, secret: &str) -> bool {
 
 /// Returns a profile as both APIs show it.
 pub(crate) fn shown_profile(profile: &Profile) -> Value {
-    match &profile.display_name {
-        Some(name) => json!({ "displayname": name }),
-        None => json!({}),
+    let mut shown = json!({});
+    if let Some(name) = &profile.display_name {
+        shown["displayname"] = name.as_str().into();
     }
+    if let Some(url) = &profile.avatar_url {
+        shown["avatar_url"] = url.as_str().into();
+    }
+    shown
 }
 
 impl From<StoreError> for MatrixError {

@@ -1,11 +1,15 @@
 //! The server-server API: thin handlers over the layers, with Matrix errors. Every request but that
 //! for the version is signed; only a server with a joined user is told of a room.
 
+mod devices;
+mod directory;
+mod first_versions;
 mod history;
 mod invites;
 mod m1;
 mod memberships;
 mod query;
+mod spaces;
 mod transactions;
 
 use std::{
@@ -117,9 +121,21 @@ fn routes() -> Router<FederationApi> {
     let version_1 = Router::new()
         .route("/version", get(query::version))
         .route("/query/profile", get(query::profile))
+        .route("/query/directory", get(directory::resolve))
+        .route("/publicRooms", get(directory::public_rooms).post(directory::search_public_rooms))
+        .route("/user/devices/{user_id}", get(devices::devices))
+        .route("/user/keys/query", post(devices::query))
+        .route("/user/keys/claim", post(devices::claim))
         .route("/send/{transaction_id}", put(transactions::send))
         .route("/make_join/{room_id}/{user_id}", get(memberships::make_join))
         .route("/make_leave/{room_id}/{user_id}", get(memberships::make_leave))
+        .route("/make_knock/{room_id}/{user_id}", get(memberships::make_knock))
+        .route("/send_knock/{room_id}/{event_id}", put(memberships::send_knock))
+        .route("/send_join/{room_id}/{event_id}", put(first_versions::send_join))
+        .route("/send_leave/{room_id}/{event_id}", put(first_versions::send_leave))
+        .route("/invite/{room_id}/{event_id}", put(first_versions::invite))
+        .route("/hierarchy/{room_id}", get(spaces::hierarchy))
+        .route("/timestamp_to_event/{room_id}", get(spaces::timestamp_to_event))
         .route("/get_missing_events/{room_id}", post(history::get_missing_events))
         .route("/backfill/{room_id}", get(history::backfill))
         .route("/state/{room_id}", get(history::state))

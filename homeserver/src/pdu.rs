@@ -7,7 +7,7 @@
 //! was said here), `acl` (who may take part), `redact` (what is taken away),
 //! `outside` (rooms that this server is not in), `outliers`, `backfill` (history), `build` (new
 //! events) and `restricted` (who lets whom in), `sight` (who may see what), `serve` (what other
-//! servers may ask for).
+//! servers may ask for), `power` (who may do what beside events).
 
 pub(crate) mod acl;
 mod admit;
@@ -24,10 +24,11 @@ pub(crate) mod merge;
 mod newcomers;
 pub(crate) mod outliers;
 mod outside;
+pub(crate) mod power;
 mod receive;
 mod redact;
 mod resolve;
-mod restricted;
+pub(crate) mod restricted;
 pub mod serve;
 pub(crate) mod sight;
 pub(crate) mod verify;

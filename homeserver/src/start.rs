@@ -16,8 +16,9 @@ use crate::{
     Config, client_api,
     core::{Core, CoreFields, moment::AgeClock},
     delivery::Policies,
+    edge::with_the_unrecognized,
     federation_api,
-    messaging::{Messaging, notifications::Notifications, rooms::Rooms},
+    messaging::{Messaging, Parts, edus::Edus, notifications::Notifications, rooms::Rooms},
     metrics::{self, Apis},
     pdu::Graph,
     store::{self, StoreError, pushers::PusherRow},
@@ -142,11 +143,12 @@ fn put_together(core: &Core, pushers: Vec<PusherRow>) -> Layers {
     let notifications = Notifications::new(core);
     let outgoing = Outgoing::new(core.clone(), Arc::clone(&reconnected));
     let graph = Graph::new(core.clone(), Arc::new(notifications.clone()), outgoing.clone());
-    let incoming = Incoming::new(core.clone(), Arc::new(graph.clone()));
+    let edus = Edus::new(core, outgoing.clone(), notifications.news.clone());
+    let incoming = Incoming::new(core.clone(), Arc::new(graph.clone()), Arc::new(edus.clone()));
     let relay_sync = RelaySync::new(incoming.clone(), outgoing.clone(), reconnected);
     let rooms = Rooms::new(graph, outgoing.clone());
     let policies = Policies::new(rooms.clone());
-    let messaging = Messaging::new(rooms, notifications, pushers);
+    let messaging = Messaging::new(rooms, Parts { notifications, edus, pushers });
     Layers { messaging, policies, outgoing, incoming, relay_sync }
 }
 
@@ -192,7 +194,7 @@ async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<Ports, Star
         (port, port)
     } else {
         let of_federation_api = limits(&core.config);
-        let of_client_api = ServerLimits { max_body: client_api::MAX_BODY, ..of_federation_api };
+        let of_client_api = ServerLimits { max_body: client_api::MAX_MEDIUM, ..of_federation_api };
         (
             listen(core, federation_port, federation, of_federation_api, of_federation).await?,
             listen(core, client_port, client, of_client_api, of_clients).await?,
@@ -224,6 +226,7 @@ async fn listen(
     limits: ServerLimits,
     watch: Watch,
 ) -> Result<u16, StartError> {
+    let router = with_the_unrecognized(router);
     serve_watched(&core.host, port, router, limits, watch)
         .await
         .map_err(|error| StartError::because(&format!("binding port {port}"), error))

@@ -1,28 +1,39 @@
 //! The store: one SQLite database, plain SQL. Functions here take a connection (or a transaction)
 //! and speak SQL; nothing above this layer does.
 
+pub(crate) mod account_data;
 pub mod accounts;
 pub mod age_clock;
+pub(crate) mod aliases;
 pub mod backward_extremities;
 pub mod deferred;
+pub(crate) mod device_keys;
+pub mod edus;
 pub mod events;
 pub mod filters;
 pub mod gap_events;
 pub(crate) mod generations;
 pub mod guests;
+pub(crate) mod key_backups;
 pub(crate) mod m1;
+pub(crate) mod media;
 pub mod memberships;
+pub(crate) mod neighbors;
 pub mod notifications;
 pub(crate) mod overview;
 pub mod pending_joins;
 pub(crate) mod pushers;
 pub mod queues;
+pub(crate) mod receipts;
 pub mod received;
 pub mod redactions;
+pub(crate) mod relations;
 pub mod rooms;
 pub(crate) mod sends;
+pub(crate) mod side;
 pub mod state;
 pub(crate) mod stays;
+pub(crate) mod to_device;
 
 use transport::{Database, DatabaseError};
 
@@ -47,6 +58,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("store/14_operating.sql"),
     include_str!("store/15_notifications.sql"),
     include_str!("store/16_pushers.sql"),
+    include_str!("store/17_beside_events.sql"),
 ];
 
 /// Why the store did not do what it was asked.

@@ -13,6 +13,7 @@ mod sender;
 use std::{collections::BTreeMap, sync::Arc};
 
 use ruma::{OwnedEventId, ServerName};
+use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use transport::BoxFuture;
 
@@ -22,12 +23,10 @@ pub use self::{
     relay_sync::RelaySync,
 };
 use crate::store::StoreError;
+pub use crate::store::queues::MAX_EDUS;
 
 /// PDUs in one transaction (server-server API, "Transactions").
 pub const MAX_PDUS: usize = 50;
-
-/// EDUs in one transaction (server-server API, "Transactions").
-pub const MAX_EDUS: usize = 100;
 
 /// What became of the PDUs of a transaction; the body of its answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +71,32 @@ impl Answer {
 /// durable then, except those put off.
 pub type RecordAnswer =
     Arc<dyn Fn(&transport::Transaction<'_>, &Answer) -> Result<(), StoreError> + Send + Sync>;
+
+/// An ephemeral data unit, as it comes in.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Edu {
+    /// Its type, as `m.typing`.
+    #[serde(rename = "edu_type")]
+    pub kind: String,
+    /// What it says.
+    #[serde(default)]
+    pub content: Value,
+}
+
+/// What the transaction layer tells of EDUs to the layer above.
+pub trait EduHandler: Send + Sync + 'static {
+    /// Takes the EDUs that `origin` sent, in the transaction that records the answer to theirs. What
+    /// makes no sense is dropped.
+    ///
+    /// # Errors
+    /// The store refuses.
+    fn take(
+        &self,
+        tx: &transport::Transaction<'_>,
+        origin: &ServerName,
+        edus: &[Edu],
+    ) -> Result<(), StoreError>;
+}
 
 /// What the transaction layer tells the layer above.
 pub trait PduHandler: Send + Sync + 'static {

@@ -13,7 +13,7 @@ use axum::{
     extract::{FromRef, Request, State},
     middleware::{self, Next},
     response::Response,
-    routing::{get, put},
+    routing::{get, post, put},
 };
 use http::{HeaderName, HeaderValue, Method, header};
 use ruma::ServerName;
@@ -22,13 +22,18 @@ use transport::{
     bounds::MAX_CARRIED_DEPTH,
     endpoints::{
         Endpoint,
-        relay::{RelayTxn, SendRelay},
+        relay::{RelayTxn, SendRelay, TAKE, Take},
     },
     federation::{Authenticated, KeyRing, SignedBytes, json_answer},
 };
 
 use self::answer::refused;
-use crate::{events::Events, forwarder::Forwarder, refusal::Refusal, retriever::Retriever};
+use crate::{
+    events::Events,
+    forwarder::Forwarder,
+    refusal::Refusal,
+    retriever::{MAX_BYTES, MAX_ENTRIES, Retriever},
+};
 
 const VERSION_PATH: &str = "/_matrix/federation/v1/version";
 
@@ -93,6 +98,7 @@ static ROUTES: LazyLock<Router<Api>> = LazyLock::new(|| {
     Router::new()
         .route(SendRelay::PATH, put(send_relay))
         .route(RelayTxn::PATH, get(relay_txn))
+        .route(Take::PATH, post(take))
         .route(VERSION_PATH, get(version))
         .merge(KeyRing::routes())
         .layer(middleware::from_fn(as_dendrite_answers))
@@ -144,8 +150,19 @@ async fn relay_txn(State(api): State<Api>, call: Carried) -> Response {
     }
 }
 
+async fn take(State(api): State<Api>, call: Carried) -> Response {
+    let [user_id] = call.path_arguments.as_slice() else {
+        unreachable!("the route has one brace");
+    };
+    match api.retriever.take(call.origin.clone(), user_id, &call.body).await {
+        Ok(answer) => json_answer(&answer),
+        Err(refusal) => api.refused(refusal, &call.origin),
+    }
+}
+
 async fn version() -> Result<Response, MatrixError> {
     Ok(json_answer(&serde_json::json!({
-        "server": { "name": "fedsim-relay", "version": env!("CARGO_PKG_VERSION") }
+        "server": { "name": "fedsim-relay", "version": env!("CARGO_PKG_VERSION") },
+        TAKE: { "max_entries": MAX_ENTRIES, "max_bytes": MAX_BYTES },
     })))
 }

@@ -15,6 +15,10 @@ pub use self::file::{ConfigFile, Machine};
 /// same again and again.
 pub const LEGAL_BODY_BYTES: usize = 151 * (64 << 10);
 
+/// Bytes of the smallest reserve that is of use: twice what the database's log grows to. With the
+/// largest transactions it takes more.
+const LEAST_RESERVE: u64 = 4 << 20;
+
 /// The configuration of one relay, wherever it runs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -137,6 +141,11 @@ impl Config {
             let remedy = format!("set at least {LEGAL_BODY_BYTES}, or leave the key out");
             return Err(wrong("max_body_bytes", problem, &remedy));
         }
+        if (1..LEAST_RESERVE).contains(&self.disk_reserve) {
+            let problem = "is less than it takes to empty a full disk";
+            let remedy = "give it at least \"4MiB\", or 0 for none";
+            return Err(wrong("disk_reserve", problem, remedy));
+        }
         self.check_tokens()?;
         let ports = [self.port, self.admin_port];
         if self.metrics_port.is_some_and(|port| port != 0 && ports.contains(&port)) {
@@ -222,6 +231,8 @@ mod tests {
         assert_eq!(token, Some("admin_token"));
         let metrics = refused(|config| config.metrics_port = Some(config.admin_port));
         assert_eq!(metrics, Some("metrics_port"));
+        assert_eq!(refused(|config| config.disk_reserve = 1 << 20), Some("disk_reserve"));
+        assert_eq!(refused(|config| config.disk_reserve = 0), None);
     }
 
     #[test]

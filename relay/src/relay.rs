@@ -37,6 +37,9 @@ const FIRST_OPERATOR: &str = "admin";
 /// Time for the first request on a connection to arrive, up to the end of its headers.
 const FIRST_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bytes of a refused body that are taken from its sender, so that the refusal is read.
+const MAX_DISCARDED: usize = 64 << 20;
+
 /// Time for a request's body to arrive and its answer to be made.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -179,6 +182,7 @@ fn limits(config: &Config) -> ServerLimits {
         max_of_one_address: config.connections_per_address,
         max_buffered: config.max_buffered,
         max_body,
+        max_discarded: MAX_DISCARDED,
         first_header_timeout: FIRST_HEADER_TIMEOUT,
         request_timeout: REQUEST_TIMEOUT,
         dates: true,

@@ -7,7 +7,10 @@ use defects::{Defect, planted};
 use ruma::OwnedServerName;
 use transport::{
     Host,
-    endpoints::relay::{RelayTxnRequest, RelayTxnResponse, RelayedTransaction},
+    endpoints::relay::{
+        RelayTxnRequest, RelayTxnResponse, RelayedTransaction, TakeRequest, TakeResponse,
+        TakenEntry,
+    },
     object::read_object,
 };
 
@@ -15,7 +18,7 @@ use crate::{
     events::{Events, Kind},
     policy::destination_of,
     refusal::Refusal,
-    store::{Entry, EntryId, Next, Store, Taken},
+    store::{Entry, EntryId, Most, Next, Store, Taken},
     switch::Switch,
 };
 
@@ -74,6 +77,64 @@ impl Retriever {
     }
 }
 
+/// Entries handed out at once.
+pub(crate) const MAX_ENTRIES: usize = 100;
+
+/// Bytes handed out at once, of all entries but the first.
+pub(crate) const MAX_BYTES: u64 = 8 << 20;
+
+/// Entries acknowledged at once.
+const MAX_ACKNOWLEDGED: usize = 1000;
+
+impl Retriever {
+    /// Returns the oldest entries for the server of `user_id`, which must be the one that signed; what
+    /// it acknowledges in `body` is deleted first. Each entry is handed out again until then.
+    ///
+    /// # Errors
+    /// Nothing was deleted.
+    pub(crate) async fn take(
+        &self,
+        origin: OwnedServerName,
+        user_id: &str,
+        body: &[u8],
+    ) -> Result<TakeResponse, Refusal> {
+        self.switch.check()?;
+        let destination = destination_of(user_id)?;
+        if origin != destination {
+            return Err(Refusal::NotYours { origin, destination });
+        }
+        let TakeRequest { acknowledged, max_entries, max_bytes } =
+            read_object(body).map_err(|error| Refusal::of_body(&error))?;
+        if acknowledged.len() > MAX_ACKNOWLEDGED {
+            let problem = format!("at most {MAX_ACKNOWLEDGED} entries can be acknowledged at once");
+            return Err(Refusal::BadJson(problem));
+        }
+        let most = Most {
+            entries: max_entries.unwrap_or(MAX_ENTRIES).clamp(1, MAX_ENTRIES),
+            bytes: max_bytes.unwrap_or(MAX_BYTES).min(MAX_BYTES),
+        };
+        let now_ms = self.host.unix_ms();
+        let taken = self.store.take_many(destination.clone(), acknowledged, most, now_ms).await?;
+        for id in taken.acknowledged {
+            self.events.entry(Kind::Acknowledged, id, &origin, &destination);
+        }
+        let mut entries = Vec::new();
+        for next in taken.next {
+            match next {
+                Next::Entry(entry) => {
+                    self.events.entry(Kind::HandedOut, entry.id, &entry.origin, &destination);
+                    let stored_ts = entry.stored_ms;
+                    let RelayTxnResponse { transaction, entry_id, .. } = answer(*entry, now_ms);
+                    entries.push(TakenEntry { entry_id, stored_ts, transaction });
+                }
+                Next::Empty => {}
+                Next::TooMuchPoison => return Err(Refusal::TooMuchPoison),
+            }
+        }
+        Ok(TakeResponse { entries, waiting: taken.waiting })
+    }
+}
+
 /// Returns what a request acknowledges. `null` is nothing, as Dendrite has it.
 fn acknowledged(body: &[u8]) -> Result<EntryId, Refusal> {
     if body.trim_ascii() == b"null" {
@@ -87,7 +148,7 @@ fn acknowledged(body: &[u8]) -> Result<EntryId, Refusal> {
 /// it, with the origin's transaction id, by which a destination knows what it has from another
 /// relay.
 fn answer(entry: Entry, now_ms: u64) -> RelayTxnResponse {
-    let Entry { id, origin, transaction_id, stored_ms, mut transaction } = entry;
+    let Entry { id, origin, transaction_id, stored_ms, mut transaction, .. } = entry;
     transaction.drop_stale_edus(Duration::from_millis(now_ms.saturating_sub(stored_ms)));
     RelayTxnResponse {
         transaction: RelayedTransaction {

@@ -27,7 +27,7 @@ pub(crate) use self::{
     expiry::Expired,
     incoming::{Incoming, Kept, counted_bytes, host_of},
     operator::{Purge, Shown},
-    outgoing::{Entry, Next},
+    outgoing::{Entry, Most, Next},
     overview::{EntryRow, MailboxRow, Overview, PAGE, QuarantineRow, Sums},
     said::Said,
 };
@@ -69,6 +69,17 @@ pub(crate) struct Taken {
     pub(crate) acknowledged: bool,
     /// What is handed out.
     pub(crate) next: Next,
+}
+
+/// What became of a request for many entries.
+#[derive(Debug)]
+pub(crate) struct TakenMany {
+    /// What was acknowledged and is gone.
+    pub(crate) acknowledged: Vec<EntryId>,
+    /// What is handed out.
+    pub(crate) next: Vec<Next>,
+    /// Entries that wait, these among them.
+    pub(crate) waiting: u64,
 }
 
 impl Store {
@@ -128,6 +139,30 @@ impl Store {
                 outgoing::acknowledge(transaction, &destination, acknowledged, now_ms)?;
             let next = outgoing::hand_out(transaction, &destination, max_handouts)?;
             Ok(Taken { acknowledged, next })
+        })
+        .await
+    }
+
+    /// Deletes those entries of `acknowledged` that were handed out to `destination`, then hands out the
+    /// oldest, as many as `most` says.
+    pub(crate) async fn take_many(
+        &self,
+        destination: OwnedServerName,
+        acknowledged: Vec<EntryId>,
+        most: Most,
+        now_ms: u64,
+    ) -> Result<TakenMany, DatabaseError> {
+        let max_handouts = self.max_handouts;
+        self.emptying(move |transaction| {
+            let mut gone = Vec::new();
+            for id in &acknowledged {
+                if outgoing::acknowledge(transaction, &destination, *id, to_sql(now_ms))? {
+                    gone.push(*id);
+                }
+            }
+            let next = outgoing::hand_out_many(transaction, &destination, max_handouts, most)?;
+            let waiting = outgoing::waiting(transaction, &destination)?;
+            Ok(TakenMany { acknowledged: gone, next, waiting })
         })
         .await
     }

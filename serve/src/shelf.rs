@@ -31,6 +31,9 @@ const EVENTS: &str = "\n  \"events\": [";
 /// The largest record that is read, in bytes. It takes about as much memory.
 pub(crate) const LARGEST_RECORD: u64 = 1 << 30;
 
+/// The topics of the notes that begin a part of a run.
+const PARTS: [&str; 3] = ["ready", "repaired", "settled"];
+
 /// The folder that is shown, and what was read of it.
 #[derive(Debug)]
 pub(crate) struct Shelf {
@@ -58,6 +61,8 @@ pub(crate) struct Run {
     places: BTreeMap<u64, usize>,
     /// Every fault that began, in that order.
     pub(crate) spans: Vec<Span>,
+    /// The notes that begin a part of the run, and their numbers, in order.
+    pub(crate) parts: Vec<(u64, &'static str)>,
     /// The entry at which the shown violation happened.
     pub(crate) violation: Option<u64>,
     journal: OnceLock<Journal>,
@@ -195,6 +200,7 @@ impl Run {
             exchanges: legs,
             places,
             spans: spans(&record.events),
+            parts: parts(&record.events),
             violation: evidence::violation(&record).map(|event| event.n),
             journal: OnceLock::new(),
             record,
@@ -203,7 +209,11 @@ impl Run {
 
     /// Returns the entry of that number.
     pub(crate) fn entry(&self, n: u64) -> Option<&EventRecord> {
-        evidence::find(&self.record.events, n)
+        let events = &self.record.events;
+        // Journals are numbered from 1 without gaps; a record that somebody else wrote need not be.
+        let place = usize::try_from(n.checked_sub(1)?).ok()?;
+        let there = events.get(place).filter(|event| event.n == n);
+        there.or_else(|| evidence::find(events, n))
     }
 
     /// Returns the entry of that number, or says that there is none.
@@ -269,6 +279,15 @@ impl Span {
     pub(crate) fn holds_at(&self, n: u64) -> bool {
         self.began <= n && self.ended.is_none_or(|ended| ended > n)
     }
+}
+
+fn parts(events: &[EventRecord]) -> Vec<(u64, &'static str)> {
+    let notes = events.iter().filter(|event| event.kind == "note");
+    let part = |event: &EventRecord| {
+        let topic = PARTS.into_iter().find(|topic| *topic == event.what)?;
+        Some((event.n, topic))
+    };
+    notes.filter_map(part).collect()
 }
 
 /// Returns every fault that began. The first one of the same words ends first.

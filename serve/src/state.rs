@@ -202,14 +202,12 @@ pub(crate) fn of(run: &Run, n: u64) -> Result<Moment<'_>, Problem> {
 }
 
 fn phase(run: &Run, n: u64) -> Phase {
-    let notes = run.record.events.iter().filter(|event| event.kind == "note");
-    let before = notes.take_while(|event| event.n <= n);
-    before.fold(Phase::Preparing, |phase, event| match &*event.what {
-        "ready" => Phase::Playing,
-        "repaired" => Phase::Settling,
-        "settled" => Phase::Reading,
-        _ => phase,
-    })
+    match run.parts.iter().rev().find(|(began, _)| *began <= n) {
+        None => Phase::Preparing,
+        Some((_, "ready")) => Phase::Playing,
+        Some((_, "repaired")) => Phase::Settling,
+        Some(_) => Phase::Reading,
+    }
 }
 
 fn seen(run: &Run, until: u64) -> BTreeMap<&str, Seen<'_>> {
@@ -234,7 +232,8 @@ fn seen(run: &Run, until: u64) -> BTreeMap<&str, Seen<'_>> {
         }
     }
     for legs in run.exchanges.iter().take_while(|it| it.sent <= until) {
-        let Some(sent) = run.entry(legs.sent) else { continue };
+        let sent = run.entry(legs.sent).filter(|sent| sent.message.is_some());
+        let Some(sent) = sent else { continue };
         let brought = [legs.arrived.filter(|_| legs.asks), legs.answer_arrived];
         let brought = brought.into_iter().flatten().filter(|n| *n <= until);
         for event in brought.filter_map(|n| run.entry(n)) {

@@ -4,12 +4,13 @@ use serde_json::Value;
 
 use crate::command::Runs;
 
-/// Asserts that a scenario comes to one verdict in both worlds.
+/// Asserts that a scenario comes to one verdict in both worlds, and that each fault touches something and
+/// each check judges something in both.
 fn agrees(scenario: &str) {
     let runs = Runs::new();
     let verdict = |world| -> Value {
         let said = Runs::said(&mut runs.command(world, scenario));
-        serde_json::json!([said["verdict"], said["sentence"]])
+        serde_json::json!([said["verdict"], said["sentence"], said["weaknesses"]])
     };
     assert_eq!(verdict("live"), verdict("sim"), "{scenario}");
 }

@@ -5,8 +5,10 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use crate::command::{Runs, SHORT};
 
@@ -41,7 +43,6 @@ fn folder_of(process: u32) -> PathBuf {
 }
 
 #[expect(clippy::disallowed_methods, reason = "processes take real time")]
-#[expect(clippy::disallowed_types, reason = "processes take real time")]
 fn until(what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_so() {

@@ -46,12 +46,12 @@ fn a_server_that_floods_its_log_and_ignores_sigterm_does_neither_for_ever() {
 }
 
 const RELAY: &str =
-    "${programs}/relay --server-name ${name} --port 8448 --listen ${address} --data ${data}";
+    "${programs}/relay --server-name ${name} --port 8448 --bind ${address} --data ${data}";
 
 #[test]
 fn a_server_whose_port_is_taken_is_told_to_have_it_freed() {
     let kind = format!(
-        "ready = '/'\ncommand = ['/bin/sh', '-c', '{RELAY}/one & sleep 1; exec {RELAY}/two']"
+        "ready = '/'\ncommand = ['/bin/sh', '-c', '{RELAY}/one --plain & sleep 1; exec {RELAY}/two --plain']"
     );
     says(&kind, &["in use", "end whatever listens there"]);
 }
@@ -60,7 +60,7 @@ fn a_server_whose_port_is_taken_is_told_to_have_it_freed() {
 fn a_server_that_answers_something_else_is_quoted() {
     let kind = format!(
         "ready = '/no/such/path'\nready-port = 8448\nready-within = 2\n\
-         command = ['/bin/sh', '-c', 'exec {RELAY}']"
+         command = ['/bin/sh', '-c', 'exec {RELAY} --plain']"
     );
     says(&kind, &["it answered `HTTP/1.1 404 Not Found`"]);
 }
@@ -68,8 +68,8 @@ fn a_server_that_answers_something_else_is_quoted() {
 #[test]
 fn a_server_that_does_not_speak_http_is_quoted_too() {
     // It speaks TLS, and is asked without.
-    let tls = "--tls-certificate ${certificate} --tls-private-key ${private-key} \
-               --tls-authorities ${authorities}";
+    let tls =
+        "--certificate ${certificate} --private-key ${private-key} --authorities ${authorities}";
     let kind = format!(
         "ready = '/'\nready-port = 8448\nready-within = 2\n\
          command = ['/bin/sh', '-c', 'exec {RELAY} {tls}']"

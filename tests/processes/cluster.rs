@@ -218,8 +218,8 @@ fn start_relay(folder: &Path, port: u16) -> Process {
     std::fs::write(&file, format!("server_name = '127.0.0.1:{port}'\nadmin_token = '{TOKEN}'\n"))
         .unwrap();
     let child = Command::new(program("relay"))
-        .args(["--allow-private", "--listen", "127.0.0.1"])
-        .args(["--port", &port.to_string(), "--config"])
+        .args(["--plain", "--allow-private", "--bind", "127.0.0.1"])
+        .args(["--port", &port.to_string(), "--admin-port", &port.to_string(), "--config"])
         .arg(&file)
         .arg("--data")
         .arg(folder)

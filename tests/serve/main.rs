@@ -52,7 +52,7 @@ fn every_run_below_the_folder_is_listed_with_what_was_found() {
 }
 
 #[test]
-fn a_machine_is_down_and_a_link_is_cut_from_the_entry_at_which_that_began() {
+fn a_link_is_cut_from_the_entry_at_which_that_began() {
     let folder = two_runs();
     let serve = Serve::begin(folder.path());
     let began = asked(&serve, "run", "")["spans"][0]["began"].as_u64().expect("a fault");
@@ -60,6 +60,32 @@ fn a_machine_is_down_and_a_link_is_cut_from_the_entry_at_which_that_began() {
     assert_eq!(cut(began - 1), serde_json::json!([]));
     assert_eq!(cut(began)[0]["how"], "cut");
     assert_eq!((&cut(began)[0]["from"], &cut(began)[0]["to"]), (&"a".into(), &"b".into()));
+}
+
+#[test]
+fn a_machine_is_down_until_it_boots_and_forgets_what_it_was_serving() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let scenario = SCENARIO.split("[[faults]]").next().unwrap_or_default();
+    let crash = "[[faults]]\nat = \"2s\"\nfor = \"3s\"\ncrash = { node = \"b\" }\n";
+    fs::write(folder.path().join("mine.toml"), format!("{scenario}{crash}")).expect("written");
+    let ran = Command::new(env!("CARGO_BIN_EXE_fedsim"))
+        .args(["run", "mine.toml", "--lenient", "--out", "weak"])
+        .current_dir(&folder)
+        .status();
+    assert!(ran.is_ok_and(|status| status.success()));
+    let serve = Serve::begin(folder.path());
+    let span = asked(&serve, "run", "")["spans"][0].clone();
+    let (began, ended) = (span["began"].as_u64().expect("n"), span["ended"].as_u64().expect("n"));
+    let at = |n: u64| asked(&serve, "state", &format!("&n={n}"));
+    let lives = [began - 1, began, ended - 1, ended + 1].map(|n| {
+        let state = at(n);
+        let b =
+            state["machines"].as_array().and_then(|all| all.iter().find(|it| it["name"] == "b"));
+        sentence(&b.expect("it is there")["life"]).to_owned()
+    });
+    assert_eq!(lives, ["up", "down", "down", "up"]);
+    let legs = |n: u64| at(n)["under_way"].to_string();
+    assert!(!legs(began - 1).contains("forgotten") && legs(began).contains("forgotten"));
 }
 
 #[test]
@@ -76,8 +102,18 @@ fn an_entry_tells_what_it_carried_and_what_led_to_it() {
 fn a_page_of_entries_is_never_longer_than_its_bound_whatever_is_asked() {
     let folder = two_runs();
     let serve = Serve::begin(folder.path());
+    let path = folder.path().join("weak").join(RUN).join("run.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
+    let events = record["events"].as_array_mut().expect("events");
+    let last = events[446].clone();
+    events.extend((448..=600).map(|n| {
+        let mut event = last.clone();
+        event["n"] = n.into();
+        event
+    }));
+    fs::write(&path, record.to_string()).expect("written");
     let page = |more: &str| asked(&serve, "entries", more)["entries"].as_array().map(Vec::len);
-    assert_eq!(page("&count=100000000"), Some(447));
+    assert_eq!(page("&count=100000000"), Some(500));
     assert_eq!((page("&count=7&offset=3"), page("&count=5&offset=99999999")), (Some(7), Some(0)));
     let filtered = asked(&serve, "entries", "&kind=faults&text=PARTITION&count=9");
     assert_eq!(filtered["total"], 2, "it began and it ended");

@@ -2,18 +2,19 @@
 
 use axum::{Json, extract::State};
 use http::StatusCode;
-use ruma::{OwnedUserId, RoomVersionId};
+use ruma::{OwnedRoomAliasId, OwnedUserId, RoomVersionId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use transport::MatrixError;
 
 use super::{
     ClientApi,
-    extract::{BodyOf, Caller},
+    extract::{BodyOf, Caller, id},
 };
 use crate::{
     event::Delivery,
     messaging::rooms::{CreateRoom, InitialState, JoinRule},
+    store::aliases,
 };
 
 /// Users invited while a room is made.
@@ -39,7 +40,9 @@ pub(super) struct CreateRoomRequest {
     #[serde(rename = "org.fedsim.delivery")]
     delivery: Option<Value>,
     room_alias_name: Option<String>,
-    power_level_content_override: Option<Value>,
+    power_level_content_override: Option<Map<String, Value>>,
+    #[serde(default)]
+    is_direct: bool,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -66,18 +69,37 @@ pub(super) async fn create_room(
     Caller(device): Caller,
     BodyOf(body): BodyOf<CreateRoomRequest>,
 ) -> Result<Json<Value>, MatrixError> {
-    let options = options(body)?;
-    let rooms = api.messaging.rooms.clone();
-    let room_id = api.finish(async move { rooms.create(&device.user_id, options).await }).await?;
+    let alias = body.room_alias_name.as_deref().map(|name| alias_of(&api, name)).transpose()?;
+    if let Some(alias) = &alias
+        && api.messaging.directory.resolve_here(alias).await?.is_some()
+    {
+        let message = format!("{alias} is taken");
+        return Err(MatrixError::new(StatusCode::BAD_REQUEST, "M_ROOM_IN_USE", message));
+    }
+    let listed = body.visibility.as_deref() == Some("public");
+    let mut options = options(body)?;
+    options.alias = alias.clone();
+    let (rooms, user) = (api.messaging.rooms.clone(), device.user_id.clone());
+    let room_id = api.finish(async move { rooms.create(&user, options).await }).await?;
+    if let Some(alias) = alias {
+        // Whoever took it meanwhile has it; the room exists.
+        api.messaging.directory.name(&device.user_id, alias, room_id.clone()).await?;
+    }
+    if listed {
+        let room = room_id.clone();
+        api.core.database.transaction(move |tx| aliases::list(tx, &room, true)).await?;
+    }
     Ok(Json(json!({ "room_id": room_id })))
 }
 
-fn options(body: CreateRoomRequest) -> Result<CreateRoom, MatrixError> {
-    if body.room_alias_name.is_some() || body.power_level_content_override.is_some() {
-        return Err(MatrixError::invalid_param(
-            "room aliases and custom power levels are not supported",
-        ));
+fn alias_of(api: &ClientApi, name: &str) -> Result<OwnedRoomAliasId, MatrixError> {
+    if name.contains(':') {
+        return Err(MatrixError::invalid_param("the name of an alias has no server in it"));
     }
+    id(format!("#{name}:{}", api.core.server_name()))
+}
+
+fn options(body: CreateRoomRequest) -> Result<CreateRoom, MatrixError> {
     if body.invite.len() > MAX_INVITES || body.initial_state.len() > MAX_INITIAL_STATE {
         return Err(MatrixError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -103,6 +125,10 @@ fn options(body: CreateRoomRequest) -> Result<CreateRoom, MatrixError> {
         creation_content: body.creation_content,
         version: body.room_version.unwrap_or(defaults.version),
         initial_state: body.initial_state.into_iter().map(initial_state).collect(),
+        power_levels: body.power_level_content_override.unwrap_or_default(),
+        trusts_invited: matches!(body.preset, Some(Preset::TrustedPrivate)),
+        is_direct: body.is_direct,
+        alias: None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Joining, inviting, leaving, removing others, and who is in a room.
 
 use axum::{Json, extract::State};
-use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId};
+use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedServerName, OwnedUserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
 use transport::MatrixError;
@@ -26,13 +26,28 @@ pub(super) async fn join_by_id_or_alias(
     PathOf(room): PathOf<String>,
     QueryOf(query): QueryOf<Vec<(String, String)>>,
 ) -> Result<Json<Value>, MatrixError> {
-    if room.starts_with('#') {
-        return Err(MatrixError::not_found("room aliases are not supported"));
-    }
     let via = query.into_iter().filter(|(key, _)| key == "via" || key == "server_name");
     let via: Result<Vec<OwnedServerName>, _> =
         via.take(MAX_VIA).map(|(_, server)| id(server)).collect();
-    join_through(&api, device.user_id, id(room)?, via?).await
+    let (room, via) = room_and_servers(&api, &room, via?).await?;
+    join_through(&api, device.user_id, room, via).await
+}
+
+/// Returns the room that is named by its id or by an alias, and servers to reach it through.
+pub(super) async fn room_and_servers(
+    api: &ClientApi,
+    named: &str,
+    mut via: Vec<OwnedServerName>,
+) -> Result<(OwnedRoomId, Vec<OwnedServerName>), MatrixError> {
+    if !named.starts_with('#') {
+        return Ok((id(named)?, via));
+    }
+    let alias: OwnedRoomAliasId = id(named)?;
+    let found = api.messaging.directory.resolve(&alias).await?;
+    let (room, servers) =
+        found.ok_or_else(|| MatrixError::not_found(format!("there is no room {alias}")))?;
+    via.extend(servers);
+    Ok((room, via))
 }
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/join`.

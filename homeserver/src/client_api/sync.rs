@@ -1,26 +1,32 @@
 //! `GET /sync`: what is new for a device, waiting for it if there is nothing yet.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Json, extract::State};
 use defects::{Defect, planted};
-use ruma::OwnedRoomId;
+use ruma::{OwnedRoomId, OwnedUserId};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use tokio::time::{Instant, timeout_at};
-use transport::MatrixError;
+use transport::{Lock, MatrixError};
 
 use super::{
     ClientApi, PLACE_PAUSE, POLLS,
     extract::{Holder, QueryOf, unknown_token},
     filter,
-    token::{Token, token},
+    token::{Token, sync_token, token},
 };
 use crate::{
     messaging::{
+        beside::{self, Beside, Points, RoomBeside, beside},
+        edus::Passing,
         notifications::{Waiting, concerns, listen_to_rooms},
-        stream::{Changes, RoomChanges, Wanted, changes},
+        stream::{Changes, RoomChanges, Summary, Wanted, changes},
     },
     store::{
         StoreError,
@@ -62,25 +68,38 @@ pub(super) async fn sync(
     let limit = timeline_limit(&api, &device, query.filter.as_deref()).await?;
     let wait = Duration::from_millis(query.timeout.unwrap_or(0)).min(MAX_WAIT);
     let deadline = Instant::now() + wait;
-    let since = query.since.as_deref().map(Token::parse).transpose()?.map(Since::Token);
+    let since = query.since.as_deref().map(Token::parse).transpose()?;
+    if let Some(since) = &since {
+        api.messaging.edus.has(device.clone(), since.beside).await?;
+    }
     let is_held = since.is_some() && !query.full_state;
+    let since = since.map(Since::Token);
+    let passing = api.messaging.edus.passing();
     let waiting = api.messaging.notifications.listen(&device.user_id);
-    let mut look =
-        Look { authority, since, limit, full_state: query.full_state, waiting, listens: false };
+    let mut look = Look {
+        authority,
+        since,
+        limit,
+        full_state: query.full_state,
+        waiting,
+        listens: false,
+        passing,
+    };
     let mut place = None;
     loop {
-        let mut changes = read(&api, &look).await?.ok_or_else(unknown_token)?;
-        if !is_held || !changes.is_empty() || Instant::now() >= deadline {
+        let (mut changes, beside) = read(&api, &look).await?.ok_or_else(unknown_token)?;
+        let is_empty = changes.is_empty() && beside.is_empty();
+        if !is_held || !is_empty || Instant::now() >= deadline {
             if planted(Defect::SyncTokenSkipsWhatComesMeanwhile) {
                 changes.next = api.core.database.call(|db| events::newest_position(db)).await?;
             }
-            return Ok(Json(changes.into()));
+            return Ok(Json(answer(changes, beside)));
         }
         if place.is_none() {
             place = Some(api.polls.try_hold(device.clone(), POLLS).ok_or_else(too_many)?);
         }
         // What was looked through is not looked through again.
-        (look.since, look.listens) = (Some(Since::Point(changes.next)), true);
+        (look.since, look.listens) = (Some(Since::Point(changes.next, beside.next)), true);
         // Either way it is time to look again.
         drop(timeout_at(deadline, look.waiting.rung()).await);
     }
@@ -92,7 +111,7 @@ enum Since {
     /// As the device has it.
     Token(Token),
     /// Of this database, a moment ago.
-    Point(i64),
+    Point(i64, Points),
 }
 
 /// What a request looks for, again and again.
@@ -105,33 +124,48 @@ struct Look {
     waiting: Waiting,
     /// Whether `waiting` listens to the user's rooms already.
     listens: bool,
+    /// Who types and who is there.
+    passing: Arc<Lock<Passing>>,
 }
+
+/// What is new: in rooms, and beside events.
+type News = (Changes, Beside);
 
 impl Look {
     /// Returns what is new; `None` if the device has lost its token.
-    fn changes(&self, connection: &Connection) -> Result<Option<Changes>, StoreError> {
+    fn news(&self, connection: &Connection) -> Result<Option<News>, StoreError> {
         let Self { authority, limit, full_state, waiting, .. } = self;
         if !accounts::holds(connection, authority)? {
             return Ok(None);
         }
-        let since = match &self.since {
-            None => None,
-            Some(Since::Token(token)) => Some(token.point(connection)?),
-            Some(Since::Point(point)) => Some(*point),
+        let (since, points) = match &self.since {
+            None => (None, None),
+            Some(Since::Token(token)) => (Some(token.point(connection)?), Some(token.beside)),
+            Some(Since::Point(point, points)) => (Some(*point), Some(*points)),
         };
         let wanted = Wanted { since, limit: *limit, full_state: *full_state };
         let changes = changes(connection, &authority.device, wanted)?;
-        let user = &authority.device.user_id;
-        if changes.is_empty() && (concerns(&waiting.heard(), user) || !self.listens) {
+        let device = &authority.device;
+        let passing = &*self.passing;
+        let beside = beside(&beside::Look {
+            connection,
+            device,
+            since: points,
+            passing,
+            changes: &changes,
+        })?;
+        let user = &device.user_id;
+        let is_empty = changes.is_empty() && beside.is_empty();
+        if is_empty && (concerns(&waiting.heard(), user) || !self.listens) {
             listen_to_rooms(connection, waiting, user)?;
         }
-        Ok(Some(changes))
+        Ok(Some((changes, beside)))
     }
 }
 
-async fn read(api: &ClientApi, look: &Look) -> Result<Option<Changes>, MatrixError> {
+async fn read(api: &ClientApi, look: &Look) -> Result<Option<News>, MatrixError> {
     let look = look.clone();
-    Ok(api.core.database.call(move |connection| look.changes(connection)).await?)
+    Ok(api.core.database.call(move |connection| look.news(connection)).await?)
 }
 
 /// Returns the limit of `room.timeline.limit` in the filter.
@@ -155,11 +189,13 @@ async fn timeline_limit(
 /// What is answered. Of what this server does not have, lists are empty.
 #[derive(Serialize)]
 pub(super) struct SyncAnswer {
-    account_data: Events,
+    account_data: Events<Value>,
     device_lists: DeviceLists,
-    device_one_time_keys_count: Nothing,
+    device_one_time_keys_count: BTreeMap<String, i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_unused_fallback_key_types: Option<Vec<String>>,
     next_batch: String,
-    presence: Events,
+    presence: Events<Value>,
     rooms: Rooms,
     to_device: Events,
 }
@@ -168,7 +204,7 @@ pub(super) struct SyncAnswer {
 struct Rooms {
     invite: BTreeMap<OwnedRoomId, InvitedRoom>,
     join: BTreeMap<OwnedRoomId, Room>,
-    knock: Nothing,
+    knock: BTreeMap<OwnedRoomId, KnockedRoom>,
     leave: BTreeMap<OwnedRoomId, Room>,
 }
 
@@ -178,12 +214,29 @@ struct InvitedRoom {
 }
 
 #[derive(Serialize)]
+struct KnockedRoom {
+    knock_state: Events<Value>,
+}
+
+#[derive(Serialize)]
 struct Room {
-    account_data: Events,
-    ephemeral: Events,
+    account_data: Events<Value>,
+    ephemeral: Events<Value>,
     state: Events,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<RoomSummary>,
     timeline: Timeline,
     unread_notifications: Nothing,
+}
+
+#[derive(Serialize)]
+struct RoomSummary {
+    #[serde(rename = "m.heroes")]
+    heroes: Vec<String>,
+    #[serde(rename = "m.invited_member_count")]
+    invited: i64,
+    #[serde(rename = "m.joined_member_count")]
+    joined: i64,
 }
 
 #[derive(Serialize)]
@@ -198,57 +251,85 @@ struct Events<T = Box<RawValue>> {
     events: Vec<T>,
 }
 
-impl Events {
-    const NONE: Self = Self { events: Vec::new() };
+impl<T> From<Vec<T>> for Events<T> {
+    fn from(events: Vec<T>) -> Self {
+        Self { events }
+    }
 }
 
 #[derive(Serialize)]
 struct DeviceLists {
-    changed: [(); 0],
-    left: [(); 0],
+    changed: BTreeSet<OwnedUserId>,
+    left: BTreeSet<OwnedUserId>,
 }
 
 #[derive(Serialize)]
 struct Nothing {}
 
-impl From<Changes> for SyncAnswer {
-    fn from(changes: Changes) -> Self {
-        let invited = changes.invited.into_iter();
-        let generation = changes.generation;
-        let rooms =
-            |of: Vec<RoomChanges>| of.into_iter().map(|room| shown(room, &generation)).collect();
-        Self {
-            account_data: Events::NONE,
-            device_lists: DeviceLists { changed: [], left: [] },
-            device_one_time_keys_count: Nothing {},
-            next_batch: token(changes.next, &generation),
-            presence: Events::NONE,
-            rooms: Rooms {
-                invite: invited
-                    .map(|room| {
-                        let invite_state = Events { events: room.stripped_state };
-                        (room.room_id, InvitedRoom { invite_state })
-                    })
-                    .collect(),
-                join: rooms(changes.joined),
-                knock: Nothing {},
-                leave: rooms(changes.left),
-            },
-            to_device: Events::NONE,
-        }
+fn answer(changes: Changes, mut beside: Beside) -> SyncAnswer {
+    let generation = changes.generation;
+    let next_batch = sync_token(changes.next, beside.next, &generation);
+    let invited = changes.invited.into_iter().map(|room| {
+        let invite_state = room.stripped_state.into();
+        (room.room_id, InvitedRoom { invite_state })
+    });
+    let knocked = changes.knocked.into_iter().map(|room| {
+        let knock_state = room.stripped_state.into();
+        (room.room_id, KnockedRoom { knock_state })
+    });
+    let mut of_rooms = std::mem::take(&mut beside.rooms);
+    let mut rooms = |of: Vec<RoomChanges>| -> BTreeMap<_, _> {
+        of.into_iter().map(|room| shown(room, &mut of_rooms, &generation)).collect()
+    };
+    let (mut join, leave) = (rooms(changes.joined), rooms(changes.left));
+    // Rooms in which nothing happened but beside events.
+    for (room_id, beside) in of_rooms {
+        join.insert(room_id, only_beside(beside, &next_batch));
+    }
+    let has_keys = beside.one_time_keys.is_some();
+    SyncAnswer {
+        account_data: beside.account_data.into(),
+        device_lists: DeviceLists { changed: beside.devices_changed, left: beside.devices_left },
+        device_one_time_keys_count: beside.one_time_keys.unwrap_or_default(),
+        device_unused_fallback_key_types: has_keys.then_some(beside.unused_fallback),
+        next_batch,
+        presence: beside.presence.into(),
+        rooms: Rooms { invite: invited.collect(), join, knock: knocked.collect(), leave },
+        to_device: beside.to_device.into(),
     }
 }
 
-fn shown(room: RoomChanges, generation: &Generation) -> (OwnedRoomId, Room) {
-    let RoomChanges { room_id, timeline, limited, before, state } = room;
+fn shown(
+    room: RoomChanges,
+    beside: &mut BTreeMap<OwnedRoomId, RoomBeside>,
+    generation: &Generation,
+) -> (OwnedRoomId, Room) {
+    let RoomChanges { room_id, timeline, limited, before, state, summary, .. } = room;
+    let beside = beside.remove(&room_id).unwrap_or_default();
+    let summary =
+        summary.map(|Summary { joined, invited, heroes }| RoomSummary { heroes, invited, joined });
     let shown = Room {
-        account_data: Events::NONE,
-        ephemeral: Events::NONE,
-        state: Events { events: state },
+        account_data: beside.account_data.into(),
+        ephemeral: beside.ephemeral.into(),
+        state: state.into(),
+        summary,
         timeline: Timeline { events: timeline, limited, prev_batch: token(before, generation) },
         unread_notifications: Nothing {},
     };
     (room_id, shown)
+}
+
+fn only_beside(beside: RoomBeside, next_batch: &str) -> Room {
+    let timeline =
+        Timeline { events: Vec::new(), limited: false, prev_batch: next_batch.to_owned() };
+    Room {
+        account_data: beside.account_data.into(),
+        ephemeral: beside.ephemeral.into(),
+        state: Vec::new().into(),
+        summary: None,
+        timeline,
+        unread_notifications: Nothing {},
+    }
 }
 
 fn too_many() -> MatrixError {

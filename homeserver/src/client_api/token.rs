@@ -1,15 +1,20 @@
 //! Tokens: points between two events, as clients are given them. `s7_x` stands after the event at
-//! position 7 and before the next one; `x` is the life of the database that gave it out.
+//! position 7 and before the next one; `x` is the life of the database that gave it out. `s7.3.2_x`
+//! stands also after what changed third and second beside events.
 
 use rusqlite::Connection;
 use transport::MatrixError;
 
-use crate::store::{StoreError, generations, generations::Generation};
+use crate::{
+    messaging::beside::Points,
+    store::{StoreError, generations, generations::Generation},
+};
 
 /// A token that a client sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token {
     position: i64,
+    pub(super) beside: Points,
     generation: Generation,
 }
 
@@ -23,7 +28,15 @@ impl Token {
             Some((position, generation)) => (position, Some(generation.to_owned())),
             None => (text, None),
         };
-        Ok(Self { position: position.parse().map_err(|_| refusal())?, generation })
+        let numbers: Result<Vec<i64>, _> = position.split('.').map(str::parse).collect();
+        let numbers = numbers.map_err(|_| refusal())?;
+        let (position, side, passing) = match numbers[..] {
+            [position] => (position, 0, 0),
+            [position, side] => (position, side, 0),
+            [position, side, passing] => (position, side, passing),
+            _ => return Err(refusal()),
+        };
+        Ok(Self { position, beside: Points { side, passing }, generation })
     }
 
     /// Returns the point up to which this database has all that the token's one had: it may have been
@@ -44,6 +57,21 @@ pub(super) fn token(position: i64, generation: &Generation) -> String {
     }
 }
 
+/// Returns the token of the point after `position`, and after those beside events.
+pub(super) fn sync_token(position: i64, beside: Points, generation: &Generation) -> String {
+    let Points { side, passing } = beside;
+    let plain = token(position, generation);
+    let beside = match (side, passing) {
+        (0, 0) => return plain,
+        (side, 0) => format!(".{side}"),
+        (side, passing) => format!(".{side}.{passing}"),
+    };
+    match plain.split_once('_') {
+        Some((position, generation)) => format!("{position}{beside}_{generation}"),
+        None => plain + &beside,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,7 +80,12 @@ mod tests {
     fn a_token_reads_back_and_other_text_is_refused() {
         for generation in [None, Some("a_b-c".to_owned())] {
             let read = Token::parse(&token(-3, &generation)).unwrap();
-            assert_eq!(read, Token { position: -3, generation });
+            let none = Points::default();
+            assert_eq!(read, Token { position: -3, beside: none, generation: generation.clone() });
+            for beside in [Points { side: 4, passing: 0 }, Points { side: 0, passing: 2 }] {
+                let read = Token::parse(&sync_token(-3, beside, &generation)).unwrap();
+                assert_eq!(read, Token { position: -3, beside, generation: generation.clone() });
+            }
         }
         assert!(Token::parse("t12").is_err());
         assert!(Token::parse("sixty").is_err());

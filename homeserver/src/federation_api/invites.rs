@@ -2,10 +2,10 @@
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use ruma::{
-    RoomVersionId, UserId,
+    OwnedEventId, OwnedRoomId, RoomVersionId, ServerName, UserId,
     api::federation::membership::create_invite::v2::{Request, Response as Answer},
 };
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use transport::{
     MatrixError,
     federation::{Signed, ruma_answer},
@@ -32,22 +32,44 @@ pub(super) async fn invite(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<Request>,
 ) -> Result<Response, MatrixError> {
-    let version = request.room_version.clone();
+    let shown = serde_json::to_value(&request.invite_room_state)
+        .map_err(|error| MatrixError::bad_json(error.to_string()))?;
+    let Request { room_id: room, event_id: event, room_version: version, .. } = request;
+    take(&api, &origin, Invite { room, event, version, shown }, &request.event).await
+}
+
+/// An invite, as it comes.
+pub(super) struct Invite {
+    pub(super) room: OwnedRoomId,
+    pub(super) event: OwnedEventId,
+    pub(super) version: RoomVersionId,
+    /// State that came along: an array.
+    pub(super) shown: Value,
+}
+
+/// Takes an invite that `origin` sends.
+pub(super) async fn take(
+    api: &FederationApi,
+    origin: &ServerName,
+    invite: Invite,
+    pdu: &RawValue,
+) -> Result<Response, MatrixError> {
+    let Invite { room, event, version, shown } = invite;
     let rules = supported(&version)?;
     let keys = &api.rooms().core().keys;
-    let pdu = parse_and_verify(keys, &request.event, rules)
+    let pdu = parse_and_verify(keys, pdu, rules)
         .await
         .map_err(RoomError::from)?
         .map_err(RoomError::from)?;
-    if pdu.room_id != request.room_id || pdu.event_id != request.event_id {
+    if pdu.room_id != room || pdu.event_id != event {
         return Err(MatrixError::invalid_param("the event is not the one named in the path"));
     }
     if pdu.sender.server_name() != origin {
         return Err(MatrixError::forbidden(format!("{} is not a user of {origin}", pdu.sender)));
     }
-    api.must_be_let_in(&origin, &pdu.room_id).await?;
-    must_be_known(&api, &pdu).await?;
-    let shown = shown_state(&request)?;
+    api.must_be_let_in(origin, &pdu.room_id).await?;
+    must_be_known(api, &pdu).await?;
+    let shown = shown_state(&shown)?;
     let signed = api.rooms().take_invite(pdu, version, rules, shown).await?;
     Ok(ruma_answer(Answer::new(signed.to_raw())))
 }
@@ -77,12 +99,10 @@ async fn must_be_known(api: &FederationApi, pdu: &Pdu) -> Result<(), MatrixError
 }
 
 /// Returns the state that came along, as clients see it. Nobody answers for it: it is a hint.
-fn shown_state(request: &Request) -> Result<Value, MatrixError> {
-    if request.invite_room_state.len() > MAX_SHOWN_STATE {
+pub(super) fn shown_state(shown: &Value) -> Result<Value, MatrixError> {
+    if shown.as_array().map_or(0, Vec::len) > MAX_SHOWN_STATE {
         return Err(MatrixError::bad_json("the invite brings too many state events"));
     }
-    let shown = serde_json::to_value(&request.invite_room_state)
-        .map_err(|error| MatrixError::bad_json(error.to_string()))?;
     let mut left = MAX_SHOWN_BYTES;
     let stripped = shown.as_array().into_iter().flatten().map(stripped);
     // What does not fit is left out: it is a hint, and the invite counts without it.

@@ -3,23 +3,24 @@
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use ruma::{
-    EventId, OwnedServerName, RoomId, RoomVersionId, UserId,
+    EventId, OwnedEventId, OwnedRoomId, OwnedServerName, RoomId, RoomVersionId, UserId,
     api::federation::membership::{
-        create_join_event::v2 as send_join_, create_leave_event::v2 as send_leave_,
-        prepare_join_event::v1 as make_join_, prepare_leave_event::v1 as make_leave_,
+        create_join_event::v2 as send_join_, create_knock_event::v1 as send_knock_,
+        create_leave_event::v2 as send_leave_, prepare_join_event::v1 as make_join_,
+        prepare_knock_event::v1 as make_knock_, prepare_leave_event::v1 as make_leave_,
     },
 };
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use transport::{
     MatrixError,
-    federation::{Signed, ruma_answer},
+    federation::{Signed, json_answer, ruma_answer},
 };
 
 use super::FederationApi;
 use crate::{
     event::Membership,
     messaging::rooms::{Draft, OWNER_FIELD, RoomError},
-    pdu::{Checked, Graph, template},
+    pdu::{Checked, Graph, restricted, template},
 };
 
 /// Proposes the join of another server's user.
@@ -33,10 +34,7 @@ pub(super) async fn make_join(
     api.must_be_let_in(&origin, room).await?;
     must_let_in(&api, room).await?;
     if !request.ver.contains(&version) {
-        let message = format!("the room has version {version}");
-        let code = "M_INCOMPATIBLE_ROOM_VERSION";
-        return Err(MatrixError::new(StatusCode::BAD_REQUEST, code, message)
-            .with("room_version", version.as_str()));
+        return Err(incompatible(&version));
     }
     let mut answer = make_join_::Response::new(proposal(&api, room, user, Membership::Join).await?);
     answer.room_version = Some(version);
@@ -56,15 +54,67 @@ pub(super) async fn make_leave(
     Ok(ruma_answer(make_leave_::Response::new(Some(version), proposal)))
 }
 
+/// Proposes the knock of another server's user.
+pub(super) async fn make_knock(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<make_knock_::Request>,
+) -> Result<Response, MatrixError> {
+    let (room, user) = (&request.room_id, &request.user_id);
+    must_be_of(&origin, user)?;
+    let version = version_of(&api, room).await?;
+    api.must_be_let_in(&origin, room).await?;
+    if !request.ver.contains(&version) {
+        return Err(incompatible(&version));
+    }
+    let proposal = proposal(&api, room, user, Membership::Knock).await?;
+    Ok(ruma_answer(make_knock_::Response::new(version, proposal)))
+}
+
+/// Takes the knock of another server's user, and shows what may be seen from outside.
+pub(super) async fn send_knock(
+    State(api): State<FederationApi>,
+    Signed { origin, request }: Signed<send_knock_::Request>,
+) -> Result<Response, MatrixError> {
+    let (room, event_id) = (&request.room_id, &request.event_id);
+    api.must_be_let_in(&origin, room).await?;
+    let named = Named { room, event_id, membership: Membership::Knock };
+    let checked = checked(&api, &origin, &request.pdu, named).await?;
+    let shown = api.rooms().take_knock(checked).await?;
+    Ok(json_answer(&json!({ "knock_room_state": shown })))
+}
+
+fn incompatible(version: &RoomVersionId) -> MatrixError {
+    let message = format!("the room has version {version}");
+    MatrixError::new(StatusCode::BAD_REQUEST, "M_INCOMPATIBLE_ROOM_VERSION", message)
+        .with("room_version", version.as_str())
+}
+
 /// Takes the join of another server's user, and hands the room over.
 pub(super) async fn send_join(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<send_join_::Request>,
 ) -> Result<Response, MatrixError> {
-    must_let_in(&api, &request.room_id).await?;
-    let named =
-        Named { room: &request.room_id, event_id: &request.event_id, membership: Membership::Join };
-    let checked = checked(&api, &origin, &request.pdu, named).await?;
+    let place = Place { room: request.room_id, event: request.event_id };
+    let_in(&api, &origin, place, &request.pdu).await
+}
+
+/// The room and the event that a path names.
+pub(super) struct Place {
+    pub(super) room: OwnedRoomId,
+    pub(super) event: OwnedEventId,
+}
+
+/// Takes a join that `origin` sends, and hands the room over.
+pub(super) async fn let_in(
+    api: &FederationApi,
+    origin: &OwnedServerName,
+    place: Place,
+    pdu: &RawValue,
+) -> Result<Response, MatrixError> {
+    must_let_in(api, &place.room).await?;
+    let named = Named { room: &place.room, event_id: &place.event, membership: Membership::Join };
+    let signed = api.rooms().authorised(&place.room, pdu).await?;
+    let checked = checked(api, origin, signed.as_deref().unwrap_or(pdu), named).await?;
     let welcome = api.rooms().welcome(checked).await?;
     let mut state = send_join_::RoomState::new();
     state.state = welcome.state;
@@ -78,12 +128,19 @@ pub(super) async fn send_leave(
     State(api): State<FederationApi>,
     Signed { origin, request }: Signed<send_leave_::Request>,
 ) -> Result<Response, MatrixError> {
-    let named = Named {
-        room: &request.room_id,
-        event_id: &request.event_id,
-        membership: Membership::Leave,
-    };
-    let checked = checked(&api, &origin, &request.pdu, named).await?;
+    let place = Place { room: request.room_id, event: request.event_id };
+    let_go(&api, &origin, place, &request.pdu).await
+}
+
+/// Takes a leave that `origin` sends.
+pub(super) async fn let_go(
+    api: &FederationApi,
+    origin: &OwnedServerName,
+    place: Place,
+    pdu: &RawValue,
+) -> Result<Response, MatrixError> {
+    let named = Named { room: &place.room, event_id: &place.event, membership: Membership::Leave };
+    let checked = checked(api, origin, pdu, named).await?;
     api.rooms().take_leave(checked).await?;
     Ok(ruma_answer(send_leave_::Response::new()))
 }
@@ -127,9 +184,13 @@ async fn proposal(
     membership: Membership,
 ) -> Result<Box<RawValue>, MatrixError> {
     let (room, draft) = (room.to_owned(), Draft::membership(user, user, membership));
-    let graph = api.rooms().graph.clone();
+    let (graph, own) = (api.rooms().graph.clone(), api.rooms().core().owned_server_name());
     let proposed = api
         .read(move |db| {
+            let draft = match restricted::authorized(db, &own, &room, &draft)? {
+                Ok(draft) => draft.into_owned(),
+                Err(refusal) => return Ok(Err(refusal)),
+            };
             // Building it with this server's signature shows whether the rules allow it.
             if let Err(refusal) = graph.build(db, &room, &draft)? {
                 return Ok(Err(refusal));

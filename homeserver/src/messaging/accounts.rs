@@ -7,12 +7,17 @@ use ruma::{OwnedDeviceId, OwnedUserId, ServerName, UserId};
 use transport::{Database, DatabaseError, Host, Transaction};
 
 use self::{hashing::Hashing, password::Cost};
-use super::notifications::{News, Topic};
+use super::{
+    edus::Edus,
+    keys,
+    notifications::{News, Topic},
+};
 use crate::{
     core::{Core, moment::now_ms},
     store::{
         StoreError,
         accounts::{self, Authority, Device, Profile, TokenHash},
+        device_keys, to_device,
     },
 };
 
@@ -84,15 +89,17 @@ pub(crate) struct Accounts {
     hashing: Hashing,
     /// Rung when a token ends.
     news: News,
+    /// Who is told of devices that are gone.
+    edus: Edus,
 }
 
 impl Accounts {
     /// Returns the accounts in the database of `core`; who waits in their name hears of it from
     /// `news` when a token ends.
-    pub(crate) fn new(core: &Core, news: News) -> Self {
+    pub(crate) fn new(core: &Core, news: News, edus: Edus) -> Self {
         let (host, database) = (core.host.clone(), core.database.clone());
         let hashing = Hashing::new(host.clone(), Cost::from(&core.config));
-        Self { host, database, hashing, news }
+        Self { host, database, hashing, news, edus }
     }
 
     /// Makes the account `user_id`; with a first device if `device` says so.
@@ -153,6 +160,20 @@ impl Accounts {
             .await
     }
 
+    /// Returns whether this is the password of `user_id`.
+    ///
+    /// # Errors
+    /// [`AccountError::Busy`], or the database's.
+    pub(crate) async fn is_password(
+        &self,
+        user_id: &UserId,
+        password: &str,
+    ) -> Result<bool, AccountError> {
+        let user = user_id.to_owned();
+        let stored = self.database.call(move |db| accounts::password_hash(db, &user)).await?;
+        self.hashing.matches(password, stored).await
+    }
+
     fn new_login(&self, user_id: &UserId, choice: &DeviceChoice) -> (Login, Option<String>) {
         let device_id = choice
             .device_id
@@ -181,12 +202,48 @@ impl Accounts {
     /// # Errors
     /// The store's.
     pub(crate) async fn logout(&self, device: &Device) -> Result<(), StoreError> {
-        let (device, news) = (device.clone(), self.news.clone());
+        self.forget(device.user_id.clone(), vec![device.device_id.clone()]).await
+    }
+
+    /// Forgets devices of `user_id`, and ends their logins.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn forget(
+        &self,
+        user_id: OwnedUserId,
+        devices: Vec<OwnedDeviceId>,
+    ) -> Result<(), StoreError> {
+        let (news, edus) = (self.news.clone(), self.edus.clone());
         self.database
             .transaction(move |tx| {
-                accounts::forget_device(tx, &device)?;
-                news.ring([Topic::User(device.user_id)]);
+                let device = |device_id| Device { user_id: user_id.clone(), device_id };
+                let devices: Vec<_> = devices.into_iter().map(device).collect();
+                keys::forget_devices(tx, &edus, &devices)?;
+                news.ring([Topic::User(user_id)]);
                 Ok(())
+            })
+            .await
+    }
+
+    /// Changes what people call a device, and tells whoever has seen keys of it; returns whether there is
+    /// one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn rename_device(
+        &self,
+        device: Device,
+        name: Option<String>,
+    ) -> Result<bool, StoreError> {
+        let edus = self.edus.clone();
+        self.database
+            .transaction(move |tx| {
+                let renamed = accounts::rename_device(tx, &device, name.as_deref())?;
+                if renamed && device_keys::exist(tx, &device)? {
+                    edus.devices_changed(tx, &device.user_id, keys::about(tx, &device)?)?;
+                }
+                Ok(renamed)
             })
             .await
     }
@@ -196,10 +253,10 @@ impl Accounts {
     /// # Errors
     /// The store's.
     pub(crate) async fn logout_all(&self, user_id: &UserId) -> Result<(), StoreError> {
-        let (user_id, news) = (user_id.to_owned(), self.news.clone());
+        let (user_id, news, edus) = (user_id.to_owned(), self.news.clone(), self.edus.clone());
         self.database
             .transaction(move |tx| {
-                accounts::forget_devices(tx, &user_id)?;
+                forget_all(tx, &edus, &user_id)?;
                 news.ring([Topic::User(user_id)]);
                 Ok(())
             })
@@ -221,6 +278,35 @@ impl Accounts {
         self.end_logins_after(user_id, set).await
     }
 
+    /// Gives the user of `device` a new password; ends every login but this one if `others` says so.
+    ///
+    /// # Errors
+    /// [`AccountError::Busy`], or the database's.
+    pub(crate) async fn change_password(
+        &self,
+        device: &Device,
+        password: &str,
+        others: bool,
+    ) -> Result<(), AccountError> {
+        let hash = self.hashing.hash(password).await?;
+        let (device, news, edus) = (device.clone(), self.news.clone(), self.edus.clone());
+        self.database
+            .transaction(move |tx| {
+                let user = &device.user_id;
+                if !accounts::set_password_hash(tx, user, &hash)? {
+                    return Err(AccountError::Unknown);
+                }
+                let all = to_device::devices(tx, user)?.into_iter();
+                let ended = all.filter(|id| others && *id != device.device_id);
+                let ended: Vec<_> =
+                    ended.map(|device_id| Device { user_id: user.clone(), device_id }).collect();
+                keys::forget_devices(tx, &edus, &ended)?;
+                news.ring([Topic::User(user.clone())]);
+                Ok(())
+            })
+            .await
+    }
+
     /// Ends the account `user_id`, and every login.
     ///
     /// # Errors
@@ -235,13 +321,13 @@ impl Accounts {
         user_id: &UserId,
         change: impl FnOnce(&Transaction<'_>, &UserId) -> Result<bool, StoreError> + Send + 'static,
     ) -> Result<(), AccountError> {
-        let (user_id, news) = (user_id.to_owned(), self.news.clone());
+        let (user_id, news, edus) = (user_id.to_owned(), self.news.clone(), self.edus.clone());
         self.database
             .transaction(move |tx| {
                 if !change(tx, &user_id)? {
                     return Err(AccountError::Unknown);
                 }
-                accounts::forget_devices(tx, &user_id)?;
+                forget_all(tx, &edus, &user_id)?;
                 news.ring([Topic::User(user_id)]);
                 Ok(())
             })
@@ -264,21 +350,6 @@ impl Accounts {
         let user_id = user_id.to_owned();
         self.database.call(move |db| accounts::profile(db, &user_id)).await
     }
-
-    /// Changes what people call `user_id`.
-    ///
-    /// # Errors
-    /// The store's.
-    pub(crate) async fn set_display_name(
-        &self,
-        user_id: &UserId,
-        name: Option<String>,
-    ) -> Result<(), StoreError> {
-        let user_id = user_id.to_owned();
-        self.database
-            .transaction(move |tx| accounts::set_display_name(tx, &user_id, name.as_deref()))
-            .await
-    }
 }
 
 /// Returns the id of a user of `server` to be made, with `name` before its colon.
@@ -293,6 +364,15 @@ pub(crate) fn user_id(name: &str, server: &ServerName) -> Result<OwnedUserId, Ac
     let user_id = UserId::parse_with_server_name(name, server).map_err(|error| invalid(&error))?;
     user_id.validate_strict().map_err(|error| invalid(&error))?;
     Ok(user_id)
+}
+
+/// Forgets every device of a user, and tells whoever has seen keys of them.
+fn forget_all(tx: &Transaction<'_>, edus: &Edus, user: &UserId) -> Result<(), StoreError> {
+    let devices = to_device::devices(tx, user)?.into_iter();
+    let devices: Vec<_> =
+        devices.map(|device_id| Device { user_id: user.to_owned(), device_id }).collect();
+    keys::forget_devices(tx, edus, &devices)?;
+    accounts::forget_devices(tx, user)
 }
 
 fn store_login(

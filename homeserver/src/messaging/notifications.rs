@@ -29,6 +29,7 @@ use crate::{
         generations, memberships,
         notifications::{self, Notification, Stretch},
         pushers::{self, PusherKey, PusherRow},
+        relations,
     },
 };
 
@@ -273,6 +274,7 @@ impl EventHandler for Notifications {
         let (id, now) = (take_id(tx, &self.host)?, self.ages.now_ms());
         notifications::put(tx, event, position, id, now)?;
         notifications::put_for_target(tx, event, id, now)?;
+        relations::put(tx, event, position)?;
         self.ring(event);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Rooms: creating, joining, inviting, leaving, putting events into them, and reading them.
 
+mod authorised;
 mod backfill;
 mod create;
 mod early_invites;
@@ -9,9 +10,11 @@ mod guests;
 mod handover;
 mod invite;
 mod join;
+mod knock;
 mod leave;
 mod options;
 mod reads;
+mod upgrade;
 pub(crate) mod welcome;
 mod withdraw;
 

@@ -20,7 +20,7 @@ use crate::{
         events,
         generations::{self, Generation},
         memberships::{self, MembershipRow},
-        rooms,
+        neighbors, rooms,
         sends::for_device,
     },
 };
@@ -36,6 +36,9 @@ const STRIPPED: [&str; 6] = [
     "m.room.encryption",
 ];
 
+/// Users by whom a room without a name is called.
+const MAX_HEROES: usize = 5;
+
 /// What is new for a device.
 #[derive(Debug)]
 pub(crate) struct Changes {
@@ -45,13 +48,18 @@ pub(crate) struct Changes {
     pub(crate) generation: Generation,
     pub(crate) joined: Vec<RoomChanges>,
     pub(crate) invited: Vec<Invited>,
+    /// Rooms at whose doors the user has knocked.
+    pub(crate) knocked: Vec<Invited>,
     pub(crate) left: Vec<RoomChanges>,
 }
 
 impl Changes {
     /// Returns whether there is nothing new.
     pub(crate) fn is_empty(&self) -> bool {
-        self.joined.is_empty() && self.invited.is_empty() && self.left.is_empty()
+        self.joined.is_empty()
+            && self.invited.is_empty()
+            && self.knocked.is_empty()
+            && self.left.is_empty()
     }
 }
 
@@ -67,9 +75,22 @@ pub(crate) struct RoomChanges {
     pub(crate) before: i64,
     /// State that changed before the timeline.
     pub(crate) state: Vec<Box<RawValue>>,
+    /// Whether the device has not seen the room before.
+    pub(crate) is_whole: bool,
+    /// Who is in it, in short; `None` if that is as it was.
+    pub(crate) summary: Option<Summary>,
 }
 
-/// A room that the user is invited to.
+/// Who is in a room, in short.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    pub(crate) joined: i64,
+    pub(crate) invited: i64,
+    /// Others, by whom a room without a name is called.
+    pub(crate) heroes: Vec<String>,
+}
+
+/// A room that the user is invited to, or has knocked at.
 #[derive(Debug)]
 pub(crate) struct Invited {
     pub(crate) room_id: OwnedRoomId,
@@ -111,6 +132,7 @@ pub(crate) fn changes(
         generation: generations::newest(connection)?,
         joined: Vec::new(),
         invited: Vec::new(),
+        knocked: Vec::new(),
         left: Vec::new(),
     };
     for standing in reader.standings(changes.next)? {
@@ -123,6 +145,9 @@ pub(crate) fn changes(
             (Membership::Join, _) => changes.joined.push(reader.whole(room_id)?),
             (Membership::Invite, _) if is_new => {
                 changes.invited.push(reader.invited(room_id, &event_id)?);
+            }
+            (Membership::Knock, _) if is_new => {
+                changes.knocked.push(reader.invited(room_id, &event_id)?);
             }
             (Membership::Leave | Membership::Ban, Some(since)) if is_new => {
                 changes.left.extend(reader.news(room_id, since, position)?);
@@ -153,7 +178,17 @@ impl Reader<'_> {
     fn whole(&self, room_id: OwnedRoomId) -> Result<RoomChanges, StoreError> {
         let newest = self.newest(&room_id, i64::MIN, i64::MAX)?;
         let state = self.whole_state(&room_id, &newest)?;
-        self.room_changes(room_id, newest, state)
+        let mut changes = self.room_changes(room_id, newest, state)?;
+        changes.is_whole = true;
+        changes.summary = Some(self.summary(&changes.room_id)?);
+        Ok(changes)
+    }
+
+    fn summary(&self, room: &RoomId) -> Result<Summary, StoreError> {
+        let (joined, invited) = neighbors::counts(self.connection, room)?;
+        let user = &self.device.user_id;
+        let heroes = neighbors::heroes(self.connection, room, user, MAX_HEROES)?;
+        Ok(Summary { joined, invited, heroes })
     }
 
     /// Returns what is new in a room after `since` and up to `until`; `None` if nothing is.
@@ -177,7 +212,12 @@ impl Reader<'_> {
             return Ok(None);
         }
         newest.before = newest.events.first().map_or(since, |(position, _)| position - 1);
-        self.room_changes(room_id, newest, state).map(Some)
+        let is_told = newest.events.iter().any(|(_, event)| event.is_member_event());
+        let mut changes = self.room_changes(room_id, newest, state)?;
+        if until == i64::MAX && (is_told || changes.limited) {
+            changes.summary = Some(self.summary(&changes.room_id)?);
+        }
+        Ok(Some(changes))
     }
 
     /// Returns the newest events after `since` and up to `until`, oldest first.
@@ -234,17 +274,32 @@ impl Reader<'_> {
             timeline.push(for_device(self.connection, self.device, &event)?);
         }
         let Newest { limited, before, .. } = newest;
-        Ok(RoomChanges { room_id, timeline, limited, before, state })
+        let (is_whole, summary) = (false, None);
+        Ok(RoomChanges { room_id, timeline, limited, before, state, is_whole, summary })
     }
 
     /// Returns the state that came along with an invite from elsewhere, or what this server knows.
     fn invited(&self, room_id: OwnedRoomId, event_id: &EventId) -> Result<Invited, StoreError> {
         let user = &self.device.user_id;
         let stripped_state = match rooms::shown_state(self.connection, &room_id, user)? {
-            Some(state) => state,
+            Some(state) => self.with_own_invite(state, event_id)?,
             None => self.stripped_state(&room_id, event_id)?,
         };
         Ok(Invited { room_id, stripped_state })
+    }
+
+    /// Returns the state that came along with an invite, with the invite itself, by which clients know
+    /// whom they are invited by.
+    fn with_own_invite(
+        &self,
+        mut state: Vec<Value>,
+        invite: &EventId,
+    ) -> Result<Vec<Value>, StoreError> {
+        let user = self.device.user_id.as_str();
+        state.retain(|event| event["type"] != "m.room.member" || event["state_key"] != user);
+        let found = events::find(self.connection, invite)?;
+        state.extend(found.map(|found| stripped(&found.pdu)));
+        Ok(state)
     }
 
     fn stripped_state(&self, room_id: &RoomId, invite: &EventId) -> Result<Vec<Value>, StoreError> {
@@ -254,16 +309,18 @@ impl Reader<'_> {
         }
         let mut shown = events::find_all(self.connection, &ids)?;
         shown.sort_by(|one, other| one.kind.cmp(&other.kind));
-        let stripped = shown.iter().map(|event| {
-            serde_json::json!({
-                "type": event.kind,
-                "state_key": event.state_key,
-                "sender": event.sender,
-                "content": event.content,
-            })
-        });
-        Ok(stripped.collect())
+        Ok(shown.iter().map(stripped).collect())
     }
+}
+
+/// Returns an event as those see it who are not in its room.
+fn stripped(event: &Pdu) -> Value {
+    serde_json::json!({
+        "type": event.kind,
+        "state_key": event.state_key,
+        "sender": event.sender,
+        "content": event.content,
+    })
 }
 
 /// The newest events of a stretch of a room's timeline that the user sees.

@@ -1,4 +1,4 @@
-//! Restricted rooms: a user of this server joins one only if its join rule allows it, which this
+//! Restricted rooms: a user joins one through this server only if its join rule allows it, which this
 //! server then answers for in the name of a member (room version 8, "Join rules").
 
 use std::borrow::Cow;
@@ -21,15 +21,14 @@ const AUTHORISED_VIA: &str = "join_authorised_via_users_server";
 ///
 /// # Errors
 /// The store refuses.
-pub(super) fn authorized<'d>(
+pub(crate) fn authorized<'d>(
     connection: &Connection,
     own: &ServerName,
     room: &RoomId,
     draft: &'d Draft,
 ) -> Result<Result<Cow<'d, Draft>, Refusal>, StoreError> {
     let is_join = draft.kind == "m.room.member" && draft.content["membership"] == "join";
-    let is_own = draft.sender.server_name() == own;
-    let Some(row) = rooms::find(connection, room)?.filter(|_| is_join && is_own) else {
+    let Some(row) = rooms::find(connection, room)?.filter(|_| is_join) else {
         return Ok(Ok(Cow::Borrowed(draft)));
     };
     let rule = entry(connection, row.current_group, "m.room.join_rules")?;

@@ -16,7 +16,7 @@ use crate::{
     store::{
         StoreError,
         events::{self, StoredEvent},
-        memberships, rooms,
+        memberships, relations, rooms,
         state::{self, GroupId},
     },
 };
@@ -94,6 +94,7 @@ impl<'a> Sight<'a> {
                 let left = row.map(|row| events::find(connection, &row.event_id)).transpose()?;
                 let states = left.flatten().and_then(|left| left.states);
                 if let (Some(row), Some(states)) = (row, states)
+                    && !relations::is_forgotten(connection, user.as_str(), room, row.position)?
                     && membership_in(connection, states.before, user)? == Some(Membership::Join)
                 {
                     (seen_until, seen_state) = (row.position, Some(states.after));

@@ -42,7 +42,16 @@ pub fn holds(connection: &Connection, authority: &Authority) -> Result<bool, Sto
 }
 
 /// The tables with rows of devices.
-const TABLES_OF_DEVICES: [&str; 4] = ["devices", "notifications", "client_transactions", "pushers"];
+const TABLES_OF_DEVICES: [&str; 8] = [
+    "devices",
+    "notifications",
+    "client_transactions",
+    "pushers",
+    "device_keys",
+    "one_time_keys",
+    "fallback_keys",
+    "to_device",
+];
 
 /// Adds a user, and returns whether the name was free.
 ///
@@ -264,6 +273,8 @@ pub fn devices_of<'a>(
 pub struct Profile {
     /// What people call the user, if the user has said.
     pub display_name: Option<String>,
+    /// The address of the user's picture.
+    pub avatar_url: Option<String>,
 }
 
 /// Returns the profile of a local user; `None` for nobody here.
@@ -272,8 +283,10 @@ pub struct Profile {
 /// The store refuses.
 pub fn profile(connection: &Connection, user: &UserId) -> Result<Option<Profile>, StoreError> {
     Ok(connection
-        .prepare_cached("SELECT display_name FROM users WHERE user_id = ?1")?
-        .query_row([user.as_str()], |row| Ok(Profile { display_name: row.get(0)? }))
+        .prepare_cached("SELECT display_name, avatar_url FROM users WHERE user_id = ?1")?
+        .query_row([user.as_str()], |row| {
+            Ok(Profile { display_name: row.get(0)?, avatar_url: row.get(1)? })
+        })
         .optional()?)
 }
 
@@ -289,4 +302,95 @@ pub fn set_display_name(
     tx.prepare_cached("UPDATE users SET display_name = ?2 WHERE user_id = ?1")?
         .execute((user.as_str(), name))?;
     Ok(())
+}
+
+/// Changes the address of a user's picture.
+///
+/// # Errors
+/// The store refuses.
+pub fn set_avatar_url(
+    tx: &Transaction<'_>,
+    user: &UserId,
+    url: Option<&str>,
+) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE users SET avatar_url = ?2 WHERE user_id = ?1")?
+        .execute((user.as_str(), url))?;
+    Ok(())
+}
+
+/// A device, for its user.
+#[derive(Clone, Debug)]
+pub struct DeviceRow {
+    /// Its id.
+    pub device_id: OwnedDeviceId,
+    /// What people call it.
+    pub display_name: Option<String>,
+}
+
+/// Returns the devices of a user, in the order of their ids.
+///
+/// # Errors
+/// The store refuses.
+pub fn device_rows(connection: &Connection, user: &UserId) -> Result<Vec<DeviceRow>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT device_id, display_name FROM devices WHERE user_id = ?1 ORDER BY device_id",
+    )?;
+    let rows = statement.query_map([user.as_str()], |row| {
+        let device_id = row.get::<_, String>(0)?.into();
+        Ok(DeviceRow { device_id, display_name: row.get(1)? })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Changes what people call a device; returns whether there is one.
+///
+/// # Errors
+/// The store refuses.
+pub fn rename_device(
+    tx: &Transaction<'_>,
+    device: &Device,
+    name: Option<&str>,
+) -> Result<bool, StoreError> {
+    let renamed = tx
+        .prepare_cached(
+            "UPDATE devices SET display_name = ?3 WHERE user_id = ?1 AND device_id = ?2",
+        )?
+        .execute((device.user_id.as_str(), device.device_id.as_str(), name))?;
+    Ok(renamed == 1)
+}
+
+/// A user that was found: id, name and picture.
+pub type FoundUser = (String, Option<String>, Option<String>);
+
+/// Returns at most `limit` users of this server, or in a room with `user`, in whose id or name `term` is.
+///
+/// # Errors
+/// The store refuses.
+pub fn search(
+    connection: &Connection,
+    user: &UserId,
+    term: &str,
+    limit: usize,
+) -> Result<Vec<FoundUser>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT user_id, display_name, avatar_url FROM users
+         WHERE NOT EXISTS (SELECT 1 FROM deactivated_users d WHERE d.user_id = users.user_id)
+             AND instr(lower(user_id || ' ' || coalesce(display_name, '')), lower(?2))
+         UNION
+         SELECT theirs.user_id,
+             json_extract(e.json, '$.content.displayname'),
+             json_extract(e.json, '$.content.avatar_url')
+         FROM room_memberships mine JOIN room_memberships theirs USING (room_id)
+             JOIN events e ON e.event_id = theirs.event_id
+         WHERE mine.user_id = ?1 AND mine.membership = 'join' AND theirs.membership = 'join'
+             AND theirs.user_id NOT IN (SELECT user_id FROM users)
+             AND instr(lower(theirs.user_id || ' '
+                 || coalesce(json_extract(e.json, '$.content.displayname'), '')), lower(?2))
+         ORDER BY 1 LIMIT ?3",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map((user.as_str(), term, limit), |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

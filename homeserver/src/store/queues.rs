@@ -14,7 +14,10 @@ use transport::Transaction;
 pub use self::aside::{
     AsideRow, drop_all, drop_set_aside, queue_again, set_aside, set_aside_counts, set_aside_of,
 };
-use super::{StoreError, received::as_i64};
+use super::{StoreError, edus, received::as_i64};
+
+/// EDUs in one transaction (server-server API, "Transactions").
+pub const MAX_EDUS: usize = 100;
 
 /// Appends an event to the queue of `destination`.
 ///
@@ -56,6 +59,8 @@ pub struct Batch {
     pub origin_server_ts: u64,
     /// Its PDUs, in the order in which they were queued.
     pub pdus: Vec<Box<RawValue>>,
+    /// Its EDUs, in the order in which they were queued.
+    pub edus: Vec<Box<RawValue>>,
 }
 
 /// Returns the transaction in flight to `destination`, if there is one.
@@ -90,12 +95,13 @@ pub fn in_flight(
             Err(error) => tracing::error!(%error, "an event of a queue is stored malformed"),
         }
     }
+    let edus = edus::of_transaction(connection, destination, &transaction_id)?;
     let origin_server_ts = u64::try_from(origin_server_ts).unwrap_or(0);
-    Ok(Some(Batch { transaction_id, origin_server_ts, pdus }))
+    Ok(Some(Batch { transaction_id, origin_server_ts, pdus, edus }))
 }
 
-/// Fixes the oldest entries of the queue, `limit` at most, as one transaction, and returns it;
-/// `None` if the queue is empty.
+/// Fixes the oldest entries of the queue, `limit` events and [`MAX_EDUS`] EDUs at most, as one
+/// transaction, and returns it; `None` if the queue is empty.
 ///
 /// # Errors
 /// The store refuses.
@@ -111,9 +117,14 @@ pub fn fix_next(
             row.get::<_, i64>(0)
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
+    let edus = edus::oldest(tx, destination, MAX_EDUS, as_i64(now_ms))?;
     // Ids of this queue only ever rise, also when it is empty in between, so this one is new.
-    let Some(first) = ids.first() else { return Ok(None) };
-    let transaction_id = format!("{now_ms}-{first}");
+    let transaction_id = match (ids.first(), edus.first()) {
+        (Some(first), _) => format!("{now_ms}-{first}"),
+        (None, Some(first)) => format!("{now_ms}-e{first}"),
+        (None, None) => return Ok(None),
+    };
+    edus::fix(tx, &edus, &transaction_id)?;
     // One by one: SQLite keeps a journal of its own for each statement that changes several rows.
     let mut fix = tx.prepare_cached("UPDATE outgoing SET transaction_id = ?2 WHERE id = ?1")?;
     for id in &ids {
@@ -158,6 +169,7 @@ pub fn halve(
 ) -> Result<Option<Batch>, StoreError> {
     let ids = ids_in_flight(tx, destination)?;
     let Some(first) = ids.first() else { return in_flight(tx, destination) };
+    edus::release(tx, destination)?;
     let kept = ids.len().div_ceil(2);
     // The count tells it from the one with the same beginning.
     let transaction_id = format!("{now_ms}-{first}-{kept}");
@@ -211,6 +223,7 @@ pub fn delivered(tx: &Transaction<'_>, destination: &ServerName) -> Result<(), S
         "DELETE FROM outgoing WHERE destination = ?1 AND transaction_id IS NOT NULL",
     )?
     .execute([destination.as_str()])?;
+    edus::forget_in_flight(tx, destination)?;
     tx.prepare_cached("DELETE FROM outgoing_transactions WHERE destination = ?1")?
         .execute([destination.as_str()])?;
     Ok(())
@@ -223,7 +236,7 @@ pub fn delivered(tx: &Transaction<'_>, destination: &ServerName) -> Result<(), S
 pub fn waiting(connection: &Connection) -> Result<BTreeSet<OwnedServerName>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT DISTINCT destination FROM outgoing")?;
     let mut rows = statement.query([])?;
-    let mut destinations = BTreeSet::new();
+    let mut destinations = edus::waiting(connection)?;
     while let Some(row) = rows.next()? {
         destinations.insert(server(row.get(0)?)?);
     }

@@ -12,7 +12,9 @@ use ruma::{OwnedServerName, ServerName};
 use serde_json::value::RawValue;
 use transport::Lock;
 
-use super::{Answer, MAX_EDUS, MAX_PDUS, PduHandler, RecordAnswer, deferred::MAX_DEFERRED};
+use super::{
+    Answer, Edu, EduHandler, MAX_EDUS, MAX_PDUS, PduHandler, RecordAnswer, deferred::MAX_DEFERRED,
+};
 use crate::{
     core::{
         Core,
@@ -58,11 +60,18 @@ pub enum ReceiveError {
     Store(#[from] StoreError),
 }
 
+/// What a transaction carries.
+struct Body {
+    pdus: Vec<Box<RawValue>>,
+    edus: Vec<Edu>,
+}
+
 /// Takes transactions of other servers. Cheap to clone.
 #[derive(Clone)]
 pub struct Incoming {
     core: Core,
     handler: Arc<dyn PduHandler>,
+    pub(super) edu_handler: Arc<dyn EduHandler>,
     /// Requests under way, by origin.
     requests: Guards<OwnedServerName>,
     /// Transactions under way, by origin and id: a duplicate that comes meanwhile waits.
@@ -74,11 +83,12 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Returns the intake of transactions whose PDUs go to `handler`.
-    pub fn new(core: Core, handler: Arc<dyn PduHandler>) -> Self {
+    /// Returns the intake of transactions whose PDUs go to `handler`, and whose EDUs to `edu_handler`.
+    pub fn new(core: Core, handler: Arc<dyn PduHandler>, edu_handler: Arc<dyn EduHandler>) -> Self {
         Self {
             core,
             handler,
+            edu_handler,
             requests: Guards::default(),
             transactions: Guards::default(),
             tries: Arc::default(),
@@ -88,7 +98,7 @@ impl Incoming {
 
     /// Takes a transaction of `origin` and returns its answer, which is the same as before if it
     /// was answered before. The answer is durable, as is everything in the transaction, when this
-    /// returns it. This server knows no kind of EDU, and ignores them.
+    /// returns it. EDUs count when the answer is recorded, and so once.
     ///
     /// # Errors
     /// See [`ReceiveError`].
@@ -97,9 +107,9 @@ impl Incoming {
         origin: &ServerName,
         transaction_id: &str,
         pdus: &[Box<RawValue>],
-        edus: usize,
+        edus: Vec<Edu>,
     ) -> Result<String, ReceiveError> {
-        within_limits(pdus.len(), edus)?;
+        within_limits(pdus.len(), edus.len())?;
         let bounds = Bounds { per_key: MAX_AT_ONCE, keys: usize::MAX };
         let request = self.requests.try_hold(origin.to_owned(), bounds);
         let _request = request.ok_or_else(|| ReceiveError::Busy(origin.to_owned()))?;
@@ -109,7 +119,8 @@ impl Incoming {
             return Ok(answer);
         }
         let last = self.count_try(origin, transaction_id) >= MAX_TRIES;
-        let record = self.record(origin, transaction_id, pdus, last);
+        let body = Body { pdus: pdus.to_vec(), edus };
+        let record = self.record(origin, transaction_id, body, last);
         let answer = self.handler.receive(origin, pdus, record).await?;
         if let Some(reason) = answer.first_unjudged() {
             tracing::info!(%origin, transaction_id, last, reason, "not judged yet");
@@ -151,17 +162,18 @@ impl Incoming {
         &*self.handler
     }
 
-    /// Records the answer. If something was not judged, keeps the PDUs to be tried again; does
-    /// nothing if that was put off and this is not the `last` try, or if too much of the origin is
+    /// Takes the EDUs and records the answer. If something was not judged, keeps the PDUs to be tried
+    /// again; does nothing if that was put off and this is not the `last` try, or if too much of the origin is
     /// kept already.
     fn record(
         &self,
         origin: &ServerName,
         transaction_id: &str,
-        pdus: &[Box<RawValue>],
+        body: Body,
         last: bool,
     ) -> RecordAnswer {
-        let (origin, id, kept) = (origin.to_owned(), transaction_id.to_owned(), pdus.to_vec());
+        let (origin, id, edu_handler) =
+            (origin.to_owned(), transaction_id.to_owned(), Arc::clone(&self.edu_handler));
         let (now, any_deferred) = (self.core.ages.now_ms(), Arc::clone(&self.any_deferred));
         Arc::new(move |tx, answer: &Answer| {
             if !answer.put_off.is_empty() && !last {
@@ -172,8 +184,11 @@ impl Incoming {
                     return Ok(());
                 }
                 let handover = Handover { giver: origin.clone(), entry_id: 0 };
-                deferred::put(tx, &handover, &origin, &kept, now)?;
+                deferred::put(tx, &handover, &origin, &body.pdus, now)?;
                 any_deferred.store(true, Ordering::SeqCst);
+            }
+            if !body.edus.is_empty() {
+                edu_handler.take(tx, &origin, &body.edus)?;
             }
             received::put_answer(tx, &origin, &id, &answer.to_json().to_string(), now)
         })

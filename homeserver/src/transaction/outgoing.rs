@@ -16,7 +16,11 @@ use transport::{Lock, Transaction};
 use super::sender;
 use crate::{
     core::{Core, bell::Bell},
-    store::{StoreError, queues},
+    store::{
+        StoreError,
+        edus::{self, OutgoingEdu},
+        queues,
+    },
 };
 
 /// The outgoing queues of this server. Cheap to clone.
@@ -102,6 +106,24 @@ impl Outgoing {
                 continue;
             }
             queues::push(tx, destination, event_id)?;
+        }
+        self.touched.lock().extend(destinations.iter().cloned());
+        self.touch.notify_one();
+        Ok(())
+    }
+
+    /// Queues an EDU for each of `destinations`, as [`Outgoing::enqueue`] does an event.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub fn enqueue_edu(
+        &self,
+        tx: &Transaction<'_>,
+        destinations: &BTreeSet<OwnedServerName>,
+        edu: &OutgoingEdu,
+    ) -> Result<(), StoreError> {
+        for destination in destinations {
+            edus::push(tx, destination, edu)?;
         }
         self.touched.lock().extend(destinations.iter().cloned());
         self.touch.notify_one();

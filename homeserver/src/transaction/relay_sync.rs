@@ -14,7 +14,7 @@ use transport::{
 };
 
 use super::{
-    Incoming, Outgoing, RecordAnswer,
+    Edu, Incoming, Outgoing, RecordAnswer,
     deferred::{Deferred, MAX_DEFERRED},
     incoming::within_limits,
 };
@@ -182,7 +182,7 @@ impl RelaySync {
         transaction: &RelayedTransaction,
     ) -> Result<Done, Stopped> {
         let pdus = transaction.pdus.as_deref().unwrap_or_default();
-        let edus = transaction.edus.as_ref().map_or(0, Vec::len);
+        let edus = transaction.edus.as_deref().unwrap_or_default();
         let origin = match ServerName::parse(&entry.origin) {
             Ok(origin) => origin,
             Err(error) => {
@@ -191,7 +191,7 @@ impl RelaySync {
                     .await;
             }
         };
-        if let Err(error) = within_limits(pdus.len(), edus) {
+        if let Err(error) = within_limits(pdus.len(), edus.len()) {
             return self.refuse(entry, error.to_string()).await;
         }
         let direct = match &entry.transaction_id {
@@ -204,7 +204,10 @@ impl RelaySync {
         let name = entry.relay.clone();
         let waiting = self.core.database.call(move |db| deferred::count(db, &name)).await?;
         let room_left = waiting < MAX_DEFERRED;
+        let edus = edus.iter().filter(|_| !direct);
+        let edus: Vec<Edu> = edus.filter_map(|edu| serde_json::from_str(edu.get()).ok()).collect();
         let record = self.record_or_defer(entry, transaction, &origin, room_left);
+        let record = self.with_edus(edus, &origin, record);
         let answer = self.incoming.handler().receive(&origin, pdus, record).await?;
         match answer.first_unjudged() {
             Some(reason) if !room_left => Err(Stopped::NotYet(reason)),
@@ -241,6 +244,18 @@ impl RelaySync {
                 deferred::put(tx, &handover, &origin, &pdus, now)?;
             }
             received::put_entry(tx, &entry, None)
+        })
+    }
+
+    /// Returns what records an entry, and takes its EDUs.
+    fn with_edus(&self, edus: Vec<Edu>, origin: &ServerName, record: RecordAnswer) -> RecordAnswer {
+        if edus.is_empty() {
+            return record;
+        }
+        let (handler, origin) = (Arc::clone(&self.incoming.edu_handler), origin.to_owned());
+        Arc::new(move |tx, answer| {
+            handler.take(tx, &origin, &edus)?;
+            record(tx, answer)
         })
     }
 

@@ -10,7 +10,7 @@ use defects::{Defect, planted};
 use futures_util::future::join_all;
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedServerName, ServerName, UInt,
-    api::federation::transactions::send_transaction_message::v1 as send_transaction,
+    api::federation::transactions::send_transaction_message::v1 as send_transaction, serde::Raw,
 };
 use tokio::time::Instant;
 use transport::{
@@ -117,7 +117,7 @@ impl Sender {
         batch: &Batch,
         reason: String,
     ) -> Result<Option<Batch>, StoreError> {
-        if batch.pdus.len() > 1 {
+        if batch.pdus.len() > 1 || (!batch.pdus.is_empty() && !batch.edus.is_empty()) {
             return self.with_queue(queues::halve).await;
         }
         self.bodies_refused = 0;
@@ -196,11 +196,14 @@ impl Sender {
             MilliSecondsSinceUnixEpoch(timestamp(batch)),
         );
         request.pdus.clone_from(&batch.pdus);
+        request.edus = batch.edus.iter().map(|edu| Raw::from_json(edu.clone())).collect();
         let deadline = self.config().request_timeout;
-        let answer = self.outgoing.core.federation.call(&self.name, request, deadline).await?;
-        for (event_id, outcome) in &answer.pdus {
-            if let Err(reason) = outcome {
-                tracing::info!(destination = %self.name, %event_id, reason, "a PDU was refused");
+        // What is said of each PDU is for the log alone: some servers leave it out.
+        let federation = &self.outgoing.core.federation;
+        let answer = federation.call_for_json(&self.name, request, deadline).await?;
+        for (event_id, outcome) in answer["pdus"].as_object().into_iter().flatten() {
+            if let Some(reason) = outcome["error"].as_str() {
+                tracing::info!(destination = %self.name, event_id, reason, "a PDU was refused");
             }
         }
         Ok(())
@@ -213,7 +216,7 @@ impl Sender {
             origin: self.outgoing.core.server_name().to_string(),
             origin_server_ts: batch.origin_server_ts,
             pdus: Some(batch.pdus.clone()),
-            edus: None,
+            edus: (!batch.edus.is_empty()).then(|| batch.edus.clone()),
             transaction_id: None,
         };
         let user_id = format!("@user:{}", self.name);

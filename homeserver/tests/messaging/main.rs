@@ -3,9 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod around;
+mod beside;
 mod bounds;
 mod client_api;
 mod context;
+mod encryption;
 mod joins;
 mod m1;
 mod m1_2021;

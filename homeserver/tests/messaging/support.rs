@@ -165,6 +165,16 @@ impl Cluster {
         self.database(name).execute(sql, []).unwrap();
     }
 
+    /// Takes away from the database of `name`, which is stopped, what its newest steps made.
+    pub(crate) fn undo_steps_after_16(&self, name: &str) {
+        let newest = include_str!("../../src/store/17_beside_events.sql");
+        for line in newest.lines().filter_map(|line| line.strip_prefix("CREATE TABLE ")) {
+            let table = line.split(' ').next().unwrap();
+            self.damage(name, &format!("DROP TABLE {table}"));
+        }
+        self.damage(name, "ALTER TABLE users DROP COLUMN avatar_url");
+    }
+
     /// A copy of the disk of `name`, which is stopped.
     pub(crate) fn backup(&self, name: &str) -> TempDir {
         let backup = tempfile::tempdir().unwrap();
@@ -269,4 +279,18 @@ fn client_host(switchboard: &Arc<Switchboard>, directory: &TempDir) -> Host {
     let mut host = real::host(directory.path(), &RealConfig::default()).unwrap();
     host.net = Arc::new(Wire::new(switchboard, "client"));
     host
+}
+
+/// Sends a transaction of these EDUs alone.
+pub(crate) async fn send_edus(federation: &Federation, to: &str, edus: serde_json::Value) {
+    use ruma::{
+        MilliSecondsSinceUnixEpoch, UInt,
+        api::federation::transactions::send_transaction_message::v1::Request,
+    };
+    let origin = federation.identity.server_name.clone();
+    let now = MilliSecondsSinceUnixEpoch(UInt::new(0).unwrap());
+    let mut request = Request::new("edus".into(), origin, now);
+    request.edus = serde_json::from_value(edus).unwrap();
+    let to: ruma::OwnedServerName = to.try_into().unwrap();
+    federation.call(&to, request, DEADLINE).await.unwrap();
 }

@@ -26,7 +26,7 @@ pub(crate) struct Place {
 /// What runs on a machine.
 pub(super) enum Runs {
     /// A program of its own.
-    Program(Program),
+    Program(Box<Program>),
     /// A part of this process.
     Client(Client),
 }

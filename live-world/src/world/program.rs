@@ -69,7 +69,7 @@ impl LiveWorld {
         let folder = self.0.parts.folder.join(name);
         let program = Program { kind, folder, process: None, was_ready: false, said: Vec::new() };
         let made = self.configure(name, &program);
-        self.place(name, Runs::Program(program));
+        self.place(name, Runs::Program(Box::new(program)));
         if let Err(why) = made {
             self.give_up(format!("{name} cannot be configured: {why}"));
         }

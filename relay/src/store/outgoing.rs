@@ -27,6 +27,17 @@ pub(crate) struct Entry {
     pub(crate) stored_ms: u64,
     /// Its PDUs and EDUs.
     pub(crate) transaction: Transaction,
+    /// The bytes of these.
+    pub(crate) bytes: u64,
+}
+
+/// How much is handed out at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    /// Entries.
+    pub(crate) entries: usize,
+    /// Bytes, of all but the first.
+    pub(crate) bytes: u64,
 }
 
 /// What is at the head of a mailbox.
@@ -107,7 +118,7 @@ pub(super) fn hand_out(
     destination: &ServerName,
     max_handouts: u64,
 ) -> rusqlite::Result<Next> {
-    let next = match oldest_readable(transaction, destination, Which::Fresh)? {
+    let next = match oldest_readable(transaction, destination, Which::Fresh, 0)? {
         Next::Empty => least_tried(transaction, destination, max_handouts)?,
         found => found,
     };
@@ -116,13 +127,63 @@ pub(super) fn hand_out(
         delete(transaction, entry.id)?;
         return Ok(next);
     }
+    count_handout(transaction, destination, entry.id)?;
+    Ok(next)
+}
+
+/// Returns the oldest readable entries, each counted as handed out once more; if all of them were handed
+/// out in vain often, one.
+pub(super) fn hand_out_many(
+    transaction: &transport::Transaction<'_>,
+    destination: &ServerName,
+    max_handouts: u64,
+    most: Most,
+) -> rusqlite::Result<Vec<Next>> {
+    let (mut handed_out, mut bytes, mut after) = (Vec::new(), 0_u64, 0);
+    while handed_out.len() < most.entries {
+        match oldest_readable(transaction, destination, Which::Fresh, after)? {
+            Next::Entry(entry) => {
+                bytes = bytes.saturating_add(entry.bytes);
+                if bytes > most.bytes && !handed_out.is_empty() {
+                    break;
+                }
+                after = entry.id;
+                count_handout(transaction, destination, entry.id)?;
+                handed_out.push(Next::Entry(entry));
+            }
+            Next::Empty | Next::TooMuchPoison => break,
+        }
+    }
+    if handed_out.is_empty() {
+        handed_out.push(hand_out(transaction, destination, max_handouts)?);
+    }
+    Ok(handed_out)
+}
+
+/// Returns how many entries wait for `destination`.
+pub(super) fn waiting(
+    transaction: &transport::Transaction<'_>,
+    destination: &ServerName,
+) -> rusqlite::Result<u64> {
+    let entries = transaction
+        .prepare_cached("SELECT entries FROM mailboxes WHERE destination = ?1")?
+        .query_row([destination.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(entries.map_or(0, from_sql))
+}
+
+fn count_handout(
+    transaction: &transport::Transaction<'_>,
+    destination: &ServerName,
+    id: EntryId,
+) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
             "INSERT INTO handouts VALUES (?1, ?2, 1)
              ON CONFLICT (id) DO UPDATE SET count = count + 1",
         )?
-        .execute((entry.id, destination.as_str()))?;
-    Ok(next)
+        .execute((id, destination.as_str()))
+        .map(drop)
 }
 
 fn least_tried(
@@ -131,7 +192,7 @@ fn least_tried(
     max_handouts: u64,
 ) -> rusqlite::Result<Next> {
     for _ in 0..MAX_SET_ASIDE {
-        let next = oldest_readable(transaction, destination, Which::Tried)?;
+        let next = oldest_readable(transaction, destination, Which::Tried, 0)?;
         let Next::Entry(entry) = &next else { return Ok(next) };
         if handouts(transaction, entry.id)? < max_handouts {
             return Ok(next);
@@ -156,7 +217,7 @@ pub(super) fn next_to_forward(
     transaction: &transport::Transaction<'_>,
     destination: &ServerName,
 ) -> rusqlite::Result<Next> {
-    oldest_readable(transaction, destination, Which::Forwardable)
+    oldest_readable(transaction, destination, Which::Forwardable, 0)
 }
 
 /// Replaces the body by `rest`, which the relay does not try to deliver.
@@ -191,9 +252,10 @@ fn oldest_readable(
     transaction: &transport::Transaction<'_>,
     destination: &ServerName,
     which: Which,
+    after: EntryId,
 ) -> rusqlite::Result<Next> {
     for _ in 0..MAX_SET_ASIDE {
-        let Some((id, read)) = oldest(transaction, destination, which)? else {
+        let Some((id, read)) = oldest(transaction, destination, which, after)? else {
             return Ok(Next::Empty);
         };
         match read {
@@ -207,36 +269,38 @@ fn oldest_readable(
     Ok(Next::TooMuchPoison)
 }
 
-/// Returns the oldest entry, or why it cannot be read.
+/// Returns the oldest entry after the id `after`, or why it cannot be read.
 fn oldest(
     transaction: &transport::Transaction<'_>,
     destination: &ServerName,
     which: Which,
+    after: EntryId,
 ) -> rusqlite::Result<Option<(EntryId, Result<Entry, String>)>> {
     let sql = match which {
         Which::Fresh if planted(Defect::RelayHandsOutNewestFirst) => {
             "SELECT id, origin, transaction_id, stored_ms, body FROM entries
-             WHERE destination = ?1 AND ?2 ORDER BY id DESC LIMIT 1"
+             WHERE destination = ?1 AND ?2 AND id > ?3 ORDER BY id DESC LIMIT 1"
         }
         Which::Fresh => {
             "SELECT id, origin, transaction_id, stored_ms, body FROM entries
-             WHERE destination = ?1 AND NOT EXISTS
+             WHERE destination = ?1 AND id > ?3 AND NOT EXISTS
                  (SELECT 1 FROM handouts WHERE handouts.id = entries.id AND count >= ?2)
              ORDER BY id LIMIT 1"
         }
         Which::Tried => {
             "SELECT id, origin, transaction_id, stored_ms, body FROM entries
-             WHERE id = (SELECT id FROM handouts WHERE destination = ?1 AND count >= ?2
+             WHERE id = (SELECT id FROM handouts WHERE destination = ?1 AND count >= ?2 AND id > ?3
                          ORDER BY count, id LIMIT 1)"
         }
         Which::Forwardable => {
             "SELECT id, origin, transaction_id, stored_ms, body FROM entries
-             WHERE destination = ?1 AND forwardable = 1 AND ?2 ORDER BY id LIMIT 1"
+             WHERE destination = ?1 AND forwardable = 1 AND ?2 AND id > ?3
+             ORDER BY id LIMIT 1"
         }
     };
     transaction
         .prepare_cached(sql)?
-        .query_row((destination.as_str(), PATIENCE), |row| Ok((row.get(0)?, read(row))))
+        .query_row((destination.as_str(), PATIENCE, after), |row| Ok((row.get(0)?, read(row))))
         .optional()
 }
 
@@ -250,6 +314,7 @@ fn read(row: &rusqlite::Row<'_>) -> Result<Entry, String> {
         transaction_id: row.get(2).map_err(column)?,
         stored_ms: from_sql(row.get(3).map_err(column)?),
         transaction: serde_json::from_slice(&body).map_err(|error| format!("body: {error}"))?,
+        bytes: body.len() as u64,
     })
 }
 

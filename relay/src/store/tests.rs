@@ -1,6 +1,7 @@
 //! What the store promises, without HTTP.
 
 mod aging;
+mod model;
 
 use std::collections::BTreeSet;
 
@@ -295,7 +296,7 @@ async fn an_entry_queued_again_is_as_if_it_had_never_been_handed_out() {
 }
 
 fn counted(body: &str) -> u64 {
-    incoming::counted_bytes(body.as_bytes())
+    counted_bytes(body.as_bytes())
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod batch;
+#[cfg(test)]
 mod carried;
 #[cfg(test)]
 mod delivery;
@@ -21,5 +23,7 @@ mod process;
 mod retriever;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod speed;
 #[cfg(test)]
 mod world;

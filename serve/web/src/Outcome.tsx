@@ -9,6 +9,8 @@ const VERDICTS: Record<Check["verdict"], [sign: string, word: string]> = {
 };
 
 export function Outcome({ summary, go }: { summary: Summary; go: (n: number) => void }) {
+  // A record names the program that wrote it, and that can play it again.
+  const [program = "fedsim"] = summary.program.split(" ");
   return (
     <>
       <Section id="checks" title="Checks">
@@ -38,9 +40,9 @@ export function Outcome({ summary, go }: { summary: Summary; go: (n: number) => 
       </Section>
       <Section id="commands" title="In a terminal" open={false}>
         <ul class="commands">
-          <li>run it again: <Command text={`fedsim replay ${summary.folder}`} /></li>
-          {summary.status === "FAIL" && <li>make it smaller: <Command text={`fedsim shrink ${summary.folder}`} /></li>}
-          <li>a page that can be sent: <Command text={`fedsim report ${summary.folder}`} /></li>
+          <li>run it again: <Command text={`${program} replay ${summary.folder}`} /></li>
+          {summary.status === "FAIL" && <li>make it smaller: <Command text={`${program} shrink ${summary.folder}`} /></li>}
+          <li>a page that can be sent: <Command text={`${program} report ${summary.folder}`} /></li>
         </ul>
       </Section>
     </>

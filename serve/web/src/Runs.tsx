@@ -192,7 +192,7 @@ function Searches({ all }: { all: Glance[] }) {
           return (
             <li key={it.file}>
               <a class="stop" href={to("search", { file: it.file })}>{it.file}</a>{" "}
-              <span class={`state ${it.state}`}><span aria-hidden="true">{sign}</span> {word}</span>{" "}
+              <span class={`state ${it.is_silent ? "silent" : it.state}`}><span aria-hidden="true">{sign}</span> {word}</span>{" "}
               <span class="facts">
                 {count(it.runs, "run")}, {count(it.situations, "situation")},{" "}
                 {it.kinds > 0 ? <b class="bad">✕ {count(it.kinds, "kind")} of failures</b> : "no failure"}; {ago(it.written_ms)}

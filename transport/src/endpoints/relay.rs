@@ -35,6 +35,59 @@ impl Endpoint for RelayTxn {
     const SLOWEST_ANSWER: Option<usize> = Some(64 << 10);
 }
 
+/// `POST /_matrix/federation/unstable/org.fedsim.relay/take/{userId}`: the server of `userId` asks its
+/// relay for many entries at once, oldest first, and acknowledges others by their ids. Not Dendrite's: a
+/// relay that has it says so in the answer of `GET /_matrix/federation/v1/version`, under [`TAKE`].
+#[derive(Debug)]
+pub struct Take;
+
+/// The key under which a relay says that it has [`Take`], and its bounds.
+pub const TAKE: &str = "org.fedsim.relay.take";
+
+impl Endpoint for Take {
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/_matrix/federation/unstable/org.fedsim.relay/take/{user_id}";
+    type Request = TakeRequest;
+    type Response = TakeResponse;
+    const MAX_ANSWER_DEPTH: usize = MAX_CARRIED_DEPTH + 8;
+    const SLOWEST_ANSWER: Option<usize> = Some(64 << 10);
+}
+
+/// The body of a [`Take`] request.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TakeRequest {
+    /// The entries that the caller has stored durably and the relay may delete.
+    pub acknowledged: Vec<i64>,
+    /// How many entries it takes at most; the relay's bound, if unset or larger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_entries: Option<usize>,
+    /// How many bytes of PDUs and EDUs it takes at most, but for the first entry; the relay's bound, if
+    /// unset or larger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
+}
+
+/// The body of a [`Take`] answer.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TakeResponse {
+    /// The oldest entries, in order. Each is handed out again until it is acknowledged.
+    pub entries: Vec<TakenEntry>,
+    /// Entries that wait, these among them.
+    pub waiting: u64,
+}
+
+/// One entry of a [`TakeResponse`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TakenEntry {
+    /// Its id, to acknowledge it by.
+    pub entry_id: i64,
+    /// When the relay stored it, in milliseconds since the epoch on its clock.
+    pub stored_ts: u64,
+    /// What was left.
+    pub transaction: RelayedTransaction,
+}
+
 /// The transaction as a relay stores and returns it: what `PUT /send/{txnId}` carries.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RelayedTransaction {

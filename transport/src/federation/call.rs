@@ -133,12 +133,30 @@ impl Federation {
     where
         R: OutgoingRequest<Authentication = ServerSignatures, PathBuilder = SinglePath> + Send,
     {
-        let base_url = format!("https://{destination}");
-        let request = request.try_into_http_request_inner(&base_url, ()).map_err(unsendable)?;
-        let request = with_body(request).map_err(unsendable)?;
+        let request = written(destination, request)?;
         let answer = self.answer(destination, request, (deadline, None), MAX_ANSWER_DEPTH).await?;
         let (parts, body) = answer.into_parts();
         R::IncomingResponse::try_from_http_response(Response::from_parts(parts, &*body))
+            .map_err(|error| CallError::Malformed(error.to_string()))
+    }
+
+    /// As [`Federation::call`], for answers of which servers leave out what they must say: any JSON will
+    /// do.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call_for_json<R>(
+        &self,
+        destination: &ServerName,
+        request: R,
+        deadline: Duration,
+    ) -> Result<serde_json::Value, CallError>
+    where
+        R: OutgoingRequest<Authentication = ServerSignatures, PathBuilder = SinglePath> + Send,
+    {
+        let request = written(destination, request)?;
+        let answer = self.answer(destination, request, (deadline, None), MAX_ANSWER_DEPTH).await?;
+        serde_json::from_slice(answer.body())
             .map_err(|error| CallError::Malformed(error.to_string()))
     }
 
@@ -211,6 +229,16 @@ impl Federation {
             Ok((&signature).into())
         })
     }
+}
+
+/// Returns one of ruma's requests as it goes to `destination`.
+fn written<R>(destination: &ServerName, request: R) -> Result<Request<Bytes>, CallError>
+where
+    R: OutgoingRequest<Authentication = ServerSignatures, PathBuilder = SinglePath>,
+{
+    let base_url = format!("https://{destination}");
+    let request = request.try_into_http_request_inner(&base_url, ()).map_err(unsendable)?;
+    with_body(request).map_err(unsendable)
 }
 
 /// Returns the request with its body written out.

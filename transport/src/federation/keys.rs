@@ -11,9 +11,9 @@ use std::{
 };
 
 use axum::{
-    Router,
-    extract::{FromRef, State},
-    routing::get,
+    Json, Router,
+    extract::{FromRef, Path, State},
+    routing::{get, post},
 };
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 
 use self::{
     document::KnownKeys,
-    fetches::{Fetches, Question},
+    fetches::{Fetches, Question, UnderWay},
 };
 use crate::{
     Lock,
@@ -45,9 +45,22 @@ const FETCH_DEADLINE: Duration = Duration::from_secs(10);
 const MAX_DOCUMENT: usize = 64 << 10;
 
 /// Fetches under way at once, whoever's claims ask for them; any more wait.
-const MAX_FETCHES: usize = 64;
+const MAX_FETCHES: usize = 256;
 
 const KEY_PATH: &str = "/_matrix/key/v2/server";
+
+/// The same, as it was asked for one key by its id.
+const ONE_KEY_PATH: &str = "/_matrix/key/v2/server/{key_id}";
+
+/// What other servers ask of one that vouches for keys.
+const QUERY_PATH: &str = "/_matrix/key/v2/query";
+const QUERY_ONE_PATH: &str = "/_matrix/key/v2/query/{server_name}";
+
+/// What a server is asked to vouch for: keys by server.
+#[derive(serde::Deserialize)]
+struct NotaryQuery {
+    server_keys: BTreeMap<String, serde_json::Value>,
+}
 
 /// Why a server's keys could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +93,7 @@ struct KeyRingFields {
     own: Arc<PublicKeyMap>,
     cache: Lock<Cache>,
     fetches: Semaphore,
+    under_way: UnderWay,
 }
 
 #[derive(Default)]
@@ -138,6 +152,7 @@ impl KeyRing {
                 own: Arc::new(own),
                 cache: Lock::default(),
                 fetches: Semaphore::new(MAX_FETCHES),
+                under_way: UnderWay::default(),
             }),
         })
     }
@@ -194,6 +209,10 @@ impl KeyRing {
         if let Some(reason) = fetches.objection(&question) {
             return unavailable(reason);
         }
+        // Whoever is refused here says nothing of the server.
+        let Some(_fetching) = self.fields.under_way.begin(peer) else {
+            return unavailable("too many servers are asked for this address".to_owned());
+        };
         let fetched = match self.fetch(server).await {
             Ok(published) => {
                 let saved = store::save(&self.fields.database, server.to_string(), published);
@@ -251,15 +270,33 @@ impl KeyRing {
         document::own(&self.fields.identity, self.fields.host.unix_ms())
     }
 
-    /// Returns the route of `GET /_matrix/key/v2/server`, for a router whose state holds a key
-    /// ring.
+    /// Returns what this server vouches for of the keys of these servers: its own, and no others'.
+    fn vouched<'a>(&self, servers: impl IntoIterator<Item = &'a str>) -> serde_json::Value {
+        let own = self.fields.identity.server_name.as_str();
+        let asked = servers.into_iter().any(|server| server == own);
+        let keys: Vec<_> = asked.then(|| self.own_keys()).into_iter().collect();
+        serde_json::json!({ "server_keys": keys })
+    }
+
+    /// Returns the routes of `/_matrix/key/v2/server` and `/_matrix/key/v2/query`, for a router whose
+    /// state holds a key ring.
     pub fn routes<S>() -> Router<S>
     where
         Self: FromRef<S>,
         S: Clone + Send + Sync + 'static,
     {
         let answer = async |State(ring): State<Self>| json_answer(&ring.own_keys());
-        Router::new().route(KEY_PATH, get(answer))
+        let query = async |State(ring): State<Self>, Json(query): Json<NotaryQuery>| {
+            json_answer(&ring.vouched(query.server_keys.keys().map(String::as_str)))
+        };
+        let query_one = async |State(ring): State<Self>, Path(server): Path<String>| {
+            json_answer(&ring.vouched([server.as_str()]))
+        };
+        Router::new()
+            .route(KEY_PATH, get(answer))
+            .route(ONE_KEY_PATH, get(answer))
+            .route(QUERY_PATH, post(query))
+            .route(QUERY_ONE_PATH, get(query_one))
     }
 }
 

@@ -21,11 +21,7 @@ use crate::{Lock, host::BoxFuture};
 /// much.
 pub(super) const FREE: usize = 32 << 10;
 
-/// Bytes of a body that are taken and thrown away after its request was refused, so that its sender
-/// reads why. Whoever sends more finds the connection broken.
-const MAX_DISCARDED: usize = 64 << 20;
-
-/// Time for that.
+/// Time in which a body is taken and thrown away after its request was refused.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a body leaves behind. Cheap to clone.
@@ -57,11 +53,11 @@ impl Remains {
         self.0.lock().paid.clear();
     }
 
-    /// Takes what was not read, and throws it away, within bounds.
-    pub(super) async fn discard(&self) {
+    /// Takes what was not read, and throws it away: `most` bytes, and for some time.
+    pub(super) async fn discard(&self, most: usize) {
         let Some(mut unread) = self.0.lock().unread.take() else { return };
         let discarding = async {
-            let mut left = MAX_DISCARDED;
+            let mut left = most;
             while let Some(Ok(frame)) = unread.frame().await {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 let Some(rest) = left.checked_sub(length) else { return };

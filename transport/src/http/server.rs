@@ -44,6 +44,10 @@ use crate::{
 /// The pause after a failure to accept a connection (out of descriptors, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Bytes of one connection that are read ahead of whoever wants them, and that the headers of a request
+/// may have. Of a body that nobody takes, so much waits here and the rest with its sender.
+const MAX_READ_AHEAD: usize = 64 << 10;
+
 /// Bounds of one server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
@@ -60,6 +64,9 @@ pub struct ServerLimits {
     pub max_buffered: usize,
     /// Bytes of a request body; more is refused with 413 `M_TOO_LARGE`.
     pub max_body: usize,
+    /// Bytes of a body that are taken and thrown away after its request was refused, so that its sender
+    /// reads why. Whoever sends more finds the connection broken.
+    pub max_discarded: usize,
     /// Time for a request's headers to arrive whole, and for which an idle connection is kept.
     /// Longer than [`crate::http::ClientLimits::idle_timeout`], so that a client does not reuse a
     /// connection at the instant at which its server closes it.
@@ -85,6 +92,7 @@ impl Default for ServerLimits {
             max_of_one_address: 512,
             max_buffered: 32 << 20,
             max_body: 8 << 20,
+            max_discarded: 0,
             header_timeout: Duration::from_secs(75),
             first_header_timeout: Duration::from_secs(75),
             request_timeout: Duration::from_mins(2),
@@ -171,6 +179,7 @@ async fn accept_loop(
     let mut connections = http1::Builder::new();
     connections
         .auto_date_header(false)
+        .max_buf_size(MAX_READ_AHEAD)
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout);
     // One body always finds room.
@@ -289,8 +298,9 @@ async fn answer(served: Served, request: Request<Incoming>) -> Response {
     };
     // What the body takes up was held until the answer was made.
     remains.release();
-    if !waits_for_leave && response.status() != StatusCode::REQUEST_TIMEOUT {
-        remains.discard().await;
+    let is_late = response.status() == StatusCode::REQUEST_TIMEOUT;
+    if limits.max_discarded > 0 && !waits_for_leave && !is_late {
+        remains.discard(limits.max_discarded).await;
     }
     if limits.dates {
         let date = httpdate::fmt_http_date(host.now());

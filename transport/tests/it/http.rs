@@ -35,6 +35,7 @@ async fn start(machine: &Host) {
         .route("/mine", routing::get(|| async { (StatusCode::NOT_FOUND, axum::Json(json!(1))) }));
     let limits = ServerLimits {
         max_body: 100,
+        max_discarded: 64 << 20,
         request_timeout: Duration::from_mins(1),
         ..ServerLimits::default()
     };

@@ -15,6 +15,7 @@ use crate::{
         Delivery, Membership, Pdu,
         rules::{self, Rules},
     },
+    messaging::profiles::{self, with_profile},
     pdu::{Spot, template},
     store::{
         rooms::{self, RoomRow},
@@ -44,13 +45,13 @@ impl Rooms {
         let rules = rules::of(&version)
             .filter(|_| VERSIONS.contains(&version))
             .ok_or_else(|| RoomError::UnsupportedVersion(version.to_string()))?;
-        let invited = options.invite.clone();
+        let (invited, is_direct) = (options.invite.clone(), options.is_direct);
         let (rooms, user) = (self.clone(), creator.to_owned());
         let room: OwnedRoomId = self
             .database()
             .transaction(move |tx| rooms.create_in(tx, &user, &options, rules))
             .await?;
-        self.invite_all(creator, &room, &invited).await?;
+        self.invite_all(creator, &room, &invited, is_direct).await?;
         Ok(room)
     }
 
@@ -61,13 +62,18 @@ impl Rooms {
         creator: &UserId,
         room: &RoomId,
         invited: &[OwnedUserId],
+        is_direct: bool,
     ) -> Result<(), RoomError> {
         let mut silent = BTreeSet::new();
         for user in invited {
             if silent.contains(user.server_name()) {
                 continue;
             }
-            match self.invite(creator, room, user).await {
+            let mut draft = Draft::membership(creator, user, Membership::Invite);
+            if is_direct {
+                draft.content["is_direct"] = true.into();
+            }
+            match self.invite_by(room, draft).await {
                 Ok(()) => {}
                 Err(error @ RoomError::Store(_)) => return Err(error),
                 Err(error) => {
@@ -99,7 +105,9 @@ impl Rooms {
         };
         rooms::put(tx, &room, &row)?;
         self.insert(tx, &self.trusted(creation))?;
-        self.add(tx, &room, &Draft::membership(creator, creator, Membership::Join))?;
+        let join = Draft::membership(creator, creator, Membership::Join);
+        let profile = profiles::of_local(tx, creator)?;
+        self.add(tx, &room, &with_profile(profile.as_ref(), join))?;
         for (kind, content) in beginning(creator, options, rules) {
             self.add(tx, &room, &Draft::state(creator, kind, "", content))?;
         }
@@ -150,20 +158,28 @@ impl Rooms {
 /// Returns the state after creation and the creator's join (client-server API, `POST /createRoom`).
 fn beginning(creator: &UserId, options: &CreateRoom, rules: Rules) -> Vec<(&'static str, Value)> {
     // Since room version 12 the creator stands above all power levels.
-    let users = if rules.authorization.explicitly_privilege_room_creators {
-        json!({})
-    } else {
-        json!({ creator.as_str(): 100 })
-    };
-    let power_levels = json!({
+    let above_all = rules.authorization.explicitly_privilege_room_creators;
+    let mut users = if above_all { json!({}) } else { json!({ creator.as_str(): 100 }) };
+    if options.trusts_invited {
+        for user in options.invite.iter().filter(|user| *user != creator) {
+            users[user.as_str()] = 100.into();
+        }
+    }
+    let mut power_levels = json!({
         "users": users, "users_default": 0, "events": {}, "events_default": 0,
         "state_default": 50, "ban": 50, "kick": 50, "redact": 50, "invite": 0,
     });
-    let mut events = vec![
-        ("m.room.power_levels", power_levels),
+    for (name, value) in &options.power_levels {
+        power_levels[name] = value.clone();
+    }
+    let mut events = vec![("m.room.power_levels", power_levels)];
+    if let Some(alias) = &options.alias {
+        events.push(("m.room.canonical_alias", json!({ "alias": alias })));
+    }
+    events.extend([
         ("m.room.join_rules", json!({ "join_rule": options.join_rule.as_str() })),
         ("m.room.history_visibility", json!({ "history_visibility": "shared" })),
-    ];
+    ]);
     if let Some(name) = &options.name {
         events.push(("m.room.name", json!({ "name": name })));
     }

@@ -10,6 +10,7 @@ use transport::Transaction;
 use super::{Draft, RoomError, Rooms};
 use crate::{
     event::Pdu,
+    messaging::profiles::{self, is_own_join, with_profile},
     pdu::{Checked, Refusal, Standing},
     store::{StoreError, memberships},
 };
@@ -37,7 +38,20 @@ impl Rooms {
         draft: &Draft,
     ) -> Result<Pdu, RoomError> {
         if !memberships::is_member_server(connection, room, self.core().server_name())? {
+            let is_own = draft.state_key.as_deref() == Some(draft.sender.as_str());
+            // Who was removed is told so; whoever joins or leaves does it through another server.
+            if !(is_own && draft.kind == "m.room.member")
+                && memberships::find(connection, room, &draft.sender)?.is_some()
+            {
+                let message = format!("{} is not in {room}", draft.sender);
+                return Err(RoomError::Forbidden(message));
+            }
             return Err(RoomError::UnknownRoom(room.to_owned()));
+        }
+        if is_own_join(draft) {
+            let profile = profiles::of_local(connection, &draft.sender)?;
+            let draft = with_profile(profile.as_ref(), draft.clone());
+            return Ok(self.graph.build(connection, room, &draft)??);
         }
         Ok(self.graph.build(connection, room, draft)??)
     }

@@ -36,13 +36,23 @@ impl Rooms {
         room: &RoomId,
         target: &UserId,
     ) -> Result<(), RoomError> {
-        let draft = Draft::membership(sender, target, Membership::Invite);
-        if self.core().is_local(target) {
+        self.invite_by(room, Draft::membership(sender, target, Membership::Invite)).await
+    }
+
+    /// As [`Rooms::invite`], by an event that says more.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) async fn invite_by(&self, room: &RoomId, draft: Draft) -> Result<(), RoomError> {
+        let target = draft.state_key.as_deref().unwrap_or_default();
+        let target =
+            UserId::parse(target).map_err(|error| RoomError::Invalid(error.to_string()))?;
+        if self.core().is_local(&target) {
             self.put(room, draft).await?;
             return Ok(());
         }
         let pdu = self.build(room, draft).await?;
-        let signed = self.have_signed(target, pdu).await?;
+        let signed = self.have_signed(&target, pdu).await?;
         let rooms = self.clone();
         self.database()
             .transaction(move |tx| {
@@ -92,7 +102,7 @@ impl Rooms {
         known.ok_or_else(|| RoomError::UnknownRoom(room.to_owned()))
     }
 
-    async fn shown_state(
+    pub(super) async fn shown_state(
         &self,
         room: &RoomId,
         inviter: &UserId,

@@ -25,8 +25,9 @@ use crate::{
         Membership, Pdu,
         rules::{self, Rules},
     },
+    messaging::profiles::{self, with_profile},
     pdu::{Spot, template},
-    store::{StoreError, pending_joins, queues, rooms},
+    store::{StoreError, accounts::Profile, pending_joins, queues, rooms},
 };
 
 /// Servers tried for one join.
@@ -96,13 +97,16 @@ impl Rooms {
         }
         let _joining = self.graph.joining.hold(room.to_owned());
         let mut trouble = RoomError::UnknownRoom(room.to_owned());
-        let mut candidates = VecDeque::from(self.candidates(user, room, via).await?);
+        let (candidates, profile) = self.candidates(user, room, via).await?;
+        let mut candidates = VecDeque::from(candidates);
+        let join = Draft::membership(user, user, Membership::Join);
+        let join = with_profile(profile.as_ref(), join);
         let mut asked = BTreeSet::new();
         while let Some(server) = candidates.pop_front() {
             if asked.len() >= MAX_CANDIDATES || !asked.insert(server.clone()) {
                 continue;
             }
-            match self.join_through(&server, user, room).await {
+            match self.join_through(&server, room, &join).await {
                 Ok(Admission::Joined) => return Ok(()),
                 Ok(Admission::Referred(owner)) => {
                     trouble = RoomError::Forbidden(format!("only {owner} lets users into {room}"));
@@ -151,19 +155,24 @@ impl Rooms {
         self.put(room, Draft::membership(user, user, Membership::Join)).await.map(drop)
     }
 
-    /// Returns the servers to ask, in this order. The owner of a room in which it is the only one
+    /// Returns the servers to ask, in this order, and the user's profile. The owner of a room in which it is the only one
     /// that lets anybody in comes first, if it is known from an earlier stay.
     async fn candidates(
         &self,
         user: &UserId,
         room: &RoomId,
         via: &[OwnedServerName],
-    ) -> Result<Vec<OwnedServerName>, RoomError> {
+    ) -> Result<(Vec<OwnedServerName>, Option<Profile>), RoomError> {
         let (id, name) = (room.to_owned(), user.to_owned());
-        let (invite, row) = self
+        let (invite, row, profile) = self
             .database()
             .call(move |db| {
-                Ok::<_, StoreError>((rooms::invite(db, &id, &name)?, rooms::find(db, &id)?))
+                let profile = profiles::of_local(db, &name)?;
+                Ok::<_, StoreError>((
+                    rooms::invite(db, &id, &name)?,
+                    rooms::find(db, &id)?,
+                    profile,
+                ))
             })
             .await?;
         let owner = row.filter(|row| row.delivery.owner_lets_in()).map(|row| row.owner);
@@ -178,16 +187,16 @@ impl Rooms {
             }
         }
         candidates.truncate(MAX_CANDIDATES);
-        Ok(candidates)
+        Ok((candidates, profile))
     }
 
     async fn join_through(
         &self,
         server: &ServerName,
-        user: &UserId,
         room: &RoomId,
+        join: &Draft,
     ) -> Result<Admission, RoomError> {
-        let core = self.core();
+        let (core, user) = (self.core(), &*join.sender);
         let deadline = core.config.request_timeout;
         let mut request = make_join::Request::new(room.to_owned(), user.to_owned());
         request.ver = VERSIONS.to_vec();
@@ -210,12 +219,7 @@ impl Rooms {
             return Err(RoomError::UnsupportedVersion(version.to_string()));
         }
         let template = Template::parse(&made.event)?;
-        let join = self.on_template(
-            &version,
-            room,
-            template,
-            Draft::membership(user, user, Membership::Join),
-        )?;
+        let join = self.on_template(&version, room, template, join.clone())?;
         let request =
             send_join::Request::new(room.to_owned(), join.event_id.clone(), join.to_raw());
         let answer = self.ask_to_be_let_in(server, user, request).await?.room_state;

@@ -1,6 +1,6 @@
 //! The words in which rooms are asked for and spoken of.
 
-use ruma::{OwnedUserId, RoomVersionId};
+use ruma::{OwnedRoomAliasId, OwnedUserId, RoomVersionId};
 use serde_json::Value;
 
 use crate::event::Delivery;
@@ -56,6 +56,14 @@ pub struct CreateRoom {
     pub version: RoomVersionId,
     /// Further state, after the state that every room begins with.
     pub initial_state: Vec<InitialState>,
+    /// What its power levels say instead of what they say otherwise.
+    pub power_levels: serde_json::Map<String, Value>,
+    /// Whether those invited from the start have as much power as its creator.
+    pub trusts_invited: bool,
+    /// Whether those invited are told that it is a conversation with them alone.
+    pub is_direct: bool,
+    /// What it is called in this server's directory.
+    pub alias: Option<OwnedRoomAliasId>,
 }
 
 impl Default for CreateRoom {
@@ -69,6 +77,10 @@ impl Default for CreateRoom {
             delivery: Delivery::default(),
             version: RoomVersionId::V11,
             initial_state: Vec::new(),
+            power_levels: serde_json::Map::new(),
+            trusts_invited: false,
+            is_direct: false,
+            alias: None,
         }
     }
 }

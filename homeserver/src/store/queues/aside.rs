@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use transport::Transaction;
 
 use super::{delivered, ids_in_flight};
-use crate::store::StoreError;
+use crate::store::{StoreError, edus};
 
 /// An event that cannot be sent, for the operator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -112,5 +112,6 @@ pub fn drop_all(tx: &Transaction<'_>, destination: &ServerName) -> Result<usize,
         .execute([destination.as_str()])?;
     tx.prepare_cached("DELETE FROM outgoing_transactions WHERE destination = ?1")?
         .execute([destination.as_str()])?;
+    edus::forget_all(tx, destination)?;
     Ok(waiting + drop_set_aside(tx, destination)?)
 }

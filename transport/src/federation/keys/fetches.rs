@@ -4,11 +4,11 @@
 //! A fetch brings all keys of the server. So what holds up the next one is the same question again,
 //! a server that does not answer, or an address whose claims have had this server asked often enough.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::http::Peer;
+use crate::{Lock, http::Peer};
 
 /// For how long an answer of a server counts: that it does not have a key, or that it is away. What is
 /// not known in the meantime is unavailable, not missing: the server may have published it since.
@@ -19,6 +19,47 @@ const FETCHES_OF_ONE: usize = 4;
 
 /// Questions that are remembered of one server; of any more, the oldest are forgotten.
 const MAX_REMEMBERED: usize = 64;
+
+/// Fetches under way at once for the claims of one address, whatever servers they name: those whose
+/// servers are slow, or its own, must not keep the others' waiting.
+const UNDER_WAY_OF_ONE: usize = 32;
+
+/// The fetches under way, by whose claims asked for them. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct UnderWay(Arc<Lock<BTreeMap<Peer, usize>>>);
+
+/// One of them, until this is dropped.
+pub(super) struct Fetching {
+    under_way: UnderWay,
+    peer: Option<Peer>,
+}
+
+impl UnderWay {
+    /// Begins a fetch; `None` if there are too many for this peer's claims. What this server asks of
+    /// itself is not counted.
+    pub(super) fn begin(&self, peer: Option<&Peer>) -> Option<Fetching> {
+        if let Some(peer) = peer {
+            let mut by_peer = self.0.lock();
+            let count = by_peer.get(peer).copied().unwrap_or(0);
+            if count >= UNDER_WAY_OF_ONE {
+                return None;
+            }
+            by_peer.insert(peer.clone(), count + 1);
+        }
+        Some(Fetching { under_way: self.clone(), peer: peer.cloned() })
+    }
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        let Some(peer) = &self.peer else { return };
+        let mut by_peer = self.under_way.0.lock();
+        match by_peer.get_mut(peer) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(by_peer.remove(peer)),
+        }
+    }
+}
 
 /// What a claim asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +115,19 @@ mod tests {
 
     fn question(key_id: &str, peer: &str) -> Question {
         Question { key_id: Some(key_id.to_owned()), peer: Some(Peer::of(peer)) }
+    }
+
+    #[test]
+    fn slow_servers_of_one_address_leave_room_for_the_claims_of_others() {
+        let under_way = UnderWay::default();
+        let (eve, honest) = (Peer::of("192.0.2.1:1"), Peer::of("192.0.2.2:1"));
+        let mut all: Vec<_> = (0..100).filter_map(|_| under_way.begin(Some(&eve))).collect();
+        assert_eq!(all.len(), UNDER_WAY_OF_ONE);
+        assert!(under_way.begin(Some(&honest)).is_some() && under_way.begin(None).is_some());
+        all.pop();
+        assert!(under_way.begin(Some(&eve)).is_some());
+        drop(all);
+        assert!(under_way.0.lock().is_empty());
     }
 
     #[tokio::test(start_paused = true)]

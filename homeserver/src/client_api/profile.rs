@@ -1,0 +1,75 @@
+//! `/profile`: what people see of a user.
+
+use axum::{Json, extract::State};
+use ruma::OwnedUserId;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use transport::MatrixError;
+
+use super::{
+    ClientApi,
+    extract::{BodyOf, Caller, PathOf, id},
+};
+use crate::{edge::shown_profile, messaging::profiles::Change};
+
+/// Bytes of a display name, and of the address of a picture.
+const MAX_TEXT: usize = 255;
+
+/// `GET /_matrix/client/v3/profile/{userId}`. Users of other servers are asked for there.
+pub(super) async fn profile(
+    State(api): State<ClientApi>,
+    PathOf(user): PathOf<String>,
+) -> Result<Json<Value>, MatrixError> {
+    Ok(Json(Value::Object(fields_of(&api, &user).await?)))
+}
+
+/// `GET /_matrix/client/v3/profile/{userId}/{keyName}`.
+pub(super) async fn field(
+    State(api): State<ClientApi>,
+    PathOf((user, name)): PathOf<(String, String)>,
+) -> Result<Json<Value>, MatrixError> {
+    let mut fields = fields_of(&api, &user).await?;
+    fields.retain(|field, _| *field == name);
+    Ok(Json(Value::Object(fields)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Fields {
+    displayname: Option<String>,
+    avatar_url: Option<String>,
+}
+
+/// `PUT /_matrix/client/v3/profile/{userId}/displayname` and `/avatar_url`: the user's rooms show it.
+pub(super) async fn set_field(
+    State(api): State<ClientApi>,
+    Caller(device): Caller,
+    PathOf((user, name)): PathOf<(String, String)>,
+    BodyOf(body): BodyOf<Fields>,
+) -> Result<Json<Value>, MatrixError> {
+    if id::<OwnedUserId>(user)? != device.user_id {
+        return Err(MatrixError::forbidden("only the user may change this profile"));
+    }
+    let texts = [&body.displayname, &body.avatar_url];
+    if texts.into_iter().flatten().any(|text| text.len() > MAX_TEXT) {
+        return Err(MatrixError::invalid_param("the display name or address is too long"));
+    }
+    let change = match name.as_str() {
+        "displayname" => Change::DisplayName(body.displayname),
+        "avatar_url" => Change::AvatarUrl(body.avatar_url),
+        _ => return Err(MatrixError::invalid_param(format!("a profile has no `{name}` here"))),
+    };
+    let rooms = api.messaging.rooms.clone();
+    api.finish(async move { rooms.change_profile(device.user_id, change).await }).await?;
+    Ok(Json(json!({})))
+}
+
+async fn fields_of(api: &ClientApi, user: &str) -> Result<Map<String, Value>, MatrixError> {
+    let user: OwnedUserId = id(user)?;
+    let found = if api.core.is_local(&user) {
+        let profile = api.messaging.accounts.profile(&user).await?;
+        profile.and_then(|profile| shown_profile(&profile).as_object().cloned())
+    } else {
+        api.messaging.rooms.remote_profile(user).await?
+    };
+    found.ok_or_else(|| MatrixError::not_found("the profile is not known"))
+}
