@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn what_ruma_understands_is_what_ruma_makes_of_it() {
         for json in [
-            r#"{"b":{"z":[1,{"y":null,"x":true}],"a":"\u00e9\/\n\u0007"},"a":-0, "aa" : [ ] }"#,
+            r#"{"b":{"z":[1,{"y":null,"x":true}],"a":"\u00e9\/\n\u0007"},"a":-7, "aa" : [ ] }"#,
             r##"[{"\"":1,"!":2,"#":3},{"\u65e5":1,"a":1,"\ud83d\ude00":2,"\uffee":3}]"##,
             r#"{"a":1,"b":{"k":1},"a":{"t":2,"s":3},"A":[],"":"{,\\\"}"}"#,
             "\"text\"",
@@ -229,6 +229,7 @@ mod tests {
         let json = r#"{"z":[1.50,1e400,-0.0],"big":9007199254740993,"a":[9007199254740993000000]}"#;
         let made = r#"{"a":[9007199254740993000000],"big":9007199254740993,"z":[1.50,1e400,-0.0]}"#;
         assert_eq!(canonical(json).unwrap(), made);
+        assert_eq!(canonical("[-0,0]").unwrap(), "[0,0]", "which Dendrite spells anew");
     }
 
     #[test]

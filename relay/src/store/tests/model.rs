@@ -57,6 +57,8 @@ struct Model {
     delivered: BTreeSet<Key>,
     quarantined: BTreeSet<EntryId>,
     bytes_aside: u64,
+    /// Every entry that its destination was given, and may acknowledge, requeued since or not.
+    handed_out: BTreeSet<EntryId>,
     /// The highest id ever given.
     last_id: EntryId,
     /// What each destination was handed out last.
@@ -88,8 +90,11 @@ impl Model {
     }
 
     fn take(&mut self, destination: &str, acknowledged: EntryId) -> Option<EntryId> {
-        let is_it =
-            |held: &Held| held.id == acknowledged && held.key.0 == destination && held.handouts > 0;
+        let is_it = |held: &Held| {
+            held.id == acknowledged
+                && held.key.0 == destination
+                && self.handed_out.contains(&held.id)
+        };
         if let Some(place) = self.waiting.iter().position(is_it) {
             self.delivered.insert(self.waiting.remove(place).key);
         }
@@ -100,6 +105,7 @@ impl Model {
             let place = self.waiting.iter().position(|held| held.id == next)?;
             if self.waiting[place].handouts < MAX_HANDOUTS {
                 self.waiting[place].handouts += 1;
+                self.handed_out.insert(next);
                 return Some(next);
             }
             self.bytes_aside += self.waiting.remove(place).bytes;
