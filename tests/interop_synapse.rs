@@ -12,10 +12,11 @@ mod servers;
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use servers::{Servers, Which};
+use tokio::time::Instant;
 
 /// The longest that one script takes.
 const PATIENCE: Duration = Duration::from_mins(6);

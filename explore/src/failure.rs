@@ -163,8 +163,10 @@ mod tests {
 conversations = { team = { creator = 'alice', members = [], delivery = 'eventual' } }\n";
 
     fn candidate(sends: usize, method: Method) -> Candidate {
-        let send = "[[ops]]\nat = '0s'\nsend = { from = 'alice', to = 'team' }\n";
-        let text = TEXT.to_owned() + &send.repeat(sends);
+        let send = |n: usize| {
+            format!("[[ops]]\nat = '0s'\nsend = {{ id = 'm{n}', from = 'alice', to = 'team' }}\n")
+        };
+        let text = TEXT.to_owned() + &(0..sends).map(send).collect::<String>();
         Candidate { scenario: language::parse("test", &text).expect("a scenario"), method }
     }
 

@@ -124,6 +124,10 @@ impl Events {
     }
 
     /// An operator did something.
+    #[expect(
+        clippy::unused_self,
+        reason = "an event of this relay, like the others, which are counted too"
+    )]
     pub(crate) fn operator(&self, operator: &str, did: &str, with: &str) {
         tracing::info!(target: TARGET, event = "operator", operator, did, with);
         tracing::info!(operator, did, with, "an operator");

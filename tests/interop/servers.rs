@@ -5,10 +5,11 @@ use std::{
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// The longest that a server takes to start.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,7 +54,9 @@ impl Servers {
         fs::write(servers.path("synapse.yaml"), servers.filled(SYNAPSE)).unwrap();
         fs::write(servers.path("log.yaml"), servers.filled(LOG)).unwrap();
         let mut servers = servers;
-        which.iter().for_each(|one| servers.boot(*one));
+        for one in which {
+            servers.boot(*one);
+        }
         servers
     }
 

@@ -104,7 +104,7 @@ async fn account_data_and_tags_are_kept_and_reach_the_users_other_devices() {
     let of_room = &synced["rooms"]["join"][&room]["account_data"]["events"][0];
     assert_eq!(of_room["content"]["tags"]["m.favourite"]["order"], 0.5);
     assert_eq!(alice.put(&format!("/user/{me}/account_data/m.fully_read"), json!({})).await.0, 405);
-    assert_eq!(alice.get(&format!("/user/@other:a.test/account_data/x")).await.0, 403);
+    assert_eq!(alice.get("/user/@other:a.test/account_data/x").await.0, 403);
     let mut long = String::new();
     write!(long, "{}", "x".repeat(70 << 10)).unwrap();
     assert_eq!(alice.put(&data, json!({ "long": long })).await.0, 400);

@@ -114,6 +114,15 @@ pub struct Federation {
     http: Client,
 }
 
+/// How long an answer is waited for.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// Until when it must have come.
+    deadline: Duration,
+    /// If it may be long: at how many bytes a second it must come after that.
+    slowest: Option<usize>,
+}
+
 impl Federation {
     /// Returns a caller on behalf of `identity`, through `http`.
     pub fn new(identity: Identity, http: Client) -> Self {
@@ -134,7 +143,9 @@ impl Federation {
         R: OutgoingRequest<Authentication = ServerSignatures, PathBuilder = SinglePath> + Send,
     {
         let request = written(destination, request)?;
-        let answer = self.answer(destination, request, (deadline, None), MAX_ANSWER_DEPTH).await?;
+        let answer = self
+            .answer(destination, request, Patience { deadline, slowest: None }, MAX_ANSWER_DEPTH)
+            .await?;
         let (parts, body) = answer.into_parts();
         R::IncomingResponse::try_from_http_response(Response::from_parts(parts, &*body))
             .map_err(|error| CallError::Malformed(error.to_string()))
@@ -155,7 +166,9 @@ impl Federation {
         R: OutgoingRequest<Authentication = ServerSignatures, PathBuilder = SinglePath> + Send,
     {
         let request = written(destination, request)?;
-        let answer = self.answer(destination, request, (deadline, None), MAX_ANSWER_DEPTH).await?;
+        let answer = self
+            .answer(destination, request, Patience { deadline, slowest: None }, MAX_ANSWER_DEPTH)
+            .await?;
         serde_json::from_slice(answer.body())
             .map_err(|error| CallError::Malformed(error.to_string()))
     }
@@ -179,7 +192,7 @@ impl Federation {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Bytes::from(body))
             .map_err(unsendable)?;
-        let patience = (deadline, E::SLOWEST_ANSWER);
+        let patience = Patience { deadline, slowest: E::SLOWEST_ANSWER };
         let answer = self.answer(destination, request, patience, E::MAX_ANSWER_DEPTH).await?;
         serde_json::from_slice(answer.body())
             .map_err(|error| CallError::Malformed(error.to_string()))
@@ -190,9 +203,10 @@ impl Federation {
         &self,
         destination: &ServerName,
         mut request: Request<Bytes>,
-        (deadline, slowest): (Duration, Option<usize>),
+        patience: Patience,
         max_depth: usize,
     ) -> Result<Response<Bytes>, CallError> {
+        let Patience { deadline, slowest } = patience;
         let authorization = self.authorization(destination, &request).map_err(unsendable)?;
         request.headers_mut().insert(header::AUTHORIZATION, authorization);
         let address = address_of(destination);

@@ -274,7 +274,7 @@ impl Served {
                 return;
             }
         }
-        future::pending().await;
+        future::pending::<()>().await;
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Does what an operator asks; returns what is printed.
-pub(crate) async fn act(command: DataCommand) -> Result<String, Trouble> {
+pub(crate) fn act(command: DataCommand) -> Result<String, Trouble> {
     match command {
         DataCommand::Fsck(Data { data }) => {
             let found = maintenance::check(&known(&data)?).map_err(|error| named(&data, &error))?;

@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     let done = runtime.map_err(|error| Trouble::Other(error.to_string())).and_then(|runtime| {
         runtime.block_on(async {
             match command {
-                Command::Data(command) => data::act(command).await,
+                Command::Data(command) => data::act(command),
                 Command::Running(command) => show::act(access, command, json).await,
             }
         })

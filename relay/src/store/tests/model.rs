@@ -200,7 +200,9 @@ impl Store {
                 let known = self.requeue(id.into()).await.unwrap();
                 let held = model.waiting.iter_mut().find(|held| held.id == EntryId::from(id));
                 assert_eq!(known, held.is_some());
-                held.into_iter().for_each(|held| held.handouts = 0);
+                if let Some(held) = held {
+                    held.handouts = 0;
+                }
             }
             Order::Expire => {
                 self.expire_batch(NOW + KEPT_MS).await.unwrap();
