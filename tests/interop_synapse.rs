@@ -1,5 +1,5 @@
 //! Our homeserver beside what others run: a real Synapse over TLS on loopback, and stock client
-//! libraries. Ignored by default; `.ci/run` installs what it takes and runs it.
+//! libraries. Ignored by default; `tests/interop/install` installs what they take.
 //!
 //! What is tried stands in `tests/interop/*.py` and `tests/interop/*.mjs`, a line for each check.
 
@@ -28,10 +28,10 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns a tool that `.ci/run` installs.
+/// Returns a tool that `tests/interop/install` installs.
 fn tool(path: &str) -> PathBuf {
     let tool = root().join("target/tools").join(path);
-    assert!(tool.exists(), "{} is missing; `.ci/run` tells how to install it", tool.display());
+    assert!(tool.exists(), "{} is missing; run tests/interop/install", tool.display());
     tool
 }
 
@@ -60,7 +60,7 @@ fn wait(running: &mut Child, mut meanwhile: impl FnMut()) -> bool {
 }
 
 #[test]
-#[ignore = "takes a Synapse, which `.ci/run` installs"]
+#[ignore = "takes a Synapse, which `tests/interop/install` installs"]
 fn synapse_and_ours_do_together_what_two_synapses_do() {
     let mut servers = Servers::start(&[Which::Ours, Which::Theirs], &tool("synapse/bin/python"));
     let mut script = Command::new(tool("synapse/bin/python"));
@@ -70,7 +70,7 @@ fn synapse_and_ours_do_together_what_two_synapses_do() {
 }
 
 #[test]
-#[ignore = "takes matrix-nio and a Synapse, which `.ci/run` installs"]
+#[ignore = "takes matrix-nio and a Synapse, which `tests/interop/install` installs"]
 fn nio_talks_encrypted_through_ours_and_through_a_mixed_pair() {
     let mut servers = Servers::start(&[Which::Ours, Which::Theirs], &tool("synapse/bin/python"));
     let mut script = Command::new(tool("synapse/bin/python"));
@@ -80,7 +80,7 @@ fn nio_talks_encrypted_through_ours_and_through_a_mixed_pair() {
 }
 
 #[test]
-#[ignore = "takes matrix-js-sdk, which `.ci/run` installs"]
+#[ignore = "takes matrix-js-sdk, which `tests/interop/install` installs"]
 fn the_js_sdk_talks_encrypted_through_ours() {
     let mut servers = Servers::start(&[Which::Ours], &tool("synapse/bin/python"));
     tool("js/node_modules/matrix-js-sdk");

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Deserialize;
 
 /// A kind of server, as a TOML file says it. In every text, `${name}` and the other placeholders
-/// ([`PLACEHOLDERS`]) stand for what differs from machine to machine.
+/// (`PLACEHOLDERS`) stand for what differs from machine to machine.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ServerKind {

@@ -217,11 +217,15 @@ impl Client {
         address: &Address,
         request: Request<Bytes>,
     ) -> Result<Response<Incoming>, RequestError> {
-        let response = match self.exchange(address, request.clone()).await {
-            Err((_, Connection::Used)) => self.exchange(address, request).await,
-            answered => answered,
+        let first = match self.exchange(address, request.clone()).await {
+            Err((error, Connection::Used)) => error,
+            answered => return answered.map_err(|(error, _)| error),
         };
-        response.map_err(|(error, _)| error)
+        // That nobody is there for the second says nothing of what became of the first.
+        self.exchange(address, request).await.map_err(|(second, _)| match second {
+            RequestError::Connect { .. } => first,
+            second => second,
+        })
     }
 
     /// Sends a request, and returns the head of its answer; the error says what it broke on.
