@@ -15,14 +15,11 @@ use std::{
 
 use ruma::{OwnedServerName, ServerName};
 use tokio::{sync::Notify, time::Instant};
-use transport::{DatabaseError, Host, Lock, federation::Federation};
+use transport::{DatabaseError, Host, Lock};
 
-use self::attempt::{Attempt, Ended};
-use crate::{
-    events::Events,
-    store::{PAGE, Store},
-    switch::Switch,
-};
+pub(crate) use self::attempt::Attempt;
+use self::attempt::Ended;
+use crate::{store::PAGE, switch::Switch};
 
 /// The wait after the first failed attempt; doubled after each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -56,15 +53,9 @@ struct Progress {
 }
 
 impl Delivery {
-    /// Starts delivering what is in `store` in the name of `federation`.
-    pub(crate) fn start(
-        host: &Host,
-        (store, events): (Store, Events),
-        federation: Federation,
-        switch: &Switch,
-        deadline: Duration,
-    ) -> Self {
-        let attempt = Attempt { host: host.clone(), store, events, federation, deadline };
+    /// Starts delivering what is in the store of `attempt`, which is made for each destination anew.
+    pub(crate) fn start(attempt: Attempt, switch: &Switch) -> Self {
+        let host = attempt.host.clone();
         let delivery = Self {
             host: host.clone(),
             attempt: Arc::new(attempt),

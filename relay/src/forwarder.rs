@@ -18,28 +18,16 @@ use crate::{
 /// Accepts and stores. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Forwarder {
-    host: Host,
-    store: Store,
-    switch: Switch,
-    rules: Rules,
-    events: Events,
-    delivery: Option<Delivery>,
+    pub(crate) host: Host,
+    pub(crate) store: Store,
+    pub(crate) switch: Switch,
+    pub(crate) rules: Rules,
+    pub(crate) events: Events,
+    /// Is told of every new entry, if the relay delivers itself.
+    pub(crate) delivery: Option<Delivery>,
 }
 
 impl Forwarder {
-    /// Returns a forwarder into `store`; `delivery`, if the relay has one, is told of every new
-    /// entry.
-    pub(crate) fn new(
-        host: &Host,
-        (store, switch): (&Store, &Switch),
-        rules: Rules,
-        events: Events,
-        delivery: Option<Delivery>,
-    ) -> Self {
-        let (host, store, switch) = (host.clone(), store.clone(), switch.clone());
-        Self { host, store, switch, rules, events, delivery }
-    }
-
     /// Keeps the transaction in `body`, which `origin` signed, for the server of `user_id`. It is
     /// durable when this returns `Ok`, and kept once, however often it is sent.
     ///

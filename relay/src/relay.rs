@@ -16,7 +16,7 @@ use crate::{
     Config,
     admin::Admin,
     api,
-    delivery::Delivery,
+    delivery::{Attempt, Delivery},
     events::Events,
     forwarder::Forwarder,
     metrics::{self, Metrics},
@@ -107,8 +107,9 @@ impl Parts {
         let events = Events::default();
         let federation = Federation::new(identity.clone(), http);
         let delivery = config.forward.then(|| {
-            let timeout = config.request_timeout;
-            Delivery::start(host, (store.clone(), events.clone()), federation, &switch, timeout)
+            let (host, store, events) = (host.clone(), store.clone(), events.clone());
+            let deadline = config.request_timeout;
+            Delivery::start(Attempt { host, store, events, federation, deadline }, &switch)
         });
         let authenticated = authenticated(identity, keys, delivery.clone());
         Ok(Self { store, switch, rules, events, authenticated, delivery })
@@ -146,7 +147,14 @@ async fn bind(host: &Host, config: &Config, parts: Parts) -> Result<Relay, Start
     let admin = operators(config).map(|operators| api::admin::router(admin, operators));
     let mut servers = api::router(api::Services {
         authenticated,
-        forwarder: Forwarder::new(host, (&store, &switch), rules, events.clone(), delivery),
+        forwarder: Forwarder {
+            host: host.clone(),
+            store: store.clone(),
+            switch: switch.clone(),
+            rules,
+            events: events.clone(),
+            delivery,
+        },
         retriever: Retriever::new(host, &store, &switch, events.clone()),
         events,
     });

@@ -20,13 +20,13 @@ use crate::{
 };
 
 /// Delivers the entries of one destination, one after another.
-pub(super) struct Attempt {
-    pub(super) host: Host,
-    pub(super) store: Store,
-    pub(super) events: Events,
-    pub(super) federation: Federation,
+pub(crate) struct Attempt {
+    pub(crate) host: Host,
+    pub(crate) store: Store,
+    pub(crate) events: Events,
+    pub(crate) federation: Federation,
     /// For each request.
-    pub(super) deadline: Duration,
+    pub(crate) deadline: Duration,
 }
 
 /// How an attempt ended.
