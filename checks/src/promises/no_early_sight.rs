@@ -117,6 +117,8 @@ mod tests {
 
     fn after_votes_of(backends: &[(&str, &str)], is_synced: bool) -> Option<Finding> {
         let mut fake = Fake::ready();
+        // The world sees disks.
+        fake.syncs("a");
         fake.sends("alice/1", "m1");
         for (backend, vote) in backends {
             let body = json!({"event": pdu("m1"), "devices": {}});

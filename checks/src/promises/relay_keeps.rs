@@ -223,6 +223,8 @@ mod tests {
     #[test]
     fn an_acknowledgment_before_the_disk_synced_is_too_early() {
         let mut fake = stored();
+        // The world sees disks.
+        fake.syncs("b");
         retrieve(&mut fake, 0, true);
         retrieve(&mut fake, 7, false);
         let expected = "b let r1 forget m1 before it had it on its own disk";
