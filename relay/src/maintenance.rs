@@ -1,5 +1,5 @@
-//! What is done with the database of a relay that need not run: checked, made smaller, copied, written
-//! out and read in.
+//! What is done with the database of a relay that need not run: checked, made smaller, written out
+//! and read in.
 
 use std::{
     io::{self, Write},
@@ -117,16 +117,6 @@ pub fn compact(file: &Path) -> Result<(u64, u64), MaintenanceError> {
     connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
     drop(connection);
     Ok((before, std::fs::metadata(file)?.len()))
-}
-
-/// Copies a database, as it is at one moment, into a file that is not there yet.
-///
-/// # Errors
-/// A disk refuses.
-pub fn back_up(file: &Path, to: &Path) -> Result<(), MaintenanceError> {
-    let to = to.to_string_lossy();
-    read_only(file)?.execute("VACUUM INTO ?1", [to])?;
-    Ok(())
 }
 
 /// Writes every entry that waits as a line of JSON, and returns how many.

@@ -20,7 +20,7 @@ use std::{
 
 use tokio_rustls::rustls::crypto::{SecureRandom, ring};
 
-pub use self::backup::back_up;
+pub use self::backup::{back_up, copy_database};
 use self::{disk::DirectoryDisk, net::TcpNet, tasks::TokioTasks};
 use crate::host::{Clock, Entropy, Host};
 

@@ -58,7 +58,7 @@ async fn leave_many(world: &World) -> Duration {
 fn commit_many(world: &World, destination: &ServerName) -> Duration {
     let from = world.directory.path().join("relay.sqlite");
     let to = world.directory.path().join("yardstick.sqlite");
-    relay::maintenance::back_up(&from, &to).unwrap();
+    transport::real::copy_database(&from, &to).unwrap();
     let mut connection = rusqlite::Connection::open(&to).unwrap();
     let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; DELETE FROM entries;";
     connection.execute_batch(settings).unwrap();

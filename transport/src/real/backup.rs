@@ -42,12 +42,11 @@ pub fn back_up(of: &Path, to: &Path) -> io::Result<Vec<PathBuf>> {
     for from in secrets {
         let copy = place(to, &from)?;
         fs::copy(&from, &copy).map_err(|error| named(&from, &error))?;
+        sync(&copy).map_err(|error| named(&copy, &error))?;
         copies.push(copy);
     }
+    sync(to).map_err(|error| named(to, &error))?;
     copies.sort_unstable();
-    for path in copies.iter().map(PathBuf::as_path).chain([to]) {
-        File::open(path).and_then(|file| file.sync_all()).map_err(|error| named(path, &error))?;
-    }
     Ok(copies)
 }
 
@@ -69,16 +68,23 @@ fn place(to: &Path, from: &Path) -> io::Result<PathBuf> {
     Ok(to.join(name))
 }
 
-/// Copies a database in one read transaction. (SQLite's backup API begins anew whenever another
-/// process writes, which a busy server does all the time.)
-fn copy_database(from: &Path, copy: &Path) -> io::Result<()> {
-    let copy =
-        copy.to_str().ok_or_else(|| io::Error::other("the name of the copy is not UTF-8"))?;
+/// Copies a database, as it is at one moment, into a file that is not there yet: in one read
+/// transaction. (SQLite's backup API begins anew whenever another process writes, which a busy server
+/// does all the time.) What is in the copy is durable when this returns.
+///
+/// # Errors
+/// The file is there, or a disk refuses.
+pub fn copy_database(from: &Path, to: &Path) -> io::Result<()> {
+    let copy = to.to_str().ok_or_else(|| io::Error::other("the name of the copy is not UTF-8"))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(from, flags).map_err(io::Error::other)?;
     connection.busy_timeout(BUSY).map_err(io::Error::other)?;
     connection.execute("VACUUM INTO ?1", [copy]).map_err(io::Error::other)?;
-    Ok(())
+    sync(to)
+}
+
+fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {

@@ -3,7 +3,7 @@
 use std::{io::BufRead, path::Path};
 
 use relay::maintenance;
-use transport::real::{DirectoryLock, lock};
+use transport::real::{DirectoryLock, copy_database, lock};
 
 use crate::{
     Trouble,
@@ -34,7 +34,7 @@ pub(crate) fn act(command: DataCommand) -> Result<String, Trouble> {
                 let there = format!("{} exists; name a file that does not", to.display());
                 return Err(Trouble::Mistake(there));
             }
-            maintenance::back_up(&known(&data)?, &to).map_err(|error| named(&data, &error))?;
+            copy_database(&known(&data)?, &to).map_err(|error| named(&data, &error))?;
             Ok(format!("{} is a copy; keep {}/signing.key with it\n", to.display(), data.display()))
         }
         DataCommand::Export(Data { data }) => {
