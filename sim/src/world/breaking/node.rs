@@ -105,12 +105,16 @@ impl World {
         }
     }
 
-    /// Drops every task while the kernel lives, so that sockets close as programs close them.
-    /// Returns how many tasks there were.
+    /// Drops every task while the kernel lives, so that sockets close as programs close them; if the
+    /// power was lost in the same instant, nothing closes them. Returns how many tasks there were.
     fn end_process(&self, index: usize) -> u64 {
         let (tasks, current) = {
             let mut state = self.shared.lock();
             let machine = &mut state.machines[index];
+            if !machine.powered {
+                drop(state);
+                return self.cut_power(index, Loss::Crashed);
+            }
             // From here on nothing is spawned and no socket is used, but the open ones are closed
             // as their owners are dropped.
             machine.running = false;
