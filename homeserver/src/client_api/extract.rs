@@ -46,7 +46,9 @@ impl FromRequestParts<ClientApi> for Holder {
             )
         })?;
         let authority = api.messaging.accounts.holder_of(&token).await?;
-        authority.map(Self).ok_or_else(unknown_token)
+        let authority = authority.ok_or_else(unknown_token)?;
+        api.attempts.request(&authority.device.user_id)?;
+        Ok(Self(authority))
     }
 }
 
