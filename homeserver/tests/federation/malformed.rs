@@ -1,11 +1,16 @@
 //! Requests that make no sense, to every endpoint that takes a body: the right error, and nothing stored.
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::{json, value::RawValue};
 
 use crate::{
     stranger::Stranger,
     support::{One, User},
 };
+
+/// The body of a request, as far as a server reads it that knows none of its fields.
+type Fields = BTreeMap<String, Box<RawValue>>;
 
 /// What no endpoint takes: no JSON, no object, wrong types, huge numbers, too many levels, no UTF-8.
 fn bad() -> Vec<Vec<u8>> {
@@ -141,7 +146,7 @@ async fn whatever_a_client_sends_to_any_endpoint_is_answered_and_everybody_goes_
             let (status, answer) = a.ask_raw((method, &path), Some(&alice.token), &body).await;
             let said = format!("{path} {}: {status} {answer}", String::from_utf8_lossy(&body));
             assert!(status < 500 && answer.is_object(), "{said}");
-            let is_object = serde_json::from_slice::<Map<String, Value>>(&body).is_ok();
+            let is_object = serde_json::from_slice::<Fields>(&body).is_ok();
             assert!(is_object || (400..500).contains(&status), "{said}");
         }
     }

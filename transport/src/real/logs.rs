@@ -91,7 +91,8 @@ where
 /// # Errors
 /// The file cannot be opened; nothing is logged then.
 pub fn begin_with_events(
-    (level, format): (LevelFilter, Format),
+    level: LevelFilter,
+    format: Format,
     target: &'static str,
     path: Option<&Path>,
 ) -> io::Result<()> {

@@ -14,7 +14,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn until_ended(settings: Settings) -> Result<(), Trouble> {
     logs::begin_with_events(
-        (settings.log().into(), settings.log_format()),
+        settings.log().into(),
+        settings.log_format(),
         EVENTS,
         settings.event_log(),
     )
