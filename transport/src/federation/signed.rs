@@ -36,8 +36,8 @@ pub struct Authenticated {
     pub identity: Identity,
     /// Whose keys we know.
     pub keys: KeyRing,
-    /// Called with the origin of every request whose signature is valid; a homeserver clears the
-    /// origin's back-off here.
+    /// Called with the origin of every request whose signature is valid and which does not come too often;
+    /// a homeserver clears the origin's back-off here.
     pub heard_from: Arc<dyn Fn(&ServerName) + Send + Sync>,
     /// How often each server may make a request; unset is without a bound.
     pub rates: Option<Arc<Rates<OwnedServerName>>>,
@@ -150,8 +150,8 @@ impl Verified {
         }
         let signed = Request::from_parts(parts, body);
         let origin = authenticated.verify(&claims, &signed)?;
-        (authenticated.heard_from)(&origin);
         authenticated.count(&origin)?;
+        (authenticated.heard_from)(&origin);
         let (parts, body) = signed.into_parts();
         Ok(Self { origin, parts, path, body })
     }

@@ -187,3 +187,19 @@ pub(crate) fn check(arguments: &RunArguments) -> Result<(), Trouble> {
     let name = &settings.config.server_name;
     say(&format!("the configuration of {name} has no mistakes"))
 }
+
+#[cfg(test)]
+mod tests {
+    use homeserver::{Config, Machine};
+
+    use super::Settings;
+
+    #[test]
+    fn one_port_for_both_apis_speaks_tls_and_a_port_of_its_own_does_not() {
+        for (client_port, plain) in [(8448, vec![]), (8008, vec![8008])] {
+            let config = Config { client_port, federation_port: 8448, ..Config::default() };
+            let settings = Settings { config, machine: Machine::default() };
+            assert_eq!(settings.plain_ports(), plain);
+        }
+    }
+}
