@@ -37,7 +37,12 @@ impl World {
     /// The process dies, the kernel lives: sockets are closed (FIN, or RST where data was unread),
     /// the page cache is kept. A machine that is down stays down until both are over.
     pub fn kill(&self, machine: &str, cause: Option<u64>) -> FaultId {
-        let (fault, index) = self.begin_on(machine, Remedy::Down, "kill", cause);
+        self.kill_for(machine, "kill", cause)
+    }
+
+    /// Does the same for a fault that is called `what`, which does something else besides.
+    pub fn kill_for(&self, machine: &str, what: &str, cause: Option<u64>) -> FaultId {
+        let (fault, index) = self.begin_on(machine, Remedy::Down, what, cause);
         self.go_down(fault, index, Way::Kill, kill_process);
         fault
     }
