@@ -1,0 +1,78 @@
+//! Workers and the server are killed while a campaign goes on: exactly its runs are made.
+
+use std::{
+    collections::BTreeSet,
+    process::{Child, Stdio},
+    thread,
+    time::Duration,
+};
+
+use campaign::{Desk, Picture};
+
+use crate::{
+    local::{SOUND, ends, fedsim, folder_with, told},
+    server::NatsServer,
+};
+
+/// How many runs are made.
+const RUNS: u64 = 900;
+/// How many workers are killed; the server is killed among them twice.
+const KILLS: u32 = 8;
+
+#[test]
+fn nothing_is_lost_or_counted_twice_when_workers_and_the_server_are_killed() {
+    let mut server = NatsServer::start();
+    let url = server.url();
+    let folder = folder_with(SOUND);
+    let runs = RUNS.to_string();
+    let start = ["start", "mine.toml", "--runs", &runs, "--id", "kills", "--lease", "2s"];
+    let begun = ends(folder.path(), &[&start[..], &["--nats", &url]].concat());
+    assert_eq!(begun.status.code(), Some(0), "{}", String::from_utf8_lossy(&begun.stderr));
+    let worker = || -> Child {
+        let arguments = ["worker", "--nats", &url, "-j", "1", "--quiet"];
+        let mut command = fedsim(folder.path(), &arguments);
+        command.stdout(Stdio::null()).spawn().expect("a worker")
+    };
+    let mut workers = [worker(), worker()];
+    let mut drawn: u64 = 1;
+    for kill in 0..KILLS {
+        drawn =
+            drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        thread::park_timeout(Duration::from_millis(700 + (drawn >> 33) % 900));
+        if kill == KILLS / 3 || kill == 2 * KILLS / 3 {
+            server.die_and_return(Duration::from_millis(500));
+        }
+        let victim = &mut workers[kill as usize % 2];
+        victim.kill().expect("killed");
+        victim.wait().expect("ended");
+        *victim = worker();
+    }
+    for mut worker in workers {
+        worker.wait().expect("the campaign ends");
+    }
+    let picture = picture(&server, "kills");
+    assert!(picture.is_finished(), "{:?} is left", picture.open());
+    assert_eq!(distinct(&picture), RUNS);
+    assert_eq!((picture.runs(), picture.planned, picture.poison.len()), (RUNS, RUNS, 0));
+    let report = ends(folder.path(), &["report", "--nats", &url, "--message-format", "json"]);
+    assert_eq!(told(&report)["runs"], RUNS);
+}
+
+/// Returns everything that is known of a campaign.
+pub(crate) fn picture(server: &NatsServer, id: &str) -> Picture {
+    let (_, queue) = campaign::server::find(&server.at(), Some(id)).expect("it is there");
+    let desk = Desk::new(&*queue);
+    desk.look().expect("it answers");
+    let picture = desk.picture().clone();
+    picture
+}
+
+/// Returns of how many runs there is a result: pairs of a block's scenario and a seed.
+pub(crate) fn distinct(picture: &Picture) -> u64 {
+    let runs = picture.results.iter().flat_map(|(number, outcome)| {
+        let block = &picture.blocks[number];
+        assert_eq!(outcome.ends.len(), block.count as usize, "block {number}");
+        block.seeds().map(move |seed| (block.text.clone(), block.way, seed))
+    });
+    runs.collect::<BTreeSet<_>>().len() as u64
+}
