@@ -44,6 +44,10 @@ pub fn feed(desk: &Desk<'_>) -> Result<(), Trouble> {
 fn next(picture: &Picture) -> Option<Block> {
     let plan = picture.plan.as_ref()?;
     let number = picture.blocks.last_key_value().map_or(0, |(number, _)| number + 1);
+    if picture.blocks.len() as u64 != number {
+        // One of the blocks before was not told yet, and what comes next depends on all of them.
+        return None;
+    }
     let left = plan.own_runs().map(|most| most.saturating_sub(picture.planned));
     let block = |text: &str, way, first, runs: u32| Block {
         number,
@@ -90,7 +94,7 @@ fn parent(picture: &Picture, plan: &Plan, number: u64) -> Option<(String, u32)> 
     let known = picture.parents.len() + plan.bases.len();
     let drawn = usize::try_from(bred_seed(plan, number) % known as u64).ok()?;
     match plan.bases.get(drawn) {
-        Some(base) => Some((base.root.clone(), base.runs)),
+        Some(base) => Some((base.root.clone(), base.bred_runs)),
         None => {
             let (hash, parent) = picture.parents.iter().nth(drawn - plan.bases.len())?;
             Some((hash.clone(), parent.runs))
@@ -132,6 +136,17 @@ mod tests {
             let distinct: BTreeSet<_> = runs.iter().collect();
             assert_eq!((runs.len(), distinct.len()), (45, 45));
         }
+    }
+
+    #[test]
+    fn nobody_decides_what_comes_next_before_he_knows_all_that_came_before() {
+        let known = blocks(example());
+        let mut picture = Picture { plan: Some(example()), ..Picture::default() };
+        for number in [0, 2] {
+            let body = serde_json::to_vec(&known[number]).expect("JSON");
+            picture.take(&(Key::Block(number as u64), body));
+        }
+        assert_eq!(next(&picture), None);
     }
 
     #[test]

@@ -89,14 +89,8 @@ impl Nats {
                 })
                 .await
                 .map_err(|error| refused(&error))?;
-            jetstream
-                .create_key_value(kv::Config {
-                    bucket: bucket(id),
-                    history: 1,
-                    ..kv::Config::default()
-                })
-                .await
-                .map_err(|error| refused(&error))?;
+            let config = documents::stream(&bucket(id));
+            jetstream.create_stream(config).await.map_err(|error| refused(&error))?;
             Ok(())
         })?;
         Self::open(runtime, jetstream, shown, (id, lease))

@@ -169,7 +169,7 @@ impl Picture {
 
     /// Returns whether everything is done.
     pub fn is_finished(&self) -> bool {
-        self.is_planned() && self.open().is_empty()
+        self.is_planned() && self.waiting() == 0 && self.open().is_empty()
     }
 
     /// Returns how many runs were judged, or could not be.

@@ -48,12 +48,14 @@ pub struct Plan {
 pub struct Base {
     /// The scenario's name.
     pub name: String,
-    /// The hash of its text.
+    /// The hash of the text that is played as it is.
     pub text: String,
     /// The hash of what of it is changed.
     pub root: String,
-    /// How many runs take about a second.
+    /// How many runs of the first take about a second.
     pub runs: u32,
+    /// How many runs of what is changed do.
+    pub bred_runs: u32,
 }
 
 /// A known defect that is planted in some blocks. A campaign that does not find it finds nothing.
@@ -65,6 +67,16 @@ pub struct Canary {
     pub texts: Vec<String>,
     /// How often it is looked for: each time in as many runs as there are scenarios, twice.
     pub times: u64,
+}
+
+/// How long a block should take, in milliseconds.
+const BLOCK_MS: u64 = 1_000;
+/// The most runs of a block that are planned, however short they are.
+const MOST_BLOCK: u64 = 512;
+
+/// Returns how many runs make a block, if one takes so many milliseconds.
+pub fn runs_a_block(run_ms: u64) -> u32 {
+    u32::try_from((BLOCK_MS / run_ms.max(1)).clamp(1, MOST_BLOCK)).unwrap_or(1)
 }
 
 impl Plan {
@@ -94,6 +106,7 @@ pub(crate) fn example() -> Plan {
         text: format!("{name}-text"),
         root: format!("{name}-root"),
         runs: 10,
+        bred_runs: 10,
     };
     Plan {
         version: VERSION,

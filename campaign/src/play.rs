@@ -7,6 +7,7 @@ use scenarios::{Scenario, Vocabulary, language};
 
 use crate::{
     block::{Block, MOST_RUNS, Way},
+    now_ms,
     plan::Plan,
     queue::Trouble,
 };
@@ -41,6 +42,8 @@ pub(crate) struct Ran<'r> {
     pub(crate) scenario: &'r Scenario,
     /// What came of it.
     pub(crate) trial: &'r Trial,
+    /// How long it took, in milliseconds.
+    pub(crate) wall_ms: u64,
     /// The hash of its journal, if that was asked for and there is one.
     pub(crate) hash: Option<String>,
 }
@@ -69,9 +72,11 @@ pub(crate) fn block(
     };
     for seed in block.seeds() {
         let played = of.under(vocabulary, block.way, &places, seed);
+        let began = now_ms();
         let (trial, hash) =
             if hashed { subject.play_hashed(&played) } else { (subject.play(&played), None) };
-        let told = each(Ran { seed, scenario: &played, trial: &trial, hash })?;
+        let wall_ms = now_ms().saturating_sub(began);
+        let told = each(Ran { seed, scenario: &played, trial: &trial, wall_ms, hash })?;
         if told.is_break() {
             return Ok(false);
         }

@@ -29,7 +29,7 @@ use crate::{
 pub use crate::work::MOST_DEATHS;
 
 /// How often it is looked what others wrote down.
-const TICK: Duration = Duration::from_millis(500);
+const TICK: Duration = Duration::from_secs(1);
 /// How often a worker tells of itself, in milliseconds.
 const PRESENCE_MS: u64 = 5_000;
 /// How long a single run may take until no sign of life is given any more, in milliseconds.
@@ -81,7 +81,7 @@ impl Worker<'_> {
         let over = AtomicBool::new(false);
         let shared = Shared { busy_ms: AtomicU64::new(now_ms()), ..Shared::default() };
         let began = thread::scope(|scope| -> io::Result<()> {
-            let attend = || self.guarded(&shared, &over, || self.attend(&plan, &shared, &over));
+            let attend = || self.guarded(&shared, &over, || self.attend(&shared, &over));
             thread::Builder::new().spawn_scoped(scope, attend)?;
             for number in 1..=self.threads.max(1) {
                 let (plan, shared, over) = (&plan, &shared, &over);
@@ -151,7 +151,7 @@ impl Worker<'_> {
     }
 
     /// What the thread beside the working ones does.
-    fn attend(&self, plan: &Plan, shared: &Shared, over: &AtomicBool) -> Result<(), Trouble> {
+    fn attend(&self, shared: &Shared, over: &AtomicBool) -> Result<(), Trouble> {
         let (mut told_ms, mut beaten_ms) = (now_ms(), now_ms());
         let lease_ms = u64::try_from(self.desk.queue.lease_time().as_millis()).unwrap_or(u64::MAX);
         while !over.load(Ordering::Relaxed) {
@@ -179,8 +179,6 @@ impl Worker<'_> {
             }
             thread::park_timeout(TICK.min(self.desk.queue.lease_time() / 4));
         }
-        // The threads may still be at a run; their leases last longer than that.
-        let _ = plan;
         Ok(())
     }
 

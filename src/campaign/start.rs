@@ -7,7 +7,7 @@ use ::campaign::{
     block::State,
     desk::hash_of,
     feeder, now_ms,
-    plan::{Base, Canary, MOST_BASES, VERSION},
+    plan::{Base, Canary, MOST_BASES, VERSION, runs_a_block},
 };
 use explore::offspring;
 use scenarios::language;
@@ -30,10 +30,8 @@ use crate::{
     threads,
 };
 
-/// How long a block should take, in milliseconds.
-const BLOCK_MS: u64 = 1_000;
-/// The most runs of a block.
-const MOST_BLOCK: u64 = 512;
+/// How many changed scenarios are measured.
+const MEASURED: u64 = 2;
 /// How often the canary is looked for.
 const CANARY_TIMES: u64 = 3;
 /// The defect that is the canary, unless another one is named.
@@ -128,15 +126,16 @@ fn bases(
     let texts = Mutex::new(Vec::new());
     let base = |number: usize| {
         let Selected { scenario, text, .. } = &selected[number];
-        let root = language::to_toml(&offspring::root(scenario));
-        let base = Base {
-            name: scenario.name.clone(),
-            text: hash_of(text),
-            root: hash_of(&root),
-            runs: runs_a_block(&subject, scenario),
-        };
+        let opened = offspring::root(scenario);
+        let root = language::to_toml(&opened);
+        let bred_runs = if wanted.as_they_are { 1 } else { bred(&subject, &opened) };
+        // What a file expects of single messages holds for its own seed and faults.
+        let text = if wanted.as_they_are { text } else { &root };
+        let runs = measured(&subject, if wanted.as_they_are { scenario } else { &opened });
+        let name = scenario.name.clone();
+        let base = Base { name, text: hash_of(text), root: hash_of(&root), runs, bred_runs };
         if let Ok(mut texts) = texts.lock() {
-            texts.extend([text.clone(), root]);
+            texts.extend([text.clone(), root.clone()]);
         }
         base
     };
@@ -153,11 +152,22 @@ fn bases(
     Ok((bases, texts.into_inner().unwrap_or_default()))
 }
 
-fn runs_a_block(subject: &explore::Subject, scenario: &scenarios::Scenario) -> u32 {
+/// Returns how many runs of changed scenarios take a second.
+fn bred(subject: &explore::Subject, root: &scenarios::Scenario) -> u32 {
+    let places = subject.play(root).places;
+    let vocabulary = (subject.found)().promises().vocabulary;
+    let began = Stopwatch::start();
+    for seed in 0..MEASURED {
+        let _trial = subject.play(&offspring::child(vocabulary, root, &places, seed));
+    }
+    runs_a_block(began.elapsed_ms() / MEASURED)
+}
+
+/// Returns how many runs like this one take a second.
+fn measured(subject: &explore::Subject, scenario: &scenarios::Scenario) -> u32 {
     let began = Stopwatch::start();
     let _trial = subject.play(scenario);
-    let runs = BLOCK_MS / began.elapsed_ms().max(1);
-    u32::try_from(runs.clamp(1, MOST_BLOCK)).unwrap_or(1)
+    runs_a_block(began.elapsed_ms())
 }
 
 /// Writes down what the campaign is, and offers the first of its work.

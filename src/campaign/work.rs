@@ -1,6 +1,6 @@
 //! `fedsim campaign worker` and `resume`: works for a campaign until it is finished or stopped.
 
-use std::{cell::RefCell, env, fs, process, sync::Mutex};
+use std::{env, fs, process, sync::Mutex};
 
 use ::campaign::{Desk, Key, Picture, Plan, block::State, now_ms, summary, worker::Worker};
 use serde_json::json;
@@ -17,8 +17,12 @@ use crate::{
     interrupt,
     output::{Output, Tone},
     program::Program,
+    stopwatch::Stopwatch,
     threads,
 };
+
+/// The least time between two accounts of how far a campaign is, in milliseconds.
+const MIRROR_MS: u64 = 2_000;
 
 /// Works for the campaign that is meant.
 pub(crate) fn worker(wanted: &Work, program: &Program, output: &mut Output) -> Result<Exit, Stop> {
@@ -63,10 +67,11 @@ pub(super) fn work(
     if plan.own_runs().is_none() {
         bar.unset_length();
     }
-    let told = Mutex::new(Telling { output: RefCell::new(output), mirror: found, plan: &plan });
+    let told =
+        Mutex::new(Telling { output, mirror: found, plan: &plan, mirrored: Stopwatch::start() });
     let watch = |picture: &Picture, new: &[Key]| {
         bar.set_position(picture.runs());
-        if let Ok(told) = told.lock() {
+        if let Ok(mut told) = told.lock() {
             told.tell(picture, new);
         }
     };
@@ -93,14 +98,16 @@ pub(super) fn work(
 
 /// Who is told of what is new, and where it is written down for `fedsim serve`.
 struct Telling<'t> {
-    output: RefCell<&'t mut Output>,
+    output: &'t mut Output,
     mirror: &'t Found,
     plan: &'t Plan,
+    /// When it was written down last.
+    mirrored: Stopwatch,
 }
 
 impl Telling<'_> {
-    fn tell(&self, picture: &Picture, new: &[Key]) {
-        let mut output = self.output.borrow_mut();
+    fn tell(&mut self, picture: &Picture, new: &[Key]) {
+        let output = &mut *self.output;
         for key in new {
             let Key::Finding(hash) = key else { continue };
             let Some(finding) = picture.findings.get(hash) else { continue };
@@ -111,7 +118,8 @@ impl Telling<'_> {
         let said =
             format!("{} situations, {} waiting", picture.situations.len(), picture.waiting());
         output.progress_says(said);
-        if !new.is_empty() {
+        if !new.is_empty() && self.mirrored.elapsed_ms() >= MIRROR_MS {
+            self.mirrored = Stopwatch::start();
             mirror(self.mirror, picture, self.plan);
         }
     }

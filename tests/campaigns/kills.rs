@@ -25,7 +25,8 @@ fn nothing_is_lost_or_counted_twice_when_workers_and_the_server_are_killed() {
     let url = server.url();
     let folder = folder_with(SOUND);
     let runs = RUNS.to_string();
-    let start = ["start", "mine.toml", "--runs", &runs, "--id", "kills", "--lease", "2s"];
+    let start =
+        ["start", "mine.toml", "--runs", &runs, "--id", "kills", "--lease", "2s", "--as-they-are"];
     let begun = ends(folder.path(), &[&start[..], &["--nats", &url]].concat());
     assert_eq!(begun.status.code(), Some(0), "{}", String::from_utf8_lossy(&begun.stderr));
     let worker = || -> Child {

@@ -2,6 +2,7 @@
 //! workers and server are killed; what is found, given up and compared.
 
 mod contract;
+mod cost;
 mod kills;
 mod local;
 mod server;

@@ -6,6 +6,7 @@ use async_nats::jetstream::{
     consumer::{AckPolicy, DeliverPolicy, pull},
     kv::CreateErrorKind,
     object_store::GetErrorKind,
+    stream::{Config, DiscardPolicy},
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -21,6 +22,22 @@ use crate::{
 const AT_ONCE: usize = 500;
 /// How long a server keeps a reader that has gone.
 const GONE: Duration = Duration::from_secs(10);
+
+/// Returns the stream of a key-value bucket, with one version of each. The client's own way to make
+/// one asks the server for its account first, and cannot read what 2.9 answers.
+pub(super) fn stream(bucket: &str) -> Config {
+    Config {
+        name: format!("KV_{bucket}"),
+        subjects: vec![format!("$KV.{bucket}.>")],
+        max_messages_per_subject: 1,
+        discard: DiscardPolicy::New,
+        allow_rollup: true,
+        deny_delete: true,
+        allow_direct: true,
+        num_replicas: 1,
+        ..Config::default()
+    }
+}
 
 pub(super) async fn keep(
     queue: &Nats,

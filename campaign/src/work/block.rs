@@ -10,7 +10,7 @@ use crate::{
     block::{Block, Failed, Finding, MOST_FAILURES, Outcome, Parent, Reached},
     desk::hash_of,
     key::{Item, Key},
-    now_ms,
+    now_ms, plan,
     play::{self, Made, Ran},
     queue::{Kept, Trouble},
 };
@@ -76,7 +76,7 @@ impl Hand<'_> {
         }
         let news = self.situations(trial)?;
         if news > 0 && self.plan.breeds && trial.end == End::Passed && !trial.is_inert {
-            self.parent(ran.scenario, news, block.count)?;
+            self.parent(ran.scenario, news, plan::runs_a_block(ran.wall_ms))?;
         }
         let findings = self.findings(block, ran)?;
         if !findings.is_empty() && outcome.failures.len() < MOST_FAILURES {
@@ -153,7 +153,8 @@ impl Hand<'_> {
     fn stop_if_enough(&self) -> Result<(), Trouble> {
         let found = self.desk.picture().findings.len() as u64;
         let Some(most) = self.plan.fail_fast.filter(|most| found >= *most) else { return Ok(()) };
-        let stopped = Some(format!("{found} kinds of failures were found, and {most} were enough"));
+        let stopped =
+            Some(format!("kinds of failures were found: {found}, with --fail-fast={most}"));
         self.desk.replace(&Key::State, &crate::block::State { stopped })
     }
 }

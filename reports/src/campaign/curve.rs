@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::Point;
-use crate::{line::wall, words::grouped};
+use crate::{time::coarse, words::grouped};
 
 /// The width of the picture.
 const WIDTH: u64 = 560;
@@ -26,7 +26,7 @@ pub(super) fn curve(points: &[Point], title: &str, of: impl Fn(&Point) -> u64) -
     let y = |value: u64| BOTTOM - value.saturating_mul(BOTTOM - TOP) / most;
     let line: Vec<String> =
         points.iter().map(|it| format!("{},{}", x(it.at_ms), y(of(it)))).collect();
-    let label = format!("{title}: {} after {}", grouped(of(last)), wall(last.at_ms));
+    let label = format!("{title}: {} after {}", grouped(of(last)), took(last.at_ms));
     let middle = last.at_ms / 2;
     Some(html! {
         figure.curve {
@@ -38,11 +38,15 @@ pub(super) fn curve(points: &[Point], title: &str, of: impl Fn(&Point) -> u64) -
                 }
                 polyline.line points=(line.join(" ")) {}
                 @for (at_ms, anchor) in [(0, "start"), (middle, "middle"), (last.at_ms, "end")] {
-                    text.time x=(x(at_ms)) y=(BOTTOM + 20) text-anchor=(anchor) { (wall(at_ms)) }
+                    text.time x=(x(at_ms)) y=(BOTTOM + 20) text-anchor=(anchor) { (took(at_ms)) }
                 }
             }
         }
     })
+}
+
+fn took(ms: u64) -> String {
+    coarse(ms.saturating_mul(1_000_000))
 }
 
 /// Returns the values that are marked: zero, half and all.

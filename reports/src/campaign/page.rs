@@ -33,9 +33,13 @@ pub fn render(told: &Told) -> String {
             section.verdict.(class) id="verdict" aria-label="Verdict" {
                 p.word { span aria-hidden="true" { (sign) } " " (told.status.word()) }
                 p.sentence { (told.sentence) }
-                ul { @for fact in &told.facts { li { (fact) } } }
-                @if let Some((_, canary)) = &told.canary { p.hint { (canary) } }
-                @else { p.hint { "No canary: this build cannot plant a known defect, so nothing shows that this search finds one." } }
+                ul {
+                    @for fact in &told.facts { li { (fact) } }
+                    @match &told.canary {
+                        Some((_, canary)) => li { (canary) },
+                        None => li { "No canary: this campaign planted no known defect, so nothing shows that it finds one." },
+                    }
+                }
             }
             @if !told.troubles.is_empty() {
                 (section("troubles", "What is wrong with the campaign", &troubles(&told.troubles)))
@@ -80,7 +84,7 @@ fn failures(failures: &[Failure]) -> Markup {
 }
 
 fn command(text: &str) -> Markup {
-    html! { p { code.command tabindex="0" { (text) } } }
+    html! { dl.commands { div { dt { "play it again" } dd { code.command tabindex="0" { (text) } } } } }
 }
 
 fn course(told: &Told) -> Markup {
