@@ -97,7 +97,7 @@ pub(crate) enum Command {
     #[command(after_help = exit::TABLE)]
     Explore(Explore),
     /// Search with many machines, of which nothing is lost when one of them dies
-    Campaign(Campaign),
+    Campaign(Box<Campaign>),
     /// Make a scenario that violates a check as small as it goes, and say why what is left is needed
     #[command(after_help = exit::TABLE)]
     Shrink(Shrink),

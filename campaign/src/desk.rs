@@ -36,7 +36,9 @@ impl<'q> Desk<'q> {
         let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
         let new = self.queue.changes(&mut cursor)?;
         let mut picture = self.picture();
-        new.iter().for_each(|document| picture.take(document));
+        for document in &new {
+            picture.take(document);
+        }
         Ok(new.into_iter().map(|(key, _)| key).collect())
     }
 
@@ -118,7 +120,7 @@ const SHORT: usize = 24;
 
 /// Returns the hash that names a text.
 pub fn hash_of(text: &str) -> String {
-    let mut hash = journal::hash(&[text]);
+    let mut hash = journal::hash([text]);
     hash.truncate(SHORT);
     hash
 }

@@ -93,17 +93,15 @@ fn parent(picture: &Picture, plan: &Plan, number: u64) -> Option<(String, u32)> 
     }
     let known = picture.parents.len() + plan.bases.len();
     let drawn = usize::try_from(bred_seed(plan, number) % known as u64).ok()?;
-    match plan.bases.get(drawn) {
-        Some(base) => Some((base.root.clone(), base.bred_runs)),
-        None => {
-            let (hash, parent) = picture.parents.iter().nth(drawn - plan.bases.len())?;
-            Some((hash.clone(), parent.runs))
-        }
+    if let Some(base) = plan.bases.get(drawn) {
+        return Some((base.root.clone(), base.bred_runs));
     }
+    let (hash, parent) = picture.parents.iter().nth(drawn - plan.bases.len())?;
+    Some((hash.clone(), parent.runs))
 }
 
 fn bred_seed(plan: &Plan, number: u64) -> u64 {
-    let hash = journal::hash(&[format!("{} {} {number} {}", plan.id, plan.seed, plan.part.0)]);
+    let hash = journal::hash([format!("{} {} {number} {}", plan.id, plan.seed, plan.part.0)]);
     u64::from_str_radix(&hash[..10], 16).unwrap_or_default() << 16
 }
 

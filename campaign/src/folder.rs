@@ -116,7 +116,7 @@ impl Folder {
         }
         let aside = lease.with_file_name(format!(".{}", token()));
         let is_gone = fs::rename(lease, &aside).is_ok();
-        let _ = fs::remove_file(aside);
+        let _gone = fs::remove_file(aside);
         !is_gone
     }
 
@@ -132,17 +132,6 @@ impl Folder {
             removed(&self.leased(&lease.item))?;
         }
         Ok(())
-    }
-
-    /// Writes a file aside, and has it durable. Returns where.
-    fn aside(&self, path: &Path, body: &[u8]) -> Result<PathBuf, Trouble> {
-        let aside = path.with_file_name(format!(".{}", token()));
-        let written = File::create(&aside).and_then(|mut file| {
-            file.write_all(body)?;
-            file.sync_all()
-        });
-        written.map_err(|error| trouble("write", &aside, &error))?;
-        Ok(aside)
     }
 }
 
@@ -192,9 +181,9 @@ impl Queue for Folder {
         if path.exists() {
             return Ok(Kept::Before);
         }
-        let aside = self.aside(&path, body)?;
-        let linked = fs::hard_link(&aside, &path);
-        let _ = fs::remove_file(&aside);
+        let new = aside(&path, body)?;
+        let linked = fs::hard_link(&new, &path);
+        let _gone = fs::remove_file(&new);
         match linked {
             Ok(()) => durable(&path).map(|()| Kept::Now),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Kept::Before),
@@ -204,8 +193,8 @@ impl Queue for Folder {
 
     fn replace(&self, key: &Key, body: &[u8]) -> Result<(), Trouble> {
         let path = self.document(key);
-        let aside = self.aside(&path, body)?;
-        fs::rename(&aside, &path).map_err(|error| trouble("write", &path, &error))
+        let new = aside(&path, body)?;
+        fs::rename(&new, &path).map_err(|error| trouble("write", &path, &error))
     }
 
     fn read(&self, key: &Key) -> Result<Option<Vec<u8>>, Trouble> {
@@ -239,8 +228,8 @@ impl Queue for Folder {
         let path = self.path_of(name);
         let folder = path.parent().unwrap_or(&self.root);
         fs::create_dir_all(folder).map_err(|error| trouble("make", folder, &error))?;
-        let aside = self.aside(&path, body)?;
-        fs::rename(&aside, &path).map_err(|error| trouble("write", &path, &error))?;
+        let new = aside(&path, body)?;
+        fs::rename(&new, &path).map_err(|error| trouble("write", &path, &error))?;
         durable(&path)
     }
 
@@ -255,6 +244,17 @@ impl Queue for Folder {
     fn lease_time(&self) -> Duration {
         self.lease
     }
+}
+
+/// Writes a file aside, and has it durable. Returns where.
+fn aside(path: &Path, body: &[u8]) -> Result<PathBuf, Trouble> {
+    let aside = path.with_file_name(format!(".{}", token()));
+    let written = File::create(&aside).and_then(|mut file| {
+        file.write_all(body)?;
+        file.sync_all()
+    });
+    written.map_err(|error| trouble("write", &aside, &error))?;
+    Ok(aside)
 }
 
 /// Returns the names in a folder, without hidden ones.

@@ -93,7 +93,7 @@ impl Plan {
 
     /// Returns whether a block is played by two workers. It depends on nothing that a worker chooses.
     pub fn audits(&self, number: u64) -> bool {
-        let hash = journal::hash(&[format!("{} {number}", self.id)]);
+        let hash = journal::hash([format!("{} {number}", self.id)]);
         let drawn = u64::from_str_radix(&hash[..15], 16).unwrap_or_default();
         drawn.is_multiple_of(AUDIT)
     }

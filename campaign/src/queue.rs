@@ -42,6 +42,7 @@ pub enum Kept {
 #[derive(Clone, Debug, Default)]
 pub struct Cursor {
     /// Everything up to here was told, in a queue that numbers what it keeps.
+    #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "only a server numbers"))]
     pub(crate) after: u64,
     /// What was told, and which version of it, in one that does not.
     pub(crate) told: BTreeMap<String, u64>,

@@ -74,7 +74,7 @@ impl Hand<'_> {
             }
             Err(trouble) => {
                 // Whoever cannot do it leaves it to others, as far as the queue still hears that.
-                let _ = self.leave(&item).and_then(|()| self.desk.queue.give_back(lease));
+                let _left = self.leave(&item).and_then(|()| self.desk.queue.give_back(lease));
                 Err(trouble)
             }
         }

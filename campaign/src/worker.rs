@@ -81,12 +81,12 @@ impl Worker<'_> {
         let over = AtomicBool::new(false);
         let shared = Shared { busy_ms: AtomicU64::new(now_ms()), ..Shared::default() };
         let began = thread::scope(|scope| -> io::Result<()> {
-            let attend = || self.guarded(&shared, &over, || self.attend(&shared, &over));
+            let attend = || guarded(&shared, &over, || self.attend(&shared, &over));
             thread::Builder::new().spawn_scoped(scope, attend)?;
             for number in 1..=self.threads.max(1) {
                 let (plan, shared, over) = (&plan, &shared, &over);
                 let hand = move || {
-                    self.guarded(shared, over, || self.hand(number, plan, shared, over));
+                    guarded(shared, over, || self.hand(number, plan, shared, over));
                 };
                 thread::Builder::new().spawn_scoped(scope, hand)?;
             }
@@ -130,24 +130,6 @@ impl Worker<'_> {
             left,
         };
         self.desk.replace(&key, &present)
-    }
-
-    /// Does something; what goes wrong ends the work of all threads.
-    fn guarded(
-        &self,
-        shared: &Shared,
-        over: &AtomicBool,
-        act: impl FnOnce() -> Result<(), Trouble>,
-    ) {
-        let done = explore::trial::caught(act);
-        let trouble = match done {
-            Ok(Ok(())) => return,
-            Ok(Err(trouble)) => trouble,
-            Err(panicked) => Trouble::new(panicked),
-        };
-        over.store(true, Ordering::Relaxed);
-        let mut first = shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert(trouble);
     }
 
     /// What the thread beside the working ones does.
@@ -238,6 +220,19 @@ impl Worker<'_> {
         }
         Ok(())
     }
+}
+
+/// Does something; what goes wrong ends the work of all threads.
+fn guarded(shared: &Shared, over: &AtomicBool, act: impl FnOnce() -> Result<(), Trouble>) {
+    let done = explore::trial::caught(act);
+    let trouble = match done {
+        Ok(Ok(())) => return,
+        Ok(Err(trouble)) => trouble,
+        Err(panicked) => Trouble::new(panicked),
+    };
+    over.store(true, Ordering::Relaxed);
+    let mut first = shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+    first.get_or_insert(trouble);
 }
 
 /// Returns the same subject, each run of which is a sign that the work goes on.

@@ -47,16 +47,16 @@ pub(crate) struct Carrier {
     pub(crate) folder: PathBuf,
     /// A NATS server with JetStream, for campaigns over many machines: `nats://host:4222`, or
     /// `tls://host:4222`. Secrets are never arguments: they are in the files below, or in
-    /// FEDSIM_NATS_PASSWORD and FEDSIM_NATS_TOKEN
+    /// `FEDSIM_NATS_PASSWORD` and `FEDSIM_NATS_TOKEN`
     #[arg(long, value_name = "URL")]
     pub(crate) nats: Option<String>,
-    /// The user at that server; the password is in FEDSIM_NATS_PASSWORD, or in a file
+    /// The user at that server; the password is in `FEDSIM_NATS_PASSWORD`, or in a file
     #[arg(long, value_name = "NAME", requires = "nats")]
     pub(crate) nats_user: Option<String>,
     /// A file with the user's password
     #[arg(long, value_name = "FILE", requires = "nats_user")]
     pub(crate) nats_password_file: Option<PathBuf>,
-    /// A file with a token; without it, FEDSIM_NATS_TOKEN
+    /// A file with a token; without it, `FEDSIM_NATS_TOKEN`
     #[arg(long, value_name = "FILE", requires = "nats")]
     pub(crate) nats_token_file: Option<PathBuf>,
     /// A file with the seed of an nkey

@@ -113,7 +113,7 @@ impl Telling<'_> {
             let Some(finding) = picture.findings.get(hash) else { continue };
             let text = format!("block {}: {}: {}", finding.block, finding.check, finding.sentence);
             // Whoever does not read any more is told no more; the campaign goes on.
-            let _ = output.word(Tone::Bad, "Found", &text);
+            let _told = output.word(Tone::Bad, "Found", &text);
         }
         let said =
             format!("{} situations, {} waiting", picture.situations.len(), picture.waiting());
@@ -129,8 +129,8 @@ impl Telling<'_> {
 /// it.
 pub(super) fn mirror(found: &Found, picture: &Picture, plan: &Plan) {
     let progress = summary::progress(picture, plan, &found.named);
-    let _ = fs::create_dir_all(&found.folder);
-    let _ = reports::progress::write(&found.folder, &progress);
+    let _made = fs::create_dir_all(&found.folder);
+    let _written = reports::progress::write(&found.folder, &progress);
 }
 
 /// Returns a name that no other process has.

@@ -15,7 +15,7 @@ use explore::Subject;
 
 use crate::{contract::LEASE, local::SOUND, server::NatsServer};
 
-fn plan(desk: &Desk<'_>, runs: u64) -> Plan {
+pub(crate) fn plan(desk: &Desk<'_>, runs: u64) -> Plan {
     let text = desk.keep_text(SOUND).expect("kept");
     Plan {
         version: VERSION,
@@ -40,7 +40,7 @@ fn plan(desk: &Desk<'_>, runs: u64) -> Plan {
     }
 }
 
-fn begin(desk: &Desk<'_>, plan: &Plan) {
+pub(crate) fn begin(desk: &Desk<'_>, plan: &Plan) {
     desk.replace(&Key::State, &State { stopped: None }).expect("written");
     desk.keep(&Key::Plan, plan).expect("kept");
     feeder::feed(desk).expect("fed");

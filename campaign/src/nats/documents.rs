@@ -99,7 +99,7 @@ pub(super) async fn after(queue: &Nats, after: u64) -> Result<(u64, Vec<Document
             break;
         }
     }
-    let _ = queue.log.delete_consumer(&reader.cached_info().name).await;
+    let _told = queue.log.delete_consumer(&reader.cached_info().name).await;
     Ok((read, documents))
 }
 

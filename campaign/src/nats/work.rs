@@ -100,7 +100,7 @@ async fn first(queue: &Nats, mut messages: pull::Batch) -> Result<Option<Lease>,
     let message = message.map_err(Fault::again)?;
     let Some(item) = message.subject.rsplit('.').next().and_then(|text| text.parse().ok()) else {
         // Nobody ever offered it.
-        let _ = message.ack_with(AckKind::Term).await;
+        let _told = message.ack_with(AckKind::Term).await;
         return Ok(None);
     };
     let token = queue.tokens.fetch_add(1, Ordering::Relaxed);
