@@ -272,6 +272,19 @@ impl<'j> History<'j> {
         })
     }
 
+    /// Returns whether a machine's wall clock is right all the time: no fault of the scenario sets it
+    /// wrong.
+    pub fn keeps_time(&self, machine: &str) -> bool {
+        !self.scenario.faults.iter().any(|fault| match &fault.kind {
+            FaultKind::Node(
+                NodeFault::ClockSkew { node, .. }
+                | NodeFault::ClockJump { node, .. }
+                | NodeFault::ClockDrift { node, .. },
+            ) => node == machine,
+            _ => false,
+        })
+    }
+
     /// Returns the time of entry `n`; that of the last entry if there are not so many.
     pub fn time_of(&self, n: u64) -> Duration {
         let entries = self.journal.entries();

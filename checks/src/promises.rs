@@ -25,6 +25,7 @@ mod forward_extremities;
 mod honest_answer;
 mod idempotent_transactions;
 mod member_at_decision;
+mod membership_holds;
 mod no_early_sight;
 mod no_forgery;
 mod no_wrong_refusal;
@@ -122,6 +123,7 @@ pub const CHECKS: &[Check] = &[
     always("within-limits", any, within_limits::judge),
     always("same-state", any, same_state::judge),
     always("client-state", any, client_state::judge),
+    always("membership-holds", any, membership_holds::judge),
     always("delivered-in-time", is_timed, delivered_in_time::judge),
     eventually("delivered", is_sending, delivered::judge),
     eventually("relays-drained", has_relays, relays_drained::judge),

@@ -16,7 +16,7 @@ use crate::{
     failure::{Failure, Failures},
     sources::{
         Bred, Candidate, Drawn, Legs, Method, Pairs, SETTLE, Schedules, Shard, Source, Topology,
-        absences, is_beyond_belief, open,
+        absences, crossings, is_beyond_belief, open,
     },
     trial::{End, Subject, Trial},
     workers,
@@ -142,10 +142,12 @@ impl Campaign {
         Ok(found)
     }
 
-    /// Returns what is broken: each scenario that was named, and what is made of it by an absence.
+    /// Returns what is broken: each scenario that was named, and what is made of it by an absence, or
+    /// by members who act before they have heard of each other.
     fn bases(&self) -> Vec<Candidate> {
         let absences = self.bases.iter().flat_map(absences);
-        let scenarios = self.bases.iter().cloned().chain(absences);
+        let crossings = self.bases.iter().flat_map(crossings);
+        let scenarios = self.bases.iter().cloned().chain(absences).chain(crossings);
         let bases = scenarios.map(|base| Candidate { scenario: open(&base), method: Method::Base });
         bases.collect()
     }

@@ -2,6 +2,7 @@
 
 mod absences;
 mod bred;
+mod crossings;
 mod dates;
 mod drawn;
 mod legs;
@@ -25,7 +26,8 @@ pub use self::{
 };
 
 pub(crate) use self::{
-    absences::absences, dates::is_beyond_belief, legs::mixed, schedules::Schedules,
+    absences::absences, crossings::crossings, dates::is_beyond_belief, legs::mixed,
+    schedules::Schedules,
 };
 
 /// A way of searching.

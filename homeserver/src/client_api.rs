@@ -16,7 +16,7 @@ mod attempts;
 mod await_socket;
 mod backups;
 mod context;
-mod cors;
+pub(crate) mod cors;
 mod create_room;
 mod devices;
 mod directory;
@@ -152,7 +152,6 @@ fn routes() -> Router<ClientApi> {
         .route("/notifications/last", get(notifications::last))
         .route("/await", get(await_socket::open))
         .route("/health", get(account::health))
-        .layer(axum::middleware::from_fn(cors::allow))
 }
 
 /// What came in later versions, under the first version's path.

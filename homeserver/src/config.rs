@@ -64,6 +64,10 @@ pub struct Config {
     /// Bytes that the bodies of all requests to each API may take up together.
     #[serde(deserialize_with = "bytes")]
     pub max_buffered: usize,
+    /// Requests that one other server may make at once, and in a second.
+    pub requests_per_peer: u32,
+    /// The same of one user.
+    pub requests_per_user: u32,
     /// Proxies in front of this server, which call for others: they may have all connections, and say
     /// for whom they call in `X-Forwarded-For`.
     pub proxies: Vec<IpAddr>,
@@ -111,6 +115,8 @@ impl Default for Config {
             max_connections: 1024,
             connections_per_address: 512,
             max_buffered: 32 << 20,
+            requests_per_peer: 1000,
+            requests_per_user: 1000,
             proxies: Vec::new(),
             wrong_passwords: 10,
             wrong_password_pause: Duration::from_secs(30),
@@ -150,6 +156,8 @@ impl Config {
             ("attempts_before_relay", self.attempts_before_relay as usize),
             ("max_connections", self.max_connections),
             ("connections_per_address", self.connections_per_address),
+            ("requests_per_peer", self.requests_per_peer as usize),
+            ("requests_per_user", self.requests_per_user as usize),
             ("wrong_passwords", self.wrong_passwords as usize),
             ("registrations_per_address", self.registrations_per_address as usize),
         ];

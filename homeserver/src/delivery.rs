@@ -163,13 +163,19 @@ impl Policies {
         self.of(delivery).send(owner, key, content).await
     }
 
-    /// Delivers a message that another backend hands over, as [`Policy::send_for`] does.
+    /// Delivers a message that another backend hands over, as [`Policy::send_for`] does. One whose
+    /// users have all left or were removed is refused for good, and so it stays when they are back.
     ///
     /// # Errors
-    /// The origin is not in the room, the room's owner is another server, or nothing was decided.
+    /// The origin never was in the room, the room's owner is another server, or nothing was decided.
     pub(crate) async fn send_for(&self, message: Handed) -> Result<Sent, RoomError> {
-        let room = self.0.rooms.if_member(&message.room_id, &message.origin).await?;
-        self.of(room.delivery).send_for(room.owner, message).await
+        match self.0.rooms.if_member(&message.room_id, &message.origin).await {
+            Ok(room) => self.of(room.delivery).send_for(room.owner, message).await,
+            Err(RoomError::Forbidden(reason)) => {
+                self.0.m1.coordinator.turn_away(message, reason).await
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes up what was under way when the process ended, and begins to forget what is too old.

@@ -17,7 +17,12 @@ use std::{
 use ruma::{CanonicalJsonObject, OwnedEventId, OwnedRoomId, OwnedUserId};
 use serde_json::value::RawValue;
 
-pub use self::{delivery::Delivery, membership::Membership, parse::Malformed, rules::Rules};
+pub use self::{
+    delivery::Delivery,
+    membership::Membership,
+    parse::Malformed,
+    rules::{Rules, of as rules_of},
+};
 
 /// A persistent data unit: an event as sent between servers, its format checked and its id known.
 /// Cheap to clone: an event never changes, and every clone is the same one.

@@ -10,10 +10,12 @@ use transport::{
     federation::{Authenticated, Federation, Identity, KeyRing},
     host::Disk,
     http::{Client, ClientLimits, Drain, ServerLimits, Traffic, Watch, serve_watched},
+    rates::{Rate, Rates},
 };
 
 use crate::{
-    Config, client_api,
+    Config,
+    client_api::{self, cors::for_browsers},
     core::{Core, CoreFields, moment::AgeClock},
     delivery::Policies,
     edge::with_the_unrecognized,
@@ -169,6 +171,7 @@ async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<Ports, Star
             outgoing.heard_from(server);
             policies.heard_from(server);
         }),
+        rates: Some(Arc::new(Rates::new(Rate::a_second(core.config.requests_per_peer)))),
     };
     let federation = federation_api::router(federation_api::FederationApiFields {
         authenticated,
@@ -226,7 +229,7 @@ async fn listen(
     limits: ServerLimits,
     watch: Watch,
 ) -> Result<u16, StartError> {
-    let router = with_the_unrecognized(router);
+    let router = for_browsers(with_the_unrecognized(router));
     serve_watched(&core.host, port, router, limits, watch)
         .await
         .map_err(|error| StartError::because(&format!("binding port {port}"), error))

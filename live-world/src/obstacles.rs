@@ -54,6 +54,9 @@ fn impossible(fault: &FaultKind) -> Option<String> {
             | NodeFault::ClockJump { .. }
             | NodeFault::ClockDrift { .. },
         ) => "the clock of a process is this machine's",
+        FaultKind::Node(NodeFault::RotateKey { .. }) => {
+            "each kind of server has a way of its own to take a new key"
+        }
         FaultKind::Node(NodeFault::Crash {
             disk: AfterCrash::Torn | AfterCrash::LoseAll, ..
         }) => "a process that is killed loses nothing that it has written",

@@ -239,5 +239,6 @@ fn authenticated(identity: Identity, keys: KeyRing, delivery: Option<Delivery>) 
             delivery.heard_from(origin);
         }
     };
-    Authenticated { identity, keys, heard_from: Arc::new(heard_from) }
+    // What matters here, deposits, has rates of its own (`rules`).
+    Authenticated { identity, keys, heard_from: Arc::new(heard_from), rates: None }
 }

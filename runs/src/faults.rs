@@ -147,8 +147,10 @@ impl Shared {
         let fault = &self.stage.scenario().faults[index];
         let Some(id) = self.set(index, cause) else { return self.finish_one() };
         #[cfg(feature = "homeservers")]
-        if let FaultKind::Peer(fault) = &fault.kind {
-            self.stage.wrong(id, fault);
+        match &fault.kind {
+            FaultKind::Peer(fault) => self.stage.wrong(id, fault),
+            FaultKind::Node(NodeFault::RotateKey { node }) => self.stage.keys().rotate(node),
+            _ => {}
         }
         let (topic, body) = Note::FaultSet { index, fault: id.number() }.to_parts();
         self.stage.world().note(OBSERVER, cause, &topic, body);

@@ -1,7 +1,7 @@
 //! fedsim's own federation: homeservers with their relays, and the devices of Matrix users.
 //!
-//! Reading order: `cluster` (machines) and [`installation`] (what is on their disks before),
-//! `device` and `client` (a user's device and its calls), `setup`, `reading` and `awaiting` (how
+//! Reading order: `cluster` (machines), [`installation`] (what is on their disks before) and `keys` (new
+//! ones), `device` and `client` (a user's device and its calls), `setup`, `reading` and `awaiting` (how
 //! devices learn of messages), `operations`, `stranger`, `queues`, `finals`.
 
 mod awaiting;
@@ -10,6 +10,7 @@ mod cluster;
 mod device;
 mod finals;
 pub mod installation;
+mod keys;
 mod operations;
 mod queues;
 mod reading;
@@ -25,6 +26,7 @@ use checks::{HOMESERVERS, Promises};
 use transport::BoxFuture;
 
 pub use self::cluster::{ADMIN_TOKEN, CLIENT_PORT, FEDERATION_PORT, STRANGER};
+pub(crate) use self::keys::Keys;
 use self::{cluster::Cluster, queues::Queues};
 use crate::{
     Federation,

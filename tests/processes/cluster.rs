@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write as _,
+    fs::File,
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -22,7 +23,8 @@ struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.0.kill().unwrap();
+        // It may have ended by itself.
+        self.0.kill().ok();
         self.0.wait().unwrap();
     }
 }
@@ -34,6 +36,8 @@ struct Homeserver {
     metrics_port: u16,
     folder: PathBuf,
     process: Option<Process>,
+    /// The file in which everything is kept that it logs; unset is none.
+    log: Option<PathBuf>,
 }
 
 /// Homeservers with one relay, which keeps the mail of all of them.
@@ -69,9 +73,15 @@ impl Cluster {
             std::fs::create_dir(&folder).unwrap();
             let mut port = || ports.next().unwrap();
             let (federation_port, client_port, metrics_port) = (port(), port(), port());
-            let process = None;
-            let new = Homeserver { federation_port, client_port, metrics_port, folder, process };
-            homeservers.push(new);
+            let (process, log) = (None, None);
+            homeservers.push(Homeserver {
+                federation_port,
+                client_port,
+                metrics_port,
+                folder,
+                process,
+                log,
+            });
         }
         let cluster = Self { folder, api, homeservers, relay_port, relay: None };
         cluster.write_configuration();
@@ -133,6 +143,12 @@ impl Cluster {
         peak.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// Returns how many files, and sockets with them, homeserver number `index` has open.
+    pub(crate) fn open_files(&self, index: usize) -> usize {
+        let process = self.homeservers[index].process.as_ref().unwrap();
+        std::fs::read_dir(format!("/proc/{}/fd", process.0.id())).unwrap().count()
+    }
+
     fn write_configuration(&self) {
         for (index, homeserver) in self.homeservers.iter().enumerate() {
             let mut text = format!(
@@ -156,17 +172,41 @@ impl Cluster {
     /// Starts a homeserver again on the disk that it left behind, and waits until it answers.
     pub(crate) async fn restart(&mut self, index: usize) {
         let homeserver = &mut self.homeservers[index];
-        let child = Command::new(program("homeserver"))
+        let mut command = Command::new(program("homeserver"));
+        command.stderr(Stdio::null());
+        if let Some(log) = &homeserver.log {
+            let file = File::options().create(true).append(true).open(log).unwrap();
+            command.args(["--log", "trace", "--log-format", "json"]).stderr(file);
+        }
+        let child = command
             .args(["--plain", "--allow-private", "--bind", "127.0.0.1", "--config"])
             .arg(homeserver.folder.join("homeserver.toml"))
             .arg("--data")
             .arg(&homeserver.folder)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         homeserver.process = Some(Process(child));
         self.api.answers(homeserver.client_port, "/_matrix/client/versions").await;
+    }
+
+    /// Has homeserver number `index` log everything as JSON from its next start on. Returns the file.
+    pub(crate) fn keep_log(&mut self, index: usize) -> PathBuf {
+        let path = self.homeservers[index].folder.join("log");
+        self.homeservers[index].log = Some(path.clone());
+        path
+    }
+
+    /// Sends SIGTERM to a homeserver.
+    pub(crate) fn ask_to_end(&self, index: usize) {
+        let id = self.homeservers[index].process.as_ref().unwrap().0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Waits until a homeserver has ended, and returns whether it did so with success.
+    pub(crate) fn has_ended_well(&mut self, index: usize) -> bool {
+        let process = self.homeservers[index].process.as_mut().unwrap();
+        process.0.wait().unwrap().success()
     }
 
     /// Kills a homeserver with SIGKILL.

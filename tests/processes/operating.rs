@@ -4,12 +4,13 @@ use std::{
     fs,
     path::Path,
     process::{Command, Output},
+    time::Duration,
 };
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, program};
+use crate::cluster::{Cluster, TOKEN, program};
 
 fn homeserver(arguments: &[&str], folder: &Path) -> Output {
     Command::new(program("homeserver")).args(arguments).current_dir(folder).output().unwrap()
@@ -157,4 +158,73 @@ async fn what_a_server_does_is_counted_on_a_port_of_its_own() {
     assert!(value("homeserver_database_bytes ") > 0.0);
     let (status, _) = cluster.get(cluster.client_port(0), "/metrics").await;
     assert_eq!(status, 404, "nobody else is told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_for_programs_has_an_object_a_line_and_no_secret() {
+    let mut cluster = Cluster::prepared(2);
+    let log = cluster.keep_log(0);
+    cluster.restart(0).await;
+    cluster.restart(1).await;
+    let alice = cluster.register(0, "alice").await;
+    let bob = cluster.register(1, "bob").await;
+    let room = alice.create_room(&[&bob], json!({})).await;
+    bob.join(&room).await;
+    alice.send(&room, "between us").await;
+    bob.waits_to_read(&room, "between us").await;
+    let guess = json!({ "type": "m.login.password", "user": "alice", "password": "my guess" });
+    assert_eq!(cluster.call(0, (Method::POST, "/_matrix/client/v3/login"), &guess).await.0, 403);
+    let token = alice.bearer().replace("Bearer ", "");
+    let path = format!("/_matrix/client/v3/account/whoami?access_token={token}");
+    assert_eq!(cluster.get(cluster.client_port(0), &path).await.0, 200);
+    let folder = cluster.folder(0).to_owned();
+    let seed = fs::read_to_string(folder.join("signing.key")).unwrap();
+    let logged = fs::read_to_string(log).unwrap();
+    for line in logged.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        assert!(record["level"].is_string() && record["target"].is_string(), "{record}");
+    }
+    assert!(logged.contains("the homeserver is running") && !logged.contains('\x1b'));
+    for secret in [&token, seed.trim(), "my guess", "between us", TOKEN] {
+        assert!(!logged.contains(secret), "{secret} is in the log");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_the_disk_has_spoilt_is_found_before_anything_is_served() {
+    let mut cluster = Cluster::prepared(1);
+    cluster.restart(0).await;
+    cluster.register(0, "alice").await;
+    cluster.ask_to_end(0);
+    assert!(cluster.has_ended_well(0));
+    let file = cluster.folder(0).join("homeserver.sqlite");
+    let into_the_file = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let moved = rusqlite::Connection::open(&file).unwrap();
+    moved.query_row(into_the_file, [], |row| row.get::<_, i64>(0)).unwrap();
+    drop(moved);
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 4096].fill(0x5a);
+    fs::write(&file, bytes).unwrap();
+    let done =
+        homeserver(&["--config", "homeserver.toml", "--data", ".", "--plain"], cluster.folder(0));
+    let said = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.contains("homeserver.sqlite"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminated_server_answers_what_it_has_begun_and_ends_with_success() {
+    let mut cluster = Cluster::prepared(1);
+    cluster.restart(0).await;
+    let alice = cluster.register(0, "alice").await;
+    let began = alice.sync(None).await;
+    let waiting = alice.sync(began["next_batch"].as_str());
+    let terminating = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        cluster.ask_to_end(0);
+    };
+    let (answer, ()) = tokio::join!(waiting, terminating);
+    assert!(answer["next_batch"].is_string(), "{answer}");
+    assert!(cluster.has_ended_well(0));
 }

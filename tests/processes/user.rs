@@ -107,6 +107,15 @@ impl User {
         self.api.call(self.port, Some(&self.token), (method, &path), body).await.unwrap()
     }
 
+    /// Returns what is new since then, or what there is; waits some seconds for news.
+    pub(crate) async fn sync(&self, since: Option<&str>) -> Value {
+        let since = since.map(|since| format!("&since={since}")).unwrap_or_default();
+        let path = format!("sync?timeout=3000{since}");
+        let (status, answer) = self.call(Method::GET, &path, &Value::Null).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
     pub(crate) async fn create_room(&self, guests: &[&Self], creation: Value) -> String {
         let invite: Vec<_> = guests.iter().map(|guest| guest.id.clone()).collect();
         let body = json!({

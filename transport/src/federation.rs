@@ -5,6 +5,7 @@
 //!   in the node's database, with their validity respected.
 //! - [`Federation`]: typed calls to other servers, each signed with `X-Matrix`.
 //! - [`Proof`]: signatures that are known to be valid and are not verified again.
+//! - [`claims`]: whose a request says that it is; [`canonical_json`]: what is signed of its body.
 //! - [`Signed`]: the axum extractor that lets a handler see only requests whose `X-Matrix`
 //!   signature is valid.
 
@@ -21,6 +22,8 @@ use crate::host::{Database, DatabaseError};
 
 pub use self::{
     call::{CallError, Federation, address_of},
+    canonical::{NotCanonical, canonical_json},
+    claim::claims,
     identity::{Identity, OldKeys, SEED_BYTES},
     keys::{KeyError, KeyRing},
     proven::Proof,

@@ -19,6 +19,14 @@ pub struct Rate {
     pub pause: Duration,
 }
 
+impl Rate {
+    /// Returns the rate of so many times at once, and in each second.
+    pub fn a_second(times: u32) -> Self {
+        let times = times.max(1);
+        Self { burst: times, pause: Duration::from_secs(1) / times }
+    }
+}
+
 /// Counts by key (as the generic cell rate algorithm does).
 #[derive(Debug)]
 pub struct Rates<K> {

@@ -155,6 +155,27 @@ pub fn lock(directory: &Path) -> std::io::Result<DirectoryLock> {
     }
 }
 
+/// Reads the databases in `directory` through, as far as SQLite can tell what is wrong with them: a page
+/// that a disk has spoilt would be found when somebody asks for it, and what is written until then would
+/// build on it.
+///
+/// # Errors
+/// One of them is corrupt, or cannot be read; which one, and what was found first.
+pub fn check_databases(directory: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "sqlite") {
+            let said = |what: String| std::io::Error::other(format!("{}: {what}", path.display()));
+            match disk::first_defect(&path) {
+                Ok(None) => {}
+                Ok(Some(defect)) => return Err(said(defect)),
+                Err(error) => return Err(said(error.to_string())),
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The operating system's wall clock.
 struct SystemClock;
 

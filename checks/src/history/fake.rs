@@ -1,6 +1,10 @@
 //! Hand-made journals, to try checks on.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use journal::{Answer, Entry, Event, Journal, Request};
@@ -239,6 +243,17 @@ impl Fake {
             backend: backend.to_owned(),
             conversation: "team".to_owned(),
             events: Some(events),
+            members: BTreeSet::new(),
+        });
+    }
+
+    /// Lets `backend` have these users in `team` at the end.
+    pub(crate) fn members_at_end(&mut self, backend: &str, members: &[&str]) {
+        self.note(&Note::FinalState {
+            backend: backend.to_owned(),
+            conversation: "team".to_owned(),
+            events: Some(BTreeMap::new()),
+            members: members.iter().map(|&user| user.to_owned()).collect(),
         });
     }
 

@@ -13,6 +13,9 @@ pub struct Finals {
     /// Current state of each conversation at each member backend: event ids by `type|state key`,
     /// by conversation and backend.
     pub states: BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>,
+    /// The users of the scenario who are in a conversation by that state, by backend and conversation.
+    /// A backend of which no user is in it has none.
+    pub members: BTreeMap<(String, String), BTreeSet<String>>,
     /// What each backend still has to send, by destination.
     pub queues: BTreeMap<String, BTreeMap<String, u64>>,
     /// Backends of a kind that tells nobody what it still has to send.
@@ -36,10 +39,11 @@ impl Finals {
             Note::FinalTimeline { backend, conversation, events: None } => {
                 self.unread.push(format!("the events of {conversation} at {backend}"));
             }
-            Note::FinalState { backend, conversation, events: Some(events) } => {
+            Note::FinalState { backend, conversation, events: Some(events), members } => {
+                self.members.insert((backend.clone(), conversation.clone()), members);
                 self.states.entry(conversation).or_default().insert(backend, events);
             }
-            Note::FinalState { backend, conversation, events: None } => {
+            Note::FinalState { backend, conversation, events: None, .. } => {
                 self.unread.push(format!("the state of {conversation} at {backend}"));
             }
             Note::FinalQueues { backend, pending: Some(pending) } => {

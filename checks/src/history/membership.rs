@@ -117,9 +117,16 @@ impl<'s> Memberships<'s> {
         let outside = Standing { may_be_out: true, ..Standing::default() };
         let mut now = self.standing.get(&key).copied().unwrap_or(outside);
         let before = now;
+        let mut known_until = None;
         match note {
             Note::JoinBegan { .. } => now.join_began(moment),
-            Note::JoinEnded { outcome, .. } => now.join_ended(*outcome, moment),
+            Note::JoinEnded { outcome, .. } => {
+                now.join_ended(*outcome, moment);
+                if *outcome != OpOutcome::Ok && self.is_forgotten(&now) {
+                    now.may_be_out = true;
+                    known_until = Some(now.join_began.n);
+                }
+            }
             Note::LeaveBegan { .. } => now.leave_began(),
             Note::RemovalBegan { by, .. } => {
                 now.removal_began(n, self.finality(by, user, conversation));
@@ -142,6 +149,11 @@ impl<'s> Memberships<'s> {
             known.removed_from = None;
         } else {
             self.write(n, (user, conversation), before, &mut now);
+        }
+        if let Some(until) = known_until
+            && let Some(known) = now.place.and_then(|place| self.read.get_mut(place))
+        {
+            known.certain_until = Some(until);
         }
         if matches!(note, Note::RemovalBegan { .. })
             && let Some(known) = now.place.and_then(|place| self.read.get_mut(place))
@@ -180,6 +192,13 @@ impl<'s> Memberships<'s> {
                 known.forgotten_until = None;
             }
         }
+    }
+
+    /// Returns whether the user's own backend has lost its disk, and does not know of the membership.
+    /// A join that it cannot finish then it withdraws, and the user is out for everybody.
+    fn is_forgotten(&self, standing: &Standing) -> bool {
+        let known = standing.place.and_then(|place| self.read.get(place));
+        known.is_some_and(|it| it.forgotten_from.is_some() && it.forgotten_until.is_none())
     }
 
     /// Returns the user and the conversation that a note is about.

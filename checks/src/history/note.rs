@@ -1,7 +1,7 @@
 //! What the harness writes into the journal about its own doings: what clients observed, and the
 //! phases of a run. Whoever plays a run writes this vocabulary, and checks read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize, de::value::MapDeserializer};
 
@@ -224,6 +224,9 @@ pub enum Note {
         conversation: String,
         /// Event ids by `type|state key`; unset if it could not be read.
         events: Option<BTreeMap<String, String>>,
+        /// The users of the scenario who are in the conversation by that state.
+        #[serde(default)]
+        members: BTreeSet<String>,
     },
     /// What a homeserver still has to send at the end, through its admin API.
     FinalQueues {

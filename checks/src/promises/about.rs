@@ -45,6 +45,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("within-limits", include_str!("within_limits.rs")),
     ("same-state", include_str!("same_state.rs")),
     ("client-state", include_str!("client_state.rs")),
+    ("membership-holds", include_str!("membership_holds.rs")),
     ("delivered-in-time", include_str!("delivered_in_time.rs")),
     ("delivered", include_str!("delivered.rs")),
     ("relays-drained", include_str!("relays_drained.rs")),

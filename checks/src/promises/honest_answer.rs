@@ -2,7 +2,8 @@
 //! message in the end (or under `eventual`, the sender's backend keeps it). If it is refused,
 //! nobody ever does. A backend whose disk was lost after that cannot keep what it promised, unless
 //! somebody led it back who still has it. An owner whose disk was lost does not know what it decided:
-//! whom it had not told is excused, and what it refuses after that may have been seen before.
+//! whom it had not told is excused, and what it refuses after that may have been seen before. So may
+//! what the sender's own backend refuses that lost its disk while the client asked again.
 
 use scenarios::scenario::Delivery;
 
@@ -114,6 +115,21 @@ mod tests {
         };
         assert_eq!(kept(&["$m1"]), None);
         assert!(kept(&["$other"]).is_some());
+    }
+
+    #[test]
+    fn what_a_backend_refuses_that_was_restored_while_its_client_asked_again_may_have_been_seen() {
+        let found = |node: &str| {
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            fake.sends("bob/1", "m1");
+            fake.sees("alice/1", "m1");
+            fake.begins_fault(0);
+            fake.ends("m1", OpOutcome::Refused);
+            fake.judged_in(&restored(node, 5), judge).finding
+        };
+        assert_eq!(found("b"), None);
+        assert!(found("c").is_some());
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! `no-forgery`: an honest server accepts no request whose signature is forged, is another
 //! server's, or is by an expired key. And an honest backend shows nobody an event that was sent
 //! under another's transaction id, that follows events which nobody has, or that is made up and
-//! wrongly signed.
+//! wrongly signed. That a key has expired a server tells by its clock; one whose clock is wrong is not
+//! judged by that.
+
+use scenarios::scenario::{FaultKind, Misdeed};
 
 use crate::{
     Finding, Judgment,
@@ -12,6 +15,9 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("forgeries");
     for (at, forgery) in &history.forgeries {
         let Some(exchange) = made(history, *at, forgery) else { continue };
+        if uses_expired_keys(history, exchange.from) && !history.keeps_time(exchange.to) {
+            continue;
+        }
         judgment.judged += 1;
         if exchange.is_accepted() && history.is_honest(exchange.to) {
             let sentence = format!("{} accepted what {} forged", exchange.to, exchange.from);
@@ -35,6 +41,13 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     judgment
 }
 
+fn uses_expired_keys(history: &History<'_>, peer: &str) -> bool {
+    history.scenario.faults.iter().any(|fault| match &fault.kind {
+        FaultKind::Peer(fault) => fault.node == peer && fault.misdeed == Misdeed::ExpiredKey,
+        _ => false,
+    })
+}
+
 /// Returns the forged request as the network saw it; none if it was never whole on the wire.
 fn made<'h>(history: &'h History<'_>, at: Moment, forgery: &Forgery) -> Option<&'h Exchange<'h>> {
     let from = history.exchanges.partition_point(|exchange| exchange.sent.n < at.n);
@@ -47,7 +60,9 @@ fn made<'h>(history: &'h History<'_>, at: Moment, forgery: &Forgery) -> Option<&
 
 #[cfg(test)]
 mod tests {
-    use scenarios::scenario::{Delivery, Fault, Misdeed, PeerFault, When};
+    use std::time::Duration;
+
+    use scenarios::scenario::{Delivery, Fault, FaultKind, Misdeed, NodeFault, PeerFault, When};
     use serde_json::json;
 
     use super::judge;
@@ -61,27 +76,46 @@ mod tests {
 
     const SEND_RELAY: &str = "/_matrix/federation/v1/send_relay/1/@bob:b";
 
-    fn judged(fake: Fake) -> Judgment {
+    /// Judges it with a lying `a`, and with a wrong clock at one machine, if it is named.
+    fn judged_with(fake: Fake, misdeed: Misdeed, wrong_clock: Option<&str>) -> Judgment {
         let mut scenario = scenario(Delivery::Eventual);
-        let fault = PeerFault {
-            node: "a".to_owned(),
-            to: Vec::new(),
-            share: 1.0,
-            misdeed: Misdeed::ForgeSignature,
-        };
-        let when = When::At(std::time::Duration::ZERO);
-        scenario.faults.push(Fault::new(when, None, fault.into()));
+        let fault = PeerFault { node: "a".to_owned(), to: Vec::new(), share: 1.0, misdeed };
+        let clock = wrong_clock.map(|node| {
+            let (node, by) = (node.to_owned(), Duration::from_secs(86_400));
+            FaultKind::from(NodeFault::ClockSkew { node, by, behind: true })
+        });
+        for kind in [fault.into()].into_iter().chain(clock) {
+            scenario.faults.push(Fault::new(When::At(Duration::ZERO), None, kind));
+        }
         fake.judged_in(&scenario, judge)
     }
 
+    fn judged(fake: Fake) -> Judgment {
+        judged_with(fake, Misdeed::ForgeSignature, None)
+    }
+
     fn forged(status: u16) -> Judgment {
+        judged(answered(status))
+    }
+
+    fn answered(status: u16) -> Fake {
         let (what, target) = ("PUT /_matrix/federation/v1/send/1", "/_matrix/federation/v1/send/1");
         let mut fake = Fake::ready();
         let (peer, to) = ("a".to_owned(), "b".to_owned());
         fake.note(&Note::Forged { peer, to, target: target.to_owned() });
         let request = fake.request("a", "b", what, &transaction("m1"));
         fake.answer(request, status, &json!({}));
-        judged(fake)
+        fake
+    }
+
+    #[test]
+    fn an_expired_key_is_told_by_a_clock_that_is_right() {
+        let accepted = |wrong_clock| {
+            judged_with(answered(200), Misdeed::ExpiredKey, wrong_clock).finding.is_some()
+        };
+        assert!(accepted(None) && accepted(Some("c")) && !accepted(Some("b")));
+        let finding = judged_with(answered(200), Misdeed::ForgeSignature, Some("b")).finding;
+        assert!(finding.is_some(), "a signature is wrong at any time");
     }
 
     #[test]

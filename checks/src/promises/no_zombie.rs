@@ -1,5 +1,6 @@
 //! `no-zombie`: no message is seen after its sender was told that it is refused. An owner that lost its
-//! disk refuses what it had decided for without knowing it, and is excused.
+//! disk refuses what it had decided for without knowing it, and is excused; as is the sender's backend,
+//! if it lost its disk between two attempts of the client.
 
 use crate::{
     Finding, Judgment, history::History, reachability::forgotten_before_refusal, record::OpOutcome,

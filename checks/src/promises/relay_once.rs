@@ -9,8 +9,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scenarios::scenario::{FaultKind, NodeFault};
-
 use crate::{
     Finding, Judgment,
     history::{
@@ -81,15 +79,7 @@ fn may_be_gone(mail: &Mail<'_>, store: &Store<'_>, at: Moment) -> bool {
 }
 
 fn is_judged(history: &History<'_>, relay: &str) -> bool {
-    let has_wrong_clock = history.scenario.faults.iter().any(|fault| match &fault.kind {
-        FaultKind::Node(
-            NodeFault::ClockSkew { node, .. }
-            | NodeFault::ClockJump { node, .. }
-            | NodeFault::ClockDrift { node, .. },
-        ) => node == relay,
-        _ => false,
-    });
-    history.is_honest(relay) && history.keeps_its_disk(relay) && !has_wrong_clock
+    history.is_honest(relay) && history.keeps_its_disk(relay) && history.keeps_time(relay)
 }
 
 fn offers<'h>(history: &'h History<'_>, relay: &str) -> Offers<'h> {

@@ -3,16 +3,16 @@
 //! Judged where the relay itself shows that it had both: it hands out an entry although an older one
 //! waits, which it hands out only later. A dishonest relay promises no order, and an honest one none for
 //! an entry that its destination was given again and again and never acknowledged: what it cannot take
-//! must not keep the rest from it. Finds
-//! `relay-hands-out-newest-first` first: events of one room find their order by themselves, so that
-//! no client sees it.
+//! must not keep the rest from it. A transaction that is repeated has the place of its first request,
+//! also if a relay that lost power could not answer that one. Finds `relay-hands-out-newest-first`
+//! first: events of one room find their order by themselves, so that no client sees it.
 
 use std::collections::BTreeMap;
 
 use crate::{
     Finding, Judgment,
     history::{
-        History,
+        Exchange, History,
         mail::{Handout, Mail, Store},
     },
 };
@@ -54,20 +54,40 @@ fn boxes<'m, 'h>(
     stores: &'m [Store<'h>],
 ) -> BTreeMap<(&'m str, &'m str), Vec<Entry<'m, 'h>>> {
     let mut boxes: BTreeMap<(&str, &str), Vec<Entry<'m, 'h>>> = BTreeMap::new();
+    let first = first_arrivals(history);
     for store in stores.iter().filter(|store| history.is_honest(store.relay)) {
-        let Some(arrived) = store.exchange.arrived else { continue };
+        let Some(arrived) = first.get(&transaction(store.exchange)).copied() else { continue };
         let entries = boxes.entry((store.relay, store.destination.as_str())).or_default();
         let is_it = |known: &&mut Entry<'_, '_>| {
             known.store.origin == store.origin && known.store.transaction_id == store.transaction_id
         };
         if let Some(known) = entries.iter_mut().find(is_it) {
-            known.arrived = known.arrived.min(arrived.n);
             known.accepted = known.accepted.max(store.accepted.n);
         } else {
-            entries.push(Entry { store, arrived: arrived.n, accepted: store.accepted.n });
+            entries.push(Entry { store, arrived, accepted: store.accepted.n });
         }
     }
     boxes
+}
+
+/// What tells the transactions that are left at relays apart: the relay, the origin, and what the path
+/// of the request names.
+type Left<'h> = (&'h str, &'h str, Vec<String>);
+
+fn transaction<'h>(exchange: &'h Exchange<'_>) -> Left<'h> {
+    (exchange.to, exchange.from, exchange.arguments())
+}
+
+/// Returns when the first request to keep each transaction arrived, answered or not.
+fn first_arrivals<'h>(history: &'h History<'_>) -> BTreeMap<Left<'h>, u64> {
+    let mut first = BTreeMap::new();
+    for exchange in history.exchanges_of("send_relay") {
+        if let Some(arrived) = exchange.arrived {
+            let known = first.entry(transaction(exchange)).or_insert(arrived.n);
+            *known = arrived.n.min(*known);
+        }
+    }
+    first
 }
 
 /// Judges that no entry was handed out `later` that had waited longer than this one.
@@ -121,6 +141,7 @@ fn name(store: &Store<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use journal::Event;
     use scenarios::scenario::Delivery;
     use serde_json::{Value, json};
 
@@ -174,6 +195,25 @@ mod tests {
     #[test]
     fn what_comes_again_after_its_acknowledgment_is_another_matter() {
         assert_eq!(handed_out(&[(0, "m1"), (1, "m2"), (2, "m1")]).finding, None);
+    }
+
+    #[test]
+    fn what_is_repeated_since_the_relay_lost_power_has_the_place_of_its_first_request() {
+        let judged = |is_lost: bool| {
+            let mut fake = Fake::ready();
+            if is_lost {
+                let what = "PUT /_matrix/federation/v1/send_relay/m1/@user:b";
+                let request = fake.request("a", "r1", what, &transaction("m1"));
+                fake.push("r1", Event::RequestArrived { request });
+            }
+            store(&mut fake, "m2");
+            store(&mut fake, "m1");
+            retrieve(&mut fake, 0, "m1");
+            retrieve(&mut fake, 1, "m2");
+            fake.judged(Delivery::Eventual, judge).finding
+        };
+        assert_eq!(judged(true), None);
+        assert!(judged(false).is_some());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::history::{History, Message};
 /// Returns whether `backend` may have forgotten the event that it had of a conversation at a time, or
 /// anything at any time if unset: its disk was emptied or set back since, and no message that another
 /// backend sent after that came to it, which would have led it back to what it lacks. It is led back
-/// to an event only if somebody still had that to give.
+/// to an event only by a backend that still had it.
 pub(crate) fn is_forgotten(
     history: &History<'_>,
     place: (&str, &str),
@@ -20,7 +20,7 @@ pub(crate) fn is_forgotten(
     });
     losses.any(|loss| {
         !leading(history, place, loss.at).any(|message| match known {
-            Some((_, event)) => may_be_had(history, place, event, message.began.at),
+            Some((_, event)) => may_be_had(history, place, event, message),
             None => true,
         })
     })
@@ -46,21 +46,20 @@ pub(super) fn leading<'h>(
     })
 }
 
-/// Returns whether any other backend of a conversation may have had an event at a time.
+/// Returns whether the backend that sent a message may have had an event then: whoever has it not
+/// leads nobody to it.
 fn may_be_had(
     history: &History<'_>,
-    (backend, conversation): (&str, &str),
+    (_, conversation): (&str, &str),
     event: &str,
-    at: Duration,
+    message: &Message,
 ) -> bool {
-    let others = history.scenario.backends.keys().filter(|other| **other != backend);
-    others.into_iter().any(|other| {
-        let place = (other.clone(), conversation.to_owned());
-        match history.finals.timelines.get(&place) {
-            Some(timeline) => timeline.contains(event) || had(history, other, event, at),
-            None => is_member(history, other, conversation),
-        }
-    })
+    let sender = history.backend_of(&message.device);
+    let place = (sender.to_owned(), conversation.to_owned());
+    match history.finals.timelines.get(&place) {
+        Some(timeline) => timeline.contains(event) || had(history, sender, event, message.began.at),
+        None => is_member(history, sender, conversation),
+    }
 }
 
 /// Returns whether a backend showed an event before a time, and its disk kept it until then.

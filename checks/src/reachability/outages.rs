@@ -155,7 +155,10 @@ impl Outages {
         let for_ever = Outage { until: None, is_certain: false, ..outage.clone() };
         let machine = fault.node().to_owned();
         match fault {
-            NodeFault::Crash { .. } | NodeFault::Kill { .. } | NodeFault::Pause { .. } => {
+            NodeFault::Crash { .. }
+            | NodeFault::Kill { .. }
+            | NodeFault::RotateKey { .. }
+            | NodeFault::Pause { .. } => {
                 self.add_machine(&machine, outage.clone());
             }
             NodeFault::Storm { .. } => {

@@ -25,6 +25,7 @@ pub(crate) fn excuse(history: &History<'_>, message: &Message, device: &str) -> 
         .or_else(|| lost_decision(history, message, device))
         .or_else(|| lost_join(history, message, user_of(device)))
         .or_else(|| untold_join(history, message, user_of(device)))
+        .or_else(|| lost_before_it_came(history, message, device))
         .or_else(|| expired_notification(history, message, device))
         .or_else(|| {
             let backend = history.backend_of(device);
@@ -102,10 +103,19 @@ fn forgotten_decision<'h>(
 }
 
 /// Returns in words why a message that was refused was seen all the same: its owner had decided for
-/// it, and forgot that before it refused.
+/// it, and forgot that before it refused; or the sender's own backend had taken it, and forgot that
+/// before the client asked again.
 pub(crate) fn forgotten_before_refusal(history: &History<'_>, message: &Message) -> Option<String> {
     let owner = history.owner_of(&message.conversation);
     let refused = message.ended.as_ref().filter(|it| it.outcome == OpOutcome::Refused)?;
+    let backend = history.backend_of(&message.device);
+    let mut losses = history.losses.iter().filter(|loss| loss.at <= refused.at.at);
+    if let Some(loss) = losses.find(|loss| loss.loses(backend, message.began.at)) {
+        let (name, at) = (&message.name, history.since_ready(loss.at));
+        return Some(format!(
+            "{backend} lost its disk at {at}, and refused {name} without knowing that it had taken it"
+        ));
+    }
     let (_, loss) =
         forgotten_decision(history, message).filter(|(_, loss)| loss.at <= refused.at.at)?;
     let (name, at) = (&message.name, history.since_ready(loss.at));
@@ -177,6 +187,33 @@ fn untold_join(history: &History<'_>, message: &Message, user: &str) -> Option<S
     let join = join.filter(|join| theirs != Some(*join))?;
     let what = format!("that {user} is in {}", message.conversation);
     lost_on_its_way(history, (origin, &message.conversation), (join, &what))
+}
+
+/// The sender's backend lost the message with its disk, and the request with it that was to bring the
+/// message to the device's backend. Whoever got it hands it on to nobody, but leads others to it with
+/// what builds on it.
+fn lost_before_it_came(history: &History<'_>, message: &Message, device: &str) -> Option<String> {
+    let (origin, backend) = (history.backend_of(&message.device), history.backend_of(device));
+    let conversation = message.conversation.as_str();
+    if history.delivery(conversation) != Delivery::Eventual || origin == backend {
+        return None;
+    }
+    let event = event_of(history, message)?;
+    let loss = history.losses.iter().find(|loss| loss.loses(origin, message.began.at))?;
+    let carriers = || history.carriers_of(&message.name).filter(|it| it.from == origin);
+    let is_at_a_relay = carriers().any(|it| it.endpoint == "send_relay" && it.is_accepted());
+    let was_on_its_way =
+        carriers().any(|it| it.endpoint == "send" && it.to == backend && it.sent.at <= loss.at);
+    let is_led_to_it = leading(history, (backend, conversation), message.began.at).any(|leading| {
+        let place = (history.backend_of(&leading.device).to_owned(), conversation.to_owned());
+        history.finals.timelines.get(&place).is_some_and(|events| events.contains(event))
+    });
+    let has_come = came_to(history, message, backend).is_some() || is_at_a_relay;
+    if has_come || is_led_to_it || !was_on_its_way {
+        return None;
+    }
+    let (name, at) = (&message.name, history.since_ready(loss.at));
+    Some(format!("{origin} lost its disk at {at}, before {name} had come to {backend}"))
 }
 
 /// The device reads notifications, and came when this one had expired.

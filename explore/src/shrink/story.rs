@@ -88,7 +88,8 @@ impl Shrunk {
     /// Returns it as a scenario file that says why it is as it is.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
-        for line in self.story() {
+        // A panic says more than a line.
+        for line in self.story().iter().flat_map(|sentence| sentence.lines()) {
             writeln!(text, "# {line}").expect("a String takes all text");
         }
         text.push('\n');

@@ -13,7 +13,7 @@ use crate::ways::unused_message;
 
 /// An absence begins so long before the first operation that it misses, and ends so long after the
 /// last: long enough for a few attempts, and for the relays to be given what waits.
-const MARGINS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(50));
+pub(super) const MARGINS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(50));
 
 /// Longer than it takes servers to count another one as gone, to wait long before they call it again,
 /// and to tidy up.
@@ -38,7 +38,7 @@ pub(crate) fn absences(base: &Scenario) -> Vec<Scenario> {
 
 /// Returns the backend that is away: one that has relays if there is one, and not the one that
 /// sends first.
-fn absent(base: &Scenario) -> Option<String> {
+pub(super) fn absent(base: &Scenario) -> Option<String> {
     let sender = first_to_send(base)?;
     let mut others = base.backends.iter().filter(|(name, _)| **name != sender);
     let with_relays = others.clone().find(|(_, backend)| !backend.relays.is_empty());
@@ -162,13 +162,13 @@ const TURNS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(60);
 
 /// Returns a fault that is in force while `ops` are done.
-fn during(ops: &[Op], kind: FaultKind) -> Fault {
+pub(super) fn during(ops: &[Op], kind: FaultKind) -> Fault {
     let begins = ops.iter().map(|op| op.at).min().unwrap_or_default().saturating_sub(MARGINS.0);
     let ends = ops.iter().map(Op::last).max().unwrap_or_default() + MARGINS.1;
     Fault::new(When::At(begins), Some(ends.saturating_sub(begins)), kind)
 }
 
-fn with_faults(scenario: Scenario, faults: impl IntoIterator<Item = Fault>) -> Scenario {
+pub(super) fn with_faults(scenario: Scenario, faults: impl IntoIterator<Item = Fault>) -> Scenario {
     let faults: Vec<Fault> = faults.into_iter().collect();
     let ends = faults.iter().filter_map(|fault| match fault.when {
         When::At(at) => Some(at + fault.lasts.unwrap_or_default()),

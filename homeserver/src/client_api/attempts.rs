@@ -1,4 +1,5 @@
-//! How often one may try: wrong passwords by user and by address, and new accounts by address.
+//! How often one may try: wrong passwords by user and by address, new accounts by address, and requests
+//! by user.
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub(super) struct Attempts {
     by_user: Rates<OwnedUserId>,
     by_address: Rates<Peer>,
     registrations: Rates<Peer>,
+    requests: Rates<OwnedUserId>,
 }
 
 /// An attempt to log in. It counts unless it is told to be right.
@@ -45,7 +47,17 @@ impl Attempts {
             by_user: Rates::new(of_user),
             by_address: Rates::new(of_address),
             registrations: Rates::new(registrations),
+            requests: Rates::new(Rate::a_second(config.requests_per_user)),
         }
+    }
+
+    /// Counts a request of `user`, who is logged in.
+    ///
+    /// # Errors
+    /// 429: the user makes too many.
+    pub(super) fn request(&self, user: &OwnedUserId) -> Result<(), MatrixError> {
+        let too_many = |wait| MatrixError::limit_exceeded("you make too many requests", wait);
+        self.requests.take(user).map_err(too_many)
     }
 
     /// Counts an attempt to log in as `user`.

@@ -1,7 +1,7 @@
 //! What lets pages of other origins use the client-server API (client-server API, "Web Browser
 //! Clients").
 
-use axum::{extract::Request, middleware::Next, response::Response};
+use axum::{Router, extract::Request, middleware::Next, response::Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 /// What a browser may do, whatever the page that asks.
@@ -17,9 +17,23 @@ const ALLOWED: [(HeaderName, HeaderValue); 3] = [
     ),
 ];
 
-/// Adds what browsers ask for to every answer, and answers their questions beforehand (`OPTIONS`)
-/// without anybody being logged in.
-pub(super) async fn allow(request: Request, next: Next) -> Response {
+/// What the paths of the API begin with, and those of what goes with it.
+const OURS: [&str; 5] =
+    ["/_matrix/client/", "/_matrix/media/", "/notifications", "/await", "/health"];
+
+/// Returns the routes of a server with what browsers ask for. This is the outermost layer: the answer to
+/// a method that a path does not have is one of those that it changes.
+pub(crate) fn for_browsers(routes: Router) -> Router {
+    routes.layer(axum::middleware::from_fn(allow))
+}
+
+/// Adds what browsers ask for to every answer of the API, and answers their questions beforehand
+/// (`OPTIONS`) without anybody being logged in.
+async fn allow(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if !OURS.iter().any(|start| path.starts_with(start)) {
+        return next.run(request).await;
+    }
     let mut response = if request.method() == Method::OPTIONS {
         let mut response = Response::default();
         *response.status_mut() = StatusCode::NO_CONTENT;

@@ -46,7 +46,9 @@ impl FromRequestParts<ClientApi> for Holder {
             )
         })?;
         let authority = api.messaging.accounts.holder_of(&token).await?;
-        authority.map(Self).ok_or_else(unknown_token)
+        let authority = authority.ok_or_else(unknown_token)?;
+        api.attempts.request(&authority.device.user_id)?;
+        Ok(Self(authority))
     }
 }
 
@@ -118,9 +120,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for BodyOf<T> {
                 "the body is nested deeper than {MAX_REQUEST_DEPTH} levels"
             )));
         }
-        serde_json::from_slice(body).map(Self).map_err(|error| match error.classify() {
+        let not_json =
+            |reason: String| MatrixError::new(StatusCode::BAD_REQUEST, "M_NOT_JSON", reason);
+        // The parser does not look into fields that nobody reads.
+        let text = str::from_utf8(body).map_err(|error| not_json(error.to_string()))?;
+        serde_json::from_str(text).map(Self).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => MatrixError::bad_json(error.to_string()),
-            _ => MatrixError::new(StatusCode::BAD_REQUEST, "M_NOT_JSON", error.to_string()),
+            _ => not_json(error.to_string()),
         })
     }
 }

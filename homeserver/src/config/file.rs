@@ -4,7 +4,10 @@ use std::{net::IpAddr, path::PathBuf};
 
 use serde::Deserialize;
 use tracing::Level;
-use transport::settings::{Document, Mistake, level};
+use transport::{
+    real::logs::Format,
+    settings::{Document, Mistake, level},
+};
 
 use super::Config;
 
@@ -42,6 +45,8 @@ pub struct Machine {
     /// How much is logged: records of this level and above.
     #[serde(deserialize_with = "level")]
     pub log: Option<Level>,
+    /// How records are written.
+    pub log_format: Option<Format>,
 }
 
 impl ConfigFile {
@@ -90,6 +95,7 @@ mod tests {
         assert_eq!(all.config.metrics_port, Some(9090));
         assert_eq!(all.config.relays.len(), 2);
         assert!(all.machine.metrics_bind.is_some() && all.machine.log == Some(Level::INFO));
+        assert_eq!(all.machine.log_format, Some(Format::Text));
     }
 
     #[test]
@@ -110,5 +116,6 @@ mod tests {
     fn a_key_of_the_machine_in_the_wrong_place_is_pointed_at() {
         assert!(shown("plain = true\n").contains("a.toml:1:1"));
         assert!(shown("[machine]\nplain = 1\n").contains("a.toml:2:9"));
+        assert!(shown("[machine]\nlog_format = \"xml\"\n").contains("expected text or json"));
     }
 }

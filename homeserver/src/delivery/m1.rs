@@ -3,7 +3,8 @@
 //! Two-phase commit with presumed abort. The room's creating backend owns it and coordinates.
 //! Reading order:
 //! - this file: the sender's backend, which hands its user's event to the owner;
-//! - `coordinator`: the owner asks for votes and decides; `votes` asks one backend for its vote;
+//! - `coordinator`: the owner asks for votes and decides; `votes` asks one backend for its vote, and
+//!   `refusals` says why a message is not delivered;
 //! - `commits`: the owner tells what it decided, until each backend has acknowledged;
 //! - `participant`: a member backend checks, hides, votes, and shows or forgets;
 //! - `doubts`: a member backend that has voted and hears nothing asks the owner;
@@ -22,6 +23,7 @@ mod doubts;
 mod exhaustive;
 mod participant;
 mod protocol;
+mod refusals;
 mod votes;
 
 use std::sync::Arc;

@@ -60,6 +60,7 @@ impl Pdu {
     pub fn from_object(mut object: CanonicalJsonObject, rules: Rules) -> Result<Self, Malformed> {
         object.remove("unsigned");
         bounds::check(&object)?;
+        check_signed(&object)?;
         check_pdu_format(&object, &rules.event_format).map_err(of_format)?;
         let hash = reference_hash(&object, rules).map_err(Malformed::because)?;
         let event_id = OwnedEventId::try_from(format!("${hash}")).map_err(Malformed::because)?;
@@ -131,6 +132,22 @@ fn room_id(
     string(object, "room_id")?.try_into().map_err(Malformed::because)
 }
 
+/// Refuses an event to which no further signature could be added, because something else stands where
+/// hashes and signatures do.
+fn check_signed(object: &CanonicalJsonObject) -> Result<(), Malformed> {
+    let field = |name| object.get(name);
+    if field("hashes").is_some_and(|hashes| hashes.as_object().is_none()) {
+        return Err(Malformed::Wrong("`hashes` is not an object".to_owned()));
+    }
+    let are_objects = |of: &CanonicalJsonObject| of.values().all(|it| it.as_object().is_some());
+    let is_signed = |it: &CanonicalJsonValue| it.as_object().is_some_and(are_objects);
+    if field("signatures").is_some_and(|signatures| !is_signed(signatures)) {
+        let reason = "`signatures` is not an object of each server's signatures";
+        return Err(Malformed::Wrong(reason.to_owned()));
+    }
+    Ok(())
+}
+
 /// Returns what ruma says of an event that is not in its format.
 fn of_format(reason: String) -> Malformed {
     if reason.starts_with(TOO_LARGE) {
@@ -167,4 +184,33 @@ fn event_ids(object: &CanonicalJsonObject, field: &str) -> Result<Vec<OwnedEvent
             id.try_into().map_err(Malformed::because)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::RoomVersionId;
+    use serde_json::{json, value::to_raw_value};
+
+    use super::Pdu;
+    use crate::event::rules_of;
+
+    #[test]
+    fn an_event_to_which_no_signature_can_be_added_is_refused() {
+        let signed = json!({ "a": { "ed25519:1": "x" } });
+        let parsed = |hashes, signatures| {
+            let event = json!({
+                "room_id": "!room:a", "sender": "@alice:a", "type": "m.room.message", "depth": 1,
+                "origin_server_ts": 1, "prev_events": [], "auth_events": [], "content": {},
+                "hashes": hashes, "signatures": signatures,
+            });
+            let rules = rules_of(&RoomVersionId::V11).expect("a stable version");
+            Pdu::parse(&to_raw_value(&event).expect("it is JSON"), rules)
+        };
+        assert!(parsed(json!({ "sha256": "x" }), signed.clone()).is_ok());
+        assert!(parsed(json!("x"), signed).is_err());
+        for signatures in [json!("x"), json!({ "a": [] })] {
+            let refused = parsed(json!({}), signatures).unwrap_err().to_string();
+            assert!(refused.contains("signatures"), "{refused}");
+        }
+    }
 }

@@ -16,6 +16,6 @@ static STABLE: LazyLock<BTreeMap<RoomVersionId, RoomVersionRules>> = LazyLock::n
 });
 
 /// Returns the rules of `version`; `None` unless it is a stable one.
-pub(crate) fn of(version: &RoomVersionId) -> Option<Rules> {
+pub fn of(version: &RoomVersionId) -> Option<Rules> {
     STABLE.get(version)
 }

@@ -1,5 +1,7 @@
 //! What a server that breaks the rules achieves: nothing.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Request;
 use ruma::{RoomId, api::federation::transactions::send_transaction_message::v1 as send};
@@ -120,6 +122,34 @@ async fn unsigned_request_is_refused() {
     let address = Address { name: "127.0.0.1".to_owned(), port: a.name.port().unwrap() };
     let answer = client.send(&address, request, DEADLINE).await.unwrap();
     assert_eq!(answer.status(), 401);
+}
+
+#[tokio::test]
+async fn a_server_that_asks_too_often_is_told_when_to_come_again_and_no_other_one_is() {
+    let a = Backend::start_with(|config| config.requests_per_peer = 5).await;
+    let (eve, other) = (Stranger::start().await, Stranger::start().await);
+    // What is not signed by a server is not counted as its own.
+    let directory = TempDir::new().unwrap();
+    let client = Client::new(&machine(&directory), ClientLimits::default());
+    for _ in 0..10 {
+        let claim = format!("X-Matrix origin=\"{}\",key=\"ed25519:1\",sig=\"AAAA\"", eve.name);
+        let forged = Request::get("/_matrix/federation/v1/query/directory?room_alias=%23a%3Ab");
+        let forged = forged.header("authorization", claim).body(Bytes::new()).unwrap();
+        let address = Address { name: "127.0.0.1".to_owned(), port: a.name.port().unwrap() };
+        assert_eq!(client.send(&address, forged, DEADLINE).await.unwrap().status(), 401);
+    }
+    assert!(eve.send(&a, "first", vec![]).await.is_ok());
+    let mut refused = Ok(());
+    for number in 0..20 {
+        refused = refused.and(eve.send(&a, &number.to_string(), vec![]).await.map(drop));
+    }
+    let Err(CallError::Refused(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!((error.status.as_u16(), &*error.errcode), (429, "M_LIMIT_EXCEEDED"));
+    let wait_ms = error.extra["retry_after_ms"].as_u64().unwrap();
+    assert!((1..=200).contains(&wait_ms), "{wait_ms}");
+    assert!(other.send(&a, "1", vec![]).await.is_ok());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(eve.send(&a, "later", vec![]).await.is_ok());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod gaps;
 mod hostile;
 mod identity;
 mod m1_gaps;
+mod malformed;
 mod membership;
 mod messages;
 mod operating;

@@ -9,12 +9,14 @@ use std::{
 };
 
 use axum::{Json, Router, response::IntoResponse, routing::put};
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Request, StatusCode, header::ACCESS_CONTROL_ALLOW_ORIGIN as ORIGINS};
 use serde_json::{Value, json};
+use transport::http::{Address, Client, ClientLimits};
 
 use crate::{
     stranger::Stranger,
-    support::{ADMIN_TOKEN, Backend, One, Two, eventually, shows},
+    support::{ADMIN_TOKEN, Backend, One, Two, eventually, machine, shows},
 };
 
 const REGISTER: (&str, &str) = ("POST", "/_matrix/client/v3/register");
@@ -179,4 +181,37 @@ async fn a_destination_is_tried_at_once_when_its_back_off_is_reset() {
     b.boot().await;
     operate(&a, "DELETE", &format!("back-off/{}", b.name), Value::Null).await;
     shows(&b, &room, &["late"]).await;
+}
+
+#[tokio::test]
+async fn a_user_who_asks_too_often_is_told_when_to_come_again_and_no_other_one_is() {
+    let a = Backend::start_with(|config| config.requests_per_user = 5).await;
+    let (alice, bob) = (a.user("alice").await, a.user("bob").await);
+    let whoami = ("GET", "/_matrix/client/v3/account/whoami");
+    let mut refused = None;
+    for _ in 0..20 {
+        let (status, answer) = a.ask(whoami, Some(&alice.token), Value::Null).await;
+        refused = refused.or((status != 200).then_some((status, answer)));
+    }
+    let (status, error) = refused.unwrap();
+    assert_eq!((status, &error["errcode"]), (429, &json!("M_LIMIT_EXCEEDED")));
+    assert!((1..=200).contains(&error["retry_after_ms"].as_u64().unwrap()), "{error}");
+    assert_eq!(a.ask(whoami, Some(&bob.token), Value::Null).await.0, 200);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(a.ask(whoami, Some(&alice.token), Value::Null).await.0, 200);
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_may_use_the_client_api() {
+    let a = Backend::start().await;
+    let directory = tempfile::TempDir::new().unwrap();
+    let client = Client::new(&machine(&directory), ClientLimits::default());
+    let address = Address { name: "127.0.0.1".to_owned(), port: a.name.port().unwrap() };
+    for (method, status) in [("OPTIONS", 204), ("GET", 200)] {
+        let request = Request::builder().method(method).uri("/_matrix/client/versions");
+        let request = request.body(Bytes::new()).unwrap();
+        let answer = client.send(&address, request, Duration::from_secs(10)).await.unwrap();
+        assert_eq!(answer.status(), status);
+        assert_eq!(answer.headers()[ORIGINS], "*");
+    }
 }

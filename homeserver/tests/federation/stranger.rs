@@ -4,6 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
+use bytes::Bytes;
+use http::Request;
 use ruma::{
     CanonicalJsonObject, MilliSecondsSinceUnixEpoch, OwnedServerName, OwnedUserId, RoomId,
     RoomVersionId,
@@ -13,14 +15,14 @@ use ruma::{
     },
     canonical_json::try_from_json_map,
     serde::Raw,
-    signatures::{hash_and_sign_event, reference_hash},
+    signatures::{KeyPair, hash_and_sign_event, reference_hash},
     uint,
 };
 use serde_json::{Value, json, value::RawValue};
 use tempfile::TempDir;
 use transport::{
     Host,
-    federation::{CallError, Federation, Identity, KeyRing},
+    federation::{CallError, Federation, Identity, KeyRing, address_of, canonical_json},
     http::{Client, ClientLimits, ServerLimits, serve},
 };
 
@@ -32,6 +34,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) struct Stranger {
     pub(crate) name: OwnedServerName,
     pub(crate) federation: Federation,
+    http: Client,
     _host: Host,
     _directory: TempDir,
 }
@@ -52,8 +55,36 @@ impl Stranger {
         let port = name.port().unwrap();
         let router = KeyRing::routes().with_state(keys.clone()).merge(routes);
         serve(&host, port, router, ServerLimits::default()).await.unwrap();
-        let federation = Federation::new(identity, http);
-        Self { name, federation, _host: host, _directory: directory }
+        let federation = Federation::new(identity, http.clone());
+        Self { name, federation, http, _host: host, _directory: directory }
+    }
+
+    /// Does a signed request with any body at all, and returns the status and the JSON of the answer. What
+    /// is no JSON cannot be signed, and goes under the signature of nothing.
+    pub(crate) async fn ask(
+        &self,
+        to: &Backend,
+        (method, path): (&str, &str),
+        body: &[u8],
+    ) -> (u16, Value) {
+        let content = match canonical_json(body) {
+            Ok(text) => format!(r#""content":{},"#, String::from_utf8(text).unwrap()),
+            Err(_) => String::new(),
+        };
+        let (origin, destination) = (&self.name, &to.name);
+        let text = format!(
+            r#"{{{content}"destination":"{destination}","method":"{method}","origin":"{origin}","uri":"{path}"}}"#
+        );
+        let identity = &self.federation.identity;
+        let (key, signature) =
+            (identity.key_id(), identity.key_pair.sign(text.as_bytes()).base64());
+        let claim = format!(
+            r#"X-Matrix origin="{origin}",destination="{destination}",key="{key}",sig="{signature}""#
+        );
+        let request = Request::builder().method(method).uri(path).header("authorization", claim);
+        let request = request.body(Bytes::copy_from_slice(body)).unwrap();
+        let answer = self.http.send(&address_of(destination), request, DEADLINE).await.unwrap();
+        (answer.status().as_u16(), serde_json::from_slice(answer.body()).unwrap())
     }
 
     pub(crate) fn user(&self) -> OwnedUserId {

@@ -151,12 +151,23 @@ impl Backend {
         token: Option<&str>,
         body: Value,
     ) -> (u16, Value) {
+        let body = if method == "GET" { String::new() } else { body.to_string() };
+        self.ask_raw((method, path), token, body.as_bytes()).await
+    }
+
+    /// The same, with any body at all.
+    pub(crate) async fn ask_raw(
+        &self,
+        (method, path): (&str, &str),
+        token: Option<&str>,
+        body: &[u8],
+    ) -> (u16, Value) {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let body = if method == "GET" { Bytes::new() } else { body.to_string().into() };
-        let request = request.header("content-type", "application/json").body(body).unwrap();
+        let request = request.header("content-type", "application/json");
+        let request = request.body(Bytes::copy_from_slice(body)).unwrap();
         let address = Address { name: "127.0.0.1".to_owned(), port: self.name.port().unwrap() };
         let client = self.running.as_ref().unwrap().2.clone();
         let answer =

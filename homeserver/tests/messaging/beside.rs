@@ -65,6 +65,24 @@ async fn nobody_types_or_reads_in_the_name_of_others_or_where_they_are_not() {
 }
 
 #[tokio::test]
+async fn a_server_that_the_room_denies_tells_nothing_beside_events_and_its_invites_do_not_count() {
+    let (cluster, [alice, bob, carol]) = Cluster::of_three().await;
+    let room = alice.room("eventual", &[&bob]).await;
+    let (deny, path) = (json!({ "allow": ["*"], "deny": ["b.*"] }), "state/m.room.server_acl/");
+    assert_eq!(alice.put(&format!("/rooms/{room}/{path}"), deny).await.0, 200);
+    let federation = cluster.federation("b").await;
+    let said = json!({ "room_id": room, "user_id": bob.user_id, "typing": true });
+    let edu = json!([{ "edu_type": "m.typing", "content": said }]);
+    super::support::send_edus(&federation, "a.test", edu).await;
+    let (_, synced) = alice.get("/sync").await;
+    assert!(ephemeral(&synced, &room, "m.typing").is_none(), "{synced}");
+    let invite = json!({ "user_id": carol.user_id });
+    bob.post(&format!("/rooms/{room}/invite"), invite).await;
+    let (_, members) = alice.get(&format!("/rooms/{room}/members")).await;
+    assert!(!members.to_string().contains(&carol.user_id), "{members}");
+}
+
+#[tokio::test]
 async fn presence_is_told_to_whoever_shares_a_room_on_every_server() {
     let (_cluster, [alice, bob, carol]) = Cluster::of_three().await;
     alice.room("eventual", &[&bob]).await;

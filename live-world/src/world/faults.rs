@@ -171,6 +171,7 @@ fn break_machine(world: &LiveWorld, told: Told, fault: &NodeFault) -> FaultId {
         | NodeFault::ClockDrift { .. } => {
             panic!("no process has a clock of its own")
         }
+        NodeFault::RotateKey { .. } => panic!("nobody knows how a process takes a new key"),
     }
     id
 }

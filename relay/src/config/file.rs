@@ -4,7 +4,10 @@ use std::{net::IpAddr, path::PathBuf};
 
 use serde::Deserialize;
 use tracing::Level;
-use transport::settings::{Document, Mistake, level};
+use transport::{
+    real::logs::Format,
+    settings::{Document, Mistake, level},
+};
 
 use super::Config;
 
@@ -42,6 +45,8 @@ pub struct Machine {
     /// How much is logged: records of this level and above.
     #[serde(deserialize_with = "level")]
     pub log: Option<Level>,
+    /// How records are written.
+    pub log_format: Option<Format>,
     /// The file to which a line of JSON is appended for each event; unset is none.
     pub event_log: Option<PathBuf>,
 }
@@ -91,6 +96,7 @@ mod tests {
         let all = all.unwrap_or_else(|it| panic!("{}", it.render("sample", &uncommented, false)));
         assert_eq!((all.config.metrics_port, all.config.operators.len()), (Some(9091), 1));
         assert!(all.machine.event_log.is_some() && all.machine.log == Some(Level::INFO));
+        assert_eq!(all.machine.log_format, Some(Format::Text));
     }
 
     #[test]
@@ -107,5 +113,6 @@ mod tests {
         assert!(misspelled.contains("did you mean `time_to_live`?"), "{misspelled}");
         assert!(shown("max_handouts = 0\n").contains("a.toml:1:16"));
         assert!(shown("[machine]\nplain = 1\n").contains("a.toml:2:9"));
+        assert!(shown("[machine]\nlog_format = \"xml\"\n").contains("expected text or json"));
     }
 }

@@ -10,6 +10,8 @@ pub(super) fn set(world: &World, fault: &NodeFault, cause: Option<u64>) -> Fault
     match fault {
         NodeFault::Crash { node, disk } => world.crash(node, fate(*disk), cause),
         NodeFault::Kill { node } => world.kill(node, cause),
+        // The stage has the keys.
+        NodeFault::RotateKey { node } => world.kill_for(node, "rotate-key", cause),
         NodeFault::Pause { node } => world.pause(node, cause),
         NodeFault::Storm { node, times, up, down, kill } => {
             let storm = Storm { times: *times, up: *up, down: *down, is_kill: *kill };

@@ -13,9 +13,9 @@ use sim::fault::FaultId;
 use transport::Host;
 
 use super::{Seat, seat::on_host};
-#[cfg(feature = "homeservers")]
-use crate::byzantine;
 use crate::world::World;
+#[cfg(feature = "homeservers")]
+use crate::{byzantine, homeservers::Keys};
 
 /// The harness's own machine, from which it asks, and on which it notes what concerns no single
 /// machine. No scenario can name it.
@@ -29,6 +29,9 @@ pub struct Stage {
     /// What tampers with the messages of servers that will be dishonest.
     #[cfg(feature = "homeservers")]
     tamperers: std::collections::BTreeMap<String, Arc<byzantine::Tamperer>>,
+    /// The keys that operators gave to servers.
+    #[cfg(feature = "homeservers")]
+    keys: Arc<Keys>,
 }
 
 impl Stage {
@@ -36,6 +39,8 @@ impl Stage {
         Self {
             #[cfg(feature = "homeservers")]
             tamperers: byzantine::tamperers(&world, &scenario),
+            #[cfg(feature = "homeservers")]
+            keys: Arc::new(Keys::new(world.seed())),
             scenario,
             world,
             observer: OnceLock::new(),
@@ -63,6 +68,12 @@ impl Stage {
     #[cfg(feature = "homeservers")]
     pub(crate) fn tamperer(&self, machine: &str) -> Option<&Arc<byzantine::Tamperer>> {
         self.tamperers.get(machine)
+    }
+
+    /// Returns the keys that operators give to servers.
+    #[cfg(feature = "homeservers")]
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
+        &self.keys
     }
 
     /// Begins a fault of a dishonest peer, which is `id` in the world.

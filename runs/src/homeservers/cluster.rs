@@ -14,7 +14,7 @@ use scenarios::{Scenario, scenario::OpKind};
 use sim::{Node, disk::DiskImage};
 use transport::{BoxFuture, Host};
 
-use super::{client::Client, device::Device, installation, stranger::Stranger};
+use super::{client::Client, device::Device, installation, keys::KeysOf, stranger::Stranger};
 use crate::{
     byzantine::behind_its_tamperer,
     federation::{Rooms, Stage},
@@ -55,12 +55,14 @@ impl Cluster {
     /// Adds every machine and boots what has a node.
     pub(super) fn boot(stage: &Arc<Stage>) -> Self {
         let (scenario, world) = (stage.scenario(), stage.world());
-        for (name, node) in homeserver_nodes(scenario) {
+        for (name, config) in homeserver_configs(scenario) {
+            let node = Arc::new(HomeserverNode { config, keys: stage.keys().of(&name) });
             let key = (server_name(&name), homeserver::store::DATABASE);
             stage.boot(&name, behind_its_tamperer(stage.tamperer(&name), node, Some(key)));
         }
         for (name, relay) in &scenario.relays {
-            let node = Arc::new(RelayNode(relay_config(name, relay)));
+            let config = relay_config(name, relay);
+            let node = Arc::new(RelayNode { config, keys: stage.keys().of(name) });
             stage.boot(name, behind_its_tamperer(stage.tamperer(name), node, None));
         }
         let admin = |name: &String, port| {
@@ -141,11 +143,14 @@ fn devices(stage: &Stage, scenario: &Scenario) -> BTreeMap<String, Arc<Device>> 
     devices
 }
 
-struct HomeserverNode(homeserver::Config);
+struct HomeserverNode {
+    config: homeserver::Config,
+    keys: KeysOf,
+}
 
 impl Node for HomeserverNode {
     fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>> {
-        let config = self.0.clone();
+        let (host, config) = (self.keys.beside(host), self.config.clone());
         Box::pin(async move {
             let started = Homeserver::start(host, config).await;
             started.map(drop).map_err(|error| error.to_string())
@@ -157,11 +162,14 @@ impl Node for HomeserverNode {
     }
 }
 
-struct RelayNode(relay::Config);
+struct RelayNode {
+    config: relay::Config,
+    keys: KeysOf,
+}
 
 impl Node for RelayNode {
     fn run(&self, host: Host) -> BoxFuture<'static, Result<(), String>> {
-        let config = self.0.clone();
+        let (host, config) = (self.keys.beside(host), self.config.clone());
         Box::pin(async move {
             let started = Relay::start(host, config).await;
             started.map(drop).map_err(|error| error.to_string())
@@ -173,7 +181,7 @@ impl Node for RelayNode {
     }
 }
 
-fn homeserver_nodes(scenario: &Scenario) -> impl Iterator<Item = (String, Arc<HomeserverNode>)> {
+fn homeserver_configs(scenario: &Scenario) -> impl Iterator<Item = (String, homeserver::Config)> {
     let of_backends = scenario.backends.iter().filter(|(_, backend)| !backend.relays.is_empty());
     let relays: BTreeMap<OwnedServerName, Vec<OwnedServerName>> = of_backends
         .map(|(name, backend)| {
@@ -191,7 +199,7 @@ fn homeserver_nodes(scenario: &Scenario) -> impl Iterator<Item = (String, Arc<Ho
         if let Some(attempts) = backend.attempts_before_relay {
             config.attempts_before_relay = attempts;
         }
-        (name.clone(), Arc::new(HomeserverNode(config)))
+        (name.clone(), config)
     })
 }
 

@@ -1,7 +1,11 @@
 //! What is read when everything has settled: every device's stream to its end, and every room's
 //! events and state at every member backend.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use checks::history::Note;
 use scenarios::{
@@ -107,14 +111,20 @@ async fn read_room(cluster: &Cluster, conversation: &str, room: &str, users: Vec
         let (reader, target) = (Arc::clone(device), room.to_owned());
         let read = device.on(async move { read_as(&reader, &target).await }).await;
         match read {
-            Ok(Reading::Read { events, state }) => {
+            Ok(Reading::Read { events, state, members }) => {
                 let conversation = conversation.to_owned();
                 cluster.note(&Note::FinalTimeline {
                     backend: backend.clone(),
                     conversation: conversation.clone(),
                     events: Some(events),
                 });
-                cluster.note(&Note::FinalState { backend, conversation, events: Some(state) });
+                let members =
+                    cluster.scenario.users.keys().filter(|user| {
+                        members.contains(cluster.first_device(user).user_id.as_str())
+                    });
+                let members = members.cloned().collect();
+                let events = Some(state);
+                cluster.note(&Note::FinalState { backend, conversation, events, members });
                 return;
             }
             Ok(Reading::NoMember) => {}
@@ -123,12 +133,13 @@ async fn read_room(cluster: &Cluster, conversation: &str, room: &str, users: Vec
     }
     if is_anyone_left {
         let conversation = conversation.to_owned();
-        cluster.note(&Note::FinalState { backend, conversation, events: None });
+        let (events, members) = (None, BTreeSet::new());
+        cluster.note(&Note::FinalState { backend, conversation, events, members });
     }
 }
 
 enum Reading {
-    Read { events: Vec<String>, state: BTreeMap<String, String> },
+    Read { events: Vec<String>, state: BTreeMap<String, String>, members: BTreeSet<String> },
     NoMember,
     Failed,
 }
@@ -139,6 +150,10 @@ async fn read_as(device: &Device, room: &str) -> Reading {
     let text = |event: &Value, field: &str| {
         event.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
+    let is_member = |event: &&Value| {
+        event["type"] == "m.room.member" && event["content"]["membership"] == "join"
+    };
+    let members = state.iter().filter(is_member).map(|event| text(event, "state_key")).collect();
     let state: BTreeMap<String, String> = state
         .iter()
         .map(|event| {
@@ -147,7 +162,7 @@ async fn read_as(device: &Device, room: &str) -> Reading {
         })
         .collect();
     match tries(|| timeline(device, room)).await {
-        Some(events) => Reading::Read { events, state },
+        Some(events) => Reading::Read { events, state, members },
         None => Reading::Failed,
     }
 }

@@ -122,6 +122,11 @@ pub fn kill(node: &str) -> NodeFault {
     NodeFault::Kill { node: node.to_owned() }
 }
 
+/// Ends the process of a server, which starts again with a new signing key.
+pub fn rotate_key(node: &str) -> NodeFault {
+    NodeFault::RotateKey { node: node.to_owned() }
+}
+
 /// Stops a machine from being scheduled.
 pub fn pause(node: &str) -> NodeFault {
     NodeFault::Pause { node: node.to_owned() }

@@ -59,6 +59,7 @@ pub const CHECKS: &[CheckName] = &[
         "client-state",
         "in the end, devices that sync were shown the state that their backend has",
     ),
+    always("membership-holds", "who was told to have joined or left has, in the end"),
     always(
         "delivered-in-time",
         "an eventual message comes within a bound over any way that is open",

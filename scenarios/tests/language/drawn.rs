@@ -351,6 +351,7 @@ fn node_fault() -> impl Strategy<Value = NodeFault> {
     prop_oneof![
         (machine(), fates).prop_map(|(node, disk)| NodeFault::Crash { node, disk }),
         machine().prop_map(|node| NodeFault::Kill { node }),
+        select(vec!["a", "r1"]).prop_map(|node| NodeFault::RotateKey { node: node.to_owned() }),
         machine().prop_map(|node| NodeFault::Pause { node }),
         machine().prop_map(|node| NodeFault::Wipe { node }),
         storm,

@@ -16,7 +16,7 @@ const MAX_MOVES: usize = 16;
 
 /// Why a text has no canonical form.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotCanonical {
+pub enum NotCanonical {
     /// It is not JSON.
     #[error(transparent)]
     NotJson(#[from] serde_json::Error),
@@ -26,6 +26,16 @@ pub(super) enum NotCanonical {
     /// Too many levels have their keys out of order.
     #[error("too many of its levels have keys out of order")]
     TooTangled,
+}
+
+/// Returns the canonical form of `json`.
+///
+/// # Errors
+/// See [`NotCanonical`].
+pub fn canonical_json(json: &[u8]) -> Result<Vec<u8>, NotCanonical> {
+    let mut text = Vec::with_capacity(json.len());
+    append(json, &mut text)?;
+    Ok(text)
 }
 
 /// Appends the canonical form of `json` to `out`.

@@ -19,7 +19,7 @@ const MAX_CLAIMS: usize = 4;
 ///
 /// # Errors
 /// 401 `M_UNAUTHORIZED`: there are none, or they are not what they should be.
-pub(super) fn claims(headers: &HeaderMap) -> Result<Vec<XMatrix>, MatrixError> {
+pub fn claims(headers: &HeaderMap) -> Result<Vec<XMatrix>, MatrixError> {
     let refused = |problem: &str| MatrixError::unauthorized(format!("Authorization: {problem}"));
     let mut claims: Vec<XMatrix> = Vec::new();
     for value in headers.get_all(header::AUTHORIZATION) {

@@ -26,6 +26,7 @@ use crate::{
     federation::{Identity, KeyError, KeyRing, about_request::AboutRequest, claim::claims},
     http::Peer,
     object::read_object,
+    rates::Rates,
 };
 
 /// What the [`Signed`] extractor needs of a router's state (through `axum::extract::FromRef`).
@@ -35,16 +36,18 @@ pub struct Authenticated {
     pub identity: Identity,
     /// Whose keys we know.
     pub keys: KeyRing,
-    /// Called with the origin of every request whose signature is valid; a homeserver clears the
-    /// origin's back-off here.
+    /// Called with the origin of every request whose signature is valid and which does not come too often;
+    /// a homeserver clears the origin's back-off here.
     pub heard_from: Arc<dyn Fn(&ServerName) + Send + Sync>,
+    /// How often each server may make a request; unset is without a bound.
+    pub rates: Option<Arc<Rates<OwnedServerName>>>,
 }
 
 /// A request to one of ruma's endpoints, from the server that signed it.
 ///
 /// Refuses with 401 `M_UNAUTHORIZED` what is unsigned, wrongly signed, or meant for another
-/// destination (the signature is checked over the raw request target), with 400 `M_NOT_JSON` or
-/// `M_BAD_JSON` what is not the endpoint's body.
+/// destination (the signature is checked over the raw request target), with 429 `M_LIMIT_EXCEEDED` what
+/// its server asks too often, with 400 `M_NOT_JSON` or `M_BAD_JSON` what is not the endpoint's body.
 #[derive(Debug)]
 pub struct Signed<R> {
     /// The server that signed.
@@ -147,6 +150,7 @@ impl Verified {
         }
         let signed = Request::from_parts(parts, body);
         let origin = authenticated.verify(&claims, &signed)?;
+        authenticated.count(&origin)?;
         (authenticated.heard_from)(&origin);
         let (parts, body) = signed.into_parts();
         Ok(Self { origin, parts, path, body })
@@ -207,6 +211,14 @@ impl Authenticated {
                 Ok(None)
             }
         }
+    }
+
+    /// Counts a request of `origin`, which signed it: nobody can use up what is somebody else's.
+    fn count(&self, origin: &OwnedServerName) -> Result<(), MatrixError> {
+        let counted = self.rates.as_ref().map_or(Ok(()), |rates| rates.take(origin));
+        counted.map_err(|wait| {
+            MatrixError::limit_exceeded(format!("{origin} makes too many requests"), wait)
+        })
     }
 
     /// Returns the origin, if one of `claims` is its signature under `request` for us.

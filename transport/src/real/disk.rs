@@ -81,6 +81,16 @@ impl Disk for DirectoryDisk {
     }
 }
 
+/// Returns the first thing that is wrong with a database file; none, if it is in order.
+///
+/// # Errors
+/// It cannot be read at all.
+pub(super) fn first_defect(path: &Path) -> rusqlite::Result<Option<String>> {
+    let connection = Connection::open(path)?;
+    let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok(Some(said).filter(|said| said != "ok"))
+}
+
 /// The file that takes up what is set aside of the disk.
 const RESERVE: &str = "reserve";
 

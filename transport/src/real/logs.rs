@@ -1,33 +1,88 @@
-//! The log of a process: a line on standard error for each record, whatever others put into it; and,
-//! for programs, a line of JSON for each event.
+//! The log of a process: a line on standard error for each record, for people or for programs, whatever
+//! others put into it; and a file of events, a line of JSON for each.
 
 use std::{
     fmt::{self, Write as _},
     fs::File,
     io::{self, Write},
     path::Path,
+    str::FromStr,
     time::SystemTime,
 };
 
+use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 use tracing::{Event, Subscriber, field};
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, filter_fn},
     layer::{Context, SubscriberExt},
+    registry::LookupSpan,
     util::SubscriberInitExt,
 };
 
 use crate::Lock;
 
+/// How a record is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people: `2026-11-29T15:46:31Z INFO homeserver: text field=value`.
+    #[default]
+    Text,
+    /// For programs: an object of `timestamp`, `level`, `target` and `fields`, of which `message` is the
+    /// text.
+    Json,
+}
+
+impl FromStr for Format {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("expected text or json"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
 /// Logs records of this level and above from now on. There are no colors: what a terminal takes for
 /// a color, a file keeps as litter.
-pub fn begin(level: LevelFilter) {
-    tracing_subscriber::fmt()
-        .with_writer(|| OneLine(io::stderr()))
-        .with_ansi(false)
-        .with_max_level(level)
-        .init();
+pub fn begin(level: LevelFilter, format: Format) {
+    let records = records(format).with_filter(level);
+    tracing_subscriber::registry().with(records).init();
+}
+
+/// Returns what writes records to standard error.
+fn records<S>(format: Format) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    records_to(format, io::stderr)
+}
+
+/// Returns what writes records to where `writer` says.
+fn records_to<S, W>(
+    format: Format,
+    writer: impl Fn() -> W + Send + Sync + 'static,
+) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: Write + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(move || OneLine { to: writer(), format })
+        .with_ansi(false);
+    match format {
+        Format::Text => layer.boxed(),
+        Format::Json => layer.json().with_current_span(false).with_span_list(false).boxed(),
+    }
 }
 
 /// Does the same for records of other targets than `target`; those are events, and are appended to the
@@ -37,6 +92,7 @@ pub fn begin(level: LevelFilter) {
 /// The file cannot be opened; nothing is logged then.
 pub fn begin_with_events(
     level: LevelFilter,
+    format: Format,
     target: &'static str,
     path: Option<&Path>,
 ) -> io::Result<()> {
@@ -51,9 +107,7 @@ pub fn begin_with_events(
         let lines = JsonLines { file: Lock::new(file) };
         lines.with_filter(filter_fn(move |about| about.target() == target))
     });
-    let records = tracing_subscriber::fmt::layer()
-        .with_writer(|| OneLine(io::stderr()))
-        .with_ansi(false)
+    let records = records(format)
         .with_filter(filter_fn(move |about| about.target() != target && *about.level() <= level));
     tracing_subscriber::registry().with(events).with(records).init();
     Ok(())
@@ -104,7 +158,10 @@ impl field::Visit for Fields {
 }
 
 /// Writes each record as one line: control characters within it, which come from others, are escaped.
-struct OneLine<W>(W);
+struct OneLine<W> {
+    to: W,
+    format: Format,
+}
 
 impl<W: Write> Write for OneLine<W> {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
@@ -114,32 +171,74 @@ impl<W: Write> Write for OneLine<W> {
         };
         let mut line = String::with_capacity(record.len());
         for c in String::from_utf8_lossy(text).chars() {
-            if c.is_control() {
-                write!(line, "{}", c.escape_default()).map_err(io::Error::other)?;
-            } else {
-                line.push(c);
+            match self.format {
+                _ if !c.is_control() => line.push(c),
+                Format::Text => {
+                    write!(line, "{}", c.escape_default()).map_err(io::Error::other)?;
+                }
+                // JSON leaves those alone that are no ASCII, within its strings.
+                Format::Json => {
+                    write!(line, "\\u{:04x}", u32::from(c)).map_err(io::Error::other)?;
+                }
             }
         }
         line.push_str(end);
-        self.0.write_all(line.as_bytes())?;
+        self.to.write_all(line.as_bytes())?;
         Ok(record.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.to.flush()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    /// Where a test's records go.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Lock<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What `said` by another server becomes in a log.
+    fn logged(format: Format, said: &str) -> String {
+        let kept = Kept::default();
+        let to = kept.clone();
+        let log = tracing_subscriber::registry().with(records_to(format, move || to.clone()));
+        tracing::subscriber::with_default(log, || tracing::info!(error = said, "it refused"));
+        String::from_utf8(kept.0.lock().clone()).unwrap()
+    }
+
+    const SAID: &str = "\"\n2026 ERROR all is lost\" \x1b[31m\u{9b}2J\r\n";
 
     #[test]
     fn what_others_say_begins_no_line_and_moves_no_cursor() {
-        let mut log = Vec::new();
-        let said = "it said: \"\n2026 ERROR all is lost\" \x1b[31m\u{9b}2J\r\n";
-        OneLine(&mut log).write_all(said.as_bytes()).unwrap();
-        let shown = r#"it said: "\n2026 ERROR all is lost" \u{1b}[31m\u{9b}2J\r"#;
-        assert_eq!(String::from_utf8(log).unwrap(), format!("{shown}\n"));
+        for format in [Format::Text, Format::Json] {
+            let log = logged(format, SAID);
+            assert_eq!(log.lines().count(), 1, "{log}");
+            assert!(!log.trim_end().contains(char::is_control), "{log:?}");
+        }
+        assert!(logged(Format::Text, "plainly").contains("INFO"));
+    }
+
+    #[test]
+    fn a_record_for_programs_says_the_very_text() {
+        let record: Value = serde_json::from_str(&logged(Format::Json, SAID)).unwrap();
+        assert_eq!(record["fields"]["error"], SAID);
+        assert_eq!(record["fields"]["message"], "it refused");
+        assert_eq!((&record["level"], &record["target"]), (&"INFO".into(), &module_path!().into()));
+        assert!(record["timestamp"].is_string());
     }
 }

@@ -95,6 +95,7 @@ impl Node {
             identity: self.identity.clone(),
             keys: self.keys.clone(),
             heard_from: Arc::new(move |origin| note(&heard, format!("signed by {origin}"))),
+            rates: None,
         };
         Router::new()
             .route("/_matrix/federation/v1/send/{transaction_id}", routing::put(answer_send))

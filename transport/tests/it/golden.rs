@@ -76,7 +76,7 @@ async fn relay() -> Router {
     };
     node.database.transaction(insert).await.expect("the table is there");
     let heard_from = Arc::new(|_: &ruma::ServerName| {});
-    let state = Authenticated { identity: node.identity, keys: node.keys, heard_from };
+    let state = Authenticated { identity: node.identity, keys: node.keys, heard_from, rates: None };
     let answer = async |request: SignedBytes| json_answer(&request.path_arguments);
     Router::new()
         .route(SendRelay::PATH, routing::put(answer))

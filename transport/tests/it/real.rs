@@ -34,7 +34,13 @@ fn tls(directory: &Path) -> TlsConfig {
     let private_key = directory.join("key.pem");
     std::fs::write(&certificate, cert.pem()).expect("the directory is writable");
     std::fs::write(&private_key, signing_key.serialize_pem()).expect("the directory is writable");
-    let authorities = certificate.clone();
+    tls_of(directory)
+}
+
+/// The files that were written there.
+fn tls_of(directory: &Path) -> TlsConfig {
+    let certificate = directory.join("certificate.pem");
+    let (private_key, authorities) = (directory.join("key.pem"), certificate.clone());
     TlsConfig { certificate, private_key, authorities, plain_ports: Vec::new() }
 }
 
@@ -50,6 +56,21 @@ async fn a_request_crosses_tls() {
     let directory = tempfile::tempdir().unwrap();
     let host = host(directory.path(), &config(Some(tls(directory.path())))).unwrap();
     assert_eq!(ask(&host, "localhost").await.unwrap(), "yes");
+}
+
+#[tokio::test]
+async fn a_port_that_is_plain_here_is_called_with_tls_elsewhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let encrypted = host(directory.path(), &config(Some(tls(directory.path())))).unwrap();
+    let router = Router::new().route("/", routing::get(|| async { "yes" }));
+    let port = serve(&encrypted, 0, router, ServerLimits::default()).await.unwrap();
+    let tls = TlsConfig { plain_ports: vec![port], ..tls_of(directory.path()) };
+    let caller = host(directory.path(), &config(Some(tls))).unwrap();
+    let address = Address { name: "localhost".to_owned(), port };
+    let request = Request::get("/").body(Bytes::new()).unwrap();
+    let client = Client::new(&caller, ClientLimits::default());
+    let answer = client.send(&address, request, Duration::from_secs(20)).await;
+    assert_eq!(answer.unwrap().into_body(), "yes");
 }
 
 #[tokio::test]

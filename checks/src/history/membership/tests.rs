@@ -104,6 +104,9 @@ fn a_lost_disk_forgets_the_joins_since_its_backup_until_the_user_joins_anew() {
     assert!(stay(Some(5), &[]).is_known_since(6) && !stay(None, &[]).is_known_since(6));
     let back = stay(Some(2), &[join("bob", None), join("bob", Some(Ok))]);
     assert!(!back.is_known_since(7) && back.is_known_since(8));
+    let unanswered = [join("bob", None), join("bob", Some(Indefinite))];
+    assert!(!stay(Some(2), &unanswered).certain_since(8), "b may have withdrawn the join");
+    assert!(stay(Some(5), &unanswered).certain_since(8), "b knows that bob is in");
 }
 
 /// Returns entry `n`, in second `n`.

@@ -10,7 +10,7 @@ use clap::{ArgAction, Args};
 use homeserver::{Config, ConfigFile, Machine};
 use ruma::OwnedServerName;
 use tracing::Level;
-use transport::real::{RealConfig, TlsConfig, TlsFiles, check_tls};
+use transport::real::{RealConfig, TlsConfig, TlsFiles, check_tls, logs::Format};
 
 use crate::{Trouble, say};
 
@@ -63,6 +63,9 @@ pub(crate) struct RunArguments {
     /// How much to log to stderr: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL")]
     log: Option<Level>,
+    /// How to log: text, for people, or json, for programs
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<Format>,
     /// Log debug messages too, as `--log debug` does
     #[arg(long, short, conflicts_with = "log", action = ArgAction::Count)]
     verbose: u8,
@@ -110,6 +113,7 @@ impl Settings {
         }
         let log = arguments.log.or((arguments.verbose > 0).then_some(Level::DEBUG));
         machine.log = log.or(machine.log);
+        machine.log_format = arguments.log_format.or(machine.log_format);
         self
     }
 
@@ -122,6 +126,10 @@ impl Settings {
 
     pub(crate) fn log(&self) -> Level {
         self.machine.log.unwrap_or(Level::INFO)
+    }
+
+    pub(crate) fn log_format(&self) -> Format {
+        self.machine.log_format.unwrap_or_default()
     }
 
     /// Returns how the machine listens and connects.
@@ -178,4 +186,20 @@ pub(crate) fn check(arguments: &RunArguments) -> Result<(), Trouble> {
     }
     let name = &settings.config.server_name;
     say(&format!("the configuration of {name} has no mistakes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use homeserver::{Config, Machine};
+
+    use super::Settings;
+
+    #[test]
+    fn one_port_for_both_apis_speaks_tls_and_a_port_of_its_own_does_not() {
+        for (client_port, plain) in [(8448, vec![]), (8008, vec![8008])] {
+            let config = Config { client_port, federation_port: 8448, ..Config::default() };
+            let settings = Settings { config, machine: Machine::default() };
+            assert_eq!(settings.plain_ports(), plain);
+        }
+    }
 }

@@ -16,6 +16,7 @@ use super::{
     commits::Commits,
     ensure_owner, outcome,
     protocol::{Conclusion, Record, conclude, on_question},
+    refusals::{ABORTED_BEFORE, objection, refusal},
     refused,
     votes::{Ballot, ballot_of},
 };
@@ -23,7 +24,7 @@ use crate::{
     core::guards::{Bounds, Guard, Guards},
     event::Pdu,
     messaging::rooms::{RoomError, Rooms},
-    pdu::{Checked, Standing},
+    pdu::Checked,
     store::{
         StoreError, events,
         m1::{self, Message, Voter},
@@ -41,18 +42,15 @@ const COLLECTING: Bounds = Bounds { per_key: 1, keys: 1000 };
 /// What this server does for rooms that it owns. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Coordinator {
-    rooms: Rooms,
+    pub(super) rooms: Rooms,
     commits: Commits,
-    messages: Guards<(OwnedServerName, String)>,
+    pub(super) messages: Guards<(OwnedServerName, String)>,
     /// Events whose votes are being collected, by room.
     collecting: Guards<(OwnedRoomId, OwnedEventId)>,
 }
 
-/// Why an event that was aborted before is aborted again.
-const ABORTED_BEFORE: &str = "an earlier attempt to send this message was aborted";
-
 /// The votes of the backends asked so far.
-type Ballots = BTreeMap<OwnedServerName, Ballot>;
+pub(super) type Ballots = BTreeMap<OwnedServerName, Ballot>;
 
 impl Coordinator {
     pub(super) fn new(rooms: Rooms, commits: Commits) -> Self {
@@ -154,7 +152,11 @@ impl Coordinator {
     }
 
     /// Returns the event, unless it is malformed.
-    async fn parsed(&self, room_id: &RoomId, raw: &RawValue) -> Result<Option<Pdu>, RoomError> {
+    pub(super) async fn parsed(
+        &self,
+        room_id: &RoomId,
+        raw: &RawValue,
+    ) -> Result<Option<Pdu>, RoomError> {
         let rules = self.rooms.graph.rules_of(room_id).await?;
         Ok(rules.and_then(|(_, rules)| Pdu::parse(raw, rules).ok()))
     }
@@ -374,21 +376,6 @@ enum Decided {
     NotYet(Vec<Voter>),
 }
 
-/// Returns why the event is not one that is sent in this way; `None` if it is.
-fn objection(message: &Message, room_id: &RoomId, checked: &Checked) -> Option<String> {
-    let event = &checked.pdu;
-    if let Standing::SoftFailed(reason) | Standing::Rejected(reason) = &checked.standing {
-        return Some(reason.clone());
-    }
-    if event.sender.server_name() != message.origin {
-        return Some(format!("{} is not a user of {}", event.sender, message.origin));
-    }
-    if event.room_id != room_id {
-        return Some("the event belongs to another room".to_owned());
-    }
-    event.state_key.is_some().then(|| "a state event cannot be sent as a message".to_owned())
-}
-
 /// Returns the member backends that have not voted, as the transaction that would decide sees them.
 fn newcomers(
     tx: &Transaction<'_>,
@@ -404,30 +391,7 @@ fn newcomers(
     Ok(voters)
 }
 
-/// Returns the answer that the ballots make inevitable; `None`: all said yes.
-fn refusal(ballots: &Ballots) -> Option<Sent> {
-    let unreachable: Vec<String> = ballots
-        .iter()
-        .filter(|(_, ballot)| **ballot == Ballot::Unreachable)
-        .filter(|_| !planted(Defect::M1SilenceCountsAsYes))
-        .map(|(member, _)| member.to_string())
-        .collect();
-    let reason = ballots.values().find_map(|ballot| match ballot {
-        Ballot::No(reason) => Some(reason.clone()),
-        Ballot::Yes | Ballot::Unreachable => None,
-    });
-    if unreachable.is_empty() && reason.is_none() {
-        return None;
-    }
-    Some(Sent {
-        delivered: false,
-        unreachable_backends: unreachable,
-        failed_to_send: Vec::new(),
-        reason,
-    })
-}
-
-fn delivered() -> Sent {
+pub(super) fn delivered() -> Sent {
     Sent {
         delivered: true,
         unreachable_backends: Vec::new(),

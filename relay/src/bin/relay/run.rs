@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use relay::{EVENTS, Relay};
 use tokio::signal::unix::{SignalKind, signal};
-use transport::real::{host, lock, logs};
+use transport::real::{check_databases, host, lock, logs};
 
 use crate::{Trouble, say, settings::Settings};
 
@@ -13,8 +13,13 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn until_ended(settings: Settings) -> Result<(), Trouble> {
-    logs::begin_with_events(settings.log().into(), EVENTS, settings.event_log())
-        .map_err(|error| Trouble::Other(format!("failed to open the log of events: {error}")))?;
+    logs::begin_with_events(
+        settings.log().into(),
+        settings.log_format(),
+        EVENTS,
+        settings.event_log(),
+    )
+    .map_err(|error| Trouble::Other(format!("failed to open the log of events: {error}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -31,6 +36,7 @@ async fn run(settings: Settings) -> Result<(), Trouble> {
         Trouble::Other(format!("failed to {what} {}: {error}", data.display()))
     };
     let _lock = lock(&data).map_err(|error| other("lock", &error))?;
+    check_databases(&data).map_err(|error| other("check", &error))?;
     let host = host(&data, &real).map_err(|error| other("open", &error))?;
     let signalled = |kind| signal(kind).map_err(|error| Trouble::Other(error.to_string()));
     let mut terminated = signalled(SignalKind::terminate())?;

@@ -11,7 +11,7 @@ use clap::{ArgAction, Args};
 use relay::{Config, ConfigFile, Machine};
 use ruma::OwnedServerName;
 use tracing::Level;
-use transport::real::{RealConfig, TlsConfig, TlsFiles, check_tls};
+use transport::real::{RealConfig, TlsConfig, TlsFiles, check_tls, logs::Format};
 
 use crate::{Trouble, say};
 
@@ -61,6 +61,9 @@ pub(crate) struct RunArguments {
     /// How much to log to stderr: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL")]
     log: Option<Level>,
+    /// How to log: text, for people, or json, for programs
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<Format>,
     /// Log debug messages too, as `--log debug` does
     #[arg(long, short, conflicts_with = "log", action = ArgAction::Count)]
     verbose: u8,
@@ -111,6 +114,7 @@ impl Settings {
         }
         let log = arguments.log.or((arguments.verbose > 0).then_some(Level::DEBUG));
         machine.log = log.or(machine.log);
+        machine.log_format = arguments.log_format.or(machine.log_format);
         self
     }
 
@@ -123,6 +127,10 @@ impl Settings {
 
     pub(crate) fn log(&self) -> Level {
         self.machine.log.unwrap_or(Level::INFO)
+    }
+
+    pub(crate) fn log_format(&self) -> Format {
+        self.machine.log_format.unwrap_or_default()
     }
 
     pub(crate) fn event_log(&self) -> Option<&Path> {

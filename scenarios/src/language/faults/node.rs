@@ -55,6 +55,13 @@ pub(super) const LISTED: &[Listed] = &[
         means: "the process dies, the kernel lives and closes its connections; starts when it ends",
     },
     Listed {
+        key: "rotate-key",
+        body: Value::Table(&[NODE]),
+        example: "{ node = \"a\" }",
+        means: "the process of a server dies, and its operator gives it a new signing key: starts with \
+                that when it ends, and publishes the one before as an old one",
+    },
+    Listed {
         key: "pause",
         body: Value::Table(&[NODE]),
         example: "{ node = \"a\" }",
@@ -157,6 +164,7 @@ pub(super) fn read(key: &str, table: &mut Table<'_>, reader: &mut Reader) -> Opt
                 .unwrap_or_default(),
         },
         "kill" => NodeFault::Kill { node: node(table, reader) },
+        "rotate-key" => NodeFault::RotateKey { node: node(table, reader) },
         "pause" => NodeFault::Pause { node: node(table, reader) },
         "storm" => storm(table, reader),
         "wipe" => NodeFault::Wipe { node: node(table, reader) },
@@ -230,7 +238,9 @@ fn shift(table: &mut Table<'_>, past: &'static str, reader: &mut Reader) -> (Dur
 }
 
 pub(super) fn check(fault: &NodeFault, at: &str, meaning: &mut Meaning<'_>) {
-    meaning.machine(&format!("{at}.node"), fault.node());
+    if !matches!(fault, NodeFault::RotateKey { .. }) {
+        meaning.machine(&format!("{at}.node"), fault.node());
+    }
     match fault {
         NodeFault::Storm { times, down, .. } => {
             meaning.restarts(&format!("{at}.times"), *times);
@@ -251,6 +261,7 @@ pub(super) fn check(fault: &NodeFault, at: &str, meaning: &mut Meaning<'_>) {
             meaning.shift(&format!("{at}.{key}"), *by);
         }
         NodeFault::ClockDrift { rate, .. } => meaning.rate(&format!("{at}.rate"), *rate),
+        NodeFault::RotateKey { node } => meaning.server(&format!("{at}.node"), node),
         NodeFault::Crash { .. }
         | NodeFault::Kill { .. }
         | NodeFault::Pause { .. }
@@ -265,7 +276,10 @@ pub(super) fn write(fault: &NodeFault) -> Inline {
         NodeFault::Crash { disk, .. } => {
             body.put_if(*disk != AfterCrash::default(), "disk", word(FATES, *disk))
         }
-        NodeFault::Kill { .. } | NodeFault::Pause { .. } | NodeFault::Wipe { .. } => body,
+        NodeFault::Kill { .. }
+        | NodeFault::RotateKey { .. }
+        | NodeFault::Pause { .. }
+        | NodeFault::Wipe { .. } => body,
         NodeFault::Storm { times, up, down, kill, .. } => body
             .put("times", times)
             .put("up", time(up))

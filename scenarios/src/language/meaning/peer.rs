@@ -16,6 +16,13 @@ impl Meaning<'_> {
         self.refers(at, written, Sort::Relay);
     }
 
+    /// Notes a mistake unless `written` is a backend or a relay.
+    pub(in crate::language) fn server(&mut self, at: &str, written: &str) {
+        if !self.scenario.relays.contains_key(written) {
+            self.refers(at, written, Sort::Backend);
+        }
+    }
+
     /// Checks those whom a peer wrongs: backends and relays, each once, and not the peer itself.
     pub(in crate::language) fn wronged(&mut self, at: &str, node: &str, to: &[String]) {
         for (n, wronged) in to.iter().enumerate() {
@@ -26,8 +33,8 @@ impl Meaning<'_> {
                         .label("this is the dishonest peer")
                         .help("remove it, or leave `to` out to mean all others");
                 self.report(&at, mistake);
-            } else if !self.scenario.relays.contains_key(wronged) {
-                self.refers(&at, wronged, Sort::Backend);
+            } else {
+                self.server(&at, wronged);
             }
         }
         self.twice(at, to, Code::DuplicateName);

@@ -20,6 +20,11 @@ pub enum NodeFault {
         /// The machine.
         node: String,
     },
+    /// The process of a server dies. It starts with a new signing key when the fault ends.
+    RotateKey {
+        /// The homeserver or relay.
+        node: String,
+    },
     /// The process is not scheduled while the fault lasts.
     Pause {
         /// The machine.
@@ -106,6 +111,7 @@ impl NodeFault {
         match self {
             Self::Crash { .. } => "crash",
             Self::Kill { .. } => "kill",
+            Self::RotateKey { .. } => "rotate-key",
             Self::Pause { .. } => "pause",
             Self::Storm { .. } => "storm",
             Self::Wipe { .. } => "wipe",
@@ -121,6 +127,7 @@ impl NodeFault {
         match self {
             Self::Crash { node, .. }
             | Self::Kill { node }
+            | Self::RotateKey { node }
             | Self::Pause { node }
             | Self::Storm { node, .. }
             | Self::Wipe { node }

@@ -37,7 +37,12 @@ impl World {
     /// The process dies, the kernel lives: sockets are closed (FIN, or RST where data was unread),
     /// the page cache is kept. A machine that is down stays down until both are over.
     pub fn kill(&self, machine: &str, cause: Option<u64>) -> FaultId {
-        let (fault, index) = self.begin_on(machine, Remedy::Down, "kill", cause);
+        self.kill_for(machine, "kill", cause)
+    }
+
+    /// Does the same for a fault that is called `what`, which does something else besides.
+    pub fn kill_for(&self, machine: &str, what: &str, cause: Option<u64>) -> FaultId {
+        let (fault, index) = self.begin_on(machine, Remedy::Down, what, cause);
         self.go_down(fault, index, Way::Kill, kill_process);
         fault
     }
@@ -105,12 +110,16 @@ impl World {
         }
     }
 
-    /// Drops every task while the kernel lives, so that sockets close as programs close them.
-    /// Returns how many tasks there were.
+    /// Drops every task while the kernel lives, so that sockets close as programs close them; if the
+    /// power was lost in the same instant, nothing closes them. Returns how many tasks there were.
     fn end_process(&self, index: usize) -> u64 {
         let (tasks, current) = {
             let mut state = self.shared.lock();
             let machine = &mut state.machines[index];
+            if !machine.powered {
+                drop(state);
+                return self.cut_power(index, Loss::Crashed);
+            }
             // From here on nothing is spawned and no socket is used, but the open ones are closed
             // as their owners are dropped.
             machine.running = false;
