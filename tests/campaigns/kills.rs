@@ -89,8 +89,7 @@ pub(crate) fn picture(server: &NatsServer, id: &str) -> Picture {
     let (_, queue) = campaign::server::find(&server.at(), Some(id)).expect("it is there");
     let desk = Desk::new(&*queue);
     desk.look().expect("it answers");
-    let picture = desk.picture().clone();
-    picture
+    desk.picture().clone()
 }
 
 /// Returns of how many runs there is a result: pairs of a block's scenario and a seed.
