@@ -1,26 +1,27 @@
-//! The subcommands and flags of the command, with their help. `shown` has those that show runs,
-//! `told` those that tell of the language and of the command itself.
+//! The subcommands and flags of the command, with their help. `campaign` has those of campaigns,
+//! `shown` those that show runs, `told` those that tell of the language and of the command itself.
 
+mod campaign;
 mod shown;
 mod told;
 
 use std::{
     num::{NonZeroU16, NonZeroU64, NonZeroUsize},
     path::PathBuf,
-    str::FromStr,
     time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use explore::{Method, sources::Shard};
+use explore::Method;
 use reports::Renderer;
 use scenarios::scenario::Delivery;
 
 pub(crate) use self::{
+    campaign::{Act, Campaign, Carrier, Resume, Start, Which, Work},
     shown::{Report, Serve, Show},
     told::{Completions, Explain, Man, New, Schema, SchemaOf},
 };
-use crate::{exit, report, seeds::Seeds, serve};
+use crate::{exit, part::Part, report, seeds::Seeds, serve};
 
 /// Runs federations of real homeservers and relays in a simulated world, breaks them on purpose,
 /// and judges what they promised.
@@ -95,6 +96,8 @@ pub(crate) enum Command {
     /// Search for the scenario that breaks a promise, starting from scenarios that keep it
     #[command(after_help = exit::TABLE)]
     Explore(Explore),
+    /// Search with many machines, of which nothing is lost when one of them dies
+    Campaign(Box<Campaign>),
     /// Make a scenario that violates a check as small as it goes, and say why what is left is needed
     #[command(after_help = exit::TABLE)]
     Shrink(Shrink),
@@ -224,7 +227,8 @@ pub(crate) struct Explore {
     /// End after N kinds of failures are found [without N: 1]
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
     pub(crate) fail_fast: Option<NonZeroUsize>,
-    /// Play the M-th of N parts of the campaign, which share no run
+    /// Play the M-th of N parts of the campaign, which share no run; `auto/N` and `auto` read which
+    /// part this is from the environment of an indexed job of Kubernetes, a Slurm array or GitLab
     #[arg(long, value_name = "M/N")]
     pub(crate) shard: Option<Part>,
     /// What the campaign is drawn from; another seed tries things in another order
@@ -326,23 +330,6 @@ impl From<Way> for Method {
             Way::Drawn => Self::Drawn,
             Way::Bred => Self::Bred,
         }
-    }
-}
-
-/// A part of a campaign, as `M/N` names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Part(pub(crate) Shard);
-
-impl FromStr for Part {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let refused = || format!("`{text}` is not a part: write `2/3` for the second of three");
-        let (part, of) = text.split_once('/').ok_or_else(refused)?;
-        let number = |text: &str| text.parse::<u64>().map_err(|_| refused());
-        let (part, of) = (number(part)?, number(of)?);
-        let index = part.checked_sub(1).filter(|index| *index < of).ok_or_else(refused)?;
-        Ok(Self(Shard { index, of }))
     }
 }
 

@@ -16,6 +16,7 @@ mod arguments;
 #[cfg(feature = "homeservers")]
 mod bench;
 mod build;
+mod campaign;
 mod check;
 #[cfg(feature = "homeservers")]
 mod compare;
@@ -33,6 +34,7 @@ mod list;
 mod live;
 mod new;
 mod output;
+mod part;
 pub mod program;
 pub mod reference;
 mod replay;

@@ -16,7 +16,7 @@ use scenarios::{Vocabulary, vocabulary::HOMESERVERS};
 
 use crate::{
     arguments::{Arguments, Command},
-    check,
+    campaign, check,
     exit::{Exit, Stop},
     explain, explore, judge, list, new,
     output::Output,
@@ -68,6 +68,7 @@ impl Program {
         match command {
             Command::Run(wanted) => run::run(wanted, self, output),
             Command::Explore(wanted) => explore::explore(wanted, self, output),
+            Command::Campaign(wanted) => campaign::campaign(wanted, self, output),
             Command::Shrink(wanted) => shrink::shrink(wanted, self, output),
             Command::Replay(wanted) => replay::replay(wanted, self, output),
             Command::Report(wanted) => report::report(wanted, output),

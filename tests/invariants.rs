@@ -299,11 +299,17 @@ fn each_crate_of_the_harness_is_built_of_those_below_it_only() {
         ("checks", vec!["runs", "reports"]),
         ("reports", vec!["runs"]),
         ("runs", vec!["reports", "turmoil-world", "live-world"]),
-        ("serve", vec!["runs", "explore"]),
+        ("explore", vec!["campaign", "reports"]),
+        ("serve", vec!["runs", "explore", "campaign"]),
     ];
     for (package, above) in above {
         assert_eq!(foreign_to(package, &above), NONE, "{package}");
     }
+}
+
+#[test]
+fn who_shares_no_campaign_over_machines_does_not_build_a_client_of_nats() {
+    assert_eq!(foreign_to("fedsim", &["async-nats"]), NONE);
 }
 
 #[test]
@@ -376,6 +382,7 @@ fn every_file_says_its_job_in_its_first_line_and_keeps_to_one() {
         "checks",
         "runs",
         "explore",
+        "campaign",
         "reports",
         "serve",
         "turmoil-world",

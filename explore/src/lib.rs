@@ -10,6 +10,7 @@
 //!   found.
 //! - [`mod@shrink`]: makes a scenario that fails small, and says why what is left is needed.
 //! - [`hunt`]: how fast a known defect is found, which is what a search is measured by.
+//! - [`offspring`]: what is made of one scenario and a seed alone, for machines that search together.
 //! - [`workers`]: several runs at once, with their results in order.
 //!
 //! The feature `homeservers` has [`hunt`], and what explores our own homeservers.
@@ -24,6 +25,7 @@ pub mod coverage;
 pub mod failure;
 #[cfg(feature = "homeservers")]
 pub mod hunt;
+pub mod offspring;
 pub mod places;
 pub mod shrink;
 pub mod situations;

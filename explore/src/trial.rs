@@ -14,6 +14,7 @@ use checks::{
     history::History,
     record::{CheckRecord, CheckVerdict, Verdict, Why},
 };
+use journal::Recording;
 use runs::{Federation, Options, world::Universe};
 #[cfg(feature = "homeservers")]
 use runs::{Homeservers, world::Simulated};
@@ -72,7 +73,24 @@ impl Subject {
         caught(|| self.play_unguarded(scenario)).unwrap_or_else(Trial::broken)
     }
 
+    /// Does the same, and returns the hash of the run's journal besides; none if playing or judging
+    /// panicked. Two runs of the same thing have the same.
+    pub fn play_hashed(&self, scenario: &Scenario) -> (Trial, Option<String>) {
+        let played = caught(|| {
+            let (trial, recording) = self.play_recorded(scenario);
+            (trial, recording.journal.hash())
+        });
+        match played {
+            Ok((trial, hash)) => (trial, Some(hash)),
+            Err(message) => (Trial::broken(message), None),
+        }
+    }
+
     fn play_unguarded(&self, scenario: &Scenario) -> Trial {
+        self.play_recorded(scenario).0
+    }
+
+    fn play_recorded(&self, scenario: &Scenario) -> (Trial, Recording) {
         let federation = (self.found)();
         let promises = federation.promises();
         let simulation = runs::simulate_on(
@@ -85,13 +103,15 @@ impl Subject {
         let recording = simulation.recording;
         let history = History::read_in(promises.vocabulary, scenario, &recording.journal);
         let verdicts = checks::verdicts(promises, &history, &recording);
-        Trial {
+        let trial = Trial {
             situations: situations::reached(&history, &recording.faults),
             places: places::of(&history),
             is_inert: scenario.faults.len() > history.faults.len(),
             simulated: recording.at,
             end: end(verdicts),
-        }
+        };
+        drop(history);
+        (trial, recording)
     }
 }
 

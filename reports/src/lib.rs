@@ -13,6 +13,7 @@
 //! - What several of them read out of a record: [`evidence`] (the entries that show a violation),
 //!   [`exchange`] (requests and what became of them), [`reach`] (where a fault lies).
 //! - [`progress`]: how far a search is, in a file that it writes while it goes on.
+//! - [`campaign`]: what a search over many machines came to, as a page and for CI.
 //! - [`RENDERERS`]: all of those that write files, those for other tools included. [`folder`]:
 //!   where a run's files go.
 //! - [`comparison`]: delivery policies side by side, as text and as a plot.
@@ -23,6 +24,7 @@
 //! - The same record and journal give the same bytes; only [`mod@line`] shows how long a run took.
 //! - Whatever a record holds, no line of text contains a control character.
 
+pub mod campaign;
 pub mod comparison;
 pub mod dot;
 pub mod evidence;

@@ -45,6 +45,11 @@ impl Bred {
         Self { rng: ChaCha8Rng::seed_from_u64(seed), parents: VecDeque::new() }
     }
 
+    /// Returns a source with one parent, which learns of no other.
+    pub(crate) fn of(seed: u64, scenario: Scenario, places: Vec<Place>) -> Self {
+        Self { parents: [Parent { scenario, places }].into(), ..Self::new(seed) }
+    }
+
     /// Returns a number below `end`; 0 if that is 0.
     fn below(&mut self, end: usize) -> usize {
         if end == 0 { 0 } else { self.rng.random_range(0..end) }

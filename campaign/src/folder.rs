@@ -1,0 +1,312 @@
+//! A queue in a folder: for the threads and processes of one machine, without any service.
+//!
+//! In its folder `.campaign`, `documents` has what was written down, `queue` an empty file for each item
+//! that is not done, `leases` one for each item that is somebody's, whose time of change is the last
+//! sign of life, and `texts` the scenarios. The other files are beside it, for people. Names appear
+//! whole, by a link from a file that was synced.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    key::{Item, Key},
+    queue::{Cursor, Document, Kept, LARGEST_FILE, Lease, Queue, Trouble, check_file},
+};
+
+/// How long somebody who finds nothing to do waits before he says so.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long nobody gets an item that was given back.
+const MOMENT: Duration = Duration::from_millis(300);
+/// What is not for people, in a campaign's folder.
+const HIDDEN: &str = ".campaign";
+/// The folders in it.
+const FOLDERS: [&str; 4] = ["documents", "queue", "leases", "texts"];
+
+/// A queue in a folder.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    lease: Duration,
+}
+
+impl Folder {
+    /// Makes the queue of a new campaign. The error says why, also if there is one already.
+    pub fn create(root: &Path, lease: Duration) -> Result<Self, Trouble> {
+        let hidden = root.join(HIDDEN);
+        if hidden.exists() {
+            let message = format!(
+                "there is a campaign in {} already\nresume it, or give the new one another --id",
+                root.display()
+            );
+            return Err(Trouble::new(message));
+        }
+        for folder in FOLDERS {
+            let path = hidden.join(folder);
+            fs::create_dir_all(&path).map_err(|error| trouble("make", &path, &error))?;
+        }
+        Ok(Self { root: root.to_owned(), lease })
+    }
+
+    /// Opens the queue of a campaign.
+    pub fn open(root: &Path, lease: Duration) -> Result<Self, Trouble> {
+        if !root.join(HIDDEN).join(FOLDERS[0]).is_dir() {
+            return Err(Trouble::new(format!("there is no campaign in {}", root.display())));
+        }
+        Ok(Self { root: root.to_owned(), lease })
+    }
+
+    /// Returns where a file is, for whoever shows it.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        let root = if name.starts_with("texts/") { self.hidden() } else { self.root.clone() };
+        root.join(name)
+    }
+
+    fn hidden(&self) -> PathBuf {
+        self.root.join(HIDDEN)
+    }
+
+    fn document(&self, name: &impl ToString) -> PathBuf {
+        self.hidden().join("documents").join(name.to_string())
+    }
+
+    fn queued(&self, item: &Item) -> PathBuf {
+        self.hidden().join("queue").join(item.to_string())
+    }
+
+    fn leased(&self, item: &Item) -> PathBuf {
+        self.hidden().join("leases").join(item.to_string())
+    }
+
+    /// Makes an item this worker's, if it is nobody's.
+    fn take(&self, item: &Item) -> Result<Option<Lease>, Trouble> {
+        let path = self.leased(item);
+        let token = token();
+        if self.is_held(&path) {
+            return Ok(None);
+        }
+        let new = File::options().write(true).create_new(true).open(&path);
+        let mut file = match new {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+            Err(error) => return Err(trouble("write", &path, &error)),
+        };
+        write!(file, "{token}").map_err(|error| trouble("write", &path, &error))?;
+        let lease = Lease { item: item.clone(), token };
+        if !self.queued(item).exists() {
+            // Somebody was done with it meanwhile.
+            self.forget(&lease)?;
+            return Ok(None);
+        }
+        Ok(Some(lease))
+    }
+
+    /// Returns whether an item is somebody's. The lease of whoever has fallen silent goes: two who
+    /// see that at once may both get the item in the end, and what they write down counts once.
+    fn is_held(&self, lease: &Path) -> bool {
+        let Ok(changed) = fs::metadata(lease).and_then(|it| it.modified()) else { return false };
+        if now().duration_since(changed).unwrap_or_default() < self.lease {
+            return true;
+        }
+        let aside = lease.with_file_name(format!(".{}", token()));
+        let is_gone = fs::rename(lease, &aside).is_ok();
+        let _gone = fs::remove_file(aside);
+        !is_gone
+    }
+
+    /// Opens the file of a lease that is still this worker's.
+    fn own(&self, lease: &Lease) -> Option<File> {
+        let path = self.leased(&lease.item);
+        let is_own = fs::read_to_string(&path).is_ok_and(|it| it == lease.token.to_string());
+        is_own.then(|| File::options().write(true).open(path).ok()).flatten()
+    }
+
+    fn forget(&self, lease: &Lease) -> Result<(), Trouble> {
+        if self.own(lease).is_some() {
+            removed(&self.leased(&lease.item))?;
+        }
+        Ok(())
+    }
+}
+
+impl Queue for Folder {
+    fn offer(&self, item: &Item) -> Result<(), Trouble> {
+        let path = self.queued(item);
+        File::create(&path).map_err(|error| trouble("write", &path, &error))?;
+        durable(&path)
+    }
+
+    fn lease(&self) -> Result<Option<Lease>, Trouble> {
+        let mut items: Vec<Item> = names(&self.hidden().join("queue"))?
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect();
+        items.sort_unstable();
+        for item in &items {
+            if let Some(lease) = self.take(item)? {
+                return Ok(Some(lease));
+            }
+        }
+        thread::park_timeout(PAUSE);
+        Ok(None)
+    }
+
+    fn beat(&self, lease: &Lease) -> Result<(), Trouble> {
+        let Some(file) = self.own(lease) else { return Ok(()) };
+        file.set_modified(now())
+            .map_err(|error| trouble("write", &self.leased(&lease.item), &error))
+    }
+
+    fn done(&self, lease: Lease) -> Result<(), Trouble> {
+        let path = self.queued(&lease.item);
+        removed(&path)?;
+        durable(&path)?;
+        self.forget(&lease)
+    }
+
+    fn give_back(&self, lease: Lease) -> Result<(), Trouble> {
+        let Some(file) = self.own(&lease) else { return Ok(()) };
+        let soon = now() - self.lease.saturating_sub(MOMENT);
+        file.set_modified(soon).map_err(|error| trouble("write", &self.leased(&lease.item), &error))
+    }
+
+    fn keep(&self, key: &Key, body: &[u8]) -> Result<Kept, Trouble> {
+        let path = self.document(key);
+        if path.exists() {
+            return Ok(Kept::Before);
+        }
+        let new = aside(&path, body)?;
+        let linked = fs::hard_link(&new, &path);
+        let _gone = fs::remove_file(&new);
+        match linked {
+            Ok(()) => durable(&path).map(|()| Kept::Now),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Kept::Before),
+            Err(error) => Err(trouble("write", &path, &error)),
+        }
+    }
+
+    fn replace(&self, key: &Key, body: &[u8]) -> Result<(), Trouble> {
+        let path = self.document(key);
+        let new = aside(&path, body)?;
+        fs::rename(&new, &path).map_err(|error| trouble("write", &path, &error))
+    }
+
+    fn read(&self, key: &Key) -> Result<Option<Vec<u8>>, Trouble> {
+        content(&self.document(key))
+    }
+
+    fn changes(&self, cursor: &mut Cursor) -> Result<Vec<Document>, Trouble> {
+        let mut new = Vec::new();
+        for name in names(&self.hidden().join("documents"))? {
+            let Ok(key) = name.parse::<Key>() else { continue };
+            let version = match key {
+                Key::Begun(_) => continue,
+                Key::State | Key::Worker(_) => version(&self.document(&key)),
+                _ => 0,
+            };
+            if cursor.told.get(&name) == Some(&version) {
+                continue;
+            }
+            cursor.told.insert(name, version);
+            if let Some(body) = self.read(&key)? {
+                new.push((key, body));
+            }
+        }
+        // In an order that does not depend on the file system.
+        new.sort();
+        Ok(new)
+    }
+
+    fn keep_file(&self, name: &str, body: &[u8]) -> Result<(), Trouble> {
+        check_file(name, body.len())?;
+        let path = self.path_of(name);
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(|error| trouble("make", folder, &error))?;
+        let new = aside(&path, body)?;
+        fs::rename(&new, &path).map_err(|error| trouble("write", &path, &error))?;
+        durable(&path)
+    }
+
+    fn file(&self, name: &str) -> Result<Option<Vec<u8>>, Trouble> {
+        check_file(name, 0)?;
+        let path = self.path_of(name);
+        let bytes = fs::metadata(&path).map_or(0, |it| it.len());
+        check_file(name, usize::try_from(bytes).unwrap_or(LARGEST_FILE + 1))?;
+        content(&path)
+    }
+
+    fn lease_time(&self) -> Duration {
+        self.lease
+    }
+}
+
+/// Writes a file aside, and has it durable. Returns where.
+fn aside(path: &Path, body: &[u8]) -> Result<PathBuf, Trouble> {
+    let aside = path.with_file_name(format!(".{}", token()));
+    let written = File::create(&aside).and_then(|mut file| {
+        file.write_all(body)?;
+        file.sync_all()
+    });
+    written.map_err(|error| trouble("write", &aside, &error))?;
+    Ok(aside)
+}
+
+/// Returns the names in a folder, without hidden ones.
+fn names(folder: &Path) -> Result<Vec<String>, Trouble> {
+    let entries = fs::read_dir(folder).map_err(|error| trouble("read", folder, &error))?;
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names.filter(|name| !name.starts_with('.')).collect())
+}
+
+fn content(path: &Path) -> Result<Option<Vec<u8>>, Trouble> {
+    match fs::read(path) {
+        Ok(body) => Ok(Some(body)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(trouble("read", path, &error)),
+    }
+}
+
+fn removed(path: &Path) -> Result<(), Trouble> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(trouble("remove", path, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Has the name of a file durable.
+fn durable(path: &Path) -> Result<(), Trouble> {
+    let folder = path.parent().unwrap_or(path);
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| trouble("write", folder, &error))
+}
+
+fn version(path: &Path) -> u64 {
+    let changed = fs::metadata(path).and_then(|it| it.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+    let since = changed.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+}
+
+/// Returns a number that no other thread or process of this machine has.
+fn token() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let nth = NEXT.fetch_add(1, Ordering::Relaxed) & 0xFFFF;
+    let nanos = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_micros();
+    let mixed = u64::try_from(nanos & 0xFFFF_FFFF).unwrap_or_default() << 32;
+    mixed | u64::from(process::id() & 0xFFFF) << 16 | nth
+}
+
+fn trouble(act: &str, path: &Path, error: &io::Error) -> Trouble {
+    Trouble::new(format!("cannot {act} {}: {error}", path.display()))
+}

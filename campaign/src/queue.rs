@@ -1,0 +1,118 @@
+//! The seam between a campaign and what carries it: hands out items of work for a time, and keeps what
+//! is written down. `tests/campaigns` holds every queue to the same contract.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::key::{Item, Key};
+
+/// How long an item is somebody's without a sign of life, unless a campaign says otherwise.
+pub const LEASE: Duration = Duration::from_secs(30);
+
+/// Why a queue could not do what it was asked for: a sentence, and the remedy on further lines.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Trouble(pub String);
+
+impl Trouble {
+    /// Returns what a sentence says.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+/// An item that is this worker's for a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// What is to be done.
+    pub item: Item,
+    /// Which lease of it this is.
+    pub token: u64,
+}
+
+/// Whether something was written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It was.
+    Now,
+    /// Something was there before, and stays.
+    Before,
+}
+
+/// How far somebody has read what was written down.
+#[derive(Clone, Debug, Default)]
+pub struct Cursor {
+    /// Everything up to here was told, in a queue that numbers what it keeps.
+    #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "only a server numbers"))]
+    pub(crate) after: u64,
+    /// What was told, and which version of it, in one that does not.
+    pub(crate) told: BTreeMap<String, u64>,
+}
+
+/// Something that was written down, and its name.
+pub type Document = (Key, Vec<u8>);
+
+/// A queue of items, which are each one worker's at a time, with a place where things are written down.
+///
+/// Every method waits until it is done, at most as long as the queue has patience with a service that
+/// does not answer. All of them can be called by several threads at once.
+pub trait Queue: Send + Sync {
+    /// Offers an item. One that is offered twice is handed out once or twice.
+    fn offer(&self, item: &Item) -> Result<(), Trouble>;
+
+    /// Returns an item that is nobody's, urgent ones first, which is this worker's from now on; none
+    /// if there was none for a moment. Whoever is silent for longer than the lease loses it.
+    fn lease(&self) -> Result<Option<Lease>, Trouble>;
+
+    /// Gives a sign of life, from which the lease counts anew.
+    fn beat(&self, lease: &Lease) -> Result<(), Trouble>;
+
+    /// Says that an item is done, which it is once this returns: it is not handed out any more. What
+    /// came of it must have been written down before.
+    fn done(&self, lease: Lease) -> Result<(), Trouble>;
+
+    /// Gives an item back, which somebody else gets a moment later.
+    fn give_back(&self, lease: Lease) -> Result<(), Trouble>;
+
+    /// Writes something down for good, unless there is something of that name. It is durable once
+    /// this returns.
+    fn keep(&self, key: &Key, body: &[u8]) -> Result<Kept, Trouble>;
+
+    /// Writes something down in the place of what is there.
+    fn replace(&self, key: &Key, body: &[u8]) -> Result<(), Trouble>;
+
+    /// Returns what was written down.
+    fn read(&self, key: &Key) -> Result<Option<Vec<u8>>, Trouble>;
+
+    /// Returns what was written down and was not told to this cursor. What was replaced is told anew,
+    /// as it is now.
+    fn changes(&self, cursor: &mut Cursor) -> Result<Vec<Document>, Trouble>;
+
+    /// Keeps a file, of any size up to [`LARGEST_FILE`].
+    fn keep_file(&self, name: &str, body: &[u8]) -> Result<(), Trouble>;
+
+    /// Returns a file that was kept.
+    fn file(&self, name: &str) -> Result<Option<Vec<u8>>, Trouble>;
+
+    /// Returns how long an item is somebody's without a sign of life.
+    fn lease_time(&self) -> Duration;
+}
+
+/// The largest file that a queue keeps, in bytes.
+pub const LARGEST_FILE: usize = 64 << 20;
+
+/// Refuses a file that is too large, or whose name leads elsewhere: `folder/name.extension` at most.
+pub(crate) fn check_file(name: &str, bytes: usize) -> Result<(), Trouble> {
+    let is_plain = |part: &str| {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !part.is_empty() && !part.starts_with('.') && part.bytes().all(is_allowed)
+    };
+    if name.len() > 200 || name.split('/').count() > 3 || !name.split('/').all(is_plain) {
+        return Err(Trouble::new("this name of a file leads out of the campaign"));
+    }
+    if bytes > LARGEST_FILE {
+        let message =
+            format!("{name} has {bytes} bytes, and a campaign keeps {LARGEST_FILE} at most");
+        return Err(Trouble::new(message));
+    }
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! What a campaign came to, and which figures reports show.
+
+mod failures;
+mod progress;
+
+use reports::{
+    campaign::{Point, Told, Trouble, Worker},
+    line::Status,
+};
+
+use crate::{
+    block::{Outcome, Way},
+    key::Item,
+    now_ms,
+    picture::Picture,
+    plan::Plan,
+    work::MOST_DEATHS,
+};
+
+pub use self::{failures::files, progress::of as progress};
+
+/// The most points of a curve.
+const MOST_POINTS: usize = 400;
+
+/// What a campaign came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every promise was kept in every run.
+    Holds,
+    /// Some promise was broken.
+    Violated,
+    /// Two workers played the same and saw something else.
+    Differs,
+    /// Nothing was shown: no run passed, the canary was not found, or something was given up.
+    Inconclusive,
+}
+
+/// Returns what a campaign came to so far.
+pub fn verdict(picture: &Picture) -> Verdict {
+    let is_canary_lost =
+        picture.plan.as_ref().is_some_and(|plan| canary(plan, picture).is_some_and(|it| !it.0));
+    if picture.audits.values().any(|audit| !audit.differ.is_empty()) {
+        Verdict::Differs
+    } else if picture.ended_as('F') > 0 || !picture.findings.is_empty() {
+        Verdict::Violated
+    } else if is_canary_lost || !picture.poison.is_empty() || picture.ended_as('P') == 0 {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Holds
+    }
+}
+
+/// How the commands that a report names begin, and where they find things.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// What a command begins with: `fedsim`.
+    pub command: String,
+    /// The arguments by which a command finds the campaign.
+    pub to: String,
+    /// The folder in which the files of the findings are.
+    pub folder: String,
+}
+
+/// Returns what reports show of a campaign.
+pub fn told(picture: &Picture, plan: &Plan, named: &Named) -> Told {
+    let status = match verdict(picture) {
+        Verdict::Holds => Status::Pass,
+        Verdict::Violated | Verdict::Differs => Status::Fail,
+        Verdict::Inconclusive => Status::Warn,
+    };
+    Told {
+        id: plan.id.clone(),
+        build: plan.build.clone(),
+        status,
+        sentence: sentence(picture, plan),
+        facts: facts(picture, plan),
+        planned: plan.own_runs(),
+        passed: picture.ended_as('P'),
+        failed: picture.ended_as('F'),
+        unknown: picture.ended_as('U'),
+        simulated_ns: picture.results.values().map(|it| it.simulated_ns).sum(),
+        curve: curve(picture, plan),
+        workers: workers(picture),
+        failures: failures::of(picture, named).into_iter().map(|(failure, _)| failure).collect(),
+        troubles: troubles(picture, named),
+        canary: canary(plan, picture),
+        scenarios: scenarios(picture, plan),
+    }
+}
+
+fn sentence(picture: &Picture, plan: &Plan) -> String {
+    let kinds = failures::merged(picture).len();
+    match verdict(picture) {
+        Verdict::Holds => "Everything that was promised was kept.".to_owned(),
+        Verdict::Violated if kinds == 1 => "A promise was broken, in one kind of failure.".to_owned(),
+        Verdict::Violated => format!("Promises were broken, in {kinds} kinds of failures."),
+        Verdict::Differs => {
+            "Two workers played the same block and saw something else: a defect of fedsim, or of one of \
+             the machines."
+                .to_owned()
+        }
+        Verdict::Inconclusive => match canary(plan, picture) {
+            Some((false, _)) => "The canary was not found: this campaign proves nothing.".to_owned(),
+            _ if !picture.poison.is_empty() => {
+                "Some work was given up, because it ended every worker that began it.".to_owned()
+            }
+            _ => "No run has passed yet.".to_owned(),
+        },
+    }
+}
+
+/// Returns how far a campaign is, and what its runs say about those that were not made.
+pub fn facts(picture: &Picture, plan: &Plan) -> Vec<String> {
+    let (passed, failed) = (picture.ended_as('P'), picture.ended_as('F'));
+    let runs = picture.runs();
+    let mut facts = vec![how_far(picture, plan, runs)];
+    if failed == 0 && passed > 3 {
+        facts.push(format!(
+            "0 failures in {passed} runs: of runs like these fewer than 1 in {} fail (95 %).",
+            passed / 3
+        ));
+    }
+    let unknown = picture.ended_as('U');
+    if unknown > 0 {
+        let why = picture.results.values().find_map(|it| it.first_unknown.clone());
+        let why = why.unwrap_or_else(|| "a limit was reached".to_owned());
+        facts.push(format!("{unknown} runs could not be judged, one of them because {why}."));
+    }
+    facts.push(format!("{} situations of the protocol were reached.", picture.situations.len()));
+    let compared: u64 = picture.audits.values().map(|it| it.compared).sum();
+    let differ: usize = picture.audits.values().map(|it| it.differ.len()).sum();
+    facts.push(format!(
+        "{compared} runs, in {} blocks, were played by two workers, and {differ} came out different.",
+        picture.audits.len(),
+    ));
+    facts
+}
+
+fn how_far(picture: &Picture, plan: &Plan, runs: u64) -> String {
+    let of = plan.own_runs().map(|most| format!(" of {most}")).unwrap_or_default();
+    match &picture.stopped {
+        Some(why) => format!("{runs}{of} runs, then it was stopped: {why}."),
+        None if picture.is_finished() => format!("{runs}{of} runs, and it is finished."),
+        None => format!("{runs}{of} runs so far; it goes on."),
+    }
+}
+
+/// Returns whether the canary is as it should be, and that in a sentence; none if there is none.
+pub(crate) fn canary(plan: &Plan, picture: &Picture) -> Option<(bool, String)> {
+    let canary = plan.canary.as_ref()?;
+    let looked = picture.canaries.len() as u64;
+    let found: Vec<&str> = picture.canaries.values().filter_map(|it| it.check.as_deref()).collect();
+    let defect = &canary.defect;
+    Some(match found.first() {
+        Some(check) => {
+            let text = format!(
+                "The canary was found in {} of {looked} blocks: the planted defect {defect}, by {check}.",
+                found.len()
+            );
+            (true, text)
+        }
+        None if looked < canary.times => {
+            (true, format!("The canary, the planted defect {defect}, is still looked for."))
+        }
+        None => {
+            let text = format!(
+                "The canary was not found in {looked} blocks: the planted defect {defect}. A search that \
+                 misses it proves nothing."
+            );
+            (false, text)
+        }
+    })
+}
+
+fn curve(picture: &Picture, plan: &Plan) -> Vec<Point> {
+    enum Step {
+        Runs(u64),
+        Situation,
+        Kind,
+    }
+    let at = |ms: u64| ms.saturating_sub(plan.began_ms);
+    let ended = |it: &Outcome| (at(it.at_ms + it.wall_ms), Step::Runs(it.ends.len() as u64));
+    let runs = picture.results.values().map(ended);
+    let situations = picture.situations.values().map(|it| (at(it.at_ms), Step::Situation));
+    let kinds = picture.findings.values().map(|it| (at(it.at_ms), Step::Kind));
+    let mut steps: Vec<(u64, Step)> = runs.chain(situations).chain(kinds).collect();
+    steps.sort_by_key(|(at_ms, _)| *at_ms);
+    let every = steps.len().div_ceil(MOST_POINTS).max(1);
+    let mut point = Point::default();
+    let mut points = vec![point];
+    let last = steps.len().saturating_sub(1);
+    for (nth, (at_ms, step)) in steps.into_iter().enumerate() {
+        point.at_ms = at_ms;
+        match step {
+            Step::Runs(runs) => point.runs += runs,
+            Step::Situation => point.situations += 1,
+            Step::Kind => point.kinds += 1,
+        }
+        if nth % every == 0 || nth == last {
+            points.push(point);
+        }
+    }
+    points
+}
+
+fn workers(picture: &Picture) -> Vec<Worker> {
+    let now = now_ms();
+    let row = |(name, it): (&String, &crate::block::Present)| {
+        let is_own = |outcome: &&Outcome| {
+            outcome.worker.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('_'))
+        };
+        let own: Vec<&Outcome> = picture.results.values().filter(is_own).collect();
+        let runs = own.iter().map(|it| it.ends.len() as u64).sum::<u64>();
+        let first = own.iter().map(|it| it.at_ms).min().unwrap_or_default();
+        let last = own.iter().map(|it| it.at_ms + it.wall_ms).max().unwrap_or_default();
+        Worker {
+            name: name.clone(),
+            threads: it.threads,
+            blocks: own.len() as u64,
+            runs,
+            tenths: runs * 10_000 / last.saturating_sub(first).max(1),
+            state: match (it.left, it.is_here(now)) {
+                (true, _) => "has left",
+                (false, true) => "is there",
+                (false, false) => "fell silent",
+            },
+        }
+    };
+    picture.workers.iter().map(row).collect()
+}
+
+fn troubles(picture: &Picture, Named { command, to, .. }: &Named) -> Vec<Trouble> {
+    let alone = |number: &u64| format!("{command} campaign worker {to} --alone {number}");
+    let differ = picture.audits.iter().filter(|(_, audit)| !audit.differ.is_empty());
+    let differ = differ.map(|(number, audit)| Trouble {
+        name: format!("block {number} differs"),
+        sentence: format!(
+            "{} and {} played it, and the journals of {} of {} runs differ, the first with seed {}.",
+            audit.first,
+            audit.second,
+            audit.differ.len(),
+            audit.compared,
+            audit.differ.first().copied().unwrap_or_default()
+        ),
+        again: alone(number),
+    });
+    let poison = picture.poison.iter().map(|(item, poison)| Trouble {
+        name: format!("{item} was given up"),
+        sentence: format!(
+            "{MOST_DEATHS} workers began it and were not heard of again: {}.",
+            poison.workers.join(", ")
+        ),
+        again: match item {
+            Item::Block(number) | Item::Audit(number) => alone(number),
+            Item::Shrink(_) | Item::Canary(_) => format!("{command} campaign status {to}"),
+        },
+    });
+    differ.chain(poison).collect()
+}
+
+fn scenarios(picture: &Picture, plan: &Plan) -> Vec<(String, u64)> {
+    let of = |text: &str| {
+        let own = picture.blocks.values().filter(|it| it.way == Way::Seeds && it.text == text);
+        own.filter_map(|it| picture.results.get(&it.number)).map(|it| it.ends.len() as u64).sum()
+    };
+    plan.bases.iter().map(|base| (base.name.clone(), of(&base.text))).collect()
+}

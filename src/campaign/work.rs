@@ -1,0 +1,144 @@
+//! `fedsim campaign worker` and `resume`: works for a campaign until it is finished or stopped.
+
+use std::{env, fs, process, sync::Mutex};
+
+use ::campaign::{Desk, Key, Picture, Plan, block::State, now_ms, summary, worker::Worker};
+use serde_json::json;
+
+use super::{
+    alone,
+    find::{self, Found, stop},
+    report,
+};
+use crate::{
+    arguments::{Resume, Work},
+    build,
+    exit::{Exit, Stop},
+    interrupt,
+    output::{Output, Tone},
+    program::Program,
+    stopwatch::Stopwatch,
+    threads,
+};
+
+/// The least time between two accounts of how far a campaign is, in milliseconds.
+const MIRROR_MS: u64 = 2_000;
+
+/// Works for the campaign that is meant.
+pub(crate) fn worker(wanted: &Work, program: &Program, output: &mut Output) -> Result<Exit, Stop> {
+    if wanted.build_id {
+        output.line(build::id())?;
+        output.object(&json!({ "type": "build", "id": build::id() }))?;
+        return Ok(Exit::Holds);
+    }
+    let found = find::find(&wanted.which)?;
+    let (desk, plan) = found.desk()?;
+    if let Some(number) = wanted.alone {
+        return alone::play(number, &desk, &plan, program, output);
+    }
+    work(&found, &desk, threads::count(wanted.jobs), program, output)
+}
+
+/// Has a campaign go on.
+pub(crate) fn resume(
+    wanted: &Resume,
+    program: &Program,
+    output: &mut Output,
+) -> Result<Exit, Stop> {
+    let found = find::find(&wanted.which)?;
+    let (desk, _plan) = found.desk()?;
+    desk.replace(&Key::State, &State { stopped: None }).map_err(|trouble| stop(&trouble))?;
+    work(&found, &desk, threads::count(wanted.jobs), program, output)
+}
+
+/// Works for a campaign, tells what is found meanwhile, and in the end what it came to.
+pub(super) fn work(
+    found: &Found,
+    desk: &Desk<'_>,
+    threads: usize,
+    program: &Program,
+    output: &mut Output,
+) -> Result<Exit, Stop> {
+    desk.look().map_err(|trouble| stop(&trouble))?;
+    let plan = desk.picture().plan.clone();
+    let plan = plan.ok_or_else(|| Stop::because(Exit::Usage, "this campaign has no plan"))?;
+    let runs = plan.own_runs().unwrap_or(0);
+    let bar = output.begin_progress(usize::try_from(runs).unwrap_or(usize::MAX).max(2));
+    if plan.own_runs().is_none() {
+        bar.unset_length();
+    }
+    let told =
+        Mutex::new(Telling { output, mirror: found, plan: &plan, mirrored: Stopwatch::start() });
+    let watch = |picture: &Picture, new: &[Key]| {
+        bar.set_position(picture.runs());
+        if let Ok(mut told) = told.lock() {
+            told.tell(picture, new);
+        }
+    };
+    let worker = Worker {
+        desk,
+        subject: program.subject(),
+        name: name(),
+        build: build::id().to_owned(),
+        threads,
+        stop: interrupt::flag(),
+        watch: &watch,
+    };
+    let worked = worker.work();
+    output.end_progress();
+    worked.map_err(|trouble| stop(&trouble))?;
+    desk.look().map_err(|trouble| stop(&trouble))?;
+    if interrupt::flag().load(std::sync::atomic::Ordering::Relaxed) && !desk.picture().is_finished()
+    {
+        let to = &found.named;
+        output.note(&format!("`{} campaign resume {}` goes on", to.command, to.to))?;
+    }
+    report::write(found, desk, &plan, output)
+}
+
+/// Who is told of what is new, and where it is written down for `fedsim serve`.
+struct Telling<'t> {
+    output: &'t mut Output,
+    mirror: &'t Found,
+    plan: &'t Plan,
+    /// When it was written down last.
+    mirrored: Stopwatch,
+}
+
+impl Telling<'_> {
+    fn tell(&mut self, picture: &Picture, new: &[Key]) {
+        let output = &mut *self.output;
+        for key in new {
+            let Key::Finding(hash) = key else { continue };
+            let Some(finding) = picture.findings.get(hash) else { continue };
+            let text = format!("block {}: {}: {}", finding.block, finding.check, finding.sentence);
+            // Whoever does not read any more is told no more; the campaign goes on.
+            let _told = output.word(Tone::Bad, "Found", &text);
+        }
+        let said =
+            format!("{} situations, {} waiting", picture.situations.len(), picture.waiting());
+        output.progress_says(said);
+        if !new.is_empty() && self.mirrored.elapsed_ms() >= MIRROR_MS {
+            self.mirrored = Stopwatch::start();
+            mirror(self.mirror, picture, self.plan);
+        }
+    }
+}
+
+/// Writes down how far a campaign is, where `fedsim serve` sees it. It shows, and nothing depends on
+/// it.
+pub(super) fn mirror(found: &Found, picture: &Picture, plan: &Plan) {
+    let progress = summary::progress(picture, plan, &found.named);
+    let _made = fs::create_dir_all(&found.folder);
+    let _written = reports::progress::write(&found.folder, &progress);
+}
+
+/// Returns a name that no other process has.
+fn name() -> String {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let host = host.or_else(|| env::var("HOSTNAME").ok()).unwrap_or_default();
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let host: String = host.trim().chars().map(plain).take(24).collect();
+    let host = if host.is_empty() { "worker".to_owned() } else { host };
+    format!("{host}-{}-{:x}", process::id(), now_ms() & 0xFFFF)
+}

@@ -1,0 +1,9 @@
+//! Campaigns: one contract for every queue; campaigns of this machine and over a real NATS server, whose
+//! workers and server are killed; what is found, given up and compared.
+
+mod contract;
+mod cost;
+mod kills;
+mod local;
+mod server;
+mod together;

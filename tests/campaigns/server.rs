@@ -1,0 +1,93 @@
+//! A real `nats-server`, which tests start, kill and start again.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use campaign::server::Server;
+use tempfile::TempDir;
+
+/// Where Debian's package has it, which is not on every PATH.
+const PLACES: [&str; 4] =
+    ["nats-server", "/usr/sbin/nats-server", "/usr/local/bin/nats-server", "/usr/bin/nats-server"];
+
+/// A server with JetStream, whose store outlives its process.
+pub(crate) struct NatsServer {
+    child: Child,
+    port: u16,
+    store: TempDir,
+    arguments: Vec<String>,
+}
+
+impl NatsServer {
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// Starts a server with further arguments.
+    pub(crate) fn with(arguments: &[&str]) -> Self {
+        let store = tempfile::tempdir().expect("a temporary folder");
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = free.local_addr().expect("bound").port();
+        drop(free);
+        let arguments: Vec<String> = arguments.iter().map(|it| (*it).to_owned()).collect();
+        let child = spawn(port, store.path(), &arguments);
+        Self { child, port, store, arguments }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn at(&self) -> Server {
+        Server { url: self.url(), ..Server::default() }
+    }
+
+    /// Kills it without a warning, and starts it again with the same store.
+    pub(crate) fn die_and_return(&mut self, after: Duration) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+        thread::park_timeout(after);
+        self.child = spawn(self.port, self.store.path(), &self.arguments);
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        let _killed = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+fn spawn(port: u16, store: &Path, arguments: &[String]) -> Child {
+    let started = PLACES.iter().find_map(|program| {
+        Command::new(program)
+            .args(["--jetstream", "--addr", "127.0.0.1", "--port", &port.to_string()])
+            .arg("--store_dir")
+            .arg(store)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .ok()
+    });
+    let mut child = started.expect(
+        "there is no nats-server, which these tests need: `apt-get install nats-server`, or put the \
+         one of https://github.com/nats-io/nats-server/releases on the PATH",
+    );
+    let stderr = child.stderr.take().expect("it is piped");
+    let mut lines = BufReader::new(stderr).lines();
+    let is_ready = lines.any(|line| line.is_ok_and(|line| line.contains("Server is ready")));
+    assert!(
+        is_ready && TcpStream::connect(("127.0.0.1", port)).is_ok(),
+        "nats-server does not start"
+    );
+    // It must not wait for somebody to read what it says.
+    thread::Builder::new().spawn(move || lines.for_each(drop)).expect("a thread");
+    child
+}

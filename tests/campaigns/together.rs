@@ -1,0 +1,178 @@
+//! What workers do for each other: compare what they played, give up what ends them, stop together,
+//! refuse what is not theirs.
+
+use std::sync::atomic::AtomicBool;
+
+use campaign::{
+    Desk, Folder, Item, Key, Picture, Plan,
+    block::{Block, Ended, Outcome, State, Way},
+    feeder,
+    plan::{Base, VERSION},
+    summary::{self, Verdict},
+    worker::Worker,
+};
+use explore::Subject;
+
+use crate::{contract::LEASE, local::SOUND, server::NatsServer};
+
+pub(crate) fn plan(desk: &Desk<'_>, runs: u64) -> Plan {
+    let text = desk.keep_text(SOUND).expect("kept");
+    Plan {
+        version: VERSION,
+        id: "together".to_owned(),
+        build: "this".to_owned(),
+        bases: vec![Base {
+            name: "sound".to_owned(),
+            text: text.clone(),
+            root: text,
+            runs: 4,
+            bred_runs: 4,
+        }],
+        breeds: false,
+        runs: Some(runs),
+        until_ms: None,
+        fail_fast: None,
+        seed: 1,
+        canary: None,
+        part: (0, 1),
+        began_ms: campaign::now_ms(),
+        lease_ms: 2_000,
+    }
+}
+
+pub(crate) fn begin(desk: &Desk<'_>, plan: &Plan) {
+    desk.replace(&Key::State, &State { stopped: None }).expect("written");
+    desk.keep(&Key::Plan, plan).expect("kept");
+    feeder::feed(desk).expect("fed");
+}
+
+fn works(desk: &Desk<'_>, build: &str) -> Result<Picture, String> {
+    let worker = Worker {
+        desk,
+        subject: Subject::homeservers(),
+        name: "w".to_owned(),
+        build: build.to_owned(),
+        threads: 1,
+        stop: &AtomicBool::new(false),
+        watch: &|_, _| {},
+    };
+    worker.work().map_err(|trouble| trouble.to_string())?;
+    let picture = desk.picture().clone();
+    Ok(picture)
+}
+
+fn folder() -> (tempfile::TempDir, Folder) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let queue = Folder::create(folder.path(), LEASE).expect("made");
+    (folder, queue)
+}
+
+#[test]
+fn what_two_workers_saw_differently_is_a_finding_of_its_own_kind() {
+    let (_folder, queue) = folder();
+    let desk = Desk::new(&queue);
+    let plan = plan(&desk, 4);
+    // A campaign whose first block is played by two.
+    let plan = (0..).map(|n| Plan { id: format!("t{n}"), ..plan.clone() });
+    let plan = plan.into_iter().find(|plan| plan.audits(0)).expect("one in fifty");
+    begin(&desk, &plan);
+    let outcome = Outcome {
+        worker: "elsewhere_1".to_owned(),
+        build: plan.build.clone(),
+        at_ms: 1,
+        wall_ms: 1,
+        simulated_ns: 1,
+        ends: "PPPP".to_owned(),
+        failures: Vec::new(),
+        first_unknown: None,
+        hashes: vec!["something else".to_owned(); 4],
+    };
+    desk.keep(&Key::Result(0), &Ended::Done(outcome)).expect("kept");
+    let picture = works(&desk, "this").expect("it works");
+    assert_eq!(picture.audits[&0].differ, [1, 2, 3, 4]);
+    assert_eq!(summary::verdict(&picture), Verdict::Differs);
+}
+
+#[test]
+fn what_ended_three_workers_is_given_up_and_the_rest_is_done() {
+    let (_folder, queue) = folder();
+    let desk = Desk::new(&queue);
+    begin(&desk, &plan(&desk, 12));
+    let dead = ["one_1", "two_1", "three_1"];
+    desk.replace(&Key::Begun(Item::Block(1)), &dead).expect("written");
+    desk.replace(&Key::Begun(Item::Block(2)), &dead[..2].to_vec()).expect("written");
+    let picture = works(&desk, "this").expect("it works");
+    let given_up: Vec<_> = picture.poison.keys().collect();
+    assert_eq!(given_up, [&Item::Block(1)]);
+    assert_eq!((picture.runs(), picture.is_finished()), (8, true));
+    assert_eq!(summary::verdict(&picture), Verdict::Inconclusive);
+}
+
+#[test]
+fn another_build_is_refused_by_the_campaign_and_by_each_block() {
+    let (_folder, queue) = folder();
+    let desk = Desk::new(&queue);
+    let plan = plan(&desk, 4);
+    begin(&desk, &plan);
+    let refused = works(&desk, "other").expect_err("it is of another build");
+    assert!(refused.contains("for build this, and this is build other"), "{refused}");
+    let block = Block {
+        number: 7,
+        campaign: plan.id.clone(),
+        build: "other".to_owned(),
+        text: plan.bases[0].text.clone(),
+        way: Way::Seeds,
+        first: 1,
+        count: 1,
+    };
+    desk.keep(&Key::Block(7), &block).expect("kept");
+    desk.queue.offer(&Item::Block(7)).expect("offered");
+    let refused = works(&desk, "this").expect_err("a block is of another build");
+    assert!(refused.contains("block 7 is for build other"), "{refused}");
+}
+
+#[test]
+fn a_text_that_was_exchanged_is_not_played() {
+    let (_folder, queue) = folder();
+    let desk = Desk::new(&queue);
+    let plan = plan(&desk, 4);
+    begin(&desk, &plan);
+    let file = format!("texts/{}.toml", plan.bases[0].text);
+    desk.queue.keep_file(&file, b"name = 'other'").expect("kept");
+    let refused = works(&desk, "this").expect_err("it has another hash");
+    assert!(refused.contains("it has another hash"), "{refused}");
+}
+
+#[test]
+fn what_somebody_decided_and_did_not_offer_before_he_died_is_done_all_the_same() {
+    let server = NatsServer::start();
+    let queue = campaign::server::create(&server.at(), "orphan", LEASE).expect("made");
+    let desk = Desk::new(&*queue);
+    let plan = plan(&desk, 4);
+    desk.replace(&Key::State, &State { stopped: None }).expect("written");
+    desk.keep(&Key::Plan, &plan).expect("kept");
+    let block = Block {
+        number: 0,
+        campaign: plan.id.clone(),
+        build: plan.build.clone(),
+        text: plan.bases[0].text.clone(),
+        way: Way::Seeds,
+        first: 1,
+        count: 4,
+    };
+    desk.keep(&Key::Block(0), &block).expect("kept");
+    let picture = works(&desk, "this").expect("it works");
+    assert_eq!((picture.runs(), picture.is_finished()), (4, true));
+}
+
+#[test]
+fn a_server_lets_in_who_knows_the_secret_and_no_message_tells_it() {
+    let server = NatsServer::with(&["--user", "me", "--pass", "s3cret"]);
+    let mut at = campaign::server::Server { user: Some("me".to_owned()), ..server.at() };
+    at.password = Some("wr0ng".to_owned());
+    let refused = campaign::server::create(&at, "secret", LEASE).err().expect("a wrong password");
+    assert!(refused.to_string().contains("cannot reach NATS"), "{refused}");
+    assert!(!refused.to_string().contains("wr0ng"), "{refused}");
+    at.password = Some("s3cret".to_owned());
+    assert!(campaign::server::create(&at, "secret", LEASE).is_ok());
+}
