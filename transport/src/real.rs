@@ -165,7 +165,10 @@ pub fn check_databases(directory: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "sqlite") {
-            let said = |what: String| std::io::Error::other(format!("{}: {what}", path.display()));
+            let said = |what: String| {
+                let remedy = "put a backup in its place, or recover what can be read with sqlite3's .recover";
+                std::io::Error::other(format!("{}: {what}; {remedy}", path.display()))
+            };
             match disk::first_defect(&path) {
                 Ok(None) => {}
                 Ok(Some(defect)) => return Err(said(defect)),

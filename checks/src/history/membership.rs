@@ -153,7 +153,7 @@ impl<'s> Memberships<'s> {
         if let Some(until) = known_until
             && let Some(known) = now.place.and_then(|place| self.read.get_mut(place))
         {
-            known.certain_until = Some(until);
+            known.certain_until = Some(known.certain_until.map_or(until, |it| it.min(until)));
         }
         if matches!(note, Note::RemovalBegan { .. })
             && let Some(known) = now.place.and_then(|place| self.read.get_mut(place))

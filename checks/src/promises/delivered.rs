@@ -119,6 +119,31 @@ mod tests {
         assert_eq!(seen_by(OpOutcome::Indefinite, &[]).judged, 0);
     }
 
+    #[test]
+    fn what_was_on_its_way_from_a_disk_that_was_lost_is_excused_unless_it_was_answered_or_left() {
+        let found = |answer: Option<u16>, seconds: u64| {
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            fake.sends("alice/1", "m1");
+            let what = "PUT /_matrix/federation/v1/send/1";
+            for to in ["b", "c"] {
+                let request = fake.request("a", to, what, &transaction("m1"));
+                if let Some(status) = answer {
+                    fake.answer(request, status, &json!({}));
+                }
+            }
+            fake.ends("m1", OpOutcome::Ok);
+            fake.sees("alice/1", "m1");
+            fake.waits(seconds);
+            fake.begins_fault(0);
+            fake.note(&Note::Finished {});
+            fake.judged_in(&restored("a", 5), judge).finding.is_some()
+        };
+        assert!(!found(None, 2));
+        assert!(found(Some(500), 2), "an error is an answer");
+        assert!(found(None, 300), "nobody kept it from being sent again");
+    }
+
     /// Lets `b` be down to the end, or `a` lose its disk, while `m1` is on its way.
     fn with_fault(kind: NodeFault, before_send: bool) -> Judgment {
         let mut scenario = scenario(Delivery::Eventual);

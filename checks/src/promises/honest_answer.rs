@@ -67,13 +67,14 @@ fn unkept(
 #[cfg(test)]
 mod tests {
     use scenarios::scenario::Delivery;
+    use serde_json::json;
 
     use super::judge;
     use crate::{
         Finding,
         history::{
             Note,
-            fake::{Fake, restored},
+            fake::{Fake, pdu, restored},
         },
         record::OpOutcome,
     };
@@ -119,17 +120,23 @@ mod tests {
 
     #[test]
     fn what_a_backend_refuses_that_was_restored_while_its_client_asked_again_may_have_been_seen() {
-        let found = |node: &str| {
+        let found = |node: &str, asks_the_owner: bool| {
             let mut fake = Fake::ready();
             fake.waits(10);
             fake.sends("bob/1", "m1");
             fake.sees("alice/1", "m1");
             fake.begins_fault(0);
+            if asks_the_owner {
+                let what = "PUT /_matrix/federation/unstable/org.fedsim.m1/send_message/!team/1";
+                let refused = json!({"delivered": false});
+                fake.exchange(("b", "a"), what, &json!({"event": pdu("m1")}), &refused);
+            }
             fake.ends("m1", OpOutcome::Refused);
             fake.judged_in(&restored(node, 5), judge).finding
         };
-        assert_eq!(found("b"), None);
-        assert!(found("c").is_some());
+        assert_eq!(found("b", false), None);
+        assert!(found("c", false).is_some());
+        assert!(found("b", true).is_some(), "the owner knows what it decided");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! `no-forgery`: an honest server accepts no request whose signature is forged, is another
 //! server's, or is by an expired key. And an honest backend shows nobody an event that was sent
 //! under another's transaction id, that follows events which nobody has, or that is made up and
-//! wrongly signed. That a key has expired a server tells by its clock; one whose clock is wrong is not
+//! wrongly signed. That a key has expired a server tells by its clock; one whose clock is behind is not
 //! judged by that.
 
-use scenarios::scenario::{FaultKind, Misdeed};
+use scenarios::scenario::{FaultKind, Misdeed, NodeFault};
 
 use crate::{
     Finding, Judgment,
@@ -15,7 +15,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("forgeries");
     for (at, forgery) in &history.forgeries {
         let Some(exchange) = made(history, *at, forgery) else { continue };
-        if uses_expired_keys(history, exchange.from) && !history.keeps_time(exchange.to) {
+        if only_uses_expired_keys(history, exchange.from) && may_be_behind(history, exchange.to) {
             continue;
         }
         judgment.judged += 1;
@@ -41,9 +41,26 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     judgment
 }
 
-fn uses_expired_keys(history: &History<'_>, peer: &str) -> bool {
+/// Returns whether all that a dishonest server forges are signatures by keys that have expired.
+fn only_uses_expired_keys(history: &History<'_>, peer: &str) -> bool {
+    let misdeeds = || {
+        history.scenario.faults.iter().filter_map(|fault| match &fault.kind {
+            FaultKind::Peer(fault) if fault.node == peer => Some(&fault.misdeed),
+            _ => None,
+        })
+    };
+    let forges = |it: &Misdeed| {
+        matches!(it, Misdeed::ForgeSignature | Misdeed::WrongOrigin { .. } | Misdeed::ExpiredKey)
+    };
+    misdeeds().filter(|it| forges(it)).all(|it| *it == Misdeed::ExpiredKey)
+}
+
+/// Returns whether a machine's clock is behind at some time: what has expired may then be valid there.
+fn may_be_behind(history: &History<'_>, machine: &str) -> bool {
     history.scenario.faults.iter().any(|fault| match &fault.kind {
-        FaultKind::Peer(fault) => fault.node == peer && fault.misdeed == Misdeed::ExpiredKey,
+        FaultKind::Node(NodeFault::ClockSkew { node, behind: back, .. })
+        | FaultKind::Node(NodeFault::ClockJump { node, back, .. }) => node == machine && *back,
+        FaultKind::Node(NodeFault::ClockDrift { node, rate }) => node == machine && *rate < 1.0,
         _ => false,
     })
 }

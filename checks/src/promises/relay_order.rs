@@ -78,10 +78,12 @@ fn transaction<'h>(exchange: &'h Exchange<'_>) -> Left<'h> {
     (exchange.to, exchange.from, exchange.arguments())
 }
 
-/// Returns when the first request to keep each transaction arrived, answered or not.
+/// Returns when the first request to keep each transaction arrived that the relay may have kept: it said
+/// so, or said nothing.
 fn first_arrivals<'h>(history: &'h History<'_>) -> BTreeMap<Left<'h>, u64> {
     let mut first = BTreeMap::new();
-    for exchange in history.exchanges_of("send_relay") {
+    let may_be_kept = |it: &&Exchange<'_>| it.answer.is_none() || it.is_accepted();
+    for exchange in history.exchanges_of("send_relay").filter(may_be_kept) {
         if let Some(arrived) = exchange.arrived {
             let known = first.entry(transaction(exchange)).or_insert(arrived.n);
             *known = arrived.n.min(*known);
@@ -199,12 +201,16 @@ mod tests {
 
     #[test]
     fn what_is_repeated_since_the_relay_lost_power_has_the_place_of_its_first_request() {
-        let judged = |is_lost: bool| {
+        let judged = |is_lost: bool, is_refused: bool| {
             let mut fake = Fake::ready();
+            let what = "PUT /_matrix/federation/v1/send_relay/m1/@user:b";
             if is_lost {
-                let what = "PUT /_matrix/federation/v1/send_relay/m1/@user:b";
                 let request = fake.request("a", "r1", what, &transaction("m1"));
                 fake.push("r1", Event::RequestArrived { request });
+            }
+            if is_refused {
+                let request = fake.request("a", "r1", what, &transaction("m1"));
+                fake.answer(request, 507, &Value::Null);
             }
             store(&mut fake, "m2");
             store(&mut fake, "m1");
@@ -212,8 +218,9 @@ mod tests {
             retrieve(&mut fake, 1, "m2");
             fake.judged(Delivery::Eventual, judge).finding
         };
-        assert_eq!(judged(true), None);
-        assert!(judged(false).is_some());
+        assert_eq!(judged(true, false), None);
+        assert!(judged(false, false).is_some());
+        assert!(judged(false, true).is_some(), "what was refused has no place");
     }
 
     #[test]

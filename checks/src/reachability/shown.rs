@@ -12,7 +12,8 @@ use super::{
     expired::{NOTIFICATION_TIME_TO_LIVE, expired_mail},
     forgotten::{is_forgotten, leading},
     last_copies::lost_on_its_way,
-    outages::DiskLoss,
+    outages::{DiskLoss, Outages},
+    path::{Reach, reach},
 };
 use crate::{
     history::{Exchange, History, Membership, Message, user_of},
@@ -110,7 +111,14 @@ pub(crate) fn forgotten_before_refusal(history: &History<'_>, message: &Message)
     let refused = message.ended.as_ref().filter(|it| it.outcome == OpOutcome::Refused)?;
     let backend = history.backend_of(&message.device);
     let mut losses = history.losses.iter().filter(|loss| loss.at <= refused.at.at);
-    if let Some(loss) = losses.find(|loss| loss.loses(backend, message.began.at)) {
+    let asked_after = |loss: &DiskLoss| {
+        let mut carriers = history.carriers_of(&message.name);
+        carriers
+            .any(|it| it.endpoint == "send_message" && it.from == backend && it.sent.at > loss.at)
+    };
+    // What it handed to the owner once more was for the owner to know.
+    let forgets = |loss: &&DiskLoss| loss.loses(backend, message.began.at) && !asked_after(loss);
+    if let Some(loss) = losses.find(forgets) {
         let (name, at) = (&message.name, history.since_ready(loss.at));
         return Some(format!(
             "{backend} lost its disk at {at}, and refused {name} without knowing that it had taken it"
@@ -202,8 +210,13 @@ fn lost_before_it_came(history: &History<'_>, message: &Message, device: &str) -
     let loss = history.losses.iter().find(|loss| loss.loses(origin, message.began.at))?;
     let carriers = || history.carriers_of(&message.name).filter(|it| it.from == origin);
     let is_at_a_relay = carriers().any(|it| it.endpoint == "send_relay" && it.is_accepted());
-    let was_on_its_way =
-        carriers().any(|it| it.endpoint == "send" && it.to == backend && it.sent.at <= loss.at);
+    let is_attempt =
+        |it: &&Exchange<'_>| it.endpoint == "send" && it.to == backend && it.sent.at <= loss.at;
+    let attempts: Vec<_> = carriers().filter(is_attempt).collect();
+    let last = attempts.iter().map(|attempt| attempt.sent.at).max()?;
+    // What was answered with an error, or not tried again for long, was not lost on its way.
+    let was_on_its_way = attempts.iter().all(|attempt| attempt.answer.is_none())
+        && is_tried_until(history, (origin, last + TRIED_AGAIN), backend, loss.at);
     let is_led_to_it = leading(history, (backend, conversation), message.began.at).any(|leading| {
         let place = (history.backend_of(&leading.device).to_owned(), conversation.to_owned());
         history.finals.timelines.get(&place).is_some_and(|events| events.contains(event))
@@ -214,6 +227,23 @@ fn lost_before_it_came(history: &History<'_>, message: &Message, device: &str) -
     }
     let (name, at) = (&message.name, history.since_ready(loss.at));
     Some(format!("{origin} lost its disk at {at}, before {name} had come to {backend}"))
+}
+
+/// A server whose request got no answer tries again within this time, if it can.
+const TRIED_AGAIN: Duration = Duration::from_secs(60);
+
+/// Returns whether nothing could pass from `from` on until a disk was lost, or that was at once.
+fn is_tried_until(
+    history: &History<'_>,
+    from: (&str, Duration),
+    backend: &str,
+    lost: Duration,
+) -> bool {
+    let is_cut = || {
+        let way = reach(&Outages::read(history), from, backend, lost, &[]);
+        matches!(way, Reach::Cut { .. })
+    };
+    from.1 >= lost || is_cut()
 }
 
 /// The device reads notifications, and came when this one had expired.

@@ -1,7 +1,7 @@
 //! What a request carries: who asks, path, query and body; what is malformed is a Matrix error.
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Path, Query, Request},
+    extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Path, Query, Request},
     http::{header, request::Parts},
 };
 use bytes::Bytes;
@@ -31,6 +31,21 @@ impl FromRequestParts<ClientApi> for Caller {
     }
 }
 
+/// For what nobody needs an account for: nobody, if the request carries no token.
+impl OptionalFromRequestParts<ClientApi> for Caller {
+    type Rejection = MatrixError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        api: &ClientApi,
+    ) -> Result<Option<Self>, MatrixError> {
+        if token(parts).is_none() {
+            return Ok(None);
+        }
+        <Self as FromRequestParts<ClientApi>>::from_request_parts(parts, api).await.map(Some)
+    }
+}
+
 /// The same with its token, for what goes on only as long as the token is the device's.
 pub(super) struct Holder(pub(super) Authority);
 
@@ -38,18 +53,18 @@ impl FromRequestParts<ClientApi> for Holder {
     type Rejection = MatrixError;
 
     async fn from_request_parts(parts: &mut Parts, api: &ClientApi) -> Result<Self, MatrixError> {
-        let token = token(parts).ok_or_else(|| {
-            MatrixError::new(
-                StatusCode::UNAUTHORIZED,
-                "M_MISSING_TOKEN",
-                "the request has no access token",
-            )
-        })?;
+        let token = token(parts).ok_or_else(missing_token)?;
         let authority = api.messaging.accounts.holder_of(&token).await?;
         let authority = authority.ok_or_else(unknown_token)?;
         api.attempts.request(&authority.device.user_id)?;
         Ok(Self(authority))
     }
+}
+
+/// Returns the refusal of a request without a token.
+pub(super) fn missing_token() -> MatrixError {
+    let message = "the request has no access token";
+    MatrixError::new(StatusCode::UNAUTHORIZED, "M_MISSING_TOKEN", message)
 }
 
 /// Returns the refusal of a token that is no device's, or not any more.
@@ -74,7 +89,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<
     type Rejection = MatrixError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, MatrixError> {
-        match Path::from_request_parts(parts, state).await {
+        match <Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await {
             Ok(Path(path)) => Ok(Self(path)),
             Err(rejection) => Err(MatrixError::invalid_param(rejection.body_text())),
         }

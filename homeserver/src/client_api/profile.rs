@@ -8,27 +8,30 @@ use transport::MatrixError;
 
 use super::{
     ClientApi,
-    extract::{BodyOf, Caller, PathOf, id},
+    extract::{BodyOf, Caller, PathOf, id, missing_token},
 };
 use crate::{edge::shown_profile, messaging::profiles::Change};
 
 /// Bytes of a display name, and of the address of a picture.
 const MAX_TEXT: usize = 255;
 
-/// `GET /_matrix/client/v3/profile/{userId}`. Users of other servers are asked for there.
+/// `GET /_matrix/client/v3/profile/{userId}`. Users of other servers are asked for there, for whoever has
+/// an account here: what strangers ask of this server must not be what it asks of others.
 pub(super) async fn profile(
     State(api): State<ClientApi>,
+    caller: Option<Caller>,
     PathOf(user): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
-    Ok(Json(Value::Object(fields_of(&api, &user).await?)))
+    Ok(Json(Value::Object(fields_of(&api, caller.as_ref(), &user).await?)))
 }
 
 /// `GET /_matrix/client/v3/profile/{userId}/{keyName}`.
 pub(super) async fn field(
     State(api): State<ClientApi>,
+    caller: Option<Caller>,
     PathOf((user, name)): PathOf<(String, String)>,
 ) -> Result<Json<Value>, MatrixError> {
-    let mut fields = fields_of(&api, &user).await?;
+    let mut fields = fields_of(&api, caller.as_ref(), &user).await?;
     fields.retain(|field, _| *field == name);
     Ok(Json(Value::Object(fields)))
 }
@@ -63,11 +66,17 @@ pub(super) async fn set_field(
     Ok(Json(json!({})))
 }
 
-async fn fields_of(api: &ClientApi, user: &str) -> Result<Map<String, Value>, MatrixError> {
+async fn fields_of(
+    api: &ClientApi,
+    caller: Option<&Caller>,
+    user: &str,
+) -> Result<Map<String, Value>, MatrixError> {
     let user: OwnedUserId = id(user)?;
     let found = if api.core.is_local(&user) {
         let profile = api.messaging.accounts.profile(&user).await?;
         profile.and_then(|profile| shown_profile(&profile).as_object().cloned())
+    } else if caller.is_none() {
+        return Err(missing_token());
     } else {
         api.messaging.rooms.remote_profile(user).await?
     };

@@ -37,7 +37,7 @@ async fn a_room_is_joined_by_its_alias_from_another_server_and_found_in_its_list
 
 #[tokio::test]
 async fn a_profile_is_seen_from_other_servers_and_in_every_room_of_its_user() {
-    let (_cluster, [alice, bob, _]) = Cluster::of_three().await;
+    let (_cluster, [mut alice, mut bob, _]) = Cluster::of_three().await;
     let before = alice.room("eventual", &[&bob]).await;
     let path = format!("/profile/{}", alice.user_id);
     alice.put(&format!("{path}/displayname"), json!({ "displayname": "Alice" })).await;
@@ -54,6 +54,10 @@ async fn a_profile_is_seen_from_other_servers_and_in_every_room_of_its_user() {
         );
     }
     assert_eq!(bob.get("/profile/@nobody:a.test").await.0, 404);
+    // Whoever has no account has this server ask no other one.
+    bob.token.clear();
+    alice.token.clear();
+    assert_eq!((bob.get(&path).await.0, alice.get(&path).await.0), (401, 200));
 }
 
 #[tokio::test]

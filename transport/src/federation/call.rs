@@ -45,11 +45,12 @@ pub enum CallError {
 
 impl CallError {
     /// Returns whether the server surely did not act on the request: it was refused with a 4xx, or
-    /// never reached.
+    /// never reached. A 429 says nothing of that: a request that broke on an older connection is sent
+    /// once more, and the first may have been taken.
     pub fn surely_not_done(&self) -> bool {
         match self {
             Self::NoAnswer(RequestError::Connect { .. }) | Self::Unsendable(_) => true,
-            Self::Refused(error) => error.status.is_client_error(),
+            Self::Refused(_) => self.is_final(),
             Self::NoAnswer(_) | Self::Malformed(_) => false,
         }
     }

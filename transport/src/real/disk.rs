@@ -81,12 +81,16 @@ impl Disk for DirectoryDisk {
     }
 }
 
+/// How long a check waits for whoever reads the database meanwhile, such as a backup.
+const BUSY: Duration = Duration::from_secs(10);
+
 /// Returns the first thing that is wrong with a database file; none, if it is in order.
 ///
 /// # Errors
 /// It cannot be read at all.
 pub(super) fn first_defect(path: &Path) -> rusqlite::Result<Option<String>> {
     let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
     let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok(Some(said).filter(|said| said != "ok"))
 }

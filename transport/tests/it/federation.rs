@@ -212,6 +212,14 @@ async fn a_refusal_is_a_value() {
     assert!(matches!(error, CallError::Refused(error) if error.errcode == "M_UNRECOGNIZED"));
 }
 
+#[test]
+fn a_limit_says_nothing_of_an_earlier_attempt_of_the_same_request() {
+    let refused = |status| CallError::Refused(MatrixError::new(status, "M_UNKNOWN", "no"));
+    assert!(refused(StatusCode::FORBIDDEN).surely_not_done());
+    assert!(!refused(StatusCode::TOO_MANY_REQUESTS).surely_not_done());
+    assert!(!refused(StatusCode::BAD_GATEWAY).surely_not_done());
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_unsigned_request_is_refused() {
     let (_world, a, b) = pair().await;

@@ -343,7 +343,11 @@ impl Coordinator {
 }
 
 /// Returns whether users here see the event in that room.
-fn is_shown(tx: &Transaction<'_>, room: &RoomId, event: &EventId) -> Result<bool, StoreError> {
+pub(super) fn is_shown(
+    tx: &Transaction<'_>,
+    room: &RoomId,
+    event: &EventId,
+) -> Result<bool, StoreError> {
     let place = events::place(tx, event)?;
     let is_of_room = place.is_some_and(|place| place.accepted && place.room_id == room.as_str());
     Ok(is_of_room && events::is_visible(tx, event)?)

@@ -6,7 +6,7 @@ use transport::endpoints::m1::{Decision, Sent};
 
 use super::{
     super::Handed,
-    coordinator::{Ballots, Coordinator, delivered},
+    coordinator::{Ballots, Coordinator, delivered, is_shown},
     ensure_owner, refused,
     votes::Ballot,
 };
@@ -51,6 +51,10 @@ impl Coordinator {
                     return Ok(sent);
                 }
                 let Some(event) = event else { return Ok(refused(reason)) };
+                // What was decided long ago is recorded no more, but shown.
+                if is_shown(tx, &room_id, &event.event_id)? {
+                    return Ok(delivered());
+                }
                 match m1::abort_for(tx, &room_id, &event.event_id, &origin, now)? {
                     Some(Decision::Abort) => Ok(refused(reason)),
                     Some(Decision::Commit) => Ok(delivered()),
