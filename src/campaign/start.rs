@@ -172,7 +172,7 @@ fn measured(subject: &explore::Subject, scenario: &scenarios::Scenario) -> u32 {
 
 /// Writes down what the campaign is, and offers the first of its work.
 fn begin(desk: &Desk<'_>, plan: &Plan) -> Result<(), ::campaign::Trouble> {
-    desk.replace(&Key::State, &State { stopped: None })?;
+    desk.replace(&Key::State, &State::default())?;
     desk.keep(&Key::Plan, plan)?;
     let times = plan.canary.as_ref().map_or(0, |canary| canary.times);
     (0..times).try_for_each(|number| desk.queue.offer(&Item::Canary(number)))?;
