@@ -246,3 +246,21 @@ pub struct State {
 pub fn process_of(worker: &str) -> &str {
     worker.rsplit_once('_').map_or(worker, |(process, _)| process)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Audited;
+
+    #[test]
+    fn two_threads_of_a_process_are_not_two_workers() {
+        let audited = |first: &str, second: &str| Audited {
+            first: first.to_owned(),
+            second: second.to_owned(),
+            differ: Vec::new(),
+            compared: 1,
+            at_ms: 1,
+        };
+        assert!(!audited("laptop-1-a_1", "laptop-1-a_12").is_by_two());
+        assert!(audited("laptop-1-a_1", "laptop-2-a_1").is_by_two());
+    }
+}

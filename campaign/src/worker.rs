@@ -269,3 +269,19 @@ fn seen_by(subject: &Subject, seen: &Arc<AtomicU64>) -> Subject {
     };
     Subject { found: Arc::new(found), ..subject.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Item;
+
+    #[test]
+    fn an_item_is_done_by_one_thread_of_a_process_at_a_time() {
+        let (shared, seen) = (Shared::default(), Arc::default());
+        let lease = |token| Lease { item: Item::Block(1), token };
+        assert!(shared.hold(&lease(1), &seen));
+        assert!(!shared.hold(&lease(2), &seen));
+        shared.leases().remove(&1);
+        assert!(shared.hold(&lease(3), &seen));
+    }
+}
