@@ -102,7 +102,7 @@ fn how_far(picture: &Picture, plan: &Plan, runs: u64) -> String {
     match &picture.stopped {
         Some(why) => format!("{runs}{of} runs, then it was stopped: {why}."),
         None if picture.is_finished() => format!("{runs}{of} runs, and it is finished."),
-        None => format!("{runs}{of} runs so far; it goes on."),
+        None => format!("{runs}{of} runs so far; it is not finished."),
     }
 }
 
