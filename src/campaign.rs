@@ -7,7 +7,12 @@ mod report;
 mod start;
 mod work;
 
-use ::campaign::key::is_name;
+use std::time::Duration;
+
+use ::campaign::{
+    key::is_name,
+    queue::{LONGEST_LEASE, SHORTEST_LEASE},
+};
 
 use crate::{
     arguments::{Act, Campaign},
@@ -54,4 +59,13 @@ pub(crate) fn id(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("a name has letters, digits, `-` and `_`, and at most 64 of them".to_owned())
+}
+
+/// Reads how long a lease is.
+pub(crate) fn lease(text: &str) -> Result<Duration, String> {
+    let lease = scenarios::duration::parse(text)?;
+    if !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&lease) {
+        return Err("a lease is from 2s to 1h long".to_owned());
+    }
+    Ok(lease)
 }

@@ -72,8 +72,20 @@ pub enum Ended<T> {
 pub struct Poison {
     /// Whoever began it and was not heard of again.
     pub workers: Vec<String>,
+    /// Why others could not do it, once for each time.
+    #[serde(default)]
+    pub refused: Vec<String>,
     /// When it was given up, in milliseconds since 1970.
     pub at_ms: u64,
+}
+
+/// What became of an item so far that is not over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The processes that began it and have not given it back.
+    pub workers: Vec<String>,
+    /// Why it could not be done, once for each time.
+    pub refused: Vec<String>,
 }
 
 /// What came of a block.
@@ -123,6 +135,13 @@ pub struct Audited {
     pub compared: u64,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
+}
+
+impl Audited {
+    /// Returns whether two processes played it, and not two threads of one.
+    pub fn is_by_two(&self) -> bool {
+        process_of(&self.first) != process_of(&self.second)
+    }
 }
 
 /// What came of looking for the canary.
@@ -214,8 +233,34 @@ pub struct Present {
 }
 
 /// Whether a campaign goes on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Why it was stopped; none if it goes on.
     pub stopped: Option<String>,
+    /// How many kinds of failures it went on with: `--fail-fast` counts from there.
+    #[serde(default)]
+    pub beyond: u64,
+}
+
+/// Returns the name of the process of a thread: `<process>_<number>`.
+pub fn process_of(worker: &str) -> &str {
+    worker.rsplit_once('_').map_or(worker, |(process, _)| process)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Audited;
+
+    #[test]
+    fn two_threads_of_a_process_are_not_two_workers() {
+        let audited = |first: &str, second: &str| Audited {
+            first: first.to_owned(),
+            second: second.to_owned(),
+            differ: Vec::new(),
+            compared: 1,
+            at_ms: 1,
+        };
+        assert!(!audited("laptop-1-a_1", "laptop-1-a_12").is_by_two());
+        assert!(audited("laptop-1-a_1", "laptop-2-a_1").is_by_two());
+    }
 }

@@ -67,15 +67,8 @@ impl<'q> Desk<'q> {
 
     /// Keeps the text of a scenario. Returns its hash.
     pub fn keep_text(&self, text: &str) -> Result<String, Trouble> {
+        check_text(text)?;
         let hash = hash_of(text);
-        if text.len() > LARGEST_TEXT {
-            let message = format!(
-                "a scenario of a campaign has at most {LARGEST_TEXT} bytes, and this one {}\n\
-                 let [generate] stand for what repeats, or split the scenario",
-                text.len()
-            );
-            return Err(Trouble::new(message));
-        }
         let name = text_file(&hash);
         if self.queue.file(&name)?.is_none() {
             self.queue.keep_file(&name, text.as_bytes())?;
@@ -91,12 +84,12 @@ impl<'q> Desk<'q> {
     ) -> Result<Scenario, Trouble> {
         let text = self.text(hash)?;
         language::parse_in(vocabulary, &format!("scenario {hash}"), &text)
-            .map_err(|mistakes| Trouble::new(mistakes.render(false)))
+            .map_err(|mistakes| Trouble::of_item(mistakes.render(false)))
     }
 
     /// Returns the text that has a hash.
     pub fn text(&self, hash: &str) -> Result<String, Trouble> {
-        let wrong = |why: &str| Trouble::new(format!("the scenario {hash} is not used: {why}"));
+        let wrong = |why: &str| Trouble::of_item(format!("the scenario {hash} is not used: {why}"));
         if !crate::key::is_name(hash) {
             return Err(wrong("this is no hash"));
         }
@@ -113,6 +106,19 @@ impl std::fmt::Debug for Desk<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Desk").finish_non_exhaustive()
     }
+}
+
+/// Refuses the text of a scenario that is too large for a campaign.
+pub fn check_text(text: &str) -> Result<(), Trouble> {
+    if text.len() <= LARGEST_TEXT {
+        return Ok(());
+    }
+    let message = format!(
+        "a scenario of a campaign has at most {LARGEST_TEXT} bytes, and this one {}\n\
+         let [generate] stand for what repeats, or split the scenario",
+        text.len()
+    );
+    Err(Trouble::of_item(message))
 }
 
 /// How many characters of a hash name something.

@@ -2,7 +2,7 @@
 //! between. Any worker decides it; what was decided first is what counts.
 
 use crate::{
-    block::{Block, Way},
+    block::{Block, MOST_RUNS, Way},
     desk::Desk,
     key::{Item, Key},
     picture::Picture,
@@ -18,6 +18,8 @@ const LEAST_WAITING: u64 = 4;
 const AT_ONCE: usize = 64;
 /// One block in this many is plain, however much there is to breed.
 const PLAIN: u64 = 4;
+/// How many seeds each part of a campaign has for itself, which is more than it can use.
+const SPAN: u64 = 1 << 40;
 
 /// Offers blocks until enough are waiting.
 pub fn feed(desk: &Desk<'_>) -> Result<(), Trouble> {
@@ -32,22 +34,21 @@ pub fn feed(desk: &Desk<'_>) -> Result<(), Trouble> {
         let (key, item) = (Key::Block(block.number), Item::Block(block.number));
         if desk.keep(&key, &block)? == Kept::Before {
             // Somebody else decided what this number is.
-            let body = desk.queue.read(&key)?.unwrap_or_default();
-            desk.picture().take(&(key, body));
+            let body = desk.queue.read(&key)?;
+            let missing = || Trouble::new(format!("{key} is kept and is not there"));
+            let document = (key.clone(), body.ok_or_else(missing)?);
+            desk.picture().take(&document);
         }
         desk.queue.offer(&item)?;
     }
     Ok(())
 }
 
-/// Returns the block after those that are known.
+/// Returns the block of the least number that is free. If there is one of this number that was not
+/// told yet, that stays.
 fn next(picture: &Picture) -> Option<Block> {
     let plan = picture.plan.as_ref()?;
-    let number = picture.blocks.last_key_value().map_or(0, |(number, _)| number + 1);
-    if picture.blocks.len() as u64 != number {
-        // One of the blocks before was not told yet, and what comes next depends on all of them.
-        return None;
-    }
+    let number = picture.free;
     let left = plan.own_runs().map(|most| most.saturating_sub(picture.planned));
     let block = |text: &str, way, first, runs: u32| Block {
         number,
@@ -58,13 +59,15 @@ fn next(picture: &Picture) -> Option<Block> {
         first,
         count: left.map_or(runs, |left| runs.min(u32::try_from(left).unwrap_or(runs))),
     };
+    // The plain ones are numbered by themselves.
+    let nth = if plan.breeds { number / PLAIN } else { number };
     if plan.breeds && number % PLAIN != PLAIN - 1 {
         // Seeds of bred blocks are drawn from their number, far from those of plain ones.
         let first = bred_seed(plan, number);
         let (text, runs) = parent(picture, plan, number)?;
-        return Some(block(&text, Way::Bred, first, runs));
+        return Some(block(&text, Way::Bred, first, runs.clamp(1, MOST_RUNS)));
     }
-    let (base, first) = plain(plan, picture.plain);
+    let (base, first) = plain(plan, nth);
     let base = plan.bases.get(base)?;
     Some(block(&base.text, Way::Seeds, first, base.runs))
 }
@@ -76,9 +79,10 @@ fn plain(plan: &Plan, nth: u64) -> (usize, u64) {
     let bases = plan.bases.len() as u64;
     let (base, round) = (nth % bases, nth / bases);
     let base = usize::try_from(base).unwrap_or_default();
+    // How many runs make a block, each part measures by itself: no other part's seeds depend on it.
     let runs = plan.bases.get(base).map_or(1, |base| u64::from(base.runs));
-    let first = plan.seed.wrapping_add((round * shard.of + shard.index).wrapping_mul(runs));
-    (base, first)
+    let first = plan.seed.wrapping_add(shard.index.wrapping_mul(SPAN));
+    (base, first.wrapping_add(round.wrapping_mul(runs)))
 }
 
 /// Returns what is bred next, and how many runs of it take about a second: the first scenario that
@@ -110,7 +114,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::plan::example;
+    use crate::plan::{Base, example};
 
     fn blocks(plan: Plan) -> Vec<Block> {
         let mut picture = Picture { plan: Some(plan), ..Picture::default() };
@@ -137,14 +141,41 @@ mod tests {
     }
 
     #[test]
-    fn nobody_decides_what_comes_next_before_he_knows_all_that_came_before() {
+    fn parts_that_measured_something_else_share_no_seed() {
+        let part = |(index, runs)| {
+            let bases = example().bases.into_iter().map(|it| Base { runs, ..it }).collect();
+            blocks(Plan { bases, part: (index, 3), runs: Some(300), ..example() })
+        };
+        let parts = [(0, 10), (1, 12), (2, 7)].into_iter().flat_map(part);
+        let runs = parts.flat_map(|it| it.seeds().map(move |seed| (it.text.clone(), seed)));
+        let runs: Vec<_> = runs.collect();
+        let distinct: BTreeSet<_> = runs.iter().collect();
+        assert_eq!((runs.len(), distinct.len()), (300, 300));
+    }
+
+    #[test]
+    fn what_is_missing_between_blocks_is_filled_as_it_would_have_been_before() {
         let known = blocks(example());
         let mut picture = Picture { plan: Some(example()), ..Picture::default() };
         for number in [0, 2] {
             let body = serde_json::to_vec(&known[number]).expect("JSON");
             picture.take(&(Key::Block(number as u64), body));
         }
-        assert_eq!(next(&picture), None);
+        assert_eq!(next(&picture).as_ref(), Some(&known[1]));
+        let body = serde_json::to_vec(&known[1]).expect("JSON");
+        picture.take(&(Key::Block(1), body));
+        assert_eq!(next(&picture).as_ref(), Some(&known[3]));
+    }
+
+    #[test]
+    fn no_number_is_too_large_and_a_block_that_cannot_be_read_is_passed_over() {
+        let mut picture = Picture { plan: Some(example()), ..Picture::default() };
+        let last = Block { number: u64::MAX, ..next(&picture).expect("one") };
+        picture.take(&(Key::Block(u64::MAX), serde_json::to_vec(&last).expect("JSON")));
+        assert_eq!(next(&picture).map(|it| it.number), Some(0));
+        picture.take(&(Key::Block(0), b"{}".to_vec()));
+        assert_eq!(next(&picture).map(|it| it.number), Some(1));
+        assert_eq!(picture.unread.len(), 1);
     }
 
     #[test]

@@ -6,16 +6,21 @@
 //! whole, by a link from a file that was synced.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
     process,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, SystemTime},
 };
 
 use crate::{
+    clock,
     key::{Item, Key},
     queue::{Cursor, Document, Kept, LARGEST_FILE, Lease, Queue, Trouble, check_file},
 };
@@ -34,6 +39,9 @@ const FOLDERS: [&str; 4] = ["documents", "queue", "leases", "texts"];
 pub struct Folder {
     root: PathBuf,
     lease: Duration,
+    /// The last sign of life of each item that is somebody's, and when it is nobody's any more, by the
+    /// clock of this process: that of the machine may be set meanwhile.
+    signs: Mutex<BTreeMap<Item, (SystemTime, u64)>>,
 }
 
 impl Folder {
@@ -51,7 +59,11 @@ impl Folder {
             let path = hidden.join(folder);
             fs::create_dir_all(&path).map_err(|error| trouble("make", &path, &error))?;
         }
-        Ok(Self { root: root.to_owned(), lease })
+        Ok(Self::at(root, lease))
+    }
+
+    fn at(root: &Path, lease: Duration) -> Self {
+        Self { root: root.to_owned(), lease, signs: Mutex::default() }
     }
 
     /// Opens the queue of a campaign.
@@ -59,7 +71,7 @@ impl Folder {
         if !root.join(HIDDEN).join(FOLDERS[0]).is_dir() {
             return Err(Trouble::new(format!("there is no campaign in {}", root.display())));
         }
-        Ok(Self { root: root.to_owned(), lease })
+        Ok(Self::at(root, lease))
     }
 
     /// Returns where a file is, for whoever shows it.
@@ -88,7 +100,7 @@ impl Folder {
     fn take(&self, item: &Item) -> Result<Option<Lease>, Trouble> {
         let path = self.leased(item);
         let token = token();
-        if self.is_held(&path) {
+        if self.is_held(item) {
             return Ok(None);
         }
         let new = File::options().write(true).create_new(true).open(&path);
@@ -109,15 +121,29 @@ impl Folder {
 
     /// Returns whether an item is somebody's. The lease of whoever has fallen silent goes: two who
     /// see that at once may both get the item in the end, and what they write down counts once.
-    fn is_held(&self, lease: &Path) -> bool {
-        let Ok(changed) = fs::metadata(lease).and_then(|it| it.modified()) else { return false };
-        if now().duration_since(changed).unwrap_or_default() < self.lease {
+    fn is_held(&self, item: &Item) -> bool {
+        let lease = self.leased(item);
+        let Ok(changed) = fs::metadata(&lease).and_then(|it| it.modified()) else { return false };
+        if clock::ms() < self.silent_ms(item, changed) {
             return true;
         }
         let aside = lease.with_file_name(format!(".{}", token()));
-        let is_gone = fs::rename(lease, &aside).is_ok();
+        let is_gone = fs::rename(&lease, &aside).is_ok();
         let _gone = fs::remove_file(aside);
         !is_gone
+    }
+
+    /// Returns when an item is nobody's any more whose last sign of life was then.
+    fn silent_ms(&self, item: &Item, sign: SystemTime) -> u64 {
+        let mut signs = self.signs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, until_ms)) = signs.get(item).filter(|(known, _)| *known == sign) {
+            return *until_ms;
+        }
+        let silent = now().duration_since(sign).unwrap_or_default();
+        let left = self.lease.saturating_sub(silent).as_millis();
+        let until_ms = clock::ms().saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
+        signs.insert(item.clone(), (sign, until_ms));
+        until_ms
     }
 
     /// Opens the file of a lease that is still this worker's.
@@ -148,6 +174,8 @@ impl Queue for Folder {
             .filter_map(|name| name.parse().ok())
             .collect();
         items.sort_unstable();
+        let is_there = |item: &Item, _: &mut _| items.binary_search(item).is_ok();
+        self.signs.lock().unwrap_or_else(PoisonError::into_inner).retain(is_there);
         for item in &items {
             if let Some(lease) = self.take(item)? {
                 return Ok(Some(lease));
@@ -309,4 +337,24 @@ fn token() -> u64 {
 
 fn trouble(act: &str, path: &Path, error: &io::Error) -> Trouble {
     Trouble::new(format!("cannot {act} {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_fell_silent_loses_an_item_though_the_clock_was_set_back_since() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let lease = Duration::from_millis(300);
+        let queue = Folder::create(folder.path(), lease).expect("made");
+        queue.offer(&Item::Block(1)).expect("offered");
+        let held = queue.lease().expect("it answers").expect("it is there");
+        let file = queue.own(&held).expect("it is held");
+        file.set_modified(now() + Duration::from_secs(3600)).expect("set");
+        assert_eq!(queue.lease(), Ok(None));
+        thread::park_timeout(lease);
+        let again = queue.lease().expect("it answers").expect("it is nobody's");
+        assert_eq!(again.item, held.item);
+    }
 }

@@ -9,6 +9,7 @@
 //!   part of a campaign that nobody shares; `nats` (feature `nats`) one for many machines.
 //! - [`picture`]: what is known of a campaign, made of what was written down, in any order.
 //! - [`desk`]: a queue and the picture of it. [`feeder`]: which block comes next.
+//! - `clock`: how long something lasts.
 //! - [`worker`]: the threads of a process. `work` does one item: `play` a block, play it once more,
 //!   shrink a finding, look for the canary.
 //! - [`summary`]: what a campaign came to, and which figures reports show.
@@ -24,6 +25,7 @@
 
 pub mod alone;
 pub mod block;
+mod clock;
 pub mod desk;
 pub mod feeder;
 pub mod folder;

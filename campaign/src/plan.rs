@@ -1,7 +1,11 @@
 //! What a campaign is: which scenarios, how many runs, of which build.
 
+use std::time::Duration;
+
 use explore::sources::Shard;
 use serde::{Deserialize, Serialize};
+
+use crate::{block, queue::LONGEST_LEASE};
 
 /// The version of what is written down.
 pub const VERSION: u32 = 1;
@@ -9,6 +13,8 @@ pub const VERSION: u32 = 1;
 pub const MOST_BASES: usize = 1_000;
 /// The most runs of a campaign.
 pub const MOST_RUNS: u64 = 1_000_000_000;
+/// The most times that a canary is looked for.
+const MOST_LOOKS: u64 = 100;
 /// One block in this many is played by two workers: 2 %.
 pub const AUDIT: u64 = 50;
 
@@ -58,7 +64,7 @@ pub struct Base {
     pub bred_runs: u32,
 }
 
-/// A known defect that is planted in some blocks. A campaign that does not find it finds nothing.
+/// A known defect that is planted in runs of its own. A campaign that does not find it finds nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Canary {
     /// The defect's name.
@@ -80,6 +86,21 @@ pub fn runs_a_block(run_ms: u64) -> u32 {
 }
 
 impl Plan {
+    /// Returns whether it can be worked for: there is something to play, and the part is one of those
+    /// that there are.
+    pub fn is_sound(&self) -> bool {
+        let has_runs = |runs: u32| (1..=block::MOST_RUNS).contains(&runs);
+        let is_played = |base: &Base| has_runs(base.runs) && has_runs(base.bred_runs);
+        let has_bases = (1..=MOST_BASES).contains(&self.bases.len());
+        let looks = self.canary.as_ref().map_or(0, |canary| canary.times);
+        let lease = Duration::from_millis(self.lease_ms);
+        has_bases
+            && looks <= MOST_LOOKS
+            && lease <= LONGEST_LEASE
+            && self.bases.iter().all(is_played)
+            && self.part.0 < self.part.1
+    }
+
     /// Returns which part this is.
     pub fn shard(&self) -> Shard {
         Shard { index: self.part.0, of: self.part.1.max(1) }

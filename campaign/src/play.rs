@@ -7,7 +7,7 @@ use scenarios::{Scenario, Vocabulary, language};
 
 use crate::{
     block::{Block, MOST_RUNS, Way},
-    now_ms,
+    clock,
     plan::Plan,
     queue::Trouble,
 };
@@ -21,15 +21,18 @@ pub(crate) fn check(block: &Block, plan: &Plan, build: &str) -> Result<(), Troub
              the same scenario differently\ngive every machine the same program file",
             block.build
         );
-        return Err(Trouble::new(message));
+        return Err(Trouble::of_item(message));
     }
     if block.campaign != plan.id {
-        return Err(Trouble::new(format!("block {number} is of the campaign {}", block.campaign)));
+        return Err(Trouble::of_item(format!(
+            "block {number} is of the campaign {}",
+            block.campaign
+        )));
     }
     if block.count > MOST_RUNS || block.count == 0 {
         let message =
             format!("block {number} has {} runs, and a worker plays 1 to {MOST_RUNS}", block.count);
-        return Err(Trouble::new(message));
+        return Err(Trouble::of_item(message));
     }
     Ok(())
 }
@@ -72,10 +75,10 @@ pub(crate) fn block(
     };
     for seed in block.seeds() {
         let played = of.under(vocabulary, block.way, &places, seed);
-        let began = now_ms();
+        let began = clock::ms();
         let (trial, hash) =
             if hashed { subject.play_hashed(&played) } else { (subject.play(&played), None) };
-        let wall_ms = now_ms().saturating_sub(began);
+        let wall_ms = clock::ms().saturating_sub(began);
         let told = each(Ran { seed, scenario: &played, trial: &trial, wall_ms, hash })?;
         if told.is_break() {
             return Ok(false);

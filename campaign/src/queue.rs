@@ -7,16 +7,33 @@ use crate::key::{Item, Key};
 
 /// How long an item is somebody's without a sign of life, unless a campaign says otherwise.
 pub const LEASE: Duration = Duration::from_secs(30);
+/// The shortest lease: a worker gives signs of life a few times in it.
+pub const SHORTEST_LEASE: Duration = Duration::from_secs(2);
+/// The longest lease.
+pub const LONGEST_LEASE: Duration = Duration::from_secs(60 * 60);
 
-/// Why a queue could not do what it was asked for: a sentence, and the remedy on further lines.
+/// Why something could not be done: a sentence, and the remedy on further lines.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Trouble(pub String);
+#[error("{sentence}")]
+pub struct Trouble {
+    sentence: String,
+    is_of_item: bool,
+}
 
 impl Trouble {
-    /// Returns what a sentence says.
+    /// Returns what a sentence says of the queue, or of this process: nothing else can be done either.
     pub fn new(sentence: impl Into<String>) -> Self {
-        Self(sentence.into())
+        Self { sentence: sentence.into(), is_of_item: false }
+    }
+
+    /// Returns what a sentence says of a single item or file: others can be done all the same.
+    pub fn of_item(sentence: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), is_of_item: true }
+    }
+
+    /// Returns whether others can be done all the same.
+    pub fn is_of_item(&self) -> bool {
+        self.is_of_item
     }
 }
 
@@ -107,12 +124,12 @@ pub(crate) fn check_file(name: &str, bytes: usize) -> Result<(), Trouble> {
         !part.is_empty() && !part.starts_with('.') && part.bytes().all(is_allowed)
     };
     if name.len() > 200 || name.split('/').count() > 3 || !name.split('/').all(is_plain) {
-        return Err(Trouble::new("this name of a file leads out of the campaign"));
+        return Err(Trouble::of_item("this name of a file leads out of the campaign"));
     }
     if bytes > LARGEST_FILE {
         let message =
             format!("{name} has {bytes} bytes, and a campaign keeps {LARGEST_FILE} at most");
-        return Err(Trouble::new(message));
+        return Err(Trouble::of_item(message));
     }
     Ok(())
 }

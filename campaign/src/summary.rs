@@ -2,6 +2,7 @@
 
 mod failures;
 mod progress;
+mod verdict;
 
 use reports::{
     campaign::{Point, Told, Trouble, Worker},
@@ -9,46 +10,24 @@ use reports::{
 };
 
 use crate::{
-    block::{Outcome, Way},
+    block::{Outcome, Poison, Way},
     key::Item,
-    now_ms,
     picture::Picture,
     plan::Plan,
-    work::MOST_DEATHS,
 };
 
-pub use self::{failures::files, progress::of as progress};
+use self::verdict::{is_canary_lost, sentence, unfinished};
 
+pub use self::{
+    failures::files,
+    progress::of as progress,
+    verdict::{Verdict, verdict},
+};
+
+/// The most documents that are named of those that cannot be read.
+const MOST_UNREAD: usize = 20;
 /// The most points of a curve.
 const MOST_POINTS: usize = 400;
-
-/// What a campaign came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Every promise was kept in every run.
-    Holds,
-    /// Some promise was broken.
-    Violated,
-    /// Two workers played the same and saw something else.
-    Differs,
-    /// Nothing was shown: no run passed, the canary was not found, or something was given up.
-    Inconclusive,
-}
-
-/// Returns what a campaign came to so far.
-pub fn verdict(picture: &Picture) -> Verdict {
-    let is_canary_lost =
-        picture.plan.as_ref().is_some_and(|plan| canary(plan, picture).is_some_and(|it| !it.0));
-    if picture.audits.values().any(|audit| !audit.differ.is_empty()) {
-        Verdict::Differs
-    } else if picture.ended_as('F') > 0 || !picture.findings.is_empty() {
-        Verdict::Violated
-    } else if is_canary_lost || !picture.poison.is_empty() || picture.ended_as('P') == 0 {
-        Verdict::Inconclusive
-    } else {
-        Verdict::Holds
-    }
-}
 
 /// How the commands that a report names begin, and where they find things.
 #[derive(Clone, Debug)]
@@ -72,7 +51,8 @@ pub fn told(picture: &Picture, plan: &Plan, named: &Named) -> Told {
         id: plan.id.clone(),
         build: plan.build.clone(),
         status,
-        sentence: sentence(picture, plan),
+        sentence: sentence(picture),
+        unfinished: unfinished(picture),
         facts: facts(picture, plan),
         planned: plan.own_runs(),
         passed: picture.ended_as('P'),
@@ -85,27 +65,6 @@ pub fn told(picture: &Picture, plan: &Plan, named: &Named) -> Told {
         troubles: troubles(picture, named),
         canary: canary(plan, picture),
         scenarios: scenarios(picture, plan),
-    }
-}
-
-fn sentence(picture: &Picture, plan: &Plan) -> String {
-    let kinds = failures::merged(picture).len();
-    match verdict(picture) {
-        Verdict::Holds => "Everything that was promised was kept.".to_owned(),
-        Verdict::Violated if kinds == 1 => "A promise was broken, in one kind of failure.".to_owned(),
-        Verdict::Violated => format!("Promises were broken, in {kinds} kinds of failures."),
-        Verdict::Differs => {
-            "Two workers played the same block and saw something else: a defect of fedsim, or of one of \
-             the machines."
-                .to_owned()
-        }
-        Verdict::Inconclusive => match canary(plan, picture) {
-            Some((false, _)) => "The canary was not found: this campaign proves nothing.".to_owned(),
-            _ if !picture.poison.is_empty() => {
-                "Some work was given up, because it ended every worker that began it.".to_owned()
-            }
-            _ => "No run has passed yet.".to_owned(),
-        },
     }
 }
 
@@ -129,8 +88,10 @@ pub fn facts(picture: &Picture, plan: &Plan) -> Vec<String> {
     facts.push(format!("{} situations of the protocol were reached.", picture.situations.len()));
     let compared: u64 = picture.audits.values().map(|it| it.compared).sum();
     let differ: usize = picture.audits.values().map(|it| it.differ.len()).sum();
+    let by_two = picture.audits.values().filter(|it| it.is_by_two()).count();
     facts.push(format!(
-        "{compared} runs, in {} blocks, were played by two workers, and {differ} came out different.",
+        "{compared} runs, in {} blocks, were played twice, {by_two} of the blocks by two workers, and \
+         {differ} came out different.",
         picture.audits.len(),
     ));
     facts
@@ -141,12 +102,12 @@ fn how_far(picture: &Picture, plan: &Plan, runs: u64) -> String {
     match &picture.stopped {
         Some(why) => format!("{runs}{of} runs, then it was stopped: {why}."),
         None if picture.is_finished() => format!("{runs}{of} runs, and it is finished."),
-        None => format!("{runs}{of} runs so far; it goes on."),
+        None => format!("{runs}{of} runs so far; it is not finished."),
     }
 }
 
-/// Returns whether the canary is as it should be, and that in a sentence; none if there is none.
-pub(crate) fn canary(plan: &Plan, picture: &Picture) -> Option<(bool, String)> {
+/// Returns whether the canary was found, and that in a sentence; none if there is none.
+fn canary(plan: &Plan, picture: &Picture) -> Option<(bool, String)> {
     let canary = plan.canary.as_ref()?;
     let looked = picture.canaries.len() as u64;
     let found: Vec<&str> = picture.canaries.values().filter_map(|it| it.check.as_deref()).collect();
@@ -154,18 +115,20 @@ pub(crate) fn canary(plan: &Plan, picture: &Picture) -> Option<(bool, String)> {
     Some(match found.first() {
         Some(check) => {
             let text = format!(
-                "The canary was found in {} of {looked} blocks: the planted defect {defect}, by {check}.",
+                "The canary was found {} of {looked} times: the planted defect {defect}, by {check}.",
                 found.len()
             );
             (true, text)
         }
-        None if looked < canary.times => {
-            (true, format!("The canary, the planted defect {defect}, is still looked for."))
+        None if !is_canary_lost(plan, picture) => {
+            let text =
+                format!("The canary, the planted defect {defect}, has not been found so far.");
+            (false, text)
         }
         None => {
             let text = format!(
-                "The canary was not found in {looked} blocks: the planted defect {defect}. A search that \
-                 misses it proves nothing."
+                "The canary was looked for {looked} times and not found: the planted defect {defect}. \
+                 A search that misses it proves nothing."
             );
             (false, text)
         }
@@ -204,7 +167,6 @@ fn curve(picture: &Picture, plan: &Plan) -> Vec<Point> {
 }
 
 fn workers(picture: &Picture) -> Vec<Worker> {
-    let now = now_ms();
     let row = |(name, it): (&String, &crate::block::Present)| {
         let is_own = |outcome: &&Outcome| {
             outcome.worker.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('_'))
@@ -219,7 +181,7 @@ fn workers(picture: &Picture) -> Vec<Worker> {
             blocks: own.len() as u64,
             runs,
             tenths: runs * 10_000 / last.saturating_sub(first).max(1),
-            state: match (it.left, it.is_here(now)) {
+            state: match (it.left, picture.is_here(name)) {
                 (true, _) => "has left",
                 (false, true) => "is there",
                 (false, false) => "fell silent",
@@ -246,16 +208,37 @@ fn troubles(picture: &Picture, Named { command, to, .. }: &Named) -> Vec<Trouble
     });
     let poison = picture.poison.iter().map(|(item, poison)| Trouble {
         name: format!("{item} was given up"),
-        sentence: format!(
-            "{MOST_DEATHS} workers began it and were not heard of again: {}.",
-            poison.workers.join(", ")
-        ),
+        sentence: poison_sentence(poison),
         again: match item {
             Item::Block(number) | Item::Audit(number) => alone(number),
             Item::Shrink(_) | Item::Canary(_) => format!("{command} campaign status {to}"),
         },
     });
-    differ.chain(poison).collect()
+    let unread = picture.unread.iter().map(|key| Trouble {
+        name: format!("{key} cannot be read"),
+        sentence: "Another version of fedsim wrote it, or somebody falsified it.".to_owned(),
+        again: format!("{command} campaign status {to}"),
+    });
+    differ.chain(poison).chain(unread.take(MOST_UNREAD)).collect()
+}
+
+/// Returns why something was given up: who was not heard of again, and what kept others from it.
+fn poison_sentence(poison: &Poison) -> String {
+    let (dead, refused) = (&poison.workers, &poison.refused);
+    let dead = match dead.len() {
+        0 => String::new(),
+        many => {
+            format!("{many} workers began it and were not heard of again: {}.", dead.join(", "))
+        }
+    };
+    let refused = match refused.last() {
+        None => String::new(),
+        Some(why) => {
+            let times = refused.len();
+            format!("{times} times it could not be done, the last time because {why}.")
+        }
+    };
+    [dead, refused].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn scenarios(picture: &Picture, plan: &Plan) -> Vec<(String, u64)> {

@@ -13,7 +13,7 @@ use explore::Subject;
 use serde::Serialize;
 
 use crate::{
-    block::{Ended, Poison},
+    block::{Begun, Ended, Poison},
     desk::Desk,
     key::{Item, Key},
     now_ms,
@@ -21,8 +21,10 @@ use crate::{
     queue::{Lease, Trouble},
 };
 
-/// How many workers an item may take with it before it is given up.
+/// How often an item may end a process that began it, or not be done, before it is given up.
 pub const MOST_DEATHS: usize = 3;
+/// The most characters that are kept of why an item could not be done.
+const LONGEST_WHY: usize = 500;
 
 /// A thread that works.
 pub(crate) struct Hand<'h> {
@@ -54,9 +56,9 @@ impl Hand<'_> {
             return self.desk.queue.done(lease);
         }
         let begun = self.begun(&item)?;
-        let others: Vec<&String> = begun.iter().filter(|it| **it != self.name).collect();
-        if others.len() >= MOST_DEATHS {
-            self.give_up(&item, &begun)?;
+        let dead = begun.workers.iter().filter(|it| *it != self.process).count();
+        if dead + begun.refused.len() >= MOST_DEATHS {
+            self.give_up(&item, begun)?;
             return self.desk.queue.done(lease);
         }
         self.begin(&item, begun)?;
@@ -72,6 +74,10 @@ impl Hand<'_> {
                 self.leave(&item)?;
                 self.desk.queue.give_back(lease)
             }
+            Err(trouble) if trouble.is_of_item() => {
+                self.refuse(&item, &trouble)?;
+                self.desk.queue.give_back(lease)
+            }
             Err(trouble) => {
                 // Whoever cannot do it leaves it to others, as far as the queue still hears that.
                 let _left = self.leave(&item).and_then(|()| self.desk.queue.give_back(lease));
@@ -84,27 +90,37 @@ impl Hand<'_> {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// Returns who began an item and was not heard of again.
-    fn begun(&self, item: &Item) -> Result<Vec<String>, Trouble> {
+    /// Returns who began an item and was not heard of again, and why it could not be done.
+    fn begun(&self, item: &Item) -> Result<Begun, Trouble> {
         let body = self.desk.queue.read(&Key::Begun(item.clone()))?;
         Ok(body.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default())
     }
 
-    fn begin(&self, item: &Item, mut begun: Vec<String>) -> Result<(), Trouble> {
-        if !begun.contains(&self.name) {
-            begun.push(self.name.clone());
+    fn begin(&self, item: &Item, mut begun: Begun) -> Result<(), Trouble> {
+        if !begun.workers.iter().any(|it| it == self.process) {
+            begun.workers.push(self.process.to_owned());
         }
         self.desk.replace(&Key::Begun(item.clone()), &begun)
     }
 
     fn leave(&self, item: &Item) -> Result<(), Trouble> {
         let mut begun = self.begun(item)?;
-        begun.retain(|it| *it != self.name);
+        begun.workers.retain(|it| it != self.process);
         self.desk.replace(&Key::Begun(item.clone()), &begun)
     }
 
-    fn give_up(&self, item: &Item, begun: &[String]) -> Result<(), Trouble> {
-        let poison = Poison { workers: begun.to_vec(), at_ms: now_ms() };
+    /// Writes down why an item could not be done: it counts as often as that is so, by whoever.
+    fn refuse(&self, item: &Item, trouble: &Trouble) -> Result<(), Trouble> {
+        let mut begun = self.begun(item)?;
+        begun.workers.retain(|it| it != self.process);
+        let why = trouble.to_string().chars().take(LONGEST_WHY).collect();
+        begun.refused.push(why);
+        self.desk.replace(&Key::Begun(item.clone()), &begun)
+    }
+
+    fn give_up(&self, item: &Item, begun: Begun) -> Result<(), Trouble> {
+        let Begun { workers, refused } = begun;
+        let poison = Poison { workers, refused, at_ms: now_ms() };
         self.desk.keep(&item.done(), &Ended::<()>::Poison(poison)).map(drop)
     }
 
@@ -118,7 +134,8 @@ impl Hand<'_> {
     fn read_block(&self, number: u64) -> Result<crate::block::Block, Trouble> {
         let body = self.desk.queue.read(&Key::Block(number))?;
         let block = body.and_then(|body| serde_json::from_slice(&body).ok());
-        let block = block.ok_or_else(|| Trouble::new(format!("block {number} cannot be read")))?;
+        let block =
+            block.ok_or_else(|| Trouble::of_item(format!("block {number} cannot be read")))?;
         crate::play::check(&block, self.plan, self.build)?;
         Ok(block)
     }

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -16,6 +16,7 @@ use explore::Subject;
 
 use crate::{
     block::Present,
+    clock,
     desk::Desk,
     feeder,
     key::Key,
@@ -56,16 +57,36 @@ pub struct Worker<'w> {
     pub watch: Watch<'w>,
 }
 
+/// Leases by their token, and when each was last seen to go on.
+type Leases = BTreeMap<u64, (Lease, Arc<AtomicU64>)>;
+
 /// What the threads of a worker share.
 #[derive(Default)]
 struct Shared {
-    /// What is being done, and when it was last seen to go on.
-    leases: Mutex<BTreeMap<u64, (Lease, Arc<AtomicU64>)>>,
+    /// What is being done, and when it was last seen to go on. All times are of [`clock`].
+    leases: Mutex<Leases>,
     /// When somebody had something to do.
     busy_ms: AtomicU64,
     /// Only one thread decides what comes next.
     feeding: Mutex<()>,
     trouble: Mutex<Option<Trouble>>,
+}
+
+impl Shared {
+    fn leases(&self) -> MutexGuard<'_, Leases> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of what is done from now on. Returns false if another thread is at it: the queue has
+    /// heard of that one too late.
+    fn hold(&self, lease: &Lease, seen: &Arc<AtomicU64>) -> bool {
+        let mut leases = self.leases();
+        if leases.values().any(|(held, _)| held.item == lease.item) {
+            return false;
+        }
+        leases.insert(lease.token, (lease.clone(), Arc::clone(seen)));
+        true
+    }
 }
 
 impl Worker<'_> {
@@ -77,9 +98,9 @@ impl Worker<'_> {
     pub fn work(&self) -> Result<(), Trouble> {
         self.desk.look()?;
         let plan = self.plan()?;
-        self.present(now_ms(), false)?;
+        self.present(false)?;
         let over = AtomicBool::new(false);
-        let shared = Shared { busy_ms: AtomicU64::new(now_ms()), ..Shared::default() };
+        let shared = Shared { busy_ms: AtomicU64::new(clock::ms()), ..Shared::default() };
         let began = thread::scope(|scope| -> io::Result<()> {
             let attend = || guarded(&shared, &over, || self.attend(&shared, &over));
             thread::Builder::new().spawn_scoped(scope, attend)?;
@@ -94,7 +115,7 @@ impl Worker<'_> {
         });
         began.map_err(|error| Trouble::new(format!("cannot begin a thread: {error}")))?;
         let trouble = shared.trouble.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let left = self.present(now_ms(), true);
+        let left = self.present(true);
         trouble.map_or(left, Err)
     }
 
@@ -119,7 +140,8 @@ impl Worker<'_> {
     }
 
     /// Tells of this worker.
-    fn present(&self, now: u64, left: bool) -> Result<(), Trouble> {
+    fn present(&self, left: bool) -> Result<(), Trouble> {
+        let now = now_ms();
         let key = Key::Worker(self.name.clone());
         let known = self.desk.picture().workers.get(&self.name).map(|it| it.began_ms);
         let present = Present {
@@ -134,26 +156,30 @@ impl Worker<'_> {
 
     /// What the thread beside the working ones does.
     fn attend(&self, shared: &Shared, over: &AtomicBool) -> Result<(), Trouble> {
-        let (mut told_ms, mut beaten_ms) = (now_ms(), now_ms());
+        let (mut told_ms, mut beaten_ms) = (clock::ms(), clock::ms());
         let lease_ms = u64::try_from(self.desk.queue.lease_time().as_millis()).unwrap_or(u64::MAX);
         while !over.load(Ordering::Relaxed) {
             let new = self.desk.look()?;
-            let is_over = {
+            let (is_over, enough) = {
                 let picture = self.desk.picture();
                 (self.watch)(&picture, &new);
-                picture.stopped.is_some() || picture.is_finished()
+                let is_over = picture.stopped.is_some() || picture.is_finished();
+                (is_over, picture.enough().filter(|_| !is_over))
             };
-            if is_over || self.stop.load(Ordering::Relaxed) {
+            if let Some(state) = &enough {
+                self.desk.replace(&Key::State, state)?;
+            }
+            if is_over || enough.is_some() || self.stop.load(Ordering::Relaxed) {
                 over.store(true, Ordering::Relaxed);
             }
-            let now = now_ms();
+            let now = clock::ms();
             if now >= beaten_ms + lease_ms / 3 {
                 beaten_ms = now;
                 self.beat(shared, now)?;
             }
             if now >= told_ms + PRESENCE_MS {
                 told_ms = now;
-                self.present(now, false)?;
+                self.present(false)?;
             }
             if now >= shared.busy_ms.load(Ordering::Relaxed) + lease_ms {
                 shared.busy_ms.store(now, Ordering::Relaxed);
@@ -165,10 +191,7 @@ impl Worker<'_> {
     }
 
     fn beat(&self, shared: &Shared, now: u64) -> Result<(), Trouble> {
-        let leases: Vec<_> = {
-            let leases = shared.leases.lock().unwrap_or_else(PoisonError::into_inner);
-            leases.values().cloned().collect()
-        };
+        let leases: Vec<_> = shared.leases().values().cloned().collect();
         let goes_on = |seen: &AtomicU64| now < seen.load(Ordering::Relaxed) + LONGEST_RUN_MS;
         leases
             .iter()
@@ -207,15 +230,17 @@ impl Worker<'_> {
                 feeder::feed(self.desk)?;
             }
             let Some(lease) = self.desk.queue.lease()? else { continue };
-            let now = now_ms();
+            let now = clock::ms();
             shared.busy_ms.store(now, Ordering::Relaxed);
             seen.store(now, Ordering::Relaxed);
-            let leases = || shared.leases.lock().unwrap_or_else(PoisonError::into_inner);
-            leases().insert(lease.token, (lease.clone(), Arc::clone(&seen)));
+            if !shared.hold(&lease, &seen) {
+                self.desk.queue.give_back(lease)?;
+                continue;
+            }
             let token = lease.token;
             let done = hand.work(lease);
-            leases().remove(&token);
-            shared.busy_ms.store(now_ms(), Ordering::Relaxed);
+            shared.leases().remove(&token);
+            shared.busy_ms.store(clock::ms(), Ordering::Relaxed);
             done?;
         }
         Ok(())
@@ -239,8 +264,24 @@ fn guarded(shared: &Shared, over: &AtomicBool, act: impl FnOnce() -> Result<(), 
 fn seen_by(subject: &Subject, seen: &Arc<AtomicU64>) -> Subject {
     let (found, seen) = (Arc::clone(&subject.found), Arc::clone(seen));
     let found = move || {
-        seen.store(now_ms(), Ordering::Relaxed);
+        seen.store(clock::ms(), Ordering::Relaxed);
         found()
     };
     Subject { found: Arc::new(found), ..subject.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Item;
+
+    #[test]
+    fn an_item_is_done_by_one_thread_of_a_process_at_a_time() {
+        let (shared, seen) = (Shared::default(), Arc::default());
+        let lease = |token| Lease { item: Item::Block(1), token };
+        assert!(shared.hold(&lease(1), &seen));
+        assert!(!shared.hold(&lease(2), &seen));
+        shared.leases().remove(&1);
+        assert!(shared.hold(&lease(3), &seen));
+    }
 }

@@ -24,6 +24,8 @@ pub struct Told {
     pub status: Status,
     /// The same in a sentence.
     pub sentence: String,
+    /// That it is not finished, and why; unset if it is.
+    pub unfinished: Option<String>,
     /// What else there is to know, in sentences: how far it is, what its runs say about others.
     pub facts: Vec<String>,
     /// How many runs there are to be; none if only time ends it.
@@ -45,7 +47,7 @@ pub struct Told {
     /// Blocks that two workers played and that came out different, and those that were given up; each
     /// with what to do.
     pub troubles: Vec<Trouble>,
-    /// What became of the canary, and whether that is as it should be; unset if there was none.
+    /// Whether the canary was found, and that in a sentence; unset if there is none.
     pub canary: Option<(bool, String)>,
     /// The scenarios that it began with, and how many of its runs played each as it is.
     pub scenarios: Vec<(String, u64)>,

@@ -108,13 +108,13 @@ pub(crate) struct Start {
     #[arg(long, value_name = "ID", value_parser = campaign::id)]
     pub(crate) id: Option<String>,
     /// The build that plays it, as `fedsim campaign worker --build-id` says it [default: this one]
-    #[arg(long, value_name = "BUILD")]
+    #[arg(long, value_name = "BUILD", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) build: Option<String>,
     /// The known defect that must be found, for builds with the feature `defects`; `none` for none
     #[arg(long, value_name = "DEFECT")]
     pub(crate) canary: Option<String>,
-    /// How long a worker may be silent until others do its work
-    #[arg(long, value_name = "TIME", value_parser = time, default_value = "30s")]
+    /// How long a worker may be silent until others do its work, from 2 s to 1 h
+    #[arg(long, value_name = "TIME", value_parser = campaign::lease, default_value = "30s")]
     pub(crate) lease: Duration,
     /// Play only the M-th of N parts, which share nothing; `auto/N` and `auto` read which part this
     /// is from the environment of an indexed job of Kubernetes, a Slurm array or GitLab

@@ -24,7 +24,7 @@ pub(super) fn play(
     let _known = desk.queue.read(&Key::Block(number)).map_err(|trouble| stop(&trouble))?;
     let mut exit = Exit::Holds;
     let mut broke = None;
-    let played = alone::play(desk, plan, (number, build::id()), &program.subject(), |run| {
+    let played = alone::play(desk, plan, (number, build::known()?), &program.subject(), |run| {
         let (tone, word) = match run.end {
             'P' => (Tone::Good, "PASS"),
             'F' => (Tone::Bad, "FAIL"),

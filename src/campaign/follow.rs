@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
-use ::campaign::{Key, Picture, Plan, block::State, now_ms, summary};
+use ::campaign::{Key, Picture, Plan, summary};
 use reports::campaign::Worker;
 use serde_json::json;
 
@@ -65,7 +65,6 @@ fn line(worker: &Worker) -> String {
 
 /// Returns how far a campaign is, for programs.
 pub(super) fn object(picture: &Picture, plan: &Plan) -> serde_json::Value {
-    let now = now_ms();
     json!({
         "type": "campaign",
         "id": plan.id,
@@ -84,7 +83,7 @@ pub(super) fn object(picture: &Picture, plan: &Plan) -> serde_json::Value {
         "shrunk": picture.small.len(),
         "situations": picture.situations.len(),
         "canaries": picture.canaries.values().filter(|it| it.check.is_some()).count(),
-        "workers": picture.workers.values().filter(|it| it.is_here(now)).count(),
+        "workers": picture.workers.keys().filter(|name| picture.is_here(name)).count(),
         "finished": picture.is_finished(),
         "stopped": picture.stopped,
     })
@@ -151,8 +150,8 @@ fn tell(key: &Key, picture: &Picture, output: &mut Output) -> Result<(), Stop> {
 pub(crate) fn stop(which: &Which, output: &mut Output) -> Result<Exit, Stop> {
     let found = find::find(which)?;
     let (desk, plan) = found.desk()?;
-    let stopped = Some("somebody asked for it".to_owned());
-    desk.replace(&Key::State, &State { stopped }).map_err(|trouble| stop_because(&trouble))?;
+    let state = desk.picture().stopped_because("somebody asked for it");
+    desk.replace(&Key::State, &state).map_err(|trouble| stop_because(&trouble))?;
     let named = &found.named;
     let again = format!("`{} campaign resume {}` goes on", named.command, named.to);
     output.word(Tone::Plain, "Stopped", &format!("{}; {again}", plan.id))?;

@@ -1,6 +1,6 @@
 //! `fedsim campaign report`: a page and a `JUnit` file about a campaign, and what it came to.
 
-use std::fs;
+use std::{fs, sync::atomic::Ordering};
 
 use ::campaign::{
     Desk, Plan,
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     arguments::Which,
     exit::{Exit, Stop},
+    interrupt,
     output::{Output, Tone},
 };
 
@@ -101,10 +102,12 @@ fn fetch(found: &Found, picture: &::campaign::Picture) -> Result<(), Stop> {
 }
 
 fn exit(picture: &::campaign::Picture) -> Exit {
-    match summary::verdict(picture) {
+    let exit = match summary::verdict(picture) {
         Verdict::Holds => Exit::Holds,
         Verdict::Violated => Exit::Violated,
         Verdict::Differs => Exit::Diverged,
         Verdict::Inconclusive => Exit::Inconclusive,
-    }
+    };
+    let is_cut_off = interrupt::flag().load(Ordering::Relaxed) && !picture.is_finished();
+    if is_cut_off { exit.and(Exit::Interrupted) } else { exit }
 }

@@ -5,7 +5,7 @@ use std::{sync::Mutex, time::Duration};
 use ::campaign::{
     Desk, Item, Key, Plan,
     block::State,
-    desk::hash_of,
+    desk::{check_text, hash_of},
     feeder, now_ms,
     plan::{Base, Canary, MOST_BASES, VERSION, runs_a_block},
 };
@@ -53,22 +53,29 @@ pub(crate) fn start(wanted: &Start, program: &Program, output: &mut Output) -> R
     };
     let selected = honest(selected, output)?;
     let canary = canary(wanted, program)?;
+    let build = match &wanted.build {
+        Some(build) => build.clone(),
+        None => build::known()?.to_owned(),
+    };
+    let (bases, texts) = bases(&selected, wanted, program)?;
+    let planted = canary.iter().flat_map(|(_, texts)| texts);
+    // From here on nothing but the queue is in the way: what ends before has taken no name.
+    texts.iter().chain(planted).try_for_each(|it| check_text(it)).map_err(|it| stop(&it))?;
     let began_ms = now_ms();
     let id = wanted.id.clone().unwrap_or_else(|| format!("c{:x}", began_ms / 1000));
     let found = find::create(&id, &wanted.carrier, wanted.lease)?;
     let desk = Desk::new(&*found.queue);
-    let (bases, texts) = bases(&selected, wanted, program)?;
     for text in &texts {
         desk.keep_text(text).map_err(|trouble| stop(&trouble))?;
     }
     let plan = Plan {
         version: VERSION,
         id: id.clone(),
-        build: wanted.build.clone().unwrap_or_else(|| build::id().to_owned()),
+        build,
         bases,
         breeds: !wanted.as_they_are,
         runs: wanted.runs,
-        until_ms: wanted.time.map(|time| began_ms + milliseconds(time)),
+        until_ms: wanted.time.map(|time| began_ms.saturating_add(milliseconds(time))),
         fail_fast: wanted.fail_fast.map(|most| most.get() as u64),
         seed: wanted.seed,
         canary: canary.map(|(defect, texts)| keep_canary(&desk, defect, &texts)).transpose()?,
@@ -172,7 +179,7 @@ fn measured(subject: &explore::Subject, scenario: &scenarios::Scenario) -> u32 {
 
 /// Writes down what the campaign is, and offers the first of its work.
 fn begin(desk: &Desk<'_>, plan: &Plan) -> Result<(), ::campaign::Trouble> {
-    desk.replace(&Key::State, &State { stopped: None })?;
+    desk.replace(&Key::State, &State::default())?;
     desk.keep(&Key::Plan, plan)?;
     let times = plan.canary.as_ref().map_or(0, |canary| canary.times);
     (0..times).try_for_each(|number| desk.queue.offer(&Item::Canary(number)))?;

@@ -2,7 +2,7 @@
 
 use std::{env, fs, process, sync::Mutex};
 
-use ::campaign::{Desk, Key, Picture, Plan, block::State, now_ms, summary, worker::Worker};
+use ::campaign::{Desk, Key, Picture, Plan, now_ms, summary, worker::Worker};
 use serde_json::json;
 
 use super::{
@@ -47,7 +47,8 @@ pub(crate) fn resume(
 ) -> Result<Exit, Stop> {
     let found = find::find(&wanted.which)?;
     let (desk, _plan) = found.desk()?;
-    desk.replace(&Key::State, &State { stopped: None }).map_err(|trouble| stop(&trouble))?;
+    let state = desk.picture().resumed();
+    desk.replace(&Key::State, &state).map_err(|trouble| stop(&trouble))?;
     work(&found, &desk, threads::count(wanted.jobs), program, output)
 }
 
@@ -59,6 +60,7 @@ pub(super) fn work(
     program: &Program,
     output: &mut Output,
 ) -> Result<Exit, Stop> {
+    let build = build::known()?;
     desk.look().map_err(|trouble| stop(&trouble))?;
     let plan = desk.picture().plan.clone();
     let plan = plan.ok_or_else(|| Stop::because(Exit::Usage, "this campaign has no plan"))?;
@@ -79,7 +81,7 @@ pub(super) fn work(
         desk,
         subject: program.subject(),
         name: name(),
-        build: build::id().to_owned(),
+        build: build.to_owned(),
         threads,
         stop: interrupt::flag(),
         watch: &watch,

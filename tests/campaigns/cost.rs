@@ -49,7 +49,7 @@ fn cost_of_a_block(queue: &dyn Queue) -> u64 {
         began_ms: campaign::now_ms(),
         lease_ms: 30_000,
     };
-    desk.replace(&Key::State, &State { stopped: None }).expect("written");
+    desk.replace(&Key::State, &State::default()).expect("written");
     desk.keep(&Key::Plan, &plan).expect("kept");
     feeder::feed(&desk).expect("fed");
     let subject = Subject::homeservers();

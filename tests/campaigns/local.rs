@@ -74,6 +74,28 @@ fn a_campaign_that_was_killed_goes_on_and_makes_exactly_its_runs() {
 }
 
 #[test]
+fn a_campaign_that_was_interrupted_is_not_green() {
+    let folder = folder_with(SOUND);
+    let start = ["start", "mine.toml", "--runs", "1000000", "--id", "cut", "-j", "1"];
+    let mut child = fedsim(folder.path(), &start).stdout(Stdio::null()).spawn().expect("it runs");
+    let report = || {
+        let output = ends(folder.path(), &["report", "cut", "--message-format", "json"]);
+        (output.status.code(), output)
+    };
+    let has_passed = |output: &Output| told(output)["passed"].as_u64() > Some(0);
+    while !matches!(report(), (Some(0 | 3), output) if has_passed(&output)) {
+        thread::park_timeout(Duration::from_millis(200));
+    }
+    let told_to_end = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(told_to_end.expect("it runs").success());
+    assert_eq!(child.wait().expect("ended").code(), Some(130));
+    let (code, output) = report();
+    assert_eq!(code, Some(3), "{}", told(&output));
+    let junit = folder.path().join("target/fedsim/campaigns/cut/junit.xml");
+    assert!(std::fs::read_to_string(junit).expect("written").contains("It is not finished"));
+}
+
+#[test]
 fn what_breaks_a_promise_is_found_made_small_and_kept_with_its_journal() {
     let honest = WEAK.lines().filter(|line| !line.starts_with("violates"));
     let folder = folder_with(&honest.collect::<Vec<_>>().join("\n"));
@@ -106,6 +128,13 @@ fn what_cannot_be_done_is_said_with_a_remedy() {
     refused(&["start", "mine.toml"], "nothing says when this campaign ends");
     refused(&["status"], "there is no campaign");
     refused(&["start", "mine.toml", "--runs", "5", "--nats", "127.0.0.1:1"], "cannot reach NATS");
+    refused(&["start", "mine.toml", "--runs", "5", "--lease", "1s"], "from 2s to 1h");
+    let large = format!("{SOUND}{}", "# much is said\n".repeat(50_000));
+    std::fs::write(folder.path().join("large.toml"), large).expect("written");
+    let start = ["start", "large.toml", "--runs", "5", "--id", "large", "--as-they-are"];
+    refused(&start, "a scenario of a campaign has at most");
+    // The name is still free.
+    assert!(!folder.path().join("target/fedsim/campaigns/large").exists());
     let start = ["start", "mine.toml", "--runs", "5", "--id", "other", "--build", "another"];
     refused(&start, "two builds may play the same scenario differently");
 }

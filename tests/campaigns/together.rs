@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use campaign::{
     Desk, Folder, Item, Key, Picture, Plan,
-    block::{Block, Ended, Outcome, State, Way},
+    block::{Begun, Block, Ended, Finding, Outcome, State, Way},
     feeder,
     plan::{Base, VERSION},
     summary::{self, Verdict},
@@ -41,7 +41,7 @@ pub(crate) fn plan(desk: &Desk<'_>, runs: u64) -> Plan {
 }
 
 pub(crate) fn begin(desk: &Desk<'_>, plan: &Plan) {
-    desk.replace(&Key::State, &State { stopped: None }).expect("written");
+    desk.replace(&Key::State, &State::default()).expect("written");
     desk.keep(&Key::Plan, plan).expect("kept");
     feeder::feed(desk).expect("fed");
 }
@@ -98,9 +98,12 @@ fn what_ended_three_workers_is_given_up_and_the_rest_is_done() {
     let (_folder, queue) = folder();
     let desk = Desk::new(&queue);
     begin(&desk, &plan(&desk, 12));
-    let dead = ["one_1", "two_1", "three_1"];
-    desk.replace(&Key::Begun(Item::Block(1)), &dead).expect("written");
-    desk.replace(&Key::Begun(Item::Block(2)), &dead[..2].to_vec()).expect("written");
+    let begun = |dead: &[&str]| Begun {
+        workers: dead.iter().map(|it| (*it).to_owned()).collect(),
+        refused: Vec::new(),
+    };
+    desk.replace(&Key::Begun(Item::Block(1)), &begun(&["one", "two", "three"])).expect("written");
+    desk.replace(&Key::Begun(Item::Block(2)), &begun(&["one", "two"])).expect("written");
     let picture = works(&desk, "this").expect("it works");
     let given_up: Vec<_> = picture.poison.keys().collect();
     assert_eq!(given_up, [&Item::Block(1)]);
@@ -109,7 +112,7 @@ fn what_ended_three_workers_is_given_up_and_the_rest_is_done() {
 }
 
 #[test]
-fn another_build_is_refused_by_the_campaign_and_by_each_block() {
+fn a_campaign_of_another_build_is_refused_and_a_block_of_one_given_up() {
     let (_folder, queue) = folder();
     let desk = Desk::new(&queue);
     let plan = plan(&desk, 4);
@@ -127,8 +130,9 @@ fn another_build_is_refused_by_the_campaign_and_by_each_block() {
     };
     desk.keep(&Key::Block(7), &block).expect("kept");
     desk.queue.offer(&Item::Block(7)).expect("offered");
-    let refused = works(&desk, "this").expect_err("a block is of another build");
-    assert!(refused.contains("block 7 is for build other"), "{refused}");
+    let picture = works(&desk, "this").expect("the rest is done");
+    assert_eq!((picture.runs(), picture.is_finished()), (4, true));
+    refused_three_times(&picture, &Item::Block(7), "block 7 is for build other");
 }
 
 #[test]
@@ -139,8 +143,55 @@ fn a_text_that_was_exchanged_is_not_played() {
     begin(&desk, &plan);
     let file = format!("texts/{}.toml", plan.bases[0].text);
     desk.queue.keep_file(&file, b"name = 'other'").expect("kept");
-    let refused = works(&desk, "this").expect_err("it has another hash");
-    assert!(refused.contains("it has another hash"), "{refused}");
+    let picture = works(&desk, "this").expect("it is no trouble of the queue");
+    assert_eq!((picture.runs(), picture.is_finished()), (0, true));
+    refused_three_times(&picture, &Item::Block(0), "it has another hash");
+}
+
+/// Holds that an item was given up because of itself, and that the campaign says so.
+fn refused_three_times(picture: &Picture, item: &Item, why: &str) {
+    let poison = picture.poison.get(item).expect("it was given up");
+    assert_eq!((poison.refused.len(), poison.workers.len()), (3, 0));
+    assert!(poison.refused.iter().all(|it| it.contains(why)), "{:?}", poison.refused);
+    assert_eq!(summary::verdict(picture), Verdict::Inconclusive);
+}
+
+#[test]
+fn a_block_that_cannot_be_read_is_given_up_and_others_take_its_place() {
+    let (_folder, queue) = folder();
+    let desk = Desk::new(&queue);
+    desk.queue.keep(&Key::Block(0), b"{}").expect("kept");
+    begin(&desk, &plan(&desk, 8));
+    let picture = works(&desk, "this").expect("the rest is done");
+    let blocks: Vec<_> = picture.blocks.keys().collect();
+    assert_eq!((blocks, picture.runs(), picture.is_finished()), (vec![&1, &2], 8, true));
+    refused_three_times(&picture, &Item::Block(0), "block 0 cannot be read");
+}
+
+#[test]
+fn who_found_enough_and_died_before_he_said_so_stops_all_others() {
+    let (_folder, queue) = folder();
+    let desk = Desk::new(&queue);
+    let plan = Plan { fail_fast: Some(1), ..plan(&desk, 12) };
+    begin(&desk, &plan);
+    let finding = Finding {
+        check: "a-check".to_owned(),
+        sentence: "it was violated".to_owned(),
+        scenario: "sound".to_owned(),
+        text: plan.bases[0].text.clone(),
+        block: 0,
+        seed: 1,
+        way: Way::Seeds,
+        worker: "dead_1".to_owned(),
+        at_ms: 1,
+    };
+    desk.keep(&Key::Finding("f".to_owned()), &finding).expect("kept");
+    let picture = works(&desk, "this").expect("it works");
+    let why = picture.stopped.clone().unwrap_or_default();
+    assert!(why.contains("--fail-fast=1") && picture.runs() < 12, "{why}");
+    desk.replace(&Key::State, &picture.resumed()).expect("written");
+    let picture = works(&desk, "this").expect("it goes on");
+    assert_eq!((picture.runs(), picture.is_finished()), (12, true));
 }
 
 #[test]
@@ -149,7 +200,7 @@ fn what_somebody_decided_and_did_not_offer_before_he_died_is_done_all_the_same()
     let queue = campaign::server::create(&server.at(), "orphan", LEASE).expect("made");
     let desk = Desk::new(&*queue);
     let plan = plan(&desk, 4);
-    desk.replace(&Key::State, &State { stopped: None }).expect("written");
+    desk.replace(&Key::State, &State::default()).expect("written");
     desk.keep(&Key::Plan, &plan).expect("kept");
     let block = Block {
         number: 0,

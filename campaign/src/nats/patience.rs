@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) enum Fault {
     /// Another one may succeed.
     Again(String),
-    /// None will.
+    /// None will, and the server is not to blame.
     Final(String),
 }
 
@@ -39,7 +39,7 @@ where
     loop {
         let why = match timeout(ATTEMPT, act(attempts)).await {
             Ok(Ok(done)) => return Ok(done),
-            Ok(Err(Fault::Final(why))) => return Err(Trouble::new(format!("{shown}: {why}"))),
+            Ok(Err(Fault::Final(why))) => return Err(Trouble::of_item(format!("{shown}: {why}"))),
             Ok(Err(Fault::Again(why))) => why,
             Err(_) => "no answer came".to_owned(),
         };

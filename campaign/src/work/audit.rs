@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{Did, Hand};
 use crate::{
-    block::{Audited, Ended, Outcome},
+    block::{Audited, Ended, Outcome, process_of},
     key::{Item, Key},
     now_ms,
     play::{self, Made},
@@ -56,10 +56,9 @@ impl Hand<'_> {
     /// another process before another thread, and that before the same one.
     fn leaves_it_to_others(&self, first: &str) -> bool {
         let picture = self.desk.picture();
-        let now = now_ms();
-        let of = |process: &str| first.strip_prefix(process).is_some_and(|it| it.starts_with('_'));
-        let mut here = picture.workers.iter().filter(|(_, it)| it.is_here(now));
-        if of(self.process) && here.any(|(process, _)| !of(process)) {
+        let is_own = process_of(first) == self.process;
+        let mut here = picture.workers.keys().filter(|process| picture.is_here(process));
+        if is_own && here.any(|process| process != self.process) {
             return true;
         }
         let own = picture.workers.get(self.process).map_or(1, |it| it.threads);

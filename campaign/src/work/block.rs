@@ -7,7 +7,8 @@ use scenarios::{Scenario, language};
 
 use super::{Did, Hand};
 use crate::{
-    block::{Block, Failed, Finding, MOST_FAILURES, Outcome, Parent, Reached},
+    block::{Block, Failed, Finding, LARGEST_TEXT, MOST_FAILURES, Outcome, Parent, Reached},
+    clock,
     desk::hash_of,
     key::{Item, Key},
     now_ms, plan,
@@ -31,12 +32,12 @@ impl Hand<'_> {
         let (text, scenario) =
             (self.desk.text(&block.text)?, self.desk.scenario(vocabulary, &block.text)?);
         let of = Made { text: &text, scenario: &scenario };
-        let began = now_ms();
+        let (at_ms, began) = (now_ms(), clock::ms());
         let hashed = self.plan.audits(number);
         let mut outcome = Outcome {
             worker: self.name.clone(),
             build: self.build.to_owned(),
-            at_ms: began,
+            at_ms,
             wall_ms: 0,
             simulated_ns: 0,
             ends: String::new(),
@@ -51,7 +52,7 @@ impl Hand<'_> {
         if !is_whole && outcome.ends.len() < block.count as usize {
             return Ok(Did::Nothing);
         }
-        outcome.wall_ms = now_ms().saturating_sub(began);
+        outcome.wall_ms = clock::ms().saturating_sub(began);
         let did = self.end(&Item::Block(number), outcome)?;
         if hashed {
             self.desk.queue.offer(&Item::Audit(number))?;
@@ -106,10 +107,14 @@ impl Hand<'_> {
         Ok(news)
     }
 
-    /// Has a scenario be bred from.
+    /// Has a scenario be bred from, unless it has become too large.
     fn parent(&self, scenario: &Scenario, news: u64, runs: u32) -> Result<(), Trouble> {
-        let text = self.desk.keep_text(&language::to_toml(scenario))?;
-        self.desk.keep(&Key::Parent(text), &Parent { news, runs, at_ms: now_ms() }).map(drop)
+        let text = language::to_toml(scenario);
+        if text.len() > LARGEST_TEXT {
+            return Ok(());
+        }
+        let hash = self.desk.keep_text(&text)?;
+        self.desk.keep(&Key::Parent(hash), &Parent { news, runs, at_ms: now_ms() }).map(drop)
     }
 
     /// Writes down what is new of what a run violated. Returns the kinds of failures.
@@ -142,19 +147,9 @@ impl Hand<'_> {
                 };
                 self.desk.keep(&Key::Finding(hash.clone()), &finding)?;
                 self.desk.queue.offer(&Item::Shrink(hash.clone()))?;
-                self.stop_if_enough()?;
             }
             kinds.push(hash);
         }
         Ok(kinds)
-    }
-
-    /// Ends the campaign if as many kinds of failures were found as were asked for.
-    fn stop_if_enough(&self) -> Result<(), Trouble> {
-        let found = self.desk.picture().findings.len() as u64;
-        let Some(most) = self.plan.fail_fast.filter(|most| found >= *most) else { return Ok(()) };
-        let stopped =
-            Some(format!("kinds of failures were found: {found}, with --fail-fast={most}"));
-        self.desk.replace(&Key::State, &crate::block::State { stopped })
     }
 }

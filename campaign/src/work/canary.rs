@@ -11,7 +11,7 @@ impl Hand<'_> {
         let wanted = self.plan.canary.as_ref();
         let wanted = wanted.and_then(|it| Some((it, defect(&it.defect)?)));
         let Some((canary, defect)) = wanted else {
-            return Err(Trouble::new(
+            return Err(Trouble::of_item(
                 "the canary of this campaign is no defect that is known here",
             ));
         };

@@ -23,8 +23,8 @@ impl Hand<'_> {
     pub(super) fn shrink(&self, hash: &str) -> Result<Did, Trouble> {
         let body = self.desk.queue.read(&Key::Finding(hash.to_owned()))?;
         let finding = body.and_then(|body| serde_json::from_slice::<Finding>(&body).ok());
-        let finding =
-            finding.ok_or_else(|| Trouble::new(format!("the finding {hash} cannot be read")))?;
+        let finding = finding
+            .ok_or_else(|| Trouble::of_item(format!("the finding {hash} cannot be read")))?;
         let vocabulary = (self.subject.found)().promises().vocabulary;
         let scenario = self.desk.scenario(vocabulary, &finding.text)?;
         let shrunk = explore::shrink(self.subject, &scenario, &finding.check, self.over);
@@ -57,7 +57,7 @@ impl Hand<'_> {
         let Run { mut record, recording } = run;
         self.build.clone_into(&mut record.meta.build);
         let unwritten = |why: &dyn std::fmt::Display| {
-            Trouble::new(format!("the run of the finding {hash} cannot be written: {why}"))
+            Trouble::of_item(format!("the run of the finding {hash} cannot be written: {why}"))
         };
         let text = shrunk.to_toml();
         let aside = tempfile::tempdir().map_err(|error| unwritten(&error))?;

@@ -1,5 +1,5 @@
 //! A campaign as `JUnit` XML: a case for the runs that passed, one for each kind of failure, one for
-//! each trouble, and one for the canary.
+//! each trouble, one for whether it was finished, and one for the canary.
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -33,6 +33,8 @@ pub fn render(told: &Told) -> String {
         status.set_description(trouble.again.as_str());
         cases.push(TestCase::new(trouble.name.as_str(), status));
     }
+    let finished = told.unfinished.as_ref().map(|why| of(NonSuccessKind::Error, why));
+    cases.push(TestCase::new("finished", finished.unwrap_or_else(TestCaseStatus::success)));
     cases.push(TestCase::new("canary", canary(told)));
     for mut case in cases {
         case.set_classname("campaign");
