@@ -58,8 +58,10 @@ fn only_uses_expired_keys(history: &History<'_>, peer: &str) -> bool {
 /// Returns whether a machine's clock is behind at some time: what has expired may then be valid there.
 fn may_be_behind(history: &History<'_>, machine: &str) -> bool {
     history.scenario.faults.iter().any(|fault| match &fault.kind {
-        FaultKind::Node(NodeFault::ClockSkew { node, behind: back, .. })
-        | FaultKind::Node(NodeFault::ClockJump { node, back, .. }) => node == machine && *back,
+        FaultKind::Node(
+            NodeFault::ClockSkew { node, behind: back, .. }
+            | NodeFault::ClockJump { node, back, .. },
+        ) => node == machine && *back,
         FaultKind::Node(NodeFault::ClockDrift { node, rate }) => node == machine && *rate < 1.0,
         _ => false,
     })
