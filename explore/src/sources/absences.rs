@@ -113,11 +113,7 @@ fn cut_off_twice(base: &Scenario, absent: &str) -> Scenario {
         }
         later.push(op);
     }
-    let others: Vec<String> = base.backends.keys().filter(|it| *it != absent).cloned().collect();
-    let cut = || -> FaultKind {
-        let (between, and) = (vec![absent.to_owned()], others.clone());
-        NetworkFault::Partition { between, and, one_way: false }.into()
-    };
+    let cut = || cut_off(base, absent);
     let faults = [during(first, cut()), during(&later, cut())];
     scenario.ops = first.iter().cloned().chain(later).collect();
     with_faults(scenario, faults)
@@ -148,10 +144,7 @@ fn talked_past(base: &Scenario, absent: &str) -> Option<Scenario> {
         scenario.ops.push(Op::once(first.at + pause * turn, kind));
     }
     scenario.ops.sort_by_key(|op| op.at);
-    let others: Vec<String> = base.backends.keys().filter(|it| *it != absent).cloned().collect();
-    let (between, and) = (vec![absent.to_owned()], others);
-    let cut = NetworkFault::Partition { between, and, one_way: false }.into();
-    let cut = during(&scenario.ops, cut);
+    let cut = during(&scenario.ops, cut_off(base, absent));
     Some(with_faults(scenario, [cut]))
 }
 
@@ -160,6 +153,12 @@ const TURNS: u32 = 8;
 
 /// About as long as a message takes to the other backends.
 const PAUSE: Duration = Duration::from_millis(60);
+
+/// Cuts a backend off from the other ones. Relays stay in its reach.
+pub(super) fn cut_off(base: &Scenario, absent: &str) -> FaultKind {
+    let and = base.backends.keys().filter(|it| *it != absent).cloned().collect();
+    NetworkFault::Partition { between: vec![absent.to_owned()], and, one_way: false }.into()
+}
 
 /// Returns a fault that is in force while `ops` are done.
 pub(super) fn during(ops: &[Op], kind: FaultKind) -> Fault {

@@ -11,7 +11,7 @@ use scenarios::{
     },
 };
 
-use super::absences::{MARGINS, absent, during, with_faults};
+use super::absences::{MARGINS, absent, cut_off, during, with_faults};
 use crate::ways::unused_message;
 
 /// Longer than a message takes to everybody who can be reached.
@@ -112,21 +112,18 @@ fn left_meanwhile(base: &Scenario) -> Option<Scenario> {
     let room = Room::of_the_first_message(base).filter(|room| room.people.len() > 2)?;
     let creator = &base.conversations.get(room.name)?.creator;
     let user = room.people[1..].iter().find(|user| **user != creator)?.to_owned();
-    let own = room.backend(user);
+    let own = &base.users.get(user)?.backend;
     let mut scenario = base.clone();
     scenario.ops.clear();
     room.writes(room.at, room.people[0], &mut scenario.ops);
     let conversation = || room.name.clone();
     let leaves = OpKind::Leave { user: user.clone(), conversation: conversation() };
     scenario.ops.push(Op::once(room.at + HEARD, leaves));
-    let others = base.backends.keys().filter(|it| !own.contains(it)).cloned().collect();
-    let cut = NetworkFault::Partition { between: own, and: others, one_way: false };
-    let cut = during(&scenario.ops, cut.into());
+    let cut = during(&scenario.ops, cut_off(base, own));
     let back = room.at + HEARD + MARGINS.1 + HEARD;
     let comes_back = OpKind::Join { user: user.clone(), conversation: conversation() };
     scenario.ops.push(Op::once(back, comes_back));
     room.writes(back + HEARD * 2, user, &mut scenario.ops);
-    scenario.limit = scenario.limit.max(back);
     Some(with_faults(scenario, [cut]))
 }
 
