@@ -1,4 +1,4 @@
-//! `relays-drained`: in the end, no relay keeps anything.
+//! `relays-drained`: in the end, no relay keeps anything, for whichever destination.
 
 use crate::{Judgment, history::History};
 
