@@ -2,17 +2,11 @@
 
 use std::{fs, sync::atomic::AtomicBool};
 
-use campaign::{
-    Desk, Folder, Key, Plan, Queue,
-    block::State,
-    feeder,
-    plan::{Base, VERSION},
-    worker::Worker,
-};
+use campaign::{Desk, Folder, Key, Plan, Queue, block::State, feeder, plan::Base, worker::Worker};
 use explore::Subject;
 use scenarios::language;
 
-use crate::{contract::LEASE, server::NatsServer};
+use crate::{contract::LEASE, server::NatsServer, together::plan};
 
 /// A scenario that is played at once.
 const EMPTY: &str = "name = 'empty'\nlimit = '1s'\nsettle = '1s'\nbackends = { a = {} }\n";
@@ -34,21 +28,8 @@ fn cost_of_a_block(queue: &dyn Queue) -> u64 {
     let text = desk.keep_text(EMPTY).expect("kept");
     let base =
         Base { name: "empty".to_owned(), text: text.clone(), root: text, runs: 1, bred_runs: 1 };
-    let plan = Plan {
-        version: VERSION,
-        id: "cost".to_owned(),
-        build: "this".to_owned(),
-        bases: vec![base],
-        breeds: false,
-        runs: Some(BLOCKS),
-        until_ms: None,
-        fail_fast: None,
-        seed: 1,
-        canary: None,
-        part: (0, 1),
-        began_ms: campaign::now_ms(),
-        lease_ms: 30_000,
-    };
+    let (id, bases) = ("cost".to_owned(), vec![base]);
+    let plan = Plan { id, bases, lease_ms: 30_000, ..plan(&desk, BLOCKS) };
     desk.replace(&Key::State, &State::default()).expect("written");
     desk.keep(&Key::Plan, &plan).expect("kept");
     feeder::feed(&desk).expect("fed");
