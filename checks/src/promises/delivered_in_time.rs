@@ -90,8 +90,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     let settled = history.settled.as_ref().map(|(settled, _)| settled.at);
     let last = history.journal.entries().last().map(|entry| entry.at);
     let outages = Outages::read(history);
-    let everywhere =
-        outages.among(&history.scenario.backends.keys().map(String::as_str).collect());
+    let everywhere = outages.among(&history.scenario.backends.keys().map(String::as_str).collect());
     let judging = Judging {
         history,
         noted: noted(history, &everywhere),
