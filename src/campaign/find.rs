@@ -23,7 +23,13 @@ pub(super) struct Found {
     /// The folder that its reports, and the files of its findings, go into.
     pub(super) folder: PathBuf,
     pub(super) named: Named,
+    /// What whoever joins should know.
+    pub(super) note: Option<&'static str>,
 }
+
+/// What is said if a secret may go over a network in the clear.
+const IN_THE_CLEAR: &str = "the password or token goes over the network as it is, unless the server \
+                            asks for TLS: write tls:// in --nats";
 
 impl Found {
     /// Returns its desk, on which everything lies that is known so far, and what it is.
@@ -83,7 +89,7 @@ fn found(id: String, queue: Box<dyn Queue>, carrier: &Carrier) -> Found {
         to = format!("{id} --folder {}", carrier.folder.display());
     }
     let named = Named { command: invocation::program(), to, folder: folder.display().to_string() };
-    Found { id, queue, folder, named }
+    Found { id, queue, folder, named, note: None }
 }
 
 /// Returns the campaign of a folder that was started last.
@@ -142,7 +148,11 @@ fn server(carrier: &Carrier) -> Result<Server, Stop> {
 
 fn at_server(server: &Server, id: Option<&str>, carrier: &Carrier) -> Result<Found, Stop> {
     let (id, queue) = ::campaign::server::find(server, id).map_err(|trouble| stop(&trouble))?;
-    Ok(found(id, queue, carrier))
+    Ok(Found { note: note(server), ..found(id, queue, carrier) })
+}
+
+fn note(server: &Server) -> Option<&'static str> {
+    server.may_tell_a_secret().then_some(IN_THE_CLEAR)
 }
 
 fn create_at_server(
@@ -152,7 +162,7 @@ fn create_at_server(
     lease: Duration,
 ) -> Result<Found, Stop> {
     let queue = ::campaign::server::create(server, id, lease).map_err(|trouble| stop(&trouble))?;
-    Ok(found(id.to_owned(), queue, carrier))
+    Ok(Found { note: note(server), ..found(id.to_owned(), queue, carrier) })
 }
 
 /// Ends the command because of the queue.

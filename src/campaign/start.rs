@@ -91,6 +91,9 @@ pub(crate) fn start(wanted: &Start, program: &Program, output: &mut Output) -> R
     if wanted.carrier.nats.is_none() {
         return work::work(&found, &desk, threads::count(wanted.jobs), program, output);
     }
+    if let Some(note) = found.note {
+        output.note(note)?;
+    }
     let (program, to) = (invocation::program(), &found.named.to);
     output.line(&format!("  workers join with  {program} campaign worker {to}"))?;
     output.line(&format!("  how far it is      {program} campaign status {to}"))?;

@@ -61,6 +61,9 @@ pub(super) fn work(
     output: &mut Output,
 ) -> Result<Exit, Stop> {
     let build = build::known()?;
+    if let Some(note) = found.note {
+        output.note(note)?;
+    }
     desk.look().map_err(|trouble| stop(&trouble))?;
     let plan = desk.picture().plan.clone();
     let plan = plan.ok_or_else(|| Stop::because(Exit::Usage, "this campaign has no plan"))?;
