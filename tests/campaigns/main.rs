@@ -7,6 +7,7 @@ mod cost;
 mod jwt;
 mod kills;
 mod local;
+mod orders;
 mod secrets;
 mod server;
 mod together;
