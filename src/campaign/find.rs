@@ -84,12 +84,30 @@ fn found(id: String, queue: Box<dyn Queue>, carrier: &Carrier) -> Found {
     let mut to = id.clone();
     if let Some(url) = &carrier.nats {
         let server = Server { url: url.clone(), ..Server::default() };
-        to = format!("{id} --nats {}", server.shown());
+        to = format!("{id} --nats {}{}", server.shown(), flags(carrier));
     } else if carrier.folder != Path::new("target/fedsim/campaigns") {
         to = format!("{id} --folder {}", carrier.folder.display());
     }
     let named = Named { command: invocation::program(), to, folder: folder.display().to_string() };
     Found { id, queue, folder, named, note: None }
+}
+
+/// Returns the flags by which a server lets somebody in, for the commands that are shown: names, and
+/// where the secrets are, never themselves.
+fn flags(carrier: &Carrier) -> String {
+    let file = |path: &Option<PathBuf>| path.as_ref().map(|it| it.display().to_string());
+    let flags = [
+        ("--nats-user", carrier.nats_user.clone()),
+        ("--nats-password-file", file(&carrier.nats_password_file)),
+        ("--nats-token-file", file(&carrier.nats_token_file)),
+        ("--nats-nkey-file", file(&carrier.nats_nkey_file)),
+        ("--nats-creds", file(&carrier.nats_creds)),
+        ("--nats-ca", file(&carrier.nats_ca)),
+        ("--nats-cert", file(&carrier.nats_cert)),
+        ("--nats-key", file(&carrier.nats_key)),
+    ];
+    let given = flags.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", value?)));
+    given.collect()
 }
 
 /// Returns the campaign of a folder that was started last.

@@ -156,6 +156,25 @@ fn a_command_that_is_not_let_in_ends_and_says_what_to_set() {
 }
 
 #[test]
+fn the_commands_that_are_shown_are_let_in_and_have_no_secret() {
+    let nats = NatsServer::with(&["--user", "me", "--pass", SECRET]);
+    let url = nats.url();
+    let folder = folder_with(SOUND);
+    let canary = ["--runs", "5", "--canary", "none"];
+    let at = ["--nats", &url, "--nats-user", "me"];
+    let start = [&["start", "mine.toml"], &canary[..], &at].concat();
+    let mut command = fedsim(folder.path(), &start);
+    let output = command.env("FEDSIM_NATS_PASSWORD", SECRET).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("campaign status ") && !text.contains(SECRET), "{text}");
+    let shown = text.lines().find_map(|line| line.split_once(" campaign status "));
+    let shown: Vec<&str> = shown.expect("a command").1.split_whitespace().collect();
+    let mut command = fedsim(folder.path(), &[&["status"], &shown[..]].concat());
+    let output = command.env("FEDSIM_NATS_PASSWORD", SECRET).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 #[ignore = "waits until patience ends, a minute and a half"]
 fn a_server_that_comes_back_with_another_password_ends_the_work_and_says_so() {
     let mut nats = NatsServer::with(&["--user", "me", "--pass", "s3cret"]);
