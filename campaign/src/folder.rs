@@ -19,12 +19,11 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    thread,
     time::{Duration, SystemTime},
 };
 
 use crate::{
-    clock,
+    clock::Clock,
     key::{Item, Key},
     queue::{Cursor, Document, Kept, LARGEST_FILE, Lease, Queue, Trouble, check_file},
 };
@@ -43,6 +42,7 @@ const FOLDERS: [&str; 4] = ["documents", "queue", "leases", "texts"];
 pub struct Folder {
     root: PathBuf,
     lease: Duration,
+    clock: Clock,
     /// The last sign of life of each item that is somebody's, and when it is nobody's any more, by the
     /// clock of this process: that of the machine may be set meanwhile.
     signs: Mutex<BTreeMap<Item, (SystemTime, u64)>>,
@@ -69,7 +69,7 @@ impl Folder {
     }
 
     fn at(root: &Path, lease: Duration) -> Self {
-        Self { root: root.to_owned(), lease, signs: Mutex::default() }
+        Self { root: root.to_owned(), lease, clock: Clock::default(), signs: Mutex::default() }
     }
 
     /// Opens the queue of a campaign.
@@ -78,6 +78,12 @@ impl Folder {
             return Err(Trouble::new(format!("there is no campaign in {}", root.display())));
         }
         Ok(Self::at(root, lease))
+    }
+
+    /// Opens the queue of a campaign, by another clock.
+    #[cfg(test)]
+    pub(crate) fn by(root: &Path, lease: Duration, clock: Clock) -> Result<Self, Trouble> {
+        Self::open(root, lease).map(|queue| Self { clock, ..queue })
     }
 
     /// Returns where a file is, for whoever shows it.
@@ -138,7 +144,8 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
             Err(error) => return Err(trouble("write", &path, &error)),
         };
-        write!(file, "{token}").map_err(|error| trouble("write", &path, &error))?;
+        let written = write!(file, "{token}").and_then(|()| file.set_modified(self.clock.now()));
+        written.map_err(|error| trouble("write", &path, &error))?;
         let lease = Lease { item: item.clone(), token };
         if !self.queued(item).exists() {
             // Somebody was done with it meanwhile.
@@ -153,7 +160,7 @@ impl Folder {
     fn is_held(&self, item: &Item) -> bool {
         let lease = self.leased(item);
         let Ok(changed) = fs::metadata(&lease).and_then(|it| it.modified()) else { return false };
-        if clock::ms() < self.silent_ms(item, changed) {
+        if self.clock.ms() < self.silent_ms(item, changed) {
             return true;
         }
         let aside = lease.with_file_name(format!(".{}", token()));
@@ -168,9 +175,9 @@ impl Folder {
         if let Some((_, until_ms)) = signs.get(item).filter(|(known, _)| *known == sign) {
             return *until_ms;
         }
-        let silent = now().duration_since(sign).unwrap_or_default();
+        let silent = self.clock.now().duration_since(sign).unwrap_or_default();
         let left = self.lease.saturating_sub(silent).as_millis();
-        let until_ms = clock::ms().saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
+        let until_ms = self.clock.ms().saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
         signs.insert(item.clone(), (sign, until_ms));
         until_ms
     }
@@ -210,13 +217,13 @@ impl Queue for Folder {
                 return Ok(Some(lease));
             }
         }
-        thread::park_timeout(PAUSE);
+        self.clock.pause(PAUSE);
         Ok(None)
     }
 
     fn beat(&self, lease: &Lease) -> Result<(), Trouble> {
         let Some(file) = self.own(lease) else { return Ok(()) };
-        file.set_modified(now())
+        file.set_modified(self.clock.now())
             .map_err(|error| trouble("write", &self.leased(&lease.item), &error))
     }
 
@@ -229,7 +236,7 @@ impl Queue for Folder {
 
     fn give_back(&self, lease: Lease) -> Result<(), Trouble> {
         let Some(file) = self.own(&lease) else { return Ok(()) };
-        let soon = now() - self.lease.saturating_sub(MOMENT);
+        let soon = self.clock.now() - self.lease.saturating_sub(MOMENT);
         file.set_modified(soon).map_err(|error| trouble("write", &self.leased(&lease.item), &error))
     }
 
@@ -366,10 +373,6 @@ fn version(path: &Path) -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn now() -> SystemTime {
-    SystemTime::UNIX_EPOCH + SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
-}
-
 /// Returns a number that no other thread or process of this machine has.
 fn token() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -432,9 +435,9 @@ mod tests {
         queue.offer(&Item::Block(1)).expect("offered");
         let held = queue.lease().expect("it answers").expect("it is there");
         let file = queue.own(&held).expect("it is held");
-        file.set_modified(now() + Duration::from_secs(3600)).expect("set");
+        file.set_modified(queue.clock.now() + Duration::from_secs(3600)).expect("set");
         assert_eq!(queue.lease(), Ok(None));
-        thread::park_timeout(lease);
+        queue.clock.pause(lease);
         let again = queue.lease().expect("it answers").expect("it is nobody's");
         assert_eq!(again.item, held.item);
     }
