@@ -1,6 +1,6 @@
 //! What every queue promises, held against each of them.
 
-use std::{path::Path, thread, time::Duration};
+use std::{path::Path, sync::Barrier, thread, time::Duration};
 
 use campaign::{
     Folder, Item, Key, Queue,
@@ -33,6 +33,7 @@ fn holds(queue: &dyn Queue) {
     what_is_given_back_and_what_is_offered_twice_comes_once(queue);
     urgent_items_come_first(queue);
     what_is_written_down_once_stays_and_is_told_to_everybody(queue);
+    of_those_who_write_the_same_thing_down_at_once_one_is_first(queue);
     files_are_kept_and_lead_nowhere_else(queue);
 }
 
@@ -104,6 +105,30 @@ fn what_is_written_down_once_stays_and_is_told_to_everybody(queue: &dyn Queue) {
     queue.replace(&worker, b"gone").expect("replaced");
     let told = queue.changes(&mut cursors[0]).expect("told");
     assert_eq!(told, [(worker, b"gone".to_vec())], "only what is new");
+}
+
+fn of_those_who_write_the_same_thing_down_at_once_one_is_first(queue: &dyn Queue) {
+    let begin = Barrier::new(4);
+    let keep = |who: u64| {
+        let kept = (100..130).map(|number| {
+            begin.wait();
+            queue.keep(&Key::Result(number), who.to_string().as_bytes()).expect("kept")
+        });
+        kept.map(|kept| u64::from(kept == Kept::Now)).collect::<Vec<_>>()
+    };
+    let kept: Vec<Vec<u64>> = thread::scope(|scope| {
+        let writers: Vec<_> = (0..4)
+            .map(|who| thread::Builder::new().spawn_scoped(scope, move || keep(who)))
+            .collect();
+        let done = writers.into_iter().map(|it| it.expect("a thread").join());
+        done.map(|it| it.expect("it ends")).collect()
+    });
+    for number in 0..30_usize {
+        let first: Vec<usize> = (0..4).filter(|who| kept[*who][number] == 1).collect();
+        let there = queue.read(&Key::Result(100 + number as u64)).expect("read");
+        let there = String::from_utf8(there.expect("it is there")).expect("text");
+        assert_eq!(first.iter().map(ToString::to_string).collect::<Vec<_>>(), [there]);
+    }
 }
 
 fn files_are_kept_and_lead_nowhere_else(queue: &dyn Queue) {
