@@ -1,6 +1,6 @@
 //! What every queue promises, held against each of them.
 
-use std::{path::Path, sync::Barrier, thread, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Barrier, thread, time::Duration};
 
 use campaign::{
     Folder, Item, Key, Queue,
@@ -108,26 +108,23 @@ fn what_is_written_down_once_stays_and_is_told_to_everybody(queue: &dyn Queue) {
 }
 
 fn of_those_who_write_the_same_thing_down_at_once_one_is_first(queue: &dyn Queue) {
-    let begin = Barrier::new(4);
-    let keep = |who: u64| {
-        let kept = (100..130).map(|number| {
-            begin.wait();
-            queue.keep(&Key::Result(number), who.to_string().as_bytes()).expect("kept")
-        });
-        kept.map(|kept| u64::from(kept == Kept::Now)).collect::<Vec<_>>()
+    let (numbers, begin) = (100..130_u64, Barrier::new(4));
+    let is_first = |number: &u64, who: u64| {
+        begin.wait();
+        let kept = queue.keep(&Key::Result(*number), who.to_string().as_bytes());
+        kept.expect("kept") == Kept::Now
     };
-    let kept: Vec<Vec<u64>> = thread::scope(|scope| {
-        let writers: Vec<_> = (0..4)
-            .map(|who| thread::Builder::new().spawn_scoped(scope, move || keep(who)))
-            .collect();
-        let done = writers.into_iter().map(|it| it.expect("a thread").join());
-        done.map(|it| it.expect("it ends")).collect()
+    let firsts_of = |who| numbers.clone().filter(|it| is_first(it, who)).collect::<BTreeSet<_>>();
+    let firsts: Vec<BTreeSet<u64>> = thread::scope(|scope| {
+        let begin = |who| thread::Builder::new().spawn_scoped(scope, move || firsts_of(who));
+        let writers: Vec<_> = (0..4).map(begin).collect();
+        writers.into_iter().map(|it| it.expect("a thread").join().expect("it ends")).collect()
     });
-    for number in 0..30_usize {
-        let first: Vec<usize> = (0..4).filter(|who| kept[*who][number] == 1).collect();
-        let there = queue.read(&Key::Result(100 + number as u64)).expect("read");
-        let there = String::from_utf8(there.expect("it is there")).expect("text");
-        assert_eq!(first.iter().map(ToString::to_string).collect::<Vec<_>>(), [there]);
+    for number in numbers.clone() {
+        let first = (0..4_usize).filter(|who| firsts[*who].contains(&number));
+        let first: Vec<String> = first.map(|who| who.to_string()).collect();
+        let there = queue.read(&Key::Result(number)).expect("read").expect("it is there");
+        assert_eq!(first, [String::from_utf8(there).expect("text")]);
     }
 }
 
