@@ -1,6 +1,7 @@
 //! Launching: what a program wrote is decoded, written into the journal, and put on its link.
 
 use journal::{
+    Loss,
     http::Message,
     recorder::{Fired, Mark, Route},
 };
@@ -36,6 +37,11 @@ impl WorldState {
             let (mark, more) = self.journal_sent(connection, side, message, cause);
             connection.pipe_mut(side).segments[index].marks.extend(mark);
             fired.extend(more);
+        }
+        let is_let_go = !connection.end(Side::Client).held && connection.replay.is_none();
+        if side == Side::Client && is_let_go {
+            // The program wrote it and closed the socket in one instant: it waits for no answer.
+            self.lose_outstanding(connection, Loss::Closed);
         }
         fired
     }

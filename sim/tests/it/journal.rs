@@ -10,7 +10,7 @@ use sim::{
     Node, Outcome, World,
     fault::{Cut, DiskFate, Moment, Watch},
 };
-use tokio::time::sleep;
+use tokio::{io::AsyncWriteExt, time::sleep};
 use transport::{
     Host,
     http::{Address, Client, ClientLimits, ServerLimits, serve},
@@ -62,7 +62,7 @@ fn chain(prepare: impl FnOnce(&World) + Send + 'static) -> Outcome<Option<u16>> 
     })
 }
 
-fn entry(outcome: &Outcome<Option<u16>>, is: impl Fn(&Entry) -> bool) -> &Entry {
+fn entry<T>(outcome: &Outcome<T>, is: impl Fn(&Entry) -> bool) -> &Entry {
     outcome.journal.entries().iter().find(|entry| is(entry)).expect("the journal has it")
 }
 
@@ -138,6 +138,26 @@ fn a_partition_made_when_it_is_answered_keeps_the_answer() {
     });
     let lost = entry(&outcome, |entry| matches!(entry.event, Event::RequestLost { .. }));
     assert_eq!(&*lost.machine, "b");
+}
+
+#[test]
+fn who_asks_and_lets_go_in_one_instant_has_given_up_then() {
+    let outcome = sim::run(config(), |world| async move {
+        world.add_machine("c", Arc::new(leaf()));
+        world.boot("c");
+        let host = world.add_seat("a");
+        sleep(ms(1)).await;
+        on_seat(host.clone(), async move {
+            let mut stream = host.net.connect("c", PORT).await.unwrap();
+            stream.write_all(b"PUT /1 HTTP/1.1\r\nhost: c\r\ncontent-length: 0\r\n\r\n").await
+        })
+        .await
+        .unwrap();
+        sleep(secs(1)).await;
+    });
+    let sent = entry(&outcome, |entry| matches!(entry.event, Event::RequestSent(_))).at;
+    let lost = entry(&outcome, |entry| matches!(entry.event, Event::RequestLost { .. })).at;
+    assert_eq!(sent, lost);
 }
 
 #[test]
