@@ -68,6 +68,8 @@ pub(super) struct Progress {
     pub(super) reader: Option<TaskHandle>,
     /// The rooms that a sync has told it about.
     pub(super) rooms: BTreeSet<String>,
+    /// The messages that it has shown, by event id.
+    pub(super) shown: BTreeSet<String>,
 }
 
 /// Runs a device on its machine.
@@ -279,12 +281,14 @@ impl Device {
         }
         let name = event.get("content").and_then(|content| content.get(MESSAGE_FIELD));
         let room = room.or_else(|| text("room_id")).unwrap_or_default();
+        let event_id = text("event_id").unwrap_or_default().to_owned();
+        self.progress().shown.insert(event_id.clone());
         self.note(
             None,
             &Note::Seen {
                 device: self.name.clone(),
                 message: name.and_then(Value::as_str).map(str::to_owned),
-                event: text("event_id").unwrap_or_default().to_owned(),
+                event: event_id,
                 room: room.to_owned(),
                 via,
             },

@@ -194,14 +194,18 @@ pub(super) async fn catch_up(device: &Device) -> Result<u64, String> {
         }
         let reply = device.call((Method::GET, &target), None, DEADLINE, since.is_some()).await;
         let reply = reply.map_err(|error| error.to_string())?;
-        // An id that is not known anymore is answered with 404, and with what there is.
+        // An id that is not known anymore is answered with 404, and with what there is: a server whose
+        // disk was set back may have given out lesser ids since.
         let has_list = reply.body.get("notifications").is_some();
         if reply.status != 200 && !(reply.status == 404 && has_list) {
             return Err(reply.to_string());
         }
         let notifications = reply.body["notifications"].as_array();
         for notification in notifications.into_iter().flatten() {
-            fresh += process(device, notification, Via::Notifications);
+            fresh += match reply.status {
+                404 => process_anew(device, notification),
+                _ => process(device, notification, Via::Notifications),
+            };
         }
         if reply.body["has_more"] != true {
             return Ok(fresh);
@@ -229,6 +233,21 @@ pub(super) fn process(device: &Device, notification: &Value, via: Via) -> u64 {
     }
     let payload = notification.get("payload").and_then(Value::as_array);
     let shown = payload.into_iter().flatten().filter(|event| device.show(event, None, via)).count();
+    device.progress().since = Some(id.to_owned());
+    shown as u64
+}
+
+/// Does the same with a notification of a server that does not know how far the device has read: what
+/// it has not shown is new to it, whatever the id.
+fn process_anew(device: &Device, notification: &Value) -> u64 {
+    let Some(id) = notification.get("id").and_then(Value::as_str) else { return 0 };
+    let payload = notification.get("payload").and_then(Value::as_array);
+    let is_new = |event: &&Value| {
+        let id = event.get("event_id").and_then(Value::as_str).unwrap_or_default();
+        !device.progress().shown.contains(id)
+    };
+    let new = payload.into_iter().flatten().filter(is_new);
+    let shown = new.filter(|event| device.show(event, None, Via::Notifications)).count();
     device.progress().since = Some(id.to_owned());
     shown as u64
 }
