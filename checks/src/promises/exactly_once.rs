@@ -5,7 +5,7 @@
 //! that asks again after its backend was restored to before the first event makes a second one, and
 //! nobody can know: that is one event for each such loss.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use crate::{
     Finding, Judgment,
@@ -29,7 +29,8 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
             let is_one_of_them = is_known || is_made_anew;
             let event = if is_one_of_them { &*sighting.event } else { events[0].0 };
             let before = seen.entry((&sighting.device, event)).or_default();
-            let is_again = before.last().is_some_and(|last| !is_forgotten(history, last, sighting));
+            let is_again =
+                before.last().is_some_and(|last| !is_forgotten(history, message, last, sighting));
             before.push(sighting);
             if is_again && !is_of_a_new_stay(history, message, sighting, before.len()) {
                 let sentence = format!("{} saw {name} twice", sighting.device);
@@ -68,10 +69,40 @@ fn is_of_a_new_stay(
 
 /// Returns whether the device's backend lost what it had, the memory of the first telling with it,
 /// between one telling and the next.
-fn is_forgotten(history: &History<'_>, first: &Sighting, again: &Sighting) -> bool {
+fn is_forgotten(
+    history: &History<'_>,
+    message: &Message,
+    first: &Sighting,
+    again: &Sighting,
+) -> bool {
     let backend = history.backend_of(&again.device);
     let (from, to) = (first.at.at, again.at.at);
-    history.losses.iter().any(|loss| loss.loses(backend, from) && loss.at <= to)
+    let mut losses = history.losses.iter().filter(|loss| loss.at <= to);
+    losses.any(|loss| {
+        let is_told_before =
+            loss.at <= from && !may_come_between(history, message, backend, loss.at..=from);
+        loss.loses(backend, if is_told_before { loss.at } else { from })
+    })
+}
+
+/// Returns whether a message may have come to a backend at those times. What a device is shown though it
+/// did not was on its way to the device already when the backend lost it.
+fn may_come_between(
+    history: &History<'_>,
+    message: &Message,
+    backend: &str,
+    times: RangeInclusive<Duration>,
+) -> bool {
+    history.carriers_of(&message.name).any(|exchange| {
+        let arrived = if exchange.to == backend {
+            exchange.arrived
+        } else if exchange.from == backend {
+            exchange.answer_arrived
+        } else {
+            None
+        };
+        arrived.is_some_and(|arrived| times.contains(&arrived.at))
+    })
 }
 
 /// Returns whether a message may be one event more than those that were seen before: the sender's
@@ -168,6 +199,30 @@ mod tests {
         assert_eq!(again("b", 5).finding, None);
         assert!(again("b", 15).finding.is_some());
         assert!(again("c", 5).finding.is_some());
+    }
+
+    #[test]
+    fn what_was_on_its_way_to_the_device_when_it_was_lost_may_be_told_again() {
+        let again = |comes_anew: bool| {
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            fake.sent_ok("alice/1", "m1");
+            let body = serde_json::json!({"pdus": [{"org.fedsim.message": "m1"}]});
+            let comes = |fake: &mut Fake, id: u64| {
+                let what = format!("PUT /_matrix/federation/v1/send/{id}");
+                fake.exchange(("a", "b"), &what, &body, &serde_json::json!({}));
+            };
+            comes(&mut fake, 1);
+            fake.begins_fault(0);
+            if comes_anew {
+                comes(&mut fake, 2);
+            }
+            fake.sees("bob/1", "m1");
+            fake.sees("bob/1", "m1");
+            fake.judged_in(&restored("b", 5), judge).finding
+        };
+        assert_eq!(again(false), None);
+        assert!(again(true).is_some());
     }
 
     #[test]

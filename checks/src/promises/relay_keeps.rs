@@ -1,7 +1,8 @@
 //! `relay-keeps`: a relay hands out what it accepted until the destination acknowledges it, and
 //! never again after that; and a destination acknowledges only what is on its own disk. A relay that
 //! forwards may forget what the destination has taken from it; and any, what is older than its time to
-//! live.
+//! live. A relay that lost its disk, or was set back, has neither what it accepted nor what it was told
+//! since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     let stores = distinct(&mail.stores);
     for store in &stores {
         judgment.judged += 1;
-        judge_handouts(&mail, &mut judgment, store);
+        judge_handouts(history, &mail, &mut judgment, store);
     }
     for acknowledgment in &mail.acknowledgments {
         judge_acknowledgment(history, &mail, &mut judgment, acknowledgment);
@@ -43,12 +44,22 @@ fn distinct<'m, 'h>(stores: &'m [Store<'h>]) -> Vec<&'m Store<'h>> {
 }
 
 /// Judges that nothing is handed out with the answer to its acknowledgment, or after that.
-fn judge_handouts(mail: &Mail<'_>, judgment: &mut Judgment, store: &Store<'_>) {
+fn judge_handouts(
+    history: &History<'_>,
+    mail: &Mail<'_>,
+    judgment: &mut Judgment,
+    store: &Store<'_>,
+) {
     let acknowledged = mail.handouts_of(store).flat_map(|it| mail.acknowledgments_of(it));
     let accepted = acknowledged.filter(|known| known.exchange.is_accepted());
     let first = accepted.filter_map(|known| Some(known.exchange.answer?.sent)).min();
     let Some(first) = first else { return };
-    if let Some(again) = mail.handouts_of(store).find(|handout| handout.answered >= first) {
+    let is_forgotten = |again: Moment| {
+        let mut losses = history.losses.iter();
+        losses.any(|loss| loss.loses(store.relay, first.at) && loss.at <= again.at)
+    };
+    let mut later = mail.handouts_of(store).filter(|handout| handout.answered >= first);
+    if let Some(again) = later.find(|handout| !is_forgotten(handout.answered)) {
         let sentence = format!(
             "{} handed {} to {} again after that had acknowledged it",
             store.relay,
@@ -116,7 +127,18 @@ fn judge_rest(
         let mut acknowledgments =
             mail.handouts_of(store).flat_map(|it| mail.acknowledgments_of(it));
         let is_acknowledged = acknowledgments.any(|known| known.exchange.arrived.is_some());
-        if !is_acknowledged && !mail.is_forwarded(store) && expired(history, store).is_none() {
+        let is_rid_of = is_acknowledged || mail.is_forwarded(store);
+        if is_rid_of || expired(history, store).is_some() {
+            continue;
+        }
+        let mut losses = history.losses.iter();
+        if let Some(loss) = losses.find(|loss| loss.loses(store.relay, store.accepted.at)) {
+            let (at, name) = (history.since_ready(loss.at), name(store));
+            let destination = &store.destination;
+            let excuse =
+                format!("{} lost its disk at {at}, and {name} for {destination}", store.relay);
+            judgment.excused.push(excuse);
+        } else {
             unacknowledged.entry((store.relay, &store.destination)).or_default().push(store);
         }
     }
@@ -156,13 +178,12 @@ fn name(store: &Store<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use scenarios::scenario::Delivery;
     use serde_json::{Value, json};
 
     use super::judge;
     use crate::history::{
         Note,
-        fake::{Fake, transaction},
+        fake::{Fake, restored, transaction},
     };
 
     const RETRIEVE: &str = "GET /_matrix/federation/v1/relay_txn/@user:b";
@@ -185,7 +206,7 @@ mod tests {
 
     fn sentence(mut fake: Fake) -> Option<String> {
         fake.note(&Note::FinalMail { relay: "r1".to_owned(), entries: Some([].into()) });
-        let judgment = fake.judged(Delivery::Eventual, judge);
+        let judgment = fake.judged_in(&restored("r1", 0), judge);
         assert_eq!(judgment.judged, 1);
         judgment.finding.map(|finding| finding.sentence)
     }
@@ -240,6 +261,20 @@ mod tests {
         };
         assert_eq!(after(28), None);
         assert!(after(27).is_some());
+    }
+
+    #[test]
+    fn a_relay_that_was_set_back_has_neither_what_it_accepted_nor_what_it_was_told() {
+        let mut fake = stored();
+        fake.begins_fault(0);
+        assert_eq!(sentence(fake), None);
+        let mut fake = stored();
+        retrieve(&mut fake, 0, true);
+        fake.syncs("b");
+        retrieve(&mut fake, 7, false);
+        fake.begins_fault(0);
+        retrieve(&mut fake, 0, true);
+        assert_eq!(sentence(fake), None);
     }
 
     #[test]
