@@ -214,8 +214,18 @@ fn lost_before_it_came(history: &History<'_>, message: &Message, device: &str) -
         |it: &&Exchange<'_>| it.endpoint == "send" && it.to == backend && it.sent.at <= loss.at;
     let attempts: Vec<_> = carriers().filter(is_attempt).collect();
     let last = attempts.iter().map(|attempt| attempt.sent.at).max()?;
-    // What was answered with an error, or not tried again for long, was not lost on its way.
-    let was_on_its_way = attempts.iter().all(|attempt| attempt.answer.is_none())
+    let outages = Outages::read(history);
+    let was_unable = |attempt: &&Exchange<'_>| {
+        let mut outages = outages.of_machine(backend).iter();
+        attempt.answer.is_some_and(|answer| {
+            answer.status >= 500
+                && outages.any(|it| {
+                    it.from <= answer.sent.at && it.until.is_none_or(|it| it >= answer.sent.at)
+                })
+        })
+    };
+    // What was answered with an error of its own, or not tried again for long, was not lost on its way.
+    let was_on_its_way = attempts.iter().all(|it| it.answer.is_none() || was_unable(it))
         && is_tried_until(history, (origin, last + TRIED_AGAIN), backend, loss.at);
     let is_led_to_it = leading(history, (backend, conversation), message.began.at).any(|leading| {
         let place = (history.backend_of(&leading.device).to_owned(), conversation.to_owned());
