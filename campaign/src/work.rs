@@ -57,13 +57,7 @@ impl Hand<'_> {
         if claim.claim()? == Claimed::Over {
             return self.desk.queue.done(lease);
         }
-        let did = match &item {
-            Item::Block(number) => self.block(*number),
-            Item::Audit(number) => self.audit(*number),
-            Item::Shrink(finding) => self.shrink(finding),
-            Item::Canary(number) => self.canary(*number),
-        };
-        match did {
+        match self.act(&item) {
             Ok(Did::All) => self.desk.queue.done(lease),
             Ok(Did::Nothing) => {
                 claim.leave()?;
@@ -79,6 +73,17 @@ impl Hand<'_> {
                 Err(trouble)
             }
         }
+    }
+
+    /// Does what an item says. A panic is a trouble of that item: all others can be done.
+    fn act(&self, item: &Item) -> Result<Did, Trouble> {
+        let did = explore::trial::caught(|| match item {
+            Item::Block(number) => self.block(*number),
+            Item::Audit(number) => self.audit(*number),
+            Item::Shrink(finding) => self.shrink(finding),
+            Item::Canary(number) => self.canary(*number),
+        });
+        did.unwrap_or_else(|panicked| Err(Trouble::of_item(panicked)))
     }
 
     fn is_over(&self) -> bool {

@@ -1,7 +1,7 @@
 //! What workers do for each other: compare what they played, give up what ends them, stop together,
 //! refuse what is not theirs.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use campaign::{
     Desk, Folder, Item, Key, Picture, Plan,
@@ -11,7 +11,7 @@ use campaign::{
     summary::{self, Verdict},
     worker::Worker,
 };
-use explore::Subject;
+use explore::{Subject, trial::Founder};
 
 use crate::{contract::LEASE, local::SOUND, server::NatsServer};
 
@@ -47,9 +47,13 @@ pub(crate) fn begin(desk: &Desk<'_>, plan: &Plan) {
 }
 
 fn works(desk: &Desk<'_>, build: &str) -> Result<Picture, String> {
+    works_on(desk, build, Subject::homeservers())
+}
+
+fn works_on(desk: &Desk<'_>, build: &str, subject: Subject) -> Result<Picture, String> {
     let worker = Worker {
         desk,
-        subject: Subject::homeservers(),
+        subject,
         name: "w".to_owned(),
         build: build.to_owned(),
         threads: 1,
@@ -146,6 +150,18 @@ fn a_text_that_was_exchanged_is_not_played() {
     let picture = works(&desk, "this").expect("it is no trouble of the queue");
     assert_eq!((picture.runs(), picture.is_finished()), (0, true));
     refused_three_times(&picture, &Item::Block(0), "it has another hash");
+}
+
+#[test]
+fn whatever_panics_is_given_up_and_ends_no_worker() {
+    let (_folder, queue) = folder();
+    let desk = Desk::new(&queue);
+    begin(&desk, &plan(&desk, 8));
+    let found: Founder = Arc::new(|| panic!("no federation can be made"));
+    let subject = Subject { found, ..Subject::homeservers() };
+    let picture = works_on(&desk, "this", subject).expect("it is no trouble of the queue");
+    assert!(picture.is_finished() && picture.poison.len() == 2);
+    refused_three_times(&picture, &Item::Block(0), "panicked: no federation can be made");
 }
 
 /// Holds that an item was given up because of itself, and that the campaign says so.
