@@ -6,16 +6,17 @@ mod canary;
 mod claim;
 mod shrink;
 
-pub(crate) use self::{block::FOUND, shrink::folder_of};
+pub(crate) use self::{block::FOUND, claim::Claim, shrink::folder_of};
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use explore::Subject;
 use serde::Serialize;
 
-use self::claim::{Claim, Claimed};
+use self::claim::Claimed;
 use crate::{
     block::Ended,
+    clock,
     desk::Desk,
     key::{Item, Key},
     plan::Plan,
@@ -39,6 +40,8 @@ pub(crate) struct Hand<'h> {
     pub(crate) build: &'h str,
     /// Set when everything is to end.
     pub(crate) over: &'h AtomicBool,
+    /// When it was last seen to go on.
+    pub(crate) seen: &'h AtomicU64,
 }
 
 /// What became of a lease.
@@ -84,6 +87,11 @@ impl Hand<'_> {
             Item::Canary(number) => self.canary(*number),
         });
         did.unwrap_or_else(|panicked| Err(Trouble::of_item(panicked)))
+    }
+
+    /// Says that the work goes on, where no run is made for long.
+    fn goes_on(&self) {
+        self.seen.store(clock::ms(), Ordering::Relaxed);
     }
 
     fn is_over(&self) -> bool {

@@ -2,7 +2,12 @@
 
 use std::{env, fs, process, sync::Mutex};
 
-use ::campaign::{Desk, Key, Picture, Plan, block::Finding, now_ms, summary, worker::Worker};
+use ::campaign::{
+    Desk, Key, Picture, Plan,
+    block::Finding,
+    now_ms, summary,
+    worker::{Stuck, Worker},
+};
 use reports::progress::Progress;
 use serde_json::json;
 
@@ -81,6 +86,12 @@ pub(super) fn work(
             bar.set_position(told.tell(desk, new));
         }
     };
+    let stuck: Stuck<'_> = &|trouble| {
+        if let Ok(mut told) = told.lock() {
+            let _told = told.output.refusal(&trouble.to_string());
+        }
+        process::exit(i32::from(Exit::Internal.code()));
+    };
     let worker = Worker {
         desk,
         subject: program.subject(),
@@ -89,6 +100,7 @@ pub(super) fn work(
         threads,
         stop: interrupt::flag(),
         watch: &watch,
+        stuck,
     };
     let worked = worker.work();
     output.end_progress();

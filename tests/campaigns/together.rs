@@ -59,6 +59,7 @@ fn works_on(desk: &Desk<'_>, build: &str, subject: Subject) -> Result<Picture, S
         threads: 1,
         stop: &AtomicBool::new(false),
         watch: &|_, _| {},
+        stuck: &|trouble| panic!("{trouble}"),
     };
     worker.work().map_err(|trouble| trouble.to_string())?;
     let picture = desk.picture().clone();

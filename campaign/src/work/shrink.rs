@@ -74,6 +74,8 @@ impl Hand<'_> {
             let body = fs::read(&path).map_err(|error| unwritten(&error))?;
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let name = format!("{}/{name}", folder_of(hash));
+            // A large file may take as long as a run over a slow line.
+            self.goes_on();
             self.desk.queue.keep_file(&name, &body)?;
             names.push(name);
         }
