@@ -161,3 +161,19 @@ fn a_nats_server_keeps_the_contract() {
     let server = NatsServer::start();
     holds(&*campaign::server::create(&server.at(), "contract", LEASE).expect("made"));
 }
+
+#[test]
+fn a_reader_gets_everything_however_many_pages_that_is() {
+    let server = NatsServer::start();
+    let queue = campaign::server::create(&server.at(), "pages", LEASE).expect("made");
+    // Two of them are more than a page.
+    let body = vec![b'x'; 600 << 10];
+    for number in 0..7 {
+        queue.keep(&Key::Result(number), &body).expect("kept");
+    }
+    let mut cursor = Cursor::default();
+    let told = queue.changes(&mut cursor).expect("told");
+    let keys: Vec<Key> = told.into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, (0..7).map(Key::Result).collect::<Vec<_>>());
+    assert_eq!(queue.changes(&mut cursor), Ok(Vec::new()));
+}
