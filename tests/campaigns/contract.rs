@@ -177,3 +177,21 @@ fn a_reader_gets_everything_however_many_pages_that_is() {
     assert_eq!(keys, (0..7).map(Key::Result).collect::<Vec<_>>());
     assert_eq!(queue.changes(&mut cursor), Ok(Vec::new()));
 }
+
+#[test]
+fn a_server_that_lost_what_it_had_acknowledged_is_noticed() {
+    let mut server = NatsServer::start();
+    let make = |server: &NatsServer| campaign::server::create(&server.at(), "lost", LEASE);
+    let queue = make(&server).expect("made");
+    queue.keep(&Key::Result(1), b"one").expect("kept");
+    let mut cursor = Cursor::default();
+    assert_eq!(queue.changes(&mut cursor).expect("told").len(), 1);
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    let store = ["--store_dir".to_owned(), empty.path().display().to_string()];
+    server.die_and_return_with(Duration::ZERO, store.to_vec());
+    let again = make(&server).expect("it is gone");
+    again.keep(&Key::Result(2), b"two").expect("kept");
+    let lost = queue.changes(&mut cursor).expect_err("it is another stream");
+    assert!(lost.to_string().contains("lost what it had acknowledged"), "{lost}");
+    assert!(!lost.is_of_item());
+}

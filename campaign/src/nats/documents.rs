@@ -84,6 +84,10 @@ pub(super) struct Page {
 pub(super) async fn after(queue: &Nats, after: u64) -> Result<Page, Fault> {
     let info = queue.log.get_info().await.map_err(Fault::again)?;
     let last = info.state.last_sequence;
+    if last < after || info.created != queue.log.cached_info().created {
+        let message = "the server lost what it had acknowledged; start the worker again";
+        return Err(Fault::Over(message.to_owned()));
+    }
     let mut page = Page { read: after, last, documents: Vec::new() };
     if last <= after {
         return Ok(page);
