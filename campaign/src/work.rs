@@ -45,30 +45,32 @@ pub(crate) struct Hand<'h> {
 }
 
 /// What became of a lease.
-enum Did {
-    /// It is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Did {
+    /// It is written down, or there is nothing to do.
     All,
-    /// Somebody else has to do it.
+    /// Nothing: somebody else has done it, or has to.
     Nothing,
 }
 
 impl Hand<'_> {
-    /// Does an item. What came of it is written down before the queue hears that it is done.
-    pub(crate) fn work(&self, lease: Lease) -> Result<(), Trouble> {
+    /// Does an item. What came of it is written down before the queue hears that it is done. Returns
+    /// whether this did something.
+    pub(crate) fn work(&self, lease: Lease) -> Result<Did, Trouble> {
         let item = lease.item.clone();
         let claim = Claim { desk: self.desk, process: self.process, item: &item };
         if claim.claim()? == Claimed::Over {
-            return self.desk.queue.done(lease);
+            return self.desk.queue.done(lease).map(|()| Did::Nothing);
         }
         match self.act(&item) {
-            Ok(Did::All) => self.desk.queue.done(lease),
+            Ok(Did::All) => self.desk.queue.done(lease).map(|()| Did::All),
             Ok(Did::Nothing) => {
                 claim.leave()?;
-                self.desk.queue.give_back(lease)
+                self.desk.queue.give_back(lease).map(|()| Did::Nothing)
             }
             Err(trouble) if trouble.is_of_item() => {
                 claim.refuse(&trouble)?;
-                self.desk.queue.give_back(lease)
+                self.desk.queue.give_back(lease).map(|()| Did::Nothing)
             }
             Err(trouble) => {
                 // Whoever cannot do it leaves it to others, as far as the queue still hears that.

@@ -23,7 +23,7 @@ use crate::{
     now_ms,
     plan::{Plan, VERSION},
     queue::{Lease, Trouble},
-    work::{Claim, Hand},
+    work::{Claim, Did, Hand},
 };
 
 pub use crate::work::MOST_DEATHS;
@@ -73,7 +73,7 @@ type Leases = BTreeMap<u64, (Lease, Arc<AtomicU64>)>;
 struct Shared {
     /// What is being done, and when it was last seen to go on. All times are of [`clock`].
     leases: Mutex<Leases>,
-    /// When somebody had something to do.
+    /// When something was done, or offered again.
     busy_ms: AtomicU64,
     /// Only one thread decides what comes next.
     feeding: Mutex<()>,
@@ -275,9 +275,7 @@ impl Worker<'_> {
                 feeder::feed(self.desk)?;
             }
             let Some(lease) = self.desk.queue.lease()? else { continue };
-            let now = clock::ms();
-            shared.busy_ms.store(now, Ordering::Relaxed);
-            seen.store(now, Ordering::Relaxed);
+            seen.store(clock::ms(), Ordering::Relaxed);
             if !shared.hold(&lease, &seen) {
                 self.desk.queue.give_back(lease)?;
                 continue;
@@ -285,8 +283,10 @@ impl Worker<'_> {
             let token = lease.token;
             let done = hand.work(lease);
             shared.leases().remove(&token);
-            shared.busy_ms.store(clock::ms(), Ordering::Relaxed);
-            done?;
+            // What comes again and again and is never done must not hide that something was lost.
+            if done? == Did::All {
+                shared.busy_ms.store(clock::ms(), Ordering::Relaxed);
+            }
         }
         Ok(())
     }

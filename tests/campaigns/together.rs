@@ -4,8 +4,8 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use campaign::{
-    Desk, Folder, Item, Key, Picture, Plan,
-    block::{Begun, Block, Ended, Finding, Outcome, State, Way},
+    Desk, Folder, Item, Key, Picture, Plan, Queue as _,
+    block::{Begun, Block, Ended, Finding, Outcome, Poison, State, Way},
     feeder,
     plan::{Base, VERSION},
     summary::{self, Verdict},
@@ -231,4 +231,21 @@ fn what_somebody_decided_and_did_not_offer_before_he_died_is_done_all_the_same()
     desk.keep(&Key::Block(0), &block).expect("kept");
     let picture = works(&desk, "this").expect("it works");
     assert_eq!((picture.runs(), picture.is_finished()), (4, true));
+}
+
+#[test]
+fn an_audit_of_what_was_given_up_is_done_and_not_handed_out_for_ever() {
+    let (_folder, queue) = folder();
+    let desk = Desk::new(&queue);
+    let plan = plan(&desk, 4);
+    begin(&desk, &plan);
+    let poison = Poison { workers: Vec::new(), refused: vec!["why".to_owned()], at_ms: 1 };
+    desk.keep(&Key::Result(0), &Ended::<()>::Poison(poison)).expect("kept");
+    desk.queue.offer(&Item::Audit(0)).expect("offered");
+    let last = Block { number: 1, campaign: plan.id.clone(), ..desk.picture().blocks[&0].clone() };
+    desk.keep(&Key::Block(1), &last).expect("kept");
+    desk.queue.offer(&Item::Block(1)).expect("offered");
+    let picture = works(&desk, "this").expect("it works");
+    assert!(picture.is_finished() && picture.results.contains_key(&1));
+    assert!((0..10).all(|_| queue.lease() == Ok(None)), "nothing is left to do");
 }
