@@ -21,6 +21,18 @@ pub enum Verdict {
     Inconclusive,
 }
 
+impl Verdict {
+    /// Returns the word for it, for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Violated => "violated",
+            Self::Differs => "differs",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
 /// Returns what a campaign came to so far.
 pub fn verdict(picture: &Picture) -> Verdict {
     if picture.audits.values().any(|audit| !audit.differ.is_empty()) {
