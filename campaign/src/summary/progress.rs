@@ -107,17 +107,29 @@ fn last(picture: &Picture, plan: &Plan) -> Vec<Played> {
     let older = outcomes.len().saturating_sub(MOST_LAST);
     let played = |(number, outcome): &(&u64, &Outcome)| {
         let block = picture.blocks.get(number);
-        let failed = outcome.failures.first().and_then(|it| it.findings.first());
-        let finding = failed.and_then(|hash| picture.findings.get(hash));
         Played {
             number: **number,
             way: block.map_or("seeds", |it| it.way.word()).to_owned(),
             scenario: format!("{}, {}", name(block, plan), count(outcome.ends.len(), "run")),
-            end: finding.map_or_else(|| "passed".to_owned(), |it| it.check.clone()),
+            end: end(outcome, picture),
             news: 0,
         }
     };
     outcomes[older..].iter().map(played).collect()
+}
+
+/// Returns what came of a block: that it passed only if every run did.
+fn end(outcome: &Outcome, picture: &Picture) -> String {
+    let failed = outcome.failures.first().and_then(|it| it.findings.first());
+    let finding = failed.and_then(|hash| picture.findings.get(hash));
+    match finding {
+        Some(finding) => finding.check.clone(),
+        None if outcome.ends.contains('F') => "failed".to_owned(),
+        None if !outcome.ends.is_empty() && outcome.ends.chars().all(|end| end == 'P') => {
+            "passed".to_owned()
+        }
+        None => "unknown".to_owned(),
+    }
 }
 
 /// Returns which scenario a block plays, for people.
@@ -156,6 +168,25 @@ mod tests {
         assert_eq!(name(Some(&block("one-text", Way::Seeds)), &plan), "mine");
         assert_eq!(name(Some(&block("one-root", Way::Bred)), &plan), "mine, changed");
         assert_eq!(name(Some(&block("other", Way::Bred)), &plan), "a changed scenario");
+    }
+
+    #[test]
+    fn a_block_has_passed_only_if_every_run_of_it_did() {
+        let end_of = |ends: &str| {
+            let outcome = Outcome {
+                worker: "w_1".to_owned(),
+                build: "b".to_owned(),
+                at_ms: 1,
+                wall_ms: 1,
+                simulated_ns: 1,
+                ends: ends.to_owned(),
+                failures: Vec::new(),
+                first_unknown: None,
+                hashes: Vec::new(),
+            };
+            end(&outcome, &Picture::default())
+        };
+        assert_eq!(["PP", "PU", "PF", ""].map(end_of), ["passed", "unknown", "failed", "unknown"]);
     }
 
     #[test]
