@@ -278,4 +278,14 @@ mod tests {
         [1, 2].into_iter().for_each(|number| played(&mut picture, number));
         assert_eq!(sentence(&picture), "There were to be 2 runs, and 3 were made.");
     }
+
+    #[test]
+    fn a_failure_of_which_nothing_was_written_down_is_an_error_in_ci() {
+        let mut picture = half();
+        looked(&mut picture, Some("check"));
+        planned(&mut picture, 1);
+        ended(&mut picture, 1, ("b", "F"));
+        assert_eq!(verdict(&picture), Verdict::Violated);
+        assert!(junit(&picture).contains("errors=\"1\""), "{}", junit(&picture));
+    }
 }
