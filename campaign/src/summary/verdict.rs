@@ -121,6 +121,9 @@ pub(super) fn sentence(picture: &Picture) -> String {
     let kinds = super::failures::merged(picture).len();
     match verdict(picture) {
         Verdict::Holds => "Everything that was promised was kept.".to_owned(),
+        Verdict::Violated if kinds == 0 => {
+            "Runs failed, and what they violated was not written down.".to_owned()
+        }
         Verdict::Violated if kinds == 1 => {
             "A promise was broken, in one kind of failure.".to_owned()
         }

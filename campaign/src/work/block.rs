@@ -9,7 +9,7 @@ use super::{Did, Hand};
 use crate::{
     block::{Block, Failed, Finding, LARGEST_TEXT, MOST_FAILURES, Outcome, Parent, Reached},
     clock,
-    desk::hash_of,
+    desk::{check_text, hash_of},
     key::{Item, Key},
     now_ms, plan,
     play::{self, Made, Ran},
@@ -22,7 +22,7 @@ const MOST_FINDINGS: usize = 1_000;
 const MOST_SITUATIONS: usize = 200_000;
 /// The file of a finding that has the scenario as it was found.
 pub(crate) const FOUND: &str = "found.toml";
-/// What stands for a kind of failure that is one too many.
+/// What stands for a kind of failure that is one too many, or whose scenario is too large.
 const OTHERS: &str = "others";
 
 impl Hand<'_> {
@@ -127,10 +127,11 @@ impl Hand<'_> {
                 let picture = self.desk.picture();
                 (picture.findings.contains_key(&hash), picture.findings.len())
             };
-            if !is_known && count >= MOST_FINDINGS {
+            let text = if is_known { String::new() } else { language::to_toml(ran.scenario) };
+            // What is too large to be kept has failed all the same.
+            if !is_known && (count >= MOST_FINDINGS || check_text(&text).is_err()) {
                 OTHERS.clone_into(&mut hash);
             } else if !is_known {
-                let text = language::to_toml(ran.scenario);
                 let file = format!("{}/{FOUND}", super::folder_of(&hash));
                 self.desk.queue.keep_file(&file, text.as_bytes())?;
                 let text = self.desk.keep_text(&text)?;
