@@ -10,6 +10,14 @@ pub const LARGEST_TEXT: usize = 512 << 10;
 /// The most failures of a block that are told one by one.
 pub const MOST_FAILURES: usize = 64;
 
+/// The most characters of a sentence that is written down.
+const LONGEST_SENTENCE: usize = 2_000;
+
+/// Returns a sentence as it is written down: cut, if it is too long.
+pub(crate) fn cut(sentence: &str) -> String {
+    sentence.chars().take(LONGEST_SENTENCE).collect()
+}
+
 /// What is played.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {

@@ -195,3 +195,18 @@ fn a_server_that_lost_what_it_had_acknowledged_is_noticed() {
     assert!(lost.to_string().contains("lost what it had acknowledged"), "{lost}");
     assert!(!lost.is_of_item());
 }
+
+#[test]
+fn what_is_too_large_for_a_server_is_refused_at_once_and_by_itself() {
+    let server = NatsServer::start();
+    let queue = campaign::server::create(&server.at(), "large", LEASE).expect("made");
+    let body = vec![b'x'; 2 << 20];
+    for refused in [
+        queue.keep(&Key::Result(1), &body).map(drop),
+        queue.replace(&Key::Worker("w".to_owned()), &body),
+    ] {
+        let refused = refused.expect_err("a server takes a MiB");
+        assert!(refused.is_of_item() && refused.to_string().contains("at most"), "{refused}");
+    }
+    queue.keep(&Key::Result(1), b"small").expect("kept");
+}

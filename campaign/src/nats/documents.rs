@@ -24,6 +24,8 @@ const AT_ONCE: usize = 500;
 const PAGE_DOCUMENTS: usize = 10_000;
 /// After how many bytes it does.
 pub(super) const PAGE_BYTES: usize = 1 << 20;
+/// How many bytes a message has at most besides its body.
+const HEADERS: usize = 512;
 /// How long a server keeps a reader that has gone.
 const GONE: Duration = Duration::from_secs(10);
 
@@ -49,6 +51,7 @@ pub(super) async fn keep(
     body: &[u8],
     attempt: u32,
 ) -> Result<Kept, Fault> {
+    check(queue, key, body)?;
     match queue.bucket.create(key.to_string(), Bytes::copy_from_slice(body)).await {
         Ok(_) => Ok(Kept::Now),
         Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {
@@ -60,7 +63,19 @@ pub(super) async fn keep(
     }
 }
 
+/// Refuses what the server takes from nobody: another attempt changes nothing.
+fn check(queue: &Nats, key: &Key, body: &[u8]) -> Result<(), Fault> {
+    // What goes before the body counts, too. A server that has not been reached yet says nothing.
+    let most = queue.jetstream.client().server_info().max_payload;
+    let bytes = body.len().saturating_add(HEADERS);
+    if most == 0 || bytes <= most {
+        return Ok(());
+    }
+    Err(Fault::Final(format!("{key} has {bytes} bytes, and the server takes {most} at most")))
+}
+
 pub(super) async fn replace(queue: &Nats, key: &Key, body: &[u8]) -> Result<(), Fault> {
+    check(queue, key, body)?;
     let put = queue.bucket.put(key.to_string(), Bytes::copy_from_slice(body)).await;
     put.map(drop).map_err(Fault::again)
 }

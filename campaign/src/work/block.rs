@@ -7,7 +7,7 @@ use scenarios::{Scenario, language};
 
 use super::{Did, Hand};
 use crate::{
-    block::{Block, Failed, Finding, LARGEST_TEXT, MOST_FAILURES, Outcome, Parent, Reached},
+    block::{Block, Failed, Finding, LARGEST_TEXT, MOST_FAILURES, Outcome, Parent, Reached, cut},
     clock,
     desk::{check_text, hash_of},
     key::{Item, Key},
@@ -70,7 +70,7 @@ impl Hand<'_> {
             End::Unknown(_) => 'U',
         });
         if let End::Unknown(why) = &trial.end {
-            outcome.first_unknown.get_or_insert_with(|| why.clone());
+            outcome.first_unknown.get_or_insert_with(|| cut(why));
         }
         if self.plan.audits(block.number) {
             outcome.hashes.push(ran.hash.clone().unwrap_or_default());
@@ -137,7 +137,7 @@ impl Hand<'_> {
                 let text = self.desk.keep_text(&text)?;
                 let finding = Finding {
                     check: violation.check.clone(),
-                    sentence: violation.sentence.clone(),
+                    sentence: cut(&violation.sentence),
                     scenario: ran.scenario.name.clone(),
                     text,
                     block: block.number,
