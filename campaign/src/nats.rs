@@ -204,7 +204,7 @@ impl Queue for Nats {
     }
 
     fn keep(&self, key: &Key, body: &[u8]) -> Result<Kept, Trouble> {
-        self.patiently(|attempt| documents::keep(self, key, body, attempt))
+        self.patiently(|_| documents::keep(self, key, body))
     }
 
     fn replace(&self, key: &Key, body: &[u8]) -> Result<(), Trouble> {

@@ -45,18 +45,13 @@ pub(super) fn stream(bucket: &str) -> Config {
     }
 }
 
-pub(super) async fn keep(
-    queue: &Nats,
-    key: &Key,
-    body: &[u8],
-    attempt: u32,
-) -> Result<Kept, Fault> {
+pub(super) async fn keep(queue: &Nats, key: &Key, body: &[u8]) -> Result<Kept, Fault> {
     check(queue, key, body)?;
     match queue.bucket.create(key.to_string(), Bytes::copy_from_slice(body)).await {
         Ok(_) => Ok(Kept::Now),
         Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {
             // An earlier attempt whose answer was lost may have done it.
-            let known = if attempt == 0 { None } else { read(queue, key).await? };
+            let known = read(queue, key).await?;
             Ok(if known.as_deref() == Some(body) { Kept::Now } else { Kept::Before })
         }
         Err(error) => Err(Fault::again(error)),
