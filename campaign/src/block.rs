@@ -121,6 +121,13 @@ pub struct Outcome {
     pub hashes: Vec<String>,
 }
 
+impl Outcome {
+    /// Returns when it was done, in milliseconds since 1970, as far as whoever wrote it can be believed.
+    pub fn ended_ms(&self) -> u64 {
+        self.at_ms.saturating_add(self.wall_ms)
+    }
+}
+
 /// A run that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {

@@ -40,7 +40,7 @@ pub fn of(picture: &Picture, plan: &Plan, named: &Named) -> Progress {
         passed: picture.ended_as('P'),
         failed: picture.ended_as('F'),
         unknown: picture.ended_as('U'),
-        simulated_ns: picture.results.values().map(|it| it.simulated_ns).sum(),
+        simulated_ns: super::sum(picture.results.values().map(|it| it.simulated_ns)),
         situations: picture.situations.len() as u64,
         unseen: None,
         kinds: failures.len() as u64,
@@ -66,7 +66,7 @@ fn campaign(picture: &Picture, plan: &Plan) -> Campaign {
 }
 
 fn wall_ms(picture: &Picture, plan: &Plan, state: State) -> u64 {
-    let ended = picture.results.values().map(|it| it.at_ms + it.wall_ms).max();
+    let ended = picture.results.values().map(Outcome::ended_ms).max();
     let until = if state == State::Searching { Some(now_ms()) } else { ended };
     until.unwrap_or(plan.began_ms).saturating_sub(plan.began_ms)
 }
@@ -103,7 +103,7 @@ fn kind((failure, finding): (Failure, &Finding), plan: &Plan, curve: &Curve) -> 
 
 fn last(picture: &Picture, plan: &Plan) -> Vec<Played> {
     let mut outcomes: Vec<(&u64, &Outcome)> = picture.results.iter().collect();
-    outcomes.sort_by_key(|(_, it)| it.at_ms + it.wall_ms);
+    outcomes.sort_by_key(|(_, it)| it.ended_ms());
     let older = outcomes.len().saturating_sub(MOST_LAST);
     let played = |(number, outcome): &(&u64, &Outcome)| {
         let block = picture.blocks.get(number);

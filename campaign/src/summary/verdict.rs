@@ -291,4 +291,20 @@ mod tests {
         assert_eq!(verdict(&picture), Verdict::Violated);
         assert!(junit(&picture).contains("errors=\"1\""), "{}", junit(&picture));
     }
+
+    #[test]
+    fn no_figure_that_somebody_wrote_down_is_too_large_for_a_report() {
+        let mut picture = half();
+        looked(&mut picture, Some("check"));
+        for number in [0, 1] {
+            planned(&mut picture, number);
+            ended(&mut picture, number, ("b", "P"));
+            let outcome = picture.results.get_mut(&number).expect("it ended");
+            (outcome.at_ms, outcome.wall_ms, outcome.simulated_ns) = (u64::MAX, 9, u64::MAX);
+        }
+        assert!(junit(&picture).contains("errors=\"0\""));
+        let plan = picture.plan.clone().expect("a plan");
+        let named = Named { command: String::new(), to: String::new(), folder: String::new() };
+        assert_eq!(progress(&picture, &plan, &named).simulated_ns, u64::MAX);
+    }
 }

@@ -63,7 +63,8 @@ impl Hand<'_> {
     /// Takes in a run.
     fn take(&self, block: &Block, ran: &Ran<'_>, outcome: &mut Outcome) -> Result<(), Trouble> {
         let trial = ran.trial;
-        outcome.simulated_ns += u64::try_from(trial.simulated.as_nanos()).unwrap_or(u64::MAX >> 16);
+        let simulated_ns = u64::try_from(trial.simulated.as_nanos()).unwrap_or(u64::MAX);
+        outcome.simulated_ns = outcome.simulated_ns.saturating_add(simulated_ns);
         outcome.ends.push(match &trial.end {
             End::Passed => 'P',
             End::Violated(_) => 'F',
