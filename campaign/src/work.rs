@@ -58,6 +58,9 @@ impl Hand<'_> {
     /// whether this did something.
     pub(crate) fn work(&self, lease: Lease) -> Result<Did, Trouble> {
         let item = lease.item.clone();
+        if self.is_for_others(&item) {
+            return self.desk.queue.give_back(lease).map(|()| Did::Nothing);
+        }
         let claim = Claim { desk: self.desk, process: self.process, item: &item };
         if claim.claim()? == Claimed::Over {
             return self.desk.queue.done(lease).map(|()| Did::Nothing);

@@ -44,6 +44,14 @@ impl Hand<'_> {
         self.end(&Item::Audit(number), audited)
     }
 
+    /// Returns whether an item is an audit that is better left to somebody else, as far as is known
+    /// without asking the queue: who only gives it back does not have to write down that he began it.
+    pub(super) fn is_for_others(&self, item: &Item) -> bool {
+        let Item::Audit(number) = item else { return false };
+        let first = self.desk.picture().results.get(number).map(|it| it.worker.clone());
+        first.is_some_and(|first| self.leaves_it_to_others(&first))
+    }
+
     /// Returns what came of a block when it was played first.
     fn outcome(&self, number: u64) -> Result<Option<Outcome>, Trouble> {
         let body = self.desk.queue.read(&Key::Result(number))?;
