@@ -9,7 +9,7 @@ use reports::{
     },
 };
 
-use super::Named;
+use super::{Named, Verdict};
 use crate::{
     block::{Block, Finding, Outcome, Way},
     now_ms,
@@ -34,6 +34,7 @@ pub fn of(picture: &Picture, plan: &Plan, named: &Named) -> Progress {
     Progress {
         version: VERSION,
         state,
+        doubt: doubt(picture, state),
         campaign: campaign(picture, plan),
         wall_ms: wall_ms(picture, plan, state),
         ways,
@@ -47,6 +48,15 @@ pub fn of(picture: &Picture, plan: &Plan, named: &Named) -> Progress {
         failures: failures.into_iter().take(MOST_KINDS).map(|it| kind(it, plan, &curve)).collect(),
         last: last(picture, plan),
         curve,
+    }
+}
+
+/// Returns why a campaign that is over proves nothing, if that is so.
+fn doubt(picture: &Picture, state: State) -> Option<String> {
+    match super::verdict(picture) {
+        _ if state != State::Finished => None,
+        Verdict::Inconclusive => Some(super::sentence(picture)),
+        Verdict::Holds | Verdict::Violated | Verdict::Differs => super::unfinished(picture),
     }
 }
 

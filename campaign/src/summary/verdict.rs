@@ -217,6 +217,12 @@ mod tests {
         reports::campaign::junit(&told(picture, &plan, &named))
     }
 
+    /// Returns what is shown of a campaign in the place of that it is finished.
+    fn doubt_shown(picture: &Picture) -> Option<String> {
+        let named = Named { command: String::new(), to: String::new(), folder: String::new() };
+        progress(picture, &picture.plan.clone().expect("a plan"), &named).doubt
+    }
+
     #[test]
     fn what_was_cut_off_or_stopped_proves_nothing_and_is_an_error_in_ci() {
         let mut picture = half();
@@ -229,9 +235,10 @@ mod tests {
         take(&mut picture, Key::State, &State { stopped, ..State::default() });
         assert_eq!(verdict(&picture), Verdict::Inconclusive);
         assert!(sentence(&picture).contains("stopped before it was finished: somebody"));
+        assert_eq!(doubt_shown(&picture), Some(sentence(&picture)));
         assert!(junit(&picture).contains("errors=\"1\""), "{}", junit(&picture));
         played(&mut picture, 1);
-        assert_eq!(verdict(&picture), Verdict::Holds);
+        assert_eq!((verdict(&picture), doubt_shown(&picture)), (Verdict::Holds, None));
         assert!(junit(&picture).contains("errors=\"0\""), "{}", junit(&picture));
     }
 
