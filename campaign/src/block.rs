@@ -10,6 +10,14 @@ pub const LARGEST_TEXT: usize = 512 << 10;
 /// The most failures of a block that are told one by one.
 pub const MOST_FAILURES: usize = 64;
 
+/// The most characters of a sentence that is written down.
+const LONGEST_SENTENCE: usize = 2_000;
+
+/// Returns a sentence as it is written down: cut, if it is too long.
+pub(crate) fn cut(sentence: &str) -> String {
+    sentence.chars().take(LONGEST_SENTENCE).collect()
+}
+
 /// What is played.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
@@ -111,6 +119,13 @@ pub struct Outcome {
     /// The hash of each run's journal, if this block is played twice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hashes: Vec<String>,
+}
+
+impl Outcome {
+    /// Returns when it was done, in milliseconds since 1970, as far as whoever wrote it can be believed.
+    pub fn ended_ms(&self) -> u64 {
+        self.at_ms.saturating_add(self.wall_ms)
+    }
 }
 
 /// A run that failed.

@@ -152,7 +152,9 @@ fn name(text: &str) -> Result<String, Foreign> {
 }
 
 fn number(text: &str) -> Result<u64, Foreign> {
-    text.parse().map_err(|_| Foreign)
+    let number: u64 = text.parse().map_err(|_| Foreign)?;
+    // One spelling of each: what is written down once is there under one name.
+    if number.to_string() == text { Ok(number) } else { Err(Foreign) }
 }
 
 #[cfg(test)]
@@ -182,6 +184,9 @@ mod tests {
         }
         for foreign in ["finding.../x", "worker.a b", "block.x", "begun.plan", "", "x", "worker."] {
             assert_eq!(foreign.parse::<Key>(), Err(Foreign), "{foreign}");
+        }
+        for spelling in ["result.007", "result.+7", "begun.block-007", "audit.00"] {
+            assert_eq!(spelling.parse::<Key>(), Err(Foreign), "{spelling}");
         }
     }
 }

@@ -28,6 +28,7 @@ use tokio::runtime::Runtime;
 
 use self::{
     connect::{Connected, Sayings},
+    documents::PAGE_BYTES,
     patience::{Fault, Limit},
 };
 use crate::{
@@ -203,7 +204,7 @@ impl Queue for Nats {
     }
 
     fn keep(&self, key: &Key, body: &[u8]) -> Result<Kept, Trouble> {
-        self.patiently(|attempt| documents::keep(self, key, body, attempt))
+        self.patiently(|_| documents::keep(self, key, body))
     }
 
     fn replace(&self, key: &Key, body: &[u8]) -> Result<(), Trouble> {
@@ -215,9 +216,24 @@ impl Queue for Nats {
     }
 
     fn changes(&self, cursor: &mut Cursor) -> Result<Vec<Document>, Trouble> {
-        let (after, new) = self.patiently(|_| documents::after(self, cursor.after))?;
-        cursor.after = after;
-        Ok(new)
+        let (mut new, mut goal) = (Vec::new(), None);
+        loop {
+            let after = cursor.after;
+            let limit = Limit::of(PAGE_BYTES);
+            let page = match self.within(limit, |_| documents::after(self, after)) {
+                Ok(page) => page,
+                // What was read is told. What is wrong, the next call says.
+                Err(_) if !new.is_empty() => return Ok(new),
+                Err(trouble) => return Err(trouble),
+            };
+            // Others write on: what was there at first is enough.
+            let goal = *goal.get_or_insert(page.last);
+            cursor.after = page.read;
+            new.extend(page.documents);
+            if page.read >= goal || page.read == after {
+                return Ok(new);
+            }
+        }
     }
 
     fn keep_file(&self, name: &str, body: &[u8]) -> Result<(), Trouble> {

@@ -130,7 +130,7 @@ impl Picture {
         if self.blocks.contains_key(&block.number) {
             return;
         }
-        self.planned += u64::from(block.count);
+        self.planned = self.planned.saturating_add(u64::from(block.count));
         if block.way == Way::Bred {
             self.bred.insert(block.text.clone());
         }

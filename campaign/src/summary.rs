@@ -58,7 +58,7 @@ pub fn told(picture: &Picture, plan: &Plan, named: &Named) -> Told {
         passed: picture.ended_as('P'),
         failed: picture.ended_as('F'),
         unknown: picture.ended_as('U'),
-        simulated_ns: picture.results.values().map(|it| it.simulated_ns).sum(),
+        simulated_ns: sum(picture.results.values().map(|it| it.simulated_ns)),
         curve: curve(picture, plan),
         workers: workers(picture),
         failures: failures::of(picture, named).into_iter().map(|(failure, _)| failure).collect(),
@@ -66,6 +66,11 @@ pub fn told(picture: &Picture, plan: &Plan, named: &Named) -> Told {
         canary: canary(plan, picture),
         scenarios: scenarios(picture, plan),
     }
+}
+
+/// Returns the sum of figures that others wrote down: the largest number if it is larger.
+fn sum(figures: impl Iterator<Item = u64>) -> u64 {
+    figures.fold(0, u64::saturating_add)
 }
 
 /// Returns how far a campaign is, and what its runs say about those that were not made.
@@ -86,7 +91,7 @@ pub fn facts(picture: &Picture, plan: &Plan) -> Vec<String> {
         facts.push(format!("{unknown} runs could not be judged, one of them because {why}."));
     }
     facts.push(format!("{} situations of the protocol were reached.", picture.situations.len()));
-    let compared: u64 = picture.audits.values().map(|it| it.compared).sum();
+    let compared = sum(picture.audits.values().map(|it| it.compared));
     let differ: usize = picture.audits.values().map(|it| it.differ.len()).sum();
     let by_two = picture.audits.values().filter(|it| it.is_by_two()).count();
     facts.push(format!(
@@ -143,7 +148,7 @@ fn curve(picture: &Picture, plan: &Plan) -> Vec<Point> {
         Kind,
     }
     let at = |ms: u64| ms.saturating_sub(plan.began_ms);
-    let ended = |it: &Outcome| (at(it.at_ms + it.wall_ms), Step::Runs(it.ends.len() as u64));
+    let ended = |it: &Outcome| (at(it.ended_ms()), Step::Runs(it.ends.len() as u64));
     let runs = picture.results.values().map(ended);
     let situations = picture.situations.values().map(|it| (at(it.at_ms), Step::Situation));
     let kinds = picture.findings.values().map(|it| (at(it.at_ms), Step::Kind));
@@ -175,13 +180,13 @@ fn workers(picture: &Picture) -> Vec<Worker> {
         let own: Vec<&Outcome> = picture.results.values().filter(is_own).collect();
         let runs = own.iter().map(|it| it.ends.len() as u64).sum::<u64>();
         let first = own.iter().map(|it| it.at_ms).min().unwrap_or_default();
-        let last = own.iter().map(|it| it.at_ms + it.wall_ms).max().unwrap_or_default();
+        let last = own.iter().map(|it| it.ended_ms()).max().unwrap_or_default();
         Worker {
             name: name.clone(),
             threads: it.threads,
             blocks: own.len() as u64,
             runs,
-            tenths: runs * 10_000 / last.saturating_sub(first).max(1),
+            tenths: runs.saturating_mul(10_000) / last.saturating_sub(first).max(1),
             state: match (it.left, picture.is_here(name)) {
                 (true, _) => "has left",
                 (false, true) => "is there",

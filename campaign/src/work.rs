@@ -6,16 +6,17 @@ mod canary;
 mod claim;
 mod shrink;
 
-pub(crate) use self::{block::FOUND, shrink::folder_of};
+pub(crate) use self::{block::FOUND, claim::Claim, shrink::folder_of};
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use explore::Subject;
 use serde::Serialize;
 
-use self::claim::{Claim, Claimed};
+use self::claim::Claimed;
 use crate::{
     block::Ended,
+    clock,
     desk::Desk,
     key::{Item, Key},
     plan::Plan,
@@ -39,39 +40,40 @@ pub(crate) struct Hand<'h> {
     pub(crate) build: &'h str,
     /// Set when everything is to end.
     pub(crate) over: &'h AtomicBool,
+    /// When it was last seen to go on.
+    pub(crate) seen: &'h AtomicU64,
 }
 
 /// What became of a lease.
-enum Did {
-    /// It is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Did {
+    /// It is written down, or there is nothing to do.
     All,
-    /// Somebody else has to do it.
+    /// Nothing: somebody else has done it, or has to.
     Nothing,
 }
 
 impl Hand<'_> {
-    /// Does an item. What came of it is written down before the queue hears that it is done.
-    pub(crate) fn work(&self, lease: Lease) -> Result<(), Trouble> {
+    /// Does an item. What came of it is written down before the queue hears that it is done. Returns
+    /// whether this did something.
+    pub(crate) fn work(&self, lease: Lease) -> Result<Did, Trouble> {
         let item = lease.item.clone();
+        if self.is_for_others(&item) {
+            return self.desk.queue.give_back(lease).map(|()| Did::Nothing);
+        }
         let claim = Claim { desk: self.desk, process: self.process, item: &item };
         if claim.claim()? == Claimed::Over {
-            return self.desk.queue.done(lease);
+            return self.desk.queue.done(lease).map(|()| Did::Nothing);
         }
-        let did = match &item {
-            Item::Block(number) => self.block(*number),
-            Item::Audit(number) => self.audit(*number),
-            Item::Shrink(finding) => self.shrink(finding),
-            Item::Canary(number) => self.canary(*number),
-        };
-        match did {
-            Ok(Did::All) => self.desk.queue.done(lease),
+        match self.act(&item) {
+            Ok(Did::All) => self.desk.queue.done(lease).map(|()| Did::All),
             Ok(Did::Nothing) => {
                 claim.leave()?;
-                self.desk.queue.give_back(lease)
+                self.desk.queue.give_back(lease).map(|()| Did::Nothing)
             }
             Err(trouble) if trouble.is_of_item() => {
                 claim.refuse(&trouble)?;
-                self.desk.queue.give_back(lease)
+                self.desk.queue.give_back(lease).map(|()| Did::Nothing)
             }
             Err(trouble) => {
                 // Whoever cannot do it leaves it to others, as far as the queue still hears that.
@@ -79,6 +81,22 @@ impl Hand<'_> {
                 Err(trouble)
             }
         }
+    }
+
+    /// Does what an item says. A panic is a trouble of that item: all others can be done.
+    fn act(&self, item: &Item) -> Result<Did, Trouble> {
+        let did = explore::trial::caught(|| match item {
+            Item::Block(number) => self.block(*number),
+            Item::Audit(number) => self.audit(*number),
+            Item::Shrink(finding) => self.shrink(finding),
+            Item::Canary(number) => self.canary(*number),
+        });
+        did.unwrap_or_else(|panicked| Err(Trouble::of_item(panicked)))
+    }
+
+    /// Says that the work goes on, where no run is made for long.
+    fn goes_on(&self) {
+        self.seen.store(clock::ms(), Ordering::Relaxed);
     }
 
     fn is_over(&self) -> bool {

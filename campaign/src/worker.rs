@@ -23,7 +23,7 @@ use crate::{
     now_ms,
     plan::{Plan, VERSION},
     queue::{Lease, Trouble},
-    work::Hand,
+    work::{Claim, Did, Hand},
 };
 
 pub use crate::work::MOST_DEATHS;
@@ -32,12 +32,18 @@ pub use crate::work::MOST_DEATHS;
 const TICK: Duration = Duration::from_secs(1);
 /// How often a worker tells of itself, in milliseconds.
 const PRESENCE_MS: u64 = 5_000;
-/// How long a single run may take until no sign of life is given any more, in milliseconds.
+/// How long a single run may take until its item is refused and the process ends, in milliseconds.
 const LONGEST_RUN_MS: u64 = 300_000;
+/// How often it is looked whether the last items are done, once everything is to end.
+const BRIEFLY: Duration = Duration::from_millis(50);
 
 /// Told of what is new, now and then, on a thread of its own. Nobody holds the picture meanwhile: what
 /// shows or writes takes out of it what it needs, and lets it go before it does so.
 pub type Watch<'w> = &'w (dyn Fn(&Desk<'_>, &[Key]) + Sync);
+
+/// Told that a run does not end. No thread can be made to, so this ends the process; whoever comes back
+/// from it goes on to wait for that run.
+pub type Stuck<'w> = &'w (dyn Fn(&Trouble) + Sync);
 
 /// A process that works for a campaign.
 pub struct Worker<'w> {
@@ -55,6 +61,8 @@ pub struct Worker<'w> {
     pub stop: &'w AtomicBool,
     /// Who is told of what is new.
     pub watch: Watch<'w>,
+    /// What ends the process if a run does not end.
+    pub stuck: Stuck<'w>,
 }
 
 /// Leases by their token, and when each was last seen to go on.
@@ -65,7 +73,7 @@ type Leases = BTreeMap<u64, (Lease, Arc<AtomicU64>)>;
 struct Shared {
     /// What is being done, and when it was last seen to go on. All times are of [`clock`].
     leases: Mutex<Leases>,
-    /// When somebody had something to do.
+    /// When something was done, or offered again.
     busy_ms: AtomicU64,
     /// Only one thread decides what comes next.
     feeding: Mutex<()>,
@@ -87,6 +95,13 @@ impl Shared {
         leases.insert(lease.token, (lease.clone(), Arc::clone(seen)));
         true
     }
+
+    /// Returns the items that are being done, and whether each goes on: a run may take so long.
+    fn held(&self, now: u64) -> Vec<(Lease, bool)> {
+        let goes_on =
+            |seen: &AtomicU64| now < seen.load(Ordering::Relaxed).saturating_add(LONGEST_RUN_MS);
+        self.leases().values().map(|(lease, seen)| (lease.clone(), goes_on(seen))).collect()
+    }
 }
 
 impl Worker<'_> {
@@ -102,7 +117,10 @@ impl Worker<'_> {
         let over = AtomicBool::new(false);
         let shared = Shared { busy_ms: AtomicU64::new(clock::ms()), ..Shared::default() };
         let began = thread::scope(|scope| -> io::Result<()> {
-            let attend = || guarded(&shared, &over, || self.attend(&shared, &over));
+            let attend = || {
+                guarded(&shared, &over, || self.attend(&shared, &over));
+                self.see_off(&shared);
+            };
             thread::Builder::new().spawn_scoped(scope, attend)?;
             for number in 1..=self.threads.max(1) {
                 let (plan, shared, over) = (&plan, &shared, &over);
@@ -191,12 +209,38 @@ impl Worker<'_> {
     }
 
     fn beat(&self, shared: &Shared, now: u64) -> Result<(), Trouble> {
-        let leases: Vec<_> = shared.leases().values().cloned().collect();
-        let goes_on = |seen: &AtomicU64| now < seen.load(Ordering::Relaxed) + LONGEST_RUN_MS;
-        leases
-            .iter()
-            .filter(|(_, seen)| goes_on(seen))
-            .try_for_each(|(lease, _)| self.desk.queue.beat(lease))
+        self.end_if_stuck(shared, now);
+        let held = shared.held(now);
+        let mut going = held.iter().filter(|(_, goes_on)| *goes_on);
+        going.try_for_each(|(lease, _)| self.desk.queue.beat(lease))
+    }
+
+    /// Waits until the last items are done, and for none of them longer than a run may take.
+    fn see_off(&self, shared: &Shared) {
+        while !shared.leases().is_empty() {
+            self.end_if_stuck(shared, clock::ms());
+            thread::park_timeout(BRIEFLY);
+        }
+    }
+
+    /// Ends the process if a run does not end: the thread that plays it cannot be ended by itself. That
+    /// is written down as far as the queue still hears it, and counts as a death does.
+    fn end_if_stuck(&self, shared: &Shared, now: u64) {
+        let held = shared.held(now);
+        let stuck: Vec<&Lease> =
+            held.iter().filter(|(_, goes_on)| !goes_on).map(|(lease, _)| lease).collect();
+        let Some(first) = stuck.first() else { return };
+        let minutes = LONGEST_RUN_MS / 60_000;
+        let trouble = Trouble::of_item(format!("a run took {minutes} minutes"));
+        for lease in &stuck {
+            let claim = Claim { desk: self.desk, process: &self.name, item: &lease.item };
+            let _refused = claim.refuse(&trouble);
+        }
+        (self.stuck)(&Trouble::new(format!(
+            "a run of {} took {minutes} minutes, and nothing but the end of this process ends it\nwhat \
+             else was being done is not lost: start the worker again",
+            first.item
+        )));
     }
 
     /// Offers what is to be done and may have been lost when somebody died between deciding and
@@ -224,15 +268,14 @@ impl Worker<'_> {
             process: &self.name,
             build: &self.build,
             over,
+            seen: &seen,
         };
         while !over.load(Ordering::Relaxed) {
             if let Ok(_feeding) = shared.feeding.try_lock() {
                 feeder::feed(self.desk)?;
             }
             let Some(lease) = self.desk.queue.lease()? else { continue };
-            let now = clock::ms();
-            shared.busy_ms.store(now, Ordering::Relaxed);
-            seen.store(now, Ordering::Relaxed);
+            seen.store(clock::ms(), Ordering::Relaxed);
             if !shared.hold(&lease, &seen) {
                 self.desk.queue.give_back(lease)?;
                 continue;
@@ -240,8 +283,10 @@ impl Worker<'_> {
             let token = lease.token;
             let done = hand.work(lease);
             shared.leases().remove(&token);
-            shared.busy_ms.store(clock::ms(), Ordering::Relaxed);
-            done?;
+            // What comes again and again and is never done must not hide that something was lost.
+            if done? == Did::All {
+                shared.busy_ms.store(clock::ms(), Ordering::Relaxed);
+            }
         }
         Ok(())
     }
@@ -273,7 +318,7 @@ fn seen_by(subject: &Subject, seen: &Arc<AtomicU64>) -> Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Item;
+    use crate::{folder::Folder, key::Item};
 
     #[test]
     fn an_item_is_done_by_one_thread_of_a_process_at_a_time() {
@@ -283,5 +328,30 @@ mod tests {
         assert!(!shared.hold(&lease(2), &seen));
         shared.leases().remove(&1);
         assert!(shared.hold(&lease(3), &seen));
+    }
+
+    #[test]
+    fn a_run_that_does_not_end_ends_the_process_and_is_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let queue = Folder::create(folder.path(), Duration::from_secs(2)).expect("made");
+        let (desk, told) = (Desk::new(&queue), Mutex::new(Vec::new()));
+        let worker = Worker {
+            desk: &desk,
+            subject: Subject::homeservers(),
+            name: "w".to_owned(),
+            build: "b".to_owned(),
+            threads: 1,
+            stop: &AtomicBool::new(false),
+            watch: &|_, _| {},
+            stuck: &|trouble| told.lock().expect("nobody panics").push(trouble.to_string()),
+        };
+        let (shared, seen) = (Shared::default(), Arc::new(AtomicU64::new(1)));
+        shared.hold(&Lease { item: Item::Block(7), token: 1 }, &seen);
+        worker.beat(&shared, LONGEST_RUN_MS).expect("beaten");
+        assert_eq!(told.lock().expect("nobody panics").len(), 0);
+        worker.beat(&shared, LONGEST_RUN_MS + 1).expect("beaten");
+        assert!(told.lock().expect("nobody panics")[0].contains("a run of block-7 took 5 minutes"));
+        let begun = desk.queue.read(&Key::Begun(Item::Block(7))).expect("read").expect("written");
+        assert!(String::from_utf8_lossy(&begun).contains("a run took 5 minutes"));
     }
 }

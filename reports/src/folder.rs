@@ -5,6 +5,8 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter},
     path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use ::journal::{
@@ -88,7 +90,7 @@ pub fn render(
 /// Writes a run's journal into its folder. It is there whole or not at all.
 pub fn keep_journal(folder: &Path, header: &Header, recording: &Recording) -> io::Result<()> {
     let path = folder.join(JOURNAL);
-    let aside = path.with_extension("new");
+    let aside = aside(&path);
     kept::write(BufWriter::new(File::create(&aside)?), header, recording)?;
     fs::rename(&aside, path)
 }
@@ -105,11 +107,8 @@ fn forget(path: &Path) -> io::Result<()> {
 /// Makes `<out>/latest` lead to `folder`, which lies directly in `out`.
 pub fn point_latest(out: &Path, folder: &Path) -> io::Result<()> {
     let name = folder.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let aside = out.join(format!(".{LATEST}.new"));
-    match fs::remove_file(&aside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    let aside = aside(&out.join(LATEST));
+    forget(&aside)?;
     lead_to(Path::new(name), &aside)?;
     fs::rename(&aside, out.join(LATEST))
 }
@@ -126,7 +125,39 @@ fn lead_to(name: &Path, link: &Path) -> io::Result<()> {
 
 /// Writes a file of a run's folder, or of all runs together, whole or not at all.
 pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let aside = path.with_extension("new");
-    fs::write(&aside, bytes)?;
-    fs::rename(&aside, path)
+    let aside = aside(path);
+    let written = fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path));
+    if written.is_err() {
+        let _gone = fs::remove_file(&aside);
+    }
+    written
+}
+
+/// Returns where a file is written before it is renamed: beside it, under a name that no other process
+/// and no other thread uses.
+fn aside(path: &Path) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}-{nth}.new", process::id()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::put;
+
+    #[test]
+    fn several_who_write_the_same_file_at_once_each_write_it_whole() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("exploration.json");
+        let write = || (0..200).all(|_| put(&path, b"whole").is_ok());
+        let all_wrote = std::thread::scope(|scope| {
+            let begin = |_| std::thread::Builder::new().spawn_scoped(scope, write);
+            let writers: Vec<_> = (0..4).map(begin).collect();
+            writers.into_iter().all(|it| it.expect("a thread").join().expect("it ends"))
+        });
+        assert!(all_wrote);
+        assert_eq!(std::fs::read(&path).expect("it is there"), b"whole");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("read").count(), 1);
+    }
 }

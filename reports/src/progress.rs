@@ -34,6 +34,10 @@ pub struct Progress {
     pub version: u32,
     /// Whether it goes on.
     pub state: State,
+    /// Why nothing is proven though it is over: it was stopped, or its verdict is open; unset
+    /// otherwise.
+    #[serde(default)]
+    pub doubt: Option<String>,
     /// What is searched, and how.
     pub campaign: Campaign,
     /// How long it has gone on, in milliseconds.

@@ -27,6 +27,7 @@ pub(crate) struct Glance {
     file: String,
     written_ms: u64,
     state: State,
+    doubt: Option<String>,
     is_silent: bool,
     runs: u64,
     failed: u64,
@@ -68,6 +69,7 @@ pub(crate) fn glance(folder: &Folder, place: &Place) -> Result<Glance, Problem> 
         kinds: progress.kinds,
         situations: progress.situations,
         scenarios: progress.campaign.scenarios.len(),
+        doubt: progress.doubt,
     })
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     find::{self, stop as stop_because},
-    work,
+    report, work,
 };
 use crate::{
     arguments::Which,
@@ -27,6 +27,8 @@ pub(crate) fn status(which: &Which, output: &mut Output) -> Result<Exit, Stop> {
     let picture = desk.picture().clone();
     let told = summary::told(&picture, &plan, &found.named);
     output.word(Tone::Plain, "Campaign", &format!("{}, build {}", plan.id, plan.build))?;
+    let tone = report::tone(summary::verdict(&picture));
+    output.word(tone, told.status.word(), &told.sentence)?;
     let indent = " ".repeat(reports::line::INDENT);
     for fact in &told.facts {
         output.line(&format!("{indent}{fact}"))?;
@@ -86,6 +88,7 @@ pub(super) fn object(picture: &Picture, plan: &Plan) -> serde_json::Value {
         "workers": picture.workers.keys().filter(|name| picture.is_here(name)).count(),
         "finished": picture.is_finished(),
         "stopped": picture.stopped,
+        "verdict": summary::verdict(picture).word(),
     })
 }
 

@@ -49,11 +49,7 @@ pub(super) fn write(
     folder::put(&junit, campaign::junit(&told).as_bytes()).map_err(unwritable)?;
     work::mirror(found, &picture, plan);
     let (verdict, exit) = (summary::verdict(&picture), exit(&picture));
-    let tone = match verdict {
-        Verdict::Holds => Tone::Good,
-        Verdict::Violated | Verdict::Differs => Tone::Bad,
-        Verdict::Inconclusive => Tone::Doubtful,
-    };
+    let tone = tone(verdict);
     output.word(tone, told.status.word(), &told.sentence)?;
     let indent = " ".repeat(reports::line::INDENT);
     let canary = told.canary.as_ref().map_or("No canary: this build cannot plant one.", |it| &it.1);
@@ -99,6 +95,15 @@ fn fetch(found: &Found, picture: &::campaign::Picture) -> Result<(), Stop> {
         })?;
     }
     Ok(())
+}
+
+/// Returns how a verdict is shown.
+pub(super) fn tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::Holds => Tone::Good,
+        Verdict::Violated | Verdict::Differs => Tone::Bad,
+        Verdict::Inconclusive => Tone::Doubtful,
+    }
 }
 
 fn exit(picture: &::campaign::Picture) -> Exit {

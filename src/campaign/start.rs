@@ -8,6 +8,7 @@ use ::campaign::{
     desk::{check_text, hash_of},
     feeder, now_ms,
     plan::{Base, Canary, MOST_BASES, VERSION, runs_a_block},
+    queue::Kept,
 };
 use explore::offspring;
 use scenarios::language;
@@ -188,11 +189,22 @@ fn measured(subject: &explore::Subject, scenario: &scenarios::Scenario) -> u32 {
 
 /// Writes down what the campaign is, and offers the first of its work.
 fn begin(desk: &Desk<'_>, plan: &Plan) -> Result<(), ::campaign::Trouble> {
+    if desk.keep(&Key::Plan, plan)? == Kept::Before && !is_known(desk, plan)? {
+        let message =
+            format!("there is a campaign {} already\ngive the new one another --id", plan.id);
+        return Err(::campaign::Trouble::new(message));
+    }
     desk.replace(&Key::State, &State::default())?;
-    desk.keep(&Key::Plan, plan)?;
     let times = plan.canary.as_ref().map_or(0, |canary| canary.times);
     (0..times).try_for_each(|number| desk.queue.offer(&Item::Canary(number)))?;
     feeder::feed(desk)
+}
+
+/// Returns whether this is what was written down of the campaign.
+fn is_known(desk: &Desk<'_>, plan: &Plan) -> Result<bool, ::campaign::Trouble> {
+    let body = desk.queue.read(&Key::Plan)?;
+    let known = body.and_then(|body| serde_json::from_slice::<Plan>(&body).ok());
+    Ok(known.as_ref() == Some(plan))
 }
 
 fn announcement(plan: &Plan) -> String {

@@ -1,8 +1,18 @@
 //! `fedsim campaign worker` and `resume`: works for a campaign until it is finished or stopped.
 
-use std::{env, fs, process, sync::Mutex};
+use std::{
+    env, fs,
+    hash::{BuildHasher as _, RandomState},
+    process,
+    sync::Mutex,
+};
 
-use ::campaign::{Desk, Key, Picture, Plan, block::Finding, now_ms, summary, worker::Worker};
+use ::campaign::{
+    Desk, Key, Picture, Plan,
+    block::Finding,
+    now_ms, summary,
+    worker::{Stuck, Worker},
+};
 use reports::progress::Progress;
 use serde_json::json;
 
@@ -81,6 +91,12 @@ pub(super) fn work(
             bar.set_position(told.tell(desk, new));
         }
     };
+    let stuck: Stuck<'_> = &|trouble| {
+        if let Ok(mut told) = told.lock() {
+            let _told = told.output.refusal(&trouble.to_string());
+        }
+        process::exit(i32::from(Exit::Internal.code()));
+    };
     let worker = Worker {
         desk,
         subject: program.subject(),
@@ -89,6 +105,7 @@ pub(super) fn work(
         threads,
         stop: interrupt::flag(),
         watch: &watch,
+        stuck,
     };
     let worked = worker.work();
     output.end_progress();
@@ -166,12 +183,32 @@ fn write(found: &Found, progress: &Progress) {
     let _written = reports::progress::write(&found.folder, progress);
 }
 
-/// Returns a name that no other process has.
+/// The most characters that a name has of the host's.
+const HOST: usize = 24;
+
+/// Returns a name that no other process has: of the host and the process what people look for, and 64
+/// random bits.
 fn name() -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let host = host.or_else(|| env::var("HOSTNAME").ok()).unwrap_or_default();
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let host: String = host.trim().chars().map(plain).take(24).collect();
+    let host: Vec<char> = host.trim().chars().map(plain).collect();
+    // Machines of one kind differ in the end of their names.
+    let host: String = host[host.len().saturating_sub(HOST)..].iter().collect();
     let host = if host.is_empty() { "worker".to_owned() } else { host };
-    format!("{host}-{}-{:x}", process::id(), now_ms() & 0xFFFF)
+    let random = RandomState::new().hash_one(now_ms());
+    format!("{host}-{}-{random:016x}", process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use ::campaign::key::is_name;
+
+    use super::name;
+
+    #[test]
+    fn a_name_of_a_worker_is_one_of_a_key_and_no_other_workers() {
+        let (one, other) = (name(), name());
+        assert!(is_name(&one) && is_name(&other) && one != other, "{one} {other}");
+    }
 }

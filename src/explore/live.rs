@@ -55,6 +55,7 @@ impl Live {
         let progress = Progress {
             version: VERSION,
             state: State::Searching,
+            doubt: None,
             campaign,
             wall_ms: 0,
             ways: BTreeMap::new(),

@@ -80,6 +80,7 @@ fn progress(runs: u64, kinds: u64, state: State) -> Progress {
     Progress {
         version: progress::VERSION,
         state,
+        doubt: None,
         campaign: Campaign {
             id: None,
             scenarios: vec!["mine".to_owned()],

@@ -161,3 +161,52 @@ fn a_nats_server_keeps_the_contract() {
     let server = NatsServer::start();
     holds(&*campaign::server::create(&server.at(), "contract", LEASE).expect("made"));
 }
+
+#[test]
+fn a_reader_gets_everything_however_many_pages_that_is() {
+    let server = NatsServer::start();
+    let queue = campaign::server::create(&server.at(), "pages", LEASE).expect("made");
+    // Two of them are more than a page.
+    let body = vec![b'x'; 600 << 10];
+    for number in 0..7 {
+        queue.keep(&Key::Result(number), &body).expect("kept");
+    }
+    let mut cursor = Cursor::default();
+    let told = queue.changes(&mut cursor).expect("told");
+    let keys: Vec<Key> = told.into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, (0..7).map(Key::Result).collect::<Vec<_>>());
+    assert_eq!(queue.changes(&mut cursor), Ok(Vec::new()));
+}
+
+#[test]
+fn a_server_that_lost_what_it_had_acknowledged_is_noticed() {
+    let mut server = NatsServer::start();
+    let make = |server: &NatsServer| campaign::server::create(&server.at(), "lost", LEASE);
+    let queue = make(&server).expect("made");
+    queue.keep(&Key::Result(1), b"one").expect("kept");
+    let mut cursor = Cursor::default();
+    assert_eq!(queue.changes(&mut cursor).expect("told").len(), 1);
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    let store = ["--store_dir".to_owned(), empty.path().display().to_string()];
+    server.die_and_return_with(Duration::ZERO, store.to_vec());
+    let again = make(&server).expect("it is gone");
+    again.keep(&Key::Result(2), b"two").expect("kept");
+    let lost = queue.changes(&mut cursor).expect_err("it is another stream");
+    assert!(lost.to_string().contains("lost what it had acknowledged"), "{lost}");
+    assert!(!lost.is_of_item());
+}
+
+#[test]
+fn what_is_too_large_for_a_server_is_refused_at_once_and_by_itself() {
+    let server = NatsServer::start();
+    let queue = campaign::server::create(&server.at(), "large", LEASE).expect("made");
+    let body = vec![b'x'; 2 << 20];
+    for refused in [
+        queue.keep(&Key::Result(1), &body).map(drop),
+        queue.replace(&Key::Worker("w".to_owned()), &body),
+    ] {
+        let refused = refused.expect_err("a server takes a MiB");
+        assert!(refused.is_of_item() && refused.to_string().contains("at most"), "{refused}");
+    }
+    queue.keep(&Key::Result(1), b"small").expect("kept");
+}

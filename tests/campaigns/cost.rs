@@ -48,6 +48,7 @@ fn cost_of_a_block(queue: &dyn Queue) -> u64 {
         threads: 1,
         stop: &AtomicBool::new(false),
         watch: &|_, _| {},
+        stuck: &|trouble| panic!("{trouble}"),
     };
     let before = cpu_ms();
     worker.work().expect("it works");

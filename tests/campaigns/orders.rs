@@ -121,6 +121,7 @@ fn stop_ends_every_process_and_resume_makes_exactly_the_rest() {
     }
     let stopped = status(folder.path(), &[], "it is stopped", |it| it["stopped"].is_string());
     assert!(stopped["finished"] == false && stopped["runs"].as_u64() < Some(120), "{stopped}");
+    assert_eq!(stopped["verdict"], "inconclusive");
     // Whoever joins what is stopped does nothing.
     let joined = Going::begin(fedsim(folder.path(), &["worker", "-j", "1"])).ended();
     assert_eq!(joined.status.code(), Some(3));

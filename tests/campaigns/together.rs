@@ -1,17 +1,17 @@
 //! What workers do for each other: compare what they played, give up what ends them, stop together,
 //! refuse what is not theirs.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use campaign::{
-    Desk, Folder, Item, Key, Picture, Plan,
-    block::{Begun, Block, Ended, Finding, Outcome, State, Way},
+    Desk, Folder, Item, Key, Picture, Plan, Queue as _,
+    block::{Begun, Block, Ended, Finding, Outcome, Poison, State, Way},
     feeder,
     plan::{Base, VERSION},
     summary::{self, Verdict},
     worker::Worker,
 };
-use explore::Subject;
+use explore::{Subject, trial::Founder};
 
 use crate::{contract::LEASE, local::SOUND, server::NatsServer};
 
@@ -47,14 +47,19 @@ pub(crate) fn begin(desk: &Desk<'_>, plan: &Plan) {
 }
 
 fn works(desk: &Desk<'_>, build: &str) -> Result<Picture, String> {
+    works_on(desk, build, Subject::homeservers())
+}
+
+fn works_on(desk: &Desk<'_>, build: &str, subject: Subject) -> Result<Picture, String> {
     let worker = Worker {
         desk,
-        subject: Subject::homeservers(),
+        subject,
         name: "w".to_owned(),
         build: build.to_owned(),
         threads: 1,
         stop: &AtomicBool::new(false),
         watch: &|_, _| {},
+        stuck: &|trouble| panic!("{trouble}"),
     };
     worker.work().map_err(|trouble| trouble.to_string())?;
     let picture = desk.picture().clone();
@@ -148,6 +153,18 @@ fn a_text_that_was_exchanged_is_not_played() {
     refused_three_times(&picture, &Item::Block(0), "it has another hash");
 }
 
+#[test]
+fn whatever_panics_is_given_up_and_ends_no_worker() {
+    let (_folder, queue) = folder();
+    let desk = Desk::new(&queue);
+    begin(&desk, &plan(&desk, 8));
+    let found: Founder = Arc::new(|| panic!("no federation can be made"));
+    let subject = Subject { found, ..Subject::homeservers() };
+    let picture = works_on(&desk, "this", subject).expect("it is no trouble of the queue");
+    assert!(picture.is_finished() && picture.poison.len() == 2);
+    refused_three_times(&picture, &Item::Block(0), "panicked: no federation can be made");
+}
+
 /// Holds that an item was given up because of itself, and that the campaign says so.
 fn refused_three_times(picture: &Picture, item: &Item, why: &str) {
     let poison = picture.poison.get(item).expect("it was given up");
@@ -214,4 +231,21 @@ fn what_somebody_decided_and_did_not_offer_before_he_died_is_done_all_the_same()
     desk.keep(&Key::Block(0), &block).expect("kept");
     let picture = works(&desk, "this").expect("it works");
     assert_eq!((picture.runs(), picture.is_finished()), (4, true));
+}
+
+#[test]
+fn an_audit_of_what_was_given_up_is_done_and_not_handed_out_for_ever() {
+    let (_folder, queue) = folder();
+    let desk = Desk::new(&queue);
+    let plan = plan(&desk, 4);
+    begin(&desk, &plan);
+    let poison = Poison { workers: Vec::new(), refused: vec!["why".to_owned()], at_ms: 1 };
+    desk.keep(&Key::Result(0), &Ended::<()>::Poison(poison)).expect("kept");
+    desk.queue.offer(&Item::Audit(0)).expect("offered");
+    let last = Block { number: 1, campaign: plan.id.clone(), ..desk.picture().blocks[&0].clone() };
+    desk.keep(&Key::Block(1), &last).expect("kept");
+    desk.queue.offer(&Item::Block(1)).expect("offered");
+    let picture = works(&desk, "this").expect("it works");
+    assert!(picture.is_finished() && picture.results.contains_key(&1));
+    assert!((0..10).all(|_| queue.lease() == Ok(None)), "nothing is left to do");
 }

@@ -20,6 +20,12 @@ use crate::{
 
 /// How many documents are fetched at once.
 const AT_ONCE: usize = 500;
+/// After how many documents a page of what was written down ends.
+const PAGE_DOCUMENTS: usize = 10_000;
+/// After how many bytes it does.
+pub(super) const PAGE_BYTES: usize = 1 << 20;
+/// How many bytes a message has at most besides its body.
+const HEADERS: usize = 512;
 /// How long a server keeps a reader that has gone.
 const GONE: Duration = Duration::from_secs(10);
 
@@ -39,24 +45,32 @@ pub(super) fn stream(bucket: &str) -> Config {
     }
 }
 
-pub(super) async fn keep(
-    queue: &Nats,
-    key: &Key,
-    body: &[u8],
-    attempt: u32,
-) -> Result<Kept, Fault> {
+pub(super) async fn keep(queue: &Nats, key: &Key, body: &[u8]) -> Result<Kept, Fault> {
+    check(queue, key, body)?;
     match queue.bucket.create(key.to_string(), Bytes::copy_from_slice(body)).await {
         Ok(_) => Ok(Kept::Now),
         Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {
             // An earlier attempt whose answer was lost may have done it.
-            let known = if attempt == 0 { None } else { read(queue, key).await? };
+            let known = read(queue, key).await?;
             Ok(if known.as_deref() == Some(body) { Kept::Now } else { Kept::Before })
         }
         Err(error) => Err(Fault::again(error)),
     }
 }
 
+/// Refuses what the server takes from nobody: another attempt changes nothing.
+fn check(queue: &Nats, key: &Key, body: &[u8]) -> Result<(), Fault> {
+    // What goes before the body counts, too. A server that has not been reached yet says nothing.
+    let most = queue.jetstream.client().server_info().max_payload;
+    let bytes = body.len().saturating_add(HEADERS);
+    if most == 0 || bytes <= most {
+        return Ok(());
+    }
+    Err(Fault::Final(format!("{key} has {bytes} bytes, and the server takes {most} at most")))
+}
+
 pub(super) async fn replace(queue: &Nats, key: &Key, body: &[u8]) -> Result<(), Fault> {
+    check(queue, key, body)?;
     let put = queue.bucket.put(key.to_string(), Bytes::copy_from_slice(body)).await;
     put.map(drop).map_err(Fault::again)
 }
@@ -66,12 +80,27 @@ pub(super) async fn read(queue: &Nats, key: &Key) -> Result<Option<Vec<u8>>, Fau
     Ok(body.map(|body| body.to_vec()))
 }
 
-/// Returns what was written down after the entry numbered `after`, and the number of the last one.
-pub(super) async fn after(queue: &Nats, after: u64) -> Result<(u64, Vec<Document>), Fault> {
+/// A page of what was written down.
+pub(super) struct Page {
+    /// The number of the last entry that was read.
+    pub(super) read: u64,
+    /// The number of the last one that there was.
+    pub(super) last: u64,
+    pub(super) documents: Vec<Document>,
+}
+
+/// Returns what was written down after the entry numbered `after`, up to a page of it: what was read
+/// stays read, however much there is and however slow the line.
+pub(super) async fn after(queue: &Nats, after: u64) -> Result<Page, Fault> {
     let info = queue.log.get_info().await.map_err(Fault::again)?;
     let last = info.state.last_sequence;
+    if last < after || info.created != queue.log.cached_info().created {
+        let message = "the server lost what it had acknowledged; start the worker again";
+        return Err(Fault::Over(message.to_owned()));
+    }
+    let mut page = Page { read: after, last, documents: Vec::new() };
     if last <= after {
-        return Ok((after, Vec::new()));
+        return Ok(page);
     }
     let config = pull::Config {
         deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
@@ -81,26 +110,30 @@ pub(super) async fn after(queue: &Nats, after: u64) -> Result<(u64, Vec<Document
     };
     let reader = queue.log.create_consumer(config).await.map_err(Fault::again)?;
     let prefix = format!("$KV.{}.", bucket(&queue.id));
-    let (mut read, mut documents) = (after, Vec::new());
-    while read < last {
+    let (mut count, mut bytes) = (0, 0);
+    while page.read < last && count < PAGE_DOCUMENTS && bytes < PAGE_BYTES {
         let fetched = reader.fetch().max_messages(AT_ONCE).messages().await;
         let mut messages = fetched.map_err(Fault::again)?;
-        let before = read;
+        let before = page.read;
         while let Some(message) = messages.next().await {
             let message = message.map_err(Fault::again)?;
             let info = message.info().map_err(Fault::again)?;
-            read = read.max(info.stream_sequence);
+            page.read = page.read.max(info.stream_sequence);
+            (count, bytes) = (count + 1, bytes + message.payload.len());
             let key = message.subject.strip_prefix(&prefix).and_then(|name| name.parse().ok());
             if let Some(key) = key.filter(|key| !matches!(key, Key::Begun(_))) {
-                documents.push((key, message.payload.to_vec()));
+                page.documents.push((key, message.payload.to_vec()));
+            }
+            if bytes >= PAGE_BYTES {
+                break;
             }
         }
-        if read == before {
+        if page.read == before {
             break;
         }
     }
     let _told = queue.log.delete_consumer(&reader.cached_info().name).await;
-    Ok((read, documents))
+    Ok(page)
 }
 
 pub(super) async fn keep_file(queue: &Nats, name: &str, body: &[u8]) -> Result<(), Fault> {

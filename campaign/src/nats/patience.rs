@@ -38,6 +38,8 @@ pub(super) enum Fault {
     Again(String),
     /// None will, and the server is not to blame.
     Final(String),
+    /// None will, and nothing else can be done either.
+    Over(String),
 }
 
 impl Fault {
@@ -64,6 +66,7 @@ where
         let why = match timeout(limit.attempt, act(attempts)).await {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(Fault::Final(why))) => return Err(Trouble::of_item(format!("{shown}: {why}"))),
+            Ok(Err(Fault::Over(why))) => return Err(Trouble::new(format!("{shown}: {why}"))),
             Ok(Err(Fault::Again(why))) => why,
             Err(_) => "no answer came".to_owned(),
         };

@@ -9,7 +9,7 @@ use reports::{
     },
 };
 
-use super::Named;
+use super::{Named, Verdict};
 use crate::{
     block::{Block, Finding, Outcome, Way},
     now_ms,
@@ -34,19 +34,29 @@ pub fn of(picture: &Picture, plan: &Plan, named: &Named) -> Progress {
     Progress {
         version: VERSION,
         state,
+        doubt: doubt(picture, state),
         campaign: campaign(picture, plan),
         wall_ms: wall_ms(picture, plan, state),
         ways,
         passed: picture.ended_as('P'),
         failed: picture.ended_as('F'),
         unknown: picture.ended_as('U'),
-        simulated_ns: picture.results.values().map(|it| it.simulated_ns).sum(),
+        simulated_ns: super::sum(picture.results.values().map(|it| it.simulated_ns)),
         situations: picture.situations.len() as u64,
         unseen: None,
         kinds: failures.len() as u64,
         failures: failures.into_iter().take(MOST_KINDS).map(|it| kind(it, plan, &curve)).collect(),
         last: last(picture, plan),
         curve,
+    }
+}
+
+/// Returns why a campaign that is over proves nothing, if that is so.
+fn doubt(picture: &Picture, state: State) -> Option<String> {
+    match super::verdict(picture) {
+        _ if state != State::Finished => None,
+        Verdict::Inconclusive => Some(super::sentence(picture)),
+        Verdict::Holds | Verdict::Violated | Verdict::Differs => super::unfinished(picture),
     }
 }
 
@@ -66,7 +76,7 @@ fn campaign(picture: &Picture, plan: &Plan) -> Campaign {
 }
 
 fn wall_ms(picture: &Picture, plan: &Plan, state: State) -> u64 {
-    let ended = picture.results.values().map(|it| it.at_ms + it.wall_ms).max();
+    let ended = picture.results.values().map(Outcome::ended_ms).max();
     let until = if state == State::Searching { Some(now_ms()) } else { ended };
     until.unwrap_or(plan.began_ms).saturating_sub(plan.began_ms)
 }
@@ -103,21 +113,33 @@ fn kind((failure, finding): (Failure, &Finding), plan: &Plan, curve: &Curve) -> 
 
 fn last(picture: &Picture, plan: &Plan) -> Vec<Played> {
     let mut outcomes: Vec<(&u64, &Outcome)> = picture.results.iter().collect();
-    outcomes.sort_by_key(|(_, it)| it.at_ms + it.wall_ms);
+    outcomes.sort_by_key(|(_, it)| it.ended_ms());
     let older = outcomes.len().saturating_sub(MOST_LAST);
     let played = |(number, outcome): &(&u64, &Outcome)| {
         let block = picture.blocks.get(number);
-        let failed = outcome.failures.first().and_then(|it| it.findings.first());
-        let finding = failed.and_then(|hash| picture.findings.get(hash));
         Played {
             number: **number,
             way: block.map_or("seeds", |it| it.way.word()).to_owned(),
             scenario: format!("{}, {}", name(block, plan), count(outcome.ends.len(), "run")),
-            end: finding.map_or_else(|| "passed".to_owned(), |it| it.check.clone()),
+            end: end(outcome, picture),
             news: 0,
         }
     };
     outcomes[older..].iter().map(played).collect()
+}
+
+/// Returns what came of a block: that it passed only if every run did.
+fn end(outcome: &Outcome, picture: &Picture) -> String {
+    let failed = outcome.failures.first().and_then(|it| it.findings.first());
+    let finding = failed.and_then(|hash| picture.findings.get(hash));
+    match finding {
+        Some(finding) => finding.check.clone(),
+        None if outcome.ends.contains('F') => "failed".to_owned(),
+        None if !outcome.ends.is_empty() && outcome.ends.chars().all(|end| end == 'P') => {
+            "passed".to_owned()
+        }
+        None => "unknown".to_owned(),
+    }
 }
 
 /// Returns which scenario a block plays, for people.
@@ -156,6 +178,25 @@ mod tests {
         assert_eq!(name(Some(&block("one-text", Way::Seeds)), &plan), "mine");
         assert_eq!(name(Some(&block("one-root", Way::Bred)), &plan), "mine, changed");
         assert_eq!(name(Some(&block("other", Way::Bred)), &plan), "a changed scenario");
+    }
+
+    #[test]
+    fn a_block_has_passed_only_if_every_run_of_it_did() {
+        let end_of = |ends: &str| {
+            let outcome = Outcome {
+                worker: "w_1".to_owned(),
+                build: "b".to_owned(),
+                at_ms: 1,
+                wall_ms: 1,
+                simulated_ns: 1,
+                ends: ends.to_owned(),
+                failures: Vec::new(),
+                first_unknown: None,
+                hashes: Vec::new(),
+            };
+            end(&outcome, &Picture::default())
+        };
+        assert_eq!(["PP", "PU", "PF", ""].map(end_of), ["passed", "unknown", "failed", "unknown"]);
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! What a campaign came to, in a word and in a sentence.
 
-use crate::{block::Audited, key::Item, picture::Picture, plan::Plan};
+use crate::{
+    block::{Audited, Block, Outcome},
+    key::Item,
+    picture::Picture,
+    plan::Plan,
+};
 
 /// What a campaign came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,9 +16,21 @@ pub enum Verdict {
     Violated,
     /// Two workers played the same and saw something else.
     Differs,
-    /// Nothing was shown: it is not finished, no run passed, the canary was not found, or something
-    /// was given up or cannot be read.
+    /// Nothing was shown: it is not finished, no run passed, the canary was not found, something was
+    /// given up or cannot be read, or the results are not those of the plan.
     Inconclusive,
+}
+
+impl Verdict {
+    /// Returns the word for it, for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Violated => "violated",
+            Self::Differs => "differs",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
 }
 
 /// Returns what a campaign came to so far.
@@ -37,15 +54,55 @@ fn doubt(picture: &Picture) -> Option<String> {
         "The canary was not found: this campaign proves nothing.".to_owned()
     } else if let Some(why) = unfinished(picture) {
         why
+    } else if let Some(why) = wrong_result(picture) {
+        why
     } else if !picture.poison.is_empty() {
         "Some work was given up, because nobody who began it could do it.".to_owned()
     } else if unread > 0 {
         format!("Some documents of the campaign cannot be read: {unread}.")
+    } else if let Some(why) = wrong_count(picture) {
+        why
     } else if picture.ended_as('P') == 0 {
         "No run has passed.".to_owned()
     } else {
         return None;
     })
+}
+
+/// Returns which result is not one of its block, and why, if there is one.
+fn wrong_result(picture: &Picture) -> Option<String> {
+    let build = &picture.plan.as_ref()?.build;
+    picture.results.iter().find_map(|(number, outcome)| {
+        let why = contradiction(outcome, picture.blocks.get(number), build)?;
+        Some(format!("The result of block {number} cannot be right: {why}."))
+    })
+}
+
+fn contradiction(outcome: &Outcome, block: Option<&Block>, build: &str) -> Option<String> {
+    let Some(block) = block else { return Some("there is no such block".to_owned()) };
+    let ends = &outcome.ends;
+    if outcome.build != build {
+        Some(format!("build {} played it, and the campaign is for build {build}", outcome.build))
+    } else if let Some(letter) = ends.chars().find(|end| !"PFU".contains(*end)) {
+        Some(format!("no run ends as {letter:?}"))
+    } else if ends.len() as u64 != u64::from(block.count) {
+        Some(format!("it has {} runs, and the block has {}", ends.len(), block.count))
+    } else {
+        None
+    }
+}
+
+/// Returns that there are not as many runs as were planned, if nothing was given up and yet they are
+/// more or fewer.
+fn wrong_count(picture: &Picture) -> Option<String> {
+    let (plan, runs) = (picture.plan.as_ref()?, picture.runs());
+    if runs != picture.planned {
+        return Some(format!("The blocks have {} runs, and {runs} were made.", picture.planned));
+    }
+    let most = plan.own_runs()?;
+    // The time may have been over before all runs were planned.
+    let is_right = runs == most || (plan.until_ms.is_some() && runs < most);
+    (!is_right).then(|| format!("There were to be {most} runs, and {runs} were made."))
 }
 
 /// Returns that it is not finished, and why, if it is not.
@@ -64,6 +121,9 @@ pub(super) fn sentence(picture: &Picture) -> String {
     let kinds = super::failures::merged(picture).len();
     match verdict(picture) {
         Verdict::Holds => "Everything that was promised was kept.".to_owned(),
+        Verdict::Violated if kinds == 0 => {
+            "Runs failed, and what they violated was not written down.".to_owned()
+        }
         Verdict::Violated if kinds == 1 => {
             "A promise was broken, in one kind of failure.".to_owned()
         }
@@ -126,13 +186,17 @@ mod tests {
 
     fn played(picture: &mut Picture, number: u64) {
         planned(picture, number);
+        ended(picture, number, ("b", "P"));
+    }
+
+    fn ended(picture: &mut Picture, number: u64, (build, ends): (&str, &str)) {
         let outcome = Outcome {
             worker: "w_1".to_owned(),
-            build: "b".to_owned(),
+            build: build.to_owned(),
             at_ms: 1,
             wall_ms: 1,
             simulated_ns: 1,
-            ends: "P".to_owned(),
+            ends: ends.to_owned(),
             failures: Vec::new(),
             first_unknown: None,
             hashes: Vec::new(),
@@ -153,6 +217,12 @@ mod tests {
         reports::campaign::junit(&told(picture, &plan, &named))
     }
 
+    /// Returns what is shown of a campaign in the place of that it is finished.
+    fn doubt_shown(picture: &Picture) -> Option<String> {
+        let named = Named { command: String::new(), to: String::new(), folder: String::new() };
+        progress(picture, &picture.plan.clone().expect("a plan"), &named).doubt
+    }
+
     #[test]
     fn what_was_cut_off_or_stopped_proves_nothing_and_is_an_error_in_ci() {
         let mut picture = half();
@@ -165,9 +235,10 @@ mod tests {
         take(&mut picture, Key::State, &State { stopped, ..State::default() });
         assert_eq!(verdict(&picture), Verdict::Inconclusive);
         assert!(sentence(&picture).contains("stopped before it was finished: somebody"));
+        assert_eq!(doubt_shown(&picture), Some(sentence(&picture)));
         assert!(junit(&picture).contains("errors=\"1\""), "{}", junit(&picture));
         played(&mut picture, 1);
-        assert_eq!(verdict(&picture), Verdict::Holds);
+        assert_eq!((verdict(&picture), doubt_shown(&picture)), (Verdict::Holds, None));
         assert!(junit(&picture).contains("errors=\"0\""), "{}", junit(&picture));
     }
 
@@ -193,5 +264,54 @@ mod tests {
         picture.take(&(Key::Result(1), b"{".to_vec()));
         assert!(picture.is_finished() && verdict(&picture) == Verdict::Inconclusive);
         assert!(junit(&picture).contains("result.1 cannot be read"), "{}", junit(&picture));
+    }
+
+    #[test]
+    fn results_that_are_not_those_of_the_plan_prove_nothing_and_the_block_is_named() {
+        let sentence_of = |number, result: (&str, &str)| {
+            let mut picture = half();
+            looked(&mut picture, Some("check"));
+            planned(&mut picture, 1);
+            ended(&mut picture, 1, ("b", "P"));
+            assert_eq!(verdict(&picture), Verdict::Holds);
+            ended(&mut picture, number, result);
+            assert_eq!(verdict(&picture), Verdict::Inconclusive);
+            sentence(&picture)
+        };
+        assert!(sentence_of(1, ("b", "PP")).contains("block 1 cannot be right: it has 2 runs"));
+        assert!(sentence_of(1, ("b", "")).contains("block 1 cannot be right: it has 0 runs"));
+        assert!(sentence_of(1, ("b", "p")).contains("block 1 cannot be right: no run ends as 'p'"));
+        assert!(sentence_of(1, ("other", "P")).contains("block 1 cannot be right: build other"));
+        assert!(sentence_of(9, ("b", "P")).contains("block 9 cannot be right: there is no such"));
+        let mut picture = half();
+        looked(&mut picture, Some("check"));
+        [1, 2].into_iter().for_each(|number| played(&mut picture, number));
+        assert_eq!(sentence(&picture), "There were to be 2 runs, and 3 were made.");
+    }
+
+    #[test]
+    fn a_failure_of_which_nothing_was_written_down_is_an_error_in_ci() {
+        let mut picture = half();
+        looked(&mut picture, Some("check"));
+        planned(&mut picture, 1);
+        ended(&mut picture, 1, ("b", "F"));
+        assert_eq!(verdict(&picture), Verdict::Violated);
+        assert!(junit(&picture).contains("errors=\"1\""), "{}", junit(&picture));
+    }
+
+    #[test]
+    fn no_figure_that_somebody_wrote_down_is_too_large_for_a_report() {
+        let mut picture = half();
+        looked(&mut picture, Some("check"));
+        for number in [0, 1] {
+            planned(&mut picture, number);
+            ended(&mut picture, number, ("b", "P"));
+            let outcome = picture.results.get_mut(&number).expect("it ended");
+            (outcome.at_ms, outcome.wall_ms, outcome.simulated_ns) = (u64::MAX, 9, u64::MAX);
+        }
+        assert!(junit(&picture).contains("errors=\"0\""));
+        let plan = picture.plan.clone().expect("a plan");
+        let named = Named { command: String::new(), to: String::new(), folder: String::new() };
+        assert_eq!(progress(&picture, &plan, &named).simulated_ns, u64::MAX);
     }
 }

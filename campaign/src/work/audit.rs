@@ -14,7 +14,8 @@ use crate::{
 impl Hand<'_> {
     pub(super) fn audit(&self, number: u64) -> Result<Did, Trouble> {
         let block = self.read_block(number)?;
-        let Some(outcome) = self.outcome(number)? else { return Ok(Did::Nothing) };
+        // Of what was given up, there is nothing to compare.
+        let Some(outcome) = self.outcome(number)? else { return Ok(Did::All) };
         if self.leaves_it_to_others(&outcome.worker) {
             return Ok(Did::Nothing);
         }
@@ -41,6 +42,14 @@ impl Hand<'_> {
             return Ok(Did::Nothing);
         }
         self.end(&Item::Audit(number), audited)
+    }
+
+    /// Returns whether an item is an audit that is better left to somebody else, as far as is known
+    /// without asking the queue: who only gives it back does not have to write down that he began it.
+    pub(super) fn is_for_others(&self, item: &Item) -> bool {
+        let Item::Audit(number) = item else { return false };
+        let first = self.desk.picture().results.get(number).map(|it| it.worker.clone());
+        first.is_some_and(|first| self.leaves_it_to_others(&first))
     }
 
     /// Returns what came of a block when it was played first.

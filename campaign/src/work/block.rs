@@ -7,9 +7,9 @@ use scenarios::{Scenario, language};
 
 use super::{Did, Hand};
 use crate::{
-    block::{Block, Failed, Finding, LARGEST_TEXT, MOST_FAILURES, Outcome, Parent, Reached},
+    block::{Block, Failed, Finding, LARGEST_TEXT, MOST_FAILURES, Outcome, Parent, Reached, cut},
     clock,
-    desk::hash_of,
+    desk::{check_text, hash_of},
     key::{Item, Key},
     now_ms, plan,
     play::{self, Made, Ran},
@@ -22,7 +22,7 @@ const MOST_FINDINGS: usize = 1_000;
 const MOST_SITUATIONS: usize = 200_000;
 /// The file of a finding that has the scenario as it was found.
 pub(crate) const FOUND: &str = "found.toml";
-/// What stands for a kind of failure that is one too many.
+/// What stands for a kind of failure that is one too many, or whose scenario is too large.
 const OTHERS: &str = "others";
 
 impl Hand<'_> {
@@ -63,14 +63,15 @@ impl Hand<'_> {
     /// Takes in a run.
     fn take(&self, block: &Block, ran: &Ran<'_>, outcome: &mut Outcome) -> Result<(), Trouble> {
         let trial = ran.trial;
-        outcome.simulated_ns += u64::try_from(trial.simulated.as_nanos()).unwrap_or(u64::MAX >> 16);
+        let simulated_ns = u64::try_from(trial.simulated.as_nanos()).unwrap_or(u64::MAX);
+        outcome.simulated_ns = outcome.simulated_ns.saturating_add(simulated_ns);
         outcome.ends.push(match &trial.end {
             End::Passed => 'P',
             End::Violated(_) => 'F',
             End::Unknown(_) => 'U',
         });
         if let End::Unknown(why) = &trial.end {
-            outcome.first_unknown.get_or_insert_with(|| why.clone());
+            outcome.first_unknown.get_or_insert_with(|| cut(why));
         }
         if self.plan.audits(block.number) {
             outcome.hashes.push(ran.hash.clone().unwrap_or_default());
@@ -127,16 +128,17 @@ impl Hand<'_> {
                 let picture = self.desk.picture();
                 (picture.findings.contains_key(&hash), picture.findings.len())
             };
-            if !is_known && count >= MOST_FINDINGS {
+            let text = if is_known { String::new() } else { language::to_toml(ran.scenario) };
+            // What is too large to be kept has failed all the same.
+            if !is_known && (count >= MOST_FINDINGS || check_text(&text).is_err()) {
                 OTHERS.clone_into(&mut hash);
             } else if !is_known {
-                let text = language::to_toml(ran.scenario);
                 let file = format!("{}/{FOUND}", super::folder_of(&hash));
                 self.desk.queue.keep_file(&file, text.as_bytes())?;
                 let text = self.desk.keep_text(&text)?;
                 let finding = Finding {
                     check: violation.check.clone(),
-                    sentence: violation.sentence.clone(),
+                    sentence: cut(&violation.sentence),
                     scenario: ran.scenario.name.clone(),
                     text,
                     block: block.number,

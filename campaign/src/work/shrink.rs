@@ -8,7 +8,7 @@ use reports::{Source, folder, html};
 
 use super::{Did, Hand};
 use crate::{
-    block::{Finding, Small},
+    block::{Finding, Small, cut},
     key::{Item, Key},
     now_ms,
     queue::Trouble,
@@ -40,7 +40,7 @@ impl Hand<'_> {
             at_ms: now_ms(),
         };
         if let Some(shrunk) = shrunk {
-            small.story = shrunk.story();
+            small.story = shrunk.story().iter().map(|line| cut(line)).collect();
             let faults = shrunk.scenario.faults.iter();
             small.faults = faults.map(|fault| fault.kind.key().to_owned()).collect();
             small.ops = shrunk.scenario.ops.len() as u64;
@@ -74,6 +74,8 @@ impl Hand<'_> {
             let body = fs::read(&path).map_err(|error| unwritten(&error))?;
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let name = format!("{}/{name}", folder_of(hash));
+            // A large file may take as long as a run over a slow line.
+            self.goes_on();
             self.desk.queue.keep_file(&name, &body)?;
             names.push(name);
         }

@@ -14,6 +14,10 @@ pub fn render(told: &Told) -> String {
     let mut runs = TestCase::new("runs", TestCaseStatus::success());
     if told.passed == 0 {
         runs.status = of(NonSuccessKind::Error, "no run could be judged and passed");
+    } else if told.failed > 0 && told.failures.is_empty() {
+        let sentence =
+            format!("{} failed, and nothing says in which way", count(told.failed, "runs"));
+        runs.status = of(NonSuccessKind::Error, &sentence);
     }
     runs.set_system_out(told.facts.join("\n"));
     let mut cases = vec![runs];

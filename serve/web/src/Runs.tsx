@@ -177,7 +177,8 @@ function Kinds({ runs, kind, choose }: { runs: Listed[]; kind: string; choose: (
   );
 }
 
-export function searchWord(search: { state: string; is_silent: boolean }): [sign: string, word: string] {
+export function searchWord(search: { state: string; doubt: string | null; is_silent: boolean }): [sign: string, word: string] {
+  if (search.doubt) return ["?", search.doubt];
   if (search.state === "finished") return ["■", "finished"];
   if (search.is_silent) return ["?", "says nothing any more: it was ended, perhaps"];
   return search.state === "shrinking" ? ["▸", "making failures small"] : ["▸", "searching"];
@@ -192,7 +193,7 @@ function Searches({ all }: { all: Glance[] }) {
           return (
             <li key={it.file}>
               <a class="stop" href={to("search", { file: it.file })}>{it.file}</a>{" "}
-              <span class={`state ${it.is_silent ? "silent" : it.state}`}><span aria-hidden="true">{sign}</span> {word}</span>{" "}
+              <span class={`state ${it.is_silent || it.doubt ? "silent" : it.state}`}><span aria-hidden="true">{sign}</span> {word}</span>{" "}
               <span class="facts">
                 {count(it.runs, "run")}, {count(it.situations, "situation")},{" "}
                 {it.kinds > 0 ? <b class="bad">✕ {count(it.kinds, "kind")} of failures</b> : "no failure"}; {ago(it.written_ms)}

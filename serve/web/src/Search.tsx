@@ -14,7 +14,7 @@ const wide = () => (document.documentElement.clientWidth < 640 ? 420 : 900);
 export function Search({ file }: { file: string }) {
   const { value, problem } = useAnswer<Told>("exploration", { file }, (it) =>
     it?.state === "finished" ? 5000 : document.hidden ? 3000 : 600);
-  useTitle(value ? `${value.kinds > 0 ? `✕ ${value.kinds} ` : ""}fedsim: ${value.state}` : "fedsim: a search");
+  useTitle(value ? `${value.kinds > 0 ? `✕ ${value.kinds} ` : ""}fedsim: ${value.doubt ? "nothing proven" : value.state}` : "fedsim: a search");
   useKeys([["g", "all runs", () => { location.hash = to(""); }]]);
   return (
     <>
@@ -40,7 +40,7 @@ function Progress({ told }: { told: Told }) {
   const rate = told.wall_ms > 0 ? Math.round((runs * 1000) / told.wall_ms) : 0;
   return (
     <>
-      <p><span class={`state ${told.is_silent ? "silent" : told.state}`} role="status"><span aria-hidden="true">{sign}</span> {word}</span></p>
+      <p><span class={`state ${told.is_silent || told.doubt ? "silent" : told.state}`} role="status"><span aria-hidden="true">{sign}</span> {word}</span></p>
       <p class="facts">
         {count(campaign.scenarios.length, "scenario")}, {campaign.ways.join(" + ")}, seed {campaign.seed}{part}{campaign.threads > 0 && `, ${count(campaign.threads, "thread")}`}; {lasted(told.wall_ms)}
       </p>
@@ -56,7 +56,7 @@ function Progress({ told }: { told: Told }) {
       </ul>
       <Curve told={told} />
       <Section id="failures" title="What it found">
-        {told.failures.length === 0 ? <p>{told.state === "finished" ? "No failure." : "No failure so far."}</p>
+        {told.failures.length === 0 ? <p>{told.state === "finished" && !told.doubt ? "No failure." : "No failure so far."}</p>
           : told.failures.map((it) => <Kind key={`${it.found_at} ${it.check} ${it.sentence}`} kind={it} told={told} />)}
         {told.kinds > told.failures.length && <p class="hint">and {count(told.kinds - told.failures.length, "more kind")}</p>}
       </Section>

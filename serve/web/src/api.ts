@@ -10,7 +10,7 @@ export interface Listed {
 }
 
 export interface Glance {
-  file: string; written_ms: number; state: SearchState; is_silent: boolean; runs: number;
+  file: string; written_ms: number; state: SearchState; doubt: string | null; is_silent: boolean; runs: number;
   failed: number; kinds: number; situations: number; scenarios: number;
 }
 
@@ -93,7 +93,7 @@ export interface Difference {
 
 export type SearchState = "searching" | "shrinking" | "finished";
 export interface Search {
-  file: string; folder: string; way: string; is_silent: boolean; state: SearchState;
+  file: string; folder: string; way: string; doubt: string | null; is_silent: boolean; state: SearchState;
   campaign: {
     /** The name of a campaign of many processes, whose runs come in blocks. */
     id: string | null; scenarios: string[]; ways: string[]; seed: number; part: [number, number]; threads: number;
