@@ -11,9 +11,6 @@ use uuid::Uuid;
 use super::{StoreError, accounts::Device, events, sends, state};
 use crate::event::Pdu;
 
-/// Bytes of events in a page; a page that would be larger ends early and has more.
-const MAX_PAGE_BYTES: usize = 5 << 20;
-
 /// A stored notification.
 #[derive(Debug)]
 pub struct Notification {
@@ -32,6 +29,15 @@ pub struct Stretch {
     pub after: Uuid,
     /// The time at or before which they have expired, milliseconds since the epoch.
     pub oldest_ms: i64,
+}
+
+/// How much a page may hold. One that would be larger ends early and has more.
+#[derive(Clone, Copy, Debug)]
+pub struct PageSize {
+    /// Notifications.
+    pub count: usize,
+    /// Bytes of their events together, unless one alone is larger.
+    pub bytes: usize,
 }
 
 /// Writes a notification of `event` for every device whose user is in its room.
@@ -123,23 +129,23 @@ pub fn is_known(
         .exists((user, device_id, id, oldest_ms))?)
 }
 
-/// Returns at most `size` notifications of a stretch, oldest first, and whether there are more.
+/// Returns the first notifications of a stretch, oldest first, and whether there are more.
 ///
 /// # Errors
 /// The store refuses.
 pub fn page(
     connection: &Connection,
     stretch: &Stretch,
-    size: usize,
+    size: PageSize,
 ) -> Result<(Vec<Notification>, bool), StoreError> {
-    let limit = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
+    let limit = i64::try_from(size.count).unwrap_or(i64::MAX).saturating_add(1);
     let found = found(connection, stretch, Order::OldestFirst, limit)?;
     let mut page = Vec::new();
     let mut bytes = 0;
     for one in found {
         let Some(next) = one.load(connection, &stretch.device)? else { continue };
         bytes += next.event.get().len();
-        if page.len() == size || (bytes > MAX_PAGE_BYTES && !page.is_empty()) {
+        if page.len() == size.count || (bytes > size.bytes && !page.is_empty()) {
             return Ok((page, true));
         }
         page.push(next);
