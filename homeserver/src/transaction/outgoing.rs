@@ -45,9 +45,9 @@ pub(super) struct Destination {
     pub(super) wake: Notify,
     /// Whether it failed and is not known to be back.
     pub(super) failing: AtomicBool,
-    /// Whether it failed by not answering. A server that refused is up, so hearing from it is no
-    /// news: its back-off stays, or two servers that refuse each other would clear it again and
-    /// again.
+    /// Whether it failed by not answering. Who refused may have been a proxy in front of it, or it was up
+    /// itself: hearing from it may be news or not. It is tried then, but not at once: two servers that
+    /// refuse each other would call each other without pause.
     pub(super) silent: AtomicBool,
     /// Whether it was heard from since it failed.
     pub(super) heard_from: AtomicBool,
@@ -152,15 +152,15 @@ impl Outgoing {
         }
     }
 
-    /// Call this with the origin of every properly signed request. It clears the origin's back-off,
-    /// if that is there because the server did not answer.
+    /// Call this with the origin of every properly signed request. It clears the origin's back-off: at once,
+    /// if that is there because the server did not answer, and otherwise when the first wait after an
+    /// attempt is over.
     pub fn heard_from(&self, server: &ServerName) {
         if planted(Defect::BackOffOutlivesTheOutage) {
             return;
         }
         let Some(known) = self.destinations.lock().get(server).cloned() else { return };
-        let away = known.failing.load(Ordering::SeqCst) && known.silent.load(Ordering::SeqCst);
-        if away && !known.heard_from.swap(true, Ordering::SeqCst) {
+        if known.failing.load(Ordering::SeqCst) && !known.heard_from.swap(true, Ordering::SeqCst) {
             known.wake.notify_one();
         }
     }
@@ -224,6 +224,7 @@ impl Outgoing {
     pub fn reset_back_off(&self, destination: &ServerName) {
         let Some(known) = self.destinations.lock().get(destination).cloned() else { return };
         if known.failing.load(Ordering::SeqCst) {
+            known.silent.store(true, Ordering::SeqCst);
             known.heard_from.store(true, Ordering::SeqCst);
             known.wake.notify_one();
         }

@@ -58,8 +58,15 @@ enum Relayed {
 
 /// Empties the queue of `name`, for ever.
 pub(super) async fn run(outgoing: Outgoing, name: OwnedServerName, destination: Arc<Destination>) {
-    let mut sender =
-        Sender { outgoing, name, destination, relays_failed_at: 0, bodies_refused: 0, due: None };
+    let mut sender = Sender {
+        outgoing,
+        name,
+        destination,
+        relays_failed_at: 0,
+        bodies_refused: 0,
+        due: None,
+        failed_at: None,
+    };
     loop {
         if let Err(error) = sender.empty_queue().await {
             tracing::warn!(destination = %sender.name, %error, "failed to read or write a queue");
@@ -83,6 +90,8 @@ struct Sender {
     /// since the wall clock may jump; the wall clock counts only for a wait that an earlier process
     /// began.
     due: Option<(u32, Instant)>,
+    /// When the last attempt failed.
+    failed_at: Option<Instant>,
 }
 
 impl Sender {
@@ -280,11 +289,24 @@ impl Sender {
         let name = self.name.clone();
         let stored =
             self.outgoing.core.database.call(move |db| queues::back_off(db, &name)).await?;
-        if self.destination.heard_from.load(Ordering::SeqCst) {
-            self.clear_back_off(stored).await?;
-            return Ok(BackOff::default());
+        if !self.destination.heard_from.load(Ordering::SeqCst) {
+            return Ok(stored);
         }
-        Ok(stored)
+        if let Some(due) = self.due_after_refusal() {
+            let known = self.due_at(stored);
+            self.due = Some((stored.failures, due.min(known)));
+            return Ok(stored);
+        }
+        self.clear_back_off(stored).await?;
+        Ok(BackOff::default())
+    }
+
+    /// Returns from when on a destination is tried again that refused and was heard from since; `None` if
+    /// that is now, or it did not refuse.
+    fn due_after_refusal(&self) -> Option<Instant> {
+        let refused = self.failed_at.filter(|_| !self.destination.silent.load(Ordering::SeqCst));
+        let due = refused.map(|at| at + self.config().backoff_first);
+        due.filter(|due| *due > Instant::now())
     }
 
     async fn clear_back_off(&mut self, before: BackOff) -> Result<(), StoreError> {
@@ -310,6 +332,7 @@ impl Sender {
         tracing::info!(destination = %self.name, %error, failures, ?wait, "backing off");
         let now = self.outgoing.core.host.unix_ms();
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.failed_at = Some(Instant::now());
         self.due = Some((failures, Instant::now() + Duration::from_millis(wait_ms)));
         self.destination.silent.store(silent, Ordering::SeqCst);
         let back_off = BackOff { failures, retry_at_ms: now.saturating_add(wait_ms) };
