@@ -34,6 +34,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) struct Stranger {
     pub(crate) name: OwnedServerName,
     pub(crate) federation: Federation,
+    pub(crate) keys: KeyRing,
     http: Client,
     _host: Host,
     _directory: TempDir,
@@ -56,7 +57,7 @@ impl Stranger {
         let router = KeyRing::routes().with_state(keys.clone()).merge(routes);
         serve(&host, port, router, ServerLimits::default()).await.unwrap();
         let federation = Federation::new(identity, http.clone());
-        Self { name, federation, http, _host: host, _directory: directory }
+        Self { name, federation, keys, http, _host: host, _directory: directory }
     }
 
     /// Does a signed request with any body at all, and returns the status and the JSON of the answer. What

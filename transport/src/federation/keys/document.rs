@@ -10,17 +10,15 @@ use ruma::{
     signatures::{PublicKeyMap, PublicKeySet, sign_json, verify_json},
 };
 
-use crate::federation::{Identity, Proof};
+use crate::federation::{Identity, MAX_KEYS, Proof};
 
 /// How far ahead a key is trusted at most, and how far ahead our own document claims validity
 /// (server-server API, "Publishing keys": the lesser of `valid_until_ts` and seven days).
-pub(super) const MAX_VALIDITY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+pub const MAX_VALIDITY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
-/// Bytes of another server's document; a larger one is refused.
-const MAX_DOCUMENT: usize = 64 << 10;
-
-/// Keys in another server's document, current and old; more are refused.
-const MAX_KEYS: usize = 64;
+/// Bytes of another server's document, which holds a few keys and signatures; a larger one is refused.
+/// (Dendrite's is of 400 bytes.)
+pub(super) const MAX_DOCUMENT: usize = 64 << 10;
 
 /// A public key, and the last moment at which what it signed counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
