@@ -32,15 +32,26 @@ pub struct DeferredEntry {
     pub tries: u32,
 }
 
-/// Returns how many entries that `giver` handed over wait here.
+/// Entries of one relay, or of one origin, that wait here to be judged, and their bytes; what comes beyond
+/// that stays where it is.
+const MAX_OF_GIVER: i64 = 500;
+const MAX_BYTES_OF_GIVER: i64 = 32 << 20;
+
+/// Bytes of entries that are read at once, unless one alone is larger.
+const MAX_BYTES_READ: usize = 4 << 20;
+
+/// Returns whether one more entry that `giver` hands over may wait here.
 ///
 /// # Errors
 /// The store refuses.
-pub fn count(connection: &Connection, giver: &ServerName) -> Result<usize, StoreError> {
-    let count: i64 = connection
-        .prepare_cached("SELECT count(*) FROM deferred_entries WHERE relay = ?1")?
-        .query_row([giver.as_str()], |row| row.get(0))?;
-    Ok(usize::try_from(count).unwrap_or(0))
+pub fn has_room(connection: &Connection, giver: &ServerName) -> Result<bool, StoreError> {
+    let (count, bytes): (i64, i64) = connection
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(octet_length(pdus)), 0)
+             FROM deferred_entries WHERE relay = ?1",
+        )?
+        .query_row([giver.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(count < MAX_OF_GIVER && bytes < MAX_BYTES_OF_GIVER)
 }
 
 /// Returns how many entries wait here, by who handed them over.
@@ -74,8 +85,8 @@ pub fn put(
     Ok(())
 }
 
-/// Returns the entries that are due, those tried least often first, the oldest of them first, `limit`
-/// at most; and whether there is any entry at all.
+/// Returns the entries that are due, those tried least often first, the oldest of them first, `limit` at
+/// most and as many of one giver as of another; and whether there is any entry at all.
 ///
 /// # Errors
 /// The store refuses.
@@ -88,16 +99,28 @@ pub fn due(
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM deferred_entries)")?
         .query_row([], |row| row.get(0))?;
     let mut statement = connection.prepare_cached(
-        "SELECT id, origin, pdus, tries FROM deferred_entries WHERE due_ms <= ?1
-         ORDER BY tries, id LIMIT ?2",
+        "SELECT id, origin, pdus, tries FROM deferred_entries WHERE id IN (
+             SELECT id FROM (
+                 SELECT id, tries, row_number() OVER (PARTITION BY relay ORDER BY tries, id) AS turn
+                 FROM deferred_entries WHERE due_ms <= ?1)
+             ORDER BY turn, tries, id LIMIT ?2)
+         ORDER BY tries, id",
     )?;
     let mut rows = statement.query((now_ms, i64::try_from(limit).unwrap_or(i64::MAX)))?;
-    let mut entries = Vec::new();
+    let (mut entries, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let (origin, pdus): (String, String) = (row.get(1)?, row.get(2)?);
+        bytes += pdus.len();
+        if bytes > MAX_BYTES_READ && !entries.is_empty() {
+            break;
+        }
+        let Ok(origin) = OwnedServerName::try_from(origin) else {
+            tracing::error!("the origin of a deferred entry is stored malformed");
+            continue;
+        };
         entries.push(DeferredEntry {
             id: row.get(0)?,
-            origin: origin.try_into().map_err(StoreError::corrupt)?,
+            origin,
             pdus: well_formed(&pdus),
             tries: row.get(3)?,
         });
