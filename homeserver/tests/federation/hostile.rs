@@ -1,20 +1,23 @@
 //! What a server that breaks the rules achieves: nothing.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use bytes::Bytes;
+use homeserver::{Config, Homeserver};
 use http::Request;
 use ruma::{RoomId, api::federation::transactions::send_transaction_message::v1 as send};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::time::Instant;
 use transport::{
     federation::CallError,
     http::{Address, Client, ClientLimits},
+    real::{RealConfig, host},
 };
 
 use crate::{
     stranger::{DEADLINE, Stranger},
-    support::{Backend, One, machine},
+    support::{Backend, One, free_name, machine},
 };
 
 /// The one outcome in an answer, and whether `backend` shows any message in the room.
@@ -122,6 +125,48 @@ async fn unsigned_request_is_refused() {
     let address = Address { name: "127.0.0.1".to_owned(), port: a.name.port().unwrap() };
     let answer = client.send(&address, request, DEADLINE).await.unwrap();
     assert_eq!(answer.status(), 401);
+}
+
+/// What a server that calls public addresses only, or all, answers to somebody who claims to be
+/// `origin`, whose place in the answer is left blank.
+async fn answer_to_claim_of(origin: &str, public_only: bool) -> (u16, String) {
+    let directory = TempDir::new().unwrap();
+    let bind = Some(Ipv4Addr::LOCALHOST.into());
+    let own = host(directory.path(), &RealConfig { bind, public_only, ..RealConfig::default() });
+    let mut config = Config::new(free_name());
+    (config.federation_port, config.client_port) = (0, 0);
+    let name = config.server_name.clone();
+    let running = Homeserver::start(own.unwrap(), config).await.unwrap();
+    let claim =
+        format!(r#"X-Matrix origin="{origin}",destination="{name}",key="ed25519:1",sig="AAAA""#);
+    let request = Request::get("/_matrix/federation/v1/state_ids/%21a%3Ab?event_id=%24c");
+    let request = request.header("authorization", claim).body(Bytes::new()).unwrap();
+    let client = Client::new(&machine(&directory), ClientLimits::default());
+    let address = Address { name: "127.0.0.1".to_owned(), port: running.federation_port };
+    let answer = client.send(&address, request, DEADLINE).await.unwrap();
+    let text = String::from_utf8_lossy(answer.body()).replace(origin, "");
+    (answer.status().as_u16(), text)
+}
+
+#[tokio::test]
+async fn a_claim_does_not_find_out_what_listens_where() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let refused = answer_to_claim_of("127.0.0.1:1", true).await;
+    assert_eq!(refused.0, 401, "{refused:?}");
+    for host in ["127.0.0.1", "localhost", "[::1]", "10.0.0.1", "192.168.1.1", "169.254.169.254"] {
+        let began = Instant::now();
+        assert_eq!(answer_to_claim_of(&format!("{host}:{port}"), true).await, refused, "{host}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{host} was waited for");
+    }
+    assert!(silent.accept().is_err(), "nobody was called");
+    // Where every address is called, the answer is the same whatever is found there.
+    let http = Stranger::start().await;
+    let (listening, nothing) = (http.name.to_string(), "127.0.0.1:1");
+    for origin in [nothing, listening.as_str()] {
+        assert_eq!(answer_to_claim_of(origin, false).await, refused, "{origin}");
+    }
 }
 
 #[tokio::test]
