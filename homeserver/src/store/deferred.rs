@@ -154,3 +154,48 @@ pub fn forget(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
     tx.prepare_cached("DELETE FROM deferred_entries WHERE id = ?1")?.execute([id])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("03_deferred.sql")).unwrap();
+        let newer = "ALTER TABLE deferred_entries ADD COLUMN due_ms INTEGER NOT NULL DEFAULT 0";
+        connection.execute_batch(newer).unwrap();
+        connection
+    }
+
+    fn keep(connection: &mut Connection, giver: &str, bytes: usize) {
+        let giver = OwnedServerName::try_from(giver).unwrap();
+        let pdu = serde_json::value::to_raw_value(&"x".repeat(bytes)).unwrap();
+        let tx = Transaction::begin(connection).unwrap();
+        put(&tx, &Handover { giver: giver.clone(), entry_id: 0 }, &giver, &[pdu], 0).unwrap();
+        tx.commit().unwrap();
+    }
+
+    #[test]
+    fn whoever_hands_over_much_is_tried_no_more_often_than_others() {
+        let mut connection = table();
+        (0..100).for_each(|_| keep(&mut connection, "eve.test", 10));
+        keep(&mut connection, "bob.test", 10);
+        let (tried, _) = due(&connection, 0, 20).unwrap();
+        assert_eq!(tried.len(), 20);
+        assert!(tried.iter().any(|entry| entry.origin == "bob.test"));
+    }
+
+    #[test]
+    fn what_waits_is_bounded_by_its_bytes_and_read_in_parts() {
+        let (mut connection, eve) = (table(), OwnedServerName::try_from("eve.test").unwrap());
+        for _ in 0..16 {
+            assert!(has_room(&connection, &eve).unwrap());
+            keep(&mut connection, "eve.test", 2 << 20);
+        }
+        assert!(!has_room(&connection, &eve).unwrap());
+        let (tried, _) = due(&connection, 0, 20).unwrap();
+        assert_eq!(tried.len(), 1);
+        connection.execute("UPDATE deferred_entries SET origin = '?' WHERE id = 1", []).unwrap();
+        assert_eq!(due(&connection, 0, 20).unwrap().0[0].id, 2);
+    }
+}

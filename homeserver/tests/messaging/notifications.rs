@@ -160,3 +160,20 @@ async fn a_socket_that_nobody_reads_is_closed_with_a_reason_and_nothing_is_lost(
     let (_, first) = alice.get("//notifications?size=100").await;
     assert_eq!(first["has_more"], true);
 }
+
+#[tokio::test]
+async fn a_message_is_kept_once_however_many_devices_it_is_for() {
+    let cluster = Cluster::of(&["a"]).await;
+    let alice = cluster.user("a", "alice").await;
+    let others = [cluster.user("a", "bob").await, cluster.user("a", "carol").await];
+    let room = alice.room("eventual", &[&others[0], &others[1]]).await;
+    let phone = others[0].another_device().await;
+    let rows = "SELECT (SELECT count(*) FROM notifications)
+                     + (SELECT count(*) FROM room_notifications)";
+    let before: i64 = cluster.read("a", rows);
+    alice.send(&room, "1", "once").await;
+    assert_eq!(cluster.read::<i64>("a", rows), before + 1);
+    for device in [&others[0], &others[1], &phone] {
+        assert!(device.texts().await.contains(&"once".to_owned()));
+    }
+}

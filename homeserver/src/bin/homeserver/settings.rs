@@ -203,9 +203,24 @@ pub(crate) fn check(arguments: &RunArguments) -> Result<(), Trouble> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use homeserver::{Config, Machine};
 
     use super::Settings;
+
+    #[test]
+    fn each_api_may_have_an_address_of_its_own() {
+        let at = |last| Some(IpAddr::from(Ipv4Addr::new(192, 0, 2, last)));
+        let config = Config { metrics_port: Some(9090), ..Config::default() };
+        let machine =
+            Machine { bind: at(1), client_bind: at(2), plain: true, ..Machine::default() };
+        let real = Settings { config, machine }.real().unwrap();
+        let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+        assert_eq!(real.bind, at(1));
+        assert_eq!(real.bind_of.get(&8008).copied(), at(2));
+        assert_eq!((real.bind_of.get(&9090), real.bind_of.len()), (Some(&loopback), 2));
+    }
 
     #[test]
     fn one_port_for_both_apis_speaks_tls_and_a_port_of_its_own_does_not() {
