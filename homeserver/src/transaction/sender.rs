@@ -65,7 +65,7 @@ pub(super) async fn run(outgoing: Outgoing, name: OwnedServerName, destination: 
         relays_failed_at: 0,
         bodies_refused: 0,
         due: None,
-        failed_at: None,
+        proxied_at: None,
     };
     loop {
         if let Err(error) = sender.empty_queue().await {
@@ -90,8 +90,8 @@ struct Sender {
     /// since the wall clock may jump; the wall clock counts only for a wait that an earlier process
     /// began.
     due: Option<(u32, Instant)>,
-    /// When the last attempt failed.
-    failed_at: Option<Instant>,
+    /// When the last attempt failed, if a proxy answered it.
+    proxied_at: Option<Instant>,
 }
 
 impl Sender {
@@ -292,7 +292,7 @@ impl Sender {
         if !self.destination.heard_from.load(Ordering::SeqCst) {
             return Ok(stored);
         }
-        if let Some(due) = self.due_after_refusal() {
+        if let Some(due) = self.due_after_proxy() {
             let known = self.due_at(stored);
             self.due = Some((stored.failures, due.min(known)));
             return Ok(stored);
@@ -301,11 +301,13 @@ impl Sender {
         Ok(BackOff::default())
     }
 
-    /// Returns from when on a destination is tried again that refused and was heard from since; `None` if
-    /// that is now, or it did not refuse.
-    fn due_after_refusal(&self) -> Option<Instant> {
-        let refused = self.failed_at.filter(|_| !self.destination.silent.load(Ordering::SeqCst));
-        let due = refused.map(|at| at + self.config().backoff_first);
+    /// Returns from when on a destination is tried again for which a proxy answered, and that was heard from
+    /// since; `None` if that is now.
+    fn due_after_proxy(&self) -> Option<Instant> {
+        if self.destination.at_once.swap(false, Ordering::SeqCst) {
+            return None;
+        }
+        let due = self.proxied_at.map(|at| at + self.config().backoff_first);
         due.filter(|due| *due > Instant::now())
     }
 
@@ -323,7 +325,9 @@ impl Sender {
     }
 
     async fn note_failure(&mut self, before: BackOff, error: &CallError) -> Result<(), StoreError> {
-        let silent = matches!(error, CallError::NoAnswer(_));
+        let proxied = matches!(error, CallError::Refused(error) if error.is_made_up());
+        let silent = proxied || matches!(error, CallError::NoAnswer(_));
+        self.proxied_at = proxied.then(Instant::now);
         let heard_from = self.destination.heard_from.swap(false, Ordering::SeqCst);
         // An attempt that was under way when the destination came back says nothing about it since.
         let earlier = if silent && heard_from { 0 } else { before.failures };
@@ -332,7 +336,6 @@ impl Sender {
         tracing::info!(destination = %self.name, %error, failures, ?wait, "backing off");
         let now = self.outgoing.core.host.unix_ms();
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        self.failed_at = Some(Instant::now());
         self.due = Some((failures, Instant::now() + Duration::from_millis(wait_ms)));
         self.destination.silent.store(silent, Ordering::SeqCst);
         let back_off = BackOff { failures, retry_at_ms: now.saturating_add(wait_ms) };

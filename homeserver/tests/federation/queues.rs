@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use axum::{Json, Router, routing::put};
+use axum::{Router, routing::put};
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
@@ -80,7 +80,7 @@ async fn queue_goes_on_when_the_clock_is_set_back() {
 }
 
 #[tokio::test]
-async fn who_refused_is_tried_again_when_it_is_heard_from_and_the_first_wait_is_over() {
+async fn a_server_behind_a_proxy_that_answered_for_it_is_tried_again_when_it_is_heard_from() {
     let longest = |config: &mut homeserver::Config| {
         config.backoff_first = Duration::from_millis(200);
         config.backoff_max = Duration::from_hours(1);
@@ -92,7 +92,7 @@ async fn who_refused_is_tried_again_when_it_is_heard_from_and_the_first_wait_is_
     let answer = move || {
         counted.fetch_add(1, Ordering::SeqCst);
         let status = if up.load(Ordering::SeqCst) { 200 } else { 502 };
-        async move { (StatusCode::from_u16(status).unwrap(), Json(json!({ "pdus": {} }))) }
+        async move { (StatusCode::from_u16(status).unwrap(), "{}") }
     };
     let send = Router::new().route("/_matrix/federation/v1/send/{id}", put(answer));
     let eve = Stranger::start_with(send).await;
