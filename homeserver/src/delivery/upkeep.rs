@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Policies;
 use crate::{
     messaging::notifications::Notifications,
-    store::{StoreError, age_clock},
+    store::{StoreError, age_clock, received},
 };
 
 /// How often the tables are looked through.
@@ -21,7 +21,7 @@ pub(super) async fn keep_up(policies: Policies, notifications: Notifications) {
     }
 }
 
-/// Forgets expired notifications, and answers that no server asks for any more. How the sends of a
+/// Forgets expired notifications, and answers that nobody asks for any more. How the sends of a
 /// device ended is kept as long as the device.
 async fn forget_what_is_old(
     policies: Policies,
@@ -34,6 +34,7 @@ async fn forget_what_is_old(
     core.database
         .transaction(move |tx| {
             age_clock::put(tx, now_ms)?;
+            received::prune(tx, now_ms)?;
             policies.prune(tx, oldest_ms)
         })
         .await

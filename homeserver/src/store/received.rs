@@ -56,6 +56,27 @@ pub fn put_answer(
     Ok(())
 }
 
+/// Answers that are kept of one origin, those given last. It sends one transaction at a time, and repeats
+/// that one alone.
+const KEPT_ANSWERS: i64 = 10_000;
+
+/// Forgets answers that are too old, or too many of one origin.
+///
+/// # Errors
+/// The store refuses.
+pub fn prune(tx: &Transaction<'_>, now_ms: i64) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "DELETE FROM received_transactions WHERE received_at < ?1 OR (origin, transaction_id) IN (
+             SELECT origin, transaction_id FROM (
+                 SELECT origin, transaction_id,
+                     row_number() OVER (PARTITION BY origin ORDER BY received_at DESC) AS place
+                 FROM received_transactions)
+             WHERE place > ?2)",
+    )?
+    .execute((now_ms.saturating_sub(KEPT_MS), KEPT_ANSWERS))?;
+    Ok(())
+}
+
 /// An entry of a relay, by what identifies it.
 #[derive(Clone, Debug)]
 pub struct RelayEntry {
@@ -161,5 +182,21 @@ mod tests {
         let knows = |id| knows_entry(&connection, &entry(id, "a", Some("t"))).unwrap();
         assert!(!knows(1));
         assert!(knows(2));
+    }
+
+    #[test]
+    fn answers_without_end_are_forgotten_but_for_the_latest() {
+        let mut connection = with_entries(&[], "");
+        let tx = Transaction::begin(&mut connection).unwrap();
+        let (eve, bob) = (owned_server_name!("eve"), owned_server_name!("bob"));
+        put_answer(&tx, &bob, "old", "{}", 0).unwrap();
+        for number in 0..KEPT_ANSWERS + 50 {
+            put_answer(&tx, &eve, &number.to_string(), "{}", KEPT_MS + 1 + number).unwrap();
+        }
+        prune(&tx, KEPT_MS + 1).unwrap();
+        let count = "SELECT count(*) FROM received_transactions";
+        assert_eq!(tx.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap(), KEPT_ANSWERS);
+        assert!(answer(&tx, &eve, "10049").unwrap().is_some());
+        assert!(answer(&tx, &eve, "49").unwrap().is_none());
     }
 }
