@@ -117,7 +117,7 @@ const DEVICES: usize = 13;
 const SOCKETS_OF_DEVICE: usize = 8;
 
 /// Messages that they are sent, and bytes of each: more than the buffers of a connection take.
-const MESSAGES: usize = 100;
+const MESSAGES: usize = 150;
 const MESSAGE: usize = 60_000;
 
 /// Opens a websocket of a device, on a connection that takes little at once.
@@ -153,9 +153,10 @@ async fn websockets_that_nobody_reads_take_little_memory_and_hold_nobody_up() {
     for number in 0..MESSAGES {
         alice.send(&room, &format!("{number}{}", "x".repeat(MESSAGE))).await;
     }
-    // Each of them reads on a little, so that the server looks up what it is to have next.
+    // Each of them reads on, until the kernel has it written to again and the server looks up what it is to
+    // have next.
     for socket in &mut sockets {
-        socket.read_exact(&mut vec![0; 5 * MESSAGE]).await.unwrap();
+        socket.read_exact(&mut vec![0; MESSAGES / 3 * MESSAGE]).await.unwrap();
     }
     let beside = slowest_but_one(&alice, &room, "beside").await;
     assert!(beside <= 2 * before + SLACK, "{beside:?} after {before:?}");

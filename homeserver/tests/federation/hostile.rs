@@ -223,7 +223,7 @@ async fn what_no_later_stage_could_handle_is_refused_from_a_member_and_costs_its
     let One { mut a, alice, room } = One::start().await;
     let state = eve.join(&a, &room, &[&a]).await;
     let deep: Value =
-        serde_json::from_str(&format!("{}{}", "[".repeat(100), "]".repeat(100))).unwrap();
+        serde_json::from_str(&format!("{}{}", "[".repeat(55), "]".repeat(55))).unwrap();
     let wide: Value = (0..5000).map(|key| (key.to_string(), json!(1))).collect();
     let bad = [json!({ "deep": deep }), json!({ "wide": wide })];
     let (mut pdus, before) = (Vec::new(), a.count("SELECT count(*) FROM events"));
