@@ -169,12 +169,12 @@ async fn logins_take_the_memory_of_those_that_are_computed_at_once() {
     let cluster = Cluster::start(1).await;
     let alice = cluster.register(0, "alice").await;
     for _ in 0..10 {
-        JoinSet::from_iter((0..4).map(|_| {
+        let login = |_| {
             let alice = alice.clone();
             async move { drop(alice.another_device().await) }
-        }))
-        .join_all()
-        .await;
+        };
+        let at_once: JoinSet<()> = (0..4).map(login).collect();
+        at_once.join_all().await;
     }
     let resident = cluster.most_resident(0);
     assert!(resident < MOST_RESIDENT, "{resident} KiB");

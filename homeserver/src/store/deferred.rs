@@ -178,7 +178,9 @@ mod tests {
     #[test]
     fn whoever_hands_over_much_is_tried_no_more_often_than_others() {
         let mut connection = table();
-        (0..100).for_each(|_| keep(&mut connection, "eve.test", 10));
+        for _ in 0..100 {
+            keep(&mut connection, "eve.test", 10);
+        }
         keep(&mut connection, "bob.test", 10);
         let (tried, _) = due(&connection, 0, 20).unwrap();
         assert_eq!(tried.len(), 20);

@@ -107,7 +107,9 @@ mod tests {
     #[test]
     fn who_invents_threads_without_end_has_the_latest_receipts_kept() {
         let mut connection = Connection::open_in_memory().unwrap();
-        crate::store::STEPS.iter().for_each(|step| connection.execute_batch(step).unwrap());
+        for step in crate::store::STEPS {
+            connection.execute_batch(step).unwrap();
+        }
         let tx = Transaction::begin(&mut connection).unwrap();
         let (room, user) = (ruma::room_id!("!r:a.test"), ruma::user_id!("@eve:e.test"));
         let event = ruma::event_id!("$read");
@@ -115,7 +117,9 @@ mod tests {
             put(&tx, &Receipt { room, kind: "m.read", user, thread, event, ts: 0 }).unwrap();
         };
         read("");
-        (0..300).for_each(|number| read(&format!("$thread{number}")));
+        for number in 0..300 {
+            read(&format!("$thread{number}"));
+        }
         let count = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(count("SELECT count(*) FROM receipts"), MAX_THREADS + 1);
         assert_eq!(count("SELECT count(*) FROM receipts WHERE thread = '$thread299'"), 1);

@@ -139,14 +139,18 @@ mod tests {
     #[test]
     fn what_a_device_is_told_is_bounded_and_what_is_malformed_costs_itself_alone() {
         let mut connection = Connection::open_in_memory().unwrap();
-        crate::store::STEPS.iter().for_each(|step| connection.execute_batch(step).unwrap());
+        for step in crate::store::STEPS {
+            connection.execute_batch(step).unwrap();
+        }
         let tx = Transaction::begin(&mut connection).unwrap();
         let user_id = ruma::user_id!("@alice:a.test").to_owned();
         let device = Device { user_id, device_id: "phone".into() };
         let message = |bytes: usize| json!({ "content": "x".repeat(bytes) });
-        put(&tx, &device, &message(MAX_BYTES)).unwrap();
+        put(&tx, &device, &message(64 << 10)).unwrap();
         assert!(waiting(&tx, &device, 0, 100).unwrap().0.is_empty(), "it is too large");
-        (0..40).for_each(|_| put(&tx, &device, &message(60_000)).unwrap());
+        for _ in 0..40 {
+            put(&tx, &device, &message(60_000)).unwrap();
+        }
         tx.execute("UPDATE to_device SET json = '{' WHERE sequence = 2", []).unwrap();
         let (first, more) = waiting(&tx, &device, 0, 100).unwrap();
         assert!((10..20).contains(&first.len()), "{}", first.len());

@@ -119,7 +119,9 @@ mod tests {
     #[test]
     fn servers_without_end_are_forgotten_those_first_whose_keys_end_first() {
         let connection = Connection::open_in_memory().unwrap();
-        SCHEMA.iter().for_each(|step| connection.execute_batch(step).unwrap());
+        for step in SCHEMA {
+            connection.execute_batch(step).unwrap();
+        }
         let insert = "INSERT INTO server_keys VALUES (?1, ?2, x'00', ?3)";
         for server in 0..100 {
             for key in ["old", "new"] {
