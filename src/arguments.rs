@@ -252,9 +252,9 @@ pub(crate) struct Explore {
 #[cfg(feature = "homeservers")]
 #[derive(Args, Debug)]
 pub(crate) struct Defects {
-    /// Only defects whose name contains this text [default: all]
+    /// Only defects whose name contains one of these texts [default: all]
     #[arg(value_name = "NAME")]
-    pub(crate) name: Option<String>,
+    pub(crate) names: Vec<String>,
     /// The most runs that are spent on finding each
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) runs: u64,

@@ -26,12 +26,18 @@ pub(crate) fn defects(wanted: &Defects, output: &mut Output) -> Result<Exit, Sto
         let message = "no defect can be planted in this build\nbuild it with --features defects";
         return Err(Stop::because(Exit::Usage, message));
     }
-    let chosen: Vec<Defect> =
-        Defect::ALL.iter().copied().filter(|it| is_meant(*it, wanted)).collect();
-    if chosen.is_empty() {
-        let message = "no defect has such a name\nleave it out to see them all";
+    let is_known = |name: &&String| Defect::ALL.iter().any(|it| it.name().contains(name.as_str()));
+    if let Some(unknown) = wanted.names.iter().find(|name| !is_known(name)) {
+        let message =
+            format!("no defect's name contains {unknown:?}\nleave it out to see them all");
         return Err(Stop::because(Exit::NothingSelected, message));
     }
+    if wanted.page.is_some() && !wanted.names.is_empty() {
+        let message = "the table of a page is about all defects\nleave out the names, or --page";
+        return Err(Stop::because(Exit::Usage, message));
+    }
+    let chosen = Defect::ALL.iter().copied().filter(|it| is_meant(*it, wanted));
+    let chosen: Vec<Defect> = chosen.collect();
     let hunt = Hunt {
         bases: hunt::bases(),
         runs: wanted.runs,
@@ -58,7 +64,8 @@ pub(crate) fn defects(wanted: &Defects, output: &mut Output) -> Result<Exit, Sto
 }
 
 fn is_meant(defect: Defect, wanted: &Defects) -> bool {
-    wanted.name.as_ref().is_none_or(|name| defect.name().contains(name.as_str()))
+    let mut names = wanted.names.iter();
+    wanted.names.is_empty() || names.any(|name| defect.name().contains(name.as_str()))
 }
 
 /// What came of one defect.

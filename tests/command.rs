@@ -555,3 +555,14 @@ fn shells_and_manuals_know_the_command() {
     let page = fs::read_to_string(folder.path().join("pages/fedsim-run.1")).expect("a page");
     assert!(page.contains("fail\\-fast"), "{page}");
 }
+
+#[test]
+fn a_name_that_no_defect_has_is_told_and_none_is_looked_for() {
+    let folder = folder(&[]);
+    let output = fedsim(&folder, &["defects", "m1-owner", "m2-owner"]);
+    exits(&output, 4);
+    assert!(stderr(&output).contains("no defect's name contains \"m2-owner\""));
+    let output = fedsim(&folder, &["defects", "m1-owner", "--page", "page.md"]);
+    exits(&output, 2);
+    assert!(stderr(&output).contains("leave out the names"), "{}", stderr(&output));
+}

@@ -3,10 +3,14 @@
 //! In its folder `.campaign`, `documents` has what was written down, `queue` an empty file for each item
 //! that is not done, `leases` one for each item that is somebody's, whose time of change is the last
 //! sign of life, and `texts` the scenarios. The other files are beside it, for people. Names appear
-//! whole, by a link from a file that was synced.
+//! whole, by a link from a file that was synced. `news` tells what is new in `documents`.
+
+mod news;
+
+pub(crate) use self::news::Mark;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -15,12 +19,11 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    thread,
     time::{Duration, SystemTime},
 };
 
 use crate::{
-    clock,
+    clock::Clock,
     key::{Item, Key},
     queue::{Cursor, Document, Kept, LARGEST_FILE, Lease, Queue, Trouble, check_file},
 };
@@ -39,6 +42,7 @@ const FOLDERS: [&str; 4] = ["documents", "queue", "leases", "texts"];
 pub struct Folder {
     root: PathBuf,
     lease: Duration,
+    clock: Clock,
     /// The last sign of life of each item that is somebody's, and when it is nobody's any more, by the
     /// clock of this process: that of the machine may be set meanwhile.
     signs: Mutex<BTreeMap<Item, (SystemTime, u64)>>,
@@ -59,11 +63,13 @@ impl Folder {
             let path = hidden.join(folder);
             fs::create_dir_all(&path).map_err(|error| trouble("make", &path, &error))?;
         }
+        let news = hidden.join(news::FILE);
+        news::begin(&news).map_err(|error| trouble("make", &news, &error))?;
         Ok(Self::at(root, lease))
     }
 
     fn at(root: &Path, lease: Duration) -> Self {
-        Self { root: root.to_owned(), lease, signs: Mutex::default() }
+        Self { root: root.to_owned(), lease, clock: Clock::default(), signs: Mutex::default() }
     }
 
     /// Opens the queue of a campaign.
@@ -72,6 +78,12 @@ impl Folder {
             return Err(Trouble::new(format!("there is no campaign in {}", root.display())));
         }
         Ok(Self::at(root, lease))
+    }
+
+    /// Opens the queue of a campaign, by another clock.
+    #[cfg(test)]
+    pub(crate) fn by(root: &Path, lease: Duration, clock: Clock) -> Result<Self, Trouble> {
+        Self::open(root, lease).map(|queue| Self { clock, ..queue })
     }
 
     /// Returns where a file is, for whoever shows it.
@@ -88,12 +100,35 @@ impl Folder {
         self.hidden().join("documents").join(name.to_string())
     }
 
+    fn news(&self) -> PathBuf {
+        self.hidden().join(news::FILE)
+    }
+
+    /// Tells that a document is to come.
+    fn announce(&self, key: &Key) -> Result<(), Trouble> {
+        let news = self.news();
+        news::add(&news, &key.to_string()).map_err(|error| trouble("write", &news, &error))
+    }
+
     fn queued(&self, item: &Item) -> PathBuf {
         self.hidden().join("queue").join(item.to_string())
     }
 
     fn leased(&self, item: &Item) -> PathBuf {
         self.hidden().join("leases").join(item.to_string())
+    }
+
+    /// Returns the names of documents that may be new: those that were announced, and those that are
+    /// replaced now and then. All of them the first time.
+    fn may_be_new(&self, cursor: &mut Cursor) -> Result<BTreeSet<String>, Trouble> {
+        let news = news::since(&self.news(), &mut cursor.mark);
+        let news = news.map_err(|error| trouble("read", &self.news(), &error))?;
+        let mut names = news.names;
+        names.extend(cursor.replaced.iter().cloned());
+        if news.all {
+            names.extend(self::names(&self.hidden().join("documents"))?);
+        }
+        Ok(names)
     }
 
     /// Makes an item this worker's, if it is nobody's.
@@ -109,7 +144,8 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
             Err(error) => return Err(trouble("write", &path, &error)),
         };
-        write!(file, "{token}").map_err(|error| trouble("write", &path, &error))?;
+        let written = write!(file, "{token}").and_then(|()| file.set_modified(self.clock.now()));
+        written.map_err(|error| trouble("write", &path, &error))?;
         let lease = Lease { item: item.clone(), token };
         if !self.queued(item).exists() {
             // Somebody was done with it meanwhile.
@@ -124,7 +160,7 @@ impl Folder {
     fn is_held(&self, item: &Item) -> bool {
         let lease = self.leased(item);
         let Ok(changed) = fs::metadata(&lease).and_then(|it| it.modified()) else { return false };
-        if clock::ms() < self.silent_ms(item, changed) {
+        if self.clock.ms() < self.silent_ms(item, changed) {
             return true;
         }
         let aside = lease.with_file_name(format!(".{}", token()));
@@ -139,9 +175,9 @@ impl Folder {
         if let Some((_, until_ms)) = signs.get(item).filter(|(known, _)| *known == sign) {
             return *until_ms;
         }
-        let silent = now().duration_since(sign).unwrap_or_default();
+        let silent = self.clock.now().duration_since(sign).unwrap_or_default();
         let left = self.lease.saturating_sub(silent).as_millis();
-        let until_ms = clock::ms().saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
+        let until_ms = self.clock.ms().saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
         signs.insert(item.clone(), (sign, until_ms));
         until_ms
     }
@@ -181,13 +217,13 @@ impl Queue for Folder {
                 return Ok(Some(lease));
             }
         }
-        thread::park_timeout(PAUSE);
+        self.clock.pause(PAUSE);
         Ok(None)
     }
 
     fn beat(&self, lease: &Lease) -> Result<(), Trouble> {
         let Some(file) = self.own(lease) else { return Ok(()) };
-        file.set_modified(now())
+        file.set_modified(self.clock.now())
             .map_err(|error| trouble("write", &self.leased(&lease.item), &error))
     }
 
@@ -200,7 +236,7 @@ impl Queue for Folder {
 
     fn give_back(&self, lease: Lease) -> Result<(), Trouble> {
         let Some(file) = self.own(&lease) else { return Ok(()) };
-        let soon = now() - self.lease.saturating_sub(MOMENT);
+        let soon = self.clock.now() - self.lease.saturating_sub(MOMENT);
         file.set_modified(soon).map_err(|error| trouble("write", &self.leased(&lease.item), &error))
     }
 
@@ -210,6 +246,7 @@ impl Queue for Folder {
             return Ok(Kept::Before);
         }
         let new = aside(&path, body)?;
+        self.announce(key)?;
         let linked = fs::hard_link(&new, &path);
         let _gone = fs::remove_file(&new);
         match linked {
@@ -222,6 +259,10 @@ impl Queue for Folder {
     fn replace(&self, key: &Key, body: &[u8]) -> Result<(), Trouble> {
         let path = self.document(key);
         let new = aside(&path, body)?;
+        // What is known already is looked at each time.
+        if !matches!(key, Key::Begun(_)) && !path.exists() {
+            self.announce(key)?;
+        }
         fs::rename(&new, &path).map_err(|error| trouble("write", &path, &error))
     }
 
@@ -231,20 +272,25 @@ impl Queue for Folder {
 
     fn changes(&self, cursor: &mut Cursor) -> Result<Vec<Document>, Trouble> {
         let mut new = Vec::new();
-        for name in names(&self.hidden().join("documents"))? {
+        for name in self.may_be_new(cursor)? {
             let Ok(key) = name.parse::<Key>() else { continue };
             let version = match key {
                 Key::Begun(_) => continue,
-                Key::State | Key::Worker(_) => version(&self.document(&key)),
+                _ if is_replaced(&key) => version(&self.document(&key)),
                 _ => 0,
             };
             if cursor.told.get(&name) == Some(&version) {
                 continue;
             }
-            cursor.told.insert(name, version);
-            if let Some(body) = self.read(&key)? {
-                new.push((key, body));
+            let Some(body) = self.read(&key)? else {
+                cursor.mark.look_again(name);
+                continue;
+            };
+            if is_replaced(&key) {
+                cursor.replaced.insert(name.clone());
             }
+            cursor.told.insert(name, version);
+            new.push((key, body));
         }
         // In an order that does not depend on the file system.
         new.sort();
@@ -316,14 +362,15 @@ fn durable(path: &Path) -> Result<(), Trouble> {
     synced.map_err(|error| trouble("write", folder, &error))
 }
 
+/// Returns whether a document may be another one later.
+fn is_replaced(key: &Key) -> bool {
+    matches!(key, Key::State | Key::Worker(_))
+}
+
 fn version(path: &Path) -> u64 {
     let changed = fs::metadata(path).and_then(|it| it.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
     let since = changed.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn now() -> SystemTime {
-    SystemTime::UNIX_EPOCH + SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 
 /// Returns a number that no other thread or process of this machine has.
@@ -344,6 +391,43 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_look_costs_what_is_new_however_much_is_there() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let queue = Folder::create(folder.path(), Duration::from_secs(2)).expect("made");
+        let mut cursor = Cursor::default();
+        let looks = |cursor: &mut Cursor| {
+            let looked_at = queue.may_be_new(&mut cursor.clone()).expect("read").len();
+            (looked_at, queue.changes(cursor).expect("told").len())
+        };
+        for number in 0..500 {
+            queue.keep(&Key::Result(number), b"{}").expect("kept");
+            queue.replace(&Key::Begun(Item::Block(number)), b"{}").expect("written");
+        }
+        queue.replace(&Key::State, b"{}").expect("written");
+        assert_eq!(looks(&mut cursor), (1_001, 501));
+        assert_eq!(looks(&mut cursor), (1, 0), "what is replaced is looked at each time");
+        queue.keep(&Key::Result(500), b"{}").expect("kept");
+        queue.replace(&Key::Worker("w".to_owned()), b"{}").expect("written");
+        assert_eq!(looks(&mut cursor), (3, 2));
+        assert_eq!(looks(&mut cursor), (2, 0));
+    }
+
+    #[test]
+    fn what_somebody_announced_is_told_when_it_comes_and_whoever_died_before_holds_nobody_up() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let queue = Folder::create(folder.path(), Duration::from_secs(2)).expect("made");
+        let mut cursor = Cursor::default();
+        queue.announce(&Key::Result(1)).expect("announced");
+        assert_eq!(queue.changes(&mut cursor), Ok(Vec::new()));
+        queue.keep(&Key::Result(2), b"two").expect("kept");
+        assert_eq!(queue.changes(&mut cursor), Ok(vec![(Key::Result(2), b"two".to_vec())]));
+        // Somebody who announced it before the first look, and whose document appears only now.
+        fs::write(queue.document(&Key::Result(1)), b"one").expect("written");
+        assert_eq!(queue.changes(&mut cursor), Ok(vec![(Key::Result(1), b"one".to_vec())]));
+        assert_eq!(queue.changes(&mut cursor), Ok(Vec::new()));
+    }
+
+    #[test]
     fn whoever_fell_silent_loses_an_item_though_the_clock_was_set_back_since() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let lease = Duration::from_millis(300);
@@ -351,9 +435,9 @@ mod tests {
         queue.offer(&Item::Block(1)).expect("offered");
         let held = queue.lease().expect("it answers").expect("it is there");
         let file = queue.own(&held).expect("it is held");
-        file.set_modified(now() + Duration::from_secs(3600)).expect("set");
+        file.set_modified(queue.clock.now() + Duration::from_secs(3600)).expect("set");
         assert_eq!(queue.lease(), Ok(None));
-        thread::park_timeout(lease);
+        queue.clock.pause(lease);
         let again = queue.lease().expect("it answers").expect("it is nobody's");
         assert_eq!(again.item, held.item);
     }

@@ -10,8 +10,8 @@
 //! - [`picture`]: what is known of a campaign, made of what was written down, in any order.
 //! - [`desk`]: a queue and the picture of it. [`feeder`]: which block comes next.
 //! - `clock`: how long something lasts.
-//! - [`worker`]: the threads of a process. `work` does one item: `play` a block, play it once more,
-//!   shrink a finding, look for the canary.
+//! - [`worker`]: the threads of a process. `work` does one item: claims it, then `play`s a block, or
+//!   plays it once more, shrinks a finding, looks for the canary.
 //! - [`summary`]: what a campaign came to, and which figures reports show.
 //!
 //! Invariants:

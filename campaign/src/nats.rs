@@ -8,6 +8,7 @@
 mod connect;
 mod documents;
 mod patience;
+mod refusal;
 mod work;
 
 use std::{
@@ -25,11 +26,14 @@ use async_nats::jetstream::{
 use futures_util::TryStreamExt as _;
 use tokio::runtime::Runtime;
 
-use self::patience::Fault;
+use self::{
+    connect::{Connected, Sayings},
+    patience::{Fault, Limit},
+};
 use crate::{
     key::{Item, Key, is_name},
     plan::Plan,
-    queue::{Cursor, Document, Kept, LEASE, Lease, Queue, Trouble, check_file},
+    queue::{Cursor, Document, Kept, LARGEST_FILE, LEASE, Lease, Queue, Trouble, check_file},
     server::Server,
 };
 
@@ -43,6 +47,8 @@ pub struct Nats {
     runtime: Runtime,
     /// The server, as it may be shown.
     shown: String,
+    /// What went wrong with the connection last.
+    sayings: Sayings,
     jetstream: Context,
     id: String,
     bucket: kv::Store,
@@ -70,9 +76,9 @@ impl std::fmt::Debug for Nats {
 impl Nats {
     /// Makes the queue of a new campaign. The error says why, also if there is one already.
     pub fn create(server: &Server, id: &str, lease: Duration) -> Result<Self, Trouble> {
-        let (runtime, jetstream) = connect::connect(server)?;
-        let shown = server.shown();
-        runtime.block_on(async {
+        let connected = connect::connect(server)?;
+        let (jetstream, shown) = (&connected.jetstream, server.shown());
+        connected.runtime.block_on(async {
             if jetstream.get_key_value(bucket(id)).await.is_ok() {
                 let message = format!(
                     "there is a campaign {id} at {shown} already\nresume it, or give the new one \
@@ -93,32 +99,32 @@ impl Nats {
             jetstream.create_stream(config).await.map_err(|error| refused(&error))?;
             Ok(())
         })?;
-        Self::open(runtime, jetstream, shown, (id, lease))
+        Self::open(connected, shown, (id, lease))
     }
 
     /// Finds a campaign: the one of this name, or the one that was started last. Returns its name.
     pub fn find(server: &Server, id: Option<&str>) -> Result<(String, Self), Trouble> {
-        let (runtime, jetstream) = connect::connect(server)?;
-        let shown = server.shown();
+        let connected = connect::connect(server)?;
+        let (jetstream, shown) = (&connected.jetstream, server.shown());
         let none = |what: &str| Trouble::new(format!("there is no campaign{what} at {shown}"));
-        let found = runtime.block_on(async {
+        let found = connected.runtime.block_on(async {
             match id {
-                Some(id) => plan(&jetstream, id).await.map(|plan| (id.to_owned(), plan)),
-                None => latest(&jetstream).await,
+                Some(id) => plan(jetstream, id).await.map(|plan| (id.to_owned(), plan)),
+                None => latest(jetstream).await,
             }
         });
         let what = id.map(|id| format!(" {id}")).unwrap_or_default();
         let (id, plan) = found.ok_or_else(|| none(&what))?;
         let lease = Duration::from_millis(plan.lease_ms);
-        Self::open(runtime, jetstream, shown.clone(), (&id, lease)).map(|queue| (id.clone(), queue))
+        Self::open(connected, shown, (&id, lease)).map(|queue| (id.clone(), queue))
     }
 
     fn open(
-        runtime: Runtime,
-        jetstream: Context,
+        connected: Connected,
         shown: String,
         (id, lease): (&str, Duration),
     ) -> Result<Self, Trouble> {
+        let Connected { runtime, jetstream, sayings } = connected;
         let lease = if lease.is_zero() { LEASE } else { lease };
         let opened = runtime.block_on(async {
             let refused = |error: &dyn std::fmt::Display| connect::refused(&shown, error);
@@ -138,6 +144,7 @@ impl Nats {
         Ok(Self {
             runtime,
             shown,
+            sayings,
             jetstream,
             id: id.to_owned(),
             bucket,
@@ -157,7 +164,16 @@ impl Nats {
     where
         F: Future<Output = Result<T, Fault>>,
     {
-        self.runtime.block_on(patience::patiently(&self.shown, act))
+        self.within(Limit::of(0), act)
+    }
+
+    /// Does something for which so much time is due.
+    fn within<T, F>(&self, limit: Limit, act: impl Fn(u32) -> F) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let said = || self.sayings.last();
+        self.runtime.block_on(patience::patiently(&self.shown, limit, said, act))
     }
 }
 
@@ -206,12 +222,12 @@ impl Queue for Nats {
 
     fn keep_file(&self, name: &str, body: &[u8]) -> Result<(), Trouble> {
         check_file(name, body.len())?;
-        self.patiently(|_| documents::keep_file(self, name, body))
+        self.within(Limit::of(body.len()), |_| documents::keep_file(self, name, body))
     }
 
     fn file(&self, name: &str) -> Result<Option<Vec<u8>>, Trouble> {
         check_file(name, 0)?;
-        self.patiently(|_| documents::file(self, name))
+        self.within(Limit::of(LARGEST_FILE), |_| documents::file(self, name))
     }
 
     fn lease_time(&self) -> Duration {

@@ -1,9 +1,15 @@
 //! The seam between a campaign and what carries it: hands out items of work for a time, and keeps what
 //! is written down. `tests/campaigns` holds every queue to the same contract.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use crate::key::{Item, Key};
+use crate::{
+    folder::Mark,
+    key::{Item, Key},
+};
 
 /// How long an item is somebody's without a sign of life, unless a campaign says otherwise.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -63,6 +69,10 @@ pub struct Cursor {
     pub(crate) after: u64,
     /// What was told, and which version of it, in one that does not.
     pub(crate) told: BTreeMap<String, u64>,
+    /// What of it is replaced now and then.
+    pub(crate) replaced: BTreeSet<String>,
+    /// How far the list of what is new was read.
+    pub(crate) mark: Mark,
 }
 
 /// Something that was written down, and its name.

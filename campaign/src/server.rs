@@ -35,6 +35,31 @@ impl Server {
         };
         self.url.split(',').map(shown).collect::<Vec<_>>().join(",")
     }
+
+    /// Returns whether a password or a token may go over a network that is not encrypted: unless
+    /// the server asks for an encrypted line by itself, whoever listens can read it. Nkeys, JWTs and
+    /// certificates prove who somebody is without telling a secret.
+    pub fn may_tell_a_secret(&self) -> bool {
+        let has_secret = self.password.is_some() || self.token.is_some();
+        let is_encrypted = self.authority.is_some() || self.certificate.is_some();
+        let is_open = |url: &str| !url.trim().starts_with("tls://") && !is_loopback(host(url));
+        has_secret && !is_encrypted && self.url.split(',').any(is_open)
+    }
+}
+
+/// Returns the host of an address.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest).trim();
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, _)) => host,
+        None => rest.split_once(':').map_or(rest, |(host, _)| host),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let is_address = host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback());
+    is_address || host == "localhost"
 }
 
 impl fmt::Debug for Server {
@@ -77,6 +102,24 @@ fn unreachable(server: &Server) -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::Server;
+
+    #[test]
+    fn a_password_for_another_machine_needs_an_encrypted_line() {
+        let with = |url: &str| Server {
+            url: url.to_owned(),
+            password: Some("secret".to_owned()),
+            ..Server::default()
+        };
+        for url in ["nats://alpha:4222", "alpha", "nats://[fd00::1]:4222", "tls://one,nats://two"] {
+            assert!(with(url).may_tell_a_secret(), "{url}");
+            assert!(!Server { password: None, ..with(url) }.may_tell_a_secret(), "{url}");
+            let authority = Some("ca.pem".into());
+            assert!(!Server { authority, ..with(url) }.may_tell_a_secret(), "{url}");
+        }
+        for url in ["tls://alpha", "nats://127.0.0.1:4222", "localhost", "nats://[::1]:4222"] {
+            assert!(!with(url).may_tell_a_secret(), "{url}");
+        }
+    }
 
     #[test]
     fn no_secret_is_shown() {

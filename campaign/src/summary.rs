@@ -90,9 +90,10 @@ pub fn facts(picture: &Picture, plan: &Plan) -> Vec<String> {
     let differ: usize = picture.audits.values().map(|it| it.differ.len()).sum();
     let by_two = picture.audits.values().filter(|it| it.is_by_two()).count();
     facts.push(format!(
-        "{compared} runs, in {} blocks, were played twice, {by_two} of the blocks by two workers, and \
+        "{compared} runs, in {} {}, were played twice, {by_two} of the blocks by two workers, and \
          {differ} came out different.",
         picture.audits.len(),
+        if picture.audits.len() == 1 { "block" } else { "blocks" },
     ));
     facts
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod block;
 mod canary;
+mod claim;
 mod shrink;
 
 pub(crate) use self::{block::FOUND, shrink::folder_of};
@@ -12,11 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use explore::Subject;
 use serde::Serialize;
 
+use self::claim::{Claim, Claimed};
 use crate::{
-    block::{Begun, Ended, Poison},
+    block::Ended,
     desk::Desk,
     key::{Item, Key},
-    now_ms,
     plan::Plan,
     queue::{Lease, Trouble},
 };
@@ -52,16 +53,10 @@ impl Hand<'_> {
     /// Does an item. What came of it is written down before the queue hears that it is done.
     pub(crate) fn work(&self, lease: Lease) -> Result<(), Trouble> {
         let item = lease.item.clone();
-        if self.desk.is_over(&item)? {
+        let claim = Claim { desk: self.desk, process: self.process, item: &item };
+        if claim.claim()? == Claimed::Over {
             return self.desk.queue.done(lease);
         }
-        let begun = self.begun(&item)?;
-        let dead = begun.workers.iter().filter(|it| *it != self.process).count();
-        if dead + begun.refused.len() >= MOST_DEATHS {
-            self.give_up(&item, begun)?;
-            return self.desk.queue.done(lease);
-        }
-        self.begin(&item, begun)?;
         let did = match &item {
             Item::Block(number) => self.block(*number),
             Item::Audit(number) => self.audit(*number),
@@ -71,16 +66,16 @@ impl Hand<'_> {
         match did {
             Ok(Did::All) => self.desk.queue.done(lease),
             Ok(Did::Nothing) => {
-                self.leave(&item)?;
+                claim.leave()?;
                 self.desk.queue.give_back(lease)
             }
             Err(trouble) if trouble.is_of_item() => {
-                self.refuse(&item, &trouble)?;
+                claim.refuse(&trouble)?;
                 self.desk.queue.give_back(lease)
             }
             Err(trouble) => {
                 // Whoever cannot do it leaves it to others, as far as the queue still hears that.
-                let _left = self.leave(&item).and_then(|()| self.desk.queue.give_back(lease));
+                let _left = claim.leave().and_then(|()| self.desk.queue.give_back(lease));
                 Err(trouble)
             }
         }
@@ -88,40 +83,6 @@ impl Hand<'_> {
 
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
-    }
-
-    /// Returns who began an item and was not heard of again, and why it could not be done.
-    fn begun(&self, item: &Item) -> Result<Begun, Trouble> {
-        let body = self.desk.queue.read(&Key::Begun(item.clone()))?;
-        Ok(body.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default())
-    }
-
-    fn begin(&self, item: &Item, mut begun: Begun) -> Result<(), Trouble> {
-        if !begun.workers.iter().any(|it| it == self.process) {
-            begun.workers.push(self.process.to_owned());
-        }
-        self.desk.replace(&Key::Begun(item.clone()), &begun)
-    }
-
-    fn leave(&self, item: &Item) -> Result<(), Trouble> {
-        let mut begun = self.begun(item)?;
-        begun.workers.retain(|it| it != self.process);
-        self.desk.replace(&Key::Begun(item.clone()), &begun)
-    }
-
-    /// Writes down why an item could not be done: it counts as often as that is so, by whoever.
-    fn refuse(&self, item: &Item, trouble: &Trouble) -> Result<(), Trouble> {
-        let mut begun = self.begun(item)?;
-        begun.workers.retain(|it| it != self.process);
-        let why = trouble.to_string().chars().take(LONGEST_WHY).collect();
-        begun.refused.push(why);
-        self.desk.replace(&Key::Begun(item.clone()), &begun)
-    }
-
-    fn give_up(&self, item: &Item, begun: Begun) -> Result<(), Trouble> {
-        let Begun { workers, refused } = begun;
-        let poison = Poison { workers, refused, at_ms: now_ms() };
-        self.desk.keep(&item.done(), &Ended::<()>::Poison(poison)).map(drop)
     }
 
     /// Writes down what came of an item.

@@ -21,7 +21,6 @@ use crate::{
     feeder,
     key::Key,
     now_ms,
-    picture::Picture,
     plan::{Plan, VERSION},
     queue::{Lease, Trouble},
     work::Hand,
@@ -36,8 +35,9 @@ const PRESENCE_MS: u64 = 5_000;
 /// How long a single run may take until no sign of life is given any more, in milliseconds.
 const LONGEST_RUN_MS: u64 = 300_000;
 
-/// Told of what is new, now and then, on a thread of its own.
-pub type Watch<'w> = &'w (dyn Fn(&Picture, &[Key]) + Sync);
+/// Told of what is new, now and then, on a thread of its own. Nobody holds the picture meanwhile: what
+/// shows or writes takes out of it what it needs, and lets it go before it does so.
+pub type Watch<'w> = &'w (dyn Fn(&Desk<'_>, &[Key]) + Sync);
 
 /// A process that works for a campaign.
 pub struct Worker<'w> {
@@ -160,9 +160,9 @@ impl Worker<'_> {
         let lease_ms = u64::try_from(self.desk.queue.lease_time().as_millis()).unwrap_or(u64::MAX);
         while !over.load(Ordering::Relaxed) {
             let new = self.desk.look()?;
+            (self.watch)(self.desk, &new);
             let (is_over, enough) = {
                 let picture = self.desk.picture();
-                (self.watch)(&picture, &new);
                 let is_over = picture.stopped.is_some() || picture.is_finished();
                 (is_over, picture.enough().filter(|_| !is_over))
             };

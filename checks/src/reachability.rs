@@ -14,6 +14,7 @@
 //! - `expired`: what is kept for a while only, and for how long.
 //! - `doubts`: what is pending for ever, because the only one who could end it has lost its disk.
 //! - `last_copies`: whether the only copy of something that was on its way was lost.
+//! - `two_leaves`: whether two backends hold two leaves of one user that say the same.
 //! - `path`: whether there may have been a path through time, and if not, what cut it.
 
 mod doubts;
@@ -23,6 +24,7 @@ mod last_copies;
 mod outages;
 mod path;
 mod shown;
+mod two_leaves;
 
 pub use self::expired::{NOTIFICATION_TIME_TO_LIVE, RELAY_TIME_TO_LIVE};
 pub(crate) use self::{
@@ -33,4 +35,5 @@ pub(crate) use self::{
     outages::{DiskLoss, Outages, Troubles},
     path::{Reach, reach},
     shown::{excuse, forgotten_before_refusal, lost_join, untold_decision},
+    two_leaves::two_leaves,
 };

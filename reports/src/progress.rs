@@ -77,6 +77,10 @@ pub enum State {
 /// What is searched, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Campaign {
+    /// The name of a campaign that many processes share, whose runs come in blocks; unset for an
+    /// exploration of one process.
+    #[serde(default)]
+    pub id: Option<String>,
     /// The names of the scenarios that it began with; at most [`MOST_KINDS`].
     pub scenarios: Vec<String>,
     /// The ways of searching.
@@ -100,7 +104,7 @@ pub struct Kind {
     pub check: String,
     /// What the first of its runs violated, in a sentence.
     pub sentence: String,
-    /// The number of that run.
+    /// The number of that run; of a campaign, how many runs were known when it was found.
     pub found_at: u64,
     /// The way of searching that it came from.
     pub way: String,
@@ -113,7 +117,7 @@ pub struct Kind {
     pub story: Vec<String>,
 }
 
-/// A run that was made.
+/// A run that was made; of a campaign, a block of runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Played {
     /// Its number, from 1.

@@ -23,7 +23,13 @@ pub(super) struct Found {
     /// The folder that its reports, and the files of its findings, go into.
     pub(super) folder: PathBuf,
     pub(super) named: Named,
+    /// What whoever joins should know.
+    pub(super) note: Option<&'static str>,
 }
+
+/// What is said if a secret may go over a network in the clear.
+const IN_THE_CLEAR: &str = "the password or token goes over the network as it is, unless the server \
+                            asks for TLS: write tls:// in --nats";
 
 impl Found {
     /// Returns its desk, on which everything lies that is known so far, and what it is.
@@ -78,12 +84,30 @@ fn found(id: String, queue: Box<dyn Queue>, carrier: &Carrier) -> Found {
     let mut to = id.clone();
     if let Some(url) = &carrier.nats {
         let server = Server { url: url.clone(), ..Server::default() };
-        to = format!("{id} --nats {}", server.shown());
+        to = format!("{id} --nats {}{}", server.shown(), flags(carrier));
     } else if carrier.folder != Path::new("target/fedsim/campaigns") {
         to = format!("{id} --folder {}", carrier.folder.display());
     }
     let named = Named { command: invocation::program(), to, folder: folder.display().to_string() };
-    Found { id, queue, folder, named }
+    Found { id, queue, folder, named, note: None }
+}
+
+/// Returns the flags by which a server lets somebody in, for the commands that are shown: names, and
+/// where the secrets are, never themselves.
+fn flags(carrier: &Carrier) -> String {
+    let file = |path: &Option<PathBuf>| path.as_ref().map(|it| it.display().to_string());
+    let flags = [
+        ("--nats-user", carrier.nats_user.clone()),
+        ("--nats-password-file", file(&carrier.nats_password_file)),
+        ("--nats-token-file", file(&carrier.nats_token_file)),
+        ("--nats-nkey-file", file(&carrier.nats_nkey_file)),
+        ("--nats-creds", file(&carrier.nats_creds)),
+        ("--nats-ca", file(&carrier.nats_ca)),
+        ("--nats-cert", file(&carrier.nats_cert)),
+        ("--nats-key", file(&carrier.nats_key)),
+    ];
+    let given = flags.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", value?)));
+    given.collect()
 }
 
 /// Returns the campaign of a folder that was started last.
@@ -142,7 +166,11 @@ fn server(carrier: &Carrier) -> Result<Server, Stop> {
 
 fn at_server(server: &Server, id: Option<&str>, carrier: &Carrier) -> Result<Found, Stop> {
     let (id, queue) = ::campaign::server::find(server, id).map_err(|trouble| stop(&trouble))?;
-    Ok(found(id, queue, carrier))
+    Ok(Found { note: note(server), ..found(id, queue, carrier) })
+}
+
+fn note(server: &Server) -> Option<&'static str> {
+    server.may_tell_a_secret().then_some(IN_THE_CLEAR)
 }
 
 fn create_at_server(
@@ -152,7 +180,7 @@ fn create_at_server(
     lease: Duration,
 ) -> Result<Found, Stop> {
     let queue = ::campaign::server::create(server, id, lease).map_err(|trouble| stop(&trouble))?;
-    Ok(found(id.to_owned(), queue, carrier))
+    Ok(Found { note: note(server), ..found(id.to_owned(), queue, carrier) })
 }
 
 /// Ends the command because of the queue.

@@ -57,7 +57,11 @@ pub(crate) fn start(wanted: &Start, program: &Program, output: &mut Output) -> R
         Some(build) => build.clone(),
         None => build::known()?.to_owned(),
     };
-    let (bases, texts) = bases(&selected, wanted, program)?;
+    let bar = output.begin_progress(selected.len());
+    output.progress_says("measured".to_owned());
+    let measured = bases(&selected, wanted, program, || bar.inc(1));
+    output.end_progress();
+    let (bases, texts) = measured?;
     let planted = canary.iter().flat_map(|(_, texts)| texts);
     // From here on nothing but the queue is in the way: what ends before has taken no name.
     texts.iter().chain(planted).try_for_each(|it| check_text(it)).map_err(|it| stop(&it))?;
@@ -91,6 +95,9 @@ pub(crate) fn start(wanted: &Start, program: &Program, output: &mut Output) -> R
     if wanted.carrier.nats.is_none() {
         return work::work(&found, &desk, threads::count(wanted.jobs), program, output);
     }
+    if let Some(note) = found.note {
+        output.note(note)?;
+    }
     let (program, to) = (invocation::program(), &found.named.to);
     output.line(&format!("  workers join with  {program} campaign worker {to}"))?;
     output.line(&format!("  how far it is      {program} campaign status {to}"))?;
@@ -119,11 +126,12 @@ fn honest(selected: Vec<Selected>, output: &mut Output) -> Result<Vec<Selected>,
 }
 
 /// Returns what a campaign begins with, and all texts that belong to it. How many runs take a second
-/// is measured, once for each scenario.
+/// is measured, once for each scenario, of which `each` is told.
 fn bases(
     selected: &[Selected],
     wanted: &Start,
     program: &Program,
+    each: impl Fn(),
 ) -> Result<(Vec<Base>, Vec<String>), Stop> {
     let subject = program.subject();
     // What is made once in a process is not what a run costs.
@@ -150,6 +158,7 @@ fn bases(
     let jobs = threads::count(wanted.jobs);
     let done = explore::workers::in_order(selected.len(), jobs, base, |base| {
         bases.push(base);
+        each();
         std::ops::ControlFlow::Continue(())
     });
     threads::begun(done)?;

@@ -2,7 +2,8 @@
 
 use std::{env, fs, process, sync::Mutex};
 
-use ::campaign::{Desk, Key, Picture, Plan, now_ms, summary, worker::Worker};
+use ::campaign::{Desk, Key, Picture, Plan, block::Finding, now_ms, summary, worker::Worker};
+use reports::progress::Progress;
 use serde_json::json;
 
 use super::{
@@ -61,6 +62,9 @@ pub(super) fn work(
     output: &mut Output,
 ) -> Result<Exit, Stop> {
     let build = build::known()?;
+    if let Some(note) = found.note {
+        output.note(note)?;
+    }
     desk.look().map_err(|trouble| stop(&trouble))?;
     let plan = desk.picture().plan.clone();
     let plan = plan.ok_or_else(|| Stop::because(Exit::Usage, "this campaign has no plan"))?;
@@ -69,12 +73,12 @@ pub(super) fn work(
     if plan.own_runs().is_none() {
         bar.unset_length();
     }
-    let told =
-        Mutex::new(Telling { output, mirror: found, plan: &plan, mirrored: Stopwatch::start() });
-    let watch = |picture: &Picture, new: &[Key]| {
-        bar.set_position(picture.runs());
+    let mirrored = Stopwatch::start();
+    let told = Telling { output, mirror: found, plan: &plan, mirrored, is_stale: true };
+    let told = Mutex::new(told);
+    let watch = |desk: &Desk<'_>, new: &[Key]| {
         if let Ok(mut told) = told.lock() {
-            told.tell(picture, new);
+            bar.set_position(told.tell(desk, new));
         }
     };
     let worker = Worker {
@@ -105,24 +109,48 @@ struct Telling<'t> {
     plan: &'t Plan,
     /// When it was written down last.
     mirrored: Stopwatch,
+    /// Whether something is new since.
+    is_stale: bool,
+}
+
+/// What is told of a campaign, taken out of the picture of it, for which its threads wait.
+struct News {
+    found: Vec<String>,
+    said: String,
+    runs: u64,
+    progress: Option<Progress>,
 }
 
 impl Telling<'_> {
-    fn tell(&mut self, picture: &Picture, new: &[Key]) {
-        let output = &mut *self.output;
-        for key in new {
-            let Key::Finding(hash) = key else { continue };
-            let Some(finding) = picture.findings.get(hash) else { continue };
-            let text = format!("block {}: {}: {}", finding.block, finding.check, finding.sentence);
+    /// Returns how many runs there are.
+    fn tell(&mut self, desk: &Desk<'_>, new: &[Key]) -> u64 {
+        self.is_stale |= !new.is_empty();
+        let is_due = self.is_stale && self.mirrored.elapsed_ms() >= MIRROR_MS;
+        let news = self.news(&desk.picture(), new, is_due);
+        for text in &news.found {
             // Whoever does not read any more is told no more; the campaign goes on.
-            let _told = output.word(Tone::Bad, "Found", &text);
+            let _told = self.output.word(Tone::Bad, "Found", text);
         }
-        let said =
-            format!("{} situations, {} waiting", picture.situations.len(), picture.waiting());
-        output.progress_says(said);
-        if !new.is_empty() && self.mirrored.elapsed_ms() >= MIRROR_MS {
-            self.mirrored = Stopwatch::start();
-            mirror(self.mirror, picture, self.plan);
+        self.output.progress_says(news.said);
+        if let Some(progress) = news.progress {
+            (self.mirrored, self.is_stale) = (Stopwatch::start(), false);
+            write(self.mirror, &progress);
+        }
+        news.runs
+    }
+
+    fn news(&self, picture: &Picture, new: &[Key], is_due: bool) -> News {
+        let finding = |key: &Key| match key {
+            Key::Finding(hash) => picture.findings.get(hash),
+            _ => None,
+        };
+        let found = new.iter().filter_map(finding);
+        let text = |it: &Finding| format!("block {}: {}: {}", it.block, it.check, it.sentence);
+        News {
+            found: found.map(text).collect(),
+            said: format!("{} situations, {} waiting", picture.situations.len(), picture.waiting()),
+            runs: picture.runs(),
+            progress: is_due.then(|| summary::progress(picture, self.plan, &self.mirror.named)),
         }
     }
 }
@@ -130,9 +158,12 @@ impl Telling<'_> {
 /// Writes down how far a campaign is, where `fedsim serve` sees it. It shows, and nothing depends on
 /// it.
 pub(super) fn mirror(found: &Found, picture: &Picture, plan: &Plan) {
-    let progress = summary::progress(picture, plan, &found.named);
+    write(found, &summary::progress(picture, plan, &found.named));
+}
+
+fn write(found: &Found, progress: &Progress) {
     let _made = fs::create_dir_all(&found.folder);
-    let _written = reports::progress::write(&found.folder, &progress);
+    let _written = reports::progress::write(&found.folder, progress);
 }
 
 /// Returns a name that no other process has.

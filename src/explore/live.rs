@@ -43,6 +43,7 @@ impl Live {
         make_folder(&wanted.out)?;
         let names = campaign.bases.iter().map(|base| base.name.clone());
         let campaign = progress::Campaign {
+            id: None,
             scenarios: names.take(MOST_KINDS).collect(),
             ways: campaign.methods.iter().map(|it| it.word().to_owned()).collect(),
             seed: campaign.seed,

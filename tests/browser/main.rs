@@ -2,6 +2,7 @@
 //! `chromium`, and some of them files of npm packages, which `.ci/run` installs: `cargo test --test
 //! browser -- --ignored`.
 
+mod campaign;
 mod chromium;
 #[path = "../serve/program.rs"]
 #[expect(dead_code, reason = "here a browser asks")]

@@ -81,6 +81,7 @@ fn progress(runs: u64, kinds: u64, state: State) -> Progress {
         version: progress::VERSION,
         state,
         campaign: Campaign {
+            id: None,
             scenarios: vec!["mine".to_owned()],
             ways: vec!["drawn".to_owned()],
             seed: 1,

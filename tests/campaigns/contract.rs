@@ -1,6 +1,6 @@
 //! What every queue promises, held against each of them.
 
-use std::{path::Path, thread, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Barrier, thread, time::Duration};
 
 use campaign::{
     Folder, Item, Key, Queue,
@@ -33,6 +33,7 @@ fn holds(queue: &dyn Queue) {
     what_is_given_back_and_what_is_offered_twice_comes_once(queue);
     urgent_items_come_first(queue);
     what_is_written_down_once_stays_and_is_told_to_everybody(queue);
+    of_those_who_write_the_same_thing_down_at_once_one_is_first(queue);
     files_are_kept_and_lead_nowhere_else(queue);
 }
 
@@ -104,6 +105,27 @@ fn what_is_written_down_once_stays_and_is_told_to_everybody(queue: &dyn Queue) {
     queue.replace(&worker, b"gone").expect("replaced");
     let told = queue.changes(&mut cursors[0]).expect("told");
     assert_eq!(told, [(worker, b"gone".to_vec())], "only what is new");
+}
+
+fn of_those_who_write_the_same_thing_down_at_once_one_is_first(queue: &dyn Queue) {
+    let (numbers, begin) = (100..130_u64, Barrier::new(4));
+    let is_first = |number: &u64, who: u64| {
+        begin.wait();
+        let kept = queue.keep(&Key::Result(*number), who.to_string().as_bytes());
+        kept.expect("kept") == Kept::Now
+    };
+    let firsts_of = |who| numbers.clone().filter(|it| is_first(it, who)).collect::<BTreeSet<_>>();
+    let firsts: Vec<BTreeSet<u64>> = thread::scope(|scope| {
+        let begin = |who| thread::Builder::new().spawn_scoped(scope, move || firsts_of(who));
+        let writers: Vec<_> = (0..4).map(begin).collect();
+        writers.into_iter().map(|it| it.expect("a thread").join().expect("it ends")).collect()
+    });
+    for number in numbers.clone() {
+        let first = (0..4_usize).filter(|who| firsts[*who].contains(&number));
+        let first: Vec<String> = first.map(|who| who.to_string()).collect();
+        let there = queue.read(&Key::Result(number)).expect("read").expect("it is there");
+        assert_eq!(first, [String::from_utf8(there).expect("text")]);
+    }
 }
 
 fn files_are_kept_and_lead_nowhere_else(queue: &dyn Queue) {

@@ -12,7 +12,8 @@ use serde_json::Value;
 /// A scenario of three backends, which keeps what it promises.
 pub(crate) const SOUND: &str = include_str!("../../scenarios/library/m1-all-up.toml");
 /// One whose design breaks a promise, which its file says.
-const WEAK: &str = include_str!("../../scenarios/library/m1-2021-cut-between-check-and-store.toml");
+pub(crate) const WEAK: &str =
+    include_str!("../../scenarios/library/m1-2021-cut-between-check-and-store.toml");
 
 /// Returns the command, in a folder with a file `mine.toml`.
 pub(crate) fn fedsim(folder: &Path, arguments: &[&str]) -> Command {

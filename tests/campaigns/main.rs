@@ -1,9 +1,13 @@
 //! Campaigns: one contract for every queue; campaigns of this machine and over a real NATS server, whose
 //! workers and server are killed; what is found, given up and compared.
 
+mod certificates;
 mod contract;
 mod cost;
+mod jwt;
 mod kills;
 mod local;
+mod orders;
+mod secrets;
 mod server;
 mod together;

@@ -44,15 +44,30 @@ impl NatsServer {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// Starts a server that a file tells how to be.
+    pub(crate) fn configured(config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("nats.conf");
+        std::fs::write(&path, config).expect("written");
+        Self::with(&["--config", &path.display().to_string()])
+    }
+
     pub(crate) fn at(&self) -> Server {
         Server { url: self.url(), ..Server::default() }
     }
 
     /// Kills it without a warning, and starts it again with the same store.
     pub(crate) fn die_and_return(&mut self, after: Duration) {
+        let arguments = self.arguments.clone();
+        self.die_and_return_with(after, arguments);
+    }
+
+    /// The same, with other arguments.
+    pub(crate) fn die_and_return_with(&mut self, after: Duration, arguments: Vec<String>) {
         self.child.kill().expect("killed");
         self.child.wait().expect("ended");
         thread::park_timeout(after);
+        self.arguments = arguments;
         self.child = spawn(self.port, self.store.path(), &self.arguments);
     }
 }

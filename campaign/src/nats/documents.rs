@@ -10,9 +10,9 @@ use async_nats::jetstream::{
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use tokio::io::AsyncReadExt as _;
+use tokio::{io::AsyncReadExt as _, time::timeout};
 
-use super::{Fault, Nats, bucket};
+use super::{Fault, Limit, Nats, bucket};
 use crate::{
     key::Key,
     queue::{Document, Kept, LARGEST_FILE},
@@ -109,16 +109,23 @@ pub(super) async fn keep_file(queue: &Nats, name: &str, body: &[u8]) -> Result<(
 }
 
 pub(super) async fn file(queue: &Nats, name: &str) -> Result<Option<Vec<u8>>, Fault> {
-    let object = match queue.files.get(name).await {
+    // How large it is, and so how long it may take, the answer says.
+    let Ok(found) = timeout(Limit::of(0).attempt, queue.files.get(name)).await else {
+        return Err(Fault::again("no answer came"));
+    };
+    let object = match found {
         Ok(object) => object,
         Err(error) if error.kind() == GetErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Fault::again(error)),
     };
-    if object.info().size > LARGEST_FILE {
+    let size = object.info().size;
+    if size > LARGEST_FILE {
         return Err(Fault::Final(format!("the file {name} is too large")));
     }
     let mut body = Vec::new();
     let mut object = object.take(LARGEST_FILE as u64);
-    object.read_to_end(&mut body).await.map_err(Fault::again)?;
-    Ok(Some(body))
+    match timeout(Limit::of(size).attempt, object.read_to_end(&mut body)).await {
+        Ok(read) => read.map(|_| Some(body)).map_err(Fault::again),
+        Err(_) => Err(Fault::again(format!("only {} of {size} bytes came", body.len()))),
+    }
 }

@@ -11,7 +11,7 @@ use reports::{
 
 use super::Named;
 use crate::{
-    block::{Finding, Outcome, Way},
+    block::{Block, Finding, Outcome, Way},
     now_ms,
     picture::Picture,
     plan::Plan,
@@ -30,6 +30,7 @@ pub fn of(picture: &Picture, plan: &Plan, named: &Named) -> Progress {
         (false, _) => State::Searching,
     };
     let failures = super::failures::of(picture, named);
+    let curve = curve(picture, plan);
     Progress {
         version: VERSION,
         state,
@@ -42,10 +43,10 @@ pub fn of(picture: &Picture, plan: &Plan, named: &Named) -> Progress {
         simulated_ns: picture.results.values().map(|it| it.simulated_ns).sum(),
         situations: picture.situations.len() as u64,
         unseen: None,
-        curve: curve(picture, plan),
         kinds: failures.len() as u64,
-        failures: failures.into_iter().take(MOST_KINDS).map(kind).collect(),
-        last: last(picture),
+        failures: failures.into_iter().take(MOST_KINDS).map(|it| kind(it, plan, &curve)).collect(),
+        last: last(picture, plan),
+        curve,
     }
 }
 
@@ -53,6 +54,7 @@ fn campaign(picture: &Picture, plan: &Plan) -> Campaign {
     let ways = [("seeds", true), ("bred", plan.breeds)];
     let ways = ways.into_iter().filter(|(_, used)| *used).map(|(way, _)| way.to_owned());
     Campaign {
+        id: Some(plan.id.clone()),
         scenarios: plan.bases.iter().map(|it| it.name.clone()).take(MOST_KINDS).collect(),
         ways: ways.collect(),
         seed: plan.seed,
@@ -84,20 +86,22 @@ fn curve(picture: &Picture, plan: &Plan) -> Curve {
     curve
 }
 
-fn kind((failure, finding): (Failure, &Finding)) -> Kind {
+fn kind((failure, finding): (Failure, &Finding), plan: &Plan, curve: &Curve) -> Kind {
+    let after_ms = finding.at_ms.saturating_sub(plan.began_ms);
+    let before = curve.points.iter().take_while(|it| it.wall_ms <= after_ms).last();
     let file = failure.page.as_ref().and_then(|page| page.rsplit_once('/'));
     Kind {
         check: failure.check,
         sentence: failure.sentence,
-        found_at: finding.block,
-        way: finding.way.word().to_owned(),
+        found_at: before.map_or(0, |it| it.runs),
+        way: format!("{}, block {}", finding.way.word(), finding.block),
         runs: failure.runs,
         file: file.map(|(folder, _)| format!("{folder}/{}", reports::folder::SHRUNK)),
         story: failure.story,
     }
 }
 
-fn last(picture: &Picture) -> Vec<Played> {
+fn last(picture: &Picture, plan: &Plan) -> Vec<Played> {
     let mut outcomes: Vec<(&u64, &Outcome)> = picture.results.iter().collect();
     outcomes.sort_by_key(|(_, it)| it.at_ms + it.wall_ms);
     let older = outcomes.len().saturating_sub(MOST_LAST);
@@ -108,10 +112,75 @@ fn last(picture: &Picture) -> Vec<Played> {
         Played {
             number: **number,
             way: block.map_or("seeds", |it| it.way.word()).to_owned(),
-            scenario: format!("block {number}, {} runs", outcome.ends.len()),
+            scenario: format!("{}, {}", name(block, plan), count(outcome.ends.len(), "run")),
             end: finding.map_or_else(|| "passed".to_owned(), |it| it.check.clone()),
             news: 0,
         }
     };
     outcomes[older..].iter().map(played).collect()
+}
+
+/// Returns which scenario a block plays, for people.
+fn name(block: Option<&Block>, plan: &Plan) -> String {
+    let of = |block: &Block| {
+        let base = plan.bases.iter().find(|it| [&it.text, &it.root].contains(&&block.text))?;
+        let changed = if block.way == Way::Bred { ", changed" } else { "" };
+        Some(format!("{}{changed}", base.name))
+    };
+    // What is bred of what was bred has no name of its own.
+    block.and_then(of).unwrap_or_else(|| "a changed scenario".to_owned())
+}
+
+fn count(many: usize, what: &str) -> String {
+    format!("{many} {what}{}", if many == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Base, example};
+
+    #[test]
+    fn a_block_is_called_by_the_scenario_that_it_plays() {
+        let base = |name: &str| Base { name: name.to_owned(), ..example().bases[0].clone() };
+        let plan = Plan { bases: vec![base("mine")], ..example() };
+        let block = |text: &str, way| Block {
+            number: 3,
+            campaign: "test".to_owned(),
+            build: "b".to_owned(),
+            text: text.to_owned(),
+            way,
+            first: 1,
+            count: 1,
+        };
+        assert_eq!(name(Some(&block("one-text", Way::Seeds)), &plan), "mine");
+        assert_eq!(name(Some(&block("one-root", Way::Bred)), &plan), "mine, changed");
+        assert_eq!(name(Some(&block("other", Way::Bred)), &plan), "a changed scenario");
+    }
+
+    #[test]
+    fn a_failure_stands_where_the_curve_was_when_it_was_found() {
+        let point = |wall_ms, runs| Point { wall_ms, runs, situations: 0, kinds: 0 };
+        let points = vec![point(0, 0), point(10, 30), point(20, 70)];
+        let mut curve = Curve::default();
+        curve.points = points;
+        let finding = Finding {
+            check: "c".to_owned(),
+            sentence: "s".to_owned(),
+            scenario: "n".to_owned(),
+            text: "t".to_owned(),
+            block: 2,
+            seed: 1,
+            way: Way::Bred,
+            worker: "w_1".to_owned(),
+            at_ms: 15,
+        };
+        let mut picture = Picture::default();
+        picture.findings.insert("f".to_owned(), finding);
+        let named = Named { command: String::new(), to: String::new(), folder: String::new() };
+        let failures = crate::summary::failures::of(&picture, &named);
+        let kinds: Vec<Kind> =
+            failures.into_iter().map(|it| kind(it, &example(), &curve)).collect();
+        assert_eq!((kinds[0].found_at, kinds[0].way.as_str()), (30, "bred, block 2"));
+    }
 }

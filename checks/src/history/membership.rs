@@ -35,8 +35,11 @@ struct Standing {
     may_be_out: bool,
     joins: Requests,
     leaves: Requests,
-    /// Whether the user is certainly out once the own backend speaks of a removal.
+    /// Whether the user is certainly out once the own backend speaks of a removal: each that may yet
+    /// take effect is one that nobody can undo.
     counts_when_seen: bool,
+    /// Whether the own backend has spoken of one of them, and that counted.
+    is_removal_seen: bool,
     /// The index of the present membership among those read.
     place: Option<usize>,
     /// When the last join began, and when it was last said to have worked.
@@ -333,16 +336,17 @@ impl Standing {
 impl Standing {
     fn removal_began(&mut self, n: u64, finality: Finality) {
         self.leave_began();
+        let is_first = self.removals == 0;
         self.removals += 1;
         self.removal.get_or_insert(n);
-        self.counts_when_seen = finality != Finality::Never;
+        self.counts_when_seen = finality != Finality::Never && (is_first || self.counts_when_seen);
+        self.is_removal_seen &= !is_first;
     }
 
     fn removal_ended(&mut self, outcome: OpOutcome, finality: Finality) {
         let is_certain = match finality {
             Finality::AtOnce => true,
-            // Unset: seen before the answer came.
-            Finality::OnceSeen => !self.counts_when_seen,
+            Finality::OnceSeen => self.is_removal_seen,
             Finality::Never => false,
         };
         let outcome = match outcome {
@@ -368,6 +372,7 @@ impl Standing {
             // Another removal that is still open, and then refused, undoes nothing.
             self.leaves.may_have_been = true;
             self.counts_when_seen = false;
+            self.is_removal_seen = true;
         }
     }
 }

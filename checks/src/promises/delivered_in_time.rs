@@ -9,7 +9,7 @@
 //! `relay-sync-ends-once-empty` where a restart follows, `back-off-outlives-the-outage`, and
 //! `back-off-comes-back-after-a-restart`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use scenarios::scenario::{Delivery, Latency, Scenario};
 
@@ -80,6 +80,8 @@ struct Judging<'h> {
     mail: Mail<'h>,
     /// When anything was wrong among the backends.
     everywhere: Troubles,
+    /// When a backend had surely noted that another one is back, by both, in order of time.
+    noted: BTreeMap<(&'h str, &'h str), Vec<Duration>>,
     end: Duration,
 }
 
@@ -88,9 +90,11 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     let settled = history.settled.as_ref().map(|(settled, _)| settled.at);
     let last = history.journal.entries().last().map(|entry| entry.at);
     let outages = Outages::read(history);
+    let everywhere = outages.among(&history.scenario.backends.keys().map(String::as_str).collect());
     let judging = Judging {
         history,
-        everywhere: outages.among(&history.scenario.backends.keys().map(String::as_str).collect()),
+        noted: noted(history, &everywhere),
+        everywhere,
         outages,
         mail: Mail::read(history),
         end: settled.or(last).unwrap_or_default(),
@@ -110,6 +114,23 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     }
     judgment.doubt_times(history);
     judgment
+}
+
+/// Returns when each backend had surely noted of each other one that it is back: it took something,
+/// and nothing was out for long enough to note that for good.
+fn noted<'h>(
+    history: &'h History<'_>,
+    everywhere: &Troubles,
+) -> BTreeMap<(&'h str, &'h str), Vec<Duration>> {
+    let mut noted: BTreeMap<(&str, &str), Vec<Duration>> = BTreeMap::new();
+    for exchange in history.exchanges_of("send").filter(|exchange| exchange.is_accepted()) {
+        let Some(answered) = exchange.answer_arrived else { continue };
+        if everywhere.is_quiet(answered.at, NOTING) {
+            noted.entry((exchange.from, exchange.to)).or_default().push(answered.at + NOTING);
+        }
+    }
+    noted.values_mut().for_each(|times| times.sort_unstable());
+    noted
 }
 
 /// Returns the ways of a message to the backends that have been in its conversation all the time, as
@@ -281,16 +302,13 @@ impl Judging<'_> {
     }
 
     /// Returns since when a wait of the origin for the destination cannot have begun any more, as of
-    /// `begin`: the destination took something from it, and nothing was out for long enough to note
-    /// that for good. Zero if it never did.
+    /// `begin`. Zero if it never noted that it is back.
     fn back_since(&self, way: &Way<'_>, begin: Duration) -> Duration {
-        let taken = self.history.exchanges_of("send").filter(|exchange| {
-            exchange.from == way.origin && exchange.to == way.destination && exchange.is_accepted()
-        });
-        let taken = taken.filter_map(|exchange| Some(exchange.answer_arrived?.at));
-        let noted =
-            taken.filter(|at| *at + NOTING <= begin && self.everywhere.is_quiet(*at, NOTING));
-        noted.max().unwrap_or_default()
+        let Some(noted) = self.noted.get(&(way.origin, way.destination)) else {
+            return Duration::ZERO;
+        };
+        let by_then = noted.partition_point(|at| *at <= begin);
+        by_then.checked_sub(1).map_or(Duration::ZERO, |last| noted[last] - NOTING)
     }
 
     /// Returns the time that handing on may take from `begin` on, between machines with these

@@ -1,6 +1,7 @@
 //! `same-state`: in the end, every member backend of a conversation has the same current state. One
 //! whose disk was lost is not judged, if nobody led it back to what it had. Nor is a piece of state that
-//! a backend lacks because whoever was to tell it has lost its disk before it could.
+//! a backend lacks because whoever was to tell it has lost its disk before it could, nor which of two
+//! leaves of one user a backend heard of first.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +11,7 @@ use std::{
 use crate::{
     Finding, Judgment,
     history::History,
-    reachability::{is_forgotten, lost_on_its_way},
+    reachability::{is_forgotten, lost_on_its_way, two_leaves},
 };
 
 type RoomState = BTreeMap<String, String>;
@@ -31,7 +32,13 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
                     let event = (theirs?.as_str(), &*format!("of {}", in_words(key)));
                     lost_on_its_way(history, (backend, conversation.as_str()), event)
                 };
-                lacks(first, theirs.get(key)).or_else(|| lacks(other, state.get(key)))
+                let both = state.get(key).zip(theirs.get(key));
+                let lacking =
+                    lacks(first, theirs.get(key)).or_else(|| lacks(other, state.get(key)));
+                lacking.or_else(|| {
+                    let (one, another) = both?;
+                    two_leaves(history, (first, one), (other, another))
+                })
             });
             let Some(difference) = differences.first() else { continue };
             let difference = in_words(difference);
@@ -143,5 +150,40 @@ mod tests {
         assert_eq!(excused.excused, [sentence]);
         assert!(told_b_alone("a", true, true).finding.is_some());
         assert!(told_b_alone("a", false, false).finding.is_some());
+    }
+
+    /// Lets `a` and `c` end with another leave of bob each, the second of which was built on `parents`.
+    fn left_twice(parents: &[&str], is_told: bool) -> Judgment {
+        let leave = |depth: u64, parents: &[&str]| {
+            let content = json!({"membership": "leave"});
+            json!({"type": "m.room.member", "state_key": "@bob:b", "depth": depth, "content": content,
+                   "room_id": "!team", "sender": "@bob:b", "prev_events": parents})
+        };
+        let event = |pdu: &Value| PduFacts::of(pdu).expect("a PDU").event;
+        let first = leave(1, &["$join"]);
+        let parents: Vec<String> =
+            parents.iter().map(|it| it.replace("$first", &event(&first))).collect();
+        let second = leave(2, &parents.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut fake = Fake::ready();
+        let what = "PUT /_matrix/federation/v1/send/1";
+        let told = [("b", "a", &first), ("b", "c", &first), ("c", "a", &second)];
+        for (from, to, pdu) in told.into_iter().take(if is_told { 3 } else { 2 }) {
+            fake.exchange((from, to), what, &json!({"pdus": [pdu]}), &json!({}));
+        }
+        fake.state_at_end("a", &event(&first));
+        fake.state_at_end("c", &event(&second));
+        fake.judged(Delivery::Eventual, judge)
+    }
+
+    #[test]
+    fn of_two_leaves_that_know_nothing_of_each_other_each_backend_may_keep_the_first() {
+        let excused = left_twice(&["$join"], true);
+        assert_eq!(excused.finding, None);
+        assert_eq!(
+            excused.excused,
+            ["a and c each heard of another one first of the leave of bob"]
+        );
+        assert!(left_twice(&["$join"], false).finding.is_some(), "a was not told");
+        assert!(left_twice(&["$first"], true).finding.is_some(), "one follows the other");
     }
 }

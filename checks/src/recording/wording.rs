@@ -11,16 +11,18 @@ pub(super) fn when(scenario: &Scenario, fault: &Fault) -> String {
     let beginning = beginning(&fault.when);
     let is_before = |it: &&Fault| it.id.is_some() && it.id == fault.after;
     match scenario.faults.iter().find(is_before) {
-        Some(before) if matches!(fault.when, When::At(_)) => {
-            format!("{} after {}", beginning.trim_start_matches("at "), before.kind)
-        }
-        Some(before) => format!("{beginning}, after {}", before.kind),
+        Some(before) => match fault.when {
+            When::At(after) if after.is_zero() => format!("at once after {}", before.kind),
+            When::At(after) => format!("{after:?} after {}", before.kind),
+            _ => format!("{beginning}, after {}", before.kind),
+        },
         None => beginning,
     }
 }
 
 fn beginning(when: &When) -> String {
     match when {
+        When::At(at) if at.is_zero() => "at once".to_owned(),
         When::At(at) => format!("at {at:?}"),
         When::Exchange { moment, endpoints, from, to, nth } => {
             let (from, to) = (from.as_deref(), to.as_deref());
@@ -99,6 +101,9 @@ mod tests {
         let scenario = scenario.fault(Duration::ZERO, cut).called("cut").finish();
         let later = begins(When::At(Duration::from_secs(2)));
         assert_eq!(when(&scenario, &later), "2s after partition a | b");
+        let next = begins(When::At(Duration::ZERO));
+        assert_eq!(when(&scenario, &next), "at once after partition a | b");
+        assert_eq!(when(&scenario, &scenario.faults[0]), "at once");
         let next = scenarios::builder::synced("b");
         let scenario = Scenario::build("order").backends(["a", "b"]);
         let cut = scenarios::builder::partition(["a"], ["b"]);

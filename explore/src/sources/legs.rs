@@ -23,7 +23,8 @@ use crate::{
 /// Breaks every leg of the bases.
 #[derive(Debug)]
 pub struct Legs {
-    bases: Vec<Scenario>,
+    /// Each with where its run can be broken.
+    bases: Vec<(Scenario, Vec<Place>)>,
     breaks: VecDeque<Break>,
     /// How many legs are broken in one run.
     at_once: usize,
@@ -33,12 +34,16 @@ pub struct Legs {
     together: VecDeque<(Vec<Fault>, Vec<Break>)>,
 }
 
-/// One break of one base.
-#[derive(Clone, Debug)]
+/// One break of one base. There are a million in a large library, so that it says only which way at
+/// which place it is.
+#[derive(Clone, Copy, Debug)]
 struct Break {
     base: usize,
+    /// The place's index among those of the base.
+    place: usize,
+    /// The way's index among those of the place.
+    way: usize,
     at: Duration,
-    way: Way,
     /// Whether nothing is sent after it.
     is_last: bool,
     /// Whether clients ask again for what got no answer.
@@ -57,6 +62,8 @@ impl Legs {
     ) -> Self {
         let is_small = |scenario: &Scenario| scenario.machines().len() <= MOST_MACHINES;
         let only_large = !bases.iter().any(|(scenario, _)| is_small(scenario));
+        let open = |(scenario, places): &(Scenario, Vec<Place>)| (open(scenario), places.clone());
+        let bases: Vec<(Scenario, Vec<Place>)> = bases.iter().map(open).collect();
         let mut found = Vec::new();
         for (base, (scenario, places)) in bases.iter().enumerate() {
             if is_small(scenario) || only_large {
@@ -66,7 +73,7 @@ impl Legs {
         let breaks = in_order(vocabulary, found);
         let mine = breaks.into_iter().zip(0..).filter(|(_, number)| shard.has(*number));
         Self {
-            bases: bases.iter().map(|(scenario, _)| open(scenario)).collect(),
+            bases,
             breaks: mine.map(|(it, _)| it).collect(),
             at_once: 1,
             alone: VecDeque::new(),
@@ -79,6 +86,12 @@ impl Legs {
     #[must_use]
     pub fn three_at_once(self) -> Self {
         Self { at_once: 3, ..self }
+    }
+
+    /// Returns what a break does.
+    fn way(&self, it: Break) -> Option<Way> {
+        let (scenario, places) = self.bases.get(it.base)?;
+        ways(scenario, places.get(it.place)?).into_iter().nth(it.way)
     }
 
     /// Returns the next breaks that one run can have.
@@ -113,14 +126,15 @@ type Mixed = (Kind, u64, Break);
 /// Returns the breaks of one base.
 fn of_base(base: usize, scenario: &Scenario, places: &[Place], seed: u64) -> Vec<Mixed> {
     let mut found = Vec::new();
-    for place in places {
-        for way in ways(scenario, place) {
+    for (number, place) in places.iter().enumerate() {
+        for (nth, way) in ways(scenario, place).iter().enumerate() {
             let kind = (place.class(), way.kind(place));
             let mixed = mixed(mixed(seed, base as u64), found.len() as u64);
             let is_last = mixed.is_multiple_of(2);
             let asks_again = is_of_client(scenario, place);
             let at = way.begun(place);
-            found.push((kind, mixed, Break { base, at, way, is_last, asks_again }));
+            let it = Break { base, place: number, way: nth, at, is_last, asks_again };
+            found.push((kind, mixed, it));
         }
     }
     found
@@ -210,9 +224,9 @@ impl Source for Legs {
     fn next(&mut self) -> Option<Candidate> {
         let together = self.next_together()?;
         let last = together.last()?;
-        let mut scenario = self.bases[last.base].clone();
+        let mut scenario = self.bases.get(last.base)?.0.clone();
         for it in &together {
-            scenario = with_way(&scenario, it.at, it.way.clone());
+            scenario = with_way(&scenario, it.at, self.way(*it)?);
         }
         if last.is_last {
             scenario = ending_at(&scenario, last.at);

@@ -10,7 +10,7 @@ const WIDTH: u64 = 560;
 /// Its height.
 const HEIGHT: u64 = 190;
 /// Where the line begins on the left: figures stand before it.
-const LEFT: u64 = 64;
+const LEFT: u64 = 72;
 /// Where it ends on the right.
 const RIGHT: u64 = 548;
 /// Where the largest value is.

@@ -7,8 +7,9 @@ import { Command, Problem, Scroll, Section, useTitle } from "./parts";
 import { searchWord } from "./Runs";
 import { count, lasted } from "./words";
 
-const WIDE = 900;
-const HIGH = 220;
+const HIGH = 236;
+/** As wide as there is room: a picture that is drawn smaller than it is has figures that nobody can read. */
+const wide = () => (document.documentElement.clientWidth < 640 ? 420 : 900);
 
 export function Search({ file }: { file: string }) {
   const { value, problem } = useAnswer<Told>("exploration", { file }, (it) =>
@@ -19,7 +20,7 @@ export function Search({ file }: { file: string }) {
     <>
       <header class="top">
         <p class="over"><a href={to("")}>all runs</a> / {file}</p>
-        <h1>Exploration</h1>
+        <h1>{value?.campaign.id ? `Campaign ${value.campaign.id}` : "Exploration"}</h1>
       </header>
       <main>
         <Problem text={problem} />
@@ -35,12 +36,13 @@ function Progress({ told }: { told: Told }) {
   const runs = told.passed + told.failed + told.unknown;
   const part = campaign.part[1] > 1 ? `, part ${campaign.part[0]} of ${campaign.part[1]}` : "";
   const goal = campaign.runs !== null ? runs / campaign.runs : campaign.time_ms !== null ? told.wall_ms / campaign.time_ms : null;
+  const last = campaign.id ? "The last blocks" : "The last runs";
   const rate = told.wall_ms > 0 ? Math.round((runs * 1000) / told.wall_ms) : 0;
   return (
     <>
       <p><span class={`state ${told.is_silent ? "silent" : told.state}`} role="status"><span aria-hidden="true">{sign}</span> {word}</span></p>
       <p class="facts">
-        {count(campaign.scenarios.length, "scenario")}, {campaign.ways.join(" + ")}, seed {campaign.seed}{part}, {count(campaign.threads, "thread")}; {lasted(told.wall_ms)}
+        {count(campaign.scenarios.length, "scenario")}, {campaign.ways.join(" + ")}, seed {campaign.seed}{part}{campaign.threads > 0 && `, ${count(campaign.threads, "thread")}`}; {lasted(told.wall_ms)}
       </p>
       {goal !== null && told.state !== "finished" && (
         <p><progress max={1} value={Math.min(1, goal)} aria-label="How far it is" /><span class="hint"> {campaign.runs !== null ? `of at most ${count(campaign.runs, "run")}` : `of at most ${lasted(campaign.time_ms ?? 0)}`}</span></p>
@@ -58,14 +60,14 @@ function Progress({ told }: { told: Told }) {
           : told.failures.map((it) => <Kind key={`${it.found_at} ${it.check} ${it.sentence}`} kind={it} told={told} />)}
         {told.kinds > told.failures.length && <p class="hint">and {count(told.kinds - told.failures.length, "more kind")}</p>}
       </Section>
-      <Section id="last" title="The last runs">
-        <Scroll label="The last runs"><table>
-          <thead><tr><th class="num">run</th><th>way</th><th>scenario</th><th>what came of it</th><th class="num">new situations</th></tr></thead>
+      <Section id="last" title={last}>
+        <Scroll label={last}><table>
+          <thead><tr><th class="num">{campaign.id ? "block" : "run"}</th><th>way</th><th>scenario</th><th>what came of it</th>{!campaign.id && <th class="num">new situations</th>}</tr></thead>
           <tbody>{[...told.last].reverse().map((it) => (
             <tr key={it.number}>
               <td class="num">{it.number.toLocaleString("en")}</td><td>{it.way}</td><th scope="row">{it.scenario}</th>
               <td class={it.end === "passed" ? "" : "bad"}>{it.end === "passed" ? "✓ passed" : it.end === "unknown" ? "? unknown" : `✕ ${it.end}`}</td>
-              <td class="num">{it.news > 0 ? it.news : ""}</td>
+              {!campaign.id && <td class="num">{it.news > 0 ? it.news : ""}</td>}
             </tr>
           ))}</tbody>
         </table></Scroll>
@@ -85,7 +87,7 @@ function Curve({ told }: { told: Told }) {
   const { points } = told.curve;
   const last = points.at(-1);
   if (points.length < 2 || !last) return <p class="hint">A curve is drawn from the second run on.</p>;
-  const [left, right, top, bottom] = [48, 12, 18, 24];
+  const [WIDE, left, right, top, bottom] = [wide(), 48, 12, 34, 24];
   const x = (runs: number) => left + (runs / Math.max(1, last.runs)) * (WIDE - left - right);
   const y = (situations: number) => HIGH - bottom - (situations / Math.max(1, last.situations)) * (HIGH - top - bottom);
   const path = points.map((it, index) => `${index === 0 ? "M" : "L"}${x(it.runs).toFixed(1)} ${y(it.situations).toFixed(1)}`).join("");
@@ -99,7 +101,7 @@ function Curve({ told }: { told: Told }) {
       <text x={WIDE - right} y={HIGH - 6} text-anchor="end">{last.runs.toLocaleString("en")} runs</text>
       {told.failures.filter((it) => it.found_at <= last.runs).slice(0, 40).map((it) => (
         <g key={`${it.found_at} ${it.check} ${it.sentence}`}>
-          <title>{`run ${it.found_at}: ${it.check}`}</title>
+          <title>{told.campaign.id ? `after ${count(it.found_at, "run")}: ${it.check}` : `run ${it.found_at}: ${it.check}`}</title>
           <line class="kind" x1={x(it.found_at)} x2={x(it.found_at)} y1={top} y2={HIGH - bottom} />
           <text class="kind" x={x(it.found_at)} y={top - 4} text-anchor="middle">✕</text>
         </g>
@@ -126,7 +128,7 @@ function Kind({ kind, told }: { kind: Told["failures"][number]; told: Told }) {
     <article class="kind-of">
       <h3><span class="bad"><span aria-hidden="true">✕</span> {kind.check}</span></h3>
       {kind.story.length > 0 ? kind.story.map((line) => <p key={line}>{line}</p>) : <p>{kind.sentence}</p>}
-      <p class="hint">Seen in {count(kind.runs, "run")}, first in run {kind.found_at.toLocaleString("en")} ({kind.way}).</p>
+      <p class="hint">Seen in {count(kind.runs, "run")}, first {told.campaign.id ? `after ${count(kind.found_at, "run")}` : `in run ${kind.found_at.toLocaleString("en")}`} ({kind.way}).</p>
       {path !== null && (
         <>
           <p><Command text={`fedsim run ${told.folder}/${kind.file}`} /> <button type="button" onClick={show} aria-expanded={text !== null}>{text === null ? "show the scenario" : "hide it"}</button></p>

@@ -95,7 +95,8 @@ export type SearchState = "searching" | "shrinking" | "finished";
 export interface Search {
   file: string; folder: string; way: string; is_silent: boolean; state: SearchState;
   campaign: {
-    scenarios: string[]; ways: string[]; seed: number; part: [number, number]; threads: number;
+    /** The name of a campaign of many processes, whose runs come in blocks. */
+    id: string | null; scenarios: string[]; ways: string[]; seed: number; part: [number, number]; threads: number;
     runs: number | null; time_ms: number | null;
   };
   wall_ms: number; ways: Record<string, number>; passed: number; failed: number; unknown: number;

@@ -52,6 +52,14 @@ fn a_kick_is_certain_once_the_own_backend_tells_of_it() {
 }
 
 #[test]
+fn a_refused_kick_beside_the_creators_makes_it_no_more_certain() {
+    let both = [kick("bob", "alice", None), kick("bob", "carol", None)];
+    let ends = [kick("bob", "alice", Some(Ok)), kick("bob", "carol", Some(Refused))];
+    let stays = of("bob", &[both, ends].concat());
+    assert_eq!((stays[0].certain_until, stays[0].possible_until), (Some(1), None));
+}
+
+#[test]
 fn a_refused_kick_ends_nothing() {
     let stays = of("bob", &[kick("bob", "carol", None), kick("bob", "carol", Some(Refused))]);
     assert_eq!(stays, [Membership::initial("bob", "team")]);
