@@ -4,7 +4,6 @@
 use ruma::{OwnedEventId, OwnedRoomId, RoomId, RoomVersionId, ServerName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use transport::federation::MAX_VALIDITY_MS;
 
 use super::{Graph, Refusal, Unavailable, acl, verify::verify};
 use crate::{
@@ -14,10 +13,6 @@ use crate::{
     },
     store::{StoreError, memberships, rooms},
 };
-
-/// How much farther ahead than any key is believed to be valid an event may be dated and is kept: as long as
-/// what cannot be judged is tried again, in milliseconds.
-const KEPT_AHEAD_MS: u64 = 14 * 24 * 60 * 60 * 1000;
 
 impl Graph {
     /// Returns the id of a PDU that is well-formed and of a room that this server is in.
@@ -57,23 +52,8 @@ impl Graph {
             let reason = format!("the room does not let {origin} take part");
             return Ok(Err((Some(id), Refusal::NotAllowed(reason))));
         }
-        let sent_ms = pdu.origin_server_ts;
-        match verify(&self.core.keys, pdu, rules).await? {
-            Ok(pdu) => Ok(Ok(pdu)),
-            Err(Refusal::UnknownKey(_)) if self.may_be_believed_later(sent_ms) => {
-                let reason = "it is dated too far ahead of this server's clock";
-                Err(Unavailable::Lacking(reason.to_owned()))
-            }
-            Err(refusal) => Ok(Err((Some(id), refusal))),
-        }
-    }
-
-    /// Returns whether an event is dated so far ahead that no key is believed to be valid then, but not so
-    /// far that this cannot pass while it is kept: this server's clock may be behind.
-    fn may_be_believed_later(&self, sent_ms: u64) -> bool {
-        let now = self.core.host.unix_ms();
-        let ahead = sent_ms.saturating_sub(now);
-        (MAX_VALIDITY_MS + 1..=MAX_VALIDITY_MS + KEPT_AHEAD_MS).contains(&ahead)
+        let verified = verify(&self.core.keys, pdu, rules).await?;
+        Ok(verified.map_err(|refusal| (Some(id), refusal)))
     }
 
     /// Returns the rules of a room that this server is in, and whether that lets `origin` take part.

@@ -104,11 +104,8 @@ impl Graph {
                 }
                 Ok(Err((Some(id), refusal))) => drop(round.outcomes.insert(id, Err(refusal))),
                 Ok(Err((None, refusal))) => tracing::info!(%origin, %refusal, "dropped a PDU"),
-                Err(Unavailable::Elsewhere(reason)) => {
+                Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
                     round.put_off.extend(self.id_of(raw).await?.map(|id| (id, reason)));
-                }
-                Err(Unavailable::Lacking(reason)) => {
-                    round.parked.extend(self.id_of(raw).await?.map(|id| (id, reason)));
                 }
                 Err(Unavailable::Store(error)) => return Err(error),
             }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedServerName, ServerName};
+use ruma::{OwnedServerName, ServerName, owned_server_name};
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 use transport::Transaction;
@@ -32,26 +32,15 @@ pub struct DeferredEntry {
     pub tries: u32,
 }
 
-/// Entries of one relay, or of one origin, that wait here to be judged, and their bytes; what comes beyond
-/// that stays where it is.
-const MAX_OF_GIVER: i64 = 500;
-const MAX_BYTES_OF_GIVER: i64 = 32 << 20;
-
-/// Bytes of entries that are read at once, unless one alone is larger.
-const MAX_BYTES_READ: usize = 4 << 20;
-
-/// Returns whether one more entry that `giver` hands over may wait here.
+/// Returns how many entries that `giver` handed over wait here.
 ///
 /// # Errors
 /// The store refuses.
-pub fn has_room(connection: &Connection, giver: &ServerName) -> Result<bool, StoreError> {
-    let (count, bytes): (i64, i64) = connection
-        .prepare_cached(
-            "SELECT count(*), coalesce(sum(octet_length(pdus)), 0)
-             FROM deferred_entries WHERE relay = ?1",
-        )?
-        .query_row([giver.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(count < MAX_OF_GIVER && bytes < MAX_BYTES_OF_GIVER)
+pub fn count(connection: &Connection, giver: &ServerName) -> Result<usize, StoreError> {
+    let count: i64 = connection
+        .prepare_cached("SELECT count(*) FROM deferred_entries WHERE relay = ?1")?
+        .query_row([giver.as_str()], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(0))
 }
 
 /// Returns how many entries wait here, by who handed them over.
@@ -107,23 +96,18 @@ pub fn due(
          ORDER BY tries, id",
     )?;
     let mut rows = statement.query((now_ms, i64::try_from(limit).unwrap_or(i64::MAX)))?;
-    let (mut entries, mut bytes) = (Vec::new(), 0);
+    let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let (origin, pdus): (String, String) = (row.get(1)?, row.get(2)?);
-        bytes += pdus.len();
-        if bytes > MAX_BYTES_READ && !entries.is_empty() {
-            break;
-        }
-        let Ok(origin) = OwnedServerName::try_from(origin) else {
-            tracing::error!("the origin of a deferred entry is stored malformed");
-            continue;
+        let (origin, pdus) = match origin.try_into() {
+            Ok(origin) => (origin, well_formed(&pdus)),
+            // It is judged and forgotten like one whose PDUs are malformed.
+            Err(error) => {
+                tracing::error!(%error, "the origin of a deferred entry is stored malformed");
+                (owned_server_name!("malformed.invalid"), Vec::new())
+            }
         };
-        entries.push(DeferredEntry {
-            id: row.get(0)?,
-            origin,
-            pdus: well_formed(&pdus),
-            tries: row.get(3)?,
-        });
+        entries.push(DeferredEntry { id: row.get(0)?, origin, pdus, tries: row.get(3)? });
     }
     Ok((entries, any))
 }
@@ -188,16 +172,12 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded_by_its_bytes_and_read_in_parts() {
-        let (mut connection, eve) = (table(), OwnedServerName::try_from("eve.test").unwrap());
-        for _ in 0..16 {
-            assert!(has_room(&connection, &eve).unwrap());
-            keep(&mut connection, "eve.test", 2 << 20);
-        }
-        assert!(!has_room(&connection, &eve).unwrap());
-        let (tried, _) = due(&connection, 0, 20).unwrap();
-        assert_eq!(tried.len(), 1);
+    fn an_entry_with_a_malformed_origin_is_judged_empty_and_costs_itself_alone() {
+        let mut connection = table();
+        keep(&mut connection, "eve.test", 10);
+        keep(&mut connection, "bob.test", 10);
         connection.execute("UPDATE deferred_entries SET origin = '?' WHERE id = 1", []).unwrap();
-        assert_eq!(due(&connection, 0, 20).unwrap().0[0].id, 2);
+        let (entries, _) = due(&connection, 0, 20).unwrap();
+        assert!(entries[0].pdus.is_empty() && entries[1].pdus.len() == 1);
     }
 }

@@ -23,7 +23,11 @@ use crate::{
 /// Entries that are tried again after one round, those tried least first.
 const MAX_TRIED_PER_ROUND: usize = 20;
 
-/// How often an entry is tried: for two weeks (as `pdu::admit` has it too), longer than any outage worth waiting for. After that,
+/// Entries of one relay, or of one origin, that wait here to be judged; what comes beyond that stays
+/// where it is.
+pub(super) const MAX_DEFERRED: usize = 500;
+
+/// How often an entry is tried: for two weeks, longer than any outage worth waiting for. After that,
 /// only what could not be judged is lost; if later events build on it, it is fetched with them.
 const MAX_TRIES: u32 = 4000;
 

@@ -12,7 +12,9 @@ use ruma::{OwnedServerName, ServerName};
 use serde_json::value::RawValue;
 use transport::Lock;
 
-use super::{Answer, Edu, EduHandler, MAX_EDUS, MAX_PDUS, PduHandler, RecordAnswer};
+use super::{
+    Answer, Edu, EduHandler, MAX_EDUS, MAX_PDUS, PduHandler, RecordAnswer, deferred::MAX_DEFERRED,
+};
 use crate::{
     core::{
         Core,
@@ -178,7 +180,7 @@ impl Incoming {
                 return Ok(());
             }
             if answer.first_unjudged().is_some() {
-                if !deferred::has_room(tx, &origin)? {
+                if deferred::count(tx, &origin)? >= MAX_DEFERRED {
                     return Ok(());
                 }
                 let handover = Handover { giver: origin.clone(), entry_id: 0 };

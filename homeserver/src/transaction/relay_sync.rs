@@ -13,7 +13,11 @@ use transport::{
     federation::CallError,
 };
 
-use super::{Edu, Incoming, Outgoing, RecordAnswer, deferred::Deferred, incoming::within_limits};
+use super::{
+    Edu, Incoming, Outgoing, RecordAnswer,
+    deferred::{Deferred, MAX_DEFERRED},
+    incoming::within_limits,
+};
 use crate::{
     core::Core,
     store::{
@@ -198,7 +202,8 @@ impl RelaySync {
         // transaction is believed in this direction only: it could keep the entry to itself anyway.
         let pdus = if direct { &[] } else { pdus };
         let name = entry.relay.clone();
-        let room_left = self.core.database.call(move |db| deferred::has_room(db, &name)).await?;
+        let waiting = self.core.database.call(move |db| deferred::count(db, &name)).await?;
+        let room_left = waiting < MAX_DEFERRED;
         let edus = edus.iter().filter(|_| !direct);
         let edus: Vec<Edu> = edus.filter_map(|edu| serde_json::from_str(edu.get()).ok()).collect();
         let record = self.record_or_defer(entry, transaction, &origin, room_left);

@@ -1,6 +1,6 @@
 //! What cannot be judged yet, since a server that is needed is away.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -19,7 +19,7 @@ use transport::{
 use crate::{
     relays::{relay, set_relays},
     stranger::{DEADLINE, Stranger, id_of},
-    support::{ADMIN_TOKEN, Backend, One, Two, eventually, free_name, shows},
+    support::{ADMIN_TOKEN, Backend, One, eventually, free_name, shows},
 };
 
 /// An event of a server that is not there, so that its keys are not to be had.
@@ -243,26 +243,4 @@ async fn what_builds_on_something_that_nobody_has_is_kept_until_its_state_can_be
         a.count("SELECT count(*) FROM deferred_entries") == 0
     })
     .await;
-}
-
-#[tokio::test]
-async fn what_is_dated_ahead_of_a_clock_that_is_behind_is_kept_until_the_clock_is_right() {
-    let Two { a, mut b, alice, bob, room } = Two::start().await;
-    a.say(&alice, &room, "before").await;
-    shows(&b, &room, &["before"]).await;
-    b.kill();
-    // What it knows of the other's keys it has learnt by a clock that was right.
-    b.change("DELETE FROM server_keys");
-    b.clock.by(Duration::from_hours(9 * 24));
-    b.boot().await;
-    a.say(&alice, &room, "ahead").await;
-    let kept = "SELECT count(*) FROM deferred_entries";
-    eventually("it is kept", || async { b.count(kept) == 1 }).await;
-    // Whoever sent it is done with it.
-    eventually("its queue is empty", || async { a.count("SELECT count(*) FROM outgoing") == 0 })
-        .await;
-    b.clock.by(Duration::ZERO);
-    shows(&b, &room, &["before", "ahead"]).await;
-    b.say(&bob, &room, "after").await;
-    shows(&a, &room, &["before", "ahead", "after"]).await;
 }
