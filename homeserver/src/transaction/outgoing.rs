@@ -155,8 +155,8 @@ impl Outgoing {
     }
 
     /// Call this with the origin of every properly signed request. It clears the origin's back-off, if that
-    /// is there because the server did not answer; if a proxy did, not before the first wait is over, since
-    /// the proxy may know of no way to it still.
+    /// is there because the server did not answer; if a proxy did, it only brings the next attempt forward,
+    /// to the end of the first wait, since the proxy may know of no way to it still.
     pub fn heard_from(&self, server: &ServerName) {
         if planted(Defect::BackOffOutlivesTheOutage) {
             return;

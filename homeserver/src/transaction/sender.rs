@@ -281,7 +281,9 @@ impl Sender {
         core.database.transaction(move |tx| work(tx, &name, now)).await
     }
 
-    /// Returns the back-off as it stands: none, if the destination was heard from since.
+    /// Returns the back-off as it stands: none, if the destination was heard from since. If a proxy answers
+    /// for it, the next attempt comes sooner, but the failures count: whoever can send may still be out of
+    /// reach, and then its relays are needed.
     async fn back_off(&mut self) -> Result<BackOff, StoreError> {
         if !self.destination.failing.load(Ordering::SeqCst) {
             return Ok(BackOff::default());
@@ -292,23 +294,16 @@ impl Sender {
         if !self.destination.heard_from.load(Ordering::SeqCst) {
             return Ok(stored);
         }
-        if let Some(due) = self.due_after_proxy() {
+        let at_once = self.destination.at_once.swap(false, Ordering::SeqCst);
+        if let Some(proxied_at) = self.proxied_at.filter(|_| !at_once) {
+            self.destination.heard_from.store(false, Ordering::SeqCst);
+            let due = proxied_at + self.config().backoff_first;
             let known = self.due_at(stored);
             self.due = Some((stored.failures, due.min(known)));
             return Ok(stored);
         }
         self.clear_back_off(stored).await?;
         Ok(BackOff::default())
-    }
-
-    /// Returns from when on a destination is tried again for which a proxy answered, and that was heard from
-    /// since; `None` if that is now.
-    fn due_after_proxy(&self) -> Option<Instant> {
-        if self.destination.at_once.swap(false, Ordering::SeqCst) {
-            return None;
-        }
-        let due = self.proxied_at.map(|at| at + self.config().backoff_first);
-        due.filter(|due| *due > Instant::now())
     }
 
     async fn clear_back_off(&mut self, before: BackOff) -> Result<(), StoreError> {
@@ -319,6 +314,8 @@ impl Sender {
             self.outgoing.reconnected.notify_one();
         }
         self.due = None;
+        self.proxied_at = None;
+        self.destination.at_once.store(false, Ordering::SeqCst);
         self.destination.failing.store(false, Ordering::SeqCst);
         self.destination.heard_from.store(false, Ordering::SeqCst);
         Ok(())
@@ -328,9 +325,9 @@ impl Sender {
         let proxied = matches!(error, CallError::Refused(error) if error.is_made_up());
         let silent = proxied || matches!(error, CallError::NoAnswer(_));
         self.proxied_at = proxied.then(Instant::now);
-        let heard_from = self.destination.heard_from.swap(false, Ordering::SeqCst);
         // An attempt that was under way when the destination came back says nothing about it since.
-        let earlier = if silent && heard_from { 0 } else { before.failures };
+        let came_back = !proxied && self.destination.heard_from.swap(false, Ordering::SeqCst);
+        let earlier = if silent && came_back { 0 } else { before.failures };
         let failures = earlier.saturating_add(1);
         let wait = self.jittered(self.back_off_after(failures));
         tracing::info!(destination = %self.name, %error, failures, ?wait, "backing off");

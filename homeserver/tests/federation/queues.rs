@@ -110,6 +110,28 @@ async fn a_server_behind_a_proxy_that_answered_for_it_is_tried_again_when_it_is_
 }
 
 #[tokio::test]
+async fn contact_clears_no_failures_while_a_proxy_answers_so_that_relays_have_their_turn() {
+    let quick = |config: &mut homeserver::Config| {
+        config.backoff_first = Duration::from_millis(100);
+        config.backoff_max = Duration::from_hours(1);
+    };
+    let a = Backend::start_with(quick).await;
+    let answer = || async { (StatusCode::BAD_GATEWAY, "no way in") };
+    let send = Router::new().route("/_matrix/federation/v1/send/{id}", put(answer));
+    let eve = Stranger::start_with(send).await;
+    let alice = a.user("alice").await;
+    let room = a.public_room(&alice).await;
+    eve.join(&a, &room, &[&a]).await;
+    a.say(&alice, &room, "1").await;
+    eventually("it failed six times, though it is heard from again and again", || async {
+        eve.proposal(&a, &room).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        a.count("SELECT coalesce(max(failures), 0) FROM destinations") >= 6
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn server_that_refuses_is_not_tried_again_and_again_because_it_is_heard_from() {
     let patient = |config: &mut homeserver::Config| {
         config.backoff_first = Duration::from_mins(10);
