@@ -2,7 +2,7 @@
 
 use ruma::{OwnedDeviceId, UserId};
 use rusqlite::Connection;
-use serde_json::{Value, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use transport::Transaction;
 
 use super::{StoreError, accounts::Device, side};
@@ -11,7 +11,7 @@ use super::{StoreError, accounts::Device, side};
 /// longer than that has lost its sessions anyway.
 const MAX_WAITING: i64 = 10_000;
 
-/// Bytes of one message, as of an event; a larger one is dropped. Any server may send some.
+/// Bytes of one message, as of an event. Any server may send some.
 const MAX_BYTES: usize = 64 << 10;
 
 /// Bytes of the messages that are read at once, unless one alone is larger.
@@ -47,18 +47,15 @@ pub(crate) fn devices(
     Ok(ids.into_iter().map(Into::into).collect())
 }
 
-/// Keeps a message for a device, if it is not too large.
-pub(crate) fn put(
-    tx: &Transaction<'_>,
-    device: &Device,
-    message: &Value,
-) -> Result<(), StoreError> {
+/// Returns a message as it is kept; `None` if it is too large for that.
+pub(crate) fn kept_form(kind: &str, sender: &UserId, content: &Value) -> Option<String> {
+    let json = json!({ "type": kind, "sender": sender, "content": content }).to_string();
+    (json.len() <= MAX_BYTES).then_some(json)
+}
+
+/// Keeps a message for a device, in its [`kept_form`].
+pub(crate) fn put(tx: &Transaction<'_>, device: &Device, json: &str) -> Result<(), StoreError> {
     let Device { user_id, device_id } = device;
-    let json = message.to_string();
-    if json.len() > MAX_BYTES {
-        tracing::info!(%user_id, bytes = json.len(), "a message to a device is too large");
-        return Ok(());
-    }
     tx.prepare_cached(
         "INSERT INTO to_device (sequence, user_id, device_id, json) VALUES (?1, ?2, ?3, ?4)",
     )?
@@ -83,21 +80,23 @@ pub(crate) fn waiting(
 ) -> Result<(Vec<Box<RawValue>>, Option<i64>), StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT sequence, json FROM to_device
-         WHERE user_id = ?1 AND device_id = ?2 AND sequence > ?3 ORDER BY sequence LIMIT ?4",
+         WHERE user_id = ?1 AND device_id = ?2 AND sequence > ?3 ORDER BY sequence",
     )?;
-    let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let of = (device.user_id.as_str(), device.device_id.as_str(), since, most);
+    let of = (device.user_id.as_str(), device.device_id.as_str(), since);
     let mut rows = statement.query(of)?;
     let (mut messages, mut last, mut bytes) = (Vec::new(), since, 0);
     while let Some(row) = rows.next()? {
         let json: String = row.get(1)?;
-        bytes += json.len();
-        if messages.len() == limit || (bytes > MAX_BYTES_READ && !messages.is_empty()) {
+        let is_full = messages.len() == limit || bytes + json.len() > MAX_BYTES_READ;
+        if is_full && !messages.is_empty() {
             return Ok((messages, Some(last)));
         }
         last = row.get(0)?;
         match RawValue::from_string(json) {
-            Ok(message) => messages.push(message),
+            Ok(message) => {
+                bytes += message.get().len();
+                messages.push(message);
+            }
             Err(error) => tracing::error!(%error, "a message to a device is stored malformed"),
         }
     }
@@ -132,8 +131,6 @@ pub(crate) fn forget_until(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -145,11 +142,10 @@ mod tests {
         let tx = Transaction::begin(&mut connection).unwrap();
         let user_id = ruma::user_id!("@alice:a.test").to_owned();
         let device = Device { user_id, device_id: "phone".into() };
-        let message = |bytes: usize| json!({ "content": "x".repeat(bytes) });
-        put(&tx, &device, &message(64 << 10)).unwrap();
-        assert!(waiting(&tx, &device, 0, 100).unwrap().0.is_empty(), "it is too large");
+        let of = |bytes: usize| kept_form("m.x", &device.user_id, &"x".repeat(bytes).into());
+        assert!(of(64 << 10).is_none(), "it is too large");
         for _ in 0..40 {
-            put(&tx, &device, &message(60_000)).unwrap();
+            put(&tx, &device, &of(60_000).unwrap()).unwrap();
         }
         tx.execute("UPDATE to_device SET json = '{' WHERE sequence = 2", []).unwrap();
         let (first, more) = waiting(&tx, &device, 0, 100).unwrap();
@@ -158,5 +154,8 @@ mod tests {
         let (third, none) = waiting(&tx, &device, more.unwrap() + 17, 100).unwrap();
         assert!(second.len() == 17 && third.len() < 17 && none.is_none());
         assert_eq!(first.len() + second.len() + third.len(), 39);
+        tx.execute("UPDATE to_device SET json = '{' WHERE sequence < 35", []).unwrap();
+        let (behind, more) = waiting(&tx, &device, 0, 3).unwrap();
+        assert!(behind.len() == 3 && more.is_some(), "malformed ones lose what is behind them");
     }
 }
