@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use transport::{DatabaseError, Host, Lock};
 
 use super::{
@@ -71,21 +71,56 @@ impl Hashing {
         &self,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, AccountError> {
-        let _turn = self.turn().await?;
+        let turn = self.turn().await?;
         let memories = Arc::clone(&self.memories);
         let computed = self.host.compute(move || {
+            // It is computed to its end, whether somebody still waits for it or not.
+            let _turn = turn;
             // Apart, so that it is not locked while this is computed.
             let kept = memories.lock().pop();
             let mut memory = kept.unwrap_or_default();
             let computed = work(&mut memory);
-            memories.lock().push(memory);
+            let mut memories = memories.lock();
+            if memories.len() < AT_ONCE {
+                memories.push(memory);
+            }
             computed
         });
         computed.await.ok_or_else(|| DatabaseError::Closed.into())
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, AccountError> {
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, AccountError> {
         let _waiting = self.waiting.try_acquire().map_err(|_| AccountError::Busy)?;
-        self.at_once.acquire().await.map_err(|_| AccountError::Busy)
+        Arc::clone(&self.at_once).acquire_owned().await.map_err(|_| AccountError::Busy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures_util::FutureExt as _;
+    use transport::real::{self, RealConfig};
+
+    use super::*;
+    use crate::Config;
+
+    #[tokio::test]
+    async fn who_goes_away_half_way_leaves_no_more_hashes_than_may_be_computed_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let host = real::host(directory.path(), &RealConfig::default()).unwrap();
+        let hashing = Hashing::new(host, Cost::from(&Config::default()));
+        let mut ends = Vec::new();
+        for _ in 0..20 {
+            let (end, ended) = mpsc::channel::<()>();
+            let computed = hashing.compute(move |_| ended.recv().is_ok());
+            assert!(computed.now_or_never().is_none(), "it is dropped before it is done");
+            ends.push(end);
+        }
+        assert_eq!(hashing.at_once.available_permits(), 0);
+        drop(ends);
+        let all = u32::try_from(AT_ONCE).unwrap();
+        let _all = hashing.at_once.acquire_many(all).await.unwrap();
+        assert_eq!(hashing.memories.lock().len(), AT_ONCE);
     }
 }
