@@ -223,9 +223,8 @@ impl KeyRing {
         let fetched = match self.fetch(server).await {
             Ok(published) => {
                 let saves = self.fields.saves.fetch_add(1, Ordering::Relaxed) + 1;
-                let trims = saves.is_multiple_of(SAVES_BETWEEN_TRIMS);
-                let saved =
-                    store::save(&self.fields.database, server.to_string(), published, trims);
+                let when = (self.now_ms(), saves.is_multiple_of(SAVES_BETWEEN_TRIMS));
+                let saved = store::save(&self.fields.database, server.to_string(), published, when);
                 remote.learn(server, saved.await?);
                 Ok(())
             }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use super::document::{KnownKey, KnownKeys};
 use crate::{
     database::migrate,
-    federation::MAX_KEYS,
+    federation::{MAX_KEYS, MAX_VALIDITY_MS},
     host::{Database, DatabaseError},
 };
 
@@ -37,19 +37,22 @@ pub(super) async fn save(
     database: &Database,
     server: String,
     published: KnownKeys,
-    trims: bool,
+    (now_ms, trims): (u64, bool),
 ) -> Result<KnownKeys, DatabaseError> {
+    // No key is believed for longer, whatever was stored of it.
+    let believed_until = now_ms.saturating_add(MAX_VALIDITY_MS);
+    let believed_until = i64::try_from(believed_until).unwrap_or(i64::MAX);
     database
         .transaction(move |transaction| {
             if trims {
-                trim_all(transaction, MAX_STORED)?;
+                trim_all(transaction, MAX_STORED, believed_until)?;
             }
             write_keys(transaction, &server, &published)?;
             let stored = read_keys(transaction, &server)?;
             if stored.len() <= MAX_KEYS {
                 return Ok(stored);
             }
-            trim(transaction, &server)?;
+            trim(transaction, &server, believed_until)?;
             Ok(read_keys(transaction, &server)?)
         })
         .await
@@ -86,7 +89,7 @@ fn write_keys(connection: &Connection, server: &str, keys: &KnownKeys) -> rusqli
 /// Forgets servers whose keys are valid no longer, or not as long as the others', until there are `most`
 /// keys: whoever has a name for each of ever more servers must not fill our disk. Who is forgotten is asked
 /// again.
-fn trim_all(connection: &Connection, most: i64) -> rusqlite::Result<()> {
+fn trim_all(connection: &Connection, most: i64, believed_until: i64) -> rusqlite::Result<()> {
     let count = "SELECT count(*) FROM server_keys";
     if connection.query_row(count, [], |row| row.get::<_, i64>(0))? <= most {
         return Ok(());
@@ -95,19 +98,19 @@ fn trim_all(connection: &Connection, most: i64) -> rusqlite::Result<()> {
     let sql = "DELETE FROM server_keys WHERE server_name IN (
              SELECT server_name FROM (
                  SELECT server_name, sum(keys) OVER (ORDER BY valid DESC, server_name) AS so_far FROM (
-                     SELECT server_name, count(*) AS keys, max(valid_until_ms) AS valid
+                     SELECT server_name, count(*) AS keys, max(min(valid_until_ms, ?2)) AS valid
                      FROM server_keys GROUP BY server_name))
              WHERE so_far > ?1)";
-    connection.execute(sql, [most]).map(drop)
+    connection.execute(sql, [most, believed_until]).map(drop)
 }
 
 /// Keeps the [`MAX_KEYS`] valid longest: a server that rotates its keys without end must not fill our disk.
-fn trim(connection: &Connection, server: &str) -> rusqlite::Result<()> {
+fn trim(connection: &Connection, server: &str, believed_until: i64) -> rusqlite::Result<()> {
     let sql = "DELETE FROM server_keys WHERE server_name = ?1 AND key_id NOT IN (
              SELECT key_id FROM server_keys WHERE server_name = ?1
-             ORDER BY valid_until_ms DESC, key_id LIMIT ?2)";
+             ORDER BY min(valid_until_ms, ?3) DESC, key_id LIMIT ?2)";
     let most = i64::try_from(MAX_KEYS).unwrap_or(i64::MAX);
-    connection.execute(sql, (server, most)).map(drop)
+    connection.execute(sql, (server, most, believed_until)).map(drop)
 }
 
 #[cfg(test)]
@@ -129,12 +132,15 @@ mod tests {
                 connection.execute(insert, (server.to_string(), key, valid_until)).unwrap();
             }
         }
-        trim_all(&connection, 200).unwrap();
+        trim_all(&connection, 200, 1050).unwrap();
         let count = "SELECT count(*) FROM server_keys WHERE CAST(server_name AS INTEGER) >= ?1";
         let of =
             |from: i64| connection.query_row(count, [from], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(of(0), 200);
-        trim_all(&connection, 100).unwrap();
+        // Those beyond what is believed are as good as one another.
+        trim_all(&connection, 100, 2000).unwrap();
         assert_eq!((of(0), of(50)), (100, 100));
+        trim_all(&connection, 2, 1050).unwrap();
+        assert_eq!((of(0), of(50), of(51)), (2, 2, 0));
     }
 }
