@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Write, io};
 
-use ruma::serde::Base64;
+use ruma::{UInt, serde::Base64};
 
 use crate::host::{Host, Transaction};
 
@@ -24,8 +24,14 @@ pub type OldKeys = BTreeMap<String, (Base64, u64)>;
 /// The disk refuses, or what it has is no such note.
 pub(super) async fn noted(host: &Host) -> io::Result<OldKeys> {
     let note = host.disk.note(NOTE).await?.unwrap_or_default();
-    let malformed = |line| io::Error::other(format!("not a key and its end: {line}"));
-    note.lines().map(|line| read(line).ok_or_else(|| malformed(line))).collect()
+    let malformed = |number, line| {
+        io::Error::other(format!(
+            "line {number} of {NOTE}.note is not the id of a key, the key and its end: {line}; mend it, or \
+             take it out: then what only that key has signed counts for nobody new"
+        ))
+    };
+    let lines = (1..).zip(note.lines()).filter(|(_, line)| !line.trim().is_empty());
+    lines.map(|(number, line)| read(line).ok_or_else(|| malformed(number, line))).collect()
 }
 
 /// Keeps the old keys in that note; durable when this returns.
@@ -41,10 +47,15 @@ pub(super) async fn note(host: &Host, keys: &OldKeys) -> io::Result<()> {
 }
 
 fn read(line: &str) -> Option<(String, (Base64, u64))> {
-    let mut parts = line.split(' ');
+    let mut parts = line.split_whitespace();
     let (id, key, expired_ms) = (parts.next()?, parts.next()?, parts.next()?);
     let key = Base64::parse(key).ok()?;
-    Some((id.to_owned(), (key, expired_ms.parse().ok()?)))
+    Some((id.to_owned(), (key, publishable(expired_ms.parse().ok()?))))
+}
+
+/// Returns a moment no later than the latest that canonical JSON can say.
+fn publishable(expired_ms: u64) -> u64 {
+    expired_ms.min(UInt::MAX.into())
 }
 
 /// Takes away those that expired first, until there is room beside the current one in a document of
@@ -65,7 +76,8 @@ pub(super) fn stored(transaction: &Transaction<'_>) -> rusqlite::Result<OldKeys>
         transaction.prepare("SELECT version, public_key, expired_ms FROM own_old_keys")?;
     let rows = statement.query_map([], |row| {
         let (version, expired_ms): (String, i64) = (row.get(0)?, row.get(2)?);
-        let key = (Base64::new(row.get(1)?), u64::try_from(expired_ms).unwrap_or(0));
+        let expired_ms = publishable(u64::try_from(expired_ms).unwrap_or(0));
+        let key = (Base64::new(row.get(1)?), expired_ms);
         Ok((id_of(&version), key))
     })?;
     rows.collect()
@@ -98,4 +110,16 @@ pub(super) fn id_of(version: &str) -> String {
 
 fn version_of(id: &str) -> &str {
     id.strip_prefix("ed25519:").unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_end_of_a_key_is_later_than_canonical_json_can_say() {
+        let (id, (_, expired_ms)) = read("ed25519:1 AAAA 18446744073709551615").unwrap();
+        assert_eq!((id.as_str(), expired_ms), ("ed25519:1", (1 << 53) - 1));
+        assert!(read("ed25519:1 AAAA soon").is_none());
+    }
 }
