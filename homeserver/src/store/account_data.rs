@@ -28,14 +28,21 @@ pub(crate) fn put(
     content: &Value,
 ) -> Result<bool, StoreError> {
     let content = content.to_string();
-    let (count, bytes): (i64, i64) = tx
+    let (count, bytes, replaced): (i64, i64, i64) = tx
         .prepare_cached(
-            "SELECT count(*), coalesce(sum(octet_length(content)), 0) FROM account_data
-             WHERE user_id = ?1 AND NOT (room_id = ?2 AND kind = ?3)",
+            "SELECT count(*) FILTER (WHERE NOT (room_id = ?2 AND kind = ?3)),
+                 coalesce(sum(octet_length(content)), 0),
+                 coalesce(sum(octet_length(content)) FILTER (WHERE room_id = ?2 AND kind = ?3), 0)
+             FROM account_data WHERE user_id = ?1",
         )?
-        .query_row((user.as_str(), text(room), kind), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row((user.as_str(), text(room), kind), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
     let length = i64::try_from(content.len()).unwrap_or(i64::MAX);
-    if count >= MAX_OF_USER || bytes.saturating_add(length) > MAX_BYTES_OF_USER {
+    let after = (bytes - replaced).saturating_add(length);
+    // Who has too much, from before there was a limit, may have less.
+    let is_less = length <= replaced;
+    if !is_less && (count >= MAX_OF_USER || after > MAX_BYTES_OF_USER) {
         return Ok(false);
     }
     tx.prepare_cached(
@@ -115,6 +122,10 @@ mod tests {
         let kept = (0..200).filter(|number| keep(&number.to_string(), 60_000)).count();
         assert_eq!(kept, 139);
         assert!(!keep("another", 60_000) && keep("7", 10) && keep("another", 50_000));
+        let large = "UPDATE account_data SET content = hex(zeroblob(4500000)) WHERE kind = '8'";
+        tx.execute(large, []).unwrap();
+        assert!(keep("8", 5_000_000) && keep("9", 100) && !keep("9", 60_000));
+        assert!(keep("8", 60_000));
         tx.execute("UPDATE account_data SET content = '{' WHERE kind = '7'", []).unwrap();
         assert_eq!(since(&tx, user, 0).unwrap().0.len(), 139);
     }

@@ -24,6 +24,9 @@ pub(crate) struct Receipt<'a> {
 /// The receipt that nobody but its user sees.
 pub(crate) const PRIVATE: &str = "m.read.private";
 
+/// What belongs to no thread, as a thread.
+const MAIN: &str = "main";
+
 /// Threads of a room of which one user's receipts are kept, the latest of them: whoever reads the room is
 /// told all.
 const MAX_THREADS: i64 = 200;
@@ -44,15 +47,16 @@ pub(crate) fn put(tx: &Transaction<'_>, receipt: &Receipt<'_>) -> Result<(), Sto
         ts,
         side::next(tx)?,
     ))?;
-    if !thread.is_empty() {
+    if !matches!(thread, "" | MAIN) {
         tx.prepare_cached(
             "DELETE FROM receipts
-             WHERE room_id = ?1 AND kind = ?2 AND user_id = ?3 AND thread <> '' AND sequence <= (
+             WHERE room_id = ?1 AND kind = ?2 AND user_id = ?3 AND thread NOT IN ('', ?5)
+                 AND sequence <= (
                  SELECT sequence FROM receipts
-                 WHERE room_id = ?1 AND kind = ?2 AND user_id = ?3 AND thread <> ''
+                 WHERE room_id = ?1 AND kind = ?2 AND user_id = ?3 AND thread NOT IN ('', ?5)
                  ORDER BY sequence DESC LIMIT 1 OFFSET ?4)",
         )?
-        .execute((room.as_str(), kind, user.as_str(), MAX_THREADS))?;
+        .execute((room.as_str(), kind, user.as_str(), MAX_THREADS, MAIN))?;
     }
     Ok(())
 }
@@ -117,12 +121,13 @@ mod tests {
             put(&tx, &Receipt { room, kind: "m.read", user, thread, event, ts: 0 }).unwrap();
         };
         read("");
+        read(MAIN);
         for number in 0..300 {
             read(&format!("$thread{number}"));
         }
         let count = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-        assert_eq!(count("SELECT count(*) FROM receipts"), MAX_THREADS + 1);
+        assert_eq!(count("SELECT count(*) FROM receipts"), MAX_THREADS + 2);
         assert_eq!(count("SELECT count(*) FROM receipts WHERE thread = '$thread299'"), 1);
-        assert_eq!(count("SELECT count(*) FROM receipts WHERE thread = ''"), 1);
+        assert_eq!(count("SELECT count(*) FROM receipts WHERE thread IN ('', 'main')"), 2);
     }
 }
