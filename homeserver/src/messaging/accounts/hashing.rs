@@ -121,6 +121,6 @@ mod tests {
         drop(ends);
         let all = u32::try_from(AT_ONCE).unwrap();
         let _all = hashing.at_once.acquire_many(all).await.unwrap();
-        assert_eq!(hashing.memories.lock().len(), AT_ONCE);
+        assert!(hashing.memories.lock().len() <= AT_ONCE);
     }
 }
