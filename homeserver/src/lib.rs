@@ -35,6 +35,9 @@ mod start;
 pub mod store;
 pub mod transaction;
 
+/// The names of the databases on its disk.
+pub const DATABASES: [&str; 2] = [store::DATABASE, store::media::DATABASE];
+
 pub use self::{
     config::{Config, ConfigFile, Machine},
     start::{Homeserver, StartError, install},

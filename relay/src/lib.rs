@@ -48,5 +48,5 @@ pub use self::{
     config::{Config, ConfigFile, LEGAL_BODY_BYTES, Machine},
     events::TARGET as EVENTS,
     policy::ENTRY_OVERHEAD,
-    relay::{Relay, StartError, install},
+    relay::{DATABASE, Relay, StartError, install},
 };

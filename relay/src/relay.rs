@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The name of the relay's database on its machine's disk.
-const DATABASE: &str = "relay";
+pub const DATABASE: &str = "relay";
 
 /// The operator whose token is [`Config::admin_token`].
 const FIRST_OPERATOR: &str = "admin";

@@ -214,6 +214,27 @@ async fn a_database_that_the_disk_has_spoilt_is_found_before_anything_is_served(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_through_is_the_servers_own_and_said_with_its_size_unless_it_is_too_large() {
+    let mut cluster = Cluster::prepared(1);
+    cluster.restart(0).await;
+    cluster.kill(0);
+    fs::write(cluster.folder(0).join("somebody-elses.sqlite"), "no database").unwrap();
+    let bytes = fs::metadata(cluster.folder(0).join("homeserver.sqlite")).unwrap().len();
+    let log = cluster.keep_log(0);
+    cluster.restart(0).await;
+    cluster.kill(0);
+    let logged = fs::read_to_string(&log).unwrap();
+    assert!(logged.contains("is read through") && logged.contains(&format!("\"bytes\":{bytes}")));
+    let configuration = cluster.folder(0).join("homeserver.toml");
+    let known = fs::read_to_string(&configuration).unwrap();
+    fs::write(configuration, known + "[machine]\nread_through_up_to = \"1KiB\"\n").unwrap();
+    fs::remove_file(&log).unwrap();
+    cluster.restart(0).await;
+    let logged = fs::read_to_string(log).unwrap();
+    assert!(logged.contains("is not read through") && !logged.contains("is read through"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_server_answers_what_it_has_begun_and_ends_with_success() {
     let mut cluster = Cluster::prepared(1);
     cluster.restart(0).await;

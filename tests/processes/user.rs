@@ -83,12 +83,12 @@ impl Api {
         let path = "/_matrix/client/v3/register";
         let (status, answer) = self.call(port, None, (Method::POST, path), &body).await.unwrap();
         assert_eq!(status, 200, "{answer}");
-        let text = |field: &str| answer[field].as_str().unwrap().to_owned();
-        User { api: self.clone(), port, id: text("user_id"), token: text("access_token") }
+        User::of(self, port, &answer)
     }
 }
 
 /// A registered user.
+#[derive(Clone)]
 pub(crate) struct User {
     api: Api,
     port: u16,
@@ -97,6 +97,19 @@ pub(crate) struct User {
 }
 
 impl User {
+    fn of(api: &Api, port: u16, login: &Value) -> Self {
+        let text = |field: &str| login[field].as_str().unwrap().to_owned();
+        Self { api: api.clone(), port, id: text("user_id"), token: text("access_token") }
+    }
+
+    /// Returns the same user on another device.
+    pub(crate) async fn another_device(&self) -> Self {
+        let body = json!({ "type": "m.login.password", "user": self.id, "password": "secret" });
+        let (status, answer) = self.call(Method::POST, "login", &body).await;
+        assert_eq!(status, 200, "{answer}");
+        Self::of(&self.api, self.port, &answer)
+    }
+
     /// Returns what this user's requests say in `Authorization`.
     pub(crate) fn bearer(&self) -> String {
         format!("Bearer {}", self.token)
@@ -143,7 +156,7 @@ impl User {
     }
 
     pub(crate) async fn try_send(&self, room: &str, text: &str) -> (u16, Value) {
-        let id: String = text.split(' ').collect();
+        let id: String = text.chars().filter(|it| *it != ' ').take(100).collect();
         let body = json!({ "msgtype": "m.text", "body": text });
         let path = format!("rooms/{room}/send/m.room.message/{id}");
         self.call(Method::PUT, &path, &body).await

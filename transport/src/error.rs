@@ -21,6 +21,7 @@ pub struct MatrixError {
     pub message: String,
     /// Further fields of the body, such as `unreachable_backends` or `retry_after_ms`.
     pub extra: serde_json::Map<String, serde_json::Value>,
+    is_made_up: bool,
 }
 
 impl MatrixError {
@@ -31,6 +32,7 @@ impl MatrixError {
             errcode: errcode.to_owned(),
             message: message.into(),
             extra: serde_json::Map::new(),
+            is_made_up: false,
         }
     }
 
@@ -43,9 +45,17 @@ impl MatrixError {
             Some(serde_json::Value::String(text)) => text,
             _ => otherwise.to_owned(),
         };
-        let errcode = text("errcode", "M_UNKNOWN");
+        let errcode = text("errcode", "");
+        let is_made_up = errcode.is_empty();
+        let errcode = if is_made_up { "M_UNKNOWN".to_owned() } else { errcode };
         let message = text("error", status.canonical_reason().unwrap_or("no reason given"));
-        Self { status, errcode, message, extra }
+        Self { status, errcode, message, extra, is_made_up }
+    }
+
+    /// Returns whether the answer had no Matrix error in it: a proxy gave it in the place of the server, or
+    /// no homeserver did.
+    pub fn is_made_up(&self) -> bool {
+        self.is_made_up
     }
 
     /// Returns the same error with one more field in its body.

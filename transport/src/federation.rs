@@ -24,8 +24,8 @@ pub use self::{
     call::{CallError, Federation, address_of},
     canonical::{NotCanonical, canonical_json},
     claim::claims,
-    identity::{Identity, OldKeys, SEED_BYTES},
-    keys::{KeyError, KeyRing},
+    identity::{Identity, MAX_KEYS, OldKeys, SEED_BYTES},
+    keys::{KeyError, KeyRing, MAX_VALIDITY_MS},
     proven::Proof,
     signed::{Authenticated, Signed, SignedBytes, json_answer, ruma_answer},
 };

@@ -155,28 +155,36 @@ pub fn lock(directory: &Path) -> std::io::Result<DirectoryLock> {
     }
 }
 
-/// Reads the databases in `directory` through, as far as SQLite can tell what is wrong with them: a page
-/// that a disk has spoilt would be found when somebody asks for it, and what is written until then would
-/// build on it.
+/// Up to how many bytes a database is read through, unless an operator says otherwise: some minutes on a
+/// usual disk.
+pub const READ_THROUGH_UP_TO: usize = 32 << 30;
+
+/// Reads the database called `name` in `directory` through, if it is there and no larger than `most` bytes,
+/// as far as SQLite can tell what is wrong with it: a page that a disk has spoilt would be found when
+/// somebody asks for it, and what is written until then would build on it.
 ///
 /// # Errors
-/// One of them is corrupt, or cannot be read; which one, and what was found first.
-pub fn check_databases(directory: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "sqlite") {
-            let said = |what: String| {
-                let remedy = "put a backup in its place, or recover what can be read with sqlite3's .recover";
-                std::io::Error::other(format!("{}: {what}; {remedy}", path.display()))
-            };
-            match disk::first_defect(&path) {
-                Ok(None) => {}
-                Ok(Some(defect)) => return Err(said(defect)),
-                Err(error) => return Err(said(error.to_string())),
-            }
-        }
+/// It is corrupt, or cannot be read; what was found first.
+pub fn check_database(directory: &Path, name: &str, most: u64) -> std::io::Result<()> {
+    let path = directory.join(format!("{name}.sqlite"));
+    let bytes = match std::fs::metadata(&path) {
+        Ok(file) => file.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let shown = path.display().to_string();
+    if bytes > most {
+        tracing::info!(path = shown, bytes, "the database is not read through: it is too large");
+        return Ok(());
     }
-    Ok(())
+    tracing::info!(path = shown, bytes, "the database is read through");
+    let defect = match disk::first_defect(&path) {
+        Ok(None) => return Ok(()),
+        Ok(Some(defect)) => defect,
+        Err(error) => error.to_string(),
+    };
+    let remedy = "put a backup in its place, or recover what can be read with sqlite3's .recover";
+    Err(std::io::Error::other(format!("{shown}: {defect}; {remedy}")))
 }
 
 /// The operating system's wall clock.

@@ -12,7 +12,7 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
 pub use self::{
-    amount::{bytes, duration},
+    amount::{bytes, duration, some_bytes},
     mistake::{Mistake, Wrong},
 };
 

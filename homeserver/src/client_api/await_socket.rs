@@ -13,8 +13,8 @@ use axum::{
     response::Response,
 };
 use futures_util::{SinkExt, StreamExt};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{
     Message,
@@ -40,14 +40,16 @@ use crate::{
     store::{
         StoreError,
         accounts::{Authority, Device},
+        notifications::Notification,
     },
 };
 
 /// Notifications read from the database at once.
 const BATCH: usize = 100;
 
-/// How long the device may take to make room for one more message.
-const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the device may take to make room for one more message. Shorter than
+/// [`transport::http::ServerLimits::write_timeout`], after which its connection breaks without a word.
+const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How often the server pings.
 const PING_INTERVAL: Duration = Duration::from_secs(60);
@@ -195,12 +197,8 @@ impl Session {
             let page = page.ok_or(Closed::Unauthorized)?;
             for notification in page.notifications {
                 self.after = notification.id;
-                let frame = json!({
-                    "id": notification.id,
-                    "payload": [notification.event],
-                    "transient": false,
-                });
-                send(socket, Message::text(frame.to_string())).await?;
+                let push = pushed(notification)?;
+                send(socket, push).await?;
             }
             if !page.has_more {
                 break;
@@ -208,6 +206,21 @@ impl Session {
         }
         if self.after == before { Ok(()) } else { self.ask_for_proof(socket).await }
     }
+}
+
+/// A notification as it is pushed.
+#[derive(Serialize)]
+struct Push {
+    id: Uuid,
+    payload: [Box<RawValue>; 1],
+    transient: bool,
+}
+
+/// Returns the message that pushes a notification, and nothing else of it: it may be held for a while.
+fn pushed(notification: Notification) -> Result<Message, StoreError> {
+    let Notification { id, event } = notification;
+    let push = Push { id, payload: [event], transient: false };
+    serde_json::to_string(&push).map(Message::text).map_err(StoreError::corrupt)
 }
 
 /// Answers what a device says: `ping` in a text (as Wire's clients do) with `pong`; protocol pings

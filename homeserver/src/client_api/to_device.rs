@@ -1,6 +1,7 @@
 //! `PUT /sendToDevice/{eventType}/{txnId}`: messages to devices, beside every room.
 
 use axum::{Json, extract::State};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use transport::MatrixError;
@@ -35,6 +36,10 @@ pub(super) async fn send(
         return Err(MatrixError::invalid_param("too many devices"));
     }
     let message = Message { sender: device.user_id.clone(), kind, recipients: body.messages };
+    if message.is_too_large() {
+        let reason = "a message to a device is too large";
+        return Err(MatrixError::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", reason));
+    }
     let edus = api.messaging.edus.clone();
     api.finish(async move { edus.send_to_devices(device, transaction_id, message).await }).await?;
     Ok(Json(json!({})))

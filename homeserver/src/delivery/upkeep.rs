@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use transport::Transaction;
+
 use super::Policies;
 use crate::{
     messaging::notifications::Notifications,
-    store::{StoreError, age_clock},
+    store::{StoreError, age_clock, received},
 };
 
 /// How often the tables are looked through.
@@ -21,7 +23,7 @@ pub(super) async fn keep_up(policies: Policies, notifications: Notifications) {
     }
 }
 
-/// Forgets expired notifications, and answers that no server asks for any more. How the sends of a
+/// Forgets expired notifications, and answers that nobody asks for any more. How the sends of a
 /// device ended is kept as long as the device.
 async fn forget_what_is_old(
     policies: Policies,
@@ -31,10 +33,18 @@ async fn forget_what_is_old(
     let core = policies.0.rooms.core().clone();
     let (now_ms, oldest_ms) =
         (core.ages.now_ms(), core.ages.ms_ago(core.config.answer_time_to_live));
-    core.database
+    let mut more = core
+        .database
         .transaction(move |tx| {
             age_clock::put(tx, now_ms)?;
-            policies.prune(tx, oldest_ms)
+            policies.prune(tx, oldest_ms)?;
+            received::prune(tx, now_ms, String::new())
         })
-        .await
+        .await?;
+    // Whoever wants to write meanwhile has their turn between two portions.
+    while let Some(after) = more {
+        let prune = move |tx: &Transaction<'_>| received::prune(tx, now_ms, after);
+        more = core.database.transaction(prune).await?;
+    }
+    Ok(())
 }

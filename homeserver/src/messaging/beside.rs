@@ -142,13 +142,17 @@ impl Look<'_> {
             return Ok(());
         }
         let Self { connection, device, .. } = *self;
-        for room in self.changes.joined.iter().filter(|room| room.is_whole) {
-            let user = &device.user_id;
+        let user = &device.user_id;
+        let whole: Vec<_> = self.changes.joined.iter().filter(|room| room.is_whole).collect();
+        if whole.is_empty() {
+            return Ok(());
+        }
+        let (_, mut of_rooms) = account_data::since(connection, user, 0)?;
+        for room in whole {
             let mut here = RoomBeside::default();
             if let Some(content) = receipts::content_since(connection, &room.room_id, 0, user)? {
                 here.ephemeral.push(json!({ "type": "m.receipt", "content": content }));
             }
-            let (_, mut of_rooms) = account_data::since(connection, user, 0)?;
             here.account_data = of_rooms.remove(&room.room_id).unwrap_or_default();
             if !here.ephemeral.is_empty() || !here.account_data.is_empty() {
                 found.rooms.insert(room.room_id.clone(), here);

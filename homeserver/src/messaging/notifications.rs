@@ -27,7 +27,7 @@ use crate::{
         StoreError,
         accounts::{self, Authority, Device},
         generations, memberships,
-        notifications::{self, Notification, Stretch},
+        notifications::{self, Notification, PageSize, Stretch},
         pushers::{self, PusherKey, PusherRow},
         relations,
     },
@@ -41,6 +41,13 @@ pub(crate) const MAX_PAGE: usize = 10_000;
 
 /// Notifications of a page when the client does not say.
 pub(crate) const DEFAULT_PAGE: usize = 1000;
+
+/// Bytes of events in a page that a client asked for.
+const MAX_PAGE_BYTES: usize = 5 << 20;
+
+/// Bytes of events that are held for one websocket or push gateway until it has taken them, unless one
+/// event alone is larger: whoever takes nothing must not take up memory either.
+const MAX_HELD_BYTES: usize = 64 << 10;
 
 /// A page of notifications, oldest first.
 #[derive(Debug)]
@@ -143,6 +150,7 @@ impl Notifications {
                     listen_to_rooms(db, &waiting, &authority.device.user_id)?;
                 }
                 let stretch = Stretch { device: authority.device, after: since, oldest_ms };
+                let size = PageSize { count: size, bytes: MAX_HELD_BYTES };
                 let (notifications, has_more) = notifications::page(db, &stretch, size)?;
                 Ok(Some(Page { notifications, has_more, since_known: true }))
             })
@@ -167,6 +175,7 @@ impl Notifications {
         let is_forgotten = self.learn(after).await?;
         let after = if is_forgotten { Uuid::nil() } else { after };
         let stretch = Stretch { device: device.clone(), after, oldest_ms };
+        let size = PageSize { count: size, bytes: MAX_PAGE_BYTES };
         self.database
             .call(move |db| {
                 let since_known = match since {
@@ -208,6 +217,7 @@ impl Notifications {
                 waiting.heard();
                 listen_to_rooms(db, &waiting, &key.device.user_id)?;
                 let stretch = Stretch { device: key.device, after: pusher.pushed_id, oldest_ms };
+                let size = PageSize { count: size, bytes: MAX_HELD_BYTES };
                 let (missed, _) = notifications::page(db, &stretch, size)?;
                 Ok(Some((pusher, missed)))
             })

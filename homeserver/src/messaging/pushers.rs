@@ -66,6 +66,16 @@ struct Running {
     begun: u64,
 }
 
+/// How a pusher goes on.
+enum Step {
+    /// At once.
+    On,
+    /// After a while: the gateway failed.
+    After(Duration),
+    /// Not at all.
+    End,
+}
+
 /// What one pusher has to do.
 enum Next {
     /// It is no more.
@@ -197,8 +207,10 @@ impl Pushers {
         loop {
             self.0.sockets.released(&key.device).await;
             match self.push_next(&key, &waiting, &mut failures).await {
-                Ok(true) => {}
-                Ok(false) => break,
+                Ok(Step::On) => {}
+                // Nothing is held meanwhile.
+                Ok(Step::After(wait)) => tokio::time::sleep(wait).await,
+                Ok(Step::End) => break,
                 Err(error) => {
                     tracing::warn!(%error, "failed to read or write a pusher");
                     tokio::time::sleep(STORE_PAUSE).await;
@@ -211,18 +223,18 @@ impl Pushers {
         }
     }
 
-    /// Does what is to be done next, and returns whether the pusher goes on.
+    /// Does what is to be done next, and returns how the pusher goes on.
     async fn push_next(
         &self,
         key: &PusherKey,
         waiting: &Waiting,
         failures: &mut u32,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Step, StoreError> {
         let (pusher, missed) = match self.next(key, waiting).await? {
-            Next::Gone => return Ok(false),
+            Next::Gone => return Ok(Step::End),
             Next::Nothing => {
                 waiting.rung().await;
-                return Ok(true);
+                return Ok(Step::On);
             }
             Next::Tell(pusher, missed) => (pusher, missed),
         };
@@ -234,22 +246,21 @@ impl Pushers {
                 }
                 Told::Gone => {
                     self.forget_row(key).await?;
-                    return Ok(false);
+                    return Ok(Step::End);
                 }
                 Told::Failed(reason) => {
                     *failures = failures.saturating_add(1);
                     let wait = self.back_off(*failures);
                     let app_id = &key.app_id;
                     tracing::info!(app_id, reason, failures, ?wait, "a push gateway failed");
-                    tokio::time::sleep(wait).await;
-                    return Ok(true);
+                    return Ok(Step::After(wait));
                 }
             }
             if self.0.sockets.is_held(&key.device) {
-                return Ok(true);
+                return Ok(Step::On);
             }
         }
-        Ok(true)
+        Ok(Step::On)
     }
 
     async fn next(&self, key: &PusherKey, waiting: &Waiting) -> Result<Next, StoreError> {

@@ -12,6 +12,9 @@ use super::{StoreError, side};
 /// Kinds that one user keeps, of the account and of all rooms.
 const MAX_OF_USER: i64 = 20_000;
 
+/// Bytes of them together: each initial sync has all of them in it.
+const MAX_BYTES_OF_USER: i64 = 8 << 20;
+
 fn text(room: Option<&RoomId>) -> &str {
     room.map_or("", RoomId::as_str)
 }
@@ -24,17 +27,29 @@ pub(crate) fn put(
     kind: &str,
     content: &Value,
 ) -> Result<bool, StoreError> {
-    let count: i64 = tx
-        .prepare_cached("SELECT count(*) FROM account_data WHERE user_id = ?1")?
-        .query_row([user.as_str()], |row| row.get(0))?;
-    if count >= MAX_OF_USER {
+    let content = content.to_string();
+    let (count, bytes, replaced): (i64, i64, i64) = tx
+        .prepare_cached(
+            "SELECT count(*) FILTER (WHERE NOT (room_id = ?2 AND kind = ?3)),
+                 coalesce(sum(octet_length(content)), 0),
+                 coalesce(sum(octet_length(content)) FILTER (WHERE room_id = ?2 AND kind = ?3), 0)
+             FROM account_data WHERE user_id = ?1",
+        )?
+        .query_row((user.as_str(), text(room), kind), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+    let length = i64::try_from(content.len()).unwrap_or(i64::MAX);
+    let after = (bytes - replaced).saturating_add(length);
+    // Who has too much, from before there was a limit, may have less.
+    let is_less = length <= replaced;
+    if !is_less && (count >= MAX_OF_USER || after > MAX_BYTES_OF_USER) {
         return Ok(false);
     }
     tx.prepare_cached(
         "INSERT OR REPLACE INTO account_data (user_id, room_id, kind, content, sequence)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute((user.as_str(), text(room), kind, content.to_string(), side::next(tx)?))?;
+    .execute((user.as_str(), text(room), kind, content, side::next(tx)?))?;
     Ok(true)
 }
 
@@ -57,7 +72,7 @@ pub(crate) fn find(
 /// What changed, as events: of the account, and by room.
 pub(crate) type News = (Vec<Value>, BTreeMap<OwnedRoomId, Vec<Value>>);
 
-/// Returns what of a user's data changed after `since`.
+/// Returns what of a user's data changed after `since`, without what is stored malformed.
 pub(crate) fn since(
     connection: &Connection,
     user: &UserId,
@@ -71,7 +86,13 @@ pub(crate) fn since(
     let mut news = News::default();
     while let Some(row) = rows.next()? {
         let [room, kind, content]: [String; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
-        let content: Value = serde_json::from_str(&content).map_err(StoreError::corrupt)?;
+        let content: Value = match serde_json::from_str(&content) {
+            Ok(content) => content,
+            Err(error) => {
+                tracing::error!(%error, kind, "account data is stored malformed");
+                continue;
+            }
+        };
         let event = json!({ "type": kind, "content": content });
         if room.is_empty() {
             news.0.push(event);
@@ -81,4 +102,31 @@ pub(crate) fn since(
         }
     }
     Ok(news)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_keeps_so_many_bytes_and_may_always_keep_less() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for step in crate::store::STEPS {
+            connection.execute_batch(step).unwrap();
+        }
+        let tx = Transaction::begin(&mut connection).unwrap();
+        let user = ruma::user_id!("@alice:a.test");
+        let keep = |kind: &str, bytes: usize| {
+            put(&tx, user, None, kind, &json!({ "x": "y".repeat(bytes) })).unwrap()
+        };
+        let kept = (0..200).filter(|number| keep(&number.to_string(), 60_000)).count();
+        assert_eq!(kept, 139);
+        assert!(!keep("another", 60_000) && keep("7", 10) && keep("another", 50_000));
+        let large = "UPDATE account_data SET content = hex(zeroblob(4500000)) WHERE kind = '8'";
+        tx.execute(large, []).unwrap();
+        assert!(keep("8", 5_000_000) && keep("9", 100) && !keep("9", 60_000));
+        assert!(keep("8", 60_000));
+        tx.execute("UPDATE account_data SET content = '{' WHERE kind = '7'", []).unwrap();
+        assert_eq!(since(&tx, user, 0).unwrap().0.len(), 139);
+    }
 }

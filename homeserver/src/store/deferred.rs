@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ruma::{OwnedServerName, ServerName};
+use ruma::{OwnedServerName, ServerName, owned_server_name};
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 use transport::Transaction;
@@ -74,8 +74,8 @@ pub fn put(
     Ok(())
 }
 
-/// Returns the entries that are due, those tried least often first, the oldest of them first, `limit`
-/// at most; and whether there is any entry at all.
+/// Returns the entries that are due, those tried least often first, the oldest of them first, `limit` at
+/// most and as many of one giver as of another; and whether there is any entry at all.
 ///
 /// # Errors
 /// The store refuses.
@@ -88,19 +88,26 @@ pub fn due(
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM deferred_entries)")?
         .query_row([], |row| row.get(0))?;
     let mut statement = connection.prepare_cached(
-        "SELECT id, origin, pdus, tries FROM deferred_entries WHERE due_ms <= ?1
-         ORDER BY tries, id LIMIT ?2",
+        "SELECT id, origin, pdus, tries FROM deferred_entries WHERE id IN (
+             SELECT id FROM (
+                 SELECT id, tries, row_number() OVER (PARTITION BY relay ORDER BY tries, id) AS turn
+                 FROM deferred_entries WHERE due_ms <= ?1)
+             ORDER BY turn, tries, id LIMIT ?2)
+         ORDER BY tries, id",
     )?;
     let mut rows = statement.query((now_ms, i64::try_from(limit).unwrap_or(i64::MAX)))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let (origin, pdus): (String, String) = (row.get(1)?, row.get(2)?);
-        entries.push(DeferredEntry {
-            id: row.get(0)?,
-            origin: origin.try_into().map_err(StoreError::corrupt)?,
-            pdus: well_formed(&pdus),
-            tries: row.get(3)?,
-        });
+        let (origin, pdus) = match origin.try_into() {
+            Ok(origin) => (origin, well_formed(&pdus)),
+            // It is judged and forgotten like one whose PDUs are malformed.
+            Err(error) => {
+                tracing::error!(%error, "the origin of a deferred entry is stored malformed");
+                (owned_server_name!("malformed.invalid"), Vec::new())
+            }
+        };
+        entries.push(DeferredEntry { id: row.get(0)?, origin, pdus, tries: row.get(3)? });
     }
     Ok((entries, any))
 }
@@ -130,4 +137,47 @@ pub fn tried(tx: &Transaction<'_>, id: i64, due_ms: i64) -> Result<(), StoreErro
 pub fn forget(tx: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
     tx.prepare_cached("DELETE FROM deferred_entries WHERE id = ?1")?.execute([id])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("03_deferred.sql")).unwrap();
+        let newer = "ALTER TABLE deferred_entries ADD COLUMN due_ms INTEGER NOT NULL DEFAULT 0";
+        connection.execute_batch(newer).unwrap();
+        connection
+    }
+
+    fn keep(connection: &mut Connection, giver: &str, bytes: usize) {
+        let giver = OwnedServerName::try_from(giver).unwrap();
+        let pdu = serde_json::value::to_raw_value(&"x".repeat(bytes)).unwrap();
+        let tx = Transaction::begin(connection).unwrap();
+        put(&tx, &Handover { giver: giver.clone(), entry_id: 0 }, &giver, &[pdu], 0).unwrap();
+        tx.commit().unwrap();
+    }
+
+    #[test]
+    fn whoever_hands_over_much_is_tried_no_more_often_than_others() {
+        let mut connection = table();
+        for _ in 0..100 {
+            keep(&mut connection, "eve.test", 10);
+        }
+        keep(&mut connection, "bob.test", 10);
+        let (tried, _) = due(&connection, 0, 20).unwrap();
+        assert_eq!(tried.len(), 20);
+        assert!(tried.iter().any(|entry| entry.origin == "bob.test"));
+    }
+
+    #[test]
+    fn an_entry_with_a_malformed_origin_is_judged_empty_and_costs_itself_alone() {
+        let mut connection = table();
+        keep(&mut connection, "eve.test", 10);
+        keep(&mut connection, "bob.test", 10);
+        connection.execute("UPDATE deferred_entries SET origin = '?' WHERE id = 1", []).unwrap();
+        let (entries, _) = due(&connection, 0, 20).unwrap();
+        assert!(entries[0].pdus.is_empty() && entries[1].pdus.len() == 1);
+    }
 }

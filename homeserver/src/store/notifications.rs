@@ -11,9 +11,6 @@ use uuid::Uuid;
 use super::{StoreError, accounts::Device, events, sends, state};
 use crate::event::Pdu;
 
-/// Bytes of events in a page; a page that would be larger ends early and has more.
-const MAX_PAGE_BYTES: usize = 5 << 20;
-
 /// A stored notification.
 #[derive(Debug)]
 pub struct Notification {
@@ -32,6 +29,15 @@ pub struct Stretch {
     pub after: Uuid,
     /// The time at or before which they have expired, milliseconds since the epoch.
     pub oldest_ms: i64,
+}
+
+/// How much a page may hold. One that would be larger ends early and has more.
+#[derive(Clone, Copy, Debug)]
+pub struct PageSize {
+    /// Notifications.
+    pub count: usize,
+    /// Bytes of their events together, unless one alone is larger.
+    pub bytes: usize,
 }
 
 /// Writes a notification of `event` for every device whose user is in its room.
@@ -123,28 +129,34 @@ pub fn is_known(
         .exists((user, device_id, id, oldest_ms))?)
 }
 
-/// Returns at most `size` notifications of a stretch, oldest first, and whether there are more.
+/// Returns the first notifications of a stretch, oldest first, and whether there are more.
 ///
 /// # Errors
 /// The store refuses.
 pub fn page(
     connection: &Connection,
     stretch: &Stretch,
-    size: usize,
+    size: PageSize,
 ) -> Result<(Vec<Notification>, bool), StoreError> {
-    let limit = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
-    let found = found(connection, stretch, Order::OldestFirst, limit)?;
-    let mut page = Vec::new();
-    let mut bytes = 0;
-    for one in found {
-        let Some(next) = one.load(connection, &stretch.device)? else { continue };
-        bytes += next.event.get().len();
-        if page.len() == size || (bytes > MAX_PAGE_BYTES && !page.is_empty()) {
-            return Ok((page, true));
+    let limit = i64::try_from(size.count).unwrap_or(i64::MAX).saturating_add(1);
+    let (mut stretch, mut page, mut bytes) = (stretch.clone(), Vec::new(), 0);
+    loop {
+        let found = found(connection, &stretch, Order::OldestFirst, limit)?;
+        // If some cannot be read, there may be more behind them.
+        let is_last = i64::try_from(found.len()).is_ok_and(|count| count < limit);
+        for one in found {
+            stretch.after = one.id;
+            let Some(next) = one.load(connection, &stretch.device)? else { continue };
+            bytes += next.event.get().len();
+            if page.len() == size.count || (bytes > size.bytes && !page.is_empty()) {
+                return Ok((page, true));
+            }
+            page.push(next);
         }
-        page.push(next);
+        if is_last {
+            return Ok((page, false));
+        }
     }
-    Ok((page, false))
 }
 
 /// Returns the newest notification of a device, unless it has expired at `oldest_ms`.
@@ -182,7 +194,13 @@ impl Unread {
                 let Some(found) = found else { return Ok(None) };
                 sends::for_device(connection, device, &found.pdu)?
             }
-            None => RawValue::from_string(self.kept).map_err(StoreError::corrupt)?,
+            None => match RawValue::from_string(self.kept) {
+                Ok(event) => event,
+                Err(error) => {
+                    tracing::error!(%error, "a notification is stored malformed");
+                    return Ok(None);
+                }
+            },
         };
         Ok(Some(Notification { id: self.id, event }))
     }
@@ -294,4 +312,29 @@ pub fn put_last_id(tx: &Transaction<'_>, id: Uuid) -> Result<(), StoreError> {
     )?
     .execute([id.as_bytes().as_slice()])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_notifications_lose_nothing_that_is_behind_them() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for step in crate::store::STEPS {
+            connection.execute_batch(step).unwrap();
+        }
+        let tx = Transaction::begin(&mut connection).unwrap();
+        let insert = "INSERT INTO notifications (user_id, device_id, id, event, created_ms)
+                      VALUES ('@alice:a.test', 'phone', ?1, ?2, 1)";
+        for number in 1..=20 {
+            let event = if number < 10 { "{" } else { "{}" };
+            tx.execute(insert, (Uuid::from_u128(number).as_bytes().as_slice(), event)).unwrap();
+        }
+        let user_id = ruma::user_id!("@alice:a.test").to_owned();
+        let device = Device { user_id, device_id: "phone".into() };
+        let stretch = Stretch { device, after: Uuid::nil(), oldest_ms: 0 };
+        let (found, more) = page(&tx, &stretch, PageSize { count: 4, bytes: 1000 }).unwrap();
+        assert!(found.len() == 4 && found[0].id == Uuid::from_u128(10) && more);
+    }
 }

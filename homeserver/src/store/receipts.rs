@@ -24,6 +24,13 @@ pub(crate) struct Receipt<'a> {
 /// The receipt that nobody but its user sees.
 pub(crate) const PRIVATE: &str = "m.read.private";
 
+/// What belongs to no thread, as a thread.
+const MAIN: &str = "main";
+
+/// Threads of a room of which one user's receipts are kept, the latest of them: whoever reads the room is
+/// told all.
+const MAX_THREADS: i64 = 200;
+
 /// Keeps a receipt in the place of the user's last one.
 pub(crate) fn put(tx: &Transaction<'_>, receipt: &Receipt<'_>) -> Result<(), StoreError> {
     let Receipt { room, kind, user, thread, event, ts } = *receipt;
@@ -40,6 +47,17 @@ pub(crate) fn put(tx: &Transaction<'_>, receipt: &Receipt<'_>) -> Result<(), Sto
         ts,
         side::next(tx)?,
     ))?;
+    if !matches!(thread, "" | MAIN) {
+        tx.prepare_cached(
+            "DELETE FROM receipts
+             WHERE room_id = ?1 AND kind = ?2 AND user_id = ?3 AND thread NOT IN ('', ?5)
+                 AND sequence <= (
+                 SELECT sequence FROM receipts
+                 WHERE room_id = ?1 AND kind = ?2 AND user_id = ?3 AND thread NOT IN ('', ?5)
+                 ORDER BY sequence DESC LIMIT 1 OFFSET ?4)",
+        )?
+        .execute((room.as_str(), kind, user.as_str(), MAX_THREADS, MAIN))?;
+    }
     Ok(())
 }
 
@@ -84,4 +102,32 @@ pub(crate) fn content_since(
         content.entry(event).or_insert_with(|| json!({}))[kind][user] = receipt;
     }
     Ok((!content.is_empty()).then_some(Value::Object(content)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_invents_threads_without_end_has_the_latest_receipts_kept() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for step in crate::store::STEPS {
+            connection.execute_batch(step).unwrap();
+        }
+        let tx = Transaction::begin(&mut connection).unwrap();
+        let (room, user) = (ruma::room_id!("!r:a.test"), ruma::user_id!("@eve:e.test"));
+        let event = ruma::event_id!("$read");
+        let read = |thread: &str| {
+            put(&tx, &Receipt { room, kind: "m.read", user, thread, event, ts: 0 }).unwrap();
+        };
+        read("");
+        read(MAIN);
+        for number in 0..300 {
+            read(&format!("$thread{number}"));
+        }
+        let count = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("SELECT count(*) FROM receipts"), MAX_THREADS + 2);
+        assert_eq!(count("SELECT count(*) FROM receipts WHERE thread = '$thread299'"), 1);
+        assert_eq!(count("SELECT count(*) FROM receipts WHERE thread IN ('', 'main')"), 2);
+    }
 }

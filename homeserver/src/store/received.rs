@@ -56,6 +56,66 @@ pub fn put_answer(
     Ok(())
 }
 
+/// Answers that are kept of one origin, those given last. It sends one transaction at a time, and repeats
+/// that one alone.
+const KEPT_ANSWERS: i64 = 10_000;
+
+/// Answers that are forgotten in one transaction, and origins that are looked at: others write too.
+const FORGOTTEN_AT_ONCE: usize = 300;
+
+/// Forgets answers that are too old, or too many of one origin: some of them, of the origins behind `after`.
+/// Returns after which one to go on, if there may be more.
+///
+/// # Errors
+/// The store refuses.
+pub fn prune(
+    tx: &Transaction<'_>,
+    now_ms: i64,
+    mut after: String,
+) -> Result<Option<String>, StoreError> {
+    let oldest = now_ms.saturating_sub(KEPT_MS);
+    let mut left = FORGOTTEN_AT_ONCE;
+    while left > 0 {
+        let next: Option<String> = tx
+            .prepare_cached("SELECT min(origin) FROM received_transactions WHERE origin > ?1")?
+            .query_row([&after], |row| row.get(0))?;
+        let Some(origin) = next else { return Ok(None) };
+        let forgotten = forget_answers(tx, &origin, oldest, left)?;
+        if forgotten == left {
+            break;
+        }
+        left -= forgotten + 1;
+        after = origin;
+    }
+    Ok(Some(after))
+}
+
+/// Forgets answers to `origin` that are older than `oldest`, or too many, `limit` at most; returns how many.
+fn forget_answers(
+    tx: &Transaction<'_>,
+    origin: &str,
+    oldest: i64,
+    limit: usize,
+) -> Result<usize, StoreError> {
+    // The latest that is one too many.
+    let beyond: Option<i64> = tx
+        .prepare_cached(
+            "SELECT received_at FROM received_transactions WHERE origin = ?1
+             ORDER BY received_at DESC LIMIT 1 OFFSET ?2",
+        )?
+        .query_row((origin, KEPT_ANSWERS), |row| row.get(0))
+        .optional()?;
+    let until = beyond.unwrap_or(i64::MIN).max(oldest.saturating_sub(1));
+    let forgotten = tx
+        .prepare_cached(
+            "DELETE FROM received_transactions WHERE origin = ?1 AND transaction_id IN (
+                 SELECT transaction_id FROM received_transactions
+                 WHERE origin = ?1 AND received_at <= ?2 ORDER BY received_at LIMIT ?3)",
+        )?
+        .execute((origin, until, i64::try_from(limit).unwrap_or(i64::MAX)))?;
+    Ok(forgotten)
+}
+
 /// An entry of a relay, by what identifies it.
 #[derive(Clone, Debug)]
 pub struct RelayEntry {
@@ -161,5 +221,26 @@ mod tests {
         let knows = |id| knows_entry(&connection, &entry(id, "a", Some("t"))).unwrap();
         assert!(!knows(1));
         assert!(knows(2));
+    }
+
+    #[test]
+    fn answers_without_end_are_forgotten_but_for_the_latest() {
+        let mut connection = with_entries(&[], "");
+        let tx = Transaction::begin(&mut connection).unwrap();
+        let (eve, bob) = (owned_server_name!("eve"), owned_server_name!("bob"));
+        put_answer(&tx, &bob, "old", "{}", 0).unwrap();
+        for number in 0..KEPT_ANSWERS + 1000 {
+            put_answer(&tx, &eve, &number.to_string(), "{}", KEPT_MS + 1 + number).unwrap();
+        }
+        let (mut after, mut portions) = (Some(String::new()), 0);
+        while let Some(from) = after {
+            after = prune(&tx, KEPT_MS + 1, from).unwrap();
+            portions += 1;
+        }
+        assert_eq!(portions, 4);
+        let count = "SELECT count(*) FROM received_transactions";
+        assert_eq!(tx.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap(), KEPT_ANSWERS);
+        assert!(answer(&tx, &eve, "10999").unwrap().is_some());
+        assert!(answer(&tx, &eve, "999").unwrap().is_none());
     }
 }

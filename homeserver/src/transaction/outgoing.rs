@@ -45,12 +45,14 @@ pub(super) struct Destination {
     pub(super) wake: Notify,
     /// Whether it failed and is not known to be back.
     pub(super) failing: AtomicBool,
-    /// Whether it failed by not answering. A server that refused is up, so hearing from it is no
-    /// news: its back-off stays, or two servers that refuse each other would clear it again and
-    /// again.
+    /// Whether it failed without an answer of its own: none came, or a proxy gave one. A server that
+    /// refused is up, so hearing from it is no news: its back-off stays, or two servers that refuse each
+    /// other would clear it again and again.
     pub(super) silent: AtomicBool,
     /// Whether it was heard from since it failed.
     pub(super) heard_from: AtomicBool,
+    /// Whether the operator has it tried at once.
+    pub(super) at_once: AtomicBool,
     /// Whether its relays were set since they were last asked.
     pub(super) relays_changed: AtomicBool,
     /// Whether the operator dropped its queue since its sender last looked.
@@ -152,8 +154,9 @@ impl Outgoing {
         }
     }
 
-    /// Call this with the origin of every properly signed request. It clears the origin's back-off,
-    /// if that is there because the server did not answer.
+    /// Call this with the origin of every properly signed request. It clears the origin's back-off, if that
+    /// is there because the server did not answer; if a proxy did, it only brings the next attempt forward,
+    /// to the end of the first wait, since the proxy may know of no way to it still.
     pub fn heard_from(&self, server: &ServerName) {
         if planted(Defect::BackOffOutlivesTheOutage) {
             return;
@@ -224,6 +227,7 @@ impl Outgoing {
     pub fn reset_back_off(&self, destination: &ServerName) {
         let Some(known) = self.destinations.lock().get(destination).cloned() else { return };
         if known.failing.load(Ordering::SeqCst) {
+            known.at_once.store(true, Ordering::SeqCst);
             known.heard_from.store(true, Ordering::SeqCst);
             known.wake.notify_one();
         }

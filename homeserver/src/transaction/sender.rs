@@ -58,8 +58,15 @@ enum Relayed {
 
 /// Empties the queue of `name`, for ever.
 pub(super) async fn run(outgoing: Outgoing, name: OwnedServerName, destination: Arc<Destination>) {
-    let mut sender =
-        Sender { outgoing, name, destination, relays_failed_at: 0, bodies_refused: 0, due: None };
+    let mut sender = Sender {
+        outgoing,
+        name,
+        destination,
+        relays_failed_at: 0,
+        bodies_refused: 0,
+        due: None,
+        proxied_at: None,
+    };
     loop {
         if let Err(error) = sender.empty_queue().await {
             tracing::warn!(destination = %sender.name, %error, "failed to read or write a queue");
@@ -83,6 +90,8 @@ struct Sender {
     /// since the wall clock may jump; the wall clock counts only for a wait that an earlier process
     /// began.
     due: Option<(u32, Instant)>,
+    /// When the last attempt failed, if a proxy answered it.
+    proxied_at: Option<Instant>,
 }
 
 impl Sender {
@@ -272,7 +281,9 @@ impl Sender {
         core.database.transaction(move |tx| work(tx, &name, now)).await
     }
 
-    /// Returns the back-off as it stands: none, if the destination was heard from since.
+    /// Returns the back-off as it stands: none, if the destination was heard from since. If a proxy answers
+    /// for it, the next attempt comes sooner, but the failures count: whoever can send may still be out of
+    /// reach, and then its relays are needed.
     async fn back_off(&mut self) -> Result<BackOff, StoreError> {
         if !self.destination.failing.load(Ordering::SeqCst) {
             return Ok(BackOff::default());
@@ -280,11 +291,19 @@ impl Sender {
         let name = self.name.clone();
         let stored =
             self.outgoing.core.database.call(move |db| queues::back_off(db, &name)).await?;
-        if self.destination.heard_from.load(Ordering::SeqCst) {
-            self.clear_back_off(stored).await?;
-            return Ok(BackOff::default());
+        if !self.destination.heard_from.load(Ordering::SeqCst) {
+            return Ok(stored);
         }
-        Ok(stored)
+        let at_once = self.destination.at_once.swap(false, Ordering::SeqCst);
+        if let Some(proxied_at) = self.proxied_at.filter(|_| !at_once) {
+            self.destination.heard_from.store(false, Ordering::SeqCst);
+            let due = proxied_at + self.config().backoff_first;
+            let known = self.due_at(stored);
+            self.due = Some((stored.failures, due.min(known)));
+            return Ok(stored);
+        }
+        self.clear_back_off(stored).await?;
+        Ok(BackOff::default())
     }
 
     async fn clear_back_off(&mut self, before: BackOff) -> Result<(), StoreError> {
@@ -295,16 +314,20 @@ impl Sender {
             self.outgoing.reconnected.notify_one();
         }
         self.due = None;
+        self.proxied_at = None;
+        self.destination.at_once.store(false, Ordering::SeqCst);
         self.destination.failing.store(false, Ordering::SeqCst);
         self.destination.heard_from.store(false, Ordering::SeqCst);
         Ok(())
     }
 
     async fn note_failure(&mut self, before: BackOff, error: &CallError) -> Result<(), StoreError> {
-        let silent = matches!(error, CallError::NoAnswer(_));
-        let heard_from = self.destination.heard_from.swap(false, Ordering::SeqCst);
+        let proxied = matches!(error, CallError::Refused(error) if error.is_made_up());
+        let silent = proxied || matches!(error, CallError::NoAnswer(_));
+        self.proxied_at = proxied.then(Instant::now);
         // An attempt that was under way when the destination came back says nothing about it since.
-        let earlier = if silent && heard_from { 0 } else { before.failures };
+        let came_back = !proxied && self.destination.heard_from.swap(false, Ordering::SeqCst);
+        let earlier = if silent && came_back { 0 } else { before.failures };
         let failures = earlier.saturating_add(1);
         let wait = self.jittered(self.back_off_after(failures));
         tracing::info!(destination = %self.name, %error, failures, ?wait, "backing off");

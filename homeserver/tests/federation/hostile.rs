@@ -1,20 +1,24 @@
 //! What a server that breaks the rules achieves: nothing.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
+use axum::{Json, Router, routing::get};
 use bytes::Bytes;
+use homeserver::{Config, Homeserver};
 use http::Request;
 use ruma::{RoomId, api::federation::transactions::send_transaction_message::v1 as send};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::Instant;
 use transport::{
     federation::CallError,
     http::{Address, Client, ClientLimits},
+    real::{RealConfig, host},
 };
 
 use crate::{
-    stranger::{DEADLINE, Stranger},
-    support::{Backend, One, machine},
+    stranger::{DEADLINE, Stranger, id_of},
+    support::{Backend, One, free_name, machine},
 };
 
 /// The one outcome in an answer, and whether `backend` shows any message in the room.
@@ -124,6 +128,48 @@ async fn unsigned_request_is_refused() {
     assert_eq!(answer.status(), 401);
 }
 
+/// What a server that calls public addresses only, or all, answers to somebody who claims to be
+/// `origin`, whose place in the answer is left blank.
+async fn answer_to_claim_of(origin: &str, public_only: bool) -> (u16, String) {
+    let directory = TempDir::new().unwrap();
+    let bind = Some(Ipv4Addr::LOCALHOST.into());
+    let own = host(directory.path(), &RealConfig { bind, public_only, ..RealConfig::default() });
+    let mut config = Config::new(free_name());
+    (config.federation_port, config.client_port) = (0, 0);
+    let name = config.server_name.clone();
+    let running = Homeserver::start(own.unwrap(), config).await.unwrap();
+    let claim =
+        format!(r#"X-Matrix origin="{origin}",destination="{name}",key="ed25519:1",sig="AAAA""#);
+    let request = Request::get("/_matrix/federation/v1/state_ids/%21a%3Ab?event_id=%24c");
+    let request = request.header("authorization", claim).body(Bytes::new()).unwrap();
+    let client = Client::new(&machine(&directory), ClientLimits::default());
+    let address = Address { name: "127.0.0.1".to_owned(), port: running.federation_port };
+    let answer = client.send(&address, request, DEADLINE).await.unwrap();
+    let text = String::from_utf8_lossy(answer.body()).replace(origin, "");
+    (answer.status().as_u16(), text)
+}
+
+#[tokio::test]
+async fn a_claim_does_not_find_out_what_listens_where() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let refused = answer_to_claim_of("127.0.0.1:1", true).await;
+    assert_eq!(refused.0, 401, "{refused:?}");
+    for host in ["127.0.0.1", "localhost", "[::1]", "10.0.0.1", "192.168.1.1", "169.254.169.254"] {
+        let began = Instant::now();
+        assert_eq!(answer_to_claim_of(&format!("{host}:{port}"), true).await, refused, "{host}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{host} was waited for");
+    }
+    assert!(silent.accept().is_err(), "nobody was called");
+    // Where every address is called, the answer is the same whatever is found there.
+    let http = Stranger::start().await;
+    let (listening, nothing) = (http.name.to_string(), "127.0.0.1:1");
+    for origin in [nothing, listening.as_str()] {
+        assert_eq!(answer_to_claim_of(origin, false).await, refused, "{origin}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_asks_too_often_is_told_when_to_come_again_and_no_other_one_is() {
     let a = Backend::start_with(|config| config.requests_per_peer = 5).await;
@@ -169,4 +215,62 @@ async fn the_forks_of_one_member_are_brought_together_and_clients_see_nothing_of
     let path = format!("/_matrix/client/v3/rooms/{room}/messages?dir=b&limit=100");
     let (_, page) = a.ask(("GET", &path), Some(&alice.token), json!({})).await;
     assert!(page.to_string().contains("undisturbed") && !page.to_string().contains("dummy"));
+}
+
+#[tokio::test]
+async fn what_no_later_stage_could_handle_is_refused_from_a_member_and_costs_itself_alone() {
+    let eve = Stranger::start().await;
+    let One { mut a, alice, room } = One::start().await;
+    let state = eve.join(&a, &room, &[&a]).await;
+    let deep: Value =
+        serde_json::from_str(&format!("{}{}", "[".repeat(55), "]".repeat(55))).unwrap();
+    let wide: Value = (0..5000).map(|key| (key.to_string(), json!(1))).collect();
+    let bad = [json!({ "deep": deep }), json!({ "wide": wide })];
+    let (mut pdus, before) = (Vec::new(), a.count("SELECT count(*) FROM events"));
+    for content in bad {
+        pdus.push(eve.message_with(&a, &room, (&state, content), None).await);
+    }
+    pdus.push(eve.message(&a, &room, (&state, "good")).await);
+    let answer = eve.send(&a, "1", pdus).await.unwrap();
+    assert_eq!(answer.pdus.values().filter(|outcome| outcome.is_ok()).count(), 1, "{answer:?}");
+    assert_eq!(a.count("SELECT count(*) FROM events"), before + 1);
+    a.kill();
+    a.boot().await;
+    assert_eq!(a.texts(&room).await, ["good"]);
+    for path in ["sync".to_owned(), format!("rooms/{room}/messages?dir=b")] {
+        let path = format!("/_matrix/client/v3/{path}");
+        assert_eq!(a.ask(("GET", &path), Some(&alice.token), json!({})).await.0, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_invite_of_a_server_that_lies_can_be_rejected() {
+    let lies = [json!([]), json!({ "room_version": "11", "event": { "type": "m.room.member" } })];
+    for lie in lies {
+        let answer = get(async move || Json(lie));
+        let path = "/_matrix/federation/v1/make_leave/{room}/{user}";
+        let eve = Stranger::start_with(Router::new().route(path, answer)).await;
+        let a = Backend::start().await;
+        let alice = a.user("alice").await;
+        let event = json!({
+            "type": "m.room.member", "state_key": alice.id, "content": { "membership": "invite" },
+            "room_id": format!("!lie:{}", eve.name), "sender": eve.user(), "depth": 1,
+            "origin_server_ts": 1_700_000_000_000_u64, "prev_events": [], "auth_events": [],
+        });
+        let event = serde_json::to_value(eve.sign(event, eve.name.as_str())).unwrap();
+        let (room, id) = (event["room_id"].as_str().unwrap(), id_of(&event));
+        let path = format!("/_matrix/federation/v2/invite/{room}/{id}");
+        let body = json!({ "room_version": "11", "event": event, "invite_room_state": [] });
+        let (status, answer) = eve.ask(&a, ("PUT", &path), body.to_string().as_bytes()).await;
+        assert_eq!(status, 200, "{answer}");
+        let sync = ("GET", "/_matrix/client/v3/sync");
+        let invites = async || {
+            let (_, synced) = a.ask(sync, Some(&alice.token), json!({})).await;
+            synced["rooms"]["invite"].as_object().map_or(0, serde_json::Map::len)
+        };
+        assert_eq!(invites().await, 1);
+        let path = format!("/_matrix/client/v3/rooms/{room}/leave");
+        let (status, answer) = a.ask(("POST", &path), Some(&alice.token), json!({})).await;
+        assert_eq!((status, invites().await), (200, 0), "{answer}");
+    }
 }

@@ -5,10 +5,18 @@ use homeserver::{
     event::Delivery,
     messaging::rooms::{CreateRoom, JoinRule},
 };
+use ruma::OwnedServerName;
 use tempfile::TempDir;
-use transport::{federation::Identity, real::lock};
+use transport::{
+    federation::{Identity, KeyRing, MAX_KEYS, OldKeys},
+    http::{Client, ClientLimits, ServerLimits, serve},
+    real::lock,
+};
 
-use crate::support::{Backend, Two, eventually, free_name, machine, shows};
+use crate::{
+    stranger::Stranger,
+    support::{Backend, Two, eventually, free_name, machine, shows},
+};
 
 #[tokio::test]
 async fn a_server_whose_database_is_lost_keeps_its_key_and_joins_again() {
@@ -91,4 +99,73 @@ fn a_directory_that_is_in_use_is_refused() {
     assert!(refused.to_string().contains("another process"), "{refused}");
     drop(first);
     assert!(lock(directory.path()).is_ok());
+}
+
+/// The keys that a server on `directory` publishes when it has started: the current one, and the old
+/// ones.
+async fn published(directory: &TempDir, name: &OwnedServerName) -> (String, OldKeys) {
+    let host = machine(directory);
+    let database = host.open("keys").await.unwrap();
+    let identity = Identity::open(&host, &database, name.clone()).await.unwrap();
+    (identity.key_id(), (*identity.old_keys).clone())
+}
+
+#[tokio::test]
+async fn old_keys_survive_the_loss_of_the_database_and_its_restoration() {
+    let (directory, name) = (TempDir::new().unwrap(), free_name());
+    published(&directory, &name).await;
+    let backup = std::fs::read(directory.path().join("keys.sqlite")).unwrap();
+    let mut rotated = Vec::new();
+    for _ in 0..3 {
+        rotated.push(published(&directory, &name).await.0);
+        Identity::rotate(&machine(&directory), name.clone(), false).await.unwrap();
+    }
+    let (current, old) = published(&directory, &name).await;
+    assert!(old.len() == 3 && rotated.iter().all(|id| old.contains_key(id)), "{old:?}");
+    for restored in [Some(&backup), None] {
+        for file in ["keys.sqlite", "keys.sqlite-wal", "keys.sqlite-shm"] {
+            drop(std::fs::remove_file(directory.path().join(file)));
+        }
+        if let Some(backup) = restored {
+            std::fs::write(directory.path().join("keys.sqlite"), backup).unwrap();
+        }
+        assert_eq!(published(&directory, &name).await, (current.clone(), old.clone()));
+    }
+    // A key that is put back signs again, and is no old one.
+    std::fs::remove_file(directory.path().join("signing.key")).unwrap();
+    drop(std::fs::remove_file(directory.path().join("keys.sqlite")));
+    std::fs::write(directory.path().join("signing.key"), "07".repeat(32)).unwrap();
+    let (seventh, _) = published(&directory, &name).await;
+    Identity::rotate(&machine(&directory), name.clone(), false).await.unwrap();
+    assert!(published(&directory, &name).await.1.contains_key(&seventh));
+    std::fs::write(directory.path().join("signing.key"), "07".repeat(32)).unwrap();
+    let (again, old) = published(&directory, &name).await;
+    assert!(again == seventh && !old.contains_key(&seventh), "{old:?}");
+}
+
+#[tokio::test]
+async fn a_server_has_no_more_keys_than_others_read_and_says_so_when_they_are_rotated() {
+    let (directory, name) = (TempDir::new().unwrap(), free_name());
+    let host = machine(&directory);
+    Identity::beside_the_database(&host, name.clone()).await.unwrap();
+    for _ in 1..MAX_KEYS {
+        Identity::rotate(&host, name.clone(), false).await.unwrap();
+    }
+    let key = std::fs::read(directory.path().join("signing.key")).unwrap();
+    let refused = Identity::rotate(&host, name.clone(), false).await.unwrap_err();
+    assert!(refused.to_string().contains("--forget-oldest"), "{refused}");
+    assert_eq!(std::fs::read(directory.path().join("signing.key")).unwrap(), key);
+    let newest = Identity::rotate(&host, name.clone(), true).await.unwrap();
+    // Another server reads all of them.
+    let database = host.open("keys").await.unwrap();
+    let identity = Identity::open(&host, &database, name.clone()).await.unwrap();
+    assert_eq!((identity.key_id(), identity.old_keys.len() + 1), (newest.key_id(), MAX_KEYS));
+    let oldest = identity.old_keys.keys().next().unwrap().clone();
+    let http = Client::new(&host, ClientLimits::default());
+    let own = KeyRing::open(&host, &database, http.clone(), identity).await.unwrap();
+    let routes = KeyRing::routes().with_state(own);
+    serve(&host, name.port().unwrap(), routes, ServerLimits::default()).await.unwrap();
+    let reader = Stranger::start().await;
+    let read = reader.keys.keys_of(&name, Some(&oldest), 0).await.unwrap();
+    assert_eq!(read[name.as_str()].len(), MAX_KEYS);
 }

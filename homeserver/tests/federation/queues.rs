@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -11,6 +11,7 @@ use std::{
 use axum::{Router, routing::put};
 use http::StatusCode;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::{
     stranger::Stranger,
@@ -79,7 +80,59 @@ async fn queue_goes_on_when_the_clock_is_set_back() {
 }
 
 #[tokio::test]
-async fn server_that_refuses_is_not_tried_again_because_it_is_heard_from() {
+async fn a_server_behind_a_proxy_that_answered_for_it_is_tried_again_when_it_is_heard_from() {
+    let longest = |config: &mut homeserver::Config| {
+        config.backoff_first = Duration::from_millis(200);
+        config.backoff_max = Duration::from_hours(1);
+    };
+    let a = Backend::start_with(longest).await;
+    let (attempts, is_up) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+    let (counted, up) = (Arc::clone(&attempts), Arc::clone(&is_up));
+    // As a proxy answers for a server that is down.
+    let answer = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let status = if up.load(Ordering::SeqCst) { 200 } else { 502 };
+        async move { (StatusCode::from_u16(status).unwrap(), "{}") }
+    };
+    let send = Router::new().route("/_matrix/federation/v1/send/{id}", put(answer));
+    let eve = Stranger::start_with(send).await;
+    let alice = a.user("alice").await;
+    let room = a.public_room(&alice).await;
+    eve.join(&a, &room, &[&a]).await;
+    a.say(&alice, &room, "1").await;
+    // Waits of 0.2, 0.4, 0.8, 1.6 seconds: the next one is longer than this test.
+    eventually("it was tried", || async { attempts.load(Ordering::SeqCst) == 5 }).await;
+    is_up.store(true, Ordering::SeqCst);
+    let heard_from = Instant::now();
+    eve.proposal(&a, &room).await;
+    eventually("it is tried again", || async { attempts.load(Ordering::SeqCst) == 6 }).await;
+    assert!(heard_from.elapsed() < Duration::from_millis(2500), "{:?}", heard_from.elapsed());
+}
+
+#[tokio::test]
+async fn contact_clears_no_failures_while_a_proxy_answers_so_that_relays_have_their_turn() {
+    let quick = |config: &mut homeserver::Config| {
+        config.backoff_first = Duration::from_millis(100);
+        config.backoff_max = Duration::from_hours(1);
+    };
+    let a = Backend::start_with(quick).await;
+    let answer = || async { (StatusCode::BAD_GATEWAY, "no way in") };
+    let send = Router::new().route("/_matrix/federation/v1/send/{id}", put(answer));
+    let eve = Stranger::start_with(send).await;
+    let alice = a.user("alice").await;
+    let room = a.public_room(&alice).await;
+    eve.join(&a, &room, &[&a]).await;
+    a.say(&alice, &room, "1").await;
+    eventually("it failed six times, though it is heard from again and again", || async {
+        eve.proposal(&a, &room).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        a.count("SELECT coalesce(max(failures), 0) FROM destinations") >= 6
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn server_that_refuses_is_not_tried_again_and_again_because_it_is_heard_from() {
     let patient = |config: &mut homeserver::Config| {
         config.backoff_first = Duration::from_mins(10);
         config.backoff_max = Duration::from_hours(1);

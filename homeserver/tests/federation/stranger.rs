@@ -34,6 +34,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) struct Stranger {
     pub(crate) name: OwnedServerName,
     pub(crate) federation: Federation,
+    pub(crate) keys: KeyRing,
     http: Client,
     _host: Host,
     _directory: TempDir,
@@ -56,7 +57,7 @@ impl Stranger {
         let router = KeyRing::routes().with_state(keys.clone()).merge(routes);
         serve(&host, port, router, ServerLimits::default()).await.unwrap();
         let federation = Federation::new(identity, http.clone());
-        Self { name, federation, http, _host: host, _directory: directory }
+        Self { name, federation, keys, http, _host: host, _directory: directory }
     }
 
     /// Does a signed request with any body at all, and returns the status and the JSON of the answer. What
@@ -102,7 +103,7 @@ impl Stranger {
     }
 
     /// Signs an event with the stranger's key, in the name of `signer`.
-    fn sign(&self, event: Value, signer: &str) -> CanonicalJsonObject {
+    pub(crate) fn sign(&self, event: Value, signer: &str) -> CanonicalJsonObject {
         let Value::Object(event) = event else { panic!("not an event") };
         let mut event: CanonicalJsonObject = try_from_json_map(event).unwrap();
         let rules = RoomVersionId::V11.rules().unwrap();
@@ -170,6 +171,18 @@ impl Stranger {
         (state, text): (&[Value], &str),
         parent: Option<&str>,
     ) -> Box<RawValue> {
+        let content = json!({ "msgtype": "m.text", "body": text });
+        self.message_with(at, room, (state, content), parent).await
+    }
+
+    /// The same, with any content at all.
+    pub(crate) async fn message_with(
+        &self,
+        at: &Backend,
+        room: &RoomId,
+        (state, content): (&[Value], Value),
+        parent: Option<&str>,
+    ) -> Box<RawValue> {
         let mut event = self.proposal(at, room).await;
         if let Some(parent) = parent {
             event["prev_events"] = json!([parent]);
@@ -179,7 +192,7 @@ impl Stranger {
         let needless = Value::from(id_of(join_rules));
         event["auth_events"].as_array_mut().unwrap().retain(|id| *id != needless);
         event["type"] = "m.room.message".into();
-        event["content"] = json!({ "msgtype": "m.text", "body": text });
+        event["content"] = content;
         event.as_object_mut().unwrap().remove("state_key");
         serde_json::value::to_raw_value(&self.sign(event, self.name.as_str())).unwrap()
     }

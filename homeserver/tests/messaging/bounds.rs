@@ -56,6 +56,19 @@ async fn an_event_that_is_too_large_is_said_to_be() {
 }
 
 #[tokio::test]
+async fn a_message_to_a_device_that_is_too_large_is_said_to_be_and_another_goes_the_same_way() {
+    let cluster = Cluster::of(&["a"]).await;
+    let alice = cluster.user("a", "alice").await;
+    for (bytes, expected) in [(65_500, 413), (65_000, 200)] {
+        let content = json!({ "secret": "x".repeat(bytes) });
+        let body = json!({ "messages": { &alice.user_id: { "*": content } } });
+        let (status, answer) = alice.put("/sendToDevice/m.test/1", body).await;
+        assert_eq!(status, expected, "{answer}");
+    }
+    assert_eq!(cluster.read::<i64>("a", "SELECT count(*) FROM to_device"), 1);
+}
+
+#[tokio::test]
 async fn a_malformed_event_in_the_store_costs_that_event_alone() {
     let (mut cluster, [alice, bob, _carol], room) = Cluster::three("eventual").await;
     for text in ["first", "spoilt", "last"] {

@@ -1,6 +1,9 @@
 //! The policy `m1`: every backend, or none.
 
+use std::{sync::Arc, time::Duration};
+
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::support::Cluster;
 
@@ -193,4 +196,27 @@ async fn further_backends_cost_the_owner_no_database_jobs_before_its_decision() 
         assert_eq!(sender.send(&room, "1", "counted").await.0, 533);
         assert_eq!(cluster.jobs("a") - before, jobs);
     }
+}
+
+#[tokio::test]
+async fn who_waits_for_news_of_other_rooms_costs_a_send_no_database_job() {
+    let cluster = Cluster::of(&["a"]).await;
+    let alice = cluster.user("a", "alice").await;
+    let room = alice.room("m1", &[]).await;
+    let mut waiting = JoinSet::new();
+    for name in ["bob", "ben", "bea"] {
+        let idle = cluster.user("a", name).await;
+        idle.room("m1", &[]).await;
+        let (since, idle) = (idle.synced().await, Arc::new(idle));
+        for _ in 0..4 {
+            let (idle, path) = (Arc::clone(&idle), format!("/sync?since={since}&timeout=20000"));
+            waiting.spawn(async move { idle.get(&path).await });
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let before = cluster.jobs("a");
+    assert_eq!(alice.send(&room, "1", "counted").await.0, 200);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(cluster.jobs("a") - before, JOBS_OF_A_SEND);
+    assert!(waiting.try_join_next().is_none(), "all of them wait still");
 }

@@ -135,3 +135,45 @@ async fn a_socket_that_is_closed_says_why() {
     let (code, reason) = socket.close_reason().await;
     assert_eq!((code, &*reason), (1008, "the device has lost its token"));
 }
+
+#[tokio::test]
+async fn a_socket_that_nobody_reads_is_closed_with_a_reason_and_nothing_is_lost() {
+    let (_cluster, alice) = alice_with(0).await;
+    let phone = alice.another_device().await;
+    let (mut unread, mut read) = (alice.open_socket().await, phone.open_socket().await);
+    let (_, rooms) = alice.get("/joined_rooms").await;
+    let room = rooms["joined_rooms"][0].as_str().unwrap();
+    // More than the buffers of a connection take.
+    let (count, text) = (150, "x".repeat(60_000));
+    for number in 0..count {
+        alice.send(room, &number.to_string(), &text).await;
+        assert_eq!(read.next().await["payload"][0]["content"]["body"], *text);
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(21)).await;
+    tokio::time::resume();
+    let (code, reason) = unread.close_reason().await;
+    let slow = "the device did not acknowledge its notifications in time";
+    assert_eq!((code, &*reason), (1013, slow));
+    assert_eq!(alice.send(room, "last", "last").await.0, 200);
+    assert_eq!(read.next().await["payload"][0]["content"]["body"], "last");
+    let (_, first) = alice.get("//notifications?size=100").await;
+    assert_eq!(first["has_more"], true);
+}
+
+#[tokio::test]
+async fn a_message_is_kept_once_however_many_devices_it_is_for() {
+    let cluster = Cluster::of(&["a"]).await;
+    let alice = cluster.user("a", "alice").await;
+    let others = [cluster.user("a", "bob").await, cluster.user("a", "carol").await];
+    let room = alice.room("eventual", &[&others[0], &others[1]]).await;
+    let phone = others[0].another_device().await;
+    let rows = "SELECT (SELECT count(*) FROM notifications)
+                     + (SELECT count(*) FROM room_notifications)";
+    let before: i64 = cluster.read("a", rows);
+    alice.send(&room, "1", "once").await;
+    assert_eq!(cluster.read::<i64>("a", rows), before + 1);
+    for device in [&others[0], &others[1], &phone] {
+        assert!(device.texts().await.contains(&"once".to_owned()));
+    }
+}

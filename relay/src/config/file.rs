@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tracing::Level;
 use transport::{
     real::logs::Format,
-    settings::{Document, Mistake, level},
+    settings::{Document, Mistake, level, some_bytes},
 };
 
 use super::Config;
@@ -42,6 +42,10 @@ pub struct Machine {
     pub private_key: Option<PathBuf>,
     /// PEM file of the authorities trusted when connecting to other servers.
     pub authorities: Option<PathBuf>,
+    /// Up to how many bytes a database is read through before it is served; 0: none is. Unset is
+    /// [`transport::real::READ_THROUGH_UP_TO`].
+    #[serde(deserialize_with = "some_bytes")]
+    pub read_through_up_to: Option<usize>,
     /// How much is logged: records of this level and above.
     #[serde(deserialize_with = "level")]
     pub log: Option<Level>,
@@ -71,6 +75,8 @@ mod tests {
 
     use super::*;
 
+    use transport::real::READ_THROUGH_UP_TO;
+
     const SAMPLE: &str = include_str!("../../relay.sample.toml");
 
     fn shown(text: &str) -> String {
@@ -97,6 +103,7 @@ mod tests {
         assert_eq!((all.config.metrics_port, all.config.operators.len()), (Some(9091), 1));
         assert!(all.machine.event_log.is_some() && all.machine.log == Some(Level::INFO));
         assert_eq!(all.machine.log_format, Some(Format::Text));
+        assert_eq!(all.machine.read_through_up_to, Some(READ_THROUGH_UP_TO));
     }
 
     #[test]

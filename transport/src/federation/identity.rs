@@ -1,10 +1,13 @@
 //! This server's name and ed25519 signing key.
 
-use std::{collections::BTreeMap, fmt::Write, sync::Arc};
+mod old_keys;
+
+use std::{fmt::Write, io, sync::Arc};
 
 use ruma::{OwnedServerName, serde::Base64, signatures::Ed25519KeyPair};
 use rusqlite::OptionalExtension;
 
+pub use self::old_keys::{MAX_KEYS, OldKeys};
 use crate::{
     database::migrate,
     host::{Database, DatabaseError, Host, Transaction},
@@ -39,9 +42,6 @@ const SCHEMA: &[&str] = &[
 ) STRICT",
 ];
 
-/// Public keys that signed for a server once, by their ids, and until when.
-pub type OldKeys = BTreeMap<String, (Base64, u64)>;
-
 /// A server name and the key that signs for it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -56,7 +56,8 @@ pub struct Identity {
 impl Identity {
     /// Returns the identity kept in `database`, and beside it on the disk; made from the host's
     /// entropy, and stored before this returns, the first time. Where the two differ, what is beside the
-    /// database holds: that is an older copy, or was another server's, and its key is an old one then.
+    /// database holds: that is an older copy, or was another server's, and its key is an old one then. Of
+    /// old keys, both have all.
     ///
     /// # Errors
     /// The disk refuses, or the database is that of a server with another name.
@@ -68,22 +69,36 @@ impl Identity {
         install(database).await?;
         let fresh_seed = host.random_bytes();
         let kept = host.disk.secret(SECRET).await.map_err(|error| kept_badly(&error))?;
-        let (name, now_ms) = (server_name.to_string(), host.unix_ms());
+        let noted = old_keys::noted(host).await.map_err(|error| noted_badly(&error))?;
+        let (name, now_ms, known) = (server_name.to_string(), host.unix_ms(), noted.clone());
         let (version, seed, old_keys) = database
             .transaction(move |transaction| {
                 must_be_of(transaction, &name)?;
                 let (version, seed) =
                     stored_or_new(transaction, &name, kept.unwrap_or(fresh_seed))?;
+                let stored = old_keys::stored(transaction)?;
+                // The note has the very moment at which a key was replaced.
+                let mut old: OldKeys = stored.clone().into_iter().chain(known).collect();
                 let (version, seed) = match kept {
                     Some(kept) if kept != seed => {
-                        retire(transaction, &version, &seed, now_ms)?;
+                        retire(&mut old, &version, &seed, now_ms);
                         replace(transaction, &name, kept)?
                     }
                     _ => (version, seed),
                 };
-                Ok::<_, DatabaseError>((version, seed, old_keys(transaction)?))
+                // One that signs again is no old one.
+                old.remove(&old_keys::id_of(&version));
+                let forgotten = old_keys::forget_beyond_the_limit(&mut old);
+                if forgotten > 0 {
+                    tracing::warn!(forgotten, "the oldest keys are published no longer");
+                }
+                old_keys::store(transaction, &stored, &old)?;
+                Ok::<_, DatabaseError>((version, seed, old))
             })
             .await?;
+        if old_keys != noted {
+            old_keys::note(host, &old_keys).await.map_err(|error| noted_badly(&error))?;
+        }
         if kept.is_none() {
             host.disk.keep_secret(SECRET, seed).await.map_err(|error| kept_badly(&error))?;
         }
@@ -110,7 +125,7 @@ impl Identity {
     pub async fn beside_the_database(
         host: &Host,
         server_name: OwnedServerName,
-    ) -> std::io::Result<Self> {
+    ) -> io::Result<Self> {
         if let Some(kept) = host.disk.secret(SECRET).await? {
             return Ok(Self::from_seed(server_name, &kept, version_of(&kept)));
         }
@@ -124,8 +139,28 @@ impl Identity {
     /// then on. Call this for a server that is not running.
     ///
     /// # Errors
-    /// The disk refuses.
-    pub async fn rotate(host: &Host, server_name: OwnedServerName) -> std::io::Result<Self> {
+    /// The disk refuses; or the server has as many old keys as others read ([`MAX_KEYS`] with the current
+    /// one), and must not `forget_oldest`.
+    pub async fn rotate(
+        host: &Host,
+        server_name: OwnedServerName,
+        forget_oldest: bool,
+    ) -> io::Result<Self> {
+        let noted = old_keys::noted(host).await?;
+        let mut old = noted.clone();
+        if let Some(kept) = host.disk.secret(SECRET).await? {
+            retire(&mut old, &version_of(&kept), &kept, host.unix_ms());
+        }
+        if old_keys::forget_beyond_the_limit(&mut old) > 0 && !forget_oldest {
+            return Err(io::Error::other(format!(
+                "one more key would be more than the {MAX_KEYS} that other servers read; with \
+                 --forget-oldest, the oldest is published no longer, and newcomers to a room cannot \
+                 verify what it has signed"
+            )));
+        }
+        if old != noted {
+            old_keys::note(host, &old).await?;
+        }
         let seed = host.random_bytes();
         host.disk.keep_secret(SECRET, seed).await?;
         Ok(Self::from_seed(server_name, &seed, version_of(&seed)))
@@ -138,7 +173,7 @@ impl Identity {
 
     /// Returns the key's id: `ed25519:<version>`.
     pub fn key_id(&self) -> String {
-        format!("ed25519:{}", self.key_pair.version())
+        old_keys::id_of(self.key_pair.version())
     }
 }
 
@@ -193,34 +228,18 @@ fn replace(
     stored_or_new(transaction, server_name, seed)
 }
 
-/// Records that a key signs no more.
-fn retire(
-    transaction: &Transaction<'_>,
-    version: &str,
-    seed: &[u8; SEED_BYTES],
-    now_ms: u64,
-) -> rusqlite::Result<()> {
+/// Adds a key that signs no more from now on, unless it is known to have been replaced before.
+fn retire(old: &mut OldKeys, version: &str, seed: &[u8; SEED_BYTES], now_ms: u64) {
     let public_key = key_pair(seed, version.to_owned()).public_key().to_vec();
-    transaction.execute(
-        "INSERT OR IGNORE INTO own_old_keys (version, public_key, expired_ms) VALUES (?1, ?2, ?3)",
-        (version, public_key, i64::try_from(now_ms).unwrap_or(i64::MAX)),
-    )?;
-    Ok(())
+    old.entry(old_keys::id_of(version)).or_insert((Base64::new(public_key), now_ms));
 }
 
-fn old_keys(transaction: &Transaction<'_>) -> rusqlite::Result<OldKeys> {
-    let mut statement =
-        transaction.prepare("SELECT version, public_key, expired_ms FROM own_old_keys")?;
-    let rows = statement.query_map([], |row| {
-        let (version, expired_ms): (String, i64) = (row.get(0)?, row.get(2)?);
-        let key = (Base64::new(row.get(1)?), u64::try_from(expired_ms).unwrap_or(0));
-        Ok((format!("ed25519:{version}"), key))
-    })?;
-    rows.collect()
-}
-
-fn kept_badly(error: &std::io::Error) -> DatabaseError {
+fn kept_badly(error: &io::Error) -> DatabaseError {
     DatabaseError::Foreign(format!("the signing key beside the database: {error}"))
+}
+
+fn noted_badly(error: &io::Error) -> DatabaseError {
+    DatabaseError::Foreign(format!("the old keys beside the database: {error}"))
 }
 
 /// Returns the first bytes of the public key in hexadecimal digits.

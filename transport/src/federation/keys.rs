@@ -6,7 +6,10 @@ pub(super) mod store;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, MutexGuard},
+    sync::{
+        Arc, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,6 +26,7 @@ use ruma::{
 };
 use tokio::sync::Semaphore;
 
+pub use self::document::MAX_VALIDITY_MS;
 use self::{
     document::KnownKeys,
     fetches::{Fetches, Question, UnderWay},
@@ -38,11 +42,11 @@ use crate::{
 /// database).
 const MAX_CACHED_SERVERS: usize = 4096;
 
+/// Stored documents after which it is looked whether too many keys are stored.
+const SAVES_BETWEEN_TRIMS: u64 = 1000;
+
 /// Time for a server to answer with its keys.
 const FETCH_DEADLINE: Duration = Duration::from_secs(10);
-
-/// Bytes of a key document: it holds a few keys and signatures. (Dendrite's is of 400 bytes.)
-const MAX_DOCUMENT: usize = 64 << 10;
 
 /// Fetches under way at once, whoever's claims ask for them; any more wait.
 const MAX_FETCHES: usize = 256;
@@ -92,6 +96,8 @@ struct KeyRingFields {
     identity: Identity,
     own: Arc<PublicKeyMap>,
     cache: Lock<Cache>,
+    /// Documents that were stored since this process began.
+    saves: AtomicU64,
     fetches: Semaphore,
     under_way: UnderWay,
 }
@@ -151,6 +157,7 @@ impl KeyRing {
                 identity,
                 own: Arc::new(own),
                 cache: Lock::default(),
+                saves: AtomicU64::new(0),
                 fetches: Semaphore::new(MAX_FETCHES),
                 under_way: UnderWay::default(),
             }),
@@ -215,7 +222,9 @@ impl KeyRing {
         };
         let fetched = match self.fetch(server).await {
             Ok(published) => {
-                let saved = store::save(&self.fields.database, server.to_string(), published);
+                let saves = self.fields.saves.fetch_add(1, Ordering::Relaxed) + 1;
+                let when = (self.now_ms(), saves.is_multiple_of(SAVES_BETWEEN_TRIMS));
+                let saved = store::save(&self.fields.database, server.to_string(), published, when);
                 remote.learn(server, saved.await?);
                 Ok(())
             }
@@ -234,7 +243,7 @@ impl KeyRing {
         let answer = self
             .fields
             .http
-            .send_at_most(&address_of(server), request, FETCH_DEADLINE, MAX_DOCUMENT)
+            .send_at_most(&address_of(server), request, FETCH_DEADLINE, document::MAX_DOCUMENT)
             .await
             .map_err(|error| error.to_string())?;
         if answer.status() != StatusCode::OK {

@@ -31,6 +31,17 @@ pub trait Disk: Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
+    /// Returns the note called `name`, which is kept beside the databases as a secret is, but is none;
+    /// `None`: there is none yet, or this disk keeps none.
+    fn note(&self, _name: &str) -> BoxFuture<'_, io::Result<Option<String>>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Keeps a note, in the place of the one before; durable when this returns.
+    fn keep_note(&self, _name: &str, _text: String) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Sets `bytes` of this disk aside, unless they are already; nothing, on a disk whose room is not
     /// counted.
     fn keep_reserve(&self, _bytes: u64) -> BoxFuture<'_, io::Result<()>> {

@@ -16,6 +16,9 @@ use crate::{error::MatrixError, host::Host};
 /// Bytes of one websocket message that a server takes.
 const MAX_MESSAGE: usize = 1 << 20;
 
+/// Bytes that are read at once: devices say little.
+const READ_BUFFER: usize = 4 << 10;
+
 /// Bytes of answers that wait for a slow client; one more fails.
 const MAX_UNSENT: usize = 4 << 20;
 
@@ -56,6 +59,7 @@ where
 
 async fn server_side(upgraded: Upgraded) -> WebSocket {
     let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE))
         .max_write_buffer_size(MAX_UNSENT);

@@ -12,20 +12,20 @@ use rusqlite::{Connection, OpenFlags};
 /// How long the copy waits for a writer that is in the middle of something.
 const BUSY: Duration = Duration::from_secs(30);
 
-/// Copies the databases and secrets in the directory `of` into the directory `to`, which is made. Each
-/// database is copied as it is at one moment: what is written meanwhile is not in it. The copies
-/// are durable when this returns. Returns their paths.
+/// Copies the databases in the directory `of`, and the secrets and notes beside them, into the directory
+/// `to`, which is made. Each database is copied as it is at one moment: what is written meanwhile is not
+/// in it. The copies are durable when this returns. Returns their paths.
 ///
 /// # Errors
 /// There is no database, `to` holds something already, or the disk refuses; each names the file. What
 /// was copied until then is left there.
 pub fn back_up(of: &Path, to: &Path) -> io::Result<Vec<PathBuf>> {
-    let (mut databases, mut secrets) = (Vec::new(), Vec::new());
+    let (mut databases, mut beside) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(of).map_err(|error| named(of, &error))? {
         let path = entry.map_err(|error| named(of, &error))?.path();
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("sqlite") => databases.push(path),
-            Some("key") => secrets.push(path),
+            Some("key" | "note") => beside.push(path),
             _ => {}
         }
     }
@@ -39,7 +39,7 @@ pub fn back_up(of: &Path, to: &Path) -> io::Result<Vec<PathBuf>> {
         copy_database(&from, &copy).map_err(|error| named(&from, &error))?;
         copies.push(copy);
     }
-    for from in secrets {
+    for from in beside {
         let copy = place(to, &from)?;
         fs::copy(&from, &copy).map_err(|error| named(&from, &error))?;
         sync(&copy).map_err(|error| named(&copy, &error))?;
@@ -111,11 +111,12 @@ mod tests {
         let (of, to) = (folder.path().join("of"), folder.path().join("to"));
         fs::create_dir(&of).unwrap();
         fs::write(of.join("signing.key"), "00").unwrap();
+        fs::write(of.join("old-keys.note"), "").unwrap();
         let database = with_numbers(&of, 10);
         // What is not committed is not in the copy, and who writes does not hold it up.
         database.execute_batch("BEGIN IMMEDIATE; DELETE FROM numbers").unwrap();
         let copies = back_up(&of, &to).unwrap();
-        assert_eq!(copies, [to.join("a.sqlite"), to.join("signing.key")]);
+        assert_eq!(copies, ["a.sqlite", "old-keys.note", "signing.key"].map(|name| to.join(name)));
         let copy = Connection::open(to.join("a.sqlite")).unwrap();
         let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
         assert_eq!(copy.query_row("SELECT count(*) FROM numbers", [], count).unwrap(), 10);

@@ -60,6 +60,16 @@ impl Disk for DirectoryDisk {
         Box::pin(async move { write_secret(&path, &secret) })
     }
 
+    fn note(&self, name: &str) -> BoxFuture<'_, io::Result<Option<String>>> {
+        let path = self.directory.join(format!("{name}.note"));
+        Box::pin(async move { read_if_there(&path) })
+    }
+
+    fn keep_note(&self, name: &str, text: String) -> BoxFuture<'_, io::Result<()>> {
+        let path = self.directory.join(format!("{name}.note"));
+        Box::pin(async move { write_whole(&path, &text) })
+    }
+
     fn keep_reserve(&self, bytes: u64) -> BoxFuture<'_, io::Result<()>> {
         let path = self.directory.join(RESERVE);
         Box::pin(async move {
@@ -114,11 +124,7 @@ fn allocate(path: &Path, bytes: u64) -> io::Result<()> {
 
 /// Returns the secret in a file of hexadecimal digits; `None` if there is no such file.
 fn read_secret(path: &Path) -> io::Result<Option<Secret>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(named(path, &error)),
-    };
+    let Some(text) = read_if_there(path)? else { return Ok(None) };
     let text = text.trim();
     let byte = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
     let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
@@ -127,12 +133,25 @@ fn read_secret(path: &Path) -> io::Result<Option<Secret>> {
     secret.map(Some).ok_or_else(|| named(path, &malformed()))
 }
 
-/// Writes the file whole or not at all.
+/// Returns the text of a file; `None` if there is no such file.
+fn read_if_there(path: &Path) -> io::Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(named(path, &error)),
+    }
+}
+
 fn write_secret(path: &Path, secret: &Secret) -> io::Result<()> {
     let mut text = String::new();
     for byte in secret {
         fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}")).map_err(io::Error::other)?;
     }
+    write_whole(path, &text)
+}
+
+/// Writes the file whole or not at all, for this machine's operator alone.
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);

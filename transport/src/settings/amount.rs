@@ -40,6 +40,14 @@ pub fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Err
     usize::try_from(bytes).map_err(|_| de::Error::custom("this machine has no such size"))
 }
 
+/// Reads a size of a key that may be missing.
+///
+/// # Errors
+/// It is none.
+pub fn some_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    bytes(deserializer).map(Some)
+}
+
 /// What is expected of a text.
 struct Amount {
     units: &'static Units,

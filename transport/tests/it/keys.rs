@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, routing};
-use futures_util::future::join_all;
+use axum::{Router, body::Body, response::Response, routing};
+use futures_util::{StreamExt, future::join_all, stream};
+use http::header;
 use ruma::CanonicalJsonObject;
 use serde_json::{Value, json};
 use transport::{
@@ -25,6 +26,10 @@ use crate::{
 
 const DAY: Duration = Duration::from_hours(24);
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Bytes of a document that is too large, and of what its server writes of it at once.
+const LARGE: usize = 31 << 20;
+const CHUNK: usize = 4 << 10;
 
 /// Serves `document` as the keys of the machine; counts the fetches.
 async fn publish(machine: &Host, document: Value) -> Arc<AtomicUsize> {
@@ -191,5 +196,33 @@ async fn a_document_that_was_changed_or_not_signed_is_refused() {
         let node = Node::start(&world, "a.example").await;
         let found = node.keys.keys_of(&name("x.example"), None, START_MS).await;
         assert!(matches!(found, Err(KeyError::Unavailable { .. })));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_is_too_large_is_not_read_to_its_end() {
+    for says_length in [true, false] {
+        let world = World::default();
+        let written = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&written);
+        let answer = async move || {
+            let chunk = move || {
+                counter.fetch_add(CHUNK, Ordering::Relaxed);
+                Ok::<_, std::io::Error>(vec![b' '; CHUNK])
+            };
+            let chunks = stream::repeat_with(chunk).take(LARGE / CHUNK);
+            let answer = Response::builder();
+            let length = says_length.then_some((header::CONTENT_LENGTH, LARGE));
+            let answer = length.into_iter().fold(answer, |it, (name, is)| it.header(name, is));
+            answer.body(Body::from_stream(chunks)).expect("this is an answer")
+        };
+        let router = Router::new().route("/_matrix/key/v2/server", routing::get(answer));
+        let x = world.machine("x.example");
+        serve(&x, 8448, router, ServerLimits::default()).await.expect("the port is free");
+        let node = Node::start(&world, "a.example").await;
+        let error = node.keys.keys_of(&name("x.example"), None, START_MS).await.unwrap_err();
+        assert!(error.to_string().contains("larger than 65536 bytes"), "{error}");
+        // What is in the buffers of the connection was written, and nothing beyond.
+        assert!(written.load(Ordering::Relaxed) < 1 << 20);
     }
 }

@@ -39,9 +39,8 @@ enum Command {
     GenerateKeys {
         #[command(flatten)]
         of: RunArguments,
-        /// Replace the key there is; what it has signed still counts, once the server runs again
-        #[arg(long)]
-        rotate: bool,
+        #[command(flatten)]
+        rotation: keys::Rotation,
     },
     /// Copy the database and the signing key of a server, whether it runs or not
     Backup {
@@ -72,8 +71,8 @@ fn main() -> ExitCode {
     let done = match command {
         None => Settings::read(&run).and_then(run::until_ended),
         Some(Command::CheckConfig(arguments)) => settings::check(&arguments),
-        Some(Command::GenerateKeys { of, rotate }) => {
-            Settings::read(&of).and_then(|settings| keys::generate(&settings, rotate))
+        Some(Command::GenerateKeys { of, rotation }) => {
+            Settings::read(&of).and_then(|settings| keys::generate(&settings, rotation))
         }
         Some(Command::Backup { of, to }) => {
             Settings::read(&of).and_then(|settings| back_up(&settings, &to))

@@ -10,7 +10,9 @@ use clap::{ArgAction, Args};
 use homeserver::{Config, ConfigFile, Machine};
 use ruma::OwnedServerName;
 use tracing::Level;
-use transport::real::{RealConfig, TlsConfig, TlsFiles, check_tls, logs::Format};
+use transport::real::{
+    READ_THROUGH_UP_TO, RealConfig, TlsConfig, TlsFiles, check_tls, logs::Format,
+};
 
 use crate::{Trouble, say};
 
@@ -60,6 +62,9 @@ pub(crate) struct RunArguments {
     /// PEM file of the authorities trusted when connecting to other servers
     #[arg(long, value_name = "FILE")]
     authorities: Option<PathBuf>,
+    /// Start at once, without reading the database through for what the disk has spoilt
+    #[arg(long)]
+    unread: bool,
     /// How much to log to stderr: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL")]
     log: Option<Level>,
@@ -107,6 +112,9 @@ impl Settings {
         machine.bind = arguments.bind.or(machine.bind);
         machine.client_bind = arguments.client_bind.or(machine.client_bind);
         machine.allow_private |= arguments.allow_private;
+        if arguments.unread {
+            machine.read_through_up_to = Some(0);
+        }
         if arguments.plain {
             machine.plain = true;
             (machine.certificate, machine.private_key, machine.authorities) = (None, None, None);
@@ -122,6 +130,11 @@ impl Settings {
         let missing = "the directory of the database is missing; give --data DIR, or `data` in the \
                        table [machine] of the configuration";
         self.machine.data.as_deref().ok_or_else(|| Trouble::Mistake(missing.to_owned()))
+    }
+
+    /// Returns up to how many bytes a database is read through.
+    pub(crate) fn read_through_up_to(&self) -> u64 {
+        self.machine.read_through_up_to.unwrap_or(READ_THROUGH_UP_TO) as u64
     }
 
     pub(crate) fn log(&self) -> Level {
@@ -190,9 +203,24 @@ pub(crate) fn check(arguments: &RunArguments) -> Result<(), Trouble> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use homeserver::{Config, Machine};
 
     use super::Settings;
+
+    #[test]
+    fn each_api_may_have_an_address_of_its_own() {
+        let at = |last| Some(IpAddr::from(Ipv4Addr::new(192, 0, 2, last)));
+        let config = Config { metrics_port: Some(9090), ..Config::default() };
+        let machine =
+            Machine { bind: at(1), client_bind: at(2), plain: true, ..Machine::default() };
+        let real = Settings { config, machine }.real().unwrap();
+        let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+        assert_eq!(real.bind, at(1));
+        assert_eq!(real.bind_of.get(&8008).copied(), at(2));
+        assert_eq!((real.bind_of.get(&9090), real.bind_of.len()), (Some(&loopback), 2));
+    }
 
     #[test]
     fn one_port_for_both_apis_speaks_tls_and_a_port_of_its_own_does_not() {

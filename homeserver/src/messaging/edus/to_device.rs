@@ -38,6 +38,15 @@ pub(crate) struct Message {
     pub(crate) recipients: Recipients,
 }
 
+impl Message {
+    /// Returns whether something of it is too large to be kept for a device.
+    pub(crate) fn is_too_large(&self) -> bool {
+        let is_too_large =
+            |content| to_device::kept_form(&self.kind, &self.sender, content).is_none();
+        self.recipients.values().flat_map(BTreeMap::values).any(is_too_large)
+    }
+}
+
 impl Edus {
     /// Sends messages of a device, once for each transaction id.
     ///
@@ -86,27 +95,34 @@ impl Edus {
         is_new(tx, of, ages.now_ms(), ages.ms_ago(self.core.config.answer_time_to_live))
     }
 
-    /// Puts a message into the queues of those of its recipients who are of this server.
+    /// Puts a message into the queues of those of its recipients who are of this server. What is too large
+    /// for that is dropped.
     pub(super) fn hand_out(
         &self,
         tx: &Transaction<'_>,
         message: &Message,
     ) -> Result<(), StoreError> {
-        let mut reached = BTreeSet::new();
+        let (mut reached, mut too_large) = (BTreeSet::new(), 0);
         for (user, contents) in &message.recipients {
             if !self.core.is_local(user) {
                 continue;
             }
             let devices = to_device::devices(tx, user)?;
             for (name, content) in contents {
-                let event =
-                    json!({ "type": message.kind, "sender": message.sender, "content": content });
+                let kept = to_device::kept_form(&message.kind, &message.sender, content);
+                let Some(event) = kept else {
+                    too_large += 1;
+                    continue;
+                };
                 for device_id in devices.iter().filter(|id| name == ALL || id.as_str() == name) {
                     let device = Device { user_id: user.clone(), device_id: device_id.clone() };
                     to_device::put(tx, &device, &event)?;
                     reached.insert(user.clone());
                 }
             }
+        }
+        if too_large > 0 {
+            tracing::info!(sender = %message.sender, too_large, "dropped messages to devices");
         }
         self.news.ring(reached.into_iter().map(Topic::User));
         Ok(())

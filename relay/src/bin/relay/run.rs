@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use relay::{EVENTS, Relay};
+use relay::{DATABASE, EVENTS, Relay};
 use tokio::signal::unix::{SignalKind, signal};
-use transport::real::{check_databases, host, lock, logs};
+use transport::real::{check_database, host, lock, logs};
 
 use crate::{Trouble, say, settings::Settings};
 
@@ -36,7 +36,8 @@ async fn run(settings: Settings) -> Result<(), Trouble> {
         Trouble::Other(format!("failed to {what} {}: {error}", data.display()))
     };
     let _lock = lock(&data).map_err(|error| other("lock", &error))?;
-    check_databases(&data).map_err(|error| other("check", &error))?;
+    check_database(&data, DATABASE, settings.read_through_up_to())
+        .map_err(|error| other("check", &error))?;
     let host = host(&data, &real).map_err(|error| other("open", &error))?;
     let signalled = |kind| signal(kind).map_err(|error| Trouble::Other(error.to_string()));
     let mut terminated = signalled(SignalKind::terminate())?;

@@ -11,7 +11,9 @@ use clap::{ArgAction, Args};
 use relay::{Config, ConfigFile, Machine};
 use ruma::OwnedServerName;
 use tracing::Level;
-use transport::real::{RealConfig, TlsConfig, TlsFiles, check_tls, logs::Format};
+use transport::real::{
+    READ_THROUGH_UP_TO, RealConfig, TlsConfig, TlsFiles, check_tls, logs::Format,
+};
 
 use crate::{Trouble, say};
 
@@ -58,6 +60,9 @@ pub(crate) struct RunArguments {
     /// PEM file of the authorities trusted when connecting to other servers
     #[arg(long, value_name = "FILE")]
     authorities: Option<PathBuf>,
+    /// Start at once, without reading the database through for what the disk has spoilt
+    #[arg(long)]
+    unread: bool,
     /// How much to log to stderr: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL")]
     log: Option<Level>,
@@ -108,6 +113,9 @@ impl Settings {
         machine.bind = arguments.bind.or(machine.bind);
         machine.admin_bind = arguments.admin_bind.or(machine.admin_bind);
         machine.allow_private |= arguments.allow_private;
+        if arguments.unread {
+            machine.read_through_up_to = Some(0);
+        }
         if arguments.plain {
             machine.plain = true;
             (machine.certificate, machine.private_key, machine.authorities) = (None, None, None);
@@ -123,6 +131,11 @@ impl Settings {
         let missing = "the directory of the database is missing; give --data DIR, or `data` in the \
                        table [machine] of the configuration";
         self.machine.data.as_deref().ok_or_else(|| Trouble::Mistake(missing.to_owned()))
+    }
+
+    /// Returns up to how many bytes a database is read through.
+    pub(crate) fn read_through_up_to(&self) -> u64 {
+        self.machine.read_through_up_to.unwrap_or(READ_THROUGH_UP_TO) as u64
     }
 
     pub(crate) fn log(&self) -> Level {

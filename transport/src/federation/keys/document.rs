@@ -10,17 +10,18 @@ use ruma::{
     signatures::{PublicKeyMap, PublicKeySet, sign_json, verify_json},
 };
 
-use crate::federation::{Identity, Proof};
+use crate::federation::{Identity, MAX_KEYS, Proof};
 
 /// How far ahead a key is trusted at most, and how far ahead our own document claims validity
 /// (server-server API, "Publishing keys": the lesser of `valid_until_ts` and seven days).
-pub(super) const MAX_VALIDITY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+pub const MAX_VALIDITY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
-/// Bytes of another server's document; a larger one is refused.
-const MAX_DOCUMENT: usize = 64 << 10;
+/// Bytes of another server's document, which holds a few keys and signatures; a larger one is refused.
+/// (Dendrite's is of 400 bytes.)
+pub(super) const MAX_DOCUMENT: usize = 64 << 10;
 
-/// Keys in another server's document, current and old; more are refused.
-const MAX_KEYS: usize = 64;
+/// Bytes of the id of another server's key, as of other ids of Matrix.
+const MAX_KEY_ID: usize = 255;
 
 /// A public key, and the last moment at which what it signed counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,12 +83,18 @@ pub(super) fn read(server: &ServerName, body: &[u8], now_ms: u64) -> Result<Know
     if document.verify_keys.len() + document.old_verify_keys.len() > MAX_KEYS {
         return Err(format!("the document has more than {MAX_KEYS} keys"));
     }
+    let current = document.verify_keys.keys().map(|id| id.as_str().len());
+    let old = document.old_verify_keys.keys().map(|id| id.as_str().len());
+    if current.chain(old).any(|bytes| bytes > MAX_KEY_ID) {
+        return Err(format!("the id of a key is longer than {MAX_KEY_ID} bytes"));
+    }
     check_signature(server, body, &document)?;
 
-    let trusted_until =
-        u64::from(document.valid_until_ts.get()).min(now_ms.saturating_add(MAX_VALIDITY_MS));
+    let believed_until = now_ms.saturating_add(MAX_VALIDITY_MS);
+    let trusted_until = u64::from(document.valid_until_ts.get()).min(believed_until);
     let old = document.old_verify_keys.into_iter().map(|(key_id, old)| {
-        let valid_until_ms = u64::from(old.expired_ts.get());
+        // One that ended in the far future would be kept in the place of others for ever.
+        let valid_until_ms = u64::from(old.expired_ts.get()).min(believed_until);
         (key_id.to_string(), KnownKey { public_key: old.key, valid_until_ms })
     });
     let current = document.verify_keys.into_iter().map(|(key_id, current)| {
@@ -135,10 +142,25 @@ fn proof(server: &ServerName, document: &CanonicalJsonObject) -> Proof {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use ruma::server_name;
 
-    use super::{own, read};
+    use super::{MAX_VALIDITY_MS, own, read};
     use crate::federation::Identity;
+
+    #[test]
+    fn a_document_with_an_endless_key_id_is_refused_and_no_key_is_believed_for_ever() {
+        let server = server_name!("a.example");
+        let made = |version: String| {
+            let mut identity = Identity::from_seed(server.to_owned(), &[1; 32], version);
+            let old = (identity.public_key(), 1 << 50);
+            identity.old_keys = Arc::new([("ed25519:old".to_owned(), old)].into());
+            read(server, own(&identity, 0).to_string().as_bytes(), 0)
+        };
+        assert!(made("x".repeat(300)).unwrap_err().contains("longer"));
+        assert_eq!(made("1".to_owned()).unwrap()["ed25519:old"].valid_until_ms, MAX_VALIDITY_MS);
+    }
 
     #[test]
     fn a_document_that_was_signed_here_and_changed_is_refused() {

@@ -6,11 +6,12 @@ use rusqlite::Connection;
 use super::document::{KnownKey, KnownKeys};
 use crate::{
     database::migrate,
+    federation::{MAX_KEYS, MAX_VALIDITY_MS},
     host::{Database, DatabaseError},
 };
 
-/// Keys kept of one server; those valid longest stay.
-const MAX_KEYS: u32 = 64;
+/// Keys kept of all servers together, some megabytes of them.
+const MAX_STORED: i64 = 100_000;
 
 const SCHEMA: &[&str] = &["CREATE TABLE server_keys (
     server_name TEXT NOT NULL,
@@ -30,20 +31,28 @@ pub(super) async fn load(database: &Database, server: String) -> Result<KnownKey
     database.call(move |connection| Ok(read_keys(connection, &server)?)).await
 }
 
-/// Stores what `server` published. A key that it publishes no longer keeps the validity it had.
+/// Stores what `server` published. A key that it publishes no longer keeps the validity it had. If this
+/// `trims`, there are [`MAX_STORED`] keys of all servers at most afterwards.
 pub(super) async fn save(
     database: &Database,
     server: String,
     published: KnownKeys,
+    (now_ms, trims): (u64, bool),
 ) -> Result<KnownKeys, DatabaseError> {
+    // No key is believed for longer, whatever was stored of it.
+    let believed_until = now_ms.saturating_add(MAX_VALIDITY_MS);
+    let believed_until = i64::try_from(believed_until).unwrap_or(i64::MAX);
     database
         .transaction(move |transaction| {
+            if trims {
+                trim_all(transaction, MAX_STORED, believed_until)?;
+            }
             write_keys(transaction, &server, &published)?;
             let stored = read_keys(transaction, &server)?;
-            if stored.len() <= MAX_KEYS as usize {
+            if stored.len() <= MAX_KEYS {
                 return Ok(stored);
             }
-            trim(transaction, &server)?;
+            trim(transaction, &server, believed_until)?;
             Ok(read_keys(transaction, &server)?)
         })
         .await
@@ -77,10 +86,61 @@ fn write_keys(connection: &Connection, server: &str, keys: &KnownKeys) -> rusqli
     Ok(())
 }
 
-/// Keeps the keys valid longest: a server that rotates its keys without end must not fill our disk.
-fn trim(connection: &Connection, server: &str) -> rusqlite::Result<()> {
+/// Forgets servers whose keys are valid no longer, or not as long as the others', until there are `most`
+/// keys: whoever has a name for each of ever more servers must not fill our disk. Who is forgotten is asked
+/// again.
+fn trim_all(connection: &Connection, most: i64, believed_until: i64) -> rusqlite::Result<()> {
+    let count = "SELECT count(*) FROM server_keys";
+    if connection.query_row(count, [], |row| row.get::<_, i64>(0))? <= most {
+        return Ok(());
+    }
+    // The sum of keys up to and with each server, those valid longest first.
+    let sql = "DELETE FROM server_keys WHERE server_name IN (
+             SELECT server_name FROM (
+                 SELECT server_name, sum(keys) OVER (ORDER BY valid DESC, server_name) AS so_far FROM (
+                     SELECT server_name, count(*) AS keys, max(min(valid_until_ms, ?2)) AS valid
+                     FROM server_keys GROUP BY server_name))
+             WHERE so_far > ?1)";
+    connection.execute(sql, [most, believed_until]).map(drop)
+}
+
+/// Keeps the [`MAX_KEYS`] valid longest: a server that rotates its keys without end must not fill our disk.
+fn trim(connection: &Connection, server: &str, believed_until: i64) -> rusqlite::Result<()> {
     let sql = "DELETE FROM server_keys WHERE server_name = ?1 AND key_id NOT IN (
              SELECT key_id FROM server_keys WHERE server_name = ?1
-             ORDER BY valid_until_ms DESC, key_id LIMIT ?2)";
-    connection.execute(sql, (server, MAX_KEYS)).map(drop)
+             ORDER BY min(valid_until_ms, ?3) DESC, key_id LIMIT ?2)";
+    let most = i64::try_from(MAX_KEYS).unwrap_or(i64::MAX);
+    connection.execute(sql, (server, most, believed_until)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::{SCHEMA, trim_all};
+
+    #[test]
+    fn servers_without_end_are_forgotten_those_first_whose_keys_end_first() {
+        let connection = Connection::open_in_memory().unwrap();
+        for step in SCHEMA {
+            connection.execute_batch(step).unwrap();
+        }
+        let insert = "INSERT INTO server_keys VALUES (?1, ?2, x'00', ?3)";
+        for server in 0..100 {
+            for key in ["old", "new"] {
+                let valid_until = if key == "new" { 1000 + server } else { server };
+                connection.execute(insert, (server.to_string(), key, valid_until)).unwrap();
+            }
+        }
+        trim_all(&connection, 200, 1050).unwrap();
+        let count = "SELECT count(*) FROM server_keys WHERE CAST(server_name AS INTEGER) >= ?1";
+        let of =
+            |from: i64| connection.query_row(count, [from], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(of(0), 200);
+        // Those beyond what is believed are as good as one another.
+        trim_all(&connection, 100, 2000).unwrap();
+        assert_eq!((of(0), of(50)), (100, 100));
+        trim_all(&connection, 2, 1050).unwrap();
+        assert_eq!((of(0), of(50), of(51)), (2, 2, 0));
+    }
 }
