@@ -223,8 +223,9 @@ impl KeyRing {
         let fetched = match self.fetch(server).await {
             Ok(published) => {
                 let saves = self.fields.saves.fetch_add(1, Ordering::Relaxed) + 1;
-                let when = (self.now_ms(), saves.is_multiple_of(SAVES_BETWEEN_TRIMS));
-                let saved = store::save(&self.fields.database, server.to_string(), published, when);
+                let trims = saves.is_multiple_of(SAVES_BETWEEN_TRIMS);
+                let (database, name) = (&self.fields.database, server.to_string());
+                let saved = store::save(database, name, published, self.now_ms(), trims);
                 remote.learn(server, saved.await?);
                 Ok(())
             }

@@ -37,7 +37,8 @@ pub(super) async fn save(
     database: &Database,
     server: String,
     published: KnownKeys,
-    (now_ms, trims): (u64, bool),
+    now_ms: u64,
+    trims: bool,
 ) -> Result<KnownKeys, DatabaseError> {
     // No key is believed for longer, whatever was stored of it.
     let believed_until = now_ms.saturating_add(MAX_VALIDITY_MS);
