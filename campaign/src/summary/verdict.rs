@@ -285,7 +285,9 @@ mod tests {
         assert!(sentence_of(9, ("b", "P")).contains("block 9 cannot be right: there is no such"));
         let mut picture = half();
         looked(&mut picture, Some("check"));
-        [1, 2].into_iter().for_each(|number| played(&mut picture, number));
+        for number in [1, 2] {
+            played(&mut picture, number);
+        }
         assert_eq!(sentence(&picture), "There were to be 2 runs, and 3 were made.");
     }
 

@@ -35,11 +35,7 @@ struct Standing {
     may_be_out: bool,
     joins: Requests,
     leaves: Requests,
-    /// Whether the user is certainly out once the own backend speaks of a removal: each that may yet
-    /// take effect is one that nobody can undo.
-    counts_when_seen: bool,
-    /// Whether the own backend has spoken of one of them, and that counted.
-    is_removal_seen: bool,
+    sight: Sight,
     /// The index of the present membership among those read.
     place: Option<usize>,
     /// When the last join began, and when it was last said to have worked.
@@ -48,6 +44,18 @@ struct Standing {
     /// The entry at which the first removal began that may yet take effect, and how many may.
     removal: Option<u64>,
     removals: u32,
+}
+
+/// What it means that the user's own backend speaks of a removal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sight {
+    /// Nothing: one that may yet take effect can be undone.
+    #[default]
+    Nothing,
+    /// That the user is certainly out: nobody can undo any that may yet take effect.
+    Ends,
+    /// The same, and it has spoken.
+    HasEnded,
 }
 
 /// Requests of one kind that may still take effect.
@@ -339,14 +347,18 @@ impl Standing {
         let is_first = self.removals == 0;
         self.removals += 1;
         self.removal.get_or_insert(n);
-        self.counts_when_seen = finality != Finality::Never && (is_first || self.counts_when_seen);
-        self.is_removal_seen &= !is_first;
+        self.sight = match (finality, self.sight) {
+            (Finality::Never, _) if is_first => Sight::Nothing,
+            (_, _) if is_first => Sight::Ends,
+            (Finality::Never, Sight::Ends) => Sight::Nothing,
+            (_, sight) => sight,
+        };
     }
 
     fn removal_ended(&mut self, outcome: OpOutcome, finality: Finality) {
         let is_certain = match finality {
             Finality::AtOnce => true,
-            Finality::OnceSeen => self.is_removal_seen,
+            Finality::OnceSeen => self.sight == Sight::HasEnded,
             Finality::Never => false,
         };
         let outcome = match outcome {
@@ -366,13 +378,12 @@ impl Standing {
         if !self.joins.is_crossed && !self.leaves.is_crossed && !self.joins.may_take_effect() {
             (self.removal, self.removals) = (None, 0);
         }
-        if self.counts_when_seen && !self.leaves.is_crossed && !self.joins.may_take_effect() {
+        if self.sight == Sight::Ends && !self.leaves.is_crossed && !self.joins.may_take_effect() {
             self.may_be_in = false;
             self.leaves.is_lost = false;
             // Another removal that is still open, and then refused, undoes nothing.
             self.leaves.may_have_been = true;
-            self.counts_when_seen = false;
-            self.is_removal_seen = true;
+            self.sight = Sight::HasEnded;
         }
     }
 }

@@ -129,7 +129,9 @@ fn noted<'h>(
             noted.entry((exchange.from, exchange.to)).or_default().push(answered.at + NOTING);
         }
     }
-    noted.values_mut().for_each(|times| times.sort_unstable());
+    for times in noted.values_mut() {
+        times.sort_unstable();
+    }
     noted
 }
 

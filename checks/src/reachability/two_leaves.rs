@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{History, PduFacts};
+use crate::history::{Exchange, History, PduFacts};
 
 /// A backend, and the event that it holds in the end.
 pub(crate) type Held<'h> = (&'h str, &'h str);
@@ -31,7 +31,7 @@ pub(crate) fn two_leaves(
 
 /// Returns every PDU that was on the wire, by its event id.
 fn pdus<'h>(history: &'h History<'_>) -> BTreeMap<&'h str, &'h PduFacts> {
-    let pdus = history.exchanges.iter().flat_map(|exchange| exchange.pdus());
+    let pdus = history.exchanges.iter().flat_map(Exchange::pdus);
     pdus.map(|pdu| (pdu.event.as_str(), pdu)).collect()
 }
 

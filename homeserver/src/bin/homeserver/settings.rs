@@ -17,6 +17,7 @@ use transport::real::{
 use crate::{Trouble, say};
 
 /// What the command line may say of a server. It wins over the configuration file.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, Args)]
 pub(crate) struct RunArguments {
     /// Configuration file (TOML)
