@@ -124,6 +124,16 @@ impl<'j> Exchange<'j> {
         self.status() == 200
     }
 
+    /// Returns when what it carries came to `machine`: its request to whoever is asked, its answer to
+    /// whoever asks; none if it did not, or was none of that machine's.
+    pub fn came_to(&self, machine: &str) -> Option<Moment> {
+        match machine {
+            asked if asked == self.to => self.arrived,
+            asker if asker == self.from => self.answer_arrived,
+            _ => None,
+        }
+    }
+
     /// Returns when it was over for its sender.
     pub fn concluded(&self) -> Option<Moment> {
         self.answer_arrived.or(self.lost.map(|(moment, _)| moment))

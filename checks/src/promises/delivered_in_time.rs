@@ -161,15 +161,7 @@ fn ways<'h>(history: &'h History<'_>, message: &'h Message, accepted: Duration) 
 
 /// Returns when a message first came to a backend's machine.
 fn reached(history: &History<'_>, message: &Message, backend: &str) -> Option<Duration> {
-    let carried = history.carriers_of(&message.name).filter_map(|carrier| {
-        if carrier.to == backend {
-            carrier.arrived
-        } else if carrier.from == backend {
-            carrier.answer_arrived
-        } else {
-            None
-        }
-    });
+    let carried = history.carriers_of(&message.name).filter_map(|it| it.came_to(backend));
     let seen = history.sightings_of(&message.name);
     let seen = seen.filter(|it| history.backend_of(&it.device) == backend).map(|it| it.at);
     carried.chain(seen).map(|moment| moment.at).min()

@@ -62,9 +62,7 @@ fn first_received(
     let carriers = history.name_of(event).into_iter().flat_map(|name| history.carriers_of(name));
     let received = carriers.filter_map(|carrier| match carrier.endpoint {
         "decision" | "outcome" => None,
-        _ if carrier.to == backend => carrier.arrived,
-        _ if carrier.from == backend => carrier.answer_arrived,
-        _ => None,
+        _ => carrier.came_to(backend),
     });
     let same_start = |at: &Moment| history.booted_between(backend, at.n, arrived.n).is_none();
     received.filter(same_start).min().map_or(arrived, |first| first.min(arrived))

@@ -93,16 +93,8 @@ fn may_come_between(
     backend: &str,
     times: RangeInclusive<Duration>,
 ) -> bool {
-    history.carriers_of(&message.name).any(|exchange| {
-        let arrived = if exchange.to == backend {
-            exchange.arrived
-        } else if exchange.from == backend {
-            exchange.answer_arrived
-        } else {
-            None
-        };
-        arrived.is_some_and(|arrived| times.contains(&arrived.at))
-    })
+    let mut came = history.carriers_of(&message.name).filter_map(|it| it.came_to(backend));
+    came.any(|came| times.contains(&came.at))
 }
 
 /// Returns whether a message may be one event more than those that were seen before: the sender's

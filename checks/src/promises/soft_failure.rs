@@ -95,14 +95,8 @@ fn is_power(kind: &OpKind, conversation: &str) -> bool {
 
 /// Returns whether anything that carried a message came to the backend before that moment.
 fn came_before(history: &History<'_>, message: &Message, backend: &str, moment: Moment) -> bool {
-    history.carriers_of(&message.name).any(|carrier| {
-        let came = match backend {
-            to if to == carrier.to => carrier.arrived,
-            from if from == carrier.from => carrier.answer_arrived,
-            _ => None,
-        };
-        came.is_some_and(|came| came < moment)
-    })
+    let mut came = history.carriers_of(&message.name).filter_map(|it| it.came_to(backend));
+    came.any(|came| came < moment)
 }
 
 #[cfg(test)]

@@ -226,7 +226,7 @@ fn lost_before_it_came(history: &History<'_>, message: &Message, device: &str) -
     };
     // What was answered with an error of its own, or not tried again for long, was not lost on its way.
     let was_on_its_way = attempts.iter().all(|it| it.answer.is_none() || was_unable(it))
-        && is_tried_until(history, (origin, last + TRIED_AGAIN), backend, loss.at);
+        && is_tried_until(&outages, (origin, last + TRIED_AGAIN), backend, loss.at);
     let is_led_to_it = leading(history, (backend, conversation), message.began.at).any(|leading| {
         let place = (history.backend_of(&leading.device).to_owned(), conversation.to_owned());
         history.finals.timelines.get(&place).is_some_and(|events| events.contains(event))
@@ -244,13 +244,13 @@ const TRIED_AGAIN: Duration = Duration::from_secs(60);
 
 /// Returns whether nothing could pass from `from` on until a disk was lost, or that was at once.
 fn is_tried_until(
-    history: &History<'_>,
+    outages: &Outages,
     from: (&str, Duration),
     backend: &str,
     lost: Duration,
 ) -> bool {
     let is_cut = || {
-        let way = reach(&Outages::read(history), from, backend, lost, &[]);
+        let way = reach(outages, from, backend, lost, &[]);
         matches!(way, Reach::Cut { .. })
     };
     from.1 >= lost || is_cut()
