@@ -231,23 +231,30 @@ pub(super) fn process(device: &Device, notification: &Value, via: Via) -> u64 {
     if device.progress().since.as_deref().is_some_and(|since| id <= since) {
         return 0;
     }
-    let payload = notification.get("payload").and_then(Value::as_array);
-    let shown = payload.into_iter().flatten().filter(|event| device.show(event, None, via)).count();
-    device.progress().since = Some(id.to_owned());
-    shown as u64
+    show_payload(device, (id, notification), via, |_| true)
 }
 
 /// Does the same with a notification of a server that does not know how far the device has read: what
 /// it has not shown is new to it, whatever the id.
 fn process_anew(device: &Device, notification: &Value) -> u64 {
     let Some(id) = notification.get("id").and_then(Value::as_str) else { return 0 };
+    show_payload(device, (id, notification), Via::Notifications, |event| {
+        let event_id = event.get("event_id").and_then(Value::as_str).unwrap_or_default();
+        !device.progress().shown.contains(event_id)
+    })
+}
+
+/// Shows the events of a notification that are new to the device, and moves on to it. Returns how many
+/// messages it showed.
+fn show_payload(
+    device: &Device,
+    (id, notification): (&str, &Value),
+    via: Via,
+    is_new: impl Fn(&Value) -> bool,
+) -> u64 {
     let payload = notification.get("payload").and_then(Value::as_array);
-    let is_new = |event: &&Value| {
-        let id = event.get("event_id").and_then(Value::as_str).unwrap_or_default();
-        !device.progress().shown.contains(id)
-    };
-    let new = payload.into_iter().flatten().filter(is_new);
-    let shown = new.filter(|event| device.show(event, None, Via::Notifications)).count();
+    let new = payload.into_iter().flatten().filter(|event| is_new(event));
+    let shown = new.filter(|event| device.show(event, None, via)).count();
     device.progress().since = Some(id.to_owned());
     shown as u64
 }
