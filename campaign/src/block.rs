@@ -262,6 +262,22 @@ pub fn process_of(worker: &str) -> &str {
     worker.rsplit_once('_').map_or(worker, |(process, _)| process)
 }
 
+/// Returns what came of a block that ended like this, for tests.
+#[cfg(test)]
+pub(crate) fn outcome(build: &str, ends: &str) -> Outcome {
+    Outcome {
+        worker: "w_1".to_owned(),
+        build: build.to_owned(),
+        at_ms: 1,
+        wall_ms: 1,
+        simulated_ns: 1,
+        ends: ends.to_owned(),
+        failures: Vec::new(),
+        first_unknown: None,
+        hashes: Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Audited;

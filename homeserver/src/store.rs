@@ -92,3 +92,13 @@ impl StoreError {
 pub async fn migrate(database: &Database) -> Result<(), DatabaseError> {
     transport::database::migrate(database, "homeserver", STEPS).await
 }
+
+/// Returns a database in memory with all tables, for tests of what reads and writes them.
+#[cfg(test)]
+pub(crate) fn in_memory() -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open_in_memory().expect("memory");
+    for step in STEPS {
+        connection.execute_batch(step).expect("tables");
+    }
+    connection
+}

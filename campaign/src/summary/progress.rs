@@ -160,7 +160,10 @@ fn count(many: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Base, example};
+    use crate::{
+        block::outcome,
+        plan::{Base, example},
+    };
 
     #[test]
     fn a_block_is_called_by_the_scenario_that_it_plays() {
@@ -182,20 +185,7 @@ mod tests {
 
     #[test]
     fn a_block_has_passed_only_if_every_run_of_it_did() {
-        let end_of = |ends: &str| {
-            let outcome = Outcome {
-                worker: "w_1".to_owned(),
-                build: "b".to_owned(),
-                at_ms: 1,
-                wall_ms: 1,
-                simulated_ns: 1,
-                ends: ends.to_owned(),
-                failures: Vec::new(),
-                first_unknown: None,
-                hashes: Vec::new(),
-            };
-            end(&outcome, &Picture::default())
-        };
+        let end_of = |ends: &str| end(&outcome("b", ends), &Picture::default());
         assert_eq!(["PP", "PU", "PF", ""].map(end_of), ["passed", "unknown", "failed", "unknown"]);
     }
 

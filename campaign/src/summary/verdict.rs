@@ -152,7 +152,7 @@ pub(super) fn is_canary_lost(plan: &Plan, picture: &Picture) -> bool {
 mod tests {
     use super::{super::*, *};
     use crate::{
-        block::{Block, Ended, Looked, State},
+        block::{Block, Ended, Looked, State, outcome},
         key::Key,
         plan::{Canary, example},
     };
@@ -190,18 +190,7 @@ mod tests {
     }
 
     fn ended(picture: &mut Picture, number: u64, (build, ends): (&str, &str)) {
-        let outcome = Outcome {
-            worker: "w_1".to_owned(),
-            build: build.to_owned(),
-            at_ms: 1,
-            wall_ms: 1,
-            simulated_ns: 1,
-            ends: ends.to_owned(),
-            failures: Vec::new(),
-            first_unknown: None,
-            hashes: Vec::new(),
-        };
-        take(picture, Key::Result(number), &Ended::Done(outcome));
+        take(picture, Key::Result(number), &Ended::Done(outcome(build, ends)));
     }
 
     fn looked(picture: &mut Picture, check: Option<&str>) {

@@ -110,10 +110,7 @@ mod tests {
 
     #[test]
     fn a_user_keeps_so_many_bytes_and_may_always_keep_less() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        for step in crate::store::STEPS {
-            connection.execute_batch(step).unwrap();
-        }
+        let mut connection = crate::store::in_memory();
         let tx = Transaction::begin(&mut connection).unwrap();
         let user = ruma::user_id!("@alice:a.test");
         let keep = |kind: &str, bytes: usize| {

@@ -320,10 +320,7 @@ mod tests {
 
     #[test]
     fn malformed_notifications_lose_nothing_that_is_behind_them() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        for step in crate::store::STEPS {
-            connection.execute_batch(step).unwrap();
-        }
+        let mut connection = crate::store::in_memory();
         let tx = Transaction::begin(&mut connection).unwrap();
         let insert = "INSERT INTO notifications (user_id, device_id, id, event, created_ms)
                       VALUES ('@alice:a.test', 'phone', ?1, ?2, 1)";

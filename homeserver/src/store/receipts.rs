@@ -110,10 +110,7 @@ mod tests {
 
     #[test]
     fn who_invents_threads_without_end_has_the_latest_receipts_kept() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        for step in crate::store::STEPS {
-            connection.execute_batch(step).unwrap();
-        }
+        let mut connection = crate::store::in_memory();
         let tx = Transaction::begin(&mut connection).unwrap();
         let (room, user) = (ruma::room_id!("!r:a.test"), ruma::user_id!("@eve:e.test"));
         let event = ruma::event_id!("$read");

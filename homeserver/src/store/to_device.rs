@@ -135,10 +135,7 @@ mod tests {
 
     #[test]
     fn what_a_device_is_told_is_bounded_and_what_is_malformed_costs_itself_alone() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        for step in crate::store::STEPS {
-            connection.execute_batch(step).unwrap();
-        }
+        let mut connection = crate::store::in_memory();
         let tx = Transaction::begin(&mut connection).unwrap();
         let user_id = ruma::user_id!("@alice:a.test").to_owned();
         let device = Device { user_id, device_id: "phone".into() };

@@ -8,8 +8,12 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, routing::put};
+use axum::{
+    Router,
+    routing::{MethodRouter, put},
+};
 use http::StatusCode;
+use ruma::OwnedRoomId;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -24,6 +28,18 @@ async fn queue_of(backend: &Backend, destination: &Backend) -> Value {
     let queues = answer["queues"].as_array().unwrap().clone();
     let of = |queue: &&Value| queue["destination"] == destination.name.as_str();
     queues.iter().find(of).cloned().unwrap_or_default()
+}
+
+/// Lets a member of `a` say something to a server that answers transactions like this; returns that
+/// server, and the room.
+async fn told_something(a: &Backend, answer: MethodRouter) -> (Stranger, OwnedRoomId) {
+    let send = Router::new().route("/_matrix/federation/v1/send/{id}", answer);
+    let eve = Stranger::start_with(send).await;
+    let alice = a.user("alice").await;
+    let room = a.public_room(&alice).await;
+    eve.join(a, &room, &[a]).await;
+    a.say(&alice, &room, "1").await;
+    (eve, room)
 }
 
 #[tokio::test]
@@ -94,12 +110,7 @@ async fn a_server_behind_a_proxy_that_answered_for_it_is_tried_again_when_it_is_
         let status = if up.load(Ordering::SeqCst) { 200 } else { 502 };
         async move { (StatusCode::from_u16(status).unwrap(), "{}") }
     };
-    let send = Router::new().route("/_matrix/federation/v1/send/{id}", put(answer));
-    let eve = Stranger::start_with(send).await;
-    let alice = a.user("alice").await;
-    let room = a.public_room(&alice).await;
-    eve.join(&a, &room, &[&a]).await;
-    a.say(&alice, &room, "1").await;
+    let (eve, room) = told_something(&a, put(answer)).await;
     // Waits of 0.2, 0.4, 0.8, 1.6 seconds: the next one is longer than this test.
     eventually("it was tried", || async { attempts.load(Ordering::SeqCst) == 5 }).await;
     is_up.store(true, Ordering::SeqCst);
@@ -117,12 +128,7 @@ async fn contact_clears_no_failures_while_a_proxy_answers_so_that_relays_have_th
     };
     let a = Backend::start_with(quick).await;
     let answer = || async { (StatusCode::BAD_GATEWAY, "no way in") };
-    let send = Router::new().route("/_matrix/federation/v1/send/{id}", put(answer));
-    let eve = Stranger::start_with(send).await;
-    let alice = a.user("alice").await;
-    let room = a.public_room(&alice).await;
-    eve.join(&a, &room, &[&a]).await;
-    a.say(&alice, &room, "1").await;
+    let (eve, room) = told_something(&a, put(answer)).await;
     eventually("it failed six times, though it is heard from again and again", || async {
         eve.proposal(&a, &room).await;
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -144,12 +150,7 @@ async fn server_that_refuses_is_not_tried_again_and_again_because_it_is_heard_fr
         counted.fetch_add(1, Ordering::SeqCst);
         async { StatusCode::SERVICE_UNAVAILABLE }
     };
-    let send = Router::new().route("/_matrix/federation/v1/send/{id}", put(refuse));
-    let eve = Stranger::start_with(send).await;
-    let alice = a.user("alice").await;
-    let room = a.public_room(&alice).await;
-    eve.join(&a, &room, &[&a]).await;
-    a.say(&alice, &room, "1").await;
+    let (eve, room) = told_something(&a, put(refuse)).await;
     eventually("it was tried", || async { attempts.load(Ordering::SeqCst) == 1 }).await;
     for _ in 0..50 {
         eve.proposal(&a, &room).await;

@@ -254,7 +254,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use ruma::{OwnedEventId, RoomVersionId, UserId};
-    use rusqlite::Connection;
     use serde_json::{Value, json, value::to_raw_value};
     use transport::Transaction;
 
@@ -390,10 +389,7 @@ mod tests {
     fn forks_resolve_to_what_their_whole_states_resolve_to() {
         let (mut conflicts, mut copied) = (0_u32, 0_u32);
         for seed in 0..60 {
-            let mut connection = Connection::open_in_memory().unwrap();
-            for step in store::STEPS {
-                connection.execute_batch(step).unwrap();
-            }
+            let mut connection = store::in_memory();
             let tx = Transaction::begin(&mut connection).unwrap();
             let (version, id) = [
                 (RoomVersionId::V10, "!room:a"),
