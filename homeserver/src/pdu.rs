@@ -3,11 +3,12 @@
 //! Reading order: this file (what is said upwards), `verify` (signatures and hash), `auth` (the
 //! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part
 //! of a room), `merge` (of forks), `receive` (what comes in) and `admit` (what is let in), `gap`,
-//! `adopt` and `fetch` (what that lacks), `forward` (whom it goes on to), `newcomers` (who missed what
-//! was said here), `acl` (who may take part), `redact` (what is taken away),
-//! `outside` (rooms that this server is not in), `outliers`, `backfill` (history), `build` (new
-//! events) and `restricted` (who lets whom in), `sight` (who may see what), `serve` (what other
-//! servers may ask for), `power` (who may do what beside events).
+//! `adopt` and `fetch` (what that lacks), `forward` (whom it goes on to) and `undone` (who was left
+//! out by a removal that did not hold), `newcomers` (who missed what was said here), `acl` (who may
+//! take part), `redact` (what is taken away), `outside` (rooms that this server is not in),
+//! `outliers`, `backfill` (history), `build` (new events) and `restricted` (who lets whom in),
+//! `sight` (who may see what), `serve` (what other servers may ask for), `power` (who may do what
+//! beside events).
 
 pub(crate) mod acl;
 mod admit;
@@ -31,6 +32,7 @@ mod resolve;
 pub(crate) mod restricted;
 pub mod serve;
 pub(crate) mod sight;
+mod undone;
 pub(crate) mod verify;
 
 use std::sync::Arc;
@@ -44,7 +46,7 @@ pub(crate) use self::{
     build::{Spot, template},
     fetch::Found,
     insert::KnownRoom,
-    resolve::auth_chain,
+    resolve::{auth_chain, resolve},
 };
 use crate::{
     core::{Core, guards::Guards},

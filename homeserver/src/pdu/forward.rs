@@ -1,5 +1,6 @@
-//! Forwarding: what another server sent before it had heard of a join goes from the server that let
-//! the newcomer in to the newcomer, which nobody else would send it to.
+//! Forwarding: what another server did not send to everybody in the room. What it sent before it had
+//! heard of a join goes to the newcomer from the server that let the newcomer in; what it sent after
+//! a removal that did not hold, as `undone` has it.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +24,7 @@ const MAX_ASKED_ABOUT: i64 = 5_000;
 
 impl Graph {
     /// As [`Graph::insert_with_state`], of an event that came from another server: it goes on to the
-    /// servers that this one let in and that its sender had not heard of. What the owner of the room
+    /// servers in the room that its sender left out. What the owner of the room
     /// decides about becomes part of the graph, and is not shown before it has.
     pub(super) fn insert_received(
         &self,
@@ -39,11 +40,16 @@ impl Graph {
         }
         self.insert_with_state(tx, room, checked, before)?;
         // Who built on the present has heard of everybody in it.
-        if checked.standing != Standing::Accepted || before == room.row.current_group {
+        if checked.standing != Standing::Accepted
+            || before == room.row.current_group
+            || self.core.is_local(&checked.pdu.sender)
+        {
             return Ok(());
         }
-        let unheard_of = self.unheard_of(tx, &checked.pdu, before)?;
-        self.outgoing.enqueue(tx, &unheard_of, &checked.pdu.event_id)
+        let mut left_out = self.unheard_of(tx, &checked.pdu, before)?;
+        left_out.append(&mut self.taken_to_be_gone(tx, room, &checked.pdu, before)?);
+        left_out.append(&mut self.gone_after_all(tx, room, &checked.pdu)?);
+        self.outgoing.enqueue(tx, &left_out, &checked.pdu.event_id)
     }
 
     /// Has the owner of the room asked whether an event is shown that came past it, if it is another
@@ -75,9 +81,6 @@ impl Graph {
         before: GroupId,
     ) -> Result<BTreeSet<OwnedServerName>, StoreError> {
         let mut servers = BTreeSet::new();
-        if self.core.is_local(&pdu.sender) {
-            return Ok(servers);
-        }
         for guest in guests::of_room(tx, &pdu.room_id)? {
             if guest.server != pdu.sender.server_name()
                 && memberships::is_member_server(tx, &pdu.room_id, &guest.server)?
