@@ -1,5 +1,7 @@
 //! Leaving a room, and rejecting an invite to one that this server is not in.
 
+use std::sync::Arc;
+
 use ruma::{
     OwnedServerName, RoomId, RoomVersionId, UserId,
     api::federation::membership::{create_leave_event::v2 as send_leave, prepare_leave_event},
@@ -8,7 +10,8 @@ use ruma::{
 use super::{Draft, RoomError, Rooms, join::Template};
 use crate::{
     event::{Membership, Pdu},
-    store::rooms,
+    store::{memberships, rooms},
+    transaction::PduHandler,
 };
 
 impl Rooms {
@@ -52,18 +55,27 @@ impl Rooms {
         self.record_leave(pdu).await
     }
 
-    /// Has `server` take the leave of a local user in a room that this server is not in; whoever it says
-    /// is no member of it has left already.
+    /// Has `server` take the leave of a local user who is not in the room here; whoever it says is no
+    /// member of it has left already. If other users here are in the room, the leave becomes part of it
+    /// here, too: nobody else would tell this server of an event of its own.
     pub(super) async fn leave_at(
         &self,
         server: &OwnedServerName,
         room: &RoomId,
         user: &UserId,
     ) -> Result<(), RoomError> {
-        match self.send_leave_to(server, room, user, &RoomVersionId::V11).await {
-            Ok(_) | Err(RoomError::Forbidden(_) | RoomError::UnsupportedVersion(_)) => Ok(()),
-            Err(error) => Err(error),
+        let leave = match self.send_leave_to(server, room, user, &RoomVersionId::V11).await {
+            Ok(leave) => leave.to_raw(),
+            Err(RoomError::Forbidden(_) | RoomError::UnsupportedVersion(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let (id, own) = (room.to_owned(), self.core().owned_server_name());
+        let is_in = self.database().call(move |db| memberships::is_member_server(db, &id, &own));
+        if is_in.await? {
+            // Not part of any transaction: there is nothing to record.
+            self.graph.receive(server, &[leave], Arc::new(|_, _| Ok(()))).await?;
         }
+        Ok(())
     }
 
     async fn send_leave_to(

@@ -10,7 +10,8 @@ use super::{RoomError, Rooms, handover::Handover};
 use crate::{
     event::{Delivery, Pdu, rules},
     pdu::{
-        Checked, KnownRoom, Refusal, Standing, auth::Loader, judge, outliers::store_outliers, serve,
+        Checked, KnownRoom, Refusal, Standing, auth::Loader, judge, outliers::store_outliers,
+        resolve, serve,
     },
     store::{
         StoreError, backward_extremities, events, guests, memberships, pending_joins,
@@ -62,9 +63,13 @@ impl Rooms {
             handed.row.clone()
         };
         let present = KnownRoom { row: present, rules };
-        let is_member = memberships::is_member_server(tx, &room, self.core().server_name())?;
-        let judged_by = if is_member { &present } else { &handed };
-        let standing = judge::standing(&Loader::new(tx), judged_by, &join, before)?;
+        let mut judged_by = handed;
+        if memberships::is_member_server(tx, &room, self.core().server_name())? {
+            // The present may lack what the join stands on, such as an invite that has yet to come.
+            let both = BTreeSet::from([present.row.current_group, before]);
+            judged_by.row.current_group = resolve(tx, rules, &both)?;
+        }
+        let standing = judge::standing(&Loader::new(tx), &judged_by, &join, before)?;
         if let Standing::Rejected(reason) | Standing::SoftFailed(reason) = standing {
             return Err(invalid(&reason));
         }
