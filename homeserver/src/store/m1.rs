@@ -17,7 +17,9 @@ pub(crate) use self::{
     answers::{Message, answer, keep_answer},
     commits::{Commit, first_commit, is_told, oblige, owed, strike},
     decisions::{abort_for, decide, decision},
-    hidden::{Prepared, all_hidden, count_asked_about, count_voted, hidden, hide, unhide},
+    hidden::{
+        Prepared, all_hidden, asked_about, count_asked_about, count_voted, hidden, hide, unhide,
+    },
     voters::{Voter, known_devices, learn_devices, voters},
 };
 use super::StoreError;

@@ -32,7 +32,7 @@ const MAX_QUESTIONS: usize = 50;
 #[derive(Clone)]
 pub(super) struct Doubts {
     core: Core,
-    waiting: Arc<Lock<BTreeMap<Key, Doubt>>>,
+    waiting: Arc<Lock<Waiting>>,
     wake: Arc<Notify>,
     /// Rung when something is hidden here that was not voted for: it came past its owner.
     undecided: Arc<Notify>,
@@ -41,8 +41,17 @@ pub(super) struct Doubts {
 /// A vote, by room and event.
 type Key = (OwnedRoomId, OwnedEventId);
 
+#[derive(Default)]
+struct Waiting {
+    doubts: BTreeMap<Key, Doubt>,
+    /// How many there have been.
+    count: u64,
+}
+
 struct Doubt {
     prepared: Prepared,
+    /// Its place among all there have been: decisions are asked for in this order.
+    place: u64,
     /// When the owner is asked next.
     due: Instant,
     /// Whether the owner was asked and did not answer.
@@ -78,7 +87,7 @@ impl Doubts {
             self.undecided.notified().await;
             match self.core.database.call(|db| m1::all_hidden(db)).await {
                 Ok(hidden) => {
-                    let known: BTreeSet<Key> = self.waiting.lock().keys().cloned().collect();
+                    let known: BTreeSet<Key> = self.waiting.lock().doubts.keys().cloned().collect();
                     let new = hidden.into_iter().filter(|one| !known.contains(&key(one)));
                     new.for_each(|prepared| self.expect(prepared));
                 }
@@ -95,16 +104,39 @@ impl Doubts {
         self.wait(prepared, self.core.config.doubt_after);
     }
 
+    /// Asks the owner of a room, which is about to hear this server's vote, about what came past it, as
+    /// long as it answers: what is decided earlier is shown earlier.
+    pub(super) async fn settle(
+        &self,
+        participant: &Participant,
+        owner: &ServerName,
+        room_id: &RoomId,
+    ) -> Result<(), StoreError> {
+        let room = room_id.to_owned();
+        let read = self.core.database.call(move |db| m1::asked_about(db, &room, MAX_QUESTIONS));
+        for prepared in read.await? {
+            if prepared.owner != owner {
+                continue;
+            }
+            match self.ask(owner, &prepared).await {
+                Reply::Decided(decision) => self.carry_out(participant, &prepared, decision).await,
+                Reply::Undecided => {}
+                Reply::None => break,
+            }
+        }
+        Ok(())
+    }
+
     /// The decision about an event is carried out.
     pub(super) fn resolved(&self, room_id: &RoomId, event_id: &EventId) {
-        self.waiting.lock().remove(&(room_id.to_owned(), event_id.to_owned()));
+        self.waiting.lock().doubts.remove(&(room_id.to_owned(), event_id.to_owned()));
     }
 
     /// `server` is up: questions that it did not answer before are put again now.
     pub(super) fn heard_from(&self, server: &ServerName) {
         let mut waiting = self.waiting.lock();
         let mut any = false;
-        for doubt in waiting.values_mut() {
+        for doubt in waiting.doubts.values_mut() {
             if doubt.asked_in_vain && doubt.prepared.owner == server {
                 doubt.asked_in_vain = false;
                 doubt.due = Instant::now();
@@ -118,9 +150,10 @@ impl Doubts {
 
     fn wait(&self, prepared: Prepared, time: Duration) {
         let due = Instant::now() + time;
-        let doubt = Doubt { prepared, due, asked_in_vain: false };
         let mut waiting = self.waiting.lock();
-        waiting.insert(key(&doubt.prepared), doubt);
+        waiting.count += 1;
+        let doubt = Doubt { prepared, place: waiting.count, due, asked_in_vain: false };
+        waiting.doubts.insert(key(&doubt.prepared), doubt);
         self.wake.notify_one();
     }
 
@@ -128,7 +161,7 @@ impl Doubts {
         loop {
             let next = {
                 let waiting = self.waiting.lock();
-                waiting.values().map(|doubt| doubt.due).min()
+                waiting.doubts.values().map(|doubt| doubt.due).min()
             };
             match next {
                 None => self.wake.notified().await,
@@ -155,7 +188,10 @@ impl Doubts {
         let now = Instant::now();
         let mut due = BTreeMap::<OwnedServerName, Vec<Prepared>>::new();
         let mut waiting = self.waiting.lock();
-        for doubt in waiting.values_mut().filter(|doubt| doubt.due <= now) {
+        let mut all: Vec<&mut Doubt> =
+            waiting.doubts.values_mut().filter(|doubt| doubt.due <= now).collect();
+        all.sort_by_key(|doubt| doubt.place);
+        for doubt in all {
             let of_owner = due.entry(doubt.prepared.owner.clone()).or_default();
             if of_owner.len() < MAX_QUESTIONS {
                 of_owner.push(doubt.prepared.clone());
@@ -218,7 +254,7 @@ impl Doubts {
 
     fn in_vain(&self, prepared: &Prepared) {
         let mut waiting = self.waiting.lock();
-        if let Some(doubt) = waiting.get_mut(&key(prepared)) {
+        if let Some(doubt) = waiting.doubts.get_mut(&key(prepared)) {
             doubt.asked_in_vain = true;
         }
     }

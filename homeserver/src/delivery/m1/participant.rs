@@ -81,6 +81,7 @@ impl Participant {
         if let Some(reason) = objection(&checked, room_id, event_id) {
             return Ok(Vote::No { reason });
         }
+        self.doubts.settle(self, caller, room_id).await?;
         if planted(Defect::M1VoteBeforeItIsDurable) {
             let (participant, caller) = (self.clone(), caller.to_owned());
             let later = async move { drop(participant.hide(&caller, checked, request).await) };

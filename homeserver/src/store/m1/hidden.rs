@@ -87,14 +87,38 @@ pub(crate) fn count_asked_about(
         .query_row([room_id.as_str()], |row| row.get(0))?)
 }
 
-/// Returns every hidden event, oldest first.
+/// Returns every hidden event in the order in which they came, and parents before what builds on them.
 pub(crate) fn all_hidden(connection: &Connection) -> Result<Vec<Prepared>, StoreError> {
     let rows: Vec<(String, String, String)> = connection
         .prepare_cached(
-            "SELECT event_id, room_id, owner FROM m1_prepared ORDER BY created_ms, event_id",
+            "SELECT p.event_id, p.room_id, p.owner FROM m1_prepared p LEFT JOIN events e USING (event_id)
+             ORDER BY p.created_ms, e.depth, p.event_id",
         )?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<rusqlite::Result<_>>()?;
+    prepared(rows)
+}
+
+/// Returns up to `most` events of a room that came past its owner, which is asked about them: parents
+/// first.
+pub(crate) fn asked_about(
+    connection: &Connection,
+    room_id: &RoomId,
+    most: usize,
+) -> Result<Vec<Prepared>, StoreError> {
+    let rows: Vec<(String, String, String)> = connection
+        .prepare_cached(
+            "SELECT p.event_id, p.room_id, p.owner FROM m1_prepared p JOIN events USING (event_id)
+             WHERE p.room_id = ?1 ORDER BY events.depth, p.event_id LIMIT ?2",
+        )?
+        .query_map((room_id.as_str(), i64::try_from(most).unwrap_or(i64::MAX)), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    prepared(rows)
+}
+
+fn prepared(rows: Vec<(String, String, String)>) -> Result<Vec<Prepared>, StoreError> {
     rows.into_iter()
         .map(|(event_id, room_id, owner)| {
             Ok(Prepared {
@@ -109,11 +133,11 @@ pub(crate) fn all_hidden(connection: &Connection) -> Result<Vec<Prepared>, Store
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::m1::tables;
+    use crate::store::in_memory;
 
     #[test]
     fn the_owner_of_another_room_cannot_undo_a_vote() {
-        let mut connection = tables();
+        let mut connection = in_memory();
         let tx = Transaction::begin(&mut connection).expect("a transaction");
         tx.execute(
             "INSERT INTO m1_prepared (event_id, room_id, owner, event, created_ms)
