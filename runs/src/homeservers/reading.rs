@@ -141,7 +141,8 @@ fn note_removals(device: &Device, answer: &Value) {
     }
 }
 
-/// Returns the new events of a room: first what its timeline leaves out, then the timeline.
+/// Returns the new events of a room: first what its timeline leaves out, then the timeline. In a room
+/// that the device did not know, what is new begins with the own join.
 async fn room_events(
     device: &Device,
     room: &str,
@@ -152,7 +153,9 @@ async fn room_events(
     let timeline = list(&news["timeline"]["events"]);
     let is_limited = news["timeline"]["limited"] == true;
     let is_known = device.progress().rooms.contains(room);
-    let gap = news["timeline"]["prev_batch"].as_str().zip(since).filter(|_| is_limited && is_known);
+    let begins = |event: &Value| !is_known && is_own_join(device, event);
+    let is_gap = is_limited && !timeline.iter().any(begins);
+    let gap = news["timeline"]["prev_batch"].as_str().zip(since).filter(|_| is_gap);
     let Some((start, until)) = gap else { return Ok(timeline) };
     let mut missed = Vec::new();
     let mut from = start.to_owned();
@@ -166,8 +169,10 @@ async fn room_events(
             ),
         );
         let page = device.get(&target, DEADLINE).await?;
-        let chunk = list(&page["chunk"]);
-        let is_last = chunk.is_empty();
+        let mut chunk = list(&page["chunk"]);
+        let beginning = chunk.iter().position(begins);
+        chunk.truncate(beginning.map_or(chunk.len(), |place| place + 1));
+        let is_last = chunk.is_empty() || beginning.is_some();
         missed.extend(chunk);
         match page["end"].as_str().filter(|_| !is_last) {
             Some(end) => end.clone_into(&mut from),
@@ -177,6 +182,13 @@ async fn room_events(
     missed.reverse();
     missed.extend(timeline);
     Ok(missed)
+}
+
+/// Returns whether an event is the join of the device's user.
+fn is_own_join(device: &Device, event: &Value) -> bool {
+    event["type"] == "m.room.member"
+        && event["state_key"] == device.user_id.as_str()
+        && event["content"]["membership"] == "join"
 }
 
 /// Fetches all of the device's notifications. Returns how many messages were new to it.
