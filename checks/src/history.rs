@@ -272,6 +272,17 @@ impl<'j> History<'j> {
         })
     }
 
+    /// Returns whether some fault of the scenario takes a machine's power, and not only its process.
+    pub fn may_lose_power(&self, machine: &str) -> bool {
+        self.scenario.faults.iter().any(|fault| match &fault.kind {
+            FaultKind::Node(
+                NodeFault::Crash { node, .. } | NodeFault::Storm { node, kill: false, .. },
+            ) => node == machine,
+            FaultKind::Disk(disk) => disk.node == machine && disk.dies_after.is_some(),
+            _ => false,
+        })
+    }
+
     /// Returns whether a machine's wall clock is right all the time: no fault of the scenario sets it
     /// wrong.
     pub fn keeps_time(&self, machine: &str) -> bool {

@@ -1,6 +1,6 @@
 //! `durable-answer`: a homeserver or relay says that it has taken a transaction or a message only when
 //! that is on its own disk: between the moment at which the request first came and the answer, the
-//! disk has synced.
+//! disk has synced, or the machine has found it there after a power loss.
 //!
 //! Under `m1-2021` the sender's own backend may be among those that are left out, as the answer says.
 //! Who is told that something is taken does not send it again (server-server API, "Transactions").
@@ -36,13 +36,22 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         let key = (exchange.from, exchange.to, exchange.request.target.as_str());
         let Some(came) = first.get(&key) else { continue };
         judgment.judged += 1;
-        if history.synced_between(exchange.to, came.n, answer.sent.n).is_none() {
+        let between = (came.n, answer.sent.n);
+        if history.synced_between(exchange.to, between.0, between.1).is_none()
+            && !has_survived(history, exchange.to, between)
+        {
             let evidence = vec![exchange.sent.n, came.n, answer.sent.n];
             let finding = Finding::new(answer.sent.at, sentence(exchange), evidence);
             judgment.found(Finding { message: message(exchange), ..finding });
         }
     }
     judgment
+}
+
+/// Returns whether a machine lost its power and booted between two entries: whatever it has then
+/// survived, be it by chance.
+fn has_survived(history: &History<'_>, machine: &str, (from, to): (u64, u64)) -> bool {
+    history.may_lose_power(machine) && history.booted_between(machine, from, to).is_some()
 }
 
 /// Returns whether it was taken by somebody who can answer for what a disk keeps.
@@ -75,7 +84,7 @@ fn message(exchange: &Exchange<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use journal::Event;
-    use scenarios::scenario::{Delivery, DiskFault, Fault, When};
+    use scenarios::scenario::{AfterCrash, Delivery, DiskFault, Fault, NodeFault, When};
     use serde_json::json;
 
     use super::judge;
@@ -132,6 +141,24 @@ mod tests {
             takes(fake, "a");
         });
         assert_eq!((again.judged, again.finding), (2, None));
+    }
+
+    #[test]
+    fn what_is_there_after_a_power_loss_was_on_the_disk() {
+        let taken_after = |fault: NodeFault| {
+            let mut scenario = scenario(Delivery::Eventual);
+            let when = When::At(std::time::Duration::ZERO);
+            scenario.faults.push(Fault::new(when, None, fault.into()));
+            let mut fake = Fake::ready();
+            fake.syncs("r1");
+            fake.request("a", "r1", STORE, &transaction("m1"));
+            fake.push("r1", Event::Booted { incarnation: 2 });
+            takes(&mut fake, "a");
+            fake.judged_in(&scenario, judge).finding.is_some()
+        };
+        let node = || "r1".to_owned();
+        assert!(!taken_after(NodeFault::Crash { node: node(), disk: AfterCrash::LoseUnsynced }));
+        assert!(taken_after(NodeFault::Kill { node: node() }), "the kernel had it");
     }
 
     #[test]

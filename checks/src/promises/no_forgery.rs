@@ -33,12 +33,36 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     judgment.judged += history.exchanges.iter().filter(carries).count() as u64;
     for sighting in &history.sightings {
         if let Some(name) = sighting.message.as_ref().filter(|it| it.starts_with(FORGED)) {
+            if is_first_of_its_id(history, history.backend_of(&sighting.device), name) {
+                continue;
+            }
             let sentence = format!("{} saw {name}", sighting.device);
             let finding = Finding::new(sighting.at.at, sentence, vec![sighting.at.n]);
             judgment.found(finding);
         }
     }
     judgment
+}
+
+/// Returns whether a backend may take for true what a dishonest server sent in a second transaction of
+/// the same id, because it could keep nothing of the first one and said so: the id tells it nothing
+/// then, and the signature is that of the server whose user it is.
+fn is_first_of_its_id(history: &History<'_>, backend: &str, forged: &str) -> bool {
+    let says_it =
+        |it: &Exchange<'_>| messages_in(&it.request.body).iter().any(|name| *name == forged);
+    let received = || {
+        let to_backend = |it: &&Exchange<'_>| it.endpoint == "send" && it.to == backend;
+        history.exchanges.iter().filter(to_backend)
+    };
+    received().filter(|it| says_it(it)).any(|second| {
+        let same_id = |it: &&Exchange<'_>| {
+            it.from == second.from
+                && it.request.target == second.request.target
+                && it.sent.n < second.sent.n
+                && !says_it(it)
+        };
+        received().any(|it| same_id(&it)) && !received().filter(same_id).any(Exchange::is_accepted)
+    })
 }
 
 /// Returns whether all that a dishonest server forges are signatures by keys that have expired.
@@ -162,5 +186,20 @@ mod tests {
         assert_eq!((seen_by("alice/1").judged, seen_by("alice/1").finding), (2, None));
         let sentence = seen_by("bob/1").finding.expect("a violation").sentence;
         assert_eq!(sentence, "bob/1 saw forged m1");
+    }
+
+    #[test]
+    fn an_id_tells_nothing_while_its_first_transaction_was_not_kept() {
+        let seen_after = |status: u16| {
+            let what = "PUT /_matrix/federation/v1/send/1";
+            let mut fake = Fake::ready();
+            for (message, status) in [("m1", status), ("forged m1", 200)] {
+                let request = fake.request("a", "b", what, &transaction(message));
+                fake.answer(request, status, &json!({}));
+            }
+            fake.sees("bob/1", "forged m1");
+            judged(fake).finding.is_some()
+        };
+        assert!(seen_after(200) && !seen_after(503));
     }
 }

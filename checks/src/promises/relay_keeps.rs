@@ -50,16 +50,21 @@ fn judge_handouts(
     judgment: &mut Judgment,
     store: &Store<'_>,
 ) {
-    let acknowledged = mail.handouts_of(store).flat_map(|it| mail.acknowledgments_of(it));
-    let accepted = acknowledged.filter(|known| known.exchange.is_accepted());
-    let first = accepted.filter_map(|known| Some(known.exchange.answer?.sent)).min();
-    let Some(first) = first else { return };
-    let is_forgotten = |again: Moment| {
+    let is_lost_between = |from: Moment, to: Moment| {
         let mut losses = history.losses.iter();
-        losses.any(|loss| loss.loses(store.relay, first.at) && loss.at <= again.at)
+        losses.any(|loss| loss.loses(store.relay, from.at) && loss.at <= to.at)
     };
+    // A relay that was set back does not know what it handed out before, nor under which number.
+    let acknowledged = mail.handouts_of(store).flat_map(|handout| {
+        let later = move |it: &&Acknowledgment<'_>| it.exchange.sent > handout.answered;
+        let answered = mail.acknowledgments_of(handout).filter(later);
+        let answered = answered.filter(|it| it.exchange.is_accepted());
+        let answered = answered.filter_map(|known| Some(known.exchange.answer?.sent));
+        answered.filter(|at| !is_lost_between(handout.answered, *at))
+    });
+    let Some(first) = acknowledged.min() else { return };
     let mut later = mail.handouts_of(store).filter(|handout| handout.answered >= first);
-    if let Some(again) = later.find(|handout| !is_forgotten(handout.answered)) {
+    if let Some(again) = later.find(|handout| !is_lost_between(first, handout.answered)) {
         let sentence = format!(
             "{} handed {} to {} again after that had acknowledged it",
             store.relay,
@@ -274,6 +279,12 @@ mod tests {
         retrieve(&mut fake, 7, false);
         fake.begins_fault(0);
         retrieve(&mut fake, 0, true);
+        assert_eq!(sentence(fake), None);
+        let mut fake = stored();
+        retrieve(&mut fake, 0, true);
+        fake.syncs("b");
+        fake.begins_fault(0);
+        retrieve(&mut fake, 7, true);
         assert_eq!(sentence(fake), None);
     }
 
