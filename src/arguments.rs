@@ -320,6 +320,8 @@ pub(crate) enum Way {
     Drawn,
     /// Changes of runs that reached something new
     Bred,
+    /// As drawn, with a server whose disk is emptied or set back to a backup; only if asked for
+    LostDisks,
 }
 
 impl From<Way> for Method {
@@ -329,6 +331,7 @@ impl From<Way> for Method {
             Way::Pairs => Self::Pairs,
             Way::Drawn => Self::Drawn,
             Way::Bred => Self::Bred,
+            Way::LostDisks => Self::LostDisks,
         }
     }
 }

@@ -195,6 +195,9 @@ impl Campaign {
                 Method::Pairs => Box::new(Pairs::new(self.seed)),
                 Method::Drawn => Box::new(Drawn::new(self.topologies(), self.seed, self.shard)),
                 Method::Bred => Box::new(Bred::new(self.seed)),
+                Method::LostDisks => {
+                    Box::new(Drawn::new(self.topologies(), self.seed, self.shard).losing_disks())
+                }
             };
             Some((*method, source))
         };

@@ -43,17 +43,20 @@ pub enum Method {
     Drawn,
     /// Changes of runs that reached something new.
     Bred,
+    /// As `Drawn`, with a server that loses its disk. Only if it is asked for: what a promise is worth
+    /// then is known for less than all of it.
+    LostDisks,
 }
 
 impl Method {
-    /// Every way of searching, which take turns where nobody chooses.
+    /// The ways of searching that take turns where nobody chooses.
     pub const SEARCHES: [Self; 4] = [Self::EveryLeg, Self::Pairs, Self::Drawn, Self::Bred];
 
     /// Returns how many scenarios it gives in each turn: breaking what is there and drawing
     /// everything find more than what builds on their runs.
     pub(crate) fn share(self) -> usize {
         match self {
-            Self::EveryLeg | Self::Drawn => 3,
+            Self::EveryLeg | Self::Drawn | Self::LostDisks => 3,
             Self::Base | Self::Pairs | Self::Bred => 1,
         }
     }
@@ -66,6 +69,7 @@ impl Method {
             Self::Pairs => "pairs",
             Self::Drawn => "drawn",
             Self::Bred => "bred",
+            Self::LostDisks => "lost-disks",
         }
     }
 }

@@ -13,17 +13,25 @@ use scenarios::{
 const MANY: usize = 1500;
 
 fn drawn(seed: u64) -> Vec<Scenario> {
+    drawn_from(source(seed))
+}
+
+fn source(seed: u64) -> Drawn {
     let topologies = [0, 2].into_iter().flat_map(|relays| {
         Delivery::WORDS.map(|(_, delivery)| Topology { deliveries: vec![delivery], relays })
     });
-    let mut source = Drawn::new(topologies.collect(), seed, Shard::default());
+    Drawn::new(topologies.collect(), seed, Shard::default())
+}
+
+fn drawn_from(mut source: Drawn) -> Vec<Scenario> {
     let mut next = || source.next().expect("there is always one more");
     (0..MANY).map(|_| next().scenario).collect()
 }
 
 #[test]
 fn every_drawn_scenario_is_one_that_a_file_could_say() {
-    for scenario in drawn(1) {
+    let lost = drawn_from(source(1).losing_disks());
+    for scenario in drawn(1).into_iter().chain(lost.into_iter().take(MANY / 5)) {
         let checked = language::check_in(&HOMESERVERS, scenario.clone());
         let checked = checked.unwrap_or_else(|mistakes| panic!("{mistakes}"));
         assert_eq!(checked, scenario);
@@ -58,6 +66,7 @@ fn every_kind_of_fault_and_operation_is_drawn() {
         "kill",
         "pause",
         "storm",
+        "rotate-key",
         "disk",
         "clock-skew",
         "clock-drift",
@@ -77,4 +86,16 @@ fn every_kind_of_fault_and_operation_is_drawn() {
     assert!(has(|it| matches!(it, OpKind::Trespass { .. })));
     assert!(drawn.iter().flat_map(|it| &it.ops).any(|op| op.repeat.times > 200));
     assert!(drawn.iter().any(|it| it.relays.values().any(|relay| relay.forward)));
+}
+
+#[test]
+fn a_disk_is_lost_in_each_draw_that_is_to_lose_one_and_in_no_other() {
+    let losses = |drawn: &[Scenario], key: &str| {
+        let losing = |it: &&Scenario| it.faults.iter().any(|fault| fault.kind.key() == key);
+        drawn.iter().filter(losing).count()
+    };
+    let (plain, losing) = (drawn(1), drawn_from(source(1).losing_disks()));
+    assert_eq!((losses(&plain, "wipe"), losses(&plain, "restore")), (0, 0));
+    let (wiped, restored) = (losses(&losing, "wipe"), losses(&losing, "restore"));
+    assert!(wiped + restored == MANY && wiped > MANY / 5 && restored > MANY / 2);
 }

@@ -26,14 +26,21 @@ const ALIKE: Duration = Duration::from_millis(20);
 /// Returns `base` with members of all backends who write in one instant; with two backends of which each
 /// hears of the other through a third one only; with a member who leaves while his backend is cut off,
 /// and comes back before that is told; and with mail that is spread over two relays of which never both
-/// can be reached. None of those for which it has too few backends or relays, or in which something is
-/// broken already; and none if nothing would wait.
+/// can be reached. None of these if nothing would wait. Under `m1`, with somebody who joins while a
+/// message is decided about. None of those for which it has too few backends or relays, or in which
+/// something is broken already.
 pub(crate) fn crossings(base: &Scenario) -> Vec<Scenario> {
-    let waits = base.conversations.values().any(|room| room.delivery == Delivery::Eventual);
-    if !waits || !base.faults.is_empty() {
+    if !base.faults.is_empty() {
         return Vec::new();
     }
-    let all = [in_one_instant, past_a_cut_link, left_meanwhile, over_relays_in_turn];
+    let delivers = |delivery| base.conversations.values().any(|room| room.delivery == delivery);
+    let mut all: Vec<fn(&Scenario) -> Option<Scenario>> = Vec::new();
+    if delivers(Delivery::Eventual) {
+        all.extend([in_one_instant, past_a_cut_link, left_meanwhile, over_relays_in_turn]);
+    }
+    if delivers(Delivery::M1) {
+        all.push(joined_meanwhile);
+    }
     all.into_iter().filter_map(|crossing| crossing(base)).collect()
 }
 
@@ -125,6 +132,28 @@ fn left_meanwhile(base: &Scenario) -> Option<Scenario> {
     scenario.ops.push(Op::once(back, comes_back));
     room.writes(back + HEARD * 2, user, &mut scenario.ops);
     Some(with_faults(scenario, [cut]))
+}
+
+/// One of the members comes only when the first message has been sent, and before what another one
+/// says of it is heard.
+fn joined_meanwhile(base: &Scenario) -> Option<Scenario> {
+    let room = Room::of_the_first_message(base).filter(|room| room.people.len() > 2)?;
+    let mut scenario = base.clone();
+    let joined = scenario.conversations.get_mut(room.name)?;
+    let mut others = room.people.iter().copied().filter(|user| **user != joined.creator);
+    let newcomer = others.by_ref().rfind(|user| *user != room.people[0])?;
+    let slow = others.rfind(|user| *user != room.people[0]).unwrap_or(room.people[0]);
+    let owner = room.backend(&joined.creator);
+    let (own, slow) = (room.backend(newcomer), room.backend(slow));
+    let is_there = |user: &String| base.users.get(user).is_some_and(|it| own == [&*it.backend]);
+    joined.members.retain(|user| !is_there(user));
+    scenario.ops.clear();
+    room.writes(room.at, room.people[0], &mut scenario.ops);
+    let joins = OpKind::Join { user: newcomer.clone(), conversation: room.name.clone() };
+    scenario.ops.push(Op::once(room.at + HEARD, joins));
+    let held = NetworkFault::Hold { between: owner, and: slow, one_way: false };
+    let begins = When::At(room.at.saturating_sub(HEARD / 2));
+    Some(with_faults(scenario, [Fault::new(begins, Some(HEARD * 3), held.into())]))
 }
 
 /// The first message is at the relay that the absent backend cannot reach, and the second one, which

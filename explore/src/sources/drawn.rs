@@ -1,11 +1,12 @@
 //! Drawn: topology, policies, workload and faults, all from one seed. There is a file for each part:
 //! `world` draws machines, users and rooms, `workload` what clients do, `faults` what breaks and
-//! `begin` when, and `swarm` which kinds of all these a draw has at all. `dice` is what they draw
-//! with.
+//! `begin` when, `lost` what a server loses for good, and `swarm` which kinds of all these a draw has
+//! at all. `dice` is what they draw with.
 
 mod begin;
 mod dice;
 mod faults;
+mod lost;
 mod swarm;
 mod workload;
 mod world;
@@ -40,12 +41,19 @@ pub struct Drawn {
     seed: u64,
     shard: Shard,
     count: u64,
+    method: Method,
 }
 
 impl Drawn {
     /// Returns a source of scenarios of these topologies. The same seed draws the same.
     pub fn new(topologies: Vec<Topology>, seed: u64, shard: Shard) -> Self {
-        Self { topologies, seed, shard, count: 0 }
+        Self { topologies, seed, shard, count: 0, method: Method::Drawn }
+    }
+
+    /// The same draws, each with a server that loses its disk.
+    #[must_use]
+    pub fn losing_disks(self) -> Self {
+        Self { method: Method::LostDisks, ..self }
     }
 }
 
@@ -55,8 +63,9 @@ impl Source for Drawn {
         self.count += 1;
         let topologies = self.topologies.len() as u64;
         let place = usize::try_from(number.checked_rem(topologies)?).ok()?;
-        let scenario = scenario(&self.topologies[place], mixed(self.seed, number));
-        Some(Candidate { scenario, method: Method::Drawn })
+        let (topology, seed) = (&self.topologies[place], mixed(self.seed, number));
+        let scenario = scenario(topology, seed, self.method == Method::LostDisks);
+        Some(Candidate { scenario, method: self.method })
     }
 
     fn learn(&mut self, _: &Candidate, _: &Trial, _: usize) {}
@@ -65,19 +74,23 @@ impl Source for Drawn {
 /// Draws scenarios. They do not become simpler by themselves: [`crate::shrink()`] makes them small,
 /// and knows what a scenario is.
 pub fn strategy(draw: Topology) -> impl Strategy<Value = Scenario> {
-    any::<u64>().prop_map(move |seed| scenario(&draw, seed)).no_shrink()
+    any::<u64>().prop_map(move |seed| scenario(&draw, seed, false)).no_shrink()
 }
 
 /// The last operation but what heals, and the last fault, begin within this time.
 const BUSY: Duration = Duration::from_secs(40);
 
-/// Draws a scenario from a seed.
-fn scenario(draw: &Topology, seed: u64) -> Scenario {
+/// Draws a scenario from a seed, in which a server may lose its disk.
+fn scenario(draw: &Topology, seed: u64, is_disk_lost: bool) -> Scenario {
     let mut dice = Dice::new(seed);
     let swarm = Swarm::new(&mut dice);
     let mut scenario = world::drawn(draw, &mut dice);
     workload::add(&mut scenario, &swarm, &mut dice);
     faults::add(&mut scenario, &swarm, &mut dice);
+    lost::key(&mut scenario, seed);
+    if is_disk_lost {
+        lost::disk(&mut scenario, seed);
+    }
     if dice.chance(50) {
         outlast(&mut scenario, &mut dice);
     } else {

@@ -27,7 +27,10 @@ impl Schedules {
     /// Gives a candidate its schedule, or leaves it the one that it has. What is drawn has drawn it;
     /// what is broken again keeps it always: the places of its first run are those of its schedule.
     pub(crate) fn give(&mut self, candidate: &mut Candidate) {
-        if matches!(candidate.method, Method::Base | Method::Pairs | Method::Drawn) {
+        if matches!(
+            candidate.method,
+            Method::Base | Method::Pairs | Method::Drawn | Method::LostDisks
+        ) {
             return;
         }
         self.asked += 1;
