@@ -55,6 +55,17 @@ pub fn prepare_connection(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", WAL_AUTOCHECKPOINT_PAGES)
 }
 
+/// Makes durable what a log of before this process holds: a commit that was written and never synced,
+/// because its sync failed or its process died, may still be in the kernel's memory, and opening the
+/// database shows it as done. Every [`crate::host::Disk`] calls this on a database that was there
+/// before it answers for anything in it.
+///
+/// # Errors
+/// The disk refuses.
+pub fn settle_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(()))
+}
+
 /// Brings the tables of `component` up to date: runs those of `steps` that this database has not
 /// seen, each once, all in one transaction. `steps` only ever grows at its end.
 ///

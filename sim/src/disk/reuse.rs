@@ -16,7 +16,7 @@ use std::{cell::RefCell, sync::Arc};
 
 use libsqlite3_sys as ffi;
 use rusqlite::Connection;
-use transport::database::prepare_connection;
+use transport::database::{prepare_connection, settle_log};
 
 use super::{
     DiskStats,
@@ -62,7 +62,9 @@ struct Opening {
 /// Opens the database `file`, and creates it if need be.
 pub(super) fn open(incarnation: &Arc<Incarnation>, file: &str) -> rusqlite::Result<Opened> {
     let Some(pages) = incarnation.volume().untouched(incarnation.epoch(), file) else {
-        return connect(incarnation, file);
+        let opened = connect(incarnation, file)?;
+        settle_log(&opened.connection)?;
+        return Ok(opened);
     };
     let kept = take(file, &pages).filter(|kept| kept.move_to(incarnation));
     kept.map_or_else(|| open_first(incarnation, file, pages), Ok)

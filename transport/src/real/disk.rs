@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    database::{MAX_QUEUED_JOBS, disable_memory_statistics, prepare_connection},
+    database::{MAX_QUEUED_JOBS, disable_memory_statistics, prepare_connection, settle_log},
     host::{
         BoxFuture, Database, DatabaseError, Disk, Job, Secret, Worker,
         transaction::{commit_group, group_commits},
@@ -177,8 +177,11 @@ fn work(
     mut jobs: mpsc::Receiver<QueuedJob>,
 ) {
     disable_memory_statistics();
-    let connection = Connection::open(path)
-        .and_then(|connection| prepare_connection(&connection).map(|()| connection));
+    let connection = Connection::open(path).and_then(|connection| {
+        prepare_connection(&connection)?;
+        settle_log(&connection)?;
+        Ok(connection)
+    });
     let mut connection = match connection {
         Ok(connection) => connection,
         Err(error) => {
