@@ -38,7 +38,7 @@ pub enum NetworkFault {
     Link(LinkChange),
     /// Resets the connection in the middle of the next body between two groups.
     Reset(BodyReset),
-    /// Delivers requests twice.
+    /// Delivers requests twice that are no `POST`.
     Duplicate(Duplication),
     /// Answers requests in the place of a machine.
     Answers(ProxyAnswer),

@@ -1,5 +1,6 @@
 //! Replays: a request comes again, on a connection that is the network's own and only seems to be
-//! the sender's. Whatever is answered is dropped.
+//! the sender's. Whatever is answered is dropped. A `POST` never does: what is on the way repeats only
+//! what may be done twice (RFC 9110, 9.2.2).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -85,7 +86,10 @@ impl Duplications {
 impl WorldState {
     /// Makes request number `of`, which leaves now, come again as often as faults say.
     pub(crate) fn duplicate(&mut self, connection: &Connection, of: u64, bytes: &Bytes) {
-        if self.armed.duplications.armed.is_empty() || connection.replay.is_some() {
+        if self.armed.duplications.armed.is_empty()
+            || connection.replay.is_some()
+            || bytes.starts_with(b"POST ")
+        {
             return;
         }
         let path = connection.path(Side::Client);

@@ -134,7 +134,7 @@ pub(super) const LISTED: &[Listed] = &[
         ]),
         example: "{ from = [\"a\"], to = [\"b\"], probability = 0.1, after = \"5s\" }",
         means: "delivers the next request, or some, a second time on a connection of its own, and \
-                drops the answer",
+                drops the answer; never a POST, which may not be done twice",
     },
     Listed {
         key: "answers",
