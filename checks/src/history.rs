@@ -71,6 +71,8 @@ pub struct History<'j> {
     pub forgeries: Vec<(Moment, Forgery)>,
     /// Every time that somebody joined, or tried to, in order.
     pub joins: Vec<Joining>,
+    /// Users who were shown that somebody else removed them, and from which room, in order.
+    pub removals_seen: Vec<(Moment, String, String)>,
     /// Every membership.
     pub memberships: Vec<Membership>,
     /// Faults of the scenario that began: their index in the scenario, and their number in the

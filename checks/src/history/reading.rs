@@ -46,6 +46,7 @@ fn empty<'j>(
         sightings: Vec::new(),
         unjudged_sightings: Vec::new(),
         forgeries: Vec::new(),
+        removals_seen: Vec::new(),
         joins: Vec::new(),
         memberships: Vec::new(),
         faults: Vec::new(),
@@ -190,8 +191,8 @@ fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
         Note::LeaveBegan { .. }
         | Note::LeaveEnded { .. }
         | Note::RemovalBegan { .. }
-        | Note::RemovalEnded { .. }
-        | Note::RemovalSeen { .. } => {}
+        | Note::RemovalEnded { .. } => {}
+        Note::RemovalSeen { user, room } => history.removals_seen.push((at, user, room)),
         Note::Skipped { operation, device } => history.skipped.push((at, operation, device)),
         Note::FinalTimeline { .. }
         | Note::FinalState { .. }

@@ -1,6 +1,7 @@
 //! `exactly-once`: no device is shown a message twice, and a message is one event. Whoever comes back
 //! after leaving is told the room's recent history anew by the first sync of the new stay
-//! (client-server API, "Syncing"), and that is no second copy; nor is what a backend shows that was
+//! (client-server API, "Syncing"), and that is no second copy, whether by a join or because a removal
+//! did not hold in the end; nor is what a backend shows that was
 //! restored from a backup, or wiped, since it showed it first: it cannot know that it did. A client
 //! that asks again after its backend was restored to before the first event makes a second one, and
 //! nobody can know: that is one event for each such loss.
@@ -49,8 +50,8 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     judgment
 }
 
-/// Returns whether a sync may tell the user for this many times what was told before: the user joined
-/// as often since the message was sent. A sync may have been under way meanwhile, so that nobody knows
+/// Returns whether a sync may tell the user for this many times what was told before: the user came
+/// back as often since the message was sent. A sync may have been under way meanwhile, so that nobody knows
 /// which of the joins came before which telling.
 fn is_of_a_new_stay(
     history: &History<'_>,
@@ -58,13 +59,22 @@ fn is_of_a_new_stay(
     again: &Sighting,
     times: usize,
 ) -> bool {
-    let joins = history.joins.iter().filter(|join| {
-        join.user == user_of(&again.device)
-            && join.conversation == message.conversation
-            && join.began < again.at.n
-            && join.ended.is_none_or(|ended| ended > message.began.n)
+    let user = user_of(&again.device);
+    let joins = || {
+        history.joins.iter().filter(|join| {
+            join.user == user
+                && join.conversation == message.conversation
+                && join.began < again.at.n
+                && join.ended.is_none_or(|ended| ended > message.began.n)
+        })
+    };
+    let undone = history.removals_seen.iter().filter(|(seen, removed, room)| {
+        removed == user
+            && history.rooms.get(&message.conversation) == Some(room)
+            && (message.began.n..again.at.n).contains(&seen.n)
+            && !joins().any(|join| join.began > seen.n)
     });
-    again.via == Via::Sync && joins.count() + 1 >= times
+    again.via == Via::Sync && joins().count() + undone.count() + 1 >= times
 }
 
 /// Returns whether the device's backend lost what it had, the memory of the first telling with it,
@@ -174,6 +184,21 @@ mod tests {
         };
         assert_eq!(back("bob").finding, None);
         assert!(back("carol").finding.is_some());
+    }
+
+    #[test]
+    fn who_was_removed_and_is_in_the_room_after_all_is_told_history_anew() {
+        let told = |removed: &str| {
+            let mut fake = Fake::ready();
+            fake.sent_ok("alice/1", "m1");
+            fake.sees("bob/1", "m1");
+            let (user, room) = (removed.to_owned(), "!team".to_owned());
+            fake.note(&Note::RemovalSeen { user, room });
+            fake.sees("bob/1", "m1");
+            fake.judged(Delivery::Eventual, judge)
+        };
+        assert_eq!(told("bob").finding, None);
+        assert!(told("carol").finding.is_some());
     }
 
     #[test]
