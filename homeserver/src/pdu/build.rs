@@ -94,6 +94,9 @@ impl Graph {
             let redacts = event["content"].as_object_mut().and_then(|it| it.remove("redacts"));
             event["redacts"] = redacts.unwrap_or_default();
         }
+        if let Some(stamp) = self.later_than_replaced(connection, room, draft)? {
+            event["origin_server_ts"] = stamp.into();
+        }
         let pdu = match self.sign(event, rules) {
             Ok(pdu) => pdu,
             Err(malformed) => return Ok(Err(malformed.into())),
@@ -104,6 +107,27 @@ impl Graph {
         // What authorizes it was selected from the current state: that is the state asked.
         let allowed = Loader::new(connection).allowed_by_auth_events(rules, &pdu)?;
         Ok(allowed.map(|()| pdu).map_err(Refusal::NotAllowed))
+    }
+
+    /// Returns a time stamp for a state event whose time would not be after that of what it replaces,
+    /// and is not far from it. State resolution orders events of equal power by their time stamps and
+    /// then by their ids, whichever builds on which: of two in one millisecond, such as a leave and the
+    /// invite after it, the later one could be put first.
+    fn later_than_replaced(
+        &self,
+        connection: &Connection,
+        room: &RoomId,
+        draft: &Draft,
+    ) -> Result<Option<u64>, StoreError> {
+        let Some(key) = &draft.state_key else { return Ok(None) };
+        let Some(replaced) = rooms::current_entry(connection, room, &draft.kind, key)? else {
+            return Ok(None);
+        };
+        let before = events::get(connection, &replaced)?.pdu.origin_server_ts;
+        let now = self.core.host.unix_ms();
+        // Nobody else's wrong clock is followed.
+        let is_close = now <= before && before - now < FARTHEST_AHEAD_MS;
+        Ok(is_close.then_some(before.saturating_add(1)))
     }
 
     /// Returns the place of an event to be built, and the rules of its room.
@@ -161,9 +185,11 @@ impl Graph {
         Ok(parents)
     }
 
-    /// Stamps, hashes and signs the event that `template` describes.
+    /// Stamps, unless it has a time stamp, hashes and signs the event that `template` describes.
     pub(crate) fn sign(&self, mut template: Value, rules: Rules) -> Result<Pdu, Malformed> {
-        template["origin_server_ts"] = self.core.host.unix_ms().into();
+        if template.get("origin_server_ts").is_none() {
+            template["origin_server_ts"] = self.core.host.unix_ms().into();
+        }
         let Value::Object(map) = template else {
             return Err(Malformed::Wrong("the event is not an object".to_owned()));
         };
@@ -192,6 +218,9 @@ impl Graph {
         .map_err(Malformed::because)
     }
 }
+
+/// How far ahead of this server's clock an event may be for its successor's time stamp to follow it.
+const FARTHEST_AHEAD_MS: u64 = 10_000;
 
 /// The greatest depth, 2^53 - 1 (room version 6, "Event format").
 const MAX_DEPTH: u64 = (1 << 53) - 1;
