@@ -29,7 +29,6 @@ pub use self::{
     judgment::{Finding, Judgment},
     kept::{Unjudged, header, rejudged},
     promises::{CHECKS, Check, HOMESERVERS, MAX_PDUS, Promises, about, find, names},
-    reachability::{NOTIFICATION_TIME_TO_LIVE, RELAY_TIME_TO_LIVE},
     record::Record,
     recording::{Played, Run, Verdicts, judged, verdicts},
     selection::judge,

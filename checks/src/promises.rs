@@ -192,6 +192,7 @@ fn is_timed(scenario: &Scenario) -> bool {
     let mut conversations = scenario.conversations.values();
     is_sending(scenario)
         && delivered_in_time::has_sure_links(scenario)
+        && delivered_in_time::has_usual_servers(scenario)
         && conversations.any(|known| known.delivery == Delivery::Eventual)
 }
 

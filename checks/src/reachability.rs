@@ -26,7 +26,6 @@ mod path;
 mod shown;
 mod two_leaves;
 
-pub use self::expired::{NOTIFICATION_TIME_TO_LIVE, RELAY_TIME_TO_LIVE};
 pub(crate) use self::{
     doubts::{never_done, still_pending},
     expired::expired,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use explore::sources::{Drawn, Shard, Source, Topology};
 use scenarios::{
     Scenario, language,
-    scenario::{Delivery, Misdeed, OpKind},
+    scenario::{Delivery, Misdeed, OpKind, Relay},
     vocabulary::HOMESERVERS,
 };
 
@@ -85,7 +85,7 @@ fn every_kind_of_fault_and_operation_is_drawn() {
     assert!(has(|it| matches!(it, OpKind::Fetch { .. })));
     assert!(has(|it| matches!(it, OpKind::Trespass { .. })));
     assert!(drawn.iter().flat_map(|it| &it.ops).any(|op| op.repeat.times > 200));
-    assert!(drawn.iter().any(|it| it.relays.values().any(|relay| relay.forward)));
+    assert!(drawn.iter().any(|it| it.relays.values().any(Relay::forwards)));
 }
 
 #[test]

@@ -83,3 +83,32 @@ fn parts_of_a_campaign_share_no_leg_and_leave_none_out() {
     let halves: Vec<&String> = even.iter().zip(&odd).flat_map(|(even, odd)| [even, odd]).collect();
     assert_eq!(whole.iter().collect::<Vec<_>>(), halves[..whole.len()]);
 }
+
+#[test]
+fn a_setting_that_is_not_needed_is_left_out_and_one_that_is_stays() {
+    let text = r#"
+        name = "settings"
+        backends.a = { attempts_before_relay = 1, request_timeout = "3s" }
+        backends.b = { relays = ["r1"], relay_poll_interval = "1h", backoff_max = "1m" }
+        relays.r1 = { max_handouts = 10 }
+        users.alice = { backend = "a" }
+        users.bob = { backend = "b" }
+        conversations.team = { creator = "alice", members = ["bob"] }
+        [[ops]]
+        at = "1s"
+        send = { id = "m1", from = "alice", to = "team" }
+        [[faults]]
+        at = "0s"
+        for = "50s"
+        answers = { machine = "b", to = ["a"], status = 502 }
+        [expect]
+        only = ["delivered"]"#;
+    let scenario = language::parse("x.toml", text).expect("a scenario");
+    let stop = AtomicBool::new(false);
+    let shrunk = shrink(&Subject::homeservers(), &scenario, "delivered", &stop);
+    let shrunk = shrunk.expect("mail that is not fetched is not delivered").to_toml();
+    assert!(shrunk.contains("relay_poll_interval = \"1h\""), "{shrunk}");
+    for gone in ["request_timeout", "backoff_max", "max_handouts"] {
+        assert!(!shrunk.contains(gone), "{shrunk}");
+    }
+}

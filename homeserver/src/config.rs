@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use ruma::OwnedServerName;
 use serde::Deserialize;
+use settings::HOMESERVER;
 use transport::settings::{Wrong, bytes, duration};
 
 pub use self::file::{ConfigFile, Machine};
@@ -84,13 +85,6 @@ pub struct Config {
     pub password_passes: u32,
 }
 
-/// Range of [`Config::password_memory_kib`]: from what Argon2 needs (RFC 9106, section 3.1) to what
-/// every request may take.
-const PASSWORD_MEMORY_KIB: std::ops::RangeInclusive<u32> = 8..=1 << 20;
-
-/// Range of [`Config::password_passes`].
-const PASSWORD_PASSES: std::ops::RangeInclusive<u32> = 1..=100;
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -139,10 +133,11 @@ impl Config {
     /// # Errors
     /// The first key whose value makes no sense.
     pub fn check(&self) -> Result<(), Wrong> {
-        self.check_durations()?;
-        self.check_passwords()?;
+        let amounts = self.amounts();
+        HOMESERVER.check(|key| {
+            amounts.iter().find(|(known, _)| *known == key).map(|(_, amount)| *amount)
+        })?;
         self.check_secrets()?;
-        self.check_counts()?;
         let ports = [self.federation_port, self.client_port];
         if self.metrics_port.is_some_and(|port| port != 0 && ports.contains(&port)) {
             let problem = "is the port of another API";
@@ -151,55 +146,29 @@ impl Config {
         Ok(())
     }
 
-    fn check_counts(&self) -> Result<(), Wrong> {
-        let counts = [
-            ("attempts_before_relay", self.attempts_before_relay as usize),
-            ("max_connections", self.max_connections),
-            ("connections_per_address", self.connections_per_address),
-            ("requests_per_peer", self.requests_per_peer as usize),
-            ("requests_per_user", self.requests_per_user as usize),
-            ("wrong_passwords", self.wrong_passwords as usize),
-            ("registrations_per_address", self.registrations_per_address as usize),
-        ];
-        match counts.iter().find(|(_, count)| *count == 0) {
-            Some((key, _)) => Err(wrong(key, "is 0", "give it at least 1")),
-            None => Ok(()),
-        }
-    }
-
-    fn check_durations(&self) -> Result<(), Wrong> {
-        let positive = [
-            ("relay_poll_interval", self.relay_poll_interval),
-            ("backoff_first", self.backoff_first),
-            ("request_timeout", self.request_timeout),
-            ("vote_timeout", self.vote_timeout),
-            ("doubt_after", self.doubt_after),
-            ("notification_time_to_live", self.notification_time_to_live),
-            ("answer_time_to_live", self.answer_time_to_live),
-            ("wrong_password_pause", self.wrong_password_pause),
-        ];
-        if let Some((key, _)) = positive.iter().find(|(_, duration)| duration.is_zero()) {
-            return Err(wrong(key, "is 0", "give it at least \"1ms\""));
-        }
-        if self.backoff_max < self.backoff_first {
-            return Err(wrong("backoff_max", "is less than `backoff_first`", "raise it"));
-        }
-        Ok(())
-    }
-
-    fn check_passwords(&self) -> Result<(), Wrong> {
-        let costs = [
-            ("password_memory_kib", self.password_memory_kib, PASSWORD_MEMORY_KIB),
-            ("password_passes", self.password_passes, PASSWORD_PASSES),
-        ];
-        for (key, cost, range) in costs {
-            if !range.contains(&cost) {
-                let (least, most) = range.into_inner();
-                let remedy = format!("give it between {least} and {most}");
-                return Err(wrong(key, &format!("is {cost}"), &remedy));
-            }
-        }
-        Ok(())
+    /// Returns the amounts by the keys of [`HOMESERVER`].
+    fn amounts(&self) -> [(&'static str, u64); 19] {
+        [
+            ("attempts_before_relay", self.attempts_before_relay.into()),
+            ("relay_poll_interval", milliseconds(self.relay_poll_interval)),
+            ("backoff_first", milliseconds(self.backoff_first)),
+            ("backoff_max", milliseconds(self.backoff_max)),
+            ("request_timeout", milliseconds(self.request_timeout)),
+            ("vote_timeout", milliseconds(self.vote_timeout)),
+            ("doubt_after", milliseconds(self.doubt_after)),
+            ("notification_time_to_live", milliseconds(self.notification_time_to_live)),
+            ("answer_time_to_live", milliseconds(self.answer_time_to_live)),
+            ("max_connections", self.max_connections as u64),
+            ("connections_per_address", self.connections_per_address as u64),
+            ("max_buffered", self.max_buffered as u64),
+            ("requests_per_peer", self.requests_per_peer.into()),
+            ("requests_per_user", self.requests_per_user.into()),
+            ("wrong_passwords", self.wrong_passwords.into()),
+            ("wrong_password_pause", milliseconds(self.wrong_password_pause)),
+            ("registrations_per_address", self.registrations_per_address.into()),
+            ("password_memory_kib", self.password_memory_kib.into()),
+            ("password_passes", self.password_passes.into()),
+        ]
     }
 
     fn check_secrets(&self) -> Result<(), Wrong> {
@@ -215,13 +184,43 @@ impl Config {
     }
 }
 
+/// Returns a duration in milliseconds; what is shorter counts as one.
+fn milliseconds(duration: Duration) -> u64 {
+    let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    milliseconds.max(u64::from(!duration.is_zero()))
+}
+
 fn wrong(key: &'static str, problem: &str, remedy: &str) -> Wrong {
     Wrong { key, problem: problem.to_owned(), remedy: remedy.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use settings::{HOMESERVER, Setting};
+
     use super::Config;
+
+    /// Returns the keys of a configuration file, as the mistake of an unknown one lists them.
+    fn keys() -> BTreeSet<String> {
+        let unknown = serde_json::from_str::<Config>("{\"?\": 1}").unwrap_err().to_string();
+        let quoted = unknown.split('`').skip(1).step_by(2).filter(|key| *key != "?");
+        quoted.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_table_that_scenarios_are_read_with_has_every_key_with_its_default() {
+        let own = HOMESERVER.settings.iter().map(|setting| setting.key);
+        let elsewhere = HOMESERVER.elsewhere.iter().map(|(key, _)| *key);
+        // What a scenario says of relays is a table of its own there, as is what a machine is given.
+        let told = own.chain(elsewhere).chain(["relays"]).filter(|key| *key != "machine");
+        assert_eq!(keys(), told.map(str::to_owned).collect());
+        let defaults = HOMESERVER.settings.iter().map(|it| (it.key, it.default_amount()));
+        let amounts = BTreeSet::from(Config::default().amounts());
+        assert_eq!(amounts, defaults.collect());
+        assert!(HOMESERVER.check(|key| HOMESERVER.find(key).map(Setting::default_amount)).is_ok());
+    }
 
     #[test]
     fn a_password_cost_that_argon2_cannot_have_is_refused() {

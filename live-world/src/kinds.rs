@@ -134,6 +134,11 @@ impl ServerKind {
         Duration::from_secs(self.ready_within)
     }
 
+    /// Returns whether its files have a place for what a scenario sets of it.
+    pub(crate) fn takes_settings(&self) -> bool {
+        self.files.values().any(|text| text.contains("${settings}"))
+    }
+
     /// Returns whether it has something.
     pub(crate) fn has(&self, feature: Feature) -> bool {
         !self.lacks.contains(&feature)

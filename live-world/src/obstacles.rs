@@ -82,7 +82,23 @@ fn lacking(scenario: &Scenario, name: &str, kind: &ServerKind) -> Vec<String> {
         (needs_relays, Feature::Relays, "relays"),
     ];
     let lacking = needs.into_iter().filter(|(needed, feature, _)| *needed && !kind.has(*feature));
-    lacking.map(|(_, _, what)| format!("{name} is of a kind that has no {what}")).collect()
+    let lacking = lacking.map(|(_, _, what)| format!("{name} is of a kind that has no {what}"));
+    lacking.chain(unset(scenario, name, kind)).collect()
+}
+
+/// Returns the settings of a server that its kind has no place for, in a sentence.
+fn unset(scenario: &Scenario, name: &str, kind: &ServerKind) -> Option<String> {
+    let backend = scenario.backends.get(name).map(|backend| &backend.settings);
+    let chosen = backend.or_else(|| scenario.relays.get(name).map(|relay| &relay.settings))?;
+    // How soon a server turns to relays means nothing where there are none.
+    let is_meant = |key: &&str| *key != "attempts_before_relay" || !scenario.relays.is_empty();
+    let keys: Vec<&str> = chosen.iter().map(|(key, _)| *key).filter(is_meant).collect();
+    (!keys.is_empty() && !kind.takes_settings()).then(|| {
+        format!(
+            "{name} is of a kind that cannot be told {}: its files have no `${{settings}}`",
+            keys.join(", ")
+        )
+    })
 }
 
 /// Returns what is done in another way than a scenario says, a sentence for each.
@@ -150,6 +166,18 @@ mod tests {
         let told = |name| told(name, "default = 'synapse'");
         assert!(told("m1-all-up").contains("a is of a kind that has no conversations"));
         assert_eq!(told("eventual-cut-one-way"), "");
+    }
+
+    #[test]
+    fn what_a_kind_cannot_be_told_of_a_server_is_named() {
+        let text = "name = \"x\"\n[backends.a]\nbackoff_max = \"5s\"\n[backends.b]";
+        let scenario = language::parse("x.toml", text).unwrap();
+        let told =
+            |servers: &str| obstacles(&scenario, &Servers::parse(servers).unwrap()).join("; ");
+        assert!(
+            told("default = 'synapse'").contains("a is of a kind that cannot be told backoff_max")
+        );
+        assert!(!told("").contains("cannot be told"));
     }
 
     #[test]

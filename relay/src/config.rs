@@ -6,18 +6,11 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use ruma::OwnedServerName;
 use serde::{Deserialize, Deserializer};
+use settings::RELAY;
 use transport::settings::{Wrong, bytes, duration};
 
 pub use self::file::{ConfigFile, Machine};
-
-/// Bytes of a body that a sender may send: 50 PDUs of 64 KiB each (server-server API, "PDUs"), as many
-/// for each of 100 EDUs, and 64 KiB for what is around them. A relay that took less would be sent the
-/// same again and again.
-pub const LEGAL_BODY_BYTES: usize = 151 * (64 << 10);
-
-/// Bytes of the smallest reserve that is of use: twice what the database's log grows to. With the
-/// largest transactions it takes more.
-const LEAST_RESERVE: u64 = 4 << 20;
+pub use settings::LEGAL_BODY_BYTES;
 
 /// The configuration of one relay, wherever it runs.
 #[derive(Clone, Debug, Deserialize)]
@@ -131,21 +124,10 @@ impl Config {
     /// # Errors
     /// The first key whose value makes no sense.
     pub fn check(&self) -> Result<(), Wrong> {
-        self.check_counts()?;
-        if self.origin_share_percent > 100 {
-            let problem = format!("is {}, which is more than the whole", self.origin_share_percent);
-            return Err(wrong("origin_share_percent", &problem, "set a number from 1 to 100"));
-        }
-        if self.max_body_bytes < LEGAL_BODY_BYTES {
-            let problem = "is less than what a sender may send";
-            let remedy = format!("set at least {LEGAL_BODY_BYTES}, or leave the key out");
-            return Err(wrong("max_body_bytes", problem, &remedy));
-        }
-        if (1..LEAST_RESERVE).contains(&self.disk_reserve) {
-            let problem = "is less than it takes to empty a full disk";
-            let remedy = "give it at least \"4MiB\", or 0 for none";
-            return Err(wrong("disk_reserve", problem, remedy));
-        }
+        let amounts = self.amounts();
+        RELAY.check(|key| {
+            amounts.iter().find(|(known, _)| *known == key).map(|(_, amount)| *amount)
+        })?;
         self.check_tokens()?;
         let ports = [self.port, self.admin_port];
         if self.metrics_port.is_some_and(|port| port != 0 && ports.contains(&port)) {
@@ -155,8 +137,13 @@ impl Config {
         Ok(())
     }
 
-    fn check_counts(&self) -> Result<(), Wrong> {
-        let whole = [
+    /// Returns the amounts by the keys of [`RELAY`].
+    fn amounts(&self) -> [(&'static str, u64); 16] {
+        [
+            ("forward", self.forward.into()),
+            ("time_to_live", milliseconds(self.time_to_live)),
+            ("max_handouts", self.max_handouts),
+            ("request_timeout", milliseconds(self.request_timeout)),
             ("max_entries_per_destination", self.max_entries_per_destination),
             ("max_bytes_per_destination", self.max_bytes_per_destination),
             ("origin_share_percent", self.origin_share_percent),
@@ -164,23 +151,12 @@ impl Config {
             ("max_bytes_per_origin", self.max_bytes_per_origin),
             ("max_bytes_in_all", self.max_bytes_in_all),
             ("max_deposits_per_minute", self.max_deposits_per_minute.into()),
-            ("max_handouts", self.max_handouts),
+            ("max_body_bytes", self.max_body_bytes as u64),
+            ("disk_reserve", self.disk_reserve),
             ("max_connections", self.max_connections as u64),
             ("connections_per_address", self.connections_per_address as u64),
-            ("time_to_live", milliseconds(self.time_to_live)),
-            ("request_timeout", milliseconds(self.request_timeout)),
-        ];
-        for (key, value) in whole {
-            if value == 0 {
-                let remedy = "leave the key out for the default, or set at least 1";
-                return Err(wrong(key, "is 0", remedy));
-            }
-            if i64::try_from(value).is_err() {
-                let problem = format!("is {value}, which is more than the database can count");
-                return Err(wrong(key, &problem, "set a smaller number"));
-            }
-        }
-        Ok(())
+            ("max_buffered", self.max_buffered as u64),
+        ]
     }
 
     fn check_tokens(&self) -> Result<(), Wrong> {
@@ -207,7 +183,28 @@ fn wrong(key: &'static str, problem: &str, remedy: &str) -> Wrong {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// Returns the keys of a configuration file, as the mistake of an unknown one lists them.
+    fn keys() -> BTreeSet<String> {
+        let unknown = serde_json::from_str::<Config>("{\"?\": 1}").unwrap_err().to_string();
+        let quoted = unknown.split('`').skip(1).step_by(2).filter(|key| *key != "?");
+        quoted.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_table_that_scenarios_are_read_with_has_every_key_with_its_default() {
+        let own = RELAY.settings.iter().map(|setting| setting.key);
+        let elsewhere = RELAY.elsewhere.iter().map(|(key, _)| *key);
+        // What a machine is given is a table of its own.
+        let told = own.chain(elsewhere).filter(|key| *key != "machine");
+        assert_eq!(keys(), told.map(str::to_owned).collect());
+        let amounts = RELAY.settings.iter().filter(|it| it.key != "destinations");
+        let amounts = amounts.map(|it| (it.key, it.default_amount()));
+        assert_eq!(BTreeSet::from(Config::default().amounts()), amounts.collect());
+    }
 
     /// The key at which the defaults, changed by `change`, are refused.
     fn refused(change: impl FnOnce(&mut Config)) -> Option<&'static str> {

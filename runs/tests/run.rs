@@ -230,3 +230,74 @@ fn a_device_that_was_no_member_for_a_message_is_marked_so() {
     let absent: Vec<_> = absent.map(|copy| (copy.device.as_str(), copy.presence)).collect();
     assert_eq!(absent, [("carol/1", Presence::Left), ("dora/1", Presence::Later)]);
 }
+
+/// Returns when bob first sees `m1`, counted from when everything is ready; `b` turns `a` away for so
+/// many seconds, and the servers are set like this.
+fn seen_at(turned_away_for: u64, servers: &str) -> Option<Duration> {
+    let text = format!(
+        r#"
+        name = "settings"
+        limit = "5m"
+        {servers}
+        users.alice = {{ backend = "a" }}
+        users.bob = {{ backend = "b" }}
+        conversations.team = {{ creator = "alice", members = ["bob"] }}
+        [[ops]]
+        at = "1s"
+        send = {{ id = "m1", from = "alice", to = "team" }}
+        [[faults]]
+        at = "0s"
+        for = "{turned_away_for}s"
+        answers = {{ machine = "b", to = ["a"], status = 502 }}"#
+    );
+    let scenario = scenarios::language::parse("x.toml", &text).expect("a scenario");
+    let record = run(&scenario, 1, &Options::default()).record;
+    assert_eq!((record.verdict, &record.sentence), (Verdict::Pass, &None));
+    let copy = record.messages[0].copies.iter().find(|copy| copy.device == "bob/1");
+    copy.and_then(|copy| copy.seen_ns).map(Duration::from_nanos)
+}
+
+#[test]
+fn a_homeserver_asks_its_relays_as_often_as_the_scenario_says() {
+    let seen = |more: &str| {
+        let a = "attempts_before_relay = 1";
+        let b = format!("relays = ['r1']{more}");
+        seen_at(200, &format!("relays.r1 = {{}}\nbackends = {{ a = {{ {a} }}, b = {{ {b} }} }}"))
+    };
+    let often = seen(", relay_poll_interval = '2s'").expect("seen");
+    assert!(often <= Duration::from_secs(5), "{often:?}");
+    let seldom = seen(", relay_poll_interval = '3m'").expect("seen");
+    assert!(seldom >= Duration::from_secs(60), "{seldom:?}");
+}
+
+#[test]
+fn a_homeserver_backs_off_no_longer_than_the_scenario_says() {
+    let seen = |set: &str| seen_at(100, &format!("backends = {{ a = {{ {set} }}, b = {{}} }}"));
+    let short = seen("backoff_max = '1s'").expect("seen");
+    assert!(short <= Duration::from_secs(103), "{short:?}");
+    let long = seen("").expect("seen");
+    assert!(long >= Duration::from_secs(104), "{long:?}");
+}
+
+#[test]
+fn a_relay_keeps_mail_for_as_long_as_the_scenario_says() {
+    let seen = |set: &str| {
+        let a = "attempts_before_relay = 1";
+        let b = "relays = ['r1'], relay_poll_interval = '2m'";
+        let relay = format!("relays.r1 = {{ {set} }}");
+        seen_at(60, &format!("{relay}\nbackends = {{ a = {{ {a} }}, b = {{ {b} }} }}"))
+    };
+    assert!(seen("").is_some());
+    assert_eq!(seen("time_to_live = '5s'"), None);
+}
+
+#[test]
+fn a_relay_keeps_the_mail_of_those_whom_the_scenario_names() {
+    let seen = |set: &str| {
+        let (a, b) = ("attempts_before_relay = 1", "relays = ['r1'], relay_poll_interval = '2s'");
+        let relay = format!("relays.r1 = {{ {set} }}");
+        seen_at(60, &format!("{relay}\nbackends = {{ a = {{ {a} }}, b = {{ {b} }} }}"))
+    };
+    assert!(seen("destinations = ['b']").expect("seen") < Duration::from_secs(10));
+    assert!(seen("destinations = ['a']").expect("seen") > Duration::from_secs(50));
+}

@@ -3,6 +3,7 @@
 
 mod faults;
 mod ops;
+mod servers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +12,7 @@ use std::{
 
 pub use journal::{Latency, MOST_PRIORITIES, Schedule};
 
-pub use self::{faults::*, ops::*};
+pub use self::{faults::*, ops::*, servers::*};
 
 pub(crate) use self::faults::{MOST_RESTARTS, RATES};
 
@@ -132,25 +133,6 @@ pub struct Network {
     pub latency: Latency,
     /// Probability that a segment has to be retransmitted.
     pub loss: f64,
-}
-
-/// One homeserver.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Backend {
-    /// Its own relays: where others leave its mail, and where it asks for it.
-    pub relays: Vec<String>,
-    /// How many attempts fail before a transaction goes to the destination's relays; the
-    /// homeserver's default if unset.
-    pub attempts_before_relay: Option<u32>,
-}
-
-/// One relay.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Relay {
-    /// The most entries kept for one destination; the relay's default if unset.
-    pub quota: Option<u64>,
-    /// Whether it also keeps trying to forward what it has to the destination (a sender-side relay).
-    pub forward: bool,
 }
 
 /// The most devices that a user has.

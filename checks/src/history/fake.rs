@@ -23,7 +23,7 @@ use crate::record::OpOutcome;
 pub(crate) fn scenario(delivery: Delivery) -> Scenario {
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     let user = |backend: &str| User { backend: backend.to_owned(), devices: 1, reads: Reads::Sync };
-    let backend = |relays| Backend { relays: names(relays), attempts_before_relay: None };
+    let backend = |relays| Backend { relays: names(relays), ..Backend::default() };
     let team =
         Conversation { creator: "alice".to_owned(), members: names(&["bob", "carol"]), delivery };
     let send = OpKind::Send {

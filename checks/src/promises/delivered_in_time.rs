@@ -11,7 +11,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use scenarios::scenario::{Delivery, Latency, Scenario};
+use scenarios::scenario::{Backend, Delivery, Latency, Scenario};
 
 use crate::{
     Finding, Judgment,
@@ -60,6 +60,24 @@ pub(super) fn has_sure_links(scenario: &Scenario) -> bool {
         Latency::Uniform(_, most) => most,
     };
     scenario.network.loss <= 0.0 && latency <= SLOWEST
+}
+
+/// Returns whether these times are enough for the homeservers of a scenario: none of them waits for
+/// longer than it does by itself, or takes less from others.
+pub(super) fn has_usual_servers(scenario: &Scenario) -> bool {
+    const NO_LONGER: [&str; 3] = ["relay_poll_interval", "backoff_first", "backoff_max"];
+    const UNTOUCHED: [&str; 5] = [
+        "request_timeout",
+        "requests_per_peer",
+        "max_connections",
+        "connections_per_address",
+        "max_buffered",
+    ];
+    let usual = Backend::default();
+    scenario.backends.values().all(|backend| {
+        NO_LONGER.iter().all(|key| backend.amount(key) <= usual.amount(key))
+            && UNTOUCHED.iter().all(|key| backend.settings.get(key).is_none())
+    })
 }
 
 /// A message on its way to one backend.
@@ -224,16 +242,17 @@ impl Judging<'_> {
     /// reached for long enough.
     fn by_relay(&self, way: &Way<'_>) -> Option<(Duration, String)> {
         let scenario = self.history.scenario;
-        let attempts = scenario.backends.get(way.origin)?.attempts_before_relay;
+        let attempts = scenario.backends.get(way.origin)?.amount("attempts_before_relay");
         let relays = &scenario.backends.get(way.destination)?.relays;
-        if attempts.is_some_and(|attempts| attempts > 3) {
+        if attempts > 3 {
             return None;
         }
         let stores = self.mail.stores.iter().filter(|store| self.is_of(store.exchange, way));
         let stored = stores.map(|store| store.accepted.at).chain(way.reached).min();
         relays.iter().find_map(|relay| {
             let known = scenario.relays.get(relay)?;
-            if known.quota.is_some() {
+            // One that is told to keep less may refuse it.
+            if known.settings.iter().any(|(key, _)| *key != "forward") {
                 return None;
             }
             let between = self.outages.among(&[way.origin, relay.as_str()].into());

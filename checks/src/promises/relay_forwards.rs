@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use scenarios::scenario::Scenario;
+use scenarios::scenario::{Relay, Scenario};
 
 use super::delivered_in_time::has_sure_links;
 use crate::{
@@ -26,7 +26,7 @@ const SENDING_ON: Duration = Duration::from_secs(10);
 
 /// Returns whether there is any relay that forwards, and times mean something on its links.
 pub(super) fn applies(scenario: &Scenario) -> bool {
-    has_sure_links(scenario) && scenario.relays.values().any(|relay| relay.forward)
+    has_sure_links(scenario) && scenario.relays.values().any(Relay::forwards)
 }
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
@@ -73,7 +73,7 @@ fn is_judged(history: &History<'_>, store: &Store<'_>) -> bool {
             && attempt.request.target == *target
     });
     let relay = history.scenario.relays.get(store.relay);
-    relay.is_some_and(|relay| relay.forward)
+    relay.is_some_and(Relay::forwards)
         && history.is_honest(store.relay)
         && history.is_honest(&store.destination)
         && !store.exchange.pdus().is_empty()
@@ -98,7 +98,7 @@ fn waits(mail: &Mail<'_>, store: &Store<'_>, deadline: Duration) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use scenarios::scenario::Delivery;
+    use scenarios::scenario::{Delivery, Relay};
     use serde_json::{Value, json};
 
     use super::judge;
@@ -109,7 +109,8 @@ mod tests {
 
     fn judged(forwards: bool, happens: impl FnOnce(&mut Fake)) -> Judgment {
         let mut scenario = scenario(Delivery::Eventual);
-        scenario.relays.get_mut("r1").expect("a relay").forward = forwards;
+        let relay = Relay::default().with("forward", forwards.into());
+        scenario.relays.insert("r1".to_owned(), relay);
         let mut fake = Fake::ready();
         let what = "PUT /_matrix/federation/v1/send_relay/t1/@user:b";
         fake.exchange(("a", "r1"), what, &transaction("m1"), &Value::Null);

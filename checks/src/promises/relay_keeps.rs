@@ -1,7 +1,7 @@
 //! `relay-keeps`: a relay hands out what it accepted until the destination acknowledges it, and
 //! never again after that; and a destination acknowledges only what is on its own disk. A relay that
 //! forwards may forget what the destination has taken from it; and any, what is older than its time to
-//! live. A relay that lost its disk, or was set back, has neither what it accepted nor what it was told
+//! live, or was handed out as often as it is told to. A relay that lost its disk, or was set back, has neither what it accepted nor what it was told
 //! since.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,7 +133,7 @@ fn judge_rest(
             mail.handouts_of(store).flat_map(|it| mail.acknowledgments_of(it));
         let is_acknowledged = acknowledgments.any(|known| known.exchange.arrived.is_some());
         let is_rid_of = is_acknowledged || mail.is_forwarded(store);
-        if is_rid_of || expired(history, store).is_some() {
+        if is_rid_of || expired(history, store).is_some() || is_set_aside(history, mail, store) {
             continue;
         }
         let mut losses = history.losses.iter();
@@ -161,6 +161,14 @@ fn judge_rest(
             judgment.found(finding(store.accepted, sentence, store, evidence));
         }
     }
+}
+
+/// Returns whether a relay has handed something out so often that it may have set it aside, as it is
+/// told to.
+fn is_set_aside(history: &History<'_>, mail: &Mail<'_>, store: &Store<'_>) -> bool {
+    let relay = history.scenario.relays.get(store.relay);
+    let most = relay.and_then(|relay| relay.settings.amount("max_handouts"));
+    most.is_some_and(|most| mail.handouts_of(store).count() as u64 >= most)
 }
 
 fn finding(at: Moment, sentence: String, store: &Store<'_>, evidence: Vec<u64>) -> Finding {

@@ -38,9 +38,9 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
 
 /// Judges that a relay accepts no more for a destination than its quota lets it keep.
 fn judge_quota(history: &History<'_>, judgment: &mut Judgment, mail: &Mail<'_>, relay: &str) {
-    let Some(quota) = history.scenario.relays.get(relay).and_then(|relay| relay.quota) else {
-        return;
-    };
+    let known = history.scenario.relays.get(relay);
+    let quota = known.and_then(|relay| relay.settings.amount("max_entries_per_destination"));
+    let Some(quota) = quota else { return };
     let stores: Vec<&Store<'_>> = mail.stores.iter().filter(|store| store.relay == relay).collect();
     for store in &stores {
         let waiting = stores.iter().filter(|other| {
@@ -178,7 +178,7 @@ fn is_refused(exchange: &Exchange<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use scenarios::scenario::Delivery;
+    use scenarios::scenario::{Delivery, Relay};
     use serde_json::{Value, json};
 
     use super::judge;
@@ -251,7 +251,8 @@ mod tests {
     fn no_more_is_accepted_than_the_quota_lets_a_relay_keep() {
         let accepted = |ids: &[&str]| {
             let mut scenario = scenario(Delivery::Eventual);
-            scenario.relays.get_mut("r1").expect("a relay").quota = Some(1);
+            let one = Relay::default().with("max_entries_per_destination", 1);
+            scenario.relays.insert("r1".to_owned(), one);
             let mut fake = Fake::ready();
             for id in ids {
                 let what = format!("PUT /_matrix/federation/v1/send_relay/{id}/@user:b");

@@ -2,22 +2,39 @@
 
 use std::time::Duration;
 
+use scenarios::duration;
+
 use super::forgotten::leading;
 use crate::history::{
     History, Message,
     mail::{Mail, Store},
 };
 
-/// For how long a homeserver keeps a notification, if it is not told otherwise.
-pub const NOTIFICATION_TIME_TO_LIVE: Duration = Duration::from_hours(28 * 24);
+/// Returns for how long a homeserver keeps a notification.
+pub(super) fn notification_time_to_live(history: &History<'_>, backend: &str) -> Duration {
+    let backend = history.scenario.backends.get(backend).cloned().unwrap_or_default();
+    backend.duration("notification_time_to_live")
+}
 
-/// For how long a relay keeps what it has accepted, if it is not told otherwise.
-pub const RELAY_TIME_TO_LIVE: Duration = Duration::from_hours(28 * 24);
+/// Returns for how long a relay keeps what it has accepted.
+fn time_to_live(history: &History<'_>, relay: &str) -> Duration {
+    history.scenario.relays.get(relay).cloned().unwrap_or_default().duration("time_to_live")
+}
+
+/// Returns a time to live in words.
+pub(super) fn in_words(time: Duration) -> String {
+    const DAY: u64 = 24 * 60 * 60;
+    match (time.as_secs() / DAY, time.subsec_nanos(), time.as_secs() % DAY) {
+        (days @ 2.., 0, 0) => format!("{days} days"),
+        _ => duration::text(time),
+    }
+}
 
 /// Returns when what a relay accepted had expired, if that was before the end.
 pub(crate) fn expired(history: &History<'_>, store: &Store<'_>) -> Option<Duration> {
     let end = history.journal.entries().last().map_or(Duration::ZERO, |entry| entry.at);
-    Some(store.accepted.at + RELAY_TIME_TO_LIVE).filter(|expired| *expired <= end)
+    Some(store.accepted.at.saturating_add(time_to_live(history, store.relay)))
+        .filter(|expired| *expired <= end)
 }
 
 /// Returns in words that a message expired at the relays that had it for a backend, none of which
@@ -47,6 +64,6 @@ pub(super) fn expired_mail(
     if leading(history, place, message.began.at).next().is_some() {
         return None;
     }
-    let days = RELAY_TIME_TO_LIVE.as_secs() / (24 * 60 * 60);
-    Some(format!("{} kept {} for {backend} for {days} days", first.relay, message.name))
+    let time = in_words(time_to_live(history, first.relay));
+    Some(format!("{} kept {} for {backend} for {time}", first.relay, message.name))
 }

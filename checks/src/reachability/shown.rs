@@ -9,7 +9,7 @@ use std::time::Duration;
 use scenarios::scenario::{Delivery, Reads};
 
 use super::{
-    expired::{NOTIFICATION_TIME_TO_LIVE, expired_mail},
+    expired::{expired_mail, in_words, notification_time_to_live},
     forgotten::{is_forgotten, leading},
     last_copies::lost_on_its_way,
     outages::{DiskLoss, Outages},
@@ -260,13 +260,14 @@ fn is_tried_until(
 fn expired_notification(history: &History<'_>, message: &Message, device: &str) -> Option<String> {
     let user = history.scenario.users.get(user_of(device))?;
     let made = came_to(history, message, &user.backend)?;
-    let expired = made + NOTIFICATION_TIME_TO_LIVE;
+    let kept = notification_time_to_live(history, &user.backend);
+    let expired = made.saturating_add(kept);
     let end = history.journal.entries().last().map_or(Duration::ZERO, |entry| entry.at);
     if user.reads == Reads::Sync || end < expired || could_read(history, device, made, expired) {
         return None;
     }
-    let days = NOTIFICATION_TIME_TO_LIVE.as_secs() / (24 * 60 * 60);
-    Some(format!("{device} did not read {} in the {days} days for which it is kept", message.name))
+    let kept = in_words(kept);
+    Some(format!("{device} did not read {} in the {kept} for which it is kept", message.name))
 }
 
 /// Returns whether a device was answered between two moments, by its backend, a request for news that

@@ -4,6 +4,7 @@ use scenarios::{
     Scenario,
     scenario::{Backend, Conversation, Latency, Reads, Relay},
 };
+use settings::Choices;
 
 use super::Search;
 
@@ -37,16 +38,35 @@ pub(super) fn fewer(search: &mut Search<'_>) {
         search.tries(|scenario| {
             scenario.relays.insert(name.clone(), Relay::default());
         });
+        for key in settings_of(search.best.relays.get(&name).map(|relay| &relay.settings)) {
+            search.tries(|scenario| {
+                if let Some(relay) = scenario.relays.get_mut(&name) {
+                    relay.settings.forget(key);
+                }
+            });
+        }
     }
     for name in keys(&search.best.backends) {
         search.tries(|scenario| without_backend(scenario, &name));
         search.tries(|scenario| {
             scenario.backends.insert(name.clone(), Backend::default());
         });
+        for key in settings_of(search.best.backends.get(&name).map(|backend| &backend.settings)) {
+            search.tries(|scenario| {
+                if let Some(backend) = scenario.backends.get_mut(&name) {
+                    backend.settings.forget(key);
+                }
+            });
+        }
     }
     search.tries(|scenario| scenario.network.loss = 0.0);
     search.tries(|scenario| scenario.network.latency = Latency::Fixed(LATENCY));
     search.tries(|scenario| scenario.seed = 1);
+}
+
+/// Returns the keys of what is set of a server.
+fn settings_of(chosen: Option<&Choices>) -> Vec<&'static str> {
+    chosen.into_iter().flatten().map(|(key, _)| *key).collect()
 }
 
 fn keys<T>(map: &std::collections::BTreeMap<String, T>) -> Vec<String> {

@@ -11,6 +11,7 @@ use std::{
 };
 
 use runs::{homeservers::ADMIN_TOKEN, world::Backup};
+use settings::{Choice, HOMESERVER, RELAY};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -142,16 +143,15 @@ impl LiveWorld {
     /// Returns what the scenario says of a server of fedsim's own, as lines of TOML.
     fn settings(&self, name: &str) -> String {
         let scenario = &self.0.parts.scenario;
-        let backend = scenario.backends.get(name).and_then(|it| it.attempts_before_relay);
-        let mut lines: Vec<String> = backend
-            .map(|attempts| format!("attempts_before_relay = {attempts}"))
-            .into_iter()
-            .collect();
-        if let Some(relay) = scenario.relays.get(name) {
-            lines.push(format!("forward = {}", relay.forward));
-            lines.extend(relay.quota.map(|quota| format!("max_entries_per_destination = {quota}")));
-        }
-        lines.join("\n")
+        let backend = scenario.backends.get(name).map(|it| (&HOMESERVER, &it.settings));
+        let relay = scenario.relays.get(name).map(|it| (&RELAY, &it.settings));
+        let Some((known, chosen)) = backend.or(relay) else { return String::new() };
+        let lines = known.settings.iter().filter_map(|setting| {
+            let default = || setting.simulated.map(|_| Choice::Amount(setting.simulated_amount()));
+            let choice = chosen.get(setting.key).cloned().or_else(default)?;
+            Some(format!("{} = {}", setting.key, setting.text(&choice)))
+        });
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     pub(super) fn start_program(&self, name: &Arc<str>, incarnation: u64) {

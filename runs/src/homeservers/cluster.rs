@@ -11,6 +11,8 @@ use homeserver::Homeserver;
 use relay::Relay;
 use ruma::OwnedServerName;
 use scenarios::{Scenario, scenario::OpKind};
+use serde::de::DeserializeOwned;
+use settings::{Choice, Choices, HOMESERVER, Kind, RELAY, Settings};
 use sim::{Node, disk::DiskImage};
 use transport::{BoxFuture, Host};
 
@@ -189,29 +191,38 @@ fn homeserver_configs(scenario: &Scenario) -> impl Iterator<Item = (String, home
         })
         .collect();
     scenario.backends.iter().map(move |(name, backend)| {
-        let mut config = homeserver::Config::new(server_name(name));
+        let mut config: homeserver::Config = configured(&HOMESERVER, &backend.settings);
+        config.server_name = server_name(name);
         config.admin_token = Some(ADMIN_TOKEN.to_owned());
         config.open_registration = true;
-        config.registrations_per_address = u32::MAX;
-        // Nobody guesses passwords here, and a thousand users log in at once.
-        (config.password_memory_kib, config.password_passes) = (8, 1);
         config.relays.clone_from(&relays);
-        if let Some(attempts) = backend.attempts_before_relay {
-            config.attempts_before_relay = attempts;
-        }
         (name.clone(), config)
     })
 }
 
 fn relay_config(name: &str, relay: &scenarios::scenario::Relay) -> relay::Config {
-    let mut config = relay::Config::new(server_name(name));
+    let mut config: relay::Config = configured(&RELAY, &relay.settings);
+    config.server_name = server_name(name);
     config.admin_token = Some(ADMIN_TOKEN.to_owned());
     config.admin_port = config.port;
-    if let Some(quota) = relay.quota {
-        config.max_entries_per_destination = quota;
-    }
-    config.forward = relay.forward;
     config
+}
+
+/// Returns the configuration of a server, read as from a file that says what was chosen, and otherwise
+/// what holds in a simulation.
+fn configured<T: DeserializeOwned>(known: &'static Settings, chosen: &Choices) -> T {
+    let mut file = serde_json::Map::new();
+    for setting in known.settings {
+        let default = || setting.simulated.map(|_| Choice::Amount(setting.simulated_amount()));
+        let value = match chosen.get(setting.key).cloned().or_else(default) {
+            Some(Choice::Amount(amount)) if setting.kind == Kind::Flag => (amount != 0).into(),
+            Some(Choice::Amount(amount)) => amount.into(),
+            Some(Choice::Names(names)) => names.into(),
+            None => continue,
+        };
+        file.insert(setting.key.to_owned(), value);
+    }
+    serde_json::from_value(file.into()).expect("the servers read what the language does")
 }
 
 /// Returns the server name of a machine.
@@ -221,13 +232,47 @@ pub(super) fn server_name(machine: &str) -> OwnedServerName {
 
 #[cfg(test)]
 mod tests {
-    use super::{relay_config, server_name};
+    use std::time::Duration;
+
+    use scenarios::language::parse;
+    use settings::{Choice, Choices, HOMESERVER, Kind, RELAY, Settings};
+
+    use super::{homeserver_configs, relay_config};
+
+    /// Returns a scenario file with a server in a section that has the example of each setting.
+    fn with_all(section: &str, settings: &Settings) -> String {
+        let keys = settings.settings.iter().map(|it| format!("{} = {}\n", it.key, it.example));
+        format!("[{section}]\n{}", keys.collect::<String>())
+    }
 
     #[test]
-    fn servers_keep_things_for_as_long_as_the_checks_say() {
-        let homeserver = homeserver::Config::new(server_name("a"));
-        assert_eq!(homeserver.notification_time_to_live, checks::NOTIFICATION_TIME_TO_LIVE);
-        let relay = relay_config("r1", &scenarios::scenario::Relay::default());
-        assert_eq!(relay.time_to_live, checks::RELAY_TIME_TO_LIVE);
+    fn every_setting_of_a_scenario_reaches_its_server() {
+        let (of_backend, of_relay) =
+            (with_all("backends.b", &HOMESERVER), with_all("relays.r1", &RELAY));
+        let text = format!("name = \"x\"\n{of_backend}{of_relay}");
+        let scenario = parse("x.toml", &text).expect("a scenario");
+        let config = homeserver_configs(&scenario).next().expect("a backend").1;
+        assert_has(&format!("{config:?}"), &HOMESERVER, &scenario.backends["b"].settings);
+        let relay = &scenario.relays["r1"];
+        assert_has(&format!("{:?}", relay_config("r1", relay)), &RELAY, &relay.settings);
+    }
+
+    /// Asserts that a configuration, as it prints itself, has what was chosen for each setting.
+    fn assert_has(config: &str, settings: &Settings, chosen: &Choices) {
+        for setting in settings.settings {
+            let value = match chosen.get(setting.key).expect("it was chosen") {
+                Choice::Amount(amount) if setting.kind == Kind::Duration => {
+                    format!("{:?}", Duration::from_millis(*amount))
+                }
+                Choice::Amount(amount) if setting.kind == Kind::Flag => (*amount != 0).to_string(),
+                Choice::Amount(amount) => amount.to_string(),
+                Choice::Names(names) => format!("{names:?}"),
+            };
+            assert!(
+                config.contains(&format!("{}: {value}", setting.key)),
+                "{}: {config}",
+                setting.key
+            );
+        }
     }
 }

@@ -71,7 +71,7 @@ impl Plan {
                 0 => Vec::new(),
                 count => vec![name("r", n % count, count)],
             };
-            world.backends.insert(backend.clone(), Backend { relays, attempts_before_relay: None });
+            world.backends.insert(backend.clone(), Backend { relays, ..Backend::default() });
             let user = User { backend, devices: 1, reads: self.reads };
             world.users.insert(name("u", n, self.backends), user);
         }

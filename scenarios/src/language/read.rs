@@ -6,6 +6,7 @@ mod expect;
 mod faults;
 mod generate;
 mod ops;
+mod settings;
 mod shorthand;
 mod world;
 

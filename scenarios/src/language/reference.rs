@@ -49,6 +49,10 @@ pub enum Value {
     Number(f64, f64),
     /// A duration, such as `1h 5m`.
     Duration,
+    /// A duration as servers are configured with it: in milliseconds at the least, days too.
+    Milliseconds,
+    /// A size, such as `32MiB`.
+    Bytes,
     /// Two durations, the shorter one first.
     Range,
     /// One of several words.
@@ -90,6 +94,8 @@ impl Value {
             Self::Number(0.0, 1.0) => "a number from 0 to 1".to_owned(),
             Self::Number(..) => "a number above 0".to_owned(),
             Self::Duration => "a duration".to_owned(),
+            Self::Milliseconds => "a duration of milliseconds or longer".to_owned(),
+            Self::Bytes => "a size".to_owned(),
             Self::Range => "two durations".to_owned(),
             Self::Words(words) => {
                 words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")

@@ -13,6 +13,12 @@ use crate::vocabulary::{CheckKind, CheckName, Vocabulary};
 /// What a duration looks like.
 const DURATION: &str = r"^\s*[0-9]+(h|m|s|ms|us|ns)\s*([0-9]+(h|m|s|ms|us|ns)\s*)*$";
 
+/// What a duration looks like that servers are configured with.
+const MILLISECONDS: &str = r"^\s*([0-9]+(d|h|m|s|ms)\s*)+$";
+
+/// What a size looks like.
+const BYTES: &str = r"^\s*([0-9]+(GiB|MiB|KiB|GB|MB|kB|B)\s*)+$";
+
 /// Returns the schema of the scenarios of the federation that has this vocabulary.
 pub fn schema(vocabulary: &Vocabulary) -> Json {
     let own = FILE.iter().filter(|key| vocabulary.has_section(key.key));
@@ -74,6 +80,8 @@ fn value(value: &Value, vocabulary: &Vocabulary) -> Json {
             json!({ "type": "number", "minimum": least, "maximum": most })
         }
         Value::Duration => duration(),
+        Value::Milliseconds => amount(MILLISECONDS),
+        Value::Bytes => amount(BYTES),
         Value::Range => {
             json!({ "type": "array", "items": duration(), "minItems": 2, "maxItems": 2 })
         }
@@ -112,6 +120,11 @@ fn value(value: &Value, vocabulary: &Vocabulary) -> Json {
 
 fn texts(item: &Json) -> Json {
     json!({ "type": "array", "items": item })
+}
+
+/// Returns the schema of an amount with units, or of a number of the smallest one.
+fn amount(pattern: &str) -> Json {
+    json!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": pattern }] })
 }
 
 fn duration() -> Json {

@@ -63,6 +63,19 @@ impl<'d> Table<'d> {
         self.take(key, reader)
     }
 
+    /// Notes a key that means something elsewhere, and cannot be given here because of `why`.
+    pub(super) fn refuse(&self, key: &str, why: &str, reader: &mut Reader) {
+        let Some((written, _)) = self.entries.get_key_value(key) else { return };
+        let at = self.path(key);
+        let message = format!("a scenario cannot set `{key}`{}", self.inside());
+        let mistake = Mistake::new(Code::UnknownKey, message)
+            .label("a key of the configuration file alone")
+            .help(format!("remove it: {why}"))
+            .spanning(&at, written.span());
+        reader.mistakes.push(mistake);
+        reader.places.mark_broken(at);
+    }
+
     /// Takes all entries of a table whose keys are names; their places are those of the keys.
     pub(super) fn named(self, reader: &mut Reader) -> Vec<(String, Item<'d>)> {
         let mut named = Vec::new();

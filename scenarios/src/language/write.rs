@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Write as _};
 
+use settings::{Choices, HOMESERVER, RELAY, Settings};
+
 use super::{
     faults,
     read::{DELIVERIES, OUTCOMES, READS},
@@ -152,6 +154,13 @@ impl Inline {
         }
     }
 
+    /// Adds what is set of a server, in the order of its configuration.
+    fn settings(self, known: &Settings, chosen: &Choices) -> Self {
+        known.settings.iter().fold(self, |inline, setting| {
+            inline.put_some(setting.key, chosen.get(setting.key).map(|it| setting.text(it)))
+        })
+    }
+
     pub(super) fn text(&self) -> String {
         if self.0.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", self.0.join(", ")) }
     }
@@ -160,11 +169,11 @@ impl Inline {
 fn backend(backend: &Backend) -> Inline {
     Inline::default()
         .put_if(!backend.relays.is_empty(), "relays", list(&backend.relays))
-        .put_some("attempts-before-relay", backend.attempts_before_relay)
+        .settings(&HOMESERVER, &backend.settings)
 }
 
 fn relay(relay: &Relay) -> Inline {
-    Inline::default().put_some("quota", relay.quota).put_if(relay.forward, "forward", relay.forward)
+    Inline::default().settings(&RELAY, &relay.settings)
 }
 
 fn user(user: &User) -> Inline {

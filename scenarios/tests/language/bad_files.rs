@@ -56,6 +56,7 @@ refused!(
     numbers_out_of_range,
     operations_on_others,
     repeated_operations,
+    settings_of_servers,
     several_mistakes_at_once,
     shorthands,
     sides_of_cuts,

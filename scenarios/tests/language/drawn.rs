@@ -7,6 +7,7 @@ use scenarios::{
     scenario::*,
     vocabulary::{CHECKS, ENDPOINTS},
 };
+use settings::{Choice, Choices, HOMESERVER, Kind, Settings};
 
 const BACKENDS: &[&str] = &["a", "b", "c-1"];
 const RELAYS: &[&str] = &["r1", "r2"];
@@ -117,14 +118,40 @@ fn network() -> impl Strategy<Value = Network> {
 }
 
 fn backends() -> impl Strategy<Value = BTreeMap<String, Backend>> {
-    let backend = (some(RELAYS), option::of(any::<u32>()))
-        .prop_map(|(relays, attempts)| Backend { relays, attempts_before_relay: attempts });
+    let backend = (some(RELAYS), choices(&HOMESERVER))
+        .prop_map(|(relays, settings)| Backend { relays, settings });
     each(BACKENDS, backend)
 }
 
 fn relays() -> impl Strategy<Value = BTreeMap<String, Relay>> {
-    let relay = (option::of(any::<u64>()), any::<bool>());
-    each(RELAYS, relay.prop_map(|(quota, forward)| Relay { quota, forward }))
+    each(RELAYS, choices(&settings::RELAY).prop_map(|settings| Relay { settings }))
+}
+
+/// Draws any of the settings of a server, with values that make sense.
+fn choices(known: &'static Settings) -> impl Strategy<Value = Choices> {
+    let drawn = (any::<proptest::sample::Selector>(), any::<u64>(), some(BACKENDS));
+    vec(drawn, 0..4).prop_map(move |drawn| {
+        let mut choices = Choices::default();
+        for (which, amount, names) in drawn {
+            let setting = which.select(known.settings);
+            let amount = match setting.kind {
+                Kind::Flag => amount % 2,
+                Kind::Count => amount & u64::from(u32::MAX),
+                _ => amount,
+            };
+            let is_sensible = (setting.rule)(setting.key, amount).is_ok();
+            if setting.kind == Kind::Names {
+                choices.set(setting, Choice::Names(names));
+            } else if is_sensible {
+                choices.set(setting, amount);
+            }
+        }
+        if known.check(|key| choices.amount(key)).is_err() {
+            choices.forget("backoff_first");
+            choices.forget("backoff_max");
+        }
+        choices
+    })
 }
 
 fn users() -> impl Strategy<Value = BTreeMap<String, User>> {

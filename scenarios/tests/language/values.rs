@@ -188,3 +188,27 @@ fn who_is_online_now_and_then_is_cut_off_in_between() {
         "{faults:?}"
     );
 }
+
+#[test]
+fn what_is_set_of_a_server_is_read_as_its_configuration_file_is() {
+    let set = |value: &str| {
+        let text = format!("[backends.b]\nrelay_poll_interval = {value}\n");
+        reading(&text).backends["b"].duration("relay_poll_interval")
+    };
+    assert_eq!(set("\"1m 30s\""), Duration::from_secs(90));
+    assert_eq!(set("\"28d\""), Duration::from_hours(28 * 24));
+    assert_eq!(set("250"), Duration::from_millis(250));
+    assert_eq!(reading("").backends["a"].duration("relay_poll_interval"), Duration::from_secs(30));
+    let relay =
+        &reading("[relays.r]\nmax_bytes_per_destination = \"1MiB\"\nforward = true").relays["r"];
+    assert_eq!((relay.amount("max_bytes_per_destination"), relay.forwards()), (1 << 20, true));
+}
+
+#[test]
+fn shorter_words_of_settings_mean_these() {
+    let short = reading("[backends.b]\nattempts-before-relay = 1\n[relays.r]\nquota = 2");
+    let long = reading(
+        "[backends.b]\nattempts_before_relay = 1\n[relays.r]\nmax_entries_per_destination = 2",
+    );
+    assert_eq!(short, long);
+}

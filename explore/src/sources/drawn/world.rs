@@ -66,8 +66,14 @@ fn relays(draw: &Topology, dice: &mut Dice) -> BTreeMap<String, Relay> {
     }
     let count = 1 + dice.below(draw.relays);
     let relays = (1..=count).map(|number| {
-        let quota = if dice.chance(35) { Some(dice.number(1, 4)) } else { None };
-        (format!("r{number}"), Relay { quota, forward: dice.chance(40) })
+        let mut relay = Relay::default();
+        if dice.chance(35) {
+            relay = relay.with("max_entries_per_destination", dice.number(1, 4));
+        }
+        if dice.chance(40) {
+            relay = relay.with("forward", 1);
+        }
+        (format!("r{number}"), relay)
     });
     relays.collect()
 }
@@ -80,7 +86,7 @@ fn backend(relays: &BTreeMap<String, Relay>, dice: &mut Dice) -> Backend {
     let all: Vec<String> = relays.keys().cloned().collect();
     let own = if dice.chance(70) { all } else { dice.some(&all, all.len()) };
     let attempts = dice.one(&[1, 1, 2, 3]);
-    Backend { relays: own, attempts_before_relay: Some(attempts) }
+    Backend { relays: own, ..Backend::default() }.with("attempts_before_relay", attempts)
 }
 
 fn users(backends: &[String], dice: &mut Dice) -> BTreeMap<String, User> {

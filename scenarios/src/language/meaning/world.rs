@@ -1,5 +1,7 @@
 //! The meaning of the network, the machines, the users and the conversations.
 
+use settings::{Choice, Choices, HOMESERVER, RELAY, Settings};
+
 use super::{Meaning, Sort};
 use crate::{
     duration,
@@ -66,10 +68,12 @@ impl Meaning<'_> {
                 self.refers(&format!("{at}[{n}]"), relay, Sort::Relay);
             }
             self.twice(&at, &backend.relays, Code::DuplicateName);
+            self.settings(&format!("backends.{name}"), &HOMESERVER, &backend.settings);
         }
-        for name in scenario.relays.keys() {
+        for (name, relay) in &scenario.relays {
             let at = format!("relays.{name}");
             self.name(&at, name);
+            self.settings(&at, &RELAY, &relay.settings);
             if scenario.backends.contains_key(name) {
                 let mut mistake =
                     Mistake::new(Code::DuplicateName, format!("two machines are called `{name}`"))
@@ -80,6 +84,28 @@ impl Meaning<'_> {
                 self.context(&mut mistake, &format!("backends.{name}"), "a backend".to_owned());
                 self.report(&at, mistake);
             }
+        }
+    }
+
+    /// Checks what is set of a server just as the server itself does.
+    fn settings(&mut self, at: &str, known: &Settings, chosen: &Choices) {
+        if let Err(wrong) = known.check(|key| chosen.amount(key)) {
+            let mistake =
+                Mistake::new(Code::BadValue, format!("`{at}.{}` {}", wrong.key, wrong.problem))
+                    .label("this makes no sense")
+                    .help(wrong.remedy);
+            // Of two that do not agree, the other one may be all that is written.
+            let other = known.ordered.filter(|_| chosen.get(wrong.key).is_none());
+            let key = other.map_or(wrong.key, |(_, least)| least);
+            self.report(&format!("{at}.{key}"), mistake);
+        }
+        for (key, choice) in chosen {
+            let Choice::Names(names) = choice else { continue };
+            let at = format!("{at}.{key}");
+            for (n, name) in names.iter().enumerate() {
+                self.refers(&format!("{at}[{n}]"), name, Sort::Backend);
+            }
+            self.twice(&at, names, Code::DuplicateName);
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use settings::{HOMESERVER, RELAY};
 use toml::de::DeValue;
 
-use super::shorthand;
+use super::{settings::settings, shorthand};
 use crate::{
     language::{
         mistake::{Code, Mistake},
@@ -90,9 +91,8 @@ pub(super) fn backend(item: &Item<'_>, reader: &mut Reader) -> Backend {
     if let Some(relays) = table.take("relays", reader) {
         backend.relays = reader.texts(&relays);
     }
-    if let Some(attempts) = table.take("attempts-before-relay", reader) {
-        backend.attempts_before_relay = reader.whole(&attempts);
-    }
+    let short = ("attempts-before-relay", "attempts_before_relay");
+    backend.settings = settings(&mut table, &HOMESERVER, short, reader);
     shorthand::online(&mut table, reader);
     table.done(reader);
     backend
@@ -101,12 +101,8 @@ pub(super) fn backend(item: &Item<'_>, reader: &mut Reader) -> Backend {
 pub(super) fn relay(item: &Item<'_>, reader: &mut Reader) -> Relay {
     let mut relay = Relay::default();
     let Some(mut table) = reader.table(item) else { return relay };
-    if let Some(quota) = table.take("quota", reader) {
-        relay.quota = reader.whole(&quota);
-    }
-    if let Some(forward) = table.take("forward", reader) {
-        relay.forward = reader.flag(&forward).unwrap_or_default();
-    }
+    let short = ("quota", "max_entries_per_destination");
+    relay.settings = settings(&mut table, &RELAY, short, reader);
     table.done(reader);
     relay
 }

@@ -1,10 +1,12 @@
 //! The file as a whole: its head, its network, its machines, its users and its conversations.
 
+use settings::{HOMESERVER, Kind, Setting};
+
 use super::{
     Key,
     Value::{
-        Duration, Either, Faults, Flag, Named, Number, Operations, Range, Table, Text, Texts,
-        Whole, Words,
+        Bytes, Duration, Either, Faults, Flag, Milliseconds, Named, Number, Operations, Range,
+        Table, Text, Texts, Whole, Words,
     },
     doings, expect, may, need,
 };
@@ -167,7 +169,48 @@ const ONLINE: &[Key] = &[
     need("every", Duration, "the period", "\"1m\""),
 ];
 
-const BACKEND: &[Key] = &[
+const BACKEND: &[Key] =
+    &together::<{ OF_BACKEND.len() + HOMESERVER.settings.len() }>(OF_BACKEND, HOMESERVER.settings);
+
+const RELAY: &[Key] = &together::<{ OF_RELAY.len() + settings::RELAY.settings.len() }>(
+    OF_RELAY,
+    settings::RELAY.settings,
+);
+
+/// Returns keys, and the settings of a server as further ones.
+const fn together<const ALL: usize>(
+    own: &'static [Key],
+    settings: &'static [Setting],
+) -> [Key; ALL] {
+    let mut keys = [own[0]; ALL];
+    let mut n = 0;
+    while n < ALL {
+        keys[n] = if n < own.len() { own[n] } else { set(&settings[n - own.len()]) };
+        n += 1;
+    }
+    keys
+}
+
+/// Returns the key of a setting.
+const fn set(setting: &'static Setting) -> Key {
+    let value = match setting.kind {
+        Kind::Flag => Flag,
+        Kind::Count => Whole(0, u32::MAX as u64),
+        Kind::Number => Whole(0, u64::MAX),
+        Kind::Duration => Milliseconds,
+        Kind::Bytes => Bytes,
+        Kind::Names => Texts("backends"),
+    };
+    let default = match setting.simulated {
+        Some(default) => default,
+        None => setting.default,
+    };
+    let default = if default.is_empty() { "none" } else { default };
+    may(setting.key, value, default, setting.means, setting.example)
+}
+
+/// The keys of a backend that are no settings of a homeserver.
+const OF_BACKEND: &[Key] = &[
     may(
         "relays",
         Texts("relays"),
@@ -177,9 +220,9 @@ const BACKEND: &[Key] = &[
     ),
     may(
         "attempts-before-relay",
-        Whole(0, u32::MAX as u64),
+        Whole(1, u32::MAX as u64),
         "3",
-        "how many attempts fail before what it sends goes to the destination's relays",
+        "the same as `attempts_before_relay`",
         "1",
     ),
     may(
@@ -191,22 +234,14 @@ const BACKEND: &[Key] = &[
     ),
 ];
 
-const RELAY: &[Key] = &[
-    may(
-        "quota",
-        Whole(0, u64::MAX),
-        "10000",
-        "the most transactions that it keeps for one destination",
-        "100",
-    ),
-    may(
-        "forward",
-        Flag,
-        "false",
-        "whether it also keeps trying to forward what it has, as a relay on the sender's side does",
-        "true",
-    ),
-];
+/// The keys of a relay that are no settings of it.
+const OF_RELAY: &[Key] = &[may(
+    "quota",
+    Whole(1, u64::MAX),
+    "10000",
+    "the same as `max_entries_per_destination`",
+    "100",
+)];
 
 const USER: &[Key] = &[
     need("backend", Text("a backend"), "the user's homeserver", "\"a\""),

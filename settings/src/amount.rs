@@ -6,12 +6,14 @@ use std::{fmt, time::Duration};
 use serde::{Deserializer, de};
 
 /// Units, and what each is in the smallest one.
-type Units = [(&'static str, u64)];
+pub(super) type Units = [(&'static str, u64)];
 
-const DURATIONS: &Units =
+/// The units of durations.
+pub(super) const DURATIONS: &Units =
     &[("d", 24 * 60 * 60 * 1000), ("h", 60 * 60 * 1000), ("m", 60 * 1000), ("s", 1000), ("ms", 1)];
 
-const SIZES: &Units = &[
+/// The units of sizes.
+pub(super) const SIZES: &Units = &[
     ("GiB", 1 << 30),
     ("MiB", 1 << 20),
     ("KiB", 1 << 10),
@@ -26,8 +28,7 @@ const SIZES: &Units = &[
 /// # Errors
 /// It is none.
 pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let amount = Amount { units: DURATIONS, example: "\"500ms\", \"1h 30m\" or \"28d\"" };
-    deserializer.deserialize_any(amount).map(Duration::from_millis)
+    sum_of(deserializer, DURATIONS).map(Duration::from_millis)
 }
 
 /// Reads a size: a whole number with one of the units B, KiB, MiB, GiB, kB, MB, GB; or bytes.
@@ -35,8 +36,7 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, 
 /// # Errors
 /// It is none.
 pub fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
-    let amount = Amount { units: SIZES, example: "\"512KiB\" or \"32MiB\"" };
-    let bytes = deserializer.deserialize_any(amount)?;
+    let bytes = sum_of(deserializer, SIZES)?;
     usize::try_from(bytes).map_err(|_| de::Error::custom("this machine has no such size"))
 }
 
@@ -48,10 +48,35 @@ pub fn some_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u
     bytes(deserializer).map(Some)
 }
 
+/// Reads amounts with these units; or a number of the smallest one.
+pub(super) fn sum_of<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    units: &'static Units,
+) -> Result<u64, D::Error> {
+    deserializer.deserialize_any(Amount { units })
+}
+
+/// Returns the text that is read as `amount`: of sizes the largest unit of which it is a multiple, and
+/// of durations as many as it takes.
+pub(super) fn text(amount: u64, units: &Units) -> String {
+    let smallest = units.last().map_or("", |(unit, _)| *unit);
+    if amount == 0 {
+        return format!("0{smallest}");
+    }
+    let mut rest = amount;
+    let mut parts = Vec::new();
+    for (unit, size) in units {
+        if rest >= *size && (units == DURATIONS || rest.is_multiple_of(*size)) {
+            parts.push(format!("{}{unit}", rest / size));
+            rest %= size;
+        }
+    }
+    parts.join(" ")
+}
+
 /// What is expected of a text.
 struct Amount {
     units: &'static Units,
-    example: &'static str,
 }
 
 impl de::Visitor<'_> for Amount {
@@ -59,7 +84,11 @@ impl de::Visitor<'_> for Amount {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units: Vec<_> = self.units.iter().map(|(unit, _)| *unit).collect();
-        let (units, example) = (units.join(", "), self.example);
+        let example = match self.units {
+            DURATIONS => "\"500ms\", \"1h 30m\" or \"28d\"",
+            _ => "\"512KiB\" or \"32MiB\"",
+        };
+        let units = units.join(", ");
         write!(f, "whole numbers with units ({units}), such as {example}")
     }
 
@@ -79,7 +108,7 @@ impl de::Visitor<'_> for Amount {
 }
 
 /// Returns the sum of the amounts in `text`; none if that is not what it has.
-fn sum(text: &str, units: &Units) -> Option<u64> {
+pub(super) fn sum(text: &str, units: &Units) -> Option<u64> {
     let mut rest = text.trim();
     let mut sum: Option<u64> = None;
     while !rest.is_empty() {
@@ -111,5 +140,15 @@ mod tests {
         for text in ["", "s", "5", "1.5s", "-1s", "1 s", "1parsec", "99999999999999999d"] {
             assert_eq!(sum(text, DURATIONS), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_text_of_an_amount_is_read_as_that_amount() {
+        for amount in [0, 1, 999, 30_000, 90_500, 86_400_000, u64::MAX] {
+            assert_eq!(sum(&text(amount, DURATIONS), DURATIONS), Some(amount));
+            assert_eq!(sum(&text(amount, SIZES), SIZES), Some(amount));
+        }
+        assert_eq!(text(28 * 86_400_000, DURATIONS), "28d");
+        assert_eq!((text(32 << 20, SIZES), text(1001, SIZES)), ("32MiB".into(), "1001B".into()));
     }
 }
