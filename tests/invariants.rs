@@ -374,7 +374,7 @@ fn no_query_depends_on_how_sqlite_was_compiled() {
 #[test]
 fn every_file_says_its_job_in_its_first_line_and_keeps_to_one() {
     const MAX_LINES: usize = 450;
-    let servers = ["defects", "transport", "homeserver", "relay"];
+    let servers = ["defects", "settings", "transport", "homeserver", "relay"];
     let harness = [
         "journal",
         "sim",

@@ -16,6 +16,7 @@ pub(crate) mod fake;
 mod finals;
 mod membership;
 mod messages;
+mod operations;
 mod reading;
 
 use std::{
@@ -31,6 +32,7 @@ pub use self::{
     finals::Finals,
     messages::{Membership, Message, SendEnded, Sighting, user_of},
     note::{Note, Via},
+    operations::{Answer, Operation, Redaction, Typing, TypingSeen, Unperformed},
     pdu::PduFacts,
 };
 use scenarios::{
@@ -82,8 +84,18 @@ pub struct History<'j> {
     pub trespasses: Vec<(Moment, Trespass)>,
     /// Devices that caught up by notifications, and how many of these were new.
     pub catch_ups: Vec<(Moment, String, u64)>,
-    /// Operations that never happened because their device was down: the operation, and the device.
-    pub skipped: Vec<(Moment, String, String)>,
+    /// Operations that never happened, in order.
+    pub skipped: Vec<(Moment, Unperformed)>,
+    /// Every time that somebody took away what a message says, in order.
+    pub redactions: Vec<Redaction>,
+    /// Who has said where that they type, in order.
+    pub typing: Vec<(Moment, Typing)>,
+    /// What devices were told of who types, in order.
+    pub typing_seen: Vec<(Moment, TypingSeen)>,
+    /// Devices that logged out: when they began to, and when they were told that it is done.
+    pub logouts: BTreeMap<String, (Moment, Option<Moment>)>,
+    /// Operations of which the scenario says how they must end, in order.
+    pub operations: Vec<Operation>,
     /// When everything was repaired.
     pub repaired: Option<Moment>,
     /// When the time to settle was over, and what was still pending.
@@ -327,6 +339,13 @@ impl<'j> History<'j> {
     pub fn devices_of(&self, user: &str) -> Vec<String> {
         let devices = self.scenario.users.get(user).map_or(0, |user| user.devices);
         (1..=devices).map(|device| format!("{user}/{device}")).collect()
+    }
+
+    /// Returns the devices of a user that have not begun to log out: the others are promised nothing.
+    pub fn lasting_devices_of(&self, user: &str) -> Vec<String> {
+        let mut devices = self.devices_of(user);
+        devices.retain(|device| !self.logouts.contains_key(device));
+        devices
     }
 
     /// Returns the users who certainly are members of a conversation from entry `n` to the end.

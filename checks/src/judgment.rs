@@ -143,7 +143,7 @@ fn faults_between(history: &History<'_>, from: u64, to: u64) -> impl Iterator<It
 }
 
 /// Returns the devices that must see a message that is promised to all: every device of everybody
-/// who has been a member since it was sent. Left out are the sending device, where its stream does
+/// who has been a member since it was sent. Left out are devices that log out, the sending device, where its stream does
 /// not repeat to it what it sent itself, and devices of dishonest backends, which are promised
 /// nothing.
 pub(super) fn expected_devices(history: &History<'_>, message: &Message) -> Vec<String> {
@@ -158,7 +158,7 @@ pub(super) fn expected_devices_since(
     n: u64,
 ) -> Vec<String> {
     let users = history.known_members(&message.conversation, n);
-    let devices = users.into_iter().flat_map(|user| history.devices_of(user));
+    let devices = users.into_iter().flat_map(|user| history.lasting_devices_of(user));
     let devices = devices.filter(|device| history.has_honest_backend(device));
     devices.filter(|device| *device != message.device || repeats_own(history, device)).collect()
 }

@@ -21,6 +21,7 @@ mod durable_answer;
 mod durable_vote;
 mod exactly_once;
 pub(crate) mod expected_message;
+pub(crate) mod expected_operation;
 mod forward_extremities;
 mod honest_answer;
 mod idempotent_transactions;
@@ -33,6 +34,7 @@ mod no_zombie;
 mod one_in_flight;
 mod queue_order;
 mod queues_drained;
+mod redactions_hold;
 mod relay_forwards;
 mod relay_keeps;
 mod relay_once;
@@ -126,6 +128,7 @@ pub const CHECKS: &[Check] = &[
     always("membership-holds", any, membership_holds::judge),
     always("delivered-in-time", is_timed, delivered_in_time::judge),
     eventually("delivered", is_sending, delivered::judge),
+    eventually("redactions-hold", redacts, redactions_hold::judge),
     eventually("relays-drained", has_relays, relays_drained::judge),
     eventually("queues-drained", any, queues_drained::judge),
     sometimes("send-refused", situations::send_refused),
@@ -138,6 +141,7 @@ pub const CHECKS: &[Check] = &[
     sometimes("machine-restarted", situations::machine_restarted),
     sometimes("caught-up-by-notifications", situations::caught_up_by_notifications),
     sometimes("trespass-refused", situations::trespass_refused),
+    sometimes("typing-seen", situations::typing_seen),
 ];
 
 /// Returns the check called `name`.
@@ -194,6 +198,10 @@ fn is_timed(scenario: &Scenario) -> bool {
         && delivered_in_time::has_sure_links(scenario)
         && delivered_in_time::has_usual_servers(scenario)
         && conversations.any(|known| known.delivery == Delivery::Eventual)
+}
+
+fn redacts(scenario: &Scenario) -> bool {
+    scenario.ops.iter().any(|op| matches!(op.kind, OpKind::Redact { .. }))
 }
 
 fn has_m1(scenario: &Scenario) -> bool {

@@ -42,7 +42,7 @@ pub struct Record {
     /// What clients did, for a federation whose clients do not send messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deeds: Option<Deeds>,
-    /// Operations that never happened because their device was down, in order of time.
+    /// Operations that never happened, in order of time.
     #[serde(default)]
     pub skipped: Vec<Skipped>,
     /// Every check that was asked for.
@@ -229,10 +229,13 @@ pub enum Presence {
 pub struct Skipped {
     /// What it was, such as `send m1`.
     pub operation: String,
-    /// The device that was down.
+    /// The device that was to do it.
     pub device: String,
     /// When it should have happened.
     pub at_ns: u64,
+    /// What kept the device from it, if it was not down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// One check's result.
@@ -370,8 +373,13 @@ impl FaultRecord {
 }
 
 impl Skipped {
+    /// Says what kept the device from it: `bob/1 was down`.
+    pub fn reason(&self) -> String {
+        format!("{} {}", self.device, self.why.as_deref().unwrap_or("was down"))
+    }
+
     fn weakness(&self) -> String {
-        format!("`{}` never happened: {} was down", self.operation, self.device)
+        format!("`{}` never happened: {}", self.operation, self.reason())
     }
 }
 

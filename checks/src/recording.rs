@@ -204,10 +204,11 @@ fn deeds(history: &History<'_>) -> Option<Deeds> {
 fn skipped(history: &History<'_>) -> Vec<Skipped> {
     let skipped = history.skipped.iter();
     skipped
-        .map(|(moment, operation, device)| Skipped {
-            operation: operation.clone(),
-            device: device.clone(),
+        .map(|(moment, skipped)| Skipped {
+            operation: skipped.operation.clone(),
+            device: skipped.device.clone(),
             at_ns: since_ready(history, moment.at),
+            why: skipped.why.clone(),
         })
         .collect()
 }
@@ -242,6 +243,8 @@ fn message_record(history: &History<'_>, message: &Message) -> MessageRecord {
         history.devices_of(user).into_iter().map(move |device| (device, presence))
     });
     let copies = devices.map(|(device, presence)| {
+        let presence =
+            if history.logouts.contains_key(&device) { Presence::Left } else { presence };
         let sightings = history.sightings_of(&message.name);
         let unjudged = history.unjudged_sightings.iter();
         let unjudged = unjudged.filter(|it| it.message.as_ref() == Some(&message.name));

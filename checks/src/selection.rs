@@ -8,12 +8,12 @@ use scenarios::scenario::Expect;
 use crate::{
     Check, Finding, Judgment, Promises,
     history::History,
-    promises::expected_message,
+    promises::{expected_message, expected_operation},
     record::{CheckKind, CheckRecord, CheckVerdict},
 };
 
 /// Judges a run by every check that its scenario asks for, the most serious first, then by what the
-/// scenario expects of single messages.
+/// scenario expects of single messages and operations.
 pub fn judge(promises: &Promises, history: &History<'_>) -> Vec<CheckRecord> {
     let expect = &history.scenario.expect;
     let checks = promises.checks.iter().filter_map(|check| {
@@ -33,7 +33,11 @@ pub fn judge(promises: &Promises, history: &History<'_>) -> Vec<CheckRecord> {
         let name = format!("messages.{name}");
         record(history, &name, CheckKind::Eventually, judgment, false)
     });
-    checks.chain(messages).collect()
+    let operations = expected_operation::expected(history).into_iter().map(|(name, expected)| {
+        let judgment = expected_operation::judge(history, &name, expected);
+        record(history, &format!("ops.{name}"), CheckKind::Eventually, judgment, false)
+    });
+    checks.chain(messages).chain(operations).collect()
 }
 
 fn is_named(expect: &Expect, check: &Check) -> bool {

@@ -165,6 +165,8 @@ const GRACE: Duration = Duration::from_secs(60);
 /// fault left behind, and hide it.
 pub(crate) fn ending_at(scenario: &Scenario, at: Duration) -> Scenario {
     let mut scenario = scenario.clone();
-    scenario.ops.retain(|op| op.at <= at || !matches!(op.kind, OpKind::Send { .. }));
+    scenario.ops.retain(|op| {
+        op.at <= at || !matches!(op.kind, OpKind::Send { .. } | OpKind::Redact { .. })
+    });
     scenario
 }

@@ -72,6 +72,9 @@ fn machine(fault: &FaultKind) -> Option<&str> {
 fn word(op: &OpKind) -> &'static str {
     match op {
         OpKind::Send { .. } => "send",
+        OpKind::Redact { .. } => "redact",
+        OpKind::Typing { .. } => "typing",
+        OpKind::Logout { .. } => "logout",
         OpKind::Fetch { .. } => "fetch",
         OpKind::Join { .. } => "join",
         OpKind::Leave { .. } => "leave",

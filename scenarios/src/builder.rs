@@ -27,8 +27,8 @@ pub use self::{
 use crate::{
     language::{self, Mistakes},
     scenario::{
-        Conversation, Delivery, Fault, FaultKind, Latency, MessageExpectation, Op, OpKind, Reads,
-        Relay, Repeat, Scenario, Schedule, User,
+        Conversation, Delivery, Fault, FaultKind, Latency, MessageExpectation, Op, OpKind, Outcome,
+        Reads, Relay, Repeat, Scenario, Schedule, User,
     },
     vocabulary::{HOMESERVERS, Vocabulary},
 };
@@ -109,6 +109,18 @@ impl Builder {
         self
     }
 
+    /// Sets something of a backend or a relay by the key of its configuration: a number, milliseconds,
+    /// bytes, or 1 for true. Panics if there is no such server, or if it has no such setting.
+    pub fn set(mut self, server: &str, key: &str, amount: u64) -> Self {
+        if let Some(backend) = self.scenario.backends.get_mut(server) {
+            *backend = std::mem::take(backend).with(key, amount);
+        } else {
+            let relay = self.scenario.relays.get_mut(server).expect("`set` follows a server");
+            *relay = std::mem::take(relay).with(key, amount);
+        }
+        self
+    }
+
     /// Adds a user with one device that syncs.
     pub fn user(self, name: &str, backend: &str) -> Self {
         self.user_with(name, backend, 1, Reads::default())
@@ -171,6 +183,13 @@ impl Builder {
     /// has it.
     pub fn jitter(mut self, most: Duration) -> Self {
         self.scenario.ops.last_mut().expect("`jitter` follows an operation").jitter = most;
+        self
+    }
+
+    /// Says how the last operation must end.
+    pub fn outcome(mut self, outcome: Outcome) -> Self {
+        let op = self.scenario.ops.last_mut().expect("`outcome` follows an operation");
+        op.outcome = Some(outcome);
         self
     }
 

@@ -108,6 +108,14 @@ impl Scenario {
         }
     }
 
+    /// Returns the conversation to which a message is sent.
+    pub fn conversation_of(&self, message: &str) -> Option<String> {
+        self.ops.iter().flat_map(Op::occurrences).find_map(|op| match op.kind {
+            OpKind::Send { id, to, .. } if id == message => Some(to),
+            _ => None,
+        })
+    }
+
     /// Returns whether a fault makes this backend or relay wrong others.
     pub fn is_byzantine(&self, machine: &str) -> bool {
         let mut faults = self.faults.iter();
@@ -223,22 +231,11 @@ pub struct Expect {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageExpectation {
     /// How the send must end.
-    pub outcome: Option<SendOutcome>,
+    pub outcome: Option<Outcome>,
     /// The backends that a refusal must name, exactly.
     pub unreachable: Option<Vec<String>>,
     /// The users all of whose devices must have seen it at the end, exactly (the sender aside).
     pub seen_by: Option<Vec<String>>,
     /// The time, from the send, within which they must have seen it.
     pub within: Option<Duration>,
-}
-
-/// How a client operation ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendOutcome {
-    /// It certainly happened.
-    Ok,
-    /// It certainly did not happen.
-    Refused,
-    /// No answer: nobody knows.
-    Indefinite,
 }

@@ -233,6 +233,7 @@ impl Fake {
             backend: backend.to_owned(),
             conversation: "team".to_owned(),
             events: Some(events.iter().map(|&event| event.to_owned()).collect()),
+            redacted: Vec::new(),
         });
     }
 

@@ -10,6 +10,8 @@ use super::Note;
 pub struct Finals {
     /// Ids of the events that a backend holds, by backend and conversation.
     pub timelines: BTreeMap<(String, String), BTreeSet<String>>,
+    /// Those of these events that are messages and say nothing any more.
+    pub redacted: BTreeMap<(String, String), BTreeSet<String>>,
     /// Current state of each conversation at each member backend: event ids by `type|state key`,
     /// by conversation and backend.
     pub states: BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>,
@@ -32,11 +34,13 @@ impl Finals {
     /// Takes in a note that was made at the end, and ignores others.
     pub(super) fn take(&mut self, note: Note) {
         match note {
-            Note::FinalTimeline { backend, conversation, events: Some(events) } => {
+            Note::FinalTimeline { backend, conversation, events: Some(events), redacted } => {
+                let place = (backend.clone(), conversation.clone());
+                self.redacted.entry(place).or_default().extend(redacted);
                 let timeline = self.timelines.entry((backend, conversation)).or_default();
                 timeline.extend(events);
             }
-            Note::FinalTimeline { backend, conversation, events: None } => {
+            Note::FinalTimeline { backend, conversation, events: None, .. } => {
                 self.unread.push(format!("the events of {conversation} at {backend}"));
             }
             Note::FinalState { backend, conversation, events: Some(events), members } => {

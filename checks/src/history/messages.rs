@@ -39,6 +39,8 @@ pub struct SendEnded {
     pub outcome: OpOutcome,
     /// The event's id, for a send that is ok.
     pub event: Option<String>,
+    /// The code of the error that was answered.
+    pub code: Option<String>,
     /// The backends that a refusal named.
     pub unreachable: Vec<String>,
     /// The backends that the answer listed as left out.

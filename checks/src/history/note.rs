@@ -27,6 +27,15 @@ const TOPICS: &[&str] = &[
     "removal-began",
     "removal-ended",
     "removal-seen",
+    "redaction-began",
+    "redaction-ended",
+    "typing-began",
+    "typing-ended",
+    "typing-seen",
+    "logout-began",
+    "logout-ended",
+    "operation-began",
+    "operation-ended",
     "skipped",
     "trespassed",
     "forged",
@@ -166,12 +175,90 @@ pub enum Note {
         /// The room's id.
         room: String,
     },
+    /// A user takes away what a message says.
+    RedactionBegan {
+        /// The message's name.
+        message: String,
+        /// The user.
+        by: String,
+    },
+    /// That ended.
+    RedactionEnded {
+        /// The message's name.
+        message: String,
+        /// The user.
+        by: String,
+        /// How it ended.
+        outcome: OpOutcome,
+        /// The id of the event that takes it away, if it is ok.
+        event: Option<String>,
+    },
+    /// A client says that its user types.
+    TypingBegan {
+        /// The user.
+        user: String,
+        /// The conversation.
+        conversation: String,
+    },
+    /// That ended.
+    TypingEnded {
+        /// The user.
+        user: String,
+        /// The conversation.
+        conversation: String,
+        /// How it ended.
+        outcome: OpOutcome,
+    },
+    /// A device was told that somebody else types.
+    TypingSeen {
+        /// The device.
+        device: String,
+        /// The id of the user who types.
+        user: String,
+        /// The room's id.
+        room: String,
+    },
+    /// A device logs out, and does nothing any more.
+    LogoutBegan {
+        /// The device.
+        device: String,
+    },
+    /// That ended.
+    LogoutEnded {
+        /// The device.
+        device: String,
+        /// How it ended.
+        outcome: OpOutcome,
+    },
+    /// An operation began of which the scenario says how it must end.
+    OperationBegan {
+        /// What it is, such as `kick of bob from team by alice`.
+        operation: String,
+        /// The device.
+        device: String,
+    },
+    /// That ended.
+    OperationEnded {
+        /// What it is.
+        operation: String,
+        /// The device.
+        device: String,
+        /// How it ended.
+        outcome: OpOutcome,
+        /// The answer's status; unset without an answer.
+        status: Option<u16>,
+        /// The code of the error that was answered.
+        code: Option<String>,
+    },
     /// An operation never happened, because its device was down at its time.
     Skipped {
         /// What it was, such as `send m1`.
         operation: String,
         /// The device.
         device: String,
+        /// What kept the device from it, if it was not down.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
     },
     /// A server without any right asked a relay for somebody's mail.
     Trespassed {
@@ -215,6 +302,9 @@ pub enum Note {
         conversation: String,
         /// Event ids, newest first; unset if it could not be read.
         events: Option<Vec<String>>,
+        /// Those of messages that say nothing any more.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        redacted: Vec<String>,
     },
     /// A member backend's current state of a conversation at the end, through its client API.
     FinalState {

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use journal::{Answer, Entry, Event, Journal};
-use scenarios::{scenario::Scenario, vocabulary::Vocabulary};
+use journal::{Entry, Event, Journal};
+use scenarios::{
+    scenario::{Outcome, Scenario},
+    vocabulary::Vocabulary,
+};
 
 use crate::{reachability::Outages, record::OpOutcome};
 
 use super::{
-    Answered, Exchange, Finals, Forgery, History, Joining, Membership, Message, Moment, Note,
-    SendEnded, Sighting, Trespass, membership::Memberships, pdu::messages_in,
+    Answer, Answered, Exchange, Finals, Forgery, History, Joining, Membership, Message, Moment,
+    Note, Operation, Redaction, SendEnded, Sighting, Trespass, Typing, TypingSeen, Unperformed,
+    membership::Memberships, pdu::messages_in,
 };
 
 /// Reads the journal of a run of `scenario` on the federation that has this vocabulary.
@@ -53,6 +57,11 @@ fn empty<'j>(
         trespasses: Vec::new(),
         catch_ups: Vec::new(),
         skipped: Vec::new(),
+        redactions: Vec::new(),
+        typing: Vec::new(),
+        typing_seen: Vec::new(),
+        logouts: BTreeMap::new(),
+        operations: Vec::new(),
         repaired: None,
         settled: None,
         finals: Finals::default(),
@@ -125,7 +134,7 @@ fn take<'j>(history: &mut History<'j>, entry: &'j Entry) {
     }
 }
 
-fn answered(sent: Moment, answer: &Answer) -> Answered<'_> {
+fn answered(sent: Moment, answer: &journal::Answer) -> Answered<'_> {
     Answered { sent, status: answer.status, body: &answer.body }
 }
 
@@ -149,8 +158,9 @@ fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
             let name = message;
             history.messages.push(Message { name, device, conversation, began: at, ended: None });
         }
-        Note::SendEnded { message, outcome, event, unreachable, failed_to_send, .. } => {
-            let ended = SendEnded { at, outcome, event, unreachable, failed_to_send };
+        Note::SendEnded { message, outcome, event, unreachable, failed_to_send, error, .. } => {
+            let code = error.as_deref().and_then(code_of);
+            let ended = SendEnded { at, outcome, event, code, unreachable, failed_to_send };
             let place = history.by_name.get(&message);
             if let Some(known) = place.and_then(|place| history.messages.get_mut(*place)) {
                 known.ended = Some(ended);
@@ -175,6 +185,43 @@ fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
         }
         Note::Repaired {} => history.repaired = Some(at),
         Note::Settled { pending } => history.settled = Some((at, pending)),
+        Note::JoinBegan { .. }
+        | Note::JoinEnded { .. }
+        | Note::RedactionBegan { .. }
+        | Note::RedactionEnded { .. }
+        | Note::TypingBegan { .. }
+        | Note::TypingSeen { .. }
+        | Note::LogoutBegan { .. }
+        | Note::LogoutEnded { .. }
+        | Note::OperationBegan { .. }
+        | Note::OperationEnded { .. } => take_operation(history, at, note),
+        Note::TypingEnded { .. }
+        | Note::LeaveBegan { .. }
+        | Note::LeaveEnded { .. }
+        | Note::RemovalBegan { .. }
+        | Note::RemovalEnded { .. } => {}
+        Note::RemovalSeen { user, room } => history.removals_seen.push((at, user, room)),
+        Note::Skipped { operation, device, why } => {
+            history.skipped.push((at, Unperformed { operation, device, why }));
+        }
+        Note::FinalTimeline { .. }
+        | Note::FinalState { .. }
+        | Note::FinalQueues { .. }
+        | Note::Untold { .. }
+        | Note::FinalMail { .. }
+        | Note::Finished {} => history.finals.take(note),
+    }
+}
+
+/// Returns the code in what a client notes of an error: `403 M_FORBIDDEN ..`.
+fn code_of(error: &str) -> Option<String> {
+    let code = error.split(' ').nth(1)?;
+    Outcome::is_code(code).then(|| code.to_owned())
+}
+
+/// Takes in what a client did besides sending and fetching.
+fn take_operation(history: &mut History<'_>, at: Moment, note: Note) {
+    match note {
         Note::JoinBegan { user, conversation } => {
             history.joins.push(Joining { user, conversation, began: at.n, ended: None });
         }
@@ -188,27 +235,50 @@ fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
                 join.ended = Some(at.n);
             }
         }
-        Note::LeaveBegan { .. }
-        | Note::LeaveEnded { .. }
-        | Note::RemovalBegan { .. }
-        | Note::RemovalEnded { .. } => {}
-        Note::RemovalSeen { user, room } => history.removals_seen.push((at, user, room)),
-        Note::Skipped { operation, device } => history.skipped.push((at, operation, device)),
-        Note::FinalTimeline { .. }
-        | Note::FinalState { .. }
-        | Note::FinalQueues { .. }
-        | Note::Untold { .. }
-        | Note::FinalMail { .. }
-        | Note::Finished {} => history.finals.take(note),
+        Note::RedactionBegan { message, by } => {
+            let (began, ended, event) = (at, None, None);
+            history.redactions.push(Redaction { message, by, began, ended, event });
+        }
+        Note::RedactionEnded { message, by, outcome, event } => {
+            let mut begun = history.redactions.iter_mut();
+            let is_it =
+                |it: &&mut Redaction| it.message == message && it.by == by && it.ended.is_none();
+            if let Some(redaction) = begun.find(is_it) {
+                (redaction.ended, redaction.event) = (Some((at, outcome)), event);
+            }
+        }
+        Note::TypingBegan { user, conversation } => {
+            history.typing.push((at, Typing { user, conversation }));
+        }
+        Note::TypingSeen { device, user, room } => {
+            history.typing_seen.push((at, TypingSeen { device, user, room }));
+        }
+        Note::LogoutBegan { device } => _ = history.logouts.insert(device, (at, None)),
+        Note::LogoutEnded { device, outcome } => {
+            if let Some((_, ended)) = history.logouts.get_mut(&device) {
+                *ended = Some(at).filter(|_| outcome == OpOutcome::Ok);
+            }
+        }
+        Note::OperationBegan { operation, device } => {
+            history.operations.push(Operation { operation, device, began: at, ended: None });
+        }
+        Note::OperationEnded { operation, outcome, status, code, .. } => {
+            let mut begun = history.operations.iter_mut();
+            let is_it = |it: &&mut Operation| it.operation == operation && it.ended.is_none();
+            if let Some(begun) = begun.find(is_it) {
+                begun.ended = Some((at, Answer { outcome, status, code }));
+            }
+        }
+        _ => {}
     }
 }
 
 /// Names events after their messages, and finds what carried them.
 fn index(history: &mut History<'_>) {
-    for (place, sighting) in history.sightings.iter().enumerate() {
-        let Some(name) = &sighting.message else { continue };
-        history.seen.entry(name.clone()).or_default().push(place);
-        history.names.insert(sighting.event.clone(), name.clone());
+    for sighting in &history.sightings {
+        if let Some(name) = &sighting.message {
+            history.names.insert(sighting.event.clone(), name.clone());
+        }
     }
     for message in &history.messages {
         let event = message.ended.as_ref().and_then(|ended| ended.event.clone());
@@ -220,6 +290,19 @@ fn index(history: &mut History<'_>) {
             && let Some(event) = exchange.arguments().pop()
         {
             history.names.insert(event, name.to_owned());
+        }
+    }
+    for (place, sighting) in history.sightings.iter_mut().enumerate() {
+        if sighting.message.is_none() {
+            // What somebody took away says nothing any more, not even its name.
+            let name = history.names.get(&sighting.event);
+            let is_redacted = |name: &&String| {
+                history.redactions.iter().any(|redaction| redaction.message == **name)
+            };
+            sighting.message = name.filter(is_redacted).cloned();
+        }
+        if let Some(name) = &sighting.message {
+            history.seen.entry(name.clone()).or_default().push(place);
         }
     }
     for (place, exchange) in history.exchanges.iter().enumerate() {

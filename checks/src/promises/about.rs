@@ -48,6 +48,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("membership-holds", include_str!("membership_holds.rs")),
     ("delivered-in-time", include_str!("delivered_in_time.rs")),
     ("delivered", include_str!("delivered.rs")),
+    ("redactions-hold", include_str!("redactions_hold.rs")),
     ("relays-drained", include_str!("relays_drained.rs")),
     ("queues-drained", include_str!("queues_drained.rs")),
 ];

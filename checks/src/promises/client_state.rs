@@ -63,7 +63,7 @@ fn devices(history: &History<'_>, conversation: &str, backend: &str) -> Vec<Stri
             && user.is_some_and(|user| user.backend == backend && user.reads == Reads::Sync)
     };
     let lasting = history.memberships.iter().filter(is_lasting);
-    lasting.flat_map(|known| history.devices_of(&known.user)).collect()
+    lasting.flat_map(|known| history.lasting_devices_of(&known.user)).collect()
 }
 
 /// What a device was sent.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use scenarios::scenario::{MessageExpectation, SendOutcome};
+use scenarios::scenario::{MessageExpectation, Outcome};
 
 use crate::{
     Finding, Judgment,
@@ -28,7 +28,8 @@ pub(crate) fn judge(history: &History<'_>, name: &str, expected: &MessageExpecta
             judgment.found(Finding::about(history, message, end.at, sentence));
         }
     };
-    expect(expected.outcome.is_some(), expected.outcome.and_then(|it| other_outcome(message, it)));
+    let outcome = expected.outcome.as_ref();
+    expect(outcome.is_some(), outcome.and_then(|it| other_outcome(message, it)));
     let unreachable = expected.unreachable.as_deref();
     expect(unreachable.is_some(), unreachable.and_then(|it| others_unreachable(message, it)));
     let seen_by = expected.seen_by.as_deref();
@@ -50,24 +51,40 @@ fn unanswered(
     expected: &MessageExpectation,
 ) -> Option<String> {
     let is_unanswered = message.outcome() == OpOutcome::Indefinite;
-    let other = expected.outcome.and_then(|it| other_outcome(message, it))?;
+    let other = expected.outcome.as_ref().and_then(|it| other_outcome(message, it))?;
     (history.is_real_time && is_unanswered).then(|| format!("{other}, in real time"))
 }
 
-fn other_outcome(message: &Message, expected: SendOutcome) -> Option<String> {
-    let outcome = match expected {
-        SendOutcome::Ok => OpOutcome::Ok,
-        SendOutcome::Refused => OpOutcome::Refused,
-        SendOutcome::Indefinite => OpOutcome::Indefinite,
-    };
-    let word = |outcome| match outcome {
+fn other_outcome(message: &Message, expected: &Outcome) -> Option<String> {
+    let code = message.ended.as_ref().and_then(|ended| ended.code.as_deref());
+    let (name, outcome) = (&message.name, message.outcome());
+    (!is(outcome, code, expected)).then(|| match expected {
+        Outcome::Error(expected) => {
+            let code = code.map(|code| format!(" with {code}")).unwrap_or_default();
+            format!("{name} was to be answered with {expected}, and was {}{code}", word(outcome))
+        }
+        _ => format!("{name} was to be {}, and was {}", expected.word(), word(outcome)),
+    })
+}
+
+/// Returns whether an operation that ended like this, or was answered with this error, ended as
+/// expected.
+pub(super) fn is(outcome: OpOutcome, code: Option<&str>, expected: &Outcome) -> bool {
+    match expected {
+        Outcome::Ok => outcome == OpOutcome::Ok,
+        Outcome::Refused => outcome == OpOutcome::Refused,
+        Outcome::Indefinite => outcome == OpOutcome::Indefinite,
+        Outcome::Error(expected) => code == Some(expected),
+    }
+}
+
+/// Returns the word for how an operation ended.
+pub(super) fn word(outcome: OpOutcome) -> &'static str {
+    match outcome {
         OpOutcome::Ok => "ok",
         OpOutcome::Refused => "refused",
         OpOutcome::Indefinite => "indefinite",
-    };
-    (message.outcome() != outcome).then(|| {
-        format!("{} was to be {}, and was {}", message.name, word(outcome), word(message.outcome()))
-    })
+    }
 }
 
 fn others_unreachable(message: &Message, expected: &[String]) -> Option<String> {
@@ -88,7 +105,11 @@ fn seen_by_others(history: &History<'_>, message: &Message, expected: &[String])
     for user in others.filter(|user| history.has_honest_backend(user)) {
         let is_expected = expected.contains(user);
         let has_seen = |device: &String| history.first_sight(name, device).is_some();
-        let odd = history.devices_of(user).into_iter().find(|it| has_seen(it) != is_expected);
+        let devices = match is_expected {
+            true => history.lasting_devices_of(user),
+            false => history.devices_of(user),
+        };
+        let odd = devices.into_iter().find(|it| has_seen(it) != is_expected);
         match odd {
             Some(device) if is_expected => return Some(format!("{device} never saw {name}")),
             Some(device) => {
@@ -123,7 +144,7 @@ fn list(names: &BTreeSet<&String>) -> String {
 mod tests {
     use std::time::Duration;
 
-    use scenarios::scenario::{Delivery, MessageExpectation, SendOutcome};
+    use scenarios::scenario::{Delivery, MessageExpectation, Outcome};
 
     use super::judge;
     use crate::{
@@ -160,9 +181,9 @@ mod tests {
         let expecting = |outcome| {
             sentence(&MessageExpectation { outcome: Some(outcome), ..Default::default() })
         };
-        assert_eq!(expecting(SendOutcome::Refused), None);
+        assert_eq!(expecting(Outcome::Refused), None);
         let expected = "m1 was to be ok, and was refused";
-        assert_eq!(expecting(SendOutcome::Ok).as_deref(), Some(expected));
+        assert_eq!(expecting(Outcome::Ok).as_deref(), Some(expected));
     }
 
     #[test]
@@ -207,7 +228,7 @@ mod tests {
         fake.ends("m1", OpOutcome::Indefinite);
         fake.waits(10);
         fake.sees("carol/1", "m1");
-        let (outcome, within) = (Some(SendOutcome::Ok), Some(Duration::from_secs(1)));
+        let (outcome, within) = (Some(Outcome::Ok), Some(Duration::from_secs(1)));
         let expected = MessageExpectation { outcome, within, ..Default::default() };
         let judgment = fake.judged(Delivery::M1, |history| judge(history, "m1", &expected));
         assert_eq!(judgment.finding, None);

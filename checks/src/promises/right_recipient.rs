@@ -1,9 +1,10 @@
 //! `right-recipient`: a message is seen only by devices of its conversation's members, and in its
-//! own room; and nobody gets another server's mail from a relay.
+//! own room; nobody else is told that somebody types there, and nobody is told that of who does not;
+//! nobody is answered in a session that is over; and nobody gets another server's mail from a relay.
 
 use crate::{
     Finding, Judgment,
-    history::{History, Message, Sighting, user_of},
+    history::{Exchange, History, Message, Sighting, user_of},
 };
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
@@ -16,6 +17,8 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
             judgment.found(Finding::about(history, message, sighting.at.at, sentence));
         }
     }
+    judge_typing(history, &mut judgment);
+    judge_sessions(history, &mut judgment);
     for (at, trespass) in &history.trespasses {
         judgment.judged += 1;
         if trespass.status == Some(200) {
@@ -25,6 +28,62 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         }
     }
     judgment
+}
+
+/// Judges that only members of a conversation are told who types there, and only of who does.
+fn judge_typing(history: &History<'_>, judgment: &mut Judgment) {
+    for (at, seen) in &history.typing_seen {
+        if !history.has_honest_backend(&seen.device) {
+            continue;
+        }
+        judgment.judged += 1;
+        let room = history.rooms.iter().find(|(_, room)| **room == seen.room);
+        let name = seen.user.trim_start_matches('@').split(':').next().unwrap_or_default();
+        let (device, user) = (&seen.device, &seen.user);
+        let sentence = match room {
+            Some((conversation, _)) => {
+                let begun = history.typing.iter().find(|(began, typing)| {
+                    began.n < at.n && typing.user == name && typing.conversation == *conversation
+                });
+                let is_member =
+                    |began: u64| history.may_be_member(user_of(device), conversation, began, at.n);
+                match begun {
+                    None => format!(
+                        "{device} was told that {user} types in {conversation}, who does not"
+                    ),
+                    Some((began, _)) if !is_member(began.n) => {
+                        format!(
+                            "{device} was told who types in {conversation} and is no member of it"
+                        )
+                    }
+                    Some(_) => continue,
+                }
+            }
+            None => format!("{device} was told who types in a room that nobody made"),
+        };
+        judgment.found(Finding::new(at.at, sentence, vec![at.n]));
+    }
+}
+
+/// Judges that a device that was told to have logged out is answered nothing in its session any more.
+/// A backend that was set back to a time before may not know.
+fn judge_sessions(history: &History<'_>, judgment: &mut Judgment) {
+    for (device, (_, ended)) in &history.logouts {
+        let backend = history.backend_of(device);
+        let Some(ended) = ended else { continue };
+        if !history.is_honest(backend) || !history.keeps_its_disk(backend) {
+            continue;
+        }
+        let later = |it: &&Exchange<'_>| it.from == *device && it.sent.n > ended.n;
+        for exchange in history.exchanges.iter().filter(later) {
+            judgment.judged += 1;
+            if exchange.is_accepted() {
+                let sentence = format!("{backend} answered {device}, which had logged out");
+                let finding = Finding::new(exchange.sent.at, sentence, exchange.evidence());
+                judgment.found(finding);
+            }
+        }
+    }
 }
 
 fn misled(history: &History<'_>, message: &Message, sighting: &Sighting) -> Option<String> {
@@ -42,6 +101,7 @@ fn misled(history: &History<'_>, message: &Message, sighting: &Sighting) -> Opti
 #[cfg(test)]
 mod tests {
     use scenarios::scenario::Delivery;
+    use serde_json::json;
 
     use super::judge;
     use crate::{
@@ -72,6 +132,37 @@ mod tests {
         assert_eq!(seen_by("dave/1", "!team").as_deref(), Some(stranger));
         let room = "bob/1 saw m1 elsewhere than in team";
         assert_eq!(seen_by("bob/1", "!other").as_deref(), Some(room));
+    }
+
+    #[test]
+    fn who_has_logged_out_is_answered_nothing() {
+        let answered = |status: u16| {
+            let mut fake = Fake::ready();
+            fake.note(&Note::LogoutBegan { device: "bob/1".to_owned() });
+            let (device, outcome) = ("bob/1".to_owned(), OpOutcome::Ok);
+            fake.note(&Note::LogoutEnded { device, outcome });
+            let request = fake.request("bob/1", "b", "GET /notifications", &json!({}));
+            fake.answer(request, status, &json!({}));
+            sentence(fake)
+        };
+        assert_eq!(answered(401), None);
+        let broken = "b answered bob/1, which had logged out";
+        assert_eq!(answered(200).as_deref(), Some(broken));
+    }
+
+    #[test]
+    fn who_types_is_told_to_members_and_of_who_does() {
+        let told = |device: &str, user: &str| {
+            let mut fake = Fake::ready();
+            let (typing, conversation) = ("alice".to_owned(), "team".to_owned());
+            fake.note(&Note::TypingBegan { user: typing, conversation });
+            let (device, user, room) = (device.to_owned(), user.to_owned(), "!team".to_owned());
+            fake.note(&Note::TypingSeen { device, user, room });
+            sentence(fake)
+        };
+        assert_eq!(told("bob/1", "@alice:a"), None);
+        assert!(told("dave/1", "@alice:a").is_some_and(|it| it.contains("no member")));
+        assert!(told("bob/1", "@carol:c").is_some_and(|it| it.contains("who does not")));
     }
 
     #[test]

@@ -134,6 +134,17 @@ pub(super) fn trespass_refused(history: &History<'_>) -> Judgment {
     judgment
 }
 
+/// Judges whether a device was told that somebody else types.
+pub(super) fn typing_seen(history: &History<'_>) -> Judgment {
+    let mut judgment = Judgment::new("tellings");
+    judgment.judged = history.typing_seen.len() as u64;
+    for (at, seen) in &history.typing_seen {
+        let sentence = format!("{} was told that {} types", seen.device, seen.user);
+        judgment.found(happened(*at, sentence));
+    }
+    judgment
+}
+
 fn happened(at: Moment, sentence: String) -> Finding {
     Finding::new(at.at, sentence, vec![at.n])
 }

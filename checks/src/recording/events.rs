@@ -47,6 +47,14 @@ const BODY: usize = 160;
 /// of somebody else's clients, everything, as `ids: ["m1"], outcome: ok`.
 fn noted(topic: &str, body: &Value) -> Option<String> {
     let outcome = body.get("outcome").and_then(Value::as_str).map(str::to_owned);
+    if matches!(topic, "operation-began" | "operation-ended") {
+        let operation = body.get("operation").map(told);
+        let ended = outcome.map(|outcome| match body.get("code").and_then(Value::as_str) {
+            Some(code) => format!("{outcome} {code}"),
+            None => outcome,
+        });
+        return Some(operation.into_iter().chain(ended).collect::<Vec<_>>().join(": "));
+    }
     if Note::is_ours(topic) {
         return outcome;
     }

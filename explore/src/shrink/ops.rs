@@ -1,5 +1,7 @@
 //! Fewer operations, and each of them as plain as it goes.
 
+use std::collections::BTreeMap;
+
 use scenarios::scenario::{OpKind, When};
 
 use super::{
@@ -15,6 +17,13 @@ pub(super) fn fewer(search: &mut Search<'_>) {
         search.tries(|scenario| scenario.ops = ops)
     });
     fewer_before_triggers(search);
+    for index in 0..search.best.ops.len() {
+        search.tries(|scenario| {
+            if let Some(op) = scenario.ops.get_mut(index) {
+                op.outcome = None;
+            }
+        });
+    }
     for index in 0..search.best.ops.len() {
         search.tries(|scenario| {
             if let Some(OpKind::Send { retries, .. }) =
@@ -53,12 +62,20 @@ fn fewer_before_triggers(search: &mut Search<'_>) {
 /// Numbers the messages anew, and gives each the plainest text.
 fn rename(search: &mut Search<'_>) {
     search.tries(|scenario| {
-        let mut number = 0;
+        let mut names = BTreeMap::new();
         for op in &mut scenario.ops {
             if let OpKind::Send { id, text, .. } = &mut op.kind {
-                number += 1;
-                *id = format!("m{number}");
+                let number = names.len() + 1;
+                let name = format!("m{number}");
+                names.insert(std::mem::replace(id, name.clone()), name);
                 *text = format!("message {number}");
+            }
+        }
+        for op in &mut scenario.ops {
+            if let OpKind::Redact { message, .. } = &mut op.kind
+                && let Some(name) = names.get(message)
+            {
+                message.clone_from(name);
             }
         }
     });

@@ -132,10 +132,10 @@ fn arrival(message: &Message) -> Markup {
 
 fn skipped(run: &Run<'_>) -> Markup {
     html! {
-        p { "Operations that never happened, because their device was down:" }
+        p { "Operations that never happened:" }
         ul {
             @for it in run.record.skipped.iter().take(MESSAGES) {
-                li { code { (it.operation) } " at " (exact(it.at_ns)) ", " (it.device) }
+                li { code { (it.operation) } " at " (exact(it.at_ns)) ", because " (it.reason()) }
             }
         }
     }

@@ -39,7 +39,7 @@ pub(super) fn lines(messages: &[Message], skipped: &[Skipped]) -> Vec<String> {
 /// Says which operations never happened.
 fn never(skipped: &[Skipped]) -> Option<String> {
     let each: Vec<String> =
-        skipped.iter().map(|it| format!("{} ({} was down)", it.operation, it.device)).collect();
+        skipped.iter().map(|it| format!("{} ({})", it.operation, it.reason())).collect();
     let named = names(each.iter().map(String::as_str), MOST_SKIPPED);
     let counted = count(skipped.len() as u64, "operations");
     let line = format!("  {counted} never happened: {named}");

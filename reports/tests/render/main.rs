@@ -58,7 +58,7 @@ fn who_left_is_not_missing_and_what_never_happened_is_told() {
         (copy.seen_ns, copy.times, copy.presence) = (None, 0, presence);
     }
     let (operation, device) = ("send m2".to_owned(), "bob/1".to_owned());
-    record.skipped = vec![Skipped { operation, device, at_ns: 5_000 * MS }];
+    record.skipped = vec![Skipped { operation, device, at_ns: 5_000 * MS, why: None }];
     let text = shown(&record);
     assert!(text.contains("1.096s        left   joined later\n"), "{text}");
     assert!(text.contains("1 operation never happened: send m2 (bob/1 was down)"), "{text}");

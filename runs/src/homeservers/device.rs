@@ -2,7 +2,7 @@
 //! backend has lost its disk, and the session with it, registers or logs in anew.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -70,6 +70,17 @@ pub(super) struct Progress {
     pub(super) rooms: BTreeSet<String>,
     /// The messages that it has shown, by event id.
     pub(super) shown: BTreeSet<String>,
+    /// The event ids of the messages that it has sent or been shown, by their names.
+    pub(super) known: BTreeMap<String, String>,
+    /// Whether it has logged out, for good.
+    pub(super) has_logged_out: bool,
+}
+
+impl Progress {
+    /// Returns whether its backend reaches it, or need not: it has logged out.
+    pub(super) fn is_reached(&self) -> bool {
+        self.is_attached || self.has_logged_out
+    }
 }
 
 /// Runs a device on its machine.
@@ -237,13 +248,25 @@ impl Device {
     ) -> Result<Reply, RequestError> {
         let client = self.client();
         let reply = client.call(method.clone(), target, body, deadline).await?;
+        let is_over = self.progress().has_logged_out;
         if reply.is_of_unknown_session()
+            && !is_over
             && self.start_session_anew(client.token()).await.is_ok()
             && !has_read
         {
             return self.client().call(method, target, body, deadline).await;
         }
         Ok(reply)
+    }
+
+    /// Asks for something in its session; without an answer the error is a sentence.
+    pub(super) async fn ask(
+        &self,
+        (method, target): (Method, &str),
+        body: &Value,
+    ) -> Result<Reply, String> {
+        let reply = self.call((method, target), Some(body), DEADLINE, false).await;
+        reply.map_err(|error| error.to_string())
     }
 
     /// Gets something in its session, and returns the body of a 200.
@@ -282,12 +305,17 @@ impl Device {
         let name = event.get("content").and_then(|content| content.get(MESSAGE_FIELD));
         let room = room.or_else(|| text("room_id")).unwrap_or_default();
         let event_id = text("event_id").unwrap_or_default().to_owned();
-        self.progress().shown.insert(event_id.clone());
+        let name = name.and_then(Value::as_str).map(str::to_owned);
+        {
+            let mut progress = self.progress();
+            progress.shown.insert(event_id.clone());
+            progress.known.extend(name.clone().map(|name| (name, event_id.clone())));
+        }
         self.note(
             None,
             &Note::Seen {
                 device: self.name.clone(),
-                message: name.and_then(Value::as_str).map(str::to_owned),
+                message: name,
                 event: event_id,
                 room: room.to_owned(),
                 via,

@@ -8,6 +8,7 @@ use std::{
 };
 
 use checks::history::Note;
+use http::Method;
 use scenarios::{
     endpoint::percent_encoded,
     scenario::{Reads, Scenario},
@@ -39,7 +40,11 @@ pub(super) async fn read(cluster: &Cluster) {
     for device in cluster.devices.values() {
         reading::stop(device);
     }
-    let behind = everywhere(cluster.devices.values(), |device| async move {
+    let (gone, here): (Vec<_>, Vec<_>) =
+        cluster.devices.values().partition(|device| device.progress().has_logged_out);
+    // Nobody is to answer them any more; checks see in the journal whether anybody does.
+    everywhere(gone.into_iter(), |device| async move { ask_once_more(&device).await }).await;
+    let behind = everywhere(here.into_iter(), |device| async move {
         tries(|| read_to_the_end(&device)).await.is_some()
     })
     .await;
@@ -64,6 +69,12 @@ async fn tries<T, F: Future<Output = Result<T, String>>>(work: impl Fn() -> F) -
     None
 }
 
+/// Asks for news in a session that is over.
+async fn ask_once_more(device: &Device) -> bool {
+    let target = "/notifications?size=1";
+    device.client().call(Method::GET, target, None, DEADLINE).await.is_ok()
+}
+
 async fn read_to_the_end(device: &Device) -> Result<(), String> {
     if device.reads != Reads::Sync {
         return reading::catch_up(device).await.map(drop);
@@ -80,7 +91,8 @@ async fn read_to_the_end(device: &Device) -> Result<(), String> {
 fn readers<'c>(cluster: &'c Cluster, conversation: &str) -> Vec<Vec<&'c Arc<Device>>> {
     let mut by_backend: BTreeMap<&str, Vec<&Arc<Device>>> = BTreeMap::new();
     for user in candidates(&cluster.scenario, conversation) {
-        let device = cluster.first_device(user);
+        let mut devices = cluster.devices_of(user);
+        let Some(device) = devices.find(|it| !it.progress().has_logged_out) else { continue };
         by_backend.entry(&device.backend).or_default().push(device);
     }
     by_backend.into_values().collect()
@@ -111,12 +123,13 @@ async fn read_room(cluster: &Cluster, conversation: &str, room: &str, users: Vec
         let (reader, target) = (Arc::clone(device), room.to_owned());
         let read = device.on(async move { read_as(&reader, &target).await }).await;
         match read {
-            Ok(Reading::Read { events, state, members }) => {
+            Ok(Reading::Read { events, redacted, state, members }) => {
                 let conversation = conversation.to_owned();
                 cluster.note(&Note::FinalTimeline {
                     backend: backend.clone(),
                     conversation: conversation.clone(),
                     events: Some(events),
+                    redacted,
                 });
                 let members =
                     cluster.scenario.users.keys().filter(|user| {
@@ -139,7 +152,12 @@ async fn read_room(cluster: &Cluster, conversation: &str, room: &str, users: Vec
 }
 
 enum Reading {
-    Read { events: Vec<String>, state: BTreeMap<String, String>, members: BTreeSet<String> },
+    Read {
+        events: Vec<String>,
+        redacted: Vec<String>,
+        state: BTreeMap<String, String>,
+        members: BTreeSet<String>,
+    },
     NoMember,
     Failed,
 }
@@ -162,7 +180,7 @@ async fn read_as(device: &Device, room: &str) -> Reading {
         })
         .collect();
     match tries(|| timeline(device, room)).await {
-        Some(events) => Reading::Read { events, state, members },
+        Some((events, redacted)) => Reading::Read { events, redacted, state, members },
         None => Reading::Failed,
     }
 }
@@ -183,9 +201,10 @@ async fn state_or_none(device: &Device, room: &str) -> Result<Option<Vec<Value>>
     }
 }
 
-/// Returns the ids of all events of a room that the device can read, newest first.
-async fn timeline(device: &Device, room: &str) -> Result<Vec<String>, String> {
-    let mut events = Vec::new();
+/// Returns the ids of all events of a room that the device can read, newest first; and those of the
+/// messages among them that say nothing any more.
+async fn timeline(device: &Device, room: &str) -> Result<(Vec<String>, Vec<String>), String> {
+    let (mut events, mut redacted) = (Vec::new(), Vec::new());
     let mut from: Option<String> = None;
     for _ in 0..MAX_PAGES {
         let mut rest = format!("messages?dir=b&limit={PAGE}");
@@ -195,11 +214,15 @@ async fn timeline(device: &Device, room: &str) -> Result<Vec<String>, String> {
         }
         let page = device.get(&room_path(room, &rest), DEADLINE).await?;
         let chunk = page["chunk"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let ids = chunk.iter().filter_map(|event| event["event_id"].as_str());
-        events.extend(ids.map(str::to_owned));
+        let id = |event: &Value| event["event_id"].as_str().map(str::to_owned);
+        events.extend(chunk.iter().filter_map(id));
+        let says_nothing = |event: &&Value| {
+            event["type"] == "m.room.message" && event["content"].get("body").is_none()
+        };
+        redacted.extend(chunk.iter().filter(says_nothing).filter_map(id));
         match page["end"].as_str().filter(|_| !chunk.is_empty()) {
             Some(end) => from = Some(end.to_owned()),
-            None => return Ok(events),
+            None => return Ok((events, redacted)),
         }
     }
     Err(format!("a history without an end after {MAX_PAGES} pages"))

@@ -1,4 +1,10 @@
 //! What clients do: every operation is a task of its device that begins at its time.
+//!
+//! `sending` sends messages; `membership` has joins, leaves, removals and power; `beside` the rest.
+
+mod beside;
+mod membership;
+mod sending;
 
 use std::{
     sync::{
@@ -8,10 +14,7 @@ use std::{
     time::Duration,
 };
 
-use checks::{
-    history::{Note, pdu::MESSAGE_FIELD},
-    record::OpOutcome,
-};
+use checks::{history::Note, record::OpOutcome};
 use futures_util::future::join_all;
 use http::Method;
 use rand::Rng;
@@ -19,23 +22,19 @@ use scenarios::{
     endpoint::percent_encoded,
     scenario::{Op, OpKind, Reads},
 };
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use self::{membership::Removal, sending::Sending};
 use super::{
     client::Reply,
     cluster::Cluster,
-    device::{DEADLINE, Device, room_path},
+    device::{Device, room_path},
     reading,
-    setup::join_path,
 };
 use crate::federation::on_host;
 
-/// The deadline of one attempt to send.
-const SEND_DEADLINE: Duration = Duration::from_secs(30);
-
-/// The pause before an attempt is repeated.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// An answer, or why there is none.
+type Ended = Result<Reply, String>;
 
 /// Starts the clock of every operation. The future resolves when all of them have ended.
 pub(super) fn start(cluster: &Arc<Cluster>) -> impl Future<Output = ()> + Send + use<> {
@@ -46,7 +45,7 @@ pub(super) fn start(cluster: &Arc<Cluster>) -> impl Future<Output = ()> + Send +
         let at = ready + op.at + drawn(op.jitter, &mut random);
         on_host(&cluster.observer().clone(), async move {
             tokio::time::sleep_until(at).await;
-            perform(&cluster, op.kind).await;
+            perform(&cluster, op).await;
         })
     });
     let operations: Vec<_> = operations.collect();
@@ -62,79 +61,154 @@ fn drawn(most: Duration, random: &mut impl Rng) -> Duration {
     Duration::from_nanos(random.next_u64() % most.saturating_add(1).max(1))
 }
 
+/// An operation that one device does.
+struct Doing<'c> {
+    cluster: &'c Cluster,
+    /// What the report of a run calls it if it never happens.
+    what: String,
+    /// What it is called in the journal, if the scenario says how it must end.
+    told: Option<String>,
+}
+
 /// Has an operation done by its devices. A device that is down does nothing, and that is noted.
-async fn perform(cluster: &Arc<Cluster>, kind: OpKind) {
+async fn perform(cluster: &Arc<Cluster>, op: Op) {
     let room = |conversation: &String| cluster.room(conversation);
-    match kind {
+    let first = |user: &String| cluster.first_device(user);
+    let told = op.outcome.is_some().then(|| op.kind.to_string());
+    let doing = |what: String| Doing { cluster, what, told: told.clone() };
+    match op.kind {
         OpKind::Send { from, to, id, text, retries } => {
             let (room, attempts) = (room(&to), retries.saturating_add(1));
-            let what = format!("send {id}");
+            let doing = doing(format!("send {id}"));
             let send = Sending { message: id, conversation: to, room, text, attempts };
-            let device = cluster.first_device(&from);
-            by(cluster, device, what, |device| async move { send.run(&device).await }).await;
+            doing.by(first(&from), |device| async move { send.run(&device).await }).await;
+        }
+        OpKind::Redact { message, by } => {
+            redact(doing(format!("redact {message}")), message, &by).await
+        }
+        OpKind::Typing { user, conversation } => {
+            let room = room(&conversation);
+            let doing = doing(format!("typing in {conversation}"));
+            doing
+                .by(first(&user), |device| async move {
+                    beside::typing(&device, &room, conversation).await
+                })
+                .await;
+        }
+        OpKind::Logout { device } => {
+            let device = cluster.devices.get(&device).expect("the language knows all devices");
+            let doing = doing("logout".to_owned());
+            doing.by(device, |device| async move { beside::log_out(&device).await }).await;
         }
         OpKind::Fetch { user } => {
             // A device that syncs does so all the time.
             let devices = cluster.devices_of(&user).filter(|it| it.reads != Reads::Sync);
-            join_all(devices.map(|device| by(cluster, device, "fetch".to_owned(), fetch))).await;
+            let fetches = devices.map(|device| doing("fetch".to_owned()).fetch(device));
+            join_all(fetches).await;
         }
-        OpKind::Join { user, conversation } => let_join(cluster, &user, conversation).await,
-        OpKind::Leave { user, conversation } => {
+        OpKind::State { kind, key, content, by, conversation } => {
             let room = room(&conversation);
-            let (device, what) = (cluster.first_device(&user), format!("leave {conversation}"));
-            by(cluster, device, what, |device| async move {
-                leave(&device, &room, conversation).await;
-            })
-            .await;
-        }
-        OpKind::Kick { user, by: remover, conversation } => {
-            let removal = Removal { verb: "kick", user, by: remover, conversation };
-            remove(cluster, removal).await;
-        }
-        OpKind::Ban { user, by: remover, conversation } => {
-            let removal = Removal { verb: "ban", user, by: remover, conversation };
-            remove(cluster, removal).await;
-        }
-        OpKind::Power { user, level, by: setter, conversation } => {
-            let (room, user_id) = (room(&conversation), user_id(cluster, &user));
-            let what = format!("power of {user} in {conversation}");
-            by(cluster, cluster.first_device(&setter), what, |device| async move {
-                set_power(&device, &room, &user_id, level).await;
-            })
-            .await;
-        }
-        OpKind::State { kind, key, content, by: setter, conversation } => {
-            let room = room(&conversation);
-            let what = format!("{kind} of {conversation}");
+            let doing = doing(format!("{kind} of {conversation}"));
             let state = [kind, key].map(|part| percent_encoded(&part)).join("/");
             let content = serde_json::to_value(content).expect("what an event can hold");
             let target = room_path(&room, &format!("state/{state}"));
-            by(cluster, cluster.first_device(&setter), what, |device| async move {
-                drop(device.call((Method::PUT, &target), Some(&content), DEADLINE, false).await);
-            })
-            .await;
-        }
-        OpKind::Invite { user, by: inviter, conversation } => {
-            let (room, user_id) = (room(&conversation), user_id(cluster, &user));
-            let what = format!("invite of {user} to {conversation}");
-            by(cluster, cluster.first_device(&inviter), what, |device| async move {
-                // What becomes of it shows in the state, and in what the user can do.
-                drop(invite(&device, &room, &user_id).await);
-            })
-            .await;
+            doing
+                .by(first(&by), |device| async move {
+                    device.ask((Method::PUT, &target), &content).await
+                })
+                .await;
         }
         OpKind::Trespass { relay, victim } => trespass(cluster, relay, victim).await,
+        kind => come_and_go(cluster, kind, doing).await,
     }
 }
 
-async fn let_join(cluster: &Arc<Cluster>, user: &str, conversation: String) {
-    let creator = &cluster.scenario.conversations[&conversation].creator;
-    let creator = Arc::clone(cluster.first_device(creator));
-    let (room, what) = (cluster.room(&conversation), format!("join {conversation}"));
-    by(cluster, cluster.first_device(user), what, |device| async move {
-        join(&creator, &device, &room, conversation).await;
-    })
-    .await;
+/// Has an operation done that changes who is in a conversation, or what they may do there.
+async fn come_and_go<'c>(
+    cluster: &'c Arc<Cluster>,
+    kind: OpKind,
+    doing: impl Fn(String) -> Doing<'c>,
+) {
+    let room = |conversation: &String| cluster.room(conversation);
+    let first = |user: &String| cluster.first_device(user);
+    match kind {
+        OpKind::Join { user, conversation } => {
+            let creator = first(&cluster.scenario.conversations[&conversation].creator);
+            let (creator, room) = (Arc::clone(creator), room(&conversation));
+            let doing = doing(format!("join {conversation}"));
+            doing
+                .by(first(&user), |device| async move {
+                    membership::join(&creator, &device, &room, conversation).await
+                })
+                .await;
+        }
+        OpKind::Leave { user, conversation } => {
+            let room = room(&conversation);
+            let doing = doing(format!("leave {conversation}"));
+            doing
+                .by(first(&user), |device| async move {
+                    membership::leave(&device, &room, conversation).await
+                })
+                .await;
+        }
+        OpKind::Kick { user, by, conversation } => {
+            let doing = doing(format!("kick {user} from {conversation}"));
+            remove(doing, "kick", (user, &by), conversation).await;
+        }
+        OpKind::Ban { user, by, conversation } => {
+            let doing = doing(format!("ban {user} from {conversation}"));
+            remove(doing, "ban", (user, &by), conversation).await;
+        }
+        OpKind::Power { user, level, by, conversation } => {
+            let (room, user_id) = (room(&conversation), first(&user).user_id.clone());
+            let doing = doing(format!("power of {user} in {conversation}"));
+            doing
+                .by(first(&by), |device| async move {
+                    membership::set_power(&device, &room, &user_id, level).await
+                })
+                .await;
+        }
+        OpKind::Invite { user, by, conversation } => {
+            let (room, user_id) = (room(&conversation), first(&user).user_id.clone());
+            let doing = doing(format!("invite of {user} to {conversation}"));
+            doing
+                .by(first(&by), |device| async move {
+                    // What becomes of it shows in the state, and in what the user can do.
+                    membership::invite(&device, &room, &user_id).await
+                })
+                .await;
+        }
+        _ => {}
+    }
+}
+
+/// Has a device take away what a message says, if it has seen that.
+async fn redact(doing: Doing<'_>, message: String, by: &str) {
+    let cluster = doing.cluster;
+    let device = cluster.first_device(by);
+    let conversation = cluster.scenario.conversation_of(&message);
+    let event = device.progress().known.get(&message).cloned();
+    let (Some(conversation), Some(event)) = (conversation, event) else {
+        return doing.skip(device, Some(format!("had not seen {message}")));
+    };
+    let room = cluster.room(&conversation);
+    doing
+        .by(device, |device| async move { beside::redact(&device, &room, message, &event).await })
+        .await;
+}
+
+async fn remove(
+    doing: Doing<'_>,
+    verb: &'static str,
+    (user, by): (String, &str),
+    conversation: String,
+) {
+    let cluster = doing.cluster;
+    let (room, user_id) =
+        (cluster.room(&conversation), cluster.first_device(&user).user_id.clone());
+    let removal = Removal { verb, user, user_id, conversation, room };
+    let by = cluster.first_device(by);
+    doing.by(by, |device| async move { membership::remove(&device, removal).await }).await;
 }
 
 async fn trespass(cluster: &Arc<Cluster>, relay: String, victim: String) {
@@ -147,171 +221,74 @@ async fn trespass(cluster: &Arc<Cluster>, relay: String, victim: String) {
     drop(tried.await);
 }
 
-/// Runs `work` on a device until it ends or the device goes down; notes it if `what` never began.
-async fn by<F>(
-    cluster: &Cluster,
-    device: &Arc<Device>,
-    what: String,
-    work: impl FnOnce(Arc<Device>) -> F,
-) where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let began = Arc::new(AtomicBool::new(false));
-    let (begins, work) = (Arc::clone(&began), work(Arc::clone(device)));
-    let worked = device.on(async move {
-        begins.store(true, Ordering::Relaxed);
-        work.await;
-    });
-    // If the device goes down in the middle, the journal shows that.
-    let is_broken_off = worked.await.is_err();
-    if is_broken_off && !began.load(Ordering::Relaxed) {
-        cluster.note(&Note::Skipped { operation: what, device: device.name.clone() });
-    }
-}
-
-async fn fetch(device: Arc<Device>) {
-    // Without an answer nothing was fetched; the next fetch goes on from the same place.
-    drop(reading::catch_up_and_note(&device).await);
-}
-
-struct Sending {
-    message: String,
-    conversation: String,
-    room: String,
-    text: String,
-    attempts: u32,
-}
-
-impl Sending {
-    async fn run(&self, device: &Device) {
-        let began = device.note(
-            None,
-            &Note::SendBegan {
-                message: self.message.clone(),
-                device: device.name.clone(),
-                conversation: self.conversation.clone(),
-            },
-        );
-        let mut ended = self.attempt(device).await;
-        for _ in 1..self.attempts {
-            if outcome(&ended) != OpOutcome::Indefinite {
-                break;
+impl Doing<'_> {
+    /// Runs `work` on a device until it ends or the device goes down, and notes how it ended if the
+    /// scenario says how it must; notes it if it never began.
+    async fn by<F>(self, device: &Arc<Device>, work: impl FnOnce(Arc<Device>) -> F)
+    where
+        F: Future<Output = Ended> + Send + 'static,
+    {
+        if device.progress().has_logged_out {
+            return self.skip(device, Some("had logged out".to_owned()));
+        }
+        let began = Arc::new(AtomicBool::new(false));
+        let (begins, work) = (Arc::clone(&began), work(Arc::clone(device)));
+        let (told, actor) = (self.told.clone(), Arc::clone(device));
+        let worked = device.on(async move {
+            begins.store(true, Ordering::Relaxed);
+            match told {
+                Some(operation) => tell(&actor, operation, work).await,
+                None => drop(work.await),
             }
-            tokio::time::sleep(RETRY_PAUSE).await;
-            ended = self.attempt(device).await;
-        }
-        device.note(Some(began), &self.ended(&ended));
-    }
-
-    /// Attempts to send once; every attempt has the same transaction id.
-    async fn attempt(&self, device: &Device) -> Result<Reply, String> {
-        let transaction = percent_encoded(&self.message);
-        let target = room_path(&self.room, &format!("send/m.room.message/{transaction}"));
-        let mut body = json!({"msgtype": "m.text", "body": self.text});
-        body[MESSAGE_FIELD] = self.message.as_str().into();
-        let reply = device.call((Method::PUT, &target), Some(&body), SEND_DEADLINE, false).await;
-        reply.map_err(|error| error.to_string())
-    }
-
-    fn ended(&self, ended: &Result<Reply, String>) -> Note {
-        let outcome = outcome(ended);
-        let reply = ended.as_ref().ok();
-        let event = reply.and_then(|reply| reply.body.get("event_id")).and_then(Value::as_str);
-        let strings = |field| reply.map(|reply| reply.strings(field)).unwrap_or_default();
-        let error = ended.as_ref().map_or_else(String::clone, Reply::to_string);
-        Note::SendEnded {
-            message: self.message.clone(),
-            outcome,
-            status: reply.map(|reply| reply.status),
-            event: event.map(str::to_owned),
-            unreachable: strings("unreachable_backends"),
-            failed_to_send: strings("failed_to_send"),
-            error: (outcome != OpOutcome::Ok).then_some(error),
+        });
+        // If the device goes down in the middle, the journal shows that.
+        let is_broken_off = worked.await.is_err();
+        if is_broken_off && !began.load(Ordering::Relaxed) {
+            self.skip(device, None);
         }
     }
+
+    /// Has a device fetch its notifications.
+    async fn fetch(self, device: &Arc<Device>) {
+        self.by(device, |device| async move {
+            // Without an answer nothing was fetched; the next fetch goes on from the same place.
+            reading::catch_up_and_note(&device).await?;
+            Err("a fetch has no outcome".to_owned())
+        })
+        .await;
+    }
+
+    /// Notes that it never happened, because the device was down, or because of `why`.
+    fn skip(self, device: &Device, why: Option<String>) {
+        let (operation, device) = (self.what, device.name.clone());
+        self.cluster.note(&Note::Skipped { operation, device, why });
+    }
+}
+
+/// Notes when an operation begins and how it ends.
+async fn tell(device: &Device, operation: String, work: impl Future<Output = Ended>) {
+    let name = device.name.clone();
+    let began = Note::OperationBegan { operation: operation.clone(), device: name.clone() };
+    let began = device.note(None, &began);
+    let ended = work.await;
+    let reply = ended.as_ref().ok();
+    let code = reply.map(Reply::errcode).filter(|code| !code.is_empty());
+    let ended = Note::OperationEnded {
+        operation,
+        device: name,
+        outcome: outcome(&ended),
+        status: reply.map(|reply| reply.status),
+        code: code.map(str::to_owned),
+    };
+    device.note(Some(began), &ended);
 }
 
 /// Returns how an operation ended. Without an answer, or after a server error that is not a
 /// refusal, nobody knows; a client that may retry does.
-fn outcome(ended: &Result<Reply, String>) -> OpOutcome {
+fn outcome(ended: &Ended) -> OpOutcome {
     match ended {
         Ok(reply) if reply.status == 200 => OpOutcome::Ok,
         Ok(reply) if reply.is_refusal() => OpOutcome::Refused,
         Ok(_) | Err(_) => OpOutcome::Indefinite,
     }
-}
-
-/// Lets the creator invite, and then the user join.
-async fn join(creator: &Arc<Device>, device: &Device, room: &str, conversation: String) {
-    let user = device.user.clone();
-    let began = Note::JoinBegan { user: user.clone(), conversation: conversation.clone() };
-    let began = device.note(None, &began);
-    let outcome = invite_and_join(creator, device, room).await;
-    device.note(Some(began), &Note::JoinEnded { user, conversation, outcome });
-}
-
-async fn invite_and_join(creator: &Arc<Device>, device: &Device, room: &str) -> OpOutcome {
-    let (inviter, target, invited) = (Arc::clone(creator), room.to_owned(), device.user_id.clone());
-    let inviting = creator.on(async move { invite(&inviter, &target, &invited).await });
-    // If the invitation failed, so will the join; that is what counts.
-    drop(inviting.await);
-    let target = join_path(room, &creator.backend);
-    let reply = device.call((Method::POST, &target), Some(&json!({})), DEADLINE, false).await;
-    outcome(&reply.map_err(|error| error.to_string()))
-}
-
-async fn invite(inviter: &Device, room: &str, user_id: &str) -> Result<Reply, String> {
-    let (target, body) = (room_path(room, "invite"), json!({"user_id": user_id}));
-    let reply = inviter.call((Method::POST, &target), Some(&body), DEADLINE, false).await;
-    reply.map_err(|error| error.to_string())
-}
-
-async fn leave(device: &Device, room: &str, conversation: String) {
-    let user = device.user.clone();
-    let began = Note::LeaveBegan { user: user.clone(), conversation: conversation.clone() };
-    let began = device.note(None, &began);
-    let target = room_path(room, "leave");
-    let reply = device.call((Method::POST, &target), Some(&json!({})), DEADLINE, false).await;
-    let outcome = outcome(&reply.map_err(|error| error.to_string()));
-    device.note(Some(began), &Note::LeaveEnded { user, conversation, outcome });
-}
-
-/// What one user does to another, by the endpoint's name.
-struct Removal {
-    verb: &'static str,
-    user: String,
-    by: String,
-    conversation: String,
-}
-
-async fn remove(cluster: &Arc<Cluster>, removal: Removal) {
-    let Removal { verb, user, by: remover, conversation } = removal;
-    let (room, user_id) = (cluster.room(&conversation), user_id(cluster, &user));
-    let what = format!("{verb} {user} from {conversation}");
-    by(cluster, cluster.first_device(&remover), what, |device| async move {
-        let by = device.user.clone();
-        let (named, by_whom) = (user.clone(), by.clone());
-        let began =
-            Note::RemovalBegan { user: named, by: by_whom, conversation: conversation.clone() };
-        let began = device.note(None, &began);
-        let body = json!({"user_id": user_id});
-        let target = room_path(&room, verb);
-        let reply = device.call((Method::POST, &target), Some(&body), DEADLINE, false).await;
-        let outcome = outcome(&reply.map_err(|error| error.to_string()));
-        device.note(Some(began), &Note::RemovalEnded { user, by, conversation, outcome });
-    })
-    .await;
-}
-
-/// Sets a power level as clients do: reads what is set, and writes it with the change. Nothing
-/// depends on how that ends but what everybody agrees on afterwards.
-async fn set_power(device: &Device, room: &str, user_id: &str, level: u32) {
-    let target = room_path(room, "state/m.room.power_levels/");
-    let Ok(mut levels) = device.get(&target, DEADLINE).await else { return };
-    levels["users"][user_id] = level.into();
-    drop(device.call((Method::PUT, &target), Some(&levels), DEADLINE, false).await);
-}
-
-fn user_id(cluster: &Cluster, user: &str) -> String {
-    cluster.first_device(user).user_id.clone()
 }

@@ -66,7 +66,7 @@ impl Queues {
 pub(super) fn detached(cluster: &Cluster) -> impl Iterator<Item = String> {
     let devices = cluster.devices.values();
     let detached =
-        devices.filter(|device| device.reads != Reads::Never && !device.progress().is_attached);
+        devices.filter(|device| device.reads != Reads::Never && !device.progress().is_reached());
     detached.map(|device| format!("{} does not reach {}", device.name, device.backend))
 }
 

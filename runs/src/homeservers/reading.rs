@@ -116,9 +116,23 @@ pub(super) async fn sync(device: &Device, wait: Duration) -> Result<bool, String
             device.show(event, Some(room), Via::Sync);
         }
     }
+    for (room, news) in joined.into_iter().flatten() {
+        note_typing(device, room, news);
+    }
     note_removals(device, &answer);
     device.progress().since = Some(next.to_owned());
     Ok(fresh.iter().any(|(_, events)| !events.is_empty()))
+}
+
+/// Notes who else types in a room, as a sync tells.
+fn note_typing(device: &Device, room: &str, news: &Value) {
+    let events = news["ephemeral"]["events"].as_array();
+    let typing = events.into_iter().flatten().filter(|event| event["type"] == "m.typing");
+    let users = typing.filter_map(|event| event["content"]["user_ids"].as_array()).flatten();
+    for user in users.filter_map(Value::as_str).filter(|user| *user != device.user_id) {
+        let (user, room) = (user.to_owned(), room.to_owned());
+        device.note(None, &Note::TypingSeen { device: device.name.clone(), user, room });
+    }
 }
 
 /// Notes the rooms from which somebody else has removed the user, as a sync tells.

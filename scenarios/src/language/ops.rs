@@ -39,6 +39,32 @@ pub const LISTED: &[Listed] = &[
         means: "a user sends a message (retries = n: and tries again so often where no answer comes)",
     },
     Listed {
+        key: "redact",
+        body: Table(&[
+            need("message", Text("a message"), "the message, by its id", "\"m0\""),
+            need(
+                "by",
+                Text("a user"),
+                "who takes it away, from the first device, once that has seen it",
+                "\"bob\"",
+            ),
+        ]),
+        example: "{ message = \"m0\", by = \"bob\" }",
+        means: "a user takes away what a message says; the message itself stays",
+    },
+    Listed {
+        key: "typing",
+        body: Table(&[USER, CONVERSATION]),
+        example: "{ user = \"alice\", conversation = \"team\" }",
+        means: "a user's first device says that the user types",
+    },
+    Listed {
+        key: "logout",
+        body: Table(&[need("device", Text("a device"), "the device", "\"bob/1\"")]),
+        example: "{ device = \"bob/1\" }",
+        means: "a device logs out for good: nobody sends it anything any more",
+    },
+    Listed {
         key: "fetch",
         body: Table(&[need("user", Text("a user"), "the user", "\"alice\"")]),
         example: "{ user = \"alice\" }",

@@ -15,7 +15,6 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 pub(super) use self::{
-    expect::OUTCOMES,
     faults::trigger,
     shorthand::Online,
     world::{DELIVERIES, READS, latency},

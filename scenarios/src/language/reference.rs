@@ -329,9 +329,10 @@ mod tests {
             check_kind("ops", kind);
         }
         faults::LISTED.iter().copied().flatten().for_each(|kind| check_kind("faults", kind));
-        for (list, whole) in
-            [("ops", "fetch = { user = \"alice\" }"), ("faults", "kill = { node = \"a\" }")]
-        {
+        for (list, whole) in [
+            ("ops", "send = { id = \"m9\", from = \"alice\", to = \"team\" }"),
+            ("faults", "kill = { node = \"a\" }"),
+        ] {
             let keys = FILE.iter().find(|key| key.key == list).expect("it is there").value;
             let (Value::Operations(keys) | Value::Faults(keys)) = keys else { panic!("{keys:?}") };
             for key in keys {

@@ -6,7 +6,7 @@ use settings::{Choices, HOMESERVER, RELAY, Settings};
 
 use super::{
     faults,
-    read::{DELIVERIES, OUTCOMES, READS},
+    read::{DELIVERIES, READS},
 };
 use crate::{
     duration,
@@ -84,6 +84,9 @@ impl Text {
         }
         if !op.jitter.is_zero() {
             self.line("jitter", quoted(&duration::text(op.jitter)));
+        }
+        if let Some(outcome) = &op.outcome {
+            self.line("outcome", quoted(outcome.word()));
         }
         let (kind, body) = op_kind(&op.kind);
         self.line(kind, body.text());
@@ -198,6 +201,13 @@ fn op_kind(kind: &OpKind) -> (&'static str, Inline) {
             let body = body.put_if(text != id, "text", quoted(text));
             ("send", body.put_if(*retries != 0, "retries", retries))
         }
+        OpKind::Redact { message, by } => {
+            ("redact", body.text_at("message", message).text_at("by", by))
+        }
+        OpKind::Typing { user, conversation } => {
+            ("typing", body.text_at("user", user).text_at("conversation", conversation))
+        }
+        OpKind::Logout { device } => ("logout", body.text_at("device", device)),
         OpKind::Fetch { user } => ("fetch", body.text_at("user", user)),
         OpKind::Join { user, conversation } => {
             ("join", body.text_at("user", user).text_at("conversation", conversation))
@@ -254,7 +264,7 @@ pub(super) fn when(when: &When) -> Inline {
 
 fn message(message: &MessageExpectation) -> Inline {
     Inline::default()
-        .put_some("outcome", message.outcome.map(|outcome| word(OUTCOMES, outcome)))
+        .put_some("outcome", message.outcome.as_ref().map(|outcome| quoted(outcome.word())))
         .put_some("unreachable", message.unreachable.as_deref().map(list))
         .put_some("seen-by", message.seen_by.as_deref().map(list))
         .put_some("within", message.within.map(|within| quoted(&duration::text(within))))

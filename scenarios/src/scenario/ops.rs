@@ -1,6 +1,6 @@
 //! What clients do, when, and how often.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// One thing that a client does.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,12 +14,14 @@ pub struct Op {
     /// How much later than it says each of its occurrences begins at the most: how much is drawn
     /// from the seed of the run.
     pub jitter: Duration,
+    /// How each of its occurrences must end, if the scenario says so.
+    pub outcome: Option<Outcome>,
 }
 
 impl Op {
     /// Returns an operation that is done once, at that very time.
     pub fn once(at: Duration, kind: OpKind) -> Self {
-        Self { at, kind, repeat: Repeat::default(), jitter: Duration::ZERO }
+        Self { at, kind, repeat: Repeat::default(), jitter: Duration::ZERO, outcome: None }
     }
 
     /// Returns each of its occurrences as an operation that is done once. The messages of one that is
@@ -33,7 +35,8 @@ impl Op {
             {
                 *id = format!("{id}-{}", n + 1);
             }
-            Self { jitter: self.jitter, ..Self::once(self.at + every * n, kind) }
+            let (jitter, outcome) = (self.jitter, self.outcome.clone());
+            Self { jitter, outcome, ..Self::once(self.at + every * n, kind) }
         })
     }
 
@@ -62,6 +65,47 @@ impl Default for Repeat {
     }
 }
 
+/// How a client operation ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It certainly happened.
+    Ok,
+    /// It certainly did not happen.
+    Refused,
+    /// No answer: nobody knows.
+    Indefinite,
+    /// It was answered with an error that has this code, such as `M_FORBIDDEN`.
+    Error(String),
+}
+
+impl Outcome {
+    /// Every outcome that is a word, with it.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("ok", Self::Ok), ("refused", Self::Refused), ("indefinite", Self::Indefinite)];
+
+    /// Returns its word, or the code of the error.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Indefinite => "indefinite",
+            Self::Error(code) => code,
+        }
+    }
+
+    /// Returns whether a text may be the code of an error: capital letters, digits and underscores,
+    /// with dots for codes that are not of Matrix itself, such as `ORG.EXAMPLE.NO` or `M_FORBIDDEN`.
+    pub fn is_code(text: &str) -> bool {
+        let is_of_code = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || "_.".contains(c);
+        text.len() <= LONGEST_CODE
+            && text.starts_with(|c: char| c.is_ascii_uppercase())
+            && text.chars().all(is_of_code)
+    }
+}
+
+/// The longest code of an error.
+const LONGEST_CODE: usize = 100;
+
 /// What a client does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OpKind {
@@ -78,6 +122,25 @@ pub enum OpKind {
         /// How often the client repeats, with the same transaction id, an attempt that got no
         /// answer, or a server error that is not a refusal.
         retries: u32,
+    },
+    /// Takes away what a message says.
+    Redact {
+        /// The message, by its name.
+        message: String,
+        /// The user who takes it away; the first device does so.
+        by: String,
+    },
+    /// Says that a user types.
+    Typing {
+        /// The user; the first device says so.
+        user: String,
+        /// The conversation.
+        conversation: String,
+    },
+    /// Logs a device out, for good.
+    Logout {
+        /// The device, such as `bob/2`.
+        device: String,
     },
     /// Every device of the user fetches its notifications once.
     Fetch {
@@ -159,6 +222,37 @@ pub enum OpKind {
     },
 }
 
+impl fmt::Display for OpKind {
+    /// Says what is done, as a noun: `send of m1`, `kick of bob from team by alice`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { id, .. } => write!(f, "send of {id}"),
+            Self::Redact { message, by } => write!(f, "redaction of {message} by {by}"),
+            Self::Typing { user, conversation } => write!(f, "typing of {user} in {conversation}"),
+            Self::Logout { device } => write!(f, "logout of {device}"),
+            Self::Fetch { user } => write!(f, "fetch of {user}"),
+            Self::Join { user, conversation } => write!(f, "join of {user} to {conversation}"),
+            Self::Leave { user, conversation } => write!(f, "leave of {user} from {conversation}"),
+            Self::Kick { user, by, conversation } => {
+                write!(f, "kick of {user} from {conversation} by {by}")
+            }
+            Self::Ban { user, by, conversation } => {
+                write!(f, "ban of {user} from {conversation} by {by}")
+            }
+            Self::Power { user, level, by, conversation } => {
+                write!(f, "power {level} of {user} in {conversation} by {by}")
+            }
+            Self::State { kind, by, conversation, .. } => {
+                write!(f, "{kind} of {conversation} by {by}")
+            }
+            Self::Invite { user, by, conversation } => {
+                write!(f, "invite of {user} to {conversation} by {by}")
+            }
+            Self::Trespass { relay, victim } => write!(f, "trespass at {relay} for {victim}"),
+        }
+    }
+}
+
 impl OpKind {
     /// Returns the conversation that it is about, if it is about one.
     pub fn conversation(&self) -> Option<&str> {
@@ -170,8 +264,12 @@ impl OpKind {
             | Self::Ban { conversation, .. }
             | Self::Power { conversation, .. }
             | Self::State { conversation, .. }
+            | Self::Typing { conversation, .. }
             | Self::Invite { conversation, .. } => Some(conversation),
-            Self::Fetch { .. } | Self::Trespass { .. } => None,
+            Self::Fetch { .. }
+            | Self::Redact { .. }
+            | Self::Logout { .. }
+            | Self::Trespass { .. } => None,
         }
     }
 
@@ -181,12 +279,14 @@ impl OpKind {
             Self::Send { from: user, .. }
             | Self::Fetch { user }
             | Self::Join { user, .. }
+            | Self::Typing { user, .. }
             | Self::Leave { user, .. } => user == named,
             Self::Kick { user, by, .. }
             | Self::Ban { user, by, .. }
             | Self::Power { user, by, .. }
             | Self::Invite { user, by, .. } => [user, by].into_iter().any(|it| it == named),
-            Self::State { by, .. } => by == named,
+            Self::State { by, .. } | Self::Redact { by, .. } => by == named,
+            Self::Logout { device } => device.split('/').next() == Some(named),
             Self::Trespass { .. } => false,
         }
     }

@@ -68,6 +68,10 @@ pub const CHECKS: &[CheckName] = &[
         "delivered",
         "in the end, everybody sees what was sent, unless it certainly could not come",
     ),
+    eventually(
+        "redactions-hold",
+        "in the end, nobody is shown what a message said that was taken away",
+    ),
     eventually("relays-drained", "in the end, no relay keeps anything"),
     eventually(
         "queues-drained",
@@ -83,6 +87,7 @@ pub const CHECKS: &[CheckName] = &[
     sometimes("machine-restarted", "a machine booted again"),
     sometimes("caught-up-by-notifications", "a device found something new in its notifications"),
     sometimes("trespass-refused", "a relay refused a stranger another server's mail"),
+    sometimes("typing-seen", "a device was told that somebody else types"),
 ];
 
 const fn always(name: &'static str, means: &'static str) -> CheckName {

@@ -55,6 +55,7 @@ refused!(
     not_toml,
     numbers_out_of_range,
     operations_on_others,
+    outcomes,
     repeated_operations,
     settings_of_servers,
     several_mistakes_at_once,

@@ -7,7 +7,7 @@ use scenarios::{
         reset_answer, reset_request, ring, sent, slow_link, swizzle, synced,
     },
     language::{parse, to_toml},
-    scenario::{Delivery, MessageExpectation, SendOutcome},
+    scenario::{Delivery, MessageExpectation, Outcome},
 };
 
 const TEXT: &str = r#"
@@ -15,9 +15,9 @@ name = "cut"
 limit = "1m"
 [backends]
 a = {}
-b = { relays = ["r1"] }
+b = { relays = ["r1"], relay_poll_interval = "5s" }
 [relays]
-r1 = {}
+r1 = { forward = true }
 [users]
 alice = { backend = "a" }
 bob = { backend = "b" }
@@ -25,6 +25,7 @@ bob = { backend = "b" }
 team = { creator = "alice", members = ["bob"], delivery = "m1" }
 [[ops]]
 at = "3s"
+outcome = "ok"
 send = { id = "m1", from = "bob", to = "team", retries = 2 }
 [[faults]]
 when = { sent = ["decision", "on_message_sent"], to = "b", nth = 2 }
@@ -43,17 +44,20 @@ m1 = { outcome = "ok" }
 
 #[test]
 fn it_writes_what_a_file_says() {
-    let expected = MessageExpectation { outcome: Some(SendOutcome::Ok), ..Default::default() };
+    let expected = MessageExpectation { outcome: Some(Outcome::Ok), ..Default::default() };
     let built = Scenario::build("cut")
         .limit(1.minutes())
         .backends(["a", "b"])
         .relay("r1", ["b"])
+        .set("b", "relay_poll_interval", 5000)
+        .set("r1", "forward", 1)
         .user("alice", "a")
         .user("bob", "b")
         .conversation("team", "alice", ["bob"], Delivery::M1)
         .send("m1", "bob", "team")
         .at(3.s())
         .retries(2)
+        .outcome(Outcome::Ok)
         .fault(sent(["decision", "on_message_sent"]).to("b").nth(2), partition(["a"], ["b"]))
         .lasting(20.s())
         .called("cut")

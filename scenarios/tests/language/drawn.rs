@@ -1,5 +1,8 @@
 //! Scenarios drawn at random: everything that makes sense, whether or not anybody would write it.
 
+#[path = "drawn/ops.rs"]
+mod ops;
+
 use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -8,6 +11,8 @@ use scenarios::{
     vocabulary::{CHECKS, ENDPOINTS},
 };
 use settings::{Choice, Choices, HOMESERVER, Kind, Settings};
+
+use self::ops::{op, outcome};
 
 const BACKENDS: &[&str] = &["a", "b", "c-1"];
 const RELAYS: &[&str] = &["r1", "r2"];
@@ -48,9 +53,15 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
                 faults,
                 expect,
             };
-            // Only what is sent can be expected.
+            // Only what is sent can be expected, or taken away.
             let ids: Vec<_> =
                 scenario.ops.iter().flat_map(Op::occurrences).filter_map(|op| id(&op)).collect();
+            scenario.ops.retain(|op| !ids.is_empty() || !matches!(op.kind, OpKind::Redact { .. }));
+            for op in &mut scenario.ops {
+                if let OpKind::Redact { message, .. } = &mut op.kind {
+                    message.clone_from(&ids[0]);
+                }
+            }
             scenario.expect.messages.retain(|id, _| ids.contains(id));
             scenario
         },
@@ -177,82 +188,6 @@ fn each<T: std::fmt::Debug>(
 ) -> impl Strategy<Value = BTreeMap<String, T>> {
     vec(one, names.len())
         .prop_map(|values| names.iter().map(|&name| name.to_owned()).zip(values).collect())
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let send =
-        (one(USERS), one(ROOMS), text(), any::<u32>()).prop_map(|(from, to, text, retries)| {
-            OpKind::Send { id: String::new(), from, to, text, retries }
-        });
-    let kind = prop_oneof![
-        send,
-        one(USERS).prop_map(|user| OpKind::Fetch { user }),
-        (one(USERS), one(ROOMS))
-            .prop_map(|(user, conversation)| OpKind::Join { user, conversation }),
-        (one(USERS), one(ROOMS))
-            .prop_map(|(user, conversation)| OpKind::Leave { user, conversation }),
-        (two_users(), one(ROOMS)).prop_map(|((user, by), conversation)| OpKind::Kick {
-            user,
-            by,
-            conversation
-        }),
-        (two_users(), one(ROOMS)).prop_map(|((user, by), conversation)| OpKind::Ban {
-            user,
-            by,
-            conversation
-        }),
-        (two_users(), any::<u32>(), one(ROOMS)).prop_map(|((user, by), level, conversation)| {
-            OpKind::Power { user, level, by, conversation }
-        }),
-        (two_users(), one(ROOMS)).prop_map(|((user, by), conversation)| OpKind::Invite {
-            user,
-            by,
-            conversation
-        }),
-        (one(USERS), one(ROOMS), text(), content()).prop_map(|(by, conversation, key, content)| {
-            OpKind::State { kind: "m.room.topic".to_owned(), key, content, by, conversation }
-        }),
-        (one(RELAYS), one(BACKENDS)).prop_map(|(relay, victim)| OpKind::Trespass { relay, victim }),
-    ];
-    let jitter = prop_oneof![Just(Duration::ZERO), Just(Duration::from_millis(700))];
-    (time(), kind, repeat(), jitter).prop_map(|(at, kind, repeat, jitter)| {
-        let may = matches!(kind, OpKind::Send { .. } | OpKind::Fetch { .. });
-        let at = at.min(LIMIT - LASTS);
-        Op { at, kind, repeat: if may { repeat } else { Repeat::default() }, jitter }
-    })
-}
-
-/// What an event can hold, also within lists and tables.
-fn content() -> impl Strategy<Value = toml::Table> {
-    use toml::Value;
-    let number = -(1_i64 << 53) + 1..1_i64 << 53;
-    let leaf = prop_oneof![
-        text().prop_map(Value::String),
-        number.prop_map(Value::Integer),
-        any::<bool>().prop_map(Value::Boolean),
-    ];
-    let inner = leaf.prop_recursive(3, 8, 3, |inner| {
-        prop_oneof![
-            vec(inner.clone(), 0..3).prop_map(Value::Array),
-            vec((text(), inner), 0..3)
-                .prop_map(|entries| Value::Table(entries.into_iter().collect())),
-        ]
-    });
-    vec((text(), inner), 0..3).prop_map(|entries| entries.into_iter().collect())
-}
-
-/// Longer than any repetition lasts.
-const LASTS: Duration = Duration::from_secs(60);
-
-fn repeat() -> impl Strategy<Value = Repeat> {
-    let several = (2..50u32, 0..1_000u64);
-    let several =
-        several.prop_map(|(times, ms)| Repeat { times, every: Duration::from_millis(ms) });
-    prop_oneof![Just(Repeat::default()), several]
-}
-
-fn two_users() -> impl Strategy<Value = (String, String)> {
-    (one(USERS), one(USERS)).prop_filter("two users", |(one, other)| one != other)
 }
 
 fn machine() -> impl Strategy<Value = String> {
@@ -452,7 +387,7 @@ fn checks(when: &'static str) -> impl Strategy<Value = Vec<String>> {
 
 fn expect() -> impl Strategy<Value = Expect> {
     let lists = (checks("always"), checks("eventually"), checks("sometimes"), checks("always"));
-    let outcome = select(vec![SendOutcome::Ok, SendOutcome::Refused, SendOutcome::Indefinite]);
+    let outcome = outcome();
     let message = (
         option::of(outcome),
         option::of(some(BACKENDS)),

@@ -1,6 +1,6 @@
 //! The meaning of the expectations.
 
-use super::{Meaning, Sort, known, ops::messages};
+use super::{Meaning, Sort, ops::messages};
 use crate::language::{
     mistake::{Code, Mistake},
     names::closest,
@@ -76,24 +76,9 @@ impl Meaning<'_> {
 
     fn messages(&mut self) {
         let sent: Vec<String> = self.scenario.ops.iter().flat_map(messages).collect();
-        let sent: Vec<&str> = sent.iter().map(String::as_str).collect();
         for (id, expected) in &self.scenario.expect.messages {
             let at = format!("expect.messages.{id}");
-            if !sent.contains(&id.as_str()) && !self.places.is_broken("ops") {
-                let help = match closest(id, sent.iter().copied()) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None if sent.is_empty() => {
-                        format!("add an operation such as send = {{ id = \"{id}\", .. }}")
-                    }
-                    None => known("message", "messages", &sent),
-                };
-                let mistake =
-                    Mistake::new(Code::UnknownMessage, format!("no operation sends `{id}`"))
-                        .label("not a message")
-                        .help(help);
-                // Whatever else is wrong with the message, nobody sends it.
-                self.report_anyway(&at, mistake);
-            }
+            self.message(&at, id, &sent);
             for (n, backend) in expected.unreachable.iter().flatten().enumerate() {
                 self.refers(&format!("{at}.unreachable[{n}]"), backend, Sort::Backend);
             }

@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Meaning, Sort};
+use super::{Meaning, Sort, known};
 use crate::{
     duration,
-    language::mistake::{Code, Mistake},
+    language::{
+        mistake::{Code, Mistake},
+        names::closest,
+    },
     scenario::{MOST_TIMES, Op, OpKind, Repeat},
 };
 
@@ -27,24 +30,26 @@ pub(super) fn messages(op: &Op) -> impl Iterator<Item = String> {
 impl Meaning<'_> {
     pub(super) fn ops(&mut self) {
         let mut ids: BTreeMap<String, String> = BTreeMap::new();
+        let sent: Vec<String> = self.scenario.ops.iter().flat_map(messages).collect();
         for (n, op) in self.scenario.ops.iter().enumerate() {
             let at = format!("ops[{n}]");
             self.in_time(&format!("{at}.at"), "operation", op.at);
             self.repeated(&at, op);
+            self.outcome(&at, op);
             match &op.kind {
                 OpKind::Send { id, from, to, .. } => {
                     self.refers(&format!("{at}.send.from"), from, Sort::User);
                     self.refers(&format!("{at}.send.to"), to, Sort::Conversation);
-                    let at = format!("{at}.send.id");
-                    self.name(&at, id);
-                    let twice = messages(op).find_map(|id| Some((ids.get(&id)?.clone(), id)));
-                    if let Some((first, id)) = twice {
-                        self.sent_twice(&at, &id, &first);
-                    }
-                    for id in messages(op) {
-                        ids.entry(id).or_insert_with(|| at.clone());
-                    }
+                    self.sent(&format!("{at}.send.id"), id, op, &mut ids);
                 }
+                OpKind::Redact { message, by } => {
+                    self.message(&format!("{at}.redact.message"), message, &sent);
+                    self.refers(&format!("{at}.redact.by"), by, Sort::User);
+                }
+                OpKind::Typing { user, conversation } => {
+                    self.member(&at, "typing", user, conversation);
+                }
+                OpKind::Logout { device } => self.device(&format!("{at}.logout.device"), device),
                 OpKind::Fetch { user } => {
                     self.refers(&format!("{at}.fetch.user"), user, Sort::User);
                 }
@@ -79,6 +84,70 @@ impl Meaning<'_> {
                 }
             }
         }
+    }
+
+    /// Checks the names of the messages that an operation sends, and keeps where they are used.
+    fn sent(&mut self, at: &str, id: &str, op: &Op, ids: &mut BTreeMap<String, String>) {
+        self.name(at, id);
+        let twice = messages(op).find_map(|id| Some((ids.get(&id)?.clone(), id)));
+        if let Some((first, id)) = twice {
+            self.sent_twice(at, &id, &first);
+        }
+        for id in messages(op) {
+            ids.entry(id).or_insert_with(|| at.to_owned());
+        }
+    }
+
+    /// Notes a mistake if an operation is to end in some way, and nobody is told how it does.
+    fn outcome(&mut self, at: &str, op: &Op) {
+        if op.outcome.is_some() && matches!(op.kind, OpKind::Fetch { .. } | OpKind::Trespass { .. })
+        {
+            let mistake = Mistake::new(Code::BadValue, "this operation has no outcome")
+                .label("how it must end")
+                .help("leave it out: what a fetch or a trespass comes to is for checks to judge");
+            self.report(&format!("{at}.outcome"), mistake);
+        }
+    }
+
+    /// Checks that an operation sends this message.
+    pub(super) fn message(&mut self, at: &str, id: &str, sent: &[String]) {
+        if sent.iter().any(|sent| sent == id) || self.places.is_broken("ops") {
+            return;
+        }
+        let sent: Vec<&str> = sent.iter().map(String::as_str).collect();
+        let help = match closest(id, sent.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if sent.is_empty() => {
+                format!("add an operation such as send = {{ id = \"{id}\", .. }}")
+            }
+            None => known("message", "messages", &sent),
+        };
+        let mistake = Mistake::new(Code::UnknownMessage, format!("no operation sends `{id}`"))
+            .label("not a message")
+            .help(help);
+        // Whatever else is wrong with the message, nobody sends it.
+        self.report_anyway(at, mistake);
+    }
+
+    /// Checks that there is such a device.
+    fn device(&mut self, at: &str, device: &str) {
+        if device.contains('/') && self.scenario.has_machine(device)
+            || self.places.is_broken("users")
+            || self.is_full()
+        {
+            return;
+        }
+        let machines = self.scenario.machines();
+        let devices = machines.iter().map(String::as_str).filter(|it| it.contains('/'));
+        let devices: Vec<&str> = devices.collect();
+        let help = match closest(device, devices.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => known("device", "devices", &devices),
+        };
+        let mistake = Mistake::new(Code::UnknownNode, format!("there is no device `{device}`"))
+            .label("not a device")
+            .help(help);
+        self.report(at, mistake);
     }
 
     /// Notes a mistake if an operation is repeated that cannot be, or not so often, or for too long.

@@ -2,16 +2,37 @@
 
 use super::world::each;
 use crate::{
-    language::{reader::Reader, table::Item},
-    scenario::{Expect, MessageExpectation, SendOutcome},
+    language::{
+        mistake::{Code, Mistake},
+        names::closest,
+        reader::Reader,
+        table::{Item, listed},
+    },
+    scenario::{Expect, MessageExpectation, Outcome},
 };
 
-/// The words for how a send ends.
-pub(in crate::language) const OUTCOMES: &[(&str, SendOutcome)] = &[
-    ("ok", SendOutcome::Ok),
-    ("refused", SendOutcome::Refused),
-    ("indefinite", SendOutcome::Indefinite),
-];
+/// Reads how an operation must end: a word, or the code of an error.
+pub(super) fn outcome(item: &Item<'_>, reader: &mut Reader) -> Option<Outcome> {
+    let written = reader.text(item)?;
+    let word = Outcome::WORDS.into_iter().find(|(word, _)| *word == written);
+    let outcome = word.map(|(_, outcome)| outcome);
+    let code = || Outcome::is_code(&written).then(|| Outcome::Error(written.clone()));
+    let outcome = outcome.or_else(code);
+    if outcome.is_none() {
+        let words = Outcome::WORDS.map(|(word, _)| word);
+        let help = match closest(&written, words) {
+            Some(meant) => format!("did you mean \"{meant}\"?"),
+            None => format!(
+                "write one of {}, or the code of an error, such as \"M_FORBIDDEN\"",
+                listed(&words)
+            ),
+        };
+        let message = format!("`{}` cannot be \"{written}\"", item.at);
+        let mistake = Mistake::new(Code::BadValue, message).label("unknown value").help(help);
+        reader.broken(item, mistake);
+    }
+    outcome
+}
 
 pub(super) fn expect(item: &Item<'_>, reader: &mut Reader) -> Expect {
     let mut expect = Expect::default();
@@ -37,8 +58,8 @@ pub(super) fn expect(item: &Item<'_>, reader: &mut Reader) -> Expect {
 fn message(item: &Item<'_>, reader: &mut Reader) -> MessageExpectation {
     let mut message = MessageExpectation::default();
     let Some(mut table) = reader.table(item) else { return message };
-    if let Some(outcome) = table.take("outcome", reader) {
-        message.outcome = reader.choice(&outcome, OUTCOMES);
+    if let Some(item) = table.take("outcome", reader) {
+        message.outcome = outcome(&item, reader);
     }
     if let Some(unreachable) = table.take("unreachable", reader) {
         message.unreachable = Some(reader.texts(&unreachable));

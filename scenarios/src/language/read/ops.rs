@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use toml::de::{DeInteger, DeValue};
 
-use super::one_kind;
+use super::{expect, one_kind};
 use crate::{
     language::{
         mistake::{Code, Mistake},
@@ -36,12 +36,23 @@ fn one(item: &Item<'_>, reader: &mut Reader) -> Option<Op> {
     let at = table.need("at", reader);
     let repeat = repeat(&mut table, reader);
     let jitter = table.take("jitter", reader).and_then(|jitter| reader.duration(&jitter));
+    let outcome = table.take("outcome", reader);
+    let outcome = outcome.and_then(|item| expect::outcome(&item, reader));
     let kind = one_kind(&mut table, &ops::keys(), "operation", reader);
     let at = at.and_then(|at| reader.duration(&at)).unwrap_or_default();
     let (kind, body) = kind?;
     let mut body = reader.table(&body)?;
     let kind = match kind {
         "send" => send(&mut body, reader),
+        "redact" => OpKind::Redact {
+            message: needed(&mut body, "message", reader),
+            by: needed(&mut body, "by", reader),
+        },
+        "typing" => OpKind::Typing {
+            user: needed(&mut body, "user", reader),
+            conversation: needed(&mut body, "conversation", reader),
+        },
+        "logout" => OpKind::Logout { device: needed(&mut body, "device", reader) },
         "fetch" => OpKind::Fetch { user: needed(&mut body, "user", reader) },
         "join" => OpKind::Join {
             user: needed(&mut body, "user", reader),
@@ -74,7 +85,7 @@ fn one(item: &Item<'_>, reader: &mut Reader) -> Option<Op> {
         },
     };
     body.done(reader);
-    Some(Op { at, kind, repeat, jitter: jitter.unwrap_or(Duration::ZERO) })
+    Some(Op { at, kind, repeat, jitter: jitter.unwrap_or(Duration::ZERO), outcome })
 }
 
 fn repeat(table: &mut Table<'_>, reader: &mut Reader) -> Repeat {

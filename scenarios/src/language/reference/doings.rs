@@ -2,7 +2,7 @@
 
 use super::{
     Key,
-    Value::{Duration, Endpoints, OneOf, Text, Whole},
+    Value::{Duration, Either, Endpoints, OneOf, Text, Whole, Words},
     may, need,
 };
 use crate::scenario::MOST_TIMES;
@@ -25,7 +25,18 @@ pub(super) const OPERATION: &[Key] = &[
         "how much later each begins at the most, drawn from the seed",
         "\"500ms\"",
     ),
+    may(
+        "outcome",
+        OUTCOME,
+        "any",
+        "how it must end: certainly done, certainly not, without an answer, or with an error of this code",
+        "\"ok\"",
+    ),
 ];
+
+/// How an operation ends.
+pub(super) const OUTCOME: super::Value =
+    Either(&[Words(&["ok", "refused", "indefinite"]), Text("an error code")]);
 
 /// A fault, its kind aside.
 pub(super) const FAULT: &[Key] = &[

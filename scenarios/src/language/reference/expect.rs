@@ -2,7 +2,8 @@
 
 use super::{
     Key,
-    Value::{Checks, Duration, Named, Texts, Words},
+    Value::{Checks, Duration, Named, Texts},
+    doings::OUTCOME,
     may,
 };
 use crate::vocabulary::CheckKind;
@@ -55,9 +56,9 @@ pub(super) const EXPECT: &[Key] = &[
 const MESSAGE: &[Key] = &[
     may(
         "outcome",
-        Words(&["ok", "refused", "indefinite"]),
+        OUTCOME,
         "any",
-        "how the send must end: certainly done, certainly not, or without an answer",
+        "how the send must end: certainly done, certainly not, without an answer, or with an error of this code",
         "\"refused\"",
     ),
     may(

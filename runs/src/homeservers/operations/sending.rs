@@ -1,0 +1,87 @@
+//! Sending a message: attempts with one transaction id, until one has an answer.
+
+use std::time::Duration;
+
+use checks::{
+    history::{Note, pdu::MESSAGE_FIELD},
+    record::OpOutcome,
+};
+use http::Method;
+use scenarios::endpoint::percent_encoded;
+use serde_json::{Value, json};
+
+use super::{Ended, outcome};
+use crate::homeservers::{
+    client::Reply,
+    device::{Device, room_path},
+};
+
+/// The deadline of one attempt to send.
+const SEND_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The pause before an attempt is repeated.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// A message to be sent.
+pub(super) struct Sending {
+    pub(super) message: String,
+    pub(super) conversation: String,
+    pub(super) room: String,
+    pub(super) text: String,
+    pub(super) attempts: u32,
+}
+
+impl Sending {
+    /// Sends it, and notes when that began and how it ended.
+    pub(super) async fn run(&self, device: &Device) -> Ended {
+        let began = device.note(
+            None,
+            &Note::SendBegan {
+                message: self.message.clone(),
+                device: device.name.clone(),
+                conversation: self.conversation.clone(),
+            },
+        );
+        let mut ended = self.attempt(device).await;
+        for _ in 1..self.attempts {
+            if outcome(&ended) != OpOutcome::Indefinite {
+                break;
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+            ended = self.attempt(device).await;
+        }
+        let event = ended.as_ref().ok().and_then(|reply| reply.body["event_id"].as_str());
+        if let Some(event) = event {
+            device.progress().known.insert(self.message.clone(), event.to_owned());
+        }
+        device.note(Some(began), &self.ended(&ended));
+        ended
+    }
+
+    /// Attempts to send once; every attempt has the same transaction id.
+    async fn attempt(&self, device: &Device) -> Ended {
+        let transaction = percent_encoded(&self.message);
+        let target = room_path(&self.room, &format!("send/m.room.message/{transaction}"));
+        let mut body = json!({"msgtype": "m.text", "body": self.text});
+        body[MESSAGE_FIELD] = self.message.as_str().into();
+        let reply = device.call((Method::PUT, &target), Some(&body), SEND_DEADLINE, false).await;
+        reply.map_err(|error| error.to_string())
+    }
+
+    fn ended(&self, ended: &Ended) -> Note {
+        let outcome = outcome(ended);
+        let reply = ended.as_ref().ok();
+        let event = reply.and_then(|reply| reply.body.get("event_id")).and_then(Value::as_str);
+        let strings = |field| reply.map(|reply| reply.strings(field)).unwrap_or_default();
+        let error = ended.as_ref().map_or_else(String::clone, Reply::to_string);
+        Note::SendEnded {
+            message: self.message.clone(),
+            outcome,
+            status: reply.map(|reply| reply.status),
+            event: event.map(str::to_owned),
+            unreachable: strings("unreachable_backends"),
+            failed_to_send: strings("failed_to_send"),
+            error: (outcome != OpOutcome::Ok).then_some(error),
+        }
+    }
+}
