@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use journal::{Event, Journal};
+use journal::{Event, Journal, duration, nanoseconds};
 use serde_json::Value;
 
 pub use self::{
@@ -320,8 +320,7 @@ impl<'j> History<'j> {
     /// Returns a time in words, counted from when the cluster was ready, to the millisecond.
     pub(crate) fn since_ready(&self, at: Duration) -> String {
         let ready = self.ready.map_or(Duration::ZERO, |ready| ready.at);
-        let milliseconds = at.saturating_sub(ready).as_millis();
-        format!("{:?}", Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX)))
+        duration::moment(nanoseconds(at.saturating_sub(ready)))
     }
 
     /// Returns whether any sync of a machine's disk is in the journal: whoever recorded it may not

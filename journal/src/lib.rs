@@ -9,6 +9,7 @@
 //! - [`fault`]: what triggers wait for, which links are meant; and the ledger of faults: when each
 //!   was in force, and what it touched.
 //! - [`http`]: HTTP messages read off the bytes of a connection, as a network sees them.
+//! - [`duration`]: how times are written, and read.
 //! - [`Supervisor`]: when a world starts a program again that has failed.
 //! - [`random`]: one named stream per (seed, purpose), from which everything by chance is drawn.
 //!
@@ -16,6 +17,7 @@
 //! - A world writes the journal, never a node under test.
 //! - Nothing here knows a world, a server, or a check.
 
+pub mod duration;
 mod ending;
 mod entries;
 mod entry;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use scenarios::{
-    Scenario,
+    Scenario, duration,
     scenario::{AfterCrash, Delivery, FaultKind, NodeFault, Reads, When},
 };
 
@@ -36,7 +36,8 @@ pub fn obstacles(scenario: &Scenario, servers: &Servers) -> Vec<String> {
     }
     let works = working(scenario);
     if works > LONGEST {
-        reasons.push(format!("it would take {works:?} of real time, more than {LONGEST:?}"));
+        let (works, most) = (duration::rounded(works), duration::text(LONGEST));
+        reasons.push(format!("it would take {works} of real time, more than {most}"));
     }
     let kinds = servers.of(scenario);
     reasons.extend(kinds.iter().flat_map(|(name, kind)| lacking(scenario, name, kind)));

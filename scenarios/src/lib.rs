@@ -12,10 +12,11 @@
 //! - All mistakes of a file are reported at once, each with its place and a remedy.
 
 pub mod builder;
-pub mod duration;
 pub mod endpoint;
 pub mod language;
 pub mod scenario;
 pub mod vocabulary;
+
+pub use journal::duration;
 
 pub use self::{scenario::Scenario, vocabulary::Vocabulary};

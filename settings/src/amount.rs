@@ -31,6 +31,11 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, 
     sum_of(deserializer, DURATIONS).map(Duration::from_millis)
 }
 
+/// Returns the text of a duration as such a file has it, to the millisecond: `1m 30s`.
+pub fn duration_text(duration: Duration) -> String {
+    text(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), DURATIONS)
+}
+
 /// Reads a size: a whole number with one of the units B, KiB, MiB, GiB, kB, MB, GB; or bytes.
 ///
 /// # Errors
@@ -150,5 +155,17 @@ mod tests {
         }
         assert_eq!(text(28 * 86_400_000, DURATIONS), "28d");
         assert_eq!((text(32 << 20, SIZES), text(1001, SIZES)), ("32MiB".into(), "1001B".into()));
+    }
+
+    fn a_duration_is_told_as_a_file_has_it() {
+        for (milliseconds, told) in [
+            (0, "0ms"),
+            (250, "250ms"),
+            (60_000, "1m"),
+            (90_500, "1m 30s 500ms"),
+            (518_400_000, "6d"),
+        ] {
+            assert_eq!(duration_text(Duration::from_millis(milliseconds)), told);
+        }
     }
 }

@@ -20,7 +20,7 @@ mod rules;
 pub mod table;
 
 pub use self::{
-    amount::{bytes, duration, some_bytes},
+    amount::{bytes, duration, duration_text, some_bytes},
     choice::{Choice, Choices},
     document::Document,
     homeserver::HOMESERVER,

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, de};
 
-pub use settings::{Document, Mistake, Wrong, bytes, duration, some_bytes};
+pub use settings::{Document, Mistake, Wrong, bytes, duration, duration_text, some_bytes};
 
 /// Reads how much is logged: error, warn, info, debug or trace.
 ///

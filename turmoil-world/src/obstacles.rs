@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runs::disk_faults;
 use scenarios::{
-    Scenario,
+    Scenario, duration,
     scenario::{AfterCrash, FaultKind, NodeFault, When},
 };
 
@@ -34,7 +34,8 @@ pub fn obstacles(scenario: &Scenario) -> Vec<String> {
         reasons.push(format!("{machines} machines are more than {MOST_MACHINES}"));
     }
     if scenario.limit > LONGEST {
-        reasons.push(format!("{:?} are longer than {LONGEST:?}", scenario.limit));
+        let (limit, most) = (duration::text(scenario.limit), duration::text(LONGEST));
+        reasons.push(format!("{limit} are longer than {most}"));
     }
     reasons.dedup();
     reasons

@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, future::Future, time::Duration};
 
+use scenarios::duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::queue::Trouble;
@@ -72,10 +73,10 @@ where
         };
         attempts += 1;
         if began.elapsed() > limit.altogether {
-            let seconds = limit.altogether.as_secs();
+            let limit = duration::text(limit.altogether);
             let said = said().map(|said| format!(" ({said})")).unwrap_or_default();
             let message = format!(
-                "{shown} did not do what it was asked for within {seconds} s: {why}{said}\nwhat was \
+                "{shown} did not do what it was asked for within {limit}: {why}{said}\nwhat was \
                  being done is not lost: start the worker again once the server is there"
             );
             return Err(Trouble::new(message));

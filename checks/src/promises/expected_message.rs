@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use scenarios::scenario::{MessageExpectation, Outcome};
+use scenarios::{
+    duration,
+    scenario::{MessageExpectation, Outcome},
+};
 
 use crate::{
     Finding, Judgment,
@@ -130,7 +133,8 @@ fn too_late(history: &History<'_>, message: &Message, within: Duration) -> Optio
     let late = firsts.find(|it| it.at.at.saturating_sub(message.began.at) > within)?;
     let took = late.at.at.saturating_sub(message.began.at);
     let (device, name) = (&late.device, &message.name);
-    Some(format!("{device} saw {name} after {took:?}, not within {within:?}"))
+    let (took, within) = (duration::rounded(took), duration::text(within));
+    Some(format!("{device} saw {name} after {took}, not within {within}"))
 }
 
 fn list(names: &BTreeSet<&String>) -> String {

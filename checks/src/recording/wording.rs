@@ -1,7 +1,7 @@
 //! When faults begin, in words.
 
 use scenarios::{
-    Scenario,
+    Scenario, duration,
     scenario::{Fault, Moment, Operation, When},
 };
 
@@ -13,7 +13,7 @@ pub(super) fn when(scenario: &Scenario, fault: &Fault) -> String {
     match scenario.faults.iter().find(is_before) {
         Some(before) => match fault.when {
             When::At(after) if after.is_zero() => format!("at once after {}", before.kind),
-            When::At(after) => format!("{after:?} after {}", before.kind),
+            When::At(after) => format!("{} after {}", duration::text(after), before.kind),
             _ => format!("{beginning}, after {}", before.kind),
         },
         None => beginning,
@@ -23,7 +23,7 @@ pub(super) fn when(scenario: &Scenario, fault: &Fault) -> String {
 fn beginning(when: &When) -> String {
     match when {
         When::At(at) if at.is_zero() => "at once".to_owned(),
-        When::At(at) => format!("at {at:?}"),
+        When::At(at) => format!("at {}", duration::text(*at)),
         When::Exchange { moment, endpoints, from, to, nth } => {
             let (from, to) = (from.as_deref(), to.as_deref());
             let endpoints = endpoints.join(" or ");

@@ -16,6 +16,7 @@ use transport::{
     Lock,
     host::TaskHandle,
     http::{Address, Client, ClientLimits},
+    settings::duration_text,
 };
 use uuid::Uuid;
 
@@ -252,7 +253,8 @@ impl Pushers {
                     *failures = failures.saturating_add(1);
                     let wait = self.back_off(*failures);
                     let app_id = &key.app_id;
-                    tracing::info!(app_id, reason, failures, ?wait, "a push gateway failed");
+                    let told = duration_text(wait);
+                    tracing::info!(app_id, reason, failures, wait = told, "a push gateway failed");
                     return Ok(Step::After(wait));
                 }
             }

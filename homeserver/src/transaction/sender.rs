@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use transport::{
     endpoints::relay::{RelayedTransaction, SendRelay},
     federation::CallError,
+    settings::duration_text,
 };
 
 use super::{
@@ -330,7 +331,8 @@ impl Sender {
         let earlier = if silent && came_back { 0 } else { before.failures };
         let failures = earlier.saturating_add(1);
         let wait = self.jittered(self.back_off_after(failures));
-        tracing::info!(destination = %self.name, %error, failures, ?wait, "backing off");
+        let told = duration_text(wait);
+        tracing::info!(destination = %self.name, %error, failures, wait = told, "backing off");
         let now = self.outgoing.core.host.unix_ms();
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         self.due = Some((failures, Instant::now() + Duration::from_millis(wait_ms)));

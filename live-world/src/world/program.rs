@@ -11,6 +11,7 @@ use std::{
 };
 
 use runs::{homeservers::ADMIN_TOKEN, world::Backup};
+use scenarios::duration;
 use settings::{Choice, HOMESERVER, RELAY};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -274,8 +275,10 @@ impl LiveWorld {
             sleep(LOOK_EVERY).await;
         }
         let why = format!(
-            "it was not ready within {} seconds: to `GET {}` on port {} it answered {said}",
-            kind.ready_within, kind.ready, kind.ready_port
+            "it was not ready within {}: to `GET {}` on port {} it answered {said}",
+            duration::text(kind.patience()),
+            kind.ready,
+            kind.ready_port
         );
         self.fell_short(name, &why);
     }

@@ -1,9 +1,13 @@
 //! How long messages took to each recipient: percentiles as a table, and each copy over time with
 //! the faults as bands. The sender's own device is no recipient.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use ::checks::record::{Copy, Message, OpOutcome, Presence};
+use journal::duration::rounded;
 use maud::{Markup, html};
 
 use super::{
@@ -173,8 +177,5 @@ fn log(ns: u64) -> u64 {
 }
 
 fn short(ns: u64) -> String {
-    match ns / SHORTEST {
-        ms @ 0..1000 => format!("{ms} ms"),
-        ms => format!("{} s", ms / 1000),
-    }
+    rounded(Duration::from_nanos(ns))
 }

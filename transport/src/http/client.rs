@@ -21,6 +21,7 @@ use super::connector::Connector;
 use crate::{
     Lock,
     host::{Executor, Host},
+    settings::duration_text,
 };
 
 /// Addresses whose connections are pooled at once; the one unused longest makes room.
@@ -78,7 +79,7 @@ pub enum RequestError {
         reason: String,
     },
     /// The deadline passed first.
-    #[error("no answer from {address} within {deadline:?}")]
+    #[error("no answer from {address} within {}", duration_text(*deadline))]
     Deadline {
         /// `name:port`.
         address: String,

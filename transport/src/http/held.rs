@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::places::Place;
-use crate::host::Stream;
+use crate::{host::Stream, settings::duration_text};
 
 /// A stream that keeps its place until it is dropped, whoever owns it then (an upgraded connection
 /// leaves the server loop), and fails once it has been unable to write for too long.
@@ -45,7 +45,7 @@ impl HeldStream {
         let timeout = self.write_timeout;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         ready!(stalled.as_mut().poll(context));
-        let problem = format!("the peer has read nothing for {timeout:?}");
+        let problem = format!("the peer has read nothing for {}", duration_text(timeout));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, problem)))
     }
 }

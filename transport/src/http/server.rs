@@ -39,6 +39,7 @@ use super::{
 use crate::{
     error::MatrixError,
     host::{Host, Listener},
+    settings::duration_text,
 };
 
 /// The pause after a failure to accept a connection (out of descriptors, say).
@@ -333,11 +334,11 @@ async fn routed(
         Ok(Ok(response)) => as_matrix_answer(response, limits),
         Err(_) if remains.has_more() => late(
             StatusCode::REQUEST_TIMEOUT,
-            format!("the body did not arrive within {:?}", limits.request_timeout),
+            format!("the body did not arrive within {}", duration_text(limits.request_timeout)),
         ),
         Err(_) => late(
             StatusCode::GATEWAY_TIMEOUT,
-            format!("no answer within {:?}", limits.request_timeout),
+            format!("no answer within {}", duration_text(limits.request_timeout)),
         ),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use journal::duration::text;
+
 use crate::{
     World,
     fault::{ClockFault, FaultId, Shift},
@@ -24,13 +26,13 @@ impl World {
     }
 }
 
-/// Returns what is wrong, such as `clock 3600s ahead on`; the name of the machine follows.
+/// Returns what is wrong, such as `clock 1h ahead on`; the name of the machine follows.
 fn description(what: ClockFault) -> String {
     match what {
-        ClockFault::Skew(Shift::Ahead(by)) => format!("clock {by:?} ahead on"),
-        ClockFault::Skew(Shift::Behind(by)) => format!("clock {by:?} behind on"),
-        ClockFault::Jump(Shift::Ahead(by)) => format!("clock jumps {by:?} ahead on"),
-        ClockFault::Jump(Shift::Behind(by)) => format!("clock jumps {by:?} back on"),
+        ClockFault::Skew(Shift::Ahead(by)) => format!("clock {} ahead on", text(by)),
+        ClockFault::Skew(Shift::Behind(by)) => format!("clock {} behind on", text(by)),
+        ClockFault::Jump(Shift::Ahead(by)) => format!("clock jumps {} ahead on", text(by)),
+        ClockFault::Jump(Shift::Behind(by)) => format!("clock jumps {} back on", text(by)),
         ClockFault::Drift(rate) => format!("clock runs {rate} times as fast on"),
     }
 }
