@@ -1,7 +1,8 @@
 //! What a check found.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use journal::Event;
 use scenarios::scenario::Reads;
 
 use crate::{
@@ -109,7 +110,7 @@ impl Finding {
 }
 
 /// Returns the journal entries that the message's fate depends on: its send, what carried it, the
-/// faults meanwhile, and each device's first sight.
+/// faults meanwhile, connections that were to carry it, and each device's first sight.
 fn causal_slice(history: &History<'_>, message: &Message) -> Vec<u64> {
     let mut entries = vec![message.began.n];
     entries.extend(message.ended.as_ref().map(|ended| ended.at.n));
@@ -126,10 +127,39 @@ fn causal_slice(history: &History<'_>, message: &Message) -> Vec<u64> {
     }
     let last = entries.iter().max().copied().unwrap_or_default();
     entries.extend(faults_between(history, message.began.n, last));
+    entries.extend(failed_connects(history, message));
     entries.sort_unstable();
     entries.dedup();
     entries.truncate(MAX_EVIDENCE);
     entries
+}
+
+/// Returns, for each server that the message has not come to, the first and the last connection to it
+/// that did not come about: from where the message was sent, or from who decides about it.
+fn failed_connects(history: &History<'_>, message: &Message) -> Vec<u64> {
+    let owner = history.owner_of(&message.conversation);
+    let senders = [history.backend_of(&message.device), owner];
+    let servers = &history.scenario.backends;
+    let mut failed: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
+    for entry in history.journal.entries() {
+        let Event::ConnectFailed(connect) = &entry.event else { continue };
+        let is_of_interest = entry.n > message.began.n
+            && senders.contains(&&*entry.machine)
+            && (servers.contains_key(&*connect.to)
+                || history.scenario.relays.contains_key(&*connect.to))
+            && !has_come(history, message, &connect.to, entry.n);
+        if is_of_interest {
+            let ends = failed.entry((&entry.machine, &connect.to)).or_insert((entry.n, entry.n));
+            ends.1 = entry.n;
+        }
+    }
+    failed.into_values().flat_map(|(first, last)| [first, last]).collect()
+}
+
+/// Returns whether a request that carries the message has arrived at `server` before entry `n`.
+fn has_come(history: &History<'_>, message: &Message, server: &str, n: u64) -> bool {
+    let mut carriers = history.carriers_of(&message.name);
+    carriers.any(|it| it.to == server && it.arrived.is_some_and(|arrived| arrived.n < n))
 }
 
 fn faults_between(history: &History<'_>, from: u64, to: u64) -> impl Iterator<Item = u64> {

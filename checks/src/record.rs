@@ -294,8 +294,12 @@ pub struct EventRecord {
     pub kind: String,
     /// The endpoint's name, or the method and path where it has none; the note's topic; the fault.
     pub what: String,
-    /// The result: the status of an answer, or `lost: partition a | b`.
+    /// The result: the status of an answer, `lost: partition a | b`, or `given up after 10s`.
     pub result: Option<String>,
+    /// Why: what an answer says of itself, as `refused m1: no member`; the fault that was in the
+    /// way of what came to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// The message that it carries.
     pub message: Option<String>,
     /// The entry that led to it.

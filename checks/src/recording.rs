@@ -1,6 +1,7 @@
 //! Judges a run and makes its record, from what its world wrote down.
 
 mod events;
+mod reason;
 mod verdict;
 mod wording;
 

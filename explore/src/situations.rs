@@ -18,7 +18,7 @@ use checks::{
     history::{Exchange, History, Message, user_of},
     record::OpOutcome,
 };
-use journal::fault::FaultReport;
+use journal::{Loss, fault::FaultReport};
 
 /// A situation, as a report shows it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,7 +146,12 @@ fn fate(exchange: &Exchange<'_>) -> String {
         (None, Some(_)) => "arrived and",
         (None, None) => "never arrived and",
     };
-    let why = exchange.lost.map_or("unanswered at the end", |(_, why)| why.word());
+    let why = match exchange.lost {
+        None => "unanswered at the end",
+        // Who let go first makes no difference to the protocol.
+        Some((_, Loss::GivenUp)) => Loss::Closed.word(),
+        Some((_, why)) => why.word(),
+    };
     format!("{reached} {why}")
 }
 

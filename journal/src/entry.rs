@@ -70,6 +70,17 @@ pub enum Event {
         /// What became of the connection.
         why: Loss,
     },
+    /// The program that was asked let go of a request that had arrived whole, and never answered it.
+    RequestDropped {
+        /// Number of the [`Event::RequestSent`] entry.
+        request: u64,
+        /// What had become of the connection by then; [`Loss::GivenUp`] if nothing had, so that the
+        /// program did so by itself.
+        why: Loss,
+    },
+    /// A connection that the program asked for did not come about, so that nothing was asked over
+    /// it.
+    ConnectFailed(ConnectFailed),
     /// A file was synced to the disk of `machine`.
     DiskSynced {
         /// The file's name.
@@ -110,6 +121,9 @@ pub enum Event {
 /// Why the answer to a request will not arrive. Shown as the journal has it, as `timed out`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Loss {
+    /// Nothing listens there, or somebody refuses: there was no connection.
+    #[serde(rename = "refused")]
+    Refused,
     /// The connection was reset.
     #[serde(rename = "reset")]
     Reset,
@@ -119,7 +133,11 @@ pub enum Loss {
     /// The machine that asked lost its power.
     #[serde(rename = "crashed")]
     Crashed,
-    /// The program that asked, or the one that was asked, closed the connection.
+    /// The program that asked did not wait any longer: its deadline was over, or it did not need the
+    /// answer any more.
+    #[serde(rename = "given up")]
+    GivenUp,
+    /// The program that was asked closed the connection, or the one that asked ended.
     #[serde(rename = "closed")]
     Closed,
     /// The request was a replay of the network's, whose answer nobody waits for.
@@ -134,9 +152,11 @@ impl Loss {
     /// Returns the word for it, as the journal has it.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Refused => "refused",
             Self::Reset => "reset",
             Self::TimedOut => "timed out",
             Self::Crashed => "crashed",
+            Self::GivenUp => "given up",
             Self::Closed => "closed",
             Self::Dropped => "dropped",
             Self::Over => "over",
@@ -148,6 +168,24 @@ impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
     }
+}
+
+/// A connection that did not come about. `machine` of its entry asked for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConnectFailed {
+    /// The machine that it was to lead to.
+    pub to: Arc<str>,
+    /// The port there.
+    pub port: u16,
+    /// Why not.
+    pub why: Loss,
+    /// How long the program had waited.
+    #[serde(rename = "waited_ns", serialize_with = "as_ns")]
+    pub waited: Duration,
+    /// The fault, by its number, that was the last to be in the way; none if no fault was, or nobody
+    /// knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<u64>,
 }
 
 /// An HTTP request as the network saw it.

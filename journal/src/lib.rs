@@ -34,7 +34,7 @@ mod supervisor;
 pub use self::{
     ending::{Ended, Misbehavior},
     entries::{Journal, hash},
-    entry::{Answer, Entry, Event, Loss, Request, nanoseconds},
+    entry::{Answer, ConnectFailed, Entry, Event, Loss, Request, nanoseconds},
     latency::Latency,
     recording::Recording,
     schedule::{MOST_PRIORITIES, Schedule},

@@ -63,6 +63,7 @@ impl Recorder {
                 Some(*request)
             }
             Event::AnswerSent(answer) => Some(answer.request),
+            Event::RequestDropped { request, .. } => Some(*request),
             _ => None,
         }
     }

@@ -91,7 +91,7 @@ impl LiveWorld {
     }
 
     /// Returns the time since the world began.
-    fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.0.began.elapsed()
     }
 

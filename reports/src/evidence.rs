@@ -33,6 +33,20 @@ pub fn what(event: &EventRecord) -> String {
     format!("{kind} {} {message}", event.what).trim().to_owned()
 }
 
+/// Says how an event ended, and why: `200`, `lost: partition a | b`, `given up after 10s: crash b`.
+pub fn result(event: &EventRecord) -> Option<String> {
+    match (&event.result, &event.why) {
+        (Some(result), Some(why)) => Some(format!("{result}: {why}")),
+        (result, why) => result.clone().or_else(|| why.clone()),
+    }
+}
+
+/// Returns whether an event says that something came to nothing.
+pub fn is_loss(event: &EventRecord) -> bool {
+    matches!(&*event.kind, "request_lost" | "request_dropped" | "connect_failed")
+        || event.result.as_deref().is_some_and(|result| result.starts_with("lost"))
+}
+
 /// Returns the event at which the shown violation happened: the last of its evidence that is not
 /// later than it.
 pub fn violation(record: &Record) -> Option<&EventRecord> {

@@ -18,6 +18,8 @@ pub struct Exchange<'r> {
     pub answer_arrived: Option<&'r EventRecord>,
     /// Its connection died, or its sender gave it up.
     pub lost: Option<&'r EventRecord>,
+    /// Whoever was asked let go of it without an answer.
+    pub dropped: Option<&'r EventRecord>,
 }
 
 impl<'r> Exchange<'r> {
@@ -48,10 +50,11 @@ impl<'r> Exchange<'r> {
         self.answer.and_then(|answer| answer.result.as_deref())
     }
 
-    /// Returns why its sender never had the answer: `lost: partition a | b`.
+    /// Returns why its sender never had the answer: the fault that kept it from coming, or else how
+    /// the request ended, as `given up after 10s`.
     pub fn loss(&self) -> Option<&'r str> {
         let lost = self.lost.filter(|_| self.answer_arrived.is_none())?;
-        Some(lost.result.as_deref().unwrap_or("lost"))
+        lost.why.as_deref().or(lost.result.as_deref()).or(Some("lost"))
     }
 }
 
@@ -65,9 +68,8 @@ struct About {
 pub fn request_of(event: &EventRecord) -> Option<u64> {
     match &*event.kind {
         "request_sent" => Some(event.n),
-        "request_arrived" | "answer_sent" | "answer_arrived" | "request_lost" => {
-            serde_json::from_str::<About>(&event.line).ok()?.request
-        }
+        "request_arrived" | "answer_sent" | "answer_arrived" | "request_lost"
+        | "request_dropped" => serde_json::from_str::<About>(&event.line).ok()?.request,
         _ => None,
     }
 }
@@ -80,8 +82,15 @@ pub fn exchanges(events: &[EventRecord]) -> Vec<Exchange<'_>> {
         let Some(request) = request_of(event) else { continue };
         if event.kind == "request_sent" {
             places.insert(request, exchanges.len());
-            let (arrived, answer, answer_arrived, lost) = (None, None, None, None);
-            exchanges.push(Exchange { sent: event, arrived, answer, answer_arrived, lost });
+            let (arrived, answer, answer_arrived, lost, dropped) = (None, None, None, None, None);
+            exchanges.push(Exchange {
+                sent: event,
+                arrived,
+                answer,
+                answer_arrived,
+                lost,
+                dropped,
+            });
             continue;
         }
         let place = places.get(&request).and_then(|place| exchanges.get_mut(*place));
@@ -90,6 +99,7 @@ pub fn exchanges(events: &[EventRecord]) -> Vec<Exchange<'_>> {
             "request_arrived" => exchange.arrived = Some(event),
             "answer_sent" => exchange.answer = Some(event),
             "answer_arrived" => exchange.answer_arrived = Some(event),
+            "request_dropped" => exchange.dropped = Some(event),
             _ => exchange.lost = Some(event),
         }
     }

@@ -115,7 +115,7 @@ pub fn lines(source: &Source<'_>, events: &[&EventRecord], bodies: bool) -> Vec<
     for ((event, at), there) in events.iter().zip(&times).zip(&paths) {
         let head = format!("{:>number$}  {at:>time$}  {there:<path$}", format!("#{}", event.n));
         let what = cut(&evidence::what(event), WHAT);
-        let result = event.result.as_ref().map(|it| format!("  {it}")).unwrap_or_default();
+        let result = evidence::result(event).map(|it| format!("  {it}")).unwrap_or_default();
         let cause = event.cause.map(|n| format!("  (#{n})")).unwrap_or_default();
         lines.push(clean(&format!("{head}  {what}{result}{cause}")).trim_end().to_owned());
         if bodies && let Some(body) = body(source, event) {

@@ -125,8 +125,7 @@ fn diagram(record: &Record) -> Option<String> {
 }
 
 fn arrow(event: &EventRecord) -> &'static str {
-    let is_lost = event.result.as_deref().is_some_and(|result| result.starts_with("lost"));
-    match (&*event.kind, is_lost) {
+    match (&*event.kind, evidence::is_loss(event)) {
         (_, true) => "-x",
         ("answer_sent", _) => "-->>",
         _ => "->>",

@@ -139,13 +139,18 @@ impl<'r> Trace<'r> {
 
     fn instant(&mut self, record: &Record, event: &EventRecord) {
         let name = match &*event.kind {
-            "note" | "booted" | "exited" | "disk_synced" | "request_lost" => evidence::what(event),
+            "note" | "booted" | "exited" | "disk_synced" | "request_lost" | "request_dropped" => {
+                evidence::what(event)
+            }
+            "connect_failed" => {
+                format!("no connection to {}", event.to.as_deref().unwrap_or_default())
+            }
             _ => return,
         };
         let (pid, ts) = (self.pid(&event.node), us(event.world_ns(record)));
         self.events.push(json!({
             "ph": "i", "s": "p", "pid": pid, "tid": 1, "ts": ts, "name": name, "cat": event.kind,
-            "args": {"entry": event.n, "message": event.message, "result": event.result},
+            "args": {"entry": event.n, "message": event.message, "result": evidence::result(event)},
         }));
     }
 

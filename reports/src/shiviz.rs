@@ -36,7 +36,7 @@ pub fn render(record: &Record) -> String {
         at_entry.insert(event.n, clock.clone());
         let clock = serde_json::to_string(clock).expect("a clock has only string keys");
         let what = clean(&evidence::what(event));
-        let result = event.result.as_deref().map(clean).unwrap_or_default();
+        let result = evidence::result(event).as_deref().map(clean).unwrap_or_default();
         let at = signed(event.at_ns);
         let line = format!("#{} {at} {what} {result}", event.n);
         let host: String = event.node.split_whitespace().collect();

@@ -17,6 +17,7 @@ use transport::{
 };
 
 use crate::{
+    machine::current,
     network::{
         connection::{Connection, Handshake, Side},
         stream::SimStream,
@@ -109,7 +110,9 @@ fn open(world: &Arc<LockedWorld>, owner: Owner, name: &str, port: u16) -> io::Re
         let message = format!("the name `{name}` does not resolve");
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
     };
-    let connection = state.add_connection(Connection::new(owner, to, port));
+    let mut connection = Connection::new(owner, to, port);
+    connection.asked = (current::cause(), state.now());
+    let connection = state.add_connection(connection);
     Ok(SimStream { world: Arc::clone(world), connection, side: Side::Client, owner })
 }
 

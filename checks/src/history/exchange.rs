@@ -52,6 +52,8 @@ pub struct Exchange<'j> {
     pub answer_arrived: Option<Moment>,
     /// When and why its connection died before the answer arrived.
     pub lost: Option<(Moment, Loss)>,
+    /// When whoever was asked let go of it without an answer.
+    pub dropped: Option<Moment>,
     request_json: OnceCell<Option<Value>>,
     answer_json: OnceCell<Option<Value>>,
     pdus: OnceCell<Vec<PduFacts>>,
@@ -78,6 +80,7 @@ impl<'j> Exchange<'j> {
             answer: None,
             answer_arrived: None,
             lost: None,
+            dropped: None,
             request_json: OnceCell::new(),
             answer_json: OnceCell::new(),
             pdus: OnceCell::new(),
@@ -144,6 +147,7 @@ impl<'j> Exchange<'j> {
         let answer = self.answer.map(|answer| answer.sent.n);
         let lost = self.lost.map(|(moment, _)| moment.n);
         let arrived = self.arrived.map(|moment| moment.n).filter(|_| answer.is_none());
-        [Some(self.sent.n), arrived, answer, lost].into_iter().flatten().collect()
+        let dropped = self.dropped.map(|moment| moment.n);
+        [Some(self.sent.n), arrived, answer, lost, dropped].into_iter().flatten().collect()
     }
 }

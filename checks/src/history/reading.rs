@@ -122,12 +122,16 @@ fn take<'j>(history: &mut History<'j>, entry: &'j Entry) {
         Event::RequestLost { request, why } => {
             on(history, *request, |exchange| exchange.lost = Some((moment, *why)));
         }
+        Event::RequestDropped { request, .. } => {
+            on(history, *request, |exchange| exchange.dropped = Some(moment));
+        }
         Event::Note { topic, body } => {
             if let Some(note) = Note::from_parts(topic, body) {
                 take_note(history, moment, note);
             }
         }
         Event::DiskWritten { .. }
+        | Event::ConnectFailed(_)
         | Event::Exited { .. }
         | Event::FaultBegan { .. }
         | Event::FaultEnded { .. } => {}

@@ -1,11 +1,12 @@
 //! The journal's entries as a record has them: in words, next to the journal's own line.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use journal::{Entry, Event, Loss, fault::FaultReport, nanoseconds};
+use journal::{ConnectFailed, Entry, Event, Loss, duration, fault::FaultReport, nanoseconds};
 use scenarios::endpoint;
 use serde_json::Value;
 
+use super::reason;
 use crate::{
     history::{Exchange, History, Note, pdu::message_names},
     record::EventRecord,
@@ -25,7 +26,7 @@ pub(super) fn events(
         }
     }
     let spoken = history.exchanges.iter().map(|exchange| Spoken::of(history, exchange)).collect();
-    let teller = Teller { history, touched, spoken };
+    let teller = Teller { history, faults, touched, spoken };
     let entries = history.journal.entries().iter();
     entries.zip(lines).map(|(entry, line)| teller.event(entry, line)).collect()
 }
@@ -37,6 +38,7 @@ struct EntryInWords {
     to: Option<String>,
     what: String,
     result: Option<String>,
+    why: Option<String>,
     message: Option<String>,
 }
 
@@ -76,6 +78,7 @@ fn told(value: &Value) -> String {
 /// Tells what entries say.
 struct Teller<'h> {
     history: &'h History<'h>,
+    faults: &'h [FaultReport],
     /// The first fault that touched each request.
     touched: BTreeMap<u64, &'h str>,
     /// What each exchange of the history is called: four entries or so speak of one.
@@ -93,7 +96,7 @@ impl Teller<'_> {
     }
 
     fn event(&self, entry: &Entry, line: String) -> EventRecord {
-        let EntryInWords { kind, to, what, result, message } = self.in_words(entry);
+        let EntryInWords { kind, to, what, result, why, message } = self.in_words(entry);
         EventRecord {
             n: entry.n,
             at_ns: self.since_ready(entry),
@@ -102,6 +105,7 @@ impl Teller<'_> {
             kind: kind.to_owned(),
             what,
             result,
+            why,
             message,
             cause: entry.cause,
             line,
@@ -128,6 +132,7 @@ impl Teller<'_> {
             Event::AnswerSent(answer) => EntryInWords {
                 to: Some(answer.to.to_string()),
                 result: Some(answer.status.to_string()),
+                why: reason::of(self.history, answer.request),
                 ..self.request("answer_sent", answer.request, false)
             },
             Event::AnswerArrived { request, .. } => EntryInWords {
@@ -138,9 +143,16 @@ impl Teller<'_> {
                 ..self.request("answer_arrived", *request, false)
             },
             Event::RequestLost { request, why } => EntryInWords {
-                result: Some(self.loss(*request, *why)),
+                result: Some(ending(*why, entry.at.saturating_sub(self.history.time_of(*request)))),
+                why: self.touched.get(request).map(|what| (*what).to_owned()),
                 ..self.request("request_lost", *request, false)
             },
+            Event::RequestDropped { request, why } => EntryInWords {
+                result: Some("unanswered".to_owned()),
+                why: Some(self.dropped(*request, *why)),
+                ..self.request("request_dropped", *request, false)
+            },
+            Event::ConnectFailed(failed) => self.connect_failed(failed),
             Event::DiskSynced { file, .. } => {
                 EntryInWords { kind: "disk_synced", what: file.clone(), ..EntryInWords::default() }
             }
@@ -160,6 +172,28 @@ impl Teller<'_> {
                 message: body.get("message").and_then(|it| it.as_str()).map(str::to_owned),
                 ..EntryInWords::default()
             },
+        }
+    }
+
+    /// Says why a program let go of a request.
+    fn dropped(&self, request: u64, why: Loss) -> String {
+        let asker = self.history.exchange(request).map_or("who asked", |exchange| exchange.from);
+        match why {
+            Loss::Closed => format!("{asker} had hung up"),
+            Loss::GivenUp => "by itself".to_owned(),
+            other => format!("the connection was {other}"),
+        }
+    }
+
+    fn connect_failed(&self, failed: &ConnectFailed) -> EntryInWords {
+        let fault = failed.fault.and_then(|fault| usize::try_from(fault.checked_sub(1)?).ok());
+        let fault = fault.and_then(|index| self.faults.get(index));
+        EntryInWords {
+            kind: "connect_failed",
+            to: Some(failed.to.to_string()),
+            result: Some(ending(failed.why, failed.waited)),
+            why: fault.map(|fault| fault.what.clone()),
+            ..EntryInWords::default()
         }
     }
 
@@ -194,6 +228,17 @@ impl Teller<'_> {
             what: what.clone(),
             result: if with_fate { fate() } else { None },
             message: message.clone(),
+            ..EntryInWords::default()
+        }
+    }
+}
+
+/// Says how something ended that came to nothing, and after how long, where somebody has waited.
+fn ending(why: Loss, waited: Duration) -> String {
+    match why {
+        Loss::GivenUp | Loss::TimedOut => format!("{why} after {}", duration::rounded(waited)),
+        Loss::Refused | Loss::Reset | Loss::Crashed | Loss::Closed | Loss::Dropped | Loss::Over => {
+            why.to_string()
         }
     }
 }

@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Ended, Entry, Event, Loss, Misbehavior, Request, fault::FaultReport, nanoseconds,
+    Answer, ConnectFailed, Ended, Entry, Event, Loss, Misbehavior, Request, fault::FaultReport,
+    nanoseconds,
 };
 
 /// The first line: what the recording is of.
@@ -111,6 +112,27 @@ pub(super) enum EventLine {
         request: u64,
         /// What became of the connection.
         why: Loss,
+    },
+    /// The machine's program let go of a request that had arrived whole, and never answered it.
+    RequestDropped {
+        /// Number of the `request_sent`.
+        request: u64,
+        /// What had become of the connection by then; `given up` if nothing had.
+        why: Loss,
+    },
+    /// A connection that the machine's program asked for did not come about.
+    ConnectFailed {
+        /// The machine that it was to lead to.
+        to: String,
+        /// The port there.
+        port: u16,
+        /// Why not.
+        why: Loss,
+        /// How long the program had waited.
+        waited_ns: u64,
+        /// The fault, by its number, that was the last to be in the way.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<u64>,
     },
     /// A file was synced to the machine's disk.
     DiskSynced {
@@ -316,6 +338,11 @@ impl EventLine {
             }
             Event::AnswerArrived { request, answer } => Self::AnswerArrived { request, answer },
             Event::RequestLost { request, why } => Self::RequestLost { request, why },
+            Event::RequestDropped { request, why } => Self::RequestDropped { request, why },
+            Event::ConnectFailed(ConnectFailed { to, port, why, waited, fault }) => {
+                let (to, waited_ns) = (to.to_string(), nanoseconds(waited));
+                Self::ConnectFailed { to, port, why, waited_ns, fault }
+            }
             Event::DiskSynced { file, bytes } => Self::DiskSynced { file, bytes },
             Event::DiskWritten { file, bytes } => Self::DiskWritten { file, bytes },
             Event::FaultBegan { fault, what } => Self::FaultBegan { fault, what },
@@ -339,6 +366,11 @@ impl EventLine {
             }
             Self::AnswerArrived { request, answer } => Event::AnswerArrived { request, answer },
             Self::RequestLost { request, why } => Event::RequestLost { request, why },
+            Self::RequestDropped { request, why } => Event::RequestDropped { request, why },
+            Self::ConnectFailed { to, port, why, waited_ns, fault } => {
+                let (to, waited) = (to.into(), Duration::from_nanos(waited_ns));
+                Event::ConnectFailed(ConnectFailed { to, port, why, waited, fault })
+            }
             Self::DiskSynced { file, bytes } => Event::DiskSynced { file, bytes },
             Self::DiskWritten { file, bytes } => Event::DiskWritten { file, bytes },
             Self::FaultBegan { fault, what } => Event::FaultBegan { fault, what },

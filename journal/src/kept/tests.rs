@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::{Header, Kept, Malformed, read, write, write::write_lines};
 use crate::{
-    Answer, Ended, Event, Journal, Loss, Misbehavior, Recording, Request, fault::FaultReport,
+    Answer, ConnectFailed, Ended, Event, Journal, Loss, Misbehavior, Recording, Request,
+    fault::FaultReport,
 };
 
 fn header() -> Header {
@@ -40,9 +41,13 @@ fn recording() -> Recording {
     push("a", Some(answer), Event::AnswerArrived { request: sent, answer });
     let replay = push("a", None, request(Bytes::new(), Some(sent)));
     push("a", Some(replay), Event::RequestLost { request: replay, why: Loss::TimedOut });
+    push("b", Some(replay), Event::RequestDropped { request: replay, why: Loss::Closed });
     push("b", None, Event::DiskSynced { file: "db".to_owned(), bytes: 512 });
     push("b", None, Event::DiskWritten { file: "db".to_owned(), bytes: 1 });
     push("network", None, Event::FaultBegan { fault: 1, what: "partition a | b".to_owned() });
+    let (to, why, waited) = (Arc::from("b"), Loss::GivenUp, Duration::from_secs(10));
+    let failed = ConnectFailed { to, port: 8448, why, waited, fault: Some(1) };
+    push("a", Some(arrived), Event::ConnectFailed(failed));
     push("network", None, Event::FaultEnded { fault: 1, what: "partition a | b".to_owned() });
     push("a", None, Event::Exited { error: "disk".to_owned() });
     push("a", None, Event::Note { topic: "seen".to_owned(), body: json!({"of": [1.1, null]}) });
@@ -134,6 +139,8 @@ fn what_is_wrong_is_told_with_its_line_and_field() {
     let of_none = "\"request_lost\":{\"request\":3";
     let sentence = "line 8, `event.request_lost.request`: entry 3 sent no request";
     assert_eq!(told(lost, of_none), sentence);
+    let sentence = "line 13, `event.connect_failed.fault`: fault 2 never began";
+    assert_eq!(told("10000000000,\"fault\":1", "10000000000,\"fault\":2"), sentence);
     assert_eq!(
         told("\"base64\":\"/", "\"base64\":\"!"),
         "line 5, `event`: the body is no base64: Invalid symbol 33, offset 0."
@@ -143,7 +150,7 @@ fn what_is_wrong_is_told_with_its_line_and_field() {
 #[test]
 fn an_end_that_belongs_to_other_entries_is_malformed() {
     let field = |from, to| changed(from, to).field;
-    assert_eq!(field("\"entries\":13", "\"entries\":12"), "entries");
+    assert_eq!(field("\"entries\":15", "\"entries\":12"), "entries");
     assert_eq!(field("\"requests\":[2]", "\"requests\":[1]"), "faults");
     assert_eq!(field("\"at_ns\":1000000000", "\"at_ns\":9"), "at_ns");
     assert_eq!(malformed(b"").what, "the journal is empty");
@@ -155,15 +162,16 @@ fn what_happens_once_must_not_happen_twice() {
         let text = String::from_utf8(text()).expect("it is text");
         let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("{\"hash\"")).collect();
         let at = lines.iter().position(|known| known.contains(line)).expect("it is there");
-        let again = lines[at].replace(&format!("\"n\":{at},"), "\"n\":14,");
+        let again = lines[at].replace(&format!("\"n\":{at},"), "\"n\":16,");
         let end = lines.len() - 1;
-        let end_line = lines[end].replace("\"entries\":13", "\"entries\":14");
+        let end_line = lines[end].replace("\"entries\":15", "\"entries\":16");
         let text = [&lines[..end], &[&*again, &*end_line]].concat().join("\n");
         malformed(text.as_bytes()).what
     };
     assert_eq!(twice("\"request_arrived\""), "request 2 arrived twice");
     assert_eq!(twice("\"answer_sent\""), "request 2 was answered twice");
     assert_eq!(twice("\"request_lost\""), "request 6 was lost twice");
+    assert_eq!(twice("\"request_dropped\""), "request 6 was dropped twice");
     assert_eq!(twice("\"fault_ended\""), "fault 1 ended twice");
 }
 

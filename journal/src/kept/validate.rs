@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Entry, Event, Recording, Request};
+use crate::{ConnectFailed, Entry, Event, Recording, Request};
 
 /// A field, and what is wrong with it.
 pub(super) type Wrong = (&'static str, String);
@@ -87,6 +87,12 @@ impl Validator {
                 self.once(*n, field, "was lost")?;
                 same("machine", &entry.machine, &asking.machine, "the request is of")
             }
+            Event::RequestDropped { request: n, .. } => {
+                let field = "event.request_dropped.request";
+                let (_, sent) = request(before, *n, field)?;
+                self.once(*n, field, "was dropped")?;
+                same("machine", &entry.machine, &sent.to, "the request is for")
+            }
             Event::FaultBegan { fault, what } => {
                 self.faults.push(Began { what: what.clone(), at: entry.at, ended: None });
                 let due = self.faults.len() as u64;
@@ -94,7 +100,13 @@ impl Validator {
                 (*fault == due).then_some(()).ok_or_else(|| ("event.fault_began.fault", wrong()))
             }
             Event::FaultEnded { fault, what } => self.fault_ended(*fault, what, entry.at),
+            Event::ConnectFailed(ConnectFailed { fault: Some(fault), .. }) => {
+                let is_known = *fault >= 1 && *fault <= self.faults.len() as u64;
+                let wrong = || format!("fault {fault} never began");
+                is_known.then_some(()).ok_or_else(|| ("event.connect_failed.fault", wrong()))
+            }
             Event::RequestSent(_)
+            | Event::ConnectFailed(_)
             | Event::Booted { .. }
             | Event::Exited { .. }
             | Event::DiskSynced { .. }

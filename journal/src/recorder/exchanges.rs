@@ -111,6 +111,24 @@ impl Recorder {
         }
     }
 
+    /// Writes down that the program at `server`, which lives on, lets go of a connection: it does not
+    /// answer what has arrived over it and was not answered.
+    pub fn drop_unanswered(
+        &mut self,
+        now: Duration,
+        exchanges: &mut Exchanges,
+        server: &Arc<str>,
+        why: Loss,
+    ) {
+        for request in std::mem::take(&mut exchanges.unanswered) {
+            let arrived = exchanges.arrived.iter().find(|(of, _)| *of == request);
+            if let Some((_, arrived)) = arrived {
+                let event = Event::RequestDropped { request, why };
+                self.write(now, Arc::clone(server), Some(*arrived), event);
+            }
+        }
+    }
+
     /// Writes down that the answers that are outstanding will not arrive at `client`.
     pub fn lose(&mut self, now: Duration, exchanges: &mut Exchanges, client: &Arc<str>, why: Loss) {
         for request in std::mem::take(&mut exchanges.outstanding) {

@@ -8,7 +8,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Call, Socket, carry, reach};
+use super::{Call, Socket, attempt, carry, reach};
 use crate::{kinds::FEDERATION_PORT, world::LiveWorld};
 
 /// The port on which servers look for `.well-known`.
@@ -103,7 +103,7 @@ impl Entrance {
             let reached = tokio::select! {
                 biased;
                 () = left(&stream) => return,
-                reached = reach(&world, &call) => reached,
+                reached = attempt(&world, &call) => reached,
             };
             let Ok(server) = reached else { return reset(&stream) };
             let accepted = Socket::accepted(stream, world.authority());

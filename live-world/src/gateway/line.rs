@@ -91,12 +91,8 @@ impl Line {
         messages
     }
 
-    /// Returns what became of the requests of a client at `side` that ends like that.
-    pub(crate) fn loss(&self, is_reset: bool) -> Loss {
-        match (self.replays, is_reset) {
-            (Some(_), _) => Loss::Dropped,
-            (None, true) => Loss::Reset,
-            (None, false) => Loss::Closed,
-        }
+    /// Returns what became of its requests, if `why` is what became of the connection.
+    pub(crate) fn loss(&self, why: Loss) -> Loss {
+        if self.replays.is_some() { Loss::Dropped } else { why }
     }
 }

@@ -110,7 +110,7 @@ impl LiveWorld {
 impl State {
     /// Returns the oldest fault that is in the way, and whether it leaves senders without an
     /// acknowledgement.
-    fn in_the_way(&self, from: &Arc<str>, to: &Arc<str>) -> Option<(u64, bool)> {
+    pub(super) fn in_the_way(&self, from: &Arc<str>, to: &Arc<str>) -> Option<(u64, bool)> {
         let path = (Arc::clone(from), Arc::clone(to));
         let obstructions = self.obstructions.get(&path).into_iter().flatten();
         let obstructions = obstructions.map(|(fault, how)| (*fault, *how == Obstruction::Cut));

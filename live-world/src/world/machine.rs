@@ -64,7 +64,7 @@ impl Place {
     }
 
     /// Returns whether it has lost its power.
-    fn is_dark(&self) -> bool {
+    pub(super) fn is_dark(&self) -> bool {
         self.downed_by.oldest(|way| *way == Way::PowerLoss).is_some()
     }
 }
@@ -180,6 +180,11 @@ impl LiveWorld {
             };
             place.is_up && was_ready
         })
+    }
+
+    /// Returns whether the program of a machine runs.
+    pub(crate) fn is_up(&self, machine: &str) -> bool {
+        self.lock().place(machine).is_some_and(|place| place.is_up)
     }
 
     /// Returns what is at the end of a way.

@@ -9,7 +9,7 @@ use transport::{
 };
 
 use super::LiveWorld;
-use crate::gateway::{Call, Socket, carry, reach};
+use crate::gateway::{Call, Socket, attempt, carry};
 
 /// Bytes that a stream between a client and the gateway holds.
 const ROOM: usize = 64 << 10;
@@ -40,7 +40,7 @@ impl Net for ClientNet {
                 return Err(io::Error::new(io::ErrorKind::NotFound, message));
             }
             let call = Call { from, to: name.into(), port };
-            let server = reach(&world, &call).await?;
+            let server = attempt(&world, &call).await?;
             let (here, there) = tokio::io::duplex(ROOM);
             let client = Socket::local(Box::new(there));
             world.spawn(carry(world.clone(), call, (client, server), None));

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use journal::{
-    Event, Loss,
+    ConnectFailed, Event, Loss,
     fault::{After, Part},
     http::Message,
     recorder::{Fired, Mark, Route},
@@ -34,14 +34,14 @@ impl LiveWorld {
 
     /// Takes in that a connection is no more.
     pub(crate) fn close_line(&self, line: u64) {
-        self.lose(line, false);
+        self.lose(line, Loss::Closed);
         self.lock().lines.remove(&line);
         self.tell();
     }
 
     /// Has both ends of a connection see a reset.
     pub(crate) fn break_line(&self, line: u64) {
-        self.lose(line, true);
+        self.lose(line, Loss::Reset);
         if let Some(line) = self.lock().lines.get(&line) {
             line.broken.send_replace(true);
         }
@@ -53,15 +53,62 @@ impl LiveWorld {
         self.break_line(line);
     }
 
+    /// Takes in that a connection did not come about, for which a program has waited so long.
+    pub(crate) fn connect_failed(&self, call: &Call, why: Loss, waited: Duration) {
+        let now = self.now();
+        let Call { from, to, port } = call;
+        let mut state = self.lock();
+        let between = state.in_the_way(from, to).or_else(|| state.in_the_way(to, from));
+        let refused = state
+            .refusals
+            .iter()
+            .find(|(_, it)| it.machine == **to && it.port.is_none_or(|only| only == *port));
+        let down = state.place(to).and_then(|place| place.downed_by.oldest(|_| true));
+        let fault = between.map(|(fault, _)| fault).or(refused.map(|(fault, _)| *fault)).or(down);
+        let (to, port) = (Arc::clone(to), *port);
+        let failed = ConnectFailed { to, port, why, waited, fault };
+        state.recorder.write(now, Arc::clone(from), None, Event::ConnectFailed(failed));
+    }
+
     /// Takes in that `side` has closed its end, or reset it.
     pub(crate) fn closed(&self, line: u64, side: Side, is_reset: bool) {
+        if side == Side::Server {
+            self.dropped(line, is_reset);
+        }
+        // A program that has ended gives nothing up: its kernel closes what it left open.
+        let lives = || self.ends(line, side).is_some_and(|(machine, _)| self.is_up(&machine));
         if side == Side::Client {
-            self.lose(line, is_reset);
+            self.lose(
+                line,
+                match is_reset {
+                    true => Loss::Reset,
+                    false if lives() => Loss::GivenUp,
+                    false => Loss::Closed,
+                },
+            );
         }
     }
 
-    fn lose(&self, line: u64, is_reset: bool) {
-        let why = self.lock().lines.get(&line).map(|line| line.loss(is_reset));
+    /// Takes in that a server has closed its end: what it has not answered by then it never does.
+    fn dropped(&self, line: u64, is_reset: bool) {
+        let now = self.now();
+        let mut state = self.lock();
+        let State { lines, recorder, places, .. } = &mut *state;
+        let Some(line) = lines.get_mut(&line) else { return };
+        let server = Arc::clone(&line.call.to);
+        if places.get(&server).is_some_and(|place| place.is_up) {
+            let has_asker = !line.exchanges.outstanding.is_empty();
+            let why = match (has_asker, is_reset) {
+                (false, _) => Loss::Closed,
+                (true, true) => Loss::Reset,
+                (true, false) => Loss::GivenUp,
+            };
+            recorder.drop_unanswered(now, &mut line.exchanges, &server, why);
+        }
+    }
+
+    fn lose(&self, line: u64, why: Loss) {
+        let why = self.lock().lines.get(&line).map(|line| line.loss(why));
         if let Some(why) = why {
             self.lose_for(line, why);
         }

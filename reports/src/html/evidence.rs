@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::{Run, time};
 use crate::{
-    evidence::{find, path},
+    evidence::{find, is_loss, path, result},
     words::{clean, cut, grouped},
 };
 
@@ -52,7 +52,7 @@ fn line(run: &Run<'_>, event: &EventRecord, is_violation: bool) -> Markup {
     let sentence = run.check.and_then(|check| check.sentence.as_deref());
     html! {
         (told(event))
-        @if let Some(result) = &event.result { span.quiet { " → " } (result_of(result)) }
+        @if let Some(result) = result_of(event) { span.quiet { " → " } (result) }
         @if is_violation { " " b.bad { "✕ " (sentence.unwrap_or("violated here")) } }
     }
 }
@@ -66,6 +66,8 @@ fn told(event: &EventRecord) -> Markup {
         ("answer_sent", _) => "answers",
         ("answer_arrived", _) => "has the answer to",
         ("request_lost", _) => "gives up",
+        ("request_dropped", _) => "lets go of",
+        ("connect_failed", _) => return html! { "gets no connection" },
         ("note", "seen") => return html! { "shows " code { (message) } },
         ("note", "send-began") => return html! { "begins to send " code { (message) } },
         ("note", "send-ended") => {
@@ -79,16 +81,21 @@ fn told(event: &EventRecord) -> Markup {
     html! { (verb) " " code { (event.what) @if !message.is_empty() { " " (message) } } }
 }
 
-/// Returns a result with what color alone must not say.
-pub(super) fn result_of(result: &str) -> Markup {
-    let is_lost = result.starts_with("lost") || result == "refused";
-    let is_refusal = result.len() == 3 && result.starts_with(['4', '5']);
+/// Returns the result of an entry with what color alone must not say.
+pub(super) fn result_of(event: &EventRecord) -> Option<Markup> {
+    let result = result(event)?;
+    let is = |word: &str| event.result.as_deref() == Some(word);
+    let is_lost = is_loss(event) || is("refused");
+    let is_refusal = event
+        .result
+        .as_ref()
+        .is_some_and(|status| status.len() == 3 && status.starts_with(['4', '5']));
     let class = match (is_lost, is_refusal) {
         (true, _) => "bad",
         (_, true) => "doubtful",
         _ => "result",
     };
-    html! { span.(class) { @if is_lost { "✕ " } (result) } }
+    Some(html! { span.(class) { @if is_lost { "✕ " } (result) } })
 }
 
 /// Returns what an entry carried, if the journal was kept or the entry itself says it.

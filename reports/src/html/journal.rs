@@ -58,7 +58,7 @@ fn row(run: &Run<'_>, event: &EventRecord, evidence: &BTreeSet<u64>) -> Markup {
             td { (path(event)) }
             td { @if !is_note { i { (event.kind) } " " } (event.what) }
             td { @if let Some(message) = &event.message { (message) } }
-            td { @if let Some(result) = &event.result { (result_of(result)) } }
+            td { @if let Some(result) = result_of(event) { (result) } }
             td { @if let Some(cause) = event.cause { a href={ "#j" (cause) } { (cause) } } }
         }
     }

@@ -164,7 +164,8 @@ fn is_under_way(exchange: &Exchange<'_>, n: u64) -> bool {
 
 fn is_served(exchange: &Exchange<'_>, n: u64, by: &str) -> bool {
     let after = |event: Option<&EventRecord>| event.is_none_or(|event| event.n > n);
-    exchange.to() == by && !after(exchange.arrived) && after(exchange.answer)
+    let is_open = after(exchange.answer) && after(exchange.dropped);
+    exchange.to() == by && !after(exchange.arrived) && is_open
 }
 
 fn said(exchange: &Exchange<'_>, word: &str, whom: &str) -> String {

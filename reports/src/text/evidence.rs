@@ -5,7 +5,7 @@ use std::path::Path;
 use checks::record::Record;
 
 use crate::{
-    evidence::{find, path, shown, what},
+    evidence::{find, path, result, shown, what},
     folder,
     table::{Table, left, right},
     time::signed,
@@ -30,7 +30,7 @@ pub(super) fn lines(record: &Record) -> Vec<String> {
             signed(event.at_ns),
             path(event),
             what(event),
-            event.result.clone().unwrap_or_default(),
+            result(event).unwrap_or_default(),
         ]);
     }
     let rows = table.lines();

@@ -196,6 +196,7 @@ fn event(n: u64, node: &str, to: Option<&str>, kind: &str, result: Option<&str>)
         kind: kind.to_owned(),
         what: "on_message_sent".to_owned(),
         result: result.map(str::to_owned),
+        why: None,
         message: Some("m1".to_owned()),
         cause: n.checked_sub(1),
         line: format!("{{\"n\":{n}}}"),

@@ -10,19 +10,21 @@ use crate::world::WorldState;
 
 impl WorldState {
     /// Closes the socket of `side`: FIN after what was written, or a reset if something was left
-    /// unread. Does nothing if no program holds it.
-    pub(crate) fn close_socket(&mut self, id: u64, side: Side) {
+    /// unread. Does nothing if no program holds it. `why` is what its program did: it let go of the
+    /// socket, or it ended.
+    pub(crate) fn close_socket(&mut self, id: u64, side: Side, why: Loss) {
         let Some(mut connection) = self.connections.take(id) else { return };
         if connection.end(side).held {
             connection.end_mut(side).held = false;
-            self.say_goodbye(id, &mut connection, side);
+            self.say_goodbye(id, &mut connection, side, why);
         }
         self.keep(id, connection);
     }
 
-    fn say_goodbye(&mut self, id: u64, connection: &mut Connection, side: Side) {
-        if side == Side::Client {
-            self.lose_outstanding(connection, Loss::Closed);
+    fn say_goodbye(&mut self, id: u64, connection: &mut Connection, side: Side, why: Loss) {
+        match side {
+            Side::Client => self.given_up(connection, why),
+            Side::Server => self.dropped(connection, why),
         }
         let unread = !connection.pipe(side.other()).received.is_empty();
         let open = side == Side::Server || connection.handshake == Handshake::Open;
@@ -32,6 +34,36 @@ impl WorldState {
             (true, true) => self.send_reset(id, connection, side),
             (true, false) => end_writing(self, id, connection, side),
         }
+    }
+
+    /// Notes what the client of a connection, which lets go of it, does not get any more: the answers
+    /// that it waited for, or the connection itself. A program that ended does not say that it has
+    /// waited for one.
+    fn given_up(&mut self, connection: &mut Connection, why: Loss) {
+        // Whoever sees the end of what the other says was not the first to go.
+        let is_answer_to_end = connection.pipe(Side::Server).ended;
+        self.lose_outstanding(connection, if is_answer_to_end { Loss::Closed } else { why });
+        if why == Loss::GivenUp && connection.handshake != Handshake::Open {
+            self.connect_failed(connection, Loss::GivenUp);
+        }
+    }
+
+    /// Notes what the server of a connection, which lets go of it, does not answer any more. That a
+    /// program ended says so itself.
+    fn dropped(&mut self, connection: &mut Connection, why: Loss) {
+        if why != Loss::GivenUp {
+            return;
+        }
+        let why = match (connection.end(Side::Server).alive, connection.pipe(Side::Client).ended) {
+            (_, true) => Loss::Closed,
+            (false, false) => Loss::Reset,
+            (true, false) => Loss::GivenUp,
+        };
+        let server = self.machines[connection.end(Side::Server).machine].name.clone();
+        let now = self.now();
+        self.in_journal(|state| {
+            state.recorder.drop_unanswered(now, &mut connection.exchanges, &server, why);
+        });
     }
 
     /// Closes listener number `number` on `port` of machine `index`, if it is there: what it has
@@ -60,7 +92,7 @@ impl WorldState {
             for side in [Side::Client, Side::Server] {
                 let connection = self.connections.get(id);
                 if connection.is_some_and(|connection| connection.belongs(side, index)) {
-                    self.close_socket(id, side);
+                    self.close_socket(id, side, Loss::Closed);
                 }
             }
         }

@@ -189,6 +189,10 @@ pub(crate) struct Connection {
     pub(crate) waiting: Waiting,
     /// Retransmissions of SYN or SYN-ACK, and since when.
     pub(crate) stalled: Option<(u32, Duration)>,
+    /// Who asked for it: the entry that led there, and when.
+    pub(crate) asked: (Option<u64>, Duration),
+    /// The fault that is in the way of the handshake, as far as it has come.
+    pub(crate) blocked: Option<u64>,
     client: End,
     server: End,
     to_server: Pipe,
@@ -211,6 +215,8 @@ impl Connection {
             handshake: Handshake::SynSent,
             waiting: Waiting::No,
             stalled: None,
+            asked: (None, Duration::ZERO),
+            blocked: None,
             client: End::new(from.0, from.1),
             server,
             to_server: Pipe::new(Direction::Requests),

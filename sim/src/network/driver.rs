@@ -55,7 +55,7 @@ impl WorldState {
             | Arrival::ReplayOver(id) => id,
         };
         let Some(mut connection) = self.connections.take(id) else { return (None, Vec::new()) };
-        if self.keeps(arrival, &connection) {
+        if self.keeps(arrival, &mut connection) {
             self.connections.put_back(id, connection);
             return (None, Vec::new());
         }
@@ -184,14 +184,14 @@ impl WorldState {
         }
     }
 
-    /// Returns the time that a handshake or a reset takes over `path`; counts it for the fault that
-    /// changed the link.
-    pub(crate) fn passage(&mut self, path: Path, parcel: Parcel) -> Duration {
+    /// Returns the time that a handshake or a reset takes over `path`, and the oldest fault that
+    /// changed the link, if any did; counts it for each that did.
+    pub(crate) fn passage(&mut self, path: Path, parcel: Parcel) -> (Duration, Option<u64>) {
         let Passage { delay, changed_by } = self.cross(path, parcel);
-        for fault in changed_by {
-            self.hit(fault, []);
+        for fault in &changed_by {
+            self.hit(*fault, []);
         }
-        delay
+        (delay, changed_by.first().copied())
     }
 
     /// Returns the time that the next segment of `side` takes over `path`; counts it and its

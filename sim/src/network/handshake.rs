@@ -1,6 +1,8 @@
 //! The handshake: SYN, SYN-ACK, the backlog, refusal, and their retransmission.
 
-use std::io;
+use std::{io, sync::Arc};
+
+use journal::{ConnectFailed, Event, Loss};
 
 use super::{
     connection::{Connection, Handshake, Payload, Side, Waiting},
@@ -19,8 +21,11 @@ impl WorldState {
         arrival: Arrival,
     ) {
         let now = self.now();
-        let delay = if self.links.cut_by(path).is_none() {
-            self.passage(path, Parcel::HANDSHAKE)
+        connection.blocked = self.links.cut_by(path);
+        let delay = if connection.blocked.is_none() {
+            let (delay, changed_by) = self.passage(path, Parcel::HANDSHAKE);
+            connection.blocked = changed_by;
+            delay
         } else {
             self.hit_cut(path, connection);
             connection.stalled.get_or_insert((1, now));
@@ -35,6 +40,7 @@ impl WorldState {
             return;
         }
         if !self.gets_through(path, connection) {
+            connection.blocked = self.in_the_way(path);
             self.retry_handshake(connection, Arrival::Syn(id));
             return;
         }
@@ -42,13 +48,17 @@ impl WorldState {
         // Where nothing listens, no fault is needed.
         if let (true, Some(fault)) = (is_bound, self.armed.refusals.by(path, connection.port)) {
             self.hit(fault, []);
+            connection.blocked = Some(fault);
             self.refuse(id, path);
             return;
         }
         let machine = &mut self.machines[path.1];
         let incarnation = machine.incarnation;
         match machine.listeners.get_mut(&connection.port) {
-            None => self.refuse(id, path),
+            None => {
+                connection.blocked = machine.downed_by.oldest(|_| true);
+                self.refuse(id, path);
+            }
             // A full backlog drops the SYN, as Linux does; the client sends it again.
             Some(backlog) if backlog.waiting >= MAX_BACKLOG => {
                 self.retry_handshake(connection, Arrival::Syn(id));
@@ -67,7 +77,7 @@ impl WorldState {
 
     pub(crate) fn refuse(&mut self, id: u64, path: Path) {
         let back = (path.1, path.0);
-        let due = self.now() + self.passage(back, Parcel::REFUSAL);
+        let due = self.now() + self.passage(back, Parcel::REFUSAL).0;
         self.schedule(due, Arrival::Refusal(id));
     }
 
@@ -85,6 +95,7 @@ impl WorldState {
             return;
         }
         if !self.gets_through(path, connection) {
+            connection.blocked = self.in_the_way(path);
             self.retry_handshake(connection, Arrival::SynAck(id));
             return;
         }
@@ -99,6 +110,7 @@ impl WorldState {
         let now = self.now();
         let (attempt, since) = connection.stalled.unwrap_or((0, now));
         if now - since >= self.config.user_timeout {
+            self.connect_failed(connection, Loss::TimedOut);
             break_end(connection, Side::Client, io::ErrorKind::TimedOut);
             connection.end_mut(Side::Server).alive = false;
             self.leave_backlog(connection);
@@ -106,6 +118,28 @@ impl WorldState {
         }
         connection.stalled = Some((attempt + 1, since));
         self.schedule(now + retransmit_after(attempt, true), arrival);
+    }
+
+    /// Returns the fault that keeps everything from passing `path`.
+    fn in_the_way(&self, path: Path) -> Option<u64> {
+        self.links.cut_by(path).or_else(|| self.machines[path.1].unpowered_by())
+    }
+
+    /// Writes down that a connection does not come about, unless that is known already. A replay is
+    /// asked for by nobody.
+    pub(crate) fn connect_failed(&mut self, connection: &Connection, why: Loss) {
+        if connection.replay.is_some() || !connection.end(Side::Client).alive {
+            return;
+        }
+        let ((cause, asked), (from, to)) = (connection.asked, connection.path(Side::Client));
+        let failed = ConnectFailed {
+            to: Arc::clone(&self.machines[to].name),
+            port: connection.port,
+            why,
+            waited: self.now().saturating_sub(asked),
+            fault: connection.blocked,
+        };
+        self.write(from, cause, Event::ConnectFailed(failed));
     }
 
     /// The client's acknowledgment arrives: the connection can be accepted, unless the listener

@@ -58,7 +58,7 @@ impl WorldState {
     }
 
     /// Returns whether `arrival` is kept instead of arriving now.
-    pub(crate) fn keeps(&mut self, arrival: Arrival, connection: &Connection) -> bool {
+    pub(crate) fn keeps(&mut self, arrival: Arrival, connection: &mut Connection) -> bool {
         let Some(path) = path(arrival, connection) else { return false };
         // What is lost on the way does not arrive to be kept.
         if self.links.cut_by(path).is_some() {
@@ -66,6 +66,7 @@ impl WorldState {
         }
         let Some(fault) = self.keeper(path, is_segment(arrival)) else { return false };
         self.keeping.kept.push((path, arrival));
+        connection.blocked = Some(fault);
         self.hit(fault, connection.exchanges.outstanding.iter().copied());
         true
     }

@@ -45,6 +45,7 @@ impl WorldState {
             self.retry_handshake(connection, Arrival::Syn(id));
             return;
         }
+        self.connect_failed(connection, Loss::Refused);
         break_end(connection, Side::Client, io::ErrorKind::ConnectionRefused);
     }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
+use journal::Loss;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
@@ -161,9 +162,12 @@ pub(crate) fn push(
 impl Drop for SimStream {
     fn drop(&mut self) {
         let mut state = self.world.lock();
+        let machine = &state.machines[self.owner.0];
         // After a power loss nobody closes anything: the kernel is gone.
-        if state.machines[self.owner.0].keeps_sockets(self.owner.1) {
-            state.close_socket(self.connection, self.side);
+        if machine.keeps_sockets(self.owner.1) {
+            let lives_on = machine.runs(self.owner.1) && !machine.doomed;
+            let why = if lives_on { Loss::GivenUp } else { Loss::Closed };
+            state.close_socket(self.connection, self.side, why);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::{Router, routing::put};
 use bytes::Bytes;
 use http::Request;
-use journal::{Entry, Event};
+use journal::{ConnectFailed, Entry, Event, Loss};
 use sim::{
     Node, Outcome, World,
     fault::{Cut, DiskFate, Moment, Watch},
@@ -138,6 +138,117 @@ fn a_partition_made_when_it_is_answered_keeps_the_answer() {
     });
     let lost = entry(&outcome, |entry| matches!(entry.event, Event::RequestLost { .. }));
     assert_eq!(&*lost.machine, "b");
+}
+
+/// Returns why each connection failed that seat `a` asked for, who waited 5 s at most.
+fn connects(
+    port: Option<u16>,
+    prepare: impl FnOnce(&World) + Send + 'static,
+) -> Vec<ConnectFailed> {
+    let outcome = sim::run(config(), move |world| async move {
+        let program = Run(move |host: Host| async move {
+            let bound = match port {
+                Some(port) => Some(host.listen(port).await.map_err(|e| e.to_string())?),
+                None => None,
+            };
+            std::future::pending::<()>().await;
+            drop(bound);
+            Ok(())
+        });
+        world.add_machine("c", Arc::new(program));
+        world.boot("c");
+        let host = world.add_seat("a");
+        sleep(ms(1)).await;
+        prepare(&world);
+        on_seat(host.clone(), async move { put_to(&host, "c", "/", 5).await }).await
+    });
+    let failed = outcome.journal.entries().iter().filter_map(|entry| match &entry.event {
+        Event::ConnectFailed(failed) if &*entry.machine == "a" => Some(failed.clone()),
+        _ => None,
+    });
+    failed.collect()
+}
+
+#[test]
+fn a_connection_that_does_not_come_about_is_one_entry_that_says_why() {
+    let refused = connects(None, |_| {});
+    let [failed] = &refused[..] else { panic!("{refused:?}") };
+    assert_eq!((&*failed.to, failed.why, failed.fault), ("c", Loss::Refused, None));
+    let killed = connects(Some(PORT), |world| {
+        world.kill("c", None);
+    });
+    let [failed] = &killed[..] else { panic!("{killed:?}") };
+    assert_eq!((failed.why, failed.fault), (Loss::Refused, Some(1)));
+    let unheard = connects(Some(PORT), |world| {
+        world.partition(&Cut::Between(vec!["a".into()], vec!["c".into()]), None);
+    });
+    let [failed] = &unheard[..] else { panic!("{unheard:?}") };
+    assert_eq!((failed.why, failed.waited, failed.fault), (Loss::GivenUp, secs(5), Some(1)));
+    assert!(connects(Some(PORT), |_| {}).is_empty(), "it came about");
+}
+
+/// Returns why the request of `b` to `c` was lost, at the moment of which `act` is done.
+fn lost_by(moment: Moment, act: impl FnOnce(&World, u64) + Send + 'static) -> Loss {
+    let outcome = chain(move |world| world.on_exchange(trigger(world, moment, "c", act)));
+    let lost = entry(&outcome, |entry| {
+        &*entry.machine == "b" && matches!(entry.event, Event::RequestLost { .. })
+    });
+    let Event::RequestLost { why, .. } = lost.event else { panic!("{lost:?}") };
+    why
+}
+
+#[test]
+fn who_does_not_wait_any_longer_has_given_up_and_who_has_ended_has_not() {
+    let cut = lost_by(Moment::Sent, |world, n| {
+        world.partition(&cut(), Some(n));
+    });
+    assert_eq!(cut, Loss::GivenUp);
+    assert_eq!(
+        lost_by(Moment::Sent, |world, n| {
+            world.kill("b", Some(n));
+        }),
+        Loss::Closed
+    );
+    let crash = |world: &World, n| {
+        world.crash("b", DiskFate::Keep, Some(n));
+    };
+    assert_eq!(lost_by(Moment::Sent, crash), Loss::Crashed);
+    // The one that was asked closes first: nobody gives up.
+    let asked = lost_by(Moment::Arrived, |world, n| {
+        world.kill("c", Some(n));
+    });
+    assert!(matches!(asked, Loss::Closed | Loss::Reset), "{asked}");
+}
+
+#[test]
+fn a_request_whose_asker_has_hung_up_before_it_came_is_let_go_of_and_that_is_told() {
+    let slow = Run(|host: Host| async move {
+        let handler = put(async || {
+            sleep(secs(1)).await;
+            "{}"
+        });
+        let router = Router::new().route("/{*path}", handler);
+        serve(&host, PORT, router, ServerLimits::default()).await.map_err(|e| e.to_string())?;
+        Ok(())
+    });
+    let outcome = sim::run(config(), |world| async move {
+        world.add_machine("c", Arc::new(slow));
+        world.boot("c");
+        let host = world.add_seat("a");
+        sleep(ms(1)).await;
+        world.on_exchange(trigger(&world, Moment::Sent, "c", |world, n| {
+            world.partition(&Cut::Between(vec!["a".into()], vec!["c".into()]), Some(n));
+        }));
+        on_seat(host.clone(), async move { put_to(&host, "c", "/1", 5).await }).await;
+        world.repair_all();
+        sleep(secs(30)).await;
+    });
+    let dropped = entry(&outcome, |entry| matches!(entry.event, Event::RequestDropped { .. }));
+    let Event::RequestDropped { why, .. } = dropped.event else { panic!("{dropped:?}") };
+    assert_eq!((&*dropped.machine, why), ("c", Loss::Closed));
+    let answered =
+        outcome.journal.entries().iter().any(|it| matches!(it.event, Event::AnswerSent(_)));
+    assert!(!answered);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{future::poll_fn, io, sync::Arc, task::Poll, time::Duration};
 
+use journal::{ConnectFailed, Event, Loss};
 use tokio::time::Instant;
 use transport::{
     BoxFuture,
@@ -42,15 +43,74 @@ impl Net for TappedNet {
                 let message = format!("the name `{name}` does not resolve");
                 return Err(io::Error::new(io::ErrorKind::NotFound, message));
             }
-            await_path(&world, &owner, &name).await?;
-            let inner = TcpStream::connect((name.to_string(), port)).await?;
-            let client = inner.local_addr()?;
-            let opened = world.lock().opened(client, &name, port);
-            let line = opened.ok_or(io::ErrorKind::ConnectionReset)?;
+            let mut attempt = Attempt::new(&world, &owner, (&name, port));
+            let opened = open(&world, &owner, (&name, port)).await;
+            attempt.ended(&opened);
+            let (inner, line) = opened?;
             let side = Side::Client;
-            let stream = TapStream { inner, world, owner, line, side, ahead: 0, gives_up: None };
+            let stream =
+                TapStream { inner, world, owner, line, side, ahead: 0, gives_up: None, seen: None };
             Ok(Box::new(stream) as Stream)
         })
+    }
+}
+
+/// Connects; returns the number of the line besides.
+async fn open(
+    world: &TurmoilWorld,
+    owner: &Owner,
+    (name, port): (&Arc<str>, u16),
+) -> io::Result<(TcpStream, u64)> {
+    await_path(world, owner, name).await?;
+    let inner = TcpStream::connect((name.to_string(), port)).await?;
+    let client = inner.local_addr()?;
+    let opened = world.lock().opened(client, name, port);
+    Ok((inner, opened.ok_or(io::ErrorKind::ConnectionReset)?))
+}
+
+/// A connection that is asked for, of which the journal tells if it does not come about. Dropped
+/// before its end, it was given up.
+struct Attempt {
+    world: TurmoilWorld,
+    owner: Owner,
+    to: Arc<str>,
+    port: u16,
+    began: Duration,
+    is_over: bool,
+}
+
+impl Attempt {
+    fn new(world: &TurmoilWorld, owner: &Owner, (to, port): (&Arc<str>, u16)) -> Self {
+        let (began, to) = (world.lock().now, Arc::clone(to));
+        Self { world: world.clone(), owner: owner.clone(), to, port, began, is_over: false }
+    }
+
+    fn ended<T>(&mut self, opened: &io::Result<T>) {
+        self.is_over = true;
+        if let Err(error) = opened {
+            self.failed(match error.kind() {
+                io::ErrorKind::ConnectionRefused => Loss::Refused,
+                io::ErrorKind::TimedOut => Loss::TimedOut,
+                _ => Loss::Reset,
+            });
+        }
+    }
+
+    fn failed(&self, why: Loss) {
+        let mut state = self.world.lock();
+        let (from, to) = (Arc::clone(&self.owner.0), Arc::clone(&self.to));
+        let waited = state.now.saturating_sub(self.began);
+        let fault = state.in_the_way(&from, &to);
+        let failed = ConnectFailed { to, port: self.port, why, waited, fault };
+        state.write(from, None, Event::ConnectFailed(failed));
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if !self.is_over && !self.world.is_dead(&self.owner) {
+            self.failed(Loss::GivenUp);
+        }
     }
 }
 
@@ -89,7 +149,8 @@ impl Listener for TappedListener {
             let line = Line::new(peer.as_str().into(), Arc::clone(&self.owner.0));
             let line = self.world.lock().open(client, line, self.bound.port());
             let (world, owner, side) = (self.world.clone(), self.owner.clone(), Side::Server);
-            let stream = TapStream { inner, world, owner, line, side, ahead: 0, gives_up: None };
+            let stream =
+                TapStream { inner, world, owner, line, side, ahead: 0, gives_up: None, seen: None };
             Ok((Box::new(stream) as Stream, peer))
         })
     }

@@ -186,6 +186,14 @@ impl TurmoilState {
         cut_by.is_some()
     }
 
+    /// Returns the oldest fault that keeps a connection from coming about.
+    pub(crate) fn in_the_way(&self, from: &Arc<str>, to: &Arc<str>) -> Option<u64> {
+        let ways =
+            [(from, to), (to, from)].map(|(one, other)| (Arc::clone(one), Arc::clone(other)));
+        let mut cuts = ways.iter().filter_map(|way| self.cuts.get(way)?.first().copied());
+        cuts.next().or_else(|| self.places.get(to)?.downed_by.oldest(|_| true))
+    }
+
     /// Writes down the messages that these bytes, which are about to leave, complete.
     pub(crate) fn leave(&mut self, n: u64, side: Side, bytes: &[u8]) -> Vec<Fired> {
         let Some(line) = self.lines.get_mut(&n) else { return Vec::new() };
@@ -219,6 +227,13 @@ impl TurmoilState {
         let Some(line) = self.lines.get_mut(&n) else { return };
         let client = Arc::clone(&line.client);
         self.recorder.lose(self.now, &mut line.exchanges, &client, why);
+    }
+
+    /// Notes that the server of a line lets go of it: what has arrived and was not answered never is.
+    pub(crate) fn drop_unanswered(&mut self, n: u64, why: Loss) {
+        let Some(line) = self.lines.get_mut(&n) else { return };
+        let server = Arc::clone(&line.server);
+        self.recorder.drop_unanswered(self.now, &mut line.exchanges, &server, why);
     }
 
     pub(crate) fn requests_in_flight(&self) -> Vec<(String, String, String)> {

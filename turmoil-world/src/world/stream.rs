@@ -27,6 +27,8 @@ pub(super) struct TapStream {
     pub(super) ahead: usize,
     /// When a write that cannot get through gives up.
     pub(super) gives_up: Option<Pin<Box<Sleep>>>,
+    /// What its process has seen become of the connection.
+    pub(super) seen: Option<Loss>,
 }
 
 impl TapStream {
@@ -74,6 +76,7 @@ impl AsyncRead for TapStream {
         let bytes = &buffer.filled()[before..];
         if read.is_err() || (bytes.is_empty() && buffer.remaining() > 0) {
             let why = if read.is_err() { Loss::Reset } else { Loss::Closed };
+            self.seen = Some(why);
             self.world.lock().lose(self.line, why);
             return Poll::Ready(read);
         }
@@ -125,9 +128,14 @@ impl AsyncWrite for TapStream {
 
 impl Drop for TapStream {
     fn drop(&mut self) {
+        // A program that is gone gives nothing up: its kernel closes what it left open.
+        let is_dead = self.world.is_dead(&self.owner);
         let mut state = self.world.lock();
+        if self.side == Side::Server && !is_dead {
+            state.drop_unanswered(self.line, self.seen.unwrap_or(Loss::GivenUp));
+        }
         if self.side == Side::Client {
-            state.lose(self.line, Loss::Closed);
+            state.lose(self.line, if is_dead { Loss::Closed } else { Loss::GivenUp });
             state.lines.remove(&self.line);
         }
     }

@@ -93,9 +93,7 @@ impl<'r> Leg<'r> {
 
     /// Returns whether it carries a message or went wrong by a fault: what a reader looks for.
     pub(super) fn matters(&self) -> bool {
-        let by_fault = |loss: &str| {
-            !["closed", "over", "dropped"].contains(&loss.trim_start_matches("lost: "))
-        };
+        let by_fault = |loss: &str| !["closed", "over", "dropped"].contains(&loss);
         let is_lost = self.exchange.loss().is_some_and(by_fault);
         let is_refused =
             self.exchange.status().is_some_and(|status| status.starts_with(['4', '5']));
@@ -140,7 +138,10 @@ impl<'r> Leg<'r> {
     fn title(&self) -> String {
         let sent = self.sent();
         let fate = match (self.fate, self.arrived()) {
-            (Fate::Lost, _) => self.exchange.loss().unwrap_or("never arrived").to_owned(),
+            (Fate::Lost, _) => {
+                let lost = self.exchange.loss().map(|loss| format!("lost: {loss}"));
+                lost.unwrap_or_else(|| "never arrived".to_owned())
+            }
             (Fate::Late | Fate::Held, Some(arrived)) => {
                 format!("arrived {} later", later(arrived.since(sent)).trim_start_matches('+'))
             }
@@ -188,7 +189,7 @@ impl<'r> Leg<'r> {
     /// Returns where it died: at the cut between the two, at the machine that was down, or on the
     /// way.
     fn death(&self, picture: &Picture<'_>, from: i32, to: i32) -> i32 {
-        let loss = self.exchange.loss().unwrap_or_default().trim_start_matches("lost: ");
+        let loss = self.exchange.loss().unwrap_or_default();
         let reach = Reach::of(loss, |name| picture.lanes.x(name).is_some());
         let between = from.min(to)..from.max(to);
         let gaps = picture.lanes.gaps(&reach.sides);

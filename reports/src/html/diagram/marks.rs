@@ -4,7 +4,7 @@ use ::checks::record::EventRecord;
 use maud::{Markup, html};
 
 use super::{HARNESS, Picture, lanes::MARGIN};
-use crate::html::Run;
+use crate::{evidence, html::Run};
 
 /// Notes about the run as a whole.
 const PHASES: [(&str, &str); 3] = [
@@ -33,8 +33,13 @@ pub(super) fn has_row(run: &Run<'_>, event: &EventRecord, is_told: bool) -> bool
             "fault_began" | "fault_ended" | "exited" => true,
             "booted" => !is_told || event.at_ns > 0,
             "disk_synced" | "disk_written" => !is_told,
-            "request_lost" => {
+            "request_lost" | "request_dropped" => {
                 !HARNESS.contains(&&*event.node) && (!is_told || event.message.is_some())
+            }
+            "connect_failed" => {
+                let evidence = run.check.into_iter().flat_map(|check| &check.evidence);
+                !HARNESS.contains(&&*event.node)
+                    && (!is_told || evidence.into_iter().any(|n| *n == event.n))
             }
             "note" => phase(event).is_some() || !HARNESS.contains(&&*event.node),
             _ => false,
@@ -57,7 +62,10 @@ pub(super) fn mark(run: &Run<'_>, picture: &Picture<'_>, event: &EventRecord) ->
             ("fault_ended", _) => (line(picture, event, "fault", &format!("{} ends", event.what), y)),
             ("note", None) => @if let Some(phase) = phase(event) { (line(picture, event, "phase", phase, y)) },
             ("disk_synced" | "disk_written", Some(x)) => path.disk d={ "M" (x - 4) " " (y) "h8" } { title { "#" (event.n) " " (event.node) " synced " (event.what) } },
-            ("note" | "booted" | "exited" | "request_lost", Some(x)) => (dot(picture, event, (x, y))),
+            (
+                "note" | "booted" | "exited" | "request_lost" | "request_dropped" | "connect_failed",
+                Some(x),
+            ) => (dot(picture, event, (x, y))),
             _ => "",
         }
         @if is_violation { @if let Some(x) = x { circle.violation cx=(x) cy=(y) r="6" { title { "the violation" } } } }
@@ -77,6 +85,15 @@ fn dot(picture: &Picture<'_>, event: &EventRecord, (x, y): (i32, i32)) -> Markup
     let message = event.message.as_deref().unwrap_or_default();
     let (class, words) = match (&*event.kind, &*event.what) {
         ("request_lost", what) => ("gone", format!("✕ gives up {what} {message}")),
+        ("request_dropped", what) => {
+            let why = event.why.as_deref().unwrap_or_default();
+            ("gone", format!("✕ lets go of {what} {message}, unanswered: {why}"))
+        }
+        ("connect_failed", _) => {
+            let to = event.to.as_deref().unwrap_or_default();
+            let why = evidence::result(event).unwrap_or_default();
+            ("gone", format!("✕ no connection to {to}: {why}"))
+        }
         ("booted", _) => ("boot", "starts".to_owned()),
         ("exited", _) => ("gone", format!("✕ ends {}", event.what)),
         (_, "seen") => ("seen", format!("shows {message}")),

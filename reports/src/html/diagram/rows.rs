@@ -113,7 +113,11 @@ fn above(event: &EventRecord) -> i32 {
 
 /// Returns the room below an entry whose words stand beside it, and not above.
 fn below(event: &EventRecord) -> i32 {
-    if matches!(&*event.kind, "note" | "booted" | "exited" | "request_lost") { 7 } else { 0 }
+    let is_beside = matches!(
+        &*event.kind,
+        "note" | "booted" | "exited" | "request_lost" | "request_dropped" | "connect_failed"
+    );
+    if is_beside { 7 } else { 0 }
 }
 
 /// Returns how much later than usual something came, in words.
