@@ -1,6 +1,9 @@
-//! Two runs: what came of each that did not come of the other, and where their journals part.
+//! Two runs: what came of each that did not come of the other, where their journals part, and what is
+//! the same in them again behind that.
 
-use std::iter::zip;
+mod alignment;
+
+use std::{collections::BTreeMap, iter::zip};
 
 use checks::record::{CheckRecord, EventRecord, Record};
 use reports::{
@@ -9,6 +12,7 @@ use reports::{
 };
 use serde::Serialize;
 
+use self::alignment::{Alignment, Piece};
 use crate::{entries::message, shelf::Run};
 
 /// The most differences of what came of them that are told.
@@ -25,6 +29,10 @@ pub(crate) struct Difference {
     same_bytes: usize,
     /// How many entries at their beginning say the same, whatever they carried and when.
     same_words: usize,
+    /// Their entries beside each other, by places from 0.
+    pieces: Vec<Piece>,
+    /// Whether there was so much difference that the last piece is not aligned.
+    is_cut: bool,
     /// What is not the same of what came of them.
     outcomes: Vec<Outcome>,
     more_outcomes: usize,
@@ -57,22 +65,40 @@ pub(crate) fn of(left: &Run, right: &Run) -> Difference {
     let mut outcomes = outcomes(one, other);
     let more_outcomes = outcomes.len().saturating_sub(MOST);
     outcomes.truncate(MOST);
+    let Alignment { pieces, is_cut } = aligned(left, right);
     Difference {
         left: side(one),
         right: side(other),
         same_scenario: one.scenario.text == other.scenario.text,
         same_bytes: zip(&one.events, &other.events).take_while(same_bytes).count(),
         same_words: zip(&one.events, &other.events).take_while(same_words).count(),
+        pieces,
+        is_cut,
         outcomes,
         more_outcomes,
     }
 }
 
+/// Returns both journals beside each other: entries are the same that say the same.
+fn aligned(left: &Run, right: &Run) -> Alignment {
+    let mut numbers: BTreeMap<[Option<&str>; 7], u32> = BTreeMap::new();
+    let mut numbered = Vec::new();
+    for run in [left, right] {
+        let events = run.record.events.iter().map(|event| {
+            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            *numbers.entry(words(run, event)).or_insert(next)
+        });
+        numbered.push(events.collect::<Vec<u32>>());
+    }
+    alignment::of(&numbered[0], &numbered[1])
+}
+
 /// Returns what an entry says of its own moment: not when that was, and not what comes later.
-fn words<'r>(run: &'r Run, event: &'r EventRecord) -> [Option<&'r str>; 6] {
+fn words<'r>(run: &'r Run, event: &'r EventRecord) -> [Option<&'r str>; 7] {
     let result = event.result.as_deref().filter(|_| event.kind != "request_sent");
     let (node, to) = (Some(&*event.node), event.to.as_deref());
-    [node, to, Some(&event.kind), Some(&event.what), result, message(run, event)]
+    let why = event.why.as_deref();
+    [node, to, Some(&event.kind), Some(&event.what), result, why, message(run, event)]
 }
 
 fn side(record: &Record) -> Side {

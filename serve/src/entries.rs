@@ -39,6 +39,13 @@ pub(crate) struct Page {
     text: String,
 }
 
+impl Page {
+    /// Returns whether every entry passes.
+    fn is_for_all(&self) -> bool {
+        [&self.node, &self.message, &self.kind, &self.text].into_iter().all(String::is_empty)
+    }
+}
+
 /// What is answered.
 #[derive(Debug, Serialize)]
 pub(crate) struct Listing<'r> {
@@ -80,7 +87,7 @@ impl<'r> Entry<'r> {
             other: other(run, event),
             kind: &event.kind,
             what: cut(&event.what),
-            result: event.result.as_deref().map(cut),
+            result: evidence::result(event).as_deref().map(cut),
             message: message(run, event),
             cause: event.cause,
             is_evidence: is_evidence(run, event.n),
@@ -89,6 +96,9 @@ impl<'r> Entry<'r> {
 }
 
 fn other<'r>(run: &'r Run, event: &'r EventRecord) -> Option<&'r str> {
+    if event.kind == "connect_failed" {
+        return event.to.as_deref();
+    }
     let sent = run.entry(run.exchange_of(event.n)?.sent)?;
     if sent.node == event.node { sent.to.as_deref() } else { Some(&sent.node) }
 }
@@ -115,19 +125,28 @@ fn is_evidence(run: &Run, n: u64) -> bool {
 /// Returns the page.
 pub(crate) fn of<'r>(run: &'r Run, asked: &Page) -> Listing<'r> {
     let events = &run.record.events;
+    let (offset, count) = (asked.offset, asked.count.clamp(1, MOST));
+    let place = |place: usize, total: usize| place.min(total.saturating_sub(1));
+    if asked.is_for_all() {
+        // Whoever steps through a long journal asks for it page by page, and all of it passes.
+        let near = asked.near.map(|n| events.partition_point(|event| event.n < n));
+        let page = events.iter().skip(offset).take(count);
+        return Listing {
+            total: events.len(),
+            offset,
+            place: near.map(|near| place(near, events.len())),
+            entries: page.map(|event| Entry::of(run, event)).collect(),
+        };
+    }
     let text = asked.text.to_lowercase();
     let passing: Vec<&EventRecord> =
         events.iter().filter(|event| passes(run, event, asked, &text)).collect();
-    let place = asked.near.map(|n| {
-        let place = passing.partition_point(|event| event.n < n);
-        place.min(passing.len().saturating_sub(1))
-    });
-    let count = asked.count.clamp(1, MOST);
-    let page = passing.iter().skip(asked.offset).take(count);
+    let near = asked.near.map(|n| passing.partition_point(|event| event.n < n));
+    let page = passing.iter().skip(offset).take(count);
     Listing {
         total: passing.len(),
-        offset: asked.offset,
-        place,
+        offset,
+        place: near.map(|near| place(near, passing.len())),
         entries: page.map(|event| Entry::of(run, event)).collect(),
     }
 }
@@ -135,7 +154,10 @@ pub(crate) fn of<'r>(run: &'r Run, asked: &Page) -> Listing<'r> {
 fn passes(run: &Run, event: &EventRecord, asked: &Page, text: &str) -> bool {
     let is_at = |name: &str| event.node == name || event.to.as_deref() == Some(name);
     let by_kind = match &*asked.kind {
-        "requests" => event.kind.starts_with("request_") || event.kind.starts_with("answer_"),
+        "requests" => {
+            let exchanges = ["request_", "answer_", "connect_"];
+            exchanges.iter().any(|kind| event.kind.starts_with(kind))
+        }
         "faults" => event.kind.starts_with("fault_") || matches!(&*event.kind, "booted" | "exited"),
         "clients" => event.kind == "note",
         "disks" => event.kind.starts_with("disk_"),
@@ -151,7 +173,7 @@ fn passes(run: &Run, event: &EventRecord, asked: &Page, text: &str) -> bool {
 /// Returns whether an entry says this text, which is in lower case.
 fn says(event: &EventRecord, text: &str) -> bool {
     let parts = [Some(&event.node), event.to.as_ref(), Some(&event.kind), Some(&event.what)];
-    let more = [event.result.as_ref(), event.message.as_ref()];
+    let more = [event.result.as_ref(), event.why.as_ref(), event.message.as_ref()];
     let mut parts = parts.into_iter().chain(more).flatten();
     parts.any(|part| part.to_lowercase().contains(text))
 }

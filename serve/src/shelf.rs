@@ -17,6 +17,7 @@ use crate::{
     answer::Problem,
     folder::{Folder, Stamp},
     overview::Row,
+    state::index::{self, Index},
 };
 
 /// The most runs that are kept at once: two that are compared, and two that were looked at before.
@@ -66,6 +67,7 @@ pub(crate) struct Run {
     /// The entry at which the shown violation happened.
     pub(crate) violation: Option<u64>,
     journal: OnceLock<Journal>,
+    index: OnceLock<Index>,
 }
 
 /// A request, by the numbers of the entries that tell of it.
@@ -78,6 +80,7 @@ pub(crate) struct Legs {
     pub(crate) answer: Option<u64>,
     pub(crate) answer_arrived: Option<u64>,
     pub(crate) lost: Option<u64>,
+    pub(crate) dropped: Option<u64>,
 }
 
 /// A fault, by the numbers of the entries at which it began and ended.
@@ -188,6 +191,7 @@ impl Run {
             answer: n(it.answer),
             answer_arrived: n(it.answer_arrived),
             lost: n(it.lost),
+            dropped: n(it.dropped),
         });
         let legs: Vec<Legs> = legs.collect();
         let told = legs.iter().enumerate();
@@ -203,6 +207,7 @@ impl Run {
             parts: parts(&record.events),
             violation: evidence::violation(&record).map(|event| event.n),
             journal: OnceLock::new(),
+            index: OnceLock::new(),
             record,
         }
     }
@@ -239,6 +244,11 @@ impl Run {
         self.journal.get_or_init(|| self.read_journal())
     }
 
+    /// Returns what the entries of each machine say, which is sorted when it is first asked for.
+    pub(crate) fn index(&self) -> &Index {
+        self.index.get_or_init(|| index::of(self))
+    }
+
     fn read_journal(&self) -> Journal {
         let Ok(file) = File::open(self.path.join(folder::JOURNAL)) else { return Journal::NotKept };
         let shown = self.shown.join(folder::JOURNAL);
@@ -263,14 +273,21 @@ impl Run {
 impl Legs {
     /// Returns the numbers of the entries that tell of it.
     pub(crate) fn entries(self) -> impl Iterator<Item = u64> {
-        let later = [self.arrived, self.answer, self.answer_arrived, self.lost];
+        let Self { arrived, answer, answer_arrived, lost, dropped, .. } = self;
+        let later = [arrived, answer, answer_arrived, lost, dropped];
         std::iter::once(self.sent).chain(later.into_iter().flatten())
+    }
+
+    /// Returns the entry by which the sender no longer waited for the answer; the largest number if it
+    /// waits for ever.
+    pub(crate) fn over(&self) -> u64 {
+        let ends = [self.answer_arrived, self.lost];
+        ends.into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 
     /// Returns whether, after entry `n`, the sender still waited for the answer.
     pub(crate) fn is_under_way(&self, n: u64) -> bool {
-        let is_later = |event: Option<u64>| event.is_none_or(|event| event > n);
-        self.sent <= n && is_later(self.answer_arrived) && is_later(self.lost)
+        self.sent <= n && self.over() > n
     }
 }
 

@@ -1,14 +1,18 @@
 //! Every machine after an entry of the journal, as far as the journal tells.
 
+pub(crate) mod index;
 mod links;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use checks::record::{EventRecord, Machine, MachineKind};
 use reports::{reach::Reach, time::signed};
 use serde::Serialize;
 
-use self::links::Link;
+use self::{
+    index::{Stay, Timeline},
+    links::Link,
+};
 use crate::{
     answer::Problem,
     shelf::{Legs, Run, Span},
@@ -105,7 +109,7 @@ struct Heard<'r> {
 /// How a message came to a machine.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum How {
+pub(crate) enum How {
     /// Its user sent it from here.
     Sent,
     /// It was shown to its user.
@@ -146,7 +150,7 @@ enum Leg {
     Request,
     /// It has arrived and is not answered.
     Served,
-    /// It had arrived, and then its machine went down: nobody knows of it there.
+    /// It had arrived, and then its machine went down, or let go of it: nobody knows of it there.
     Forgotten,
     /// Its answer is on its way.
     Answer,
@@ -156,34 +160,34 @@ enum Leg {
 #[derive(Default)]
 struct Seen<'r> {
     boots: u64,
-    /// When it began to run its program last.
-    boot: u64,
     error: Option<&'r str>,
-    messages: BTreeMap<&'r str, Heard<'r>>,
-    files: BTreeMap<&'r str, (u64, u64, &'r EventRecord)>,
+    messages: Vec<Heard<'r>>,
+    more_messages: usize,
+    files: Vec<Synced<'r>>,
     last: Option<u64>,
 }
 
 /// Returns every machine after entry `n`.
 pub(crate) fn of(run: &Run, n: u64) -> Result<Moment<'_>, Problem> {
     let event = run.known_entry(n)?;
-    let seen = seen(run, n);
+    let index = run.index();
+    let machine = |name: &str| index.machine(name).map(|it| seen(run, it, n)).unwrap_or_default();
     let in_force: Vec<&Span> = run.spans.iter().filter(|span| span.holds_at(n)).collect();
-    let nothing = Seen::default();
-    let state =
-        |machine| state(machine, seen.get(&*machine.name).unwrap_or(&nothing), &in_force, event);
-    let mut machines: Vec<State<'_>> = run.record.nodes.iter().map(state).collect();
+    let nodes = run.record.nodes.iter();
+    let states = nodes.map(|node| state(node, machine(&node.name), &in_force, event));
+    let mut machines: Vec<State<'_>> = states.collect();
     let down = machines.iter().filter(|it| it.life == Life::Down).map(|it| it.name);
     let down: BTreeSet<&str> = down.collect();
     let forgets = |machine: &str, arrived: u64| {
-        down.contains(machine) || seen.get(machine).is_some_and(|seen| seen.boot > arrived)
+        let boot = || index.machine(machine).map_or(0, |it| it.boots(n).1);
+        down.contains(machine) || boot() > arrived
     };
     let more_machines = machines.len().saturating_sub(MOST_MACHINES);
     if more_machines > 0 {
         machines.sort_by_key(|it| (!it.is_here, it.faults.is_empty(), std::cmp::Reverse(it.last)));
         machines.truncate(MOST_MACHINES);
     }
-    let mut under_way: Vec<_> = run.exchanges.iter().filter(|it| it.is_under_way(n)).collect();
+    let mut under_way = index.under_way(&run.exchanges, n);
     let more_under_way = under_way.len().saturating_sub(MOST_OF_ALL);
     under_way.drain(..more_under_way);
     let is_machine = |name: &str| run.record.nodes.iter().any(|node| node.name == name);
@@ -210,61 +214,32 @@ fn phase(run: &Run, n: u64) -> Phase {
     }
 }
 
-fn seen(run: &Run, until: u64) -> BTreeMap<&str, Seen<'_>> {
-    let mut all: BTreeMap<&str, Seen<'_>> = BTreeMap::new();
-    for event in run.record.events.iter().take_while(|event| event.n <= until) {
-        let seen = all.entry(&event.node).or_default();
-        seen.last = Some(event.n);
-        match &*event.kind {
-            "booted" => {
-                seen.boots += 1;
-                seen.boot = event.n;
-                seen.error = None;
-            }
-            "exited" => seen.error = Some(event.result.as_deref().unwrap_or("it ended")),
-            "disk_synced" => {
-                let file = seen.files.entry(&event.what).or_insert((0, 0, event));
-                *file = (file.0 + 1, file.1 + bytes(event), event);
-            }
-            "note" if event.what == "send-began" => heard(seen, event, event, How::Sent),
-            "note" if event.what == "seen" => heard(seen, event, event, How::Seen),
-            _ => {}
-        }
+/// Returns what is known of a machine after entry `n`.
+fn seen<'r>(run: &'r Run, machine: &'r Timeline, n: u64) -> Seen<'r> {
+    let (boots, _) = machine.boots(n);
+    let error = machine.exit(n).and_then(|exit| run.entry(exit));
+    let (messages, more_messages) = machine.messages(n, MOST_OF_ONE);
+    let messages = messages.into_iter().filter_map(|Stay { from, how, of, .. }| {
+        Some(Heard { message: run.entry(of)?.message.as_deref()?, n: from, how })
+    });
+    let files = machine.files(n).take(MOST_OF_ONE).filter_map(|(file, synced)| {
+        let last_at = signed(run.entry(synced.n)?.at_ns);
+        let (times, bytes, last) = (synced.times, synced.bytes, synced.n);
+        Some(Synced { file, times, bytes, last, last_at })
+    });
+    Seen {
+        boots,
+        error: error.map(|event| event.result.as_deref().unwrap_or("it ended")),
+        messages: messages.collect(),
+        more_messages,
+        files: files.collect(),
+        last: machine.last(n),
     }
-    for legs in run.exchanges.iter().take_while(|it| it.sent <= until) {
-        let sent = run.entry(legs.sent).filter(|sent| sent.message.is_some());
-        let Some(sent) = sent else { continue };
-        let brought = [legs.arrived.filter(|_| legs.asks), legs.answer_arrived];
-        let brought = brought.into_iter().flatten().filter(|n| *n <= until);
-        for event in brought.filter_map(|n| run.entry(n)) {
-            heard(all.entry(&event.node).or_default(), sent, event, How::Heard);
-        }
-    }
-    all
-}
-
-/// Takes in that a machine heard of the message that `of` names. What a person saw or did there says
-/// more than what a request brought; of the same, the first counts.
-fn heard<'r>(seen: &mut Seen<'r>, of: &'r EventRecord, by: &EventRecord, how: How) {
-    let Some(message) = of.message.as_deref() else { return };
-    let heard = Heard { message, n: by.n, how };
-    let known = seen.messages.entry(message).or_insert(heard);
-    let says_more = matches!(known.how, How::Heard) && !matches!(how, How::Heard);
-    let is_alike = matches!(known.how, How::Heard) == matches!(how, How::Heard);
-    if says_more || (is_alike && heard.n < known.n) {
-        *known = heard;
-    }
-}
-
-/// Returns how many bytes a sync made durable, which only the journal's own line says.
-fn bytes(event: &EventRecord) -> u64 {
-    let (_, rest) = event.line.rsplit_once("\"bytes\":").unwrap_or_default();
-    rest.trim_end_matches('}').parse().unwrap_or(0)
 }
 
 fn state<'r>(
     machine: &'r Machine,
-    seen: &Seen<'r>,
+    seen: Seen<'r>,
     in_force: &[&'r Span],
     at: &EventRecord,
 ) -> State<'r> {
@@ -274,26 +249,15 @@ fn state<'r>(
         .filter(|span| !Reach::of(&span.what, is_it).is_nowhere())
         .map(|span| &*span.what)
         .collect();
-    let mut messages: Vec<Heard<'_>> = seen.messages.values().copied().collect();
-    messages.sort_by_key(|it| it.n);
-    let more_messages = messages.len().saturating_sub(MOST_OF_ONE);
-    messages.drain(..more_messages);
-    let files = seen.files.iter().take(MOST_OF_ONE).map(|(file, (times, bytes, last))| Synced {
-        file,
-        times: *times,
-        bytes: *bytes,
-        last: last.n,
-        last_at: signed(last.at_ns),
-    });
     State {
         name: &machine.name,
         kind: machine.kind,
-        life: life(seen, &faults),
+        life: life(&seen, &faults),
         boots: seen.boots,
         error: seen.error,
-        messages,
-        more_messages,
-        files: files.collect(),
+        messages: seen.messages,
+        more_messages: seen.more_messages,
+        files: seen.files,
         last: seen.last,
         is_here: is_it(&at.node) || at.to.as_deref().is_some_and(is_it),
         faults,
@@ -331,6 +295,7 @@ fn on_its_way<'r>(
     let past = |event: Option<u64>| event.filter(|event| *event <= n);
     let leg = match (past(legs.arrived), past(legs.answer)) {
         (_, Some(_)) => Leg::Answer,
+        (Some(_), None) if past(legs.dropped).is_some() => Leg::Forgotten,
         (Some(arrived), None) if forgets(to, arrived) => Leg::Forgotten,
         (Some(_), None) => Leg::Served,
         (None, None) => Leg::Request,

@@ -231,6 +231,25 @@ fn two_runs_are_chosen_and_compared_without_a_mouse() {
 
 #[test]
 #[ignore = "needs chromium"]
+fn what_one_run_alone_has_leaves_a_gap_in_the_other_and_what_follows_is_beside_it() {
+    let shown = Shown::two_runs("hello");
+    let two = format!("compare?left=strong%2F{RUN}&right=weak%2F{RUN}");
+    let mut page = shown.open(&two, COMPARED);
+    page.press("End");
+    page.until("document.querySelectorAll('.row.now').length === 2");
+    page.press("d");
+    page.until(COMPARED);
+    let at = page.value(AT);
+    page.press("n");
+    page.until(&format!("{AT} > {at}"));
+    page.until("document.querySelectorAll('.row.gap').length > 0");
+    page.until("document.querySelectorAll('.row.alone').length > 0");
+    page.press("p");
+    page.until(&format!("{AT} === {at}"));
+}
+
+#[test]
+#[ignore = "needs chromium"]
 fn a_run_is_opened_from_the_list_and_left_by_keys() {
     let shown = Shown::two_runs("hello");
     let mut page = shown.open("", LISTED);

@@ -2,7 +2,11 @@
 
 mod program;
 
-use std::{fs, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Command,
+};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -128,6 +132,83 @@ fn two_runs_are_told_apart_by_what_came_of_them_and_where_they_part() {
     assert!(same > 100 && same < 447, "{same}");
     let outcomes = told["outcomes"].to_string();
     assert!(outcomes.contains("m1 seen by bob/1") && outcomes.contains("check all-or-nothing"));
+}
+
+#[test]
+fn behind_the_first_difference_what_is_the_same_again_stands_beside_each_other() {
+    let folder = two_runs();
+    let serve = Serve::begin(folder.path());
+    let told = serve.json(&format!("/api/difference?left=strong%2F{RUN}&right=weak%2F{RUN}"));
+    let pieces = told["pieces"].as_array().expect("pieces");
+    let number = |piece: &Value, key: &str| piece[key].as_u64().expect("a number");
+    assert_eq!(number(&pieces[0], "left_count"), number(&told, "same_words"));
+    let same_again = pieces[1..].iter().filter(|it| it["same"] == true);
+    assert!(same_again.map(|it| number(it, "left_count")).sum::<u64>() > 20, "{pieces:#?}");
+    for side in ["left", "right"] {
+        let counted = pieces.iter().map(|it| number(it, &format!("{side}_count")));
+        assert_eq!(counted.sum::<u64>(), number(&told[side], "entries"), "{side}");
+    }
+    let entry = |run: &str, place: u64| {
+        let page = format!("/api/entries?run={run}%2F{RUN}&count=1&offset={place}");
+        serve.json(&page)["entries"][0].clone()
+    };
+    let last = pieces.iter().rfind(|it| it["same"] == true).expect("one");
+    let [one, other] =
+        [entry("strong", number(last, "left")), entry("weak", number(last, "right"))];
+    assert_eq!((&one["kind"], &one["what"]), (&other["kind"], &other["what"]));
+}
+
+/// What an entry says of its machine: the message that it shows or sends, how often it booted, and
+/// how often it synced.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Known {
+    messages: BTreeSet<String>,
+    boots: u64,
+    syncs: u64,
+    last: u64,
+}
+
+#[test]
+fn the_state_after_each_entry_is_what_the_journal_up_to_there_says() {
+    let folder = two_runs();
+    let serve = Serve::begin(folder.path());
+    let path = folder.path().join("weak").join(RUN).join("run.json");
+    let record: Value = serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
+    let mut known: BTreeMap<String, Known> = BTreeMap::new();
+    for event in record["events"].as_array().expect("events") {
+        let n = event["n"].as_u64().expect("a number");
+        let it = known.entry(sentence(&event["node"]).to_owned()).or_default();
+        it.last = n;
+        match (sentence(&event["kind"]), sentence(&event["what"])) {
+            ("booted", _) => it.boots += 1,
+            ("disk_synced", _) => it.syncs += 1,
+            ("note", "send-began" | "seen") => {
+                it.messages.insert(sentence(&event["message"]).to_owned());
+            }
+            _ => {}
+        }
+        let state = asked(&serve, "state", &format!("&n={n}"));
+        for machine in state["machines"].as_array().expect("machines") {
+            let by_user = |it: &&Value| it["how"] != "heard";
+            let list = |key: &str| machine[key].as_array().expect("a list").clone();
+            let told = Known {
+                messages: list("messages")
+                    .iter()
+                    .filter(by_user)
+                    .map(|it| sentence(&it["message"]).to_owned())
+                    .collect(),
+                boots: machine["boots"].as_u64().expect("a number"),
+                syncs: list("files").iter().filter_map(|it| it["times"].as_u64()).sum(),
+                last: machine["last"].as_u64().unwrap_or(0),
+            };
+            let folded = known.get(sentence(&machine["name"]));
+            assert_eq!(
+                Some(&told),
+                folded.or(Some(&Known::default())),
+                "after entry {n}: {machine}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 // Two runs side by side: what came of each, and where their journals part.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { note, to } from "./address";
-import type { Difference, Entry, Filter, Side } from "./api";
+import type { Difference, Filter, Side } from "./api";
+import { beside, sideOf } from "./beside";
 import { useAnswer, useKeys, type Key } from "./hooks";
 import { Journal, useRows } from "./Journal";
 import { Help, Problem, Scroll, Section, Spoken, useTitle, Verdict } from "./parts";
@@ -40,19 +41,23 @@ function parting(difference: Difference): string {
 }
 
 function Pair({ left, right, difference, at }: { left: string; right: string; difference: Difference; at: number | null }) {
-  const { same_words, same_bytes, outcomes, more_outcomes } = difference;
-  const longest = Math.max(difference.left.entries, difference.right.entries);
-  const first = Math.min(same_words < longest ? same_words : same_bytes, Math.max(0, longest - 1));
+  const { same_words, same_bytes, pieces, outcomes, more_outcomes } = difference;
+  const aligned = useMemo(() => beside(pieces), [pieces]);
+  const longest = aligned.total;
+  const most = Math.max(difference.left.entries, difference.right.entries);
+  const first = Math.min(same_words < most ? same_words : same_bytes, Math.max(0, longest - 1));
   const [place, setPlace] = useState(at === null ? first : at - 1);
   const [help, setHelp] = useState(false);
-  const rows = [useRows(left, EVERYTHING), useRows(right, EVERYTHING)] as const;
+  const all = [useRows(left, EVERYTHING), useRows(right, EVERYTHING)] as const;
+  const rows = [sideOf(all[0], aligned, "left"), sideOf(all[1], aligned, "right")] as const;
   useEffect(() => note({ at: place + 1 }), [place]);
   const go = (wanted: number) => setPlace(Math.max(0, Math.min(longest - 1, wanted)));
-  const differs = (wanted: number) => {
-    const [one, other] = [rows[0].at(wanted), rows[1].at(wanted)];
-    return one && other ? alike(one) !== alike(other) : false;
+  const mark = (at: number) => {
+    const row = aligned.row(at);
+    if (!row || row.same) return "";
+    return row.left === null || row.right === null ? "alone" : "differs";
   };
-  const mark = (entry: Entry) => (entry.n - 1 >= same_words && differs(entry.n - 1) ? "differs" : "");
+  const leap = (step: 1 | -1) => go(aligned.parting(place, step) ?? place);
   const keys: Key[] = [
     ["j", "next entry of both", () => go(place + 1)],
     ["k", "entry before, of both", () => go(place - 1)],
@@ -63,12 +68,15 @@ function Pair({ left, right, difference, at }: { left: string; right: string; di
     ["Home", "the first entry", () => go(0)],
     ["End", "the last entry", () => go(longest - 1)],
     ["d", "the first difference", () => go(first)],
+    ["n", "where they part next, after what is the same again", () => leap(1)],
+    ["p", "where they part before", () => leap(-1)],
     ["g", "all runs", () => { location.hash = to(""); }],
     ["?", "these keys", () => setHelp(true)],
   ];
   useKeys(keys);
   const now = [rows[0].at(place), rows[1].at(place)];
-  const isDifferent = place >= same_words && differs(place);
+  const kind = mark(place);
+  const differ = { "": "", differs: "they differ here", alone: `only the run on the ${aligned.row(place)?.left === null ? "right" : "left"} has this` }[kind] ?? "";
   return (
     <>
       <section class="verdict unknown parting" aria-label="The first difference">
@@ -80,15 +88,16 @@ function Pair({ left, right, difference, at }: { left: string; right: string; di
           <button type="button" onClick={() => go(place - 1)} disabled={place <= 0}><span aria-hidden="true">◂ </span>before</button>
           <button type="button" class="main" onClick={() => go(place + 1)} disabled={place >= longest - 1}>next<span aria-hidden="true"> ▸</span></button>
           <button type="button" onClick={() => go(first)}><span aria-hidden="true">≠ </span>the first difference</button>
-          <span class="position"><b>#{place + 1}</b> of {longest.toLocaleString("en")}{isDifferent && <b class="bad"> ≠ they differ here</b>}</span>
+          <button type="button" onClick={() => leap(1)} disabled={aligned.parting(place, 1) === null}><span aria-hidden="true">≠ </span>the next one</button>
+          <span class="position"><b>#{place + 1}</b> of {longest.toLocaleString("en")}{differ && <b class="bad"> {kind === "alone" ? "+" : "≠"} {differ}</b>}</span>
         </div>
-        <Spoken text={["left: ", "right: "].map((side, index) => { const entry = now[index]; return side + (entry ? sentence(entry) : "nothing more") + ". "; }).join("") + (isDifferent ? "They differ." : "")} />
+        <Spoken text={["left: ", "right: "].map((side, index) => { const entry = now[index]; return side + (entry ? sentence(entry) : "nothing") + ". "; }).join("") + differ} />
       </div>
       <div class="pair">
         {([[left, difference.left, rows[0], "left"], [right, difference.right, rows[1], "right"]] as const).map(([run, side, its, name], index) => (
           <section key={name} aria-label={`The run on the ${name}`}>
             <Head run={run} side={side} at={now[index]?.n} />
-            <p class="sentence-now">{now[index] ? <><b>{where(now[index])}</b> {what(now[index])} <span class="result">{result(now[index])}</span></> : its.total > 0 ? "nothing: it ends before" : ""}</p>
+            <p class="sentence-now">{now[index] ? <><b>{where(now[index])}</b> {what(now[index])} <span class="result">{result(now[index])}</span></> : now[index] === null ? "nothing here" : ""}</p>
             <div>
               <Problem text={its.problem} />
               <Journal rows={its} place={Math.min(place, Math.max(0, its.total - 1))} go={go} mark={mark} label={`Journal on the ${name}`} />
@@ -96,6 +105,7 @@ function Pair({ left, right, difference, at }: { left: string; right: string; di
           </section>
         ))}
       </div>
+      {difference.is_cut && <p class="hint">They have so little in common that the end of their journals is not aligned: there, entries stand beside each other as they come.</p>}
       <Section id="outcomes" title="What came of them">
         {outcomes.length === 0 ? <p>The same: every check, every fault, and each message at each device.</p> : (
           <>
@@ -111,12 +121,6 @@ function Pair({ left, right, difference, at }: { left: string; right: string; di
       <Help keys={keys.slice(0, -1)} open={help} close={() => setHelp(false)} />
     </>
   );
-}
-
-/** What an entry says of its own moment: not when that was, and not what comes later. */
-function alike(entry: Entry): string {
-  const result = entry.kind === "request_sent" ? null : entry.result;
-  return JSON.stringify([entry.node, entry.other, entry.kind, entry.what, result, entry.message]);
 }
 
 function Head({ run, side, at }: { run: string; side: Side; at: number | undefined }) {

@@ -13,8 +13,8 @@ const TALLEST = 15_000_000;
 export interface Rows {
   total: number;
   problem: string | null;
-  /** The entry at a place of the list, if it is there already. */
-  at: (place: number) => Entry | undefined;
+  /** The entry at a place of the list, if it is there already; null where nothing stands. */
+  at: (place: number) => Entry | null | undefined;
   /** Sees to it that the entries at these places will be there. */
   want: (from: number, until: number) => void;
 }
@@ -65,7 +65,7 @@ export function useRows(run: string, filter: Filter): Rows {
 /** The list. `place` is where the reader stands in it; `marked` are numbers of entries. */
 export function Journal({ rows, place, go, violation, mark, label }: {
   rows: Rows; place: number; go: (place: number) => void; violation?: number | null;
-  mark?: (entry: Entry) => string; label: string;
+  mark?: (place: number) => string; label: string;
 }) {
   const narrow = useNarrow();
   const height = narrow ? 46 : 27;
@@ -104,11 +104,12 @@ export function Journal({ rows, place, go, violation, mark, label }: {
     const entry = rows.at(index);
     const classes = ["row", narrow ? "narrow" : ""];
     if (index === place) classes.push("now");
+    if (entry === null) classes.push("gap");
     if (entry) {
       if (entry.n === violation) classes.push("violation");
       if (entry.is_evidence) classes.push("evidence");
       if (isBad(entry)) classes.push("bad");
-      classes.push(entry.kind, mark?.(entry) ?? "");
+      classes.push(entry.kind, mark?.(index) ?? "");
     }
     drawn.push(
       <div key={index} id={`${label}-${index}`} class={classes.join(" ")} role="option" aria-selected={index === place}
@@ -123,7 +124,7 @@ export function Journal({ rows, place, go, violation, mark, label }: {
             <span class="what" aria-hidden="true"><span class="sign">{sign(entry)}</span>{what(entry)}{entry.n === violation && <b class="here"> ✕ the violation</b>}</span>
             <span class="result" aria-hidden="true">{result(entry)}</span>
           </>
-        ) : <span class="n">…</span>}
+        ) : entry === null ? <span class="unseen">nothing: the other run alone has this entry</span> : <span class="n">…</span>}
       </div>,
     );
   }

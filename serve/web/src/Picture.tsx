@@ -133,10 +133,10 @@ function Now({ entry, line, at }: {
 }) {
   const { node, other } = entry;
   const drawn = other ? (isArrival(entry) ? line(other, node) : line(node, other)) : null;
-  const isLost = entry.kind === "request_lost" || (entry.result?.startsWith("lost") ?? false);
+  const isLost = ["request_lost", "request_dropped", "connect_failed"].includes(entry.kind) || (entry.result?.startsWith("lost") ?? false);
   if (drawn) {
     const kind = isLost ? "lost" : "now";
-    const label = `${entry.what}${entry.message ? " " + entry.message : ""}`;
+    const label = entry.kind === "connect_failed" ? "no connection" : `${entry.what}${entry.message ? " " + entry.message : ""}`;
     return (
       <g class={kind}>
         <line x1={drawn.from.x} y1={drawn.from.y} x2={drawn.to.x} y2={drawn.to.y} marker-end={`url(#head-${kind})`} />

@@ -86,8 +86,13 @@ export interface Moment {
 export interface Side {
   scenario: string; seed: number; status: Status; sentence: string | null; entries: number;
 }
+/** As many entries of each side, from these places on. */
+export interface Piece {
+  same: boolean; left: number; left_count: number; right: number; right_count: number;
+}
 export interface Difference {
   left: Side; right: Side; same_scenario: boolean; same_bytes: number; same_words: number;
+  pieces: Piece[]; is_cut: boolean;
   outcomes: { what: string; left: string; right: string }[]; more_outcomes: number;
 }
 

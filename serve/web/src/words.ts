@@ -7,6 +7,8 @@ const VERBS: Record<string, [sign: string, verb: string]> = {
   answer_sent: ["←", "answers"],
   answer_arrived: ["⇤", "is answered"],
   request_lost: ["✕", "gives up"],
+  request_dropped: ["✕", "lets go of"],
+  connect_failed: ["✕", "gets no connection"],
   disk_synced: ["▪", "syncs"],
   disk_written: ["▫", "writes"],
   fault_began: ["!", "fault begins:"],
@@ -52,7 +54,7 @@ export function result(entry: Entry): string {
 }
 
 export function isBad(entry: Entry): boolean {
-  return entry.kind === "request_lost" || entry.kind === "exited"
+  return ["request_lost", "request_dropped", "connect_failed", "exited"].includes(entry.kind)
     || (entry.result?.startsWith("lost") ?? false);
 }
 
