@@ -10,6 +10,7 @@ mod server;
 use std::{path::Path, sync::Arc};
 
 use ::checks::{Record, record::Verdict};
+use reports::line::{Leads, failure};
 use runs::{Options, run_on, world::Simulated};
 use scenarios::language;
 
@@ -42,6 +43,17 @@ fn a_custom_check_finds_a_server_that_tries_only_once() {
     assert_eq!(record.sentence.as_deref(), Some(sentence));
     let report = reports::text::render(&record);
     assert!(report.contains("partition a | b") && report.contains("hear"), "{report}");
+}
+
+#[test]
+fn the_page_about_a_server_of_ones_own_shows_what_its_command_prints() {
+    let folder = Path::new("x");
+    let leads = Leads { folder, page: false, program: "fedsim", columns: reports::COLUMNS };
+    let told = failure(&run("cut.toml", Some(Flaw::TriesOnce)), &leads);
+    let page = include_str!("../docs/your-own-server.md");
+    for line in &told[..3] {
+        assert!(page.contains(&format!("\n{}\n", line.trim_end())), "{line}");
+    }
 }
 
 #[test]

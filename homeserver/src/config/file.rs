@@ -120,6 +120,14 @@ mod tests {
     }
 
     #[test]
+    fn the_page_for_operators_shows_a_mistake_as_it_is_shown() {
+        let text = "server_name = \"a.example\"\n\nbackoff_first = \"5s\"\nbackoff_max = \"1s\"\n";
+        let shown = ConfigFile::parse(text).unwrap_err().render("homeserver.toml", text, false);
+        let page = include_str!("../../../docs/operating.md");
+        assert!(page.contains(&format!("```\n{}\n```\n", shown.trim_end())), "{shown}");
+    }
+
+    #[test]
     fn a_key_of_the_machine_in_the_wrong_place_is_pointed_at() {
         assert!(shown("plain = true\n").contains("a.toml:1:1"));
         assert!(shown("[machine]\nplain = 1\n").contains("a.toml:2:9"));
