@@ -51,8 +51,9 @@ fn the_page_about_a_server_of_ones_own_shows_what_its_command_prints() {
     let leads = Leads { folder, page: false, program: "fedsim", columns: reports::COLUMNS };
     let told = failure(&run("cut.toml", Some(Flaw::TriesOnce)), &leads);
     let page = include_str!("../docs/your-own-server.md");
-    for line in &told[..3] {
-        assert!(page.contains(&format!("\n{}\n", line.trim_end())), "{line}");
+    // The path of the report is another one here.
+    for line in &told[..2] {
+        assert!(page.lines().any(|known| known.trim() == line.trim()), "{line}");
     }
 }
 

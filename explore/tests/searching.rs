@@ -100,7 +100,7 @@ fn a_setting_that_is_not_needed_is_left_out_and_one_that_is_stays() {
         [[faults]]
         at = "0s"
         for = "50s"
-        answers = { machine = "b", to = ["a"], status = 502 }
+        answers = { node = "b", to = ["a"], status = 502 }
         [expect]
         only = ["delivered"]"#;
     let scenario = language::parse("x.toml", text).expect("a scenario");

@@ -69,7 +69,8 @@ fn a_cut_in_its_window_breaks_m1_of_2021_and_the_first_sentence_says_what() {
     };
     assert!(shown("fault_began") && shown("request_lost") && shown("note"));
     let lost = record.events.iter().find(|it| it.kind == "request_lost").expect("a lost request");
-    assert_eq!(lost.result.as_deref(), Some("lost: partition a | b"));
+    assert_eq!(lost.result.as_deref(), Some("given up after 10s"));
+    assert_eq!(lost.why.as_deref(), Some("partition a | b"));
 }
 
 #[test]
@@ -237,7 +238,7 @@ fn seen_at(turned_away_for: u64, servers: &str) -> Option<Duration> {
     let text = format!(
         r#"
         name = "settings"
-        limit = "5m"
+        limit = "1h"
         {servers}
         users.alice = {{ backend = "a" }}
         users.bob = {{ backend = "b" }}
@@ -248,7 +249,7 @@ fn seen_at(turned_away_for: u64, servers: &str) -> Option<Duration> {
         [[faults]]
         at = "0s"
         for = "{turned_away_for}s"
-        answers = {{ machine = "b", to = ["a"], status = 502 }}"#
+        answers = {{ node = "b", to = ["a"], status = 502 }}"#
     );
     let scenario = scenarios::language::parse("x.toml", &text).expect("a scenario");
     let record = run(&scenario, 1, &Options::default()).record;
@@ -283,7 +284,8 @@ fn a_homeserver_backs_off_no_longer_than_the_scenario_says() {
 fn a_relay_keeps_mail_for_as_long_as_the_scenario_says() {
     let seen = |set: &str| {
         let a = "attempts_before_relay = 1";
-        let b = "relays = ['r1'], relay_poll_interval = '2m'";
+        // A relay looks every ten minutes for what has expired, and not when it has just started.
+        let b = "relays = ['r1'], relay_poll_interval = '40m'";
         let relay = format!("relays.r1 = {{ {set} }}");
         seen_at(60, &format!("{relay}\nbackends = {{ a = {{ {a} }}, b = {{ {b} }} }}"))
     };

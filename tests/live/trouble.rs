@@ -35,14 +35,14 @@ fn a_server_that_ends_at_once_is_named_with_what_it_said_last() {
 #[test]
 fn a_server_that_never_is_ready_is_waited_for_as_long_as_its_kind_says() {
     let kind = "ready = '/'\nready-within = 1\ncommand = ['/bin/sh', '-c', 'exec sleep 100']";
-    says(kind, &["not ready within 1 seconds", "it has printed nothing", "ready-within"]);
+    says(kind, &["not ready within 1s", "it has printed nothing", "ready-within"]);
 }
 
 #[test]
 fn a_server_that_floods_its_log_and_ignores_sigterm_does_neither_for_ever() {
     let kind = "ready = '/'\nready-within = 2\n\
                 command = ['/bin/sh', '-c', 'trap \"\" TERM; yes the tide is coming']";
-    says(kind, &["not ready within 2 seconds", "the tide is coming"]);
+    says(kind, &["not ready within 2s", "the tide is coming"]);
 }
 
 const RELAY: &str =
@@ -74,5 +74,5 @@ fn a_server_that_does_not_speak_http_is_quoted_too() {
         "ready = '/'\nready-port = 8448\nready-within = 2\n\
          command = ['/bin/sh', '-c', 'exec {RELAY} {tls}']"
     );
-    says(&kind, &["not ready within 2 seconds", "it answered"]);
+    says(&kind, &["not ready within 2s", "it answered"]);
 }

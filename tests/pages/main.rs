@@ -61,7 +61,6 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("docs/operating.md", "error: `backoff_max`", "a test of homeserver/src/config compares it"),
     ("docs/protocols.md", " ", "a drawing"),
     ("docs/serve.md", "fedsim serve", "it goes on until Ctrl-C; tests/serve asks it"),
-    ("docs/serve.md", "npm ", "serve/tests/web.rs builds the front end"),
     (
         "docs/turmoil.md",
         "cargo run -p turmoil-world",
@@ -74,11 +73,6 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ),
     ("docs/your-own-server.md", "ECHO_FLAW=", "tests/echo_federation.rs plays the example"),
     ("docs/your-own-server.md", "  FAIL echo-cut", "tests/echo_federation.rs compares it"),
-    (
-        "docs/your-own-server.md",
-        "",
-        "it stands between two blocks of Rust, which docs/snippets compiles",
-    ),
 ];
 
 fn root() -> &'static Path {

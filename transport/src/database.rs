@@ -58,12 +58,16 @@ pub fn prepare_connection(connection: &Connection) -> rusqlite::Result<()> {
 /// Makes durable what a log of before this process holds: a commit that was written and never synced,
 /// because its sync failed or its process died, may still be in the kernel's memory, and opening the
 /// database shows it as done. Every [`crate::host::Disk`] calls this on a database that was there
-/// before it answers for anything in it.
+/// before it answers for anything in it. A full disk is no hindrance: the log is synced before it is
+/// copied, and a server that could not start on a full disk could never be emptied.
 ///
 /// # Errors
-/// The disk refuses.
+/// The disk cannot sync the log, or fails otherwise.
 pub fn settle_log(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(()))
+    match connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(())) {
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => Ok(()),
+        settled => settled,
+    }
 }
 
 /// Brings the tables of `component` up to date: runs those of `steps` that this database has not

@@ -100,8 +100,13 @@ mod tests {
     #[test]
     fn what_a_server_refuses_of_a_transaction_is_told_by_its_name() {
         let event = PduFacts::of(&pdu("m1")).expect("a PDU").event;
-        let answer = json!({"pdus": {event: {"error": "no member"}, "$other": {}}});
-        let why = why(SEND, &transaction("m1"), (200, &answer));
+        let answer = json!({"pdus": {event.clone(): {"error": "no member"}, "$other": {}}});
+        let mut fake = Fake::ready();
+        fake.sends("alice/1", "m1");
+        fake.sees_event("alice/1", "m1", &event, "!team");
+        let request = fake.request("a", "b", SEND, &transaction("m1"));
+        fake.answered(request, 200, &answer);
+        let why = fake.judged(Delivery::M1, |history| of(history, request));
         assert_eq!(why.as_deref(), Some("refused m1: no member"));
     }
 

@@ -148,6 +148,7 @@ fn every_example_of_an_operation_is_one() {
             "name = \"x\"\n[backends]\na = {{}}\nb = {{}}\n[relays]\nr1 = {{}}\n[users]\n\
              alice = {{ backend = \"a\" }}\nbob = {{ backend = \"b\" }}\n[conversations]\n\
              team = {{ creator = \"bob\", members = [\"alice\"] }}\n[[ops]]\nat = \"1s\"\n\
+             send = {{ id = \"m0\", from = \"bob\", to = \"team\" }}\n[[ops]]\nat = \"1s\"\n\
              {key} = {example}\n"
         );
         let scenario = parse("x.toml", &text).unwrap_or_else(|wrong| panic!("{wrong}"));
