@@ -23,6 +23,7 @@ pub(crate) use self::{
 
 /// Something that happens at a place of a run.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one is made when its turn comes")]
 pub enum Way {
     /// Something breaks.
     Fault(Fault),

@@ -157,6 +157,7 @@ mod tests {
         assert_eq!((text(32 << 20, SIZES), text(1001, SIZES)), ("32MiB".into(), "1001B".into()));
     }
 
+    #[test]
     fn a_duration_is_told_as_a_file_has_it() {
         for (milliseconds, told) in [
             (0, "0ms"),

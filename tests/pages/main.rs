@@ -92,7 +92,8 @@ fn left_out(page: &str, text: &str) -> Option<usize> {
 fn pages() -> Vec<String> {
     let entries = fs::read_dir(root().join("docs")).expect("it can be listed").flatten();
     let names = entries.map(|entry| format!("docs/{}", entry.file_name().to_string_lossy()));
-    let mut pages: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
+    let mut pages: Vec<String> =
+        names.filter(|name| Path::new(name).extension().is_some_and(|it| it == "md")).collect();
     pages.push("README.md".to_owned());
     pages.sort();
     pages

@@ -108,10 +108,8 @@ fn seen_by_others(history: &History<'_>, message: &Message, expected: &[String])
     for user in others.filter(|user| history.has_honest_backend(user)) {
         let is_expected = expected.contains(user);
         let has_seen = |device: &String| history.first_sight(name, device).is_some();
-        let devices = match is_expected {
-            true => history.lasting_devices_of(user),
-            false => history.devices_of(user),
-        };
+        let devices =
+            if is_expected { history.lasting_devices_of(user) } else { history.devices_of(user) };
         let odd = devices.into_iter().find(|it| has_seen(it) != is_expected);
         match odd {
             Some(device) if is_expected => return Some(format!("{device} never saw {name}")),

@@ -48,8 +48,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
 /// the same id, because it could keep nothing of the first one and said so: the id tells it nothing
 /// then, and the signature is that of the server whose user it is.
 fn is_first_of_its_id(history: &History<'_>, backend: &str, forged: &str) -> bool {
-    let says_it =
-        |it: &Exchange<'_>| messages_in(&it.request.body).iter().any(|name| *name == forged);
+    let says_it = |it: &Exchange<'_>| messages_in(&it.request.body).contains(&forged);
     let received = || {
         let to_backend = |it: &&Exchange<'_>| it.endpoint == "send" && it.to == backend;
         history.exchanges.iter().filter(to_backend)

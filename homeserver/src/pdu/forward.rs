@@ -46,7 +46,7 @@ impl Graph {
         {
             return Ok(());
         }
-        let mut left_out = self.unheard_of(tx, &checked.pdu, before)?;
+        let mut left_out = unheard_of(tx, &checked.pdu, before)?;
         left_out.append(&mut self.taken_to_be_gone(tx, room, &checked.pdu, before)?);
         left_out.append(&mut self.gone_after_all(tx, room, &checked.pdu)?);
         self.outgoing.enqueue(tx, &left_out, &checked.pdu.event_id)
@@ -71,26 +71,25 @@ impl Graph {
         self.undecided.notify_one();
         Ok(())
     }
+}
 
-    /// Returns the servers that this one let in and of whose joins the sender of `pdu` had not
-    /// heard, given the state before it.
-    fn unheard_of(
-        &self,
-        tx: &Transaction<'_>,
-        pdu: &Pdu,
-        before: GroupId,
-    ) -> Result<BTreeSet<OwnedServerName>, StoreError> {
-        let mut servers = BTreeSet::new();
-        for guest in guests::of_room(tx, &pdu.room_id)? {
-            if guest.server != pdu.sender.server_name()
-                && memberships::is_member_server(tx, &pdu.room_id, &guest.server)?
-                && !shows(tx, before, &guest)?
-            {
-                servers.insert(guest.server);
-            }
+/// Returns the servers that this one let in and of whose joins the sender of `pdu` had not
+/// heard, given the state before it.
+fn unheard_of(
+    tx: &Transaction<'_>,
+    pdu: &Pdu,
+    before: GroupId,
+) -> Result<BTreeSet<OwnedServerName>, StoreError> {
+    let mut servers = BTreeSet::new();
+    for guest in guests::of_room(tx, &pdu.room_id)? {
+        if guest.server != pdu.sender.server_name()
+            && memberships::is_member_server(tx, &pdu.room_id, &guest.server)?
+            && !shows(tx, before, &guest)?
+        {
+            servers.insert(guest.server);
         }
-        Ok(servers)
     }
+    Ok(servers)
 }
 
 /// Returns what an event is that others build on, and whose owner has not decided that it is shown.

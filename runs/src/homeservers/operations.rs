@@ -84,7 +84,7 @@ async fn perform(cluster: &Arc<Cluster>, op: Op) {
             doing.by(first(&from), |device| async move { send.run(&device).await }).await;
         }
         OpKind::Redact { message, by } => {
-            redact(doing(format!("redact {message}")), message, &by).await
+            redact(doing(format!("redact {message}")), message, &by).await;
         }
         OpKind::Typing { user, conversation } => {
             let room = room(&conversation);

@@ -119,9 +119,12 @@ mod tests {
 
     /// Returns what was aligned, as `=3 -1+2`: as many the same, as many only here and only there.
     fn told(alignment: &Alignment) -> String {
-        let pieces = alignment.pieces.iter().map(|it| match it.same {
-            true => format!("={}", it.left_count),
-            false => format!("-{}+{}", it.left_count, it.right_count),
+        let pieces = alignment.pieces.iter().map(|it| {
+            if it.same {
+                format!("={}", it.left_count)
+            } else {
+                format!("-{}+{}", it.left_count, it.right_count)
+            }
         });
         pieces.collect::<Vec<_>>().join(" ")
     }

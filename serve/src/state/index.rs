@@ -115,7 +115,7 @@ fn by_user<'r>(came: &mut BTreeMap<(&'r str, &'r str), Came>, event: &'r EventRe
 
 /// Returns, for each block, when the last of its requests was over; never, if one never was.
 fn over(exchanges: &[Legs]) -> Vec<u64> {
-    let last = |block: &[Legs]| block.iter().map(|it| it.over()).max().unwrap_or(0);
+    let last = |block: &[Legs]| block.iter().map(Legs::over).max().unwrap_or(0);
     exchanges.chunks(BLOCK).map(last).collect()
 }
 
