@@ -162,6 +162,8 @@ fn take_note(history: &mut History<'_>, at: Moment, note: Note) {
             let name = message;
             history.messages.push(Message { name, device, conversation, began: at, ended: None });
         }
+        // What was answered only after everything had come to rest, nobody had the time to hear of.
+        Note::SendEnded { .. } if history.settled.is_some() => {}
         Note::SendEnded { message, outcome, event, unreachable, failed_to_send, error, .. } => {
             let code = error.as_deref().and_then(code_of);
             let ended = SendEnded { at, outcome, event, code, unreachable, failed_to_send };

@@ -107,6 +107,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_answered_after_the_end_is_too_late_to_be_seen() {
+        let mut fake = Fake::ready();
+        fake.sends("alice/1", "m1");
+        fake.note(&Note::Settled { pending: Vec::new() });
+        fake.ends("m1", OpOutcome::Ok);
+        assert_eq!(fake.judged(Delivery::M1, judge).finding, None);
+    }
+
+    #[test]
     fn an_eventual_message_that_is_ok_is_at_its_senders_backend_in_the_end() {
         let kept = |events: &[&str]| {
             let mut fake = Fake::ready();
