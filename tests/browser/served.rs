@@ -59,7 +59,8 @@ const STANDS: &str = "(() => { const at = document.querySelector('.position b').
     && document.querySelector('h2.after').textContent.endsWith(' ' + at) \
     && document.querySelector('.row.now .n').textContent === at; })()";
 const LISTED: &str = "document.querySelectorAll('table.runs tbody tr').length === 2";
-const COMPARED: &str = "document.querySelectorAll('.row.now .n').length >= 1";
+/// Each side stands at an entry, or where the other run alone has one.
+const COMPARED: &str = "document.querySelectorAll('.row.now .n, .row.now.gap').length === 2";
 
 /// How far a search of our own is.
 fn progress(runs: u64, kinds: u64, state: State) -> Progress {
@@ -219,10 +220,13 @@ fn two_runs_are_chosen_and_compared_without_a_mouse() {
     let said = page.value("document.querySelector('.parting').innerText");
     let parts = format!("#{at} is the first that says something else");
     assert!(said.as_str().is_some_and(|said| said.contains(&parts)), "{said}");
-    page.until("document.querySelectorAll('.row.now.differs').length >= 1");
+    page.until("document.querySelectorAll('.row.now.alone').length === 1");
+    assert_eq!(page.value("document.querySelectorAll('.row.now.gap').length"), 1);
     page.press("k");
     page.until(&format!("{AT} === {at} - 1"));
-    assert_eq!(page.value("document.querySelectorAll('.row.now.differs').length"), 0);
+    page.until("document.querySelectorAll('.row.now .n').length === 2");
+    let marked = "document.querySelectorAll('.row.now:is(.alone, .differs)').length";
+    assert_eq!(page.value(marked), 0);
     page.press("d");
     page.until(&format!("{AT} === {at}"));
     let outcomes = page.value("document.querySelector('.outcomes').innerText");
