@@ -61,13 +61,19 @@ fn unanswered(
 fn other_outcome(message: &Message, expected: &Outcome) -> Option<String> {
     let code = message.ended.as_ref().and_then(|ended| ended.code.as_deref());
     let (name, outcome) = (&message.name, message.outcome());
-    (!is(outcome, code, expected)).then(|| match expected {
-        Outcome::Error(expected) => {
-            let code = code.map(|code| format!(" with {code}")).unwrap_or_default();
-            format!("{name} was to be answered with {expected}, and was {}{code}", word(outcome))
-        }
-        _ => format!("{name} was to be {}, and was {}", expected.word(), word(outcome)),
+    (!is(outcome, code, expected)).then(|| {
+        let code = code.filter(|_| matches!(expected, Outcome::Error(_)));
+        let code = code.map(|code| format!(" with {code}")).unwrap_or_default();
+        format!("{name} was to be {}, and was {}{code}", wanted(expected), word(outcome))
     })
+}
+
+/// Returns what an operation was to be: `ok`, or `answered with M_FORBIDDEN`.
+pub(super) fn wanted(expected: &Outcome) -> String {
+    match expected {
+        Outcome::Error(code) => format!("answered with {code}"),
+        _ => expected.word().to_owned(),
+    }
 }
 
 /// Returns whether an operation that ended like this, or was answered with this error, ended as

@@ -2,7 +2,7 @@
 
 use scenarios::scenario::Outcome;
 
-use super::expected_message::{is, word};
+use super::expected_message::{is, wanted, word};
 use crate::{
     Finding, Judgment,
     history::{History, Operation},
@@ -53,10 +53,7 @@ fn other_outcome(
     expected: &Outcome,
 ) -> Option<String> {
     let (name, device) = (&operation.operation, &operation.device);
-    let was_to = match expected {
-        Outcome::Error(code) => format!("the {name} was to be answered with {code}"),
-        _ => format!("the {name} was to be {}", expected.word()),
-    };
+    let was_to = format!("the {name} was to be {}", wanted(expected));
     let Some((at, answer)) = &operation.ended else {
         let is_expected = *expected == Outcome::Indefinite;
         return (!is_expected).then(|| format!("{was_to}, and {device} went down meanwhile"));
