@@ -11,8 +11,8 @@ use crate::{
 /// How many changes are tried before a parent is played as it is: some make what no file could say.
 const MOST_TRIES: usize = 16;
 
-/// Returns `base` as something to change: without what it expects of single messages and situations,
-/// which holds for its own faults only, and with time to settle.
+/// Returns `base` as something to change: without what it expects of single messages, operations and
+/// situations, which holds for its own faults only, and with time to settle.
 pub fn root(base: &Scenario) -> Scenario {
     open(base)
 }
@@ -48,6 +48,16 @@ pub fn child(
 mod tests {
     use super::*;
     use crate::Subject;
+
+    #[test]
+    fn what_a_scenario_expects_of_its_own_faults_is_not_expected_of_others() {
+        let text = include_str!("../../scenarios/library/eventual-what-members-may-not-do.toml");
+        let base = language::parse("library", text).expect("the library is valid");
+        assert!(base.ops.iter().any(|op| op.outcome.is_some()));
+        let open = root(&base);
+        assert!(open.ops.iter().all(|op| op.outcome.is_none()));
+        assert!(open.expect.messages.is_empty() && open.expect.sometimes.is_empty());
+    }
 
     #[test]
     fn a_parent_and_a_seed_make_one_child_and_another_seed_another() {

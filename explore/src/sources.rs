@@ -127,10 +127,13 @@ impl Shard {
 /// does not.
 pub(crate) const SETTLE: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// Returns `base` as something to break: without what it expects of single messages and situations,
-/// which holds for its own faults only, and with time to settle.
+/// Returns `base` as something to break: without what it expects of single messages, operations and
+/// situations, which holds for its own faults only, and with time to settle.
 pub(crate) fn open(base: &Scenario) -> Scenario {
     let mut scenario = base.clone();
+    for op in &mut scenario.ops {
+        op.outcome = None;
+    }
     scenario.expect = Expect {
         messages: std::collections::BTreeMap::new(),
         sometimes: Vec::new(),
