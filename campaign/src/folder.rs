@@ -25,7 +25,7 @@ use std::{
 use crate::{
     clock::Clock,
     key::{Item, Key},
-    queue::{Cursor, Document, Kept, LARGEST_FILE, Lease, Queue, Trouble, check_file},
+    queue::{Cursor, Document, Kept, LARGEST_FILE, Lease, Queue, Trouble, Wanted, check_file},
 };
 
 /// How long somebody who finds nothing to do waits before he says so.
@@ -204,7 +204,7 @@ impl Queue for Folder {
         durable(&path)
     }
 
-    fn lease(&self) -> Result<Option<Lease>, Trouble> {
+    fn lease(&self, wanted: Wanted) -> Result<Option<Lease>, Trouble> {
         let mut items: Vec<Item> = names(&self.hidden().join("queue"))?
             .iter()
             .filter_map(|name| name.parse().ok())
@@ -212,7 +212,8 @@ impl Queue for Folder {
         items.sort_unstable();
         let is_there = |item: &Item, _: &mut _| items.binary_search(item).is_ok();
         self.signs.lock().unwrap_or_else(PoisonError::into_inner).retain(is_there);
-        for item in &items {
+        let is_wanted = |item: &&Item| wanted == Wanted::Any || !item.is_urgent();
+        for item in items.iter().filter(is_wanted) {
             if let Some(lease) = self.take(item)? {
                 return Ok(Some(lease));
             }
@@ -433,12 +434,12 @@ mod tests {
         let lease = Duration::from_millis(300);
         let queue = Folder::create(folder.path(), lease).expect("made");
         queue.offer(&Item::Block(1)).expect("offered");
-        let held = queue.lease().expect("it answers").expect("it is there");
+        let held = queue.lease(Wanted::Any).expect("it answers").expect("it is there");
         let file = queue.own(&held).expect("it is held");
         file.set_modified(queue.clock.now() + Duration::from_secs(3600)).expect("set");
-        assert_eq!(queue.lease(), Ok(None));
+        assert_eq!(queue.lease(Wanted::Any), Ok(None));
         queue.clock.pause(lease);
-        let again = queue.lease().expect("it answers").expect("it is nobody's");
+        let again = queue.lease(Wanted::Any).expect("it answers").expect("it is nobody's");
         assert_eq!(again.item, held.item);
     }
 }

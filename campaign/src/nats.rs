@@ -34,7 +34,9 @@ use self::{
 use crate::{
     key::{Item, Key, is_name},
     plan::Plan,
-    queue::{Cursor, Document, Kept, LARGEST_FILE, LEASE, Lease, Queue, Trouble, check_file},
+    queue::{
+        Cursor, Document, Kept, LARGEST_FILE, LEASE, Lease, Queue, Trouble, Wanted, check_file,
+    },
     server::Server,
 };
 
@@ -183,8 +185,8 @@ impl Queue for Nats {
         self.patiently(|_| work::offer(self, item))
     }
 
-    fn lease(&self) -> Result<Option<Lease>, Trouble> {
-        self.patiently(|_| work::lease(self))
+    fn lease(&self, wanted: Wanted) -> Result<Option<Lease>, Trouble> {
+        self.patiently(|_| work::lease(self, wanted))
     }
 
     fn beat(&self, lease: &Lease) -> Result<(), Trouble> {

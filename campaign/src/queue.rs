@@ -52,6 +52,15 @@ pub struct Lease {
     pub token: u64,
 }
 
+/// What somebody looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Whatever there is to do.
+    Any,
+    /// Nothing urgent, because that was just left to others.
+    NotUrgent,
+}
+
 /// Whether something was written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
@@ -88,7 +97,7 @@ pub trait Queue: Send + Sync {
 
     /// Returns an item that is nobody's, urgent ones first, which is this worker's from now on; none
     /// if there was none for a moment. Whoever is silent for longer than the lease loses it.
-    fn lease(&self) -> Result<Option<Lease>, Trouble>;
+    fn lease(&self, wanted: Wanted) -> Result<Option<Lease>, Trouble>;
 
     /// Gives a sign of life, from which the lease counts anew.
     fn beat(&self, lease: &Lease) -> Result<(), Trouble>;

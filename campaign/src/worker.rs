@@ -22,7 +22,7 @@ use crate::{
     key::Key,
     now_ms,
     plan::{Plan, VERSION},
-    queue::{Lease, Trouble},
+    queue::{Lease, Trouble, Wanted},
     work::{Claim, Did, Hand},
 };
 
@@ -34,6 +34,10 @@ const TICK: Duration = Duration::from_secs(1);
 const PRESENCE_MS: u64 = 5_000;
 /// How long a single run may take until its item is refused and the process ends, in milliseconds.
 const LONGEST_RUN_MS: u64 = 300_000;
+/// How long a thread that left an urgent item to others looks for none, in milliseconds. Two that look
+/// at one pace would otherwise have the same one come first each time, and that may be the one that
+/// leaves it.
+const AWAY_MS: u64 = 2_000;
 /// How often it is looked whether the last items are done, once everything is to end.
 const BRIEFLY: Duration = Duration::from_millis(50);
 
@@ -270,22 +274,27 @@ impl Worker<'_> {
             over,
             seen: &seen,
         };
+        let mut away_until_ms = 0;
         while !over.load(Ordering::Relaxed) {
             if let Ok(_feeding) = shared.feeding.try_lock() {
                 feeder::feed(self.desk)?;
             }
-            let Some(lease) = self.desk.queue.lease()? else { continue };
+            let now = clock::ms();
+            let wanted = if now < away_until_ms { Wanted::NotUrgent } else { Wanted::Any };
+            let Some(lease) = self.desk.queue.lease(wanted)? else { continue };
             seen.store(clock::ms(), Ordering::Relaxed);
             if !shared.hold(&lease, &seen) {
                 self.desk.queue.give_back(lease)?;
                 continue;
             }
-            let token = lease.token;
+            let (token, is_urgent) = (lease.token, lease.item.is_urgent());
             let done = hand.work(lease);
             shared.leases().remove(&token);
             // What comes again and again and is never done must not hide that something was lost.
-            if done? == Did::All {
-                shared.busy_ms.store(clock::ms(), Ordering::Relaxed);
+            match done? {
+                Did::All => shared.busy_ms.store(clock::ms(), Ordering::Relaxed),
+                Did::Nothing if is_urgent => away_until_ms = clock::ms() + AWAY_MS,
+                Did::Nothing => {}
             }
         }
         Ok(())

@@ -52,7 +52,10 @@ pub(super) fn write(
     let tone = tone(verdict);
     output.word(tone, told.status.word(), &told.sentence)?;
     let indent = " ".repeat(reports::line::INDENT);
-    let canary = told.canary.as_ref().map_or("No canary: this build cannot plant one.", |it| &it.1);
+    let canary = told
+        .canary
+        .as_ref()
+        .map_or("No canary: none was asked for, or this build cannot plant one.", |it| &it.1);
     for fact in told.facts.iter().map(String::as_str).chain([canary]) {
         output.line(&format!("{indent}{fact}"))?;
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path, sync::Barrier, thread, time::Durati
 
 use campaign::{
     Folder, Item, Key, Queue,
-    queue::{Cursor, Kept, Lease},
+    queue::{Cursor, Kept, Lease, Wanted},
 };
 
 use crate::server::NatsServer;
@@ -15,7 +15,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(2);
 /// Returns a lease, which somebody must get within a few tries.
 fn leased(queue: &dyn Queue) -> Lease {
     for _ in 0..80 {
-        if let Some(lease) = queue.lease().expect("it answers") {
+        if let Some(lease) = queue.lease(Wanted::Any).expect("it answers") {
             return lease;
         }
     }
@@ -23,7 +23,7 @@ fn leased(queue: &dyn Queue) -> Lease {
 }
 
 fn is_idle(queue: &dyn Queue) -> bool {
-    (0..3).all(|_| queue.lease().expect("it answers").is_none())
+    (0..3).all(|_| queue.lease(Wanted::Any).expect("it answers").is_none())
 }
 
 /// Holds a queue, which must be new, to everything.
@@ -32,6 +32,7 @@ fn holds(queue: &dyn Queue) {
     who_falls_silent_loses_an_item_and_who_beats_keeps_it(queue);
     what_is_given_back_and_what_is_offered_twice_comes_once(queue);
     urgent_items_come_first(queue);
+    who_left_urgent_items_to_others_can_look_for_the_rest(queue);
     what_is_written_down_once_stays_and_is_told_to_everybody(queue);
     of_those_who_write_the_same_thing_down_at_once_one_is_first(queue);
     files_are_kept_and_lead_nowhere_else(queue);
@@ -87,6 +88,19 @@ fn urgent_items_come_first(queue: &dyn Queue) {
         assert_eq!(lease.item, expected);
         queue.done(lease).expect("done");
     }
+}
+
+fn who_left_urgent_items_to_others_can_look_for_the_rest(queue: &dyn Queue) {
+    queue.offer(&Item::Audit(4)).expect("offered");
+    let not_urgent = || queue.lease(Wanted::NotUrgent).expect("it answers");
+    assert_eq!(not_urgent(), None);
+    queue.offer(&Item::Block(6)).expect("offered");
+    let block = (0..80).find_map(|_| not_urgent()).expect("there is a block");
+    assert_eq!(block.item, Item::Block(6));
+    queue.done(block).expect("done");
+    let audit = leased(queue);
+    assert_eq!(audit.item, Item::Audit(4));
+    queue.done(audit).expect("done");
 }
 
 fn what_is_written_down_once_stays_and_is_told_to_everybody(queue: &dyn Queue) {

@@ -2,7 +2,10 @@
 
 use std::{fs, time::Duration};
 
-use campaign::server::{self, Server};
+use campaign::{
+    queue::Wanted,
+    server::{self, Server},
+};
 use nkeys::KeyPair;
 
 use crate::{
@@ -183,6 +186,6 @@ fn a_server_that_comes_back_with_another_password_ends_the_work_and_says_so() {
     let queue = server::create(&at, "changed", LEASE).expect("it is let in");
     let others = ["--user", "me", "--pass", "other"].map(str::to_owned).to_vec();
     nats.die_and_return_with(Duration::ZERO, others);
-    let refused = queue.lease().expect_err("it is not let in any more").to_string();
+    let refused = queue.lease(Wanted::Any).expect_err("it is not let in any more").to_string();
     assert!(refused.contains("authorization violation"), "{refused}");
 }

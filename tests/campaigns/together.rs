@@ -8,6 +8,7 @@ use campaign::{
     block::{Begun, Block, Ended, Finding, Outcome, Poison, State, Way},
     feeder,
     plan::{Base, VERSION},
+    queue::Wanted,
     summary::{self, Verdict},
     worker::Worker,
 };
@@ -247,5 +248,5 @@ fn an_audit_of_what_was_given_up_is_done_and_not_handed_out_for_ever() {
     desk.queue.offer(&Item::Block(1)).expect("offered");
     let picture = works(&desk, "this").expect("it works");
     assert!(picture.is_finished() && picture.results.contains_key(&1));
-    assert!((0..10).all(|_| queue.lease() == Ok(None)), "nothing is left to do");
+    assert!((0..10).all(|_| queue.lease(Wanted::Any) == Ok(None)), "nothing is left to do");
 }

@@ -14,7 +14,10 @@ use async_nats::jetstream::{
 use futures_util::StreamExt as _;
 
 use super::{Fault, Nats, PREFIX};
-use crate::{key::Item, queue::Lease};
+use crate::{
+    key::Item,
+    queue::{Lease, Wanted},
+};
 
 /// How long whoever finds nothing to do waits before he says so.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -85,10 +88,12 @@ fn is_there(error: &dyn std::error::Error) -> bool {
     false
 }
 
-pub(super) async fn lease(queue: &Nats) -> Result<Option<Lease>, Fault> {
-    let urgent = queue.now.fetch().max_messages(1).messages().await.map_err(Fault::again)?;
-    if let Some(lease) = first(queue, urgent).await? {
-        return Ok(Some(lease));
+pub(super) async fn lease(queue: &Nats, wanted: Wanted) -> Result<Option<Lease>, Fault> {
+    if wanted == Wanted::Any {
+        let urgent = queue.now.fetch().max_messages(1).messages().await.map_err(Fault::again)?;
+        if let Some(lease) = first(queue, urgent).await? {
+            return Ok(Some(lease));
+        }
     }
     let others = queue.later.batch().max_messages(1).expires(PAUSE);
     let others = others.messages().await.map_err(Fault::again)?;

@@ -21,7 +21,7 @@ use crate::{
     desk::Desk,
     folder::Folder,
     key::Item,
-    queue::{Kept, Lease, Queue, Trouble},
+    queue::{Kept, Lease, Queue, Trouble, Wanted},
     work::MOST_DEATHS,
 };
 
@@ -189,7 +189,7 @@ impl World {
     }
 
     fn lease(&mut self, who: usize) {
-        let leased = self.processes[who].queue.lease().expect("it answers");
+        let leased = self.processes[who].queue.lease(Wanted::Any).expect("it answers");
         let Some(lease) = leased else { return };
         let now = self.now();
         for other in &mut self.processes {
