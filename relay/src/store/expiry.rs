@@ -26,10 +26,7 @@ pub(super) fn advance_clock(
     now_ms: i64,
     at_most: Duration,
 ) -> rusqlite::Result<i64> {
-    let before: Option<i64> = transaction
-        .prepare_cached("SELECT time_ms FROM sweep_clock")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
+    let before = last_swept(transaction)?;
     let at_most = if planted(Defect::RelayExpiresByTheWallClock) { Duration::MAX } else { at_most };
     let at_most_ms = i64::try_from(at_most.as_millis()).unwrap_or(i64::MAX);
     let time_ms = before.map_or(now_ms, |before| now_ms.min(before.saturating_add(at_most_ms)));
@@ -44,6 +41,24 @@ pub(super) fn advance_clock(
         tracing::debug!(behind_ms, "the clock of the sweeps is behind the wall clock");
     }
     Ok(time_ms)
+}
+
+/// Returns the time that a row written now is stamped with: `now_ms` on the wall clock, but never
+/// before the last sweep. A wall clock that was set back for a moment would have what came meanwhile
+/// look as old as it was set back, and the next sweep would delete it.
+pub(super) fn stamp(
+    transaction: &transport::Transaction<'_>,
+    now_ms: i64,
+) -> rusqlite::Result<i64> {
+    Ok(last_swept(transaction)?.map_or(now_ms, |swept_ms| now_ms.max(swept_ms)))
+}
+
+/// Returns the time of the last sweep by its own clock, if there was one.
+fn last_swept(transaction: &transport::Transaction<'_>) -> rusqlite::Result<Option<i64>> {
+    transaction
+        .prepare_cached("SELECT time_ms FROM sweep_clock")?
+        .query_row([], |row| row.get(0))
+        .optional()
 }
 
 /// What one batch deleted.

@@ -4,7 +4,7 @@ use defects::{Defect, planted};
 use ruma::{OwnedServerName, ServerName};
 use rusqlite::OptionalExtension;
 
-use super::{EntryId, from_sql, to_sql};
+use super::{EntryId, expiry, from_sql, to_sql};
 use crate::{
     policy::{ENTRY_OVERHEAD, Quotas},
     transaction::BodyHash,
@@ -79,7 +79,7 @@ pub(super) fn keep(
             &incoming.transaction_id,
             &incoming.body_hash,
             to_sql(bytes),
-            now_ms,
+            expiry::stamp(transaction, now_ms)?,
             &incoming.body,
         ))?;
     Ok(full.unwrap_or_else(|| Kept::New(transaction.last_insert_rowid())))

@@ -4,7 +4,7 @@ use defects::{Defect, planted};
 use ruma::{OwnedServerName, ServerName};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{EntryId, PAGE, from_sql, incoming::counted_bytes, to_sql};
+use super::{EntryId, PAGE, expiry, from_sql, incoming::counted_bytes, to_sql};
 use crate::transaction::Transaction;
 
 /// Entries set aside in one commit; the rest is left to the next request.
@@ -106,7 +106,7 @@ pub(super) fn delivered(
             "INSERT OR REPLACE INTO receipts
              SELECT destination, origin, transaction_id, body_hash, ?2 FROM entries WHERE id = ?1",
         )?
-        .execute((id, now_ms))?;
+        .execute((id, expiry::stamp(transaction, now_ms)?))?;
     delete(transaction, id)
 }
 

@@ -51,6 +51,21 @@ async fn the_clock_of_the_sweeps_is_kept_and_does_not_jump_ahead() {
     assert_eq!(store.advance_sweep_clock(NOW + 2, minute).await.unwrap(), NOW + 2);
 }
 
+#[tokio::test]
+async fn what_comes_while_the_clock_is_behind_is_not_old_when_it_is_right_again() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory).await;
+    let later = NOW + 1000 * KEPT_MS;
+    store.advance_sweep_clock(later, Duration::ZERO).await.unwrap();
+    store.keep_for("b", "t").await;
+    store.keep_for("c", "t").await;
+    assert_eq!(store.take("c", 0, NOW).await, Some(2));
+    store.take("c", 2, NOW).await;
+    store.expire_batch(later).await.unwrap();
+    assert_eq!(store.take("b", 0, later).await, Some(1));
+    assert_eq!(store.keep_for("c", "t").await, Kept::Already);
+}
+
 /// A clock that is a thousand times to live further on whenever it is read.
 struct JumpingClock(AtomicU64);
 
