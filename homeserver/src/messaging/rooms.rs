@@ -3,6 +3,7 @@
 mod authorised;
 mod backfill;
 mod create;
+mod earlier_stays;
 mod early_invites;
 mod error;
 mod events;

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use defects::{Defect, planted};
 use ruma::{
     EventId, OwnedEventId, OwnedServerName, RoomId, RoomVersionId, ServerName, UserId,
     api::federation::membership::{
@@ -27,7 +26,7 @@ use crate::{
     },
     messaging::profiles::{self, with_profile},
     pdu::{Spot, template},
-    store::{StoreError, accounts::Profile, pending_joins, queues, rooms},
+    store::{StoreError, accounts::Profile, pending_joins, rooms},
 };
 
 /// Servers tried for one join.
@@ -40,7 +39,7 @@ pub(crate) const OWNER_FIELD: &str = "org.fedsim.owner";
 #[derive(Debug, Deserialize)]
 pub(super) struct Template {
     prev_events: Vec<OwnedEventId>,
-    auth_events: Vec<OwnedEventId>,
+    pub(super) auth_events: Vec<OwnedEventId>,
     depth: u64,
     #[serde(default)]
     content: serde_json::Map<String, Value>,
@@ -196,21 +195,10 @@ impl Rooms {
         room: &RoomId,
         join: &Draft,
     ) -> Result<Admission, RoomError> {
-        let (core, user) = (self.core(), &*join.sender);
-        let deadline = core.config.request_timeout;
+        let user = &*join.sender;
         let mut request = make_join::Request::new(room.to_owned(), user.to_owned());
         request.ver = VERSIONS.to_vec();
-        let mut made = core.federation.call(server, request.clone(), deadline).await;
-        if made.is_ok() && self.is_behind(server, room).await? {
-            // A join beside what this server said of the room earlier, such as a leave, can lose to it.
-            let may_wait = !planted(Defect::RejoinForgetsTheEarlierStay);
-            if may_wait && !self.outgoing.has_told(server, room).await? {
-                let what = format!("{server} was not told yet what happened in {room} before");
-                return Err(RoomError::Unavailable(what));
-            }
-            made = core.federation.call(server, request, deadline).await;
-        }
-        let made = match made {
+        let made = match self.ask_for_a_place(server, request).await? {
             Ok(made) => made,
             Err(error) => return referred(error),
         };
@@ -261,12 +249,6 @@ impl Rooms {
                 .await?;
         }
         Ok(answer?)
-    }
-
-    /// Returns whether something that happened in the room still waits to be told to `server`.
-    async fn is_behind(&self, server: &ServerName, room: &RoomId) -> Result<bool, RoomError> {
-        let (name, id) = (server.to_owned(), room.to_owned());
-        Ok(self.database().call(move |db| queues::waits(db, &name, &id)).await?)
     }
 
     /// Returns a membership event of ours on the spot that another server proposes; nothing else of
