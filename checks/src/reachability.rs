@@ -15,6 +15,7 @@
 //! - `doubts`: what is pending for ever, because the only one who could end it has lost its disk.
 //! - `last_copies`: whether the only copy of something that was on its way was lost.
 //! - `two_leaves`: whether two backends hold two leaves of one user that say the same.
+//! - `withheld`: whether a lying backend told others of an event and not this one.
 //! - `path`: whether there may have been a path through time, and if not, what cut it.
 
 mod doubts;
@@ -25,6 +26,7 @@ mod outages;
 mod path;
 mod shown;
 mod two_leaves;
+mod withheld;
 
 pub(crate) use self::{
     doubts::{never_done, still_pending},
@@ -35,4 +37,5 @@ pub(crate) use self::{
     path::{Reach, reach},
     shown::{excuse, forgotten_before_refusal, lost_join, untold_decision},
     two_leaves::two_leaves,
+    withheld::withheld,
 };

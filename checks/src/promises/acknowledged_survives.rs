@@ -7,7 +7,10 @@
 //! state that their own sender's backend has in the end. What is acknowledged while the end is read
 //! may come after the reading, and is not judged; nor is what a backend acknowledged whose disk was
 //! lost after that, if nobody led it back who still has it. Nor is an `m1` message that its sender's
-//! backend has on the word of an owner that lost its decision, with its disk, before it told the members.
+//! backend has on the word of an owner that lost its decision, with its disk, before it told the members; nor one
+//! that comes by itself, through a relay, which may be refused without a word.
+
+use scenarios::scenario::Delivery;
 
 use crate::{
     Finding, Judgment,
@@ -120,7 +123,10 @@ fn judge_retrievals(history: &History<'_>, judgment: &mut Judgment) {
         for pdu in handout.pdus() {
             let room = history.rooms.iter().find(|(_, room)| **room == pdu.room);
             let Some((conversation, _)) = room else { continue };
-            if !is_to_stay(history, conversation, pdu) {
+            // An `m1` message is shown on its owner's word alone. Whoever refuses one that comes by
+            // itself tells a sender so, and has nobody to tell when it was left at a relay.
+            let is_m1 = history.delivery(conversation) != Delivery::Eventual;
+            if (is_m1 && pdu.message.is_some()) || !is_to_stay(history, conversation, pdu) {
                 continue;
             }
             let what = format!("let {} forget {}", acknowledgment.relay, pdu.what);
@@ -252,7 +258,7 @@ mod tests {
     #[test]
     fn what_a_relay_was_told_to_forget_is_at_its_destination() {
         let event = PduFacts::of(&pdu("m1")).expect("a PDU").event;
-        let kept = |events: &[&str]| {
+        let kept = |delivery: Delivery, events: &[&str]| {
             let mut fake = Fake::ready();
             fake.sends("alice/1", "m1");
             let what = "GET /_matrix/federation/v1/relay_txn/@user:b";
@@ -261,11 +267,12 @@ mod tests {
             fake.exchange(("b", "r1"), what, &json!({"entry_id": 0}), &entry);
             fake.exchange(("b", "r1"), what, &json!({"entry_id": 7}), &json!({}));
             fake.holds_at_end("b", events);
-            judged(fake)
+            fake.judged(delivery, judge)
         };
-        assert_eq!(kept(&[&event]).finding, None);
-        let lost = kept(&[]).finding.expect("a violation");
+        assert_eq!(kept(Delivery::Eventual, &[&event]).finding, None);
+        let lost = kept(Delivery::Eventual, &[]).finding.expect("a violation");
         assert_eq!(lost.sentence, "b let r1 forget m1, and does not have it in the end");
+        assert_eq!(kept(Delivery::M1, &[]).finding, None, "its owner alone says that it is shown");
     }
 
     /// Lets `b` accept an event of `a`'s and not have it in the end.

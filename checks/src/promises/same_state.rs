@@ -1,7 +1,7 @@
 //! `same-state`: in the end, every member backend of a conversation has the same current state. One
 //! whose disk was lost is not judged, if nobody led it back to what it had. Nor is a piece of state that
-//! a backend lacks because whoever was to tell it has lost its disk before it could, nor which of two
-//! leaves of one user a backend heard of first.
+//! a backend lacks because whoever was to tell it has lost its disk before it could, or misbehaves and
+//! did not; nor which of two leaves of one user a backend heard of first.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use std::{
 use crate::{
     Finding, Judgment,
     history::History,
-    reachability::{is_forgotten, lost_on_its_way, two_leaves},
+    reachability::{is_forgotten, lost_on_its_way, two_leaves, withheld},
 };
 
 type RoomState = BTreeMap<String, String>;
@@ -30,7 +30,9 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
             judgment.excuse(&mut differences, |key| {
                 let lacks = |backend: &str, theirs: Option<&String>| {
                     let event = (theirs?.as_str(), &*format!("of {}", in_words(key)));
-                    lost_on_its_way(history, (backend, conversation.as_str()), event)
+                    let place = (backend, conversation.as_str());
+                    lost_on_its_way(history, place, event)
+                        .or_else(|| withheld(history, place, event))
                 };
                 let both = state.get(key).zip(theirs.get(key));
                 let lacking =
@@ -76,7 +78,7 @@ pub(super) fn in_words(key: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use scenarios::scenario::{Delivery, Fault, NetworkFault, When};
+    use scenarios::scenario::{Delivery, Fault, Misdeed, NetworkFault, PeerFault, When};
     use serde_json::{Value, json};
 
     use super::judge;
@@ -84,7 +86,7 @@ mod tests {
         Judgment,
         history::{
             PduFacts,
-            fake::{Fake, restored},
+            fake::{Fake, restored, scenario},
         },
     };
 
@@ -150,6 +152,42 @@ mod tests {
         assert_eq!(excused.excused, [sentence]);
         assert!(told_b_alone("a", true, true).finding.is_some());
         assert!(told_b_alone("a", false, false).finding.is_some());
+    }
+
+    /// Lets `a`, which lies if it `lies`, tell `b` of a new topic, and `c` if `is_told`.
+    fn told_by_a_liar(lies: bool, is_told: bool, is_led_to: bool) -> Judgment {
+        let mut scenario = scenario(Delivery::Eventual);
+        if lies {
+            let (node, misdeed) = ("a".to_owned(), Misdeed::Oversize);
+            let fault = PeerFault { node, to: Vec::new(), share: 1.0, misdeed };
+            scenario.faults.push(Fault::new(When::At(Duration::ZERO), None, fault.into()));
+        }
+        let topic = json!({"type": "m.room.topic", "state_key": "", "depth": 1, "content": {},
+                           "room_id": "!team", "sender": "@alice:a"});
+        let event = PduFacts::of(&topic).expect("a PDU").event;
+        let mut fake = Fake::ready();
+        for to in if is_told { &["b", "c"][..] } else { &["b"][..] } {
+            let what = "PUT /_matrix/federation/v1/send/1";
+            fake.exchange(("a", to), what, &json!({"pdus": [topic]}), &json!({}));
+        }
+        fake.waits(1);
+        if is_led_to {
+            fake.sent_ok("bob/1", "m1");
+        }
+        fake.holds_at_end("c", if is_led_to { &["$m1"] } else { &[] });
+        fake.state_at_end("b", &event);
+        fake.state_at_end("c", "$before");
+        fake.judged_in(&scenario, judge)
+    }
+
+    #[test]
+    fn what_a_liar_tells_one_alone_is_excused_until_somebody_leads_the_other_to_it() {
+        let excused = told_by_a_liar(true, false, false);
+        assert_eq!(excused.finding, None);
+        assert_eq!(excused.excused, ["a misbehaves, and did not tell c of m.room.create"]);
+        assert!(told_by_a_liar(true, false, true).finding.is_some(), "bob's message leads there");
+        assert!(told_by_a_liar(true, true, false).finding.is_some(), "c was told");
+        assert!(told_by_a_liar(false, false, false).finding.is_some(), "a is honest");
     }
 
     /// Lets `a` and `c` end with another leave of bob each, the second of which was built on `parents`.

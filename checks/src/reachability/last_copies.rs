@@ -31,7 +31,7 @@ pub(crate) fn lost_on_its_way(
 
 /// Returns the server that was to tell the others of an event, and from when on: the one through which
 /// a user joined, or else the first that told anybody.
-fn teller<'h>(history: &'h History<'_>, event: &str) -> Option<(&'h str, Duration)> {
+pub(super) fn teller<'h>(history: &'h History<'_>, event: &str) -> Option<(&'h str, Duration)> {
     let is_join = |exchange: &&Exchange<'_>| {
         exchange.endpoint == "send_join" && exchange.arguments().pop().as_deref() == Some(event)
     };
@@ -46,7 +46,7 @@ fn teller<'h>(history: &'h History<'_>, event: &str) -> Option<(&'h str, Duratio
 
 /// Returns whether a backend has a message that was sent later by a backend that has the event in the
 /// end as part of the state.
-fn is_led_to(
+pub(super) fn is_led_to(
     history: &History<'_>,
     (backend, conversation): (&str, &str),
     event: &str,

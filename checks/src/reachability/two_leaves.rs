@@ -53,7 +53,7 @@ fn follows(pdus: &BTreeMap<&str, &PduFacts>, later: &str, earlier: &str) -> bool
 }
 
 /// Returns whether a backend was handed an event, and took it.
-fn came_to(history: &History<'_>, event: &str, backend: &str) -> bool {
+pub(super) fn came_to(history: &History<'_>, event: &str, backend: &str) -> bool {
     history.exchanges.iter().any(|exchange| {
         let is_for_it = match exchange.endpoint {
             "send" => exchange.to == backend,
