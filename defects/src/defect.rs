@@ -258,6 +258,10 @@ defects! {
     /// A sync that leaves out events of a room leaves out the state that they have changed too.
     LimitedSyncOmitsState = "limited-sync-omits-state", Own,
         "sync: state";
+    /// A leave is answered before it is stored, so that who is told to be out is still in when that
+    /// fails, or the power does.
+    LeaveIsAnsweredBeforeItIsStored = "leave-is-answered-before-it-is-stored", Own,
+        "client-server API: leave";
     /// The relay deletes what is too old by the wall clock, and so everything when that jumps
     /// ahead.
     RelayExpiresByTheWallClock = "relay-expires-by-the-wall-clock", Own,
