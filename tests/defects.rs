@@ -24,6 +24,13 @@ use scenarios::{
 /// What no scenario reaches, and why not.
 const NOT_REACHED: &[(Defect, &str)] = &[];
 
+/// Checks that see a defect which no other one sees, in a scenario of `tests/scenarios/defects`.
+const ALONE: &[(&str, Defect, &str)] = &[(
+    "membership-holds",
+    Defect::LeaveIsAnsweredBeforeItIsStored,
+    "leave-while-the-disk-is-full",
+)];
+
 /// Much larger than all others, and reaches nothing that they do not.
 const LARGE: &[&str] = &["hundred-backends"];
 
@@ -47,7 +54,12 @@ fn main() {
     let told = finds().into_iter().map(|find| {
         Trial::test(format!("{} is as the page tells it", find.name), move || is_true(&find))
     });
-    libtest_mimic::run(&arguments, changes.chain(found).chain(told).collect()).exit();
+    let alone = ALONE.iter().map(|&(check, defect, scenario)| {
+        let name = format!("{check} alone finds {}", defect.name());
+        Trial::test(name, move || finds_alone(check, defect, scenario))
+    });
+    let all = changes.chain(found).chain(told).chain(alone);
+    libtest_mimic::run(&arguments, all.collect()).exit();
 }
 
 /// Returns the defects that the table in `docs/defects.md` says are found quickly.
@@ -92,6 +104,21 @@ fn is_true(find: &Scenario) -> Result<(), Failed> {
         ([], [_, ..]) => Ok(()),
         (sound, planted) => Err(format!("sound: {sound:?}, with the defect: {planted:?}").into()),
     }
+}
+
+/// Sound servers keep every promise in a scenario, and those with the defect break that of one check.
+fn finds_alone(check: &str, defect: Defect, scenario: &str) -> Result<(), Failed> {
+    let known = SCENARIOS.iter().find(|known| known.scenario.name == scenario);
+    let known = &known.ok_or("there is no such scenario")?.scenario;
+    let mut subject = Subject::homeservers();
+    let sound = subject.play(known);
+    subject.options.defect = Some(defect);
+    let planted = subject.play(known);
+    let checks: Vec<&str> = planted.violations().iter().map(|it| it.check.as_str()).collect();
+    if sound.violations().is_empty() && checks == [check] {
+        return Ok(());
+    }
+    Err(format!("sound: {:?}, with the defect: {checks:?}", sound.violations()).into())
 }
 
 fn changes_a_run(defect: Defect) -> Result<(), Failed> {

@@ -7,6 +7,9 @@
 //! else is left out, and whoever may be in as well as out because an answer was lost. Which of two
 //! memberships counts goes by their dates (Matrix, rooms of version 2 and later), so that nobody is
 //! judged where a clock is wrong; and a disk that was lost may have lost either.
+//!
+//! As long as nobody says anything afterwards, nobody sees a message that is not for him, or misses one.
+//! So this check alone finds `leave-is-answered-before-it-is-stored` there.
 
 use std::collections::BTreeSet;
 
