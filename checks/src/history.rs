@@ -27,6 +27,7 @@ use std::{
 use journal::{Event, Journal, duration, nanoseconds};
 use serde_json::Value;
 
+pub(crate) use self::membership::has_its_power_changed;
 pub use self::{
     exchange::{Answered, Exchange, Moment},
     finals::Finals,

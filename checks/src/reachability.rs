@@ -15,9 +15,11 @@
 //! - `doubts`: what is pending for ever, because the only one who could end it has lost its disk.
 //! - `last_copies`: whether the only copy of something that was on its way was lost.
 //! - `two_leaves`: whether two backends hold two leaves of one user that say the same.
+//! - `disputed`: whether backends may judge an event by another power of its sender.
 //! - `withheld`: whether a lying backend told others of an event and not this one.
 //! - `path`: whether there may have been a path through time, and if not, what cut it.
 
+mod disputed;
 mod doubts;
 mod expired;
 mod forgotten;
@@ -29,6 +31,7 @@ mod two_leaves;
 mod withheld;
 
 pub(crate) use self::{
+    disputed::{disputed, is_disputed},
     doubts::{never_done, still_pending},
     expired::expired,
     forgotten::{forgotten_memberships, is_forgotten},

@@ -5,7 +5,9 @@
 //!
 //! What one user does to another of another backend takes effect there when that backend learns of
 //! it. So a removed user is certainly out only once the own backend has said so, and only if nobody
-//! can undo it: the creator removed the user, and nobody has changed the creator's power. Whoever
+//! can undo it: the creator removed the user, and nobody has changed the power of either, which state
+//! resolution may put before the removal, whatever was done first (Matrix, rooms of version 2 and
+//! later: who is removed has less power than who removes). Whoever
 //! leaves and comes back before the own backend has said so may yet be removed.
 //!
 //! A backend whose disk was lost forgets who of its users has joined since its backup. Others know,
@@ -235,10 +237,8 @@ impl<'s> Memberships<'s> {
         let backend = |user: &str| self.scenario.users.get(user).map(|user| &user.backend);
         let creator = self.scenario.conversations.get(conversation).map(|it| &*it.creator);
         let may_be_undone = creator != Some(by)
-            || self.scenario.ops.iter().any(|op| {
-                op.kind.conversation() == Some(conversation)
-                    && matches!(&op.kind, OpKind::Power { user, .. } if user == by)
-            });
+            || has_its_power_changed(self.scenario, conversation, by)
+            || has_its_power_changed(self.scenario, conversation, user);
         match backend(by) == backend(user) {
             _ if may_be_undone => Finality::Never,
             true => Finality::AtOnce,
@@ -283,6 +283,18 @@ impl<'s> Memberships<'s> {
             known.certain_from.get_or_insert(n);
         }
     }
+}
+
+/// Returns whether somebody changes the power of a user in a conversation.
+pub(crate) fn has_its_power_changed(scenario: &Scenario, conversation: &str, user: &str) -> bool {
+    scenario.ops.iter().any(|op| {
+        let is_changed = match &op.kind {
+            OpKind::Power { user: of, .. } => of == user,
+            OpKind::State { kind, .. } => kind == "m.room.power_levels",
+            _ => false,
+        };
+        is_changed && op.kind.conversation() == Some(conversation)
+    })
 }
 
 /// When a removal that was answered is certain.

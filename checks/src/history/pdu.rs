@@ -16,8 +16,12 @@ pub struct PduFacts {
     pub room: String,
     /// The name of the message, if the PDU is one.
     pub message: Option<String>,
+    /// Whose it is: a Matrix user id.
+    pub sender: String,
     /// The sender's backend.
     pub origin: String,
+    /// The key of the piece of state that it sets, if it is one: of a membership, the user's Matrix id.
+    pub state_key: Option<String>,
     /// The events that it follows (server-server API, "PDUs", `prev_events`).
     pub parents: Vec<String>,
     /// Its depth, which is greater than those of its parents.
@@ -33,13 +37,16 @@ impl PduFacts {
         let message = pdu.get("content").and_then(|content| content.get(MESSAGE_FIELD));
         let message = message.and_then(Value::as_str).map(str::to_owned);
         let text = |field: &str| pdu.get(field).and_then(Value::as_str).unwrap_or_default();
-        let origin = text("sender").split_once(':').map_or("", |(_, server)| server).to_owned();
+        let sender = text("sender").to_owned();
+        let origin = sender.split_once(':').map_or("", |(_, server)| server).to_owned();
+        let state_key = pdu.get("state_key").and_then(Value::as_str).map(str::to_owned);
         let what = message.clone().unwrap_or_else(|| in_words(pdu));
         let room = text("room_id").to_owned();
         let parents = pdu.get("prev_events").and_then(Value::as_array).into_iter().flatten();
         let parents = parents.filter_map(Value::as_str).map(str::to_owned).collect();
         let depth = pdu.get("depth").and_then(Value::as_u64).unwrap_or_default();
-        Some(Self { event: format!("${hash}"), room, message, origin, parents, depth, what })
+        let event = format!("${hash}");
+        Some(Self { event, room, message, sender, origin, state_key, parents, depth, what })
     }
 
     /// Reads the `pdus` of a transaction.

@@ -4,7 +4,7 @@
 //! A homeserver may accept an event from another server and yet not keep it in the room: its sender
 //! may have been leaving, or state resolution may have put something else in its place. So messages
 //! are judged only if their senders stay members, and other events only if they are part of the
-//! state that their own sender's backend has in the end. What is acknowledged while the end is read
+//! state that their own sender's backend has in the end, and nobody changes the power that allows them. What is acknowledged while the end is read
 //! may come after the reading, and is not judged; nor is what a backend acknowledged whose disk was
 //! lost after that, if nobody led it back who still has it. Nor is an `m1` message that its sender's
 //! backend has on the word of an owner that lost its decision, with its disk, before it told the members; nor one
@@ -15,7 +15,7 @@ use scenarios::scenario::Delivery;
 use crate::{
     Finding, Judgment,
     history::{Exchange, History, Moment, PduFacts, mail::Mail},
-    reachability::{is_forgotten, untold_decision},
+    reachability::{is_disputed, is_forgotten, untold_decision},
     record::OpOutcome,
 };
 
@@ -91,7 +91,8 @@ fn is_to_stay(history: &History<'_>, conversation: &str, pdu: &PduFacts) -> bool
             history.lasting_members(conversation, message.began.n).contains(&message.sender())
         });
     }
-    is_state_of(history, conversation, &pdu.origin, &pdu.event)
+    !is_disputed(history, conversation, pdu)
+        && is_state_of(history, conversation, &pdu.origin, &pdu.event)
 }
 
 /// Returns whether an event is part of the state that a backend has in the end.

@@ -119,6 +119,33 @@ mod tests {
         assert_eq!(seen_by(OpOutcome::Indefinite, &[]).judged, 0);
     }
 
+    /// Lets `a` leave `m1` for `b` at its relays, which lose their disks if they are `lost`.
+    fn left_at(relays: &[&str], lost: &str) -> Option<String> {
+        let mut fake = Fake::ready();
+        fake.waits(10);
+        fake.sends("alice/1", "m1");
+        for relay in relays {
+            let what = "PUT /_matrix/federation/v1/send_relay/1/@user:b";
+            fake.exchange(("a", relay), what, &transaction("m1"), &json!({}));
+        }
+        fake.ends("m1", OpOutcome::Ok);
+        for device in ["alice/1", "carol/1"] {
+            fake.sees(device, "m1");
+        }
+        fake.begins_fault(0);
+        fake.note(&Note::Finished {});
+        let judged = fake.judged_in(&restored(lost, 5), judge);
+        judged.finding.is_none().then(|| judged.excused.concat())
+    }
+
+    #[test]
+    fn what_every_relay_that_took_it_has_lost_is_excused() {
+        let excuse = left_at(&["r1"], "r1").expect("it is excused");
+        assert!(excuse.starts_with("r1 lost its disk at ") && excuse.ends_with("m1 for b with it"));
+        assert_eq!(left_at(&["r1"], "r2"), None, "r1 has it");
+        assert_eq!(left_at(&["r1", "r2"], "r1"), None, "r2 has it");
+    }
+
     #[test]
     fn what_was_on_its_way_from_a_disk_that_was_lost_is_excused_unless_it_was_answered_or_left() {
         let found = |answer: Option<u16>, seconds: u64| {

@@ -77,7 +77,9 @@ const DECIDING: [&str; 3] = ["m.room.member", "m.room.join_rules", "m.room.power
 
 #[cfg(test)]
 mod tests {
-    use scenarios::scenario::Delivery;
+    use std::time::Duration;
+
+    use scenarios::scenario::{Delivery, Op, OpKind};
 
     use super::judge;
     use crate::{
@@ -128,6 +130,34 @@ mod tests {
         assert_eq!(sentence(None, &[]), None);
         let kept = "b said that bob left, and is a member of team there in the end";
         assert_eq!(sentence(None, &["bob"]).as_deref(), Some(kept));
+    }
+
+    /// Lets alice remove bob, with the power of `whose` changed, and `b` count him as a member.
+    fn removed_and_in(whose: &str) -> bool {
+        let mut powers = scenario(Delivery::Eventual);
+        let (user, by, conversation) = (whose.to_owned(), "alice".to_owned(), "team".to_owned());
+        let kind = OpKind::Power { user, level: 100, by: by.clone(), conversation };
+        powers.ops.push(Op::once(Duration::from_secs(1), kind));
+        let (user, conversation) = ("bob".to_owned(), "team".to_owned());
+        let mut fake = Fake::ready();
+        fake.note(&Note::RemovalBegan {
+            user: user.clone(),
+            by: by.clone(),
+            conversation: conversation.clone(),
+        });
+        fake.note(&Note::RemovalEnded { user, by, conversation, outcome: OpOutcome::Ok });
+        fake.note(&Note::RemovalSeen { user: "bob".to_owned(), room: "!team".to_owned() });
+        fake.note(&Note::Settled { pending: Vec::new() });
+        fake.members_at_end("a", &["alice"]);
+        fake.members_at_end("b", &["bob"]);
+        fake.members_at_end("c", &["carol"]);
+        fake.note(&Note::Finished {});
+        fake.judged_in(&powers, judge).finding.is_some()
+    }
+
+    #[test]
+    fn who_is_removed_and_is_given_power_may_be_either() {
+        assert!(removed_and_in("carol") && !removed_and_in("bob"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `same-state`: in the end, every member backend of a conversation has the same current state. One
 //! whose disk was lost is not judged, if nobody led it back to what it had. Nor is a piece of state that
 //! a backend lacks because whoever was to tell it has lost its disk before it could, or misbehaves and
-//! did not; nor which of two leaves of one user a backend heard of first.
+//! did not, or that it has judged by another power of its sender; nor which of two leaves of one user a backend heard of first.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use std::{
 use crate::{
     Finding, Judgment,
     history::History,
-    reachability::{is_forgotten, lost_on_its_way, two_leaves, withheld},
+    reachability::{disputed, is_forgotten, lost_on_its_way, two_leaves, withheld},
 };
 
 type RoomState = BTreeMap<String, String>;
@@ -33,6 +33,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
                     let place = (backend, conversation.as_str());
                     lost_on_its_way(history, place, event)
                         .or_else(|| withheld(history, place, event))
+                        .or_else(|| disputed(history, place, event.0))
                 };
                 let both = state.get(key).zip(theirs.get(key));
                 let lacking =
@@ -78,7 +79,9 @@ pub(super) fn in_words(key: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use scenarios::scenario::{Delivery, Fault, Misdeed, NetworkFault, PeerFault, When};
+    use scenarios::scenario::{
+        Delivery, Fault, Misdeed, NetworkFault, Op, OpKind, PeerFault, When,
+    };
     use serde_json::{Value, json};
 
     use super::judge;
@@ -188,6 +191,39 @@ mod tests {
         assert!(told_by_a_liar(true, false, true).finding.is_some(), "bob's message leads there");
         assert!(told_by_a_liar(true, true, false).finding.is_some(), "c was told");
         assert!(told_by_a_liar(false, false, false).finding.is_some(), "a is honest");
+    }
+
+    /// Lets `b` tell `a` that bob removed carol, and `a` not take it, with the power of `whose` changed.
+    fn removed_by_bob(whose: &str, is_led_to: bool) -> Judgment {
+        let mut scenario = scenario(Delivery::Eventual);
+        let (user, by) = (whose.to_owned(), "alice".to_owned());
+        let kind = OpKind::Power { user, level: 0, by, conversation: "team".to_owned() };
+        scenario.ops.push(Op::once(Duration::from_secs(1), kind));
+        let removal = json!({"type": "m.room.member", "state_key": "@carol:c", "depth": 1,
+                             "content": {"membership": "leave"}, "room_id": "!team",
+                             "sender": "@bob:b"});
+        let event = PduFacts::of(&removal).expect("a PDU").event;
+        let mut fake = Fake::ready();
+        let what = "PUT /_matrix/federation/v1/send/1";
+        fake.exchange(("b", "a"), what, &json!({"pdus": [removal]}), &json!({}));
+        fake.waits(1);
+        if is_led_to {
+            fake.sent_ok("bob/1", "m1");
+        }
+        fake.holds_at_end("a", if is_led_to { &["$m1"] } else { &[] });
+        fake.state_at_end("a", "$join");
+        fake.state_at_end("b", &event);
+        fake.judged_in(&scenario, judge)
+    }
+
+    #[test]
+    fn what_somebody_does_while_his_power_changes_is_excused_until_he_leads_the_others_to_it() {
+        let excused = removed_by_bob("bob", false);
+        assert_eq!(excused.finding, None);
+        assert_eq!(excused.excused, ["a had another power in mind for the leave of carol"]);
+        assert_eq!(removed_by_bob("carol", false).finding, None, "of whom he removed as well");
+        assert!(removed_by_bob("bob", true).finding.is_some(), "his message leads there");
+        assert!(removed_by_bob("alice", false).finding.is_some(), "bob's power stays");
     }
 
     /// Lets `a` and `c` end with another leave of bob each, the second of which was built on `parents`.

@@ -1,4 +1,5 @@
-//! What is kept for a while only, and is gone when it is asked for after that.
+//! What is kept for a while only, or as long as a relay has its disk, and is gone when it is asked for
+//! after that.
 
 use std::time::Duration;
 
@@ -37,9 +38,10 @@ pub(crate) fn expired(history: &History<'_>, store: &Store<'_>) -> Option<Durati
         .filter(|expired| *expired <= end)
 }
 
-/// Returns in words that a message expired at the relays that had it for a backend, none of which
-/// handed it out; none if it did not, or if somebody led the backend back to it.
-pub(super) fn expired_mail(
+/// Returns in words that the relays that had a message for a backend have it no more, none of which
+/// handed it out: it expired, or they lost their disks. A sender is rid of what one relay has taken.
+/// None if a relay has it, or if somebody led the backend back to it.
+pub(super) fn mail_that_is_gone(
     history: &History<'_>,
     message: &Message,
     backend: &str,
@@ -54,15 +56,24 @@ pub(super) fn expired_mail(
             && pdus.any(|pdu| pdu.message.as_deref() == Some(message.name.as_str()))
     };
     let stores: Vec<_> = mail.stores.iter().filter(is_it).collect();
+    let lost = |store: &Store<'_>| {
+        let loss = history.losses.iter().find(|loss| loss.loses(store.relay, store.accepted.at));
+        loss.map(|loss| loss.at)
+    };
     let is_gone = |store: &&Store<'_>| {
-        expired(history, store).is_some_and(|expired| {
-            mail.handouts_of(store).all(|handout| handout.arrived.is_none_or(|at| at.at > expired))
+        let gone = expired(history, store).into_iter().chain(lost(store)).min();
+        gone.is_some_and(|gone| {
+            mail.handouts_of(store).all(|handout| handout.arrived.is_none_or(|at| at.at > gone))
         })
     };
     let first = stores.first().filter(|_| stores.iter().all(is_gone))?;
     let place = (backend, message.conversation.as_str());
     if leading(history, place, message.began.at).next().is_some() {
         return None;
+    }
+    if let Some(at) = lost(first) {
+        let (relay, at, name) = (first.relay, history.since_ready(at), &message.name);
+        return Some(format!("{relay} lost its disk at {at}, and {name} for {backend} with it"));
     }
     let time = in_words(time_to_live(history, first.relay));
     Some(format!("{} kept {} for {backend} for {time}", first.relay, message.name))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use scenarios::scenario::{Delivery, Reads};
 
 use super::{
-    expired::{expired_mail, in_words, notification_time_to_live},
+    expired::{in_words, mail_that_is_gone, notification_time_to_live},
     forgotten::{is_forgotten, leading},
     last_copies::lost_on_its_way,
     outages::{DiskLoss, Outages},
@@ -31,7 +31,7 @@ pub(crate) fn excuse(history: &History<'_>, message: &Message, device: &str) -> 
         .or_else(|| {
             let backend = history.backend_of(device);
             let is_there = came_to(history, message, backend).is_some();
-            expired_mail(history, message, backend).filter(|_| !is_there)
+            mail_that_is_gone(history, message, backend).filter(|_| !is_there)
         })
 }
 
