@@ -34,7 +34,7 @@ pub(crate) use self::{
     disputed::{disputed, is_disputed},
     doubts::{never_done, still_pending},
     expired::expired,
-    forgotten::{forgotten_memberships, is_forgotten},
+    forgotten::{forgotten_memberships, had_forgotten, is_forgotten},
     last_copies::lost_on_its_way,
     outages::{DiskLoss, Outages, Troubles},
     path::{Reach, reach},

@@ -2,15 +2,20 @@
 //! then whoever has been a member since the earlier one sees it first: any two of them, also where
 //! one between them was never seen.
 //!
-//! What was said before somebody joined is history, which a device may come to know in any order.
+//! What was said before somebody joined is history, which a device may come to know in any order. A
+//! backend whose disk was lost builds an `eventual` message on nothing that it has forgotten, until
+//! somebody leads it back; an owner of an `m1` room tells the order to it.
 //! Finds `queue-loses-its-order` and `relay-hands-out-newest-first` where the events that were
 //! overtaken are not fetched as missing ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use scenarios::scenario::Delivery;
+
 use crate::{
     Finding, Judgment,
     history::{History, Message, Moment, Sighting, user_of},
+    reachability::had_forgotten,
     record::OpOutcome,
 };
 
@@ -72,7 +77,9 @@ fn judge_order(history: &History<'_>, judgment: &mut Judgment, seen: &Seen<'_>) 
     let mut latest = Moment::default();
     for (place, (first, ended, sighting)) in seen.iter().enumerate() {
         if latest > *ended {
-            let overtaking = seen[..place].iter().find(|(second, ..)| second.began > *ended);
+            let overtaking = seen[..place].iter().find(|(second, ..)| {
+                second.began > *ended && !is_forgotten(history, first, second)
+            });
             let Some((second, ..)) = overtaking else { continue };
             let sentence = format!(
                 "{} saw {} before {}, {} sent them in the other order",
@@ -85,6 +92,15 @@ fn judge_order(history: &History<'_>, judgment: &mut Judgment, seen: &Seen<'_>) 
     }
 }
 
+/// Returns whether the sender's backend did not know of the first message any more when the second was
+/// sent.
+fn is_forgotten(history: &History<'_>, first: &Message, second: &Message) -> bool {
+    let place = (history.backend_of(&first.device), first.conversation.as_str());
+    let is_eventual = history.delivery(&first.conversation) == Delivery::Eventual;
+    let known = first.ended.as_ref().filter(|_| is_eventual);
+    known.is_some_and(|known| had_forgotten(history, place, known.at.at, second.began))
+}
+
 #[cfg(test)]
 mod tests {
     use scenarios::scenario::Delivery;
@@ -92,7 +108,10 @@ mod tests {
     use super::judge;
     use crate::{
         Judgment,
-        history::{Note, fake::Fake},
+        history::{
+            Note,
+            fake::{Fake, restored},
+        },
         record::OpOutcome,
     };
 
@@ -134,6 +153,38 @@ mod tests {
         fake.sees("bob/1", "m2");
         fake.sees("bob/1", "m1");
         assert_eq!(fake.judged(Delivery::Eventual, judge).judged, 0);
+    }
+
+    /// Lets alice send two messages, with a loss of the disk of `lost` between them, and bob see them
+    /// the other way around; before the second, carol's has come to `a` if it is `led_back`.
+    fn with_a_loss_between(delivery: Delivery, lost: &str, is_led_back: bool) -> bool {
+        let mut scenario = restored(lost, 5);
+        for room in scenario.conversations.values_mut() {
+            room.delivery = delivery;
+        }
+        let mut fake = Fake::ready();
+        fake.waits(10);
+        fake.sent_ok("alice/1", "m1");
+        fake.begins_fault(0);
+        fake.waits(1);
+        if is_led_back {
+            fake.sent_ok("carol/1", "m2");
+            fake.waits(1);
+        }
+        fake.sent_ok("alice/1", "m3");
+        for message in ["m3", "m1"] {
+            fake.sees("bob/1", message);
+        }
+        fake.holds_at_end("a", if is_led_back { &["$m2", "$m3"] } else { &["$m3"] });
+        fake.judged_in(&scenario, judge).finding.is_some()
+    }
+
+    #[test]
+    fn what_the_senders_backend_had_forgotten_has_no_order_until_somebody_leads_it_back() {
+        assert!(!with_a_loss_between(Delivery::Eventual, "a", false));
+        assert!(with_a_loss_between(Delivery::Eventual, "a", true), "carol leads it back");
+        assert!(with_a_loss_between(Delivery::Eventual, "c", false), "a has its disk");
+        assert!(with_a_loss_between(Delivery::M1, "a", false), "the owner tells the order");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::history::{History, Message};
+use crate::history::{History, Message, Moment};
 
 /// Returns whether `backend` may have forgotten the event that it had of a conversation at a time, or
 /// anything at any time if unset: its disk was emptied or set back since, and no message that another
@@ -23,6 +23,24 @@ pub(crate) fn is_forgotten(
             Some((_, event)) => may_be_had(history, place, event, message),
             None => true,
         })
+    })
+}
+
+/// Returns whether `backend` did not know at `then` what it had known of a conversation at `had`: its
+/// disk was emptied or set back in between, and by then no message of another backend had come to it
+/// that was sent after that, and would have led it back.
+pub(crate) fn had_forgotten(
+    history: &History<'_>,
+    place: (&str, &str),
+    had: Duration,
+    then: Moment,
+) -> bool {
+    let (backend, _) = place;
+    let losses = history.losses.iter();
+    let mut losses = losses.filter(|loss| loss.loses(backend, had) && loss.at <= then.at);
+    losses.any(|loss| {
+        let mut leading = leading(history, place, loss.at);
+        !leading.any(|it| it.ended.as_ref().is_some_and(|ended| ended.at <= then))
     })
 }
 
