@@ -121,15 +121,21 @@ mod tests {
         assert!(!differs(false) && differs(true));
     }
 
+    /// Returns the event of a new topic, and its id.
+    fn topic_of_alice() -> (Value, String) {
+        let topic = json!({"type": "m.room.topic", "state_key": "", "depth": 1, "content": {},
+                           "room_id": "!team", "sender": "@alice:a"});
+        let event = PduFacts::of(&topic).expect("a PDU").event;
+        (topic, event)
+    }
+
     /// Lets `a` tell `b` of a new topic while it is cut off from `c`, and then lose its disk.
     fn told_b_alone(node: &str, is_cut: bool, is_led_to: bool) -> Judgment {
         let mut scenario = restored(node, 5);
         let (between, and) = (vec!["a".to_owned()], vec!["c".to_owned()]);
         let cut = NetworkFault::Partition { between, and, one_way: false };
         scenario.faults.push(Fault::new(When::At(Duration::ZERO), None, cut.into()));
-        let topic = json!({"type": "m.room.topic", "state_key": "", "depth": 1, "content": {},
-                           "room_id": "!team", "sender": "@alice:a"});
-        let event = PduFacts::of(&topic).expect("a PDU").event;
+        let (topic, event) = topic_of_alice();
         let mut fake = Fake::ready();
         if is_cut {
             fake.begins(1, 1);
@@ -165,9 +171,7 @@ mod tests {
             let fault = PeerFault { node, to: Vec::new(), share: 1.0, misdeed };
             scenario.faults.push(Fault::new(When::At(Duration::ZERO), None, fault.into()));
         }
-        let topic = json!({"type": "m.room.topic", "state_key": "", "depth": 1, "content": {},
-                           "room_id": "!team", "sender": "@alice:a"});
-        let event = PduFacts::of(&topic).expect("a PDU").event;
+        let (topic, event) = topic_of_alice();
         let mut fake = Fake::ready();
         for to in if is_told { &["b", "c"][..] } else { &["b"][..] } {
             let what = "PUT /_matrix/federation/v1/send/1";
