@@ -52,7 +52,7 @@ use axum::{
     extract::{DefaultBodyLimit, FromRef},
     routing::{get, post, put},
 };
-use transport::MatrixError;
+use transport::{Lock, MatrixError};
 
 use self::attempts::Attempts;
 pub(crate) use self::{extract::BodyOf, media::MAX_MEDIUM, session::check_password};
@@ -64,7 +64,7 @@ use crate::{
     },
     delivery::Policies,
     edge::to_the_end,
-    messaging::Messaging,
+    messaging::{Messaging, stream::Told},
     store::accounts::Device,
 };
 
@@ -92,6 +92,8 @@ pub(crate) struct ClientApiFields {
     policies: Policies,
     polls: Guards<Device>,
     attempts: Attempts,
+    /// Which members of rooms devices were told of.
+    told: Arc<Lock<Told>>,
 }
 
 impl Deref for ClientApi {
@@ -128,7 +130,8 @@ pub(crate) fn router(core: Core, messaging: Messaging, policies: Policies) -> Ro
     let routes = if core.config.admin_token.is_some() { &ROUTES_AND_ADMIN } else { &ROUTES };
     let polls = Guards::default();
     let attempts = Attempts::new(&core.config);
-    let api = ClientApiFields { core, messaging, policies, polls, attempts };
+    let told = Arc::default();
+    let api = ClientApiFields { core, messaging, policies, polls, attempts, told };
     Router::clone(routes).with_state(ClientApi(Arc::new(api)))
 }
 

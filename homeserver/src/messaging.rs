@@ -1,7 +1,7 @@
 //! Messaging: users and devices, rooms and membership, and what each device is told.
 //!
 //! Reading order: [`rooms`]; `accounts` (users and devices); `notifications` (each device's stream); `pushers` (gateways of devices that are away);
-//! `timeline` (a room as one reader sees it); `stream` (what is new in a user's rooms); `edus` and
+//! `filter` (what of it a client wants) and `field_path`; `timeline` (a room as one reader sees it); `stream` (what is new in a user's rooms); `edus` and
 //! `beside` (what comes beside events, and what of it is new); `keys` and `backups` (end-to-end
 //! encryption); `directory` and `summaries` (how rooms are found), `profiles`, `media`. How a message reaches a room is told above, in `delivery`.
 
@@ -10,6 +10,8 @@ pub(crate) mod backups;
 pub(crate) mod beside;
 pub(crate) mod directory;
 pub(crate) mod edus;
+pub(crate) mod field_path;
+pub(crate) mod filter;
 pub(crate) mod keys;
 pub(crate) mod media;
 pub(crate) mod notifications;

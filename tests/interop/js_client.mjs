@@ -23,17 +23,15 @@ async function check(name, work) {
   }
 }
 
-const soon = (look, what, seconds = 30) =>
-  new Promise((resolve, reject) => {
-    const end = Date.now() + seconds * 1000;
-    const again = () => {
-      const found = look();
-      if (found) return resolve(found);
-      if (Date.now() > end) return reject(new Error(`never: ${what}`));
-      setTimeout(again, 50);
-    };
-    again();
-  });
+const soon = async (look, what, seconds = 30) => {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+};
 
 async function user(name) {
   const answer = await (await fetch(`${url}/_matrix/client/v3/register`, {
@@ -61,8 +59,9 @@ await check("two users log in and sync, with encryption", async () => {
   bob = await user("jsbob");
 });
 await check("keys are uploaded", async () => {
-  const known = await alice.getCrypto().getUserDeviceInfo([bob.getUserId()], true);
-  if (known.get(bob.getUserId())?.size !== 1) throw new Error("bob's device is not known");
+  // The first sync may be done before they are.
+  const devices = () => alice.getCrypto().getUserDeviceInfo([bob.getUserId()], true);
+  await soon(async () => (await devices()).get(bob.getUserId())?.size === 1, "bob's device is known");
 });
 await check("an invite is seen and accepted", async () => {
   const made = await alice.createRoom({
@@ -93,7 +92,8 @@ await check("cross-signing and a key backup are set up", async () => {
   });
   if (!(await crypto.userHasCrossSigningKeys(alice.getUserId(), true))) throw new Error("no keys");
   await crypto.resetKeyBackup();
-  if (!(await crypto.getKeyBackupInfo())) throw new Error("no backup");
+  // The library looks for the new backup in the background.
+  await soon(() => crypto.getKeyBackupInfo(), "the backup is known");
 });
 await check("a receipt and typing are seen", async () => {
   await alice.sendTyping(room, true, 10000);

@@ -1,5 +1,7 @@
 //! `/rooms/{roomId}/context/{eventId}`: an event, and what was said around it.
 
+use std::collections::BTreeSet;
+
 use axum::{Json, extract::State};
 use ruma::{OwnedEventId, OwnedRoomId};
 use rusqlite::Connection;
@@ -10,13 +12,15 @@ use transport::MatrixError;
 use super::{
     ClientApi,
     extract::{Caller, PathOf, QueryOf, id},
+    filter,
     token::token,
 };
 use crate::{
     event::Pdu,
     messaging::{
+        filter::EventFilter,
         rooms::{Direction, state_events},
-        timeline::page,
+        timeline::{Pages, page},
     },
     pdu::sight::Sight,
     store::{StoreError, accounts::Device, events, generations, sends::for_device},
@@ -31,13 +35,16 @@ const MAX_LIMIT: usize = 100;
 #[derive(Deserialize)]
 pub(super) struct ContextQuery {
     limit: Option<usize>,
+    /// Of the events around it, which are wanted.
+    filter: Option<String>,
 }
 
-/// The event asked for, where it stands, and how many are wanted around it.
+/// The event asked for, where it stands, and how many and which are wanted around it.
 struct Asked {
     position: i64,
     event: Pdu,
     limit: usize,
+    filter: EventFilter,
 }
 
 /// What is answered. Events before the one asked for stand newest first.
@@ -48,7 +55,8 @@ pub(super) struct Context {
     event: Box<RawValue>,
     events_before: Vec<Box<RawValue>>,
     events_after: Vec<Box<RawValue>>,
-    /// The state after the last of these events.
+    /// The state after the last of these events; for who loads members lazily, without those who sent
+    /// none of them.
     state: Vec<Box<RawValue>>,
 }
 
@@ -61,6 +69,7 @@ pub(super) async fn context(
 ) -> Result<Json<Context>, MatrixError> {
     let (room, event): (OwnedRoomId, OwnedEventId) = (id(&room)?, id(event)?);
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
+    let filter = query.filter.as_deref().map(filter::parse).transpose()?.unwrap_or_default();
     let user = device.user_id.clone();
     let look = move |db: &Connection, sight: &Sight<'_>| {
         let found = events::find(db, &event)?;
@@ -71,7 +80,7 @@ pub(super) async fn context(
         if !sight.sees(Some(position), &found)? {
             return Ok(None);
         }
-        around(db, sight, &device, &Asked { position, event: found.pdu, limit }).map(Some)
+        around(db, sight, &device, &Asked { position, event: found.pdu, limit, filter }).map(Some)
     };
     let found = api.messaging.rooms.seen_by(&user, &room, look).await?;
     let not_there = || MatrixError::not_found("there is no such event in the room");
@@ -84,18 +93,29 @@ fn around(
     device: &Device,
     asked: &Asked,
 ) -> Result<Context, StoreError> {
-    let Asked { position, event, limit } = asked;
+    let Asked { position, event, limit, filter } = asked;
     let (position, limit) = (*position, *limit);
     let (before, after) = (limit / 2, limit - limit / 2);
     let earlier = i64::MIN..position;
     let later = position.saturating_add(1)..i64::MAX;
-    let before = page(connection, sight, earlier, Direction::Backwards, before)?.events;
-    let after = page(connection, sight, later, Direction::Forwards, after)?.events;
+    let direction = Direction::Backwards;
+    let before = Pages { stretch: earlier, direction, limit: before, filter };
+    let before = page(connection, sight, before)?.events;
+    let direction = Direction::Forwards;
+    let after = page(connection, sight, Pages { stretch: later, direction, limit: after, filter })?;
+    let after = after.events;
     let first = before.last().map_or(position, |(position, _)| *position);
     let (end, last) = after.last().map_or((position, event), |(end, event)| (*end, event));
     let state = match events::find(connection, &last.event_id)?.and_then(|found| found.states) {
         Some(states) => state_events(connection, states.after)?,
         None => Vec::new(),
+    };
+    let around = before.iter().chain(&after).map(|(_, event)| event);
+    let senders: BTreeSet<&str> =
+        around.chain([event]).map(|event| event.sender.as_str()).collect();
+    let is_needed = |member: &&Pdu| {
+        let user = member.state_key.as_deref().unwrap_or_default();
+        !filter.lazy_load_members || !member.is_member_event() || senders.contains(user)
     };
     let shown = |events: &mut dyn Iterator<Item = &Pdu>| -> Result<Vec<_>, StoreError> {
         events.map(|event| for_device(connection, device, event)).collect()
@@ -107,6 +127,6 @@ fn around(
         event: for_device(connection, device, event)?,
         events_before: shown(&mut before.iter().map(|(_, event)| event))?,
         events_after: shown(&mut after.iter().map(|(_, event)| event))?,
-        state: shown(&mut state.iter())?,
+        state: shown(&mut state.iter().filter(is_needed))?,
     })
 }

@@ -1,8 +1,8 @@
-//! `/user/{userId}/filter`: filters are kept as they came; sync honors the timeline's limit in
-//! them.
+//! `/user/{userId}/filter`: filters are kept as they came, if they are filters.
 
 use axum::{Json, extract::State};
 use ruma::{OwnedUserId, UserId};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use transport::MatrixError;
 
@@ -10,10 +10,10 @@ use super::{
     ClientApi,
     extract::{BodyOf, Caller, PathOf, id},
 };
-use crate::store::filters::{self, MAX_PER_USER};
-
-/// Bytes of a filter.
-const MAX_FILTER: usize = 16 << 10;
+use crate::{
+    messaging::filter::{self, Filter},
+    store::filters::{self, MAX_PER_USER},
+};
 
 /// `POST /_matrix/client/v3/user/{userId}/filter`.
 pub(super) async fn store(
@@ -24,9 +24,7 @@ pub(super) async fn store(
 ) -> Result<Json<Value>, MatrixError> {
     ensure_self(&device.user_id, &user)?;
     let filter = Value::Object(filter).to_string();
-    if filter.len() > MAX_FILTER {
-        return Err(MatrixError::invalid_param("the filter is too long"));
-    }
+    filter::parse::<Filter>(&filter).map_err(MatrixError::bad_json)?;
     let keep = api.core.database.transaction(move |tx| filters::keep(tx, &device.user_id, &filter));
     let number = keep.await?;
     match number {
@@ -44,21 +42,27 @@ pub(super) async fn load(
     PathOf((user, filter_id)): PathOf<(String, String)>,
 ) -> Result<Json<Value>, MatrixError> {
     ensure_self(&device.user_id, &user)?;
-    find(&api, &device.user_id, &filter_id).await.map(Json)
+    let filter = find(&api, &device.user_id, &filter_id).await?;
+    let filter = serde_json::from_str(&filter);
+    filter.map(Json).map_err(|error| MatrixError::internal(error.to_string()))
 }
 
-/// Returns the filter that `user` stored under `filter_id`.
+/// Reads a filter of a query: what is malformed is refused with its place.
+pub(super) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, MatrixError> {
+    filter::parse(text).map_err(MatrixError::invalid_param)
+}
+
+/// Returns the filter that `user` stored under `filter_id`, which is JSON.
 pub(super) async fn find(
     api: &ClientApi,
     user: &UserId,
     filter_id: &str,
-) -> Result<Value, MatrixError> {
+) -> Result<String, MatrixError> {
     let unknown = || MatrixError::not_found("there is no such filter");
     let number: i64 = filter_id.parse().map_err(|_| unknown())?;
     let user = user.to_owned();
     let found = api.core.database.call(move |db| filters::find(db, &user, number)).await?;
-    let filter = found.ok_or_else(unknown)?;
-    serde_json::from_str(&filter).map_err(|error| MatrixError::internal(error.to_string()))
+    found.ok_or_else(unknown)
 }
 
 fn ensure_self(user: &UserId, named: &str) -> Result<(), MatrixError> {

@@ -1,5 +1,7 @@
 //! `/rooms/{roomId}/messages` and `/rooms/{roomId}/event/{eventId}`: reading what was said.
 
+use std::collections::BTreeSet;
+
 use axum::{Json, extract::State};
 use ruma::{OwnedEventId, OwnedRoomId, RoomId};
 use rusqlite::Connection;
@@ -10,15 +12,24 @@ use transport::MatrixError;
 use super::{
     ClientApi,
     extract::{Caller, PathOf, QueryOf, id},
+    filter,
     token::{Token, token},
 };
 use crate::{
+    event::Pdu,
     messaging::{
+        filter::EventFilter,
         rooms::{Direction, RoomError},
-        timeline::page,
+        timeline::{Pages, page},
     },
     pdu::sight::Sight,
-    store::{StoreError, accounts::Device, events, generations, sends::for_device},
+    store::{
+        StoreError,
+        accounts::Device,
+        events, generations,
+        sends::for_device,
+        state::{self, GroupId},
+    },
 };
 
 /// Events of a page when the client does not say.
@@ -33,6 +44,8 @@ pub(super) struct MessagesQuery {
     to: Option<String>,
     dir: String,
     limit: Option<usize>,
+    /// Of the events, which are wanted.
+    filter: Option<String>,
 }
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/messages`: what the user may see of a stretch.
@@ -54,6 +67,7 @@ pub(super) async fn messages(
         to: query.to.as_deref().map(Token::parse).transpose()?,
         direction,
         limit: query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT),
+        filter: query.filter.as_deref().map(filter::parse).transpose()?.unwrap_or_default(),
     };
     let (stretch, is_member) = read(&api, &room, asked.clone()).await?;
     if stretch.is_at_the_end && is_member && direction == Direction::Backwards {
@@ -74,6 +88,7 @@ struct Asked {
     to: Option<Token>,
     direction: Direction,
     limit: usize,
+    filter: EventFilter,
 }
 
 /// What is answered: events, and the points before and after them.
@@ -83,6 +98,9 @@ pub(super) struct Stretch {
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<String>,
     start: String,
+    /// The members who sent the events, for who loads members lazily.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    state: Vec<Box<RawValue>>,
     /// Whether there are no more events in that direction.
     #[serde(skip)]
     is_at_the_end: bool,
@@ -110,7 +128,9 @@ fn stretch(
         Direction::Forwards => after(from).unwrap_or(i64::MIN)..i64::MAX,
         Direction::Backwards => i64::MIN..after(from).unwrap_or(i64::MAX),
     };
-    let mut page = page(connection, sight, positions, asked.direction, asked.limit)?;
+    let Asked { device, direction, limit, filter, .. } = asked;
+    let pages = Pages { stretch: positions, direction: *direction, limit: *limit, filter };
+    let mut page = page(connection, sight, pages)?;
     let (first, last) = (page.events.first().map(|(position, _)| *position), page.last);
     let (start, end) = match asked.direction {
         Direction::Forwards => (first.map_or(0, |first| first - 1), last),
@@ -120,17 +140,50 @@ fn stretch(
         let backwards = asked.direction == Direction::Backwards;
         page.events.retain(|(position, _)| (*position > to) == backwards);
     }
+    let events = page.events.iter().map(|(_, event)| event);
     let mut chunk = Vec::with_capacity(page.events.len());
-    for (_, event) in &page.events {
-        chunk.push(for_device(connection, &asked.device, event)?);
+    for event in events.clone() {
+        chunk.push(for_device(connection, device, event)?);
+    }
+    let mut state = Vec::new();
+    if filter.lazy_load_members
+        && let Some(group) = group_after(connection, page.events.first())?
+    {
+        for member in senders(connection, group, events)? {
+            state.push(for_device(connection, device, &member)?);
+        }
     }
     let generation = generations::newest(connection)?;
     Ok(Stretch {
         chunk,
         end: end.map(|end| token(end, &generation)),
         start: token(from.unwrap_or(start), &generation),
+        state,
         is_at_the_end: last.is_none(),
     })
+}
+
+/// Returns the state after an event of a page.
+fn group_after(
+    connection: &Connection,
+    event: Option<&(i64, Pdu)>,
+) -> Result<Option<GroupId>, StoreError> {
+    let found = event.map(|(_, event)| events::find(connection, &event.event_id)).transpose()?;
+    Ok(found.flatten().and_then(|found| found.states).map(|states| states.after))
+}
+
+/// Returns the member events of those who sent these events, as the state of `group` has them.
+///
+/// # Errors
+/// The store refuses.
+fn senders<'a>(
+    connection: &Connection,
+    group: GroupId,
+    events: impl Iterator<Item = &'a Pdu>,
+) -> Result<Vec<Pdu>, StoreError> {
+    let senders: BTreeSet<&str> = events.map(|event| event.sender.as_str()).collect();
+    let members = senders.into_iter().map(|sender| ("m.room.member", sender));
+    events::find_all(connection, &state::entries(connection, group, members)?)
 }
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/event/{eventId}`.

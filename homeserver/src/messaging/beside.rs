@@ -3,17 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruma::{OwnedRoomId, OwnedUserId, RoomId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use rusqlite::Connection;
 use serde_json::{Value, json, value::RawValue};
 use transport::Lock;
 
-use super::{edus::Passing, keys::changed_near, stream::Changes};
+use super::{
+    edus::Passing,
+    filter::{EventFilter, Filter, RoomFilter},
+    keys::changed_near,
+    stream::Changes,
+};
 use crate::{
     event::Membership,
     store::{
         StoreError, account_data, accounts::Device, device_keys, memberships, neighbors, receipts,
-        rooms, side, to_device,
+        side, to_device,
     },
 };
 
@@ -73,6 +78,8 @@ pub(crate) struct Look<'a> {
     pub(crate) passing: &'a Lock<Passing>,
     /// What is new in the rooms.
     pub(crate) changes: &'a Changes,
+    /// What of it the device wants.
+    pub(crate) filter: &'a Filter,
 }
 
 /// Returns what is new for a device.
@@ -106,6 +113,7 @@ pub(crate) fn beside(look: &Look<'_>) -> Result<Beside, StoreError> {
     look.add_whole_rooms(&mut found)?;
     look.add_device_lists(since, &mut found)?;
     look.add_passing(since, &mut found)?;
+    keep_wanted(&mut found, look.filter);
     if device_keys::exist(connection, device)? {
         let mut counts = device_keys::counts(connection, device)?;
         counts.entry("signed_curve25519".to_owned()).or_insert(0);
@@ -113,6 +121,27 @@ pub(crate) fn beside(look: &Look<'_>) -> Result<Beside, StoreError> {
         found.unused_fallback = device_keys::unused_fallback_algorithms(connection, device)?;
     }
     Ok(found)
+}
+
+/// Leaves out what the device does not want.
+fn keep_wanted(found: &mut Beside, filter: &Filter) {
+    let kind = |event: &Value| event["type"].as_str().unwrap_or_default().to_owned();
+    let is_sent = |event: &Value| {
+        let sender = event["sender"].as_str().and_then(|sender| UserId::parse(sender).ok());
+        sender.is_some_and(|sender| filter.presence.wants_sender(&sender))
+    };
+    found.account_data.retain(|event| filter.account_data.wants_kind(&kind(event)));
+    found.presence.retain(|event| filter.presence.wants_kind(&kind(event)) && is_sent(event));
+    for (room, here) in &mut found.rooms {
+        let RoomFilter { ephemeral, account_data, .. } = &filter.room;
+        let wants =
+            |of: &EventFilter, event: &Value| of.wants_any_of(room) && of.wants_kind(&kind(event));
+        here.ephemeral.retain(|event| wants(ephemeral, event));
+        here.account_data.retain(|event| wants(account_data, event));
+    }
+    found.rooms.retain(|room, here| {
+        filter.room.wants(room) && !(here.ephemeral.is_empty() && here.account_data.is_empty())
+    });
 }
 
 impl Look<'_> {
@@ -169,19 +198,15 @@ impl Look<'_> {
         let (connection, own) = (self.connection, &self.device.user_id);
         let near = changed_near(connection, own, since.side, found.next.side)?;
         found.devices_changed.extend(near);
-        for room in &self.changes.joined {
-            let encrypted =
-                rooms::current_entry(connection, &room.room_id, "m.room.encryption", "")?;
-            if encrypted.is_none() {
-                continue;
-            }
-            for event in room.state.iter().chain(&room.timeline) {
-                let Some((user, joined)) = came_or_went(event) else { continue };
-                if joined {
-                    found.devices_changed.insert(user);
-                } else if !neighbors::are_near(connection, own, &user)? {
-                    found.devices_left.insert(user);
+        for (user, membership) in &self.changes.moved {
+            match membership {
+                Membership::Join => drop(found.devices_changed.insert(user.clone())),
+                Membership::Leave | Membership::Ban => {
+                    if !neighbors::are_near(connection, own, user)? {
+                        found.devices_left.insert(user.clone());
+                    }
                 }
+                Membership::Invite | Membership::Knock => {}
             }
         }
         Ok(())
@@ -211,22 +236,5 @@ impl Look<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// Returns whose membership an event in the client format is, and whether that is a join.
-fn came_or_went(event: &RawValue) -> Option<(OwnedUserId, bool)> {
-    if !event.get().contains("\"m.room.member\"") {
-        return None;
-    }
-    let event: Value = serde_json::from_str(event.get()).ok()?;
-    if event["type"] != "m.room.member" {
-        return None;
-    }
-    let user = event["state_key"].as_str()?.try_into().ok()?;
-    match event["content"]["membership"].as_str()? {
-        "join" => Some((user, true)),
-        "leave" | "ban" => Some((user, false)),
-        _ => None,
     }
 }

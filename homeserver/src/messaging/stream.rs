@@ -1,15 +1,21 @@
 //! What has happened in a user's rooms since a point in the stream of events.
 
-use std::collections::BTreeSet;
+mod told;
+mod told_state;
+
+use std::sync::Arc;
 
 use defects::{Defect, planted};
-use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
+use ruma::{EventId, OwnedRoomId, OwnedUserId, RoomId};
 use rusqlite::Connection;
 use serde_json::{Value, value::RawValue};
+use transport::Lock;
 
+pub(crate) use self::told::Told;
 use super::{
+    filter::Filter,
     rooms::Direction,
-    timeline::{Page, page},
+    timeline::{Page, Pages, page},
 };
 use crate::{
     event::{Membership, Pdu},
@@ -22,6 +28,7 @@ use crate::{
         memberships::{self, MembershipRow},
         neighbors, rooms,
         sends::for_device,
+        state::GroupId,
     },
 };
 
@@ -51,6 +58,9 @@ pub(crate) struct Changes {
     /// Rooms at whose doors the user has knocked.
     pub(crate) knocked: Vec<Invited>,
     pub(crate) left: Vec<RoomChanges>,
+    /// Whose relation to an encrypted room of the user has changed, or is new to the device, and what
+    /// it is; also where the device wants nothing of the room.
+    pub(crate) moved: Vec<(OwnedUserId, Membership)>,
 }
 
 impl Changes {
@@ -98,22 +108,34 @@ pub(crate) struct Invited {
     pub(crate) stripped_state: Vec<Value>,
 }
 
+/// Events of a room when the filter does not say.
+const DEFAULT_LIMIT: usize = 20;
+
+/// Most events of a room.
+const MAX_LIMIT: usize = 100;
+
 /// What a device asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
-    /// The point after which it asks; `None`: everything there is.
+    /// The point up to which the device has what it was told.
+    pub(crate) has: Option<i64>,
+    /// The point after which there may be news; `None`: everything there is.
     pub(crate) since: Option<i64>,
-    /// Events of each room at most.
-    pub(crate) limit: usize,
+    /// What of it the device wants.
+    pub(crate) filter: Arc<Filter>,
     /// Whether it asks for the whole state of every room that it is in, changed or not.
     pub(crate) full_state: bool,
+    /// Whom the devices were told of.
+    pub(crate) told: Arc<Lock<Told>>,
 }
 
 /// A reader of the stream in the name of a device.
 struct Reader<'a> {
     connection: &'a Connection,
     device: &'a Device,
-    wanted: Wanted,
+    wanted: &'a Wanted,
+    /// The point up to which the answer reaches.
+    next: i64,
 }
 
 /// Positions that are looked through for the rooms in which something happened; of more, every room
@@ -124,46 +146,31 @@ const MAX_LOOKED_THROUGH: i64 = 1000;
 pub(crate) fn changes(
     connection: &Connection,
     device: &Device,
-    wanted: Wanted,
+    wanted: &Wanted,
 ) -> Result<Changes, StoreError> {
-    let reader = Reader { connection, device, wanted };
+    let next = events::newest_position(connection)?;
+    let reader = Reader { connection, device, wanted, next };
     let mut changes = Changes {
-        next: events::newest_position(connection)?,
+        next,
         generation: generations::newest(connection)?,
         joined: Vec::new(),
         invited: Vec::new(),
         knocked: Vec::new(),
         left: Vec::new(),
+        moved: Vec::new(),
     };
-    for standing in reader.standings(changes.next)? {
-        let MembershipRow { room_id, membership, event_id, position } = standing;
-        let is_new = wanted.since.is_none_or(|since| position > since);
-        match (membership, wanted.since) {
-            (Membership::Join, Some(since)) if !is_new => {
-                changes.joined.extend(reader.news(room_id, since, i64::MAX)?);
-            }
-            (Membership::Join, _) => changes.joined.push(reader.whole(room_id)?),
-            (Membership::Invite, _) if is_new => {
-                changes.invited.push(reader.invited(room_id, &event_id)?);
-            }
-            (Membership::Knock, _) if is_new => {
-                changes.knocked.push(reader.invited(room_id, &event_id)?);
-            }
-            (Membership::Leave | Membership::Ban, Some(since)) if is_new => {
-                changes.left.extend(reader.news(room_id, since, position)?);
-            }
-            _ => {}
-        }
+    for standing in reader.standings()? {
+        reader.add(standing, &mut changes)?;
     }
     Ok(changes)
 }
 
 impl Reader<'_> {
     /// Returns what the user is in the rooms of which there may be news, ordered by room.
-    fn standings(&self, newest: i64) -> Result<Vec<MembershipRow>, StoreError> {
+    fn standings(&self) -> Result<Vec<MembershipRow>, StoreError> {
         let user = &self.device.user_id;
         match self.wanted.since {
-            Some(since) if newest - since <= MAX_LOOKED_THROUGH && !self.wanted.full_state => {
+            Some(since) if self.next - since <= MAX_LOOKED_THROUGH && !self.wanted.full_state => {
                 let mut standings = Vec::new();
                 for room in events::rooms_since(self.connection, since)? {
                     standings.extend(memberships::row(self.connection, &room, user)?);
@@ -174,14 +181,68 @@ impl Reader<'_> {
         }
     }
 
+    /// Adds what is new in the room that the user stands to so.
+    fn add(&self, standing: MembershipRow, changes: &mut Changes) -> Result<(), StoreError> {
+        let MembershipRow { room_id, membership, event_id, position } = standing;
+        let since = self.wanted.since;
+        let is_new = since.is_none_or(|since| position > since);
+        let mut moved = Vec::new();
+        if let (Membership::Join, Some(since)) = (membership, since) {
+            let since = if is_new { i64::MIN } else { since };
+            moved = memberships::changed_since(self.connection, &room_id, since)?;
+        }
+        let has_moved = !moved.is_empty();
+        if has_moved
+            && rooms::current_entry(self.connection, &room_id, "m.room.encryption", "")?.is_some()
+        {
+            changes.moved.extend(moved);
+        }
+        if !self.wanted.filter.room.wants(&room_id) {
+            return Ok(());
+        }
+        match (membership, since) {
+            (Membership::Join, Some(since)) if !is_new => {
+                changes.joined.extend(self.news(room_id, since, has_moved)?);
+            }
+            (Membership::Join, _) => changes.joined.push(self.whole(room_id)?),
+            (Membership::Invite, _) if is_new => {
+                changes.invited.push(self.invited(room_id, &event_id)?);
+            }
+            (Membership::Knock, _) if is_new => {
+                changes.knocked.push(self.invited(room_id, &event_id)?);
+            }
+            (Membership::Leave | Membership::Ban, Some(since)) if is_new => {
+                changes.left.extend(self.news_until_left(room_id, since, position)?);
+            }
+            (Membership::Leave | Membership::Ban, None)
+                if self.wanted.filter.room.include_leave =>
+            {
+                changes.left.extend(self.left(room_id, position)?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Returns a room that the device has not seen yet: its newest events and its state.
     fn whole(&self, room_id: OwnedRoomId) -> Result<RoomChanges, StoreError> {
         let newest = self.newest(&room_id, i64::MIN, i64::MAX)?;
-        let state = self.whole_state(&room_id, &newest)?;
+        let summary = self.summary(&room_id)?;
+        let state = self.whole_state(&room_id, &newest, &summary.heroes)?;
         let mut changes = self.room_changes(room_id, newest, state)?;
         changes.is_whole = true;
-        changes.summary = Some(self.summary(&changes.room_id)?);
+        changes.summary = Some(summary);
         Ok(changes)
+    }
+
+    /// Returns a room as the user has left it; `None` if the user was never in it, or has forgotten it.
+    fn left(&self, room_id: OwnedRoomId, until: i64) -> Result<Option<RoomChanges>, StoreError> {
+        let newest = self.newest(&room_id, i64::MIN, until)?;
+        if newest.left_in.is_none() || !newest.is_of_the_room {
+            return Ok(None);
+        }
+        let state = self.whole_state(&room_id, &newest, &[])?;
+        self.room_changes(room_id, newest, state).map(Some)
     }
 
     fn summary(&self, room: &RoomId) -> Result<Summary, StoreError> {
@@ -191,76 +252,81 @@ impl Reader<'_> {
         Ok(Summary { joined, invited, heroes })
     }
 
-    /// Returns what is new in a room after `since` and up to `until`; `None` if nothing is.
+    /// Returns what is new after `since` in a room that the user is in; `None` if nothing is.
     fn news(
+        &self,
+        room_id: OwnedRoomId,
+        since: i64,
+        has_moved: bool,
+    ) -> Result<Option<RoomChanges>, StoreError> {
+        let newest = self.newest(&room_id, since, i64::MAX)?;
+        let is_told = newest.events.iter().any(|(_, event)| event.is_member_event());
+        let summary = if has_moved || is_told || newest.limited {
+            Some(self.summary(&room_id)?)
+        } else {
+            None
+        };
+        let heroes = summary.as_ref().map_or(&[][..], |summary| &summary.heroes);
+        let state = if self.wanted.full_state {
+            self.whole_state(&room_id, &newest, heroes)?
+        } else if planted(Defect::LimitedSyncOmitsState) {
+            Vec::new()
+        } else {
+            self.changed_state(&room_id, since..i64::MAX, &newest, heroes)?
+        };
+        if newest.events.is_empty() && state.is_empty() && summary.is_none() {
+            return Ok(None);
+        }
+        let mut changes = self.room_changes(room_id, newest, state)?;
+        changes.summary = summary;
+        Ok(Some(changes))
+    }
+
+    /// Returns what is new after `since` in a room that the user has left at `until`; `None` if nothing
+    /// is.
+    fn news_until_left(
         &self,
         room_id: OwnedRoomId,
         since: i64,
         until: i64,
     ) -> Result<Option<RoomChanges>, StoreError> {
-        let mut newest = self.newest(&room_id, since, until)?;
-        let state = if self.wanted.full_state && until == i64::MAX {
-            self.whole_state(&room_id, &newest)?
-        } else if planted(Defect::LimitedSyncOmitsState) || !newest.is_of_the_room {
+        let newest = self.newest(&room_id, since, until)?;
+        let state = if planted(Defect::LimitedSyncOmitsState) || !newest.is_of_the_room {
             Vec::new()
         } else {
-            let until = until.saturating_add(1);
-            let changed = rooms::state_changed(self.connection, &room_id, since, until)?;
-            self.unless_shown(changed, &newest)?
+            self.changed_state(&room_id, since..until.saturating_add(1), &newest, &[])?
         };
         if newest.events.is_empty() && state.is_empty() {
             return Ok(None);
         }
-        newest.before = newest.events.first().map_or(since, |(position, _)| position - 1);
-        let is_told = newest.events.iter().any(|(_, event)| event.is_member_event());
-        let mut changes = self.room_changes(room_id, newest, state)?;
-        if until == i64::MAX && (is_told || changes.limited) {
-            changes.summary = Some(self.summary(&changes.room_id)?);
-        }
-        Ok(Some(changes))
+        self.room_changes(room_id, newest, state).map(Some)
     }
 
-    /// Returns the newest events after `since` and up to `until`, oldest first.
+    /// Returns the newest events after `since` and up to `until` that the device wants, oldest first.
     fn newest(&self, room_id: &RoomId, since: i64, until: i64) -> Result<Newest, StoreError> {
         let sight = Sight::of_user(self.connection, room_id, &self.device.user_id)?;
-        let stretch = since.saturating_add(1)..until.saturating_add(1);
-        let limit = self.wanted.limit;
-        let Page { mut events, has_more, .. } =
-            page(self.connection, &sight, stretch, Direction::Backwards, limit + 1)?;
+        let filter = &self.wanted.filter.room.timeline;
+        let limit = filter.limit(DEFAULT_LIMIT, MAX_LIMIT);
+        let pages = Pages {
+            stretch: since.saturating_add(1)..until.saturating_add(1),
+            direction: Direction::Backwards,
+            limit: limit + 1,
+            filter,
+        };
+        let Page { mut events, has_more, last } = page(self.connection, &sight, pages)?;
         let limited = has_more || events.len() > limit;
         events.truncate(limit);
         events.reverse();
-        let before = events.first().map_or(0, |(position, _)| position - 1);
-        Ok(Newest { events, limited, before, is_of_the_room: sight.is_of_the_room() })
+        let first = events.first().map(|(position, _)| *position);
+        let before = first.or(last.filter(|_| limited)).map_or(since.max(0), |first| first - 1);
+        let left_in = sight.state().filter(|_| !sight.is_inside());
+        Ok(Newest { events, limited, before, is_of_the_room: sight.is_of_the_room(), left_in })
     }
 
-    /// Returns the current state, without what is among the newest events.
-    fn whole_state(
-        &self,
-        room_id: &RoomId,
-        newest: &Newest,
-    ) -> Result<Vec<Box<RawValue>>, StoreError> {
-        let state = rooms::current_state(self.connection, room_id)?;
-        self.unless_shown(state.into_values(), newest)
-    }
-
-    /// Returns the events, without those that are among the newest.
-    fn unless_shown(
-        &self,
-        events: impl IntoIterator<Item = OwnedEventId>,
-        newest: &Newest,
-    ) -> Result<Vec<Box<RawValue>>, StoreError> {
-        let shown: BTreeSet<&EventId> =
-            newest.events.iter().map(|(_, event)| &*event.event_id).collect();
-        let mut state = Vec::new();
-        for event_id in events {
-            if !shown.contains(&*event_id)
-                && let Some(found) = events::find(self.connection, &event_id)?
-            {
-                state.push(for_device(self.connection, self.device, &found.pdu)?);
-            }
-        }
-        Ok(state)
+    /// Returns an event as the device wants to see it.
+    fn shown(&self, event: &Pdu) -> Result<Box<RawValue>, StoreError> {
+        let event = for_device(self.connection, self.device, event)?;
+        Ok(self.wanted.filter.event_fields.of(event))
     }
 
     fn room_changes(
@@ -271,7 +337,7 @@ impl Reader<'_> {
     ) -> Result<RoomChanges, StoreError> {
         let mut timeline = Vec::with_capacity(newest.events.len());
         for (_, event) in newest.events {
-            timeline.push(for_device(self.connection, self.device, &event)?);
+            timeline.push(self.shown(&event)?);
         }
         let Newest { limited, before, .. } = newest;
         let (is_whole, summary) = (false, None);
@@ -332,4 +398,6 @@ struct Newest {
     before: i64,
     /// Whether the user is, or was until then, in the room.
     is_of_the_room: bool,
+    /// The state in which the user left the room; `None` if the user is in it.
+    left_in: Option<GroupId>,
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rusqlite::Connection;
 
-use super::rooms::Direction;
+use super::{filter::EventFilter, rooms::Direction};
 use crate::{
     event::Pdu,
     pdu::sight::Sight,
@@ -13,6 +13,17 @@ use crate::{
 
 /// Events that are looked at for one page, seen or not; the page ends there.
 const MAX_LOOKED_AT: usize = 2000;
+
+/// What of a timeline is read.
+pub(crate) struct Pages<'a> {
+    /// The positions.
+    pub(crate) stretch: Range<i64>,
+    pub(crate) direction: Direction,
+    /// Events at most.
+    pub(crate) limit: usize,
+    /// Which of them are wanted.
+    pub(crate) filter: &'a EventFilter,
+}
 
 /// Events that a reader sees, in the order of the direction.
 pub(crate) struct Page {
@@ -23,17 +34,19 @@ pub(crate) struct Page {
     pub(crate) has_more: bool,
 }
 
-/// Returns at most `limit` events with positions in `stretch`.
+/// Returns events that the reader sees and wants.
 ///
 /// # Errors
 /// The store refuses.
 pub(crate) fn page(
     connection: &Connection,
     sight: &Sight<'_>,
-    mut stretch: Range<i64>,
-    direction: Direction,
-    limit: usize,
+    wanted: Pages<'_>,
 ) -> Result<Page, StoreError> {
+    let Pages { mut stretch, direction, limit, filter } = wanted;
+    if !filter.wants_any_of(sight.room) {
+        return Ok(Page { events: Vec::new(), last: None, has_more: false });
+    }
     let mut page = Page { events: Vec::new(), last: None, has_more: true };
     let mut looked_at = 0;
     while page.events.len() < limit && looked_at < MAX_LOOKED_AT {
@@ -50,7 +63,7 @@ pub(crate) fn page(
         page.has_more = found.len() == wanted;
         for (position, record) in found {
             page.last = Some(position);
-            if sight.sees(Some(position), &record)? {
+            if filter.wants(&record.pdu) && sight.sees(Some(position), &record)? {
                 page.events.push((position, record.pdu));
             }
         }

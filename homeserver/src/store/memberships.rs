@@ -274,6 +274,32 @@ pub fn changed_at(
     Ok(users)
 }
 
+/// Returns the users whose relation to the room was set at a position after `since`, and what it is.
+///
+/// # Errors
+/// The store refuses.
+pub fn changed_since(
+    connection: &Connection,
+    room: &RoomId,
+    since: i64,
+) -> Result<Vec<(OwnedUserId, Membership)>, StoreError> {
+    // By the index over positions: most of the time nobody's has.
+    let mut statement = connection.prepare_cached(
+        "SELECT m.user_id, m.membership FROM current_state s
+         JOIN room_memberships m ON m.room_id = s.room_id AND m.user_id = s.state_key
+         WHERE s.room_id = ?1 AND s.position > ?2 AND s.kind = 'm.room.member'
+         ORDER BY m.user_id",
+    )?;
+    let mut rows = statement.query((room.as_str(), since))?;
+    let mut users = Vec::new();
+    while let Some(row) = rows.next()? {
+        let user = row.get::<_, String>(0)?.try_into().map_err(StoreError::corrupt)?;
+        let membership = Membership::parse(row.get_ref(1)?.as_str().map_err(StoreError::corrupt)?);
+        users.extend(membership.map(|membership| (user, membership)));
+    }
+    Ok(users)
+}
+
 /// Returns the users of `server` that have to do with the room.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{Method, Request};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
@@ -88,6 +89,21 @@ impl Client {
             "device_id": who["device_id"],
         });
         self.logged_in(body).await
+    }
+
+    /// What a sync with these parameters and this filter shows.
+    pub(crate) async fn sync_with(&self, parameters: &str, filter: &Value) -> Value {
+        let (status, synced) =
+            self.get(&Self::filtered(&format!("/sync?{parameters}"), filter)).await;
+        assert_eq!(status, 200, "{synced}");
+        synced
+    }
+
+    /// The path, with parameters or at least a question mark, with this filter.
+    pub(crate) fn filtered(path: &str, filter: &Value) -> String {
+        let filter = filter.to_string();
+        let filter = utf8_percent_encode(&filter, NON_ALPHANUMERIC);
+        format!("{path}&filter={filter}")
     }
 
     /// The token of a sync that shows all that there is.
