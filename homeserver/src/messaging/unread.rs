@@ -34,7 +34,7 @@ struct Counted {
     /// The position after which everything was counted, or 0.
     read_up_to: i64,
     /// The position up to which it was.
-    counted_up_to: i64,
+    up_to: i64,
     /// When the rules by which it was were set.
     rules: i64,
 }
@@ -95,10 +95,10 @@ impl<'a> Counter<'a> {
         let read_up_to = came.max(read.unwrap_or(0));
         let (rules, newest) = (self.rules, self.newest);
         let known = self.counts.lock().find(&key).filter(|known| {
-            (known.read_up_to, known.rules) == (read_up_to, rules) && known.counted_up_to <= newest
+            (known.read_up_to, known.rules) == (read_up_to, rules) && known.up_to <= newest
         });
         let (mut unread, from) =
-            known.map_or((Unread::default(), read_up_to), |it| (it.unread, it.counted_up_to));
+            known.map_or((Unread::default(), read_up_to), |it| (it.unread, it.up_to));
         let stretch = from.saturating_add(1)..i64::MAX;
         let new = events::timeline_backwards(self.connection, room, stretch, MAX_COUNTED)?;
         for (_, event) in new {
@@ -107,7 +107,7 @@ impl<'a> Counter<'a> {
             unread.notifications += u64::from(verdict.notifies);
             unread.highlights += u64::from(verdict.highlights());
         }
-        let counted = Counted { unread, read_up_to, counted_up_to: newest, rules };
+        let counted = Counted { unread, read_up_to, up_to: newest, rules };
         self.counts.lock().remember(key, counted);
         Ok(unread)
     }
@@ -119,8 +119,7 @@ mod tests {
 
     #[test]
     fn no_more_counts_are_remembered_than_there_is_room_for() {
-        let counted =
-            Counted { unread: Unread::default(), read_up_to: 0, counted_up_to: 0, rules: 0 };
+        let counted = Counted { unread: Unread::default(), read_up_to: 0, up_to: 0, rules: 0 };
         let user = ruma::user_id!("@alice:a.test");
         let mut counts = Counts::default();
         for number in 0..=MAX_REMEMBERED {
