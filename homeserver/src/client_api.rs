@@ -7,7 +7,7 @@
 //! encryption); `receipts` (and typing, and presence); `membership` and
 //! `create_room`; `send`, `state`, `messages`, `context` and `relations`;
 //! `directory` and `spaces`; `media`; `token` and `sync`; then the Wire pair,
-//! `notifications`, `await_socket` and `pushers`; `cors` lets browsers in.
+//! `notifications`, `await_socket`, `push_rules` and `pushers`; `cors` lets browsers in.
 
 mod account;
 mod account_data;
@@ -29,6 +29,7 @@ mod membership;
 mod messages;
 mod notifications;
 mod profile;
+mod push_rules;
 mod pushers;
 mod receipts;
 mod registration;
@@ -64,7 +65,7 @@ use crate::{
     },
     delivery::Policies,
     edge::to_the_end,
-    messaging::{Messaging, stream::Told},
+    messaging::{Messaging, stream::Told, unread::Counts},
     store::accounts::Device,
 };
 
@@ -94,6 +95,8 @@ pub(crate) struct ClientApiFields {
     attempts: Attempts,
     /// Which members of rooms devices were told of.
     told: Arc<Lock<Told>>,
+    /// How much they have not read.
+    counts: Arc<Lock<Counts>>,
 }
 
 impl Deref for ClientApi {
@@ -130,8 +133,8 @@ pub(crate) fn router(core: Core, messaging: Messaging, policies: Policies) -> Ro
     let routes = if core.config.admin_token.is_some() { &ROUTES_AND_ADMIN } else { &ROUTES };
     let polls = Guards::default();
     let attempts = Attempts::new(&core.config);
-    let told = Arc::default();
-    let api = ClientApiFields { core, messaging, policies, polls, attempts, told };
+    let (told, counts) = (Arc::default(), Arc::default());
+    let api = ClientApiFields { core, messaging, policies, polls, attempts, told, counts };
     Router::clone(routes).with_state(ClientApi(Arc::new(api)))
 }
 
@@ -199,7 +202,7 @@ fn account_routes() -> Router<ClientApi> {
         .route("/capabilities", get(account::capabilities))
         .route("/pushers", get(pushers::list))
         .route("/pushers/set", post(pushers::set))
-        .route("/pushrules/", get(account::push_rules))
+        .merge(push_rule_routes())
         .route("/devices", get(devices::list))
         .route(
             "/devices/{device_id}",
@@ -222,6 +225,24 @@ fn account_routes() -> Router<ClientApi> {
         )
         .route("/presence/{user_id}/status", get(receipts::presence).put(receipts::set_presence))
         .route("/sync", get(sync::sync))
+}
+
+fn push_rule_routes() -> Router<ClientApi> {
+    Router::new()
+        .route("/pushrules/", get(push_rules::all))
+        .route("/pushrules/global/", get(push_rules::global))
+        .route(
+            "/pushrules/global/{kind}/{rule_id}",
+            get(push_rules::get).put(push_rules::put).delete(push_rules::remove),
+        )
+        .route(
+            "/pushrules/global/{kind}/{rule_id}/enabled",
+            get(push_rules::enabled).put(push_rules::set_enabled),
+        )
+        .route(
+            "/pushrules/global/{kind}/{rule_id}/actions",
+            get(push_rules::actions).put(push_rules::set_actions),
+        )
 }
 
 fn key_routes() -> Router<ClientApi> {

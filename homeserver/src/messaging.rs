@@ -1,6 +1,6 @@
 //! Messaging: users and devices, rooms and membership, and what each device is told.
 //!
-//! Reading order: [`rooms`]; `accounts` (users and devices); `notifications` (each device's stream); `pushers` (gateways of devices that are away);
+//! Reading order: [`rooms`]; `accounts` (users and devices); `notifications` (each device's stream); `push_rules` (what of it notifies), `pushers` (gateways of devices that are away) and `unread`;
 //! `filter` (what of it a client wants) and `field_path`; `timeline` (a room as one reader sees it); `stream` (what is new in a user's rooms); `edus` and
 //! `beside` (what comes beside events, and what of it is new); `keys` and `backups` (end-to-end
 //! encryption); `directory` and `summaries` (how rooms are found), `profiles`, `media`. How a message reaches a room is told above, in `delivery`.
@@ -16,11 +16,13 @@ pub(crate) mod keys;
 pub(crate) mod media;
 pub(crate) mod notifications;
 pub(crate) mod profiles;
+pub(crate) mod push_rules;
 pub(crate) mod pushers;
 pub mod rooms;
 pub(crate) mod stream;
 pub(crate) mod summaries;
 pub(crate) mod timeline;
+pub(crate) mod unread;
 
 use self::{
     accounts::Accounts, backups::Backups, directory::Directory, edus::Edus, keys::Keys,

@@ -1,4 +1,4 @@
-//! What a client learns about the server and itself: versions, whoami, capabilities, and the empty answers of what this server does not have (push rules).
+//! What a client learns about the server and itself: versions, whoami, capabilities.
 
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
@@ -43,12 +43,5 @@ pub(super) async fn capabilities(Caller(_): Caller) -> Json<Value> {
             "m.set_avatar_url": { "enabled": true },
             "m.3pid_changes": { "enabled": false },
         },
-    }))
-}
-
-/// `GET /_matrix/client/v3/pushrules/`: a gateway is told of everything, so there are no rules.
-pub(super) async fn push_rules(Caller(_): Caller) -> Json<Value> {
-    Json(json!({
-        "global": { "override": [], "content": [], "room": [], "sender": [], "underride": [] },
     }))
 }

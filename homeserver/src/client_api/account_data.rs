@@ -11,7 +11,10 @@ use super::{
     ClientApi,
     extract::{BodyOf, Caller, PathOf, id},
 };
-use crate::{messaging::notifications::Topic, store::account_data};
+use crate::{
+    messaging::{notifications::Topic, push_rules},
+    store::account_data,
+};
 
 /// Bytes of a kind, and of a tag.
 const MAX_TEXT: usize = 255;
@@ -20,7 +23,7 @@ const MAX_TEXT: usize = 255;
 const MAX_CONTENT: usize = 64 << 10;
 
 /// Kinds that the server keeps itself (client-server API, "Client Config").
-const OF_SERVER: [&str; 2] = ["m.fully_read", "m.push_rules"];
+const OF_SERVER: [&str; 2] = ["m.fully_read", push_rules::KIND];
 
 const TAG: &str = "m.tag";
 
@@ -57,6 +60,10 @@ pub(super) async fn get(
     PathOf(which): PathOf<Which>,
 ) -> Result<Json<Value>, MatrixError> {
     let place = place_of(&device.user_id, &which.user_id, which.room_id.as_deref())?;
+    if place.1.is_none() && which.kind == push_rules::KIND {
+        let rules = api.core.database.call(move |db| push_rules::of_user(db, &place.0)).await?;
+        return Ok(Json(push_rules::content(&rules)));
+    }
     let found = find(&api, place, which.kind).await?;
     found.map(Json).ok_or_else(|| MatrixError::not_found("there is no such data"))
 }

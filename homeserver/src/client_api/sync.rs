@@ -2,10 +2,11 @@
 
 mod answer;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{Json, extract::State};
 use defects::{Defect, planted};
+use ruma::OwnedRoomId;
 use rusqlite::Connection;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
@@ -25,6 +26,7 @@ use crate::{
         filter::Filter,
         notifications::{Waiting, concerns, listen_to_rooms},
         stream::{Changes, Told, Wanted, changes},
+        unread::{Counter, Counts, Unread},
     },
     store::{
         StoreError,
@@ -75,22 +77,24 @@ pub(super) async fn sync(
         waiting,
         passing,
         told: Arc::clone(&api.told),
+        counts: Arc::clone(&api.counts),
     };
     let mut place = None;
     loop {
-        let (mut changes, beside) = read(&api, &look).await?.ok_or_else(unknown_token)?;
-        let is_empty = changes.is_empty() && beside.is_empty();
+        let mut news = read(&api, &look).await?.ok_or_else(unknown_token)?;
+        let is_empty = news.is_empty();
         if !is_held || !is_empty || Instant::now() >= deadline {
             if planted(Defect::SyncTokenSkipsWhatComesMeanwhile) {
-                changes.next = api.core.database.call(|db| events::newest_position(db)).await?;
+                news.changes.next =
+                    api.core.database.call(|db| events::newest_position(db)).await?;
             }
-            return Ok(Json(answer(changes, beside)));
+            return Ok(Json(answer(news)));
         }
         if place.is_none() {
             place = Some(api.polls.try_hold(device.clone(), POLLS).ok_or_else(too_many)?);
         }
         // What was looked through is not looked through again.
-        look.looked_through = Some((changes.next, beside.next));
+        look.looked_through = Some((news.changes.next, news.beside.next));
         // Either way it is time to look again.
         drop(timeout_at(deadline, look.waiting.rung()).await);
     }
@@ -112,10 +116,25 @@ struct Look {
     passing: Arc<Lock<Passing>>,
     /// Whom the devices were told of.
     told: Arc<Lock<Told>>,
+    /// How much the users have not read.
+    counts: Arc<Lock<Counts>>,
 }
 
-/// What is new: in rooms, and beside events.
-type News = (Changes, Beside);
+/// What is new.
+struct News {
+    /// In rooms.
+    changes: Changes,
+    /// Beside events.
+    beside: Beside,
+    /// How much is unread of the rooms that there are news of.
+    unread: BTreeMap<OwnedRoomId, Unread>,
+}
+
+impl News {
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.beside.is_empty()
+    }
+}
 
 impl Look {
     /// Returns what is new; `None` if the device has lost its token.
@@ -152,7 +171,15 @@ impl Look {
         if is_empty && (concerns(&waiting.heard(), user) || self.looked_through.is_none()) {
             listen_to_rooms(connection, waiting, user)?;
         }
-        Ok(Some((changes, beside)))
+        let mut unread = BTreeMap::new();
+        if !is_empty {
+            let mut counter = Counter::of_user(connection, user, &self.counts, changes.next)?;
+            let of_events = changes.joined.iter().map(|room| &room.room_id);
+            for room in of_events.chain(beside.rooms.keys()) {
+                unread.insert(room.clone(), counter.count(room)?);
+            }
+        }
+        Ok(Some(News { changes, beside, unread }))
     }
 }
 

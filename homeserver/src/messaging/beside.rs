@@ -12,6 +12,7 @@ use super::{
     edus::Passing,
     filter::{EventFilter, Filter, RoomFilter},
     keys::changed_near,
+    push_rules,
     stream::Changes,
 };
 use crate::{
@@ -100,6 +101,9 @@ pub(crate) fn beside(look: &Look<'_>) -> Result<Beside, StoreError> {
         found.to_device = messages;
         let (own, of_rooms) = account_data::since(connection, &device.user_id, since.side)?;
         found.account_data = own;
+        if look.since.is_none() {
+            look.add_push_rules(&mut found)?;
+        }
         for (room, events) in of_rooms {
             if look.is_in(&room)? {
                 found.rooms.entry(room).or_default().account_data = events;
@@ -148,6 +152,16 @@ impl Look<'_> {
     fn is_in(&self, room: &RoomId) -> Result<bool, StoreError> {
         let standing = memberships::find(self.connection, room, &self.device.user_id)?;
         Ok(standing == Some(Membership::Join))
+    }
+
+    /// Adds the push rules that everybody has, which are not kept until they are changed.
+    fn add_push_rules(&self, found: &mut Beside) -> Result<(), StoreError> {
+        if !found.account_data.iter().any(|event| event["type"] == push_rules::KIND) {
+            let rules = push_rules::of_user(self.connection, &self.device.user_id)?;
+            let content = push_rules::content(&rules);
+            found.account_data.push(json!({ "type": push_rules::KIND, "content": content }));
+        }
+        Ok(())
     }
 
     fn add_receipts(&self, since: Points, found: &mut Beside) -> Result<(), StoreError> {

@@ -11,10 +11,12 @@ use std::{collections::BTreeSet, time::Duration};
 
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use rusqlite::Connection;
+use serde_json::Value;
 use transport::{Database, Host, Transaction};
 use uuid::Uuid;
 
 use self::id::take_id;
+use super::push_rules::{Judge, Verdict};
 use crate::{
     core::{
         Core,
@@ -57,6 +59,15 @@ pub(crate) struct Page {
     pub(crate) has_more: bool,
     /// Whether the id asked for is that of a notification of this device, not yet expired.
     pub(crate) since_known: bool,
+}
+
+/// A notification, and what the push rules of its user say of it.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) notification: Notification,
+    /// Its event in the client format.
+    pub(crate) event: Value,
+    pub(crate) verdict: Verdict,
 }
 
 /// The notification streams of this server's devices. Cheap to clone.
@@ -198,8 +209,8 @@ impl Notifications {
         self.database.transaction(move |tx| id::learn(tx, named, now_ms)).await
     }
 
-    /// Returns a pusher and at most `size` notifications that neither its device nor its gateway has;
-    /// `None` if the device does not have it any more. What rings `waiting` next is newer.
+    /// Returns a pusher and at most `size` notifications that neither its device nor its gateway has,
+    /// with what the user's push rules say of them; `None` if the device does not have it any more. What rings `waiting` next is newer.
     ///
     /// # Errors
     /// The store's.
@@ -208,7 +219,7 @@ impl Notifications {
         key: &PusherKey,
         waiting: &Waiting,
         size: usize,
-    ) -> Result<Option<(PusherRow, Vec<Notification>)>, StoreError> {
+    ) -> Result<Option<(PusherRow, Vec<Judged>)>, StoreError> {
         let oldest_ms = self.ages.ms_ago(self.time_to_live);
         let (key, waiting) = (key.clone(), waiting.clone());
         self.database
@@ -219,6 +230,7 @@ impl Notifications {
                 let stretch = Stretch { device: key.device, after: pusher.pushed_id, oldest_ms };
                 let size = PageSize { count: size, bytes: MAX_HELD_BYTES };
                 let (missed, _) = notifications::page(db, &stretch, size)?;
+                let missed = judged(db, &stretch.device.user_id, missed)?;
                 Ok(Some((pusher, missed)))
             })
             .await
@@ -251,6 +263,23 @@ impl Notifications {
         let target = target.and_then(|user| OwnedUserId::try_from(user).ok()).map(Topic::User);
         self.news.ring(std::iter::once(room).chain(target));
     }
+}
+
+fn judged(
+    connection: &Connection,
+    user: &UserId,
+    notifications: Vec<Notification>,
+) -> Result<Vec<Judged>, StoreError> {
+    if notifications.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut judge = Judge::of_user(connection, user)?;
+    let judged = notifications.into_iter().map(|notification| {
+        let event = serde_json::from_str(notification.event.get()).unwrap_or_default();
+        let verdict = judge.judge(&event)?;
+        Ok(Judged { notification, event, verdict })
+    });
+    judged.collect()
 }
 
 /// Has `waiting` listen to the rooms that `user` is in, and to the user. Called on the database's

@@ -1,5 +1,5 @@
-//! Pushers: while a device holds no websocket, its gateway is told of each notification, one after
-//! another, and again until it takes it.
+//! Pushers: while a device holds no websocket, its gateway is told of each notification that the user's
+//! push rules let notify, one after another, and again until it takes it.
 //!
 //! How far it has been told is stored with the pusher. What a websocket pushed counts once the device
 //! has answered a ping that followed it, and what the device has fetched counts when it asks for what
@@ -10,7 +10,6 @@ mod gateway;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ruma::UserId;
-use serde::Deserialize;
 use tokio::sync::Semaphore;
 use transport::{
     Lock,
@@ -22,13 +21,12 @@ use uuid::Uuid;
 
 pub(crate) use self::gateway::Settings;
 use self::gateway::Told;
-use super::notifications::{Notifications, Waiting};
+use super::notifications::{Judged, Notifications, Waiting};
 use crate::{
     core::{Core, guards::Guards},
     store::{
         StoreError,
         accounts::Device,
-        notifications::Notification,
         pushers::{self, PusherKey, PusherRow},
     },
 };
@@ -84,7 +82,7 @@ enum Next {
     /// It waits for news.
     Nothing,
     /// These are to be told, by these settings.
-    Tell(PusherRow, Vec<Notification>),
+    Tell(PusherRow, Vec<Judged>),
 }
 
 impl Pushers {
@@ -239,11 +237,11 @@ impl Pushers {
             }
             Next::Tell(pusher, missed) => (pusher, missed),
         };
-        for notification in missed {
-            match self.tell(&pusher, &notification).await {
+        for judged in missed {
+            match self.tell(&pusher, &judged).await {
                 Told::Taken => {
                     *failures = 0;
-                    self.advance(key, notification.id).await?;
+                    self.advance(key, judged.notification.id).await?;
                 }
                 Told::Gone => {
                     self.forget_row(key).await?;
@@ -274,8 +272,8 @@ impl Pushers {
         })
     }
 
-    async fn tell(&self, pusher: &PusherRow, notification: &Notification) -> Told {
-        if is_own(notification, &pusher.key.device.user_id) {
+    async fn tell(&self, pusher: &PusherRow, judged: &Judged) -> Told {
+        if !judged.verdict.notifies {
             return Told::Taken;
         }
         let settings: Settings = match serde_json::from_str(&pusher.settings) {
@@ -287,7 +285,7 @@ impl Pushers {
             Err(reason) => return Told::Failed(reason),
         };
         let Ok(_call) = self.0.calls.acquire().await else { return Told::Gone };
-        settings.tell(&self.0.http, &address, &pusher.key, notification).await
+        settings.tell(&self.0.http, &address, &pusher.key, judged).await
     }
 
     async fn advance(&self, key: &PusherKey, id: Uuid) -> Result<(), StoreError> {
@@ -311,14 +309,4 @@ impl Pushers {
         let doublings = failures.saturating_sub(1).min(31);
         config.backoff_first.saturating_mul(1 << doublings).min(config.backoff_max)
     }
-}
-
-/// Returns whether a notification is of what the user did.
-fn is_own(notification: &Notification, user: &UserId) -> bool {
-    #[derive(Deserialize)]
-    struct Sent<'a> {
-        sender: &'a str,
-    }
-    serde_json::from_str::<Sent<'_>>(notification.event.get())
-        .is_ok_and(|event| event.sender == user.as_str())
 }

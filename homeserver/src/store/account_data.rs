@@ -69,6 +69,22 @@ pub(crate) fn find(
     found.map(|json| serde_json::from_str(&json).map_err(StoreError::corrupt)).transpose()
 }
 
+/// Returns when data of an account was kept last, in the sequence of what changes beside events; 0 if it
+/// never was.
+pub(crate) fn sequence(
+    connection: &Connection,
+    user: &UserId,
+    kind: &str,
+) -> Result<i64, StoreError> {
+    let found: Option<i64> = connection
+        .prepare_cached(
+            "SELECT sequence FROM account_data WHERE user_id = ?1 AND room_id = '' AND kind = ?2",
+        )?
+        .query_row((user.as_str(), kind), |row| row.get(0))
+        .optional()?;
+    Ok(found.unwrap_or(0))
+}
+
 /// What changed, as events: of the account, and by room.
 pub(crate) type News = (Vec<Value>, BTreeMap<OwnedRoomId, Vec<Value>>);
 

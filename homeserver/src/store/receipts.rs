@@ -104,6 +104,22 @@ pub(crate) fn content_since(
     Ok((!content.is_empty()).then_some(Value::Object(content)))
 }
 
+/// Returns the position of the newest event that a user has read; receipts of single threads do not
+/// count.
+pub(crate) fn read_up_to(
+    connection: &Connection,
+    room: &RoomId,
+    user: &UserId,
+) -> Result<Option<i64>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT max(position) FROM receipts JOIN timeline USING (event_id)
+             WHERE receipts.room_id = ?1 AND kind IN ('m.read', ?3) AND user_id = ?2
+                 AND thread IN ('', ?4)",
+        )?
+        .query_row((room.as_str(), user.as_str(), PRIVATE, MAIN), |row| row.get(0))?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

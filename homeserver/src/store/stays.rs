@@ -3,6 +3,7 @@
 
 use defects::{Defect, planted};
 use ruma::{RoomId, UserId};
+use rusqlite::Connection;
 use transport::Transaction;
 
 use super::{StoreError, events};
@@ -42,6 +43,24 @@ pub(crate) fn keep(
         .execute((user.as_str(), room.as_str(), before))?;
     }
     Ok(())
+}
+
+/// Returns the position after which the user has been in the room; 0 if that is not known.
+///
+/// # Errors
+/// The store refuses.
+pub(crate) fn current_from(
+    connection: &Connection,
+    user: &UserId,
+    room: &RoomId,
+) -> Result<i64, StoreError> {
+    let from: Option<i64> = connection
+        .prepare_cached(
+            "SELECT max(from_position) FROM stays
+             WHERE user_id = ?1 AND room_id = ?2 AND until_position IS NULL",
+        )?
+        .query_row((user.as_str(), room.as_str()), |row| row.get(0))?;
+    Ok(from.unwrap_or(0))
 }
 
 /// Takes note of the rooms in which a user is that this server did not have until now.

@@ -18,6 +18,7 @@ mod m1_calls;
 mod m1_lapses;
 mod m1_lies;
 mod notifications;
+mod push_rules;
 mod pushers;
 mod readers;
 mod room_settings;

@@ -19,7 +19,7 @@ use transport::{
 use super::support::{Client, Cluster};
 
 /// The push gateway `gateway.test`.
-struct Gateway {
+pub(crate) struct Gateway {
     is_up: Arc<AtomicBool>,
     told: Arc<Mutex<Vec<Value>>>,
     _host: Host,
@@ -49,13 +49,18 @@ impl Gateway {
         Self { is_up, told, _host: host, _directory: directory }
     }
 
+    /// What it was told.
+    pub(crate) fn told(&self) -> Vec<Value> {
+        self.told.lock().unwrap().clone()
+    }
+
     fn texts(&self) -> Vec<String> {
-        let told = self.told.lock().unwrap();
+        let told = self.told();
         let text = |it: &Value| it["notification"]["content"]["body"].as_str().map(str::to_owned);
         told.iter().filter_map(text).collect()
     }
 
-    async fn waits_for(&self, texts: &[&str]) {
+    pub(crate) async fn waits_for(&self, texts: &[&str]) {
         for _ in 0..1000 {
             if self.texts() == texts {
                 return;
@@ -74,7 +79,7 @@ impl Gateway {
     }
 }
 
-async fn alice_and_bobs_phone() -> (Cluster, Client, Client, String, Gateway) {
+pub(crate) async fn alice_and_bobs_phone() -> (Cluster, Client, Client, String, Gateway) {
     let cluster = Cluster::of(&["a"]).await;
     let (alice, bob) = (cluster.user("a", "alice").await, cluster.user("a", "bob").await);
     let room = alice.room("eventual", &[&bob]).await;

@@ -6,11 +6,13 @@ use ruma::{OwnedRoomId, OwnedUserId};
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
+use super::News;
 use crate::{
     client_api::token::{sync_token, token},
     messaging::{
-        beside::{Beside, RoomBeside},
-        stream::{Changes, RoomChanges, Summary},
+        beside::RoomBeside,
+        stream::{RoomChanges, Summary},
+        unread::Unread,
     },
     store::generations::Generation,
 };
@@ -55,7 +57,7 @@ struct Room {
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<RoomSummary>,
     timeline: Timeline,
-    unread_notifications: Nothing,
+    unread_notifications: UnreadNotifications,
 }
 
 #[derive(Serialize)]
@@ -92,10 +94,23 @@ struct DeviceLists {
     left: BTreeSet<OwnedUserId>,
 }
 
-#[derive(Serialize)]
-struct Nothing {}
+#[derive(Default, Serialize)]
+struct UnreadNotifications {
+    #[serde(rename = "highlight_count")]
+    highlights: u64,
+    #[serde(rename = "notification_count")]
+    notifications: u64,
+}
 
-pub(super) fn answer(changes: Changes, mut beside: Beside) -> SyncAnswer {
+impl From<Unread> for UnreadNotifications {
+    fn from(unread: Unread) -> Self {
+        let Unread { highlights, notifications } = unread;
+        Self { highlights, notifications }
+    }
+}
+
+pub(super) fn answer(news: News) -> SyncAnswer {
+    let News { changes, mut beside, unread } = news;
     let generation = changes.generation;
     let next_batch = sync_token(changes.next, beside.next, &generation);
     let invited = changes.invited.into_iter().map(|room| {
@@ -114,6 +129,9 @@ pub(super) fn answer(changes: Changes, mut beside: Beside) -> SyncAnswer {
     // Rooms in which nothing happened but beside events.
     for (room_id, beside) in of_rooms {
         join.insert(room_id, only_beside(beside, &next_batch));
+    }
+    for (room_id, room) in &mut join {
+        room.unread_notifications = unread.get(room_id).copied().unwrap_or_default().into();
     }
     let has_keys = beside.one_time_keys.is_some();
     SyncAnswer {
@@ -143,7 +161,7 @@ fn shown(
         state: state.into(),
         summary,
         timeline: Timeline { events: timeline, limited, prev_batch: token(before, generation) },
-        unread_notifications: Nothing {},
+        unread_notifications: UnreadNotifications::default(),
     };
     (room_id, shown)
 }
@@ -157,6 +175,6 @@ fn only_beside(beside: RoomBeside, next_batch: &str) -> Room {
         state: Vec::new().into(),
         summary: None,
         timeline,
-        unread_notifications: Nothing {},
+        unread_notifications: UnreadNotifications::default(),
     }
 }

@@ -10,7 +10,7 @@ use transport::{
     http::{Address, Client},
 };
 
-use crate::store::{notifications::Notification, pushers::PusherKey};
+use crate::{messaging::notifications::Judged, store::pushers::PusherKey};
 
 /// The one path on which gateways are called.
 const PATH: &str = "/_matrix/push/v1/notify";
@@ -66,9 +66,9 @@ impl Settings {
         http: &Client,
         address: &Address,
         key: &PusherKey,
-        notification: &Notification,
+        judged: &Judged,
     ) -> Told {
-        let body = self.body(key, notification);
+        let body = self.body(key, judged);
         match http.tell(address, PATH, &body, DEADLINE).await {
             Ok(answer) => {
                 let rejected = answer["rejected"].as_array();
@@ -79,12 +79,15 @@ impl Settings {
         }
     }
 
-    fn body(&self, key: &PusherKey, notification: &Notification) -> Value {
-        let event: Value = serde_json::from_str(notification.event.get()).unwrap_or_default();
+    fn body(&self, key: &PusherKey, judged: &Judged) -> Value {
+        let Judged { event, verdict, .. } = judged;
         let mut data = self.data.clone();
         data.remove("url");
         let is_bare = data.get("format").is_some_and(|format| format == "event_id_only");
-        let device = json!({ "app_id": key.app_id, "pushkey": key.pushkey, "data": data });
+        let tweaks = &verdict.tweaks;
+        let device = json!({
+            "app_id": key.app_id, "pushkey": key.pushkey, "data": data, "tweaks": tweaks,
+        });
         let mut told = json!({
             "event_id": event["event_id"],
             "room_id": event["room_id"],
