@@ -84,7 +84,8 @@ fn nio_talks_encrypted_through_ours_and_through_a_mixed_pair() {
 fn the_js_sdk_talks_encrypted_through_ours() {
     let mut servers = Servers::start(&[Which::Ours], &tool("synapse/bin/python"));
     tool("js/node_modules/matrix-js-sdk");
-    let mut script = Command::new("node");
+    let own = root().join("target/tools/js/node_modules/.bin/node");
+    let mut script = if own.exists() { Command::new(own) } else { Command::new("node") };
     script.arg("js_client.mjs").arg(servers.client_url(Which::Ours));
     script.arg(root().join("target/tools/js/node_modules"));
     run(&mut servers, script);

@@ -291,10 +291,10 @@ impl Reader<'_> {
         until: i64,
     ) -> Result<Option<RoomChanges>, StoreError> {
         let newest = self.newest(&room_id, since, until)?;
-        let state = if planted(Defect::LimitedSyncOmitsState) || !newest.is_of_the_room {
-            Vec::new()
-        } else {
+        let state = if newest.is_of_the_room {
             self.changed_state(&room_id, since..until.saturating_add(1), &newest, &[])?
+        } else {
+            Vec::new()
         };
         if newest.events.is_empty() && state.is_empty() {
             return Ok(None);
