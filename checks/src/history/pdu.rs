@@ -56,6 +56,11 @@ impl PduFacts {
     }
 }
 
+/// Returns the name of a user within the user's backend, of a Matrix user id.
+pub(crate) fn local_part(user_id: &str) -> &str {
+    user_id.trim_start_matches('@').split(':').next().unwrap_or_default()
+}
+
 /// Returns the hash that an event of a room of version 11 is known by (server-server API, "Reference
 /// hashes"); none if it is no event.
 #[cfg(feature = "homeservers")]
@@ -74,7 +79,7 @@ fn reference_hash(_: &Value) -> Option<String> {
 /// Puts an event that is not a message of the scenario into words.
 fn in_words(pdu: &Value) -> String {
     let text = |pointer: &str| pdu.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let user = text("/state_key").trim_start_matches('@').split(':').next().unwrap_or_default();
+    let user = local_part(text("/state_key"));
     match (text("/type"), text("/content/membership")) {
         ("m.room.member", membership @ ("invite" | "join" | "leave" | "ban" | "knock")) => {
             format!("the {membership} of {user}")

@@ -4,11 +4,12 @@
 //! A homeserver may accept an event from another server and yet not keep it in the room: its sender
 //! may have been leaving, or state resolution may have put something else in its place. So messages
 //! are judged only if their senders stay members, and other events only if they are part of the
-//! state that their own sender's backend has in the end, and nobody changes the power that allows them. What is acknowledged while the end is read
+//! state that their own sender's backend has in the end, and nobody changes the power that allows
+//! them. What is acknowledged while the end is read
 //! may come after the reading, and is not judged; nor is what a backend acknowledged whose disk was
 //! lost after that, if nobody led it back who still has it. Nor is an `m1` message that its sender's
-//! backend has on the word of an owner that lost its decision, with its disk, before it told the members; nor one
-//! that comes by itself, through a relay, which may be refused without a word.
+//! backend has on the word of an owner that lost its decision, with its disk, before it told the
+//! members; nor one that comes by itself, through a relay, which may be refused without a word.
 
 use scenarios::scenario::Delivery;
 

@@ -16,7 +16,10 @@ use std::collections::BTreeSet;
 use scenarios::scenario::OpKind;
 
 use super::queues_drained::at_the_end;
-use crate::{Judgment, history::History};
+use crate::{
+    Judgment,
+    history::{History, has_its_power_changed},
+};
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("memberships");
@@ -59,17 +62,15 @@ fn can_be_judged(history: &History<'_>) -> bool {
 /// Returns whether somebody changes what decides about who may be in a conversation: the power of its
 /// creator, who invites everybody, or that state itself.
 fn is_decided_otherwise(history: &History<'_>, conversation: &str) -> bool {
-    let creator = history.scenario.conversations.get(conversation).map(|known| &known.creator);
-    let mut ops = history.scenario.ops.iter().map(|op| &op.kind);
-    ops.any(|op| match op {
-        OpKind::Power { user, .. } => {
-            op.conversation() == Some(conversation) && Some(user) == creator
-        }
-        OpKind::State { kind, .. } => {
-            op.conversation() == Some(conversation) && DECIDING.contains(&kind.as_str())
-        }
-        _ => false,
-    })
+    let scenario = history.scenario;
+    let creator = scenario.conversations.get(conversation).map(|known| &known.creator);
+    let mut ops = scenario.ops.iter().map(|op| &op.kind);
+    creator.is_some_and(|creator| has_its_power_changed(scenario, conversation, creator))
+        || ops.any(|op| {
+            let decides = |kind: &str| DECIDING.contains(&kind);
+            op.conversation() == Some(conversation)
+                && matches!(op, OpKind::State { kind, .. } if decides(kind))
+        })
 }
 
 /// The types of state that decide about who may be in a room (Matrix, "Authorization rules").

@@ -4,7 +4,7 @@
 
 use crate::{
     Finding, Judgment,
-    history::{Exchange, History, Message, Sighting, user_of},
+    history::{Exchange, History, Message, Sighting, pdu::local_part, user_of},
 };
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
@@ -38,7 +38,7 @@ fn judge_typing(history: &History<'_>, judgment: &mut Judgment) {
         }
         judgment.judged += 1;
         let room = history.rooms.iter().find(|(_, room)| **room == seen.room);
-        let name = seen.user.trim_start_matches('@').split(':').next().unwrap_or_default();
+        let name = local_part(&seen.user);
         let (device, user) = (&seen.device, &seen.user);
         let sentence = match room {
             Some((conversation, _)) => {

@@ -6,16 +6,13 @@
 //! that until somebody builds on it.
 
 use super::last_copies::{is_led_to, teller};
-use crate::history::{Exchange, History, PduFacts, has_its_power_changed};
+use crate::history::{Exchange, History, PduFacts, has_its_power_changed, pdu::local_part};
 
 /// Returns whether what a PDU says may be undone, and may hold again: somebody changes the power of its
 /// sender or, if it is a membership, of the one whose it is.
 pub(crate) fn is_disputed(history: &History<'_>, conversation: &str, pdu: &PduFacts) -> bool {
     let mut users = [Some(&pdu.sender), pdu.state_key.as_ref()].into_iter().flatten();
-    users.any(|id| {
-        let name = id.trim_start_matches('@').split(':').next().unwrap_or_default();
-        has_its_power_changed(history.scenario, conversation, name)
-    })
+    users.any(|id| has_its_power_changed(history.scenario, conversation, local_part(id)))
 }
 
 /// Returns in words that a backend does not hold an event that others do because it is disputed; none

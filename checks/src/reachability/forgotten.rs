@@ -38,10 +38,18 @@ pub(crate) fn had_forgotten(
     let (backend, _) = place;
     let losses = history.losses.iter();
     let mut losses = losses.filter(|loss| loss.loses(backend, had) && loss.at <= then.at);
-    losses.any(|loss| {
-        let mut leading = leading(history, place, loss.at);
-        !leading.any(|it| it.ended.as_ref().is_some_and(|ended| ended.at <= then))
-    })
+    losses.any(|loss| !is_led_back(history, place, loss.at, then))
+}
+
+/// Returns whether a message that another backend sent after `lost` had come to `backend` by `then`.
+pub(super) fn is_led_back(
+    history: &History<'_>,
+    place: (&str, &str),
+    lost: Duration,
+    then: Moment,
+) -> bool {
+    let mut leading = leading(history, place, lost);
+    leading.any(|it| it.ended.as_ref().is_some_and(|ended| ended.at.n <= then.n))
 }
 
 /// Returns the messages of a conversation that other backends sent after `lost` and that came to

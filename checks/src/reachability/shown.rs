@@ -10,7 +10,7 @@ use scenarios::scenario::{Delivery, Reads};
 
 use super::{
     expired::{in_words, mail_that_is_gone, notification_time_to_live},
-    forgotten::{is_forgotten, leading},
+    forgotten::{is_forgotten, is_led_back, leading},
     last_copies::lost_on_its_way,
     outages::{DiskLoss, Outages},
     path::{Reach, reach},
@@ -176,12 +176,8 @@ pub(crate) fn lost_join(history: &History<'_>, message: &Message, user: &str) ->
             && (began..=message.began.at).contains(&loss.at)
             && loss.but_before.is_none_or(|kept| kept < joined)
     });
-    let is_led_back = |loss: &DiskLoss| {
-        leading(history, (owner, conversation), loss.at).any(|leading| {
-            leading.ended.as_ref().is_some_and(|ended| ended.at.n <= message.began.n)
-        })
-    };
-    let loss = losses.find(|loss| !is_led_back(loss))?;
+    let place = (owner, conversation);
+    let loss = losses.find(|loss| !is_led_back(history, place, loss.at, message.began))?;
     let at = history.since_ready(loss.at);
     Some(format!("{owner} lost its disk at {at}, and forgot that {user} is in {conversation}"))
 }

@@ -210,7 +210,8 @@ impl Notifications {
     }
 
     /// Returns a pusher and at most `size` notifications that neither its device nor its gateway has,
-    /// with what the user's push rules say of them; `None` if the device does not have it any more. What rings `waiting` next is newer.
+    /// with what the user's push rules say of them; `None` if the device does not have it any more. What
+    /// rings `waiting` next is newer.
     ///
     /// # Errors
     /// The store's.
