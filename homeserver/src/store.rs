@@ -102,3 +102,24 @@ pub(crate) fn in_memory() -> rusqlite::Connection {
     }
     connection
 }
+
+/// Returns a count of what the statements of a connection do from now on: about one for each row that
+/// they look at. For tests of what a cost grows with.
+#[cfg(test)]
+pub(crate) fn count_work(
+    connection: &mut rusqlite::Connection,
+) -> std::sync::Arc<std::sync::atomic::AtomicU64> {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    let work = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&work);
+    let handler = move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    connection.progress_handler(1, Some(handler)).expect("a handler");
+    work
+}

@@ -395,3 +395,6 @@ fn insert_entry(tx: &Transaction<'_>, group: GroupId, entry: Entry<'_>) -> Resul
 pub(crate) fn event_id(id: &str) -> Result<OwnedEventId, StoreError> {
     id.try_into().map_err(StoreError::corrupt)
 }
+
+#[cfg(test)]
+mod tests;
