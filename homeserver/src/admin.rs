@@ -1,8 +1,9 @@
 //! The admin API, below `/_fedsim/admin/v1/`, for whoever has the token of the configuration: users,
-//! relays per destination, outgoing queues and their back-off, and a room's state for comparing
-//! servers.
+//! relays per destination, outgoing queues and their back-off, whether another server can be reached,
+//! and a room's state for comparing servers.
 
 mod queues;
+mod reach;
 mod relays;
 mod rooms;
 mod users;
@@ -17,6 +18,7 @@ use transport::MatrixError;
 
 pub use self::{
     queues::{Changed, Queue, Queues},
+    reach::Reach,
     relays::Relays,
     users::{Deactivated, NewPassword, NewUser, User, Users},
 };
@@ -46,6 +48,7 @@ where
         .route("/users/{user}/password", put(users::reset_password))
         .route("/users/{user}/deactivate", post(users::deactivate))
         .route("/relays/{destination}", get(relays::show).put(relays::put))
+        .route("/reach/{destination}", get(reach::ask))
         .route("/queues", get(queues::all))
         .route("/queues/{destination}", get(queues::one).delete(queues::drop_all))
         .route("/queues/{destination}/retry", post(queues::retry))

@@ -111,6 +111,20 @@ async fn a_deactivated_user_is_in_no_room_and_cannot_log_in() {
 }
 
 #[tokio::test]
+async fn the_operator_is_told_which_program_another_server_is_or_why_it_cannot_be_reached() {
+    let Two { a, mut b, .. } = Two::start().await;
+    let path = format!("reach/{}", b.name);
+    let there = operate(&a, "GET", &path, Value::Null).await.1;
+    assert!(there["program"].as_str().is_some_and(|it| it.starts_with("homeserver ")), "{there}");
+    b.kill();
+    let gone = operate(&a, "GET", &path, Value::Null).await.1;
+    assert!(gone["error"].as_str().is_some_and(|it| it.contains("connect")), "{gone}");
+    assert_eq!(gone["program"], Value::Null);
+    let stranger = ("GET", "/_fedsim/admin/v1/reach/b.test");
+    assert_eq!(a.ask(stranger, None, Value::Null).await.0, 401);
+}
+
+#[tokio::test]
 async fn what_was_set_aside_is_sent_when_the_operator_queues_it_again() {
     let Two { mut a, mut b, alice, room, .. } = Two::start().await;
     b.kill();

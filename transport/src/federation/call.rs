@@ -107,6 +107,9 @@ pub fn address_of(server: &ServerName) -> Address {
     Address { name: server.host().to_owned(), port: server.port().unwrap_or(8448) }
 }
 
+/// Bytes of what a server says of its version.
+const MAX_VERSION: usize = 16 * 1024;
+
 /// Makes signed calls on behalf of one server. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Federation {
@@ -195,6 +198,31 @@ impl Federation {
             .map_err(unsendable)?;
         let patience = Patience { deadline, slowest: E::SLOWEST_ANSWER };
         let answer = self.answer(destination, request, patience, E::MAX_ANSWER_DEPTH).await?;
+        serde_json::from_slice(answer.body())
+            .map_err(|error| CallError::Malformed(error.to_string()))
+    }
+
+    /// Asks `destination` which program it is, within `deadline` in all, and returns what it answers
+    /// (server-server API, `GET /_matrix/federation/v1/version`). The request has no signature, so that
+    /// it tells only whether the server can be reached.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn version_of(
+        &self,
+        destination: &ServerName,
+        deadline: Duration,
+    ) -> Result<serde_json::Value, CallError> {
+        let request = Request::get("/_matrix/federation/v1/version").body(Bytes::new());
+        let request = request.map_err(unsendable)?;
+        let address = address_of(destination);
+        let answer = self.http.send_at_most(&address, request, deadline, MAX_VERSION).await?;
+        if !answer.status().is_success() {
+            return Err(CallError::Refused(MatrixError::from_answer(
+                answer.status(),
+                answer.body(),
+            )));
+        }
         serde_json::from_slice(answer.body())
             .map_err(|error| CallError::Malformed(error.to_string()))
     }

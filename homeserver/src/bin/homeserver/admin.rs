@@ -3,9 +3,10 @@
 use std::io::{self, Read};
 
 use homeserver::admin::{
-    AsideRow, Changed, Deactivated, NewPassword, NewUser, Queue, Queues, Relays, User, Users,
+    AsideRow, Changed, Deactivated, NewPassword, NewUser, Queue, Queues, Reach, Relays, User, Users,
 };
 use http::Method;
+use ruma::ServerName;
 use serde_json::Value;
 
 use crate::{
@@ -33,6 +34,7 @@ pub(crate) fn act(arguments: AdminArguments) -> Result<(), Trouble> {
             Command::Relays(command) => relays(&remote, command).await,
             Command::Queues(command) => queues(&remote, command).await,
             Command::BackOff(command) => back_off(&remote, command).await,
+            Command::Reach { destination } => reach(&remote, &destination).await,
         }
     })
 }
@@ -145,6 +147,18 @@ async fn queues(remote: &Remote, command: QueuesCommand) -> Result<(), Trouble> 
             let path = format!("queues/{}{of}", segment(destination.as_str()));
             let done: Changed = remote.ask(Method::DELETE, &path).await?;
             say(&format!("{} events are forgotten", done.events))
+        }
+    }
+}
+
+async fn reach(remote: &Remote, destination: &ServerName) -> Result<(), Trouble> {
+    let path = format!("reach/{}", segment(destination.as_str()));
+    let found: Reach = remote.ask(Method::GET, &path).await?;
+    match (found.program, found.error) {
+        (Some(program), _) => say(&format!("{destination} answers: {program}")),
+        (None, error) => {
+            let why = error.unwrap_or_else(|| "nobody says why".to_owned());
+            Err(Trouble::Other(format!("{destination} cannot be reached: {why}")))
         }
     }
 }

@@ -28,6 +28,11 @@ pub(crate) enum Command {
     /// Destinations that fail, and when they are tried again
     #[command(subcommand)]
     BackOff(BackOffCommand),
+    /// Ask another server for its version, to see whether it can be reached
+    Reach {
+        /// Its server name
+        destination: OwnedServerName,
+    },
 }
 
 #[derive(Debug, Subcommand)]
