@@ -13,13 +13,14 @@ use crate::{
 /// How often the tables are looked through.
 const INTERVAL: Duration = Duration::from_hours(1);
 
-/// Looks through the tables for as long as the process lives.
+/// Looks through the tables for as long as the process lives: at once, as a server that is started
+/// anew all the time would never do so otherwise, and then again and again.
 pub(super) async fn keep_up(policies: Policies, notifications: Notifications) {
     loop {
-        tokio::time::sleep(INTERVAL).await;
         if let Err(error) = forget_what_is_old(policies.clone(), &notifications).await {
             tracing::warn!(%error, "failed to delete old records");
         }
+        tokio::time::sleep(INTERVAL).await;
     }
 }
 

@@ -88,6 +88,15 @@ impl Cluster {
         self.switchboard.unplug(name);
         let running = self.machines[name].process.running.lock().unwrap().take();
         running.unwrap().shutdown().await;
+        // Whoever has the database open last takes its log away: a job may still be under way.
+        let log = self.machines[name].directory.path().join("homeserver.sqlite-wal");
+        for _ in 0..MAX_LOOKS {
+            if !log.exists() {
+                return;
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        panic!("the database of {name} is not closed");
     }
 
     /// Ends the process of `name`, and has something silent listen in its place.
