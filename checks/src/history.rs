@@ -14,12 +14,14 @@ mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;
 mod finals;
+mod graph;
 mod membership;
 mod messages;
 mod operations;
 mod reading;
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
@@ -27,7 +29,6 @@ use std::{
 use journal::{Event, Journal, duration, nanoseconds};
 use serde_json::Value;
 
-pub(crate) use self::membership::has_its_power_changed;
 pub use self::{
     exchange::{Answered, Exchange, Moment},
     finals::Finals,
@@ -36,12 +37,14 @@ pub use self::{
     operations::{Answer, Operation, Redaction, Typing, TypingSeen, Unperformed},
     pdu::PduFacts,
 };
+pub(crate) use self::{graph::transacted, membership::has_its_power_changed};
 use scenarios::{
     Vocabulary,
     scenario::{Delivery, FaultKind, NodeFault, Scenario},
     vocabulary::HOMESERVERS,
 };
 
+use self::graph::Graph;
 use crate::{reachability::DiskLoss, record::OpOutcome};
 
 /// What happened.
@@ -119,6 +122,8 @@ pub struct History<'j> {
     carriers: BTreeMap<String, Vec<usize>>,
     /// Places in `exchanges` by the number of their request.
     by_request: BTreeMap<u64, usize>,
+    /// What follows what, read when a check first asks.
+    graph: OnceCell<Graph>,
 }
 
 /// A request of a dishonest peer whose signature nobody may accept.
@@ -183,6 +188,11 @@ impl<'j> History<'j> {
             }
             _ => None,
         })
+    }
+
+    /// Returns the graph of the events that were on the wire.
+    pub(crate) fn graph(&self) -> &Graph {
+        self.graph.get_or_init(|| Graph::read(&self.exchanges))
     }
 
     /// Returns the message called `name`.

@@ -16,7 +16,7 @@
 //! - `last_copies`: whether the only copy of something that was on its way was lost.
 //! - `two_leaves`: whether two backends hold two leaves of one user that say the same.
 //! - `disputed`: whether backends may judge an event by another power of its sender.
-//! - `withheld`: whether a lying backend told others of an event and not this one.
+//! - `withheld`: whether a lying backend told others of an event and not this one, or hid its key.
 //! - `path`: whether there may have been a path through time, and if not, what cut it.
 
 mod disputed;
@@ -33,12 +33,12 @@ mod withheld;
 pub(crate) use self::{
     disputed::{disputed, is_disputed},
     doubts::{never_done, still_pending},
-    expired::expired,
+    expired::{expired, gone},
     forgotten::{forgotten_memberships, had_forgotten, is_forgotten},
     last_copies::lost_on_its_way,
     outages::{DiskLoss, Outages, Troubles},
     path::{Reach, reach},
     shown::{excuse, forgotten_before_refusal, lost_join, untold_decision},
     two_leaves::two_leaves,
-    withheld::withheld,
+    withheld::{unverified, withheld},
 };

@@ -11,7 +11,8 @@
 //! leaves and comes back before the own backend has said so may yet be removed.
 //!
 //! A backend whose disk was lost forgets who of its users has joined since its backup. Others know,
-//! and count them as members; the backend itself does so when they join anew.
+//! and count them as members; the backend itself does so when they join anew. It forgets as well who
+//! has left since: they may be in again, for it alone.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -43,6 +44,8 @@ struct Standing {
     /// When the last join began, and when it was last said to have worked.
     join_began: Moment,
     joined: Option<Duration>,
+    /// When it was last certain that the user is out, having been in.
+    left: Option<Duration>,
     /// The entry at which the first removal began that may yet take effect, and how many may.
     removal: Option<u64>,
     removals: u32,
@@ -151,6 +154,9 @@ impl<'s> Memberships<'s> {
             Note::RemovalSeen { .. } => now.removal_seen(),
             _ => {}
         }
+        if before.may_be_in && !now.may_be_in {
+            now.left = Some(moment.at);
+        }
         let is_refused = matches!(
             note,
             Note::LeaveEnded { outcome: OpOutcome::Refused, .. }
@@ -204,6 +210,30 @@ impl<'s> Memberships<'s> {
                 known.forgotten_from.get_or_insert(moment.n);
                 known.forgotten_until = None;
             }
+        }
+        self.lose_leaves(moment, loss);
+    }
+
+    /// Takes in that a backend forgets the leaves of its users that its backup does not have. For
+    /// everybody else they are out, as if somebody had removed them.
+    fn lose_leaves(&mut self, moment: Moment, loss: &DiskLoss) {
+        let is_of_it = |user: &str| {
+            self.scenario.users.get(user).is_some_and(|user| user.backend == loss.machine)
+        };
+        let has_left = |standing: &Standing| {
+            let left = standing.left.zip(loss.but_before);
+            !standing.may_be_in && left.is_some_and(|(left, kept)| kept <= left)
+        };
+        let back = self.standing.iter();
+        let back = back.filter(|((user, _), standing)| is_of_it(user) && has_left(standing));
+        let back: Vec<_> = back.map(|(key, standing)| (key.clone(), *standing)).collect();
+        for (key, before) in back {
+            let mut now = Standing { may_be_in: true, ..before };
+            self.write(moment.n, (&key.0, &key.1), before, &mut now);
+            if let Some(stay) = now.place.and_then(|place| self.read.get_mut(place)) {
+                stay.removed_from = Some(moment.n);
+            }
+            self.standing.insert(key, now);
         }
     }
 

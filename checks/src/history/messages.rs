@@ -84,7 +84,8 @@ pub struct Membership {
     pub certain_until: Option<u64>,
     /// From here on the user certainly is not one.
     pub possible_until: Option<u64>,
-    /// From here on somebody else may have removed the user.
+    /// From here on others may know that the user is out: somebody else removed the user, or the own
+    /// backend has forgotten that the user left.
     pub removed_from: Option<u64>,
     /// From here on the user's own backend may not know of it: its disk was lost.
     pub forgotten_from: Option<u64>,

@@ -1,6 +1,6 @@
 //! Reads a journal, entry by entry, into a [`History`].
 
-use std::collections::BTreeMap;
+use std::{cell::OnceCell, collections::BTreeMap};
 
 use journal::{Entry, Event, Journal};
 use scenarios::{
@@ -73,6 +73,7 @@ fn empty<'j>(
         seen: BTreeMap::new(),
         carriers: BTreeMap::new(),
         by_request: BTreeMap::new(),
+        graph: OnceCell::new(),
     }
 }
 

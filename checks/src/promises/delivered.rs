@@ -254,6 +254,28 @@ mod tests {
         assert!(missed(11, false).finding.is_some());
     }
 
+    #[test]
+    fn what_was_lost_before_the_first_attempt_could_be_made_is_excused_unless_there_was_time() {
+        let lost_after = |seconds: u64| {
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            fake.sent_ok("alice/1", "m1");
+            let what = "PUT /_matrix/federation/v1/send/1";
+            fake.exchange(("a", "c"), what, &transaction("m1"), &json!({}));
+            for device in ["alice/1", "carol/1"] {
+                fake.sees(device, "m1");
+            }
+            fake.waits(seconds);
+            fake.begins_fault(0);
+            fake.note(&Note::Finished {});
+            fake.judged_in(&restored("a", 5), judge)
+        };
+        let at_once = lost_after(2);
+        assert_eq!(at_once.finding, None);
+        assert!(at_once.excused.concat().ends_with("before m1 had come to b"));
+        assert!(lost_after(120).finding.is_some());
+    }
+
     /// Lets bob, who reads when he likes, fetch `m1` so many days after it came to his backend.
     fn fetched_after(days: &[u64]) -> Judgment {
         let mut scenario = scenario(Delivery::Eventual);

@@ -14,7 +14,7 @@ use scenarios::scenario::Delivery;
 
 use crate::{
     Finding, Judgment,
-    history::{Exchange, History, Message, Moment, PduFacts},
+    history::{Exchange, History, Message, Moment, PduFacts, transacted},
 };
 
 /// The most parents of an event (room version 1, "Event format").
@@ -29,10 +29,14 @@ struct Accepted<'h> {
 
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("messages");
-    if history.scenario.backends.keys().any(|backend| !history.is_honest(backend)) {
+    let mut backends = history.scenario.backends.keys();
+    let is_eventual = |name: &String| history.delivery(name) == Delivery::Eventual;
+    if backends.any(|backend| !history.is_honest(backend))
+        || !history.scenario.conversations.keys().any(is_eventual)
+    {
         return judgment;
     }
-    let known = known(history);
+    let (known, graph) = (transacted(history), history.graph());
     let accepted = accepted(history);
     for pdu in known.values() {
         let Some(message) = message_of(history, pdu) else { continue };
@@ -41,9 +45,11 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
             continue;
         }
         judgment.judged += 1;
-        let past = Past::of(pdu, &known);
+        let Some(past) = graph.past(&pdu.event) else { continue };
         let forgotten = before.find(|it| {
-            it.pdu.room == pdu.room && it.at < message.began && past.certainly_lacks(it.pdu)
+            it.pdu.room == pdu.room
+                && it.at < message.began
+                && past.certainly_lacks(&it.pdu.event, it.pdu.depth)
         });
         let Some(Accepted { pdu: other, exchange, .. }) = forgotten else { continue };
         let sentence = format!(
@@ -56,12 +62,6 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         judgment.found(Finding { message: Some(message.name.clone()), ..finding });
     }
     judgment
-}
-
-/// Returns every PDU of a transaction, by its id.
-fn known<'h>(history: &'h History<'_>) -> BTreeMap<&'h str, &'h PduFacts> {
-    let pdus = history.exchanges.iter().flat_map(Exchange::pdus);
-    pdus.map(|pdu| (pdu.event.as_str(), pdu)).collect()
 }
 
 /// Returns the message of an `eventual` conversation that a PDU is.
@@ -94,39 +94,6 @@ fn accepted<'h>(history: &'h History<'_>) -> BTreeMap<&'h str, Vec<Accepted<'h>>
         }
     }
     accepted
-}
-
-/// What an event builds on, as far as the journal tells.
-struct Past<'h> {
-    events: BTreeSet<&'h str>,
-    /// The greatest depth that something of which only the id is known may have.
-    unknown: Option<u64>,
-}
-
-impl<'h> Past<'h> {
-    fn of(pdu: &'h PduFacts, known: &BTreeMap<&'h str, &'h PduFacts>) -> Self {
-        let mut past = Self { events: BTreeSet::new(), unknown: None };
-        let mut open = vec![pdu];
-        while let Some(child) = open.pop() {
-            for parent in &child.parents {
-                if !past.events.insert(parent) {
-                    continue;
-                }
-                match known.get(parent.as_str()) {
-                    Some(parent) => open.push(parent),
-                    None => past.unknown = past.unknown.max(Some(child.depth.saturating_sub(1))),
-                }
-            }
-        }
-        past
-    }
-
-    /// Returns whether the event is not in it, whatever is not known of it: that has only events of
-    /// smaller depths above it.
-    fn certainly_lacks(&self, pdu: &PduFacts) -> bool {
-        !self.events.contains(pdu.event.as_str())
-            && self.unknown.is_none_or(|depth| depth <= pdu.depth)
-    }
 }
 
 #[cfg(test)]

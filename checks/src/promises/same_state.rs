@@ -1,7 +1,8 @@
 //! `same-state`: in the end, every member backend of a conversation has the same current state. One
 //! whose disk was lost is not judged, if nobody led it back to what it had. Nor is a piece of state that
-//! a backend lacks because whoever was to tell it has lost its disk before it could, or misbehaves and
-//! did not, or that it has judged by another power of its sender; nor which of two leaves of one user a backend heard of first.
+//! a backend lacks because whoever was to tell it, or the relay that was, has lost its disk before it
+//! could, or misbehaves and did not, or hid the key that it is signed with, or that it has judged by
+//! another power of its sender; nor which of two leaves of one user a backend heard of first.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +12,9 @@ use std::{
 use crate::{
     Finding, Judgment,
     history::History,
-    reachability::{disputed, is_forgotten, lost_on_its_way, two_leaves, withheld},
+    reachability::{
+        disputed, gone, is_forgotten, lost_on_its_way, two_leaves, unverified, withheld,
+    },
 };
 
 type RoomState = BTreeMap<String, String>;
@@ -33,6 +36,8 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
                     let place = (backend, conversation.as_str());
                     lost_on_its_way(history, place, event)
                         .or_else(|| withheld(history, place, event))
+                        .or_else(|| unverified(history, place, event))
+                        .or_else(|| gone(history, place, (event.0, &format!("word {}", event.1))))
                         .or_else(|| disputed(history, place, event.0))
                 };
                 let both = state.get(key).zip(theirs.get(key));
@@ -195,6 +200,56 @@ mod tests {
         assert!(told_by_a_liar(true, false, true).finding.is_some(), "bob's message leads there");
         assert!(told_by_a_liar(true, true, false).finding.is_some(), "c was told");
         assert!(told_by_a_liar(false, false, false).finding.is_some(), "a is honest");
+    }
+
+    /// Lets `a` tell `b` of a new topic, and `c`, which answers so, with the misdeed of `a`.
+    fn told_with_a_key_hidden(misdeed: Misdeed, answer: &str, is_led_to: bool) -> Judgment {
+        let mut scenario = scenario(Delivery::Eventual);
+        let fault = PeerFault { node: "a".to_owned(), to: Vec::new(), share: 1.0, misdeed };
+        scenario.faults.push(Fault::new(When::At(Duration::ZERO), None, fault.into()));
+        let (topic, event) = topic_of_alice();
+        let mut fake = Fake::ready();
+        fake.begins(0, 1);
+        let what = "PUT /_matrix/federation/v1/send/1";
+        fake.exchange(("a", "b"), what, &json!({"pdus": [topic]}), &json!({}));
+        let answer = json!({"pdus": {event.clone(): {answer: "no such key"}}});
+        fake.exchange(("a", "c"), what, &json!({"pdus": [topic]}), &answer);
+        fake.waits(1);
+        if is_led_to {
+            fake.sent_ok("bob/1", "m1");
+        }
+        fake.holds_at_end("c", if is_led_to { &["$m1"] } else { &[] });
+        fake.state_at_end("b", &event);
+        fake.state_at_end("c", "$before");
+        fake.judged_in(&scenario, judge)
+    }
+
+    #[test]
+    fn what_was_refused_while_its_server_hid_its_key_is_excused_until_somebody_leads_to_it() {
+        let excused = told_with_a_key_hidden(Misdeed::ExpiredKey, "error", false);
+        assert_eq!(excused.finding, None);
+        let sentence = "a misbehaves, and c could not check what it had signed of m.room.create";
+        assert_eq!(excused.excused, [sentence]);
+        assert!(told_with_a_key_hidden(Misdeed::ExpiredKey, "error", true).finding.is_some());
+        assert!(told_with_a_key_hidden(Misdeed::ExpiredKey, "ok", false).finding.is_some());
+        assert!(told_with_a_key_hidden(Misdeed::Oversize, "error", false).finding.is_some());
+    }
+
+    #[test]
+    fn what_a_liar_leaves_at_a_relay_alone_is_excused_as_well() {
+        let mut scenario = scenario(Delivery::Eventual);
+        let (node, misdeed) = ("a".to_owned(), Misdeed::Oversize);
+        let fault = PeerFault { node, to: Vec::new(), share: 1.0, misdeed };
+        scenario.faults.push(Fault::new(When::At(Duration::ZERO), None, fault.into()));
+        let (topic, event) = topic_of_alice();
+        let mut fake = Fake::ready();
+        let what = "PUT /_matrix/federation/v1/send_relay/t1/@user:b";
+        fake.exchange(("a", "r1"), what, &json!({"pdus": [topic]}), &json!({}));
+        fake.state_at_end("b", &event);
+        fake.state_at_end("c", "$before");
+        let excused = fake.judged_in(&scenario, judge);
+        assert_eq!(excused.finding, None);
+        assert_eq!(excused.excused, ["a misbehaves, and did not tell c of m.room.create"]);
     }
 
     /// Lets `b` tell `a` that bob removed carol, and `a` not take it, with the power of `whose` changed.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use scenarios::duration;
 
-use super::forgotten::leading;
+use super::{forgotten::leading_to, last_copies::teller, two_leaves::came_to};
 use crate::history::{
-    History, Message,
+    History, Message, PduFacts,
     mail::{Mail, Store},
 };
 
@@ -38,22 +38,33 @@ pub(crate) fn expired(history: &History<'_>, store: &Store<'_>) -> Option<Durati
         .filter(|expired| *expired <= end)
 }
 
-/// Returns in words that the relays that had a message for a backend have it no more, none of which
-/// handed it out: it expired, or they lost their disks. A sender is rid of what one relay has taken.
-/// None if a relay has it, or if somebody led the backend back to it.
+/// Returns in words that the relays that had a message for a backend have it no more ([`gone`]).
 pub(super) fn mail_that_is_gone(
     history: &History<'_>,
     message: &Message,
     backend: &str,
 ) -> Option<String> {
-    if !history.carriers_of(&message.name).any(|exchange| exchange.endpoint == "send_relay") {
-        return None;
-    }
+    let is_it = |pdu: &&PduFacts| pdu.message.as_deref() == Some(message.name.as_str());
+    let mut deposits = history.carriers_of(&message.name).filter(|it| it.endpoint == "send_relay");
+    let pdu = deposits.find_map(|it| it.pdus().iter().find(is_it))?;
+    let place = (backend, message.conversation.as_str());
+    gone(history, place, (&pdu.event, &message.name))
+}
+
+/// Returns in words that the relays that had an event for a backend have it no more, none of which
+/// handed it out: it expired, or they lost their disks. A sender is rid of what one relay has taken.
+/// None if a relay has it, if it came to the backend, or if somebody led that back to it. `what` says
+/// what the event is.
+pub(crate) fn gone(
+    history: &History<'_>,
+    place: (&str, &str),
+    (event, what): (&str, &str),
+) -> Option<String> {
+    let (backend, _) = place;
     let mail = Mail::read(history);
     let is_it = |store: &&Store<'_>| {
         let mut pdus = store.exchange.pdus().iter();
-        store.destination == backend
-            && pdus.any(|pdu| pdu.message.as_deref() == Some(message.name.as_str()))
+        store.destination == backend && pdus.any(|pdu| pdu.event == event)
     };
     let stores: Vec<_> = mail.stores.iter().filter(is_it).collect();
     let lost = |store: &Store<'_>| {
@@ -67,14 +78,16 @@ pub(super) fn mail_that_is_gone(
         })
     };
     let first = stores.first().filter(|_| stores.iter().all(is_gone))?;
-    let place = (backend, message.conversation.as_str());
-    if leading(history, place, message.began.at).next().is_some() {
+    // What leads there may have been sent before a relay took the event.
+    let from = teller(history, event).map_or(first.exchange.sent.at, |(_, from)| from);
+    if came_to(history, event, backend) || leading_to(history, place, from, event).next().is_some()
+    {
         return None;
     }
     if let Some(at) = lost(first) {
-        let (relay, at, name) = (first.relay, history.since_ready(at), &message.name);
-        return Some(format!("{relay} lost its disk at {at}, and {name} for {backend} with it"));
+        let (relay, at) = (first.relay, history.since_ready(at));
+        return Some(format!("{relay} lost its disk at {at}, and {what} for {backend} with it"));
     }
     let time = in_words(time_to_live(history, first.relay));
-    Some(format!("{} kept {} for {backend} for {time}", first.relay, message.name))
+    Some(format!("{} kept {what} for {backend} for {time}", first.relay))
 }

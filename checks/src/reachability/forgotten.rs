@@ -18,11 +18,10 @@ pub(crate) fn is_forgotten(
         Some((at, _)) => loss.loses(backend, at),
         None => loss.machine == backend,
     });
-    losses.any(|loss| {
-        !leading(history, place, loss.at).any(|message| match known {
-            Some((_, event)) => may_be_had(history, place, event, message),
-            None => true,
-        })
+    losses.any(|loss| match known {
+        Some((_, event)) => !leading_to(history, place, loss.at, event)
+            .any(|message| may_be_had(history, place, event, message)),
+        None => leading(history, place, loss.at).next().is_none(),
     })
 }
 
@@ -69,6 +68,19 @@ pub(super) fn leading<'h>(
             && sender != backend
             && history.is_honest(sender)
             && event.zip(timeline).is_some_and(|(event, timeline)| timeline.contains(event))
+    })
+}
+
+/// Returns those of [`leading`] that may lead to an event: as far as the wire tells, they build on it.
+pub(super) fn leading_to<'h>(
+    history: &'h History<'_>,
+    place: (&str, &str),
+    lost: Duration,
+    event: &'h str,
+) -> impl Iterator<Item = &'h Message> {
+    leading(history, place, lost).filter(move |message| {
+        let ended = message.ended.as_ref().and_then(|ended| ended.event.as_deref());
+        ended.is_some_and(|later| history.graph().may_follow(later, event))
     })
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn lost_on_its_way(
 }
 
 /// Returns the server that was to tell the others of an event, and from when on: the one through which
-/// a user joined, or else the first that told anybody.
+/// a user joined, or else the first that told anybody, or a relay.
 pub(super) fn teller<'h>(history: &'h History<'_>, event: &str) -> Option<(&'h str, Duration)> {
     let is_join = |exchange: &&Exchange<'_>| {
         exchange.endpoint == "send_join" && exchange.arguments().pop().as_deref() == Some(event)
@@ -38,8 +38,11 @@ pub(super) fn teller<'h>(history: &'h History<'_>, event: &str) -> Option<(&'h s
     let join = history.exchanges.iter().find(is_join);
     let joined = join.and_then(|join| Some((join.to, join.arrived?.at)));
     joined.or_else(|| {
-        let mut told = history.exchanges_of("send");
-        let told = told.find(|it| it.pdus().iter().any(|pdu| pdu.event == event))?;
+        let tells = |it: &&Exchange<'_>| {
+            matches!(it.endpoint, "send" | "send_relay")
+                && it.pdus().iter().any(|pdu| pdu.event == event)
+        };
+        let told = history.exchanges.iter().find(tells)?;
         Some((told.from, told.sent.at))
     })
 }
@@ -53,7 +56,7 @@ pub(super) fn is_led_to(
     from: Duration,
 ) -> bool {
     let states = history.finals.states.get(conversation);
-    super::forgotten::leading(history, (backend, conversation), from).any(|message| {
+    super::forgotten::leading_to(history, (backend, conversation), from, event).any(|message| {
         let state = states.and_then(|states| states.get(history.backend_of(&message.device)));
         state.is_some_and(|state| state.values().any(|known| known == event))
     })

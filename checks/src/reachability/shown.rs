@@ -10,7 +10,7 @@ use scenarios::scenario::{Delivery, Reads};
 
 use super::{
     expired::{in_words, mail_that_is_gone, notification_time_to_live},
-    forgotten::{is_forgotten, is_led_back, leading},
+    forgotten::{is_forgotten, is_led_back, leading_to},
     last_copies::lost_on_its_way,
     outages::{DiskLoss, Outages},
     path::{Reach, reach},
@@ -209,7 +209,8 @@ fn lost_before_it_came(history: &History<'_>, message: &Message, device: &str) -
     let is_attempt =
         |it: &&Exchange<'_>| it.endpoint == "send" && it.to == backend && it.sent.at <= loss.at;
     let attempts: Vec<_> = carriers().filter(is_attempt).collect();
-    let last = attempts.iter().map(|attempt| attempt.sent.at).max()?;
+    // Without any, the first was still waiting for a connection, or for what came before.
+    let last = attempts.iter().map(|attempt| attempt.sent.at).max().unwrap_or(message.began.at);
     let outages = Outages::read(history);
     let was_unable = |attempt: &&Exchange<'_>| {
         let mut outages = outages.of_machine(backend).iter();
@@ -223,10 +224,11 @@ fn lost_before_it_came(history: &History<'_>, message: &Message, device: &str) -
     // What was answered with an error of its own, or not tried again for long, was not lost on its way.
     let was_on_its_way = attempts.iter().all(|it| it.answer.is_none() || was_unable(it))
         && is_tried_until(&outages, (origin, last + TRIED_AGAIN), backend, loss.at);
-    let is_led_to_it = leading(history, (backend, conversation), message.began.at).any(|leading| {
-        let place = (history.backend_of(&leading.device).to_owned(), conversation.to_owned());
-        history.finals.timelines.get(&place).is_some_and(|events| events.contains(event))
-    });
+    let is_led_to_it =
+        leading_to(history, (backend, conversation), message.began.at, event).any(|leading| {
+            let place = (history.backend_of(&leading.device).to_owned(), conversation.to_owned());
+            history.finals.timelines.get(&place).is_some_and(|events| events.contains(event))
+        });
     let has_come = came_to(history, message, backend).is_some() || is_at_a_relay;
     if has_come || is_led_to_it || !was_on_its_way {
         return None;

@@ -5,9 +5,7 @@
 //! hears of the second one takes it for a leave of somebody who is out, and keeps the first (server-server
 //! API, "Soft failure"). It says the same, and the next event of the room makes them agree.
 
-use std::collections::BTreeMap;
-
-use crate::history::{Exchange, History, PduFacts};
+use crate::history::{History, transacted};
 
 /// A backend, and the event that it holds in the end.
 pub(crate) type Held<'h> = (&'h str, &'h str);
@@ -19,37 +17,15 @@ pub(crate) fn two_leaves(
     (first, one): Held<'_>,
     (other, another): Held<'_>,
 ) -> Option<String> {
-    let pdus = pdus(history);
+    let pdus = transacted(history);
     let (leave, same) = (pdus.get(one)?, pdus.get(another)?);
     let is_leave = leave.what.starts_with("the leave of ");
     let is_same = (&leave.what, &leave.origin) == (&same.what, &same.origin);
-    let is_crossed = !follows(&pdus, one, another) && !follows(&pdus, another, one);
+    let graph = history.graph();
+    let is_crossed = !graph.follows(one, another) && !graph.follows(another, one);
     let are_told = came_to(history, another, first) && came_to(history, one, other);
     (is_leave && is_same && is_crossed && are_told)
         .then(|| format!("{first} and {other} each heard of another one first of {}", leave.what))
-}
-
-/// Returns every PDU that was on the wire, by its event id.
-fn pdus<'h>(history: &'h History<'_>) -> BTreeMap<&'h str, &'h PduFacts> {
-    let pdus = history.exchanges.iter().flat_map(Exchange::pdus);
-    pdus.map(|pdu| (pdu.event.as_str(), pdu)).collect()
-}
-
-/// Returns whether an event follows another one, as far as what was on the wire tells.
-fn follows(pdus: &BTreeMap<&str, &PduFacts>, later: &str, earlier: &str) -> bool {
-    let mut seen = std::collections::BTreeSet::new();
-    let mut waiting = vec![later];
-    while let Some(event) = waiting.pop() {
-        if event == earlier {
-            return true;
-        }
-        if seen.insert(event)
-            && let Some(pdu) = pdus.get(event)
-        {
-            waiting.extend(pdu.parents.iter().map(String::as_str));
-        }
-    }
-    false
 }
 
 /// Returns whether a backend was handed an event, and took it.

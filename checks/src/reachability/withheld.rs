@@ -1,10 +1,13 @@
-//! Whether a backend lacks an event only because a lying one told others of it and not this backend.
+//! Whether a backend lacks an event only because of a lying one: it told others of it and not this
+//! backend, or it did not publish the key that it had signed the event with when this backend asked.
+
+use scenarios::scenario::{FaultKind, Misdeed};
 
 use super::{
     last_copies::{is_led_to, teller},
     two_leaves::came_to,
 };
-use crate::history::History;
+use crate::history::{Exchange, History, PduFacts};
 
 /// Returns in words why an event of a conversation's state did not come to a backend: it was for a
 /// lying one to tell, which did not, and nobody who has the event in the end has sent the backend
@@ -24,4 +27,39 @@ pub(crate) fn withheld(
         return None;
     }
     Some(format!("{teller} misbehaves, and did not tell {backend} {what}"))
+}
+
+/// Returns in words why a backend refused an event of a conversation's state: while whoever signed it
+/// published another key. Whether a signature holds is asked of its server, when the event comes
+/// (server-server API, "Validating hashes and signatures on received events"); others had asked before.
+/// None if somebody who has the event has led the backend to it since.
+pub(crate) fn unverified(
+    history: &History<'_>,
+    (backend, conversation): (&str, &str),
+    (event, what): (&str, &str),
+) -> Option<String> {
+    let (exchange, pdu) = history.exchanges_of("send").find_map(|exchange| {
+        let pdu = exchange.pdus().iter().find(|pdu| pdu.event == event)?;
+        (exchange.to == backend && refuses(exchange, pdu)).then_some((exchange, pdu))
+    })?;
+    let refused = exchange.answer?.sent;
+    let hides_its_key = history.faults.iter().any(|(began, index, _)| {
+        let fault = history.scenario.faults.get(*index).map(|fault| &fault.kind);
+        let misdeed = match fault {
+            Some(FaultKind::Peer(fault)) if fault.node == pdu.origin => &fault.misdeed,
+            _ => return false,
+        };
+        *began < refused && *misdeed == Misdeed::ExpiredKey
+    });
+    if !hides_its_key || is_led_to(history, (backend, conversation), event, refused.at) {
+        return None;
+    }
+    let origin = &pdu.origin;
+    Some(format!("{origin} misbehaves, and {backend} could not check what it had signed {what}"))
+}
+
+/// Returns whether the answer to a transaction has an error for one of its events.
+fn refuses(exchange: &Exchange<'_>, pdu: &PduFacts) -> bool {
+    let results = exchange.answer_json().and_then(|answer| answer.get("pdus"));
+    results.and_then(|results| results.get(&pdu.event)).is_some_and(|it| it.get("error").is_some())
 }

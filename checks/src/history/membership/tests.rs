@@ -117,6 +117,29 @@ fn a_lost_disk_forgets_the_joins_since_its_backup_until_the_user_joins_anew() {
     assert!(stay(Some(5), &unanswered).certain_since(8), "b knows that bob is in");
 }
 
+#[test]
+fn a_lost_disk_forgets_the_leaves_since_its_backup() {
+    let stays = |but_before: Option<u64>| {
+        let scenario = scenario(Delivery::M1);
+        let mut memberships = Memberships::initial(&scenario);
+        memberships.take(at(1), &leave("bob", None));
+        memberships.take(at(2), &leave("bob", Some(Ok)));
+        let but_before = but_before.map(Duration::from_secs);
+        let machine = "b".to_owned();
+        memberships.lose(at(4), &DiskLoss { machine, at: Duration::from_secs(4), but_before });
+        let stays = memberships.finish();
+        let of_bob: Vec<_> = stays.into_iter().filter(|stay| stay.user == "bob").collect();
+        of_bob
+    };
+    let back = stays(Some(1));
+    assert_eq!(back.len(), 2);
+    assert!(back[1].possible_between(5, 6) && !back[1].possible_between(2, 3));
+    assert!(!back[1].certain_at(5), "nobody else counts bob as a member");
+    assert_eq!(back[1].removed_from, Some(4), "or takes what he sends");
+    assert_eq!(stays(Some(3)).len(), 1, "the backup has the leave");
+    assert_eq!(stays(None).len(), 1, "what is empty has no members");
+}
+
 /// Returns entry `n`, in second `n`.
 fn at(n: u64) -> Moment {
     Moment { n, at: Duration::from_secs(n) }
