@@ -6,7 +6,7 @@ mod summary;
 
 use std::{collections::BTreeSet, fmt::Write as _, fs, sync::atomic::Ordering, time::Duration};
 
-use explore::{Campaign, Exploration, Method, Trial};
+use explore::{Campaign, Exploration, Method, Trial, trial::End};
 use scenarios::Scenario;
 
 use self::{corpus::Corpus, live::Live};
@@ -152,6 +152,9 @@ fn play(
         output.progress_says(progress(so_far, live.wall_ms()));
         let kinds = so_far.failures.count();
         let mut keep = || -> Result<(), Stop> {
+            if matches!(trial.end, End::Unknown(_)) {
+                corpus.keep_unjudged(candidate)?;
+            }
             if kinds > told.0 {
                 found(so_far, trial, output)?;
                 live.kept(so_far.count(), &corpus.keep_failing(candidate, trial)?);

@@ -12,6 +12,9 @@ use scenarios::{Scenario, Vocabulary, language};
 use super::make_folder;
 use crate::exit::{Exit, Stop};
 
+/// The most scenarios that are kept because they could not be judged.
+const MOST_UNJUDGED: usize = 10;
+
 /// The most scenarios of a corpus that a campaign begins with.
 const MOST_READ: usize = 10_000;
 
@@ -22,6 +25,8 @@ pub(super) struct Corpus {
     failing: PathBuf,
     /// The folder of scenarios that reached something new; none without a corpus.
     interesting: Option<PathBuf>,
+    /// The folder of scenarios that could not be judged, and how many this campaign has kept there.
+    unjudged: (PathBuf, usize),
 }
 
 impl Corpus {
@@ -33,7 +38,7 @@ impl Corpus {
         if let Some(folder) = &interesting {
             make_folder(folder)?;
         }
-        Ok(Self { failing, interesting })
+        Ok(Self { failing, interesting, unjudged: (out.join("unjudged"), 0) })
     }
 
     /// Returns the scenarios that earlier campaigns kept in this corpus, failing ones first.
@@ -58,6 +63,17 @@ impl Corpus {
     ) -> Result<PathBuf, Stop> {
         let check = trial.violations().first().map_or("failure", |violation| &violation.check);
         keep(&self.failing, check, &candidate.scenario)
+    }
+
+    /// Keeps a scenario that could not be judged, if not too many are kept already.
+    pub(super) fn keep_unjudged(&mut self, candidate: &Candidate) -> Result<(), Stop> {
+        let (folder, count) = &mut self.unjudged;
+        if *count < MOST_UNJUDGED {
+            make_folder(folder)?;
+            keep(folder, candidate.method.word(), &candidate.scenario)?;
+            *count += 1;
+        }
+        Ok(())
     }
 
     /// Keeps a scenario that reached something new.
