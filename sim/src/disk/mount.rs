@@ -17,6 +17,11 @@ use super::{
     volume::Volume,
 };
 
+/// Returns the name of the file that a database is in.
+pub(super) fn file_of(database: &str) -> String {
+    format!("{database}.sqlite")
+}
+
 /// A disk as the incarnation that was alive when it was mounted sees it.
 pub(super) struct Mount {
     incarnation: Arc<Incarnation>,
@@ -30,7 +35,7 @@ impl Mount {
 
 impl transport::host::Disk for Mount {
     fn open(&self, name: &str) -> BoxFuture<'_, Result<Database, DatabaseError>> {
-        let file = format!("{name}.sqlite");
+        let file = file_of(name);
         Box::pin(async move {
             let incarnation = &self.incarnation;
             if !incarnation.is_alive() {
