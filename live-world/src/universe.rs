@@ -71,6 +71,11 @@ impl Universe for Live {
         self.obstacles.clone()
     }
 
+    /// Returns false: programs install themselves.
+    fn takes_disks(&self) -> bool {
+        false
+    }
+
     fn run(&self, config: WorldConfig, play: Play) -> Simulation {
         let recording = match Premises::take() {
             Ok(premises) => self.run_in(&premises, config, play),

@@ -7,7 +7,7 @@
 mod seat;
 mod stage;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use transport::BoxFuture;
 
@@ -17,12 +17,23 @@ pub use self::{
     stage::{OBSERVER, Stage},
 };
 use checks::Promises;
+use scenarios::Scenario;
+
+use crate::world::Universe;
 
 /// A federation under test; each run has a fresh one. Everything that it finds out, it notes in the
 /// journal, where checks read it.
 pub trait Federation: Send + Sync + 'static {
     /// Returns what it promises: what its scenarios can name, and the checks that judge it.
     fn promises(&self) -> &'static Promises;
+
+    /// Makes what is the same in every run of a scenario in such a world, before the world begins, so
+    /// that [`boot`](Self::boot) need not. Returns how old that is: the world's clocks begin so much
+    /// later.
+    fn install(&self, universe: &dyn Universe, scenario: &Scenario) -> Duration {
+        let _ = (universe, scenario);
+        Duration::ZERO
+    }
 
     /// Adds the machines of the scenario: a node for each backend, a seat for each client.
     fn boot(&self, stage: &Arc<Stage>);

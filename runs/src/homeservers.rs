@@ -1,8 +1,9 @@
 //! fedsim's own federation: homeservers with their relays, and the devices of Matrix users.
 //!
 //! Reading order: `cluster` (machines), [`installation`] (what is on their disks before) and `keys` (new
-//! ones), `device` and `client` (a user's device and its calls), `setup`, `reading` and `awaiting` (how
-//! devices learn of messages), `operations`, `stranger`, `queues`, `finals`.
+//! ones), `device` and `client` (a user's device and its calls), `setup` and `prepared` (what runs begin
+//! with), `reading` and `awaiting` (how devices learn of messages), `operations`, `stranger`, `queues`,
+//! `finals`.
 
 mod awaiting;
 mod client;
@@ -12,26 +13,32 @@ mod finals;
 pub mod installation;
 mod keys;
 mod operations;
+mod prepared;
 mod queues;
 mod reading;
 mod setup;
 mod stranger;
 
-use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use checks::{HOMESERVERS, Promises};
+use scenarios::Scenario;
 use transport::BoxFuture;
 
 pub use self::cluster::{ADMIN_TOKEN, CLIENT_PORT, FEDERATION_PORT, STRANGER};
 pub(crate) use self::keys::Keys;
-use self::{cluster::Cluster, queues::Queues};
+use self::{cluster::Cluster, prepared::Prepared, queues::Queues};
 use crate::{
     Federation,
     federation::{Rooms, Stage},
     run::settling,
+    world::Universe,
 };
 
 /// How many probes, of a second each, must find the network quiet where a homeserver tells nobody what
@@ -41,6 +48,8 @@ const QUIET_PROBES: u32 = 20;
 /// The homeservers, relays and devices of one run.
 #[derive(Default)]
 pub struct Homeservers {
+    /// What the run begins with, where its world takes disks; or why there is nothing.
+    prepared: OnceLock<Result<Arc<Prepared>, String>>,
     cluster: OnceLock<Arc<Cluster>>,
     /// What servers had pending when they were last asked.
     queues: Mutex<Queues>,
@@ -76,13 +85,30 @@ impl Federation for Homeservers {
         &HOMESERVERS
     }
 
+    fn install(&self, universe: &dyn Universe, scenario: &Scenario) -> Duration {
+        if !universe.takes_disks() {
+            return Duration::ZERO;
+        }
+        let prepared = self.prepared.get_or_init(|| prepared::of(scenario));
+        prepared.as_ref().map_or(Duration::ZERO, |prepared| prepared.age)
+    }
+
     fn boot(&self, stage: &Arc<Stage>) {
-        self.cluster.get_or_init(|| Arc::new(Cluster::boot(stage)));
+        let prepared = self.prepared.get().and_then(|prepared| prepared.as_deref().ok());
+        self.cluster.get_or_init(|| Arc::new(Cluster::boot(stage, prepared)));
     }
 
     fn prepare<'s>(&'s self, _: &'s Arc<Stage>) -> BoxFuture<'s, Result<Rooms, String>> {
         Box::pin(async {
-            let rooms = setup::prepare(self.cluster()).await?;
+            let rooms = match self.prepared.get() {
+                Some(prepared) => {
+                    let rooms = prepared.as_ref()?.rooms.clone();
+                    setup::resume(self.cluster()).await?;
+                    rooms
+                }
+                None => setup::prepare(self.cluster()).await?,
+            };
+            setup::read_all(self.cluster()).await?;
             self.cluster().set_rooms(rooms.clone());
             Ok(rooms)
         })

@@ -24,7 +24,7 @@ use crate::{
 use crate::{Homeservers, world::Simulated};
 
 /// The simulated time within which a cluster must be ready.
-const SETUP_LIMIT: Duration = Duration::from_mins(10);
+pub(crate) const SETUP_LIMIT: Duration = Duration::from_mins(10);
 
 /// The simulated time for reading what is left at the end.
 const FINALS_LIMIT: Duration = Duration::from_mins(10);
@@ -100,8 +100,10 @@ pub fn simulate_on(
         return refused(&obstacles);
     }
     let shared = Arc::new(Scenario { seed, ..scenario.clone() });
+    let age = federation.install(universe, scenario);
     let config = WorldConfig {
         seed,
+        epoch: WorldConfig::default().epoch + age,
         link: LinkConfig {
             latency: scenario.network.latency,
             loss: scenario.network.loss,

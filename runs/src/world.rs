@@ -54,6 +54,12 @@ pub trait Universe: Send + Sync {
     /// leaves something out, or does something else instead, without saying so here.
     fn obstacles(&self, scenario: &Scenario) -> Vec<String>;
 
+    /// Returns whether a machine of these worlds begins with the disk that its node names
+    /// ([`Node::installation`]).
+    fn takes_disks(&self) -> bool {
+        true
+    }
+
     /// Makes a world from `config`, plays `play` in it to its end on this thread, and ends the
     /// world.
     fn run(&self, config: WorldConfig, play: Play) -> Simulation;

@@ -56,7 +56,7 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
         "fedsim explore scenarios/library/m1-all-up.toml --runs 300",
         "it takes minutes",
     ),
-    ("docs/first-violation.md", "    Summary [ 91.102s]", "it was measured, in such a search"),
+    ("docs/first-violation.md", "    Summary [ 25.480s]", "it was measured, in such a search"),
     ("docs/live.md", "fedsim run --world live", "tests/live plays real processes"),
     ("docs/operating.md", "error: `backoff_max`", "a test of homeserver/src/config compares it"),
     ("docs/protocols.md", " ", "a drawing"),

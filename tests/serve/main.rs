@@ -109,8 +109,8 @@ fn a_page_of_entries_is_never_longer_than_its_bound_whatever_is_asked() {
     let path = folder.path().join("weak").join(RUN).join("run.json");
     let mut record: Value = serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
     let events = record["events"].as_array_mut().expect("events");
-    let last = events[446].clone();
-    events.extend((448..=600).map(|n| {
+    let last = events.last().expect("an event").clone();
+    events.extend((events.len() + 1..=600).map(|n| {
         let mut event = last.clone();
         event["n"] = n.into();
         event
@@ -129,7 +129,7 @@ fn two_runs_are_told_apart_by_what_came_of_them_and_where_they_part() {
     let serve = Serve::begin(folder.path());
     let told = serve.json(&format!("/api/difference?left=strong%2F{RUN}&right=weak%2F{RUN}"));
     let same = told["same_words"].as_u64().expect("a number");
-    assert!(same > 100 && same < 447, "{same}");
+    assert!(same > 20 && same < 300, "{same}");
     let outcomes = told["outcomes"].to_string();
     assert!(outcomes.contains("m1 seen by bob/1") && outcomes.contains("check all-or-nothing"));
 }

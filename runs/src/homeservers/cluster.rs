@@ -16,7 +16,10 @@ use settings::{Choice, Choices, HOMESERVER, Kind, RELAY, Settings};
 use sim::{Node, disk::DiskImage};
 use transport::{BoxFuture, Host};
 
-use super::{client::Client, device::Device, installation, keys::KeysOf, stranger::Stranger};
+use super::{
+    client::Client, device::Device, installation, keys::KeysOf, prepared::Prepared,
+    stranger::Stranger,
+};
 use crate::{
     byzantine::behind_its_tamperer,
     federation::{Rooms, Stage},
@@ -54,17 +57,20 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Adds every machine and boots what has a node.
-    pub(super) fn boot(stage: &Arc<Stage>) -> Self {
+    /// Adds every machine and boots what has a node: as it was `prepared`, or else newly installed.
+    pub(super) fn boot(stage: &Arc<Stage>, prepared: Option<&Prepared>) -> Self {
         let (scenario, world) = (stage.scenario(), stage.world());
+        let disk = |name: &String| prepared.and_then(|prepared| prepared.disks.get(name)).cloned();
         for (name, config) in homeserver_configs(scenario) {
-            let node = Arc::new(HomeserverNode { config, keys: stage.keys().of(&name) });
+            let disk = disk(&name).unwrap_or_else(installation::homeserver);
+            let node = Arc::new(HomeserverNode { config, keys: stage.keys().of(&name), disk });
             let key = (server_name(&name), homeserver::store::DATABASE);
             stage.boot(&name, behind_its_tamperer(stage.tamperer(&name), node, Some(key)));
         }
         for (name, relay) in &scenario.relays {
             let config = relay_config(name, relay);
-            let node = Arc::new(RelayNode { config, keys: stage.keys().of(name) });
+            let disk = disk(name).unwrap_or_else(installation::relay);
+            let node = Arc::new(RelayNode { config, keys: stage.keys().of(name), disk });
             stage.boot(name, behind_its_tamperer(stage.tamperer(name), node, None));
         }
         let admin = |name: &String, port| {
@@ -78,7 +84,7 @@ impl Cluster {
         Self {
             stage: Arc::clone(stage),
             scenario: Arc::clone(scenario),
-            devices: devices(stage, scenario),
+            devices: devices(stage, scenario, prepared),
             rooms: OnceLock::new(),
             stranger,
             homeservers,
@@ -134,12 +140,18 @@ impl Cluster {
     }
 }
 
-fn devices(stage: &Stage, scenario: &Scenario) -> BTreeMap<String, Arc<Device>> {
+fn devices(
+    stage: &Stage,
+    scenario: &Scenario,
+    prepared: Option<&Prepared>,
+) -> BTreeMap<String, Arc<Device>> {
     let mut devices = BTreeMap::new();
-    for (name, user) in &scenario.users {
+    for (user_name, user) in &scenario.users {
         for number in 1..=user.devices {
-            let device = Device::boot(stage.world(), (name, user), number);
-            devices.insert(device.name.clone(), device);
+            let name = format!("{user_name}/{number}");
+            let token = prepared.and_then(|prepared| prepared.tokens.get(&name)).cloned();
+            let device = Device::boot(stage.world(), (user_name, user), &name, token);
+            devices.insert(name, device);
         }
     }
     devices
@@ -148,6 +160,7 @@ fn devices(stage: &Stage, scenario: &Scenario) -> BTreeMap<String, Arc<Device>> 
 struct HomeserverNode {
     config: homeserver::Config,
     keys: KeysOf,
+    disk: DiskImage,
 }
 
 impl Node for HomeserverNode {
@@ -160,13 +173,14 @@ impl Node for HomeserverNode {
     }
 
     fn installation(&self) -> DiskImage {
-        installation::homeserver()
+        self.disk.clone()
     }
 }
 
 struct RelayNode {
     config: relay::Config,
     keys: KeysOf,
+    disk: DiskImage,
 }
 
 impl Node for RelayNode {
@@ -179,7 +193,7 @@ impl Node for RelayNode {
     }
 
     fn installation(&self) -> DiskImage {
-        installation::relay()
+        self.disk.clone()
     }
 }
 

@@ -97,20 +97,22 @@ impl Node for DeviceNode {
 }
 
 impl Device {
-    /// Adds device `number` of a user to the world, and boots it.
+    /// Adds a user's device to the world, and boots it; it goes on with the session of `token`, if
+    /// there is one.
     pub(super) fn boot(
         world: &Arc<dyn World>,
-        (name, user): (&str, &User),
-        number: u32,
+        (user_name, user): (&str, &User),
+        name: &str,
+        token: Option<String>,
     ) -> Arc<Self> {
         let device = Arc::new(Self {
-            name: format!("{name}/{number}"),
-            user: name.to_owned(),
-            user_id: format!("@{name}:{}", user.backend),
+            name: name.to_owned(),
+            user: user_name.to_owned(),
+            user_id: format!("@{user_name}:{}", user.backend),
             backend: user.backend.clone(),
             reads: user.reads,
             world: Arc::clone(world),
-            token: Mutex::default(),
+            token: Mutex::new(token),
             starting: tokio::sync::Mutex::default(),
             running: Mutex::default(),
             progress: Mutex::default(),
@@ -131,7 +133,8 @@ impl Device {
         }
     }
 
-    fn token(&self) -> Option<String> {
+    /// Returns the token of its session, if it has started one.
+    pub(super) fn token(&self) -> Option<String> {
         self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

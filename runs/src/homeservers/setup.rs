@@ -1,9 +1,14 @@
 //! Makes the cluster ready, without faults: users and devices registered, conversations made,
 //! everybody joined, nothing pending.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::{join_all, try_join_all};
+use http::Method;
 use scenarios::{
     endpoint::percent_encoded,
     scenario::{Conversation, Delivery, Reads},
@@ -11,11 +16,12 @@ use scenarios::{
 use serde_json::{Value, json};
 
 use super::{
-    cluster::Cluster,
+    cluster::{Cluster, OBSERVER_DEADLINE},
     device::{DEADLINE, Device, room_path},
     queues::Queues,
     reading,
 };
+use crate::federation::on_host;
 
 /// How often a step is tried: a machine that has just booted may not serve yet.
 const MAX_TRIES: usize = 30;
@@ -28,6 +34,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The most probes until everybody has joined and nothing is pending.
 const MAX_PROBES: usize = 240;
+
+/// Where a homeserver is told to ask the server that is named behind it for its version.
+const REACH: &str = "/_fedsim/admin/v1/reach";
 
 /// Makes the cluster ready, and returns the room ids by conversation.
 ///
@@ -51,8 +60,43 @@ pub(super) async fn prepare(cluster: &Cluster) -> Result<BTreeMap<String, String
         await_members(cluster, name, room).await?;
     }
     await_quiet(cluster).await?;
-    try_join_all(cluster.devices.values().map(read_to_the_end)).await?;
     Ok(rooms)
+}
+
+/// Makes a cluster ready that was prepared: its servers have booted again.
+///
+/// # Errors
+/// Something never came about; the error is a sentence.
+pub(super) async fn resume(cluster: &Cluster) -> Result<(), String> {
+    if let Some(stranger) = &cluster.stranger {
+        stranger.prepare().await?;
+    }
+    tokio::time::sleep(BOOT).await;
+    meet(cluster).await;
+    await_quiet(cluster).await
+}
+
+/// Has each homeserver reach those with which it shares a conversation: they have had to do with each
+/// other, and would keep connections.
+async fn meet(cluster: &Cluster) {
+    let mut pairs = BTreeSet::new();
+    for conversation in cluster.scenario.conversations.values() {
+        let users = conversation.members.iter().chain([&conversation.creator]);
+        let backends: BTreeSet<&str> =
+            users.map(|user| &*cluster.first_device(user).backend).collect();
+        let others = |one| backends.iter().map(move |other| (one, *other));
+        pairs.extend(backends.iter().flat_map(|one| others(*one)));
+    }
+    let homeservers = cluster.homeservers();
+    let pairs = pairs.into_iter().filter(|(from, to)| from != to);
+    let asked = pairs.filter_map(|(from, to)| {
+        let (admin, path) = (homeservers.get(from)?.clone(), format!("{REACH}/{to}"));
+        // Whoever cannot be told to do so begins anew.
+        let ask =
+            async move { admin.call(Method::GET, &path, None, OBSERVER_DEADLINE).await.is_ok() };
+        Some(on_host(cluster.observer(), ask))
+    });
+    join_all(asked).await;
 }
 
 /// Tries a step on a device's machine until it works.
@@ -202,7 +246,14 @@ async fn await_quiet(cluster: &Cluster) -> Result<(), String> {
     Err(format!("the set-up did not end: {}", pending.join(", ")))
 }
 
-/// Lets a device read what there is so far, so that it goes on from there.
+/// Lets every device read what there is so far, so that it goes on from there.
+///
+/// # Errors
+/// One of them cannot; the error is a sentence.
+pub(super) async fn read_all(cluster: &Cluster) -> Result<(), String> {
+    try_join_all(cluster.devices.values().map(read_to_the_end)).await.map(drop)
+}
+
 async fn read_to_the_end(device: &Arc<Device>) -> Result<(), String> {
     let what = format!("let {} read", device.name);
     step(device, what, |device| async move {
