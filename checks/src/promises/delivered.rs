@@ -314,6 +314,11 @@ mod tests {
             for device in ["alice/1", "carol/1"] {
                 fake.sees(device, "m1");
             }
+            // It is handed out, and does not arrive.
+            let ask = "GET /_matrix/federation/v1/relay_txn/@user:b";
+            let request = fake.request("b", "r1", ask, &json!({"entry_id": 0}));
+            let entry = json!({"transaction": transaction("m1"), "entry_id": 7});
+            fake.answer(request, 200, &entry);
             fake.waits(days * 24 * 60 * 60);
             if is_led_back {
                 fake.sent_ok("carol/1", "m2");

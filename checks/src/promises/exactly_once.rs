@@ -74,7 +74,15 @@ fn is_of_a_new_stay(
             && (message.began.n..again.at.n).contains(&seen.n)
             && !joins().any(|join| join.began > seen.n)
     });
-    again.via == Via::Sync && joins().count() + undone.count() + 1 >= times
+    // One that was undone before the next sync, nobody is told of.
+    let removed = history.memberships.iter().filter(|stay| {
+        stay.user == user
+            && stay.conversation == message.conversation
+            && stay.removed_from.is_some_and(|from| from < again.at.n)
+            && stay.possible_until.is_none_or(|until| until > message.began.n)
+    });
+    let undone = undone.count().max(removed.count());
+    again.via == Via::Sync && joins().count() + undone + 1 >= times
 }
 
 /// Returns whether the device's backend lost what it had, the memory of the first telling with it,
@@ -199,6 +207,23 @@ mod tests {
         };
         assert_eq!(told("bob").finding, None);
         assert!(told("carol").finding.is_some());
+    }
+
+    #[test]
+    fn whose_removal_was_undone_before_anybody_was_told_is_told_history_anew() {
+        let told = |removed: &str, times: usize| {
+            let mut fake = Fake::ready();
+            let (user, by, conversation) =
+                (removed.to_owned(), "alice".to_owned(), "team".to_owned());
+            fake.note(&Note::RemovalBegan { user, by, conversation });
+            fake.sent_ok("alice/1", "m1");
+            for _ in 0..times {
+                fake.sees("bob/1", "m1");
+            }
+            fake.judged(Delivery::Eventual, judge)
+        };
+        assert_eq!(told("bob", 2).finding, None);
+        assert!(told("bob", 3).finding.is_some() && told("carol", 2).finding.is_some());
     }
 
     #[test]

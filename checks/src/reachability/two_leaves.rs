@@ -33,7 +33,7 @@ pub(super) fn came_to(history: &History<'_>, event: &str, backend: &str) -> bool
     history.exchanges.iter().any(|exchange| {
         let is_for_it = match exchange.endpoint {
             "send" => exchange.to == backend,
-            "relay_txn" => exchange.from == backend,
+            "relay_txn" => exchange.from == backend && exchange.answer_arrived.is_some(),
             _ => false,
         };
         is_for_it && exchange.is_accepted() && exchange.pdus().iter().any(|it| it.event == event)
