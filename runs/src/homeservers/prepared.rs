@@ -27,9 +27,9 @@ use crate::{
     world::{Simulated, Universe, World},
 };
 
-/// Clusters that are kept for later runs; the one kept longest goes first. Most are smaller than a
-/// megabyte.
-const MAX_KEPT: usize = 64;
+/// Clusters that are kept for later runs; the one that no run began with for longest goes first. Most
+/// are smaller than a megabyte. As many as a search goes back and forth between.
+const MAX_KEPT: usize = 128;
 
 /// The seed of the world in which a cluster is made ready: no run's, whose random numbers, such as the
 /// names of transactions, must not be those that were drawn here.
@@ -54,6 +54,7 @@ pub(super) struct Prepared {
 /// sentence.
 type Slot = Arc<OnceLock<Result<Arc<Prepared>, String>>>;
 
+/// The clusters that are kept, that used last at the end.
 static KEPT: Mutex<VecDeque<(Scenario, Slot)>> = Mutex::new(VecDeque::new());
 
 /// Returns the cluster with which runs of a scenario begin.
@@ -68,11 +69,11 @@ pub(super) fn of(scenario: &Scenario) -> Result<Arc<Prepared>, String> {
 
 fn slot(premises: &Scenario) -> Slot {
     let mut kept = kept();
-    if let Some((_, slot)) = kept.iter().find(|(known, _)| known == premises) {
-        return Arc::clone(slot);
-    }
-    let slot = Slot::default();
-    kept.push_back((premises.clone(), Arc::clone(&slot)));
+    let known = kept.iter().position(|(known, _)| known == premises);
+    let entry = known.and_then(|place| kept.remove(place));
+    let entry = entry.unwrap_or_else(|| (premises.clone(), Slot::default()));
+    let slot = Arc::clone(&entry.1);
+    kept.push_back(entry);
     if kept.len() > MAX_KEPT {
         kept.pop_front();
     }
@@ -143,4 +144,39 @@ async fn make_ready(world: Arc<dyn World>, premises: Arc<Scenario>) -> Result<Pr
 /// Returns a disk with what its databases' logs hold copied into the databases.
 fn at_rest(image: &DiskImage) -> Result<DiskImage, ImageError> {
     image.at_rest(homeserver::DATABASES.into_iter().chain([relay::DATABASE]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use scenarios::{Scenario, scenario::Delivery};
+
+    use super::{of, premises, prepare};
+
+    fn scenario(members: &[&str]) -> Scenario {
+        let scenario = Scenario::build("x").backends(["a", "b"]).user("alice", "a");
+        let scenario = scenario.user("bob", "b").user("carol", "b");
+        let members = members.iter().copied();
+        scenario.conversation("team", "alice", members, Delivery::M1).finish()
+    }
+
+    #[test]
+    fn a_cluster_is_made_ready_in_the_same_way_every_time() {
+        let premises = premises(&scenario(&["bob"]));
+        let [one, other] = [0, 1].map(|_| prepare(premises.clone()).expect("it can be made ready"));
+        assert_eq!((one.age, &one.rooms, &one.tokens), (other.age, &other.rooms, &other.tokens));
+        assert!(one.disks == other.disks && one.disks.len() == 2);
+        assert!(one.rooms.len() == 1 && one.tokens.len() == 3);
+    }
+
+    #[test]
+    fn it_is_made_once_for_all_runs_that_begin_alike() {
+        let plain = scenario(&["bob"]);
+        let first = of(&plain).expect("it can be made ready");
+        let other_run = Scenario { seed: 7, name: "y".to_owned(), ..plain };
+        assert!(Arc::ptr_eq(&first, &of(&other_run).expect("it is ready")));
+        let others = of(&scenario(&["bob", "carol"])).expect("it can be made ready");
+        assert!(!Arc::ptr_eq(&first, &others));
+    }
 }

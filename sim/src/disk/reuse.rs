@@ -29,7 +29,7 @@ use super::{
 };
 
 /// Connections that a thread keeps; beyond that the one kept longest is closed.
-const MAX_KEPT: usize = 64;
+const MAX_KEPT: usize = 256;
 
 thread_local! {
     /// The connections that wait for their next world, that kept longest first.
