@@ -1,6 +1,6 @@
 //! `durable-vote`: a backend votes yes on a message of an `m1` conversation only when the message is
-//! on its own disk: between the moment at which it received the message and its vote, its disk has
-//! synced.
+//! on its own disk: between the moment at which it received the message and its vote, or before it went
+//! down in between, its disk has synced.
 //!
 //! A vote that is not durable harms nobody until the power fails, and the owner mends even that by
 //! asking again. So this check alone finds `m1-vote-before-it-is-durable` where nothing else goes
@@ -25,7 +25,10 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         judgment.judged += 1;
         let since = first_received(history, exchange, &event, arrived);
         let is_synced = history.may_be_durable(exchange.to, since.n, answer.sent.n);
-        if is_synced || durable.contains(&(exchange.to, event.clone())) {
+        if is_synced
+            || durable.contains(&(exchange.to, event.clone()))
+            || was_durable(history, exchange, &event, arrived)
+        {
             durable.insert((exchange.to, event));
             continue;
         }
@@ -66,6 +69,27 @@ fn first_received(
     });
     let same_start = |at: &Moment| history.booted_between(backend, at.n, arrived.n).is_none();
     received.filter(same_start).min().map_or(arrived, |first| first.min(arrived))
+}
+
+/// Returns whether the backend was asked before it last booted, and its disk has synced since that and
+/// before it went down: it may have stored its vote, and could not give it any more.
+fn was_durable(
+    history: &History<'_>,
+    exchange: &Exchange<'_>,
+    event: &str,
+    arrived: Moment,
+) -> bool {
+    let backend = exchange.to;
+    let mut asked = history
+        .exchanges_of("prepare")
+        .filter(|it| it.to == backend && it.arguments().pop().as_deref() == Some(event));
+    asked.any(|it| {
+        let Some(before) = it.arrived.filter(|before| *before < arrived) else { return false };
+        let boot = history.booted_between(backend, before.n, arrived.n);
+        let mut losses = history.losses.iter();
+        boot.is_some_and(|boot| history.synced_between(backend, before.n, boot).is_some())
+            && !losses.any(|loss| loss.at <= arrived.at && loss.loses(backend, before.at))
+    })
 }
 
 #[cfg(test)]
@@ -137,14 +161,17 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_before_a_restart_says_nothing_about_a_vote_that_was_not_given_then() {
-        let lost = judged(|fake| {
-            let request = asked(fake);
-            fake.push("b", Event::RequestArrived { request });
-            fake.syncs("b");
-            fake.push("b", Event::Booted { incarnation: 2 });
-            votes(fake, "yes", "a");
-        });
-        assert!(lost.finding.is_some());
+    fn what_may_have_been_stored_before_a_restart_blames_nobody() {
+        let asked_before = |syncs: &str| {
+            judged(|fake| {
+                let request = asked(fake);
+                fake.push("b", Event::RequestArrived { request });
+                fake.syncs(syncs);
+                fake.push("b", Event::Booted { incarnation: 2 });
+                votes(fake, "yes", "a");
+            })
+        };
+        assert_eq!(asked_before("b").finding, None, "the vote was stored, and not given any more");
+        assert!(asked_before("a").finding.is_some());
     }
 }
