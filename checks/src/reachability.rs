@@ -31,7 +31,7 @@ mod two_leaves;
 mod withheld;
 
 pub(crate) use self::{
-    disputed::{disputed, is_disputed},
+    disputed::{disputed, is_disputed, judged_beside},
     doubts::{never_done, still_pending},
     expired::{expired, gone},
     forgotten::{forgotten_memberships, had_forgotten, is_forgotten},

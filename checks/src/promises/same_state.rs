@@ -2,7 +2,8 @@
 //! whose disk was lost is not judged, if nobody led it back to what it had. Nor is a piece of state that
 //! a backend lacks because whoever was to tell it, or the relay that was, has lost its disk before it
 //! could, or misbehaves and did not, or hid the key that it is signed with, or that it has judged by
-//! another power of its sender; nor which of two leaves of one user a backend heard of first.
+//! another power of its sender, or beside a message that nobody else has taken yet; nor which of two
+//! leaves of one user a backend heard of first.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +14,8 @@ use crate::{
     Finding, Judgment,
     history::History,
     reachability::{
-        disputed, gone, is_forgotten, lost_on_its_way, two_leaves, unverified, withheld,
+        disputed, gone, is_forgotten, judged_beside, lost_on_its_way, two_leaves, unverified,
+        withheld,
     },
 };
 
@@ -31,7 +33,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
             judgment.judged += 1;
             let mut differences = differences(state, theirs);
             judgment.excuse(&mut differences, |key| {
-                let lacks = |backend: &str, theirs: Option<&String>| {
+                let lacks = |backend: &str, holder: &str, theirs: Option<&String>| {
                     let event = (theirs?.as_str(), &*format!("of {}", in_words(key)));
                     let place = (backend, conversation.as_str());
                     lost_on_its_way(history, place, event)
@@ -39,10 +41,11 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
                         .or_else(|| unverified(history, place, event))
                         .or_else(|| gone(history, place, (event.0, &format!("word {}", event.1))))
                         .or_else(|| disputed(history, place, event.0))
+                        .or_else(|| judged_beside(history, place, holder, event.0))
                 };
                 let both = state.get(key).zip(theirs.get(key));
-                let lacking =
-                    lacks(first, theirs.get(key)).or_else(|| lacks(other, state.get(key)));
+                let lacking = lacks(first, other, theirs.get(key))
+                    .or_else(|| lacks(other, first, state.get(key)));
                 lacking.or_else(|| {
                     let (one, another) = both?;
                     two_leaves(history, (first, one), (other, another))
@@ -283,6 +286,42 @@ mod tests {
         assert_eq!(removed_by_bob("carol", false).finding, None, "of whom he removed as well");
         assert!(removed_by_bob("bob", true).finding.is_some(), "his message leads there");
         assert!(removed_by_bob("alice", false).finding.is_some(), "bob's power stays");
+    }
+
+    /// Lets `a` remove bob, while the power of `whose` changes, and not take `m1` of his, which `c` has.
+    fn removed_beside_a_message(whose: &str, is_led_to: bool) -> Judgment {
+        let mut scenario = scenario(Delivery::Eventual);
+        let (user, by) = (whose.to_owned(), "alice".to_owned());
+        let kind = OpKind::Power { user, level: 100, by, conversation: "team".to_owned() };
+        scenario.ops.push(Op::once(Duration::from_secs(1), kind));
+        let removal = json!({"type": "m.room.member", "state_key": "@bob:b", "depth": 1,
+                             "content": {"membership": "leave"}, "room_id": "!team",
+                             "sender": "@alice:a"});
+        let event = PduFacts::of(&removal).expect("a PDU").event;
+        let mut fake = Fake::ready();
+        fake.sent_ok("bob/1", "m1");
+        let what = "PUT /_matrix/federation/v1/send/1";
+        fake.exchange(("a", "c"), what, &json!({"pdus": [removal]}), &json!({}));
+        fake.waits(1);
+        fake.sent_ok("alice/1", "m2");
+        if is_led_to {
+            fake.sent_ok("carol/1", "m3");
+        }
+        fake.holds_at_end("a", if is_led_to { &["$m2", "$m3"] } else { &["$m2"] });
+        fake.holds_at_end("c", if is_led_to { &["$m1", "$m2", "$m3"] } else { &["$m1", "$m2"] });
+        fake.state_at_end("a", &event);
+        fake.state_at_end("c", "$join");
+        fake.judged_in(&scenario, judge)
+    }
+
+    #[test]
+    fn what_is_undone_beside_a_message_is_excused_until_that_message_is_led_to() {
+        let excused = removed_beside_a_message("bob", false);
+        assert_eq!(excused.finding, None);
+        let sentence = "a did not take m1, beside which c judges the leave of bob";
+        assert_eq!(excused.excused, [sentence]);
+        assert!(removed_beside_a_message("bob", true).finding.is_some(), "carol leads a to m1");
+        assert!(removed_beside_a_message("carol", false).finding.is_some(), "nothing is disputed");
     }
 
     /// Lets `a` and `c` end with another leave of bob each, the second of which was built on `parents`.
