@@ -60,7 +60,7 @@ fn graphviz_draws_the_rooms() {
     let drawn = tool("dot", "Debian's package graphviz", &["-Tsvg"], &run.join("rooms.dot"));
     let text = String::from_utf8_lossy(&drawn.stdout);
     assert!(drawn.status.success() && drawn.stderr.is_empty(), "{drawn:?}");
-    assert!(text.contains(">m1<") && text.contains("the join of bob"), "{text}");
+    assert!(text.contains(">m1<") && text.contains("the invite of bob"), "{text}");
 }
 
 #[test]
