@@ -127,6 +127,12 @@ impl<'j> Exchange<'j> {
         self.status() == 200
     }
 
+    /// Returns whether the answer to a transaction has an error for one of its events.
+    pub fn refuses(&self, event: &str) -> bool {
+        let results = self.answer_json().and_then(|answer| answer.get("pdus"));
+        results.and_then(|results| results.get(event)).is_some_and(|it| it.get("error").is_some())
+    }
+
     /// Returns when what it carries came to `machine`: its request to whoever is asked, its answer to
     /// whoever asks; none if it did not, or was none of that machine's.
     pub fn came_to(&self, machine: &str) -> Option<Moment> {

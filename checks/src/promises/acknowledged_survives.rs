@@ -56,13 +56,8 @@ fn judge_sends(history: &History<'_>, judgment: &mut Judgment) {
 /// Judges that the PDUs of an answered transaction are there, except those that the answer has an
 /// error for.
 fn judge_transaction(history: &History<'_>, judgment: &mut Judgment, exchange: &Exchange<'_>) {
-    let answer = exchange.answer_json();
-    let results = answer.and_then(|answer| answer.get("pdus"));
-    for pdu in exchange.pdus() {
-        let result = results.and_then(|results| results.get(&pdu.event));
-        if result.is_none_or(|result| result.get("error").is_none()) {
-            judge_pdu(history, judgment, exchange, pdu);
-        }
+    for pdu in exchange.pdus().iter().filter(|pdu| !exchange.refuses(&pdu.event)) {
+        judge_pdu(history, judgment, exchange, pdu);
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     last_copies::{is_led_to, teller},
     two_leaves::came_to,
 };
-use crate::history::{Exchange, History, PduFacts};
+use crate::history::History;
 
 /// Returns in words why an event of a conversation's state did not come to a backend: it was for a
 /// lying one to tell, which did not, and nobody who has the event in the end has sent the backend
@@ -40,7 +40,7 @@ pub(crate) fn unverified(
 ) -> Option<String> {
     let (exchange, pdu) = history.exchanges_of("send").find_map(|exchange| {
         let pdu = exchange.pdus().iter().find(|pdu| pdu.event == event)?;
-        (exchange.to == backend && refuses(exchange, pdu)).then_some((exchange, pdu))
+        (exchange.to == backend && exchange.refuses(event)).then_some((exchange, pdu))
     })?;
     let refused = exchange.answer?.sent;
     let hides_its_key = history.faults.iter().any(|(began, index, _)| {
@@ -56,10 +56,4 @@ pub(crate) fn unverified(
     }
     let origin = &pdu.origin;
     Some(format!("{origin} misbehaves, and {backend} could not check what it had signed {what}"))
-}
-
-/// Returns whether the answer to a transaction has an error for one of its events.
-fn refuses(exchange: &Exchange<'_>, pdu: &PduFacts) -> bool {
-    let results = exchange.answer_json().and_then(|answer| answer.get("pdus"));
-    results.and_then(|results| results.get(&pdu.event)).is_some_and(|it| it.get("error").is_some())
 }
