@@ -34,6 +34,8 @@ pub(super) struct Handle {
     /// Whether the next sync is to sync the directory too.
     sync_directory: bool,
     delete_on_close: bool,
+    /// Places that were read while note was taken, each once.
+    read: Vec<Range<usize>>,
 }
 
 impl Handle {
@@ -64,6 +66,7 @@ impl Handle {
             shm_held: Held::default(),
             sync_directory: is_journal && has(ffi::SQLITE_OPEN_CREATE),
             delete_on_close: has(ffi::SQLITE_OPEN_DELETEONCLOSE),
+            read: Vec::new(),
         })
     }
 
@@ -93,6 +96,10 @@ impl Handle {
             let offset = usize::try_from(offset).map_err(|_| ffi::SQLITE_IOERR_READ)?;
             if lock(&self.file).read(offset, out) < out.len() {
                 return Err(ffi::SQLITE_IOERR_SHORT_READ);
+            }
+            let place = offset..offset + out.len();
+            if self.vfs.notes_reads() && !self.read.contains(&place) {
+                self.read.push(place);
             }
             Ok(())
         })
@@ -237,6 +244,11 @@ impl Handle {
         let is_idle = self.lock == Level::Shared && self.shm_held.is_empty();
         let is_kept = !self.delete_on_close && !self.sync_directory;
         (is_idle && is_kept).then(|| lock(shm).regions())
+    }
+
+    /// Returns which places of the file were read while its VFS took note.
+    pub(super) fn take_read(&mut self) -> Vec<Range<usize>> {
+        std::mem::take(&mut self.read)
     }
 
     /// Returns whether this is a log to which nothing was written yet.

@@ -2,17 +2,18 @@
 //! connection of a world that is over is given the files of this one. It keeps the statements that
 //! were prepared on it, which is what most of opening and a seventh of a run's time would go into.
 //!
-//! A run cannot tell whether that happened. What opening such a database does is always the same: it
-//! reads, finds no log, and makes an empty one; a connection that is used again has that done in its
-//! place, and finds its locks and the log's index as a new one does. Neither has a page in memory,
-//! and both know the schema. SQLite itself looks at the index when a transaction begins, as it does
-//! because another process may have written meanwhile.
+//! A run cannot tell whether that happened. What opening such a database does depends on what it
+//! reads there: that is the schema, and a connection is used again where all of it is as it was
+//! ([`Opening::would_be_same_for`]). Then opening finds no log, and makes an empty one; a connection
+//! that is used again has that done in its place, and finds its locks and the log's index as a new
+//! one does. Neither has a page in memory, and both know the schema. SQLite itself looks at the index
+//! when a transaction begins, as it does because another process may have written meanwhile.
 //!
 //! Only a connection that is like a new one is kept: its incarnation is over, it was idle then, no
 //! operation of its files ever failed, nothing was ever the matter with its disk, and no statement
 //! did more than read and change rows.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, ops::Range, sync::Arc};
 
 use libsqlite3_sys as ffi;
 use rusqlite::Connection;
@@ -29,7 +30,12 @@ use super::{
 };
 
 /// Connections that a thread keeps; beyond that the one kept longest is closed.
-const MAX_KEPT: usize = 256;
+const MAX_KEPT: usize = 64;
+
+/// Bytes of a database's header that change without the schema, and that a transaction on a database
+/// with a log looks at as it begins, if at all: the change counter, the size in pages, the list of
+/// free pages, and for which change the version is valid (SQLite's file format, section 1.3).
+const PASSING: [Range<usize>; 2] = [24..40, 92..96];
 
 thread_local! {
     /// The connections that wait for their next world, that kept longest first.
@@ -51,8 +57,8 @@ pub(super) struct Opened {
 struct Opening {
     /// The database.
     file: String,
-    /// What it held.
-    pages: Pages,
+    /// What was read of it, by offset.
+    seen: Vec<(usize, Vec<u8>)>,
     /// Reads that it took.
     reads: u64,
     /// What the index of the log held.
@@ -62,25 +68,24 @@ struct Opening {
 /// Opens the database `file`, and creates it if need be.
 pub(super) fn open(incarnation: &Arc<Incarnation>, file: &str) -> rusqlite::Result<Opened> {
     let Some(pages) = incarnation.volume().untouched(incarnation.epoch(), file) else {
-        let opened = connect(incarnation, file)?;
+        let opened = connect(Vfs::register(incarnation), file)?;
         settle_log(&opened.connection)?;
         return Ok(opened);
     };
     let kept = take(file, &pages).filter(|kept| kept.move_to(incarnation));
-    kept.map_or_else(|| open_first(incarnation, file, pages), Ok)
+    kept.map_or_else(|| open_first(incarnation, file, &pages), Ok)
 }
 
-/// Takes a connection that was kept and is to `pages` under the name `file`.
+/// Takes a connection that was kept and whose opening would be that of `pages` under the name `file`.
 fn take(file: &str, pages: &Pages) -> Option<Opened> {
     KEPT.with_borrow_mut(|kept| {
-        let is_it = |it: &Opening| it.file == file && it.pages == *pages;
+        let is_it = |it: &Opening| it.would_be_same_for(file, pages);
         let at = kept.iter().rposition(|kept| kept.opening.as_ref().is_some_and(is_it))?;
         Some(kept.remove(at))
     })
 }
 
-fn connect(incarnation: &Arc<Incarnation>, file: &str) -> rusqlite::Result<Opened> {
-    let vfs = Vfs::register(incarnation);
+fn connect(vfs: Arc<Vfs>, file: &str) -> rusqlite::Result<Opened> {
     let connection = vfs.connect(file)?;
     prepare_connection(&connection)?;
     Ok(Opened { connection, vfs, opening: None })
@@ -90,25 +95,52 @@ fn connect(incarnation: &Arc<Incarnation>, file: &str) -> rusqlite::Result<Opene
 fn open_first(
     incarnation: &Arc<Incarnation>,
     file: &str,
-    pages: Pages,
+    pages: &Pages,
 ) -> rusqlite::Result<Opened> {
     let before = incarnation.volume().stats();
-    let mut opened = connect(incarnation, file)?;
+    let vfs = Vfs::register(incarnation);
+    vfs.note_reads(true);
+    let mut opened = connect(vfs, file)?;
     let Opened { connection, vfs, .. } = &opened;
     // One that is used again knows the schema.
     drop(connection.prepare("SELECT 1 FROM sqlite_schema")?);
     connection.release_memory()?;
     let after = incarnation.volume().stats();
     let only_read = DiskStats { reads: before.reads, ..after } == before;
-    let index = with_files(connection, |database, log| {
-        database.idle_index().filter(|_| only_read && log.is_new_log())
+    let opening = with_files(connection, |database, log| {
+        let index = database.idle_index().filter(|_| only_read && log.is_new_log())?;
+        let seen = database.take_read().into_iter().map(|place| (place.start, see(pages, place)));
+        let (file, seen) = (file.to_owned(), seen.collect());
+        Some(Opening { file, seen, reads: after.reads - before.reads, index })
     });
-    if let Some(index) = index.flatten() {
+    vfs.note_reads(false);
+    if let Some(opening) = opening.flatten() {
         watch_statements(connection, vfs);
-        let (file, reads) = (file.to_owned(), after.reads - before.reads);
-        opened.opening = Some(Opening { file, pages, reads, index });
+        opened.opening = Some(opening);
     }
     Ok(opened)
+}
+
+impl Opening {
+    /// Returns whether opening the database `file` that holds `pages` would do what this did: whether
+    /// it would read the same.
+    fn would_be_same_for(&self, file: &str, pages: &Pages) -> bool {
+        let is_seen = |(offset, bytes): &(usize, Vec<u8>)| {
+            see(pages, *offset..*offset + bytes.len()) == *bytes
+        };
+        self.file == file && self.seen.iter().all(is_seen)
+    }
+}
+
+/// Returns what opening learns of `place`: what is there, without the fields of the header that every
+/// transaction reads again.
+fn see(pages: &Pages, place: Range<usize>) -> Vec<u8> {
+    let mut bytes = vec![0; place.len()];
+    pages.read(place.start, &mut bytes);
+    for at in PASSING.into_iter().flatten().filter(|at| place.contains(at)) {
+        bytes[at - place.start] = 0;
+    }
+    bytes
 }
 
 /// Keeps a connection for a later world if it is like a new one, and closes it otherwise.
@@ -200,12 +232,19 @@ mod tests {
         fn died(&self, _faults: &[u64]) {}
     }
 
+    const TABLE: &str = "CREATE TABLE letter (id INTEGER PRIMARY KEY, body BLOB) STRICT";
+
     /// A disk on which a table was installed, and its database, open.
     async fn world() -> (Arc<Disk>, Arc<Synced>, Database) {
-        let image = DiskImage::made_by(|disk| async move {
-            let table = "CREATE TABLE letter (id INTEGER PRIMARY KEY, body BLOB) STRICT";
-            execute(&disk.open("letters").await?, table).await
-        });
+        world_with(TABLE).await
+    }
+
+    /// A disk on which an installation did `sql`, and its database, open.
+    async fn world_with(sql: &'static str) -> (Arc<Disk>, Arc<Synced>, Database) {
+        let image =
+            DiskImage::made_by(
+                |disk| async move { execute(&disk.open("letters").await?, sql).await },
+            );
         let synced = Arc::new(Synced::default());
         let disk = Disk::new(7, "a", Arc::new(Epoch), Arc::clone(&synced) as _);
         disk.restore(&image.expect("an empty disk takes a table"));
@@ -258,6 +297,51 @@ mod tests {
         assert_eq!(by_new, by_again);
     }
 
+    async fn count(database: &Database) -> i64 {
+        let count = |connection: &mut rusqlite::Connection| {
+            let sql = "SELECT count(*) FROM letter";
+            Ok::<i64, DatabaseError>(
+                connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?,
+            )
+        };
+        database.call(count).await.expect("it can be read")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_used_again_for_other_rows_and_sees_them() {
+        KEPT.take();
+        let (disk, _, database) = world().await;
+        assert_eq!(count(&database).await, 0);
+        disk.kill();
+        drop(database);
+        let written = "CREATE TABLE letter (id INTEGER PRIMARY KEY, body BLOB) STRICT;
+             INSERT INTO letter (body) VALUES (zeroblob(9000)), (zeroblob(9000))";
+        let again = world_with(written).await;
+        assert_eq!(kept(), 0, "it is used again");
+        assert_eq!(count(&again.2).await, 2);
+        let by_again = again.0.stats();
+        KEPT.take();
+        let new = world_with(written).await;
+        assert_eq!(count(&new.2).await, 2);
+        assert_eq!(new.0.stats(), by_again);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_not_used_again_for_another_schema() {
+        KEPT.take();
+        let (disk, _, database) = world().await;
+        disk.kill();
+        drop(database);
+        let (_disk, _, database) = world_with(
+            "CREATE TABLE sender (id INTEGER PRIMARY KEY) STRICT;
+            CREATE TABLE letter (id INTEGER PRIMARY KEY, body BLOB) STRICT;
+            INSERT INTO letter DEFAULT VALUES",
+        )
+        .await;
+        assert_eq!(kept(), 1);
+        assert_eq!(count(&database).await, 1);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_a_connection_that_is_used_again_commits_survives_a_power_loss() {
         KEPT.take();
@@ -269,11 +353,7 @@ mod tests {
         work(&again).await;
         again.0.power_loss_of_all();
         let database = again.0.mount().open("letters").await.expect("the next incarnation");
-        let count = |connection: &mut rusqlite::Connection| {
-            let count = connection.query_row("SELECT count(*) FROM letter", [], |row| row.get(0));
-            Ok::<i64, DatabaseError>(count?)
-        };
-        assert_eq!(database.call(count).await.expect("it can be read"), 500);
+        assert_eq!(count(&database).await, 500);
     }
 
     #[tokio::test(start_paused = true)]

@@ -32,6 +32,8 @@ pub(super) struct Vfs {
     incarnation: Mutex<Arc<Incarnation>>,
     /// Whether something was done by which the connection differs from one that was just opened.
     spoilt: AtomicBool,
+    /// Whether files take note of what is read of them.
+    notes_reads: AtomicBool,
     name: CString,
     raw: *mut ffi::sqlite3_vfs,
 }
@@ -54,7 +56,8 @@ impl Vfs {
         let name = CString::new(format!("sim-disk-{number}")).unwrap_or_default();
         let raw = Box::into_raw(Box::new(calls::table(&name)));
         let incarnation = Mutex::new(Arc::clone(incarnation));
-        let vfs = Arc::new(Self { incarnation, spoilt: AtomicBool::new(false), name, raw });
+        let [spoilt, notes_reads] = [false, false].map(AtomicBool::new);
+        let vfs = Arc::new(Self { incarnation, spoilt, notes_reads, name, raw });
         // SAFETY: `raw` was just made and nobody else has it yet. It, its name (which does not
         // move with its CString) and the `Vfs` behind `pAppData` live until `drop` unregisters it.
         let code = unsafe {
@@ -82,6 +85,15 @@ impl Vfs {
     /// Makes it that of `incarnation` instead. Its open files are moved by themselves.
     pub(super) fn move_to(&self, incarnation: &Arc<Incarnation>) {
         *lock(&self.incarnation) = Arc::clone(incarnation);
+    }
+
+    /// Has files take note of what is read of them, or no longer.
+    pub(super) fn note_reads(&self, notes: bool) {
+        self.notes_reads.store(notes, Ordering::Relaxed);
+    }
+
+    pub(super) fn notes_reads(&self) -> bool {
+        self.notes_reads.load(Ordering::Relaxed)
     }
 
     /// Keeps the connection from being used again.
