@@ -16,6 +16,7 @@
 //! - `last_copies`: whether the only copy of something that was on its way was lost.
 //! - `two_leaves`: whether two backends hold two leaves of one user that say the same.
 //! - `disputed`: whether backends may judge an event by another power of its sender.
+//! - `soft_failed`: whether a backend knew of the removal of an event's sender before the event came.
 //! - `withheld`: whether a lying backend told others of an event and not this one, or hid its key.
 //! - `path`: whether there may have been a path through time, and if not, what cut it.
 
@@ -27,6 +28,7 @@ mod last_copies;
 mod outages;
 mod path;
 mod shown;
+mod soft_failed;
 mod two_leaves;
 mod withheld;
 
@@ -39,6 +41,7 @@ pub(crate) use self::{
     outages::{DiskLoss, Outages, Troubles},
     path::{Reach, reach},
     shown::{excuse, forgotten_before_refusal, lost_join, untold_decision},
+    soft_failed::soft_failed,
     two_leaves::two_leaves,
     withheld::{unverified, withheld},
 };

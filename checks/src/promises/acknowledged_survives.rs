@@ -5,7 +5,7 @@
 //! may have been leaving, or state resolution may have put something else in its place. So messages
 //! are judged only if their senders stay members, and other events only if they are part of the
 //! state that their own sender's backend has in the end, and nobody changes the power that allows
-//! them. What is acknowledged while the end is read
+//! them, and not where a removal of their sender came first. What is acknowledged while the end is read
 //! may come after the reading, and is not judged; nor is what a backend acknowledged whose disk was
 //! lost after that, if nobody led it back who still has it. Nor is an `m1` message that its sender's
 //! backend has on the word of an owner that lost its decision, with its disk, before it told the
@@ -16,7 +16,7 @@ use scenarios::scenario::Delivery;
 use crate::{
     Finding, Judgment,
     history::{Exchange, History, Moment, PduFacts, mail::Mail},
-    reachability::{is_disputed, is_forgotten, untold_decision},
+    reachability::{is_disputed, is_forgotten, soft_failed, untold_decision},
     record::OpOutcome,
 };
 
@@ -152,6 +152,7 @@ fn judge_event(
     if timeline.contains(event)
         || is_state_of(history, conversation, backend, event)
         || is_forgotten(history, (backend, conversation), known)
+        || soft_failed(history, (backend, conversation), event).is_some()
     {
         return;
     }

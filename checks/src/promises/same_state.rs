@@ -2,8 +2,9 @@
 //! whose disk was lost is not judged, if nobody led it back to what it had. Nor is a piece of state that
 //! a backend lacks because whoever was to tell it, or the relay that was, has lost its disk before it
 //! could, or misbehaves and did not, or hid the key that it is signed with, or that it has judged by
-//! another power of its sender, or beside a message that nobody else has taken yet; nor which of two
-//! leaves of one user a backend heard of first.
+//! another power of its sender, or beside a message that nobody else has taken yet, or that came there
+//! after a removal of its sender which it knew nothing of; nor which of two leaves of one user a backend
+//! heard of first.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,8 +15,8 @@ use crate::{
     Finding, Judgment,
     history::History,
     reachability::{
-        disputed, gone, is_forgotten, judged_beside, lost_on_its_way, two_leaves, unverified,
-        withheld,
+        disputed, gone, is_forgotten, judged_beside, lost_on_its_way, soft_failed, two_leaves,
+        unverified, withheld,
     },
 };
 
@@ -41,6 +42,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
                         .or_else(|| unverified(history, place, event))
                         .or_else(|| gone(history, place, (event.0, &format!("word {}", event.1))))
                         .or_else(|| disputed(history, place, event.0))
+                        .or_else(|| soft_failed(history, place, event.0))
                         .or_else(|| judged_beside(history, place, holder, event.0))
                 };
                 let both = state.get(key).zip(theirs.get(key));
@@ -357,5 +359,47 @@ mod tests {
         );
         assert!(left_twice(&["$join"], false).finding.is_some(), "a was not told");
         assert!(left_twice(&["$first"], true).finding.is_some(), "one follows the other");
+    }
+
+    /// Lets alice remove bob, and bob come back beside that, of which `order` says what comes to `c`.
+    fn back_beside_a_removal(order: [usize; 2], knows: bool, is_led_to: bool) -> Judgment {
+        let member = |sender: &str, membership: &str, parents: &[&str]| {
+            let content = json!({"membership": membership});
+            json!({"type": "m.room.member", "state_key": "@bob:b", "depth": 2, "content": content,
+                   "room_id": "!team", "sender": sender, "prev_events": parents})
+        };
+        let event = |pdu: &Value| PduFacts::of(pdu).expect("a PDU").event;
+        let removal = member("@alice:a", "leave", &["$invite"]);
+        let removed = event(&removal);
+        let back = member("@bob:b", "join", &[if knows { &removed } else { "$invite" }]);
+        let joined = event(&back);
+        let mut fake = Fake::ready();
+        for one in order {
+            let (from, pdu) = [("a", &removal), ("b", &back)][one];
+            let what = "PUT /_matrix/federation/v1/send/1";
+            fake.exchange((from, "c"), what, &json!({"pdus": [pdu]}), &json!({}));
+        }
+        fake.waits(1);
+        if is_led_to {
+            fake.sent_ok("bob/1", "m1");
+        }
+        let held = [removed.as_str(), "$m1"];
+        fake.holds_at_end("c", &held[..if is_led_to { 2 } else { 1 }]);
+        fake.state_at_end("b", &joined);
+        fake.state_at_end("c", &removed);
+        fake.judged(Delivery::Eventual, judge)
+    }
+
+    #[test]
+    fn a_return_that_comes_after_a_removal_beside_it_is_excused_until_somebody_leads_to_it() {
+        let excused = back_beside_a_removal([0, 1], false, false);
+        assert_eq!(excused.finding, None);
+        assert_eq!(excused.excused, ["c knew of the leave of bob before the join of bob came"]);
+        assert!(
+            back_beside_a_removal([1, 0], false, false).finding.is_some(),
+            "the join came first"
+        );
+        assert!(back_beside_a_removal([0, 1], true, false).finding.is_some(), "it follows");
+        assert!(back_beside_a_removal([0, 1], false, true).finding.is_some(), "bob leads there");
     }
 }

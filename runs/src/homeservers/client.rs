@@ -32,6 +32,14 @@ impl Reply {
         (400..500).contains(&self.status) || (self.status == 533 && names_backends)
     }
 
+    /// Returns whether this is a refusal that says nothing of an earlier attempt whose answer is missing: a front
+    /// proxy gave it, or a server that did not look at what was asked.
+    pub(super) fn is_of_this_attempt(&self) -> bool {
+        let did_not_look =
+            self.errcode().is_empty() || matches!(self.status, 401 | 408 | 425 | 429);
+        self.is_refusal() && did_not_look
+    }
+
     /// Returns whether the server does not know the session in which it was asked.
     pub(super) fn is_of_unknown_session(&self) -> bool {
         self.status == 401 && self.errcode() == "M_UNKNOWN_TOKEN"

@@ -48,7 +48,7 @@ impl Sending {
                 break;
             }
             tokio::time::sleep(RETRY_PAUSE).await;
-            ended = self.attempt(device).await;
+            ended = self.attempt(device).await.and_then(after_another);
         }
         let event = ended.as_ref().ok().and_then(|reply| reply.body["event_id"].as_str());
         if let Some(event) = event {
@@ -84,4 +84,12 @@ impl Sending {
             error: (outcome != OpOutcome::Ok).then_some(error),
         }
     }
+}
+
+/// Returns what an answer tells of a message whose first attempt may have been heard.
+fn after_another(reply: Reply) -> Ended {
+    if reply.is_of_this_attempt() {
+        return Err(format!("{reply}, which says nothing of the attempt before"));
+    }
+    Ok(reply)
 }
