@@ -129,6 +129,19 @@ impl Commits {
         self.acknowledged.ring();
     }
 
+    /// Tells `destination` what it is owed of `room` now if that was set back: it votes there, so that it
+    /// is in the room again. What it votes on was decided later, and must not come first.
+    pub(super) fn takes_again(&self, destination: &ServerName, room: &RoomId) {
+        let was_set_back = {
+            let mut set_back = self.set_back.lock();
+            let rooms = set_back.get_mut(destination);
+            rooms.is_some_and(|rooms| rooms.remove(room.as_str()).is_some())
+        };
+        if was_set_back {
+            self.tell_now(destination);
+        }
+    }
+
     /// Returns the rooms whose commits wait, and when the first of them is due.
     fn waiting(&self, destination: &ServerName) -> (BTreeSet<String>, Option<Instant>) {
         let (now, set_back) = (Instant::now(), self.set_back.lock());

@@ -48,7 +48,11 @@ pub(super) async fn ballot_of(core: Core, commits: Commits, voter: Voter, event:
         if let Some(last) = voter.owed {
             commits.drained(&voter.name, &event.room_id, last).await?;
         }
-        ask(&core, &voter, &event).await
+        let ballot = ask(&core, &voter, &event).await?;
+        if ballot == Ballot::Yes {
+            commits.takes_again(&voter.name, &event.room_id);
+        }
+        Ok::<_, StoreError>(ballot)
     };
     match tokio::time::timeout(core.config.vote_timeout, asking).await {
         Ok(Ok(ballot)) => ballot,
