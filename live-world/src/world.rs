@@ -256,6 +256,10 @@ impl World for LiveWorld {
         self.0.parts.config.seed
     }
 
+    fn replays_under_way(&self) -> usize {
+        self.lock().replays
+    }
+
     fn requests_in_flight(&self) -> Vec<(String, String, String)> {
         let state = self.lock();
         let lines = state.lines.values().filter(|line| line.replays.is_none());

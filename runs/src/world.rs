@@ -116,4 +116,11 @@ pub trait World: Send + Sync {
     /// Returns the requests in flight on the network, in the order in which they were sent: the
     /// machine that sent each, its method and its target.
     fn requests_in_flight(&self) -> Vec<(String, String, String)>;
+
+    /// Returns how many requests the network still delivers a second time, or waits for the answer to.
+    /// Those that only read change nothing, and do not count. A world whose network delivers nothing
+    /// twice has none.
+    fn replays_under_way(&self) -> usize {
+        0
+    }
 }

@@ -311,6 +311,13 @@ impl World {
         state.recorder.journal().requests(outstanding)
     }
 
+    /// Returns how many requests the network still delivers a second time, or waits for the answer to.
+    /// Those that only read (RFC 9110, 9.2.1) change nothing, and do not count.
+    pub fn replays_under_way(&self) -> usize {
+        let state = self.shared.lock();
+        state.connections.iter().filter(|connection| connection.replays_a_change()).count()
+    }
+
     /// Returns how many tasks of the machine's process are alive. 0 after a crash.
     pub fn live_tasks(&self, machine: &str) -> usize {
         let state = self.shared.lock();

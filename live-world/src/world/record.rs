@@ -254,8 +254,14 @@ impl LiveWorld {
                 armed.probability.is_some()
             });
         }
+        let changes = usize::from(!bytes.starts_with(b"GET "));
+        self.lock().replays += changes * due.len();
         for (call, after) in due {
-            self.spawn(Replay { of, bytes: bytes.clone(), call, after }.run(self.clone()));
+            let (replay, world) = (Replay { of, bytes: bytes.clone(), call, after }, self.clone());
+            self.spawn(async move {
+                replay.run(world.clone()).await;
+                world.lock().replays -= changes;
+            });
         }
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct State {
     pub(super) changes: Vec<(u64, BTreeSet<Path>, Change)>,
     pub(super) resets: Vec<ArmedReset>,
     pub(super) duplications: Vec<ArmedDuplication>,
+    /// Requests that may change something and are to come again, or wait for the answer to that.
+    pub(super) replays: usize,
     pub(super) proxies: Vec<(u64, ProxyAnswer)>,
     pub(super) refusals: Vec<(u64, Refusal)>,
     /// Until when each link with a bandwidth is busy.
@@ -83,6 +85,7 @@ impl State {
             changes: Vec::new(),
             resets: Vec::new(),
             duplications: Vec::new(),
+            replays: 0,
             proxies: Vec::new(),
             refusals: Vec::new(),
             busy: BTreeMap::new(),

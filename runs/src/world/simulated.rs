@@ -84,6 +84,10 @@ impl World for sim::World {
         self.seed()
     }
 
+    fn replays_under_way(&self) -> usize {
+        self.replays_under_way()
+    }
+
     fn requests_in_flight(&self) -> Vec<(String, String, String)> {
         self.requests_in_flight()
     }

@@ -267,6 +267,12 @@ impl Connection {
         self.end(side).machine == index && (side == Side::Server || self.replay.is_none())
     }
 
+    /// Returns whether the network still delivers with it a request that may change something.
+    pub(crate) fn replays_a_change(&self) -> bool {
+        let changes = self.replay.as_ref().is_some_and(|replay| replay.changes());
+        changes && self.client.held && self.client.alive
+    }
+
     /// Returns whether nobody can notice this connection any more.
     pub(crate) fn is_over(&self) -> bool {
         let ready = matches!(self.waiting, Waiting::Ready(_));

@@ -34,6 +34,13 @@ pub(crate) struct Replay {
     pub(crate) fault: u64,
 }
 
+impl Replay {
+    /// Returns whether the request may change something where it arrives.
+    pub(crate) fn changes(&self) -> bool {
+        !self.bytes.starts_with(b"GET ")
+    }
+}
+
 /// Which requests come twice.
 #[derive(Default)]
 pub(crate) struct Duplications {
