@@ -5,8 +5,8 @@
 //! journal's own count from the beginning of the world.
 
 mod aside;
+mod weaknesses;
 
-use scenarios::scenario::Misdeed;
 pub use scenarios::vocabulary::CheckKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -308,52 +308,6 @@ pub struct EventRecord {
     pub line: String,
 }
 
-impl Record {
-    /// Returns what keeps a pass from being a strict one, in sentences: faults that touched
-    /// nothing, operations that never happened, checks that judged nothing, situations that never
-    /// came about, and promises that were kept only because something broken healed itself.
-    pub fn weaknesses(&self) -> Vec<String> {
-        let faults = self.faults.iter().filter_map(FaultRecord::weakness);
-        let checks = self.checks.iter().filter_map(CheckRecord::weakness);
-        let nothing = (self.checks.is_empty()).then(|| "no check judged anything".to_owned());
-        let skipped = self.skipped.iter().map(Skipped::weakness);
-        faults.chain(skipped).chain(checks).chain(nothing).chain(self.healed()).collect()
-    }
-
-    /// Returns the messages that a backend had voted for and did not have when it was told to show
-    /// them, so that the owner of the conversation had to prepare them anew.
-    fn healed(&self) -> Vec<String> {
-        let requests = || self.events.iter().filter(|event| event.kind == "request_sent");
-        let has = |event: &EventRecord, result: &str| event.result.as_deref() == Some(result);
-        let unknown = requests().filter(|event| event.what == "decision" && has(event, "404"));
-        let mut healed: Vec<String> = unknown
-            .filter_map(|told| {
-                let is_again = |event: &&EventRecord| {
-                    (&event.node, &event.to, &event.message)
-                        == (&told.node, &told.to, &told.message)
-                        && event.n > told.n
-                        && event.what == "prepare"
-                        && has(event, "200")
-                };
-                requests().find(is_again)?;
-                let (backend, message) = (told.to.as_deref()?, told.message.as_deref()?);
-                if self.denies_its_votes(backend) {
-                    return None;
-                }
-                Some(format!("{backend} lost {message}, which it had voted for, and healed itself"))
-            })
-            .collect();
-        healed.dedup();
-        healed
-    }
-
-    /// Returns whether a backend was made to say that it lost what it had voted for.
-    fn denies_its_votes(&self, backend: &str) -> bool {
-        let denies = format!("{} by {backend}", Misdeed::DenyVotes.key());
-        self.faults.iter().any(|fault| fault.what.split(" to ").next() == Some(&*denies))
-    }
-}
-
 impl EventRecord {
     /// Returns how many nanoseconds after another event this one happened; 0 if it came before.
     pub fn since(&self, other: &Self) -> u64 {
@@ -366,83 +320,9 @@ impl EventRecord {
     }
 }
 
-impl FaultRecord {
-    fn weakness(&self) -> Option<String> {
-        match self.from_ns {
-            None => Some(format!("{} ({}) never began", self.what, self.when)),
-            Some(_) if self.hits == 0 => Some(format!("{} touched nothing", self.what)),
-            Some(_) => None,
-        }
-    }
-}
-
 impl Skipped {
     /// Says what kept the device from it: `bob/1 was down`.
     pub fn reason(&self) -> String {
         format!("{} {}", self.device, self.why.as_deref().unwrap_or("was down"))
-    }
-
-    fn weakness(&self) -> String {
-        format!("`{}` never happened: {}", self.operation, self.reason())
-    }
-}
-
-impl CheckRecord {
-    fn weakness(&self) -> Option<String> {
-        match self.verdict {
-            CheckVerdict::Never => Some(format!("{} never came about", self.name)),
-            CheckVerdict::Holds if self.judged == 0 => {
-                Some(format!("{} judged nothing", self.name))
-            }
-            _ => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use scenarios::scenario::Delivery;
-    use serde_json::json;
-
-    use crate::{
-        HOMESERVERS, Played,
-        history::fake::{Fake, pdu, scenario},
-        judged,
-    };
-
-    /// Returns whether a journal shows that something healed itself: `b` is told of a commit that
-    /// it answers with this status, and is asked to prepare the message again or is not.
-    fn is_healed(status: u16, prepared_again: bool) -> bool {
-        let mut fake = Fake::ready();
-        let path =
-            |what| format!("PUT /_matrix/federation/unstable/org.fedsim.m1/{what}/!team/$m1");
-        let prepare = |fake: &mut Fake| {
-            let body = json!({"event": pdu("m1"), "devices": {}});
-            fake.exchange(("a", "b"), &path("prepare"), &body, &json!({"vote": "yes"}));
-        };
-        fake.sends("alice/1", "m1");
-        prepare(&mut fake);
-        let told = fake.request("a", "b", &path("decision"), &json!({"decision": "commit"}));
-        let answer = fake.answer(told, status, &json!({}));
-        fake.arrive(told, answer);
-        if prepared_again {
-            prepare(&mut fake);
-        }
-        let scenario = scenario(Delivery::M1);
-        let played = Played { scenario: &scenario, seed: 1, file: None };
-        let recording = journal::Recording {
-            journal: fake.journal(),
-            faults: Vec::new(),
-            ended: journal::Ended::Finished,
-            at: std::time::Duration::from_secs(1),
-        };
-        let weaknesses = judged(&HOMESERVERS, played, recording).record.weaknesses();
-        weaknesses.contains(&"b lost m1, which it had voted for, and healed itself".to_owned())
-    }
-
-    #[test]
-    fn a_message_that_is_prepared_anew_after_the_decision_is_a_weakness() {
-        assert!(is_healed(404, true));
-        assert!(!is_healed(404, false) && !is_healed(503, true));
     }
 }

@@ -14,7 +14,7 @@ use transport::{MatrixError, federation::json_answer};
 
 use super::{Admin, Operator};
 use crate::store::{
-    StoreError, deferred,
+    StoreError, deferred, pending_joins,
     queues::{self, AsideRow, QueueRow},
 };
 
@@ -26,6 +26,10 @@ const MAX_ASIDE_SHOWN: usize = 1000;
 pub struct Queues {
     /// Transactions that came and wait to be judged, by who handed them over.
     pub deferred: BTreeMap<String, i64>,
+    /// Joins that have begun and are neither done nor withdrawn, by the server that was asked to let the
+    /// user in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub joins: BTreeMap<String, i64>,
     /// What each delivery policy has not finished.
     #[serde(flatten)]
     pub unfinished: Map<String, Value>,
@@ -64,8 +68,9 @@ pub(super) async fn all(
     let Admin { core, policies, .. } = admin;
     let read = move |db: &mut Connection| {
         let (queues, set_aside) = (queues::all(db)?, queues::set_aside_counts(db)?);
-        let (deferred, unfinished) = (deferred::counts(db)?, policies.unfinished(db)?);
-        Ok::<_, StoreError>(Queues { deferred, unfinished, queues, set_aside })
+        let (deferred, joins) = (deferred::counts(db)?, pending_joins::counts(db)?);
+        let unfinished = policies.unfinished(db)?;
+        Ok::<_, StoreError>(Queues { deferred, joins, unfinished, queues, set_aside })
     };
     Ok(json_answer(&core.database.call(read).await?))
 }

@@ -1,6 +1,8 @@
 //! Joins through another server that have begun and are not finished: that server may count the user
 //! in, whether or not its answer came.
 
+use std::collections::BTreeMap;
+
 use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, ServerName, UserId};
 use rusqlite::Connection;
 use transport::Transaction;
@@ -51,6 +53,17 @@ pub fn end(
     )?
     .execute((room.as_str(), user.as_str(), server.map(ServerName::as_str)))?;
     Ok(())
+}
+
+/// Returns how many joins are not finished, by the server that was asked.
+///
+/// # Errors
+/// The store refuses.
+pub fn counts(connection: &Connection) -> Result<BTreeMap<String, i64>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT server, count(*) FROM pending_joins GROUP BY server")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Returns every join that is not finished.

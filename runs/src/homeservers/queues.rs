@@ -147,8 +147,8 @@ fn mail_of(status: &Value) -> Counts {
 }
 
 /// Reads what a homeserver has not finished: PDUs and EDUs for a destination, commits that the
-/// destination has not acknowledged, votes about which an owner has not told its decision, and what
-/// it was sent and cannot judge yet.
+/// destination has not acknowledged, votes about which an owner has not told its decision, what it was
+/// sent and cannot judge yet, and joins that are neither done nor withdrawn.
 fn queues_of(answer: &Value) -> Counts {
     let queues = answer.get("queues").and_then(Value::as_array);
     let queued = queues.into_iter().flatten().filter_map(|queue| {
@@ -166,5 +166,9 @@ fn queues_of(answer: &Value) -> Counts {
     let unjudged = deferred.filter_map(|(giver, count)| {
         Some((format!("to judge what {giver} sent"), count.as_u64()?))
     });
-    queued.chain(unfinished).chain(unjudged).filter(|(_, count)| *count > 0).collect()
+    let joins = answer.get("joins").and_then(Value::as_object).into_iter().flatten();
+    let joins = joins
+        .filter_map(|(server, count)| Some((format!("joins through {server}"), count.as_u64()?)));
+    let pending = queued.chain(unfinished).chain(unjudged).chain(joins);
+    pending.filter(|(_, count)| *count > 0).collect()
 }

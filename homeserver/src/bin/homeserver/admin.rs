@@ -124,6 +124,9 @@ async fn queues(remote: &Remote, command: QueuesCommand) -> Result<(), Trouble> 
             let mut others = found.set_aside.iter().filter(|(name, _)| !has_queue(name));
             others.try_for_each(|(name, aside)| {
                 say(&format!("{name}\t0 waiting\t{aside} set aside\t0 failures"))
+            })?;
+            found.joins.iter().try_for_each(|(name, joins)| {
+                say(&format!("{name}\t{joins} joins to be finished or withdrawn"))
             })
         }
         QueuesCommand::Show { destination: Some(destination) } => {

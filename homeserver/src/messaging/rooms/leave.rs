@@ -7,6 +7,8 @@ use ruma::{
     api::federation::membership::{create_leave_event::v2 as send_leave, prepare_leave_event},
 };
 
+use transport::federation::CallError;
+
 use super::{Draft, RoomError, Rooms, join::Template};
 use crate::{
     event::{Membership, Pdu},
@@ -56,7 +58,7 @@ impl Rooms {
     }
 
     /// Has `server` take the leave of a local user who is not in the room here; whoever it says is no
-    /// member of it has left already. If other users here are in the room, the leave becomes part of it
+    /// member of it has left already, and so has everybody if it knows no such room. If other users here are in the room, the leave becomes part of it
     /// here, too: nobody else would tell this server of an event of its own.
     pub(super) async fn leave_at(
         &self,
@@ -66,7 +68,11 @@ impl Rooms {
     ) -> Result<(), RoomError> {
         let leave = match self.send_leave_to(server, room, user, &RoomVersionId::V11).await {
             Ok(leave) => leave.to_raw(),
-            Err(RoomError::Forbidden(_) | RoomError::UnsupportedVersion(_)) => return Ok(()),
+            Err(
+                RoomError::Forbidden(_)
+                | RoomError::UnknownRoom(_)
+                | RoomError::UnsupportedVersion(_),
+            ) => return Ok(()),
             Err(error) => return Err(error),
         };
         let (id, own) = (room.to_owned(), self.core().owned_server_name());
@@ -88,7 +94,13 @@ impl Rooms {
         let request = prepare_leave_event::v1::Request::new(room.to_owned(), user.to_owned());
         let core = self.core();
         let deadline = core.config.request_timeout;
-        let prepared = core.federation.call(server, request, deadline).await?;
+        let prepared = match core.federation.call(server, request, deadline).await {
+            // It has lost the room, with its disk, and counts nobody in.
+            Err(CallError::Refused(refusal)) if refusal.errcode == "M_NOT_FOUND" => {
+                return Err(RoomError::UnknownRoom(room.to_owned()));
+            }
+            prepared => prepared?,
+        };
         let version = prepared.room_version.unwrap_or_else(|| version.clone());
         let template = Template::parse(&prepared.event)?;
         let pdu = self.on_template(
