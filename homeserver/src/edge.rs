@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use axum::Router;
-use http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use http::{
+    StatusCode,
+    header::{ALLOW, CONTENT_TYPE},
+};
 use serde_json::{Value, json};
 use transport::{Host, MatrixError};
 
@@ -51,14 +54,21 @@ where
     }
 }
 
-/// Returns the routes with an answer for every other request (client-server API, "Common error codes").
-pub(crate) fn with_the_unrecognized(routes: Router) -> Router {
+/// Returns the answer to a request, or if nothing here was asked, the one for that (client-server API,
+/// "Common error codes"). Every answer of a handler with such a status has a body.
+pub(crate) fn unless_unrecognized(response: Response) -> Response {
+    let status = response.status();
+    let is_for_nobody = matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+        && !response.headers().contains_key(CONTENT_TYPE);
+    if !is_for_nobody {
+        return response;
+    }
     let message = "this server has no such endpoint";
-    let unrecognized =
-        move |status| async move { MatrixError::new(status, "M_UNRECOGNIZED", message) };
-    routes
-        .fallback(move || unrecognized(StatusCode::NOT_FOUND))
-        .method_not_allowed_fallback(move || unrecognized(StatusCode::METHOD_NOT_ALLOWED))
+    let mut unrecognized = MatrixError::new(status, "M_UNRECOGNIZED", message).into_response();
+    if let Some(allowed) = response.headers().get(ALLOW) {
+        unrecognized.headers_mut().insert(ALLOW, allowed.clone());
+    }
+    unrecognized
 }
 
 /// Returns whether a secret that was given is the right one. Takes as long for a wrong one as for the

@@ -18,7 +18,6 @@ use crate::{
     client_api::{self, cors::for_browsers},
     core::{Core, CoreFields, moment::AgeClock},
     delivery::Policies,
-    edge::with_the_unrecognized,
     federation_api,
     messaging::{Messaging, Parts, edus::Edus, notifications::Notifications, rooms::Rooms},
     metrics::{self, Apis},
@@ -229,7 +228,7 @@ async fn listen(
     limits: ServerLimits,
     watch: Watch,
 ) -> Result<u16, StartError> {
-    let router = for_browsers(with_the_unrecognized(router));
+    let router = for_browsers(router);
     serve_watched(&core.host, port, router, limits, watch)
         .await
         .map_err(|error| StartError::because(&format!("binding port {port}"), error))

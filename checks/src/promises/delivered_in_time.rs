@@ -15,7 +15,10 @@ use scenarios::scenario::{Backend, Delivery, Latency, Scenario};
 
 use crate::{
     Finding, Judgment,
-    history::{Exchange, History, Membership, Message, mail::Mail},
+    history::{
+        History, Membership, Message,
+        mail::{Mail, Store},
+    },
     reachability::{Outages, Troubles},
     record::OpOutcome,
 };
@@ -100,6 +103,8 @@ struct Judging<'h> {
     everywhere: Troubles,
     /// When a backend had surely noted that another one is back, by both, in order of time.
     noted: BTreeMap<(&'h str, &'h str), Vec<Duration>>,
+    /// When a backend got something from another one and took it, by both, in the order of sending.
+    calls: BTreeMap<(&'h str, &'h str), Vec<Duration>>,
     end: Duration,
 }
 
@@ -112,6 +117,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     let judging = Judging {
         history,
         noted: noted(history, &everywhere),
+        calls: calls(history),
         everywhere,
         outages,
         mail: Mail::read(history),
@@ -151,6 +157,16 @@ fn noted<'h>(
         times.sort_unstable();
     }
     noted
+}
+
+/// Returns when each backend got something from each other one and took it.
+fn calls<'h>(history: &'h History<'_>) -> BTreeMap<(&'h str, &'h str), Vec<Duration>> {
+    let mut calls: BTreeMap<(&str, &str), Vec<Duration>> = BTreeMap::new();
+    for call in history.exchanges_of("send").filter(|exchange| exchange.is_accepted()) {
+        let arrived = call.arrived.map(|arrived| arrived.at);
+        calls.entry((call.from, call.to)).or_default().extend(arrived);
+    }
+    calls
 }
 
 /// Returns the ways of a message to the backends that have been in its conversation all the time, as
@@ -215,8 +231,7 @@ impl Judging<'_> {
     /// not have been able to fetch it there: a relay's acceptance counts as sent, so that nobody sends
     /// it directly any more.
     fn is_kept_at_a_relay(&self, way: &Way<'_>, (begin, end): (Duration, Duration)) -> bool {
-        let mut stores = self.mail.stores.iter().filter(|store| self.is_of(store.exchange, way));
-        stores.any(|store| {
+        self.stores_of(way).any(|store| {
             let between = self.outages.among(&[way.destination, store.relay].into());
             store.accepted.at <= end && !between.is_quiet(begin, end - begin)
         })
@@ -226,15 +241,10 @@ impl Judging<'_> {
     /// begins with a call, or later if traces of what was over by then may have kept the origin from
     /// it.
     fn called_back(&self, way: &Way<'_>) -> Option<(Duration, Duration)> {
-        let is_call = |exchange: &&Exchange<'_>| {
-            exchange.from == way.destination && exchange.to == way.origin && exchange.is_accepted()
-        };
-        let calls = self.history.exchanges_of("send").filter(is_call);
-        let mut calls = calls.filter_map(|call| Some(call.arrived?.at));
-        calls.find_map(|call| {
+        let calls = self.calls.get(&(way.destination, way.origin)).into_iter().flatten();
+        calls.copied().filter(|call| *call >= way.accepted).find_map(|call| {
             let calm = self.everywhere.calm(call, |_| CALLING_BACK)?;
-            let is_free = self.everywhere.is_quiet(call, calm.0 - call);
-            (call >= way.accepted && is_free).then_some(calm)
+            self.everywhere.is_quiet(call, calm.0 - call).then_some(calm)
         })
     }
 
@@ -247,8 +257,7 @@ impl Judging<'_> {
         if attempts > 3 {
             return None;
         }
-        let stores = self.mail.stores.iter().filter(|store| self.is_of(store.exchange, way));
-        let stored = stores.map(|store| store.accepted.at).chain(way.reached).min();
+        let stored = self.stores_of(way).map(|store| store.accepted.at).chain(way.reached).min();
         relays.iter().find_map(|relay| {
             let known = scenario.relays.get(relay)?;
             // One that is told to keep less may refuse it.
@@ -278,8 +287,8 @@ impl Judging<'_> {
     fn unasked(&self, way: &Way<'_>) -> Option<(Duration, String)> {
         let relays = &self.history.scenario.backends.get(way.destination)?.relays;
         let lasting = ASKING + ONE_RELAY * u32::try_from(relays.len()).unwrap_or(u32::MAX);
-        let stores = self.mail.stores.iter().filter(|store| self.is_of(store.exchange, way));
-        let mut stores = stores.filter(|store| relays.iter().any(|relay| relay == store.relay));
+        let mut stores =
+            self.stores_of(way).filter(|store| relays.iter().any(|relay| relay == store.relay));
         stores.find_map(|store| {
             let between = self.outages.among(&[way.destination, store.relay].into());
             let (begin, end) = between.calm(store.accepted.at, |_| lasting)?;
@@ -336,11 +345,14 @@ impl Judging<'_> {
         HANDING_ON + QUEUED.saturating_mul(messages) + waits.unwrap_or_default()
     }
 
-    fn is_of(&self, exchange: &Exchange<'_>, way: &Way<'_>) -> bool {
-        let mut carriers = self.history.carriers_of(&way.message.name);
-        let user = format!(":{}", way.destination);
-        exchange.arguments().pop().is_some_and(|to| to.ends_with(&user))
-            && carriers.any(|carrier| carrier.sent.n == exchange.sent.n)
+    /// Returns what relays took of a message for its destination.
+    fn stores_of<'w>(&'w self, way: &'w Way<'_>) -> impl Iterator<Item = &'w Store<'w>> {
+        let is_of = |store: &&Store<'_>| {
+            let mut carriers = self.history.carriers_of(&way.message.name);
+            store.destination == way.destination
+                && carriers.any(|carrier| carrier.sent.n == store.exchange.sent.n)
+        };
+        self.mail.stores.iter().filter(is_of)
     }
 
     /// Returns a time in words, counted from when the cluster was ready.

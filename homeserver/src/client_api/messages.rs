@@ -26,7 +26,7 @@ use crate::{
     store::{
         StoreError,
         accounts::Device,
-        events, generations,
+        backward_extremities, events, generations,
         sends::for_device,
         state::{self, GroupId},
     },
@@ -95,13 +95,14 @@ struct Asked {
 #[derive(Serialize)]
 pub(super) struct Stretch {
     chunk: Vec<Box<RawValue>>,
+    /// Where to go on; none if there is certainly nothing more.
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<String>,
     start: String,
     /// The members who sent the events, for who loads members lazily.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     state: Vec<Box<RawValue>>,
-    /// Whether there are no more events in that direction.
+    /// Whether there are no events in that direction.
     #[serde(skip)]
     is_at_the_end: bool,
 }
@@ -131,9 +132,13 @@ fn stretch(
     let Asked { device, direction, limit, filter, .. } = asked;
     let pages = Pages { stretch: positions, direction: *direction, limit: *limit, filter };
     let mut page = page(connection, sight, pages)?;
+    // Nothing is before it here, nor is anything known to be missing.
+    let is_whole =
+        !page.has_more && backward_extremities::of_room(connection, sight.room, 1)?.is_empty();
     let (first, last) = (page.events.first().map(|(position, _)| *position), page.last);
     let (start, end) = match asked.direction {
         Direction::Forwards => (first.map_or(0, |first| first - 1), last),
+        Direction::Backwards if is_whole => (first.unwrap_or(0), None),
         Direction::Backwards => (first.unwrap_or(0), last.map(|last| last - 1)),
     };
     if let Some(to) = to {

@@ -1,7 +1,7 @@
 //! Receipts: how far users have read.
 
 use ruma::{EventId, OwnedRoomId, RoomId, UserId};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Map, Value, json};
 use transport::Transaction;
 
@@ -111,13 +111,20 @@ pub(crate) fn read_up_to(
     room: &RoomId,
     user: &UserId,
 ) -> Result<Option<i64>, StoreError> {
-    Ok(connection
-        .prepare_cached(
-            "SELECT max(position) FROM receipts JOIN timeline USING (event_id)
-             WHERE receipts.room_id = ?1 AND kind IN ('m.read', ?3) AND user_id = ?2
-                 AND thread IN ('', ?4)",
-        )?
-        .query_row((room.as_str(), user.as_str(), PRIVATE, MAIN), |row| row.get(0))?)
+    // One after the other, because SQLite would make a table of its own for a list.
+    let mut statement = connection.prepare_cached(
+        "SELECT position FROM receipts JOIN timeline USING (event_id)
+         WHERE receipts.room_id = ?1 AND kind = ?2 AND user_id = ?3 AND thread = ?4",
+    )?;
+    let mut newest = None;
+    for kind in ["m.read", PRIVATE] {
+        for thread in ["", MAIN] {
+            let of = (room.as_str(), kind, user.as_str(), thread);
+            let read: Option<i64> = statement.query_row(of, |row| row.get(0)).optional()?;
+            newest = newest.max(read);
+        }
+    }
+    Ok(newest)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use futures_util::{SinkExt, StreamExt};
 use http::{Request, StatusCode, header};
 use serde_json::Value;
 use tokio_tungstenite::{
-    WebSocketStream, client_async,
-    tungstenite::{self, Message},
+    WebSocketStream, client_async_with_config,
+    tungstenite::{self, Message, protocol::WebSocketConfig},
 };
 use transport::host::Stream;
 
@@ -24,6 +24,9 @@ const PING_AFTER: Duration = Duration::from_secs(20);
 
 /// The most frames that a device buffers while it fetches.
 const MAX_BUFFERED: usize = 10_000;
+
+/// Bytes that are read at once; they are cleared before each read.
+const READ_BUFFER: usize = 4096;
 
 /// Any key will do: it only shows that the server speaks the protocol (RFC 6455, section 1.3).
 const KEY: &str = "ZmVkc2ltIGF3YWl0cyB5b3U=";
@@ -61,7 +64,8 @@ async fn open(device: &Device) -> Result<Socket, String> {
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .body(())
         .map_err(|error| error.to_string())?;
-    match client_async(request, stream).await {
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+    match client_async_with_config(request, stream, Some(config)).await {
         Ok((socket, _)) => Ok(socket),
         Err(tungstenite::Error::Http(answer)) if answer.status() == StatusCode::UNAUTHORIZED => {
             device.start_session_anew(client.token()).await?;
