@@ -102,6 +102,8 @@ async fn messages_are_paged_in_both_directions_without_gap_or_repeat() {
     assert_eq!(bodies(&newest), ["4", "3"]);
     assert_eq!(bodies(&older), ["2", "1"]);
     assert_eq!(bodies(&again), ["1", "2"]);
+    let (_, whole) = alice.get(&format!("/rooms/{room}/messages?limit=100&dir=b")).await;
+    assert!(older["end"].is_string() && whole["end"].is_null(), "there is nothing before it");
 }
 
 #[tokio::test]

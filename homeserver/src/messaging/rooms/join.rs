@@ -111,14 +111,18 @@ impl Rooms {
                     trouble = RoomError::Forbidden(format!("only {owner} lets users into {room}"));
                     candidates.push_front(owner);
                 }
-                Err(error @ RoomError::Store(_)) => return Err(error),
+                Err(error @ RoomError::Store(_)) => {
+                    trouble = error;
+                    break;
+                }
                 Err(error) => {
                     tracing::info!(%server, %room, %error, "failed to join through a server");
                     trouble = error;
                 }
             }
         }
-        // Those who may count the user in are told otherwise, once this join has ended.
+        // Those who may count the user in are told otherwise, once this join has ended. Whether or not
+        // the store could be written, it knows who they are.
         self.withdraw_later(room.to_owned(), user.to_owned());
         Err(trouble)
     }
