@@ -103,4 +103,35 @@ mod tests {
         assert!(left("a", 1, true).finding.is_some());
         assert!(left("c", 1, false).finding.is_some());
     }
+
+    #[test]
+    fn who_forgot_with_its_disk_what_it_was_told_is_excused_unless_it_is_told_again() {
+        let left = |is_told_again: bool| {
+            let path = "/_matrix/federation/unstable/org.fedsim.m1";
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            let (vote, body) = (json!({"vote": "yes"}), json!({"event": pdu("m1"), "devices": {}}));
+            fake.exchange(("a", "b"), &format!("PUT {path}/prepare/!team/$m1"), &body, &vote);
+            let tell = |fake: &mut Fake| {
+                let what = format!("PUT {path}/decision/!team/$m1");
+                fake.exchange(("a", "b"), &what, &json!({"decision": "commit"}), &json!({}));
+            };
+            tell(&mut fake);
+            fake.begins_fault(0);
+            fake.waits(1);
+            if is_told_again {
+                tell(&mut fake);
+            }
+            for backend in ["a", "b", "c"] {
+                let of_a = (backend == "a").then(|| ("commits for b".to_owned(), 1));
+                let pending = Some(of_a.into_iter().collect());
+                fake.note(&Note::FinalQueues { backend: backend.to_owned(), pending });
+            }
+            fake.judged_in(&restored("b", 5), judge)
+        };
+        let excused = left(false);
+        assert_eq!(excused.finding, None);
+        assert_eq!(excused.excused, ["a keeps commits for b, which lost its disk at 10.009s"]);
+        assert!(left(true).finding.is_some());
+    }
 }

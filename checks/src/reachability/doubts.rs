@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::history::{Exchange, History};
+use crate::history::{Exchange, History, Moment};
 
 /// Returns what was pending when the time to settle was over and is not pending for ever; none if that
 /// time was not over.
@@ -39,8 +39,12 @@ pub(crate) fn never_done(
 }
 
 /// Returns how many messages a member has voted for whose vote, or decision, was lost with the disk of
-/// one of the two, and which the member was not told to show or to forget.
+/// one of the two, and which the member was not told to show or to forget, or was told before it forgot
+/// that, too.
 fn lost_votes(history: &History<'_>, (owner, member): (&str, &str), lost: &str) -> u64 {
+    let is_lost = |answered: &Moment| {
+        lost == member && history.losses.iter().any(|loss| loss.loses(lost, answered.at))
+    };
     let is_told = |prepared: &Exchange<'_>| {
         history.exchanges.iter().any(|exchange| {
             let is_decision = exchange.endpoint == "decision"
@@ -49,7 +53,8 @@ fn lost_votes(history: &History<'_>, (owner, member): (&str, &str), lost: &str) 
             let is_outcome = exchange.endpoint == "outcome"
                 && (exchange.from, exchange.to) == (member, owner)
                 && exchange.answer_json().is_some_and(|body| body["decision"].is_string());
-            (is_decision || is_outcome) && exchange.arguments() == prepared.arguments()
+            let is_kept = exchange.answer.is_some_and(|answer| !is_lost(&answer.sent));
+            (is_decision || is_outcome) && is_kept && exchange.arguments() == prepared.arguments()
         })
     };
     let votes = history.exchanges_of("prepare").filter(|exchange| {

@@ -84,7 +84,10 @@ impl CheckRecord {
 
 #[cfg(test)]
 mod tests {
-    use scenarios::scenario::{Delivery, Scenario};
+    use std::collections::BTreeSet;
+
+    use journal::fault::FaultReport;
+    use scenarios::scenario::{Delivery, Fault, Scenario};
     use serde_json::json;
 
     use crate::{
@@ -92,6 +95,11 @@ mod tests {
         history::fake::{Fake, pdu, restored, scenario},
         judged,
     };
+
+    fn begun(fault: &Fault) -> FaultReport {
+        let (what, from) = (fault.kind.to_string(), std::time::Duration::ZERO);
+        FaultReport { what, from, until: None, requests: BTreeSet::new(), hits: 1 }
+    }
 
     /// Returns whether a journal shows that something healed itself: `b` is told of a commit that
     /// it answers with this status, and is asked to prepare the message again or is not.
@@ -117,7 +125,7 @@ mod tests {
         let played = Played { scenario, seed: 1, file: None };
         let recording = journal::Recording {
             journal: fake.journal(),
-            faults: Vec::new(),
+            faults: scenario.faults.iter().map(begun).collect(),
             ended: journal::Ended::Finished,
             at: std::time::Duration::from_secs(1),
         };
