@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use scenarios::{
     Scenario,
-    scenario::{AfterCrash, Delivery, Fault, FaultKind, NetworkFault, NodeFault, Op, OpKind, When},
+    scenario::{
+        AfterCrash, Delivery, Fault, FaultKind, Moment, NetworkFault, NodeFault, Op, OpKind, When,
+    },
 };
 
 use super::GRACE;
@@ -22,8 +24,19 @@ const LONG: Duration = Duration::from_secs(20 * 60);
 /// A backend that was away is surely up again after so long.
 const BOOTED: Duration = Duration::from_secs(15);
 
+/// Who hears from a backend that was away has surely called it back after so long.
+const CALLED_BACK: Duration = Duration::from_secs(45);
+
+/// Longer than somebody waits for an answer.
+const UNANSWERED: Duration = Duration::from_secs(15);
+
+/// Longer than it takes until a message is left at a relay because its destination does not answer, and
+/// until it is left there again.
+const LEFT: Duration = Duration::from_secs(60);
+
 /// Returns `base` with a backend that has no power all the time, with one that has none for long, with
-/// one that is cut off from the other backends twice, and with one that is while the others talk. None
+/// one that is cut off from the other backends twice, with one that is while the others talk, and with
+/// one that has none while something is left at its relay twice. None
 /// if something is broken already, or if nothing would wait: `m1` refuses what not everybody can have.
 pub(crate) fn absences(base: &Scenario) -> Vec<Scenario> {
     let waits = base.conversations.values().any(|room| room.delivery == Delivery::Eventual);
@@ -33,6 +46,7 @@ pub(crate) fn absences(base: &Scenario) -> Vec<Scenario> {
     let mut absences =
         vec![without_power(base, &absent), for_long(base, &absent), cut_off_twice(base, &absent)];
     absences.extend(talked_past(base, &absent));
+    absences.extend(left_twice(base, &absent));
     absences
 }
 
@@ -67,7 +81,8 @@ fn for_long(base: &Scenario, absent: &str) -> Scenario {
     away.lasts = away.lasts.map(|lasts| lasts.max(LONG));
     let begins = if let When::At(at) = away.when { at } else { Duration::ZERO };
     let back = begins + away.lasts.unwrap_or(LONG);
-    let (writes, restarts, once_more) = (back + BOOTED, back + BOOTED * 2, back + BOOTED * 3);
+    let (writes, restarts) = (back + BOOTED, back + BOOTED + CALLED_BACK);
+    let once_more = restarts + BOOTED;
     if let Some(node) = first_to_send(&scenario) {
         let kind = NodeFault::Kill { node }.into();
         scenario.faults.push(Fault::new(When::At(restarts), Some(MARGINS.0), kind));
@@ -146,6 +161,32 @@ fn talked_past(base: &Scenario, absent: &str) -> Option<Scenario> {
     scenario.ops.sort_by_key(|op| op.at);
     let cut = during(&scenario.ops, cut_off(base, absent));
     Some(with_faults(scenario, [cut]))
+}
+
+/// The relay's answer to the second of two messages is lost, so that this one is left there once more.
+fn left_twice(base: &Scenario, absent: &str) -> Option<Scenario> {
+    let first = base.ops.iter().find(|op| matches!(op.kind, OpKind::Send { .. }))?;
+    let (sender, relay) = (first_to_send(base)?, base.backends.get(absent)?.relays.first()?);
+    let mut second = Op { at: first.at + LEFT, ..first.clone() };
+    if let OpKind::Send { id, .. } = &mut second.kind {
+        *id = unused_message(std::slice::from_ref(first));
+    }
+    let base = Scenario { ops: vec![first.clone(), second], ..base.clone() };
+    let mut scenario = without_power(&base, absent);
+    let away = scenario.faults.first_mut()?;
+    away.lasts = away.lasts.map(|lasts| lasts + LEFT);
+    let when = When::Exchange {
+        moment: Moment::Answered,
+        endpoints: vec!["send_relay".to_owned()],
+        from: Some(sender.clone()),
+        to: Some(relay.clone()),
+        nth: 2,
+    };
+    let (between, and) = (vec![sender], vec![relay.clone()]);
+    let cut = NetworkFault::Partition { between, and, one_way: false };
+    let faults = scenario.faults.clone().into_iter();
+    let cut = Fault::new(when, Some(UNANSWERED), cut.into());
+    Some(with_faults(scenario, faults.chain([cut])))
 }
 
 /// How often somebody writes while others talk.

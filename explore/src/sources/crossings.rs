@@ -7,7 +7,8 @@ use std::time::Duration;
 use scenarios::{
     Scenario,
     scenario::{
-        AfterCrash, Delivery, Fault, FaultKind, Latency, NetworkFault, NodeFault, Op, OpKind, When,
+        AfterCrash, Delivery, Fault, FaultKind, Latency, Moment, NetworkFault, NodeFault, Op,
+        OpKind, When,
     },
 };
 
@@ -27,7 +28,8 @@ const ALIKE: Duration = Duration::from_millis(20);
 /// hears of the other through a third one only; with a member who leaves while his backend is cut off,
 /// and comes back before that is told; and with mail that is spread over two relays of which never both
 /// can be reached. None of these if nothing would wait. Under `m1`, with somebody who joins while a
-/// message is decided about. None of those for which it has too few backends or relays, or in which
+/// message is decided about, and with a sender who leaves before everybody has heard of the decision. None
+/// of those for which it has too few backends or relays, or in which
 /// something is broken already.
 pub(crate) fn crossings(base: &Scenario) -> Vec<Scenario> {
     if !base.faults.is_empty() {
@@ -39,7 +41,7 @@ pub(crate) fn crossings(base: &Scenario) -> Vec<Scenario> {
         all.extend([in_one_instant, past_a_cut_link, left_meanwhile, over_relays_in_turn]);
     }
     if delivers(Delivery::M1) {
-        all.push(joined_meanwhile);
+        all.extend([joined_meanwhile, left_before_the_decision]);
     }
     all.into_iter().filter_map(|crossing| crossing(base)).collect()
 }
@@ -154,6 +156,29 @@ fn joined_meanwhile(base: &Scenario) -> Option<Scenario> {
     let held = NetworkFault::Hold { between: owner, and: slow, one_way: false };
     let begins = When::At(room.at.saturating_sub(HEARD / 2));
     Some(with_faults(scenario, [Fault::new(begins, Some(HEARD * 3), held.into())]))
+}
+
+/// One of the others hears that the sender has left, and then what was decided about the message.
+fn left_before_the_decision(base: &Scenario) -> Option<Scenario> {
+    let room = Room::of_the_first_message(base).filter(|room| room.people.len() > 2)?;
+    let creator = &base.conversations.get(room.name)?.creator;
+    let mut others = room.people.iter().copied().filter(|user| *user != creator);
+    let (sender, slow) = (others.next()?, others.next()?);
+    let mut scenario = base.clone();
+    scenario.ops.clear();
+    room.writes(room.at, sender, &mut scenario.ops);
+    let leaves = OpKind::Leave { user: sender.clone(), conversation: room.name.clone() };
+    scenario.ops.push(Op::once(room.at + HEARD, leaves));
+    let (owner, slow) = (room.backend(creator), room.backend(slow));
+    let begins = When::Exchange {
+        moment: Moment::Sent,
+        endpoints: vec!["decision".to_owned()],
+        from: owner.first().cloned(),
+        to: slow.first().cloned(),
+        nth: 1,
+    };
+    let held = NetworkFault::Hold { between: owner, and: slow, one_way: true };
+    Some(with_faults(scenario, [Fault::new(begins, Some(HEARD * 5), held.into())]))
 }
 
 /// The first message is at the relay that the absent backend cannot reach, and the second one, which
