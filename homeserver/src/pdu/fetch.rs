@@ -285,7 +285,7 @@ impl<'a> Asked<'a> {
         match error {
             error if error.is_not_found() => self.said_no(server),
             // It may not be allowed to tell; that says nothing about what it has.
-            error if error.is_final() => {
+            error if error.is_final() && !error.is_unauthenticated() => {
                 tracing::info!(%server, %error, "a server refused to answer");
             }
             error => self.silent = Some(format!("{server}: {error}")),

@@ -55,6 +55,12 @@ impl CallError {
         }
     }
 
+    /// Returns whether the server could not tell who asks (401), as where it could not have the asker's
+    /// key: that says nothing about what was asked for.
+    pub fn is_unauthenticated(&self) -> bool {
+        self.status() == Some(StatusCode::UNAUTHORIZED)
+    }
+
     /// Returns whether the server said that this is forbidden (403).
     pub fn is_forbidden(&self) -> bool {
         self.status() == Some(StatusCode::FORBIDDEN)
