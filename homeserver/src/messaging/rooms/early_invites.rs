@@ -57,6 +57,8 @@ pub(super) enum EarlyInvite {
     Here,
     /// It has not come, and its sender does not hand it out.
     NotToBeHad,
+    /// It has not come, and its sender knows of none: it was not needed any more when it was signed.
+    Void,
 }
 
 impl Rooms {
@@ -89,7 +91,8 @@ impl Rooms {
         let invite = match self.graph.ask_event(&source, &id).await {
             Ok(Found::Here(invite)) => invite,
             Err(Unavailable::Store(error)) => return Err(error.into()),
-            Ok(_) | Err(_) => return Ok(EarlyInvite::NotToBeHad),
+            Ok(Found::Nowhere) => return Ok(EarlyInvite::Void),
+            Ok(Found::Unknown(_)) | Err(_) => return Ok(EarlyInvite::NotToBeHad),
         };
         // Not part of any transaction: there is nothing to record.
         self.graph.receive(&from, &[invite.to_raw()], Arc::new(|_, _| Ok(()))).await?;

@@ -121,8 +121,8 @@ impl Rooms {
                 }
             }
         }
-        // Those who may count the user in are told otherwise, once this join has ended. Whether or not
-        // the store could be written, it knows who they are.
+        // Those who may count the user in are told otherwise, once this join has ended: who
+        // they are was written down before anybody was asked.
         self.withdraw_later(room.to_owned(), user.to_owned());
         Err(trouble)
     }
@@ -132,7 +132,7 @@ impl Rooms {
     async fn join_here(&self, user: &UserId, room: &RoomId) -> Result<bool, RoomError> {
         if self.membership(user, room).await? == Some(Membership::Join) {
             match self.early_invite(user, room).await? {
-                EarlyInvite::None => return Ok(true),
+                EarlyInvite::None | EarlyInvite::Void => return Ok(true),
                 // Its sender counts the user as out: this server's database may have been set back.
                 EarlyInvite::NotToBeHad => return Ok(false),
                 EarlyInvite::Here
@@ -147,7 +147,7 @@ impl Rooms {
             Err(RoomError::UnknownRoom(_)) => Ok(false),
             Err(error @ RoomError::Forbidden(_)) => match self.early_invite(user, room).await? {
                 EarlyInvite::Here => self.put_join(user, room).await.map(|()| true),
-                EarlyInvite::NotToBeHad => Ok(false),
+                EarlyInvite::NotToBeHad | EarlyInvite::Void => Ok(false),
                 EarlyInvite::None => Err(error),
             },
             done => done.map(|()| true),

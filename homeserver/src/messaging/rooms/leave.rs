@@ -7,8 +7,6 @@ use ruma::{
     api::federation::membership::{create_leave_event::v2 as send_leave, prepare_leave_event},
 };
 
-use transport::federation::CallError;
-
 use super::{Draft, RoomError, Rooms, join::Template};
 use crate::{
     event::{Membership, Pdu},
@@ -57,29 +55,33 @@ impl Rooms {
         self.record_leave(pdu).await
     }
 
-    /// Has `server` take the leave of a local user who is not in the room here; whoever it says is no
-    /// member of it has left already, and so has everybody if it knows no such room. If other users here are in the room, the leave becomes part of it
-    /// here, too: nobody else would tell this server of an event of its own.
+    /// Has `server` take the leave of a local user, unless the user is in the room here by then; whoever
+    /// it says is no member of it has left already. If other users here are in the room, the leave becomes
+    /// part of it here, too: nobody else would tell this server of an event of its own.
     pub(super) async fn leave_at(
         &self,
         server: &OwnedServerName,
         room: &RoomId,
         user: &UserId,
     ) -> Result<(), RoomError> {
-        let leave = match self.send_leave_to(server, room, user, &RoomVersionId::V11).await {
-            Ok(leave) => leave.to_raw(),
-            Err(
-                RoomError::Forbidden(_)
-                | RoomError::UnknownRoom(_)
-                | RoomError::UnsupportedVersion(_),
-            ) => return Ok(()),
+        let leave = match self.proposed_leave(server, room, user, &RoomVersionId::V11).await {
+            Ok(leave) => leave,
+            Err(RoomError::Forbidden(_) | RoomError::UnsupportedVersion(_)) => return Ok(()),
             Err(error) => return Err(error),
         };
+        // The user may have come in by another way while the server was asked.
+        if self.membership(user, room).await? == Some(Membership::Join) {
+            return Ok(());
+        }
+        match self.deliver_leave(server, &leave).await {
+            Err(RoomError::Forbidden(_)) => return Ok(()),
+            delivered => delivered?,
+        }
         let (id, own) = (room.to_owned(), self.core().owned_server_name());
         let is_in = self.database().call(move |db| memberships::is_member_server(db, &id, &own));
         if is_in.await? {
             // Not part of any transaction: there is nothing to record.
-            self.graph.receive(server, &[leave], Arc::new(|_, _| Ok(()))).await?;
+            self.graph.receive(server, &[leave.to_raw()], Arc::new(|_, _| Ok(()))).await?;
         }
         Ok(())
     }
@@ -91,26 +93,27 @@ impl Rooms {
         user: &UserId,
         version: &RoomVersionId,
     ) -> Result<Pdu, RoomError> {
+        let pdu = self.proposed_leave(server, room, user, version).await?;
+        self.deliver_leave(server, &pdu).await?;
+        Ok(pdu)
+    }
+
+    /// Returns a leave on the spot that another server proposes; that does not know of it yet.
+    async fn proposed_leave(
+        &self,
+        server: &OwnedServerName,
+        room: &RoomId,
+        user: &UserId,
+        version: &RoomVersionId,
+    ) -> Result<Pdu, RoomError> {
         let request = prepare_leave_event::v1::Request::new(room.to_owned(), user.to_owned());
         let core = self.core();
         let deadline = core.config.request_timeout;
-        let prepared = match core.federation.call(server, request, deadline).await {
-            // It has lost the room, with its disk, and counts nobody in.
-            Err(CallError::Refused(refusal)) if refusal.errcode == "M_NOT_FOUND" => {
-                return Err(RoomError::UnknownRoom(room.to_owned()));
-            }
-            prepared => prepared?,
-        };
+        let prepared = core.federation.call(server, request, deadline).await?;
         let version = prepared.room_version.unwrap_or_else(|| version.clone());
         let template = Template::parse(&prepared.event)?;
-        let pdu = self.on_template(
-            &version,
-            room,
-            template,
-            Draft::membership(user, user, Membership::Leave),
-        )?;
-        self.deliver_leave(server, &pdu).await?;
-        Ok(pdu)
+        let leave = Draft::membership(user, user, Membership::Leave);
+        self.on_template(&version, room, template, leave)
     }
 
     /// Returns a leave that builds on the invite alone, which is all that this server knows of the room.

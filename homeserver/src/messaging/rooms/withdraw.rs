@@ -52,10 +52,9 @@ impl Rooms {
     async fn withdraw(&self, room: &OwnedRoomId, user: &OwnedUserId) -> Result<(), RoomError> {
         let _alone = self.joins.alone(room.clone()).await;
         let pending = self.database().call(|db| pending_joins::all(db)).await?;
-        let is_in = self.membership(user, room).await? == Some(Membership::Join);
         let of_this = pending.into_iter().filter(|join| join.room_id == *room);
         for join in of_this.filter(|join| join.user_id == *user) {
-            if !is_in {
+            if self.membership(user, room).await? != Some(Membership::Join) {
                 self.leave_at(&join.server, room, user).await?;
             }
             let end = join.clone();
