@@ -48,6 +48,8 @@ fn linked_id(file: &mut File) -> Option<String> {
     let program = object::File::parse(&cache).ok()?;
     let uuid = program.mach_uuid().ok().flatten();
     let id = program.build_id().ok().flatten().or(uuid.as_ref().map(|uuid| &uuid[..]))?;
+    // One that somebody made up is no hash.
+    let id = Some(id).filter(|id| id.len() >= 16)?;
     let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
     digits.get(..LENGTH).map(str::to_owned)
 }

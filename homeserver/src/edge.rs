@@ -55,7 +55,7 @@ where
 }
 
 /// Returns the answer to a request, or if nothing here was asked, the one for that (client-server API,
-/// "Common error codes"). Every answer of a handler with such a status has a body.
+/// "Common error codes"). Every answer of a handler with such a status has a content type.
 pub(crate) fn unless_unrecognized(response: Response) -> Response {
     let status = response.status();
     let is_for_nobody = matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)

@@ -117,7 +117,7 @@ pub trait World: Send + Sync {
     /// machine that sent each, its method and its target.
     fn requests_in_flight(&self) -> Vec<(String, String, String)>;
 
-    /// Returns how many requests the network still delivers a second time, or waits for the answer to.
+    /// Returns how many repeated requests the network still has to deliver, or to have answered.
     /// Those that only read change nothing, and do not count. A world whose network delivers nothing
     /// twice has none.
     fn replays_under_way(&self) -> usize {

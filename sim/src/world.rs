@@ -311,7 +311,7 @@ impl World {
         state.recorder.journal().requests(outstanding)
     }
 
-    /// Returns how many requests the network still delivers a second time, or waits for the answer to.
+    /// Returns how many repeated requests the network still has to deliver, or to have answered.
     /// Those that only read (RFC 9110, 9.2.1) change nothing, and do not count.
     pub fn replays_under_way(&self) -> usize {
         let state = self.shared.lock();

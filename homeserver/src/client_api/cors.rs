@@ -24,7 +24,7 @@ const OURS: [&str; 5] =
     ["/_matrix/client/", "/_matrix/media/", "/notifications", "/await", "/health"];
 
 /// Returns the routes of a server with an answer for every other request, and with what browsers ask for.
-/// This goes around all of them at once: around each it would take a tenth of a start.
+/// This goes around all of them at once: around each it would take a third of a start.
 pub(crate) fn for_browsers(routes: Router) -> Router {
     Router::new().fallback_service(routes).layer(axum::middleware::from_fn(allow))
 }

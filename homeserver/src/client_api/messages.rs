@@ -95,14 +95,14 @@ struct Asked {
 #[derive(Serialize)]
 pub(super) struct Stretch {
     chunk: Vec<Box<RawValue>>,
-    /// Where to go on; none if there is certainly nothing more.
+    /// Where to go on; none if nothing more can be had now.
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<String>,
     start: String,
     /// The members who sent the events, for who loads members lazily.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     state: Vec<Box<RawValue>>,
-    /// Whether there are no events in that direction.
+    /// Whether not a single event was left in that direction.
     #[serde(skip)]
     is_at_the_end: bool,
 }

@@ -254,13 +254,12 @@ impl LiveWorld {
                 armed.probability.is_some()
             });
         }
-        let changes = usize::from(!bytes.starts_with(b"GET "));
-        self.lock().replays += changes * due.len();
         for (call, after) in due {
+            let counted = (!bytes.starts_with(b"GET ")).then(|| Counted::new(self));
             let (replay, world) = (Replay { of, bytes: bytes.clone(), call, after }, self.clone());
             self.spawn(async move {
-                replay.run(world.clone()).await;
-                world.lock().replays -= changes;
+                replay.run(world).await;
+                drop(counted);
             });
         }
     }
@@ -298,6 +297,22 @@ impl LiveWorld {
         let mark = recorder.leaves(now, &mut open.exchanges, route, message);
         let marks = mark.into_iter().collect();
         Some(Parcel::Data { bytes, marks, left: Instant::now(), is_cut: false })
+    }
+}
+
+/// Counts a repeated request that may change something, for as long as it is under way.
+struct Counted(LiveWorld);
+
+impl Counted {
+    fn new(world: &LiveWorld) -> Self {
+        world.lock().replays += 1;
+        Self(world.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.lock().replays -= 1;
     }
 }
 

@@ -25,19 +25,14 @@ pub(super) async fn settle(stage: &Arc<Stage>, federation: &dyn Federation) -> V
     loop {
         let mut pending = federation.pending(stage).await;
         pending.extend(in_flight(stage, federation.promises().vocabulary));
-        pending.extend(to_be_replayed(stage));
-        quiet = if pending.is_empty() { quiet + 1 } else { 0 };
+        // A network that repeats something beyond the time to settle keeps nobody from being judged.
+        let is_quiet = pending.is_empty() && stage.world().replays_under_way() == 0;
+        quiet = if is_quiet { quiet + 1 } else { 0 };
         if quiet == QUIET_PROBES || Instant::now() >= deadline {
             return pending;
         }
         tokio::time::sleep(PROBE_EVERY).await;
     }
-}
-
-/// Returns in words that a request comes a second time later.
-fn to_be_replayed(stage: &Stage) -> Option<String> {
-    let count = stage.world().replays_under_way();
-    (count > 0).then(|| format!("the network has {count} more to deliver a second time"))
 }
 
 /// Returns the requests in flight, except those that always are.

@@ -125,9 +125,10 @@ async fn queues(remote: &Remote, command: QueuesCommand) -> Result<(), Trouble> 
             others.try_for_each(|(name, aside)| {
                 say(&format!("{name}\t0 waiting\t{aside} set aside\t0 failures"))
             })?;
-            found.joins.iter().try_for_each(|(name, joins)| {
-                say(&format!("{name}\t{joins} joins to be finished or withdrawn"))
-            })
+            found
+                .joins
+                .iter()
+                .try_for_each(|(name, joins)| say(&format!("{name}\t{joins} unfinished joins")))
         }
         QueuesCommand::Show { destination: Some(destination) } => {
             let path = format!("queues/{}", segment(destination.as_str()));

@@ -135,7 +135,9 @@ impl Commits {
         let was_set_back = {
             let mut set_back = self.set_back.lock();
             let rooms = set_back.get_mut(destination);
-            rooms.is_some_and(|rooms| rooms.remove(room.as_str()).is_some())
+            let waiting = rooms.and_then(|rooms| rooms.get_mut(room.as_str()));
+            // If it refuses once more, it waits for as long as it would have.
+            waiting.map(|waiting| waiting.due = Instant::now()).is_some()
         };
         if was_set_back {
             self.tell_now(destination);
