@@ -37,7 +37,10 @@ pub use self::{
     operations::{Answer, Operation, Redaction, Typing, TypingSeen, Unperformed},
     pdu::PduFacts,
 };
-pub(crate) use self::{graph::transacted, membership::has_its_power_changed};
+pub(crate) use self::{
+    graph::{carried, transacted},
+    membership::has_its_power_changed,
+};
 use scenarios::{
     Vocabulary,
     scenario::{Delivery, FaultKind, NodeFault, Scenario},

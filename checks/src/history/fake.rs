@@ -92,6 +92,11 @@ impl Fake {
         n
     }
 
+    /// Returns when its latest entry is.
+    pub(crate) fn now(&self) -> Duration {
+        self.entries.last().map_or(Duration::ZERO, |entry| entry.at)
+    }
+
     /// Lets nothing happen for so many seconds.
     pub(crate) fn waits(&mut self, seconds: u64) {
         self.waited += Duration::from_secs(seconds);

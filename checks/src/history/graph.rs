@@ -25,6 +25,14 @@ pub(crate) fn transacted<'h>(history: &'h History<'_>) -> BTreeMap<&'h str, &'h 
     pdus.map(|pdu| (pdu.event.as_str(), pdu)).collect()
 }
 
+/// Returns every event of the timeline that an exchange carried, in its request or its answer.
+pub(crate) fn carried<'e>(exchange: &'e Exchange<'_>) -> impl Iterator<Item = PduFacts> + 'e {
+    let bodies = CARRIERS.contains(&exchange.endpoint);
+    let bodies = bodies.then(|| [exchange.request_json(), exchange.answer_json()]);
+    let beside = bodies.into_iter().flatten().flatten().flat_map(fields);
+    exchange.pdus().iter().cloned().chain(beside.filter_map(PduFacts::of))
+}
+
 /// Where an event stands in its graph.
 #[derive(Debug)]
 struct Place {
@@ -36,17 +44,8 @@ impl Graph {
     /// Reads the graph of everything that the exchanges carried.
     pub(super) fn read(exchanges: &[Exchange<'_>]) -> Self {
         let mut graph = Self::default();
-        for exchange in exchanges {
-            for pdu in exchange.pdus() {
-                graph.put(pdu.clone());
-            }
-            if CARRIERS.contains(&exchange.endpoint) {
-                let bodies = [exchange.request_json(), exchange.answer_json()];
-                let fields = bodies.into_iter().flatten().flat_map(fields);
-                for pdu in fields.filter_map(PduFacts::of) {
-                    graph.put(pdu);
-                }
-            }
+        for pdu in exchanges.iter().flat_map(carried) {
+            graph.put(pdu);
         }
         graph
     }

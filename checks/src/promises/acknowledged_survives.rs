@@ -316,4 +316,28 @@ mod tests {
         };
         assert!(dropped(&pdu("m1"), staying).finding.is_some());
     }
+
+    #[test]
+    fn a_join_that_comes_after_a_removal_beside_it_need_not_be_taken() {
+        let member = |sender: &str, membership: &str| {
+            json!({"type": "m.room.member", "state_key": "@alice:a", "depth": 2, "sender": sender,
+                   "content": {"membership": membership}, "room_id": "!team",
+                   "prev_events": ["$invite"]})
+        };
+        let event = |pdu: &serde_json::Value| PduFacts::of(pdu).expect("a PDU").event;
+        let (removal, join) = (member("@carol:c", "leave"), member("@alice:a", "join"));
+        let dropped = |is_told: bool| {
+            let mut fake = Fake::ready();
+            let what = "PUT /_matrix/federation/v1/send/1";
+            if is_told {
+                fake.exchange(("c", "b"), what, &json!({"pdus": [removal]}), &json!({}));
+            }
+            fake.exchange(("a", "b"), what, &json!({"pdus": [join]}), &json!({}));
+            fake.holds_at_end("b", &[&event(&removal)]);
+            fake.state_at_end("a", &event(&join));
+            judged(fake).finding
+        };
+        assert_eq!(dropped(true), None);
+        assert!(dropped(false).is_some(), "nobody told b of the removal before");
+    }
 }

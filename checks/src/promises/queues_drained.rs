@@ -1,8 +1,10 @@
-//! `queues-drained`: in the end, no homeserver has anything left to send or is in doubt.
+//! `queues-drained`: in the end, no homeserver has anything left to send, is in doubt, or has a join that
+//! is neither done nor withdrawn.
 //!
 //! Whoever voted for an `m1` message whose owner has lost its disk, and its decision with it, is in
 //! doubt for ever; and an owner has a commit for ever for a member that has lost its disk, and its vote
-//! with it, as long as that counts as a member. Both are excused, for as many messages as there can be.
+//! with it, or what it was told before anybody heard that, as long as that counts as a member. Nor can a
+//! join be taken back through who has lost its disk since. All are excused, for as many as there can be.
 
 use crate::{Finding, Judgment, history::History, reachability::never_done};
 
@@ -105,23 +107,20 @@ mod tests {
     }
 
     #[test]
-    fn who_forgot_with_its_disk_what_it_was_told_is_excused_unless_it_is_told_again() {
-        let left = |is_told_again: bool| {
+    fn who_forgot_with_its_disk_what_it_was_told_is_excused_unless_somebody_heard_that() {
+        let left = |is_heard: bool| {
             let path = "/_matrix/federation/unstable/org.fedsim.m1";
             let mut fake = Fake::ready();
             fake.waits(10);
             let (vote, body) = (json!({"vote": "yes"}), json!({"event": pdu("m1"), "devices": {}}));
             fake.exchange(("a", "b"), &format!("PUT {path}/prepare/!team/$m1"), &body, &vote);
-            let tell = |fake: &mut Fake| {
-                let what = format!("PUT {path}/decision/!team/$m1");
-                fake.exchange(("a", "b"), &what, &json!({"decision": "commit"}), &json!({}));
-            };
-            tell(&mut fake);
-            fake.begins_fault(0);
-            fake.waits(1);
-            if is_told_again {
-                tell(&mut fake);
+            let commit = json!({"decision": "commit"});
+            let told = fake.request("a", "b", &format!("PUT {path}/decision/!team/$m1"), &commit);
+            let answer = fake.answer(told, 200, &json!({}));
+            if is_heard {
+                fake.arrive(told, answer);
             }
+            fake.begins_fault(0);
             for backend in ["a", "b", "c"] {
                 let of_a = (backend == "a").then(|| ("commits for b".to_owned(), 1));
                 let pending = Some(of_a.into_iter().collect());
@@ -131,7 +130,28 @@ mod tests {
         };
         let excused = left(false);
         assert_eq!(excused.finding, None);
-        assert_eq!(excused.excused, ["a keeps commits for b, which lost its disk at 10.009s"]);
-        assert!(left(true).finding.is_some());
+        assert_eq!(excused.excused, ["a keeps commits for b, which lost its disk at 10.008s"]);
+        assert!(left(true).finding.is_some(), "a has nothing to keep");
+    }
+
+    #[test]
+    fn a_join_through_who_lost_its_disk_since_cannot_be_taken_back() {
+        let left = |node: &str| {
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            let join = "PUT /_matrix/federation/v2/send_join/!team/$join";
+            fake.request("a", "b", join, &json!({}));
+            fake.begins_fault(0);
+            for backend in ["a", "b", "c"] {
+                let of_a = (backend == "a").then(|| ("joins through b".to_owned(), 1));
+                let pending = Some(of_a.into_iter().collect());
+                fake.note(&Note::FinalQueues { backend: backend.to_owned(), pending });
+            }
+            fake.judged_in(&restored(node, 5), judge)
+        };
+        let excused = left("b");
+        assert_eq!(excused.finding, None);
+        assert_eq!(excused.excused, ["a keeps joins through b, which lost its disk at 10.002s"]);
+        assert!(left("c").finding.is_some());
     }
 }

@@ -29,6 +29,8 @@ pub(crate) fn never_done(
 ) -> Option<String> {
     let (verb, lost, votes) = if let Some(owner) = what.strip_prefix("in doubt about ") {
         ("stays", owner, lost_votes(history, (owner, backend), owner))
+    } else if let Some(server) = what.strip_prefix("joins through ") {
+        ("keeps", server, lost_joins(history, backend, server))
     } else {
         let member = what.strip_prefix("commits for ")?;
         ("keeps", member, lost_votes(history, (backend, member), member))
@@ -38,12 +40,33 @@ pub(crate) fn never_done(
     (count <= votes).then(|| format!("{backend} {verb} {what}, which lost its disk at {at}"))
 }
 
+/// Returns how many joins a backend asked a server for that has lost its disk since: it does not know the
+/// room any more, and cannot be told otherwise before somebody leads it back.
+fn lost_joins(history: &History<'_>, backend: &str, server: &str) -> u64 {
+    let joins = history.exchanges_of("send_join").filter(|join| {
+        (join.from, join.to) == (backend, server)
+            && history.losses.iter().any(|loss| loss.loses(server, join.sent.at))
+    });
+    joins.count() as u64
+}
+
 /// Returns how many messages a member has voted for whose vote, or decision, was lost with the disk of
-/// one of the two, and which the member was not told to show or to forget, or was told before it forgot
-/// that, too.
+/// one of the two, and which the member was not told to show or to forget, or was told, which nobody heard
+/// before it forgot that, too.
 fn lost_votes(history: &History<'_>, (owner, member): (&str, &str), lost: &str) -> u64 {
     let is_lost = |answered: &Moment| {
         lost == member && history.losses.iter().any(|loss| loss.loses(lost, answered.at))
+    };
+    // An answer that comes while a process hangs may be too late for it: it asks again.
+    let is_heard = |told: &Exchange<'_>| {
+        let asks_again = |heard: Moment| {
+            history.exchanges_of("decision").any(|again| {
+                again.sent > heard
+                    && (again.from, again.to) == (told.from, told.to)
+                    && again.arguments() == told.arguments()
+            })
+        };
+        told.answer_arrived.is_some_and(|heard| !asks_again(heard))
     };
     let is_told = |prepared: &Exchange<'_>| {
         history.exchanges.iter().any(|exchange| {
@@ -54,7 +77,10 @@ fn lost_votes(history: &History<'_>, (owner, member): (&str, &str), lost: &str) 
                 && (exchange.from, exchange.to) == (member, owner)
                 && exchange.answer_json().is_some_and(|body| body["decision"].is_string());
             let is_kept = exchange.answer.is_some_and(|answer| !is_lost(&answer.sent));
-            (is_decision || is_outcome) && is_kept && exchange.arguments() == prepared.arguments()
+            let is_heard = is_decision && is_heard(exchange);
+            (is_decision || is_outcome)
+                && (is_kept || is_heard)
+                && exchange.arguments() == prepared.arguments()
         })
     };
     let votes = history.exchanges_of("prepare").filter(|exchange| {

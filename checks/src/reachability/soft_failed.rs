@@ -1,16 +1,17 @@
 //! Whether a backend knew of the removal of an event's sender before the event came, which knew nothing
 //! of it.
 //!
-//! What comes after its sender was removed is not taken into the state, although it was allowed where
-//! it stands (server-server API, "Soft failure"). Somebody to whom both come the other way around
-//! resolves them, and may keep the event. The next event that builds on it makes them agree.
+//! What comes after its sender was removed is neither shown nor taken into the state, although it was
+//! allowed where it stands (server-server API, "Soft failure"). Somebody to whom both come the other way
+//! around resolves them, and may keep the event. The next event that builds on it makes them agree.
 
 use super::last_copies::{is_led_to, teller};
-use crate::history::{Exchange, History, PduFacts, transacted};
+use crate::history::{History, Moment, PduFacts, carried, transacted};
 
-/// Returns in words that a backend lacks an event of the state because a removal of its sender, of which the event
-/// knew nothing, came there before it. None if it came after it, or if somebody who has the event in the
-/// end has sent the backend something since.
+/// Returns in words that a backend lacks an event of the state because a removal of its sender, of which
+/// the event certainly knew nothing, came there before it. None if it came after it, if the backend shows
+/// the event, if the sender was back there by then, or if somebody who has the event in the end has sent
+/// the backend something since.
 pub(crate) fn soft_failed(
     history: &History<'_>,
     place: (&str, &str),
@@ -19,15 +20,21 @@ pub(crate) fn soft_failed(
     let pdus = transacted(history);
     let pdu = pdus.get(event).filter(|pdu| pdu.state_key.is_some())?;
     let (_, from) = teller(history, event)?;
+    let (backend, conversation) = place;
+    let timeline = (backend.to_owned(), conversation.to_owned());
+    let shown = history.finals.timelines.get(&timeline)?;
+    let graph = history.graph();
     let removal = pdus.values().find(|removal| {
         is_removal_of(removal, &pdu.sender)
             && removal.room == pdu.room
-            && stands_beside(history, removal, pdu)
-            && came_first(history, place, removal, pdu)
+            && shown.contains(&removal.event)
+            && !graph.may_follow(event, &removal.event)
+            && !graph.may_follow(&removal.event, event)
+            && came_first(history, backend, removal, pdu)
+            && !pdus.values().any(|back| was_back(history, backend, (removal, back), pdu))
     })?;
-    let is_led = is_led_to(history, place, event, from);
-    let (backend, _) = place;
-    (!is_led).then(|| format!("{backend} knew of {} before {} came", removal.what, pdu.what))
+    let is_excused = !shown.contains(event) && !is_led_to(history, place, event, from);
+    is_excused.then(|| format!("{backend} knew of {} before {} came", removal.what, pdu.what))
 }
 
 fn is_removal_of(pdu: &PduFacts, user: &str) -> bool {
@@ -35,26 +42,39 @@ fn is_removal_of(pdu: &PduFacts, user: &str) -> bool {
     is_removal && pdu.state_key.as_deref() == Some(user) && pdu.sender != user
 }
 
-fn stands_beside(history: &History<'_>, one: &PduFacts, other: &PduFacts) -> bool {
-    let graph = history.graph();
-    !graph.follows(&one.event, &other.event) && !graph.follows(&other.event, &one.event)
+/// Returns whether a backend took a removal before an event came there.
+fn came_first(history: &History<'_>, backend: &str, removal: &PduFacts, pdu: &PduFacts) -> bool {
+    let taken = taken(history, backend, &removal.event);
+    removal.origin == backend
+        || taken.zip(came(history, backend, &pdu.event)).is_some_and(|(taken, came)| taken < came)
 }
 
-/// Returns whether a backend took a removal, and before an event came there.
-fn came_first(
+/// Returns whether a join that builds on a removal was taken by a backend before an event came there.
+fn was_back(
     history: &History<'_>,
-    (backend, conversation): (&str, &str),
-    removal: &PduFacts,
+    backend: &str,
+    (removal, back): (&PduFacts, &PduFacts),
     pdu: &PduFacts,
 ) -> bool {
-    let place = (backend.to_owned(), conversation.to_owned());
-    let holds = history.finals.timelines.get(&place);
-    let came = |event: &str| {
-        let carries = |it: &&Exchange<'_>| it.pdus().iter().any(|pdu| pdu.event == event);
-        let carriers = history.exchanges.iter().filter(carries);
-        carriers.filter_map(|exchange| exchange.came_to(backend)).min()
-    };
-    let is_before = removal.origin == backend
-        || came(&removal.event).zip(came(&pdu.event)).is_some_and(|(first, then)| first < then);
-    is_before && holds.is_some_and(|timeline| timeline.contains(&removal.event))
+    back.event != pdu.event
+        && back.what.starts_with("the join of ")
+        && back.sender == pdu.sender
+        && history.graph().follows(&back.event, &removal.event)
+        && came_first(history, backend, back, pdu)
+}
+
+/// Returns when an event first came to a backend, whether or not that took it.
+fn came(history: &History<'_>, backend: &str, event: &str) -> Option<Moment> {
+    let carriers = history.exchanges.iter().filter(|it| carried(it).any(|pdu| pdu.event == event));
+    carriers.filter_map(|exchange| exchange.came_to(backend)).min()
+}
+
+/// Returns when a backend first took an event.
+fn taken(history: &History<'_>, backend: &str, event: &str) -> Option<Moment> {
+    let carriers = history.exchanges.iter().filter(|exchange| {
+        exchange.is_accepted()
+            && !exchange.refuses(event)
+            && carried(exchange).any(|pdu| pdu.event == event)
+    });
+    carriers.filter_map(|exchange| exchange.came_to(backend)).min()
 }

@@ -33,7 +33,7 @@ impl Record {
                 };
                 requests().find(is_again)?;
                 let (backend, message) = (told.to.as_deref()?, told.message.as_deref()?);
-                if self.is_to_forget(backend) {
+                if self.is_to_forget(backend, told) {
                     return None;
                 }
                 Some(format!("{backend} lost {message}, which it had voted for, and healed itself"))
@@ -43,13 +43,21 @@ impl Record {
         healed
     }
 
-    /// Returns whether a fault explains that a backend does not know what it voted for: it was made to
-    /// say so, or its disk was emptied or set back.
-    fn is_to_forget(&self, backend: &str) -> bool {
+    /// Returns whether a fault explains that a backend does not know what it is told of: it was made to
+    /// say so, or its disk was emptied or set back since it was asked to vote.
+    fn is_to_forget(&self, backend: &str, told: &EventRecord) -> bool {
+        let is_asked = |event: &&EventRecord| {
+            (event.kind.as_str(), event.what.as_str()) == ("request_sent", "prepare")
+                && (&event.to, &event.message) == (&told.to, &told.message)
+        };
+        let asked = self.events.iter().find(is_asked).map_or(told.at_ns, |asked| asked.at_ns);
         let denies = format!("{} by {backend}", Misdeed::DenyVotes.key());
         let losses = ["restore", "wipe"].map(|loss| format!("{loss} {backend}"));
-        self.faults.iter().filter(|fault| fault.from_ns.is_some()).any(|fault| {
-            losses.contains(&fault.what) || fault.what.split(" to ").next() == Some(&*denies)
+        self.faults.iter().any(|fault| {
+            let from = fault.from_ns.and_then(|from| i64::try_from(from).ok());
+            let is_between = from.is_some_and(|from| (asked..=told.at_ns).contains(&from));
+            (is_between && losses.contains(&fault.what))
+                || fault.what.split(" to ").next() == Some(&*denies)
         })
     }
 }
@@ -84,7 +92,7 @@ impl CheckRecord {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, time::Duration};
 
     use journal::fault::FaultReport;
     use scenarios::scenario::{Delivery, Fault, Scenario};
@@ -96,14 +104,24 @@ mod tests {
         judged,
     };
 
-    fn begun(fault: &Fault) -> FaultReport {
-        let (what, from) = (fault.kind.to_string(), std::time::Duration::ZERO);
+    fn begun(fault: &Fault, from: Duration) -> FaultReport {
+        let what = fault.kind.to_string();
         FaultReport { what, from, until: None, requests: BTreeSet::new(), hits: 1 }
+    }
+
+    /// When the fault of a scenario with one begins.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Lost {
+        Never,
+        /// Before the vote.
+        Before,
+        /// Between the vote and the decision.
+        Between,
     }
 
     /// Returns whether a journal shows that something healed itself: `b` is told of a commit that
     /// it answers with this status, and is asked to prepare the message again or is not.
-    fn is_healed(scenario: &Scenario, status: u16, prepared_again: bool) -> bool {
+    fn is_healed(scenario: &Scenario, lost: Lost, status: u16, prepared_again: bool) -> bool {
         let mut fake = Fake::ready();
         let path =
             |what| format!("PUT /_matrix/federation/unstable/org.fedsim.m1/{what}/!team/$m1");
@@ -112,9 +130,15 @@ mod tests {
             fake.exchange(("a", "b"), &path("prepare"), &body, &json!({"vote": "yes"}));
         };
         fake.sends("alice/1", "m1");
-        prepare(&mut fake);
-        if !scenario.faults.is_empty() {
-            fake.begins_fault(0);
+        let mut from = Duration::ZERO;
+        for now in [Lost::Before, Lost::Between] {
+            if now == lost {
+                fake.begins_fault(0);
+                from = fake.now();
+            }
+            if now == Lost::Before {
+                prepare(&mut fake);
+            }
         }
         let told = fake.request("a", "b", &path("decision"), &json!({"decision": "commit"}));
         let answer = fake.answer(told, status, &json!({}));
@@ -125,9 +149,9 @@ mod tests {
         let played = Played { scenario, seed: 1, file: None };
         let recording = journal::Recording {
             journal: fake.journal(),
-            faults: scenario.faults.iter().map(begun).collect(),
+            faults: scenario.faults.iter().map(|fault| begun(fault, from)).collect(),
             ended: journal::Ended::Finished,
-            at: std::time::Duration::from_secs(1),
+            at: Duration::from_secs(1),
         };
         let weaknesses = judged(&HOMESERVERS, played, recording).record.weaknesses();
         weaknesses.contains(&"b lost m1, which it had voted for, and healed itself".to_owned())
@@ -136,13 +160,15 @@ mod tests {
     #[test]
     fn a_message_that_is_prepared_anew_after_the_decision_is_a_weakness() {
         let sound = scenario(Delivery::M1);
-        assert!(is_healed(&sound, 404, true));
-        assert!(!is_healed(&sound, 404, false) && !is_healed(&sound, 503, true));
+        let healed = |status, again| is_healed(&sound, Lost::Never, status, again);
+        assert!(healed(404, true) && !healed(404, false) && !healed(503, true));
     }
 
     #[test]
-    fn who_was_set_back_may_have_lost_what_it_voted_for() {
-        assert!(is_healed(&restored("a", 0), 404, true), "that is another one");
-        assert!(!is_healed(&restored("b", 0), 404, true));
+    fn who_was_set_back_since_it_voted_may_have_lost_that() {
+        let healed = |node: &str, lost| is_healed(&restored(node, 0), lost, 404, true);
+        assert!(!healed("b", Lost::Between));
+        assert!(healed("b", Lost::Before), "it had voted after that");
+        assert!(healed("a", Lost::Between), "that is another one");
     }
 }
