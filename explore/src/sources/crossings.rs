@@ -75,6 +75,12 @@ impl<'s> Room<'s> {
         Some(Self { base, name: to, at: *at, people })
     }
 
+    /// Returns whether its messages are decided about by more than two backends.
+    fn is_decided_about(&self) -> bool {
+        let delivery = self.base.conversations.get(self.name).map(|room| room.delivery);
+        delivery == Some(Delivery::M1) && self.people.len() > 2
+    }
+
     fn backend(&self, user: &String) -> Vec<String> {
         self.base.users.get(user).map(|it| it.backend.clone()).into_iter().collect()
     }
@@ -139,7 +145,7 @@ fn left_meanwhile(base: &Scenario) -> Option<Scenario> {
 /// One of the members comes only when the first message has been sent, and before what another one
 /// says of it is heard.
 fn joined_meanwhile(base: &Scenario) -> Option<Scenario> {
-    let room = Room::of_the_first_message(base).filter(|room| room.people.len() > 2)?;
+    let room = Room::of_the_first_message(base).filter(Room::is_decided_about)?;
     let mut scenario = base.clone();
     let joined = scenario.conversations.get_mut(room.name)?;
     let mut others = room.people.iter().copied().filter(|user| **user != joined.creator);
@@ -160,16 +166,17 @@ fn joined_meanwhile(base: &Scenario) -> Option<Scenario> {
 
 /// One of the others hears that the sender has left, and then what was decided about the message.
 fn left_before_the_decision(base: &Scenario) -> Option<Scenario> {
-    let room = Room::of_the_first_message(base).filter(|room| room.people.len() > 2)?;
+    let room = Room::of_the_first_message(base).filter(Room::is_decided_about)?;
     let creator = &base.conversations.get(room.name)?.creator;
-    let mut others = room.people.iter().copied().filter(|user| *user != creator);
+    let owner = room.backend(creator);
+    let mut others = room.people.iter().copied().filter(|user| room.backend(user) != owner);
     let (sender, slow) = (others.next()?, others.next()?);
     let mut scenario = base.clone();
     scenario.ops.clear();
     room.writes(room.at, sender, &mut scenario.ops);
     let leaves = OpKind::Leave { user: sender.clone(), conversation: room.name.clone() };
     scenario.ops.push(Op::once(room.at + HEARD, leaves));
-    let (owner, slow) = (room.backend(creator), room.backend(slow));
+    let slow = room.backend(slow);
     let begins = When::Exchange {
         moment: Moment::Sent,
         endpoints: vec!["decision".to_owned()],
