@@ -109,7 +109,12 @@ impl Rooms {
         let request = prepare_leave_event::v1::Request::new(room.to_owned(), user.to_owned());
         let core = self.core();
         let deadline = core.config.request_timeout;
-        let prepared = core.federation.call(server, request, deadline).await?;
+        let prepared = match core.federation.call(server, request, deadline).await {
+            Err(error) if error.is_not_found() => {
+                return Err(RoomError::UnknownRoom(room.to_owned()));
+            }
+            prepared => prepared?,
+        };
         let version = prepared.room_version.unwrap_or_else(|| version.clone());
         let template = Template::parse(&prepared.event)?;
         let leave = Draft::membership(user, user, Membership::Leave);

@@ -15,6 +15,10 @@ use crate::{
 /// How often a withdrawal is tried before the next start of the server.
 const MAX_TRIES: usize = 100;
 
+/// The tries after which a server that does not know the room is believed: for the first minutes it may
+/// have lost its disk, and be led back.
+const TRIES_WHERE_UNKNOWN: usize = 8;
+
 /// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
@@ -35,8 +39,8 @@ impl Rooms {
         let rooms = self.clone();
         self.core().host.spawn(async move {
             let mut wait = rooms.core().config.backoff_first;
-            for _ in 0..MAX_TRIES {
-                match rooms.withdraw(&room, &user).await {
+            for tried in 0..MAX_TRIES {
+                match rooms.withdraw(&room, &user, tried >= TRIES_WHERE_UNKNOWN).await {
                     Ok(()) => return,
                     Err(error) => {
                         tracing::info!(%room, %user, %error, "failed to withdraw a join");
@@ -48,14 +52,23 @@ impl Rooms {
         });
     }
 
-    /// Leaves the room at every server that may have let the user in, unless the user is in by now.
-    async fn withdraw(&self, room: &OwnedRoomId, user: &OwnedUserId) -> Result<(), RoomError> {
+    /// Leaves the room at every server that may have let the user in, unless the user is in by now; or, if
+    /// `believes` says so, the server does not know the room.
+    async fn withdraw(
+        &self,
+        room: &OwnedRoomId,
+        user: &OwnedUserId,
+        believes: bool,
+    ) -> Result<(), RoomError> {
         let _alone = self.joins.alone(room.clone()).await;
         let pending = self.database().call(|db| pending_joins::all(db)).await?;
         let of_this = pending.into_iter().filter(|join| join.room_id == *room);
         for join in of_this.filter(|join| join.user_id == *user) {
             if self.membership(user, room).await? != Some(Membership::Join) {
-                self.leave_at(&join.server, room, user).await?;
+                match self.leave_at(&join.server, room, user).await {
+                    Err(RoomError::UnknownRoom(_)) if believes => {}
+                    left => left?,
+                }
             }
             let end = join.clone();
             self.database()
