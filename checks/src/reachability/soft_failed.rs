@@ -1,5 +1,5 @@
-//! Whether a backend knew of the removal of an event's sender before the event came, which knew nothing
-//! of it.
+//! Whether a backend knew of the removal of an event's sender, or of who had invited the sender, before
+//! the event came, which knew nothing of it.
 //!
 //! What comes after its sender was removed is neither shown nor taken into the state, although it was
 //! allowed where it stands (server-server API, "Soft failure"). Somebody to whom both come the other way
@@ -8,8 +8,8 @@
 use super::last_copies::{is_led_to, teller};
 use crate::history::{History, Moment, PduFacts, carried, transacted};
 
-/// Returns in words that a backend lacks an event of the state because a removal of its sender, of which
-/// the event certainly knew nothing, came there before it. None if it came after it, if the backend shows
+/// Returns in words that a backend lacks an event of the state because a removal of its sender, or of who
+/// had invited the sender, of which the event certainly knew nothing, came there before it. None if it came after it, if the backend shows
 /// the event, if the sender was back there by then, or if somebody who has the event in the end has sent
 /// the backend something since.
 pub(crate) fn soft_failed(
@@ -24,15 +24,24 @@ pub(crate) fn soft_failed(
     let timeline = (backend.to_owned(), conversation.to_owned());
     let shown = history.finals.timelines.get(&timeline)?;
     let graph = history.graph();
-    let removal = pdus.values().find(|removal| {
-        is_removal_of(removal, &pdu.sender)
-            && removal.room == pdu.room
+    let is_invite = |invite: &&PduFacts| {
+        invite.what.starts_with("the invite of ")
+            && invite.state_key.as_ref() == Some(&pdu.sender)
+            && graph.follows(event, &invite.event)
+    };
+    let grounds: Vec<&PduFacts> =
+        std::iter::once(*pdu).chain(pdus.values().copied().filter(is_invite)).collect();
+    let undoes = |removal: &PduFacts, ground: &PduFacts| {
+        is_removal_of(removal, &ground.sender)
+            && removal.room == ground.room
             && shown.contains(&removal.event)
             && !graph.may_follow(event, &removal.event)
-            && !graph.may_follow(&removal.event, event)
-            && came_first(history, backend, removal, pdu)
-            && !pdus.values().any(|back| was_back(history, backend, (removal, back), pdu))
-    })?;
+            && !graph.may_follow(&removal.event, &ground.event)
+            && came_first(history, backend, removal, ground)
+            && !pdus.values().any(|back| was_back(history, backend, (removal, back), ground))
+    };
+    let removal =
+        pdus.values().find(|removal| grounds.iter().any(|ground| undoes(removal, ground)))?;
     let is_excused = !shown.contains(event) && !is_led_to(history, place, event, from);
     is_excused.then(|| format!("{backend} knew of {} before {} came", removal.what, pdu.what))
 }
