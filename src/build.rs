@@ -50,8 +50,9 @@ fn linked_id(file: &mut File) -> Option<String> {
     let id = program.build_id().ok().flatten().or(uuid.as_ref().map(|uuid| &uuid[..]))?;
     // One that somebody made up is no hash.
     let id = Some(id).filter(|id| id.len() >= 16)?;
-    let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.get(..LENGTH).map(str::to_owned)
+    let first = id.iter().take(LENGTH / 2);
+    let number = first.fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    Some(format!("{number:0LENGTH$x}"))
 }
 
 /// Returns where the program's file is. On Linux that is the file which was started, also if another
