@@ -36,8 +36,8 @@ const LEFT: Duration = Duration::from_secs(60);
 
 /// Returns `base` with a backend that has no power all the time, with one that has none for long, with
 /// one that is cut off from the other backends twice, with one that is while the others talk, and with
-/// one that has none while something is left at its relay twice. None
-/// if something is broken already, or if nothing would wait: `m1` refuses what not everybody can have.
+/// one that has none while something is left at its relay twice. None if something is broken already, or
+/// if nothing would wait: `m1` refuses what not everybody can have.
 pub(crate) fn absences(base: &Scenario) -> Vec<Scenario> {
     let waits = base.conversations.values().any(|room| room.delivery == Delivery::Eventual);
     let Some(absent) = absent(base).filter(|_| waits && base.faults.is_empty()) else {
@@ -184,9 +184,9 @@ fn left_twice(base: &Scenario, absent: &str) -> Option<Scenario> {
     };
     let (between, and) = (vec![sender], vec![relay.clone()]);
     let cut = NetworkFault::Partition { between, and, one_way: false };
-    let faults = scenario.faults.clone().into_iter();
-    let cut = Fault::new(when, Some(UNANSWERED), cut.into());
-    Some(with_faults(scenario, faults.chain([cut])))
+    let mut faults = std::mem::take(&mut scenario.faults);
+    faults.push(Fault::new(when, Some(UNANSWERED), cut.into()));
+    Some(with_faults(scenario, faults))
 }
 
 /// How often somebody writes while others talk.

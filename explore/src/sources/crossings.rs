@@ -29,8 +29,7 @@ const ALIKE: Duration = Duration::from_millis(20);
 /// and comes back before that is told; and with mail that is spread over two relays of which never both
 /// can be reached. None of these if nothing would wait. Under `m1`, with somebody who joins while a
 /// message is decided about, and with a sender who leaves before everybody has heard of the decision. None
-/// of those for which it has too few backends or relays, or in which
-/// something is broken already.
+/// of those for which it has too few backends or relays, or in which something is broken already.
 pub(crate) fn crossings(base: &Scenario) -> Vec<Scenario> {
     if !base.faults.is_empty() {
         return Vec::new();
