@@ -10,7 +10,7 @@ mod users;
 
 use axum::{
     Router,
-    extract::{FromRef, FromRequestParts},
+    extract::FromRequestParts,
     http::{StatusCode, header::AUTHORIZATION, request::Parts},
     routing::{delete, get, post, put},
 };
@@ -38,11 +38,7 @@ pub(crate) struct Admin {
 }
 
 /// Returns the routes, for a server with an admin token; one without has none of them.
-pub(crate) fn routes<S>() -> Router<S>
-where
-    Admin: FromRef<S>,
-    S: Clone + Send + Sync + 'static,
-{
+pub(crate) fn routes() -> Router {
     let routes = Router::new()
         .route("/users", get(users::list).post(users::create))
         .route("/users/{user}/password", put(users::reset_password))
@@ -61,14 +57,11 @@ where
 /// Proof that a request carries the token.
 struct Operator;
 
-impl<S: Sync> FromRequestParts<S> for Operator
-where
-    Admin: FromRef<S>,
-{
+impl<S: Sync> FromRequestParts<S> for Operator {
     type Rejection = MatrixError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, MatrixError> {
-        let admin = Admin::from_ref(state);
+        let admin = Admin::from_request_parts(parts, state).await?;
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some(given) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
             let code = "M_MISSING_TOKEN";

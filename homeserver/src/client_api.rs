@@ -50,7 +50,8 @@ use std::{
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRef},
+    extract::{DefaultBodyLimit, FromRequestParts},
+    http::request::Parts,
     routing::{get, post, put},
 };
 use transport::{Lock, MatrixError};
@@ -82,7 +83,8 @@ const SOCKETS: Bounds = Bounds { per_key: 8, keys: usize::MAX };
 /// After how long a device may try again that has as many of these as it may have.
 const PLACE_PAUSE: Duration = Duration::from_secs(5);
 
-/// What the handlers share. One reference, since every route has it and every request clones it.
+/// What the handlers share. Each request brings it (one reference): if the routes had it, as the state
+/// of their router, starting a server would copy two hundred of them, and ending it drop them.
 #[derive(Clone)]
 pub(crate) struct ClientApi(Arc<ClientApiFields>);
 
@@ -117,36 +119,51 @@ impl ClientApi {
     }
 }
 
-impl FromRef<ClientApi> for Admin {
-    fn from_ref(api: &ClientApi) -> Self {
-        Self {
+impl<S: Sync> FromRequestParts<S> for ClientApi {
+    type Rejection = MatrixError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MatrixError> {
+        let api = parts.extensions.get::<Self>().cloned();
+        api.ok_or_else(|| MatrixError::internal("the request came to routes without a server"))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Admin {
+    type Rejection = MatrixError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, MatrixError> {
+        let api = ClientApi::from_request_parts(parts, state).await?;
+        Ok(Self {
             core: api.core.clone(),
             messaging: api.messaging.clone(),
             outgoing: api.messaging.rooms.outgoing.clone(),
             policies: api.policies.clone(),
-        }
+        })
     }
 }
 
-/// Returns the routes of the client-server API, and of the admin API when its token is configured.
-pub(crate) fn router(core: Core, messaging: Messaging, policies: Policies) -> Router {
-    let routes = if core.config.admin_token.is_some() { &ROUTES_AND_ADMIN } else { &ROUTES };
+/// Returns what the handlers share.
+pub(crate) fn shared(core: Core, messaging: Messaging, policies: Policies) -> ClientApi {
     let polls = Guards::default();
     let attempts = Attempts::new(&core.config);
     let (told, counts) = (Arc::default(), Arc::default());
     let api = ClientApiFields { core, messaging, policies, polls, attempts, told, counts };
-    Router::clone(routes).with_state(ClientApi(Arc::new(api)))
+    ClientApi(Arc::new(api))
+}
+
+/// Returns the routes of the client-server API, and of the admin API if there `is_admin`.
+pub(crate) fn router(is_admin: bool) -> Router {
+    Router::clone(if is_admin { &ROUTES_AND_ADMIN } else { &ROUTES })
 }
 
 /// The routes without a server behind them. Sorting them by path took a third of a start, so it is
 /// done once per process, however many servers run in it.
-static ROUTES: LazyLock<Router<ClientApi>> = LazyLock::new(routes);
+static ROUTES: LazyLock<Router> = LazyLock::new(routes);
 
 /// The same, with those of the admin API.
-static ROUTES_AND_ADMIN: LazyLock<Router<ClientApi>> =
-    LazyLock::new(|| ROUTES.clone().merge(admin::routes()));
+static ROUTES_AND_ADMIN: LazyLock<Router> = LazyLock::new(|| ROUTES.clone().merge(admin::routes()));
 
-fn routes() -> Router<ClientApi> {
+fn routes() -> Router {
     Router::new()
         .route("/_matrix/client/versions", get(account::versions))
         .nest("/_matrix/client/v1", version_1())
@@ -161,7 +178,7 @@ fn routes() -> Router<ClientApi> {
 }
 
 /// What came in later versions, under the first version's path.
-fn version_1() -> Router<ClientApi> {
+fn version_1() -> Router {
     Router::new()
         .route("/rooms/{room_id}/relations/{event_id}", get(relations::relations))
         .route("/rooms/{room_id}/relations/{event_id}/{relation}", get(relations::relations))
@@ -175,17 +192,17 @@ fn version_1() -> Router<ClientApi> {
         .route("/media/thumbnail/{server}/{media_id}", get(media::download))
 }
 
-fn media_routes() -> Router<ClientApi> {
+fn media_routes() -> Router {
     Router::new()
         .route("/upload", post(media::upload).layer(DefaultBodyLimit::max(MAX_MEDIUM)))
         .route("/config", get(media::config))
 }
 
-fn version_3() -> Router<ClientApi> {
+fn version_3() -> Router {
     account_routes().merge(key_routes()).merge(room_routes()).layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
-fn account_routes() -> Router<ClientApi> {
+fn account_routes() -> Router {
     Router::new()
         .route("/register", post(registration::register))
         .route("/register/available", get(registration::available))
@@ -227,7 +244,7 @@ fn account_routes() -> Router<ClientApi> {
         .route("/sync", get(sync::sync))
 }
 
-fn push_rule_routes() -> Router<ClientApi> {
+fn push_rule_routes() -> Router {
     Router::new()
         .route("/pushrules/", get(push_rules::all))
         .route("/pushrules/global/", get(push_rules::global))
@@ -245,7 +262,7 @@ fn push_rule_routes() -> Router<ClientApi> {
         )
 }
 
-fn key_routes() -> Router<ClientApi> {
+fn key_routes() -> Router {
     let backed_up = || get(backups::get).put(backups::put).delete(backups::remove);
     Router::new()
         .route("/keys/upload", post(keys::upload))
@@ -265,7 +282,7 @@ fn key_routes() -> Router<ClientApi> {
         .route("/room_keys/keys/{room_id}/{session_id}", backed_up())
 }
 
-fn room_routes() -> Router<ClientApi> {
+fn room_routes() -> Router {
     Router::new()
         .route("/createRoom", post(create_room::create_room))
         .route(

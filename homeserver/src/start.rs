@@ -178,8 +178,9 @@ async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<Ports, Star
         policies: layers.policies.clone(),
         incoming: layers.incoming.clone(),
     });
-    let client =
-        client_api::router(core.clone(), layers.messaging.clone(), layers.policies.clone());
+    let client = client_api::router(core.config.admin_token.is_some());
+    let shared =
+        client_api::shared(core.clone(), layers.messaging.clone(), layers.policies.clone());
     let (federation_port, client_port) = (core.config.federation_port, core.config.client_port);
     let proxies: Arc<[IpAddr]> = core.config.proxies.clone().into();
     let watched = || {
@@ -190,13 +191,15 @@ async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<Ports, Star
     let traffic =
         Apis { federation: of_federation.traffic.clone(), client: of_clients.traffic.clone() };
     let (federation_port, client_port) = if federation_port == client_port {
-        let both = federation.merge(client);
+        let both = for_browsers(federation.merge(client), Some(shared));
         let limits = limits(&core.config);
         let port = listen(core, federation_port, both, limits, of_federation).await?;
         (port, port)
     } else {
         let of_federation_api = limits(&core.config);
         let of_client_api = ServerLimits { max_body: client_api::MAX_MEDIUM, ..of_federation_api };
+        let (federation, client) =
+            (for_browsers(federation, None), for_browsers(client, Some(shared)));
         (
             listen(core, federation_port, federation, of_federation_api, of_federation).await?,
             listen(core, client_port, client, of_client_api, of_clients).await?,
@@ -205,7 +208,7 @@ async fn bind(core: &Core, layers: &Layers, drain: &Drain) -> Result<Ports, Star
     let metrics_port = match core.config.metrics_port {
         None => None,
         Some(port) => {
-            let metrics = metrics::router(core.clone(), traffic);
+            let metrics = for_browsers(metrics::router(core.clone(), traffic), None);
             Some(listen(core, port, metrics, metrics::limits(), watched()).await?)
         }
     };
@@ -228,7 +231,6 @@ async fn listen(
     limits: ServerLimits,
     watch: Watch,
 ) -> Result<u16, StartError> {
-    let router = for_browsers(router);
     serve_watched(&core.host, port, router, limits, watch)
         .await
         .map_err(|error| StartError::because(&format!("binding port {port}"), error))

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::Path, response::Response};
 use ruma::OwnedServerName;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -61,10 +58,7 @@ pub struct Changed {
 }
 
 /// `GET /queues`.
-pub(super) async fn all(
-    State(admin): State<Admin>,
-    _operator: Operator,
-) -> Result<Response, MatrixError> {
+pub(super) async fn all(admin: Admin, _operator: Operator) -> Result<Response, MatrixError> {
     let Admin { core, policies, .. } = admin;
     let read = move |db: &mut Connection| {
         let (queues, set_aside) = (queues::all(db)?, queues::set_aside_counts(db)?);
@@ -77,7 +71,7 @@ pub(super) async fn all(
 
 /// `GET /queues/{destination}`.
 pub(super) async fn one(
-    State(admin): State<Admin>,
+    admin: Admin,
     _operator: Operator,
     Path(destination): Path<OwnedServerName>,
 ) -> Result<Response, MatrixError> {
@@ -93,7 +87,7 @@ pub(super) async fn one(
 
 /// `POST /queues/{destination}/retry`: queues again what was set aside, behind what waits.
 pub(super) async fn retry(
-    State(admin): State<Admin>,
+    admin: Admin,
     _operator: Operator,
     Path(destination): Path<OwnedServerName>,
 ) -> Result<Response, MatrixError> {
@@ -104,7 +98,7 @@ pub(super) async fn retry(
 
 /// `DELETE /queues/{destination}/set-aside`: forgets what was set aside.
 pub(super) async fn drop_set_aside(
-    State(admin): State<Admin>,
+    admin: Admin,
     _operator: Operator,
     Path(destination): Path<OwnedServerName>,
 ) -> Result<Response, MatrixError> {
@@ -118,7 +112,7 @@ pub(super) async fn drop_set_aside(
 /// `DELETE /queues/{destination}`: forgets everything that waits, and what was set aside. The
 /// destination may still come by it: it asks for what it finds missing in a room.
 pub(super) async fn drop_all(
-    State(admin): State<Admin>,
+    admin: Admin,
     _operator: Operator,
     Path(destination): Path<OwnedServerName>,
 ) -> Result<Response, MatrixError> {
@@ -129,7 +123,7 @@ pub(super) async fn drop_all(
 
 /// `DELETE /back-off/{destination}`: the destination is tried at once, as if it had never failed.
 pub(super) async fn reset_back_off(
-    State(admin): State<Admin>,
+    admin: Admin,
     _operator: Operator,
     Path(destination): Path<OwnedServerName>,
 ) -> Result<Response, MatrixError> {

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::Path, response::Response};
 use ruma::OwnedServerName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,7 +33,7 @@ pub struct Reach {
 /// `GET /reach/{destination}`: asks it for its version, without a signature, over the connection that
 /// transactions take, and leaves that open for them.
 pub(super) async fn ask(
-    State(admin): State<Admin>,
+    admin: Admin,
     _operator: Operator,
     Path(destination): Path<OwnedServerName>,
 ) -> Result<Response, MatrixError> {

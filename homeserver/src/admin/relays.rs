@@ -1,9 +1,6 @@
 //! Relays per destination.
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::Path, response::Response};
 use ruma::OwnedServerName;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,7 +21,7 @@ pub struct Relays {
 
 /// `GET /relays/{destination}`.
 pub(super) async fn show(
-    State(admin): State<Admin>,
+    admin: Admin,
     _operator: Operator,
     Path(destination): Path<OwnedServerName>,
 ) -> Result<Response, MatrixError> {
@@ -34,7 +31,7 @@ pub(super) async fn show(
 
 /// `PUT /relays/{destination}`: sets them, in the place of those of the configuration.
 pub(super) async fn put(
-    State(admin): State<Admin>,
+    admin: Admin,
     _operator: Operator,
     Path(destination): Path<OwnedServerName>,
     BodyOf(Relays { relays }): BodyOf<Relays>,

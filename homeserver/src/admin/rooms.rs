@@ -1,9 +1,6 @@
 //! A room's state, for comparing servers.
 
-use axum::{
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{extract::Path, response::Response};
 use ruma::OwnedRoomId;
 use serde_json::json;
 use transport::{MatrixError, federation::json_answer};
@@ -13,7 +10,7 @@ use crate::messaging::rooms::welcome::summary;
 
 /// `GET /rooms/{roomId}/state`.
 pub(super) async fn state(
-    State(admin): State<Admin>,
+    admin: Admin,
     _operator: Operator,
     Path(room): Path<OwnedRoomId>,
 ) -> Result<Response, MatrixError> {

@@ -1,7 +1,7 @@
 //! Accounts, as the operator makes and ends them.
 
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, Query},
     response::Response,
 };
 use ruma::{OwnedRoomId, OwnedUserId};
@@ -77,7 +77,7 @@ pub(super) struct After {
 
 /// `GET /users?after=`.
 pub(super) async fn list(
-    State(admin): State<Admin>,
+    admin: Admin,
     _operator: Operator,
     Query(After { after }): Query<After>,
 ) -> Result<Response, MatrixError> {
@@ -91,7 +91,7 @@ pub(super) async fn list(
 
 /// `POST /users`: makes an account, whoever may register.
 pub(super) async fn create(
-    State(admin): State<Admin>,
+    admin: Admin,
     _operator: Operator,
     BodyOf(NewUser { name, password }): BodyOf<NewUser>,
 ) -> Result<Response, MatrixError> {
@@ -104,7 +104,7 @@ pub(super) async fn create(
 
 /// `PUT /users/{user}/password`: sets the password and ends all logins.
 pub(super) async fn reset_password(
-    State(admin): State<Admin>,
+    admin: Admin,
     _operator: Operator,
     Path(user): Path<String>,
     BodyOf(PasswordRequest { password }): BodyOf<PasswordRequest>,
@@ -118,7 +118,7 @@ pub(super) async fn reset_password(
 
 /// `POST /users/{user}/deactivate`: ends all logins for good, and has the user leave every room.
 pub(super) async fn deactivate(
-    State(admin): State<Admin>,
+    admin: Admin,
     _operator: Operator,
     Path(user): Path<String>,
 ) -> Result<Response, MatrixError> {

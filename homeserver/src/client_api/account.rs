@@ -1,6 +1,6 @@
 //! What a client learns about the server and itself: versions, whoami, capabilities.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use serde_json::{Value, json};
 use transport::MatrixError;
 
@@ -17,7 +17,7 @@ pub(super) async fn versions() -> Json<Value> {
 }
 
 /// `GET /health`: what a proxy in front asks.
-pub(super) async fn health(State(api): State<ClientApi>) -> Result<&'static str, MatrixError> {
+pub(super) async fn health(api: ClientApi) -> Result<&'static str, MatrixError> {
     health_of(&api.core).await
 }
 

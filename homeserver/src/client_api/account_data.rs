@@ -1,6 +1,6 @@
 //! `/user/{userId}/account_data` and tags: what clients keep with their account, or with a room.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use http::StatusCode;
 use ruma::{OwnedRoomId, OwnedUserId};
 use serde::Deserialize;
@@ -40,7 +40,7 @@ type Place = (OwnedUserId, Option<OwnedRoomId>);
 
 /// `PUT /_matrix/client/v3/user/{userId}/account_data/{type}`, and the same of a room.
 pub(super) async fn put(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<Which>,
     BodyOf(content): BodyOf<Map<String, Value>>,
@@ -55,7 +55,7 @@ pub(super) async fn put(
 
 /// `GET /_matrix/client/v3/user/{userId}/account_data/{type}`, and the same of a room.
 pub(super) async fn get(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<Which>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -78,7 +78,7 @@ pub(super) struct WhichTag {
 
 /// `GET /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags`.
 pub(super) async fn tags(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<WhichTag>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -89,7 +89,7 @@ pub(super) async fn tags(
 
 /// `PUT /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}`.
 pub(super) async fn put_tag(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<WhichTag>,
     BodyOf(body): BodyOf<Map<String, Value>>,
@@ -99,7 +99,7 @@ pub(super) async fn put_tag(
 
 /// `DELETE /_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}`.
 pub(super) async fn remove_tag(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<WhichTag>,
 ) -> Result<Json<Value>, MatrixError> {

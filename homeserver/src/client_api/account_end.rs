@@ -1,6 +1,6 @@
 //! `/account/password` and `/account/deactivate`: changing the password, and ending the account.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use transport::MatrixError;
@@ -23,7 +23,7 @@ pub(super) struct PasswordRequest {
 /// `POST /_matrix/client/v3/account/password`: takes the old one. Other devices are logged out unless the
 /// client says otherwise.
 pub(super) async fn password(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     AddressOf(address): AddressOf,
     BodyOf(body): BodyOf<PasswordRequest>,
@@ -45,7 +45,7 @@ pub(super) struct DeactivateRequest {
 
 /// `POST /_matrix/client/v3/account/deactivate`: takes the password. The user leaves all rooms.
 pub(super) async fn deactivate(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     AddressOf(address): AddressOf,
     BodyOf(body): BodyOf<DeactivateRequest>,

@@ -8,10 +8,7 @@
 
 use std::time::Duration;
 
-use axum::{
-    extract::{Request, State},
-    response::Response,
-};
+use axum::{extract::Request, response::Response};
 use futures_util::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -64,7 +61,7 @@ pub(super) struct AwaitQuery {
 
 /// `GET /await?client=`, a websocket handshake.
 pub(super) async fn open(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Holder(authority): Holder,
     QueryOf(query): QueryOf<AwaitQuery>,
     request: Request,

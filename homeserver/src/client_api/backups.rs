@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{Json, extract::State};
+use axum::Json;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ pub(super) struct VersionRequest {
 
 /// `POST /_matrix/client/v3/room_keys/version`.
 pub(super) async fn create(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     BodyOf(body): BodyOf<VersionRequest>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -42,7 +42,7 @@ pub(super) async fn create(
 
 /// `GET /_matrix/client/v3/room_keys/version`.
 pub(super) async fn current(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
 ) -> Result<Json<Value>, MatrixError> {
     let (backup, size) = api.messaging.backups.find(device.user_id, None).await?;
@@ -51,7 +51,7 @@ pub(super) async fn current(
 
 /// `GET /_matrix/client/v3/room_keys/version/{version}`.
 pub(super) async fn find(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(version): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -62,7 +62,7 @@ pub(super) async fn find(
 
 /// `PUT /_matrix/client/v3/room_keys/version/{version}`.
 pub(super) async fn update(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(version): PathOf<String>,
     BodyOf(body): BodyOf<VersionRequest>,
@@ -78,7 +78,7 @@ pub(super) async fn update(
 
 /// `DELETE /_matrix/client/v3/room_keys/version/{version}`.
 pub(super) async fn delete(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(version): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -116,7 +116,7 @@ struct AllKeys {
 
 /// `PUT /_matrix/client/v3/room_keys/keys`, and below it of a room, and of one session.
 pub(super) async fn put(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(place): PathOf<Place>,
     QueryOf(query): QueryOf<VersionQuery>,
@@ -135,7 +135,7 @@ pub(super) async fn put(
 
 /// `GET` of the same.
 pub(super) async fn get(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(place): PathOf<Place>,
     QueryOf(query): QueryOf<VersionQuery>,
@@ -160,7 +160,7 @@ pub(super) async fn get(
 
 /// `DELETE` of the same.
 pub(super) async fn remove(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(place): PathOf<Place>,
     QueryOf(query): QueryOf<VersionQuery>,

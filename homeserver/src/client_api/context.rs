@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::{Json, extract::State};
+use axum::Json;
 use ruma::{OwnedEventId, OwnedRoomId};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ pub(super) struct Context {
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/context/{eventId}?limit=`: what the user may see of it.
 pub(super) async fn context(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf((room, event)): PathOf<(String, String)>,
     QueryOf(query): QueryOf<ContextQuery>,

@@ -1,6 +1,6 @@
 //! `POST /createRoom`.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use http::StatusCode;
 use ruma::{OwnedRoomAliasId, OwnedUserId, RoomVersionId};
 use serde::Deserialize;
@@ -65,7 +65,7 @@ struct InitialStateEvent {
 
 /// `POST /_matrix/client/v3/createRoom`.
 pub(super) async fn create_room(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     BodyOf(body): BodyOf<CreateRoomRequest>,
 ) -> Result<Json<Value>, MatrixError> {

@@ -1,6 +1,6 @@
 //! `/devices`: which devices a user has, and ending their logins.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use ruma::{OwnedDeviceId, OwnedUserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ const MAX_NAME: usize = 255;
 
 /// `GET /_matrix/client/v3/devices`.
 pub(super) async fn list(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
 ) -> Result<Json<Value>, MatrixError> {
     let devices: Vec<_> = of(&api, device.user_id).await?.iter().map(shown).collect();
@@ -28,7 +28,7 @@ pub(super) async fn list(
 
 /// `GET /_matrix/client/v3/devices/{deviceId}`.
 pub(super) async fn find(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(named): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -44,7 +44,7 @@ pub(super) struct RenameRequest {
 
 /// `PUT /_matrix/client/v3/devices/{deviceId}`.
 pub(super) async fn rename(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(named): PathOf<String>,
     BodyOf(body): BodyOf<RenameRequest>,
@@ -68,7 +68,7 @@ pub(super) struct RemoveRequest {
 
 /// `DELETE /_matrix/client/v3/devices/{deviceId}`: takes the user's password.
 pub(super) async fn remove(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     AddressOf(address): AddressOf,
     PathOf(named): PathOf<String>,
@@ -84,7 +84,7 @@ pub(super) async fn remove(
 
 /// `POST /_matrix/client/v3/delete_devices`: takes the user's password.
 pub(super) async fn remove_all(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     AddressOf(address): AddressOf,
     BodyOf(body): BodyOf<RemoveRequest>,

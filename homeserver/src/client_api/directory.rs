@@ -1,6 +1,6 @@
 //! `/directory` and `/publicRooms`: names of rooms, and the rooms that are listed.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use http::StatusCode;
 use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedServerName};
 use rusqlite::Connection;
@@ -23,7 +23,7 @@ const MAX_TERM: usize = 255;
 
 /// `GET /_matrix/client/v3/directory/room/{roomAlias}`.
 pub(super) async fn resolve(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     PathOf(alias): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
     let alias: OwnedRoomAliasId = id(alias)?;
@@ -40,7 +40,7 @@ pub(super) struct NameRequest {
 
 /// `PUT /_matrix/client/v3/directory/room/{roomAlias}`.
 pub(super) async fn name(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(alias): PathOf<String>,
     BodyOf(body): BodyOf<NameRequest>,
@@ -56,7 +56,7 @@ pub(super) async fn name(
 
 /// `DELETE /_matrix/client/v3/directory/room/{roomAlias}`.
 pub(super) async fn remove(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(alias): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -73,7 +73,7 @@ pub(super) async fn remove(
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/aliases`.
 pub(super) async fn of_room(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -84,7 +84,7 @@ pub(super) async fn of_room(
 
 /// `GET /_matrix/client/v3/directory/list/room/{roomId}`.
 pub(super) async fn visibility(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     PathOf(room): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
     let room: OwnedRoomId = id(room)?;
@@ -99,7 +99,7 @@ pub(super) struct VisibilityRequest {
 
 /// `PUT /_matrix/client/v3/directory/list/room/{roomId}`, by one who may name the room.
 pub(super) async fn set_visibility(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     BodyOf(body): BodyOf<VisibilityRequest>,
@@ -146,7 +146,7 @@ struct Filter {
 
 /// `GET /_matrix/client/v3/publicRooms`.
 pub(super) async fn public_rooms(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     QueryOf(query): QueryOf<RoomsQuery>,
 ) -> Result<Json<Value>, MatrixError> {
     // Other servers are asked for whoever is logged in alone.
@@ -161,7 +161,7 @@ pub(super) async fn public_rooms(
 
 /// `POST /_matrix/client/v3/publicRooms`.
 pub(super) async fn search_public_rooms(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(_): Caller,
     QueryOf(query): QueryOf<RoomsQuery>,
     BodyOf(body): BodyOf<RoomsRequest>,

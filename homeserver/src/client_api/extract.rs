@@ -23,36 +23,34 @@ use crate::{
 /// clients and websockets do) in the query.
 pub(super) struct Caller(pub(super) Device);
 
-impl FromRequestParts<ClientApi> for Caller {
+impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = MatrixError;
 
-    async fn from_request_parts(parts: &mut Parts, api: &ClientApi) -> Result<Self, MatrixError> {
-        Ok(Self(Holder::from_request_parts(parts, api).await?.0.device))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, MatrixError> {
+        Ok(Self(Holder::from_request_parts(parts, state).await?.0.device))
     }
 }
 
 /// For what nobody needs an account for: nobody, if the request carries no token.
-impl OptionalFromRequestParts<ClientApi> for Caller {
+impl<S: Sync> OptionalFromRequestParts<S> for Caller {
     type Rejection = MatrixError;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        api: &ClientApi,
-    ) -> Result<Option<Self>, MatrixError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, MatrixError> {
         if token(parts).is_none() {
             return Ok(None);
         }
-        <Self as FromRequestParts<ClientApi>>::from_request_parts(parts, api).await.map(Some)
+        <Self as FromRequestParts<S>>::from_request_parts(parts, state).await.map(Some)
     }
 }
 
 /// The same with its token, for what goes on only as long as the token is the device's.
 pub(super) struct Holder(pub(super) Authority);
 
-impl FromRequestParts<ClientApi> for Holder {
+impl<S: Sync> FromRequestParts<S> for Holder {
     type Rejection = MatrixError;
 
-    async fn from_request_parts(parts: &mut Parts, api: &ClientApi) -> Result<Self, MatrixError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, MatrixError> {
+        let api = ClientApi::from_request_parts(parts, state).await?;
         let token = token(parts).ok_or_else(missing_token)?;
         let authority = api.messaging.accounts.holder_of(&token).await?;
         let authority = authority.ok_or_else(unknown_token)?;

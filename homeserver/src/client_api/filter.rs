@@ -1,6 +1,6 @@
 //! `/user/{userId}/filter`: filters are kept as they came, if they are filters.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use ruma::{OwnedUserId, UserId};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use crate::{
 
 /// `POST /_matrix/client/v3/user/{userId}/filter`.
 pub(super) async fn store(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(user): PathOf<String>,
     BodyOf(filter): BodyOf<serde_json::Map<String, Value>>,
@@ -37,7 +37,7 @@ pub(super) async fn store(
 
 /// `GET /_matrix/client/v3/user/{userId}/filter/{filterId}`.
 pub(super) async fn load(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf((user, filter_id)): PathOf<(String, String)>,
 ) -> Result<Json<Value>, MatrixError> {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use axum::{Json, extract::State};
+use axum::Json;
 use ruma::OwnedUserId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ pub(super) struct UploadRequest {
 
 /// `POST /_matrix/client/v3/keys/upload`: all of it is durable when this answers.
 pub(super) async fn upload(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     BodyOf(body): BodyOf<UploadRequest>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -59,7 +59,7 @@ pub(super) struct QueryRequest {
 
 /// `POST /_matrix/client/v3/keys/query`.
 pub(super) async fn query(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     BodyOf(body): BodyOf<QueryRequest>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -77,7 +77,7 @@ pub(super) struct ClaimRequest {
 
 /// `POST /_matrix/client/v3/keys/claim`.
 pub(super) async fn claim(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(_): Caller,
     BodyOf(body): BodyOf<ClaimRequest>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -96,7 +96,7 @@ pub(super) struct ChangesQuery {
 
 /// `GET /_matrix/client/v3/keys/changes?from=&to=`.
 pub(super) async fn changes(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     QueryOf(query): QueryOf<ChangesQuery>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -118,7 +118,7 @@ pub(super) struct CrossSigningRequest {
 
 /// `POST /_matrix/client/v3/keys/device_signing/upload`. Whoever replaces keys gives the password.
 pub(super) async fn upload_cross_signing(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     AddressOf(address): AddressOf,
     BodyOf(body): BodyOf<CrossSigningRequest>,
@@ -142,7 +142,7 @@ pub(super) async fn upload_cross_signing(
 
 /// `POST /_matrix/client/v3/keys/signatures/upload`.
 pub(super) async fn upload_signatures(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     BodyOf(body): BodyOf<BTreeMap<OwnedUserId, BTreeMap<String, Value>>>,
 ) -> Result<Json<Value>, MatrixError> {

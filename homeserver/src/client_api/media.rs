@@ -3,7 +3,7 @@
 
 use axum::{
     Json,
-    extract::{FromRequest, Request, State},
+    extract::{FromRequest, Request},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -47,7 +47,7 @@ pub(super) struct UploadQuery {
 
 /// `POST /_matrix/media/v3/upload`: at most [`MAX_MEDIUM`] bytes; durable when this answers.
 pub(super) async fn upload(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     QueryOf(query): QueryOf<UploadQuery>,
     headers: HeaderMap,
@@ -80,7 +80,7 @@ pub(super) struct Which {
 
 /// `GET /_matrix/client/v1/media/download/{serverName}/{mediaId}`, and `thumbnail`.
 pub(super) async fn download(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(_): Caller,
     PathOf(which): PathOf<Which>,
 ) -> Result<Response, MatrixError> {

@@ -1,6 +1,6 @@
 //! Joining, inviting, leaving, removing others, and who is in a room.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use defects::{Defect, planted};
 use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedServerName, OwnedUserId};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ const MAX_VIA: usize = 20;
 /// `POST /_matrix/client/v3/join/{roomIdOrAlias}`; `via` (or `server_name`, as it was called) in
 /// the query names servers to join through.
 pub(super) async fn join_by_id_or_alias(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     QueryOf(query): QueryOf<Vec<(String, String)>>,
@@ -53,7 +53,7 @@ pub(super) async fn room_and_servers(
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/join`.
 pub(super) async fn join(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -79,7 +79,7 @@ pub(super) struct InviteRequest {
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/invite`.
 pub(super) async fn invite(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     BodyOf(body): BodyOf<InviteRequest>,
@@ -92,7 +92,7 @@ pub(super) async fn invite(
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/leave`; also rejects an invite.
 pub(super) async fn leave(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -115,7 +115,7 @@ pub(super) struct RemoveRequest {
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/kick`; also takes an invite back.
 pub(super) async fn kick(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     BodyOf(body): BodyOf<RemoveRequest>,
@@ -129,7 +129,7 @@ pub(super) async fn kick(
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/ban`.
 pub(super) async fn ban(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     BodyOf(body): BodyOf<RemoveRequest>,
@@ -139,7 +139,7 @@ pub(super) async fn ban(
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/unban`.
 pub(super) async fn unban(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     BodyOf(body): BodyOf<RemoveRequest>,
@@ -182,7 +182,7 @@ async fn membership_of(
 
 /// `GET /_matrix/client/v3/joined_rooms`.
 pub(super) async fn joined_rooms(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
 ) -> Result<Json<Value>, MatrixError> {
     let rooms = api.messaging.rooms.joined_rooms(&device.user_id).await?;
@@ -198,7 +198,7 @@ pub(super) struct Members {
 /// `GET /_matrix/client/v3/rooms/{roomId}/members`: the membership events of the state
 /// that the user may read.
 pub(super) async fn members(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
 ) -> Result<Json<Members>, MatrixError> {
@@ -210,7 +210,7 @@ pub(super) async fn members(
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/joined_members`.
 pub(super) async fn joined_members(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {

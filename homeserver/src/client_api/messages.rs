@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::{Json, extract::State};
+use axum::Json;
 use ruma::{OwnedEventId, OwnedRoomId, RoomId};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ pub(super) struct MessagesQuery {
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/messages`: what the user may see of a stretch.
 pub(super) async fn messages(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     QueryOf(query): QueryOf<MessagesQuery>,
@@ -193,7 +193,7 @@ fn senders<'a>(
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/event/{eventId}`.
 pub(super) async fn event(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf((room, event)): PathOf<(String, String)>,
 ) -> Result<Json<Box<RawValue>>, MatrixError> {

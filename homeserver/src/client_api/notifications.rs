@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
@@ -31,7 +30,7 @@ pub(super) struct PageQuery {
 /// first. 404 with the same body when `since` is not, or no longer, one of its notifications; what
 /// is newer is there all the same.
 pub(super) async fn page(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Response, MatrixError> {
@@ -61,7 +60,7 @@ pub(super) struct LastQuery {
 
 /// `GET /notifications/last?client=`: the newest one; 404 when there is none.
 pub(super) async fn last(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     QueryOf(query): QueryOf<LastQuery>,
 ) -> Result<Response, MatrixError> {

@@ -1,6 +1,6 @@
 //! `/profile`: what people see of a user.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use ruma::OwnedUserId;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -18,7 +18,7 @@ const MAX_TEXT: usize = 255;
 /// `GET /_matrix/client/v3/profile/{userId}`. Users of other servers are asked for there, for whoever has
 /// an account here: what strangers ask of this server must not be what it asks of others.
 pub(super) async fn profile(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     caller: Option<Caller>,
     PathOf(user): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -27,7 +27,7 @@ pub(super) async fn profile(
 
 /// `GET /_matrix/client/v3/profile/{userId}/{keyName}`.
 pub(super) async fn field(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     caller: Option<Caller>,
     PathOf((user, name)): PathOf<(String, String)>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -44,7 +44,7 @@ pub(super) struct Fields {
 
 /// `PUT /_matrix/client/v3/profile/{userId}/displayname` and `/avatar_url`: the user's rooms show it.
 pub(super) async fn set_field(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf((user, name)): PathOf<(String, String)>,
     BodyOf(body): BodyOf<Fields>,

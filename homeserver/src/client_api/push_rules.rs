@@ -1,6 +1,6 @@
 //! `/pushrules`: what of all that happens notifies a user (client-server API, "Push Rules: API").
 
-use axum::{Json, extract::State};
+use axum::Json;
 use http::StatusCode;
 use ruma::{
     OwnedUserId,
@@ -92,7 +92,7 @@ pub(super) struct ActionsRequest {
 
 /// `GET /_matrix/client/v3/pushrules/`.
 pub(super) async fn all(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
 ) -> Result<Json<Value>, MatrixError> {
     Ok(Json(push_rules::content(&rules(&api, device.user_id).await?)))
@@ -100,7 +100,7 @@ pub(super) async fn all(
 
 /// `GET /_matrix/client/v3/pushrules/global/`.
 pub(super) async fn global(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
 ) -> Result<Json<Value>, MatrixError> {
     Ok(Json(push_rules::global(&rules(&api, device.user_id).await?)))
@@ -108,7 +108,7 @@ pub(super) async fn global(
 
 /// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`.
 pub(super) async fn get(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<Which>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -125,7 +125,7 @@ pub(super) async fn get(
 
 /// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled`.
 pub(super) async fn enabled(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<Which>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -135,7 +135,7 @@ pub(super) async fn enabled(
 
 /// `GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions`.
 pub(super) async fn actions(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<Which>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -145,7 +145,7 @@ pub(super) async fn actions(
 
 /// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}?before=&after=`.
 pub(super) async fn put(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<Which>,
     QueryOf(place): QueryOf<Place>,
@@ -192,7 +192,7 @@ fn new_rule(which: &Which, rule: RuleRequest) -> Result<NewPushRule, MatrixError
 
 /// `DELETE /_matrix/client/v3/pushrules/global/{kind}/{ruleId}`.
 pub(super) async fn remove(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<Which>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -210,7 +210,7 @@ pub(super) async fn remove(
 
 /// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled`.
 pub(super) async fn set_enabled(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<Which>,
     BodyOf(body): BodyOf<EnabledRequest>,
@@ -224,7 +224,7 @@ pub(super) async fn set_enabled(
 
 /// `PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions`.
 pub(super) async fn set_actions(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<Which>,
     BodyOf(body): BodyOf<ActionsRequest>,

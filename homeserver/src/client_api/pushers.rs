@@ -1,6 +1,6 @@
 //! `/pushers` and `/pushers/set`: by which gateway a device is told while it is away.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ pub(super) struct SetRequest {
 
 /// `POST /_matrix/client/v3/pushers/set`.
 pub(super) async fn set(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     BodyOf(body): BodyOf<SetRequest>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -69,7 +69,7 @@ pub(super) async fn set(
 
 /// `GET /_matrix/client/v3/pushers`.
 pub(super) async fn list(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
 ) -> Result<Json<Value>, MatrixError> {
     let rows = api.messaging.pushers.of_user(&device.user_id).await?;

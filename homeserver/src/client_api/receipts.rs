@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use axum::{Json, extract::State};
+use axum::Json;
 use ruma::{OwnedEventId, OwnedUserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub(super) struct ReceiptRequest {
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/receipt/{receiptType}/{eventId}`.
 pub(super) async fn receipt(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf((room, kind, event)): PathOf<(String, String, String)>,
     BodyOf(body): BodyOf<ReceiptRequest>,
@@ -46,7 +46,7 @@ pub(super) async fn receipt(
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/read_markers`.
 pub(super) async fn read_markers(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     BodyOf(body): BodyOf<BTreeMap<String, Value>>,
@@ -72,7 +72,7 @@ pub(super) struct TypingRequest {
 
 /// `PUT /_matrix/client/v3/rooms/{roomId}/typing/{userId}`.
 pub(super) async fn typing(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf((room, user)): PathOf<(String, String)>,
     BodyOf(body): BodyOf<TypingRequest>,
@@ -94,7 +94,7 @@ pub(super) struct PresenceRequest {
 
 /// `PUT /_matrix/client/v3/presence/{userId}/status`.
 pub(super) async fn set_presence(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(user): PathOf<String>,
     BodyOf(body): BodyOf<PresenceRequest>,
@@ -115,7 +115,7 @@ pub(super) async fn set_presence(
 
 /// `GET /_matrix/client/v3/presence/{userId}/status`.
 pub(super) async fn presence(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(_): Caller,
     PathOf(user): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {

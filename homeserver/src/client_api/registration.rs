@@ -3,7 +3,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
@@ -53,7 +52,7 @@ struct Auth {
 
 /// `POST /_matrix/client/v3/register`: one stage, [`DUMMY`] or [`TOKEN`].
 pub(super) async fn register(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     AddressOf(address): AddressOf,
     QueryOf(query): QueryOf<Kind>,
     BodyOf(body): BodyOf<RegisterRequest>,
@@ -90,7 +89,7 @@ pub(super) struct Available {
 
 /// `GET /_matrix/client/v3/register/available?username=`.
 pub(super) async fn available(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     QueryOf(query): QueryOf<Available>,
 ) -> Result<Json<Value>, MatrixError> {
     stages(&api)?;

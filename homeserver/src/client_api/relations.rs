@@ -1,7 +1,7 @@
 //! `/relations`, `/threads`, `/search` and `/timestamp_to_event`: finding events by what they belong to,
 //! say, or when they were sent.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use ruma::{OwnedEventId, OwnedRoomId};
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -70,7 +70,7 @@ type Page = (Vec<Box<RawValue>>, Option<i64>);
 
 /// `GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}`, and below it of a kind.
 pub(super) async fn relations(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<Which>,
     QueryOf(query): QueryOf<PageQuery>,
@@ -93,7 +93,7 @@ pub(super) async fn relations(
 
 /// `GET /_matrix/client/v1/rooms/{roomId}/threads`.
 pub(super) async fn threads(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     QueryOf(query): QueryOf<PageQuery>,
@@ -176,7 +176,7 @@ pub(super) struct SearchQuery {
 
 /// `POST /_matrix/client/v3/search`: messages with a text in them, room by room.
 pub(super) async fn search(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     QueryOf(query): QueryOf<SearchQuery>,
     BodyOf(body): BodyOf<SearchRequest>,
@@ -227,7 +227,7 @@ pub(super) struct TimeQuery {
 
 /// `GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event`.
 pub(super) async fn timestamp_to_event(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     QueryOf(query): QueryOf<TimeQuery>,

@@ -1,6 +1,6 @@
 //! `PUT /rooms/{roomId}/send/{eventType}/{txnId}`: sending a message, by the room's policy.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use http::StatusCode;
 use ruma::{OwnedEventId, OwnedRoomId};
 use serde::Deserialize;
@@ -26,7 +26,7 @@ const UNREACHABLE_BACKENDS: u16 = 533;
 /// `unreachable_backends`, or 409: no backend shows it, ever. 504 `ORG.FEDSIM.OUTCOME_UNKNOWN`: ask
 /// again with the same transaction id.
 pub(super) async fn send(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf((room, kind, transaction_id)): PathOf<(String, String, String)>,
     BodyOf(content): BodyOf<Map<String, Value>>,
@@ -49,7 +49,7 @@ pub(super) struct RedactRequest {
 /// `PUT /_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}`. Sent by the room's policy, as any
 /// other message.
 pub(super) async fn redact(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf((room, event, transaction_id)): PathOf<(String, String, String)>,
     BodyOf(body): BodyOf<RedactRequest>,

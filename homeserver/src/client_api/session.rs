@@ -1,6 +1,6 @@
 //! `/login`, `/logout`, `/logout/all`.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use http::StatusCode;
 use ruma::{OwnedDeviceId, UserId};
 use serde::Deserialize;
@@ -44,7 +44,7 @@ pub(super) async fn login_flows() -> Json<Value> {
 
 /// `POST /_matrix/client/v3/login`.
 pub(super) async fn login(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     AddressOf(address): AddressOf,
     BodyOf(body): BodyOf<LoginRequest>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -77,7 +77,7 @@ pub(super) async fn login(
 
 /// `POST /_matrix/client/v3/logout`.
 pub(super) async fn logout(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
 ) -> Result<Json<Value>, MatrixError> {
     api.messaging.accounts.logout(&device).await?;
@@ -86,7 +86,7 @@ pub(super) async fn logout(
 
 /// `POST /_matrix/client/v3/logout/all`.
 pub(super) async fn logout_all(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
 ) -> Result<Json<Value>, MatrixError> {
     api.messaging.accounts.logout_all(&device.user_id).await?;

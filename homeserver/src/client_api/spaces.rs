@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::{Json, extract::State};
+use axum::Json;
 use http::StatusCode;
 use ruma::{
     OwnedRoomId, OwnedServerName, RoomId, RoomVersionId, UserId,
@@ -51,7 +51,7 @@ pub(super) struct HierarchyQuery {
 
 /// `GET /_matrix/client/v1/rooms/{roomId}/hierarchy`: the space and what is below it, from above.
 pub(super) async fn hierarchy(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     QueryOf(query): QueryOf<HierarchyQuery>,
@@ -158,7 +158,7 @@ pub(super) struct KnockRequest {
 
 /// `POST /_matrix/client/v3/knock/{roomIdOrAlias}`.
 pub(super) async fn knock(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     QueryOf(query): QueryOf<Vec<(String, String)>>,
@@ -178,7 +178,7 @@ pub(super) async fn knock(
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/forget`, by one who has left.
 pub(super) async fn forget(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -205,7 +205,7 @@ pub(super) struct UpgradeRequest {
 
 /// `POST /_matrix/client/v3/rooms/{roomId}/upgrade`.
 pub(super) async fn upgrade(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
     BodyOf(body): BodyOf<UpgradeRequest>,
@@ -225,7 +225,7 @@ pub(super) struct UsersRequest {
 
 /// `POST /_matrix/client/v3/user_directory/search`: users of this server, and those who share a room.
 pub(super) async fn users(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     BodyOf(body): BodyOf<UsersRequest>,
 ) -> Result<Json<Value>, MatrixError> {

@@ -1,6 +1,6 @@
 //! `/rooms/{roomId}/state`: reading and writing a room's state.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use ruma::OwnedRoomId;
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -30,7 +30,7 @@ pub(super) struct Which {
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/state`.
 pub(super) async fn whole(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(room): PathOf<String>,
 ) -> Result<Json<Vec<Box<RawValue>>>, MatrixError> {
@@ -44,7 +44,7 @@ pub(super) async fn whole(
 
 /// `GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`.
 pub(super) async fn read(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<Which>,
 ) -> Result<Json<Value>, MatrixError> {
@@ -64,7 +64,7 @@ pub(super) async fn read(
 /// `PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`. State travels as
 /// `eventual` does in every room.
 pub(super) async fn write(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf(which): PathOf<Which>,
     BodyOf(content): BodyOf<Map<String, Value>>,

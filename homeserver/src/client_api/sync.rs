@@ -4,7 +4,7 @@ mod answer;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use axum::{Json, extract::State};
+use axum::Json;
 use defects::{Defect, planted};
 use ruma::OwnedRoomId;
 use rusqlite::Connection;
@@ -53,7 +53,7 @@ pub(super) struct SyncQuery {
 /// `GET /_matrix/client/v3/sync`. It is held as long as there is nothing new and the token that it was
 /// asked with is the device's.
 pub(super) async fn sync(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Holder(authority): Holder,
     QueryOf(query): QueryOf<SyncQuery>,
 ) -> Result<Json<SyncAnswer>, MatrixError> {

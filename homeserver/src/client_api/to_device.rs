@@ -1,6 +1,6 @@
 //! `PUT /sendToDevice/{eventType}/{txnId}`: messages to devices, beside every room.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub(super) struct SendRequest {
 /// `PUT /_matrix/client/v3/sendToDevice/{eventType}/{txnId}`. Durable when this answers; the same
 /// transaction id again sends nothing.
 pub(super) async fn send(
-    State(api): State<ClientApi>,
+    api: ClientApi,
     Caller(device): Caller,
     PathOf((kind, transaction_id)): PathOf<(String, String)>,
     BodyOf(body): BodyOf<SendRequest>,

@@ -17,7 +17,7 @@ use crate::{
         StoreError,
         events::{self, StoredEvent},
         memberships, relations, rooms,
-        state::{self, GroupId},
+        state::{self, EntryOf, GroupId},
     },
 };
 
@@ -54,6 +54,8 @@ pub(crate) struct Sight<'a> {
     /// The room.
     pub(crate) room: &'a RoomId,
     reader: Reader<'a>,
+    /// Which event sets the visibility of each state.
+    set: RefCell<EntryOf<'static>>,
     /// What the states that were asked about say, by their groups.
     known: RefCell<BTreeMap<GroupId, Visibility>>,
 }
@@ -73,6 +75,11 @@ enum Reader<'a> {
 }
 
 impl<'a> Sight<'a> {
+    fn new(connection: &'a Connection, room: &'a RoomId, reader: Reader<'a>) -> Self {
+        let set = RefCell::new(EntryOf::new(Visibility::KIND, ""));
+        Self { connection, room, reader, set, known: RefCell::default() }
+    }
+
     /// Returns what a local user sees of a room.
     ///
     /// # Errors
@@ -84,7 +91,7 @@ impl<'a> Sight<'a> {
     ) -> Result<Self, StoreError> {
         let current = rooms::find(connection, room)?.map(|row| row.current_group);
         let reader = Reader::User { user, until: i64::MIN, state: None };
-        let mut sight = Self { connection, room, reader, known: RefCell::default() };
+        let mut sight = Self::new(connection, room, reader);
         let (mut seen_until, mut seen_state) = (i64::MIN, None);
         let standing = memberships::row(connection, room, user)?;
         match standing.as_ref().map(|row| row.membership) {
@@ -126,7 +133,7 @@ impl<'a> Sight<'a> {
     ) -> Result<Self, StoreError> {
         let is_member = memberships::is_member_server(connection, room, server)?;
         let reader = Reader::Server { server, is_member };
-        Ok(Self { connection, room, reader, known: RefCell::default() })
+        Ok(Self::new(connection, room, reader))
     }
 
     /// Returns the state that a user may read as a whole: the current one, or that in which the user
@@ -228,7 +235,8 @@ impl<'a> Sight<'a> {
         if let Some(known) = self.known.borrow().get(&group) {
             return Ok(*known);
         }
-        let visibility = match state::entry(self.connection, group, Visibility::KIND, "")? {
+        let set = self.set.borrow_mut().state(self.connection, group)?;
+        let visibility = match set {
             // Of what is stored malformed nobody knows how open it was.
             Some(id) => match events::find(self.connection, &id)? {
                 Some(found) => Visibility::of(&found.pdu),

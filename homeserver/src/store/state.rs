@@ -3,12 +3,15 @@
 //! A group is its parent with some entries replaced, so that a state event costs one row and a
 //! message none. Chains are cut at `MAX_HEIGHT` by writing a whole state: a copy.
 
+mod lookup;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{EventId, OwnedEventId};
 use rusqlite::{Connection, OptionalExtension};
 use transport::Transaction;
 
+pub use self::lookup::{EntryOf, entries, entries_by_key, entry};
 use super::StoreError;
 
 /// Parents above a group; one more, and the state is written whole.
@@ -56,109 +59,6 @@ pub fn load(connection: &Connection, group: GroupId) -> Result<State, StoreError
         state.insert((row.get(0)?, row.get(1)?), event_id(&row.get::<_, String>(2)?)?);
     }
     Ok(state)
-}
-
-/// Returns one entry of the state of `group`.
-///
-/// # Errors
-/// The store refuses.
-pub fn entry(
-    connection: &Connection,
-    group: GroupId,
-    kind: &str,
-    state_key: &str,
-) -> Result<Option<OwnedEventId>, StoreError> {
-    let found = entries(connection, group, [(kind, state_key)])?;
-    Ok(found.into_iter().next())
-}
-
-/// Returns those of the entries `keys` that the state of `group` has.
-///
-/// # Errors
-/// The store refuses.
-pub fn entries<'k>(
-    connection: &Connection,
-    group: GroupId,
-    keys: impl IntoIterator<Item = (&'k str, &'k str)>,
-) -> Result<Vec<OwnedEventId>, StoreError> {
-    let keys: Vec<_> = keys.into_iter().collect();
-    // Nearly always a room's current state is asked about, which is spelled out.
-    let room: Option<String> = connection
-        .prepare_cached("SELECT room_id FROM rooms WHERE current_group = ?1 AND ?1 <> 0")?
-        .query_row([group], |row| row.get(0))
-        .optional()?;
-    let mut found = Vec::new();
-    match room {
-        Some(room) => {
-            for (kind, state_key) in keys {
-                found.extend(current_entry(connection, &room, kind, state_key)?);
-            }
-        }
-        None => {
-            for some in keys.chunks(KEYS_AT_ONCE) {
-                found.extend(chain_entries(connection, group, some)?.into_values());
-            }
-        }
-    }
-    found.iter().map(|id| event_id(id)).collect()
-}
-
-fn current_entry(
-    connection: &Connection,
-    room: &str,
-    kind: &str,
-    state_key: &str,
-) -> rusqlite::Result<Option<String>> {
-    connection
-        .prepare_cached(
-            "SELECT event_id FROM current_state
-             WHERE room_id = ?1 AND kind = ?2 AND state_key = ?3",
-        )?
-        .query_row((room, kind, state_key), |row| row.get(0))
-        .optional()
-}
-
-/// Keys that are looked up on one walk along a chain: as many as authorize any event, but for
-/// restricted joins.
-const KEYS_AT_ONCE: usize = 5;
-
-/// Returns the entries `keys` (at most [`KEYS_AT_ONCE`] of them) of the state of `group`, by their
-/// places.
-fn chain_entries(
-    connection: &Connection,
-    group: GroupId,
-    keys: &[(&str, &str)],
-) -> rusqlite::Result<BTreeMap<u8, String>> {
-    let mut statement = connection.prepare_cached(
-        "WITH RECURSIVE
-         chain (id, parent, hop) AS (
-             SELECT id, parent, 0 FROM state_groups WHERE id = ?1
-             UNION ALL
-             SELECT up.id, up.parent, hop + 1
-             FROM chain JOIN state_groups up ON up.id = chain.parent
-         ),
-         wanted (place, kind, state_key) AS (
-             VALUES (0, ?2, ?3), (1, ?4, ?5), (2, ?6, ?7), (3, ?8, ?9), (4, ?10, ?11)
-         )
-         SELECT place, event_id FROM chain CROSS JOIN wanted
-         CROSS JOIN state_group_entries entry ON group_id = chain.id
-             AND entry.kind = wanted.kind AND entry.state_key = wanted.state_key
-         ORDER BY hop DESC",
-    )?;
-    // Unset, a key is like no entry.
-    let of_keys = keys.iter().flat_map(|(kind, state_key)| [Some(*kind), Some(*state_key)]);
-    let unset = std::iter::repeat(None);
-    statement.raw_bind_parameter(1, group)?;
-    for (index, value) in (2..).zip(of_keys.chain(unset).take(2 * KEYS_AT_ONCE)) {
-        statement.raw_bind_parameter(index, value)?;
-    }
-    let mut found = BTreeMap::new();
-    let mut rows = statement.raw_query();
-    while let Some(row) = rows.next()? {
-        // Nearer entries come later and replace what their parents say.
-        found.insert(row.get(0)?, row.get(1)?);
-    }
-    Ok(found)
 }
 
 /// Returns the group of `base` with one entry replaced.
@@ -302,26 +202,6 @@ pub fn difference(
         }
     }
     Ok(Some(difference))
-}
-
-/// Returns those of the entries `keys` that the state of `group` has, by their keys.
-///
-/// # Errors
-/// The store refuses.
-pub fn entries_by_key<'k>(
-    connection: &Connection,
-    group: GroupId,
-    keys: impl IntoIterator<Item = (&'k str, &'k str)>,
-) -> Result<State, StoreError> {
-    let keys: Vec<_> = keys.into_iter().collect();
-    let mut found = State::new();
-    for some in keys.chunks(KEYS_AT_ONCE) {
-        for (place, id) in chain_entries(connection, group, some)? {
-            let Some((kind, state_key)) = some.get(usize::from(place)) else { continue };
-            found.insert(((*kind).to_owned(), (*state_key).to_owned()), event_id(&id)?);
-        }
-    }
-    Ok(found)
 }
 
 /// Returns a new group holding `state`, with no parent.
