@@ -207,6 +207,26 @@ mod tests {
         assert!(told_by_a_liar(false, false, false).finding.is_some(), "a is honest");
     }
 
+    #[test]
+    fn what_a_liar_hands_out_only_when_asked_is_excused_as_well() {
+        let asked_for = |liar: &str| {
+            let mut scenario = scenario(Delivery::Eventual);
+            let (node, misdeed) = (liar.to_owned(), Misdeed::Oversize);
+            let fault = PeerFault { node, to: Vec::new(), share: 1.0, misdeed };
+            scenario.faults.push(Fault::new(When::At(Duration::ZERO), None, fault.into()));
+            let (topic, event) = topic_of_alice();
+            let mut fake = Fake::ready();
+            let what = "POST /_matrix/federation/v1/get_missing_events/!team";
+            fake.exchange(("b", "a"), what, &json!({}), &json!({"events": [topic]}));
+            fake.state_at_end("b", &event);
+            fake.state_at_end("c", "$before");
+            fake.judged_in(&scenario, judge)
+        };
+        assert_eq!(asked_for("a").finding, None);
+        assert_eq!(asked_for("a").excused, ["a misbehaves, and did not tell c of m.room.create"]);
+        assert!(asked_for("r1").finding.is_some(), "a is honest");
+    }
+
     /// Lets `a` tell `b` of a new topic, and `c`, which answers so, with the misdeed of `a`.
     fn told_with_a_key_hidden(misdeed: Misdeed, answer: &str, is_led_to: bool) -> Judgment {
         let mut scenario = scenario(Delivery::Eventual);

@@ -6,7 +6,7 @@ use super::{
     outages::Outages,
     path::{Reach, reach},
 };
-use crate::history::{Exchange, History};
+use crate::history::{Exchange, History, carried};
 
 /// Returns in words why an event of a conversation's state did not come to a backend: whoever was to
 /// tell it lost its disk, and the event's place in its queue with it, while certainly nothing could
@@ -30,21 +30,24 @@ pub(crate) fn lost_on_its_way(
 }
 
 /// Returns the server that was to tell the others of an event, and from when on: the one through which
-/// a user joined, or else the first that told anybody, or a relay.
+/// a user joined, or else the first that told anybody, or a relay, of its own accord or when asked.
 pub(super) fn teller<'h>(history: &'h History<'_>, event: &str) -> Option<(&'h str, Duration)> {
     let is_join = |exchange: &&Exchange<'_>| {
         exchange.endpoint == "send_join" && exchange.arguments().pop().as_deref() == Some(event)
     };
     let join = history.exchanges.iter().find(is_join);
     let joined = join.and_then(|join| Some((join.to, join.arrived?.at)));
-    joined.or_else(|| {
-        let tells = |it: &&Exchange<'_>| {
-            matches!(it.endpoint, "send" | "send_relay")
-                && it.pdus().iter().any(|pdu| pdu.event == event)
-        };
-        let told = history.exchanges.iter().find(tells)?;
-        Some((told.from, told.sent.at))
-    })
+    let tells = |it: &Exchange<'h>| match it.endpoint {
+        "send" | "send_relay" => {
+            it.pdus().iter().any(|pdu| pdu.event == event).then_some((it.from, it.sent.at))
+        }
+        "backfill" | "event" | "get_missing_events" => {
+            let answered = it.answer?.sent.at;
+            carried(it).any(|pdu| pdu.event == event).then_some((it.to, answered))
+        }
+        _ => None,
+    };
+    joined.or_else(|| history.exchanges.iter().filter_map(tells).min_by_key(|(_, from)| *from))
 }
 
 /// Returns whether a backend has a message that was sent later by a backend that has the event in the
