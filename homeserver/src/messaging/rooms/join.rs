@@ -127,8 +127,8 @@ impl Rooms {
         Err(trouble)
     }
 
-    /// Joins `user` if this server is in the room; false if it is not. Who is in already stays in,
-    /// without a new event.
+    /// Joins `user` if this server is in the room and may let anybody in; false if not. Who is in already
+    /// stays in, without a new event.
     async fn join_here(&self, user: &UserId, room: &RoomId) -> Result<bool, RoomError> {
         if self.membership(user, room).await? == Some(Membership::Join) {
             match self.early_invite(user, room).await? {
@@ -142,6 +142,15 @@ impl Rooms {
                 }
                 EarlyInvite::Here => {}
             }
+        }
+        // Its other users may be removed beside this: the owner would not ask it for its vote any more,
+        // and not know yet that it must.
+        let (delivery, owner) = match self.delivery_and_owner(room).await {
+            Err(RoomError::UnknownRoom(_)) => return Ok(false),
+            known => known?,
+        };
+        if delivery.owner_lets_in() && owner != self.core().server_name() {
+            return Ok(false);
         }
         match self.put_join(user, room).await {
             Err(RoomError::UnknownRoom(_)) => Ok(false),
