@@ -221,9 +221,9 @@ defects! {
     /// not built upon any more.
     ForkIsForgotten = "fork-is-forgotten", Own,
         "pdu: extremities";
-    /// A server whose user comes back to a room joins it again through a server that it has not told
-    /// yet of what happened before, such as that the user had left.
-    RejoinForgetsTheEarlierStay = "rejoin-forgets-the-earlier-stay", Own,
+    /// A server whose user comes back to a room goes on with the state that it had when the user left,
+    /// and not with the one that it is handed.
+    RejoinKeepsTheOldState = "rejoin-keeps-the-old-state", Own,
         "pdu: joins";
     /// Devices are notified once more of an event that comes a second time.
     RedeliveredEventIsNotifiedAgain = "redelivered-event-is-notified-again", Own,

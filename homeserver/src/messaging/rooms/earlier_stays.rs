@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use defects::{Defect, planted};
 use ruma::{
     OwnedEventId, RoomId, ServerName, UserId,
     api::federation::membership::prepare_join_event::v1 as make_join,
@@ -44,7 +43,7 @@ impl Rooms {
         };
         let made = ask().await;
         let untold = self.untold(server, &room, &user, &made).await?;
-        if planted(Defect::RejoinForgetsTheEarlierStay) || !(untold.waits || untold.end.is_some()) {
+        if !(untold.waits || untold.end.is_some()) {
             return Ok(made);
         }
         if let Some(end) = untold.end {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use defects::{Defect, planted};
 use ruma::{OwnedEventId, RoomId, RoomVersionId};
 use serde_json::value::RawValue;
 use transport::Transaction;
@@ -50,7 +51,7 @@ impl Rooms {
         }
         let state = state_of(tx, &ids)?;
         let mut row = room_row(tx, &state, &version)?;
-        let before = state::whole(tx, &state)?;
+        let mut before = state::whole(tx, &state)?;
         row.current_group = before;
         let handed = KnownRoom { row, rules };
         // What this server knows of the room already is more than what was handed over, also when
@@ -72,6 +73,9 @@ impl Rooms {
         let standing = judge::standing(&Loader::new(tx), &judged_by, &join, before)?;
         if let Standing::Rejected(reason) | Standing::SoftFailed(reason) = standing {
             return Err(invalid(&reason));
+        }
+        if planted(Defect::RejoinKeepsTheOldState) {
+            before = present.row.current_group;
         }
         backward_extremities::add_parents_of(tx, &join)?;
         pending_joins::end(tx, &room, &join.sender, None)?;
