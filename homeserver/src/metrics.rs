@@ -94,7 +94,7 @@ fn write_overview(text: &mut Text, overview: &Overview) {
         ("rooms", "Rooms that are known here.", overview.rooms),
         ("events", "The number of the newest event stored.", overview.events),
         ("queued_events", "Events that wait for a destination.", overview.queued),
-        ("set_aside_events", "Events that cannot be sent.", overview.set_aside),
+        ("set_aside_events", "Events and EDUs that cannot be sent.", overview.set_aside),
         ("deferred_transactions", "Transactions to be judged.", overview.deferred),
         ("failing_destinations", "Destinations in back-off.", overview.failing),
         ("database_bytes", "Size of the database.", overview.database_bytes),

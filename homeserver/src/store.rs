@@ -59,6 +59,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("store/15_notifications.sql"),
     include_str!("store/16_pushers.sql"),
     include_str!("store/17_beside_events.sql"),
+    include_str!("store/18_edus_aside.sql"),
 ];
 
 /// Why the store did not do what it was asked.

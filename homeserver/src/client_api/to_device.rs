@@ -4,7 +4,7 @@ use axum::Json;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use transport::MatrixError;
+use transport::{MatrixError, bounds::MAX_EVENT_DEPTH};
 
 use super::{
     ClientApi,
@@ -36,6 +36,11 @@ pub(super) async fn send(
         return Err(MatrixError::invalid_param("too many devices"));
     }
     let message = Message { sender: device.user_id.clone(), kind, recipients: body.messages };
+    if message.is_too_deep() {
+        return Err(MatrixError::bad_json(format!(
+            "a message to a device is nested deeper than {MAX_EVENT_DEPTH} levels"
+        )));
+    }
     if message.is_too_large() {
         let reason = "a message to a device is too large";
         return Err(MatrixError::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", reason));

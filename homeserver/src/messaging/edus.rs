@@ -226,10 +226,10 @@ impl Edus {
         Ok(servers)
     }
 
-    /// Returns when what lasts so long from now on is over, on the wall clock.
+    /// Returns when what lasts so long from now on is over, on the clock of ages.
     fn expiry(&self, life: Duration) -> i64 {
         let life = i64::try_from(life.as_millis()).unwrap_or(i64::MAX);
-        now_ms(&self.core.host).saturating_add(life)
+        self.core.ages.now_ms().saturating_add(life)
     }
 }
 

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 
 use ruma::OwnedUserId;
 use serde_json::{Map, Value, json};
-use transport::{DatabaseError, Transaction};
+use transport::{
+    DatabaseError, Transaction,
+    bounds::{MAX_EVENT_DEPTH, is_within_depth},
+};
 
 pub(crate) use self::query::{Wanted, WantedOneTime, changed_near};
 use super::edus::{DeviceNews, Edus};
@@ -193,6 +196,12 @@ pub(crate) fn forget_devices(
     Ok(())
 }
 
+/// Returns whether a key is small and flat enough for what takes it to other servers.
+fn fits(key: &Value) -> bool {
+    let json = key.to_string();
+    json.len() <= MAX_KEY && is_within_depth(json.as_bytes(), MAX_EVENT_DEPTH)
+}
+
 /// Refuses keys that say they are another device's.
 fn must_be_of(device: &Device, keys: &Value) -> Result<(), KeysError> {
     let right = keys["user_id"].as_str() == Some(device.user_id.as_str())
@@ -205,8 +214,8 @@ fn must_be_of(device: &Device, keys: &Value) -> Result<(), KeysError> {
         let message = "device keys have algorithms, keys and signatures";
         return Err(KeysError::Invalid(message.to_owned()));
     }
-    if keys.to_string().len() > MAX_KEY {
-        return Err(KeysError::Invalid("the device keys are too long".to_owned()));
+    if !fits(keys) {
+        return Err(KeysError::Invalid("the device keys are too long or too deep".to_owned()));
     }
     Ok(())
 }
@@ -215,14 +224,12 @@ fn must_be_of(device: &Device, keys: &Value) -> Result<(), KeysError> {
 fn named(keys: BTreeMap<String, Value>) -> Result<Vec<OneTimeKey>, KeysError> {
     let read = |(name, key): (String, Value)| match name.split_once(':') {
         Some((algorithm, key_id))
-            if name.len() <= MAX_NAME
-                && (key.is_string() || key.is_object())
-                && key.to_string().len() <= MAX_KEY =>
+            if name.len() <= MAX_NAME && (key.is_string() || key.is_object()) && fits(&key) =>
         {
             let (algorithm, key_id) = (algorithm.to_owned(), key_id.to_owned());
             Ok(OneTimeKey { algorithm, key_id, key })
         }
-        _ => Err(KeysError::Invalid(format!("`{name}` is no key, or too long"))),
+        _ => Err(KeysError::Invalid(format!("`{name}` is no key, or too long or deep"))),
     };
     keys.into_iter().map(read).collect()
 }

@@ -107,9 +107,35 @@ pub(super) fn of_transaction(
     let mut rows = statement.query((destination.as_str(), transaction_id))?;
     let mut edus = Vec::new();
     while let Some(row) = rows.next()? {
-        edus.push(RawValue::from_string(row.get(0)?).map_err(StoreError::corrupt)?);
+        // As of events, what is no JSON at all is dropped here.
+        match RawValue::from_string(row.get(0)?) {
+            Ok(edu) => edus.push(edu),
+            Err(error) => tracing::error!(%error, "an EDU of a queue is stored malformed"),
+        }
     }
     Ok(edus)
+}
+
+/// Takes the newer half of the EDUs out of the transaction in flight, which gets another id; returns that,
+/// if there is an EDU in it.
+pub(super) fn halve(
+    tx: &Transaction<'_>,
+    destination: &ServerName,
+    now_ms: u64,
+) -> Result<Option<String>, StoreError> {
+    let ids: Vec<i64> = tx
+        .prepare_cached(
+            "SELECT id FROM outgoing_edus
+             WHERE destination = ?1 AND transaction_id IS NOT NULL ORDER BY id",
+        )?
+        .query_map([destination.as_str()], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let Some(first) = ids.first() else { return Ok(None) };
+    let kept = ids.len().div_ceil(2);
+    let transaction_id = format!("{now_ms}-e{first}-{kept}");
+    release(tx, destination)?;
+    fix(tx, &ids[..kept], &transaction_id)?;
+    Ok(Some(transaction_id))
 }
 
 /// Takes the EDUs out of the transaction in flight: they go with a later one.

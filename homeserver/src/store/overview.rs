@@ -32,7 +32,8 @@ pub(crate) fn of(connection: &Connection, destinations: usize) -> Result<Overvie
         rooms: one("SELECT count(*) FROM rooms")?,
         events: one("SELECT coalesce(max(id), 0) FROM events")?,
         queued: one("SELECT count(*) FROM outgoing")?,
-        set_aside: one("SELECT count(*) FROM outgoing_set_aside")?,
+        set_aside: one("SELECT (SELECT count(*) FROM outgoing_set_aside)
+                  + (SELECT count(*) FROM outgoing_edus_set_aside)")?,
         deferred: one("SELECT count(*) FROM deferred_entries")?,
         failing: one("SELECT count(*) FROM destinations")?,
         database_bytes: one(

@@ -50,6 +50,15 @@ pub fn waits(
         .query_row((destination.as_str(), room.as_str()), |row| row.get(0))?)
 }
 
+/// What time it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// On the wall clock, by which transactions are named and dated: milliseconds since the epoch.
+    pub wall_ms: u64,
+    /// On the clock of ages, by which EDUs expire, in milliseconds.
+    pub age_ms: i64,
+}
+
 /// A transaction whose id and content are fixed and durable.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -109,15 +118,16 @@ pub fn fix_next(
     tx: &Transaction<'_>,
     destination: &ServerName,
     limit: usize,
-    now_ms: u64,
+    now: Now,
 ) -> Result<Option<Batch>, StoreError> {
+    let now_ms = now.wall_ms;
     let ids = tx
         .prepare_cached("SELECT id FROM outgoing WHERE destination = ?1 ORDER BY id LIMIT ?2")?
         .query_map((destination.as_str(), i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
             row.get::<_, i64>(0)
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    let edus = edus::oldest(tx, destination, MAX_EDUS, as_i64(now_ms))?;
+    let edus = edus::oldest(tx, destination, MAX_EDUS, now.age_ms)?;
     // Ids of this queue only ever rise, also when it is empty in between, so this one is new.
     let transaction_id = match (ids.first(), edus.first()) {
         (Some(first), _) => format!("{now_ms}-{first}"),
@@ -157,18 +167,24 @@ pub fn widen(
     in_flight(tx, destination)
 }
 
-/// Takes the newer half of the transaction in flight out of it, and returns what is left, which is
-/// another transaction; `None` if nothing is in flight.
+/// Takes the newer half of the transaction in flight out of it, its EDUs first, and returns what is left,
+/// which is another transaction; `None` if nothing is in flight.
 ///
 /// # Errors
 /// The store refuses.
 pub fn halve(
     tx: &Transaction<'_>,
     destination: &ServerName,
-    now_ms: u64,
+    now: Now,
 ) -> Result<Option<Batch>, StoreError> {
+    let now_ms = now.wall_ms;
     let ids = ids_in_flight(tx, destination)?;
-    let Some(first) = ids.first() else { return in_flight(tx, destination) };
+    let Some(first) = ids.first() else {
+        if let Some(transaction_id) = edus::halve(tx, destination, now_ms)? {
+            rename_in_flight(tx, destination, &transaction_id)?;
+        }
+        return in_flight(tx, destination);
+    };
     edus::release(tx, destination)?;
     let kept = ids.len().div_ceil(2);
     // The count tells it from the one with the same beginning.
@@ -178,11 +194,20 @@ pub fn halve(
         tx.prepare_cached("UPDATE outgoing SET transaction_id = ?2 WHERE id = ?1")?
             .execute((id, of))?;
     }
+    rename_in_flight(tx, destination, &transaction_id)?;
+    in_flight(tx, destination)
+}
+
+fn rename_in_flight(
+    tx: &Transaction<'_>,
+    destination: &ServerName,
+    transaction_id: &str,
+) -> Result<(), StoreError> {
     tx.prepare_cached(
         "UPDATE outgoing_transactions SET transaction_id = ?2 WHERE destination = ?1",
     )?
-    .execute((destination.as_str(), &transaction_id))?;
-    in_flight(tx, destination)
+    .execute((destination.as_str(), transaction_id))?;
+    Ok(())
 }
 
 fn ids_in_flight(tx: &Transaction<'_>, destination: &ServerName) -> Result<Vec<i64>, StoreError> {

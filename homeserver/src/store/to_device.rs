@@ -3,7 +3,10 @@
 use ruma::{OwnedDeviceId, UserId};
 use rusqlite::Connection;
 use serde_json::{Value, json, value::RawValue};
-use transport::Transaction;
+use transport::{
+    Transaction,
+    bounds::{MAX_EVENT_DEPTH, is_within_depth},
+};
 
 use super::{StoreError, accounts::Device, side};
 
@@ -47,10 +50,12 @@ pub(crate) fn devices(
     Ok(ids.into_iter().map(Into::into).collect())
 }
 
-/// Returns a message as it is kept; `None` if it is too large for that.
+/// Returns a message as it is kept; `None` if it is too large or too deep for that, or for the
+/// transaction that takes it to another server.
 pub(crate) fn kept_form(kind: &str, sender: &UserId, content: &Value) -> Option<String> {
     let json = json!({ "type": kind, "sender": sender, "content": content }).to_string();
-    (json.len() <= MAX_BYTES).then_some(json)
+    let fits = json.len() <= MAX_BYTES && is_within_depth(json.as_bytes(), MAX_EVENT_DEPTH);
+    fits.then_some(json)
 }
 
 /// Keeps a message for a device, in its [`kept_form`].

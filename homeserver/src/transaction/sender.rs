@@ -25,7 +25,7 @@ use super::{
 };
 use crate::store::{
     StoreError,
-    queues::{self, BackOff, Batch},
+    queues::{self, BackOff, Batch, Now},
 };
 
 /// How long the sender waits after the store refused.
@@ -120,20 +120,20 @@ impl Sender {
         }
     }
 
-    /// Goes on with half of a batch that can never be sent; sets a single event aside, so that it does
-    /// not hold up what is queued behind it.
+    /// Goes on with half of a batch that can never be sent; sets a single event or EDU aside, so that it
+    /// does not hold up what is queued behind it.
     async fn take_apart(
         &mut self,
         batch: &Batch,
         reason: String,
     ) -> Result<Option<Batch>, StoreError> {
-        if batch.pdus.len() > 1 || (!batch.pdus.is_empty() && !batch.edus.is_empty()) {
+        if batch.pdus.len() + batch.edus.len() > 1 {
             return self.with_queue(queues::halve).await;
         }
         self.bodies_refused = 0;
-        tracing::error!(destination = %self.name, reason, "set an event aside that cannot be sent");
+        tracing::error!(destination = %self.name, reason, "set something aside that cannot be sent");
         let core = &self.outgoing.core;
-        let (name, now) = (self.name.clone(), core.host.unix_ms());
+        let (name, now) = (self.name.clone(), self.now());
         core.database
             .transaction(move |tx| {
                 queues::set_aside(tx, &name, &reason)?;
@@ -275,11 +275,16 @@ impl Sender {
 
     async fn with_queue<T: Send + 'static>(
         &self,
-        work: fn(&transport::Transaction<'_>, &ServerName, u64) -> Result<T, StoreError>,
+        work: fn(&transport::Transaction<'_>, &ServerName, Now) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let core = &self.outgoing.core;
-        let (name, now) = (self.name.clone(), core.host.unix_ms());
+        let (name, now) = (self.name.clone(), self.now());
         core.database.transaction(move |tx| work(tx, &name, now)).await
+    }
+
+    fn now(&self) -> Now {
+        let core = &self.outgoing.core;
+        Now { wall_ms: core.host.unix_ms(), age_ms: core.ages.now_ms() }
     }
 
     /// Returns the back-off as it stands: none, if the destination was heard from since. If a proxy answers

@@ -48,6 +48,23 @@ async fn receipts_and_typing_reach_the_other_server_and_a_private_receipt_does_n
 }
 
 #[tokio::test]
+async fn what_waits_for_a_server_that_is_away_expires_with_time_and_not_with_the_clock() {
+    let (mut cluster, [alice, bob, _]) = Cluster::of_three().await;
+    let room = alice.room("eventual", &[&bob]).await;
+    let sent = alice.send(&room, "1", "hello").await.1["event_id"].as_str().unwrap().to_owned();
+    bob.wait_for_text("hello").await;
+    cluster.stop("b").await;
+    let read = format!("/rooms/{room}/receipt/m.read/{sent}");
+    assert_eq!(alice.post(&read, json!({})).await.0, 200);
+    cluster.shift_clock("a", 30 * 24 * 3600);
+    cluster.stop("a").await;
+    cluster.start("a").await;
+    cluster.start("b").await;
+    let is_read = "SELECT count(*) FROM receipts WHERE user_id = '@alice:a.test'";
+    cluster.wait_for_count("b", is_read, 1).await;
+}
+
+#[tokio::test]
 async fn nobody_types_or_reads_in_the_name_of_others_or_where_they_are_not() {
     let (cluster, [alice, bob, carol]) = Cluster::of_three().await;
     let room = alice.room("eventual", &[&bob]).await;

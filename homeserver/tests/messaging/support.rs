@@ -176,7 +176,11 @@ impl Cluster {
 
     /// Takes away from the database of `name`, which is stopped, what its newest steps made.
     pub(crate) fn undo_steps_after_16(&self, name: &str) {
-        let newest = include_str!("../../src/store/17_beside_events.sql");
+        let newest = [
+            include_str!("../../src/store/17_beside_events.sql"),
+            include_str!("../../src/store/18_edus_aside.sql"),
+        ];
+        let newest = newest.concat();
         for line in newest.lines().filter_map(|line| line.strip_prefix("CREATE TABLE ")) {
             let table = line.split(' ').next().unwrap();
             self.damage(name, &format!("DROP TABLE {table}"));

@@ -135,11 +135,7 @@ async fn queues(remote: &Remote, command: QueuesCommand) -> Result<(), Trouble> 
             let queue: Queue = remote.ask(Method::GET, &path).await?;
             let (waiting, failures) = (queue.pending, queue.failures);
             say(&format!("{destination}\t{waiting} waiting\t{failures} failures"))?;
-            for AsideRow { event_id, room_id, reason } in &queue.set_aside {
-                let room = room_id.as_ref().map_or("an unknown room", |room| room.as_str());
-                say(&format!("set aside\t{event_id}\t{room}\t{reason}"))?;
-            }
-            Ok(())
+            queue.set_aside.iter().try_for_each(|row| say(&set_aside(row)))
         }
         QueuesCommand::Retry { destination } => {
             let path = format!("queues/{}/retry", segment(destination.as_str()));
@@ -152,6 +148,16 @@ async fn queues(remote: &Remote, command: QueuesCommand) -> Result<(), Trouble> 
             let done: Changed = remote.ask(Method::DELETE, &path).await?;
             say(&format!("{} events are forgotten", done.events))
         }
+    }
+}
+
+fn set_aside(row: &AsideRow) -> String {
+    let AsideRow { event_id, room_id, edu_type, reason } = row;
+    let room = room_id.as_ref().map_or("an unknown room", |room| room.as_str());
+    match (event_id, edu_type) {
+        (Some(event_id), _) => format!("set aside\t{event_id}\t{room}\t{reason}"),
+        (None, Some(edu_type)) => format!("set aside\tan EDU\t{edu_type}\t{reason}"),
+        (None, None) => format!("set aside\t{reason}"),
     }
 }
 

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{OwnedServerName, OwnedUserId};
 use serde_json::{Map, Value, json};
-use transport::Transaction;
+use transport::{
+    Transaction,
+    bounds::{MAX_EVENT_DEPTH, is_within_depth},
+};
 
 use super::Edus;
 use crate::{
@@ -39,6 +42,14 @@ pub(crate) struct Message {
 }
 
 impl Message {
+    /// Returns whether something of it has more levels than an event.
+    pub(crate) fn is_too_deep(&self) -> bool {
+        let contents = self.recipients.values().flat_map(BTreeMap::values);
+        contents
+            .map(Value::to_string)
+            .any(|it| !is_within_depth(it.as_bytes(), MAX_EVENT_DEPTH - 1))
+    }
+
     /// Returns whether something of it is too large to be kept for a device.
     pub(crate) fn is_too_large(&self) -> bool {
         let is_too_large =

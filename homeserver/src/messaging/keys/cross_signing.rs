@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 use transport::Transaction;
 
-use super::{Keys, KeysError, MAX_KEY, about, query};
+use super::{Keys, KeysError, about, fits, query};
 use crate::{
     messaging::edus::DeviceNews,
     store::{
@@ -156,7 +156,7 @@ fn keep_signatures(
     }
     let is_named = object["device_id"].as_str() == Some(target.name)
         || public_half(object) == Some(target.name);
-    if !is_named || object.to_string().len() > MAX_KEY {
+    if !is_named || !fits(object) {
         return Ok(Err("it is not the key that it is named after, or too long"));
     }
     let made = object["signatures"][signer.as_str()].as_object();
@@ -198,8 +198,8 @@ fn must_be_sound(user: &UserId, usage: Usage, key: &Value) -> Result<(), KeysErr
     if key["user_id"].as_str() != Some(user.as_str()) || !is_for_that {
         return Err(invalid("a key is not the user's, or not for that"));
     }
-    if public_half(key).is_none() || key.to_string().len() > MAX_KEY {
-        return Err(invalid("a cross-signing key has one public key, and is not too long"));
+    if public_half(key).is_none() || !fits(key) {
+        return Err(invalid("a cross-signing key has one public key, and is not too long or deep"));
     }
     Ok(())
 }

@@ -5,18 +5,25 @@ use std::collections::BTreeMap;
 use ruma::{OwnedEventId, OwnedRoomId, ServerName};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use transport::Transaction;
 
 use super::{delivered, ids_in_flight};
 use crate::store::{StoreError, edus};
 
-/// An event that cannot be sent, for the operator.
+/// EDUs that are kept aside for one destination; of any more the oldest is dropped.
+const MAX_EDUS_ASIDE: i64 = 1_000;
+
+/// An event or an EDU that cannot be sent, for the operator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AsideRow {
-    /// The event.
-    pub event_id: OwnedEventId,
-    /// Its room, if the event is still stored.
+    /// The event; unset for an EDU.
+    pub event_id: Option<OwnedEventId>,
+    /// The event's room, if the event is still stored.
     pub room_id: Option<OwnedRoomId>,
+    /// The type of the EDU, as `m.direct_to_device`; unset for an event.
+    #[serde(default)]
+    pub edu_type: Option<String>,
     /// Why it cannot be sent.
     pub reason: String,
 }
@@ -38,21 +45,39 @@ pub fn set_aside(
         )?
         .execute((id, reason))?;
     }
+    tx.prepare_cached(
+        "INSERT INTO outgoing_edus_set_aside (destination, json, reason)
+         SELECT destination, json, ?2 FROM outgoing_edus
+         WHERE destination = ?1 AND transaction_id IS NOT NULL ORDER BY id",
+    )?
+    .execute((destination.as_str(), reason))?;
+    tx.prepare_cached(
+        "DELETE FROM outgoing_edus_set_aside WHERE destination = ?1 AND id <= (
+             SELECT id FROM outgoing_edus_set_aside WHERE destination = ?1
+             ORDER BY id DESC LIMIT 1 OFFSET ?2
+         )",
+    )?
+    .execute((destination.as_str(), MAX_EDUS_ASIDE))?;
     delivered(tx, destination)
 }
 
-/// Returns how many events were set aside, by destination.
+/// Returns how many events and EDUs were set aside, by destination.
 ///
 /// # Errors
 /// The store refuses.
 pub fn set_aside_counts(connection: &Connection) -> Result<BTreeMap<String, i64>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT destination, count(*) FROM outgoing_set_aside GROUP BY 1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT destination, count(*) FROM (
+                 SELECT destination FROM outgoing_set_aside
+                 UNION ALL SELECT destination FROM outgoing_edus_set_aside
+             ) GROUP BY 1",
+    )?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Returns at most `limit` events that were set aside of a destination's queue, oldest first.
+/// Returns at most `limit` events that were set aside of a destination's queue, and then EDUs, each oldest
+/// first.
 ///
 /// # Errors
 /// The store refuses.
@@ -62,24 +87,34 @@ pub fn set_aside_of(
     limit: usize,
 ) -> Result<Vec<AsideRow>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT event_id, room_id, reason FROM outgoing_set_aside LEFT JOIN events USING (event_id)
-         WHERE destination = ?1 ORDER BY outgoing_set_aside.id LIMIT ?2",
+        "SELECT event_id, room_id, NULL, reason, 0 AS is_edu, outgoing_set_aside.id AS place
+         FROM outgoing_set_aside LEFT JOIN events USING (event_id) WHERE destination = ?1
+         UNION ALL
+         SELECT NULL, NULL, json, reason, 1, id FROM outgoing_edus_set_aside WHERE destination = ?1
+         ORDER BY is_edu, place LIMIT ?2",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = statement.query((destination.as_str(), limit))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let (event_id, room_id): (String, Option<String>) = (row.get(0)?, row.get(1)?);
+        let (event_id, room_id, edu): (Option<String>, Option<String>, Option<String>) =
+            (row.get(0)?, row.get(1)?, row.get(2)?);
         found.push(AsideRow {
-            event_id: event_id.try_into().map_err(StoreError::corrupt)?,
+            event_id: event_id.map(TryInto::try_into).transpose().map_err(StoreError::corrupt)?,
             room_id: room_id.map(TryInto::try_into).transpose().map_err(StoreError::corrupt)?,
-            reason: row.get(2)?,
+            edu_type: edu.map(|json| type_of(&json)),
+            reason: row.get(3)?,
         });
     }
     Ok(found)
 }
 
-/// Queues again what was set aside, behind what waits; returns how many events.
+fn type_of(edu: &str) -> String {
+    let edu: Value = serde_json::from_str(edu).unwrap_or_default();
+    edu["edu_type"].as_str().unwrap_or("malformed").to_owned()
+}
+
+/// Queues again what was set aside, behind what waits; returns how much.
 ///
 /// # Errors
 /// The store refuses.
@@ -89,17 +124,26 @@ pub fn queue_again(tx: &Transaction<'_>, destination: &ServerName) -> Result<usi
          SELECT destination, event_id FROM outgoing_set_aside WHERE destination = ?1 ORDER BY id",
     )?
     .execute([destination.as_str()])?;
+    tx.prepare_cached(
+        "INSERT INTO outgoing_edus (destination, json)
+         SELECT destination, json FROM outgoing_edus_set_aside WHERE destination = ?1 ORDER BY id",
+    )?
+    .execute([destination.as_str()])?;
     drop_set_aside(tx, destination)
 }
 
-/// Forgets what was set aside; returns how many events.
+/// Forgets what was set aside; returns how much.
 ///
 /// # Errors
 /// The store refuses.
 pub fn drop_set_aside(tx: &Transaction<'_>, destination: &ServerName) -> Result<usize, StoreError> {
-    Ok(tx
+    let events = tx
         .prepare_cached("DELETE FROM outgoing_set_aside WHERE destination = ?1")?
-        .execute([destination.as_str()])?)
+        .execute([destination.as_str()])?;
+    let edus = tx
+        .prepare_cached("DELETE FROM outgoing_edus_set_aside WHERE destination = ?1")?
+        .execute([destination.as_str()])?;
+    Ok(events + edus)
 }
 
 /// Forgets everything that waits for a destination, in flight or set aside; returns how many events.
