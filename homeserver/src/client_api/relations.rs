@@ -13,12 +13,13 @@ use super::{
     extract::{BodyOf, Caller, PathOf, QueryOf, id, room_of},
 };
 use crate::{
+    messaging::timeline,
     pdu::sight::Sight,
     store::{
         StoreError,
         accounts::Device,
         events, memberships,
-        relations::{self, Thread, Wanted},
+        relations::{self, Thread, Timed, Wanted},
         sends::for_device,
     },
 };
@@ -234,9 +235,11 @@ pub(super) async fn timestamp_to_event(
 ) -> Result<Json<Value>, MatrixError> {
     let room = room_of(&api, &device.user_id, &room).await?;
     let forwards = query.dir == "f";
-    let found = api.core.database.call(move |db| relations::nearest(db, &room, query.ts, forwards));
+    let look =
+        move |db: &Connection, sight: &Sight<'_>| timeline::nearest(db, sight, query.ts, forwards);
+    let found = api.messaging.rooms.seen_by(&device.user_id, &room, look).await?;
     let unknown = || MatrixError::not_found("there is no event on that side of the time");
-    let (event_id, ts) = found.await?.ok_or_else(unknown)?;
+    let Timed { event_id, ts, .. } = found.ok_or_else(unknown)?;
     Ok(Json(json!({ "event_id": event_id, "origin_server_ts": ts })))
 }
 

@@ -17,15 +17,9 @@ use crate::{
         Pdu,
         rules::{self, Rules},
     },
-    messaging::rooms::RoomError,
+    messaging::rooms::{MAX_SHOWN_STATE, RoomError, stripped_state},
     pdu::verify::parse_and_verify,
 };
-
-/// Events of the state that comes along with an invite.
-const MAX_SHOWN_STATE: usize = 100;
-
-/// Bytes of them that are kept: every initial sync has them in it, of every invite.
-const MAX_SHOWN_BYTES: usize = 32 << 10;
 
 /// Takes an invite of one of this server's users: stores it, and signs it.
 pub(super) async fn invite(
@@ -98,26 +92,10 @@ async fn must_be_known(api: &FederationApi, pdu: &Pdu) -> Result<(), MatrixError
     }
 }
 
-/// Returns the state that came along, as clients see it. Nobody answers for it: it is a hint.
+/// Returns the state that came along, as clients see it.
 pub(super) fn shown_state(shown: &Value) -> Result<Value, MatrixError> {
     if shown.as_array().map_or(0, Vec::len) > MAX_SHOWN_STATE {
         return Err(MatrixError::bad_json("the invite brings too many state events"));
     }
-    let mut left = MAX_SHOWN_BYTES;
-    let stripped = shown.as_array().into_iter().flatten().map(stripped);
-    // What does not fit is left out: it is a hint, and the invite counts without it.
-    let fits = |event: &Value| {
-        let bytes = event.to_string().len();
-        let fits = bytes <= left;
-        left = left.saturating_sub(if fits { bytes } else { 0 });
-        fits
-    };
-    Ok(Value::Array(stripped.filter(fits).collect()))
-}
-
-fn stripped(event: &Value) -> Value {
-    let fields = ["type", "state_key", "sender", "content"];
-    let kept =
-        fields.iter().filter_map(|name| Some(((*name).to_owned(), event.get(name)?.clone())));
-    Value::Object(kept.collect())
+    Ok(stripped_state(shown))
 }

@@ -20,8 +20,12 @@ use transport::{
 
 use super::FederationApi;
 use crate::{
-    messaging::summaries::{self, Onlooker},
-    store::{StoreError, relations},
+    messaging::{
+        summaries::{self, Onlooker},
+        timeline,
+    },
+    pdu::sight::Sight,
+    store::{StoreError, relations::Timed},
 };
 
 /// Children of a space in one answer.
@@ -33,6 +37,7 @@ pub(super) async fn hierarchy(
     Signed { origin, request }: Signed<get_hierarchy::Request>,
 ) -> Result<Response, MatrixError> {
     let (room, suggested_only) = (request.room_id, request.suggested_only);
+    api.must_be_let_in(&origin, &room).await?;
     let found = api.read(move |db| around(db, &origin, &room, suggested_only)).await?;
     let unknown = || MatrixError::not_found("there is no such space, or it is not shown");
     Ok(json_answer(&found.ok_or_else(unknown)?))
@@ -74,10 +79,13 @@ pub(super) async fn timestamp_to_event(
 ) -> Result<Response, MatrixError> {
     let (room, ts) = (request.room_id, request.ts);
     api.must_be_member(&origin, &room).await?;
+    api.must_be_let_in(&origin, &room).await?;
     let forwards = matches!(request.dir, Direction::Forward);
     let ts = i64::from(ts.get());
-    let found = api.read(move |db| relations::nearest(db, &room, ts, forwards)).await?;
+    let look = move |db: &Connection| {
+        timeline::nearest(db, &Sight::of_server(db, &room, &origin)?, ts, forwards)
+    };
     let unknown = || MatrixError::not_found("there is no event on that side of the time");
-    let (event_id, ts) = found.ok_or_else(unknown)?;
+    let Timed { event_id, ts, .. } = api.read(look).await?.ok_or_else(unknown)?;
     Ok(json_answer(&json!({ "event_id": event_id, "origin_server_ts": ts })))
 }

@@ -14,6 +14,7 @@ mod join;
 mod knock;
 mod leave;
 mod options;
+mod outside;
 mod reads;
 mod upgrade;
 pub(crate) mod welcome;
@@ -23,7 +24,12 @@ use ruma::OwnedRoomId;
 use transport::Database;
 
 use self::early_invites::EarlyInvites;
-pub(crate) use self::{create::VERSIONS, join::OWNER_FIELD, reads::state_events};
+pub(crate) use self::{
+    create::VERSIONS,
+    join::OWNER_FIELD,
+    outside::{MAX_SHOWN_STATE, stripped_state},
+    reads::state_events,
+};
 pub use self::{
     error::RoomError,
     options::{CreateRoom, Direction, InitialState, JoinRule},

@@ -8,7 +8,10 @@ use super::{filter::EventFilter, rooms::Direction};
 use crate::{
     event::Pdu,
     pdu::sight::Sight,
-    store::{StoreError, events},
+    store::{
+        StoreError, events,
+        relations::{self, Timed},
+    },
 };
 
 /// Events that are looked at for one page, seen or not; the page ends there.
@@ -77,4 +80,23 @@ pub(crate) fn page(
         }
     }
     Ok(page)
+}
+
+/// Returns the event that is nearest to a time, at it or on one side of it, of those that the reader sees.
+///
+/// # Errors
+/// The store refuses.
+pub(crate) fn nearest(
+    connection: &Connection,
+    sight: &Sight<'_>,
+    ts: i64,
+    forwards: bool,
+) -> Result<Option<Timed>, StoreError> {
+    for event in relations::near(connection, sight.room, ts, forwards)? {
+        let Some(record) = events::find(connection, &event.event_id)? else { continue };
+        if sight.sees(Some(event.position), &record)? {
+            return Ok(Some(event));
+        }
+    }
+    Ok(None)
 }

@@ -123,7 +123,9 @@ impl Graph {
         let Some(replaced) = rooms::current_entry(connection, room, &draft.kind, key)? else {
             return Ok(None);
         };
-        let before = events::get(connection, &replaced)?.pdu.origin_server_ts;
+        // Of what is stored malformed nobody knows when it was.
+        let Some(replaced) = events::find(connection, &replaced)? else { return Ok(None) };
+        let before = replaced.pdu.origin_server_ts;
         let now = self.core.host.unix_ms();
         // Nobody else's wrong clock is followed.
         let is_close = now <= before && before - now < FARTHEST_AHEAD_MS;

@@ -133,7 +133,7 @@ impl Graph {
         if let Some(servers) = servers {
             self.tell_newcomers(tx, room, pdu, &servers)?;
         }
-        self.merge_forks(tx, room, pdu, groups.len())
+        self.merge_forks(tx, room, pdu, extremities.len())
     }
 
     /// Tells the layer above of an event that gets its position in `tx`.

@@ -1,6 +1,5 @@
 //! Bringing the forks of a room together. A member, or a partition, may leave a room with any number
-//! of ends whose states differ; as each new event is judged by all of them, that would cost everybody
-//! more and more. When there are too many, a member of this server says nothing on top of them, as
+//! of ends; as each new event is judged by all of them, that would cost everybody more and more. When there are too many, a member of this server says nothing on top of them, as
 //! Synapse has it ("dummy events").
 
 use std::collections::BTreeSet;
@@ -18,8 +17,8 @@ use crate::{
 /// The type of an event that says nothing, and is shown to no client.
 const DUMMY: &str = "org.matrix.dummy_event";
 
-/// States that the ends of a room may have before they are brought together by the server that
-/// created the room; as many as an event may have parents. Each other server waits for as many more,
+/// Ends that a room may have before they are brought together by the server that created the room; as many
+/// as an event may have parents. Each other server waits for as many more,
 /// in the order of names, so that not all of them do it at once, and each for the others' events.
 const MAX_FORKS: usize = 20;
 
@@ -32,24 +31,23 @@ pub(crate) fn is_dummy(event: &Pdu) -> bool {
 }
 
 impl Graph {
-    /// Brings the forks of a room together if the ends, of which `newest` is one, have too many
-    /// states.
+    /// Brings the forks of a room together if it has too many `ends`, of which `newest` is one.
     pub(super) fn merge_forks(
         &self,
         tx: &Transaction<'_>,
         room: &KnownRoom,
         newest: &Pdu,
-        states: usize,
+        ends: usize,
     ) -> Result<(), StoreError> {
         // Under `m1` nobody says anything on their own.
-        if states <= MAX_FORKS || is_dummy(newest) || room.row.delivery == Delivery::M1 {
+        if ends <= MAX_FORKS || is_dummy(newest) || room.row.delivery == Delivery::M1 {
             return Ok(());
         }
         let (id, own) = (&newest.room_id, self.core.server_name());
         let mut servers = memberships::member_servers(tx, id)?;
         servers.remove(own);
         let rank = if room.row.owner == own { 0 } else { 1 + rank(&servers, own) };
-        if states <= MAX_FORKS * (1 + rank.min(MAX_RANK)) {
+        if ends <= MAX_FORKS * (1 + rank.min(MAX_RANK)) {
             return Ok(());
         }
         let Some(current) = rooms::find(tx, id)?.map(|row| row.current_group) else {

@@ -114,7 +114,7 @@ fn removed(
         let Some(join) = rooms::current_entry(tx, &pdu.room_id, kind, user.as_str())? else {
             continue;
         };
-        let last = events::get(tx, id)?.pdu;
+        let Some(last) = events::find(tx, id)?.map(|found| found.pdu) else { continue };
         if last.membership() != Some("join") && last.depth > events::depth(tx, &join)? {
             *removed.entry(user.server_name().to_owned()).or_insert(0) += 1;
         }

@@ -1,7 +1,7 @@
 //! Events that say of themselves that they belong to another one, and events by their time.
 
 use ruma::{OwnedEventId, RoomId};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use transport::Transaction;
 
 use super::{StoreError, state::event_id};
@@ -118,34 +118,51 @@ pub(crate) fn threads(
 /// Events that are looked through for one at a time.
 const MAX_LOOKED_AT: i64 = 5000;
 
-/// Returns the event of a room's timeline that is nearest to a time, at it or on one side of it, with its
-/// time. Of a long room, the newest events are looked through.
-pub(crate) fn nearest(
+/// Events near a time that are looked at, for one that its reader sees.
+const MAX_NEAR: i64 = 100;
+
+/// An event of a timeline, and when it was sent.
+#[derive(Debug)]
+pub(crate) struct Timed {
+    /// Its place in the timeline.
+    pub(crate) position: i64,
+    /// Its id.
+    pub(crate) event_id: OwnedEventId,
+    /// Milliseconds since the epoch, by its sender's clock.
+    pub(crate) ts: i64,
+}
+
+/// Returns the events of a room's timeline at a time or on one side of it, the nearest first. Of a long
+/// room, the newest events are looked through.
+pub(crate) fn near(
     connection: &Connection,
     room: &RoomId,
     ts: i64,
     forwards: bool,
-) -> Result<Option<(OwnedEventId, i64)>, StoreError> {
+) -> Result<Vec<Timed>, StoreError> {
     let sql = if forwards {
-        "SELECT event_id, ts FROM (
-             SELECT event_id, json_extract(json, '$.origin_server_ts') AS ts
+        "SELECT position, event_id, ts FROM (
+             SELECT position, event_id, json_extract(json, '$.origin_server_ts') AS ts
              FROM timeline t JOIN events e USING (event_id)
              WHERE t.room_id = ?1 AND rejected IS NULL AND NOT soft_failed
              ORDER BY position DESC LIMIT ?3
-         ) WHERE ts >= ?2 ORDER BY ts LIMIT 1"
+         ) WHERE ts >= ?2 ORDER BY ts LIMIT ?4"
     } else {
-        "SELECT event_id, ts FROM (
-             SELECT event_id, json_extract(json, '$.origin_server_ts') AS ts
+        "SELECT position, event_id, ts FROM (
+             SELECT position, event_id, json_extract(json, '$.origin_server_ts') AS ts
              FROM timeline t JOIN events e USING (event_id)
              WHERE t.room_id = ?1 AND rejected IS NULL AND NOT soft_failed
              ORDER BY position DESC LIMIT ?3
-         ) WHERE ts <= ?2 ORDER BY ts DESC LIMIT 1"
+         ) WHERE ts <= ?2 ORDER BY ts DESC LIMIT ?4"
     };
-    let found: Option<(String, i64)> = connection
-        .prepare_cached(sql)?
-        .query_row((room.as_str(), ts, MAX_LOOKED_AT), |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    found.map(|(id, ts)| Ok((event_id(&id)?, ts))).transpose()
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query((room.as_str(), ts, MAX_LOOKED_AT, MAX_NEAR))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let event_id = event_id(&row.get::<_, String>(1)?)?;
+        found.push(Timed { position: row.get(0)?, event_id, ts: row.get(2)? });
+    }
+    Ok(found)
 }
 
 /// Returns at most `limit` messages of a room whose text contains `term`, newest first, before `from`.

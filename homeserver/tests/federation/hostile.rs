@@ -218,6 +218,23 @@ async fn the_forks_of_one_member_are_brought_together_and_clients_see_nothing_of
 }
 
 #[tokio::test]
+async fn messages_that_one_member_puts_beside_each_other_are_brought_together() {
+    let eve = Stranger::start().await;
+    let One { a, room, .. } = One::start().await;
+    let state = eve.join(&a, &room, &[&a]).await;
+    let mut beside = Vec::new();
+    for number in 0..60 {
+        beside.push(eve.message(&a, &room, (&state, &number.to_string())).await);
+    }
+    for (number, batch) in beside.chunks(50).enumerate() {
+        let answer = eve.send(&a, &format!("beside{number}"), batch.to_vec()).await.unwrap();
+        assert!(answer.pdus.values().all(Result::is_ok), "{answer:?}");
+    }
+    assert!(a.count("SELECT count(*) FROM forward_extremities") <= 21);
+    assert_eq!(a.texts(&room).await.len(), 60);
+}
+
+#[tokio::test]
 async fn what_no_later_stage_could_handle_is_refused_from_a_member_and_costs_itself_alone() {
     let eve = Stranger::start().await;
     let One { mut a, alice, room } = One::start().await;

@@ -69,6 +69,66 @@ async fn a_message_to_a_device_that_is_too_large_is_said_to_be_and_another_goes_
 }
 
 #[tokio::test]
+async fn what_travels_beside_events_is_no_deeper_than_an_event() {
+    let cluster = Cluster::of(&["a"]).await;
+    let alice = cluster.user("a", "alice").await;
+    for (depth, expected) in [(50, 400), (40, 200)] {
+        let content = json!({ "deep": nested(depth) });
+        let body = json!({ "messages": { &alice.user_id: { "*": content } } });
+        let (status, answer) = alice.put("/sendToDevice/m.test/1", body).await;
+        assert_eq!(status, expected, "{answer}");
+        let key = json!({ "key": "AAAA", "signatures": {}, "deep": nested(depth) });
+        let body = json!({ "one_time_keys": { "signed_curve25519:A": key } });
+        let (status, answer) = alice.post("/keys/upload", body).await;
+        assert_eq!(status, expected, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_edu_that_cannot_be_sent_costs_none_that_is_queued_with_it() {
+    let (mut cluster, [_alice, bob, _carol], _room) = Cluster::three("eventual").await;
+    cluster.wait_for_count("a", "SELECT count(*) FROM outgoing_edus", 0).await;
+    cluster.stop("a").await;
+    let deep = "[".repeat(70) + &"]".repeat(70);
+    let contents = ["1", &deep, "3", "4"];
+    let queued = contents.iter().enumerate().map(|(number, content)| {
+        let edu = format!(
+            r#"{{"edu_type":"m.direct_to_device","content":{{"sender":"@alice:a.test",
+            "type":"m.test","message_id":"{number}",
+            "messages":{{"@bob:b.test":{{"*":{{"secret":{content}}}}}}}}}}}"#
+        );
+        format!("INSERT INTO outgoing_edus (destination, json) VALUES ('b.test', '{edu}')")
+    });
+    let malformed = "INSERT INTO outgoing_edus (destination, json) VALUES ('b.test', '{')";
+    queued.chain([malformed.to_owned()]).for_each(|sql| cluster.damage("a", &sql));
+    cluster.start("a").await;
+    cluster.wait_for_count("a", "SELECT count(*) FROM outgoing_edus", 0).await;
+    let (_, synced) = bob.get("/sync").await;
+    let events = synced["to_device"]["events"].as_array().unwrap();
+    let secrets: Vec<_> = events.iter().map(|event| &event["content"]["secret"]).collect();
+    assert_eq!(secrets, [1, 3, 4]);
+    let aside =
+        "SELECT json LIKE '%[[[%' FROM outgoing_edus_set_aside WHERE destination = 'b.test'";
+    assert_eq!(cluster.read::<i64>("a", aside), 1);
+}
+
+#[tokio::test]
+async fn a_piece_of_state_that_is_stored_malformed_can_be_replaced() {
+    let (mut cluster, [alice, bob, _carol], room) = Cluster::three("eventual").await;
+    let topic = format!("/rooms/{room}/state/m.room.topic/");
+    assert_eq!(alice.put(&topic, json!({ "topic": "spoilt" })).await.0, 200);
+    cluster.wait_for_count("a", "SELECT count(*) FROM outgoing", 0).await;
+    cluster.stop("a").await;
+    cluster.damage("a", "UPDATE events SET json = '{\"a\":[' WHERE json LIKE '%spoilt%'");
+    cluster.start("a").await;
+    let (status, answer) = alice.put(&topic, json!({ "topic": "new" })).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(alice.send(&room, "after", "after").await.0, 200);
+    bob.wait_for_text("after").await;
+    assert_eq!(alice.get(&topic).await.1, json!({ "topic": "new" }));
+}
+
+#[tokio::test]
 async fn a_malformed_event_in_the_store_costs_that_event_alone() {
     let (mut cluster, [alice, bob, _carol], room) = Cluster::three("eventual").await;
     for text in ["first", "spoilt", "last"] {

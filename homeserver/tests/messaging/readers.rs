@@ -56,6 +56,12 @@ async fn the_visibility_of_the_past_is_obeyed_by_every_reader() {
         let id = first["event_id"].as_str().unwrap();
         let status = bob.get(&format!("/rooms/{room}/event/{id}")).await.0;
         assert_eq!(status, if seen == 3 { 200 } else { 404 }, "{visibility}");
+        // What is nearest to the beginning is somebody's join, but for who may not see that.
+        let nearest = format!("//_matrix/client/v1/rooms/{room}/timestamp_to_event?ts=0&dir=f");
+        let (status, nearest) = bob.get(&nearest).await;
+        assert_eq!(status, 200, "{nearest}");
+        let id = nearest["event_id"].as_str().unwrap();
+        assert_eq!(bob.get(&format!("/rooms/{room}/event/{id}")).await.0, 200, "{visibility}");
     }
 }
 

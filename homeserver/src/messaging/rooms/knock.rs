@@ -6,9 +6,14 @@ use ruma::{
         create_knock_event::v1 as send_knock, prepare_knock_event::v1 as make_knock,
     },
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Draft, RoomError, Rooms, create::VERSIONS, join::Template};
+use super::{
+    Draft, RoomError, Rooms,
+    create::VERSIONS,
+    join::Template,
+    outside::{stripped, stripped_state},
+};
 use crate::{
     event::Membership,
     messaging::profiles::{self, with_profile},
@@ -18,9 +23,6 @@ use crate::{
 
 /// Servers tried for one knock.
 const MAX_CANDIDATES: usize = 5;
-
-/// Events of the state that is shown to whoever knocks.
-const MAX_SHOWN: usize = 100;
 
 impl Rooms {
     /// Knocks at a room in the name of the local user `user`: here, or through one of `via`.
@@ -86,9 +88,7 @@ impl Rooms {
         let pdu = self.on_template(&made.room_version, room, template, draft)?;
         let request = send_knock::Request::new(room.to_owned(), pdu.event_id.clone(), pdu.to_raw());
         let mut answer = core.federation.call_for_json(server, request, deadline).await?;
-        let shown = answer["knock_room_state"].take();
-        let shown = shown.as_array().into_iter().flatten().take(MAX_SHOWN).map(stripped);
-        let shown = Value::Array(shown.collect());
+        let shown = stripped_state(&answer["knock_room_state"].take());
         let (graph, version) = (self.graph.clone(), made.room_version);
         self.database()
             .transaction(move |tx| {
@@ -108,13 +108,4 @@ impl Rooms {
         let read = shown.iter().filter_map(|event| serde_json::from_str::<Value>(event.get()).ok());
         Ok(read.filter(|event| event["type"] != "m.room.member").map(|it| stripped(&it)).collect())
     }
-}
-
-fn stripped(event: &Value) -> Value {
-    let fields = ["type", "state_key", "sender", "content"];
-    let kept: Map<_, _> = fields
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), event.get(name)?.clone())))
-        .collect();
-    Value::Object(kept)
 }
