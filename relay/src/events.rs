@@ -105,6 +105,15 @@ impl Events {
         tracing::info!(target: TARGET, event = kind.name(), entry_id = id, %origin, %destination);
     }
 
+    /// Entries for `destination` were set aside. Whose they were may be what could not be read of them.
+    pub(crate) fn set_aside(&self, ids: &[EntryId], destination: &ServerName) {
+        let event = Kind::SetAside.name();
+        for id in ids {
+            self.count(Kind::SetAside, 1);
+            tracing::info!(target: TARGET, event, entry_id = id, %destination);
+        }
+    }
+
     /// Something happened to `count` entries at once.
     pub(crate) fn entries(&self, kind: Kind, count: u64) {
         if count > 0 {

@@ -62,7 +62,8 @@ impl Retriever {
             return Err(Refusal::BadJson("entry_id cannot be negative".to_owned()));
         }
         let taken = self.store.acknowledge_and_hand_out(destination.clone(), entry_id, now_ms);
-        let Taken { acknowledged, next } = taken.await?;
+        let Taken { acknowledged, next, aside } = taken.await?;
+        self.events.set_aside(&aside, &destination);
         if acknowledged {
             self.events.entry(Kind::Acknowledged, entry_id, &origin, &destination);
         }
@@ -115,6 +116,7 @@ impl Retriever {
         };
         let now_ms = self.host.unix_ms();
         let taken = self.store.take_many(destination.clone(), acknowledged, most, now_ms).await?;
+        self.events.set_aside(&taken.aside, &destination);
         for id in taken.acknowledged {
             self.events.entry(Kind::Acknowledged, id, &origin, &destination);
         }

@@ -69,6 +69,8 @@ pub(crate) struct Taken {
     pub(crate) acknowledged: bool,
     /// What is handed out.
     pub(crate) next: Next,
+    /// What was set aside.
+    pub(crate) aside: Vec<EntryId>,
 }
 
 /// What became of a request for many entries.
@@ -78,6 +80,8 @@ pub(crate) struct TakenMany {
     pub(crate) acknowledged: Vec<EntryId>,
     /// What is handed out.
     pub(crate) next: Vec<Next>,
+    /// What was set aside.
+    pub(crate) aside: Vec<EntryId>,
     /// Entries that wait, these among them.
     pub(crate) waiting: u64,
 }
@@ -130,15 +134,16 @@ impl Store {
     ) -> Result<Taken, DatabaseError> {
         // Most who ask find nothing, and to find that out takes no right to write.
         if acknowledged == NOTHING && self.has_nothing_for(destination.clone()).await? {
-            return Ok(Taken { acknowledged: false, next: Next::Empty });
+            return Ok(Taken { acknowledged: false, next: Next::Empty, aside: Vec::new() });
         }
         let max_handouts = self.max_handouts;
         self.emptying(move |transaction| {
             let now_ms = to_sql(now_ms);
             let acknowledged =
                 outgoing::acknowledge(transaction, &destination, acknowledged, now_ms)?;
-            let next = outgoing::hand_out(transaction, &destination, max_handouts)?;
-            Ok(Taken { acknowledged, next })
+            let mut aside = Vec::new();
+            let next = outgoing::hand_out(transaction, &destination, max_handouts, &mut aside)?;
+            Ok(Taken { acknowledged, next, aside })
         })
         .await
     }
@@ -160,9 +165,11 @@ impl Store {
                     gone.push(*id);
                 }
             }
-            let next = outgoing::hand_out_many(transaction, &destination, max_handouts, most)?;
+            let mut aside = Vec::new();
+            let next =
+                outgoing::hand_out_many(transaction, &destination, max_handouts, most, &mut aside)?;
             let waiting = outgoing::waiting(transaction, &destination)?;
-            Ok(TakenMany { acknowledged: gone, next, waiting })
+            Ok(TakenMany { acknowledged: gone, next, aside, waiting })
         })
         .await
     }
@@ -200,14 +207,17 @@ impl Store {
             .await
     }
 
-    /// Returns the oldest entry that the relay itself should try to deliver to `destination`.
+    /// Returns the oldest entry that the relay itself should try to deliver to `destination`, and what was
+    /// set aside.
     pub(crate) async fn next_to_forward(
         &self,
         destination: OwnedServerName,
-    ) -> Result<Next, DatabaseError> {
+    ) -> Result<(Next, Vec<EntryId>), DatabaseError> {
         self.database
             .transaction(move |transaction| {
-                Ok(outgoing::next_to_forward(transaction, &destination)?)
+                let mut aside = Vec::new();
+                let next = outgoing::next_to_forward(transaction, &destination, &mut aside)?;
+                Ok((next, aside))
             })
             .await
     }
@@ -250,11 +260,10 @@ impl Store {
         now_ms: u64,
         at_most: Duration,
     ) -> Result<u64, DatabaseError> {
-        self.database
-            .transaction(move |transaction| {
-                Ok(from_sql(expiry::advance_clock(transaction, to_sql(now_ms), at_most)?))
-            })
-            .await
+        self.emptying(move |transaction| {
+            Ok(from_sql(expiry::advance_clock(transaction, to_sql(now_ms), at_most)?))
+        })
+        .await
     }
 
     /// Deletes one batch of what is too old in a sweep of the time `sweep_ms`.

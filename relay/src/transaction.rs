@@ -2,13 +2,15 @@
 
 use std::{fmt, time::Duration};
 
-use ruma::CanonicalJsonValue;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error as _, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use transport::object::{is_object, read_object};
+use transport::{
+    federation::canonical_json,
+    object::{is_object, read_object},
+};
 
 use crate::refusal::Refusal;
 
@@ -74,10 +76,11 @@ impl Transaction {
         for (kind, values) in [(b"pdus", &self.pdus), (b"edus", &self.edus)] {
             hasher.update(kind);
             for value in values {
-                let canonical = serde_json::from_str::<CanonicalJsonValue>(value.get())
-                    .map_or_else(|_| value.get().to_owned(), |value| value.to_string());
+                // As a tree of values it could take fifty times the room.
+                let canonical = canonical_json(value.get().as_bytes())
+                    .unwrap_or_else(|_| value.get().as_bytes().to_vec());
                 hasher.update(&(canonical.len() as u64).to_le_bytes());
-                hasher.update(canonical.as_bytes());
+                hasher.update(&canonical);
             }
         }
         *hasher.finalize().as_bytes()

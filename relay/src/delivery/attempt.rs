@@ -66,7 +66,9 @@ impl Attempt {
 
     /// Sends the oldest entry. `None` if there may be more.
     async fn deliver_next(&self, destination: &ServerName) -> Result<Option<Ended>, DatabaseError> {
-        let entry = match self.store.next_to_forward(destination.to_owned()).await? {
+        let (next, aside) = self.store.next_to_forward(destination.to_owned()).await?;
+        self.events.set_aside(&aside, destination);
+        let entry = match next {
             Next::Entry(entry) => *entry,
             Next::Empty => return Ok(Some(Ended::NothingLeft)),
             Next::TooMuchPoison => return Ok(None),

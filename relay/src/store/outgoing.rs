@@ -61,6 +61,9 @@ enum Which {
     Forwardable,
 }
 
+/// What was set aside on the way to what is handed out, to be told once that is durable.
+pub(super) type Aside = Vec<EntryId>;
+
 /// Returns whether there is an entry for `destination`, readable or not.
 pub(super) fn has_entry(
     connection: &Connection,
@@ -117,9 +120,10 @@ pub(super) fn hand_out(
     transaction: &transport::Transaction<'_>,
     destination: &ServerName,
     max_handouts: u64,
+    aside: &mut Aside,
 ) -> rusqlite::Result<Next> {
-    let next = match oldest_readable(transaction, destination, Which::Fresh, 0)? {
-        Next::Empty => least_tried(transaction, destination, max_handouts)?,
+    let next = match oldest_readable(transaction, destination, Which::Fresh, 0, aside)? {
+        Next::Empty => least_tried(transaction, destination, max_handouts, aside)?,
         found => found,
     };
     let Next::Entry(entry) = &next else { return Ok(next) };
@@ -138,10 +142,11 @@ pub(super) fn hand_out_many(
     destination: &ServerName,
     max_handouts: u64,
     most: Most,
+    aside: &mut Aside,
 ) -> rusqlite::Result<Vec<Next>> {
     let (mut handed_out, mut bytes, mut after) = (Vec::new(), 0_u64, 0);
     while handed_out.len() < most.entries {
-        match oldest_readable(transaction, destination, Which::Fresh, after)? {
+        match oldest_readable(transaction, destination, Which::Fresh, after, aside)? {
             Next::Entry(entry) => {
                 bytes = bytes.saturating_add(entry.bytes);
                 if bytes > most.bytes && !handed_out.is_empty() {
@@ -155,7 +160,7 @@ pub(super) fn hand_out_many(
         }
     }
     if handed_out.is_empty() {
-        handed_out.push(hand_out(transaction, destination, max_handouts)?);
+        handed_out.push(hand_out(transaction, destination, max_handouts, aside)?);
     }
     Ok(handed_out)
 }
@@ -190,9 +195,10 @@ fn least_tried(
     transaction: &transport::Transaction<'_>,
     destination: &ServerName,
     max_handouts: u64,
+    aside: &mut Aside,
 ) -> rusqlite::Result<Next> {
     for _ in 0..MAX_SET_ASIDE {
-        let next = oldest_readable(transaction, destination, Which::Tried, 0)?;
+        let next = oldest_readable(transaction, destination, Which::Tried, 0, aside)?;
         let Next::Entry(entry) = &next else { return Ok(next) };
         if handouts(transaction, entry.id)? < max_handouts {
             return Ok(next);
@@ -200,6 +206,7 @@ fn least_tried(
         let reason = format!("handed out {max_handouts} times and never acknowledged");
         tracing::warn!(%destination, id = entry.id, reason, "set aside an entry");
         set_aside(transaction, entry.id, &reason)?;
+        aside.push(entry.id);
     }
     Ok(Next::TooMuchPoison)
 }
@@ -216,8 +223,9 @@ fn handouts(transaction: &transport::Transaction<'_>, id: EntryId) -> rusqlite::
 pub(super) fn next_to_forward(
     transaction: &transport::Transaction<'_>,
     destination: &ServerName,
+    aside: &mut Aside,
 ) -> rusqlite::Result<Next> {
-    oldest_readable(transaction, destination, Which::Forwardable, 0)
+    oldest_readable(transaction, destination, Which::Forwardable, 0, aside)
 }
 
 /// Replaces the body by `rest`, which the relay does not try to deliver.
@@ -253,6 +261,7 @@ fn oldest_readable(
     destination: &ServerName,
     which: Which,
     after: EntryId,
+    aside: &mut Aside,
 ) -> rusqlite::Result<Next> {
     for _ in 0..MAX_SET_ASIDE {
         let Some((id, read)) = oldest(transaction, destination, which, after)? else {
@@ -263,6 +272,7 @@ fn oldest_readable(
             Err(reason) => {
                 tracing::error!(%destination, id, reason, "set aside an unreadable entry");
                 set_aside(transaction, id, &reason)?;
+                aside.push(id);
             }
         }
     }

@@ -322,6 +322,7 @@ async fn what_is_unreadable_in_masses_is_set_aside_in_bounded_steps() {
     store.sql("UPDATE entries SET origin = '?'").await;
     let next = store.acknowledge_and_hand_out(named("b"), 0, NOW).await.unwrap();
     assert!(matches!(next.next, Next::TooMuchPoison));
+    assert_eq!(next.aside.len(), 100, "each is told");
     assert_eq!(store.take("b", 0, NOW).await, None);
 }
 

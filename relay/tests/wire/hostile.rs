@@ -121,6 +121,19 @@ async fn who_empties_a_full_disk_always_can() {
 }
 
 #[tokio::test]
+async fn who_comes_back_with_a_key_that_a_full_disk_cannot_take_gets_its_mail() {
+    let world = World::start().await;
+    world.left_for_b("one").await;
+    world
+        .sql(
+            "CREATE TRIGGER full BEFORE INSERT ON server_keys
+             BEGIN SELECT RAISE (ABORT, 'database or disk is full'); END",
+        )
+        .await;
+    assert_eq!(world.b_takes_all().await, ["one"]);
+}
+
+#[tokio::test]
 async fn a_full_disk_is_purged_by_its_operator() {
     let world = World::start().await;
     for number in 0..30 {

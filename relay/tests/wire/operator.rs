@@ -37,14 +37,17 @@ async fn the_metrics_count_what_happened() {
     world.left_for_b("one").await;
     world.left_for_b("one").await;
     world.left_for_b("two").await;
+    world.left_for_b("broken").await;
+    world.sql("UPDATE entries SET body = CAST('{' AS BLOB) WHERE transaction_id = 'broken'").await;
     world.b_takes_all().await;
     world.relay_txn(&world.stranger, world.b.name(), 0).await;
     let text = metrics(&world).await;
     for line in [
-        r#"relay_events_total{event="stored"} 2"#,
+        r#"relay_events_total{event="stored"} 3"#,
         r#"relay_events_total{event="repeated"} 1"#,
         r#"relay_events_total{event="handed_out"} 2"#,
         r#"relay_events_total{event="acknowledged"} 2"#,
+        r#"relay_events_total{event="set_aside"} 1"#,
         r#"relay_refused_total{reason="not_yours"} 1"#,
         "relay_entries 0",
         "relay_disk_reserve_whole 1",

@@ -225,8 +225,15 @@ impl KeyRing {
                 let saves = self.fields.saves.fetch_add(1, Ordering::Relaxed) + 1;
                 let trims = saves.is_multiple_of(SAVES_BETWEEN_TRIMS);
                 let (database, name) = (&self.fields.database, server.to_string());
-                let saved = store::save(database, name, published, self.now_ms(), trims);
-                remote.learn(server, saved.await?);
+                let saved = store::save(database, name, published.clone(), self.now_ms(), trims);
+                let keys = saved.await.unwrap_or_else(|error| {
+                    // Whoever may empty a full disk must be known by the key that they sign with.
+                    tracing::warn!(%server, %error, "keys of a server are kept in memory alone");
+                    let mut keys = remote.known().keys.clone();
+                    keys.extend(published);
+                    keys
+                });
+                remote.learn(server, keys);
                 Ok(())
             }
             Err(reason) => Err(reason),

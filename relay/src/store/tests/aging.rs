@@ -30,7 +30,7 @@ async fn no_request_deletes_what_a_jump_of_the_clock_made_old() {
     let jumped = NOW + 1000 * KEPT_MS;
     store.keep_for("b", "one").await;
     store.keep(incoming("two", "b", "{}"), QUOTAS, jumped).await.unwrap();
-    let forwarded = store.next_to_forward(named("b")).await.unwrap();
+    let (forwarded, _) = store.next_to_forward(named("b")).await.unwrap();
     assert!(matches!(forwarded, Next::Entry(entry) if entry.id == 1));
     assert_eq!(store.take("b", 0, jumped).await, Some(1));
     assert_eq!(store.take("b", 1, jumped).await, Some(2));
