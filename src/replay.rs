@@ -29,6 +29,15 @@ pub(crate) fn replay(
 ) -> Result<Exit, Stop> {
     let path = kept::record(&wanted.record)?;
     let mut recorded = own(&path, program)?;
+    if recorded.is_of_real_time() {
+        let (shown, command) = (path.display(), invocation::program());
+        let message = format!(
+            "{shown} is a run of real processes, and those do not do the same again\n\
+             judge its journal again with `{command} judge`, or play its scenario once more with \
+             `{command} run --world live`"
+        );
+        return Err(Stop::because(Exit::Usage, message));
+    }
     let shown = format!("the scenario in {}", path.display());
     let scenario = match language::parse_in(program.vocabulary(), &shown, &recorded.scenario.text) {
         Ok(scenario) => scenario,

@@ -44,9 +44,11 @@ pub(crate) fn run(wanted: &Run, program: &Program, output: &mut Output) -> Resul
     let jobs = Jobs { selected: &selected, seeds: wanted.seed.as_ref(), repeat };
     let threads = if place.is_live() { wanted.jobs.or(Some(1)) } else { wanted.jobs };
     let threads = threads::count(threads).min(jobs.count());
+    let index = wanted.out.join(reports::index::FILE);
     let settings = Settings {
         program,
         out: &wanted.out,
+        index: &index,
         place: &place,
         twice: match wanted.twice {
             true => Twice::Every,

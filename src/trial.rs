@@ -23,6 +23,7 @@ use crate::{
     invocation,
     live::Place,
     program::Program,
+    report,
     select::Selected,
     stopwatch::Stopwatch,
 };
@@ -34,6 +35,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) program: &'a Program,
     /// Where the runs' folders go.
     pub(crate) out: &'a Path,
+    /// Where the page about all runs goes.
+    pub(crate) index: &'a Path,
     /// Where the runs take place.
     pub(crate) place: &'a Place,
     /// Which runs are repeated.
@@ -162,7 +165,7 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
         match write(&source, keeps_journal, also, settings) {
             Ok(folder) => {
                 let page = also.iter().any(|renderer| renderer.name == html::RENDERER.name);
-                trial.keep(&record, folder, page, settings.widths.line);
+                trial.keep(&record, folder, page, settings);
                 if settings.place.is_live() {
                     trial.names_another_run(selected);
                 }
@@ -223,15 +226,16 @@ impl Trial {
     }
 
     /// Takes in that the run is written down in `folder`.
-    fn keep(&mut self, record: &Record, folder: PathBuf, page: bool, columns: usize) {
+    fn keep(&mut self, record: &Record, folder: PathBuf, page: bool, settings: &Settings<'_>) {
         self.object["folder"] = json!(folder.display().to_string());
         if matches!(self.mark, Mark::Judged(Status::Fail | Status::Unknown)) {
             let program = &invocation::program();
+            let columns = settings.widths.line;
             let leads = line::Leads { folder: &folder, page, program, columns };
             self.explanation = line::failure(record, &leads);
         }
-        let name = folder.file_name().and_then(|name| name.to_str());
-        self.row = Some(index::Row::of(record, name));
+        let way = report::relative(&folder, settings.index);
+        self.row = Some(index::Row::of(record, Some(&way)));
         self.folder = Some(folder);
     }
 }

@@ -82,10 +82,14 @@ pub fn render(rows: &[Row], runs: u64) -> String {
             }
         }
         main {
-            @let (class, sign, word) = if failed.is_empty() { ("pass", "✓", "PASS") } else { ("fail", "✕", "FAIL") };
+            @let (class, sign, word) = match (failed.is_empty(), weak.is_empty()) {
+                (false, _) => ("fail", "✕", "FAIL"),
+                (true, false) => ("warn", "!", "WARN"),
+                (true, true) => ("pass", "✓", "PASS"),
+            };
             section.verdict.(class) id="verdict" aria-label="Verdict" {
                 p.word { span aria-hidden="true" { (sign) } " " (word) }
-                p.sentence { (sentence(&failed)) }
+                p.sentence { (sentence(&failed, &weak)) }
             }
             @if !failed.is_empty() {
                 details.section id="failures" open { summary { h2 { "Failures" } } (groups(&failed)) }
@@ -117,10 +121,14 @@ fn facts(rows: &[Row]) -> String {
     format!("{}; {} simulated", counted.join(", "), coarse(simulated))
 }
 
-fn sentence(failed: &[&Row]) -> String {
+fn sentence(failed: &[&Row], weak: &[&Row]) -> String {
     let kinds = by_signature(failed).len() as u64;
     match failed.len() {
-        0 => "Everything that was promised was kept.".to_owned(),
+        0 if weak.is_empty() => "Everything that was promised was kept.".to_owned(),
+        0 => {
+            let runs = count(weak.len() as u64, "runs");
+            format!("Everything that was promised was kept, but {runs} may prove less than that.")
+        }
         runs => {
             let kinds = if kinds == 1 { "one kind".to_owned() } else { count(kinds, "kinds") };
             format!("{} failed, in {kinds}.", count(runs as u64, "runs"))

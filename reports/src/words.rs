@@ -1,6 +1,6 @@
 //! Words that renderers share: counts, verdicts, and text from outside made harmless.
 
-use checks::record::{CheckKind, CheckVerdict, OpOutcome, Verdict};
+use checks::record::{CheckKind, CheckVerdict, OpOutcome, Record, Verdict};
 
 /// Returns a count such as `1 copy`, `5 copies`, `12,000 requests`; `plural` is the plural of what
 /// is counted.
@@ -41,6 +41,14 @@ pub(crate) fn names<'a>(names: impl IntoIterator<Item = &'a str>, most: usize) -
 /// Returns text on one line, without control characters, which a terminal would obey.
 pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The most characters of the name of a program.
+const PROGRAM: usize = 32;
+
+/// Returns the name of the program that made a run: what commands about it begin with.
+pub(crate) fn program(record: &Record) -> String {
+    cut(&clean(&record.program.name), PROGRAM)
 }
 
 /// Returns at most `most` characters of the text; a `…` shows that something was cut off.

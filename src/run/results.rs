@@ -76,6 +76,8 @@ impl<'a> Results<'a> {
         fail_fast: Option<u64>,
         folds: Option<Widths>,
     ) -> Self {
+        // From here on, Ctrl-C asks for what is known.
+        interrupt::flag();
         Self {
             output,
             out,

@@ -3,8 +3,15 @@
 use scenarios::scenario::Misdeed;
 
 use super::{CheckRecord, CheckVerdict, EventRecord, FaultRecord, Record, Skipped};
+use crate::history::Note;
 
 impl Record {
+    /// Returns whether it is of real processes, which do not do the same again.
+    pub fn is_of_real_time(&self) -> bool {
+        let (topic, _) = Note::RealTime {}.to_parts();
+        self.events.iter().any(|event| event.kind == "note" && event.what == topic)
+    }
+
     /// Returns what keeps a pass from being a strict one, in sentences: faults that touched
     /// nothing, operations that never happened, checks that judged nothing, situations that never
     /// came about, and promises that were kept only because something broken healed itself.

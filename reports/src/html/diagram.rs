@@ -23,7 +23,7 @@ use maud::{Markup, html};
 
 use self::{lanes::Lanes, legs::Leg, rows::Rows};
 use super::Run;
-use crate::words::{count, grouped};
+use crate::words::{count, grouped, program};
 
 /// The most arrows of a picture.
 const MOST: usize = 5_000;
@@ -94,7 +94,7 @@ fn picture<'r>(
         @if picture.legs.len() < legs.len() {
             p.hint {
                 "Drawing stops here: " (grouped(picture.legs.len() as u64)) " of " (grouped(legs.len() as u64)) " arrows are drawn. A trace has all of them: "
-                code { "fedsim report . --format perfetto" }
+                code { (program(run.record)) " report . --format perfetto" }
             }
         }
     }

@@ -1,12 +1,13 @@
 //! The head of the page: which run it shows, the verdict in a sentence, and what to do next.
 
-use ::checks::record::Verdict;
+use ::checks::record::{Record, Verdict};
 use maud::{Markup, html};
 
 use super::Run;
 use crate::{
     line::{self, Status},
     text::header,
+    words::program,
 };
 
 /// The most faults that are named beside the verdict.
@@ -47,7 +48,7 @@ pub(super) fn verdict(run: &Run<'_>) -> Markup {
                 ul { @for weakness in &weaknesses { li { (weakness) } } }
             }
             @if record.verdict == Verdict::Fail { (faults(run)) }
-            (commands(record.verdict))
+            (commands(record))
         }
     }
 }
@@ -78,14 +79,22 @@ fn faults(run: &Run<'_>) -> Markup {
 
 /// The commands name the folder of the page as the one in which the reader stands, because a page
 /// can be moved with its folder; the script puts its path there where it knows it.
-fn commands(verdict: Verdict) -> Markup {
+fn commands(record: &Record) -> Markup {
+    let program = program(record);
+    let is_of_real_time = record.is_of_real_time();
     html! {
         dl.commands {
-            (command("run it again", "fedsim replay ."))
-            @if verdict == Verdict::Fail { (command("make it smaller", "fedsim shrink .")) }
-            (command("read its journal", "fedsim show ."))
+            @if is_of_real_time {
+                (command("judge it again", &format!("{program} judge .")))
+            } @else {
+                (command("run it again", &format!("{program} replay .")))
+                @if record.verdict == Verdict::Fail {
+                    (command("make it smaller", &format!("{program} shrink .")))
+                }
+            }
+            (command("read its journal", &format!("{program} show .")))
         }
-        p.hint { "In the folder of this page, which " code { "fedsim" } " wrote." }
+        p.hint { "In the folder of this page, which " code { (program) } " wrote." }
     }
 }
 

@@ -6,7 +6,10 @@ use ::checks::record::EventRecord;
 use maud::{Markup, html};
 
 use super::{Run, evidence::result_of, time};
-use crate::{evidence::path, words::grouped};
+use crate::{
+    evidence::path,
+    words::{grouped, program},
+};
 
 /// The most entries: a browser lays out as many within a second. Of a longer journal, those around
 /// the violation are shown, or the first ones if there is none.
@@ -21,7 +24,7 @@ pub(super) fn section(run: &Run<'_>) -> Option<Markup> {
         @if events.len() < all {
             p.hint {
                 "Entries " (grouped(events[0].n)) " to " (grouped(events[events.len() - 1].n)) " of " (grouped(all as u64)) ": "
-                code { "fedsim show ." } " has the others."
+                code { (program(run.record)) " show ." } " has the others."
             }
         }
         (filter(events))

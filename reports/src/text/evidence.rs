@@ -9,13 +9,11 @@ use crate::{
     folder,
     table::{Table, left, right},
     time::signed,
-    words::{clean, cut},
+    words,
 };
 
 /// The most lines of the table.
 const MOST: usize = 13;
-/// The most characters of the name of a program.
-const PROGRAM: usize = 32;
 /// The most characters of a command.
 const COMMAND: usize = 78;
 
@@ -46,7 +44,7 @@ pub(super) fn lines(record: &Record) -> Vec<String> {
 /// Returns the command that shows all of the evidence. A run is known by the name of its folder.
 fn rest(record: &Record) -> String {
     let folder = folder::of(Path::new(""), &record.scenario.name, record.seed);
-    let program = cut(&clean(&record.program.name), PROGRAM);
+    let program = words::program(record);
     let command = format!("{program} show {} --evidence", folder.display());
     if command.chars().count() > COMMAND { format!("{program} show . --evidence") } else { command }
 }
