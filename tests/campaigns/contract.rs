@@ -172,12 +172,14 @@ fn reopened(root: &Path) -> Folder {
 
 #[test]
 fn a_nats_server_keeps_the_contract() {
+    needs_nats!();
     let server = NatsServer::start();
     holds(&*campaign::server::create(&server.at(), "contract", LEASE).expect("made"));
 }
 
 #[test]
 fn a_reader_gets_everything_however_many_pages_that_is() {
+    needs_nats!();
     let server = NatsServer::start();
     let queue = campaign::server::create(&server.at(), "pages", LEASE).expect("made");
     // Two of them are more than a page.
@@ -194,6 +196,7 @@ fn a_reader_gets_everything_however_many_pages_that_is() {
 
 #[test]
 fn a_server_that_lost_what_it_had_acknowledged_is_noticed() {
+    needs_nats!();
     let mut server = NatsServer::start();
     let make = |server: &NatsServer| campaign::server::create(&server.at(), "lost", LEASE);
     let queue = make(&server).expect("made");
@@ -212,6 +215,7 @@ fn a_server_that_lost_what_it_had_acknowledged_is_noticed() {
 
 #[test]
 fn what_is_too_large_for_a_server_is_refused_at_once_and_by_itself() {
+    needs_nats!();
     let server = NatsServer::start();
     let queue = campaign::server::create(&server.at(), "large", LEASE).expect("made");
     let body = vec![b'x'; 2 << 20];

@@ -61,6 +61,7 @@ fn cost_of_a_block(queue: &dyn Queue) -> u64 {
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
 #[ignore = "measures the processor time of the whole process: alone"]
 fn a_block_of_a_second_pays_less_than_two_percent_for_its_queue() {
+    needs_nats!();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let local = cost_of_a_block(&Folder::create(folder.path(), LEASE).expect("made"));
     let server = NatsServer::start();

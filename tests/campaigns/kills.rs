@@ -23,6 +23,7 @@ const KILLS: u32 = 6;
 
 #[test]
 fn nothing_is_lost_or_counted_twice_when_workers_and_the_server_are_killed() {
+    needs_nats!();
     let mut server = NatsServer::start();
     let url = server.url();
     let folder = folder_with(SOUND);

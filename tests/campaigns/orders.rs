@@ -80,6 +80,7 @@ fn weak() -> String {
 
 #[test]
 fn one_failure_stops_all_workers_and_resume_makes_it_small_and_goes_on() {
+    needs_nats!();
     let nats = NatsServer::start();
     let url = nats.url();
     let at = ["--nats", &url];
@@ -133,6 +134,7 @@ fn stop_ends_every_process_and_resume_makes_exactly_the_rest() {
 
 #[test]
 fn tail_tells_what_is_found_and_made_small_and_ends_with_the_campaign() {
+    needs_nats!();
     let nats = NatsServer::start();
     let url = nats.url();
     let at = ["--nats", &url];
@@ -160,6 +162,7 @@ fn tail_tells_what_is_found_and_made_small_and_ends_with_the_campaign() {
 
 #[test]
 fn tail_ends_when_somebody_stops_the_campaign() {
+    needs_nats!();
     let nats = NatsServer::start();
     let url = nats.url();
     let at = ["--nats", &url];

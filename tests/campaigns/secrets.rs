@@ -40,6 +40,7 @@ fn is_refused(at: &Server, because: &str, remedy: &str) {
 
 #[test]
 fn a_user_is_let_in_by_a_password() {
+    needs_nats!();
     let nats = NatsServer::with(&["--user", "me", "--pass", "s3cret"]);
     let user = Server { user: Some("me".to_owned()), ..nats.at() };
     is_let_in(&Server { password: Some("s3cret".to_owned()), ..user.clone() });
@@ -50,6 +51,7 @@ fn a_user_is_let_in_by_a_password() {
 
 #[test]
 fn a_token_lets_in() {
+    needs_nats!();
     let nats = NatsServer::with(&["--auth", "t0ken"]);
     is_let_in(&Server { token: Some("t0ken".to_owned()), ..nats.at() });
     let wrong = Server { token: Some(SECRET.to_owned()), ..nats.at() };
@@ -58,6 +60,7 @@ fn a_token_lets_in() {
 
 #[test]
 fn an_nkey_lets_in() {
+    needs_nats!();
     let (known, unknown) = (KeyPair::new_user(), KeyPair::new_user());
     let config = format!("authorization {{ users: [ {{ nkey: {} }} ] }}\n", known.public_key());
     let nats = NatsServer::configured(&config);
@@ -71,6 +74,7 @@ fn an_nkey_lets_in() {
 
 #[test]
 fn a_file_of_credentials_lets_in_whom_the_operator_of_the_server_knows() {
+    needs_nats!();
     let (operator, stranger) = (Operator::new(), Operator::new());
     let nats = NatsServer::configured(operator.config());
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -88,6 +92,7 @@ fn a_file_of_credentials_lets_in_whom_the_operator_of_the_server_knows() {
 
 #[test]
 fn a_server_is_reached_if_somebody_vouches_for_it_who_is_known() {
+    needs_nats!();
     let (known, unknown) = (Authority::new(), Authority::new());
     let arguments = with_tls(&known.vouch("127.0.0.1"));
     let nats = NatsServer::with(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
@@ -102,6 +107,7 @@ fn a_server_is_reached_if_somebody_vouches_for_it_who_is_known() {
 
 #[test]
 fn a_server_that_vouchers_know_by_another_name_is_refused() {
+    needs_nats!();
     let authority = Authority::new();
     let arguments = with_tls(&authority.vouch("elsewhere.example"));
     let nats = NatsServer::with(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
@@ -111,6 +117,7 @@ fn a_server_that_vouchers_know_by_another_name_is_refused() {
 
 #[test]
 fn a_certificate_lets_in_and_none_does_not() {
+    needs_nats!();
     let authority = Authority::new();
     let mut arguments = with_tls(&authority.vouch("127.0.0.1"));
     let ca = authority.file().display().to_string();
@@ -123,6 +130,7 @@ fn a_certificate_lets_in_and_none_does_not() {
 
 #[test]
 fn a_client_that_wants_an_encrypted_line_takes_no_other() {
+    needs_nats!();
     let nats = NatsServer::with(&["--user", "me", "--pass", "s3cret"]);
     let at = Server { url: nats.url().replace("nats://", "tls://"), ..nats.at() };
     is_refused(&at, "cannot reach NATS", "tls://");
@@ -147,6 +155,7 @@ fn said(arguments: &[&str], variables: &[(&str, &str)]) -> String {
 
 #[test]
 fn a_command_that_is_not_let_in_ends_and_says_what_to_set() {
+    needs_nats!();
     let nats = NatsServer::with(&["--user", "me", "--pass", "s3cret"]);
     let url = nats.url();
     let start = ["start", "mine.toml", "--runs", "5", "--nats", &url, "--nats-user", "me"];
@@ -160,6 +169,7 @@ fn a_command_that_is_not_let_in_ends_and_says_what_to_set() {
 
 #[test]
 fn the_commands_that_are_shown_are_let_in_and_have_no_secret() {
+    needs_nats!();
     let nats = NatsServer::with(&["--user", "me", "--pass", SECRET]);
     let url = nats.url();
     let folder = folder_with(SOUND);
@@ -180,6 +190,7 @@ fn the_commands_that_are_shown_are_let_in_and_have_no_secret() {
 #[test]
 #[ignore = "waits until patience ends, a minute and a half"]
 fn a_server_that_comes_back_with_another_password_ends_the_work_and_says_so() {
+    needs_nats!();
     let mut nats = NatsServer::with(&["--user", "me", "--pass", "s3cret"]);
     let (user, password) = (Some("me".to_owned()), Some("s3cret".to_owned()));
     let at = Server { user, password, ..nats.at() };

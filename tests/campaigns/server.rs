@@ -1,7 +1,7 @@
 //! A real `nats-server`, which tests start, kill and start again.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Write as _},
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
@@ -15,6 +15,26 @@ use tempfile::TempDir;
 /// Where Debian's package has it, which is not on every PATH.
 const PLACES: [&str; 4] =
     ["nats-server", "/usr/sbin/nats-server", "/usr/local/bin/nats-server", "/usr/bin/nats-server"];
+
+/// What a machine lacks that has none.
+const MISSING: &str = "there is no nats-server: `apt-get install nats-server`, or put the one of \
+    https://github.com/nats-io/nats-server/releases on the PATH";
+
+/// Returns whether the machine has no `nats-server`, and says on its error output that tests are left
+/// out for that. Whoever wants all of them, as the gate does, sets `FEDSIM_ALL_TESTS`: then it is a failure.
+pub(crate) fn is_missing() -> bool {
+    let has_it = PLACES.iter().any(|program| {
+        let version = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+        version.is_ok_and(|status| status.success())
+    });
+    assert!(has_it || std::env::var_os("FEDSIM_ALL_TESTS").is_none(), "{MISSING}");
+    if !has_it {
+        let name = thread::current().name().unwrap_or("a test").to_owned();
+        // Not by a macro, of which the harness would keep what a test says that passes.
+        drop(writeln!(io::stderr(), "left out: {name}: {MISSING}"));
+    }
+    !has_it
+}
 
 /// A server with JetStream, whose store outlives its process.
 pub(crate) struct NatsServer {
@@ -91,10 +111,7 @@ fn spawn(port: u16, store: &Path, arguments: &[String]) -> Child {
             .spawn()
             .ok()
     });
-    let mut child = started.expect(
-        "there is no nats-server, which these tests need: `apt-get install nats-server`, or put the \
-         one of https://github.com/nats-io/nats-server/releases on the PATH",
-    );
+    let mut child = started.expect(MISSING);
     let stderr = child.stderr.take().expect("it is piped");
     let mut lines = BufReader::new(stderr).lines();
     let is_ready = lines.any(|line| line.is_ok_and(|line| line.contains("Server is ready")));

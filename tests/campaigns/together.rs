@@ -214,6 +214,7 @@ fn who_found_enough_and_died_before_he_said_so_stops_all_others() {
 
 #[test]
 fn what_somebody_decided_and_did_not_offer_before_he_died_is_done_all_the_same() {
+    needs_nats!();
     let server = NatsServer::start();
     let queue = campaign::server::create(&server.at(), "orphan", LEASE).expect("made");
     let desk = Desk::new(&*queue);

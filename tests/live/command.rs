@@ -1,6 +1,7 @@
 //! `fedsim run --world live`, as a command.
 
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
@@ -50,6 +51,26 @@ impl Runs {
         let run = objects.into_iter().find(|object| object["type"] == "run");
         run.unwrap_or_else(|| panic!("no run: {text}{}", String::from_utf8_lossy(&output.stderr)))
     }
+}
+
+/// Returns whether this system gives processes no namespaces of their own, and says on its error output that
+/// tests are left out for that. Whoever wants all of them, as the gate does, sets `FEDSIM_ALL_TESTS`: then
+/// they are played, and say what is missing.
+pub(crate) fn has_no_namespaces() -> bool {
+    let ways: [&[&str]; 2] =
+        [&["--mount", "true"], &["--user", "--map-root-user", "--mount", "true"]];
+    let has_them = ways.iter().any(|way| {
+        let tried = Command::new("unshare").args(*way).stderr(Stdio::null()).status();
+        tried.map_or(true, |status| status.success())
+    });
+    if has_them || std::env::var_os("FEDSIM_ALL_TESTS").is_some() {
+        return false;
+    }
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Not by a macro, of which the harness would keep what a test says that passes.
+    let why = "processes have no namespaces here, see docs/live.md";
+    drop(writeln!(std::io::stderr(), "left out: {name}: {why}"));
+    true
 }
 
 /// Builds the servers beside the command, unless `cargo test --workspace` has.

@@ -67,11 +67,13 @@ fn leaves_nothing(marker: &str, end: impl Fn(&mut Child)) {
 
 #[test]
 fn a_run_that_is_killed_leaves_neither_processes_nor_folders() {
+    needs_namespaces!();
     leaves_nothing("killed", |child| child.kill().unwrap());
 }
 
 #[test]
 fn a_run_that_ctrl_c_ends_leaves_neither_processes_nor_folders() {
+    needs_namespaces!();
     leaves_nothing("interrupted", |child| {
         let sent =
             Command::new("/bin/sh").args(["-c", &format!("kill -INT {}", child.id())]).status();

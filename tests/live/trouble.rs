@@ -22,24 +22,28 @@ fn says(kind: &str, parts: &[&str]) {
 
 #[test]
 fn a_program_that_is_not_there_is_to_be_installed() {
+    needs_namespaces!();
     let kind = "ready = '/'\ncommand = ['/nowhere/server']";
     says(kind, &["cannot start `/nowhere/server`", "install it"]);
 }
 
 #[test]
 fn a_server_that_ends_at_once_is_named_with_what_it_said_last() {
+    needs_namespaces!();
     let kind = "ready = '/'\ncommand = ['/bin/sh', '-c', 'echo the moon is missing >&2; exit 3']";
     says(kind, &["exit status: 3", "the moon is missing", "correct what it says"]);
 }
 
 #[test]
 fn a_server_that_never_is_ready_is_waited_for_as_long_as_its_kind_says() {
+    needs_namespaces!();
     let kind = "ready = '/'\nready-within = 1\ncommand = ['/bin/sh', '-c', 'exec sleep 100']";
     says(kind, &["not ready within 1s", "it has printed nothing", "ready-within"]);
 }
 
 #[test]
 fn a_server_that_floods_its_log_and_ignores_sigterm_does_neither_for_ever() {
+    needs_namespaces!();
     let kind = "ready = '/'\nready-within = 2\n\
                 command = ['/bin/sh', '-c', 'trap \"\" TERM; yes the tide is coming']";
     says(kind, &["not ready within 2s", "the tide is coming"]);
@@ -50,6 +54,7 @@ const RELAY: &str =
 
 #[test]
 fn a_server_whose_port_is_taken_is_told_to_have_it_freed() {
+    needs_namespaces!();
     let kind = format!(
         "ready = '/'\ncommand = ['/bin/sh', '-c', '{RELAY}/one --plain & sleep 1; exec {RELAY}/two --plain']"
     );
@@ -58,6 +63,7 @@ fn a_server_whose_port_is_taken_is_told_to_have_it_freed() {
 
 #[test]
 fn a_server_that_answers_something_else_is_quoted() {
+    needs_namespaces!();
     let kind = format!(
         "ready = '/no/such/path'\nready-port = 8448\nready-within = 2\n\
          command = ['/bin/sh', '-c', 'exec {RELAY} --plain']"
@@ -67,6 +73,7 @@ fn a_server_that_answers_something_else_is_quoted() {
 
 #[test]
 fn a_server_that_does_not_speak_http_is_quoted_too() {
+    needs_namespaces!();
     // It speaks TLS, and is asked without.
     let tls =
         "--certificate ${certificate} --private-key ${private-key} --authorities ${authorities}";
