@@ -178,6 +178,27 @@ impl Outgoing {
         destination: &ServerName,
         room: &RoomId,
     ) -> Result<bool, StoreError> {
+        self.told(destination, room, || self.heard_from(destination)).await
+    }
+
+    /// The same, of a destination that may be out of reach.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub(crate) async fn is_told(
+        &self,
+        destination: &ServerName,
+        room: &RoomId,
+    ) -> Result<bool, StoreError> {
+        self.told(destination, room, || {}).await
+    }
+
+    async fn told(
+        &self,
+        destination: &ServerName,
+        room: &RoomId,
+        while_it_waits: impl Fn(),
+    ) -> Result<bool, StoreError> {
         let mut delivered = self.delivered.listen();
         let until_told = async {
             loop {
@@ -186,7 +207,7 @@ impl Outgoing {
                 if !waits.await? {
                     return Ok(());
                 }
-                self.heard_from(destination);
+                while_it_waits();
                 delivered.rung().await;
             }
         };

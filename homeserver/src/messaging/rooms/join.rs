@@ -127,9 +127,31 @@ impl Rooms {
         Err(trouble)
     }
 
-    /// Joins `user` if this server is in the room and may let anybody in; false if not. Who is in already
-    /// stays in, without a new event.
+    /// Joins `user` if this server is in the room; false if it is not. Who is in already stays in,
+    /// without a new event.
     async fn join_here(&self, user: &UserId, room: &RoomId) -> Result<bool, RoomError> {
+        let is_in = self.put_in(user, room).await?;
+        if is_in {
+            self.owner_must_know(room).await?;
+        }
+        Ok(is_in)
+    }
+
+    /// Waits until the owner of an `m1` room knows who has joined here. Before that, the other users of this
+    /// server may be removed: the owner would not ask it for its vote any more, and not know yet that it must.
+    async fn owner_must_know(&self, room: &RoomId) -> Result<(), RoomError> {
+        let (delivery, owner) = self.delivery_and_owner(room).await?;
+        if !delivery.owner_lets_in()
+            || owner == self.core().server_name()
+            || self.outgoing.is_told(&owner, room).await?
+        {
+            return Ok(());
+        }
+        let what = format!("{owner}, which owns {room}, does not know of the join yet");
+        Err(RoomError::Unavailable(what))
+    }
+
+    async fn put_in(&self, user: &UserId, room: &RoomId) -> Result<bool, RoomError> {
         if self.membership(user, room).await? == Some(Membership::Join) {
             match self.early_invite(user, room).await? {
                 EarlyInvite::None | EarlyInvite::Void => return Ok(true),
@@ -142,15 +164,6 @@ impl Rooms {
                 }
                 EarlyInvite::Here => {}
             }
-        }
-        // Its other users may be removed beside this: the owner would not ask it for its vote any more,
-        // and not know yet that it must.
-        let (delivery, owner) = match self.delivery_and_owner(room).await {
-            Err(RoomError::UnknownRoom(_)) => return Ok(false),
-            known => known?,
-        };
-        if delivery.owner_lets_in() && owner != self.core().server_name() {
-            return Ok(false);
         }
         match self.put_join(user, room).await {
             Err(RoomError::UnknownRoom(_)) => Ok(false),
