@@ -4,7 +4,8 @@
 //!
 //! What cannot have come is excused: if there certainly was no way from the sender's backend to the
 //! recipient's, over any others and through time, then what cut it is told in place of a violation.
-//! So is what a lost disk, or the end of a time to live, has taken from the recipient.
+//! So is what a lost disk, or the end of a time to live, has taken from the recipient, and what only those
+//! have who left before they heard of the recipient.
 
 use std::time::Duration;
 
@@ -48,15 +49,18 @@ fn excuse(
     message: &Message,
     device: &str,
 ) -> Option<String> {
-    if let Some(excuse) = reachability::excuse(history, message, device) {
-        return Some(excuse);
+    let target = history.backend_of(device);
+    let excuse = reachability::excuse(history, message, device)
+        .or_else(|| reachability::left_unaware(history, message, target));
+    if excuse.is_some() {
+        return excuse;
     }
     // What nobody knows the end of may be sent again later.
     if message.outcome() != OpOutcome::Ok {
         return None;
     }
     let scenario = history.scenario;
-    let (origin, target) = (history.backend_of(&message.device), history.backend_of(device));
+    let origin = history.backend_of(&message.device);
     let end = history.journal.entries().last().map_or(Duration::ZERO, |entry| entry.at);
     let from = (origin, message.began.at);
     // Whoever has lost a message knows nobody to give it to: those who have it do not hand it on.
@@ -92,7 +96,7 @@ mod tests {
     use crate::{
         Judgment,
         history::{
-            Note,
+            Note, PduFacts,
             fake::{Fake, restored, scenario, transaction},
         },
         record::OpOutcome,
@@ -199,6 +203,52 @@ mod tests {
         assert_eq!(excused.excused, ["m1 could not reach bob/1: cut by crash b"]);
         let possible = with_fault(down, false);
         assert!(possible.finding.is_some() && possible.excused.is_empty());
+    }
+
+    /// Lets bob join, which `a` hears of if it `is_told`, alice send `m1`, and leave.
+    fn left_before_hearing(is_told: bool, leaves: &[&str]) -> Judgment {
+        let mut scenario = scenario(Delivery::Eventual);
+        for team in scenario.conversations.values_mut() {
+            team.members.retain(|member| member == "carol");
+        }
+        let conversation = || "team".to_owned();
+        let mut fake = Fake::ready();
+        fake.note(&Note::JoinBegan { user: "bob".to_owned(), conversation: conversation() });
+        let outcome = OpOutcome::Ok;
+        fake.note(&Note::JoinEnded {
+            user: "bob".to_owned(),
+            conversation: conversation(),
+            outcome,
+        });
+        let join = json!({"type": "m.room.member", "state_key": "@bob:b", "depth": 1, "sender": "@bob:b",
+                          "content": {"membership": "join"}, "room_id": "!team"});
+        let event = PduFacts::of(&join).expect("a PDU").event;
+        let answer =
+            if is_told { json!({}) } else { json!({"pdus": {event: {"error": "no key"}}}) };
+        let what = "PUT /_matrix/federation/v1/send/1";
+        fake.exchange(("c", "a"), what, &json!({"pdus": [join]}), &answer);
+        fake.sent_ok("alice/1", "m1");
+        fake.sees("alice/1", "m1");
+        fake.sees("carol/1", "m1");
+        for user in leaves {
+            let user = (*user).to_owned();
+            fake.note(&Note::LeaveBegan { user: user.clone(), conversation: conversation() });
+            fake.note(&Note::LeaveEnded { user, conversation: conversation(), outcome });
+        }
+        fake.holds_at_end("a", &["$m1"]);
+        fake.holds_at_end("c", &["$m1"]);
+        fake.note(&Note::Finished {});
+        fake.judged_in(&scenario, judge)
+    }
+
+    #[test]
+    fn what_only_those_have_who_left_before_they_heard_of_the_recipient_is_excused() {
+        let excused = left_before_hearing(false, &["alice", "carol"]);
+        assert_eq!(excused.finding, None);
+        let sentence = "a and c left with m1 before hearing that anybody of b had joined";
+        assert_eq!(excused.excused, [sentence]);
+        assert!(left_before_hearing(true, &["alice", "carol"]).finding.is_some(), "a knew of b");
+        assert!(left_before_hearing(false, &["alice"]).finding.is_some(), "c is in the room");
     }
 
     #[test]

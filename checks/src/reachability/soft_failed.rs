@@ -79,7 +79,7 @@ fn came(history: &History<'_>, backend: &str, event: &str) -> Option<Moment> {
 }
 
 /// Returns when a backend first took an event.
-fn taken(history: &History<'_>, backend: &str, event: &str) -> Option<Moment> {
+pub(super) fn taken(history: &History<'_>, backend: &str, event: &str) -> Option<Moment> {
     let carriers = history.exchanges.iter().filter(|exchange| {
         exchange.is_accepted()
             && !exchange.refuses(event)
