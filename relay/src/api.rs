@@ -25,6 +25,7 @@ use transport::{
         relay::{RelayTxn, SendRelay, TAKE, Take},
     },
     federation::{Authenticated, KeyRing, SignedBytes, json_answer},
+    http::{AnswerRoom, TakenRoom},
 };
 
 use self::answer::refused;
@@ -140,23 +141,30 @@ async fn send_relay(State(api): State<Api>, call: Carried) -> Response {
     }
 }
 
-async fn relay_txn(State(api): State<Api>, call: Carried) -> Response {
+async fn relay_txn(State(api): State<Api>, room: AnswerRoom, call: Carried) -> Response {
     let [user_id] = call.path_arguments.as_slice() else {
         unreachable!("the route has one brace");
     };
-    match api.retriever.relay_txn(call.origin.clone(), user_id, &call.body).await {
-        Ok(answer) => json_answer(&answer),
+    match api.retriever.relay_txn(call.origin.clone(), user_id, &call.body, &room).await {
+        Ok((answer, room)) => in_room(room, json_answer(&answer)),
         Err(refusal) => api.refused(refusal, &call.origin),
     }
 }
 
-async fn take(State(api): State<Api>, call: Carried) -> Response {
+async fn take(State(api): State<Api>, room: AnswerRoom, call: Carried) -> Response {
     let [user_id] = call.path_arguments.as_slice() else {
         unreachable!("the route has one brace");
     };
-    match api.retriever.take(call.origin.clone(), user_id, &call.body).await {
-        Ok(answer) => json_answer(&answer),
+    match api.retriever.take(call.origin.clone(), user_id, &call.body, &room).await {
+        Ok((answer, room)) => in_room(room, json_answer(&answer)),
         Err(refusal) => api.refused(refusal, &call.origin),
+    }
+}
+
+fn in_room(room: Option<TakenRoom>, answer: Response) -> Response {
+    match room {
+        Some(room) => room.keep(answer),
+        None => answer,
     }
 }
 

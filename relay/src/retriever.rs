@@ -11,6 +11,7 @@ use transport::{
         RelayTxnRequest, RelayTxnResponse, RelayedTransaction, TakeRequest, TakeResponse,
         TakenEntry,
     },
+    http::{AnswerRoom, TakenRoom},
     object::read_object,
 };
 
@@ -18,7 +19,7 @@ use crate::{
     events::{Events, Kind},
     policy::destination_of,
     refusal::Refusal,
-    store::{Entry, EntryId, Most, Next, Store, Taken},
+    store::{Entry, EntryId, Most, NOTHING, Next, Store, Taken},
     switch::Switch,
 };
 
@@ -36,8 +37,9 @@ impl Retriever {
         Self { host: host.clone(), store: store.clone(), switch: switch.clone(), events }
     }
 
-    /// Returns the oldest entry for the server of `user_id`, which must be the one that signed;
-    /// what it acknowledges in `body` is deleted first. An entry is handed out again until then.
+    /// Returns the oldest entry for the server of `user_id`, which must be the one that signed, and the room
+    /// that it has taken; what is acknowledged in `body` is deleted first. An entry is handed out again until
+    /// then.
     ///
     /// # Errors
     /// Nothing was deleted.
@@ -46,7 +48,8 @@ impl Retriever {
         origin: OwnedServerName,
         user_id: &str,
         body: &[u8],
-    ) -> Result<RelayTxnResponse, Refusal> {
+        room: &AnswerRoom,
+    ) -> Result<(RelayTxnResponse, Option<TakenRoom>), Refusal> {
         self.switch.check()?;
         let destination = destination_of(user_id)?;
         let now_ms = self.host.unix_ms();
@@ -61,6 +64,12 @@ impl Retriever {
         if entry_id < 0 {
             return Err(Refusal::BadJson("entry_id cannot be negative".to_owned()));
         }
+        let bytes = self.store.next_bytes(destination.clone(), entry_id).await?;
+        // Most who ask find nothing, and to find that out takes no right to write.
+        if bytes.is_none() && entry_id == NOTHING {
+            return Ok((RelayTxnResponse::default(), None));
+        }
+        let room = room_for(bytes.unwrap_or(0), room).await;
         let taken = self.store.acknowledge_and_hand_out(destination.clone(), entry_id, now_ms);
         let Taken { acknowledged, next, aside } = taken.await?;
         self.events.set_aside(&aside, &destination);
@@ -70,12 +79,22 @@ impl Retriever {
         match next {
             Next::Entry(entry) => {
                 self.events.entry(Kind::HandedOut, entry.id, &entry.origin, &destination);
-                Ok(answer(*entry, now_ms))
+                Ok((answer(*entry, now_ms), room))
             }
-            Next::Empty => Ok(RelayTxnResponse::default()),
+            Next::Empty => Ok((RelayTxnResponse::default(), None)),
             Next::TooMuchPoison => Err(Refusal::TooMuchPoison),
         }
     }
+}
+
+/// The bytes of mail that take no room: whoever has little is served however many others have much.
+const FREE: u64 = 32 << 10;
+
+/// Takes room for mail of so many bytes before it is read: for what is read of it, and for the answer that
+/// is made of that.
+async fn room_for(bytes: u64, room: &AnswerRoom) -> Option<TakenRoom> {
+    let bytes = usize::try_from(bytes.saturating_mul(2)).unwrap_or(usize::MAX);
+    if bytes as u64 > 2 * FREE { Some(room.take(bytes).await) } else { None }
 }
 
 /// Entries handed out at once.
@@ -84,12 +103,16 @@ pub(crate) const MAX_ENTRIES: usize = 100;
 /// Bytes handed out at once, of all entries but the first.
 pub(crate) const MAX_BYTES: u64 = 8 << 20;
 
+/// Bytes of the largest entry that relays take without being told otherwise.
+const LARGEST_ENTRY: u64 = 10 << 20;
+
 /// Entries acknowledged at once.
 const MAX_ACKNOWLEDGED: usize = 1000;
 
 impl Retriever {
-    /// Returns the oldest entries for the server of `user_id`, which must be the one that signed; what
-    /// it acknowledges in `body` is deleted first. Each entry is handed out again until then.
+    /// Returns the oldest entries for the server of `user_id`, which must be the one that signed, and the
+    /// room that they have taken; what is acknowledged in `body` is deleted first. Each entry is handed out
+    /// again until then.
     ///
     /// # Errors
     /// Nothing was deleted.
@@ -98,7 +121,8 @@ impl Retriever {
         origin: OwnedServerName,
         user_id: &str,
         body: &[u8],
-    ) -> Result<TakeResponse, Refusal> {
+        room: &AnswerRoom,
+    ) -> Result<(TakeResponse, Option<TakenRoom>), Refusal> {
         self.switch.check()?;
         let destination = destination_of(user_id)?;
         if origin != destination {
@@ -115,6 +139,9 @@ impl Retriever {
             bytes: max_bytes.unwrap_or(MAX_BYTES).min(MAX_BYTES),
         };
         let now_ms = self.host.unix_ms();
+        // One entry may be larger than what was asked for.
+        let waiting = self.store.bytes_waiting(destination.clone()).await?;
+        let room = room_for(waiting.min(most.bytes.max(LARGEST_ENTRY)), room).await;
         let taken = self.store.take_many(destination.clone(), acknowledged, most, now_ms).await?;
         self.events.set_aside(&taken.aside, &destination);
         for id in taken.acknowledged {
@@ -133,7 +160,7 @@ impl Retriever {
                 Next::TooMuchPoison => return Err(Refusal::TooMuchPoison),
             }
         }
-        Ok(TakeResponse { entries, waiting: taken.waiting })
+        Ok((TakeResponse { entries, waiting: taken.waiting }, room))
     }
 }
 

@@ -49,7 +49,7 @@ const SCHEMA: &[&str] = &[
 pub(crate) type EntryId = i64;
 
 /// What a destination acknowledges that has stored nothing yet.
-const NOTHING: EntryId = 0;
+pub(crate) const NOTHING: EntryId = 0;
 
 /// The relay's database. Cheap to clone. Every method is one commit, or one read.
 #[derive(Clone, Debug)]
@@ -132,10 +132,6 @@ impl Store {
         acknowledged: EntryId,
         now_ms: u64,
     ) -> Result<Taken, DatabaseError> {
-        // Most who ask find nothing, and to find that out takes no right to write.
-        if acknowledged == NOTHING && self.has_nothing_for(destination.clone()).await? {
-            return Ok(Taken { acknowledged: false, next: Next::Empty, aside: Vec::new() });
-        }
         let max_handouts = self.max_handouts;
         self.emptying(move |transaction| {
             let now_ms = to_sql(now_ms);
@@ -201,9 +197,27 @@ impl Store {
         &self.reserve
     }
 
-    async fn has_nothing_for(&self, destination: OwnedServerName) -> Result<bool, DatabaseError> {
+    /// Returns the bytes of the entry that `destination` is handed out next, once it has `acknowledged` one;
+    /// `None` if there is none.
+    pub(crate) async fn next_bytes(
+        &self,
+        destination: OwnedServerName,
+        acknowledged: EntryId,
+    ) -> Result<Option<u64>, DatabaseError> {
         self.database
-            .call(move |connection| Ok(!outgoing::has_entry(connection, &destination)?))
+            .call(move |connection| {
+                Ok(outgoing::next_bytes(connection, &destination, acknowledged)?)
+            })
+            .await
+    }
+
+    /// Returns the bytes of all that waits for `destination`.
+    pub(crate) async fn bytes_waiting(
+        &self,
+        destination: OwnedServerName,
+    ) -> Result<u64, DatabaseError> {
+        self.database
+            .call(move |connection| Ok(outgoing::bytes_waiting(connection, &destination)?))
             .await
     }
 

@@ -8,6 +8,7 @@ mod json;
 mod metered;
 mod peer;
 mod places;
+mod room;
 mod server;
 mod traffic;
 mod websocket;
@@ -16,6 +17,7 @@ pub use self::{
     client::{Address, Client, ClientLimits, RequestError},
     drain::Drain,
     peer::Peer,
+    room::{AnswerRoom, TakenRoom},
     server::{ServerLimits, Watch, serve, serve_until, serve_watched},
     traffic::{BOUNDS_MS, CLASSES, Counted, Traffic},
     websocket::{WebSocket, upgrade},

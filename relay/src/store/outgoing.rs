@@ -64,14 +64,43 @@ enum Which {
 /// What was set aside on the way to what is handed out, to be told once that is durable.
 pub(super) type Aside = Vec<EntryId>;
 
-/// Returns whether there is an entry for `destination`, readable or not.
-pub(super) fn has_entry(
+/// Returns the bytes of the entry that is handed out next, once `acknowledged` is gone; `None` if there is
+/// none.
+pub(super) fn next_bytes(
     connection: &Connection,
     destination: &ServerName,
-) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM entries WHERE destination = ?1 LIMIT 1")?
-        .exists([destination.as_str()])
+    acknowledged: EntryId,
+) -> rusqlite::Result<Option<u64>> {
+    let mut bytes = None;
+    for sql in [
+        "SELECT bytes FROM entries
+         WHERE destination = ?1 AND id <> ?3 AND NOT EXISTS
+             (SELECT 1 FROM handouts WHERE handouts.id = entries.id AND count >= ?2)
+         ORDER BY id LIMIT 1",
+        "SELECT bytes FROM entries
+         WHERE id = (SELECT id FROM handouts WHERE destination = ?1 AND count >= ?2 AND id <> ?3
+                     ORDER BY count, id LIMIT 1)",
+    ] {
+        if bytes.is_none() {
+            bytes = connection
+                .prepare_cached(sql)?
+                .query_row((destination.as_str(), PATIENCE, acknowledged), |row| row.get(0))
+                .optional()?;
+        }
+    }
+    Ok(bytes.map(from_sql))
+}
+
+/// Returns the bytes of all entries for `destination`.
+pub(super) fn bytes_waiting(
+    connection: &Connection,
+    destination: &ServerName,
+) -> rusqlite::Result<u64> {
+    let bytes = connection
+        .prepare_cached("SELECT bytes FROM mailboxes WHERE destination = ?1")?
+        .query_row([destination.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(bytes.map_or(0, from_sql))
 }
 
 /// Deletes the entry, if it is `destination`'s and was handed out to it; returns whether it did.

@@ -156,7 +156,8 @@ impl Place {
         self.wait_for(false);
     }
 
-    fn wait_for(&self, has_bytes: bool) {
+    /// The same, with bytes of the budget.
+    pub(super) fn wait_for(&self, has_bytes: bool) {
         self.turn();
         let mut taken = self.shared.taken.lock();
         taken.turns += 1;
@@ -166,6 +167,14 @@ impl Place {
         drop(taken);
         *self.waits.lock() = Some(turn);
         self.shared.changed.notify_one();
+    }
+
+    /// Says that this connection has no bytes of the budget any more.
+    pub(super) fn has_no_bytes(&self) {
+        let Some(turn) = *self.waits.lock() else { return };
+        if let Some(waiting) = self.shared.taken.lock().waiting.get_mut(&turn) {
+            waiting.has_bytes = false;
+        }
     }
 
     /// Says that it is the server's turn.

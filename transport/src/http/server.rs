@@ -34,6 +34,7 @@ use super::{
     metered::{Metered, Remains},
     peer::Peer,
     places::{Place, Places},
+    room::{self, AnswerRoom},
     traffic::Traffic,
 };
 use crate::{
@@ -288,6 +289,7 @@ async fn answer(served: Served, request: Request<Incoming>) -> Response {
     let (mut parts, body) = request.into_parts();
     let peer = if is_proxy { peer.behind(&parts.headers) } else { peer };
     parts.extensions.insert(peer);
+    parts.extensions.insert(AnswerRoom::at(Arc::clone(&place)));
     let waits_for_leave = parts.headers.contains_key(header::EXPECT);
     let body = Metered::new(body, limits.max_body, Arc::clone(&place));
     let remains = body.remains();
@@ -309,11 +311,12 @@ async fn answer(served: Served, request: Request<Incoming>) -> Response {
         response.headers_mut().extend(date.parse().ok().map(|date| (header::DATE, date)));
     }
     watch.traffic.answered(response.status(), began.elapsed());
+    let has_bytes = room::held(&mut response);
     // Whoever has a websocket keeps the server waiting by design.
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         place.turn();
     } else {
-        place.wait();
+        place.wait_for(has_bytes);
     }
     response
 }

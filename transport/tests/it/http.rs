@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use transport::{
     Host,
     host::Stream,
-    http::{Address, Client, ClientLimits, RequestError, ServerLimits, serve},
+    http::{Address, AnswerRoom, Client, ClientLimits, RequestError, ServerLimits, serve},
 };
 
 use crate::machines::World;
@@ -341,4 +341,53 @@ async fn a_client_that_reads_slowly_gets_its_answer() {
         total += length;
     }
     assert!(total > 1 << 20, "{total}");
+}
+
+/// A large answer, counted as long as it takes up memory.
+struct Large(Vec<u8>, Arc<AtomicUsize>);
+
+impl Large {
+    fn new(alive: &Arc<AtomicUsize>, most: &AtomicUsize) -> Self {
+        most.fetch_max(alive.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        Self(vec![b'x'; 1 << 20], Arc::clone(alive))
+    }
+}
+
+impl AsRef<[u8]> for Large {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        self.1.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_nobody_reads_take_up_no_more_than_their_room_and_give_way_to_others() {
+    let world = World::default();
+    let limits = ServerLimits { max_body: 100, max_buffered: 2 << 20, ..ServerLimits::default() };
+    let (alive, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counted, highest) = (Arc::clone(&alive), Arc::clone(&most));
+    let large = move |room: AnswerRoom| async move {
+        let taken = room.take(1 << 20).await;
+        let body = Bytes::from_owner(Large::new(&counted, &highest));
+        taken.keep(Response::new(Body::from(body)))
+    };
+    let router = Router::new().route("/", routing::get(large));
+    serve(&world.machine("server"), 80, router, limits).await.unwrap();
+    let mut deaf = Vec::new();
+    for _ in 0..10 {
+        let mut stream = world.machine("client").net.connect("server", 80).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: server\r\n\r\n").await.unwrap();
+        deaf.push(stream);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let client = Client::new(&world.machine("client"), ClientLimits::default());
+    let answer = send(&client, "GET", "/", b"").await.unwrap();
+    assert_eq!(answer.body().len(), 1 << 20);
+    assert_eq!(most.load(Ordering::SeqCst), 2);
+    drop(deaf);
 }
