@@ -52,7 +52,7 @@ impl Graph {
             let reason = format!("the room does not let {origin} take part");
             return Ok(Err((Some(id), Refusal::NotAllowed(reason))));
         }
-        let verified = verify(&self.core.keys, pdu, rules).await?;
+        let verified = verify(&self.core.keys, pdu, rules, Some(origin)).await?;
         Ok(verified.map_err(|refusal| (Some(id), refusal)))
     }
 

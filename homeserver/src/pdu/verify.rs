@@ -24,17 +24,18 @@ pub(crate) async fn parse_and_verify(
     rules: Rules,
 ) -> Result<Result<Pdu, Refusal>, Unavailable> {
     match Pdu::parse(raw, rules) {
-        Ok(pdu) => verify(keys, pdu, rules).await,
+        Ok(pdu) => verify(keys, pdu, rules, None).await,
         Err(malformed) => Ok(Err(malformed.into())),
     }
 }
 
-/// Verifies the signatures and the hash of an event; one whose hash is wrong comes out redacted,
-/// which leaves its id as it was.
+/// Verifies the signatures and the hash of an event, which `bringer` has brought by itself; one whose hash
+/// is wrong comes out redacted, which leaves its id as it was.
 pub(crate) async fn verify(
     keys: &KeyRing,
     pdu: Pdu,
     rules: Rules,
+    bringer: Option<&ServerName>,
 ) -> Result<Result<Pdu, Refusal>, Unavailable> {
     let servers = match required_server_signatures_to_verify_event(&pdu.json, &rules.signatures) {
         Ok(servers) => servers,
@@ -45,7 +46,12 @@ pub(crate) async fn verify(
         let Some(key_id) = signing_key(&pdu, server) else {
             return Ok(Err(Refusal::BadSignature(format!("{server} did not sign the event"))));
         };
-        match keys.keys_of(server, Some(&key_id), pdu.origin_server_ts).await {
+        let at_ms = pdu.origin_server_ts;
+        let found = match bringer {
+            Some(bringer) => keys.keys_brought(server, Some(&key_id), at_ms, bringer).await,
+            None => keys.keys_of(server, Some(&key_id), at_ms).await,
+        };
+        match found {
             Ok(found) => {
                 let keys = found.get(server.as_str());
                 if !keys.is_some_and(|keys| keys.contains_key(&key_id)) {

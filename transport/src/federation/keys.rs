@@ -132,6 +132,17 @@ struct Known {
     all_valid_until_ms: u64,
 }
 
+/// For whom another server's keys are asked for.
+#[derive(Clone, Copy)]
+pub(super) enum Asker<'a> {
+    /// For this server's own affairs.
+    Own,
+    /// For a claim that an address makes. So many at once are looked into.
+    Claim(&'a Peer),
+    /// For an event that a server has brought, which is known by its own keys.
+    Bringer(&'a Peer),
+}
+
 impl KeyRing {
     /// Returns the ring kept in `database` (its tables are made here), fetching through `http`.
     ///
@@ -177,17 +188,34 @@ impl KeyRing {
         key_id: Option<&str>,
         at_ms: u64,
     ) -> Result<PublicKeyMap, KeyError> {
-        self.shared_keys_of(server, key_id, at_ms, None).await.map(Arc::unwrap_or_clone)
+        self.shared_keys_of(server, key_id, at_ms, Asker::Own).await.map(Arc::unwrap_or_clone)
     }
 
-    /// Like [`KeyRing::keys_of`], but without a copy when all keys of the server are valid, and for a
-    /// claim that `peer` makes.
+    /// Like [`KeyRing::keys_of`], for an event that the server `bringer` has brought: keys that it makes up
+    /// keep nobody from asking for those that others name.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub async fn keys_brought(
+        &self,
+        server: &ServerName,
+        key_id: Option<&str>,
+        at_ms: u64,
+        bringer: &ServerName,
+    ) -> Result<PublicKeyMap, KeyError> {
+        let bringer = Peer::of(bringer.as_str());
+        let keys = self.shared_keys_of(server, key_id, at_ms, Asker::Bringer(&bringer)).await;
+        keys.map(Arc::unwrap_or_clone)
+    }
+
+    /// Like [`KeyRing::keys_of`], but without a copy when all keys of the server are valid, and for
+    /// somebody.
     pub(super) async fn shared_keys_of(
         &self,
         server: &ServerName,
         key_id: Option<&str>,
         at_ms: u64,
-        peer: Option<&Peer>,
+        asker: Asker<'_>,
     ) -> Result<Arc<PublicKeyMap>, KeyError> {
         if server == self.fields.identity.server_name {
             return Ok(Arc::clone(&self.fields.own));
@@ -212,12 +240,17 @@ impl KeyRing {
         }
         let unavailable =
             |reason| Err(KeyError::Unavailable { server: server.to_string(), reason });
-        let question = Question { key_id: key_id.map(str::to_owned), peer: peer.cloned() };
+        let peer = match asker {
+            Asker::Own => None,
+            Asker::Claim(peer) | Asker::Bringer(peer) => Some(peer.clone()),
+        };
+        let question = Question { key_id: key_id.map(str::to_owned), peer };
         if let Some(reason) = fetches.objection(&question) {
             return unavailable(reason);
         }
         // Whoever is refused here says nothing of the server.
-        let Some(_fetching) = self.fields.under_way.begin(peer) else {
+        let claims = if let Asker::Claim(peer) = asker { Some(peer) } else { None };
+        let Some(_fetching) = self.fields.under_way.begin(claims) else {
             return unavailable("too many servers are asked for this address".to_owned());
         };
         let fetched = match self.fetch(server).await {

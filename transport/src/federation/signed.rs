@@ -23,7 +23,9 @@ use ruma::{
 use crate::{
     bounds::{MAX_REQUEST_DEPTH, is_within_depth},
     error::MatrixError,
-    federation::{Identity, KeyError, KeyRing, about_request::AboutRequest, claim::claims},
+    federation::{
+        Identity, KeyError, KeyRing, about_request::AboutRequest, claim::claims, keys::Asker,
+    },
     http::Peer,
     object::read_object,
     rates::Rates,
@@ -195,10 +197,9 @@ impl Authenticated {
         claim: &XMatrix,
         peer: Option<&Peer>,
     ) -> Result<Option<Base64>, MatrixError> {
-        let keys = self
-            .keys
-            .shared_keys_of(&claim.origin, Some(claim.key.as_str()), self.keys.now_ms(), peer)
-            .await;
+        let (now_ms, asker) = (self.keys.now_ms(), peer.map_or(Asker::Own, Asker::Claim));
+        let key_id = Some(claim.key.as_str());
+        let keys = self.keys.shared_keys_of(&claim.origin, key_id, now_ms, asker).await;
         match keys {
             Ok(keys) => {
                 let of_origin = keys.get(claim.origin.as_str());

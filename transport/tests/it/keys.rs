@@ -163,6 +163,26 @@ async fn made_up_keys_make_few_fetches() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_that_one_server_makes_up_keep_nobody_from_asking_for_what_another_brings() {
+    let world = World::default();
+    let valid = document("x.example", START_MS + DAY_MS, &json!({}));
+    let fetches = publish(&world.machine("x.example"), valid).await;
+    let node = Node::start(&world, "a.example").await;
+    let x = name("x.example");
+    let brought = async |bringer: &str, key_id: &str| {
+        node.keys.keys_brought(&x, Some(key_id), START_MS, &name(bringer)).await
+    };
+    for made_up in 0..100 {
+        drop(brought("eve.example", &format!("ed25519:{made_up}")).await);
+    }
+    let asked = fetches.load(Ordering::Relaxed);
+    assert!(asked <= 4, "{asked}");
+    let honest = brought("b.example", "ed25519:two").await;
+    assert!(honest.is_ok(), "x was asked, and has no such key: {honest:?}");
+    assert_eq!(fetches.load(Ordering::Relaxed), asked + 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_was_down_is_asked_again() {
     let world = World::default();
     let node = Node::start(&world, "a.example").await;

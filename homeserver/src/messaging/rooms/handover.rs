@@ -80,7 +80,7 @@ impl Rooms {
             signers.entry(pdu.sender.server_name().to_owned()).or_insert_with(|| pdu.clone());
         }
         let asked = signers.into_iter().map(|(signer, pdu)| async move {
-            match verify(&self.core().keys, pdu, rules).await {
+            match verify(&self.core().keys, pdu, rules, None).await {
                 Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
                     tracing::warn!(%signer, reason, "takes events of a silent server unverified");
                     Some(signer)
@@ -101,7 +101,7 @@ impl Rooms {
     ) -> Result<Pdu, RoomError> {
         let signer = pdu.sender.server_name().to_owned();
         if !silent.contains(&signer) {
-            match verify(&self.core().keys, pdu.clone(), rules).await {
+            match verify(&self.core().keys, pdu.clone(), rules, None).await {
                 Ok(Err(Refusal::UnknownKey(reason))) => {
                     tracing::warn!(%signer, reason, "took an event unverified");
                 }
