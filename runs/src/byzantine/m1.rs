@@ -1,7 +1,10 @@
 //! Misdeeds of a member backend in rooms that deliver by `m1`: it says that it never voted, meddles in
 //! the votes of others, and brings messages past the owner.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    iter,
+};
 
 use checks::MAX_PDUS;
 use ruma::CanonicalJsonObject;
@@ -18,6 +21,9 @@ use super::{
 /// The most votes and messages that are remembered.
 const MAX_REMEMBERED: usize = 1000;
 
+/// The most rooms by way of which one thing is said.
+const MAX_ROOMS: usize = 3;
+
 /// What a dishonest member has heard of votes.
 #[derive(Default)]
 pub(super) struct Overheard {
@@ -25,6 +31,8 @@ pub(super) struct Overheard {
     votes: BTreeSet<(String, String)>,
     /// Of which of them it has spoken to whom.
     spoken_of: BTreeSet<(String, String)>,
+    /// The rooms that it owns, as paths have them.
+    own_rooms: BTreeSet<String>,
     /// Its own messages by the targets under which it handed them to their owners, and to whom they
     /// were brought.
     own: BTreeMap<String, (CanonicalJsonObject, BTreeSet<String>)>,
@@ -38,8 +46,11 @@ impl Overheard {
         }
     }
 
-    /// Learns of a message of the server's own that it hands to an owner.
+    /// Learns of a message of the server's own that it hands to an owner, and of a room that it owns.
     pub(super) fn watch_request(&mut self, request: &HttpMessage) {
+        if arguments("prepare", request).is_some() && self.own_rooms.len() < MAX_REMEMBERED {
+            self.own_rooms.extend(room_in(request.target()).map(str::to_owned));
+        }
         if arguments("send_message", request).is_none() || self.own.len() >= MAX_REMEMBERED {
             return;
         }
@@ -59,13 +70,15 @@ impl Overheard {
     ) -> Option<Dealing> {
         match misdeed {
             Misdeed::MeddleInVotes => self.meddling(meeting, request),
-            Misdeed::PassByTheOwner => self.passing_by(meeting, request),
+            Misdeed::PassByTheOwner => self
+                .passing_by(meeting, request)
+                .or_else(|| self.by_way_of_another_room(meeting, request)),
             _ => None,
         }
     }
 
     /// Asks the owner for the outcome of each vote that it was asked for, and tells everybody else, who
-    /// is not to believe it, both decisions.
+    /// is not to believe it, both decisions; also by way of rooms of its own, in which it decides.
     fn meddling(&mut self, meeting: &Meeting<'_>, carrier: &HttpMessage) -> Option<Dealing> {
         let identity = meeting.identity?;
         let mut asides = Vec::new();
@@ -76,8 +89,15 @@ impl Overheard {
             let lies = if meeting.other == owner {
                 vec![said(carrier, ("GET", "outcome"), &target, "{}".to_owned())]
             } else {
+                let rooms = self.own_rooms.iter().take(MAX_ROOMS);
+                let elsewhere = rooms.filter_map(|room| in_room(&target, room));
+                let targets: Vec<String> = iter::once(target.clone()).chain(elsewhere).collect();
                 let decisions = ["commit", "abort"].map(|it| json!({ "decision": it }).to_string());
-                decisions.map(|it| said(carrier, ("PUT", "decision"), &target, it)).to_vec()
+                let in_each = targets.iter().flat_map(|target| {
+                    let of_each = decisions.iter().cloned();
+                    of_each.map(|it| said(carrier, ("PUT", "decision"), target, it))
+                });
+                in_each.collect()
             };
             let lies = lies.iter().filter_map(|lie| {
                 signed(lie, &identity.server_name, meeting.other, &identity.key_pair)
@@ -106,6 +126,49 @@ impl Overheard {
         let altered = signed(&altered, &identity.server_name, meeting.other, &identity.key_pair)?;
         Some(Fate::Replace(altered).into())
     }
+}
+
+impl Overheard {
+    /// Hands the owner, beside a message of the server's own, one that it made up, in the paths of rooms
+    /// that the message is not of.
+    fn by_way_of_another_room(
+        &self,
+        meeting: &Meeting<'_>,
+        request: &HttpMessage,
+    ) -> Option<Dealing> {
+        arguments("send_message", request)?;
+        let identity = meeting.identity?;
+        let mut body: Value = serde_json::from_slice(&request.body).ok()?;
+        let event = serde_json::from_value(body["event"].take()).ok()?;
+        let forged = made_up(identity, event)?.pop()?;
+        body["event"] = ruma::CanonicalJsonValue::Object(forged).into();
+        let target = request.target();
+        let asked_in = self.votes.iter().filter_map(|(_, target)| room_in(target));
+        let rooms: BTreeSet<&str> =
+            asked_in.chain(self.own_rooms.iter().map(String::as_str)).collect();
+        let others = rooms.into_iter().filter(|room| room_in(target) != Some(room));
+        let lies = others.take(MAX_ROOMS).filter_map(|room| {
+            let lie =
+                said(request, ("PUT", "send_message"), &in_room(target, room)?, body.to_string());
+            signed(&lie, &identity.server_name, meeting.other, &identity.key_pair)
+        });
+        let asides: Vec<Aside> =
+            lies.map(|request| Aside { request, after_answer: false, pause: None }).collect();
+        (!asides.is_empty()).then_some(Dealing { fate: Fate::Pass, asides })
+    }
+}
+
+/// Returns the room of a target that ends with a room and something in it.
+fn room_in(target: &str) -> Option<&str> {
+    target.rsplit('/').nth(1)
+}
+
+/// Returns the same target in another room.
+fn in_room(target: &str, room: &str) -> Option<String> {
+    let mut parts: Vec<&str> = target.split('/').collect();
+    let place = parts.len().checked_sub(2)?;
+    parts[place] = room;
+    Some(parts.join("/"))
 }
 
 /// Decides what becomes of an answer: no commit is ever acknowledged.

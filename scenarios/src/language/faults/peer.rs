@@ -80,11 +80,11 @@ pub(super) const LISTED: &[Listed] = &[
     of_homeserver("deny-votes", "a member of m1 rooms says of every commit that it never voted"),
     of_homeserver(
         "meddle-in-votes",
-        "a member of m1 rooms asks for the outcome of every vote, and tells others decisions",
+        "a member of m1 rooms asks for the outcome of every vote, and tells others decisions, also by way of its own rooms",
     ),
     of_homeserver(
         "pass-by-the-owner",
-        "a member of m1 rooms adds messages to its transactions that no owner has heard of",
+        "a member of m1 rooms adds messages to its transactions that no owner has heard of, and hands owners others by way of other rooms",
     ),
     Listed {
         key: "trickle",
