@@ -14,7 +14,7 @@
 //! - `expired`: what is kept for a while only, and for how long.
 //! - `doubts`: what is pending for ever, because the only one who could end it has lost its disk.
 //! - `last_copies`: whether the only copy of something that was on its way was lost.
-//! - `left`: whether everybody who has a message has left, without having heard of the recipient.
+//! - `left`: whether those who could tell a backend had left without having heard of it.
 //! - `two_leaves`: whether two backends hold two leaves of one user that say the same.
 //! - `disputed`: whether backends may judge an event by another power of its sender.
 //! - `soft_failed`: whether a backend knew of the removal of an event's sender before the event came.
@@ -40,7 +40,7 @@ pub(crate) use self::{
     expired::{expired, gone},
     forgotten::{forgotten_memberships, had_forgotten, is_forgotten},
     last_copies::lost_on_its_way,
-    left::left_unaware,
+    left::{left_unaware, left_untold},
     outages::{DiskLoss, Outages, Troubles},
     path::{Reach, reach},
     shown::{excuse, forgotten_before_refusal, lost_join, untold_decision},

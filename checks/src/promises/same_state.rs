@@ -3,8 +3,8 @@
 //! a backend lacks because whoever was to tell it, or the relay that was, has lost its disk before it
 //! could, or misbehaves and did not, or hid the key that it is signed with, or that it has judged by
 //! another power of its sender, or beside a message that nobody else has taken yet, or that reached
-//! the backend after a removal of its sender that the event did not know of; nor which of two leaves of one
-//! user a backend heard of first.
+//! the backend after a removal of its sender that the event did not know of, or whose sender's backend left
+//! without having heard of this one; nor which of two leaves of one user a backend heard of first.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,8 +15,8 @@ use crate::{
     Finding, Judgment,
     history::History,
     reachability::{
-        disputed, gone, is_forgotten, judged_beside, lost_on_its_way, soft_failed, two_leaves,
-        unverified, withheld,
+        disputed, gone, is_forgotten, judged_beside, left_untold, lost_on_its_way, soft_failed,
+        two_leaves, unverified, withheld,
     },
 };
 
@@ -44,6 +44,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
                         .or_else(|| disputed(history, place, event.0))
                         .or_else(|| soft_failed(history, place, event.0))
                         .or_else(|| judged_beside(history, place, holder, event.0))
+                        .or_else(|| left_untold(history, place, event))
                 };
                 let both = state.get(key).zip(theirs.get(key));
                 let lacking = lacks(first, other, theirs.get(key))
@@ -98,9 +99,10 @@ mod tests {
     use crate::{
         Judgment,
         history::{
-            PduFacts,
+            Note, PduFacts,
             fake::{Fake, restored, scenario},
         },
+        record::OpOutcome,
     };
 
     #[test]
@@ -379,6 +381,54 @@ mod tests {
         );
         assert!(left_twice(&["$join"], false).finding.is_some(), "a was not told");
         assert!(left_twice(&["$first"], true).finding.is_some(), "one follows the other");
+    }
+
+    /// Lets bob join, which `c` hears of if it `is_told`, and carol leave, which `a` hears of.
+    fn left_beside_a_join(is_told: bool, leaves: bool, is_led_to: bool) -> Judgment {
+        let mut scenario = scenario(Delivery::Eventual);
+        for team in scenario.conversations.values_mut() {
+            team.members.retain(|member| member == "carol");
+        }
+        let member = |user: &str, membership: &str| {
+            let content = json!({"membership": membership});
+            json!({"type": "m.room.member", "state_key": user, "depth": 2, "content": content,
+                   "room_id": "!team", "sender": user})
+        };
+        let event = |pdu: &Value| PduFacts::of(pdu).expect("a PDU").event;
+        let (join, leave) = (member("@bob:b", "join"), member("@carol:c", "leave"));
+        let what = "PUT /_matrix/federation/v1/send/1";
+        let mut fake = Fake::ready();
+        fake.exchange(("b", "a"), what, &json!({"pdus": [join]}), &json!({}));
+        if is_told {
+            fake.exchange(("a", "c"), what, &json!({"pdus": [join]}), &json!({}));
+        }
+        fake.exchange(("c", "a"), what, &json!({"pdus": [leave]}), &json!({}));
+        if leaves {
+            let (user, conversation) = ("carol".to_owned(), "team".to_owned());
+            fake.note(&Note::LeaveBegan { user: user.clone(), conversation: conversation.clone() });
+            fake.note(&Note::LeaveEnded { user, conversation, outcome: OpOutcome::Ok });
+        }
+        fake.waits(1);
+        if is_led_to {
+            fake.sent_ok("alice/1", "m1");
+        }
+        fake.holds_at_end("b", if is_led_to { &["$m1"] } else { &[] });
+        fake.state_at_end("a", &event(&leave));
+        fake.state_at_end("b", "$join");
+        fake.judged_in(&scenario, judge)
+    }
+
+    #[test]
+    fn what_somebody_said_who_left_before_hearing_of_a_newcomer_is_excused_until_others_lead_there()
+    {
+        let excused = left_beside_a_join(false, true, false);
+        assert_eq!(excused.finding, None);
+        let sentence = "c left before hearing that anybody of b had joined, and so did not tell it of \
+                        m.room.create";
+        assert_eq!(excused.excused, [sentence]);
+        assert!(left_beside_a_join(true, true, false).finding.is_some(), "c knew of b");
+        assert!(left_beside_a_join(false, false, false).finding.is_some(), "c is in the room");
+        assert!(left_beside_a_join(false, true, true).finding.is_some(), "alice leads there");
     }
 
     /// Lets alice remove bob, and bob come back beside that, of which `order` says what comes to `c`.

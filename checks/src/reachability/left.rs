@@ -1,5 +1,5 @@
-//! Whether everybody who has a message has left its room, without having heard of those whom it did not
-//! reach.
+//! Whether those who could tell a backend of an event had left its room, without having heard that
+//! anybody of the backend had joined.
 //!
 //! Whoever hears of a newcomer hands on what the newcomer has missed. A backend that is out of the room
 //! takes nothing of it any more, and so hears of nobody (server-server API, "Transactions": a receiver
@@ -7,7 +7,11 @@
 
 use std::collections::BTreeSet;
 
-use super::soft_failed::taken;
+use super::{
+    last_copies::{is_led_to, teller},
+    soft_failed::taken,
+    two_leaves::came_to,
+};
 use crate::history::{History, Message, transacted};
 
 /// Returns in words that a message did not come to `backend`, because those who have it left the room
@@ -19,13 +23,8 @@ pub(crate) fn left_unaware(
     backend: &str,
 ) -> Option<String> {
     let event = message.ended.as_ref()?.event.as_ref()?;
-    let conversation = history.scenario.conversations.get(&message.conversation)?;
-    let of = |user: &str| history.backend_of(user) == backend;
-    if of(&conversation.creator) || conversation.members.iter().any(|user| of(user)) {
-        return None;
-    }
-    let members = history.known_members(&message.conversation, u64::MAX);
-    let inside: BTreeSet<&str> = members.into_iter().map(|user| history.backend_of(user)).collect();
+    let room = &history.sightings_of(&message.name).next()?.room;
+    let newcomer = Newcomer::find(history, (backend, &message.conversation), room)?;
     let timelines = history.finals.timelines.iter();
     let holders =
         timelines.filter(|((_, of), shown)| *of == message.conversation && shown.contains(event));
@@ -33,23 +32,72 @@ pub(crate) fn left_unaware(
     let origin = history.backend_of(&message.device);
     let holders: BTreeSet<&str> =
         holders.map(|((holder, _), _)| holder.as_str()).chain([origin]).collect();
-    let pdus = transacted(history);
-    let room = &history.sightings_of(&message.name).next()?.room;
-    let joins = pdus.values().filter(|pdu| {
-        pdu.what.starts_with("the join of ") && pdu.origin == backend && pdu.room == *room
-    });
-    let joins: Vec<&str> = joins.map(|pdu| pdu.event.as_str()).collect();
-    let let_in = |holder: &str| {
-        history.exchanges_of("send_join").any(|it| it.from == backend && it.to == holder)
-    };
-    let knew = |holder: &str| {
-        let_in(holder) || joins.iter().any(|join| taken(history, holder, join).is_some())
-    };
-    let is_excused =
-        !joins.is_empty() && holders.iter().all(|holder| !inside.contains(holder) && !knew(holder));
-    is_excused.then(|| {
+    holders.iter().all(|holder| newcomer.was_unknown_to(holder)).then(|| {
         let name = &message.name;
         let who = holders.into_iter().collect::<Vec<_>>().join(" and ");
         format!("{who} left with {name} before hearing that anybody of {backend} had joined")
     })
+}
+
+/// Returns in words that a backend lacks an event of the state, because its sender's backend left the room
+/// before it heard that anybody of the backend had joined. None if it was told, or if somebody who has the
+/// event has sent the backend something since, which leads it there: that is how the others hand it on.
+pub(crate) fn left_untold(
+    history: &History<'_>,
+    place: (&str, &str),
+    (event, what): (&str, &str),
+) -> Option<String> {
+    let (backend, _) = place;
+    let pdus = transacted(history);
+    let pdu = pdus.get(event)?;
+    let (_, from) = teller(history, event)?;
+    let newcomer = Newcomer::find(history, place, &pdu.room)?;
+    let is_excused = newcomer.was_unknown_to(&pdu.origin)
+        && !came_to(history, event, backend)
+        && !is_led_to(history, place, event, from);
+    is_excused.then(|| {
+        let origin = &pdu.origin;
+        format!("{origin} left before hearing that anybody of {backend} had joined, and so did not tell it {what}")
+    })
+}
+
+/// A backend whose users joined a conversation in the course of a run.
+struct Newcomer<'h> {
+    history: &'h History<'h>,
+    backend: &'h str,
+    /// The backends with a member in the end.
+    inside: BTreeSet<&'h str>,
+    /// The joins of its users.
+    joins: Vec<&'h str>,
+}
+
+impl<'h> Newcomer<'h> {
+    /// Returns a backend that was not in the conversation from the beginning, and whose users joined it.
+    fn find(
+        history: &'h History<'h>,
+        (backend, conversation): (&'h str, &str),
+        room: &str,
+    ) -> Option<Self> {
+        let of = |user: &String| history.backend_of(user) == backend;
+        let begun = history.scenario.conversations.get(conversation)?;
+        if of(&begun.creator) || begun.members.iter().any(of) {
+            return None;
+        }
+        let members = history.known_members(conversation, u64::MAX).into_iter();
+        let inside = members.map(|user| history.backend_of(user)).collect();
+        let pdus = transacted(history);
+        let joins = pdus.values().filter(|pdu| {
+            pdu.what.starts_with("the join of ") && pdu.origin == backend && pdu.room == room
+        });
+        let joins: Vec<&str> = joins.map(|pdu| pdu.event.as_str()).collect();
+        (!joins.is_empty()).then_some(Self { history, backend, inside, joins })
+    }
+
+    /// Returns whether another backend is out of the room in the end, and never heard of this one's joins.
+    fn was_unknown_to(&self, other: &str) -> bool {
+        let mut asked = self.history.exchanges_of("send_join");
+        !self.inside.contains(other)
+            && !asked.any(|it| it.from == self.backend && it.to == other)
+            && !self.joins.iter().any(|join| taken(self.history, other, join).is_some())
+    }
 }
