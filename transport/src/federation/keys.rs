@@ -203,7 +203,8 @@ impl KeyRing {
         at_ms: u64,
         bringer: &ServerName,
     ) -> Result<PublicKeyMap, KeyError> {
-        let bringer = Peer::of(bringer.as_str());
+        // No address is called so.
+        let bringer = Peer::of(&format!("server {bringer}"));
         let keys = self.shared_keys_of(server, key_id, at_ms, Asker::Bringer(&bringer)).await;
         keys.map(Arc::unwrap_or_clone)
     }
@@ -264,6 +265,12 @@ impl KeyRing {
                     tracing::warn!(%server, %error, "keys of a server are kept in memory alone");
                     let mut keys = remote.known().keys.clone();
                     keys.extend(published);
+                    while keys.len() > crate::federation::MAX_KEYS
+                        && let Some(soonest) = keys.iter().min_by_key(|(_, key)| key.valid_until_ms)
+                    {
+                        let soonest = soonest.0.clone();
+                        keys.remove(&soonest);
+                    }
                     keys
                 });
                 remote.learn(server, keys);

@@ -4,16 +4,21 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::Peer;
 use crate::Lock;
+
+/// How long bytes of the budget are waited for before somebody who has some gives way, and then the next.
+const GIVING_WAY: Duration = Duration::from_millis(100);
 
 /// How many bytes one permit of the budget stands for.
 const UNIT: usize = 1024;
@@ -203,6 +208,25 @@ impl Place {
         let is_another = |it: &Waiting| !Arc::ptr_eq(&it.gives_way, &self.gives_way);
         self.shared.oldest_gives_way(|it| it.has_bytes && is_another(it));
         budget().acquire_many_owned(units).await.expect("the semaphore stays open")
+    }
+}
+
+impl Place {
+    /// Takes `bytes` out of the budget of all bodies while it is the server's turn. Until there are as many,
+    /// those who have kept the server waiting longest with bytes give way, one after the other.
+    pub(super) async fn take_room(&self, bytes: usize) -> OwnedSemaphorePermit {
+        let units = bytes.div_ceil(UNIT).clamp(1, self.shared.units);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let mut taking = pin!(Arc::clone(&self.shared.budget).acquire_many_owned(units));
+        loop {
+            // Whoever was told to go is gone at its next turn.
+            let a_moment = tokio::time::sleep(GIVING_WAY);
+            tokio::select! {
+                biased;
+                permit = &mut taking => return permit.expect("the semaphore stays open"),
+                () = a_moment => drop(self.shared.oldest_gives_way(|it| it.has_bytes)),
+            }
+        }
     }
 }
 

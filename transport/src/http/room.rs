@@ -5,7 +5,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use axum::{
@@ -17,6 +17,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::places::Place;
 use crate::MatrixError;
+
+/// Bytes of an answer that leave at once.
+const PIECE: usize = 16 << 10;
 
 /// Where a handler takes room for its answer, as an extractor.
 #[derive(Clone)]
@@ -48,8 +51,7 @@ impl AnswerRoom {
     /// Takes room for an answer of so many bytes; waits while others have it, of whom the one that has kept
     /// the server waiting longest gives way.
     pub async fn take(&self, bytes: usize) -> TakenRoom {
-        let permit = self.0.take_bytes(bytes).await;
-        self.0.turn();
+        let permit = self.0.take_room(bytes).await;
         let room = Room { place: Arc::clone(&self.0), _permit: permit };
         TakenRoom(Arc::new(room))
     }
@@ -68,12 +70,16 @@ impl TakenRoom {
 pub(super) fn held(answer: &mut Response) -> bool {
     let Some(room) = answer.extensions_mut().remove::<TakenRoom>() else { return false };
     let body = std::mem::take(answer.body_mut());
-    *answer.body_mut() = AnyBody::new(Held { body, _room: room });
+    *answer.body_mut() = AnyBody::new(Held { body, rest: Bytes::new(), _room: room });
     true
 }
 
+/// A body that keeps its room, and leaves by and by: what the connection has taken for writing it holds
+/// itself, and so it is given little at once.
 struct Held {
     body: AnyBody,
+    /// What of the last piece has not left yet.
+    rest: Bytes,
     _room: TakenRoom,
 }
 
@@ -85,15 +91,32 @@ impl Body for Held {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(other) => return Poll::Ready(Some(Ok(other))),
+                },
+                other => return Poll::Ready(other),
+            }
+        }
+        let length = self.rest.len().min(PIECE);
+        // A copy: as a part of the whole, the last piece would keep all of it.
+        Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(&self.rest.split_to(length))))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (left, of_body) = (self.rest.len() as u64, self.body.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(of_body.lower().saturating_add(left));
+        if let Some(upper) = of_body.upper() {
+            hint.set_upper(upper.saturating_add(left));
+        }
+        hint
     }
 }
 

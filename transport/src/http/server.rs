@@ -61,8 +61,8 @@ pub struct ServerLimits {
     /// give way; if the server is answering all of them, the newcomer is refused. At least 1.
     pub max_of_one_address: usize,
     /// Bytes that the bodies of all requests may take up together until they are answered, beyond the
-    /// first 32 KiB of each. When there are none left, the body gives way that has kept the server
-    /// waiting longest.
+    /// first 32 KiB of each, and the answers for which a handler takes room ([`super::AnswerRoom`]). When
+    /// there are none left, the one gives way that has kept the server waiting longest.
     pub max_buffered: usize,
     /// Bytes of a request body; more is refused with 413 `M_TOO_LARGE`.
     pub max_body: usize,

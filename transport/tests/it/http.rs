@@ -371,12 +371,17 @@ async fn answers_that_nobody_reads_take_up_no_more_than_their_room_and_give_way_
     let limits = ServerLimits { max_body: 100, max_buffered: 2 << 20, ..ServerLimits::default() };
     let (alive, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (counted, highest) = (Arc::clone(&alive), Arc::clone(&most));
-    let large = move |room: AnswerRoom| async move {
-        let taken = room.take(1 << 20).await;
-        let body = Bytes::from_owner(Large::new(&counted, &highest));
-        taken.keep(Response::new(Body::from(body)))
+    let large = move |bytes: usize| {
+        let (counted, highest) = (Arc::clone(&counted), Arc::clone(&highest));
+        move |room: AnswerRoom| async move {
+            let taken = room.take(bytes).await;
+            let body = Bytes::from_owner(Large::new(&counted, &highest));
+            taken.keep(Response::new(Body::from(body)))
+        }
     };
-    let router = Router::new().route("/", routing::get(large));
+    let router = Router::new()
+        .route("/", routing::get(large(1 << 20)))
+        .route("/all", routing::get(large(2 << 20)));
     serve(&world.machine("server"), 80, router, limits).await.unwrap();
     let mut deaf = Vec::new();
     for _ in 0..10 {
@@ -384,10 +389,15 @@ async fn answers_that_nobody_reads_take_up_no_more_than_their_room_and_give_way_
         stream.write_all(b"GET / HTTP/1.1\r\nhost: server\r\n\r\n").await.unwrap();
         deaf.push(stream);
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // One of them reads nearly all of it, and then no more.
+    let mut nearly = vec![0; (1 << 20) - 1000];
+    deaf[0].read_exact(&mut nearly).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let client = Client::new(&world.machine("client"), ClientLimits::default());
     let answer = send(&client, "GET", "/", b"").await.unwrap();
     assert_eq!(answer.body().len(), 1 << 20);
+    let answer = send(&client, "GET", "/all", b"").await.unwrap();
+    assert_eq!(answer.body().len(), 1 << 20, "several gave way for it");
     assert_eq!(most.load(Ordering::SeqCst), 2);
     drop(deaf);
 }

@@ -61,12 +61,13 @@ impl Drop for Fetching {
     }
 }
 
-/// What a claim asks for.
+/// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Question {
     /// The key; any that is valid, without one.
     pub(super) key_id: Option<String>,
-    /// Whose claim it is; unset for what this server asks of itself.
+    /// The address whose claim it is for, or the server that brought an event; unset for what this server
+    /// asks of itself.
     pub(super) peer: Option<Peer>,
 }
 
@@ -95,7 +96,8 @@ impl Fetches {
             return Some("it was asked just now, and is asked again a little later".to_owned());
         }
         let of_peer = self.asked.iter().filter(|(_, asked)| asked.peer == question.peer).count();
-        (of_peer >= FETCHES_OF_ONE).then(|| "it was asked too often for this address".to_owned())
+        (of_peer >= FETCHES_OF_ONE)
+            .then(|| "it was asked too often for this address or server".to_owned())
     }
 
     /// Records that the server was asked, and what came of it.
