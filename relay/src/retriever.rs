@@ -103,9 +103,6 @@ pub(crate) const MAX_ENTRIES: usize = 100;
 /// Bytes handed out at once, of all entries but the first.
 pub(crate) const MAX_BYTES: u64 = 8 << 20;
 
-/// Bytes of the largest entry that relays take without being told otherwise.
-const LARGEST_ENTRY: u64 = 10 << 20;
-
 /// Entries acknowledged at once.
 const MAX_ACKNOWLEDGED: usize = 1000;
 
@@ -139,9 +136,10 @@ impl Retriever {
             bytes: max_bytes.unwrap_or(MAX_BYTES).min(MAX_BYTES),
         };
         let now_ms = self.host.unix_ms();
-        // One entry may be larger than what was asked for.
+        // The oldest one may be larger than what was asked for.
         let waiting = self.store.bytes_waiting(destination.clone()).await?;
-        let room = room_for(waiting.min(most.bytes.max(LARGEST_ENTRY)), room).await;
+        let oldest = self.store.next_bytes(destination.clone(), NOTHING).await?.unwrap_or(0);
+        let room = room_for(waiting.min(most.bytes.max(oldest)), room).await;
         let taken = self.store.take_many(destination.clone(), acknowledged, most, now_ms).await?;
         self.events.set_aside(&taken.aside, &destination);
         for id in taken.acknowledged {
@@ -160,6 +158,7 @@ impl Retriever {
                 Next::TooMuchPoison => return Err(Refusal::TooMuchPoison),
             }
         }
+        let room = room.filter(|_| !entries.is_empty());
         Ok((TakeResponse { entries, waiting: taken.waiting }, room))
     }
 }

@@ -32,7 +32,7 @@ pub struct Queues {
     pub unfinished: Map<String, Value>,
     /// Those that are not empty, and those of destinations that fail.
     pub queues: Vec<QueueRow>,
-    /// How many events were set aside because they cannot be sent, by destination.
+    /// How many events and EDUs were set aside because they cannot be sent, by destination.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub set_aside: BTreeMap<String, i64>,
 }
@@ -50,7 +50,7 @@ pub struct Queue {
     pub set_aside: Vec<AsideRow>,
 }
 
-/// How many events of a queue were changed.
+/// How many events and EDUs of a queue were changed.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Changed {
     /// Their number.

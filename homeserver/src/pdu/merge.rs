@@ -1,6 +1,7 @@
 //! Bringing the forks of a room together. A member, or a partition, may leave a room with any number
-//! of ends; as each new event is judged by all of them, that would cost everybody more and more. When there are too many, a member of this server says nothing on top of them, as
-//! Synapse has it ("dummy events").
+//! of ends; as each new event is judged by all of them, that would cost everybody more and more. When
+//! there are too many, a member of this server says nothing on top of them, as Synapse has it ("dummy
+//! events").
 
 use std::collections::BTreeSet;
 
@@ -17,9 +18,9 @@ use crate::{
 /// The type of an event that says nothing, and is shown to no client.
 const DUMMY: &str = "org.matrix.dummy_event";
 
-/// Ends that a room may have before they are brought together by the server that created the room; as many
-/// as an event may have parents. Each other server waits for as many more,
-/// in the order of names, so that not all of them do it at once, and each for the others' events.
+/// Ends that a room may have before they are brought together by the server that created the room; as
+/// many as an event may have parents. Each other server waits for as many more, in the order of names,
+/// so that not all of them do it at once, and each for the others' events.
 const MAX_FORKS: usize = 20;
 
 /// Servers that wait for one another.

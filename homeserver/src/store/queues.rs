@@ -50,6 +50,23 @@ pub fn waits(
         .query_row((destination.as_str(), room.as_str()), |row| row.get(0))?)
 }
 
+/// Returns whether an event waits for `destination`, or was set aside.
+///
+/// # Errors
+/// The store refuses.
+pub fn lacks(
+    connection: &Connection,
+    destination: &ServerName,
+    event_id: &EventId,
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM outgoing WHERE destination = ?1 AND event_id = ?2)
+                 OR EXISTS (SELECT 1 FROM outgoing_set_aside WHERE destination = ?1 AND event_id = ?2)",
+        )?
+        .query_row((destination.as_str(), event_id.as_str()), |row| row.get(0))?)
+}
+
 /// What time it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {

@@ -10,6 +10,7 @@ use std::{
 
 use defects::{Defect, planted};
 use ruma::{EventId, OwnedServerName, RoomId, ServerName};
+use rusqlite::Connection;
 use tokio::{sync::Notify, time::timeout};
 use transport::{Lock, Transaction};
 
@@ -178,33 +179,35 @@ impl Outgoing {
         destination: &ServerName,
         room: &RoomId,
     ) -> Result<bool, StoreError> {
-        self.told(destination, room, || self.heard_from(destination)).await
+        let (name, id) = (destination.to_owned(), room.to_owned());
+        let waits = move |db: &Connection| queues::waits(db, &name, &id);
+        self.told(waits, || self.heard_from(destination)).await
     }
 
-    /// The same, of a destination that may be out of reach.
+    /// Waits until an event is delivered to `destination`, which may be out of reach, or to a relay of it;
+    /// until its request timeout at most. Returns whether that came about.
     ///
     /// # Errors
     /// The store refuses.
     pub(crate) async fn is_told(
         &self,
         destination: &ServerName,
-        room: &RoomId,
+        event_id: &EventId,
     ) -> Result<bool, StoreError> {
-        self.told(destination, room, || {}).await
+        let (name, id) = (destination.to_owned(), event_id.to_owned());
+        self.told(move |db: &Connection| queues::lacks(db, &name, &id), || {}).await
     }
 
     async fn told(
         &self,
-        destination: &ServerName,
-        room: &RoomId,
+        waits: impl Fn(&Connection) -> Result<bool, StoreError> + Clone + Send + 'static,
         while_it_waits: impl Fn(),
     ) -> Result<bool, StoreError> {
         let mut delivered = self.delivered.listen();
         let until_told = async {
             loop {
-                let (name, id) = (destination.to_owned(), room.to_owned());
-                let waits = self.core.database.call(move |db| queues::waits(db, &name, &id));
-                if !waits.await? {
+                let waits = waits.clone();
+                if !self.core.database.call(move |db| waits(db)).await? {
                     return Ok(());
                 }
                 while_it_waits();

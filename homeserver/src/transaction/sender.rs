@@ -186,7 +186,9 @@ impl Sender {
         if relays_due && (changed || self.relays_failed_at != back_off.failures) {
             match self.send_by_relay(batch).await? {
                 Relayed::Taken => return Ok(Attempt::Arrived),
-                Relayed::TooLarge if batch.pdus.len() > 1 => return Ok(Attempt::TooLarge),
+                Relayed::TooLarge if batch.pdus.len() + batch.edus.len() > 1 => {
+                    return Ok(Attempt::TooLarge);
+                }
                 Relayed::TooLarge | Relayed::Refused => {}
             }
             self.relays_failed_at = back_off.failures;

@@ -74,8 +74,10 @@ pub(super) fn next_bytes(
     let mut bytes = None;
     for sql in [
         "SELECT bytes FROM entries
-         WHERE destination = ?1 AND id <> ?3 AND NOT EXISTS
-             (SELECT 1 FROM handouts WHERE handouts.id = entries.id AND count >= ?2)
+         WHERE destination = ?1
+             AND (id <> ?3 OR id NOT IN (SELECT id FROM handouts WHERE destination = ?1))
+             AND NOT EXISTS
+                 (SELECT 1 FROM handouts WHERE handouts.id = entries.id AND count >= ?2)
          ORDER BY id LIMIT 1",
         "SELECT bytes FROM entries
          WHERE id = (SELECT id FROM handouts WHERE destination = ?1 AND count >= ?2 AND id <> ?3

@@ -140,13 +140,13 @@ async fn queues(remote: &Remote, command: QueuesCommand) -> Result<(), Trouble> 
         QueuesCommand::Retry { destination } => {
             let path = format!("queues/{}/retry", segment(destination.as_str()));
             let done: Changed = remote.ask(Method::POST, &path).await?;
-            say(&format!("{} events are queued again", done.events))
+            say(&format!("{} events and EDUs are queued again", done.events))
         }
         QueuesCommand::Drop { destination, all } => {
             let of = if all { "" } else { "/set-aside" };
             let path = format!("queues/{}{of}", segment(destination.as_str()));
             let done: Changed = remote.ask(Method::DELETE, &path).await?;
-            say(&format!("{} events are forgotten", done.events))
+            say(&format!("{} events and EDUs are forgotten", done.events))
         }
     }
 }

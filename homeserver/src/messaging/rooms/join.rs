@@ -26,7 +26,7 @@ use crate::{
     },
     messaging::profiles::{self, with_profile},
     pdu::{Spot, template},
-    store::{StoreError, accounts::Profile, pending_joins, rooms},
+    store::{StoreError, accounts::Profile, memberships, pending_joins, rooms},
 };
 
 /// Servers tried for one join.
@@ -132,19 +132,22 @@ impl Rooms {
     async fn join_here(&self, user: &UserId, room: &RoomId) -> Result<bool, RoomError> {
         let is_in = self.put_in(user, room).await?;
         if is_in {
-            self.owner_must_know(room).await?;
+            self.owner_must_know(user, room).await?;
         }
         Ok(is_in)
     }
 
     /// Waits until the owner of an `m1` room knows who has joined here. Before that, the other users of this
     /// server may be removed: the owner would not ask it for its vote any more, and not know yet that it must.
-    async fn owner_must_know(&self, room: &RoomId) -> Result<(), RoomError> {
+    async fn owner_must_know(&self, user: &UserId, room: &RoomId) -> Result<(), RoomError> {
         let (delivery, owner) = self.delivery_and_owner(room).await?;
-        if !delivery.owner_lets_in()
-            || owner == self.core().server_name()
-            || self.outgoing.is_told(&owner, room).await?
-        {
+        if !delivery.owner_lets_in() || owner == self.core().server_name() {
+            return Ok(());
+        }
+        let (id, name) = (room.to_owned(), user.to_owned());
+        let row = self.database().call(move |db| memberships::row(db, &id, &name)).await?;
+        let Some(join) = row.map(|row| row.event_id) else { return Ok(()) };
+        if self.outgoing.is_told(&owner, &join).await? {
             return Ok(());
         }
         let what = format!("{owner}, which owns {room}, does not know of the join yet");

@@ -29,7 +29,7 @@ pub struct AsideRow {
 }
 
 /// Takes the transaction in flight out of the queue, because it can never be sent, and keeps what it
-/// had in it aside for the operator.
+/// had in it aside for the operator; not EDUs that a later one replaces, or that are soon of no use.
 ///
 /// # Errors
 /// The store refuses.
@@ -48,7 +48,8 @@ pub fn set_aside(
     tx.prepare_cached(
         "INSERT INTO outgoing_edus_set_aside (destination, json, reason)
          SELECT destination, json, ?2 FROM outgoing_edus
-         WHERE destination = ?1 AND transaction_id IS NOT NULL ORDER BY id",
+         WHERE destination = ?1 AND transaction_id IS NOT NULL AND key IS NULL AND expires_ms IS NULL
+         ORDER BY id",
     )?
     .execute((destination.as_str(), reason))?;
     tx.prepare_cached(
