@@ -6,7 +6,7 @@ use super::{
     outages::Outages,
     path::{Reach, reach},
 };
-use crate::history::{Exchange, History, carried};
+use crate::history::{Exchange, History, PduFacts, carried};
 
 /// Returns in words why an event of a conversation's state did not come to a backend: whoever was to
 /// tell it lost its disk, and the event's place in its queue with it, while certainly nothing could
@@ -43,7 +43,9 @@ pub(super) fn teller<'h>(history: &'h History<'_>, event: &str) -> Option<(&'h s
         }
         "backfill" | "event" | "get_missing_events" => {
             let answered = it.answer?.sent.at;
-            carried(it).any(|pdu| pdu.event == event).then_some((it.to, answered))
+            // Whoever else has it was told of it.
+            let is_its_own = |pdu: PduFacts| pdu.event == event && pdu.origin == it.to;
+            carried(it).any(is_its_own).then_some((it.to, answered))
         }
         _ => None,
     };

@@ -12,7 +12,7 @@ use super::{
     soft_failed::taken,
     two_leaves::came_to,
 };
-use crate::history::{History, Message, transacted};
+use crate::history::{Exchange, History, Message, pdu::local_part, transacted};
 
 /// Returns in words that a message did not come to `backend`, because those who have it left the room
 /// before they heard that anybody of the backend had joined. None if somebody who is in the room has it,
@@ -28,10 +28,12 @@ pub(crate) fn left_unaware(
     let timelines = history.finals.timelines.iter();
     let holders =
         timelines.filter(|((_, of), shown)| *of == message.conversation && shown.contains(event));
-    // Of a backend that is out, the timeline may not have been read.
+    // The timeline of a backend that is out is not read: it counts if it took the message.
     let origin = history.backend_of(&message.device);
+    let backends = history.scenario.backends.keys().map(String::as_str);
+    let takers = backends.filter(|it| taken(history, it, event).is_some());
     let holders: BTreeSet<&str> =
-        holders.map(|((holder, _), _)| holder.as_str()).chain([origin]).collect();
+        holders.map(|((holder, _), _)| holder.as_str()).chain(takers).chain([origin]).collect();
     holders.iter().all(|holder| newcomer.was_unknown_to(holder)).then(|| {
         let name = &message.name;
         let who = holders.into_iter().collect::<Vec<_>>().join(" and ");
@@ -97,7 +99,21 @@ impl<'h> Newcomer<'h> {
     fn was_unknown_to(&self, other: &str) -> bool {
         let mut asked = self.history.exchanges_of("send_join");
         !self.inside.contains(other)
-            && !asked.any(|it| it.from == self.backend && it.to == other)
+            && !asked.any(|it| {
+                (it.from == self.backend && it.to == other)
+                    || (it.from == other && hands_over(it, self.history, self.backend))
+            })
             && !self.joins.iter().any(|join| taken(self.history, other, join).is_some())
     }
+}
+
+/// Returns whether the answer to a join hands over a state in which a user of a backend is in the room.
+fn hands_over(join: &Exchange<'_>, history: &History<'_>, backend: &str) -> bool {
+    let answer = join.answer_json();
+    let state = answer.and_then(|answer| answer["state"].as_array());
+    state.into_iter().flatten().any(|event| {
+        let user = event["state_key"].as_str().map(local_part);
+        event["content"]["membership"] == "join"
+            && user.is_some_and(|user| history.backend_of(user) == backend)
+    })
 }
