@@ -103,8 +103,25 @@ impl<'h> Newcomer<'h> {
                 (it.from == self.backend && it.to == other)
                     || (it.from == other && hands_over(it, self.history, self.backend))
             })
-            && !self.joins.iter().any(|join| taken(self.history, other, join).is_some())
+            && !self.joins.iter().any(|join| knows(self.history, other, join))
     }
+}
+
+/// Returns whether a backend took an event, or one that builds on it, or made one. What it was answered when
+/// it asked for missing events it may not have been able to verify.
+fn knows(history: &History<'_>, backend: &str, event: &str) -> bool {
+    let graph = history.graph();
+    history.exchanges.iter().any(|it| {
+        let is_for_it = match it.endpoint {
+            "send" => it.to == backend,
+            "relay_txn" => it.from == backend,
+            _ => false,
+        };
+        it.pdus().iter().any(|pdu| {
+            let is_taken = is_for_it && it.is_accepted() && !it.refuses(&pdu.event);
+            (is_taken || pdu.origin == backend) && graph.follows(&pdu.event, event)
+        })
+    })
 }
 
 /// Returns whether the answer to a join hands over a state in which a user of a backend is in the room.

@@ -52,7 +52,7 @@ impl<'k> EntryOf<'k> {
         if let Some(known) = self.known.get(&group) {
             return Ok(known.clone());
         }
-        if let Some(found) = current_entry(connection, group, self.kind, self.state_key)? {
+        if let Current::Has(found) = current_entry(connection, group, self.kind, self.state_key)? {
             self.known.insert(group, found.clone());
             return Ok(found);
         }
@@ -94,17 +94,21 @@ impl<'k> EntryOf<'k> {
     }
 }
 
+/// What a state has under a key, if it is the current one of a room.
+enum Current {
+    Has(Option<OwnedEventId>),
+    /// It is of the past.
+    IsNot,
+}
+
 /// Returns one entry of the state of `group`, if that is the current state of a room, which is spelled
-/// out; `None` if it is not.
-///
-/// # Errors
-/// The store refuses.
+/// out.
 fn current_entry(
     connection: &Connection,
     group: GroupId,
     kind: &str,
     state_key: &str,
-) -> Result<Option<Option<OwnedEventId>>, StoreError> {
+) -> Result<Current, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT (SELECT event_id FROM current_state now
                  WHERE now.room_id = rooms.room_id AND kind = ?2 AND state_key = ?3)
@@ -113,7 +117,10 @@ fn current_entry(
     let found = statement
         .query_row((group, kind, state_key), |row| row.get::<_, Option<String>>(0))
         .optional()?;
-    found.map(|id| id.map(|id| event_id(&id)).transpose()).transpose()
+    Ok(match found {
+        Some(entry) => Current::Has(entry.map(|id| event_id(&id)).transpose()?),
+        None => Current::IsNot,
+    })
 }
 
 /// Returns those of the entries `keys` that the state of `group` has.
@@ -129,7 +136,7 @@ pub fn entries<'k>(
     let mut found = Vec::new();
     // Nearly always a room's current state is asked about.
     while let Some((kind, state_key)) = keys.peek() {
-        let Some(entry) = current_entry(connection, group, kind, state_key)? else { break };
+        let Current::Has(entry) = current_entry(connection, group, kind, state_key)? else { break };
         found.extend(entry);
         keys.next();
     }
