@@ -12,26 +12,36 @@ pub struct Drain {
     begun: Arc<watch::Sender<bool>>,
     /// How many requests are being answered.
     busy: Arc<watch::Sender<usize>>,
+    /// How many connections are coming to their end, with what is still to be written on them.
+    ending: Arc<watch::Sender<usize>>,
 }
 
-/// A request that is being answered, until this is dropped.
+/// A request that is being answered, or a connection that comes to its end, until this is dropped.
 pub(super) struct Busy(Arc<watch::Sender<usize>>);
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { begun: Arc::new(watch::Sender::new(false)), busy: Arc::default() }
+        Self {
+            begun: Arc::new(watch::Sender::new(false)),
+            busy: Arc::default(),
+            ending: Arc::default(),
+        }
     }
 }
 
 impl Drain {
     /// Has the servers take no connection and no request any more, and waits until every request that
-    /// they have is answered, for `within` at most. Returns how many were not.
+    /// they have is answered and every answer is written, for `within` at most. Returns how many were not
+    /// answered.
     pub async fn drain(&self, within: Duration) -> usize {
         self.begun.send_replace(true);
-        let mut busy = self.busy.subscribe();
-        let idle = busy.wait_for(|busy| *busy == 0);
+        let (mut busy, mut ending) = (self.busy.subscribe(), self.ending.subscribe());
+        let idle = async {
+            drop(busy.wait_for(|busy| *busy == 0).await);
+            drop(ending.wait_for(|ending| *ending == 0).await);
+        };
         match tokio::time::timeout(within, idle).await {
-            Ok(_) => 0,
+            Ok(()) => 0,
             Err(_) => *self.busy.borrow(),
         }
     }
@@ -42,6 +52,12 @@ impl Drain {
             // Nobody is left who could begin it.
             future::pending::<()>().await;
         }
+    }
+
+    /// Counts a connection that comes to its end.
+    pub(super) fn ending(&self) -> Busy {
+        self.ending.send_modify(|ending| *ending += 1);
+        Busy(Arc::clone(&self.ending))
     }
 
     /// Counts a request.

@@ -248,6 +248,8 @@ async fn connection(
         () = served.asks_too_late() => return Ok(()),
         () = served.watch.drain.begun() => {}
     }
+    // An answer that is made is not written yet.
+    let _ending = served.watch.drain.ending();
     serving.as_mut().graceful_shutdown();
     serving.await
 }
