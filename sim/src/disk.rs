@@ -112,7 +112,8 @@ impl DiskObserver for Unobserved {
 /// What a disk has done since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiskStats {
-    /// Reads attempted.
+    /// Reads attempted, without those that opened a database on a disk with which nothing was ever the
+    /// matter.
     pub reads: u64,
     /// Writes attempted.
     pub writes: u64,

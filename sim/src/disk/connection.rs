@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "SQLite asks an authorizer through a C function pointer")]
 
 use std::{
-    ffi::{c_char, c_int, c_void},
+    ffi::{CStr, c_char, c_int, c_void},
     sync::Arc,
 };
 
@@ -23,6 +23,9 @@ const ORDINARY: [c_int; 8] = [
     ffi::SQLITE_FUNCTION,
     ffi::SQLITE_RECURSIVE,
 ];
+
+/// The one PRAGMA that leaves nothing behind either: a checkpoint.
+const CHECKPOINT: &CStr = c"wal_checkpoint";
 
 /// Has `vfs`, on which `connection` is, spoilt by the first statement prepared from now on that does
 /// more than read and change rows.
@@ -45,12 +48,15 @@ pub(super) fn forget_last_row(connection: &Connection) {
 unsafe extern "C" fn prepared(
     vfs: *mut c_void,
     action: c_int,
-    _: *const c_char,
+    first: *const c_char,
     _: *const c_char,
     _: *const c_char,
     _: *const c_char,
 ) -> c_int {
-    if !ORDINARY.contains(&action) {
+    // SAFETY: the first argument of a PRAGMA is its name.
+    let is_checkpoint =
+        action == ffi::SQLITE_PRAGMA && unsafe { CStr::from_ptr(first) } == CHECKPOINT;
+    if !ORDINARY.contains(&action) && !is_checkpoint {
         // SAFETY: the pointer that `watch_statements` gave, which is valid as it says.
         unsafe { &*vfs.cast::<Vfs>() }.spoil();
     }

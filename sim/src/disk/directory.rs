@@ -35,6 +35,11 @@ impl Directory {
         self.names.iter()
     }
 
+    /// Returns the file called `name`, a new one if there is none.
+    pub(super) fn find_or_create(&mut self, name: &str) -> FileRef {
+        self.get(name).cloned().unwrap_or_else(|| self.create(name))
+    }
+
     /// Returns a new, empty file called `name`, which is not durable yet.
     pub(super) fn create(&mut self, name: &str) -> FileRef {
         let file = FileRef::default();

@@ -278,16 +278,16 @@ impl Handle {
         self.move_to(incarnation, file);
     }
 
-    /// Makes a log the file `file` of `incarnation`, as if it had just been created.
-    pub(super) fn create_again(&mut self, incarnation: &Arc<Incarnation>, file: FileRef) {
+    /// Makes a log the file `file` of `incarnation`, as if it had just been opened.
+    pub(super) fn open_log_again(&mut self, incarnation: &Arc<Incarnation>, file: FileRef) {
         self.sync_directory = true;
         self.move_to(incarnation, file);
     }
 
-    /// Makes this the file `file` of `incarnation`.
-    pub(super) fn move_to(&mut self, incarnation: &Arc<Incarnation>, file: FileRef) {
+    /// Makes this the file `file` of `incarnation`; returns the one that it was.
+    pub(super) fn move_to(&mut self, incarnation: &Arc<Incarnation>, file: FileRef) -> FileRef {
         self.incarnation = Arc::clone(incarnation);
-        self.file = file;
+        std::mem::replace(&mut self.file, file)
     }
 }
 
@@ -296,7 +296,7 @@ fn find_or_create(state: &mut VolumeState, name: &str, flags: i32) -> Option<Fil
     let exclusive = flags & ffi::SQLITE_OPEN_EXCLUSIVE != 0;
     match state.directory.get(name) {
         Some(_) if create && exclusive => None,
-        Some(file) => Some(FileRef::clone(file)),
-        None => create.then(|| state.directory.create(name)),
+        None if !create => None,
+        _ => Some(state.directory.find_or_create(name)),
     }
 }

@@ -1,19 +1,32 @@
 //! Connections that are used again: where a database is opened that is as an installation left it, a
-//! connection of a world that is over is given the files of this one. It keeps the statements that
-//! were prepared on it, which is what most of opening and a seventh of a run's time would go into.
+//! connection of a world that is over is given the files of this one; and a machine that boots again
+//! gets back the connection that it had. Either keeps the statements that were prepared on it, which
+//! is what most of opening and a seventh of a run's time would go into.
 //!
-//! A run cannot tell whether that happened. What opening such a database does depends on what it
-//! reads there: that is the schema, and a connection is used again where all of it is as it was
-//! ([`Opening::would_be_same_for`]). Then opening finds no log, and makes an empty one; a connection
-//! that is used again has that done in its place, and finds its locks and the log's index as a new
-//! one does. Neither has a page in memory, and both know the schema. SQLite itself looks at the index
-//! when a transaction begins, as it does because another process may have written meanwhile.
+//! A run cannot tell whether that happened. What opening a database does depends on what it reads
+//! there: that is the schema, and the log.
+//! - The schema. Of a database that was just installed it is as a connection knows it if all that
+//!   opening would read of it is as it was ([`Opening::would_be_same_for`]); a database that a machine
+//!   has used it is if the connection was the last one to it, because no statement of one that is
+//!   kept changes a schema.
+//! - The log. A new database has none, and opening makes an empty one; a connection that is used again
+//!   has that done in its place. That of a machine which boots again is read by SQLite itself, since
+//!   the connection finds the log's index empty, as a new one does; and it is settled alike.
+//!
+//! A connection that is used again finds its locks and the log's index as a new one does. Neither has
+//! a page in memory, and both know the schema. SQLite itself looks at the index when a transaction
+//! begins, as it does because another process may have written meanwhile. What was read until then is
+//! not counted ([`DiskStats::reads`]).
 //!
 //! Only a connection that is like a new one is kept: its incarnation is over, it was idle then, no
 //! operation of its files ever failed, nothing was ever the matter with its disk, and no statement
 //! did more than read and change rows.
 
-use std::{cell::RefCell, ops::Range, sync::Arc};
+use std::{
+    cell::RefCell,
+    ops::Range,
+    sync::{Arc, Mutex, Weak},
+};
 
 use libsqlite3_sys as ffi;
 use rusqlite::Connection;
@@ -23,10 +36,12 @@ use super::{
     DiskStats,
     connection::{forget_last_row, watch_statements},
     directory::FileRef,
+    file::File,
     incarnation::Incarnation,
     io::with_files,
     pages::Pages,
     vfs::Vfs,
+    volume::{Answer, VolumeState},
 };
 
 /// Connections that a thread keeps; beyond that the one kept longest is closed.
@@ -51,6 +66,8 @@ pub(super) struct Opened {
     vfs: Arc<Vfs>,
     /// What opening it did, if it may be used again.
     opening: Option<Opening>,
+    /// The database that it was on while its last incarnation lived.
+    was_on: Weak<Mutex<File>>,
 }
 
 /// What opening a database did that an installation left behind.
@@ -59,28 +76,64 @@ struct Opening {
     file: String,
     /// What was read of it, by offset.
     seen: Vec<(usize, Vec<u8>)>,
-    /// Reads that it took.
-    reads: u64,
     /// What the index of the log held.
     index: Vec<Vec<u64>>,
 }
 
 /// Opens the database `file`, and creates it if need be.
 pub(super) fn open(incarnation: &Arc<Incarnation>, file: &str) -> rusqlite::Result<Opened> {
-    let Some(pages) = incarnation.volume().untouched(incarnation.epoch(), file) else {
-        let opened = connect(Vfs::register(incarnation), file)?;
-        settle_log(&opened.connection)?;
-        return Ok(opened);
+    let (volume, epoch) = (incarnation.volume(), incarnation.epoch());
+    let Some(there) = volume.sound(epoch, file) else { return open_anew(incarnation, file) };
+    let reads = volume.stats().reads;
+    let opened = match volume.untouched(epoch, file) {
+        Some(pages) => open_untouched(incarnation, file, &pages),
+        None => open_used(incarnation, file, &there),
     };
-    let kept = take(file, &pages).filter(|kept| kept.move_to(incarnation));
-    kept.map_or_else(|| open_first(incarnation, file, &pages), Ok)
+    volume.count_reads(reads);
+    opened
 }
 
-/// Takes a connection that was kept and whose opening would be that of `pages` under the name `file`.
-fn take(file: &str, pages: &Pages) -> Option<Opened> {
+fn open_anew(incarnation: &Arc<Incarnation>, file: &str) -> rusqlite::Result<Opened> {
+    let opened = connect(Vfs::register(incarnation), file)?;
+    settle_log(&opened.connection)?;
+    Ok(opened)
+}
+
+/// Opens a database that an installation left behind, which holds `pages`.
+fn open_untouched(
+    incarnation: &Arc<Incarnation>,
+    file: &str,
+    pages: &Pages,
+) -> rusqlite::Result<Opened> {
+    let is_it = |kept: &Opened| {
+        kept.opening.as_ref().is_some_and(|opening| opening.would_be_same_for(file, pages))
+    };
+    let kept = take(is_it).filter(|kept| kept.move_to(incarnation));
+    kept.map_or_else(|| open_first(incarnation, file, pages), Ok)
+}
+
+/// Opens a database that a machine has used before, which is `there`.
+fn open_used(
+    incarnation: &Arc<Incarnation>,
+    file: &str,
+    there: &FileRef,
+) -> rusqlite::Result<Opened> {
+    let is_it = |kept: &Opened| Weak::as_ptr(&kept.was_on) == Arc::as_ptr(there);
+    let opened = match take(is_it).filter(|kept| kept.move_back(incarnation, there)) {
+        Some(kept) => {
+            settle_log(&kept.connection)?;
+            kept
+        }
+        None => open_anew(incarnation, file)?,
+    };
+    know_schema(&opened.connection)?;
+    Ok(opened)
+}
+
+/// Takes the connection kept last of those of which `is_it` holds.
+fn take(is_it: impl Fn(&Opened) -> bool) -> Option<Opened> {
     KEPT.with_borrow_mut(|kept| {
-        let is_it = |it: &Opening| it.would_be_same_for(file, pages);
-        let at = kept.iter().rposition(|kept| kept.opening.as_ref().is_some_and(is_it))?;
+        let at = kept.iter().rposition(is_it)?;
         Some(kept.remove(at))
     })
 }
@@ -88,7 +141,13 @@ fn take(file: &str, pages: &Pages) -> Option<Opened> {
 fn connect(vfs: Arc<Vfs>, file: &str) -> rusqlite::Result<Opened> {
     let connection = vfs.connect(file)?;
     prepare_connection(&connection)?;
-    Ok(Opened { connection, vfs, opening: None })
+    Ok(Opened { connection, vfs, opening: None, was_on: Weak::new() })
+}
+
+/// Has the connection know the schema, and have no page in memory.
+fn know_schema(connection: &Connection) -> rusqlite::Result<()> {
+    drop(connection.prepare("SELECT 1 FROM sqlite_schema")?);
+    connection.release_memory()
 }
 
 /// Opens a database that an installation left behind, with a connection that may be used again.
@@ -102,16 +161,13 @@ fn open_first(
     vfs.note_reads(true);
     let mut opened = connect(vfs, file)?;
     let Opened { connection, vfs, .. } = &opened;
-    // One that is used again knows the schema.
-    drop(connection.prepare("SELECT 1 FROM sqlite_schema")?);
-    connection.release_memory()?;
+    know_schema(connection)?;
     let after = incarnation.volume().stats();
     let only_read = DiskStats { reads: before.reads, ..after } == before;
     let opening = with_files(connection, |database, log| {
         let index = database.idle_index().filter(|_| only_read && log.is_new_log())?;
         let seen = database.take_read().into_iter().map(|place| (place.start, see(pages, place)));
-        let (file, seen) = (file.to_owned(), seen.collect());
-        Some(Opening { file, seen, reads: after.reads - before.reads, index })
+        Some(Opening { file: file.to_owned(), seen: seen.collect(), index })
     });
     vfs.note_reads(false);
     if let Some(opening) = opening.flatten() {
@@ -143,8 +199,8 @@ fn see(pages: &Pages, place: Range<usize>) -> Vec<u8> {
     bytes
 }
 
-/// Keeps a connection for a later world if it is like a new one, and closes it otherwise.
-pub(super) fn keep(opened: Opened, incarnation: &Incarnation) {
+/// Keeps a connection for a later incarnation if it is like a new one, and closes it otherwise.
+pub(super) fn keep(mut opened: Opened, incarnation: &Incarnation) {
     // A thread that ends keeps nothing.
     let closed = if opened.is_like_new(incarnation) && opened.leave() {
         KEPT.try_with(|kept| push(&mut kept.borrow_mut(), opened)).ok().flatten()
@@ -178,29 +234,52 @@ impl Opened {
             }) == Some(true)
     }
 
-    /// Forgets the world that is over; returns whether it could.
-    fn leave(&self) -> bool {
+    /// Forgets the incarnation that is over; returns whether it could.
+    fn leave(&mut self) -> bool {
         forget_last_row(&self.connection);
         let Ok(nowhere) = NOWHERE.try_with(Arc::clone) else { return false };
-        let left = with_files(&self.connection, |database, log| {
-            database.move_to(&nowhere, FileRef::default());
+        let was_on = with_files(&self.connection, |database, log| {
             log.move_to(&nowhere, FileRef::default());
+            Arc::downgrade(&database.move_to(&nowhere, FileRef::default()))
         });
         self.vfs.move_to(&nowhere);
-        left.is_some() && self.connection.release_memory().is_ok()
+        let Some(was_on) = was_on else { return false };
+        self.was_on = was_on;
+        self.connection.release_memory().is_ok()
     }
 
-    /// Does what opening the database again would do, on the disk of `incarnation`; returns whether
-    /// it could.
+    /// Does what opening the database after its installation would do, on the disk of `incarnation`;
+    /// returns whether it could.
     fn move_to(&self, incarnation: &Arc<Incarnation>) -> bool {
         let Some(opening) = &self.opening else { return false };
+        self.move_files(incarnation, opening, |state| {
+            let file = state.directory.get(&opening.file).ok_or(ffi::SQLITE_CANTOPEN)?;
+            Ok((Arc::clone(file), opening.index.clone()))
+        })
+    }
+
+    /// Does what opening the database `there` does, which this connection was on, up to reading its
+    /// log, for `incarnation`; returns whether it could.
+    fn move_back(&self, incarnation: &Arc<Incarnation>, there: &FileRef) -> bool {
+        let Some(opening) = &self.opening else { return false };
+        let empty = opening.index.iter().map(|region| vec![0; region.len()]).collect();
+        self.move_files(incarnation, opening, |_| Ok((Arc::clone(there), empty)))
+    }
+
+    /// Gives the connection the files of `incarnation`: the database, with its log's index, that
+    /// `find` returns, and the log beside it.
+    fn move_files(
+        &self,
+        incarnation: &Arc<Incarnation>,
+        opening: &Opening,
+        find: impl FnOnce(&VolumeState) -> Answer<(FileRef, Vec<Vec<u64>>)>,
+    ) -> bool {
         let log_name = format!("{}-wal", opening.file);
         let moved = with_files(&self.connection, |database, log| {
             incarnation.operate(ffi::SQLITE_CANTOPEN, |state| {
-                let file = state.directory.get(&opening.file).ok_or(ffi::SQLITE_CANTOPEN)?;
-                database.open_again(incarnation, Arc::clone(file), &opening.index);
-                log.create_again(incarnation, state.directory.create(&log_name));
-                state.stats.reads += opening.reads;
+                let (file, index) = find(state)?;
+                database.open_again(incarnation, file, &index);
+                log.open_log_again(incarnation, state.directory.find_or_create(&log_name));
                 Ok(())
             })
         });
@@ -213,173 +292,4 @@ impl Opened {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use transport::{Database, DatabaseError};
-
-    use super::KEPT;
-    use crate::disk::{Disk, DiskFaults, DiskImage, DiskObserver, DiskStats, image::Epoch};
-
-    #[derive(Default)]
-    struct Synced(Mutex<Vec<(String, u64)>>);
-
-    impl DiskObserver for Synced {
-        fn synced(&self, file: &str, bytes: u64) {
-            self.0.lock().expect("no panic").push((file.to_owned(), bytes));
-        }
-        fn injected(&self, _fault: u64) {}
-        fn died(&self, _faults: &[u64]) {}
-    }
-
-    const TABLE: &str = "CREATE TABLE letter (id INTEGER PRIMARY KEY, body BLOB) STRICT";
-
-    /// A disk on which a table was installed, and its database, open.
-    async fn world() -> (Arc<Disk>, Arc<Synced>, Database) {
-        world_with(TABLE).await
-    }
-
-    /// A disk on which an installation did `sql`, and its database, open.
-    async fn world_with(sql: &'static str) -> (Arc<Disk>, Arc<Synced>, Database) {
-        let image =
-            DiskImage::made_by(
-                |disk| async move { execute(&disk.open("letters").await?, sql).await },
-            );
-        let synced = Arc::new(Synced::default());
-        let disk = Disk::new(7, "a", Arc::new(Epoch), Arc::clone(&synced) as _);
-        disk.restore(&image.expect("an empty disk takes a table"));
-        let database = disk.mount().open("letters").await.expect("it is there");
-        (disk, synced, database)
-    }
-
-    async fn execute(database: &Database, sql: &'static str) -> Result<(), DatabaseError> {
-        database.call(move |connection| Ok(connection.execute_batch(sql)?)).await
-    }
-
-    /// Writes letters until the log has been copied into the database twice, with reads and a
-    /// transaction that is undone in between; returns everything that the disk did.
-    async fn work(world: &(Arc<Disk>, Arc<Synced>, Database)) -> (DiskStats, Vec<(String, u64)>) {
-        let (disk, synced, database) = world;
-        for number in 0..500 {
-            let write = move |connection: &mut rusqlite::Connection| {
-                let letters: i64 = connection
-                    .prepare_cached("SELECT count(*) FROM letter")?
-                    .query_row([], |row| row.get(0))?;
-                assert_eq!(letters, number);
-                assert_eq!(connection.last_insert_rowid(), number, "no row of another world");
-                let sql = "INSERT INTO letter (body) VALUES (zeroblob(4000))";
-                connection.execute(sql, [])?;
-                Ok::<_, DatabaseError>(())
-            };
-            database.call(write).await.expect("the disk is healthy");
-        }
-        execute(database, "BEGIN; DELETE FROM letter; ROLLBACK").await.expect("undone");
-        (disk.stats(), synced.0.lock().expect("no panic").clone())
-    }
-
-    fn kept() -> usize {
-        KEPT.with_borrow(Vec::len)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_disk_cannot_tell_whether_a_connection_was_used_before() {
-        KEPT.take();
-        let new = world().await;
-        let by_new = work(&new).await;
-        new.0.kill();
-        drop(new);
-        assert_eq!(kept(), 1);
-
-        let again = world().await;
-        assert_eq!(kept(), 0, "it is used again");
-        let by_again = work(&again).await;
-        assert!(by_new.1.len() > 500, "it has written");
-        assert_eq!(by_new, by_again);
-    }
-
-    async fn count(database: &Database) -> i64 {
-        let count = |connection: &mut rusqlite::Connection| {
-            let sql = "SELECT count(*) FROM letter";
-            Ok::<i64, DatabaseError>(
-                connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?,
-            )
-        };
-        database.call(count).await.expect("it can be read")
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_used_again_for_other_rows_and_sees_them() {
-        KEPT.take();
-        let (disk, _, database) = world().await;
-        assert_eq!(count(&database).await, 0);
-        disk.kill();
-        drop(database);
-        let written = "CREATE TABLE letter (id INTEGER PRIMARY KEY, body BLOB) STRICT;
-             INSERT INTO letter (body) VALUES (zeroblob(9000)), (zeroblob(9000))";
-        let again = world_with(written).await;
-        assert_eq!(kept(), 0, "it is used again");
-        assert_eq!(count(&again.2).await, 2);
-        let by_again = again.0.stats();
-        KEPT.take();
-        let new = world_with(written).await;
-        assert_eq!(count(&new.2).await, 2);
-        assert_eq!(new.0.stats(), by_again);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_not_used_again_for_another_schema() {
-        KEPT.take();
-        let (disk, _, database) = world().await;
-        disk.kill();
-        drop(database);
-        let (_disk, _, database) = world_with(
-            "CREATE TABLE sender (id INTEGER PRIMARY KEY) STRICT;
-            CREATE TABLE letter (id INTEGER PRIMARY KEY, body BLOB) STRICT;
-            INSERT INTO letter DEFAULT VALUES",
-        )
-        .await;
-        assert_eq!(kept(), 1);
-        assert_eq!(count(&database).await, 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_a_connection_that_is_used_again_commits_survives_a_power_loss() {
-        KEPT.take();
-        let first = world().await;
-        first.0.kill();
-        drop(first);
-        let again = world().await;
-        assert_eq!(kept(), 0, "it is used again");
-        work(&again).await;
-        again.0.power_loss_of_all();
-        let database = again.0.mount().open("letters").await.expect("the next incarnation");
-        assert_eq!(count(&database).await, 500);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_that_is_not_like_a_new_one_is_not_kept() {
-        KEPT.take();
-        let unlike = ["PRAGMA synchronous = NORMAL", "CREATE TABLE t (c)", "BEGIN IMMEDIATE"];
-        for sql in unlike {
-            let (disk, _, database) = world().await;
-            execute(&database, sql).await.expect(sql);
-            disk.kill();
-            drop(database);
-            assert_eq!(kept(), 0, "{sql}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_kept_only_if_its_incarnation_is_over_and_its_disk_was_sound() {
-        KEPT.take();
-        let (_alive, _, database) = world().await;
-        drop(database);
-        assert_eq!(kept(), 0);
-        let (failing, _, database) = world().await;
-        failing.add_fault(1, DiskFaults { eio_read: 0.5, ..DiskFaults::default() });
-        failing.remove_fault(1);
-        failing.kill();
-        drop(database);
-        assert_eq!(kept(), 0);
-    }
-}
+mod tests;

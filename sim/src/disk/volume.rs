@@ -16,7 +16,7 @@ use super::{
     DiskFaults, DiskObserver, DiskStats, FileSummary,
     directory::{Directory, FileRef},
     faults::Trouble,
-    file::SECTOR,
+    file::{File, SECTOR},
     pages::Pages,
 };
 
@@ -143,6 +143,16 @@ impl Volume {
         lock(&self.state).epoch
     }
 
+    /// Returns the database `file`, if it is there and not open, and nothing was ever the matter with
+    /// the disk.
+    pub(super) fn sound(&self, epoch: u64, file: &str) -> Option<FileRef> {
+        let state = lock(&self.state);
+        let database = state.directory.get(file)?;
+        let is_closed = |file: &mut File| file.len() > 0 && file.locking.is_free(epoch);
+        let is_sound = state.epoch == epoch && !state.was_troubled;
+        (is_sound && is_closed(&mut lock(database))).then(|| Arc::clone(database))
+    }
+
     /// Returns what `file` holds, if it is a database as an installation left it: durable, not open,
     /// and with no log or journal beside it; and nothing was ever the matter with the disk.
     pub(super) fn untouched(&self, epoch: u64, file: &str) -> Option<Pages> {
@@ -254,6 +264,11 @@ impl Volume {
 
     pub(super) fn stats(&self) -> DiskStats {
         lock(&self.state).stats
+    }
+
+    /// Has so many reads been attempted.
+    pub(super) fn count_reads(&self, reads: u64) {
+        lock(&self.state).stats.reads = reads;
     }
 
     /// Charges time that SQLite wanted to sleep, and would have slept while holding up the machine.
