@@ -1,7 +1,7 @@
 //! The receipt checks that need the room, in the specification's order (server-server API, "Checks
 //! performed on receipt of a PDU", steps 4 to 6); format, signatures and hash were checked before.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use ruma::OwnedEventId;
 use rusqlite::Connection;
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     event::{Pdu, rules::Rules},
-    store::{StoreError, events, state::GroupId},
+    store::{StoreError, events, m1, state::GroupId},
 };
 
 /// What came of judging an event.
@@ -65,7 +65,8 @@ pub(crate) fn judge(
         return Ok(Judged::Missing(missing));
     }
     let before = resolve(tx, room.rules, &after_parents)?;
-    let standing = standing(&loader, room, pdu, before)?;
+    let present = present_for(tx, room, pdu)?;
+    let standing = standing(&loader, &present, pdu, before)?;
     Ok(Judged::Checked(Box::new(Checked { pdu: pdu.clone(), standing }), before))
 }
 
@@ -78,8 +79,34 @@ pub(crate) fn judge_again(
 ) -> Result<Option<Checked>, StoreError> {
     let states = events::find(tx, &pdu.event_id)?.and_then(|known| known.states);
     let Some(states) = states else { return Ok(None) };
-    let standing = standing(&Loader::new(tx), room, pdu, states.before)?;
+    let present = present_for(tx, room, pdu)?;
+    let standing = standing(&Loader::new(tx), &present, pdu, states.before)?;
     Ok(Some(Checked { pdu: pdu.clone(), standing }))
+}
+
+/// Returns the room by whose present state `pdu` is judged. What it builds on and the room's owner has
+/// yet to decide about is not shown here, but it is where the event was made: what lies behind it is
+/// part of that present. Without it the invite of somebody would be refused, for good, whose leave a
+/// hidden message has brought.
+fn present_for<'a>(
+    tx: &Transaction<'_>,
+    room: &'a KnownRoom,
+    pdu: &Pdu,
+) -> Result<Cow<'a, KnownRoom>, StoreError> {
+    let mut groups = BTreeSet::from([room.row.current_group]);
+    if !room.row.delivery.is_transacted(false) {
+        for id in &pdu.prev_events {
+            if m1::hidden(tx, &pdu.room_id, id)?.is_some() {
+                groups.extend(events::place(tx, id)?.and_then(|place| place.state_after));
+            }
+        }
+    }
+    if groups.len() == 1 {
+        return Ok(Cow::Borrowed(room));
+    }
+    let mut present = room.clone();
+    present.row.current_group = resolve(tx, room.rules, &groups)?;
+    Ok(Cow::Owned(present))
 }
 
 /// Returns what the event builds on and is not here. A parent in another room is no parent.
