@@ -26,6 +26,9 @@ const MAX_GAP_ROUNDS: usize = 500;
 /// Parents fetched one by one, with the state before them, for one event.
 const MAX_ADOPTED: usize = 20;
 
+/// How often history is fetched to find out whether an event that came is part of it.
+const MAX_HISTORY_ROUNDS: usize = 10;
+
 /// Rounds of fetching what one event builds on.
 const MAX_FETCHES: usize = 3;
 
@@ -42,12 +45,16 @@ struct Walk {
     wanted: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
     /// Parents at which this server's history of the room ends: what is older is history.
     ends: BTreeSet<OwnedEventId>,
+    /// Parents that are older than what the known history ends at. They are history as well, unless a
+    /// server made them that was behind, and had not heard of the join here.
+    older: BTreeSet<OwnedEventId>,
 }
 
 impl Walk {
     fn new(pdu: &Pdu) -> Self {
         let from = pdu.event_id.clone();
-        Self { from, gap: Gap::new(), wanted: BTreeMap::new(), ends: BTreeSet::new() }
+        let (ends, older) = (BTreeSet::new(), BTreeSet::new());
+        Self { from, gap: Gap::new(), wanted: BTreeMap::new(), ends, older }
     }
 
     /// Goes back over `found`, and over what was kept of this gap before, as far as that leads from
@@ -60,6 +67,11 @@ impl Walk {
                 None => gap_events::find(db, &id)?,
             };
             let Some(event) = event.filter(|_| self.wanted.remove(&id).is_some()) else { continue };
+            // One level below the oldest known event, history is what that builds on: an end.
+            if is_older(db, &event, 1)? {
+                self.older.insert(id);
+                continue;
+            }
             next.extend(self.want_parents(db, &event)?);
             self.gap.insert(id, event);
         }
@@ -74,12 +86,15 @@ impl Walk {
     ) -> Result<Vec<OwnedEventId>, StoreError> {
         let mut parents = missing(db, event)?.prev_events;
         parents.retain(|id| !self.gap.contains_key(id));
-        let is_oldest = backward_extremities::least_depth(db, &event.room_id)?
-            .is_some_and(|depth| event.depth <= depth);
+        let are_older = is_older(db, event, 0)?;
         let mut wanted = Vec::new();
         for parent in parents {
-            if is_oldest || backward_extremities::is_one(db, &event.room_id, &parent)? {
+            if backward_extremities::is_one(db, &event.room_id, &parent)? {
                 self.ends.insert(parent);
+                continue;
+            }
+            if are_older {
+                self.older.insert(parent);
                 continue;
             }
             self.wanted.entry(parent.clone()).or_default().insert(event.event_id.clone());
@@ -87,6 +102,13 @@ impl Walk {
         }
         Ok(wanted)
     }
+}
+
+/// Returns whether an event lies `distance` deeper in the past than the oldest one whose parents are
+/// not known.
+fn is_older(db: &Connection, event: &Pdu, distance: u64) -> Result<bool, StoreError> {
+    let least = backward_extremities::least_depth(db, &event.room_id)?;
+    Ok(least.is_some_and(|least| event.depth.saturating_add(distance) < least))
 }
 
 impl Graph {
@@ -116,10 +138,11 @@ impl Graph {
         source: &Source<'_>,
         pdu: &Pdu,
     ) -> Result<Result<(), Refusal>, Unavailable> {
-        let mut walk = self.walk_back(source, pdu).await?;
+        let mut walk = self.walk_beside_history(source, pdu).await?;
         // The sender of the event must have had what it names itself, not what that builds on.
         let anyone = source.whoever_sent_it();
         let history = self.source_of_history(source.room, source.rules).await?;
+        walk.ends.append(&mut walk.older);
         for end in walk.ends.iter().take(MAX_ADOPTED) {
             if let Err(refusal) = self.place_end(&history, end).await? {
                 return Ok(Err(refusal));
@@ -158,6 +181,29 @@ impl Graph {
             gap.remove(child);
         }
         Ok(())
+    }
+
+    /// As [`Self::walk_back`]. What may be history or not is told apart by fetching the history down to
+    /// there, if somebody has it: what was made beside the join here is news.
+    async fn walk_beside_history(
+        &self,
+        source: &Source<'_>,
+        pdu: &Pdu,
+    ) -> Result<Walk, Unavailable> {
+        let mut walk = self.walk_back(source, pdu).await?;
+        for _ in 0..MAX_HISTORY_ROUNDS {
+            if walk.older.is_empty() {
+                break;
+            }
+            match self.backfill(source.room, source.rules).await {
+                Ok(Ok(new)) if new > 0 => {}
+                Ok(_) | Err(Unavailable::Elsewhere(_) | Unavailable::Lacking(_)) => break,
+                Err(error) => return Err(error),
+            }
+            self.keep_gap(walk).await?;
+            walk = self.walk_back(source, pdu).await?;
+        }
+        Ok(walk)
     }
 
     /// Goes back from `pdu` until everything that it builds on is known or on the way, or nobody
