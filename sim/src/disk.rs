@@ -10,7 +10,7 @@
 //! - `vfs`: the disk registered with SQLite for one connection; `calls` and `io`: the disk and its
 //!   open files as tables of C functions; `connection`: what SQLite tells of a connection. The only
 //!   unsafe code.
-//! - `reuse`: connections that go on in the next world.
+//! - `reuse`: connections that go on after their machine's next boot, or in the next world.
 //! - `mount`: databases as the programs of a machine see them.
 //!
 //! Invariants:
@@ -112,8 +112,8 @@ impl DiskObserver for Unobserved {
 /// What a disk has done since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DiskStats {
-    /// Reads attempted, without those that opened a database on a disk with which nothing was ever the
-    /// matter.
+    /// Reads attempted, without those that opened a database which was there and not open, on a disk
+    /// with which nothing was ever the matter.
     pub reads: u64,
     /// Writes attempted.
     pub writes: u64,

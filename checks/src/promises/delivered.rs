@@ -152,16 +152,15 @@ mod tests {
 
     #[test]
     fn what_was_on_its_way_from_a_disk_that_was_lost_is_excused_unless_it_was_answered_or_left() {
-        let found = |answer: Option<u16>, seconds: u64| {
+        type Answer = fn(&mut Fake, u64);
+        let found = |answer: Answer, seconds: u64| {
             let mut fake = Fake::ready();
             fake.waits(10);
             fake.sends("alice/1", "m1");
             let what = "PUT /_matrix/federation/v1/send/1";
             for to in ["b", "c"] {
                 let request = fake.request("a", to, what, &transaction("m1"));
-                if let Some(status) = answer {
-                    fake.answer(request, status, &json!({}));
-                }
+                answer(&mut fake, request);
             }
             fake.ends("m1", OpOutcome::Ok);
             fake.sees("alice/1", "m1");
@@ -170,9 +169,12 @@ mod tests {
             fake.note(&Note::Finished {});
             fake.judged_in(&restored("a", 5), judge).finding.is_some()
         };
-        assert!(!found(None, 2));
-        assert!(found(Some(500), 2), "an error is an answer");
-        assert!(found(None, 300), "nobody kept it from being sent again");
+        let none: Answer = |_, _| {};
+        let of_the_server: Answer = |fake, request| drop(fake.answer(request, 500, &json!({})));
+        let of_a_proxy: Answer = |fake, request| drop(fake.answered(request, 429, &json!({})));
+        assert!(!found(none, 2) && !found(of_a_proxy, 2));
+        assert!(found(of_the_server, 2), "an error is an answer");
+        assert!(found(none, 300), "nobody kept it from being sent again");
     }
 
     /// Lets `b` be down to the end, or `a` lose its disk, while `m1` is on its way.

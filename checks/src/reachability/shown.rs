@@ -222,7 +222,9 @@ fn lost_before_it_came(history: &History<'_>, message: &Message, device: &str) -
         })
     };
     // What was answered with an error of its own, or not tried again for long, was not lost on its way.
-    let was_on_its_way = attempts.iter().all(|it| it.answer.is_none() || was_unable(it))
+    // What a front proxy answered in the place of the backend never arrived there.
+    let never_came = |it: &&Exchange<'_>| it.arrived.is_none() || it.answer.is_none();
+    let was_on_its_way = attempts.iter().all(|it| never_came(it) || was_unable(it))
         && is_tried_until(&outages, (origin, last + TRIED_AGAIN), backend, loss.at);
     let is_led_to_it =
         leading_to(history, (backend, conversation), message.began.at, event).any(|leading| {

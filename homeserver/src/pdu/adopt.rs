@@ -11,7 +11,7 @@ use super::{
     auth::Loader,
     fetch::{Found, Source},
     insert::known_room,
-    judge::standing,
+    judge::{present_for, standing},
     outliers::{absent, store_outliers},
 };
 use crate::{
@@ -133,7 +133,8 @@ impl Graph {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let before = state::whole(tx, &state)?;
-        let standing = standing(&Loader::new(tx), &room, &pdu, before)?;
+        let present = present_for(tx, &room, &pdu)?;
+        let standing = standing(&Loader::new(tx), &present, &pdu, before)?;
         backward_extremities::add_parents_of(tx, &pdu)?;
         self.insert_received(tx, &room, &Checked { pdu, standing }, before)?;
         Ok(Ok(()))

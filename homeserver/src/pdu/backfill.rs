@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ruma::{EventId, OwnedEventId, RoomId};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
 use rusqlite::Connection;
 use transport::Transaction;
 
@@ -68,6 +68,18 @@ impl Graph {
         shown.map(Ok).map_err(Unavailable::Store)
     }
 
+    /// Fetches events from before the oldest ones of a room; returns whether more of it is known now.
+    pub(super) async fn extend_history(&self, source: &Source<'_>) -> Result<bool, Unavailable> {
+        let ends = |room: OwnedRoomId| {
+            self.core.database.call(move |db| backward_extremities::of_room(db, &room, MAX_ENDS))
+        };
+        let before = ends(source.room.to_owned()).await.map_err(Unavailable::Store)?;
+        if let Err(refusal) = self.backfill(source.room, source.rules).await? {
+            tracing::info!(%refusal, "could not extend the history");
+        }
+        Ok(ends(source.room.to_owned()).await.map_err(Unavailable::Store)? != before)
+    }
+
     /// Fetches the event `id`, at which this server's history of the room ends, and makes it part of
     /// that history.
     pub(super) async fn place_end(
@@ -80,6 +92,15 @@ impl Graph {
             Found::Nowhere => return Ok(Err(Refusal::MissingEvents(id.to_string()))),
             Found::Unknown(reason) => return Err(Unavailable::Elsewhere(reason)),
         };
+        self.place_at_end(source, pdu).await
+    }
+
+    /// Makes an event the end of this server's history of its room.
+    pub(super) async fn place_at_end(
+        &self,
+        source: &Source<'_>,
+        pdu: Pdu,
+    ) -> Result<Result<(), Refusal>, Unavailable> {
         let state = match self.complete(source, &pdu, &BTreeSet::new()).await? {
             Ok(state) => state,
             Err(refusal) => return Ok(Err(refusal)),

@@ -76,6 +76,23 @@ impl Graph {
         }
     }
 
+    /// Returns whom to ask about what lies before `event`, which is history: those who told of it, unless
+    /// the owner of the room decides whether it is shown.
+    pub(super) async fn source_of_older<'a>(
+        &self,
+        told: &Source<'a>,
+        event: &Pdu,
+    ) -> Result<Source<'a>, Unavailable> {
+        let (id, is_state) = (told.room.to_owned(), event.state_key.is_some());
+        let row = self.core.database.call(move |db| rooms::find(db, &id)).await;
+        match row.map_err(Unavailable::Store)? {
+            Some(row) if !row.delivery.is_transacted(is_state) => {
+                self.source_of_history(told.room, told.rules).await
+            }
+            _ => Ok(told.whoever_sent_it()),
+        }
+    }
+
     /// Returns whom to ask about `room`: `origin` if it is a member, the server of the sender of
     /// the event in question, then other members.
     pub(crate) async fn source<'a>(

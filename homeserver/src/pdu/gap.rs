@@ -26,8 +26,9 @@ const MAX_GAP_ROUNDS: usize = 500;
 /// Parents fetched one by one, with the state before them, for one event.
 const MAX_ADOPTED: usize = 20;
 
-/// How often history is fetched to find out whether an event that came is part of it.
-const MAX_HISTORY_ROUNDS: usize = 10;
+/// How often history is fetched in one try, to find out whether what came is part of it. The next try
+/// goes on from there.
+const MAX_HISTORY_ROUNDS: usize = 5;
 
 /// Rounds of fetching what one event builds on.
 const MAX_FETCHES: usize = 3;
@@ -45,16 +46,29 @@ struct Walk {
     wanted: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
     /// Parents at which this server's history of the room ends: what is older is history.
     ends: BTreeSet<OwnedEventId>,
-    /// Parents that are older than what the known history ends at. They are history as well, unless a
-    /// server made them that was behind, and had not heard of the join here.
-    older: BTreeSet<OwnedEventId>,
+    /// Events on the way that are so old that they may be history beyond those ends. They are not if
+    /// they were made beside the join here, by a server that was behind and had not heard of it.
+    older: Gap,
+    /// Those that have turned out to be so old before: they are news only once no history is left that
+    /// they could be part of.
+    doubtful: BTreeSet<OwnedEventId>,
 }
 
 impl Walk {
-    fn new(pdu: &Pdu) -> Self {
-        let from = pdu.event_id.clone();
-        let (ends, older) = (BTreeSet::new(), BTreeSet::new());
-        Self { from, gap: Gap::new(), wanted: BTreeMap::new(), ends, older }
+    fn new(pdu: &Pdu, doubtful: BTreeSet<OwnedEventId>) -> Self {
+        Self {
+            from: pdu.event_id.clone(),
+            gap: Gap::new(),
+            wanted: BTreeMap::new(),
+            ends: BTreeSet::new(),
+            older: Gap::new(),
+            doubtful,
+        }
+    }
+
+    /// Returns how many events are on the way.
+    fn len(&self) -> usize {
+        self.gap.len() + self.older.len()
     }
 
     /// Goes back over `found`, and over what was kept of this gap before, as far as that leads from
@@ -67,9 +81,8 @@ impl Walk {
                 None => gap_events::find(db, &id)?,
             };
             let Some(event) = event.filter(|_| self.wanted.remove(&id).is_some()) else { continue };
-            // One level below the oldest known event, history is what that builds on: an end.
-            if is_older(db, &event, 1)? {
-                self.older.insert(id);
+            if self.may_be_history(db, &event)? {
+                self.older.insert(id, event);
                 continue;
             }
             next.extend(self.want_parents(db, &event)?);
@@ -85,16 +98,11 @@ impl Walk {
         event: &Pdu,
     ) -> Result<Vec<OwnedEventId>, StoreError> {
         let mut parents = missing(db, event)?.prev_events;
-        parents.retain(|id| !self.gap.contains_key(id));
-        let are_older = is_older(db, event, 0)?;
+        parents.retain(|id| !self.gap.contains_key(id) && !self.older.contains_key(id));
         let mut wanted = Vec::new();
         for parent in parents {
             if backward_extremities::is_one(db, &event.room_id, &parent)? {
                 self.ends.insert(parent);
-                continue;
-            }
-            if are_older {
-                self.older.insert(parent);
                 continue;
             }
             self.wanted.entry(parent.clone()).or_default().insert(event.event_id.clone());
@@ -102,13 +110,17 @@ impl Walk {
         }
         Ok(wanted)
     }
-}
 
-/// Returns whether an event lies `distance` deeper in the past than the oldest one whose parents are
-/// not known.
-fn is_older(db: &Connection, event: &Pdu, distance: u64) -> Result<bool, StoreError> {
-    let least = backward_extremities::least_depth(db, &event.room_id)?;
-    Ok(least.is_some_and(|least| event.depth.saturating_add(distance) < least))
+    /// Returns whether an event may be part of the history that is not known here. History is less deep
+    /// than what an event builds on at which the known history ends, for that would be an end itself.
+    fn may_be_history(&self, db: &Connection, event: &Pdu) -> Result<bool, StoreError> {
+        let Some(depths) = backward_extremities::depths(db, &event.room_id)? else {
+            return Ok(false);
+        };
+        let is_doubtful = self.doubtful.contains(&event.event_id);
+        let limit = if is_doubtful { *depths.end() } else { *depths.start() };
+        Ok(event.depth.saturating_add(1) < limit)
+    }
 }
 
 impl Graph {
@@ -142,9 +154,14 @@ impl Graph {
         // The sender of the event must have had what it names itself, not what that builds on.
         let anyone = source.whoever_sent_it();
         let history = self.source_of_history(source.room, source.rules).await?;
-        walk.ends.append(&mut walk.older);
         for end in walk.ends.iter().take(MAX_ADOPTED) {
             if let Err(refusal) = self.place_end(&history, end).await? {
+                return Ok(Err(refusal));
+            }
+        }
+        for event in walk.older.values().take(MAX_ADOPTED) {
+            let asked = self.source_of_older(&anyone, event).await?;
+            if let Err(refusal) = self.place_at_end(&asked, event.clone()).await? {
                 return Ok(Err(refusal));
             }
         }
@@ -157,7 +174,8 @@ impl Graph {
             }
             self.adopt_all(&anyone, &mut walk.gap, children).await?;
         }
-        let left = walk.ends.len().max(walk.wanted.len()).saturating_sub(MAX_ADOPTED);
+        let most = walk.ends.len().max(walk.older.len()).max(walk.wanted.len());
+        let left = most.saturating_sub(MAX_ADOPTED);
         if left > 0 {
             // What was adopted is known the next time, which goes on from there.
             self.keep_gap(walk).await?;
@@ -183,33 +201,38 @@ impl Graph {
         Ok(())
     }
 
-    /// As [`Self::walk_back`]. What may be history or not is told apart by fetching the history down to
-    /// there, if somebody has it: what was made beside the join here is news.
+    /// As [`Self::walk_back`]. What may be history is told from what was made beside the join here by
+    /// fetching the history that is as deep: until it is known, or nobody has more of it.
     async fn walk_beside_history(
         &self,
         source: &Source<'_>,
         pdu: &Pdu,
     ) -> Result<Walk, Unavailable> {
-        let mut walk = self.walk_back(source, pdu).await?;
+        let mut walk = self.walk_back(source, pdu, BTreeSet::new()).await?;
         for _ in 0..MAX_HISTORY_ROUNDS {
-            if walk.older.is_empty() {
-                break;
+            if walk.older.is_empty() || !self.extend_history(source).await? {
+                return Ok(walk);
             }
-            match self.backfill(source.room, source.rules).await {
-                Ok(Ok(new)) if new > 0 => {}
-                Ok(_) | Err(Unavailable::Elsewhere(_) | Unavailable::Lacking(_)) => break,
-                Err(error) => return Err(error),
-            }
+            let mut doubtful = std::mem::take(&mut walk.doubtful);
+            doubtful.extend(walk.older.keys().cloned());
             self.keep_gap(walk).await?;
-            walk = self.walk_back(source, pdu).await?;
+            walk = self.walk_back(source, pdu, doubtful).await?;
         }
-        Ok(walk)
+        if walk.older.is_empty() {
+            return Ok(walk);
+        }
+        self.put_off(walk, "history is missing, and more".to_owned()).await
     }
 
     /// Goes back from `pdu` until everything that it builds on is known or on the way, or nobody
     /// tells more.
-    async fn walk_back(&self, source: &Source<'_>, pdu: &Pdu) -> Result<Walk, Unavailable> {
-        let (mut walk, event) = (Walk::new(pdu), pdu.clone());
+    async fn walk_back(
+        &self,
+        source: &Source<'_>,
+        pdu: &Pdu,
+        doubtful: BTreeSet<OwnedEventId>,
+    ) -> Result<Walk, Unavailable> {
+        let (mut walk, event) = (Walk::new(pdu, doubtful), pdu.clone());
         walk = self
             .core
             .database
@@ -241,7 +264,7 @@ impl Graph {
                 },
                 Found::Unknown(reason) => return self.put_off(walk, reason).await,
             };
-            let known = walk.gap.len();
+            let known = walk.len();
             let found = found.into_iter().map(|event| (event.event_id.clone(), event)).collect();
             walk = self
                 .core
@@ -249,7 +272,7 @@ impl Graph {
                 .call(move |db| walk.go_over(db, found).map(|()| walk))
                 .await
                 .map_err(Unavailable::Store)?;
-            if walk.gap.len() == known {
+            if walk.len() == known {
                 return Ok(without_single_events.unwrap_or(walk));
             }
         }
@@ -266,7 +289,9 @@ impl Graph {
     async fn keep_gap(&self, walk: Walk) -> Result<(), Unavailable> {
         self.core
             .database
-            .transaction(move |tx| gap_events::keep(tx, walk.gap.values()))
+            .transaction(move |tx| {
+                gap_events::keep(tx, walk.gap.values().chain(walk.older.values()))
+            })
             .await
             .map_err(Unavailable::Store)
     }

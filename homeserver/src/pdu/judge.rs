@@ -84,11 +84,11 @@ pub(crate) fn judge_again(
     Ok(Some(Checked { pdu: pdu.clone(), standing }))
 }
 
-/// Returns the room by whose present state `pdu` is judged. What it builds on and the room's owner has
-/// yet to decide about is not shown here, but it is where the event was made: what lies behind it is
-/// part of that present. Without it the invite of somebody would be refused, for good, whose leave a
-/// hidden message has brought.
-fn present_for<'a>(
+/// Returns the room with the present state by which `pdu` is judged. An event that it builds on may be
+/// hidden here until the room's owner has decided about it. Whoever made `pdu` had seen that event, and
+/// so what lies behind it, such as a leave: that is part of the present, too. Without it an invite of
+/// the user who left would be refused here for good.
+pub(super) fn present_for<'a>(
     tx: &Transaction<'_>,
     room: &'a KnownRoom,
     pdu: &Pdu,

@@ -1,6 +1,8 @@
 //! Where the known history of a room ends: events that its graph names as parents and does not
 //! hold.
 
+use std::ops::RangeInclusive;
+
 use ruma::{EventId, OwnedEventId, RoomId};
 use rusqlite::Connection;
 use transport::Transaction;
@@ -39,16 +41,22 @@ pub fn is_one(connection: &Connection, room: &RoomId, id: &EventId) -> Result<bo
         .exists((room.as_str(), id.as_str()))?)
 }
 
-/// Returns the least depth of an event at which the room's known history begins; `None` where all
-/// of it is known.
+/// Returns between which depths those events lie at which the room's known history begins; `None` where
+/// all of it is known.
 ///
 /// # Errors
 /// The store refuses.
-pub fn least_depth(connection: &Connection, room: &RoomId) -> Result<Option<u64>, StoreError> {
-    let least: Option<i64> = connection
-        .prepare_cached("SELECT min(depth) FROM backward_extremities WHERE room_id = ?1")?
-        .query_row([room.as_str()], |row| row.get(0))?;
-    Ok(least.and_then(|depth| u64::try_from(depth).ok()))
+pub fn depths(
+    connection: &Connection,
+    room: &RoomId,
+) -> Result<Option<RangeInclusive<u64>>, StoreError> {
+    let (least, greatest): (Option<i64>, Option<i64>) = connection
+        .prepare_cached(
+            "SELECT min(depth), max(depth) FROM backward_extremities WHERE room_id = ?1",
+        )?
+        .query_row([room.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let depth = |depth: Option<i64>| depth.and_then(|depth| u64::try_from(depth).ok());
+    Ok(depth(least).zip(depth(greatest)).map(|(least, greatest)| least..=greatest))
 }
 
 /// Records those parents of an event that are not part of the graph. Call this for every event that

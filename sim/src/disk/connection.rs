@@ -24,7 +24,7 @@ const ORDINARY: [c_int; 8] = [
     ffi::SQLITE_RECURSIVE,
 ];
 
-/// The one PRAGMA that leaves nothing behind either: a checkpoint.
+/// The one PRAGMA that leaves nothing behind that a run could notice either: a checkpoint.
 const CHECKPOINT: &CStr = c"wal_checkpoint";
 
 /// Has `vfs`, on which `connection` is, spoilt by the first statement prepared from now on that does

@@ -5,10 +5,10 @@
 //!
 //! A run cannot tell whether that happened. What opening a database does depends on what it reads
 //! there: that is the schema, and the log.
-//! - The schema. Of a database that was just installed it is as a connection knows it if all that
-//!   opening would read of it is as it was ([`Opening::would_be_same_for`]); a database that a machine
-//!   has used it is if the connection was the last one to it, because no statement of one that is
-//!   kept changes a schema.
+//! - The schema. That of a database which was just installed is the one that a connection knows if all
+//!   that opening would read of it is as it was ([`Opening::would_be_same_for`]). That of a database
+//!   which a machine has used is the one that its connection knew: no statement of a connection that is
+//!   kept changes the schema, and SQLite itself sees by the schema's cookie if another one has.
 //! - The log. A new database has none, and opening makes an empty one; a connection that is used again
 //!   has that done in its place. That of a machine which boots again is read by SQLite itself, since
 //!   the connection finds the log's index empty, as a new one does; and it is settled alike.

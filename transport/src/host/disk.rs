@@ -11,7 +11,8 @@ use rusqlite::Connection;
 use super::{BoxFuture, Transaction};
 
 /// A piece of work on a connection, as a [`Worker`] takes it. It leaves the connection's settings as
-/// they are, except by a PRAGMA: in the simulator, the connection may go on in another world.
+/// they are, except by a PRAGMA: in the simulator, the connection may go on after a boot of its machine,
+/// or in another world.
 pub type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// A machine's disk.
