@@ -4,6 +4,7 @@
 //! wrongly signed. That a key has expired a server tells by its clock; one whose clock is behind is not
 //! judged by that.
 
+use journal::{Entry, Event};
 use scenarios::scenario::{FaultKind, Misdeed, NodeFault};
 
 use crate::{
@@ -90,20 +91,34 @@ fn may_be_behind(history: &History<'_>, machine: &str) -> bool {
     })
 }
 
-/// Returns the forged request as the network saw it; none if it was never whole on the wire.
+/// Returns the forged request as the network saw it; none if it was never whole on the wire. What its
+/// sender says after a boot, or when it could not connect, is another request to the same place.
 fn made<'h>(history: &'h History<'_>, at: Moment, forgery: &Forgery) -> Option<&'h Exchange<'h>> {
+    let before = usize::try_from(at.n).unwrap_or(usize::MAX);
+    let mut later = history.journal.entries().iter().skip(before);
+    let ends_it = |entry: &&Entry| {
+        let is_given_up = match &entry.event {
+            Event::Booted { .. } => true,
+            Event::ConnectFailed(failed) => *failed.to == *forgery.to,
+            _ => false,
+        };
+        is_given_up && *entry.machine == *forgery.peer
+    };
+    let end = later.find(ends_it).map_or(u64::MAX, |entry| entry.n);
     let from = history.exchanges.partition_point(|exchange| exchange.sent.n < at.n);
-    history.exchanges[from..].iter().find(|exchange| {
+    let made = history.exchanges[from..].iter().find(|exchange| {
         exchange.from == forgery.peer
             && exchange.to == forgery.to
             && exchange.request.target == forgery.target
-    })
+    });
+    made.filter(|exchange| exchange.sent.n < end)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
+    use journal::{ConnectFailed, Event, Loss};
     use scenarios::scenario::{Delivery, Fault, FaultKind, Misdeed, NodeFault, PeerFault, When};
     use serde_json::json;
 
@@ -165,6 +180,30 @@ mod tests {
         assert_eq!((forged(401).judged, forged(401).finding), (1, None));
         let sentence = forged(200).finding.expect("a violation").sentence;
         assert_eq!(sentence, "b accepted what a forged");
+    }
+
+    #[test]
+    fn what_a_server_says_after_a_boot_or_when_it_could_not_connect_is_no_forgery_of_before() {
+        let accepted_after = |event: Option<Event>| {
+            let target = "/_matrix/federation/v1/send/1";
+            let mut fake = Fake::ready();
+            let (peer, to) = ("a".to_owned(), "b".to_owned());
+            fake.note(&Note::Forged { peer, to, target: target.to_owned() });
+            if let Some(event) = event {
+                fake.push("a", event);
+            }
+            let request = fake.request("a", "b", &format!("PUT {target}"), &transaction("m1"));
+            fake.answer(request, 200, &json!({}));
+            judged(fake).finding.is_some()
+        };
+        let failed = |to: &str| {
+            let waited = Duration::from_secs(10);
+            let (to, why) = (Arc::from(to), Loss::Refused);
+            Event::ConnectFailed(ConnectFailed { to, port: 8448, why, waited, fault: None })
+        };
+        assert!(accepted_after(None) && accepted_after(Some(failed("c"))));
+        assert!(!accepted_after(Some(failed("b"))));
+        assert!(!accepted_after(Some(Event::Booted { incarnation: 2 })));
     }
 
     #[test]
