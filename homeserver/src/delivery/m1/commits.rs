@@ -159,16 +159,12 @@ impl Commits {
         let (mut backoff, mut next) = (first, None);
         loop {
             match self.tell_next(&destination, next.take()).await {
-                Step::Last => {
+                Step::Last { due } => {
                     backoff = first;
-                    let (_, due) = self.waiting(&destination);
                     wait_until(due, &wake).await;
                 }
                 Step::Acknowledged(following) => (backoff, next) = (first, Some(following)),
-                Step::Nothing => {
-                    let (_, due) = self.waiting(&destination);
-                    wait_until(due, &wake).await;
-                }
+                Step::Nothing { due } => wait_until(due, &wake).await,
                 Step::SetBack => {}
                 Step::Failed => {
                     // If it was woken early, the next wait need not be longer.
@@ -185,12 +181,12 @@ impl Commits {
     /// Tells the commit `next`, or if that is not known the first that is owed.
     async fn tell_next(&self, destination: &ServerName, next: Option<Commit>) -> Step {
         let owed = match next {
-            Some(commit) => Ok(Some(commit)),
+            Some(commit) => Ok((Some(commit), None)),
             None => self.first(destination).await,
         };
         let commit = match owed {
-            Ok(Some(commit)) => commit,
-            Ok(None) => return Step::Nothing,
+            Ok((Some(commit), _)) => commit,
+            Ok((None, due)) => return Step::Nothing { due },
             Err(error) => {
                 tracing::warn!(%error, "failed to read the commits that are owed");
                 return Step::NotKept;
@@ -213,7 +209,7 @@ impl Commits {
             // Who is in the room no more, and lost what it had of it, need not be told.
         }
         match self.strike(destination, commit).await {
-            Ok(following) => following.map_or(Step::Last, Step::Acknowledged),
+            Ok((following, due)) => following.map_or(Step::Last { due }, Step::Acknowledged),
             Err(error) => {
                 tracing::warn!(%error, "failed to record that a commit was acknowledged");
                 Step::NotKept
@@ -269,27 +265,30 @@ impl Commits {
         }
     }
 
-    async fn first(&self, destination: &ServerName) -> Result<Option<Commit>, StoreError> {
-        let (destination, (waiting, _)) = (destination.to_owned(), self.waiting(destination));
-        self.core.database.call(move |db| m1::first_commit(db, &destination, &waiting)).await
+    /// Returns what a destination is owed first, of the rooms whose commits do not wait, and when the
+    /// first of those that do is due. Both are of one moment: what comes due while the store is read
+    /// would be waited for by nobody otherwise.
+    async fn first(&self, destination: &ServerName) -> Result<Owed, StoreError> {
+        let (destination, (waiting, due)) = (destination.to_owned(), self.waiting(destination));
+        let first = move |db: &mut _| m1::first_commit(db, &destination, &waiting);
+        Ok((self.core.database.call(first).await?, due))
     }
 
     /// Strikes a commit that was told, and returns what the same destination is owed next.
-    async fn strike(
-        &self,
-        destination: &ServerName,
-        commit: Commit,
-    ) -> Result<Option<Commit>, StoreError> {
+    async fn strike(&self, destination: &ServerName, commit: Commit) -> Result<Owed, StoreError> {
         if let Some(rooms) = self.set_back.lock().get_mut(destination) {
             rooms.remove(&commit.room_id);
         }
-        let (destination, (waiting, _)) = (destination.to_owned(), self.waiting(destination));
+        let (destination, (waiting, due)) = (destination.to_owned(), self.waiting(destination));
         let strike = move |tx: &Transaction<'_>| m1::strike(tx, &destination, &commit, &waiting);
         let struck = self.core.database.transaction(strike).await?;
         self.acknowledged.ring();
-        Ok(struck)
+        Ok((struck, due))
     }
 }
+
+/// What a destination is owed next, and when the first of what waits for it is due.
+type Owed = (Option<Commit>, Option<Instant>);
 
 /// Returns whether the destination says that it has nothing to show.
 fn is_unprepared<T>(told: &Result<T, CallError>) -> bool {
@@ -300,10 +299,11 @@ fn is_unprepared<T>(told: &Result<T, CallError>) -> bool {
 enum Step {
     /// The destination has it, and is owed this one next.
     Acknowledged(Commit),
-    /// The destination has it, and is owed nothing else. Whoever owes it more wakes the courier.
-    Last,
-    /// Nothing is owed.
-    Nothing,
+    /// The destination has it, and is owed nothing else but what is due at that time, if anything is.
+    /// Whoever owes it more wakes the courier.
+    Last { due: Option<Instant> },
+    /// Nothing is owed but what is due at that time, if anything is.
+    Nothing { due: Option<Instant> },
     /// The destination is up and cannot take it; the commits of other rooms come first.
     SetBack,
     /// The destination has not taken it; to be tried again.

@@ -91,7 +91,11 @@ impl Doubts {
                     let new = hidden.into_iter().filter(|one| !known.contains(&key(one)));
                     new.for_each(|prepared| self.expect(prepared));
                 }
-                Err(error) => tracing::warn!(%error, "failed to read what is undecided"),
+                Err(error) => {
+                    tracing::warn!(%error, "failed to read what is undecided");
+                    tokio::time::sleep(self.core.config.backoff_first).await;
+                    self.undecided.notify_one();
+                }
             }
         }
     }
