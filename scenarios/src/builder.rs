@@ -149,13 +149,8 @@ impl Builder {
 
     /// Adds a message; it is sent a second after the one before, unless [`Self::at`] follows.
     pub fn send(self, id: &str, from: &str, to: &str) -> Self {
-        self.op(OpKind::Send {
-            id: id.to_owned(),
-            from: from.to_owned(),
-            to: to.to_owned(),
-            text: id.to_owned(),
-            retries: 0,
-        })
+        let [id, from, to] = [id, from, to].map(str::to_owned);
+        self.op(OpKind::message(id.clone(), from, to, id))
     }
 
     /// Adds an operation; it begins a second after the one before, unless [`Self::at`] follows.

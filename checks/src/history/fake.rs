@@ -26,13 +26,8 @@ pub(crate) fn scenario(delivery: Delivery) -> Scenario {
     let backend = |relays| Backend { relays: names(relays), ..Backend::default() };
     let team =
         Conversation { creator: "alice".to_owned(), members: names(&["bob", "carol"]), delivery };
-    let send = OpKind::Send {
-        id: "m1".to_owned(),
-        from: "alice".to_owned(),
-        to: "team".to_owned(),
-        text: "hello".to_owned(),
-        retries: 0,
-    };
+    let [id, from, to, text] = ["m1", "alice", "team", "hello"].map(str::to_owned);
+    let send = OpKind::message(id, from, to, text);
     let own = |name: &str| name.to_owned();
     Scenario {
         name: own("fake"),

@@ -89,12 +89,12 @@ fn for_long(base: &Scenario, absent: &str) -> Scenario {
     }
     let first = base.ops.iter().find(|op| matches!(op.kind, OpKind::Send { .. }));
     for (at, by) in [(writes, member_of(base, absent)), (once_more, None)] {
-        let Some(Op { kind: OpKind::Send { from, to, text, retries, .. }, .. }) = first else {
-            continue;
-        };
-        let (id, from) = (unused_message(&scenario.ops), by.unwrap_or_else(|| from.clone()));
-        let (to, text, retries) = (to.clone(), text.clone(), *retries);
-        scenario.ops.push(Op::once(at, OpKind::Send { id, from, to, text, retries }));
+        let Some(mut kind) = first.map(|op| op.kind.clone()) else { continue };
+        if let OpKind::Send { id, from, .. } = &mut kind {
+            *id = unused_message(&scenario.ops);
+            *from = by.unwrap_or_else(|| from.clone());
+        }
+        scenario.ops.push(Op::once(at, kind));
     }
     scenario.limit = scenario.limit.max(once_more + GRACE);
     scenario
@@ -149,13 +149,8 @@ fn talked_past(base: &Scenario, absent: &str) -> Option<Scenario> {
     scenario.ops.clear();
     for turn in 0..TURNS {
         let (by, pause) = if turn.is_multiple_of(2) { (from, PAUSE) } else { (other, PAUSE / 3) };
-        let kind = OpKind::Send {
-            id: unused_message(&scenario.ops),
-            from: by.clone(),
-            to: to.clone(),
-            text: format!("turn {turn}"),
-            retries: 0,
-        };
+        let id = unused_message(&scenario.ops);
+        let kind = OpKind::message(id, by.clone(), to.clone(), format!("turn {turn}"));
         scenario.ops.push(Op::once(first.at + pause * turn, kind));
     }
     scenario.ops.sort_by_key(|op| op.at);

@@ -87,7 +87,7 @@ impl<'s> Room<'s> {
     fn writes(&self, at: Duration, user: &String, ops: &mut Vec<Op>) {
         let id = unused_message(ops);
         let text = format!("{id} of {user}");
-        let kind = OpKind::Send { id, from: user.clone(), to: self.name.clone(), text, retries: 0 };
+        let kind = OpKind::message(id, user.clone(), self.name.clone(), text);
         ops.push(Op::once(at, kind));
     }
 }

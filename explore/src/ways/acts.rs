@@ -124,7 +124,7 @@ fn strangers(scenario: &Scenario, people: &BTreeSet<&String>, new_only: bool) ->
 fn send(scenario: &Scenario, user: &str, room: &str) -> OpKind {
     let id = unused_message(&scenario.ops);
     let text = format!("{id} of {user}, meanwhile");
-    OpKind::Send { id, from: user.to_owned(), to: room.to_owned(), text, retries: 0 }
+    OpKind::message(id, user.to_owned(), room.to_owned(), text)
 }
 
 /// Returns a time in whole milliseconds, which is short to write.

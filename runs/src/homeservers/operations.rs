@@ -77,10 +77,12 @@ async fn perform(cluster: &Arc<Cluster>, op: Op) {
     let told = op.outcome.is_some().then(|| op.kind.to_string());
     let doing = |what: String| Doing { cluster, what, told: told.clone() };
     match op.kind {
-        OpKind::Send { from, to, id, text, retries } => {
+        OpKind::Send { from, to, id, text, content, retries } => {
             let (room, attempts) = (room(&to), retries.saturating_add(1));
             let doing = doing(format!("send {id}"));
-            let send = Sending { message: id, conversation: to, room, text, attempts };
+            let content = serde_json::to_value(content).expect("what an event can hold");
+            let content = sending::content(&id, &text, content);
+            let send = Sending { message: id, conversation: to, room, content, attempts };
             doing.by(first(&from), |device| async move { send.run(&device).await }).await;
         }
         OpKind::Redact { message, by } => {

@@ -110,6 +110,7 @@ impl Plan {
                 id,
                 from: sender.clone(),
                 to: room.clone(),
+                content: toml::Table::new(),
                 retries: self.retries,
             };
             ops.push(Op::once(begins + between(&mut random, Duration::ZERO, slot), kind));

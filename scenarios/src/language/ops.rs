@@ -28,6 +28,13 @@ pub const LISTED: &[Listed] = &[
             need("to", Text("a conversation"), "where to", "\"team\""),
             may("text", Text("any text"), "its id", "what it says", "\"hello\""),
             may(
+                "content",
+                Content,
+                "nothing else",
+                "what its content holds beside the text, or in the place of `body` and `msgtype`",
+                "{ msgtype = \"m.image\", url = \"mxc://a/cat\" }",
+            ),
+            may(
                 "retries",
                 Whole(0, u32::MAX as u64),
                 "0",

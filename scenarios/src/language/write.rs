@@ -196,9 +196,11 @@ fn conversation(conversation: &Conversation) -> Inline {
 fn op_kind(kind: &OpKind) -> (&'static str, Inline) {
     let body = Inline::default();
     match kind {
-        OpKind::Send { id, from, to, text, retries } => {
+        OpKind::Send { id, from, to, text, content, retries } => {
             let body = body.text_at("id", id).text_at("from", from).text_at("to", to);
             let body = body.put_if(text != id, "text", quoted(text));
+            let content = (!content.is_empty()).then(|| toml::Value::Table(content.clone()));
+            let body = body.put_some("content", content.map(|content| value(&content)));
             ("send", body.put_if(*retries != 0, "retries", retries))
         }
         OpKind::Redact { message, by } => {

@@ -119,6 +119,9 @@ pub enum OpKind {
         to: String,
         /// The text.
         text: String,
+        /// What the content of the event holds beside the text, or in the place of what it is made of
+        /// otherwise: `body` and `msgtype`.
+        content: toml::Table,
         /// How often the client repeats, with the same transaction id, an attempt that got no
         /// answer, or a server error that is not a refusal.
         retries: u32,
@@ -220,6 +223,13 @@ pub enum OpKind {
         /// The backend whose mail it is.
         victim: String,
     },
+}
+
+impl OpKind {
+    /// Returns a message that says `text` and holds nothing else, and that is tried once.
+    pub fn message(id: String, from: String, to: String, text: String) -> Self {
+        Self::Send { id, from, to, text, content: toml::Table::new(), retries: 0 }
+    }
 }
 
 impl fmt::Display for OpKind {

@@ -76,8 +76,8 @@ fn in_order((n, (fault, follows)): (usize, (Fault, bool))) -> Fault {
 
 fn named((n, op): (usize, Op)) -> Op {
     let kind = match op.kind {
-        OpKind::Send { from, to, text, retries, .. } => {
-            OpKind::Send { id: format!("m{n}"), from, to, text, retries }
+        OpKind::Send { from, to, text, content, retries, .. } => {
+            OpKind::Send { id: format!("m{n}"), from, to, text, content, retries }
         }
         other => other,
     };

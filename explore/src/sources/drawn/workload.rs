@@ -110,7 +110,11 @@ fn fetching(scenario: &Scenario) -> Vec<String> {
 }
 
 fn send(from: String, to: String, retries: u32) -> OpKind {
-    OpKind::Send { id: String::new(), from, to, text: String::new(), retries }
+    let mut kind = OpKind::message(String::new(), from, to, String::new());
+    if let OpKind::Send { retries: again, .. } = &mut kind {
+        *again = retries;
+    }
+    kind
 }
 
 struct Script<'s> {

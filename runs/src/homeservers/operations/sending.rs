@@ -27,8 +27,19 @@ pub(super) struct Sending {
     pub(super) message: String,
     pub(super) conversation: String,
     pub(super) room: String,
-    pub(super) text: String,
+    pub(super) content: Value,
     pub(super) attempts: u32,
+}
+
+/// Returns the content of a message: its text, what else it holds, and its name, by which devices and
+/// checks know it whatever it holds.
+pub(super) fn content(name: &str, text: &str, more: Value) -> Value {
+    let mut content = json!({"msgtype": "m.text", "body": text});
+    if let (Value::Object(content), Value::Object(more)) = (&mut content, more) {
+        content.extend(more);
+    }
+    content[MESSAGE_FIELD] = name.into();
+    content
 }
 
 impl Sending {
@@ -62,9 +73,8 @@ impl Sending {
     async fn attempt(&self, device: &Device) -> Ended {
         let transaction = percent_encoded(&self.message);
         let target = room_path(&self.room, &format!("send/m.room.message/{transaction}"));
-        let mut body = json!({"msgtype": "m.text", "body": self.text});
-        body[MESSAGE_FIELD] = self.message.as_str().into();
-        let reply = device.call((Method::PUT, &target), Some(&body), SEND_DEADLINE, false).await;
+        let (request, body) = ((Method::PUT, target.as_str()), Some(&self.content));
+        let reply = device.call(request, body, SEND_DEADLINE, false).await;
         reply.map_err(|error| error.to_string())
     }
 
@@ -92,4 +102,21 @@ fn after_another(reply: Reply) -> Ended {
         return Err(format!("{reply}, which says nothing of the attempt before"));
     }
     Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::content;
+
+    #[test]
+    fn what_a_message_holds_goes_beside_its_text_and_never_in_the_place_of_its_name() {
+        let image = json!({"msgtype": "m.image", "info": {"w": 640}, "org.fedsim.message": "m2"});
+        let held = content("m1", "a cat", image);
+        let expected = json!({
+            "msgtype": "m.image", "body": "a cat", "info": {"w": 640}, "org.fedsim.message": "m1",
+        });
+        assert_eq!(held, expected);
+    }
 }

@@ -97,6 +97,7 @@ fn repeat(table: &mut Table<'_>, reader: &mut Reader) -> Repeat {
 fn send(body: &mut Table<'_>, reader: &mut Reader) -> OpKind {
     let id = needed(body, "id", reader);
     let text = body.take("text", reader).and_then(|text| reader.text(&text));
+    let content = body.take("content", reader).and_then(|item| content(&item, reader));
     let retries = body.take("retries", reader).and_then(|retries| reader.whole(&retries));
     OpKind::Send {
         // What a message says rarely matters; its name is enough to tell it from others.
@@ -104,6 +105,7 @@ fn send(body: &mut Table<'_>, reader: &mut Reader) -> OpKind {
         id,
         from: needed(body, "from", reader),
         to: needed(body, "to", reader),
+        content: content.unwrap_or_default(),
         retries: retries.unwrap_or(0),
     }
 }

@@ -8,10 +8,16 @@ use scenarios::scenario::*;
 use super::{BACKENDS, LIMIT, RELAYS, ROOMS, USERS, one, text, time};
 
 pub(super) fn op() -> impl Strategy<Value = Op> {
-    let send =
-        (one(USERS), one(ROOMS), text(), any::<u32>()).prop_map(|(from, to, text, retries)| {
-            OpKind::Send { id: String::new(), from, to, text, retries }
-        });
+    let send = (one(USERS), one(ROOMS), text(), content(), any::<u32>()).prop_map(
+        |(from, to, text, content, retries)| OpKind::Send {
+            id: String::new(),
+            from,
+            to,
+            text,
+            content,
+            retries,
+        },
+    );
     let kind = prop_oneof![
         send,
         one(USERS).prop_map(|user| OpKind::Fetch { user }),
