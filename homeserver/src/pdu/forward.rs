@@ -39,6 +39,17 @@ impl Graph {
             return self.have_decided(tx, room, checked);
         }
         self.insert_with_state(tx, room, checked, before)?;
+        self.tell_left_out(tx, room, checked, before)
+    }
+
+    /// Sends an event of another server on to the servers in the room that its sender left out.
+    pub(super) fn tell_left_out(
+        &self,
+        tx: &Transaction<'_>,
+        room: &KnownRoom,
+        checked: &Checked,
+        before: GroupId,
+    ) -> Result<(), StoreError> {
         // Who built on the present has heard of everybody in it.
         if checked.standing != Standing::Accepted
             || before == room.row.current_group

@@ -1,22 +1,25 @@
 //! Filling the gap between what is known and an event that came: `get_missing_events` first, as
 //! often as it takes. Where this server's history of the room ends, the last event before that end
-//! is fetched as history; beyond what nobody tells, single events with the state before them.
+//! is fetched as history; beyond what nobody tells, single events with the state before them. `walk`:
+//! the way back, and what on it may be history.
+
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use defects::{Defect, planted};
 use ruma::OwnedEventId;
-use rusqlite::Connection;
 
+use self::walk::{Gap, Walk};
 use super::{
     Graph, Refusal, Unavailable,
     fetch::{Found, Source},
     insert::known_room,
-    judge::{Judged, Missing, judge, missing},
+    judge::{Judged, Missing, judge},
 };
 use crate::{
     event::Pdu,
-    store::{StoreError, backward_extremities, gap_events, rooms},
+    store::{gap_events, rooms},
 };
 
 /// How often missing events are asked for in one try, some twenty each time. What was fetched of a
@@ -26,102 +29,12 @@ const MAX_GAP_ROUNDS: usize = 500;
 /// Parents fetched one by one, with the state before them, for one event.
 const MAX_ADOPTED: usize = 20;
 
-/// How often history is fetched in one try, to find out whether what came is part of it. The next try
-/// goes on from there.
+/// How often history is fetched to find out whether what came is part of it. What is still older than
+/// that is taken for history.
 const MAX_HISTORY_ROUNDS: usize = 5;
 
 /// Rounds of fetching what one event builds on.
 const MAX_FETCHES: usize = 3;
-
-type Gap = BTreeMap<OwnedEventId, Pdu>;
-
-/// The way back from an event to what is known.
-#[derive(Clone)]
-struct Walk {
-    /// The event that the way begins at.
-    from: OwnedEventId,
-    /// The events on the way.
-    gap: Gap,
-    /// Parents that are not had yet, each with its children.
-    wanted: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
-    /// Parents at which this server's history of the room ends: what is older is history.
-    ends: BTreeSet<OwnedEventId>,
-    /// Events on the way that are so old that they may be history beyond those ends. They are not if
-    /// they were made beside the join here, by a server that was behind and had not heard of it.
-    older: Gap,
-    /// Those that have turned out to be so old before: they are news only once no history is left that
-    /// they could be part of.
-    doubtful: BTreeSet<OwnedEventId>,
-}
-
-impl Walk {
-    fn new(pdu: &Pdu, doubtful: BTreeSet<OwnedEventId>) -> Self {
-        Self {
-            from: pdu.event_id.clone(),
-            gap: Gap::new(),
-            wanted: BTreeMap::new(),
-            ends: BTreeSet::new(),
-            older: Gap::new(),
-            doubtful,
-        }
-    }
-
-    /// Returns how many events are on the way.
-    fn len(&self) -> usize {
-        self.gap.len() + self.older.len()
-    }
-
-    /// Goes back over `found`, and over what was kept of this gap before, as far as that leads from
-    /// what is wanted. What else another server tells is not needed.
-    fn go_over(&mut self, db: &Connection, mut found: Gap) -> Result<(), StoreError> {
-        let mut next: Vec<OwnedEventId> = self.wanted.keys().cloned().collect();
-        while let Some(id) = next.pop() {
-            let event = match found.remove(&id) {
-                Some(event) => Some(event),
-                None => gap_events::find(db, &id)?,
-            };
-            let Some(event) = event.filter(|_| self.wanted.remove(&id).is_some()) else { continue };
-            if self.may_be_history(db, &event)? {
-                self.older.insert(id, event);
-                continue;
-            }
-            next.extend(self.want_parents(db, &event)?);
-            self.gap.insert(id, event);
-        }
-        Ok(())
-    }
-
-    /// Wants the parents of an event that are missing, and returns them.
-    fn want_parents(
-        &mut self,
-        db: &Connection,
-        event: &Pdu,
-    ) -> Result<Vec<OwnedEventId>, StoreError> {
-        let mut parents = missing(db, event)?.prev_events;
-        parents.retain(|id| !self.gap.contains_key(id) && !self.older.contains_key(id));
-        let mut wanted = Vec::new();
-        for parent in parents {
-            if backward_extremities::is_one(db, &event.room_id, &parent)? {
-                self.ends.insert(parent);
-                continue;
-            }
-            self.wanted.entry(parent.clone()).or_default().insert(event.event_id.clone());
-            wanted.push(parent);
-        }
-        Ok(wanted)
-    }
-
-    /// Returns whether an event may be part of the history that is not known here. History is less deep
-    /// than what an event builds on at which the known history ends, for that would be an end itself.
-    fn may_be_history(&self, db: &Connection, event: &Pdu) -> Result<bool, StoreError> {
-        let Some(depths) = backward_extremities::depths(db, &event.room_id)? else {
-            return Ok(false);
-        };
-        let is_doubtful = self.doubtful.contains(&event.event_id);
-        let limit = if is_doubtful { *depths.end() } else { *depths.start() };
-        Ok(event.depth.saturating_add(1) < limit)
-    }
-}
 
 impl Graph {
     /// Makes everything that `pdu` builds on part of the graph.
@@ -210,18 +123,26 @@ impl Graph {
     ) -> Result<Walk, Unavailable> {
         let mut walk = self.walk_back(source, pdu, BTreeSet::new()).await?;
         for _ in 0..MAX_HISTORY_ROUNDS {
-            if walk.older.is_empty() || !self.extend_history(source).await? {
-                return Ok(walk);
+            if walk.older.is_empty() {
+                break;
+            }
+            match self.extend_history(source).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                // A message is not held up by history that cannot be verified now: what turns out to be
+                // news all the same is shown when somebody sends it.
+                Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
+                    tracing::info!(reason, "could not extend the history");
+                    break;
+                }
+                Err(error) => return Err(error),
             }
             let mut doubtful = std::mem::take(&mut walk.doubtful);
             doubtful.extend(walk.older.keys().cloned());
             self.keep_gap(walk).await?;
             walk = self.walk_back(source, pdu, doubtful).await?;
         }
-        if walk.older.is_empty() {
-            return Ok(walk);
-        }
-        self.put_off(walk, "history is missing, and more".to_owned()).await
+        Ok(walk)
     }
 
     /// Goes back from `pdu` until everything that it builds on is known or on the way, or nobody

@@ -104,7 +104,8 @@ impl Graph {
         Ok(true)
     }
 
-    fn show(
+    /// Shows an event of the graph to the users of this server.
+    pub(super) fn show(
         &self,
         tx: &Transaction<'_>,
         room: &KnownRoom,

@@ -221,7 +221,12 @@ impl Graph {
                 self.tell(tx, pdu, position)?;
                 Ok(Ok(()))
             }
-            Judged::Known { .. } => Ok(Ok(())),
+            Judged::Known { accepted } => {
+                if accepted {
+                    self.show_if_late(tx, &room, pdu)?;
+                }
+                Ok(Ok(()))
+            }
             _ if !room.row.delivery.is_transacted(pdu.state_key.is_some()) => {
                 let reason = "the room's owner decides what is shown".to_owned();
                 Ok(Err(Refusal::NotAllowed(reason)))

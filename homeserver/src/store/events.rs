@@ -6,7 +6,10 @@ use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId};
 use rusqlite::{Connection, OptionalExtension, Row};
 use transport::Transaction;
 
-use super::{StoreError, state::GroupId};
+use super::{
+    StoreError,
+    state::{GroupId, event_id},
+};
 use crate::event::Pdu;
 
 /// The states around an event of the graph.
@@ -224,6 +227,30 @@ pub fn has_accepted_child(connection: &Connection, id: &EventId) -> Result<bool,
              )",
         )?
         .query_row([id.as_str()], |row| row.get(0))?)
+}
+
+/// Returns the events that build directly on the one with that id.
+///
+/// # Errors
+/// The store refuses.
+pub fn children(connection: &Connection, id: &EventId) -> Result<Vec<OwnedEventId>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT event_id FROM event_edges WHERE prev_id = ?1")?;
+    let mut rows = statement.query([id.as_str()])?;
+    let mut children = Vec::new();
+    while let Some(row) = rows.next()? {
+        children.push(event_id(row.get_ref(0)?.as_str().map_err(StoreError::corrupt)?)?);
+    }
+    Ok(children)
+}
+
+/// Takes its position from an event.
+///
+/// # Errors
+/// The store refuses.
+pub fn take_off_timeline(tx: &Transaction<'_>, id: &EventId) -> Result<(), StoreError> {
+    tx.prepare_cached("DELETE FROM timeline WHERE event_id = ?1")?.execute([id.as_str()])?;
+    Ok(())
 }
 
 /// Gives the event the next position, or its old one if it has one.
