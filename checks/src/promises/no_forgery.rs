@@ -34,7 +34,8 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
     judgment.judged += history.exchanges.iter().filter(carries).count() as u64;
     for sighting in &history.sightings {
         if let Some(name) = sighting.message.as_ref().filter(|it| it.starts_with(FORGED)) {
-            if is_first_of_its_id(history, history.backend_of(&sighting.device), name) {
+            let mut backends = history.scenario.backends.keys();
+            if backends.any(|backend| is_first_of_its_id(history, backend, name)) {
                 continue;
             }
             let sentence = format!("{} saw {name}", sighting.device);
@@ -47,7 +48,7 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
 
 /// Returns whether a backend may take for true what a dishonest server sent in a second transaction of
 /// the same id, because it could keep nothing of the first one and said so: the id tells it nothing
-/// then, and the signature is that of the server whose user it is.
+/// then, and the signature is that of the server whose user it is. It hands it on to others.
 fn is_first_of_its_id(history: &History<'_>, backend: &str, forged: &str) -> bool {
     let says_it = |it: &Exchange<'_>| messages_in(&it.request.body).contains(&forged);
     let received = || {

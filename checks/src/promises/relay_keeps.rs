@@ -63,7 +63,10 @@ fn judge_handouts(
         answered.filter(|at| !is_lost_between(handout.answered, *at))
     });
     let Some(first) = acknowledged.min() else { return };
-    let mut later = mail.handouts_of(store).filter(|handout| handout.answered >= first);
+    // A dishonest server may leave something else under the same id, of which the relay knows nothing.
+    let is_it = |it: &&Handout<'_>| history.is_honest(store.origin) || it.content == store.content;
+    let mut later =
+        mail.handouts_of(store).filter(is_it).filter(|handout| handout.answered >= first);
     if let Some(again) = later.find(|handout| !is_lost_between(first, handout.answered)) {
         let sentence = format!(
             "{} handed {} to {} again after that had acknowledged it",

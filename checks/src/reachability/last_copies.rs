@@ -10,7 +10,7 @@ use crate::history::{Exchange, History, PduFacts, carried};
 
 /// Returns in words why an event of a conversation's state did not come to a backend: whoever was to
 /// tell it lost its disk, and the event's place in its queue with it, while certainly nothing could
-/// pass from it to the backend. None if it could have come, if it came, or if somebody who has the
+/// pass from it to the backend, or what was to bring the event was under way. None if it could have come, if it came, or if somebody who has the
 /// event in the end has sent the backend something since, which leads it back. `what` says what the event tells.
 pub(crate) fn lost_on_its_way(
     history: &History<'_>,
@@ -21,12 +21,54 @@ pub(crate) fn lost_on_its_way(
     let loss = history.losses.iter().find(|loss| loss.loses(teller, from))?;
     let outages = Outages::read(history);
     let way = reach(&outages, (teller, from), backend, loss.at, &[]);
-    let is_cut = matches!(way, Reach::Cut { .. });
-    if teller == backend || !is_cut || is_led_to(history, (backend, conversation), event, from) {
+    let tells = |it: &&Exchange<'_>| {
+        (it.endpoint, it.from, it.to) == ("send", teller, backend)
+            && it.sent.at <= loss.at
+            && it.pdus().iter().any(|pdu| pdu.event == event)
+    };
+    let attempts: Vec<_> = history.exchanges.iter().filter(tells).collect();
+    let never_came = matches!(way, Reach::Cut { .. })
+        || was_on_its_way(&outages, &attempts, (teller, from, backend), loss.at);
+    if teller == backend || !never_came || is_led_to(history, (backend, conversation), event, from)
+    {
         return None;
     }
     let at = history.since_ready(loss.at);
     Some(format!("{teller} lost its disk at {at}, before it could tell {backend} {what}"))
+}
+
+/// A server whose request got no answer tries again within this time, if it can.
+const TRIED_AGAIN: Duration = Duration::from_secs(60);
+
+/// Returns whether what a server had from a moment on was on its way to a backend when the server's disk
+/// was lost: none of its `attempts` until then had brought it, and another one was due, or nothing could
+/// pass.
+pub(super) fn was_on_its_way(
+    outages: &Outages,
+    attempts: &[&Exchange<'_>],
+    (server, from, backend): (&str, Duration, &str),
+    lost: Duration,
+) -> bool {
+    // What a front proxy answered in the place of the backend never arrived there.
+    let never_came = |it: &Exchange<'_>| it.arrived.is_none() || it.answer.is_none();
+    let was_unable = |attempt: &Exchange<'_>| {
+        let mut outages = outages.of_machine(backend).iter();
+        attempt.answer.is_some_and(|answer| {
+            answer.status >= 500
+                && outages.any(|it| {
+                    it.from <= answer.sent.at && it.until.is_none_or(|it| it >= answer.sent.at)
+                })
+        })
+    };
+    // Without any, the first was still waiting for a connection, or for what came before.
+    let last = attempts.iter().map(|attempt| attempt.sent.at).max().unwrap_or(from);
+    let again = last + TRIED_AGAIN;
+    let is_cut = || {
+        let way = reach(outages, (server, again), backend, lost, &[]);
+        matches!(way, Reach::Cut { .. })
+    };
+    // What was answered with an error of its own, or not tried again for long, was not lost on its way.
+    attempts.iter().all(|it| never_came(it) || was_unable(it)) && (again >= lost || is_cut())
 }
 
 /// Returns the server that was to tell the others of an event, and from when on: the one through which

@@ -11,9 +11,8 @@ use scenarios::scenario::{Delivery, Reads};
 use super::{
     expired::{in_words, mail_that_is_gone, notification_time_to_live},
     forgotten::{is_forgotten, is_led_back, leading_to},
-    last_copies::lost_on_its_way,
+    last_copies::{lost_on_its_way, was_on_its_way},
     outages::{DiskLoss, Outages},
-    path::{Reach, reach},
 };
 use crate::{
     history::{Exchange, History, Membership, Message, user_of},
@@ -209,23 +208,9 @@ fn lost_before_it_came(history: &History<'_>, message: &Message, device: &str) -
     let is_attempt =
         |it: &&Exchange<'_>| it.endpoint == "send" && it.to == backend && it.sent.at <= loss.at;
     let attempts: Vec<_> = carriers().filter(is_attempt).collect();
-    // Without any, the first was still waiting for a connection, or for what came before.
-    let last = attempts.iter().map(|attempt| attempt.sent.at).max().unwrap_or(message.began.at);
     let outages = Outages::read(history);
-    let was_unable = |attempt: &&Exchange<'_>| {
-        let mut outages = outages.of_machine(backend).iter();
-        attempt.answer.is_some_and(|answer| {
-            answer.status >= 500
-                && outages.any(|it| {
-                    it.from <= answer.sent.at && it.until.is_none_or(|it| it >= answer.sent.at)
-                })
-        })
-    };
-    // What was answered with an error of its own, or not tried again for long, was not lost on its way.
-    // What a front proxy answered in the place of the backend never arrived there.
-    let never_came = |it: &&Exchange<'_>| it.arrived.is_none() || it.answer.is_none();
-    let was_on_its_way = attempts.iter().all(|it| never_came(it) || was_unable(it))
-        && is_tried_until(&outages, (origin, last + TRIED_AGAIN), backend, loss.at);
+    let way = (origin, message.began.at, backend);
+    let was_on_its_way = was_on_its_way(&outages, &attempts, way, loss.at);
     let is_led_to_it =
         leading_to(history, (backend, conversation), message.began.at, event).any(|leading| {
             let place = (history.backend_of(&leading.device).to_owned(), conversation.to_owned());
@@ -237,23 +222,6 @@ fn lost_before_it_came(history: &History<'_>, message: &Message, device: &str) -
     }
     let (name, at) = (&message.name, history.since_ready(loss.at));
     Some(format!("{origin} lost its disk at {at}, before {name} had come to {backend}"))
-}
-
-/// A server whose request got no answer tries again within this time, if it can.
-const TRIED_AGAIN: Duration = Duration::from_secs(60);
-
-/// Returns whether nothing could pass from `from` on until a disk was lost, or that was at once.
-fn is_tried_until(
-    outages: &Outages,
-    from: (&str, Duration),
-    backend: &str,
-    lost: Duration,
-) -> bool {
-    let is_cut = || {
-        let way = reach(outages, from, backend, lost, &[]);
-        matches!(way, Reach::Cut { .. })
-    };
-    from.1 >= lost || is_cut()
 }
 
 /// The device reads notifications, and came when this one had expired.
