@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use checks::{Record, Run, record::Verdict};
+use checks::{
+    Record, Run,
+    record::{LogLine, Verdict},
+};
 use explore::trial::caught;
 use reports::{
     Renderer, Source, folder, html, index,
@@ -161,6 +164,9 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
         };
         let page: &[&Renderer] = if is_plain_pass { &[] } else { &[&html::RENDERER] };
         let also = settings.reports.unwrap_or(page);
+        if !is_plain_pass && !settings.place.is_live() {
+            record.meta.logs = logged(selected, seed, settings, &record);
+        }
         let source = Source { record: &record, recording: Some(&recording), shrunk: None };
         match write(&source, keeps_journal, also, settings) {
             Ok(folder) => {
@@ -181,6 +187,14 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
         Some(difference) => differs(selected, seed, settings, &difference, trial.folder),
         None => trial,
     }
+}
+
+/// Returns what the programs of a run logged, which is found out by playing it once more: what is
+/// logged costs more than most runs are worth.
+fn logged(selected: &Selected, seed: u64, settings: &Settings<'_>, first: &Record) -> Vec<LogLine> {
+    let options = Options { keep_logs: true, ..Options::default() };
+    let again = settings.place.run(settings.program, &selected.scenario, seed, &options).record;
+    if again.log_hash == first.log_hash { again.meta.logs } else { Vec::new() }
 }
 
 /// Writes a run's folder, with its journal if that is to be kept.

@@ -7,11 +7,22 @@
 mod aside;
 mod weaknesses;
 
+use std::time::Duration;
+
+use journal::nanoseconds;
 pub use scenarios::vocabulary::CheckKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::aside::{Deeds, Meta};
+pub use self::aside::{Deeds, LogLine, Meta};
+
+/// Returns a time of the journal as a record counts it: in nanoseconds since the cluster was ready, which
+/// was `ready_ns` after the world began.
+pub fn since_ready(at: Duration, ready_ns: u64) -> i64 {
+    let at_ns = nanoseconds(at);
+    let signed = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
+    at_ns.checked_sub(ready_ns).map_or_else(|| -signed(ready_ns - at_ns), signed)
+}
 
 /// One run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -84,7 +84,7 @@ impl Universe for Live {
         let recording = recording.unwrap_or_else(|error| {
             not_begun(format!("the world of processes could not be made: {error}"))
         });
-        Simulation { recording, journal_time: Duration::ZERO }
+        Simulation { recording, journal_time: Duration::ZERO, logs: Vec::new() }
     }
 }
 

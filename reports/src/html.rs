@@ -5,7 +5,8 @@
 //! - `evidence`: the journal entries that show the violation, with what they carried.
 //! - `checks`, `matrix` (messages by device), `faults` (when each was in force).
 //! - `diagram`: who said what to whom, and what became of it.
-//! - `delays`, `nodes` (each machine at the violation), `scenario`, `journal`.
+//! - `delays`, `nodes` (each machine at the violation), `logs` (what they logged until then),
+//!   `scenario`, `journal`.
 //!
 //! `frame` is what is around them: style, script, and the policy that forbids every request. Text
 //! from outside comes onto the page through `maud` alone, which escapes it.
@@ -19,6 +20,7 @@ mod faults;
 pub(crate) mod frame;
 mod head;
 mod journal;
+mod logs;
 mod matrix;
 mod nodes;
 mod scenario;
@@ -90,6 +92,7 @@ pub fn render(source: &Source<'_>) -> String {
         ("diagram", "Space and time", diagram::section(&run)),
         ("delays", "Delays", delays::section(&run)),
         ("nodes", "Machines", nodes::section(&run)),
+        ("logs", "Logs", logs::section(&run)),
         ("scenario", "Scenario", Some(scenario::section(&run))),
         ("journal", "Journal", journal::section(&run)),
     ];

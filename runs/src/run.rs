@@ -7,7 +7,11 @@ use std::{sync::Arc, time::Duration};
 
 #[cfg(feature = "homeservers")]
 use checks::{HOMESERVERS, history::History, record::Verdict};
-use checks::{Played, Run, history::Note};
+use checks::{
+    Played, Run,
+    history::Note,
+    record::{LogLine, since_ready},
+};
 use defects::Defect;
 use journal::{Ended, Event, Journal, Recording};
 use scenarios::Scenario;
@@ -36,6 +40,8 @@ pub struct Options {
     pub file: Option<String>,
     /// Whether to measure how long the journal takes; changes nothing in the run.
     pub time_journal: bool,
+    /// Whether the record is to hold what the programs logged; changes nothing in the run.
+    pub keep_logs: bool,
     /// Entries of the journal after which the run is ended; [`sim::MAX_ENTRIES`] if unset.
     pub max_entries: Option<u64>,
     /// A known defect that the nodes of this run have. Only a build with the feature `planted` of
@@ -61,8 +67,17 @@ pub fn run_on(
 ) -> Run {
     let promises = federation.promises();
     let played = Played { scenario, seed, file: options.file.as_deref() };
-    let recording = simulate_on(universe, federation, scenario, seed, options).recording;
-    checks::judged(promises, played, recording)
+    let Simulation { recording, logs, .. } =
+        simulate_on(universe, federation, scenario, seed, options);
+    let mut run = checks::judged(promises, played, recording);
+    let logged = logs.into_iter().map(|line| LogLine {
+        at_ns: since_ready(line.at, run.record.ready_ns),
+        node: line.machine.to_string(),
+        level: line.level.to_owned(),
+        text: line.text,
+    });
+    run.record.meta.logs = logged.collect();
+    run
 }
 
 /// Returns the verdict of [`run`] without making its record ([`checks::verdicts`]).
@@ -112,6 +127,7 @@ pub fn simulate_on(
         schedule: scenario.schedule,
         max_entries: options.max_entries.unwrap_or(sim::MAX_ENTRIES),
         time_journal: options.time_journal,
+        keep_logs: options.keep_logs,
         limit: SETUP_LIMIT + scenario.limit + scenario.settle + FINALS_LIMIT,
         ..WorldConfig::default()
     };
@@ -135,7 +151,7 @@ fn refused(obstacles: &[String]) -> Simulation {
     journal.push(Duration::ZERO, OBSERVER.into(), None, Event::Note { topic, body });
     let recording =
         Recording { journal, faults: Vec::new(), ended: Ended::Finished, at: Duration::ZERO };
-    Simulation { recording, journal_time: Duration::ZERO }
+    Simulation { recording, journal_time: Duration::ZERO, logs: Vec::new() }
 }
 
 /// Conducts the run itself. Everything that it finds out, it notes in the journal.

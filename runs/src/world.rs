@@ -9,7 +9,7 @@ mod simulated;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use journal::Recording;
-use sim::{Node, WorldConfig, disk::DiskImage, fault::FaultId};
+use sim::{LogLine, Node, WorldConfig, disk::DiskImage, fault::FaultId};
 use transport::{BoxFuture, Host};
 
 pub use self::simulated::Simulated;
@@ -26,6 +26,8 @@ pub struct Simulation {
     pub recording: Recording,
     /// The wall time spent on writing it down; 0 unless [`WorldConfig::time_journal`] is set.
     pub journal_time: Duration,
+    /// What the programs logged, if [`WorldConfig::keep_logs`] is set and the world can tell.
+    pub logs: Vec<LogLine>,
 }
 
 /// A backup of what a machine keeps, as its world has it.

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::{
     World, WorldConfig,
     fault::FaultReport,
+    logs::{Listener, LogLine},
     machine::current,
     runner::{self, Exhibit},
     world::{LockedWorld, WorldState},
@@ -37,6 +38,9 @@ pub struct Outcome<T> {
     /// Wall time that went into decoding what the network saw and writing it down; 0 unless
     /// [`WorldConfig::time_journal`].
     pub journal_time: Duration,
+    /// What the programs logged, in order: the last ten thousand lines, if
+    /// [`WorldConfig::keep_logs`].
+    pub logs: Vec<LogLine>,
 }
 
 /// Makes a world from `config`, runs `main` in it until it returns, and ends the world. Blocks
@@ -68,8 +72,10 @@ where
         .thread_name_fn(threads.on_spawn())
         .build()
         .expect("a runtime without I/O needs nothing from the system");
-    let outcome = runtime.block_on(async {
+    let listener = config.keep_logs.then(Listener::default);
+    let life = async {
         let world = World::new(config);
+        listener.iter().for_each(|listener| listener.begin(&world));
         threads.belong_to(&world);
         let tear_down = TearDown(world.clone());
         show(exhibit, Some(world.clone()));
@@ -86,8 +92,14 @@ where
         drop(tear_down);
         let ended = world.shared.lock().broken.clone().unwrap_or(ended);
         let value = value.lock().expect("main has ended").take();
-        conclude(&world, ended, value)
-    });
+        let mut outcome = conclude(&world, ended, value);
+        outcome.logs.extend(listener.iter().flat_map(|listener| listener.take(&world)));
+        outcome
+    };
+    let outcome = match &listener {
+        Some(listener) => listener.listen(|| runtime.block_on(life)),
+        None => runtime.block_on(life),
+    };
     // Not dropped: that would wait for a blocking thread that a program started.
     runtime.shutdown_background();
     show(exhibit, None);
@@ -173,7 +185,7 @@ fn conclude<T>(world: &World, ended: Ended, value: Option<T>) -> Outcome<T> {
         (state.now(), state.recorder.take_journal(), reports, state.cost.spent())
     };
     let value = value.filter(|_| ended == Ended::Finished);
-    Outcome { ended, value, at, journal, faults, journal_time }
+    Outcome { ended, value, at, journal, faults, journal_time, logs: Vec::new() }
 }
 
 /// Moves packets until the run is over.

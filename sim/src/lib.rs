@@ -12,6 +12,7 @@
 //! - `machine`: tasks of a machine, each poll of which makes that machine current; crash and kill.
 //! - `scheduler`: a task order that is drawn from the seed, where a run asks for one.
 //! - `network`: streams over links that delay and never lose for good.
+//! - `logs`: what programs log, for those who ask for it.
 //! - [`disk`]: the SQLite VFS, with an undo log per sector.
 //! - [`tamper`]: an honest node whose messages are rewritten, withheld, or sent twice.
 //!
@@ -26,6 +27,7 @@ pub mod tamper;
 
 mod executive;
 mod host;
+mod logs;
 mod machine;
 mod network;
 mod pulse;
@@ -37,6 +39,7 @@ pub use journal::{Ended, Latency, Misbehavior, Schedule};
 
 pub use self::{
     executive::{Outcome, run},
+    logs::LogLine,
     network::LinkConfig,
     world::{MAX_ENTRIES, MachineState, Node, World, WorldConfig},
 };

@@ -152,6 +152,7 @@ fn give_up<T>(world: &World, machine: usize, how: Misbehavior) -> Outcome<T> {
         journal: journal::Journal::default(),
         faults: Vec::new(),
         journal_time: Duration::ZERO,
+        logs: Vec::new(),
     };
     for _ in 0..MAX_READS {
         match world.shared.try_lock() {

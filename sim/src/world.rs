@@ -84,6 +84,8 @@ pub struct WorldConfig {
     /// Whether to measure how long the journal takes ([`crate::Outcome::journal_time`]). Changes
     /// nothing in the run.
     pub time_journal: bool,
+    /// Whether to keep what programs log ([`crate::Outcome::logs`]). Changes nothing in the run.
+    pub keep_logs: bool,
 }
 
 impl Default for WorldConfig {
@@ -99,6 +101,7 @@ impl Default for WorldConfig {
             schedule: Schedule::Fixed,
             patience: Duration::from_secs(20),
             time_journal: false,
+            keep_logs: false,
         }
     }
 }

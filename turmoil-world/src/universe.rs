@@ -69,7 +69,7 @@ impl Universe for Turmoil {
         });
         let ended = drive(&mut sim, &world, &is_over, limits);
         let recording = conclude(sim, &world, ended);
-        Simulation { recording, journal_time: Duration::ZERO }
+        Simulation { recording, journal_time: Duration::ZERO, logs: Vec::new() }
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::reason;
 use crate::{
     history::{Exchange, History, Note, pdu::message_names},
-    record::EventRecord,
+    record::{EventRecord, since_ready},
 };
 
 /// Returns every entry in order, with its line of the journal. A lost request that a fault touched
@@ -89,10 +89,7 @@ impl Teller<'_> {
     /// Returns the time of an entry, counted from the moment the cluster was ready.
     fn since_ready(&self, entry: &Entry) -> i64 {
         let ready = self.history.ready.map_or(0, |ready| nanoseconds(ready.at));
-        let after = nanoseconds(entry.at).checked_sub(ready);
-        let before = ready.saturating_sub(nanoseconds(entry.at));
-        let signed = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
-        after.map_or_else(|| -signed(before), signed)
+        since_ready(entry.at, ready)
     }
 
     fn event(&self, entry: &Entry, line: String) -> EventRecord {

@@ -25,8 +25,8 @@ impl Universe for Simulated {
 
     fn run(&self, config: WorldConfig, play: Play) -> Simulation {
         let outcome = sim::run(config, |world| play(Arc::new(world)));
-        let sim::Outcome { ended, at, journal, faults, journal_time, .. } = outcome;
-        Simulation { recording: Recording { journal, faults, ended, at }, journal_time }
+        let sim::Outcome { ended, at, journal, faults, journal_time, logs, .. } = outcome;
+        Simulation { recording: Recording { journal, faults, ended, at }, journal_time, logs }
     }
 }
 
