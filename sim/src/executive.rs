@@ -75,7 +75,9 @@ where
     let listener = config.keep_logs.then(Listener::default);
     let life = async {
         let world = World::new(config);
-        listener.iter().for_each(|listener| listener.begin(&world));
+        if let Some(listener) = &listener {
+            listener.begin(&world);
+        }
         threads.belong_to(&world);
         let tear_down = TearDown(world.clone());
         show(exhibit, Some(world.clone()));

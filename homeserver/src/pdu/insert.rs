@@ -205,8 +205,11 @@ fn advance_extremities(
     let mut covered: Vec<OwnedEventId> = pdu.prev_events.clone();
     while let Some(id) = covered.pop() {
         after.remove(&id);
-        // What is not shown is no extremity; what it builds on may be one, and is covered as well.
-        let hidden = events::place(tx, &id)?.is_some_and(|place| !place.accepted);
+        // What is not shown is no extremity; what it builds on may be one, and is covered as well. Nor is
+        // an outlier, such as the invite by which this server is back: it builds on what was here when
+        // its users left.
+        let hidden = events::place(tx, &id)?
+            .is_some_and(|place| !place.accepted || place.state_after.is_none());
         if hidden && seen.insert(id.clone()) {
             let hidden = events::find(tx, &id)?;
             covered.extend(hidden.iter().flat_map(|hidden| hidden.pdu.prev_events.clone()));
