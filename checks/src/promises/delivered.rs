@@ -170,8 +170,12 @@ mod tests {
             fake.judged_in(&restored("a", 5), judge).finding.is_some()
         };
         let none: Answer = |_, _| {};
-        let of_the_server: Answer = |fake, request| drop(fake.answer(request, 500, &json!({})));
-        let of_a_proxy: Answer = |fake, request| drop(fake.answered(request, 429, &json!({})));
+        let of_the_server: Answer = |fake, request| {
+            fake.answer(request, 500, &json!({}));
+        };
+        let of_a_proxy: Answer = |fake, request| {
+            fake.answered(request, 429, &json!({}));
+        };
         assert!(!found(none, 2) && !found(of_a_proxy, 2));
         assert!(found(of_the_server, 2), "an error is an answer");
         assert!(found(none, 300), "nobody kept it from being sent again");

@@ -27,8 +27,9 @@ pub(crate) fn lost_on_its_way(
             && it.pdus().iter().any(|pdu| pdu.event == event)
     };
     let attempts: Vec<_> = history.exchanges.iter().filter(tells).collect();
-    let never_came = matches!(way, Reach::Cut { .. })
-        || was_on_its_way(&outages, &attempts, (teller, from, backend), loss.at);
+    let was_tried = !attempts.is_empty()
+        && was_on_its_way(&outages, &attempts, (teller, from, backend), loss.at);
+    let never_came = was_tried || matches!(way, Reach::Cut { .. });
     if teller == backend || !never_came || is_led_to(history, (backend, conversation), event, from)
     {
         return None;

@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     event::Pdu,
-    store::{gap_events, rooms},
+    store::{
+        StoreError, backward_extremities, gap_events,
+        rooms::{self, RoomRow},
+    },
 };
 
 /// How often missing events are asked for in one try, some twenty each time. What was fetched of a
@@ -122,6 +125,9 @@ impl Graph {
         pdu: &Pdu,
     ) -> Result<Walk, Unavailable> {
         let mut walk = self.walk_back(source, pdu, BTreeSet::new()).await?;
+        if walk.older.is_empty() || self.is_told_of_history(pdu).await? {
+            return Ok(walk);
+        }
         for _ in 0..MAX_HISTORY_ROUNDS {
             if walk.older.is_empty() {
                 break;
@@ -143,6 +149,21 @@ impl Graph {
             walk = self.walk_back(source, pdu, doubtful).await?;
         }
         Ok(walk)
+    }
+
+    /// Returns whether an event is shown although it may be history: the known history ends at it, or the
+    /// owner of its room has it shown. Fetching history would make it part of that, and hide it.
+    async fn is_told_of_history(&self, pdu: &Pdu) -> Result<bool, Unavailable> {
+        let event = pdu.clone();
+        let is_told = self.core.database.call(move |db| {
+            let row = rooms::find(db, &event.room_id)?;
+            let is_decided = |row: RoomRow| !row.delivery.is_transacted(event.state_key.is_some());
+            Ok::<_, StoreError>(
+                row.is_some_and(is_decided)
+                    || backward_extremities::is_one(db, &event.room_id, &event.event_id)?,
+            )
+        });
+        is_told.await.map_err(Unavailable::Store)
     }
 
     /// Goes back from `pdu` until everything that it builds on is known or on the way, or nobody
