@@ -4,11 +4,11 @@
 //! rules), `resolve` (state), `judge` (the receipt checks in their order), `insert` (becoming part
 //! of a room), `merge` (of forks), `receive` (what comes in) and `admit` (what is let in), `gap`,
 //! `adopt` and `fetch` (what that lacks), `forward` (whom it goes on to) and `undone` (who was left
-//! out by a removal that did not hold), `newcomers` (who missed what was said here), `late` (what was taken for history), `acl` (who may
-//! take part), `redact` (what is taken away), `outside` (rooms that this server is not in),
-//! `outliers`, `backfill` (history), `build` (new events) and `restricted` (who lets whom in),
-//! `sight` (who may see what), `serve` (what other servers may ask for), `power` (who may do what
-//! beside events).
+//! out by a removal that did not hold), `newcomers` (who missed what was said here), `late` (what was
+//! taken for history), `acl` (who may take part), `redact` (what is taken away), `outside` (rooms that
+//! this server is not in), `outliers`, `backfill` (history), `build` (new events) and `restricted` (who
+//! lets whom in), `sight` (who may see what), `serve` (what other servers may ask for), `power` (who may
+//! do what beside events).
 
 pub(crate) mod acl;
 mod admit;

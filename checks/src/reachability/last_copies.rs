@@ -10,8 +10,9 @@ use crate::history::{Exchange, History, PduFacts, carried};
 
 /// Returns in words why an event of a conversation's state did not come to a backend: whoever was to
 /// tell it lost its disk, and the event's place in its queue with it, while certainly nothing could
-/// pass from it to the backend, or what was to bring the event was under way. None if it could have come, if it came, or if somebody who has the
-/// event in the end has sent the backend something since, which leads it back. `what` says what the event tells.
+/// pass from it to the backend, or what was to bring the event was under way. None if it could have
+/// come, if it came, or if somebody who has the event in the end has sent the backend something since,
+/// which leads it back. `what` says what the event tells.
 pub(crate) fn lost_on_its_way(
     history: &History<'_>,
     (backend, conversation): (&str, &str),

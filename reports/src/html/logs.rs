@@ -29,8 +29,9 @@ pub(super) fn section(run: &Run<'_>) -> Option<Markup> {
         p { "What the programs logged " (when) ", the last " (MOST) " lines of each." }
         @for (machine, lines) in by_machine.iter().take(MOST_MACHINES) {
             @let earlier = lines.len().saturating_sub(MOST);
+            @let word = if lines.len() == 1 { "line" } else { "lines" };
             details {
-                summary { (machine) span.of { " " (lines.len()) @if lines.len() == 1 { " line" } @else { " lines" } } }
+                summary { (machine) span.of { " " (lines.len()) " " (word) } }
                 pre tabindex="0" role="region" aria-label={ "Log of " (machine) } {
                     @if earlier > 0 { "… " (earlier) " earlier …\n" }
                     @for line in &lines[earlier..] { (told(line)) }
