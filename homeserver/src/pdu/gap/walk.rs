@@ -25,6 +25,8 @@ pub(super) struct Walk {
     pub(super) wanted: BTreeMap<OwnedEventId, BTreeSet<OwnedEventId>>,
     /// Parents at which this server's history of the room ends: what is older is history.
     pub(super) ends: BTreeSet<OwnedEventId>,
+    /// Parents of something deeper than what the known history ends at: they are news.
+    pub(super) news: BTreeSet<OwnedEventId>,
     /// Events on the way that are so old that they may be history beyond those ends. They are not if
     /// they were made beside the join here, by a server that was behind and had not heard of it.
     pub(super) older: Gap,
@@ -40,6 +42,7 @@ impl Walk {
             gap: Gap::new(),
             wanted: BTreeMap::new(),
             ends: BTreeSet::new(),
+            news: BTreeSet::new(),
             older: Gap::new(),
             doubtful,
         }
@@ -60,7 +63,7 @@ impl Walk {
                 None => gap_events::find(db, &id)?,
             };
             let Some(event) = event.filter(|_| self.wanted.remove(&id).is_some()) else { continue };
-            if self.may_be_history(db, &event)? {
+            if !self.news.contains(&id) && self.may_be_history(db, &event)? {
                 self.older.insert(id, event);
                 continue;
             }
@@ -78,11 +81,16 @@ impl Walk {
     ) -> Result<Vec<OwnedEventId>, StoreError> {
         let mut parents = missing(db, event)?.prev_events;
         parents.retain(|id| !self.gap.contains_key(id) && !self.older.contains_key(id));
+        let depths = backward_extremities::depths(db, &event.room_id)?;
+        let is_deep = depths.is_some_and(|depths| event.depth > *depths.start());
         let mut wanted = Vec::new();
         for parent in parents {
             if backward_extremities::is_one(db, &event.room_id, &parent)? {
                 self.ends.insert(parent);
                 continue;
+            }
+            if is_deep {
+                self.news.insert(parent.clone());
             }
             self.wanted.entry(parent.clone()).or_default().insert(event.event_id.clone());
             wanted.push(parent);
