@@ -135,9 +135,11 @@ impl Graph {
             match self.extend_history(source).await {
                 Ok(true) => {}
                 Ok(false) => break,
-                // A message is not held up by history that cannot be verified now: what turns out to be
-                // news all the same is shown when somebody sends it.
-                Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {
+                // Where nobody answers now, what is news would be shown after what builds on it.
+                Err(Unavailable::Elsewhere(reason)) => return self.put_off(walk, reason).await,
+                // A message is not held up by history that nobody has: what turns out to be news all
+                // the same is shown when somebody sends it.
+                Err(Unavailable::Lacking(reason)) => {
                     tracing::info!(reason, "could not extend the history");
                     break;
                 }

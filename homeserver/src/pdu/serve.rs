@@ -1,6 +1,6 @@
 //! What other servers may ask of the graph. Whether they may is decided above.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ruma::{EventId, OwnedEventId, RoomId, ServerName, canonical_json::redact};
 use rusqlite::Connection;
@@ -75,7 +75,8 @@ pub fn missing_events(
     Ok(found)
 }
 
-/// Returns events of the room's graph from `latest` backwards, newest first.
+/// Returns events of the room's graph from `latest` backwards, deepest first as Synapse has it: of
+/// branches of unequal length, none is told beyond where the others are.
 ///
 /// # Errors
 /// The store refuses.
@@ -85,20 +86,20 @@ pub fn backfill(
     latest: &[OwnedEventId],
     limit: usize,
 ) -> Result<Vec<StoredEvent>, StoreError> {
-    let mut seen = BTreeSet::new();
-    let mut queue: VecDeque<_> = latest.iter().take(MAX_BACKFILL).cloned().collect();
+    let (mut seen, mut deepest) = (BTreeSet::new(), BTreeMap::new());
+    let mut reached: Vec<_> = latest.iter().take(MAX_BACKFILL).cloned().collect();
     let mut found = Vec::new();
-    while let Some(id) = queue.pop_front() {
-        if found.len() >= limit.min(MAX_BACKFILL) {
-            break;
+    while found.len() < limit.min(MAX_BACKFILL) {
+        for id in reached.drain(..) {
+            if seen.insert(id.clone())
+                && let Some(record) = in_graph(connection, room, &id)?
+            {
+                deepest.insert((record.pdu.depth, id), record);
+            }
         }
-        if !seen.insert(id.clone()) {
-            continue;
-        }
-        if let Some(record) = in_graph(connection, room, &id)? {
-            queue.extend(record.pdu.prev_events.iter().cloned());
-            found.push(record);
-        }
+        let Some((_, record)) = deepest.pop_last() else { break };
+        reached.extend(record.pdu.prev_events.iter().cloned());
+        found.push(record);
     }
     Ok(found)
 }

@@ -80,3 +80,33 @@ async fn history_from_before_the_join_is_fetched_backwards() {
     assert_eq!(b.texts(&room).await, ["1", "2", "3", "4"]);
     agree(&a, &b, &room).await;
 }
+
+#[tokio::test]
+async fn history_is_told_from_its_deepest_end_on() {
+    let (mut a, b) = (Backend::start().await, Backend::start().await);
+    let mut c = Backend::start().await;
+    let (alice, bob, carol) = (a.user("alice").await, b.user("bob").await, c.user("carol").await);
+    let room = a.public_room(&alice).await;
+    c.join(&carol, &room, &a).await;
+    c.kill();
+    for number in 0..90 {
+        a.say(&alice, &room, &format!("long-{number}")).await;
+    }
+    a.kill();
+    c.boot().await;
+    for number in 0..30 {
+        c.say(&carol, &room, &format!("short-{number}")).await;
+    }
+    a.boot().await;
+    eventually("both branches are known", || async {
+        a.texts(&room).await.iter().any(|text| text == "short-29")
+    })
+    .await;
+    a.say(&alice, &room, "both").await;
+    b.join(&bob, &room, &a).await;
+    let (rooms, id) = (b.rooms(), room.clone());
+    b.run(async move { rooms.backfill(&id).await }).await.unwrap();
+    let texts = b.texts(&room).await;
+    assert!(texts.iter().any(|text| text == "long-50"), "{texts:?}");
+    assert!(!texts.iter().any(|text| text.starts_with("short")), "{texts:?}");
+}

@@ -89,7 +89,9 @@ impl Walk {
                 self.ends.insert(parent);
                 continue;
             }
-            if is_deep {
+            // The more of the history is known, the less deep its ends: what may have been part of it
+            // before may look deep now, and be part of it beyond another end.
+            if is_deep && !self.doubtful.contains(&parent) {
                 self.news.insert(parent.clone());
             }
             self.wanted.entry(parent.clone()).or_default().insert(event.event_id.clone());
