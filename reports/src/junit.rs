@@ -64,16 +64,28 @@ fn of(severity: NonSuccessKind, check: &CheckRecord, what: &str) -> TestCaseStat
 }
 
 /// Returns a case for the run itself, if it did not pass for another reason than its checks: a
-/// panic, or a limit.
+/// panic, or a limit. One that passes and proves less than it seems to is skipped: whether that will do
+/// is said on the command line (`--lenient`), and by the exit status.
 fn run(record: &Record) -> Option<TestCase> {
     let severity = match record.verdict {
-        Verdict::Pass => return None,
+        Verdict::Pass => return weak(record),
         Verdict::Fail if line::decisive(record).is_some() => return None,
         Verdict::Fail => NonSuccessKind::Failure,
         Verdict::Unknown => NonSuccessKind::Error,
     };
     let mut status = TestCaseStatus::non_success(severity);
     status.set_message(line::sentence(record).unwrap_or_default());
+    let mut case = TestCase::new("run", status);
+    case.set_classname(record.scenario.name.as_str());
+    Some(case)
+}
+
+fn weak(record: &Record) -> Option<TestCase> {
+    let weaknesses = record.weaknesses();
+    let first = weaknesses.first()?;
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(format!("it proves less: {first}"));
+    status.set_description(weaknesses.join("\n"));
     let mut case = TestCase::new("run", status);
     case.set_classname(record.scenario.name.as_str());
     Some(case)

@@ -11,6 +11,9 @@ use crate::refusal::Refusal;
 /// When to ask a full mailbox again. It empties when its owner returns, so soon is no use.
 const RETRY_FULL_MAILBOX: Duration = Duration::from_mins(1);
 
+/// When to ask again after a moment's trouble: a disk that fails, or unreadable entries that are set aside.
+const RETRY_TROUBLE: Duration = Duration::from_secs(5);
+
 /// The key of an error under which a program finds why, in a word.
 const REASON: &str = "org.fedsim.relay.reason";
 
@@ -44,16 +47,23 @@ fn matrix_error(refusal: Refusal) -> MatrixError {
         Refusal::MailboxFull { .. } | Refusal::OriginFull { .. } => {
             MatrixError::limit_exceeded(message, RETRY_FULL_MAILBOX)
         }
-        Refusal::RelayFull(_) => {
-            error(StatusCode::INSUFFICIENT_STORAGE, "M_RESOURCE_LIMIT_EXCEEDED")
-        }
+        Refusal::RelayFull(_) => after(
+            error(StatusCode::INSUFFICIENT_STORAGE, "M_RESOURCE_LIMIT_EXCEEDED"),
+            RETRY_FULL_MAILBOX,
+        ),
         Refusal::DiskFull(wait) => {
-            error(StatusCode::INSUFFICIENT_STORAGE, "M_RESOURCE_LIMIT_EXCEEDED")
-                .with("retry_after_ms", u64::try_from(wait.as_millis()).ok())
+            after(error(StatusCode::INSUFFICIENT_STORAGE, "M_RESOURCE_LIMIT_EXCEEDED"), wait)
         }
-        Refusal::TooMuchPoison => error(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN"),
-        Refusal::Disk(trouble) => trouble.into(),
+        Refusal::TooMuchPoison => {
+            after(error(StatusCode::SERVICE_UNAVAILABLE, "M_UNKNOWN"), RETRY_TROUBLE)
+        }
+        Refusal::Disk(trouble) => after(trouble.into(), RETRY_TROUBLE),
     }
+}
+
+/// Returns the error, which says when to come again.
+fn after(error: MatrixError, wait: Duration) -> MatrixError {
+    error.with("retry_after_ms", u64::try_from(wait.as_millis()).ok())
 }
 
 #[cfg(test)]
@@ -70,6 +80,21 @@ mod tests {
         let full = Refusal::MailboxFull { destination, what: String::new() };
         assert_eq!(status_of(full), 429);
         assert_eq!(status_of(Refusal::RelayFull(String::new())), 507);
+    }
+
+    #[test]
+    fn what_passes_says_when_to_come_again() {
+        let destination = "b".try_into().unwrap();
+        for refusal in [
+            Refusal::MailboxFull { destination, what: String::new() },
+            Refusal::RelayFull(String::new()),
+            Refusal::DiskFull(Duration::from_secs(1)),
+            Refusal::TooMuchPoison,
+            Refusal::Disk(transport::DatabaseError::Closed),
+        ] {
+            let error = matrix_error(refusal);
+            assert!(error.extra["retry_after_ms"].is_u64(), "{error}");
+        }
     }
 
     #[test]

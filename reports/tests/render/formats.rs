@@ -31,6 +31,15 @@ fn junit_has_a_case_for_each_check_as_another_parser_reads_it() {
 }
 
 #[test]
+fn junit_says_of_a_pass_that_it_proves_less() {
+    let xml = junit::render(&sample::weak());
+    let report = junit_parser::from_reader(xml.as_bytes()).expect("JUnit XML");
+    let of_run = report.suites[0].cases.iter().find(|case| case.original_name == "run");
+    assert!(of_run.expect("a case for the run").status.is_skipped());
+    assert!(xml.contains("it proves less"), "{xml}");
+}
+
+#[test]
 fn junit_takes_what_xml_cannot_have() {
     let mut record = sample::talk();
     record.checks[0].sentence = Some("\u{1b}[31m<&\"]]>\u{0}".to_owned());
