@@ -29,11 +29,19 @@ pub struct Config {
     pub open_registration: bool,
     /// Whoever has this token may make an account, open registration or not.
     pub registration_token: Option<String>,
-    /// Relays per destination, this server's own under its own name. What an admin call has changed
-    /// at run time wins.
+    /// Relays per destination, this server's own under its own name; of other destinations, what they
+    /// publish. What an admin call has changed at run time wins.
     pub relays: BTreeMap<OwnedServerName, Vec<OwnedServerName>>,
     /// Failed direct attempts after which a transaction goes to the destination's relays.
     pub attempts_before_relay: u32,
+    /// How many relays of a destination must have taken a transaction before it counts as delivered; all
+    /// of a destination with fewer.
+    pub relay_copies: u32,
+    /// Whether a destination's relays are asked one after another until there are so many copies, and not
+    /// all of them at once.
+    pub relays_in_turn: bool,
+    /// Whether what is left at relays is sealed for destinations that publish a key for that.
+    pub seal_mail: bool,
     /// How often this server asks its own relays.
     #[serde(deserialize_with = "duration")]
     pub relay_poll_interval: Duration,
@@ -97,6 +105,9 @@ impl Default for Config {
             registration_token: None,
             relays: BTreeMap::new(),
             attempts_before_relay: 3,
+            relay_copies: 1,
+            relays_in_turn: false,
+            seal_mail: true,
             relay_poll_interval: Duration::from_secs(30),
             backoff_first: Duration::from_secs(1),
             backoff_max: Duration::from_hours(1),
@@ -147,9 +158,12 @@ impl Config {
     }
 
     /// Returns the amounts by the keys of [`HOMESERVER`].
-    fn amounts(&self) -> [(&'static str, u64); 19] {
+    fn amounts(&self) -> [(&'static str, u64); 22] {
         [
             ("attempts_before_relay", self.attempts_before_relay.into()),
+            ("relay_copies", self.relay_copies.into()),
+            ("relays_in_turn", self.relays_in_turn.into()),
+            ("seal_mail", self.seal_mail.into()),
             ("relay_poll_interval", milliseconds(self.relay_poll_interval)),
             ("backoff_first", milliseconds(self.backoff_first)),
             ("backoff_max", milliseconds(self.backoff_max)),

@@ -7,7 +7,7 @@ use ruma::ServerName;
 use tokio::sync::Notify;
 use transport::{
     DatabaseError, Host,
-    federation::{Authenticated, Federation, Identity, KeyRing},
+    federation::{Authenticated, Federation, Identity, KeyRing, Opening},
     host::Disk,
     http::{Client, ClientLimits, Drain, ServerLimits, Traffic, Watch, serve_watched},
     rates::{Rate, Rates},
@@ -23,7 +23,7 @@ use crate::{
     metrics::{self, Apis},
     pdu::Graph,
     store::{self, StoreError, pushers::PusherRow},
-    transaction::{Incoming, Outgoing, RelaySync},
+    transaction::{Incoming, Outgoing, RelaySync, own_relays},
 };
 
 /// A running homeserver. It runs in the host's background tasks; dropping this does not stop it.
@@ -122,13 +122,19 @@ async fn open(host: Host, config: Config) -> Result<(Core, Vec<PusherRow>), Star
     store::migrate(&database)
         .await
         .map_err(|error| StartError::because("bringing the database up to date", error))?;
-    let identity = Identity::open(&host, &database, config.server_name.clone())
+    let name = config.server_name.clone();
+    let configured = config.relays.get(&name).cloned().unwrap_or_default();
+    let (record, relays) = own_relays::record(name.clone(), configured);
+    let opening = Opening { last_signed: store::events::last_signed, record };
+    let identity = Identity::open_with(&host, &database, name, opening)
         .await
         .map_err(|error| StartError::because("opening the signing key", error))?;
     let http = Client::new(&host, ClientLimits::default());
     let keys = KeyRing::open(&host, &database, http.clone(), identity.clone())
         .await
         .map_err(|error| StartError::because("opening the key ring", error))?;
+    // Before anybody can ask for the keys, who would forget the relays that were published before.
+    keys.publish(own_relays::contact(&identity, &relays.lock()));
     let federation = Federation::new(identity.clone(), http);
     let (last, pushers) = database
         .call(|db| Ok::<_, StoreError>((store::age_clock::read(db)?, store::pushers::all(db)?)))

@@ -28,6 +28,7 @@ pub(crate) mod receipts;
 pub mod received;
 pub mod redactions;
 pub(crate) mod relations;
+pub mod relays;
 pub mod rooms;
 pub(crate) mod sends;
 pub(crate) mod side;
@@ -60,6 +61,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("store/16_pushers.sql"),
     include_str!("store/17_beside_events.sql"),
     include_str!("store/18_edus_aside.sql"),
+    include_str!("store/19_mail.sql"),
 ];
 
 /// Why the store did not do what it was asked.

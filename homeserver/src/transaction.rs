@@ -3,11 +3,14 @@
 //! - [`Incoming`]: the same transaction gets the same answer, and its PDUs are handed upwards once.
 //! - [`Outgoing`]: a persisted queue per destination, with back-off.
 //! - [`RelaySync`]: what waits for this server at its relays.
+//! - `sealed`: what a relay carries and cannot read.
 
 mod deferred;
 mod incoming;
 mod outgoing;
+pub(crate) mod own_relays;
 mod relay_sync;
+mod sealed;
 mod sender;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -53,6 +53,18 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Returns the relays of each backend that has some and of which the backend `to` is told: its own, and
+    /// those of others that it does not learn.
+    pub fn relays_told<'a>(
+        &'a self,
+        to: &'a str,
+    ) -> impl Iterator<Item = (&'a String, &'a Vec<String>)> {
+        self.backends
+            .iter()
+            .filter(move |(name, it)| !it.relays.is_empty() && (!it.relays_learned || *name == to))
+            .map(|(name, backend)| (name, &backend.relays))
+    }
+
     /// Returns every machine that a fault can name: backends, relays, then devices (`alice/1`).
     pub fn machines(&self) -> Vec<String> {
         let servers = self.backends.keys().chain(self.relays.keys()).cloned();

@@ -6,7 +6,7 @@ use super::{
     Wrong,
     rules::{count, time, wrong},
     table::{
-        Kind::{Bytes, Count, Duration, Number},
+        Kind::{Bytes, Count, Duration, Flag, Number},
         Setting, Settings, setting,
     },
 };
@@ -47,6 +47,30 @@ const SETTINGS: &[Setting] = &[
         "how many attempts fail before what it sends goes to the destination's relays",
         "1",
     ).ruled(count),
+    setting(
+        "relay_copies",
+        Count,
+        "1",
+        "how many of a destination's relays must have taken something before it counts as delivered; all \
+         of a destination with fewer",
+        "2",
+    ).ruled(count),
+    setting(
+        "relays_in_turn",
+        Flag,
+        "false",
+        "whether a destination's relays are asked one after another until there are so many copies, and \
+         not all of them at once",
+        "true",
+    ),
+    setting(
+        "seal_mail",
+        Flag,
+        "true",
+        "whether what it leaves at relays is sealed for those destinations that publish a key for it; the \
+         checks of a scenario see what is in mail that is not",
+        "true",
+    ).simulated("false"),
     setting(
         "relay_poll_interval",
         Duration,

@@ -45,6 +45,8 @@ const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("docs/exploring.md", "fedsim explore", "a search takes from minutes to a night"),
     ("docs/exploring.md", "    Summary", "it was measured, over the whole library"),
     ("docs/findings.md", "fedsim run --world live", "it needs Synapse"),
+    ("docs/protocols.md", "{ \"statement\"", "it is what is sealed"),
+    ("docs/protocols.md", "{ \"edu_type\"", "it is what a relay carries"),
     ("docs/first-violation.md", "git clone", "it is where this test is"),
     (
         "docs/first-violation.md",

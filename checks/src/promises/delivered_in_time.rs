@@ -66,20 +66,25 @@ pub(super) fn has_sure_links(scenario: &Scenario) -> bool {
 }
 
 /// Returns whether these times are enough for the homeservers of a scenario: none of them waits for
-/// longer than it does by itself, or takes less from others.
+/// longer than it does by itself, or takes less from others; and what it leaves at a relay, which it is
+/// told of, is seen there.
 pub(super) fn has_usual_servers(scenario: &Scenario) -> bool {
     const NO_LONGER: [&str; 3] = ["relay_poll_interval", "backoff_first", "backoff_max"];
-    const UNTOUCHED: [&str; 5] = [
+    const UNTOUCHED: [&str; 8] = [
         "request_timeout",
         "requests_per_peer",
         "max_connections",
         "connections_per_address",
         "max_buffered",
+        "relay_copies",
+        "relays_in_turn",
+        "seal_mail",
     ];
     let usual = Backend::default();
     scenario.backends.values().all(|backend| {
         NO_LONGER.iter().all(|key| backend.amount(key) <= usual.amount(key))
             && UNTOUCHED.iter().all(|key| backend.settings.get(key).is_none())
+            && !backend.relays_learned
     })
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use transport::{MatrixError, federation::json_answer};
 
 use super::{Admin, Operator};
-use crate::{client_api::BodyOf, store::queues};
+use crate::{client_api::BodyOf, store};
 
 /// The most relays that a destination may have.
 const MAX_RELAYS: usize = 16;
@@ -39,8 +39,18 @@ pub(super) async fn put(
     if relays.len() > MAX_RELAYS {
         return Err(MatrixError::invalid_param(format!("at most {MAX_RELAYS} relays are allowed")));
     }
-    let name = destination.clone();
-    admin.core.database.transaction(move |tx| queues::put_relays(tx, &name, &relays)).await?;
+    let is_own = destination == admin.core.server_name();
+    let (name, now) = (destination.clone(), admin.core.ages.now_ms());
+    let put = admin.core.database.transaction(move |tx| {
+        if is_own {
+            store::relays::put_own(tx, &relays, now)?;
+        }
+        store::relays::put_of_destination(tx, &name, &relays)
+    });
+    put.await?;
+    if is_own {
+        admin.outgoing.publish_relays().await?;
+    }
     admin.outgoing.relays_changed(&destination);
     Ok(json_answer(&json!({})))
 }

@@ -24,10 +24,14 @@ pub struct Handover {
 pub struct DeferredEntry {
     /// Its id here.
     pub id: i64,
+    /// Who handed it over.
+    pub giver: OwnedServerName,
     /// Who made the transaction; if a relay handed it over, as the relay says.
     pub origin: OwnedServerName,
     /// All of its PDUs, as they came.
     pub pdus: Vec<Box<RawValue>>,
+    /// The letter that it is, if it is not known yet whether its origin wrote that.
+    pub letter: Option<String>,
     /// How often it was tried again.
     pub tries: u32,
 }
@@ -74,6 +78,49 @@ pub fn put(
     Ok(())
 }
 
+/// Keeps a letter whose `origin` could not be asked whether it is from there.
+///
+/// # Errors
+/// The store refuses.
+pub fn put_letter(
+    tx: &Transaction<'_>,
+    handover: &Handover,
+    origin: &ServerName,
+    letter: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "INSERT INTO deferred_entries (relay, entry_id, origin, pdus, deferred_at, letter)
+         VALUES (?1, ?2, ?3, '[]', ?4, ?5)",
+    )?
+    .execute((handover.giver.as_str(), handover.entry_id, origin.as_str(), now_ms, letter))?;
+    Ok(())
+}
+
+/// Returns how many letters of `origin` wait here.
+///
+/// # Errors
+/// The store refuses.
+pub fn letters(connection: &Connection, origin: &ServerName) -> Result<usize, StoreError> {
+    let count: i64 = connection
+        .prepare_cached(
+            "SELECT count(*) FROM deferred_entries WHERE origin = ?1 AND letter IS NOT NULL",
+        )?
+        .query_row([origin.as_str()], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// Puts the PDUs of an entry's letter in its place: it is known to be from its origin.
+///
+/// # Errors
+/// The store refuses.
+pub fn put_pdus(tx: &Transaction<'_>, id: i64, pdus: &[Box<RawValue>]) -> Result<(), StoreError> {
+    let pdus = serde_json::to_string(pdus).map_err(StoreError::corrupt)?;
+    tx.prepare_cached("UPDATE deferred_entries SET pdus = ?2, letter = NULL WHERE id = ?1")?
+        .execute((id, pdus))?;
+    Ok(())
+}
+
 /// Returns the entries that are due, those tried least often first, the oldest of them first, `limit` at
 /// most and as many of one giver as of another; and whether there is any entry at all.
 ///
@@ -88,7 +135,7 @@ pub fn due(
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM deferred_entries)")?
         .query_row([], |row| row.get(0))?;
     let mut statement = connection.prepare_cached(
-        "SELECT id, origin, pdus, tries FROM deferred_entries WHERE id IN (
+        "SELECT id, origin, pdus, tries, letter, relay FROM deferred_entries WHERE id IN (
              SELECT id FROM (
                  SELECT id, tries, row_number() OVER (PARTITION BY relay ORDER BY tries, id) AS turn
                  FROM deferred_entries WHERE due_ms <= ?1)
@@ -107,7 +154,10 @@ pub fn due(
                 (owned_server_name!("malformed.invalid"), Vec::new())
             }
         };
-        entries.push(DeferredEntry { id: row.get(0)?, origin, pdus, tries: row.get(3)? });
+        let (id, tries, letter) = (row.get(0)?, row.get(3)?, row.get(4)?);
+        let giver: String = row.get(5)?;
+        let giver = giver.try_into().unwrap_or_else(|_| origin.clone());
+        entries.push(DeferredEntry { id, giver, origin, pdus, letter, tries });
     }
     Ok((entries, any))
 }
@@ -148,6 +198,7 @@ mod tests {
         connection.execute_batch(include_str!("03_deferred.sql")).unwrap();
         let newer = "ALTER TABLE deferred_entries ADD COLUMN due_ms INTEGER NOT NULL DEFAULT 0";
         connection.execute_batch(newer).unwrap();
+        connection.execute_batch(include_str!("19_mail.sql")).unwrap();
         connection
     }
 

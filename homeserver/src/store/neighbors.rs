@@ -50,6 +50,21 @@ pub(crate) fn users_near(
     Ok(users)
 }
 
+/// Returns whether a user of `server` is in a room with a user of `own`.
+pub(crate) fn is_near(
+    connection: &Connection,
+    own: &ServerName,
+    server: &ServerName,
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT 1 FROM room_memberships theirs JOIN room_memberships mine USING (room_id)
+             WHERE theirs.server = ?2 AND theirs.membership = 'join' AND mine.server = ?1
+                 AND mine.membership = 'join' LIMIT 1",
+        )?
+        .exists((own.as_str(), server.as_str()))?)
+}
+
 /// Returns whether two users are in a room together; everybody is with themselves.
 pub(crate) fn are_near(
     connection: &Connection,

@@ -1,4 +1,4 @@
-//! Outgoing queues, back-off, and the relays of destinations.
+//! Outgoing queues and back-off.
 
 mod aside;
 
@@ -381,36 +381,6 @@ pub fn all(connection: &Connection) -> Result<Vec<QueueRow>, StoreError> {
         Ok(QueueRow { destination: server(destination)?, pending, failures, retry_at })
     });
     queues.collect()
-}
-
-/// Returns the relays of a destination as set at run time; `None`: never set.
-///
-/// # Errors
-/// The store refuses.
-pub fn relays(
-    connection: &Connection,
-    destination: &ServerName,
-) -> Result<Option<Vec<OwnedServerName>>, StoreError> {
-    let found: Option<String> = connection
-        .prepare_cached("SELECT relays FROM relay_lists WHERE destination = ?1")?
-        .query_row([destination.as_str()], |row| row.get(0))
-        .optional()?;
-    found.map(|list| serde_json::from_str(&list).map_err(StoreError::corrupt)).transpose()
-}
-
-/// Sets the relays of a destination.
-///
-/// # Errors
-/// The store refuses.
-pub fn put_relays(
-    tx: &Transaction<'_>,
-    destination: &ServerName,
-    relays: &[OwnedServerName],
-) -> Result<(), StoreError> {
-    let list = serde_json::to_string(relays).map_err(StoreError::corrupt)?;
-    tx.prepare_cached("INSERT OR REPLACE INTO relay_lists (destination, relays) VALUES (?1, ?2)")?
-        .execute((destination.as_str(), list))?;
-    Ok(())
 }
 
 fn server(name: String) -> Result<OwnedServerName, StoreError> {

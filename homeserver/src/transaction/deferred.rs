@@ -9,14 +9,20 @@ use std::{
     time::Duration,
 };
 
+use ruma::ServerName;
+use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
-use super::{Answer, Incoming, RecordAnswer};
+use super::{
+    Answer, Incoming, RecordAnswer,
+    sealed::{Letter, Verdict},
+};
 use crate::{
     core::Core,
     store::{
         StoreError,
         deferred::{self, DeferredEntry},
+        received,
     },
 };
 
@@ -64,10 +70,70 @@ impl Deferred {
         self.any.fetch_or(any, Ordering::SeqCst);
         for entry in entries {
             let wait = wait_after(entry.tries, self.core.config.relay_poll_interval);
-            let record = record(&entry, now.saturating_add(wait));
-            self.incoming.handler().receive(&entry.origin, &entry.pdus, record).await?;
+            let due_ms = now.saturating_add(wait);
+            let pdus = match &entry.letter {
+                None => entry.pdus.clone(),
+                Some(letter) => match self.verified(&entry, letter, due_ms).await? {
+                    Some(pdus) => pdus,
+                    None => continue,
+                },
+            };
+            let record = record(&entry, due_ms);
+            self.incoming.handler().receive(&entry.origin, &pdus, record).await?;
         }
         Ok(())
+    }
+
+    /// Takes the EDUs of a letter, and puts its PDUs in its place, which it returns; nothing of it, if it
+    /// has come in another way meanwhile.
+    async fn unseal(
+        &self,
+        id: i64,
+        origin: &ServerName,
+        letter: Letter,
+    ) -> Result<Vec<Box<RawValue>>, StoreError> {
+        let transaction_id = letter.transaction_id().to_owned();
+        let edus = letter.fresh_edus(self.core.host.unix_ms());
+        let (handler, origin) = (Arc::clone(&self.incoming.edu_handler), origin.to_owned());
+        let now = self.core.ages.now_ms();
+        let taken = self.core.database.transaction(move |tx| {
+            if received::answer(tx, &origin, &transaction_id)?.is_some() {
+                deferred::put_pdus(tx, id, &[])?;
+                return Ok(Vec::new());
+            }
+            handler.take(tx, &origin, &edus)?;
+            deferred::put_pdus(tx, id, &letter.pdus)?;
+            let answer = Answer::default().to_json().to_string();
+            received::put_answer(tx, &origin, &transaction_id, &answer, now)?;
+            Ok(letter.pdus)
+        });
+        taken.await
+    }
+
+    /// Asks the origin of a letter once more whether it is from there. If it is, takes the EDUs in it, and
+    /// returns the PDUs, which are kept until they are judged; if it is not, forgets it.
+    async fn verified(
+        &self,
+        entry: &DeferredEntry,
+        text: &str,
+        due_ms: i64,
+    ) -> Result<Option<Vec<Box<RawValue>>>, StoreError> {
+        let (id, origin, tries) = (entry.id, entry.origin.clone(), entry.tries);
+        let database = &self.core.database;
+        let reason = match Letter::read(text.to_owned()) {
+            Err(error) => error.to_string(),
+            Ok(letter) => match letter.verify(&self.core.keys, &origin, &entry.giver).await? {
+                Verdict::Authentic => return self.unseal(id, &origin, letter).await.map(Some),
+                Verdict::Unknown(_) if tries < MAX_TRIES => {
+                    database.transaction(move |tx| deferred::tried(tx, id, due_ms)).await?;
+                    return Ok(None);
+                }
+                Verdict::Unknown(reason) | Verdict::Forged(reason) => reason,
+            },
+        };
+        tracing::warn!(origin = %entry.origin, reason, "discarded a sealed entry of a relay");
+        database.transaction(move |tx| deferred::forget(tx, id)).await?;
+        Ok(None)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     store::{
         StoreError,
         edus::{self, OutgoingEdu},
-        queues,
+        queues, relays,
     },
 };
 
@@ -220,7 +220,7 @@ impl Outgoing {
     }
 
     /// Returns the relays of `destination`: those set at run time, or else those of the
-    /// configuration.
+    /// configuration, or else those that it publishes itself.
     ///
     /// # Errors
     /// The store refuses.
@@ -229,9 +229,14 @@ impl Outgoing {
         destination: &ServerName,
     ) -> Result<Vec<OwnedServerName>, StoreError> {
         let name = destination.to_owned();
-        let set = self.core.database.call(move |db| queues::relays(db, &name)).await?;
-        let configured = || self.core.config.relays.get(destination).cloned().unwrap_or_default();
-        Ok(set.unwrap_or_else(configured))
+        let set = self.core.database.call(move |db| relays::of_destination(db, &name)).await?;
+        let by_hand = set.or_else(|| self.core.config.relays.get(destination).cloned());
+        let relays = match by_hand {
+            Some(relays) => relays,
+            None => self.core.keys.contact_of(destination).await?.relays,
+        };
+        let mut seen = BTreeSet::new();
+        Ok(relays.into_iter().filter(|relay| seen.insert(relay.clone())).collect())
     }
 
     /// Call this when the relays of `destination` were set: its sender may turn to them, and this

@@ -7,6 +7,7 @@ use std::sync::{Arc, atomic::Ordering};
 use defects::{Defect, planted};
 use futures_util::future::join_all;
 use ruma::{OwnedServerName, ServerName};
+use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use transport::{
     endpoints::relay::{RelayTxn, RelayTxnRequest, RelayTxnResponse, RelayedTransaction},
@@ -17,18 +18,23 @@ use super::{
     Edu, Incoming, Outgoing, RecordAnswer,
     deferred::{Deferred, MAX_DEFERRED},
     incoming::within_limits,
+    sealed::{self, Letter, Verdict},
 };
 use crate::{
     core::Core,
     store::{
         StoreError,
         deferred::{self, Handover},
+        neighbors,
         received::{self, RelayEntry},
     },
 };
 
 /// Entries fetched from one relay in one round; the rest waits for the next round.
 const MAX_ENTRIES_PER_ROUND: usize = 10_000;
+
+/// Letters of one origin whose keys cannot be had that wait here; any more are refused.
+const MAX_LETTERS: usize = 50;
 
 /// Fetches this server's mail from its relays. Cheap to clone.
 #[derive(Clone)]
@@ -50,6 +56,17 @@ enum Stopped {
     Store(#[from] StoreError),
     #[error("the relay handed out entry {0} out of order")]
     NoProgress(i64),
+}
+
+/// What a relay handed out.
+struct Mail {
+    origin: OwnedServerName,
+    /// The id that the origin gave it; as the relay says, unless it is signed.
+    transaction_id: Option<String>,
+    pdus: Vec<Box<RawValue>>,
+    edus: Vec<Edu>,
+    /// Whether the origin has signed all of this.
+    is_signed: bool,
 }
 
 /// What became of an entry; either way it is finished.
@@ -111,9 +128,9 @@ impl RelaySync {
         }
     }
 
-    /// Returns the relays of this server; none if they cannot be read now.
+    /// Returns the relays that are asked, and publishes this server's own; none if they cannot be read now.
     async fn own_relays(&self) -> Option<Vec<OwnedServerName>> {
-        let relays = self.outgoing.relays(self.core.server_name()).await;
+        let relays = self.outgoing.publish_relays().await;
         relays
             .inspect_err(|error| tracing::warn!(%error, "failed to read this server's relays"))
             .ok()
@@ -181,8 +198,6 @@ impl RelaySync {
         entry: &RelayEntry,
         transaction: &RelayedTransaction,
     ) -> Result<Done, Stopped> {
-        let pdus = transaction.pdus.as_deref().unwrap_or_default();
-        let edus = transaction.edus.as_deref().unwrap_or_default();
         let origin = match ServerName::parse(&entry.origin) {
             Ok(origin) => origin,
             Err(error) => {
@@ -191,24 +206,110 @@ impl RelaySync {
                     .await;
             }
         };
-        if let Err(error) = within_limits(pdus.len(), edus.len()) {
+        match sealed::open(&self.core.identity, &origin, transaction) {
+            None => {
+                let pdus = transaction.pdus.clone().unwrap_or_default();
+                let raw = transaction.edus.as_deref().unwrap_or_default();
+                if let Err(error) = within_limits(pdus.len(), raw.len()) {
+                    return self.refuse(entry, error.to_string()).await;
+                }
+                let edus = raw.iter().filter_map(|edu| serde_json::from_str(edu.get()).ok());
+                let id = entry.transaction_id.clone();
+                let edus = edus.collect();
+                let mail = Mail { origin, transaction_id: id, pdus, edus, is_signed: false };
+                self.take_mail(entry, mail).await
+            }
+            Some(Ok(letter)) => self.take_letter(entry, origin, letter).await,
+            Some(Err(reason)) => self.refuse(entry, reason).await,
+        }
+    }
+
+    /// Takes a sealed transaction, once it is known to be from its origin: its EDUs are signed nowhere
+    /// else.
+    async fn take_letter(
+        &self,
+        entry: &RelayEntry,
+        origin: OwnedServerName,
+        letter: Letter,
+    ) -> Result<Done, Stopped> {
+        if let Err(error) = within_limits(letter.pdus.len(), letter.edus.len()) {
             return self.refuse(entry, error.to_string()).await;
         }
-        let direct = match &entry.transaction_id {
-            Some(id) => self.incoming.answer_given(&origin, id).await?.is_some(),
+        match letter.verify(&self.core.keys, &origin, &entry.relay).await? {
+            Verdict::Authentic => {
+                let transaction_id = Some(letter.transaction_id().to_owned());
+                let edus = letter.fresh_edus(self.core.host.unix_ms());
+                let pdus = letter.pdus;
+                let mail = Mail { origin, transaction_id, pdus, edus, is_signed: true };
+                self.take_mail(entry, mail).await
+            }
+            Verdict::Forged(reason) => self.refuse(entry, reason).await,
+            Verdict::Unknown(reason) => self.keep_letter(entry, origin, letter, reason).await,
+        }
+    }
+
+    /// Keeps a letter until its origin's keys can be had. Strangers, who could send such letters without
+    /// end, are not waited for, nor are more than a few of anybody.
+    async fn keep_letter(
+        &self,
+        entry: &RelayEntry,
+        origin: OwnedServerName,
+        letter: Letter,
+        reason: String,
+    ) -> Result<Done, Stopped> {
+        let (own, name) = (self.core.owned_server_name(), origin.clone());
+        let known = self.core.database.call(move |db| {
+            Ok::<_, StoreError>((
+                neighbors::is_near(db, &own, &name)?,
+                deferred::letters(db, &name)?,
+            ))
+        });
+        let (is_near, letters) = known.await?;
+        if !is_near || letters >= MAX_LETTERS {
+            return self.refuse(entry, reason).await;
+        }
+        if !self.has_room_for(entry).await? {
+            return Err(Stopped::NotYet(reason));
+        }
+        tracing::info!(%origin, reason, "deferred a sealed entry of a relay");
+        let (entry, now) = (entry.clone(), self.core.ages.now_ms());
+        let any_deferred = Arc::clone(&self.incoming.any_deferred);
+        let kept = self.core.database.transaction(move |tx| {
+            any_deferred.store(true, Ordering::SeqCst);
+            let handover = Handover { giver: entry.relay.clone(), entry_id: entry.entry_id };
+            deferred::put_letter(tx, &handover, &origin, &letter.text, now)?;
+            received::put_entry(tx, &entry, None)
+        });
+        kept.await?;
+        Ok(Ok(()))
+    }
+
+    /// Returns whether one more entry of a relay can wait here to be judged.
+    async fn has_room_for(&self, entry: &RelayEntry) -> Result<bool, StoreError> {
+        let relay = entry.relay.clone();
+        let waiting = self.core.database.call(move |db| deferred::count(db, &relay)).await?;
+        Ok(waiting < MAX_DEFERRED)
+    }
+
+    async fn take_mail(&self, entry: &RelayEntry, mail: Mail) -> Result<Done, Stopped> {
+        let direct = match &mail.transaction_id {
+            Some(id) => self.incoming.answer_given(&mail.origin, id).await?.is_some(),
             None => false,
         };
         // What came directly as well needs no second look. The relay's word that it is the same
         // transaction is believed in this direction only: it could keep the entry to itself anyway.
-        let pdus = if direct { &[] } else { pdus };
-        let name = entry.relay.clone();
-        let waiting = self.core.database.call(move |db| deferred::count(db, &name)).await?;
-        let room_left = waiting < MAX_DEFERRED;
-        let edus = edus.iter().filter(|_| !direct);
-        let edus: Vec<Edu> = edus.filter_map(|edu| serde_json::from_str(edu.get()).ok()).collect();
-        let record = self.record_or_defer(entry, transaction, &origin, room_left);
-        let record = self.with_edus(edus, &origin, record);
-        let answer = self.incoming.handler().receive(&origin, pdus, record).await?;
+        let (pdus, edus) = if direct { (Vec::new(), Vec::new()) } else { (mail.pdus, mail.edus) };
+        let origin = mail.origin;
+        let room_left = self.has_room_for(entry).await?;
+        let mut record = self.record_or_defer(entry, pdus.clone(), &origin);
+        record = self.with_edus(edus, &origin, record);
+        if let Some(id) = mail.transaction_id.filter(|_| mail.is_signed) {
+            record = self.with_answer(id, &origin, record);
+        }
+        if !room_left {
+            record = unless_unjudged(record);
+        }
+        let answer = self.incoming.handler().receive(&origin, &pdus, record).await?;
         match answer.first_unjudged() {
             Some(reason) if !room_left => Err(Stopped::NotYet(reason)),
             Some(reason) => {
@@ -220,25 +321,19 @@ impl RelaySync {
         }
     }
 
-    /// Records that an entry is finished. If some of it was put off, keeps it to be tried again, or
-    /// leaves it at the relay if there is no `room_left`.
+    /// Records that an entry is finished. If some of it was put off, keeps it to be tried again.
     fn record_or_defer(
         &self,
         entry: &RelayEntry,
-        transaction: &RelayedTransaction,
+        pdus: Vec<Box<RawValue>>,
         origin: &ServerName,
-        room_left: bool,
     ) -> RecordAnswer {
         let (entry, origin, now) = (entry.clone(), origin.to_owned(), self.core.ages.now_ms());
-        let pdus = transaction.pdus.clone().unwrap_or_default();
         let any_deferred = Arc::clone(&self.incoming.any_deferred);
         Arc::new(move |tx, answer| {
             if answer.first_unjudged().is_some()
                 && !planted(Defect::RelaySyncAcknowledgesWhatFailed)
             {
-                if !room_left {
-                    return Ok(());
-                }
                 any_deferred.store(true, Ordering::SeqCst);
                 let handover = Handover { giver: entry.relay.clone(), entry_id: entry.entry_id };
                 deferred::put(tx, &handover, &origin, &pdus, now)?;
@@ -259,6 +354,16 @@ impl RelaySync {
         })
     }
 
+    /// Returns what records an entry, and the answer to its transaction: if that comes again, directly or
+    /// from another relay, it is known.
+    fn with_answer(&self, id: String, origin: &ServerName, record: RecordAnswer) -> RecordAnswer {
+        let (origin, now) = (origin.to_owned(), self.core.ages.now_ms());
+        Arc::new(move |tx, answer| {
+            record(tx, answer)?;
+            received::put_answer(tx, &origin, &id, &answer.to_json().to_string(), now)
+        })
+    }
+
     async fn refuse(&self, entry: &RelayEntry, reason: String) -> Result<Done, Stopped> {
         let (entry, refusal) = (entry.clone(), reason.clone());
         self.core
@@ -267,4 +372,13 @@ impl RelaySync {
             .await?;
         Ok(Err(reason))
     }
+}
+
+/// Returns what records nothing if something was not judged: the entry stays at the relay.
+fn unless_unjudged(record: RecordAnswer) -> RecordAnswer {
+    Arc::new(move |tx, answer| {
+        let is_left =
+            answer.first_unjudged().is_some() && !planted(Defect::RelaySyncAcknowledgesWhatFailed);
+        if is_left { Ok(()) } else { record(tx, answer) }
+    })
 }

@@ -1,5 +1,7 @@
 //! The sender of one destination: takes its queue batch by batch, one transaction in flight, backs
-//! off after failures, and turns to relays when the destination stays away.
+//! off after failures, and turns to relays (`by_relay`) when the destination stays away.
+
+mod by_relay;
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -7,18 +9,14 @@ use std::{
 };
 
 use defects::{Defect, planted};
-use futures_util::future::join_all;
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedServerName, ServerName, UInt,
     api::federation::transactions::send_transaction_message::v1 as send_transaction, serde::Raw,
 };
 use tokio::time::Instant;
-use transport::{
-    endpoints::relay::{RelayedTransaction, SendRelay},
-    federation::CallError,
-    settings::duration_text,
-};
+use transport::{federation::CallError, settings::duration_text};
 
+use self::by_relay::{CONTACT_CHECK, Relayed, Takers};
 use super::{
     MAX_PDUS,
     outgoing::{Destination, Outgoing},
@@ -47,16 +45,6 @@ enum Attempt {
     TooLarge,
 }
 
-/// What came of giving a batch to relays.
-enum Relayed {
-    /// One of them has it.
-    Taken,
-    /// None has it, and all that answered take no body as large.
-    TooLarge,
-    /// None has it.
-    Refused,
-}
-
 /// Empties the queue of `name`, for ever.
 pub(super) async fn run(outgoing: Outgoing, name: OwnedServerName, destination: Arc<Destination>) {
     let mut sender = Sender {
@@ -67,6 +55,8 @@ pub(super) async fn run(outgoing: Outgoing, name: OwnedServerName, destination: 
         bodies_refused: 0,
         due: None,
         proxied_at: None,
+        takers: Takers::default(),
+        contact_due: Instant::now() + CONTACT_CHECK,
     };
     loop {
         if let Err(error) = sender.empty_queue().await {
@@ -93,6 +83,10 @@ struct Sender {
     due: Option<(u32, Instant)>,
     /// When the last attempt failed, if a proxy answered it.
     proxied_at: Option<Instant>,
+    /// Who has the transaction in flight.
+    takers: Takers,
+    /// When it is looked again how old what the destination publishes is.
+    contact_due: Instant,
 }
 
 impl Sender {
@@ -163,6 +157,7 @@ impl Sender {
                 Ok(()) => {
                     self.clear_back_off(back_off).await?;
                     self.bodies_refused = 0;
+                    self.refresh_contact();
                     if back_off.failures > 0 && planted(Defect::CatchUpSendsHeadsOnly) {
                         self.with_queue(|tx, name, _| queues::keep_heads(tx, name)).await?;
                     }
@@ -219,43 +214,6 @@ impl Sender {
             }
         }
         Ok(())
-    }
-
-    /// Gives the batch to every relay of the destination.
-    async fn send_by_relay(&self, batch: &Batch) -> Result<Relayed, StoreError> {
-        let relays = self.outgoing.relays(&self.name).await?;
-        let request = RelayedTransaction {
-            origin: self.outgoing.core.server_name().to_string(),
-            origin_server_ts: batch.origin_server_ts,
-            pdus: Some(batch.pdus.clone()),
-            edus: (!batch.edus.is_empty()).then(|| batch.edus.clone()),
-            transaction_id: None,
-        };
-        let user_id = format!("@user:{}", self.name);
-        let deadline = self.config().request_timeout;
-        let attempts = relays.iter().map(async |relay| {
-            let arguments = [batch.transaction_id.as_str(), user_id.as_str()];
-            let federation = &self.outgoing.core.federation;
-            federation.call_endpoint::<SendRelay>(relay, &arguments, &request, deadline).await
-        });
-        let outcomes = join_all(attempts).await;
-        let destination = &self.name;
-        for (relay, outcome) in relays.iter().zip(&outcomes) {
-            match outcome {
-                Ok(_) => tracing::info!(%destination, %relay, "a relay took a transaction"),
-                Err(error) => {
-                    tracing::info!(%destination, %relay, %error, "failed to send by a relay");
-                }
-            }
-        }
-        let mut refusals = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).peekable();
-        Ok(if outcomes.iter().any(Result::is_ok) {
-            Relayed::Taken
-        } else if refusals.peek().is_some() && refusals.all(CallError::is_too_large) {
-            Relayed::TooLarge
-        } else {
-            Relayed::Refused
-        })
     }
 
     async fn next_batch(&self) -> Result<Option<Batch>, StoreError> {

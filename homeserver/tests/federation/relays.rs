@@ -134,3 +134,89 @@ async fn what_is_too_large_for_a_relay_is_sent_in_parts() {
     eventually("the relay has each", || async { taken.lock().unwrap().len() == 4 }).await;
     assert_eq!(*taken.lock().unwrap(), ["1", "2", "3", "4"]);
 }
+
+/// Returns a relay that takes everything and keeps the bodies of it.
+async fn nosy_relay() -> (Stranger, Arc<Mutex<Vec<Value>>>) {
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&taken);
+    let take = move |Json(transaction): Json<Value>| {
+        seen.lock().unwrap().push(transaction);
+        async { Json(json!(null)) }
+    };
+    let path = "/_matrix/federation/v1/send_relay/{transaction_id}/{user_id}";
+    (Stranger::start_with(Router::new().route(path, put(take))).await, taken)
+}
+
+#[tokio::test]
+async fn a_relay_is_learned_from_what_its_server_publishes_and_gets_what_it_cannot_read() {
+    let (a, mut b) = (Backend::start().await, Backend::start().await);
+    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
+    let (relay, taken) = nosy_relay().await;
+    set_relays(&b, &b, &relay.name).await;
+    let room = a.public_room(&alice).await;
+    b.join(&bob, &room, &a).await;
+    b.kill();
+    a.say(&alice, &room, "unread").await;
+    eventually("the relay has something", || async { !taken.lock().unwrap().is_empty() }).await;
+    let mail = taken.lock().unwrap()[0].clone();
+    assert_eq!(
+        (&mail["pdus"], &mail["edus"][0]["edu_type"]),
+        (&json!([]), &json!("org.fedsim.sealed"))
+    );
+    assert!(!mail.to_string().contains("unread"), "{mail}");
+}
+
+#[tokio::test]
+async fn a_relay_that_is_published_no_more_is_forgotten() {
+    let (stranger, b) = (Stranger::start().await, Backend::start().await);
+    let path = format!("/_fedsim/admin/v1/relays/{}", b.name);
+    for relays in [json!(["r1.example"]), json!(["r2.example", "r1.example"]), json!([])] {
+        b.ask(("PUT", &path), Some(ADMIN_TOKEN), json!({ "relays": relays })).await;
+        eventually("what is published is learned", || async {
+            stranger.keys.refresh(&b.name).await.unwrap();
+            let contact = stranger.keys.contact_of(&b.name).await.unwrap();
+            // Who has no relays needs no key for mail that is left there.
+            json!(contact.relays) == relays && contact.is_empty() == contact.relays.is_empty()
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_is_set_by_hand_holds_in_the_place_of_those_that_are_published() {
+    let (a, mut b) = (Backend::start().await, Backend::start().await);
+    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
+    let (published, unused) = nosy_relay().await;
+    let (by_hand, taken) = nosy_relay().await;
+    set_relays(&b, &b, &published.name).await;
+    let room = a.public_room(&alice).await;
+    b.join(&bob, &room, &a).await;
+    set_relays(&a, &b, &by_hand.name).await;
+    b.kill();
+    a.say(&alice, &room, "by-hand").await;
+    eventually("a relay has something", || async { !taken.lock().unwrap().is_empty() }).await;
+    assert!(unused.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn mail_at_a_relay_that_was_published_before_is_fetched() {
+    let (mut a, mut b) = (Backend::start().await, Backend::start().await);
+    let ((before, _before), (now, _now)) = (relay().await, relay().await);
+    let (alice, bob) = (a.user("alice").await, b.user("bob").await);
+    set_relays(&b, &b, &before).await;
+    let room = a.public_room(&alice).await;
+    b.join(&bob, &room, &a).await;
+    // a does not hear of it.
+    set_relays(&b, &b, &now).await;
+    b.kill();
+    a.say(&alice, &room, "left-before").await;
+    eventually("a relay has it", || async {
+        let path = ("GET", "/_fedsim/admin/v1/queues");
+        let (_, answer) = a.ask(path, Some(ADMIN_TOKEN), json!(null)).await;
+        answer["queues"][0]["pending"] == 0
+    })
+    .await;
+    a.kill();
+    b.boot().await;
+    shows(&b, &room, &["left-before"]).await;
+}

@@ -179,6 +179,7 @@ impl Cluster {
         let newest = [
             include_str!("../../src/store/17_beside_events.sql"),
             include_str!("../../src/store/18_edus_aside.sql"),
+            include_str!("../../src/store/19_mail.sql"),
         ];
         let newest = newest.concat();
         for line in newest.lines().filter_map(|line| line.strip_prefix("CREATE TABLE ")) {
@@ -186,6 +187,7 @@ impl Cluster {
             self.damage(name, &format!("DROP TABLE {table}"));
         }
         self.damage(name, "ALTER TABLE users DROP COLUMN avatar_url");
+        self.damage(name, "ALTER TABLE deferred_entries DROP COLUMN letter");
     }
 
     /// A copy of the disk of `name`, which is stopped.

@@ -125,18 +125,16 @@ impl LiveWorld {
             ("admin-token", ADMIN_TOKEN.to_owned()),
             ("programs", shown(programs.unwrap_or_default())),
             ("home", shown(home)),
-            ("relays", self.relays()),
+            ("relays", self.relays(name)),
             ("settings", self.settings(name)),
         ])
     }
 
-    /// Returns the relays of each backend, as lines of TOML.
-    fn relays(&self) -> String {
+    /// Returns the relays that a backend is told of, as lines of TOML.
+    fn relays(&self, to: &str) -> String {
         let mut text = String::new();
-        for (name, backend) in &self.0.parts.scenario.backends {
-            if !backend.relays.is_empty() {
-                writeln!(text, "\"{name}\" = {:?}", backend.relays).expect("a string takes all");
-            }
+        for (name, relays) in self.0.parts.scenario.relays_told(to) {
+            writeln!(text, "\"{name}\" = {relays:?}").expect("a string takes all");
         }
         text
     }

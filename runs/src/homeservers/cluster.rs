@@ -198,20 +198,23 @@ impl Node for RelayNode {
 }
 
 fn homeserver_configs(scenario: &Scenario) -> impl Iterator<Item = (String, homeserver::Config)> {
-    let of_backends = scenario.backends.iter().filter(|(_, backend)| !backend.relays.is_empty());
-    let relays: BTreeMap<OwnedServerName, Vec<OwnedServerName>> = of_backends
-        .map(|(name, backend)| {
-            (server_name(name), backend.relays.iter().map(|relay| server_name(relay)).collect())
-        })
-        .collect();
     scenario.backends.iter().map(move |(name, backend)| {
         let mut config: homeserver::Config = configured(&HOMESERVER, &backend.settings);
         config.server_name = server_name(name);
         config.admin_token = Some(ADMIN_TOKEN.to_owned());
         config.open_registration = true;
-        config.relays.clone_from(&relays);
+        config.relays = relays_told(scenario, name);
         (name.clone(), config)
     })
+}
+
+/// Returns the relays that a homeserver is told of: its own, and those of others that it does not learn.
+fn relays_told(scenario: &Scenario, to: &str) -> BTreeMap<OwnedServerName, Vec<OwnedServerName>> {
+    let told = scenario.relays_told(to);
+    told.map(|(name, relays)| {
+        (server_name(name), relays.iter().map(|relay| server_name(relay)).collect())
+    })
+    .collect()
 }
 
 fn relay_config(name: &str, relay: &scenarios::scenario::Relay) -> relay::Config {

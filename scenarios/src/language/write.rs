@@ -172,6 +172,7 @@ impl Inline {
 fn backend(backend: &Backend) -> Inline {
     Inline::default()
         .put_if(!backend.relays.is_empty(), "relays", list(&backend.relays))
+        .put_if(backend.relays_learned, "relays-learned", true)
         .settings(&HOMESERVER, &backend.settings)
 }
 

@@ -9,6 +9,9 @@ use settings::{Choices, HOMESERVER, RELAY, Setting, Settings};
 pub struct Backend {
     /// Its own relays: where others leave its mail, and where it asks for it.
     pub relays: Vec<String>,
+    /// Whether the other homeservers learn them from what it publishes with its keys, and are not told of
+    /// them.
+    pub relays_learned: bool,
     /// What is set of it, by the keys of its configuration.
     pub settings: Choices,
 }

@@ -129,8 +129,9 @@ fn network() -> impl Strategy<Value = Network> {
 }
 
 fn backends() -> impl Strategy<Value = BTreeMap<String, Backend>> {
-    let backend = (some(RELAYS), choices(&HOMESERVER))
-        .prop_map(|(relays, settings)| Backend { relays, settings });
+    let backend = (some(RELAYS), any::<bool>(), choices(&HOMESERVER)).prop_map(
+        |(relays, learned, settings)| Backend { relays, relays_learned: learned, settings },
+    );
     each(BACKENDS, backend)
 }
 

@@ -1,15 +1,16 @@
-//! This server's name and ed25519 signing key.
+//! This server's name, its ed25519 signing key, and the key that mail for it is sealed to.
 
 mod old_keys;
 
 use std::{fmt::Write, io, sync::Arc};
 
-use ruma::{OwnedServerName, serde::Base64, signatures::Ed25519KeyPair};
+use ruma::{OwnedServerName, ServerName, serde::Base64, signatures::Ed25519KeyPair};
 use rusqlite::OptionalExtension;
 
 pub use self::old_keys::{MAX_KEYS, OldKeys};
 use crate::{
     database::migrate,
+    federation::SealingKey,
     host::{Database, DatabaseError, Host, Transaction},
 };
 
@@ -28,6 +29,13 @@ const VERSION_BYTES: usize = 4;
 /// What the key is called on a machine's disk, beside the database.
 const SECRET: &str = "signing";
 
+/// What the seed of the sealing key is called there. Only a server whose signing key was replaced has it:
+/// until then it is derived from that key's, should the database be lost.
+const SEALING_SECRET: &str = "sealing";
+
+/// What a sealing key's seed is derived from a signing key's for.
+const SEALING: &str = "org.fedsim sealing key";
+
 const SCHEMA: &[&str] = &[
     "CREATE TABLE own_key (
     server_name TEXT PRIMARY KEY,
@@ -40,7 +48,35 @@ const SCHEMA: &[&str] = &[
     public_key BLOB NOT NULL,
     expired_ms INTEGER NOT NULL
 ) STRICT",
+    // What the sealing key is made of, whatever becomes of the signing key.
+    "CREATE TABLE own_sealing_key (
+    seed BLOB NOT NULL
+) STRICT",
 ];
+
+/// What a server does in the transaction in which its identity is opened.
+pub struct Opening {
+    /// Returns the latest moment, in milliseconds since the epoch, that this server has signed something
+    /// for, as its database tells: what its clock said then may be later than what it says now.
+    pub last_signed: fn(&Transaction<'_>, &ServerName) -> Result<u64, DatabaseError>,
+    /// Records what is to be known as of this start: the first time, that costs no further commit.
+    pub record: Record,
+}
+
+/// What records something.
+pub type Record = Box<dyn FnOnce(&Transaction<'_>) -> Result<(), DatabaseError> + Send>;
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self { last_signed: |_, _| Ok(0), record: Box::new(|_| Ok(())) }
+    }
+}
+
+impl std::fmt::Debug for Opening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opening").finish_non_exhaustive()
+    }
+}
 
 /// A server name and the key that signs for it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -51,6 +87,8 @@ pub struct Identity {
     pub key_pair: Arc<Ed25519KeyPair>,
     /// The keys that signed for it before.
     pub old_keys: Arc<OldKeys>,
+    /// Opens the mail that is sealed to it.
+    pub sealing_key: Arc<SealingKey>,
 }
 
 impl Identity {
@@ -66,23 +104,45 @@ impl Identity {
         database: &Database,
         server_name: OwnedServerName,
     ) -> Result<Self, DatabaseError> {
+        Self::open_with(host, database, server_name, Opening::default()).await
+    }
+
+    /// As [`Identity::open`], for a server whose signatures count as of the moment that they name, or that has
+    /// more to record. A key that is replaced ends no earlier than what it has signed.
+    ///
+    /// # Errors
+    /// See [`Identity::open`].
+    pub async fn open_with(
+        host: &Host,
+        database: &Database,
+        server_name: OwnedServerName,
+        opening: Opening,
+    ) -> Result<Self, DatabaseError> {
         install(database).await?;
         let fresh_seed = host.random_bytes();
         let kept = host.disk.secret(SECRET).await.map_err(|error| kept_badly(&error))?;
         let noted = old_keys::noted(host).await.map_err(|error| noted_badly(&error))?;
-        let (name, now_ms, known) = (server_name.to_string(), host.unix_ms(), noted.clone());
-        let (version, seed, old_keys) = database
+        let (name, now_ms, known) = (server_name.clone(), host.unix_ms(), noted.clone());
+        let sealing = host.disk.secret(SEALING_SECRET).await.map_err(|error| kept_badly(&error))?;
+        let Opening { last_signed, record } = opening;
+        let (version, seed, old_keys, sealing_seed) = database
             .transaction(move |transaction| {
-                must_be_of(transaction, &name)?;
+                must_be_of(transaction, name.as_str())?;
+                record(transaction)?;
                 let (version, seed) =
-                    stored_or_new(transaction, &name, kept.unwrap_or(fresh_seed))?;
+                    stored_or_new(transaction, name.as_str(), kept.unwrap_or(fresh_seed))?;
+                let sealing = sealing_seed(transaction, sealing, &seed)?;
                 let stored = old_keys::stored(transaction)?;
                 // The note has the very moment at which a key was replaced.
                 let mut old: OldKeys = stored.clone().into_iter().chain(known).collect();
                 let (version, seed) = match kept {
                     Some(kept) if kept != seed => {
                         retire(&mut old, &version, &seed, now_ms);
-                        replace(transaction, &name, kept)?
+                        let signed_until = last_signed(transaction, &name)?;
+                        if let Some((_, end_ms)) = old.get_mut(&old_keys::id_of(&version)) {
+                            *end_ms = signed_until.max(*end_ms);
+                        }
+                        replace(transaction, name.as_str(), kept)?
                     }
                     _ => (version, seed),
                 };
@@ -93,7 +153,7 @@ impl Identity {
                     tracing::warn!(forgotten, "the oldest keys are published no longer");
                 }
                 old_keys::store(transaction, &stored, &old)?;
-                Ok::<_, DatabaseError>((version, seed, old))
+                Ok::<_, DatabaseError>((version, seed, old, sealing))
             })
             .await?;
         if old_keys != noted {
@@ -102,11 +162,17 @@ impl Identity {
         if kept.is_none() {
             host.disk.keep_secret(SECRET, seed).await.map_err(|error| kept_badly(&error))?;
         }
-        let identity = Self::from_seed(server_name, &seed, version);
-        Ok(Self { old_keys: Arc::new(old_keys), ..identity })
+        if sealing.is_none() && sealing_seed != blake3::derive_key(SEALING, &seed) {
+            let keep = host.disk.keep_secret(SEALING_SECRET, sealing_seed).await;
+            keep.map_err(|error| kept_badly(&error))?;
+        }
+        let mut identity = Self::from_seed(server_name, &seed, version);
+        identity.old_keys = Arc::new(old_keys);
+        identity.sealing_key = Arc::new(SealingKey::from_seed(sealing_seed));
+        Ok(identity)
     }
 
-    /// Returns the identity of `server_name` with the key made of `seed`, whose id is
+    /// Returns the identity of `server_name` with the keys made of `seed`; the id of the one that signs is
     /// `ed25519:<version>`.
     pub fn from_seed(
         server_name: OwnedServerName,
@@ -114,7 +180,8 @@ impl Identity {
         version: String,
     ) -> Self {
         let key_pair = Arc::new(key_pair(seed, version));
-        Self { server_name, key_pair, old_keys: Arc::default() }
+        let sealing_key = Arc::new(SealingKey::from_seed(blake3::derive_key(SEALING, seed)));
+        Self { server_name, key_pair, old_keys: Arc::default(), sealing_key }
     }
 
     /// Returns the identity whose key is kept beside the database of `host`; made from the host's entropy
@@ -134,9 +201,10 @@ impl Identity {
         Ok(Self::from_seed(server_name, &seed, version_of(&seed)))
     }
 
-    /// Puts a new key, made of the host's entropy, in the place of the one beside the database. The
+    /// Puts a new signing key, made of the host's entropy, in the place of the one beside the database. The
     /// server takes it for its own when it starts next, and publishes the one before as an old key from
-    /// then on. Call this for a server that is not running.
+    /// then on. The sealing key stays, for mail that is sealed to it may wait at relays. Call this for a
+    /// server that is not running.
     ///
     /// # Errors
     /// The disk refuses; or the server has as many old keys as others read ([`MAX_KEYS`] with the current
@@ -150,6 +218,10 @@ impl Identity {
         let mut old = noted.clone();
         if let Some(kept) = host.disk.secret(SECRET).await? {
             retire(&mut old, &version_of(&kept), &kept, host.unix_ms());
+            if host.disk.secret(SEALING_SECRET).await?.is_none() {
+                let sealing = blake3::derive_key(SEALING, &kept);
+                host.disk.keep_secret(SEALING_SECRET, sealing).await?;
+            }
         }
         if old_keys::forget_beyond_the_limit(&mut old) > 0 && !forget_oldest {
             return Err(io::Error::other(format!(
@@ -199,6 +271,24 @@ fn stored_or_new(
         .prepare_cached("INSERT INTO own_key (server_name, version, seed) VALUES (?1, ?2, ?3)")?
         .execute((server_name, &version, fresh_seed))?;
     Ok((version, fresh_seed))
+}
+
+/// Returns the seed of the sealing key: the one `kept` beside the database, or the one in it, or else one
+/// that is made of the signing key that was in it until now, and stays.
+fn sealing_seed(
+    transaction: &Transaction<'_>,
+    kept: Option<[u8; SEED_BYTES]>,
+    signing_seed: &[u8; SEED_BYTES],
+) -> rusqlite::Result<[u8; SEED_BYTES]> {
+    let stored = transaction
+        .query_row("SELECT seed FROM own_sealing_key", [], |row| row.get(0))
+        .optional()?;
+    let seed = kept.or(stored).unwrap_or_else(|| blake3::derive_key(SEALING, signing_seed));
+    if stored != Some(seed) {
+        transaction.execute("DELETE FROM own_sealing_key", [])?;
+        transaction.execute("INSERT INTO own_sealing_key (seed) VALUES (?1)", [seed])?;
+    }
+    Ok(seed)
 }
 
 /// Refuses a database in which a server of another name has its key: every event in it would be

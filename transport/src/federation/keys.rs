@@ -1,5 +1,6 @@
-//! Own and remote server keys.
+//! Own and remote server keys, and what servers publish with them.
 
+mod cache;
 mod document;
 mod fetches;
 pub(super) mod store;
@@ -7,7 +8,7 @@ pub(super) mod store;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, MutexGuard,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -21,26 +22,23 @@ use axum::{
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use ruma::{
-    OwnedServerName, ServerName,
+    ServerName,
     signatures::{PublicKeyMap, PublicKeySet},
 };
 use tokio::sync::Semaphore;
 
 pub use self::document::MAX_VALIDITY_MS;
 use self::{
-    document::KnownKeys,
-    fetches::{Fetches, Question, UnderWay},
+    cache::{Cache, RemoteServer},
+    document::Published,
+    fetches::{Question, UnderWay},
 };
 use crate::{
     Lock,
-    federation::{Identity, address_of, json_answer},
+    federation::{Contact, Identity, address_of, json_answer},
     host::{Database, DatabaseError, Host},
     http::{Client, Peer},
 };
-
-/// Servers whose keys are kept in memory; the one unused longest makes room (its keys stay in the
-/// database).
-const MAX_CACHED_SERVERS: usize = 4096;
 
 /// Stored documents after which it is looked whether too many keys are stored.
 const SAVES_BETWEEN_TRIMS: u64 = 1000;
@@ -95,41 +93,12 @@ struct KeyRingFields {
     http: Client,
     identity: Identity,
     own: Arc<PublicKeyMap>,
+    own_contact: Lock<Contact>,
     cache: Lock<Cache>,
     /// Documents that were stored since this process began.
     saves: AtomicU64,
     fetches: Semaphore,
     under_way: UnderWay,
-}
-
-#[derive(Default)]
-struct Cache {
-    servers: BTreeMap<OwnedServerName, Entry>,
-    /// Counts look-ups, to find the server unused longest.
-    lookups: u64,
-}
-
-struct Entry {
-    server: Arc<RemoteServer>,
-    last_lookup: u64,
-}
-
-/// What is known of one other server.
-#[derive(Default)]
-struct RemoteServer {
-    known: Lock<Known>,
-    /// Held while its keys are read from the database or fetched, so that many requests of one
-    /// server make one fetch.
-    fetching: tokio::sync::Mutex<Fetches>,
-}
-
-#[derive(Default)]
-struct Known {
-    keys: KnownKeys,
-    /// All of `keys`, as the verifier takes them.
-    all: Arc<PublicKeyMap>,
-    /// The last moment at which all of them are valid.
-    all_valid_until_ms: u64,
 }
 
 /// For whom another server's keys are asked for.
@@ -167,6 +136,7 @@ impl KeyRing {
                 http,
                 identity,
                 own: Arc::new(own),
+                own_contact: Lock::default(),
                 cache: Lock::default(),
                 saves: AtomicU64::new(0),
                 fetches: Semaphore::new(MAX_FETCHES),
@@ -254,30 +224,7 @@ impl KeyRing {
         let Some(_fetching) = self.fields.under_way.begin(claims) else {
             return unavailable("too many servers are asked for this address".to_owned());
         };
-        let fetched = match self.fetch(server).await {
-            Ok(published) => {
-                let saves = self.fields.saves.fetch_add(1, Ordering::Relaxed) + 1;
-                let trims = saves.is_multiple_of(SAVES_BETWEEN_TRIMS);
-                let (database, name) = (&self.fields.database, server.to_string());
-                let saved = store::save(database, name, published.clone(), self.now_ms(), trims);
-                let keys = saved.await.unwrap_or_else(|error| {
-                    // Whoever may empty a full disk must be known by the key that they sign with.
-                    tracing::warn!(%server, %error, "keys of a server are kept in memory alone");
-                    let mut keys = remote.known().keys.clone();
-                    keys.extend(published);
-                    while keys.len() > crate::federation::MAX_KEYS
-                        && let Some(soonest) = keys.iter().min_by_key(|(_, key)| key.valid_until_ms)
-                    {
-                        let soonest = soonest.0.clone();
-                        keys.remove(&soonest);
-                    }
-                    keys
-                });
-                remote.learn(server, keys);
-                Ok(())
-            }
-            Err(reason) => Err(reason),
-        };
+        let fetched = self.fetch_and_learn(server, &remote).await;
         fetches.asked(question, fetched.clone().err());
         match fetched {
             Ok(()) => Ok(remote.known().valid_at(server, at_ms)),
@@ -285,7 +232,79 @@ impl KeyRing {
         }
     }
 
-    async fn fetch(&self, server: &ServerName) -> Result<KnownKeys, String> {
+    /// Asks `server` what it publishes now, whatever is known of it: its keys may be valid for days yet,
+    /// and its contact another one.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub async fn refresh(&self, server: &ServerName) -> Result<(), KeyError> {
+        let remote = self.remote(server);
+        let _alone = remote.fetching.lock().await;
+        let unavailable = |reason| KeyError::Unavailable { server: server.to_string(), reason };
+        self.fetch_and_learn(server, &remote).await.map_err(unavailable)
+    }
+
+    /// Returns what `server` published of how mail reaches it when its keys were fetched last.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn contact_of(&self, server: &ServerName) -> Result<Contact, DatabaseError> {
+        let name = server.to_string();
+        self.fields.database.call(move |db| Ok(store::read_contact(db, &name)?)).await
+    }
+
+    /// Returns how long ago `server` was asked what it publishes, on this machine's wall clock; `None` if it
+    /// was not.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn contact_age_of(
+        &self,
+        server: &ServerName,
+    ) -> Result<Option<Duration>, DatabaseError> {
+        let (name, now) = (server.to_string(), self.now_ms());
+        let learned = self
+            .fields
+            .database
+            .call(move |db| store::contact_learned(db, &name).map_err(DatabaseError::from));
+        let learned = learned.await?;
+        Ok(learned.map(|learned| Duration::from_millis(now.saturating_sub(learned))))
+    }
+
+    /// Publishes how mail reaches this server, from now on.
+    pub fn publish(&self, contact: Contact) {
+        *self.fields.own_contact.lock() = contact;
+    }
+
+    /// Fetches what `server` publishes, and keeps it. Call this while no other fetch of it is under way.
+    async fn fetch_and_learn(
+        &self,
+        server: &ServerName,
+        remote: &RemoteServer,
+    ) -> Result<(), String> {
+        let published = self.fetch(server).await?;
+        let saves = self.fields.saves.fetch_add(1, Ordering::Relaxed) + 1;
+        let trims = saves.is_multiple_of(SAVES_BETWEEN_TRIMS);
+        let (database, name) = (&self.fields.database, server.to_string());
+        let saved = store::save(database, name, published.clone(), self.now_ms(), trims);
+        let keys = saved.await.unwrap_or_else(|error| {
+            // Whoever may empty a full disk must be known by the key that they sign with.
+            tracing::warn!(%server, %error, "keys of a server are kept in memory alone");
+            let mut keys = remote.known().keys.clone();
+            keys.extend(published.keys);
+            while keys.len() > crate::federation::MAX_KEYS
+                && let Some(soonest) = keys.iter().min_by_key(|(_, key)| key.valid_until_ms)
+            {
+                let soonest = soonest.0.clone();
+                keys.remove(&soonest);
+            }
+            keys
+        });
+        remote.learn(server, keys);
+        Ok(())
+    }
+
+    async fn fetch(&self, server: &ServerName) -> Result<Published, String> {
         let _permit = self.fields.fetches.acquire().await.map_err(|e| e.to_string())?;
         let request = Request::get(KEY_PATH).body(Bytes::new()).map_err(|e| e.to_string())?;
         let answer = self
@@ -301,20 +320,7 @@ impl KeyRing {
     }
 
     fn remote(&self, server: &ServerName) -> Arc<RemoteServer> {
-        let mut cache = self.fields.cache.lock();
-        cache.lookups += 1;
-        let last_lookup = cache.lookups;
-        if let Some(entry) = cache.servers.get_mut(server) {
-            entry.last_lookup = last_lookup;
-            return Arc::clone(&entry.server);
-        }
-        if cache.servers.len() >= MAX_CACHED_SERVERS {
-            cache.forget_oldest();
-        }
-        let remote = Arc::<RemoteServer>::default();
-        let entry = Entry { server: Arc::clone(&remote), last_lookup };
-        cache.servers.insert(server.to_owned(), entry);
-        remote
+        self.fields.cache.lock().server(server)
     }
 
     /// Returns milliseconds since the epoch on this machine's wall clock.
@@ -324,7 +330,8 @@ impl KeyRing {
 
     /// Returns the body of `GET /_matrix/key/v2/server`: this server's keys, signed by them.
     pub fn own_keys(&self) -> serde_json::Value {
-        document::own(&self.fields.identity, self.fields.host.unix_ms())
+        let contact = self.fields.own_contact.lock().clone();
+        document::own(&self.fields.identity, &contact, self.fields.host.unix_ms())
     }
 
     /// Returns what this server vouches for of the keys of these servers: its own, and no others'.
@@ -355,65 +362,6 @@ impl KeyRing {
             .route(QUERY_PATH, post(query))
             .route(QUERY_ONE_PATH, get(query_one))
     }
-}
-
-impl Cache {
-    fn forget_oldest(&mut self) {
-        let oldest = self.servers.iter().min_by_key(|(_, entry)| entry.last_lookup);
-        if let Some(server) = oldest.map(|(server, _)| server.clone()) {
-            self.servers.remove(&server);
-        }
-    }
-}
-
-impl RemoteServer {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock()
-    }
-
-    fn learn(&self, server: &ServerName, keys: KnownKeys) {
-        *self.known() = Known::new(server, keys);
-    }
-
-    /// Returns the keys valid at `at_ms`, if `key_id` is one of them (if any is, without a
-    /// `key_id`).
-    fn valid(
-        &self,
-        server: &ServerName,
-        key_id: Option<&str>,
-        at_ms: u64,
-    ) -> Option<Arc<PublicKeyMap>> {
-        let known = self.known();
-        let found = match key_id {
-            Some(key_id) => known.keys.get(key_id).is_some_and(|key| at_ms <= key.valid_until_ms),
-            None => known.keys.values().any(|key| at_ms <= key.valid_until_ms),
-        };
-        found.then(|| known.valid_at(server, at_ms))
-    }
-}
-
-impl Known {
-    fn new(server: &ServerName, keys: KnownKeys) -> Self {
-        let all_valid_until_ms = keys.values().map(|key| key.valid_until_ms).min().unwrap_or(0);
-        let all = Arc::new(public_keys(server, &keys, 0));
-        Self { keys, all, all_valid_until_ms }
-    }
-
-    fn valid_at(&self, server: &ServerName, at_ms: u64) -> Arc<PublicKeyMap> {
-        if at_ms <= self.all_valid_until_ms {
-            return Arc::clone(&self.all);
-        }
-        Arc::new(public_keys(server, &self.keys, at_ms))
-    }
-}
-
-fn public_keys(server: &ServerName, keys: &KnownKeys, at_ms: u64) -> PublicKeyMap {
-    let valid = keys
-        .iter()
-        .filter(|(_, key)| at_ms <= key.valid_until_ms)
-        .map(|(key_id, key)| (key_id.clone(), key.public_key.clone()))
-        .collect();
-    PublicKeyMap::from([(server.to_string(), valid)])
 }
 
 impl std::fmt::Debug for KeyRing {

@@ -91,6 +91,9 @@ pub(super) fn backend(item: &Item<'_>, reader: &mut Reader) -> Backend {
     if let Some(relays) = table.take("relays", reader) {
         backend.relays = reader.texts(&relays);
     }
+    if let Some(learned) = table.take("relays-learned", reader) {
+        backend.relays_learned = reader.flag(&learned).unwrap_or(false);
+    }
     let short = ("attempts-before-relay", "attempts_before_relay");
     backend.settings = settings(&mut table, &HOMESERVER, short, reader);
     shorthand::online(&mut table, reader);

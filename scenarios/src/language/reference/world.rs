@@ -219,6 +219,14 @@ const OF_BACKEND: &[Key] = &[
         "[\"r1\"]",
     ),
     may(
+        "relays-learned",
+        Flag,
+        "false",
+        "whether the other servers learn its relays from what it publishes with its keys, and are not \
+         told of them",
+        "true",
+    ),
+    may(
         "attempts-before-relay",
         Whole(1, u32::MAX as u64),
         "3",

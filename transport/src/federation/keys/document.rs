@@ -10,7 +10,7 @@ use ruma::{
     signatures::{PublicKeyMap, PublicKeySet, sign_json, verify_json},
 };
 
-use crate::federation::{Identity, MAX_KEYS, Proof};
+use crate::federation::{Contact, Identity, MAX_KEYS, Proof};
 
 /// How far ahead a key is trusted at most, and how far ahead our own document claims validity
 /// (server-server API, "Publishing keys": the lesser of `valid_until_ts` and seven days).
@@ -34,8 +34,15 @@ pub(super) struct KnownKey {
 /// Keys of one server by key id.
 pub(super) type KnownKeys = BTreeMap<String, KnownKey>;
 
+/// What a server publishes.
+#[derive(Clone, Debug)]
+pub(super) struct Published {
+    pub(super) keys: KnownKeys,
+    pub(super) contact: Contact,
+}
+
 /// Returns this server's own document, signed.
-pub(super) fn own(identity: &Identity, now_ms: u64) -> serde_json::Value {
+pub(super) fn own(identity: &Identity, contact: &Contact, now_ms: u64) -> serde_json::Value {
     let public_key = STANDARD_NO_PAD.encode(identity.key_pair.public_key());
     let old: BTreeMap<&String, serde_json::Value> = identity
         .old_keys
@@ -44,12 +51,13 @@ pub(super) fn own(identity: &Identity, now_ms: u64) -> serde_json::Value {
             (id, serde_json::json!({ "key": key, "expired_ts": expired_ms }))
         })
         .collect();
-    let document = serde_json::json!({
+    let mut document = serde_json::json!({
         "server_name": identity.server_name,
         "valid_until_ts": now_ms.saturating_add(MAX_VALIDITY_MS),
         "verify_keys": { identity.key_id(): { "key": public_key } },
         "old_verify_keys": old,
     });
+    contact.write(&mut document);
     let CanonicalJsonValue::Object(mut document) =
         CanonicalJsonValue::try_from(document).expect("strings and a small number are canonical")
     else {
@@ -71,7 +79,7 @@ pub(super) fn is_beyond_belief(at_ms: u64, now_ms: u64) -> bool {
 ///
 /// # Errors
 /// What is wrong with it, for people.
-pub(super) fn read(server: &ServerName, body: &[u8], now_ms: u64) -> Result<KnownKeys, String> {
+pub(super) fn read(server: &ServerName, body: &[u8], now_ms: u64) -> Result<Published, String> {
     if body.len() > MAX_DOCUMENT {
         return Err(format!("the document is larger than {MAX_DOCUMENT} bytes"));
     }
@@ -101,7 +109,7 @@ pub(super) fn read(server: &ServerName, body: &[u8], now_ms: u64) -> Result<Know
         let known = KnownKey { public_key: current.key, valid_until_ms: trusted_until };
         (key_id.to_string(), known)
     });
-    Ok(old.chain(current).collect())
+    Ok(Published { keys: old.chain(current).collect(), contact: Contact::read(body) })
 }
 
 fn check_signature(
@@ -147,7 +155,7 @@ mod tests {
     use ruma::server_name;
 
     use super::{MAX_VALIDITY_MS, own, read};
-    use crate::federation::Identity;
+    use crate::federation::{Contact, Identity};
 
     #[test]
     fn a_document_with_an_endless_key_id_is_refused_and_no_key_is_believed_for_ever() {
@@ -156,17 +164,20 @@ mod tests {
             let mut identity = Identity::from_seed(server.to_owned(), &[1; 32], version);
             let old = (identity.public_key(), 1 << 50);
             identity.old_keys = Arc::new([("ed25519:old".to_owned(), old)].into());
-            read(server, own(&identity, 0).to_string().as_bytes(), 0)
+            read(server, own(&identity, &Contact::default(), 0).to_string().as_bytes(), 0)
         };
         assert!(made("x".repeat(300)).unwrap_err().contains("longer"));
-        assert_eq!(made("1".to_owned()).unwrap()["ed25519:old"].valid_until_ms, MAX_VALIDITY_MS);
+        assert_eq!(
+            made("1".to_owned()).unwrap().keys["ed25519:old"].valid_until_ms,
+            MAX_VALIDITY_MS
+        );
     }
 
     #[test]
     fn a_document_that_was_signed_here_and_changed_is_refused() {
         let server = server_name!("a.example");
         let identity = Identity::from_seed(server.to_owned(), &[1; 32], "1".to_owned());
-        let mut document = own(&identity, 0);
+        let mut document = own(&identity, &Contact::default(), 0);
         assert!(read(server, document.to_string().as_bytes(), 0).is_ok());
         document["valid_until_ts"] = 1.into();
         assert!(read(server, document.to_string().as_bytes(), 0).is_err());
