@@ -1,5 +1,5 @@
-//! The built front end is what its source says. This test needs `npm` and its registry: `.ci/run`
-//! runs it.
+//! The built front end, and the script of reports, are what their sources say. These tests need `npm` and
+//! its registry: `.ci/run` runs them.
 
 use std::{
     fs,
@@ -44,7 +44,18 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 #[ignore = "needs npm"]
 fn the_built_page_is_what_its_source_says() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    is_fresh("serve");
+}
+
+#[test]
+#[ignore = "needs npm"]
+fn the_built_script_of_reports_is_what_its_source_says() {
+    is_fresh("reports");
+}
+
+/// Builds what is in `web` of a crate elsewhere, and compares that with what the crate includes.
+fn is_fresh(folder: &str) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
     let elsewhere = tempfile::tempdir().expect("a temporary folder");
     let web = elsewhere.path().join("web");
     copy(&here.join("web"), &web);
@@ -56,7 +67,7 @@ fn the_built_page_is_what_its_source_says() {
     };
     assert_eq!(names(&kept), names(&built));
     for ((name, kept), (_, built)) in kept.iter().zip(&built) {
-        let help = "`npm ci && npm run build` in serve/web writes it";
-        assert!(kept == built, "serve/built/{} is not fresh: {help}", name.display());
+        let help = format!("`npm ci && npm run build` in {folder}/web writes it");
+        assert!(kept == built, "{folder}/built/{} is not fresh: {help}", name.display());
     }
 }

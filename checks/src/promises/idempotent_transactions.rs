@@ -1,6 +1,7 @@
 //! `idempotent-transactions`: a transaction that is sent again carries the same PDUs and gets the
 //! same answer, and so does a client's send; and an answer is about what was sent. Who has lost its disk
-//! since it answered cannot know that it did.
+//! since it answered cannot know that it did. What was said in a message that was taken away meanwhile is
+//! not sent again: its event is the same without it, by its id.
 //!
 //! An id is its origin's own (server-server API, "Transactions"). Whoever takes another server's
 //! transaction of the same id for a repetition answers it with the results of that one.
@@ -52,7 +53,7 @@ fn judge_answer(judgment: &mut Judgment, exchange: &Exchange<'_>) {
 fn judge_attempts(history: &History<'_>, judgment: &mut Judgment, attempts: &[&Exchange<'_>]) {
     let first = attempts[0];
     let mut repetitions = attempts.iter().filter(|it| history.is_honest(it.from));
-    let changed = repetitions.find(|other| payload(other) != payload(first));
+    let changed = repetitions.find(|other| !is_repeated(history, first, other));
     if let Some(changed) = changed {
         let sentence = format!(
             "{} sent {} again to {} with other contents",
@@ -80,6 +81,34 @@ fn judge_attempts(history: &History<'_>, judgment: &mut Judgment, attempts: &[&E
     }
 }
 
+/// Returns whether a request says what an earlier one said, but for what was taken away since.
+fn is_repeated(history: &History<'_>, first: &Exchange<'_>, other: &Exchange<'_>) -> bool {
+    let (first, other) = (payload(first), payload(other));
+    if first == other {
+        return true;
+    }
+    let (Some(Value::Array(first)), Some(Value::Array(other))) = (first, other) else {
+        return false;
+    };
+    let is_same = |(then, now): (&Value, &Value)| then == now || is_redacted(history, then, now);
+    first.len() == other.len() && first.iter().zip(other).all(is_same)
+}
+
+/// Returns whether a PDU is what is left of another one, whose message somebody has taken away.
+fn is_redacted(history: &History<'_>, then: &Value, now: &Value) -> bool {
+    let message = then["content"]["org.fedsim.message"].as_str();
+    let is_taken_away = history.redactions.iter().any(|it| Some(it.message.as_str()) == message);
+    // What is unsigned says who has.
+    let is_part = |now: &Value, then: &Value, but: &[&str]| {
+        let mut fields = now.as_object().into_iter().flatten();
+        let is_left = |key: &str, value| but.contains(&key) || then.get(key) == Some(value);
+        now.is_object() && fields.all(|(key, value)| is_left(key, value))
+    };
+    is_taken_away
+        && is_part(now, then, &["content", "unsigned"])
+        && is_part(&now["content"], &then["content"], &[])
+}
+
 /// Returns what must stay the same: the PDUs of a transaction, or the whole body of another
 /// request.
 fn payload<'e>(exchange: &'e Exchange<'_>) -> Option<&'e Value> {
@@ -103,7 +132,7 @@ mod tests {
     use crate::{
         Judgment,
         history::{
-            PduFacts,
+            Note, PduFacts,
             fake::{Fake, pdu, restored, transaction},
         },
     };
@@ -114,6 +143,25 @@ mod tests {
         fake.exchange(("a", "b"), what, &transaction("m1"), &json!({"pdus": {}}));
         fake.exchange(("a", "b"), what, &transaction(message), answer);
         fake.judged(Delivery::Eventual, judge)
+    }
+
+    #[test]
+    fn what_was_taken_away_meanwhile_is_not_sent_again() {
+        let repeated = |name: &str, now: &serde_json::Value| {
+            let what = "PUT /_matrix/federation/v1/send/1";
+            let mut fake = Fake::ready();
+            fake.note(&Note::RedactionBegan { message: name.to_owned(), by: "alice".to_owned() });
+            let then = transaction("m1");
+            let mut again = then.clone();
+            again["pdus"][0]["content"] = now.clone();
+            again["pdus"][0]["unsigned"] = json!({ "redacted_because": {} });
+            fake.exchange(("a", "b"), what, &then, &json!({"pdus": {}}));
+            fake.exchange(("a", "b"), what, &again, &json!({"pdus": {}}));
+            fake.judged(Delivery::Eventual, judge).finding
+        };
+        assert_eq!(repeated("m1", &json!({})), None);
+        assert!(repeated("m2", &json!({})).is_some(), "nobody took m1 away");
+        assert!(repeated("m1", &json!({ "body": "else" })).is_some());
     }
 
     #[test]

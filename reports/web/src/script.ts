@@ -1,14 +1,11 @@
-
 // Makes a page that is complete without it easier to read: a message can be followed, the journal
 // filtered, sections folded by keys, commands copied. It asks nothing of anybody and keeps nothing.
 "use strict";
 (() => {
-  /** @type {(selector: string, within?: ParentNode) => any[]} */
-  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-  /** @type {(id: string) => HTMLElement | null} */
-  const one = (id) => document.getElementById(id);
-  /** @type {(name: string, text: string, parent?: Element) => HTMLElement} */
-  const make = (name, text, parent) => {
+  const all = <E extends Element = HTMLElement>(selector: string, within: ParentNode = document) =>
+    [...within.querySelectorAll<E>(selector)];
+  const one = (id: string) => document.getElementById(id);
+  const make = <N extends keyof HTMLElementTagNameMap>(name: N, text: string, parent?: Element) => {
     const made = document.createElement(name);
     made.textContent = text;
     if (parent) parent.append(made);
@@ -16,7 +13,7 @@
   };
 
   // What is linked to may be folded away.
-  const unfold = (/** @type {Element | null} */ it) => {
+  const unfold = (it: Element | null | undefined) => {
     for (; it; it = it.parentElement) if (it instanceof HTMLDetailsElement) it.open = true;
   };
   const arrive = () => {
@@ -57,10 +54,9 @@
   }
 
   // Following a message dims everything that is not about it, and filters the journal to it.
-  /** @type {HTMLElement | null} */
-  let bar = null;
+  let bar: HTMLElement | null = null;
   let followed = "";
-  const follow = (/** @type {string} */ message) => {
+  const follow = (message: string) => {
     followed = message === followed ? "" : message;
     document.body.classList.toggle("following", followed !== "");
     for (const it of all("[data-m]")) it.classList.toggle("at-hand", it.getAttribute("data-m") === followed);
@@ -84,30 +80,31 @@
   }
 
   // The journal, filtered by what its cells say.
-  const form = /** @type {HTMLFormElement | null} */ (one("filter"));
-  /** @type {HTMLTableRowElement[]} */
-  const rows = all("table.journal tbody tr");
-  /** @type {(text: string) => number} Seconds of a time as reports write it. */
-  const seconds = (text) => {
+  const form = one("filter") as HTMLFormElement | null;
+  const rows = all<HTMLTableRowElement>("table.journal tbody tr");
+  const units: Record<string, number> = { h: 3600, m: 60, ms: 0.001 };
+  // Seconds of a time as reports write it.
+  const seconds = (text: string) => {
     let total = 0;
     for (const [, number, unit] of text.matchAll(/([\d.]+)\s*(h|ms|m|s|$)/g)) {
-      total += Number(number) * ({ h: 3600, m: 60, ms: 0.001 }[unit] ?? 1);
+      total += Number(number) * (units[unit ?? ""] ?? 1);
     }
     return text.trim().startsWith("-") ? -total : total;
   };
   const filter = () => {
     if (!form) return;
-    const wanted = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value).trim()]));
-    const from = wanted.from ? seconds(wanted.from) : -Infinity;
-    const to = wanted.to ? seconds(wanted.to) : Infinity;
-    const text = (wanted.text ?? "").toLowerCase();
+    const given = new FormData(form);
+    const wanted = (name: string) => String(given.get(name) ?? "").trim();
+    const from = wanted("from") ? seconds(wanted("from")) : -Infinity;
+    const to = wanted("to") ? seconds(wanted("to")) : Infinity;
+    const text = wanted("text").toLowerCase();
     let shown = 0;
     for (const row of rows) {
-      const [, time, where, what, message] = [...row.cells].map((cell) => cell.textContent ?? "");
+      const [, time = "", where = "", what = "", message = ""] = [...row.cells].map((cell) => cell.textContent ?? "");
       const at = seconds(time);
-      const fits = (!wanted.node || where.split(" → ").includes(wanted.node))
-        && (!wanted.message || message === wanted.message)
-        && (!wanted.endpoint || what.endsWith(" " + wanted.endpoint))
+      const fits = (!wanted("node") || where.split(" → ").includes(wanted("node")))
+        && (!wanted("message") || message === wanted("message"))
+        && (!wanted("endpoint") || what.endsWith(" " + wanted("endpoint")))
         && at >= from && at <= to
         && (!text || (row.textContent ?? "").toLowerCase().includes(text));
       row.hidden = !fits;
@@ -124,24 +121,21 @@
   }
 
   // Keys.
-  /** @type {() => (SVGAElement | HTMLElement)[]} */
   const steps = () => {
-    const pictures = all("svg.space").filter((picture) => picture.getClientRects().length > 0);
-    const stops = pictures.length ? all("a", pictures[0]) : [];
-    /** @type {(it: Element) => number} */
-    const entry = (it) => Number(it.id.slice(1));
+    const picture = all<SVGElement>("svg.space").find((picture) => picture.getClientRects().length > 0);
+    const stops = picture ? all<SVGAElement>("a", picture) : [];
+    const entry = (it: Element) => Number(it.id.slice(1));
     return stops.sort((a, b) => entry(a) - entry(b));
   };
-  const step = (/** @type {number} */ by) => {
+  const step = (by: number) => {
     const stops = steps();
     const now = stops.findIndex((it) => it === document.activeElement);
     const next = stops[Math.max(0, Math.min(stops.length - 1, now < 0 ? 0 : now + by))];
     next?.focus({ preventScroll: true });
     next?.scrollIntoView({ block: "center", inline: "nearest" });
   };
-  const sections = () => /** @type {HTMLDetailsElement[]} */ (all("details.section"));
-  /** @type {[string, string, () => void][]} */
-  const keys = [
+  const sections = () => all<HTMLDetailsElement>("details.section");
+  const keys: [string, string, () => void][] = [
     ["j", "next entry of the picture", () => step(1)],
     ["k", "entry before", () => step(-1)],
     ["v", "the violation", () => {
@@ -160,16 +154,16 @@
       const open = sections().some((it) => !it.open);
       for (const it of sections()) it.open = open;
     }],
-    ["c", "copy the command that runs it again", () => /** @type {HTMLElement | undefined} */ (all(".commands button")[0])?.click()],
+    ["c", "copy the command that runs it again", () => all(".commands button")[0]?.click()],
     ["?", "these keys", () => help.showModal()],
   ];
-  const help = /** @type {HTMLDialogElement} */ (make("dialog", "", document.body));
+  const help = make("dialog", "", document.body);
   help.setAttribute("aria-label", "Keys");
   make("h2", "Keys", help);
   const list = make("dl", "", help);
-  for (const [key, what] of [...keys, ["Esc", "stop following"]]) {
-    make("kbd", String(key), make("dt", "", list));
-    make("dd", String(what), list);
+  for (const [key, what] of [...keys, ["Esc", "stop following"] as const]) {
+    make("kbd", key, make("dt", "", list));
+    make("dd", what, list);
   }
   make("button", "close", help).addEventListener("click", () => help.close());
   if (all("svg.space").length) make("p", "Keys: press ? for a list.", one("verdict") ?? document.body).className = "hint";
