@@ -31,10 +31,13 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         let first = first.entry(key).or_insert(came);
         *first = came.min(*first);
     }
+    let by_relay = by_relay(history);
     for exchange in history.exchanges.iter().filter(|it| is_judged(history, it)) {
         let Some(answer) = exchange.answer else { continue };
-        let key = (exchange.from, exchange.to, exchange.request.target.as_str());
-        let Some(came) = first.get(&key) else { continue };
+        let target = exchange.request.target.as_str();
+        let Some(came) = first.get(&(exchange.from, exchange.to, target)) else { continue };
+        let id = target.rsplit('/').next().unwrap_or_default();
+        let came = by_relay.get(&(exchange.from, exchange.to, id)).map_or(came, |it| it.min(came));
         judgment.judged += 1;
         let between = (came.n, answer.sent.n);
         if history.synced_between(exchange.to, between.0, between.1).is_none()
@@ -46,6 +49,21 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         }
     }
     judgment
+}
+
+/// Returns when each transaction first came from a relay, by its origin, its destination, and its id: one
+/// that is sealed says so itself.
+fn by_relay<'h>(history: &'h History<'_>) -> BTreeMap<(&'h str, &'h str, &'h str), Moment> {
+    let mut first = BTreeMap::new();
+    for exchange in history.exchanges_of("relay_txn") {
+        let transaction = exchange.answer_json().and_then(|answer| answer.get("transaction"));
+        let said = |key| transaction.and_then(|it| it.get(key)?.as_str());
+        let (Some(origin), Some(id)) = (said("origin"), said("transaction_id")) else { continue };
+        let Some(came) = exchange.answer_arrived else { continue };
+        let first = first.entry((origin, exchange.from, id)).or_insert(came);
+        *first = came.min(*first);
+    }
+    first
 }
 
 /// Returns whether a machine lost its power and booted between two entries: whatever it has then

@@ -4,13 +4,13 @@
 //!
 //! What overtook another is put in its place by whoever receives it, who asks for what lies between;
 //! so no client sees that, as long as somebody can be asked. Judged are backends that certainly were
-//! in both conversations all the time. Finds `queue-loses-its-order` alone, and what heals as soon as
+//! in both conversations all the time, and whose mail anybody can read. Finds `queue-loses-its-order` alone, and what heals as soon as
 //! one more message comes: `queue-drops-mail-for-the-absent`, `catch-up-sends-heads-only`,
 //! `queue-is-emptied-before-it-is-sent`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scenarios::scenario::Delivery;
+use scenarios::scenario::{Backend, Delivery};
 
 use crate::{
     Finding, Judgment,
@@ -30,7 +30,8 @@ type Sent<'h> = (&'h Message, Moment, Option<Left>);
 pub(super) fn judge(history: &History<'_>) -> Judgment {
     let mut judgment = Judgment::new("messages");
     for ((origin, destination), left) in departures(history) {
-        if !history.is_honest(origin) || !history.keeps_its_disk(origin) {
+        let is_sealed = history.scenario.backends.get(origin).is_some_and(Backend::seals_mail);
+        if !history.is_honest(origin) || !history.keeps_its_disk(origin) || is_sealed {
             continue;
         }
         let sent = sent(history, origin, &destination, &left);

@@ -37,6 +37,11 @@ impl Backend {
         amount(&HOMESERVER, &self.settings, key)
     }
 
+    /// Returns whether what it leaves at relays can be sealed: nobody else knows what is in it then.
+    pub fn seals_mail(&self) -> bool {
+        self.amount("seal_mail") != 0
+    }
+
     /// Returns a duration, whether it was set or not. Panics if a homeserver has no such setting.
     pub fn duration(&self, key: &str) -> Duration {
         Duration::from_millis(self.amount(key))
