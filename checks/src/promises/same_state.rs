@@ -1,10 +1,11 @@
 //! `same-state`: in the end, every member backend of a conversation has the same current state. One
 //! whose disk was lost is not judged, if nobody led it back to what it had. Nor is a piece of state that
 //! a backend lacks because whoever was to tell it, or the relay that was, has lost its disk before it
-//! could, or misbehaves and did not, or hid the key that it is signed with, or that it has judged by
-//! another power of its sender, or beside a message that nobody else has taken yet, or that reached
-//! the backend after a removal of its sender that the event did not know of, or whose sender's backend left
-//! without having heard of this one; nor which of two leaves of one user a backend heard of first.
+//! could, or misbehaves and did not, or hid the key that it is signed with, or signed it in what is a far
+//! future by the backend's clock, or that it has judged by another power of its sender, or beside a
+//! message that nobody else has taken yet, or that reached the backend after a removal of its sender that
+//! the event did not know of, or whose sender's backend left without having heard of this one; nor which
+//! of two leaves of one user a backend heard of first.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,13 +1,19 @@
 //! Whether a backend lacks an event only because of a lying one: it told others of it and not this
-//! backend, or it did not publish the key that it had signed the event with when this backend asked.
+//! backend, or it did not publish the key that it had signed the event with when this backend asked. Nor
+//! can it be checked what is dated so far ahead that no key is believed for then.
 
-use scenarios::scenario::{FaultKind, Misdeed};
+use std::time::Duration;
+
+use scenarios::scenario::{FaultKind, Misdeed, NodeFault};
 
 use super::{
     last_copies::{is_led_to, teller},
     two_leaves::came_to,
 };
 use crate::history::History;
+
+/// How far ahead of its own clock a backend believes a key (server-server API, "Publishing keys").
+const BELIEVED: Duration = Duration::from_hours(7 * 24);
 
 /// Returns in words why an event of a conversation's state did not come to a backend: it was for a
 /// lying one to tell, which did not, and nobody who has the event in the end has sent the backend
@@ -30,7 +36,7 @@ pub(crate) fn withheld(
 }
 
 /// Returns in words why a backend refused an event of a conversation's state: while whoever signed it
-/// published another key. Whether a signature holds is asked of its server, when the event comes
+/// published another key, or because the clocks of the two were too far apart. Whether a signature holds is asked of its server, when the event comes
 /// (server-server API, "Validating hashes and signatures on received events"); others had asked before.
 /// None if somebody who has the event has led the backend to it since.
 pub(crate) fn unverified(
@@ -51,9 +57,33 @@ pub(crate) fn unverified(
         };
         *began < refused && *misdeed == Misdeed::ExpiredKey
     });
-    if !hides_its_key || is_led_to(history, (backend, conversation), event, refused.at) {
+    let origin = &pdu.origin;
+    let is_ahead = off(history, origin, true) + off(history, backend, false) >= BELIEVED;
+    if !(hides_its_key || is_ahead)
+        || is_led_to(history, (backend, conversation), event, refused.at)
+    {
         return None;
     }
-    let origin = &pdu.origin;
+    if is_ahead {
+        return Some(format!("by the clock of {backend}, {origin} signed {what} in a far future"));
+    }
     Some(format!("{origin} misbehaves, and {backend} could not check what it had signed {what}"))
+}
+
+/// Returns how far the faults of the scenario set a machine's clock ahead, or behind, all together.
+fn off(history: &History<'_>, machine: &str, ahead: bool) -> Duration {
+    let by = |kind: &FaultKind| match kind {
+        FaultKind::Node(NodeFault::ClockSkew { node, by, behind })
+            if node == machine && *behind != ahead =>
+        {
+            *by
+        }
+        FaultKind::Node(NodeFault::ClockJump { node, by, back })
+            if node == machine && *back != ahead =>
+        {
+            *by
+        }
+        _ => Duration::ZERO,
+    };
+    history.scenario.faults.iter().map(|fault| by(&fault.kind)).sum()
 }
