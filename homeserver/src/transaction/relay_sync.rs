@@ -15,7 +15,7 @@ use transport::{
 };
 
 use super::{
-    Edu, Incoming, Outgoing, RecordAnswer,
+    Answer, Edu, Incoming, Outgoing, RecordAnswer,
     deferred::{Deferred, MAX_DEFERRED},
     incoming::within_limits,
     sealed::{self, Letter, Verdict},
@@ -331,9 +331,7 @@ impl RelaySync {
         let (entry, origin, now) = (entry.clone(), origin.to_owned(), self.core.ages.now_ms());
         let any_deferred = Arc::clone(&self.incoming.any_deferred);
         Arc::new(move |tx, answer| {
-            if answer.first_unjudged().is_some()
-                && !planted(Defect::RelaySyncAcknowledgesWhatFailed)
-            {
+            if is_unfinished(answer) {
                 any_deferred.store(true, Ordering::SeqCst);
                 let handover = Handover { giver: entry.relay.clone(), entry_id: entry.entry_id };
                 deferred::put(tx, &handover, &origin, &pdus, now)?;
@@ -376,9 +374,10 @@ impl RelaySync {
 
 /// Returns what records nothing if something was not judged: the entry stays at the relay.
 fn unless_unjudged(record: RecordAnswer) -> RecordAnswer {
-    Arc::new(move |tx, answer| {
-        let is_left =
-            answer.first_unjudged().is_some() && !planted(Defect::RelaySyncAcknowledgesWhatFailed);
-        if is_left { Ok(()) } else { record(tx, answer) }
-    })
+    Arc::new(move |tx, answer| if is_unfinished(answer) { Ok(()) } else { record(tx, answer) })
+}
+
+/// Returns whether some of an entry was not judged, so that it is not finished.
+fn is_unfinished(answer: &Answer) -> bool {
+    answer.first_unjudged().is_some() && !planted(Defect::RelaySyncAcknowledgesWhatFailed)
 }
