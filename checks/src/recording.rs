@@ -110,6 +110,9 @@ pub fn verdicts(promises: &Promises, history: &History<'_>, recording: &Recordin
         None if matches!(recording.ended, journal::Ended::EntryLimit(_)) => {
             Some("the cluster was not ready when the journal reached its limit of entries")
         }
+        None if matches!(recording.ended, journal::Ended::ByteLimit(_)) => {
+            Some("the cluster was not ready when the journal reached its limit of bytes")
+        }
         None => Some("the cluster was not ready within the limit"),
     };
     let checks = if not_ready.is_none() { judge(promises, history) } else { Vec::new() };
@@ -131,6 +134,9 @@ fn ended(history: &History<'_>, recording: &Recording, not_ready: Option<&str>) 
         }
         journal::Ended::EntryLimit(entries) => {
             (Why::Limit, Some(format!("its journal reached the limit of {entries} entries")))
+        }
+        journal::Ended::ByteLimit(bytes) => {
+            (Why::Limit, Some(format!("its journal reached the limit of {bytes} bytes of bodies")))
         }
         _ if not_ready.is_some() => (Why::Limit, not_ready.map(str::to_owned)),
         journal::Ended::Limit => (Why::Limit, Some("the world's limit was reached".to_owned())),

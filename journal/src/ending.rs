@@ -14,6 +14,8 @@ pub enum Ended {
     Limit,
     /// The journal reached this many entries first.
     EntryLimit(u64),
+    /// The bodies in the journal reached this many bytes first ([`MAX_BYTES`](crate::MAX_BYTES)).
+    ByteLimit(u64),
     /// A task of a machine panicked.
     Panicked {
         /// The machine.

@@ -11,14 +11,26 @@ const FIRST_ROOM: usize = 1024;
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
     entries: Vec<Entry>,
+    /// Bytes of all bodies in it.
+    bytes: u64,
 }
+
+/// Bytes of the bodies in a journal after which a run is ended: a program that says something large again and
+/// again must not take all memory. A run that is worth looking at has a thousandth of that.
+pub const MAX_BYTES: u64 = 1 << 30;
 
 impl Journal {
     /// Returns a journal of these entries, which must be numbered from 1 without gaps: for trying
     /// checks on journals that no world has written.
     pub fn from_entries(entries: Vec<Entry>) -> Self {
         assert!(entries.iter().zip(1..).all(|(entry, n)| entry.n == n), "entries have gaps");
-        Self { entries }
+        let bytes = entries.iter().map(|entry| body_of(&entry.event)).sum();
+        Self { entries, bytes }
+    }
+
+    /// Returns how many bytes all bodies of requests and answers in it have.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Returns all entries.
@@ -63,6 +75,7 @@ impl Journal {
             // costs no memory.
             self.entries.reserve_exact(self.entries.len().saturating_mul(2).max(FIRST_ROOM));
         }
+        self.bytes += body_of(&event);
         self.entries.push(Entry { n, at, machine, cause, event });
         n
     }
@@ -77,6 +90,15 @@ impl Journal {
     /// Returns a hash over every line, hexadecimal.
     pub fn hash(&self) -> String {
         hash(self.to_lines())
+    }
+}
+
+/// Returns how many bytes the body in an entry has.
+fn body_of(event: &Event) -> u64 {
+    match event {
+        Event::RequestSent(request) => request.body.len() as u64,
+        Event::AnswerSent(answer) => answer.body.len() as u64,
+        _ => 0,
     }
 }
 

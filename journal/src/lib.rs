@@ -33,7 +33,7 @@ mod supervisor;
 
 pub use self::{
     ending::{Ended, Misbehavior},
-    entries::{Journal, hash},
+    entries::{Journal, MAX_BYTES, hash},
     entry::{Answer, ConnectFailed, Entry, Event, Loss, Request, nanoseconds},
     latency::Latency,
     recording::Recording,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use checks::history::Note;
-use journal::{Ended, Event, Journal, Recording};
+use journal::{Ended, Event, Journal, MAX_BYTES, Recording};
 use runs::{
     federation::OBSERVER,
     homeservers::STRANGER,
@@ -149,6 +149,9 @@ impl Live {
                 }
                 if world.entries() >= max_entries {
                     return Ended::EntryLimit(max_entries);
+                }
+                if world.bytes() >= MAX_BYTES {
+                    return Ended::ByteLimit(MAX_BYTES);
                 }
             }
         };

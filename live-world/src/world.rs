@@ -162,6 +162,11 @@ impl LiveWorld {
         self.lock().recorder.journal().entries().len() as u64
     }
 
+    /// Returns how many bytes the bodies in the journal have.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.lock().recorder.journal().bytes()
+    }
+
     /// Returns whether everybody has joined, and operations may have begun.
     pub(crate) fn is_ready(&self) -> bool {
         self.lock().is_ready

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use journal::{Ended, Latency, Recording};
+use journal::{Ended, Latency, MAX_BYTES, Recording};
 use runs::{
     federation::OBSERVER,
     world::{Play, Simulation, Universe},
@@ -94,6 +94,9 @@ fn drive(sim: &mut Sim<'_>, world: &TurmoilWorld, is_over: &AtomicBool, limits: 
         }
         if world.lock().recorder.journal().entries().len() as u64 >= limits.entries {
             return Ended::EntryLimit(limits.entries);
+        }
+        if world.lock().recorder.journal().bytes() >= MAX_BYTES {
+            return Ended::ByteLimit(MAX_BYTES);
         }
         {
             let mut state = world.lock();

@@ -198,6 +198,11 @@ pub(super) enum EndedLine {
         /// How many.
         entries: u64,
     },
+    /// The bodies in the journal reached a limit of bytes first.
+    ByteLimit {
+        /// How many.
+        bytes: u64,
+    },
     /// A program panicked.
     Panicked {
         /// Its machine.
@@ -386,6 +391,7 @@ impl EndedLine {
             Ended::Finished => Self::Finished,
             Ended::Limit => Self::Limit,
             Ended::EntryLimit(entries) => Self::EntryLimit { entries },
+            Ended::ByteLimit(bytes) => Self::ByteLimit { bytes },
             Ended::Panicked { machine, message } => Self::Panicked { machine, message },
             Ended::Misbehaved { machine, how } => Self::Misbehaved { machine, how },
         }
@@ -396,6 +402,7 @@ impl EndedLine {
             Self::Finished => Ended::Finished,
             Self::Limit => Ended::Limit,
             Self::EntryLimit { entries } => Ended::EntryLimit(entries),
+            Self::ByteLimit { bytes } => Ended::ByteLimit(bytes),
             Self::Panicked { machine, message } => Ended::Panicked { machine, message },
             Self::Misbehaved { machine, how } => Ended::Misbehaved { machine, how },
         }

@@ -83,7 +83,7 @@ fn changed(from: &str, to: &str) -> Malformed {
 
 #[test]
 fn every_ending_is_read_back() {
-    for ended in [Ended::Finished, Ended::Limit, Ended::EntryLimit(7)] {
+    for ended in [Ended::Finished, Ended::Limit, Ended::EntryLimit(7), Ended::ByteLimit(9)] {
         let (mut file, recording) = (Vec::new(), Recording { ended: ended.clone(), ..recording() });
         write(&mut file, &header(), &recording).expect("a vector takes it");
         assert_eq!(read(&file[..]).expect("it is whole").recording.ended, ended);

@@ -12,6 +12,10 @@ const TOO_MUCH_ASKED: usize = 11 << 20;
 /// Bytes that are added to the body of an answer. Clients accept 32 MiB.
 const TOO_MUCH_ANSWERED: usize = 33 << 20;
 
+/// Messages that one dishonest server makes too large. Each is in memory for as long as its connection, and
+/// in the journal: who is cut off from a server that answers everybody so would hold gigabytes.
+const MOST_OVERSIZED: u64 = 24;
+
 /// Decides what becomes of a request.
 pub(super) fn request(
     misdeed: &Misdeed,
@@ -19,7 +23,7 @@ pub(super) fn request(
     request: &HttpMessage,
 ) -> Option<Dealing> {
     match misdeed {
-        Misdeed::Oversize => oversized(request, TOO_MUCH_ASKED),
+        Misdeed::Oversize => oversized(meeting, request, TOO_MUCH_ASKED),
         Misdeed::Truncate => truncated(meeting, request),
         Misdeed::Trickle { every } => {
             let request = request.clone();
@@ -40,15 +44,17 @@ pub(super) fn answer(
     let target = request.target();
     match misdeed {
         // Its keys are spared: without them, nobody would look at its bodies.
-        Misdeed::Oversize if target.starts_with(FEDERATION) => oversized(answer, TOO_MUCH_ANSWERED),
+        Misdeed::Oversize if target.starts_with(FEDERATION) => {
+            oversized(meeting, answer, TOO_MUCH_ANSWERED)
+        }
         Misdeed::Truncate if target.starts_with("/_matrix/") => truncated(meeting, answer),
         _ => None,
     }
 }
 
 /// Adds blanks after the JSON, so that a reader who accepted the body would find it valid.
-fn oversized(message: &HttpMessage, by: usize) -> Option<Dealing> {
-    if message.body.is_empty() {
+fn oversized(meeting: &Meeting<'_>, message: &HttpMessage, by: usize) -> Option<Dealing> {
+    if message.body.is_empty() || meeting.touched >= MOST_OVERSIZED {
         return None;
     }
     let mut body = BytesMut::from(&*message.body);

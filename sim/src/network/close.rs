@@ -59,6 +59,18 @@ impl WorldState {
             (false, false) => Loss::Reset,
             (true, false) => Loss::GivenUp,
         };
+        // An answer that was written in this very instant is in the journal only when it leaves.
+        let is_writing =
+            connection.pipe(Side::Server).launched < connection.pipe(Side::Server).segments.len();
+        if is_writing {
+            connection.end_mut(Side::Server).drops = Some(why);
+        } else {
+            self.drop_unanswered(connection, why);
+        }
+    }
+
+    /// Writes down which requests the server of a connection does not answer any more.
+    pub(super) fn drop_unanswered(&mut self, connection: &mut Connection, why: Loss) {
         let server = self.machines[connection.end(Side::Server).machine].name.clone();
         let now = self.now();
         self.in_journal(|state| {

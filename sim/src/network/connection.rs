@@ -4,6 +4,7 @@ use std::{collections::VecDeque, io, task::Waker, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use journal::{
+    Loss,
     http::{Decoder, Direction},
     recorder::{Exchanges, Mark},
 };
@@ -132,6 +133,9 @@ pub(crate) struct End {
     pub(crate) alive: bool,
     /// Whether a program holds it.
     pub(crate) held: bool,
+    /// Why its program leaves what it has not answered unanswered, once all that it wrote before it let go
+    /// is in the journal.
+    pub(crate) drops: Option<Loss>,
     /// Why it broke; taken by the first call that it makes fail, as on Linux: later reads see the
     /// end, later writes a broken pipe.
     pub(crate) error: Option<io::ErrorKind>,
@@ -146,6 +150,7 @@ impl End {
             incarnation,
             alive: true,
             held: true,
+            drops: None,
             error: None,
             reader: None,
             writer: None,

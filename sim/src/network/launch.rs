@@ -7,7 +7,7 @@ use journal::{
 };
 
 use super::{
-    connection::{Connection, Payload, Side},
+    connection::{Connection, Payload, Segment, Side},
     driver::Arrival,
     link::retransmit_after,
 };
@@ -28,9 +28,13 @@ impl WorldState {
     pub(crate) fn decode_segment(&mut self, connection: &mut Connection, side: Side) -> Vec<Fired> {
         let pipe = connection.pipe_mut(side);
         let index = pipe.launched;
-        let Some(segment) = pipe.segments.get(index) else { return Vec::new() };
-        let Payload::Data(bytes) = &segment.payload else { return Vec::new() };
-        let cause = segment.cause;
+        let Some(Segment { payload: Payload::Data(bytes), cause, .. }) = pipe.segments.get(index)
+        else {
+            // An end, or nothing any more: what was written went with the connection.
+            self.note_drop(connection, side);
+            return Vec::new();
+        };
+        let cause = *cause;
         let messages = pipe.decoder.feed(bytes);
         let mut fired = Vec::new();
         for message in messages {
@@ -38,12 +42,25 @@ impl WorldState {
             connection.pipe_mut(side).segments[index].marks.extend(mark);
             fired.extend(more);
         }
+        self.note_drop(connection, side);
         let is_let_go = !connection.end(Side::Client).held && connection.replay.is_none();
         if side == Side::Client && is_let_go {
             // The program wrote it and closed the socket in one instant: it waits for no answer.
             self.lose_outstanding(connection, Loss::Closed);
         }
         fired
+    }
+
+    /// Notes what a server that has let go of the connection leaves unanswered, if that was put off until
+    /// the last of what it wrote has left.
+    fn note_drop(&mut self, connection: &mut Connection, side: Side) {
+        let is_last = connection.pipe(side).launched + 1 >= connection.pipe(side).segments.len();
+        if side == Side::Server
+            && is_last
+            && let Some(why) = connection.end_mut(side).drops.take()
+        {
+            self.drop_unanswered(connection, why);
+        }
     }
 
     pub(crate) fn journal_sent(

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use journal::MAX_BYTES;
+
 use super::WorldState;
 use crate::Ended;
 
@@ -49,6 +51,9 @@ impl WorldState {
         let most = self.config.max_entries;
         if self.recorder.journal().entries().len() as u64 >= most {
             self.breaks(Ended::EntryLimit(most));
+        }
+        if self.recorder.journal().bytes() >= MAX_BYTES {
+            self.breaks(Ended::ByteLimit(MAX_BYTES));
         }
         value
     }

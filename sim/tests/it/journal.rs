@@ -10,7 +10,10 @@ use sim::{
     Node, Outcome, World,
     fault::{Cut, DiskFate, Moment, Watch},
 };
-use tokio::{io::AsyncWriteExt, time::sleep};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::sleep,
+};
 use transport::{
     Host,
     http::{Address, Client, ClientLimits, ServerLimits, serve},
@@ -249,6 +252,31 @@ fn a_request_whose_asker_has_hung_up_before_it_came_is_let_go_of_and_that_is_tol
     let answered =
         outcome.journal.entries().iter().any(|it| matches!(it.event, Event::AnswerSent(_)));
     assert!(!answered);
+}
+
+#[test]
+fn an_answer_that_is_written_as_the_connection_is_let_go_of_is_told() {
+    let hasty = Run(|host: Host| async move {
+        let mut listener = host.listen(PORT).await.map_err(|e| e.to_string())?;
+        loop {
+            let (mut stream, _) = listener.accept().await.map_err(|e| e.to_string())?;
+            stream.read(&mut [0; 1024]).await.map_err(|e| e.to_string())?;
+            let answer = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\n{}";
+            stream.write_all(answer).await.map_err(|e| e.to_string())?;
+        }
+    });
+    let outcome = sim::run(config(), |world| async move {
+        world.add_machine("c", Arc::new(hasty));
+        world.boot("c");
+        let host = world.add_seat("a");
+        sleep(ms(1)).await;
+        on_seat(host.clone(), async move { put_to(&host, "c", "/1", 5).await }).await
+    });
+    assert_eq!(outcome.value.flatten(), Some(401));
+    entry(&outcome, |entry| matches!(&entry.event, Event::AnswerSent(it) if it.status == 401));
+    entry(&outcome, |entry| matches!(entry.event, Event::AnswerArrived { .. }));
+    let is_drop = |it: &Entry| matches!(it.event, Event::RequestDropped { .. });
+    assert!(!outcome.journal.entries().iter().any(is_drop));
 }
 
 #[test]
