@@ -156,6 +156,9 @@ pub enum Refusal {
     /// It is signed with a key that its server does not publish, or not for that time.
     #[error("bad signature: {0}")]
     UnknownKey(String),
+    /// It is rightly signed, and of a time so far ahead of this server's clock that no key is believed for it.
+    #[error("bad signature: {0}")]
+    TooFarAhead(String),
     /// This server is not in the room.
     #[error("this server is not in room {0}")]
     UnknownRoom(OwnedRoomId),

@@ -125,7 +125,7 @@ async fn open(host: Host, config: Config) -> Result<(Core, Vec<PusherRow>), Star
     let name = config.server_name.clone();
     let configured = config.relays.get(&name).cloned().unwrap_or_default();
     let (record, relays) = own_relays::record(name.clone(), configured);
-    let opening = Opening { last_signed: store::events::last_signed, record };
+    let opening = Opening { last_signed: store::signed::last_signed, record };
     let identity = Identity::open_with(&host, &database, name, opening)
         .await
         .map_err(|error| StartError::because("opening the signing key", error))?;

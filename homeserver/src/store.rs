@@ -32,6 +32,7 @@ pub mod relays;
 pub mod rooms;
 pub(crate) mod sends;
 pub(crate) mod side;
+pub mod signed;
 pub mod state;
 pub(crate) mod stays;
 pub(crate) mod to_device;

@@ -201,6 +201,7 @@ impl Graph {
         object.remove("unsigned");
         self.hash_and_sign(&mut object, rules)?;
         let pdu = Pdu::from_object(object, rules)?;
+        self.core.identity.has_signed_for(pdu.origin_server_ts);
         signed_here(&self.core.identity, &pdu, rules);
         Ok(pdu)
     }

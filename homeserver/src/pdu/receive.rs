@@ -102,6 +102,11 @@ impl Graph {
                     };
                     round.outcomes.extend(id.map(|id| (id, taken)));
                 }
+                // One of the two clocks is wrong. If it is this one, that will be set right. What builds on the
+                // event does not wait for it.
+                Ok(Err((Some(id), Refusal::TooFarAhead(reason)))) => {
+                    round.put_off.insert(id, reason);
+                }
                 Ok(Err((Some(id), refusal))) => drop(round.outcomes.insert(id, Err(refusal))),
                 Ok(Err((None, refusal))) => tracing::info!(%origin, %refusal, "dropped a PDU"),
                 Err(Unavailable::Elsewhere(reason) | Unavailable::Lacking(reason)) => {

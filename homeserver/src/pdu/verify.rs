@@ -42,6 +42,7 @@ pub(crate) async fn verify(
         Err(error) => return Ok(Err(Malformed::because(error).into())),
     };
     let mut known = PublicKeyMap::new();
+    let mut too_far_ahead = None;
     for server in &servers {
         let Some(key_id) = signing_key(&pdu, server) else {
             return Ok(Err(Refusal::BadSignature(format!("{server} did not sign the event"))));
@@ -53,10 +54,16 @@ pub(crate) async fn verify(
         };
         match found {
             Ok(found) => {
-                let keys = found.get(server.as_str());
-                if !keys.is_some_and(|keys| keys.contains_key(&key_id)) {
-                    let reason = format!("{server} does not publish {key_id} for that time");
-                    return Ok(Err(Refusal::UnknownKey(reason)));
+                let known_keys = found.get(server.as_str());
+                if !known_keys.is_some_and(|keys| keys.contains_key(&key_id)) {
+                    let Some(later) = keys.not_believed_yet(server, &key_id, at_ms) else {
+                        let reason = format!("{server} does not publish {key_id} for that time");
+                        return Ok(Err(Refusal::UnknownKey(reason)));
+                    };
+                    too_far_ahead =
+                        Some(format!("no key of {server} is believed for that time yet"));
+                    known.extend(later);
+                    continue;
                 }
                 known.extend(found);
             }
@@ -65,6 +72,12 @@ pub(crate) async fn verify(
                 return Err(Unavailable::Elsewhere(error.to_string()));
             }
         }
+    }
+    if let Some(reason) = too_far_ahead {
+        return Ok(Err(match verify_event(&known, &pdu.json, rules) {
+            Ok(_) => Refusal::TooFarAhead(reason),
+            Err(error) => Refusal::BadSignature(error.to_string()),
+        }));
     }
     let proof = proof(&pdu, &known);
     if proof.is_known() {

@@ -136,6 +136,7 @@ pub(super) fn seal(
     };
     sign_json(by.server_name.as_str(), &*by.key_pair, &mut statement)
         .map_err(|error| words(&error))?;
+    by.has_signed_for(transaction.origin_server_ts);
     let statement = to_raw_value(&statement).map_err(|error| words(&error))?;
     let text = serde_json::to_vec(&Text { statement, transaction: body });
     let text = text.map_err(|error| words(&error))?;
@@ -238,6 +239,15 @@ impl Letter {
                 return Ok(Verdict::Unknown(error.to_string()));
             }
         };
+        let is_known = known.get(origin.as_str()).is_some_and(|keys| keys.contains_key(&key_id));
+        if !is_known && let Some(later) = keys.not_believed_yet(origin, &key_id, at_ms) {
+            return Ok(match self.judge(&later) {
+                Verdict::Authentic => {
+                    Verdict::Unknown(format!("no key of {origin} is believed for that time yet"))
+                }
+                other => other,
+            });
+        }
         Ok(self.judge(&known))
     }
 

@@ -2,7 +2,14 @@
 
 mod old_keys;
 
-use std::{fmt::Write, io, sync::Arc};
+use std::{
+    fmt::Write,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use ruma::{OwnedServerName, ServerName, serde::Base64, signatures::Ed25519KeyPair};
 use rusqlite::OptionalExtension;
@@ -89,6 +96,8 @@ pub struct Identity {
     pub old_keys: Arc<OldKeys>,
     /// Opens the mail that is sealed to it.
     pub sealing_key: Arc<SealingKey>,
+    /// Milliseconds since the epoch; see [`Identity::signed_until`].
+    signed_until: Arc<AtomicU64>,
 }
 
 impl Identity {
@@ -108,7 +117,8 @@ impl Identity {
     }
 
     /// As [`Identity::open`], for a server whose signatures count as of the moment that they name, or that has
-    /// more to record. A key that is replaced ends no earlier than what it has signed.
+    /// more to record. A key that is replaced ends no earlier than what it has signed, nor does the one in
+    /// its place.
     ///
     /// # Errors
     /// See [`Identity::open`].
@@ -125,20 +135,20 @@ impl Identity {
         let (name, now_ms, known) = (server_name.clone(), host.unix_ms(), noted.clone());
         let sealing = host.disk.secret(SEALING_SECRET).await.map_err(|error| kept_badly(&error))?;
         let Opening { last_signed, record } = opening;
-        let (version, seed, old_keys, sealing_seed) = database
+        let (version, seed, old_keys, sealing_seed, signed_until) = database
             .transaction(move |transaction| {
                 must_be_of(transaction, name.as_str())?;
                 record(transaction)?;
                 let (version, seed) =
                     stored_or_new(transaction, name.as_str(), kept.unwrap_or(fresh_seed))?;
                 let sealing = sealing_seed(transaction, sealing, &seed)?;
+                let signed_until = last_signed(transaction, &name)?;
                 let stored = old_keys::stored(transaction)?;
                 // The note has the very moment at which a key was replaced.
                 let mut old: OldKeys = stored.clone().into_iter().chain(known).collect();
                 let (version, seed) = match kept {
                     Some(kept) if kept != seed => {
                         retire(&mut old, &version, &seed, now_ms);
-                        let signed_until = last_signed(transaction, &name)?;
                         if let Some((_, end_ms)) = old.get_mut(&old_keys::id_of(&version)) {
                             *end_ms = signed_until.max(*end_ms);
                         }
@@ -153,7 +163,7 @@ impl Identity {
                     tracing::warn!(forgotten, "the oldest keys are published no longer");
                 }
                 old_keys::store(transaction, &stored, &old)?;
-                Ok::<_, DatabaseError>((version, seed, old, sealing))
+                Ok::<_, DatabaseError>((version, seed, old, sealing, signed_until))
             })
             .await?;
         if old_keys != noted {
@@ -166,9 +176,9 @@ impl Identity {
             let keep = host.disk.keep_secret(SEALING_SECRET, sealing_seed).await;
             keep.map_err(|error| kept_badly(&error))?;
         }
-        let mut identity = Self::from_seed(server_name, &seed, version);
+        let mut identity = Self::from_seeds(server_name, &seed, version, sealing_seed);
         identity.old_keys = Arc::new(old_keys);
-        identity.sealing_key = Arc::new(SealingKey::from_seed(sealing_seed));
+        identity.has_signed_for(signed_until);
         Ok(identity)
     }
 
@@ -179,9 +189,19 @@ impl Identity {
         seed: &[u8; SEED_BYTES],
         version: String,
     ) -> Self {
+        Self::from_seeds(server_name, seed, version, blake3::derive_key(SEALING, seed))
+    }
+
+    fn from_seeds(
+        server_name: OwnedServerName,
+        seed: &[u8; SEED_BYTES],
+        version: String,
+        sealing_seed: [u8; 32],
+    ) -> Self {
         let key_pair = Arc::new(key_pair(seed, version));
-        let sealing_key = Arc::new(SealingKey::from_seed(blake3::derive_key(SEALING, seed)));
-        Self { server_name, key_pair, old_keys: Arc::default(), sealing_key }
+        let sealing_key = Arc::new(SealingKey::from_seed(sealing_seed));
+        let old_keys = Arc::default();
+        Self { server_name, key_pair, old_keys, sealing_key, signed_until: Arc::default() }
     }
 
     /// Returns the identity whose key is kept beside the database of `host`; made from the host's entropy
@@ -236,6 +256,17 @@ impl Identity {
         let seed = host.random_bytes();
         host.disk.keep_secret(SECRET, seed).await?;
         Ok(Self::from_seed(server_name, &seed, version_of(&seed)))
+    }
+
+    /// Remembers that something was signed that says it was made at `at_ms` (milliseconds since the epoch).
+    pub fn has_signed_for(&self, at_ms: u64) {
+        self.signed_until.fetch_max(at_ms, Ordering::Relaxed);
+    }
+
+    /// Returns the latest moment that something signed here names, in milliseconds since the epoch. The key
+    /// is valid until then at least: what the clock said may be later than what it says now.
+    pub fn signed_until(&self) -> u64 {
+        self.signed_until.load(Ordering::Relaxed)
     }
 
     /// Returns the public half of the key, in base64.

@@ -204,9 +204,8 @@ impl KeyRing {
         if let Some(keys) = remote.valid(server, key_id, at_ms) {
             return Ok(keys);
         }
-        // No key is believed for that long, whatever its server says now.
-        let knows = |key_id: &str| remote.known().keys.contains_key(key_id);
-        if document::is_beyond_belief(at_ms, self.now_ms()) && key_id.is_some_and(knows) {
+        // Whatever its server says now.
+        if key_id.is_some_and(|key_id| self.not_believed_yet(server, key_id, at_ms).is_some()) {
             return Ok(remote.known().valid_at(server, at_ms));
         }
         let unavailable =
@@ -230,6 +229,23 @@ impl KeyRing {
             Ok(()) => Ok(remote.known().valid_at(server, at_ms)),
             Err(reason) => unavailable(reason),
         }
+    }
+
+    /// Returns all known keys of `server` if `key_id` is one of them, and `at_ms` (milliseconds since the
+    /// epoch) is so far ahead of this machine's clock that no key is believed to be valid then.
+    pub fn not_believed_yet(
+        &self,
+        server: &ServerName,
+        key_id: &str,
+        at_ms: u64,
+    ) -> Option<PublicKeyMap> {
+        if !document::is_beyond_belief(at_ms, self.now_ms()) {
+            return None;
+        }
+        let remote = self.remote(server);
+        let known = remote.known();
+        let all = known.keys.contains_key(key_id).then(|| known.valid_at(server, 0));
+        all.map(Arc::unwrap_or_clone)
     }
 
     /// Asks `server` what it publishes now, whatever is known of it: its keys may be valid for days yet,

@@ -47,7 +47,9 @@ impl Rooms {
             .call(move |db| restricted::authorized(db, &own, &id, &draft).map(|may| may.map(drop)));
         may.await??;
         let identity = &self.core().identity;
-        let mut object = Pdu::parse(raw, rules)?.json.clone();
+        let pdu = Pdu::parse(raw, rules)?;
+        identity.has_signed_for(pdu.origin_server_ts);
+        let mut object = pdu.json.clone();
         let name = identity.server_name.as_str();
         sign_event(name, &*identity.key_pair, &mut object, &rules.redaction)
             .map_err(Malformed::because)?;

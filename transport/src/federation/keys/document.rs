@@ -51,9 +51,11 @@ pub(super) fn own(identity: &Identity, contact: &Contact, now_ms: u64) -> serde_
             (id, serde_json::json!({ "key": key, "expired_ts": expired_ms }))
         })
         .collect();
+    // Our clock may have been ahead of where it is now: whoever asks only now must believe what was signed then.
+    let valid_until_ms = now_ms.saturating_add(MAX_VALIDITY_MS).max(identity.signed_until());
     let mut document = serde_json::json!({
         "server_name": identity.server_name,
-        "valid_until_ts": now_ms.saturating_add(MAX_VALIDITY_MS),
+        "valid_until_ts": valid_until_ms,
         "verify_keys": { identity.key_id(): { "key": public_key } },
         "old_verify_keys": old,
     });
@@ -171,6 +173,17 @@ mod tests {
             made("1".to_owned()).unwrap().keys["ed25519:old"].valid_until_ms,
             MAX_VALIDITY_MS
         );
+    }
+
+    #[test]
+    fn a_key_is_valid_for_all_that_it_has_signed_wherever_the_clock_is_set() {
+        let server = server_name!("a.example");
+        let identity = Identity::from_seed(server.to_owned(), &[1; 32], "1".to_owned());
+        let now_ms = 5 * MAX_VALIDITY_MS;
+        identity.has_signed_for(now_ms);
+        let published_later = own(&identity, &Contact::default(), 0).to_string();
+        let believed = read(server, published_later.as_bytes(), now_ms).unwrap();
+        assert_eq!(believed.keys["ed25519:1"].valid_until_ms, now_ms);
     }
 
     #[test]
