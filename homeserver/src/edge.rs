@@ -124,6 +124,7 @@ impl From<RoomError> for MatrixError {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE", message)
             }
             RoomError::Unavailable(_) => Self::new(StatusCode::BAD_GATEWAY, "M_UNKNOWN", message),
+            RoomError::Outdated(_) => Self::new(StatusCode::CONFLICT, "M_UNKNOWN", message),
             RoomError::UnsupportedVersion(_) => {
                 Self::new(StatusCode::BAD_REQUEST, "M_UNSUPPORTED_ROOM_VERSION", message)
             }

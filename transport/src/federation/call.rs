@@ -71,6 +71,11 @@ impl CallError {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
+    /// Returns whether the server said that what was asked for does not fit what is so by now (409).
+    pub fn is_conflict(&self) -> bool {
+        self.status() == Some(StatusCode::CONFLICT)
+    }
+
     /// Returns whether the server said that it takes no body as large (413).
     pub fn is_too_large(&self) -> bool {
         self.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)

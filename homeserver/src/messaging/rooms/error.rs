@@ -27,6 +27,9 @@ pub enum RoomError {
     /// Other servers that are needed cannot be reached, or do not answer as they should.
     #[error("{0}")]
     Unavailable(String),
+    /// What was asked for builds on something that does not hold any more. Nothing was done.
+    #[error("{0}")]
+    Outdated(String),
     /// The room's version is not one of this server's.
     #[error("room version {0} is not supported")]
     UnsupportedVersion(String),
@@ -55,6 +58,7 @@ impl From<Refusal> for RoomError {
             Refusal::MissingEvents(_) => Self::Unavailable(refusal.to_string()),
             Refusal::BadSignature(_)
             | Refusal::UnknownKey(_)
+            | Refusal::TooFarAhead(_)
             | Refusal::NotAllowed(_)
             | Refusal::NoLongerAllowed(_) => Self::Forbidden(refusal.to_string()),
         }

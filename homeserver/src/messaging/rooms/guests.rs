@@ -78,14 +78,31 @@ impl Rooms {
         let rooms = self.clone();
         self.database()
             .transaction(move |tx| {
+                must_build_on_the_present(tx, &checked.pdu)?;
                 if rooms.insert(tx, &checked)? {
                     rooms.enqueue(tx, &checked.pdu)?;
                 }
-                Ok::<_, StoreError>(())
+                Ok::<_, RoomError>(())
             })
             .await?;
         Ok(())
     }
+}
+
+/// Refuses a leave or a knock that does not build on the membership that its user has now: since its template
+/// was made, the user was invited or removed, or has come in by another way. Whoever asked for it may have
+/// given it up long ago, and a network may deliver it again.
+fn must_build_on_the_present(tx: &Transaction<'_>, pdu: &Pdu) -> Result<(), RoomError> {
+    let user = pdu.state_key.as_deref().unwrap_or_default();
+    let present = rooms::current_entry(tx, &pdu.room_id, "m.room.member", user)?;
+    if present.is_none_or(|id| pdu.auth_events.contains(&id))
+        || events::place(tx, &pdu.event_id)?.is_some()
+    {
+        return Ok(());
+    }
+    let message =
+        format!("the membership of {user} has changed meanwhile: ask for another template");
+    Err(RoomError::Outdated(message))
 }
 
 /// Refuses an invite of a user who has too many.

@@ -94,6 +94,12 @@ impl Rooms {
         version: &RoomVersionId,
     ) -> Result<Pdu, RoomError> {
         let pdu = self.proposed_leave(server, room, user, version).await?;
+        match self.deliver_leave(server, &pdu).await {
+            Err(RoomError::Outdated(_)) => {}
+            delivered => return delivered.map(|()| pdu),
+        }
+        // The user was invited once more in between.
+        let pdu = self.proposed_leave(server, room, user, version).await?;
         self.deliver_leave(server, &pdu).await?;
         Ok(pdu)
     }
@@ -137,8 +143,10 @@ impl Rooms {
         let request =
             send_leave::Request::new(pdu.room_id.clone(), pdu.event_id.clone(), pdu.to_raw());
         let deadline = self.core().config.request_timeout;
-        self.core().federation.call(server, request, deadline).await?;
-        Ok(())
+        match self.core().federation.call(server, request, deadline).await {
+            Err(error) if error.is_conflict() => Err(RoomError::Outdated(error.to_string())),
+            taken => Ok(taken.map(drop)?),
+        }
     }
 
     /// Writes down that a local user left a room which this server is not in.
