@@ -166,8 +166,8 @@ impl Builder {
         self
     }
 
-    /// Repeats the last operation, a message or a fetch: how often it is done in all, and how long
-    /// after each other. Messages get numbers: `m1-1`, `m1-2` and so on.
+    /// Repeats the last operation, unless a device logs out by it: how often it is done in all, and how
+    /// long after each other. Messages get numbers: `m1-1`, `m1-2` and so on.
     pub fn times(mut self, times: u32, every: Duration) -> Self {
         let op = self.scenario.ops.last_mut().expect("`times` follows an operation");
         op.repeat = Repeat { times, every };

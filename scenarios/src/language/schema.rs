@@ -109,10 +109,9 @@ fn value(value: &Value, vocabulary: &Vocabulary) -> Json {
         Value::Faults(keys) => {
             let kinds: Vec<Key> = kinds_of_faults().iter().map(|kind| kind.as_key()).collect();
             let mut fault = with_one_of(keys, &kinds, vocabulary);
-            let kind = fault["oneOf"].take();
-            let begins = one_of(["at", "when"].into_iter());
-            fault["allOf"] = json!([{ "oneOf": kind }, { "oneOf": begins }]);
-            fault.as_object_mut().map(|fault| fault.remove("oneOf"));
+            // With an `allOf` beside its properties, Visual Studio Code's server for TOML offers none of them.
+            fault["anyOf"] = json!([{ "required": ["at"] }, { "required": ["when"] }]);
+            fault["not"] = json!({ "required": ["at", "when"] });
             json!({ "type": "array", "items": fault })
         }
     }

@@ -49,8 +49,7 @@ impl Op {
 /// How often an operation is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeat {
-    /// How often; 1 to [`MOST_TIMES`], and more than once only what says nothing new: messages and
-    /// fetches.
+    /// How often; 1 to [`MOST_TIMES`]. A device logs out once.
     pub times: u32,
     /// How long after one the next one begins.
     pub every: Duration,

@@ -153,17 +153,16 @@ impl Meaning<'_> {
     /// Notes a mistake if an operation is repeated that cannot be, or not so often, or for too long.
     fn repeated(&mut self, at: &str, op: &Op) {
         let Repeat { times, every } = op.repeat;
-        let may = matches!(op.kind, OpKind::Send { .. } | OpKind::Fetch { .. });
         if !(1..=MOST_TIMES).contains(&times) {
             let mistake =
                 Mistake::new(Code::BadValue, format!("nothing can be done {times} times"))
                     .label("how often it is done")
                     .help(format!("write a whole number from 1 to {MOST_TIMES}"));
             self.report(&format!("{at}.times"), mistake);
-        } else if times > 1 && !may {
-            let mistake = Mistake::new(Code::BadValue, "this operation cannot be repeated")
+        } else if times > 1 && matches!(op.kind, OpKind::Logout { .. }) {
+            let mistake = Mistake::new(Code::BadValue, "a device logs out once")
                 .label("how often it is done")
-                .help("leave it out: only messages and fetches can be repeated");
+                .help("leave it out: every other operation can be repeated");
             self.report(&format!("{at}.times"), mistake);
         } else if times > 1 {
             self.in_time(&format!("{at}.every"), "last repetition", op.last());

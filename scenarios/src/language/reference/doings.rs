@@ -14,7 +14,7 @@ pub(super) const OPERATION: &[Key] = &[
         "times",
         Whole(1, MOST_TIMES as u64),
         "1",
-        "how often it is done; messages then have numbers, such as `m1-1` (`send` and `fetch` only)",
+        "how often it is done (a `logout` once); messages then have numbers, such as `m1-1`",
         "5",
     ),
     may("every", Duration, "0s", "how long after one the next one begins", "\"1s\""),
