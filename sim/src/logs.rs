@@ -9,11 +9,12 @@ use std::{
 
 use tokio::time::Instant;
 use tracing::{
-    Dispatch, Event, Level, Metadata, Subscriber, dispatcher,
+    Dispatch, Event, Metadata, Subscriber, dispatcher,
     field::{Field, Visit},
     level_filters::LevelFilter,
     span,
 };
+use transport::logged::is_written;
 
 use crate::{World, machine::current};
 
@@ -71,7 +72,7 @@ impl Listener {
 
 impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::INFO
+        is_written(metadata, LevelFilter::INFO)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

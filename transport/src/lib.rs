@@ -11,7 +11,7 @@
 //! - [`federation`]: `X-Matrix` signing and verification, own and remote server keys, typed calls.
 //! - [`endpoints`]: the wire types that ruma lacks: Dendrite's relay endpoints, and M1.
 //! - [`rates`]: how often something may be done. [`metrics`]: figures for Prometheus.
-//! - [`settings`]: files by which operators set a server.
+//! - [`settings`]: files by which operators set a server. [`logged`]: which records of a log are written.
 //! - [`Lock`]: what every node locks with.
 //!
 //! The feature `federation` has what is Matrix's: [`federation`] and [`endpoints`].
@@ -28,6 +28,7 @@ pub mod federation;
 pub mod host;
 pub mod http;
 mod lock;
+pub mod logged;
 pub mod metrics;
 pub mod object;
 pub mod rates;

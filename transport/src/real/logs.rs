@@ -21,7 +21,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::Lock;
+use crate::{Lock, logged::is_written};
 
 /// How a record is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +55,8 @@ impl<'de> Deserialize<'de> for Format {
 /// Logs records of this level and above from now on. There are no colors: what a terminal takes for
 /// a color, a file keeps as litter.
 pub fn begin(level: LevelFilter, format: Format) {
-    let records = records(format).with_filter(level);
+    let filter = filter_fn(move |about| is_written(about, level)).with_max_level_hint(level);
+    let records = records(format).with_filter(filter);
     tracing_subscriber::registry().with(records).init();
 }
 
@@ -107,8 +108,8 @@ pub fn begin_with_events(
         let lines = JsonLines { file: Lock::new(file) };
         lines.with_filter(filter_fn(move |about| about.target() == target))
     });
-    let records = records(format)
-        .with_filter(filter_fn(move |about| about.target() != target && *about.level() <= level));
+    let filter = filter_fn(move |about| about.target() != target && is_written(about, level));
+    let records = records(format).with_filter(filter.with_max_level_hint(level));
     tracing_subscriber::registry().with(events).with(records).init();
     Ok(())
 }
@@ -194,7 +195,10 @@ impl<W: Write> Write for OneLine<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
 
     use super::*;
 
@@ -231,6 +235,31 @@ mod tests {
             assert!(!log.trim_end().contains(char::is_control), "{log:?}");
         }
         assert!(logged(Format::Text, "plainly").contains("INFO"));
+    }
+
+    #[test]
+    fn what_others_tell_of_their_inner_workings_is_written_to_who_debugs() {
+        let told = |level: LevelFilter| {
+            let seen = Arc::new(AtomicUsize::new(0));
+            let counting = Counting(Arc::clone(&seen));
+            let filter = filter_fn(move |about| is_written(about, level));
+            let subscriber = tracing_subscriber::registry().with(counting.with_filter(filter));
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::info!(target: "ruma_state_res::event_auth", "allowing event");
+                tracing::warn!(target: "ruma_state_res::event_auth", "power levels are no object");
+                tracing::info!("ready");
+            });
+            seen.load(Ordering::Relaxed)
+        };
+        assert_eq!([LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG].map(told), [1, 2, 3]);
+    }
+
+    struct Counting(Arc<AtomicUsize>);
+
+    impl<S: Subscriber> Layer<S> for Counting {
+        fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     #[test]
