@@ -2,6 +2,8 @@
 
 use std::{env, path::Path};
 
+use reports::shell;
+
 /// Returns what a command line that starts this program again begins with: its name if it was found
 /// by that, `cargo run --release --` if cargo started it, and else the path that was written.
 pub(crate) fn program() -> String {
@@ -15,7 +17,7 @@ fn of(written: &str, by_cargo: bool) -> String {
     let is_built = path.is_relative() && path.starts_with("target");
     if !(is_built && by_cargo) {
         let is_found_by_name = path.components().count() < 2;
-        return if is_found_by_name { name.to_owned() } else { written.to_owned() };
+        return if is_found_by_name { name.to_owned() } else { shell::word(path) };
     }
     let release = if path.starts_with("target/release") { " --release" } else { "" };
     let is_example = path.parent().is_some_and(|folder| folder.ends_with("examples"));
@@ -37,6 +39,7 @@ mod tests {
         assert_eq!(of("target/debug/fedsim", true), "cargo run --");
         assert_eq!(of("target/debug/fedsim", false), "target/debug/fedsim");
         assert_eq!(of("/opt/bin/fedsim", true), "/opt/bin/fedsim");
+        assert_eq!(of("/my tools/fedsim", true), "'/my tools/fedsim'");
         assert_eq!(of("target/debug/examples/echo", true), "cargo run --example echo --");
         assert_eq!(of("target/release/own", true), "cargo run --release --bin own --");
     }

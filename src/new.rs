@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use reports::shell;
 use scenarios::language::names::{LONGEST_SCENARIO_NAME, is_name};
 use serde_json::json;
 
@@ -45,7 +46,7 @@ pub(crate) fn new(wanted: &New, program: &Program, output: &mut Output) -> Resul
     write(&path, &text)?;
     output.word(Tone::Good, "wrote", &path.display().to_string())?;
     if !output.quiet {
-        output.line(&format!("    run it with   {command} run {}", path.display()))?;
+        output.line(&format!("    run it with   {command} run {}", shell::word(&path)))?;
     }
     output.object(&json!({ "type": "written", "file": path.display().to_string() }))?;
     Ok(Exit::Holds)

@@ -13,7 +13,7 @@ use explore::trial::caught;
 use reports::{
     Renderer, Source, folder, html, index,
     line::{self, Status, Totals, Widths},
-    signature,
+    shell, signature,
 };
 use runs::Options;
 use serde_json::{Value, json};
@@ -234,7 +234,7 @@ impl Trial {
     /// Says how a run is made again that nobody can replay.
     fn names_another_run(&mut self, selected: &Selected) {
         if let Some(again) = self.explanation.iter_mut().find(|line| line.starts_with("again ")) {
-            let (program, file) = (invocation::program(), selected.path.display());
+            let (program, file) = (invocation::program(), shell::word(&selected.path));
             *again = format!("{:<13}{program} run --world live {file}, as before", "again");
         }
     }
@@ -318,7 +318,7 @@ fn object(record: &Record, weaknesses: &[String]) -> Value {
 fn broke(selected: &Selected, seed: u64, settings: &Settings<'_>, why: &str) -> Trial {
     let name = &selected.scenario.name;
     let program = invocation::program();
-    let again = format!("{program} run {} --seed {seed}", selected.path.display());
+    let again = format!("{program} run {} --seed {seed}", shell::word(&selected.path));
     let mut explanation: Vec<String> = why.lines().map(str::to_owned).collect();
     explanation.push(format!("{:<13}{again}", "again"));
     let Widths { name: names, seed: seeds, .. } = settings.widths;

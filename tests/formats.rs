@@ -11,17 +11,36 @@ use tempfile::TempDir;
 
 /// Plays a scenario with relays and shows it in a format; returns the files below its folder.
 fn shown(format: &str) -> (TempDir, PathBuf) {
+    let scenario = library("relay-two-relays-one-down");
+    shown_of(&fs::read_to_string(scenario).expect("a scenario"), format)
+}
+
+/// Plays the scenario in `text` and shows it in a format, as [`shown`].
+fn shown_of(text: &str, format: &str) -> (TempDir, PathBuf) {
     let out = tempfile::tempdir().expect("a temporary folder");
-    let scenario = "scenarios/library/relay-two-relays-one-down.toml";
+    fs::write(out.path().join("shown.toml"), text).expect("it can be written");
     let ran = Command::new(env!("CARGO_BIN_EXE_fedsim"))
-        .args(["run", scenario, "--journal", "always", "--report", format, "--out"])
-        .arg(out.path())
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["run", "shown.toml", "--journal", "always", "--report", format, "--out", "."])
+        .current_dir(out.path())
         .output()
         .expect("it starts");
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    let run = out.path().join("relay-two-relays-one-down-1");
+    let run = out.path().join("latest");
+    assert!(run.is_dir(), "{}", String::from_utf8_lossy(&ran.stderr));
     (out, run)
+}
+
+fn library(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    root.join("scenarios/library").join(name).with_extension("toml")
+}
+
+/// Writes the schema of scenarios into a folder of its own.
+fn schema() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let schema = folder.path().join("scenario.schema.json");
+    let printed = Command::new(env!("CARGO_BIN_EXE_fedsim")).args(["schema", "scenario"]).output();
+    fs::write(&schema, printed.expect("it starts").stdout).expect("it can be written");
+    (folder, schema)
 }
 
 /// Runs another tool; fails with what to install if it is not there.
@@ -81,22 +100,59 @@ fn opentelemetry_reads_the_traces() {
 }
 
 #[test]
-#[ignore = "needs xmllint"]
-fn junit_is_well_formed() {
-    let (_kept, run) = shown("junit");
-    let package = "Debian's package libxml2-utils";
-    let read = tool("xmllint", package, &["--noout"], &run.join("junit.xml"));
-    assert!(read.status.success(), "{read:?}");
+#[ignore = "needs xmllint and target/tools/junit-10.xsd"]
+fn junit_is_what_jenkins_reads_by_its_schema() {
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/junit-10.xsd");
+    let schema = schema.to_str().expect("UTF-8");
+    let text = fs::read_to_string(library("m1-all-up")).expect("a scenario");
+    let failing = text.replace(r#"delivery = "m1""#, r#"delivery = "m1-2021""#);
+    let inert = r#"partition = { between = ["alice/1"], and = ["bob/1"] }"#;
+    let weak = format!("{text}\n[[faults]]\nat = \"15s\"\nfor = \"1s\"\n{inert}\n");
+    let all = [
+        (shown("junit"), "</testcase>"),
+        (shown_of(&failing, "junit"), "<failure "),
+        (shown_of(&weak, "junit"), "<skipped "),
+    ];
+    for ((_kept, run), holds) in all {
+        let file = run.join("junit.xml");
+        let options = ["--noout", "--schema", schema];
+        let read = tool("xmllint", "Debian's package libxml2-utils", &options, &file);
+        assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+        assert!(fs::read_to_string(&file).is_ok_and(|text| text.contains(holds)), "{holds}");
+    }
+}
+
+#[test]
+#[ignore = "needs node and target/tools/perfetto"]
+fn perfetto_reads_every_slice_and_flow() {
+    let (_kept, run) = shown("perfetto");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let query = "SELECT 'process ' || name FROM process \
+        UNION ALL SELECT 'faults ' || count(*) FROM slice WHERE name LIKE 'crash %' \
+        UNION ALL SELECT 'flows ' || (count(*) > 50) FROM flow \
+        UNION ALL SELECT 'error ' || name || ' ' || value FROM stats \
+            WHERE value > 0 AND severity IN ('error', 'data_loss')";
+    let read = Command::new("node")
+        .arg(root.join("tests/interop/perfetto.mjs"))
+        .args([&root.join("target/tools/perfetto"), &run.join("trace.json")])
+        .arg(query)
+        .output()
+        .expect("`node` is missing: install Debian's package nodejs");
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    let machines =
+        ["backend a", "backend b", "relay r1", "relay r2", "device alice/1", "device bob/1"];
+    let mut told = vec!["process faults".to_owned()];
+    told.extend(machines.map(|machine| format!("process {machine}")));
+    told.extend(["process observer", "faults 2", "flows 1"].map(str::to_owned));
+    let read = String::from_utf8_lossy(&read.stdout);
+    assert_eq!(read.lines().collect::<Vec<_>>(), told, "{read}");
 }
 
 #[test]
 #[ignore = "needs target/tools/node_modules"]
 fn taplo_checks_scenarios_by_the_schema() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let schema = folder.path().join("scenario.schema.json");
-    let printed = Command::new(env!("CARGO_BIN_EXE_fedsim")).args(["schema", "scenario"]).output();
-    fs::write(&schema, printed.expect("it starts").stdout).expect("it can be written");
+    let (folder, schema) = schema();
     let taplo = root.join("target/tools/node_modules/.bin/taplo").display().to_string();
     let schema = format!("file://{}", schema.display());
     let lint = |file: &Path| {
@@ -113,4 +169,32 @@ fn taplo_checks_scenarios_by_the_schema() {
     let found = lint(&wrong);
     let told = String::from_utf8_lossy(&found.stderr);
     assert!(!found.status.success() && told.contains("\"node\" is a required property"), "{told}");
+}
+
+#[test]
+#[ignore = "needs node and target/tools/node_modules"]
+fn an_editor_offers_every_key_operation_and_fault_of_a_scenario() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (_folder, schema) = schema();
+    let offered = Command::new("node")
+        .arg(root.join("tests/interop/completion.mjs"))
+        .args([&root.join("target/tools"), &schema])
+        .output()
+        .expect("`node` is missing: install Debian's package nodejs");
+    let offered = String::from_utf8_lossy(&offered.stdout);
+    let places: Vec<&str> = offered.lines().collect();
+    let expected: [&[&str]; 5] = [
+        &["about", "backends", "conversations", "faults", "limit", "seed", "users"],
+        &["at", "when", "for", "crash", "partition", "rolling-restart", "forge-signature"],
+        &["at", "times", "every", "send", "join", "kick", "state"],
+        &["creator", "members", "delivery"],
+        &["latency", "loss"],
+    ];
+    assert_eq!(places.len(), expected.len(), "{offered}");
+    for (place, keys) in places.iter().zip(expected) {
+        let words: Vec<&str> = place.split_whitespace().collect();
+        for key in keys {
+            assert!(words.contains(key), "{key} is not among {place}");
+        }
+    }
 }

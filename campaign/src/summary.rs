@@ -36,7 +36,7 @@ pub struct Named {
     pub command: String,
     /// The arguments by which a command finds the campaign.
     pub to: String,
-    /// The folder in which the files of the findings are.
+    /// The folder in which the files of the findings are, as a shell reads it.
     pub folder: String,
 }
 

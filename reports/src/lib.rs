@@ -17,7 +17,7 @@
 //! - [`RENDERERS`]: all of those that write files, those for other tools included. [`folder`]:
 //!   where a run's files go.
 //! - [`comparison`]: delivery policies side by side, as text and as a plot.
-//! - [`time`]: how simulated times are written.
+//! - [`time`]: how simulated times are written; [`shell`]: how paths in printed commands are.
 //!
 //! Invariants:
 //! - Renderers show and decide nothing: every verdict, sentence and count is the record's.
@@ -42,6 +42,7 @@ pub mod pcap;
 pub mod perfetto;
 pub mod progress;
 pub mod reach;
+pub mod shell;
 pub mod shiviz;
 pub mod signature;
 pub mod text;

@@ -5,7 +5,7 @@ use std::{ops::AddAssign, path::Path};
 use checks::record::{CheckRecord, CheckVerdict, FaultRecord, Record, Verdict, Why};
 
 use crate::{
-    folder,
+    folder, shell,
     time::{coarse, exact},
     words::{clean, count, cut, grouped, kind, wrap},
 };
@@ -179,7 +179,7 @@ pub fn failure(record: &Record, leads: &Leads<'_>) -> Vec<String> {
     let report = folder.join(if page { folder::PAGE } else { folder::REPORT });
     lines.push(format!("{:<13}{}", "the report", report.display()));
     let record_file = folder.join(folder::RECORD);
-    lines.push(format!("{:<13}{program} replay {}", "again", record_file.display()));
+    lines.push(format!("{:<13}{program} replay {}", "again", shell::word(&record_file)));
     lines
 }
 

@@ -9,6 +9,7 @@ use std::{
 use ::campaign::{
     Desk, Folder, HAS_NATS, Plan, Queue, Trouble, queue::LEASE, server::Server, summary::Named,
 };
+use reports::shell;
 
 use crate::{
     arguments::{Carrier, Which},
@@ -86,16 +87,16 @@ fn found(id: String, queue: Box<dyn Queue>, carrier: &Carrier) -> Found {
         let server = Server { url: url.clone(), ..Server::default() };
         to = format!("{id} --nats {}{}", server.shown(), flags(carrier));
     } else if carrier.folder != Path::new("target/fedsim/campaigns") {
-        to = format!("{id} --folder {}", carrier.folder.display());
+        to = format!("{id} --folder {}", shell::word(&carrier.folder));
     }
-    let named = Named { command: invocation::program(), to, folder: folder.display().to_string() };
+    let named = Named { command: invocation::program(), to, folder: shell::word(&folder) };
     Found { id, queue, folder, named, note: None }
 }
 
 /// Returns the flags by which a server lets somebody in, for the commands that are shown: names, and
 /// where the secrets are, never themselves.
 fn flags(carrier: &Carrier) -> String {
-    let file = |path: &Option<PathBuf>| path.as_ref().map(|it| it.display().to_string());
+    let file = |path: &Option<PathBuf>| path.as_deref().map(shell::word);
     let flags = [
         ("--nats-user", carrier.nats_user.clone()),
         ("--nats-password-file", file(&carrier.nats_password_file)),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use explore::{Campaign, Exploration, Failure, Shrunk, shrink};
+use reports::shell;
 use serde_json::json;
 
 use super::{On, corpus, live::Live};
@@ -191,7 +192,7 @@ fn explain(explained: &Explained, output: &mut Output) -> Result<(), Stop> {
     };
     let Failure { runs, found_at, found_by, .. } = failure;
     lines.push(format!("Seen in {runs} runs, first in run {found_at} ({found_by})."));
-    lines.push(format!("{} run {}", invocation::program(), file.display()));
+    lines.push(format!("{} run {}", invocation::program(), shell::word(file)));
     for line in &lines {
         output.line(&format!("{}{line}", " ".repeat(reports::line::INDENT)))?;
     }

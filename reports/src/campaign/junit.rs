@@ -1,10 +1,10 @@
 //! A campaign as `JUnit` XML: a case for the runs that passed, one for each kind of failure, one for
 //! each trouble, one for whether it was finished, and one for the canary.
 
-use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
 
 use super::Told;
-use crate::words::count;
+use crate::{junit::file_of, words::count};
 
 /// Returns the XML. It has no times: those of many machines do not add up to anything.
 pub fn render(told: &Told) -> String {
@@ -44,9 +44,7 @@ pub fn render(told: &Told) -> String {
         case.set_classname("campaign");
         suite.add_test_case(case);
     }
-    let mut report = Report::new("fedsim");
-    report.add_test_suite(suite);
-    report.to_string().expect("a String takes all text")
+    file_of(suite)
 }
 
 fn canary(told: &Told) -> TestCaseStatus {

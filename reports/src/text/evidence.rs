@@ -6,7 +6,7 @@ use checks::record::Record;
 
 use crate::{
     evidence::{find, path, result, shown, what},
-    folder,
+    folder, shell,
     table::{Table, left, right},
     time::signed,
     words,
@@ -45,7 +45,7 @@ pub(super) fn lines(record: &Record) -> Vec<String> {
 fn rest(record: &Record) -> String {
     let folder = folder::of(Path::new(""), &record.scenario.name, record.seed);
     let program = words::program(record);
-    let command = format!("{program} show {} --evidence", folder.display());
+    let command = format!("{program} show {} --evidence", shell::word(&folder));
     if command.chars().count() > COMMAND { format!("{program} show . --evidence") } else { command }
 }
 

@@ -73,6 +73,27 @@ fn lost_requests_faults_and_the_violation_are_drawn() {
 }
 
 #[test]
+fn what_is_late_what_is_held_and_who_is_down_are_told_apart() {
+    let drawn = |fault: &str| {
+        let mut record = sample::talk();
+        // The request to c, and all after it, comes three seconds later.
+        record.events[7..].iter_mut().for_each(|event| event.at_ns += 3_000_000_000);
+        (record.faults[0].from_ns, record.faults[0].until_ns) = (Some(0), Some(4_000_000_000));
+        record.faults[0].what = fault.to_owned();
+        record.events[5].what = fault.to_owned();
+        record.events[14].what = fault.to_owned();
+        page(&record)
+    };
+    let (late, held, down) = (drawn("partition a | b"), drawn("hold a -> c"), drawn("crash b"));
+    let (bar, shade) = ("class=\"bar\"", "<title>crash b</title>");
+    for page in [&late, &held] {
+        assert!(page.contains("class=\"leg late\"") && page.contains("arrived 3.005s later"));
+    }
+    assert!(held.contains(bar) && !late.contains(bar));
+    assert!(down.contains(shade) && !late.contains(shade));
+}
+
+#[test]
 fn a_large_run_says_where_drawing_stops_and_what_has_the_rest() {
     let mut record = sample::talk();
     let exchange: Vec<_> = record.events[6..10].to_vec();
