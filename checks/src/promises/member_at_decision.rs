@@ -1,5 +1,6 @@
 //! `member-at-decision`: once everything has settled, a message of an `m1` conversation that was
-//! decided for was seen by everybody who joined while the votes were collected, and stayed.
+//! decided for was seen by everybody who joined while the votes were collected, and stayed. Whoever
+//! could not have it all the same, as by a backend that forgot the join, is excused.
 //!
 //! The journal does not show the decision itself. It lies behind the last vote, and before anything
 //! follows from it; so whoever has certainly joined when the last vote arrives is a member at the
@@ -12,6 +13,7 @@ use crate::{
     Finding, Judgment,
     history::{History, Message},
     judgment::{expected_devices_since, is_final},
+    reachability::excuse,
     record::OpOutcome,
 };
 
@@ -27,8 +29,9 @@ pub(super) fn judge(history: &History<'_>) -> Judgment {
         let mut newcomers = expected_devices_since(history, message, decision);
         newcomers.retain(|device| !before.contains(device));
         judgment.judged += newcomers.len() as u64;
-        let unseen = |device: &&String| history.first_sight(&message.name, device).is_none();
-        let Some(missing) = newcomers.iter().find(unseen) else { continue };
+        newcomers.retain(|device| history.first_sight(&message.name, device).is_none());
+        judgment.excuse(&mut newcomers, |device| excuse(history, message, device));
+        let Some(missing) = newcomers.first() else { continue };
         let sentence = format!(
             "{missing} had joined before {} decided for {}, and never saw it",
             history.owner_of(&message.conversation),
