@@ -37,7 +37,9 @@ impl Graph {
     ) -> Result<Result<(), Refusal>, Unavailable> {
         let pdu = match self.ask_event(source, id).await? {
             Found::Here(pdu) => pdu,
-            Found::Nowhere => return Ok(Err(Refusal::MissingEvents(id.to_string()))),
+            Found::Nowhere | Found::Withheld => {
+                return Ok(Err(Refusal::MissingEvents(id.to_string())));
+            }
             Found::Unknown(reason) => return Err(Unavailable::Elsewhere(reason)),
         };
         self.adopt_known(source, pdu).await
@@ -69,7 +71,7 @@ impl Graph {
     ) -> Result<Result<BTreeSet<OwnedEventId>, Refusal>, Unavailable> {
         let ids = match self.ask_state_ids(source, &pdu.event_id).await {
             Found::Here(ids) => ids,
-            Found::Nowhere => return Ok(Err(no_state(&pdu.event_id))),
+            Found::Nowhere | Found::Withheld => return Ok(Err(no_state(&pdu.event_id))),
             Found::Unknown(reason) => return Err(Unavailable::Elsewhere(reason)),
         };
         if ids.pdu_ids.len() + ids.auth_chain_ids.len() > MAX_STATE_EVENTS {
@@ -97,7 +99,7 @@ impl Graph {
     ) -> Result<Result<(), Refusal>, Unavailable> {
         let events = match self.ask_state(source, &pdu.event_id).await? {
             Found::Here(events) => events,
-            Found::Nowhere => return Ok(Err(no_state(&pdu.event_id))),
+            Found::Nowhere | Found::Withheld => return Ok(Err(no_state(&pdu.event_id))),
             Found::Unknown(reason) => return Err(Unavailable::Elsewhere(reason)),
         };
         let rules = source.rules;

@@ -48,7 +48,7 @@ impl Graph {
         let source = self.source_of_history(room, rules).await?;
         let mut history = match self.ask_backfill(&source, &ends, BACKFILL_LIMIT).await? {
             Found::Here(history) => history,
-            Found::Nowhere => return Ok(Ok(0)),
+            Found::Nowhere | Found::Withheld => return Ok(Ok(0)),
             Found::Unknown(reason) => return Err(Unavailable::Elsewhere(reason)),
         };
         history.sort_by(|a, b| (a.depth, &a.event_id).cmp(&(b.depth, &b.event_id)));
@@ -88,7 +88,9 @@ impl Graph {
     ) -> Result<Result<(), Refusal>, Unavailable> {
         let pdu = match self.ask_event(source, id).await? {
             Found::Here(pdu) => pdu,
-            Found::Nowhere => return Ok(Err(Refusal::MissingEvents(id.to_string()))),
+            Found::Nowhere | Found::Withheld => {
+                return Ok(Err(Refusal::MissingEvents(id.to_string())));
+            }
             Found::Unknown(reason) => return Err(Unavailable::Elsewhere(reason)),
         };
         self.place_at_end(source, pdu).await

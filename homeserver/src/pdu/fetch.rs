@@ -40,7 +40,7 @@ pub(crate) struct Source<'a> {
 
 impl Source<'_> {
     /// Returns the same servers for what the sender of the event in question need not have had.
-    pub(super) fn whoever_sent_it(&self) -> Self {
+    pub(crate) fn whoever_sent_it(&self) -> Self {
         Self { room: self.room, rules: self.rules, servers: self.servers.clone(), sender: None }
     }
 }
@@ -51,6 +51,8 @@ pub(crate) enum Found<T> {
     Here(T),
     /// None of them has it: all of them say so, or the one that must have had it does.
     Nowhere,
+    /// None of them hands it out, and one that refuses to may have it.
+    Withheld,
     /// One of them did not answer, and might have it.
     Unknown(String),
 }
@@ -175,6 +177,7 @@ impl Graph {
         Ok(match self.ask_for_events(source, Some(id), 1, ask).await? {
             Found::Here(events) => events.into_iter().next().map_or(Found::Nowhere, Found::Here),
             Found::Nowhere => Found::Nowhere,
+            Found::Withheld => Found::Withheld,
             Found::Unknown(reason) => Found::Unknown(reason),
         })
     }
@@ -285,13 +288,20 @@ struct Asked<'a> {
     sender: Option<&'a ServerName>,
     /// Why one of them might have it all the same.
     silent: Option<String>,
+    /// Whether one of them refused to tell.
+    refused: bool,
     /// Whether the server that must have had it said that it does not have it.
     sender_has_not: bool,
 }
 
 impl<'a> Asked<'a> {
     fn new(source: &'a Source<'_>) -> Self {
-        Self { sender: source.sender.as_deref(), silent: None, sender_has_not: false }
+        Self {
+            sender: source.sender.as_deref(),
+            silent: None,
+            refused: false,
+            sender_has_not: false,
+        }
     }
 
     fn said_no(&mut self, server: &ServerName) {
@@ -304,6 +314,7 @@ impl<'a> Asked<'a> {
             // It may not be allowed to tell; that says nothing about what it has.
             error if error.is_final() && !error.is_unauthenticated() => {
                 tracing::info!(%server, %error, "a server refused to answer");
+                self.refused = true;
             }
             error => self.silent = Some(format!("{server}: {error}")),
         }
@@ -314,6 +325,7 @@ impl<'a> Asked<'a> {
             Some(reason) if !self.sender_has_not && !planted(Defect::SilenceCountsAsMissing) => {
                 Found::Unknown(reason)
             }
+            _ if self.refused && !self.sender_has_not => Found::Withheld,
             _ => Found::Nowhere,
         }
     }

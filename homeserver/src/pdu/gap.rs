@@ -197,15 +197,19 @@ impl Graph {
             }
             let found = match self.next_gap_events(source, &walk).await? {
                 Found::Here(events) => events,
-                Found::Nowhere => match self.next_single_events(source, &walk).await? {
-                    Found::Here(events) => {
-                        without_single_events.get_or_insert_with(|| walk.clone());
-                        events
+                Found::Nowhere | Found::Withheld => {
+                    match self.next_single_events(source, &walk).await? {
+                        Found::Here(events) => {
+                            without_single_events.get_or_insert_with(|| walk.clone());
+                            events
+                        }
+                        // Asking for them once more says why.
+                        Found::Nowhere | Found::Withheld => {
+                            return Ok(without_single_events.unwrap_or(walk));
+                        }
+                        Found::Unknown(reason) => return self.put_off(walk, reason).await,
                     }
-                    // Asking for them once more says why.
-                    Found::Nowhere => return Ok(without_single_events.unwrap_or(walk)),
-                    Found::Unknown(reason) => return self.put_off(walk, reason).await,
-                },
+                }
                 Found::Unknown(reason) => return self.put_off(walk, reason).await,
             };
             let known = walk.len();
@@ -271,7 +275,7 @@ impl Graph {
             let asked = if children.contains(&walk.from) { source } else { &anyone };
             match self.ask_event(asked, parent).await? {
                 Found::Here(event) => found.push(event),
-                Found::Nowhere => {}
+                Found::Nowhere | Found::Withheld => {}
                 Found::Unknown(reason) => return Ok(Found::Unknown(reason)),
             }
         }

@@ -103,7 +103,9 @@ impl Graph {
             }
             let pdu = match self.ask_event(source, &id).await? {
                 Found::Here(pdu) => pdu,
-                Found::Nowhere => return Ok(Err(Refusal::MissingEvents(id.to_string()))),
+                Found::Nowhere | Found::Withheld => {
+                    return Ok(Err(Refusal::MissingEvents(id.to_string())));
+                }
                 Found::Unknown(reason) => return Err(Unavailable::Elsewhere(reason)),
             };
             let named = pdu.auth_events.clone();

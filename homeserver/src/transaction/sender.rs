@@ -55,6 +55,8 @@ pub(super) async fn run(outgoing: Outgoing, name: OwnedServerName, destination: 
         bodies_refused: 0,
         due: None,
         proxied_at: None,
+        is_early: false,
+        early: 0,
         takers: Takers::default(),
         contact_due: Instant::now() + CONTACT_CHECK,
     };
@@ -83,6 +85,10 @@ struct Sender {
     due: Option<(u32, Instant)>,
     /// When the last attempt failed, if a proxy answered it.
     proxied_at: Option<Instant>,
+    /// Whether the next attempt comes before its time, because the destination was heard from.
+    is_early: bool,
+    /// How many of the failures came before their time.
+    early: u32,
     /// Who has the transaction in flight.
     takers: Takers,
     /// When it is looked again how old what the destination publishes is.
@@ -265,6 +271,7 @@ impl Sender {
             self.destination.heard_from.store(false, Ordering::SeqCst);
             let due = proxied_at + self.config().backoff_first;
             let known = self.due_at(stored);
+            self.is_early |= due < known;
             self.due = Some((stored.failures, due.min(known)));
             return Ok(stored);
         }
@@ -281,6 +288,7 @@ impl Sender {
         }
         self.due = None;
         self.proxied_at = None;
+        (self.is_early, self.early) = (false, 0);
         self.destination.at_once.store(false, Ordering::SeqCst);
         self.destination.failing.store(false, Ordering::SeqCst);
         self.destination.heard_from.store(false, Ordering::SeqCst);
@@ -294,8 +302,18 @@ impl Sender {
         // An attempt that was under way when the destination came back says nothing about it since.
         let came_back = !proxied && self.destination.heard_from.swap(false, Ordering::SeqCst);
         let earlier = if silent && came_back { 0 } else { before.failures };
-        let failures = earlier.saturating_add(1);
-        let wait = self.jittered(self.back_off_after(failures));
+        // What only came too early says nothing of how long to wait, but it may be the relays' turn.
+        let is_early = std::mem::take(&mut self.is_early);
+        let most =
+            if is_early { self.config().attempts_before_relay.max(earlier) } else { u32::MAX };
+        let failures = earlier.saturating_add(1).min(most.max(1));
+        if earlier == 0 {
+            self.early = 0;
+        } else if is_early {
+            self.early = self.early.saturating_add(failures - earlier);
+        }
+        let in_time = failures.saturating_sub(self.early);
+        let wait = self.jittered(self.back_off_after(in_time));
         let told = duration_text(wait);
         tracing::info!(destination = %self.name, %error, failures, wait = told, "backing off");
         let now = self.outgoing.core.host.unix_ms();

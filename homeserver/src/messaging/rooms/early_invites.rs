@@ -1,10 +1,11 @@
 //! Invites that were signed here in rooms that this server is in. They come by the graph, and the
 //! invited user may hear of one, and try to join, before it has come.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hashlink::LruCache;
 use ruma::{OwnedEventId, OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, UserId};
+use tokio::time::Instant;
 use transport::Lock;
 
 use super::{RoomError, Rooms};
@@ -19,8 +20,16 @@ use crate::{
 /// graph.
 const MAX_REMEMBERED: usize = 1024;
 
-/// An invite and the server that made it.
-type Invite = (OwnedEventId, OwnedServerName);
+/// How long a join waits for the invite that it builds on.
+const WAITED_FOR: Duration = Duration::from_secs(60);
+
+/// An invite, the server that made it, and when it was signed here.
+#[derive(Clone)]
+struct Invite {
+    id: OwnedEventId,
+    from: OwnedServerName,
+    signed: Instant,
+}
 
 /// The last invite that was signed here, by room and user. Cheap to clone.
 #[derive(Clone)]
@@ -39,7 +48,7 @@ impl EarlyInvites {
         let Some(user) = user else { return };
         let (id, from) = (invite.event_id.clone(), invite.sender.server_name().to_owned());
         let mut known = self.0.lock();
-        known.insert((invite.room_id.clone(), user), (id, from));
+        known.insert((invite.room_id.clone(), user), Invite { id, from, signed: Instant::now() });
     }
 
     fn get(&self, user: &UserId, room: &RoomId) -> Option<Invite> {
@@ -56,7 +65,11 @@ pub(super) enum EarlyInvite {
     /// It was fetched now.
     Here,
     /// It has not come, and its sender does not hand it out.
-    NotToBeHad,
+    Withheld,
+    /// It has not come, and cannot be had, or be judged, for now.
+    NotYet,
+    /// As before, and it was waited for long enough: who is down must not keep others out.
+    NotInTime,
     /// It has not come, and its sender knows of none: it was not needed any more when it was signed.
     Void,
 }
@@ -64,7 +77,7 @@ pub(super) enum EarlyInvite {
 impl Rooms {
     /// Returns the server that made the last invite of `user` that was signed here.
     pub(super) fn early_inviter(&self, user: &UserId, room: &RoomId) -> Option<OwnedServerName> {
-        self.early_invites.get(user, room).map(|(_, from)| from)
+        self.early_invites.get(user, room).map(|invite| invite.from)
     }
 
     /// Fetches the invite of `user` from the server that made it, if one was signed here and has
@@ -77,9 +90,11 @@ impl Rooms {
         user: &UserId,
         room: &RoomId,
     ) -> Result<EarlyInvite, RoomError> {
-        let Some((id, from)) = self.early_invites.get(user, room) else {
+        let Some(Invite { id, from, signed }) = self.early_invites.get(user, room) else {
             return Ok(EarlyInvite::None);
         };
+        let is_late = signed.elapsed() >= WAITED_FOR;
+        let not_yet = if is_late { EarlyInvite::NotInTime } else { EarlyInvite::NotYet };
         let known = id.clone();
         if self.database().call(move |db| events::place(db, &known)).await?.is_some() {
             return Ok(EarlyInvite::None);
@@ -87,16 +102,25 @@ impl Rooms {
         let Some((_, rules)) = self.graph.rules_of(room).await? else {
             return Ok(EarlyInvite::None);
         };
-        let source = self.graph.source(room, rules, &from, Some(&from)).await?;
-        let invite = match self.graph.ask_event(&source, &id).await {
+        let everybody = self.graph.source(room, rules, &from, Some(&from)).await?;
+        // What its maker says of it counts before what others do not say.
+        let mut maker = everybody.whoever_sent_it();
+        (maker.servers, maker.sender) = (vec![from.clone()], Some(from.clone()));
+        let mut asked = self.graph.ask_event(&maker, &id).await;
+        if matches!(asked, Ok(Found::Unknown(_))) {
+            asked = self.graph.ask_event(&everybody, &id).await;
+        }
+        let invite = match asked {
             Ok(Found::Here(invite)) => invite,
             Err(Unavailable::Store(error)) => return Err(error.into()),
             Ok(Found::Nowhere) => return Ok(EarlyInvite::Void),
-            Ok(Found::Unknown(_)) | Err(_) => return Ok(EarlyInvite::NotToBeHad),
+            // Whoever is not told of the invite of its own user counts as out where that was made.
+            Ok(Found::Withheld) => return Ok(EarlyInvite::Withheld),
+            Ok(Found::Unknown(_)) | Err(_) => return Ok(not_yet),
         };
         // Not part of any transaction: there is nothing to record.
         self.graph.receive(&from, &[invite.to_raw()], Arc::new(|_, _| Ok(()))).await?;
         let is_here = self.database().call(move |db| events::place(db, &id)).await?.is_some();
-        Ok(if is_here { EarlyInvite::Here } else { EarlyInvite::NotToBeHad })
+        Ok(if is_here { EarlyInvite::Here } else { not_yet })
     }
 }

@@ -105,7 +105,12 @@ impl Rooms {
             if asked.len() >= MAX_CANDIDATES || !asked.insert(server.clone()) {
                 continue;
             }
-            match self.join_through(&server, room, &join).await {
+            let admission = match self.join_through(&server, room, &join).await {
+                // The user may have been removed and invited once more in between.
+                Err(RoomError::Outdated(_)) => self.join_through(&server, room, &join).await,
+                admission => admission,
+            };
+            match admission {
                 Ok(Admission::Joined) => return Ok(()),
                 Ok(Admission::Referred(owner)) => {
                     trouble = RoomError::Forbidden(format!("only {owner} lets users into {room}"));
@@ -159,7 +164,8 @@ impl Rooms {
             match self.early_invite(user, room).await? {
                 EarlyInvite::None | EarlyInvite::Void => return Ok(true),
                 // Its sender counts the user as out: this server's database may have been set back.
-                EarlyInvite::NotToBeHad => return Ok(false),
+                EarlyInvite::Withheld | EarlyInvite::NotInTime => return Ok(false),
+                EarlyInvite::NotYet => return self.wait_for_the_invite(user, room).await,
                 EarlyInvite::Here
                     if self.membership(user, room).await? == Some(Membership::Join) =>
                 {
@@ -172,11 +178,25 @@ impl Rooms {
             Err(RoomError::UnknownRoom(_)) => Ok(false),
             Err(error @ RoomError::Forbidden(_)) => match self.early_invite(user, room).await? {
                 EarlyInvite::Here => self.put_join(user, room).await.map(|()| true),
-                EarlyInvite::NotToBeHad | EarlyInvite::Void => Ok(false),
+                EarlyInvite::Withheld | EarlyInvite::NotInTime | EarlyInvite::Void => Ok(false),
+                EarlyInvite::NotYet => self.wait_for_the_invite(user, room).await,
                 EarlyInvite::None => Err(error),
             },
             done => done.map(|()| true),
         }
+    }
+
+    /// Refuses a join whose invite is still on its way, for a while, if others of this server are in the room. Were it
+    /// handed over, its state would be ahead of what they have: who has left by then could not be shown to
+    /// have said anything before. Returns false if nobody else is in.
+    async fn wait_for_the_invite(&self, user: &UserId, room: &RoomId) -> Result<bool, RoomError> {
+        let (id, name, own) = (room.to_owned(), user.to_owned(), self.core().owned_server_name());
+        let joined = self.database().call(move |db| memberships::joined_members(db, &id)).await?;
+        if joined.iter().any(|other| other.server_name() == own && *other != name) {
+            let what = format!("the invite of {user} to {room} has not come here yet");
+            return Err(RoomError::Unavailable(what));
+        }
+        Ok(false)
     }
 
     async fn put_join(&self, user: &UserId, room: &RoomId) -> Result<(), RoomError> {
@@ -277,7 +297,10 @@ impl Rooms {
                 .transaction(move |tx| pending_joins::end(tx, &room, &user, Some(&to)))
                 .await?;
         }
-        Ok(answer?)
+        match answer {
+            Err(error) if error.is_conflict() => Err(RoomError::Outdated(error.to_string())),
+            answer => Ok(answer?),
+        }
     }
 
     /// Returns a membership event of ours on the spot that another server proposes; nothing else of

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use defects::{Defect, planted};
-use ruma::{OwnedEventId, RoomId, RoomVersionId};
+use ruma::{OwnedEventId, RoomId, RoomVersionId, ServerName, UserId};
 use serde_json::value::RawValue;
 use transport::Transaction;
 
 use super::{RoomError, Rooms, handover::Handover};
 use crate::{
-    event::{Delivery, Pdu, rules},
+    event::{Delivery, Membership, Pdu, rules},
     pdu::{
         Checked, KnownRoom, Refusal, Standing, auth::Loader, judge, outliers::store_outliers,
         resolve, serve,
@@ -65,10 +65,13 @@ impl Rooms {
         };
         let present = KnownRoom { row: present, rules };
         let mut judged_by = handed;
-        if memberships::is_member_server(tx, &room, self.core().server_name())? {
+        let own = self.core().server_name();
+        if memberships::is_member_server(tx, &room, own)? {
             // The present may lack what the join stands on, such as an invite that has yet to come.
             let both = BTreeSet::from([present.row.current_group, before]);
             judged_by.row.current_group = resolve(tx, rules, &both)?;
+        } else {
+            build_on_own_end(tx, &join, &ids, own)?;
         }
         let standing = judge::standing(&Loader::new(tx), &judged_by, &join, before)?;
         if let Standing::Rejected(reason) | Standing::SoftFailed(reason) = standing {
@@ -94,10 +97,51 @@ impl Rooms {
                     rooms.enqueue(tx, &checked.pdu)?;
                     rooms.send_what_is_beside(tx, &checked.pdu)?;
                 }
+                must_have_let_in(tx, &checked.pdu)?;
                 handed_over(tx, &checked.pdu)
             })
             .await
     }
+}
+
+/// Takes the end of an earlier stay off the room's extremities if what was handed over builds on it: that
+/// the events in between are not known must not make a fork of it. A fork is resolved, and may come to
+/// something else than what happened one after the other.
+fn build_on_own_end(
+    tx: &Transaction<'_>,
+    join: &Pdu,
+    handed: &[OwnedEventId],
+    own: &ServerName,
+) -> Result<(), StoreError> {
+    let ends = rooms::extremities(tx, &join.room_id)?;
+    // What authorizes an event comes before it (server-server API, "Auth events selection").
+    let mut before: BTreeSet<OwnedEventId> =
+        handed.iter().chain(&join.auth_events).cloned().collect();
+    for event in events::find_all(tx, handed)? {
+        before.extend(event.auth_events.iter().cloned());
+    }
+    let mut left = ends.clone();
+    for end in events::find_all(tx, ends.intersection(&before))? {
+        let is_own = end.state_key.as_deref().and_then(|user| UserId::parse(user).ok());
+        let is_own = is_own.is_some_and(|user| user.server_name() == own);
+        if is_own && matches!(end.membership(), Some("leave" | "ban")) {
+            left.remove(&end.event_id);
+        }
+    }
+    rooms::replace_extremities(tx, &join.room_id, &ends, &left)
+}
+
+/// Refuses a join that brings nobody in: since its template was made, its user was removed or
+/// invited once more. Whoever is handed a room that it is not in cannot learn what it lacks of it.
+fn must_have_let_in(tx: &Transaction<'_>, join: &Pdu) -> Result<(), RoomError> {
+    if memberships::find(tx, &join.room_id, &join.sender)? == Some(Membership::Join) {
+        return Ok(());
+    }
+    let message = format!(
+        "the membership of {} has changed meanwhile: ask for another template",
+        join.sender
+    );
+    Err(RoomError::Outdated(message))
 }
 
 impl Rooms {
