@@ -1,6 +1,6 @@
 //! One HTTP request and what became of it, as the network saw them.
 
-use std::{cell::OnceCell, time::Duration};
+use std::{cell::OnceCell, collections::BTreeMap, time::Duration};
 
 use journal::{Loss, Request};
 use scenarios::{endpoint, vocabulary::Endpoint};
@@ -110,6 +110,17 @@ impl<'j> Exchange<'j> {
             };
             transaction.map(PduFacts::all_of).unwrap_or_default()
         })
+    }
+
+    /// Gives what is left of messages that somebody took away their names back, by their event ids.
+    pub(super) fn name_redacted(&mut self, names: &BTreeMap<String, String>) {
+        self.pdus();
+        for pdu in self.pdus.get_mut().into_iter().flatten() {
+            if let (None, Some(name)) = (&pdu.message, names.get(&pdu.event)) {
+                pdu.what.clone_from(name);
+                pdu.message = Some(name.clone());
+            }
+        }
     }
 
     /// Returns what the target has where the endpoint's template has braces.

@@ -1,6 +1,9 @@
 //! Reads a journal, entry by entry, into a [`History`].
 
-use std::{cell::OnceCell, collections::BTreeMap};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use journal::{Entry, Event, Journal};
 use scenarios::{
@@ -299,21 +302,31 @@ fn index(history: &mut History<'_>) {
             history.names.insert(event, name.to_owned());
         }
     }
+    // What somebody took away says nothing any more, not even its name.
+    let redactions = history.redactions.iter();
+    let redacted: BTreeSet<&str> = redactions.map(|it| it.message.as_str()).collect();
+    let names = history.names.iter().filter(|(_, name)| redacted.contains(name.as_str()));
+    let redacted: BTreeMap<String, String> =
+        names.map(|(event, name)| (event.clone(), name.clone())).collect();
+    if !redacted.is_empty() {
+        history.exchanges.iter_mut().for_each(|exchange| exchange.name_redacted(&redacted));
+    }
     for (place, sighting) in history.sightings.iter_mut().enumerate() {
         if sighting.message.is_none() {
-            // What somebody took away says nothing any more, not even its name.
-            let name = history.names.get(&sighting.event);
-            let is_redacted = |name: &&String| {
-                history.redactions.iter().any(|redaction| redaction.message == **name)
-            };
-            sighting.message = name.filter(is_redacted).cloned();
+            sighting.message = redacted.get(&sighting.event).cloned();
         }
         if let Some(name) = &sighting.message {
             history.seen.entry(name.clone()).or_default().push(place);
         }
     }
     for (place, exchange) in history.exchanges.iter().enumerate() {
-        for name in carried(history, exchange) {
+        let mut names = carried(history, exchange);
+        if !redacted.is_empty() {
+            names.extend(exchange.pdus().iter().filter_map(|pdu| pdu.message.clone()));
+            names.sort_unstable();
+            names.dedup();
+        }
+        for name in names {
             history.carriers.entry(name).or_default().push(place);
         }
     }

@@ -169,6 +169,23 @@ mod tests {
             fake.note(&Note::Finished {});
             fake.judged_in(&restored("a", 5), judge).finding.is_some()
         };
+        // When its sender has lost it already.
+        let found_late = |status| {
+            let mut fake = Fake::ready();
+            fake.waits(10);
+            fake.sends("alice/1", "m1");
+            let what = "PUT /_matrix/federation/v1/send/1";
+            let requests = ["b", "c"].map(|to| fake.request("a", to, what, &transaction("m1")));
+            fake.ends("m1", OpOutcome::Ok);
+            fake.sees("alice/1", "m1");
+            fake.waits(2);
+            fake.begins_fault(0);
+            for request in requests {
+                fake.answer(request, status, &json!({}));
+            }
+            fake.note(&Note::Finished {});
+            fake.judged_in(&restored("a", 5), judge).finding.is_some()
+        };
         let none: Answer = |_, _| {};
         let of_the_server: Answer = |fake, request| {
             fake.answer(request, 500, &json!({}));
@@ -177,6 +194,8 @@ mod tests {
             fake.answered(request, 429, &json!({}));
         };
         assert!(!found(none, 2) && !found(of_a_proxy, 2));
+        assert!(!found_late(503), "nobody was left who could try again");
+        assert!(found_late(200), "it was taken");
         assert!(found(of_the_server, 2), "an error is an answer");
         assert!(found(none, 300), "nobody kept it from being sent again");
     }

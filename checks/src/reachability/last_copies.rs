@@ -51,8 +51,11 @@ pub(super) fn was_on_its_way(
     (server, from, backend): (&str, Duration, &str),
     lost: Duration,
 ) -> bool {
-    // What a front proxy answered in the place of the backend never arrived there.
-    let never_came = |it: &Exchange<'_>| it.arrived.is_none() || it.answer.is_none();
+    // What a front proxy answered in the place of the backend never arrived there. An error that the
+    // backend answered later was for nobody: whoever would have tried again for it had lost it by then.
+    let never_came = |it: &Exchange<'_>| {
+        it.arrived.is_none() || it.answer.is_none_or(|it| it.status >= 500 && it.sent.at > lost)
+    };
     let was_unable = |attempt: &Exchange<'_>| {
         let mut outages = outages.of_machine(backend).iter();
         attempt.answer.is_some_and(|answer| {
