@@ -1,7 +1,8 @@
 //! Each known defect can be planted and makes a difference: some run of the library, of the
 //! regressions, or of the scenarios in `tests/scenarios/defects`, is another one with it. Whether a
 //! check sees that is what `docs/defects.md` tells; this only shows that no switch is dead, that
-//! those which were found quickly still are, and that the stories which the page tells are true.
+//! those which were found quickly still are and are made small, and that the stories which the page
+//! tells are true.
 
 use std::{
     fs,
@@ -37,6 +38,10 @@ const LARGE: &[&str] = &["hundred-backends"];
 /// Defects that the page says are found within so many runs are looked for again here; the others
 /// only by `fedsim defects`, which takes its time.
 const QUICK: u64 = 40;
+
+/// What is left of a scenario that shows a defect, at most.
+const MOST_FAULTS: usize = 3;
+const MOST_OPERATIONS: usize = 5;
 
 /// The most runs that are spent on finding one again. What is found in which run moves with the
 /// code; that it is found must not.
@@ -81,9 +86,13 @@ fn found_quickly() -> Vec<Defect> {
 
 fn is_found(defect: Defect) -> Result<(), Failed> {
     let hunt = Hunt { bases: hunt::bases(), runs: MOST_RUNS, seed: 1, threads: 1 };
-    match hunt.find(defect, &AtomicBool::new(false))? {
-        Some(_) => Ok(()),
-        None => Err(format!("not found within {MOST_RUNS} runs").into()),
+    let Some(found) = hunt.find(defect, &AtomicBool::new(false))? else {
+        return Err(format!("not found within {MOST_RUNS} runs").into());
+    };
+    let shrunk = found.shrunk.ok_or("played again, it is not found")?;
+    match shrunk.size() {
+        (..=MOST_FAULTS, ..=MOST_OPERATIONS) => Ok(()),
+        _ => Err(format!("not made small: {}", shrunk.to_toml()).into()),
     }
 }
 

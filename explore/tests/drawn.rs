@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use explore::sources::{Drawn, Shard, Source, Topology};
+use explore::sources::{Drawn, Shard, Source, Topology, strategy};
+use proptest::prelude::*;
 use scenarios::{
     Scenario, language,
     scenario::{Delivery, Misdeed, OpKind, Relay},
@@ -37,6 +38,21 @@ fn every_drawn_scenario_is_one_that_a_file_could_say() {
         assert_eq!(checked, scenario);
         let text = language::to_toml(&scenario);
         assert_eq!(language::parse("drawn.toml", &text).expect("it reads back"), scenario);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_property_test_draws_the_same_kinds_of_scenarios(
+        scenario in strategy(Topology { deliveries: vec![Delivery::Eventual], relays: 2 }),
+    ) {
+        let checked = language::check_in(&HOMESERVERS, scenario.clone());
+        prop_assert_eq!(checked.map_err(|it| it.to_string()), Ok(scenario.clone()));
+        prop_assert!(scenario.relays.len() <= 2);
+        let rooms = scenario.conversations.values();
+        prop_assert!(rooms.map(|it| it.delivery).all(|it| it == Delivery::Eventual));
     }
 }
 
@@ -78,6 +94,8 @@ fn every_kind_of_fault_and_operation_is_drawn() {
         |is_it: fn(&OpKind) -> bool| drawn.iter().flat_map(|it| &it.ops).any(|op| is_it(&op.kind));
     assert!(has(|it| matches!(it, OpKind::Join { .. })));
     assert!(has(|it| matches!(it, OpKind::Leave { .. })));
+    assert!(has(|it| matches!(it, OpKind::Invite { .. })));
+    assert!(has(|it| matches!(it, OpKind::Redact { .. })));
     assert!(has(|it| matches!(it, OpKind::Kick { .. })));
     assert!(has(|it| matches!(it, OpKind::Ban { .. })));
     assert!(has(|it| matches!(it, OpKind::Power { .. })));

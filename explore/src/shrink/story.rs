@@ -34,7 +34,8 @@ pub struct Need {
 
 /// Ends a search.
 pub(super) fn told(search: Search<'_>, from: &Scenario) -> Shrunk {
-    let Search { subject, check, best, trial, mut runs, .. } = search;
+    let Search { subject, check, best, trial, spent, .. } = search;
+    let mut runs = spent.runs;
     let mut needs = Vec::new();
     for index in 0..best.faults.len() {
         let mut without = best.clone();

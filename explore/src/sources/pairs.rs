@@ -1,5 +1,5 @@
-//! Pairs: where one break led somewhere new, the run that it led to is broken again, at a place
-//! that comes after the first break.
+//! Pairs: where one break led somewhere new, the run that it led to is broken again, after the first
+//! break or before it.
 
 use std::collections::{BTreeSet, VecDeque};
 

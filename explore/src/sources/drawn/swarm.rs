@@ -113,6 +113,10 @@ pub(super) struct Swarm {
     pub(super) powers: u64,
     /// How many changes of a topic or a name.
     pub(super) topics: u64,
+    /// How many invites that nobody takes up at once.
+    pub(super) invites: u64,
+    /// How many messages somebody takes away again.
+    pub(super) redactions: u64,
     /// The most retries of a message.
     pub(super) retries: u64,
     /// How many of a hundred faults last longer than any back-off.
@@ -150,6 +154,8 @@ impl Swarm {
             retries: sometimes(50, 2),
             long: if sometimes(20, 1) == 1 { 40 } else { 0 },
             related: sometimes(60, 80),
+            invites: sometimes(20, 2),
+            redactions: sometimes(25, 3),
         }
     }
 

@@ -1,5 +1,5 @@
-//! What clients do: messages spread and in bursts, joins, leaves, removals and returns under way,
-//! power levels, and fetches of those who read in no other way.
+//! What clients do: messages spread and in bursts, joins, invites, leaves, removals and returns under
+//! way, power levels, redactions, and fetches of those who read in no other way.
 
 use std::time::Duration;
 
@@ -59,9 +59,33 @@ pub(super) fn add(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
     if swarm.has(Extra::Trespass) {
         script.trespass();
     }
+    for _ in 0..swarm.invites {
+        script.invites();
+    }
     script.fetches();
-    let ops = script.ops;
-    scenario.ops = in_order(ops);
+    scenario.ops = in_order(script.ops);
+    redact(scenario, swarm, dice);
+}
+
+/// Has messages taken away again, most of the time by who said them, soon or long after.
+fn redact(scenario: &mut Scenario, swarm: &Swarm, dice: &mut Dice) {
+    let said = scenario.ops.iter().filter(|op| op.repeat.times == 1);
+    let said: Vec<(Duration, String, String, String)> = said
+        .filter_map(|op| match &op.kind {
+            OpKind::Send { id, from, to, .. } => {
+                Some((op.at, id.clone(), from.clone(), to.clone()))
+            }
+            _ => None,
+        })
+        .collect();
+    for _ in 0..swarm.redactions {
+        let Some((at, message, from, room)) = dice.any(&said) else { return };
+        let creator = scenario.conversations[&room].creator.clone();
+        let by = if dice.chance(70) { from } else { creator };
+        let at = (at + dice.scale(1, ABSENCE)).min(BUSY);
+        scenario.ops.push(Op::once(at, OpKind::Redact { message, by }));
+    }
+    scenario.ops.sort_by_key(|op| op.at);
 }
 
 /// Adds a message of a member, at a time after everything else. None of `silent` backends sends it.
@@ -278,6 +302,23 @@ impl Script<'_> {
             self.does(speaks, send(user.clone(), room.clone(), 0));
         }
         self.comes_back(at, &user, &room);
+    }
+
+    /// Somebody, mostly the creator, invites somebody who does not come, or comes late.
+    fn invites(&mut self) {
+        let Some((conversation, by, _)) = self.two() else { return };
+        let people = self.rooms.iter().find(|(room, _)| *room == conversation);
+        let strangers = people.map(|(_, people)| self.strangers(people)).unwrap_or_default();
+        let Some(user) = self.dice.any(&strangers) else { return };
+        let at = self.time();
+        self.does(
+            at,
+            OpKind::Invite { user: user.clone(), by, conversation: conversation.clone() },
+        );
+        if self.dice.chance(50) {
+            let joins = at + self.dice.scale(10, ABSENCE);
+            self.does(joins, OpKind::Join { user, conversation });
+        }
     }
 
     fn power(&mut self) {
