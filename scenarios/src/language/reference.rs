@@ -268,6 +268,9 @@ mod tests {
     /// A world in which everything is that examples name.
     const WORLD: &str = include_str!("reference/world.toml");
 
+    /// A world in which nothing is yet, and with time for what is generated.
+    const EMPTY: &str = "name = \"x\"\nlimit = \"5m\"";
+
     /// Returns what is written in a file.
     fn parsed(text: &str) -> toml::Table {
         toml::from_str(text).expect("it is TOML")
@@ -376,8 +379,7 @@ mod tests {
             };
             let name = name.and_then(|names| names.keys().next().cloned());
             for key in keys {
-                let mut file =
-                    parsed(if section.key == "generate" { "name = \"x\"" } else { WORLD });
+                let mut file = parsed(if section.key == "generate" { EMPTY } else { WORLD });
                 let mut table = toml::Table::new();
                 match &name {
                     Some(name) => drop(table.insert(name.clone(), least(keys, key).into())),

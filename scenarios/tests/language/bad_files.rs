@@ -47,6 +47,7 @@ refused!(
     front_proxies,
     generated_and_written,
     generated_nonsense,
+    generated_without_room,
     keys_given_twice,
     machines_and_disks,
     missing_keys,

@@ -1,6 +1,9 @@
 //! `[generate]`: the same world for the same seed, within its bounds.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use scenarios::{
     Scenario,
@@ -67,6 +70,38 @@ fn messages_come_as_often_as_asked_from_members_of_their_rooms() {
         let room = &world.conversations[to];
         assert!(room.creator == *from || room.members.contains(from));
     }
+}
+
+/// Returns the crashes of each machine, in the order in which they begin.
+fn crashes(world: &Scenario) -> BTreeMap<&str, Vec<(Duration, Duration)>> {
+    let mut of_machine: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for fault in &world.faults {
+        let FaultKind::Node(NodeFault::Crash { node, .. }) = &fault.kind else {
+            panic!("not a crash: {fault:?}")
+        };
+        of_machine.entry(node).or_default().push(downtime(fault));
+    }
+    of_machine.values_mut().for_each(|times| times.sort());
+    of_machine
+}
+
+#[test]
+fn a_machine_rests_after_a_crash_and_the_end_is_calm_for_as_long_as_asked() {
+    let least_rest_and_calm = |more: &str| {
+        let world = parse("world.toml", &format!("{}{more}", text(1))).expect("a scenario");
+        let crashes = crashes(&world);
+        let rests = crashes
+            .values()
+            .flat_map(|times| times.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].1)));
+        let last = crashes.values().flatten().map(|(_, ends)| *ends).max();
+        (rests.min().expect("two crashes"), MINUTES - last.expect("a crash"))
+    };
+    let (rest, calm) = least_rest_and_calm("");
+    assert!((10..60).contains(&rest.as_secs()), "{rest:?}");
+    assert!((30..90).contains(&calm.as_secs()), "{calm:?}");
+    let (rest, calm) = least_rest_and_calm("rest = \"1m\"\ncalm = \"3m\"\n");
+    assert!(rest >= Duration::from_mins(1), "{rest:?}");
+    assert!(calm >= Duration::from_mins(3), "{calm:?}");
 }
 
 #[test]

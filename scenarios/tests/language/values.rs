@@ -9,7 +9,9 @@ use scenarios::{
         faults::{LISTED, Listed},
         ops, parse, to_toml,
     },
-    scenario::{Delivery, Fault, FaultKind, Latency, NodeFault, OpKind, Reads, Schedule, When},
+    scenario::{
+        Delivery, Fault, FaultKind, Latency, NetworkFault, NodeFault, OpKind, Reads, Schedule, When,
+    },
 };
 
 const SMALLEST: &str = "name = \"x\"\n[backends]\na = {}\n";
@@ -188,6 +190,27 @@ fn who_is_online_now_and_then_is_cut_off_in_between() {
         faults.iter().all(|fault| fault.kind.to_string() == "partition alice/1 | a"),
         "{faults:?}"
     );
+}
+
+#[test]
+fn a_backend_that_is_online_now_and_then_is_cut_off_from_every_server() {
+    let text = "limit = \"2m\"\nname = \"x\"\n[backends]\na = {}\n\
+                b = { online = { for = \"5s\", every = \"1m\" } }\n[relays.r]\n";
+    let faults = parse("x.toml", text).expect("a scenario").faults;
+    let cuts: Vec<_> = faults.iter().map(|it| (it.when.clone(), it.kind.to_string())).collect();
+    let cut = |at| (When::At(Duration::from_secs(at)), "partition b | a, r".to_owned());
+    assert_eq!(cuts, [cut(5), cut(65)]);
+}
+
+#[test]
+fn an_isolated_machine_is_cut_off_from_relays_too() {
+    let scenario = reading(
+        "b = {}\n[relays.r]\n[[faults]]\nat = \"1s\"\nfor = \"1s\"\nshape = { isolate = \"a\" }\n",
+    );
+    let FaultKind::Network(NetworkFault::Shape(shape)) = &scenario.faults[0].kind else {
+        panic!("not a shape: {:?}", scenario.faults)
+    };
+    assert_eq!(shape.members(&scenario.meant_by(shape)), ["b", "r"]);
 }
 
 #[test]

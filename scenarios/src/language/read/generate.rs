@@ -116,6 +116,11 @@ fn sense(plan: &Plan, table: &Table<'_>, limit: Duration, reader: &mut Reader) {
     let most_machines = format!("at most {MOST_MACHINES} backends and relays together");
     let most_sends = format!("at most {MOST_SENDS} messages in all");
     let crashes = plan.crashes_every != Some(Duration::ZERO);
+    let at_least = |every| plan.down_for.1.saturating_add(plan.calm).saturating_add(every);
+    let is_broken = |key: &str| reader.places.is_broken(&table.path(key));
+    let is_unknown = plan.lasts.is_zero() || ["for", "down-for", "calm"].into_iter().any(is_broken);
+    let fits = plan.crashes_every.is_none_or(|every| at_least(every) <= plan.lasts);
+    let has_room = fits || is_unknown;
     let rules = [
         ("backends", plan.backends > 0, "at least one backend", "write 1 or more"),
         (
@@ -134,6 +139,12 @@ fn sense(plan: &Plan, table: &Table<'_>, limit: Duration, reader: &mut Reader) {
         ),
         ("for", plan.lasts <= limit, "no more than `limit`", "shorten it, or raise `limit`"),
         ("crashes-every", crashes, "a duration above 0", "leave it out for no crashes"),
+        (
+            "crashes-every",
+            has_room,
+            "room for one crash within `for`: this, the longest of `down-for`, and `calm`",
+            "lengthen `for`, or shorten one of the three",
+        ),
     ];
     for (key, holds, expected, help) in rules {
         let at = table.path(key);

@@ -22,7 +22,14 @@ const MOST: usize = 1_000;
 /// read: when the first machine restarts, and what that one is called.
 pub(super) fn rolling_restart(item: &Item<'_>, first: &Fault, reader: &mut Reader) -> Vec<Fault> {
     let Some(mut table) = reader.table(item) else { return Vec::new() };
-    let machines = table.need("of", reader).map(|of| reader.texts(&of)).unwrap_or_default();
+    let of = table.need("of", reader);
+    let machines = of.as_ref().map(|of| reader.texts(of)).unwrap_or_default();
+    if let Some(of) = of.filter(|of| machines.is_empty() && !reader.places.is_broken(&of.at)) {
+        let mistake = Mistake::new(Code::EmptySide, "this rolling restart names no machine")
+            .label("nobody would be restarted")
+            .help("name the machines, in the order in which they restart");
+        reader.broken(&of, mistake);
+    }
     let [down, every] = ["down", "every"].map(|key| time(&mut table, key, reader));
     table.done(reader);
     if first.lasts.is_some() {

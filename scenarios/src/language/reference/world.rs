@@ -317,7 +317,7 @@ const GENERATE: &[Key] = &[
         "how often a client repeats what got no answer",
         "3",
     ),
-    need("for", Duration, "for how long messages are sent and machines crash", "\"1m\""),
+    need("for", Duration, "for how long messages are sent and machines crash", "\"2m\""),
     may("crashes-every", Duration, "no crash", "the mean time between two crashes", "\"20s\""),
     may(
         "down-for",
