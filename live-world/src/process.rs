@@ -18,7 +18,7 @@ use std::{
 pub(crate) use self::{
     keeper::{Keeper, MARKER, end_all},
     kernel::{Names, is_isolation_possible},
-    output::{last_lines, limit, opened},
+    output::{Follower, last_lines, limit, opened},
 };
 
 /// How long a process that was killed may take to be gone.

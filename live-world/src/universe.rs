@@ -19,7 +19,7 @@ use runs::{
     world::{Play, Simulation, Universe},
 };
 use scenarios::Scenario;
-use sim::WorldConfig;
+use sim::{LogLine, WorldConfig};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
@@ -77,14 +77,15 @@ impl Universe for Live {
     }
 
     fn run(&self, config: WorldConfig, play: Play) -> Simulation {
-        let recording = match Premises::take() {
+        let played = match Premises::take() {
             Ok(premises) => self.run_in(&premises, config, play),
             Err(error) => Err(error),
         };
-        let recording = recording.unwrap_or_else(|error| {
-            not_begun(format!("the world of processes could not be made: {error}"))
+        let (recording, logs) = played.unwrap_or_else(|error| {
+            let why = format!("the world of processes could not be made: {error}");
+            (not_begun(why), Vec::new())
         });
-        Simulation { recording, journal_time: Duration::ZERO, logs: Vec::new() }
+        Simulation { recording, journal_time: Duration::ZERO, logs }
     }
 }
 
@@ -94,19 +95,20 @@ impl Live {
         premises: &Premises,
         config: WorldConfig,
         play: Play,
-    ) -> io::Result<Recording> {
+    ) -> io::Result<(Recording, Vec<LogLine>)> {
         // One thread: what is recorded, and what is done on that, needs no order beyond its own. Programs
         // die with the thread that has started them.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let recording = runtime.block_on(async {
+        let played = runtime.block_on(async {
             let limits = (config.limit, config.max_entries);
             let world = self.open(premises, config).await?;
             let playing = play(Arc::new(world.clone()));
             let ended = self.watched(&world, playing, limits).await;
-            Ok(world.conclude(ended))
+            let logs = world.take_logs();
+            Ok((world.conclude(ended), logs))
         });
         runtime.shutdown_background();
-        recording
+        played
     }
 
     async fn open(&self, premises: &Premises, config: WorldConfig) -> io::Result<LiveWorld> {

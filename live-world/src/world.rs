@@ -1,12 +1,13 @@
 //! One world: its machines, the ways between them, its faults, and its journal.
 //!
 //! `state`: what is behind its one lock. `machine` and `program`, `client`: what runs. `faults`: how
-//! each begins and ends. `links`: what is in the way of bytes. `record`: what passes. `net` and
-//! `tasks`: the host of a client.
+//! each begins and ends. `links`: what is in the way of bytes. `record`: what passes. `logs`: what
+//! programs print. `net` and `tasks`: the host of a client.
 
 mod client;
 mod faults;
 mod links;
+mod logs;
 mod machine;
 mod net;
 mod program;

@@ -26,7 +26,8 @@ pub struct Simulation {
     pub recording: Recording,
     /// The wall time spent on writing it down; 0 unless [`WorldConfig::time_journal`] is set.
     pub journal_time: Duration,
-    /// What the programs logged, if [`WorldConfig::keep_logs`] is set and the world can tell.
+    /// What the programs logged, if the world can tell. A world that plays the same run again may keep it for
+    /// [`WorldConfig::keep_logs`] only.
     pub logs: Vec<LogLine>,
 }
 

@@ -1,6 +1,8 @@
 //! Servers that do not do their part: the run ends with a verdict that names the machine, the last it
 //! printed, and a remedy.
 
+use serde_json::Value;
+
 use crate::command::{Runs, SHORT};
 
 /// Returns what a run on servers of this kind says.
@@ -32,6 +34,26 @@ fn a_server_that_ends_at_once_is_named_with_what_it_said_last() {
     needs_namespaces!();
     let kind = "ready = '/'\ncommand = ['/bin/sh', '-c', 'echo the moon is missing >&2; exit 3']";
     says(kind, &["exit status: 3", "the moon is missing", "correct what it says"]);
+}
+
+#[test]
+fn what_a_server_printed_stands_in_the_record() {
+    needs_namespaces!();
+    let print = "printf \"WARN the moon wanes\\nERROR it is missing\\n\"; exit 3";
+    let servers = format!(
+        "default = 'odd'\n[kinds.odd]\nready = '/'\ncommand = ['/bin/sh', '-c', '{print}']"
+    );
+    let runs = Runs::new();
+    let said = Runs::said(&mut runs.on(SHORT, &servers));
+    let record = format!("{}/run.json", said["folder"].as_str().unwrap());
+    let record: Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+    let lines = record["meta"]["logs"].as_array().unwrap();
+    let of_a: Vec<_> = lines.iter().filter(|line| line["node"] == "a").collect();
+    let told: Vec<_> = of_a.iter().map(|line| (&line["level"], &line["text"])).collect();
+    assert_eq!(
+        serde_json::json!(told),
+        serde_json::json!([["WARN", "WARN the moon wanes"], ["ERROR", "ERROR it is missing"]])
+    );
 }
 
 #[test]

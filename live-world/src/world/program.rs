@@ -23,7 +23,7 @@ use super::{LiveWorld, machine::Runs};
 use crate::{
     ServerKind,
     kinds::{CLIENT_PORT, FEDERATION_PORT, filled},
-    process::{Launch, MARKER, Names, Process, last_lines, limit},
+    process::{Follower, Launch, MARKER, Names, Process, last_lines, limit},
 };
 
 /// The wait between two looks at a program.
@@ -44,6 +44,8 @@ pub(super) struct Program {
     pub(super) was_ready: bool,
     /// The last that it had printed when its output was last thrown away.
     said: Vec<String>,
+    /// How far its output was read.
+    pub(super) follower: Follower,
 }
 
 impl Program {
@@ -52,7 +54,7 @@ impl Program {
         self.folder.join("data")
     }
 
-    fn output(&self) -> PathBuf {
+    pub(super) fn output(&self) -> PathBuf {
         self.folder.join("output")
     }
 
@@ -69,7 +71,8 @@ impl LiveWorld {
     pub(super) fn add_program(&self, name: &str) {
         let kind = self.kind(name).expect("its kind is known").clone();
         let folder = self.0.parts.folder.join(name);
-        let program = Program { kind, folder, process: None, was_ready: false, said: Vec::new() };
+        let (said, follower) = (Vec::new(), Follower::default());
+        let program = Program { kind, folder, process: None, was_ready: false, said, follower };
         let made = self.configure(name, &program);
         self.place(name, Runs::Program(Box::new(program)));
         if let Err(why) = made {
@@ -232,9 +235,10 @@ impl LiveWorld {
         Ok(Launch { command, env, output: program.output(), folder, names })
     }
 
-    /// Waits until what runs on a machine ends, and keeps its output short.
+    /// Waits until what runs on a machine ends; follows its output meanwhile, and keeps it short.
     async fn ended(&self, name: &Arc<str>, incarnation: u64) -> Result<ExitStatus, String> {
         loop {
+            self.follow(name, false);
             if !self.is_current(name, incarnation) {
                 return Err("it was taken away".to_owned());
             }
@@ -249,6 +253,7 @@ impl LiveWorld {
                 program.process.as_mut().and_then(Process::ended)
             };
             if let Some(status) = ended {
+                self.follow(name, true);
                 return Ok(status);
             }
             sleep(LOOK_EVERY).await;

@@ -16,6 +16,7 @@ use transport::host::Stream;
 
 use super::{
     links::{Obstruction, Path},
+    logs::Logs,
     machine::Place,
 };
 use crate::gateway::Line;
@@ -54,6 +55,8 @@ pub(crate) struct State {
     pub(super) is_closed: bool,
     /// How many backups there are.
     pub(super) backups: u64,
+    /// What programs have printed.
+    pub(super) logs: Logs,
 }
 
 /// A reset that waits for its message.
@@ -94,6 +97,7 @@ impl State {
             given_up: None,
             is_closed: false,
             backups: 0,
+            logs: Logs::default(),
         }
     }
 
