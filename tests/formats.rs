@@ -1,12 +1,15 @@
-//! What other tools make of a run's files. These tests need tools that `.ci/run` installs: `cargo
-//! test --test formats -- --ignored`.
+//! What a run's files hold, and what other tools make of them. The latter need tools that `.ci/run`
+//! installs: `cargo test --test formats -- --ignored`.
 
 use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
+use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use tempfile::TempDir;
 
 /// Plays a scenario with relays and shows it in a format; returns the files below its folder.
@@ -48,6 +51,83 @@ fn schema() -> (TempDir, PathBuf) {
 fn tool(name: &str, package: &str, arguments: &[&str], file: &Path) -> Output {
     let run = Command::new(name).args(arguments).arg(file).output();
     run.unwrap_or_else(|_| panic!("`{name}` is missing: install {package}"))
+}
+
+/// Gives the event ids of a text short names, in the order in which they come.
+fn with_short_ids(text: &str) -> String {
+    const LENGTH: usize = 44;
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    let mut parts = text.split('$');
+    let mut short = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (id, rest) = part.split_at(LENGTH - 1);
+        let next = names.len() + 1;
+        let number = names.entry(id.to_owned()).or_insert(next);
+        write!(short, "${number}{rest}").expect("a String takes all text");
+    }
+    short
+}
+
+#[test]
+fn a_room_is_drawn_with_each_event_and_what_it_follows() {
+    let (_kept, run) = shown_of(&fs::read_to_string(library("m1-all-up")).expect("it is"), "dot");
+    let text = fs::read_to_string(run.join("rooms.dot")).expect("the graph");
+    insta::assert_snapshot!(with_short_ids(&text));
+}
+
+/// Returns the packets of a capture, a line each: who to whom, what the segment does, how many bytes it
+/// carries, and what they begin with (PCAP Next Generation Capture File Format, "Enhanced Packet Block").
+fn packets(capture: &[u8]) -> String {
+    const PACKET: u32 = 6;
+    let number = |at: usize| -> u32 {
+        u32::from_le_bytes(capture[at..at + 4].try_into().expect("four bytes"))
+    };
+    let (mut at, mut lines) = (0, String::new());
+    while at < capture.len() {
+        let (kind, length) = (number(at), number(at + 4) as usize);
+        assert_eq!(number(at + length - 4) as usize, length, "a block ends as it begins");
+        if kind == PACKET {
+            let captured = number(at + 20) as usize;
+            lines.push_str(&packet(&capture[at + 28..at + 28 + captured]));
+        }
+        at += length;
+    }
+    lines
+}
+
+fn packet(bytes: &[u8]) -> String {
+    let sliced = SlicedPacket::from_ethernet(bytes).expect("a frame");
+    let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Tcp(tcp))) = (sliced.net, sliced.transport)
+    else {
+        panic!("not TCP over IPv4: {bytes:?}")
+    };
+    let (from, to) = (ip.header().source_addr(), ip.header().destination_addr());
+    let flags = [(tcp.syn(), "syn"), (tcp.fin(), "fin"), (tcp.rst(), "rst"), (tcp.psh(), "psh")];
+    let flags: Vec<&str> =
+        flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, it)| it).collect();
+    let payload = tcp.payload();
+    let first = String::from_utf8_lossy(payload.split(|byte| *byte == b'\r').next().unwrap_or(b""));
+    let first: String = first.chars().take(60).collect();
+    let (flags, length) = (flags.join("+"), payload.len());
+    let line = format!("{from} > {to} {flags:<3} {length:>5} {first}");
+    format!("{}\n", line.trim_end())
+}
+
+#[test]
+fn a_capture_holds_the_segments_of_each_request_in_order() {
+    let text = fs::read_to_string(library("m1-all-up")).expect("a scenario");
+    let (_kept, run) = shown_of(&text, "pcap");
+    let mut captures: Vec<PathBuf> =
+        fs::read_dir(run.join("pcap")).expect("captures").flatten().map(|it| it.path()).collect();
+    captures.sort();
+    let names: Vec<String> = captures
+        .iter()
+        .map(|it| it.file_name().expect("a name").to_string_lossy().into_owned())
+        .collect();
+    let of_b = captures.iter().find(|it| it.ends_with("03-b.pcapng")).expect("a capture of b");
+    let told = packets(&fs::read(of_b).expect("it can be read"));
+    let served: Vec<&str> = told.lines().filter(|line| !line.contains("_fedsim")).collect();
+    insta::assert_snapshot!(format!("{}\n{}", names.join(" "), served.join("\n")));
 }
 
 #[test]

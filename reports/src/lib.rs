@@ -54,7 +54,7 @@ mod words;
 
 pub use self::{
     render::{File, Kind, NoJournal, RENDERERS, Renderer, Source, named},
-    words::wrap,
+    words::{cut, wrap},
 };
 
 /// The width of every text, in characters.

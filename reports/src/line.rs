@@ -2,10 +2,10 @@
 
 use std::{ops::AddAssign, path::Path};
 
-use checks::record::{CheckRecord, CheckVerdict, FaultRecord, Record, Verdict, Why};
+use checks::record::{CheckRecord, CheckVerdict, Record, Verdict, Why};
 
 use crate::{
-    folder, shell,
+    COLUMNS, folder, shell,
     time::{coarse, exact},
     words::{clean, count, cut, grouped, kind, wrap},
 };
@@ -129,20 +129,36 @@ pub struct Widths {
     pub seed: usize,
 }
 
+impl Widths {
+    /// Returns how wide names are where the line has to have room for `rest` more columns. On a narrow
+    /// terminal, whatever is longer is cut off.
+    pub fn names(&self, rest: usize) -> usize {
+        if self.line >= COLUMNS {
+            return self.name;
+        }
+        self.name
+            .min(self.line.saturating_sub(STATUS_COLUMNS + rest))
+            .max(NAME_AT_LEAST.min(self.name))
+    }
+}
+
 /// Returns one line of results, without the status: `[  0.004s] m1-all-up  seed 7  2 messages`.
 pub fn result(record: &Record, weaknesses: &[String], widths: Widths) -> String {
-    let Widths { line, name: names, seed: seeds } = widths;
-    let wall = wall(record.meta.wall_ms);
-    let name = clean(&record.scenario.name);
-    let head = format!("[{wall:>8}] {name:<names$}  seed {:<seeds$}  ", record.seed);
-    let room = line.saturating_sub(STATUS_COLUMNS + head.chars().count()).max(FACT_AT_LEAST);
-    head + &cut(&fact(record, weaknesses), room)
+    let wall = format!("[{:>8}] ", wall(record.meta.wall_ms));
+    let seed = format!("  seed {:<width$}  ", record.seed, width = widths.seed);
+    let around = wall.chars().count() + seed.chars().count();
+    let names = widths.names(around + FACT_AT_LEAST);
+    let name = cut(&clean(&record.scenario.name), names);
+    let room = widths.line.saturating_sub(STATUS_COLUMNS + around + names).max(FACT_AT_LEAST);
+    format!("{wall}{name:<names$}{seed}{}", cut(&fact(record, weaknesses), room))
 }
 
 /// The columns that the status and the spaces around it take up in a line of results.
 const STATUS_COLUMNS: usize = 12;
-/// The fact in a line of results gets at least this many columns, however long the name is.
-const FACT_AT_LEAST: usize = 20;
+/// The fact in a line of results gets at least this many columns, however long the name is ..
+pub const FACT_AT_LEAST: usize = 20;
+/// .. and the name at least so many, however narrow the line is.
+const NAME_AT_LEAST: usize = 12;
 
 /// Returns a time that passed outside the simulation, as text: `0.004s`.
 pub fn wall(ms: u64) -> String {
@@ -170,27 +186,29 @@ pub fn failure(record: &Record, leads: &Leads<'_>) -> Vec<String> {
     let room = columns.saturating_sub(INDENT);
     let mut lines = wrap(&sentence(record).unwrap_or_default(), room);
     for fault in record.faults.iter().filter(|fault| fault.hits > 0).take(FAULTS) {
-        lines.push(format!("{:<13}{}", "the fault", describe(fault, room)));
+        let text = clean(&format!("{}, {}", fault.what, fault.when));
+        for (place, part) in wrap(&text, room.saturating_sub(LEAD)).iter().enumerate() {
+            let lead = if place == 0 { "the fault" } else { "" };
+            lines.push(format!("{lead:<LEAD$}{part}"));
+        }
     }
     let touching = record.faults.iter().filter(|fault| fault.hits > 0).count();
     if touching > FAULTS {
-        lines.push(format!("{:<13}and {} more", "", touching - FAULTS));
+        lines.push(format!("{:<LEAD$}and {} more", "", touching - FAULTS));
     }
     let report = folder.join(if page { folder::PAGE } else { folder::REPORT });
-    lines.push(format!("{:<13}{}", "the report", report.display()));
+    lines.push(format!("{:<LEAD$}{}", "the report", report.display()));
     let record_file = folder.join(folder::RECORD);
-    lines.push(format!("{:<13}{program} replay {}", "again", shell::word(&record_file)));
+    lines.push(format!("{:<LEAD$}{program} replay {}", "again", shell::word(&record_file)));
     lines
 }
 
 /// How far the lines of [`failure`] are indented.
 pub const INDENT: usize = 4;
+/// How wide the words are that the lines below the sentence begin with.
+const LEAD: usize = 13;
 /// The most faults that a failure names.
 const FAULTS: usize = 3;
-
-fn describe(fault: &FaultRecord, room: usize) -> String {
-    cut(&clean(&format!("{}, {}", fault.what, fault.when)), room.saturating_sub(13))
-}
 
 /// Many runs, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -52,7 +52,7 @@ pub(crate) fn program(record: &Record) -> String {
 }
 
 /// Returns at most `most` characters of the text; a `…` shows that something was cut off.
-pub(crate) fn cut(text: &str, most: usize) -> String {
+pub fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }

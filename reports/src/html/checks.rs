@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::Run;
 use crate::{
+    evidence::find,
     time::exact,
     words::{check_verdict, count, kind},
 };
@@ -15,7 +16,7 @@ pub(super) fn section(run: &Run<'_>) -> Option<Markup> {
         checks.iter().partition(|check| is_quiet(check));
     (!checks.is_empty()).then(|| {
         html! {
-            @if !loud.is_empty() { (table(&loud)) }
+            @if !loud.is_empty() { (table(run, &loud)) }
             @if !quiet.is_empty() {
                 ul.held {
                     @for check in quiet {
@@ -27,12 +28,12 @@ pub(super) fn section(run: &Run<'_>) -> Option<Markup> {
     })
 }
 
-fn table(checks: &[&CheckRecord]) -> Markup {
+fn table(run: &Run<'_>, checks: &[&CheckRecord]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Checks" {
             table.checks {
                 thead { tr { th { "verdict" } th { "check" } th { "promised" } th.num { "at" } th { "found" } } }
-                tbody { @for check in checks { (row(check)) } }
+                tbody { @for check in checks { (row(run, check)) } }
             }
         }
     }
@@ -44,7 +45,7 @@ fn is_quiet(check: &CheckRecord) -> bool {
         && !is_vacuous(check)
 }
 
-fn row(check: &CheckRecord) -> Markup {
+fn row(run: &Run<'_>, check: &CheckRecord) -> Markup {
     let (class, sign) = match (check.verdict, check.must_break) {
         (CheckVerdict::Violated, false) | (CheckVerdict::Holds, true) => ("bad", "✕"),
         (CheckVerdict::Violated, true) => ("doubtful", "✓"),
@@ -60,7 +61,7 @@ fn row(check: &CheckRecord) -> Markup {
             td { (kind(check.kind)) }
             td.num {
                 @if let Some(at) = check.at_ns {
-                    @match check.evidence.first() {
+                    @match entry(run, check, at) {
                         Some(n) => a href={ "#j" (n) } { (exact(at)) },
                         None => (exact(at)),
                     }
@@ -69,6 +70,15 @@ fn row(check: &CheckRecord) -> Markup {
             td { (found(check)) }
         }
     }
+}
+
+/// Returns the evidence of that time, or else the first of it.
+fn entry(run: &Run<'_>, check: &CheckRecord, at_ns: u64) -> Option<u64> {
+    let is_then = |n: &&u64| {
+        find(&run.record.events, **n).is_some_and(|it| u64::try_from(it.at_ns) == Ok(at_ns))
+    };
+    // What shows it comes after what led to it.
+    check.evidence.iter().rfind(is_then).or(check.evidence.first()).copied()
 }
 
 fn is_vacuous(check: &CheckRecord) -> bool {

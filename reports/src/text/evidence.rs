@@ -1,12 +1,9 @@
 //! The evidence: the journal entries that show the first violation, in order.
 
-use std::path::Path;
-
 use checks::record::Record;
 
 use crate::{
     evidence::{find, path, result, shown, what},
-    folder, shell,
     table::{Table, left, right},
     time::signed,
     words,
@@ -14,8 +11,6 @@ use crate::{
 
 /// The most lines of the table.
 const MOST: usize = 13;
-/// The most characters of a command.
-const COMMAND: usize = 78;
 
 pub(super) fn lines(record: &Record) -> Vec<String> {
     let Some(check) = shown(record) else { return Vec::new() };
@@ -37,25 +32,19 @@ pub(super) fn lines(record: &Record) -> Vec<String> {
     }
     let about = check.message.as_ref().map(|message| format!(", {message}")).unwrap_or_default();
     let mut lines = vec![format!("evidence: {}{about}", check.name)];
-    lines.extend(ends(rows.concat(), &rest(record)));
+    // The folder is the one place that is known wherever the report is read.
+    let rest = format!("in this folder: {} show . --evidence", words::program(record));
+    lines.extend(ends(rows.concat(), &rest));
     lines
 }
 
-/// Returns the command that shows all of the evidence. A run is known by the name of its folder.
-fn rest(record: &Record) -> String {
-    let folder = folder::of(Path::new(""), &record.scenario.name, record.seed);
-    let program = words::program(record);
-    let command = format!("{program} show {} --evidence", shell::word(&folder));
-    if command.chars().count() > COMMAND { format!("{program} show . --evidence") } else { command }
-}
-
-/// Keeps how it began and how it ended; what does not fit in between is left out, and can be seen
-/// by a command.
-fn ends(mut rows: Vec<String>, command: &str) -> Vec<String> {
+/// Keeps how it began and how it ended; what does not fit in between is left out, and `rest` says how to
+/// see it.
+fn ends(mut rows: Vec<String>, rest: &str) -> Vec<String> {
     if rows.len() > MOST {
         let tail = rows.split_off(rows.len() - MOST / 2);
         let left_out = rows.split_off(MOST - 1 - tail.len()).len();
-        rows.push(format!("  … {left_out} more: {command} …"));
+        rows.push(format!("  … {left_out} more; {rest} …"));
         rows.extend(tail);
     }
     rows

@@ -28,6 +28,7 @@ fn junit_has_a_case_for_each_check_as_another_parser_reads_it() {
     assert_eq!(failed.original_name, "all-or-nothing");
     let message = &failed.status.failure_as_ref().message;
     assert_eq!(message, "alice/1 saw m1, and b never stored it");
+    insta::assert_snapshot!(junit::render(&record));
 }
 
 #[test]
@@ -68,7 +69,9 @@ fn a_trace_has_the_violation_and_every_machine() {
 
 #[test]
 fn a_message_is_one_trace_whose_spans_have_their_parents() {
-    let traces = parsed(&otlp::render(&sample::talk()));
+    let text = otlp::render(&sample::talk());
+    insta::assert_snapshot!(text);
+    let traces = parsed(&text);
     let resources = traces["resourceSpans"].as_array().expect("resources");
     let spans = |it: &Value| it["scopeSpans"][0]["spans"].as_array().expect("spans").clone();
     let spans: Vec<Value> = resources.iter().flat_map(spans).collect();

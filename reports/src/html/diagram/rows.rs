@@ -84,10 +84,13 @@ impl<'r> Rows<'r> {
 
     /// Draws the times, the folds, and the violation.
     pub(super) fn margin(&self, width: i32) -> Markup {
+        let line = |(y, _): &(i32, _)| format!("M{} {y}H{width}", MARGIN - 6);
+        // One path, since a large run has a thousand of them.
+        let lines: String = self.times.iter().map(line).collect();
         html! {
-            @for (y, time) in &self.times {
-                line.row x1=(MARGIN - 6) y1=(y) x2=(width) y2=(y) {}
-                text.time x=(MARGIN - 12) y=(y + 4) text-anchor="end" { (time) }
+            path.row d=(lines) {}
+            g text-anchor="end" {
+                @for (y, time) in &self.times { text.time x=(MARGIN - 12) y=(y + 4) { (time) } }
             }
             @for (y, text) in &self.idle {
                 rect.idle x="0" y=(y - 13) width=(width) height="18" {}
