@@ -227,13 +227,15 @@ pub(crate) struct Explore {
     /// End after N kinds of failures are found [without N: 1]
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
     pub(crate) fail_fast: Option<NonZeroUsize>,
-    /// Play the M-th of N parts of the campaign, which share no run; `auto/N` and `auto` read which
-    /// part this is from the environment of an indexed job of Kubernetes, a Slurm array or GitLab
-    #[arg(long, value_name = "M/N")]
+    /// Play the M-th of N parts of the campaign of one `--seed`, which share nothing but the
+    /// scenarios as they are; `auto/N` and `auto` read which part this is from the environment of an
+    /// indexed job of Kubernetes, a Slurm array or GitLab
+    #[arg(long, value_name = "M/N", requires = "seed")]
     pub(crate) shard: Option<Part>,
-    /// What the campaign is drawn from; another seed tries things in another order
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) seed: u64,
+    /// What the campaign is drawn from; another seed tries things in another order [default: a fresh
+    /// one, which is printed]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
     /// Have every conversation use this delivery policy
     #[arg(long, value_name = "POLICY", value_parser = delivery)]
     pub(crate) delivery: Option<Delivery>,
@@ -243,8 +245,8 @@ pub(crate) struct Explore {
     /// Where scenarios that fail are written
     #[arg(long, value_name = "DIR", default_value = "target/fedsim/explore")]
     pub(crate) out: PathBuf,
-    /// A folder whose scenarios are tried first, and that is given every scenario that fails or
-    /// reaches something new
+    /// A folder whose scenarios are explored beside those that are named, and that is given every
+    /// scenario that fails or reaches something new
     #[arg(long, value_name = "DIR")]
     pub(crate) corpus: Option<PathBuf>,
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::{
     arguments::Compare,
     exit::{Exit, Stop},
+    interrupt,
     output::{Output, Tone},
     program::Program,
     select::{self, Selected},
@@ -56,6 +57,10 @@ pub(crate) fn compare(
             Stop::because(Exit::Usage, format!("cannot write {}: {error}", plot.display()))
         })?;
     }
+    if interrupt::is_set() {
+        output.note("ended by Ctrl-C before all runs were made")?;
+        return Ok(Exit::Interrupted);
+    }
     Ok(Exit::Holds)
 }
 
@@ -93,7 +98,8 @@ fn play(
             Err(why) => broke = Some(why),
         }
         number += 1;
-        if broke.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let is_over = broke.is_some() || interrupt::is_set();
+        if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     output.end_progress();
     threads::begun(begun)?;

@@ -53,6 +53,10 @@ pub(crate) fn defects(wanted: &Defects, output: &mut Output) -> Result<Exit, Sto
         }
         let began = Stopwatch::start();
         let found = threads::begun(hunt.find(defect, stop))?;
+        if found.is_none() && stop.load(Ordering::Relaxed) {
+            // It was not looked for to the end.
+            break;
+        }
         let row = Row { defect, found, wall_ms: began.elapsed_ms() };
         progress.inc(1);
         row.show(output)?;
@@ -85,9 +89,9 @@ impl Row {
         let (check, run) = (&found.violation.check, found.run);
         let size = found.shrunk.as_ref().map(explore::Shrunk::size);
         let (faults, ops) = size.unwrap_or_default();
+        let (method, wall) = (found.method, reports::line::wall(self.wall_ms));
         let text = format!(
-            "{name:<44} run {run:>3} ({}), {faults} faults, {ops} operations: {check}",
-            found.method
+            "[{wall:>8}] {name:<44} run {run:>3} ({method}), {faults} faults, {ops} operations: {check}"
         );
         output.word(Tone::Good, "Found", &text)?;
         output.object(&json!({
@@ -121,12 +125,13 @@ impl Row {
     fn line(&self) -> String {
         let name = self.defect.name();
         match &self.found {
-            None => format!("| `{name}` | not found | | | |"),
+            None => format!("| `{name}` | not found | | | | |"),
             Some(found) => {
                 let size = found.shrunk.as_ref().map(explore::Shrunk::size);
                 let (faults, ops) = size.unwrap_or_default();
                 let Found { run, method, violation, .. } = found;
-                format!("| `{name}` | {run} | {method} | {faults}, {ops} | {} |", violation.check)
+                let (check, wall) = (&violation.check, reports::line::wall(self.wall_ms));
+                format!("| `{name}` | {run} | {method} | {wall} | {faults}, {ops} | {check} |")
             }
         }
     }
@@ -136,9 +141,11 @@ fn conclude(rows: &[Row], wanted: &Defects, output: &mut Output) -> Result<Exit,
     let mut runs: Vec<u64> =
         rows.iter().filter_map(|row| row.found.as_ref()).map(|found| found.run).collect();
     runs.sort_unstable();
-    let median = runs.get(runs.len() / 2).copied().unwrap_or_default();
+    // Of all of them: what is not found takes more runs than any that is.
+    let median = runs.get(rows.len() / 2);
+    let told = median.map_or_else(|| "beyond that".to_owned(), u64::to_string);
     let summary = format!(
-        "{} of {} found within {} runs, median {median}",
+        "{} of {} found within {} runs, median {told}",
         runs.len(),
         rows.len(),
         wanted.runs
@@ -150,10 +157,14 @@ fn conclude(rows: &[Row], wanted: &Defects, output: &mut Output) -> Result<Exit,
         "of": rows.len(),
         "median": median,
     }))?;
-    if let Some(page) = &wanted.page {
+    if let Some(page) = wanted.page.as_ref().filter(|_| !interrupt::is_set()) {
         write_table(page, rows, &summary)?;
     }
-    Ok(if runs.len() == rows.len() { Exit::Holds } else { Exit::Violated })
+    Ok(match rows {
+        _ if interrupt::is_set() => Exit::Interrupted,
+        rows if runs.len() < rows.len() => Exit::Violated,
+        _ => Exit::Holds,
+    })
 }
 
 /// Puts the table into a page.
@@ -169,7 +180,7 @@ fn write_table(page: &Path, rows: &[Row], summary: &str) -> Result<(), Stop> {
     };
     let lines: Vec<String> = rows.iter().map(Row::line).collect();
     let text = format!(
-        "{before}{BEGIN}\n{summary}.\n\n| defect | found in run | by | faults, operations | check |\n|---|---|---|---|---|\n{}\n{END}{after}",
+        "{before}{BEGIN}\n{summary}.\n\n| defect | found in run | by | within | faults, operations | check |\n|---|---|---|---:|---|---|\n{}\n{END}{after}",
         lines.join("\n")
     );
     fs::write(page, text).map_err(|error| unusable(&error))

@@ -16,6 +16,12 @@ Exit codes:
   70   internal error
   130  ended by Ctrl-C";
 
+/// Returns whether the table has that code.
+pub(crate) fn is_code(text: &str) -> bool {
+    text.parse::<u8>().is_ok()
+        && TABLE.lines().any(|line| line.split_whitespace().next() == Some(text))
+}
+
 /// How the command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {

@@ -29,14 +29,14 @@ pub(crate) fn explain(
         return Ok(Exit::Holds);
     }
     let asked = wanted.topic.as_deref().unwrap_or_default();
-    if asked == EXIT_CODES {
+    if asked == EXIT_CODES || exit::is_code(asked) {
         output.line(exit::TABLE)?;
         return Ok(Exit::Holds);
     }
     let topics = reference::topics(program.vocabulary());
     let found: Vec<&Topic> = topics.iter().filter(|topic| is_meant(topic, asked)).collect();
     if found.is_empty() {
-        return Err(unknown(asked, &topics));
+        return keys_called(asked, &topics, output);
     }
     for topic in found {
         show(topic, output)?;
@@ -49,9 +49,33 @@ fn is_meant(topic: &Topic, asked: &str) -> bool {
     topic.name == asked || topic.name.strip_prefix("scenario::") == Some(asked)
 }
 
+/// Explains every key of that name, each with what it is a key of.
+fn keys_called(asked: &str, topics: &[Topic], output: &mut Output) -> Result<Exit, Stop> {
+    let mut is_known = false;
+    for topic in topics {
+        let keys = topic.blocks.iter().filter_map(|block| match block {
+            Block::Keys(keys) => Some(keys),
+            Block::Text(_) | Block::Example(_) => None,
+        });
+        let meant = keys.flatten().filter(|(place, key)| place == asked || key.key == asked);
+        let meant: Vec<(String, Key)> = meant.cloned().collect();
+        if !meant.is_empty() {
+            is_known = true;
+            output.title(Tone::Plain, asked, &format!("a key of {}", topic.name))?;
+            show_keys(&meant, output)?;
+            output.line("")?;
+        }
+    }
+    if is_known { Ok(Exit::Holds) } else { Err(unknown(asked, topics)) }
+}
+
 fn unknown(asked: &str, topics: &[Topic]) -> Stop {
     let program = invocation::program();
-    let near = topics.iter().map(|topic| topic.name.as_str());
+    let keys = topics.iter().flat_map(|topic| &topic.blocks).flat_map(|block| match block {
+        Block::Keys(keys) => keys.as_slice(),
+        Block::Text(_) | Block::Example(_) => &[],
+    });
+    let near = topics.iter().map(|topic| topic.name.as_str()).chain(keys.map(|(_, key)| key.key));
     let near = scenarios::language::names::closest(asked, near);
     let help = match near {
         Some(near) => format!("did you mean `{program} explain {near}`?"),

@@ -4,7 +4,13 @@ mod corpus;
 mod live;
 mod summary;
 
-use std::{collections::BTreeSet, fmt::Write as _, fs, sync::atomic::Ordering, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use explore::{Campaign, Exploration, Method, Trial, trial::End};
 use scenarios::Scenario;
@@ -17,6 +23,7 @@ use crate::{
     output::{Output, Tone},
     program::Program,
     run::counted,
+    seeds,
     select::{self, Selected},
     stopwatch::Stopwatch,
     threads,
@@ -42,7 +49,7 @@ pub(crate) fn explore(
     let mut corpus = Corpus::open(wanted.corpus.as_deref(), &wanted.out)?;
     let mut bases = bases(selected, wanted, output)?;
     bases.extend(corpus.scenarios(program.vocabulary())?);
-    let campaign = campaign(bases, wanted);
+    let campaign = campaign(bases, wanted)?;
     if !output.quiet {
         output.word(Tone::Plain, "Exploring", &announcement(&campaign))?;
     }
@@ -84,7 +91,7 @@ fn bases(
     Ok(bases)
 }
 
-fn campaign(bases: Vec<Scenario>, wanted: &Explore) -> Campaign {
+fn campaign(bases: Vec<Scenario>, wanted: &Explore) -> Result<Campaign, Stop> {
     let is_bounded = wanted.runs.is_some() || wanted.time.is_some();
     let methods: BTreeSet<Method> = if !wanted.ways.is_empty() {
         wanted.ways.iter().map(|way| Method::from(*way)).collect()
@@ -93,15 +100,20 @@ fn campaign(bases: Vec<Scenario>, wanted: &Explore) -> Campaign {
     } else {
         [Method::EveryLeg].into()
     };
-    Campaign {
+    if methods.iter().all(|method| matches!(method, Method::Pairs | Method::Bred)) {
+        let message = "pairs and bred go on from what another way has played\n\
+                       name every-leg or drawn beside them";
+        return Err(Stop::because(Exit::Usage, message));
+    }
+    Ok(Campaign {
         bases,
         methods,
         runs: wanted.runs.unwrap_or(MOST_RUNS),
         fail_fast: wanted.fail_fast.map(usize::from),
         shard: wanted.shard.map(|part| part.0).unwrap_or_default(),
-        seed: wanted.seed,
+        seed: seeds::given_or_fresh(wanted.seed),
         threads: threads::count(wanted.jobs),
-    }
+    })
 }
 
 fn announcement(campaign: &Campaign) -> String {
@@ -135,7 +147,8 @@ fn play(
     output: &mut Output,
 ) -> Result<Exploration, Stop> {
     let On { program, wanted } = on;
-    let stop = interrupt::flag();
+    // Not the flag of Ctrl-C, which also ends the shrinking: that begins when the time is over.
+    let (interrupted, over) = (interrupt::flag(), AtomicBool::new(false));
     let length = usize::try_from(wanted.runs.unwrap_or(0)).unwrap_or(usize::MAX);
     let bar = output.begin_progress(length.max(2));
     if wanted.runs.is_none() {
@@ -144,10 +157,11 @@ fn play(
     let most = wanted.time.unwrap_or(Duration::MAX);
     let mut told = (0, 0);
     let mut wrong = None;
-    let explored = campaign.play(&program.subject(), stop, |so_far, candidate, trial| {
+    let explored = campaign.play(&program.subject(), &over, |so_far, candidate, trial| {
         bar.inc(1);
-        if Duration::from_millis(live.wall_ms()) >= most {
-            stop.store(true, Ordering::Relaxed);
+        let is_late = Duration::from_millis(live.wall_ms()) >= most;
+        if is_late || interrupted.load(Ordering::Relaxed) {
+            over.store(true, Ordering::Relaxed);
         }
         output.progress_says(progress(so_far, live.wall_ms()));
         let kinds = so_far.failures.count();
@@ -164,7 +178,7 @@ fn play(
             live.run(so_far, candidate, trial)
         };
         if let Err(stop_because) = keep() {
-            stop.store(true, Ordering::Relaxed);
+            over.store(true, Ordering::Relaxed);
             wrong = Some(stop_because);
         }
         told = (kinds, so_far.coverage.count());

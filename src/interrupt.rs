@@ -28,3 +28,8 @@ pub(crate) fn flag() -> &'static AtomicBool {
     });
     flag
 }
+
+/// Returns whether Ctrl-C was pressed.
+pub(crate) fn is_set() -> bool {
+    flag().load(Ordering::Relaxed)
+}

@@ -1,6 +1,20 @@
 //! Seeds, as the command line names them.
 
-use std::str::FromStr;
+use std::{
+    hash::{BuildHasher, RandomState},
+    str::FromStr,
+};
+
+use campaign::now_ms;
+
+/// The largest fresh seed, short enough to be typed.
+const FRESH: u64 = 1 << 40;
+
+/// Returns the seed that a search is given, or else one that no other search has: whoever searches again
+/// tries something else. Each search prints its seed.
+pub(crate) fn given_or_fresh(given: Option<u64>) -> u64 {
+    given.unwrap_or_else(|| RandomState::new().hash_one(now_ms()) % FRESH)
+}
 
 /// The most seeds that one command runs.
 const MOST: u64 = 1_000_000;

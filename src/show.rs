@@ -8,6 +8,7 @@ use std::{
 };
 
 use reports::journal::{self, Filter, Which};
+use scenarios::language::names::closest;
 
 use crate::{
     arguments::Show,
@@ -47,6 +48,33 @@ fn filter(wanted: &Show, run: &KeptRun) -> Result<Filter, Stop> {
         let message = format!("there is no entry {n}: the journal has 1 to {last}");
         if is_there { Ok(n) } else { Err(Stop::because(Exit::Usage, message)) }
     };
+    let record = &run.record;
+    if let (Some(from), Some(to)) = (wanted.from, wanted.to)
+        && from > to
+    {
+        let message = "--from is after --to, so that no entry is in between\nexchange the two";
+        return Err(Stop::because(Exit::Usage, message));
+    }
+    let events = &record.events;
+    let machines = events.iter().flat_map(|it| [Some(&it.node), it.to.as_ref()]).flatten();
+    let machines: BTreeSet<&str> = machines.map(String::as_str).collect();
+    wanted.node.iter().try_for_each(|it| must_be_known("machine", it, &machines))?;
+    if let Some(message) = &wanted.message {
+        let messages = events.iter().filter_map(|it| it.message.as_deref()).collect();
+        must_be_known("message", message, &messages)?;
+    }
+    if let Some(endpoint) = &wanted.endpoint {
+        let requests = events.iter().filter(|it| it.kind == "request_sent");
+        must_be_known("endpoint", endpoint, &requests.map(|it| it.what.as_str()).collect())?;
+    }
+    if let Some(check) = wanted.evidence.as_ref().filter(|check| !check.is_empty()) {
+        let checks = record.checks.iter();
+        must_be_known("check", check, &checks.clone().map(|it| it.name.as_str()).collect())?;
+        if checks.filter(|it| it.name == *check).all(|it| it.evidence.is_empty()) {
+            let message = format!("`{check}` was not violated, and so there is no evidence");
+            return Err(Stop::because(Exit::NothingSelected, message));
+        }
+    }
     let which = match (wanted.why, wanted.around, &wanted.evidence) {
         (Some(n), ..) => Which::Why(known(n)?),
         (_, Some(n), _) => Which::Around(known(n)?),
@@ -61,6 +89,27 @@ fn filter(wanted: &Show, run: &KeptRun) -> Result<Filter, Stop> {
         message: wanted.message.clone(),
         endpoint: wanted.endpoint.clone(),
     })
+}
+
+/// The most names that are listed.
+const LISTED: usize = 20;
+
+/// Refuses a name that nothing in the journal has.
+fn must_be_known(kind: &str, given: &str, known: &BTreeSet<&str>) -> Result<(), Stop> {
+    if known.contains(given) {
+        return Ok(());
+    }
+    let help = match closest(given, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => format!("this run has no {kind}"),
+        None => {
+            let more = if known.len() > LISTED { " .." } else { "" };
+            let listed: Vec<&str> = known.iter().take(LISTED).copied().collect();
+            format!("there are {}{more}", listed.join(", "))
+        }
+    };
+    let message = format!("no {kind} of this run is called `{given}`\n{help}");
+    Err(Stop::because(Exit::NothingSelected, message))
 }
 
 /// Prints lines, by a pager if a person reads them.

@@ -164,7 +164,9 @@ fn attempt(selected: &Selected, seed: u64, number: usize, settings: &Settings<'_
         };
         let page: &[&Renderer] = if is_plain_pass { &[] } else { &[&html::RENDERER] };
         let also = settings.reports.unwrap_or(page);
-        if !is_plain_pass && !settings.place.is_live() {
+        if is_plain_pass {
+            record.meta.logs.clear();
+        } else if !settings.place.is_live() {
             record.meta.logs = logged(selected, seed, settings, &record);
         }
         let source = Source { record: &record, recording: Some(&recording), shrunk: None };
@@ -315,18 +317,28 @@ fn object(record: &Record, weaknesses: &[String]) -> Value {
     })
 }
 
+/// What stands in the place of the time of a run that came to no end.
+const BROKE_WALL: &str = "[      – ] ";
+
 fn broke(selected: &Selected, seed: u64, settings: &Settings<'_>, why: &str) -> Trial {
     let name = &selected.scenario.name;
     let program = invocation::program();
     let again = format!("{program} run {} --seed {seed}", shell::word(&selected.path));
     let mut explanation: Vec<String> = why.lines().map(str::to_owned).collect();
     explanation.push(format!("{:<13}{again}", "again"));
-    let Widths { name: names, seed: seeds, .. } = settings.widths;
+    let seed_text = format!("  seed {seed:<width$}  ", width = settings.widths.seed);
+    let around = BROKE_WALL.chars().count() + seed_text.len();
+    let names = settings.widths.names(around + line::FACT_AT_LEAST);
+    let shown = reports::cut(name, names);
+    let room = settings.widths.line.saturating_sub(around + names).max(line::FACT_AT_LEAST);
     Trial {
         scenario: name.clone(),
         seed,
         mark: Mark::Broke,
-        line: format!("[      – ] {name:<names$}  seed {seed:<seeds$}  {}", first_line(why)),
+        line: format!(
+            "{BROKE_WALL}{shown:<names$}{seed_text}{}",
+            reports::cut(first_line(why), room)
+        ),
         title: title(name, seed),
         explanation,
         exit: Exit::Internal,

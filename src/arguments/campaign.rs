@@ -101,9 +101,9 @@ pub(crate) struct Start {
     /// Only play the scenarios as they are, with other seeds, and change nothing in them
     #[arg(long)]
     pub(crate) as_they_are: bool,
-    /// The first seed, from which all others follow
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) seed: u64,
+    /// The first seed, from which all others follow [default: a fresh one, which is printed]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
     /// The campaign's name [default: made of the time]
     #[arg(long, value_name = "ID", value_parser = campaign::id)]
     pub(crate) id: Option<String>,
@@ -116,9 +116,10 @@ pub(crate) struct Start {
     /// How long a worker may be silent until others do its work, from 2 s to 1 h
     #[arg(long, value_name = "TIME", value_parser = campaign::lease, default_value = "30s")]
     pub(crate) lease: Duration,
-    /// Play only the M-th of N parts, which share nothing; `auto/N` and `auto` read which part this
-    /// is from the environment of an indexed job of Kubernetes, a Slurm array or GitLab
-    #[arg(long, value_name = "M/N", conflicts_with = "nats")]
+    /// Play only the M-th of N parts of one `--seed`, which share nothing; `auto/N` and `auto` read
+    /// which part this is from the environment of an indexed job of Kubernetes, a Slurm array or
+    /// GitLab
+    #[arg(long, value_name = "M/N", conflicts_with = "nats", requires = "seed")]
     pub(crate) shard: Option<Part>,
     /// How many blocks go on at once on this machine [default: the number of processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]

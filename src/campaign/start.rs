@@ -26,6 +26,7 @@ use crate::{
     output::{Output, Tone},
     program::Program,
     run::counted,
+    seeds,
     select::{self, Selected},
     stopwatch::Stopwatch,
     threads,
@@ -82,7 +83,7 @@ pub(crate) fn start(wanted: &Start, program: &Program, output: &mut Output) -> R
         runs: wanted.runs,
         until_ms: wanted.time.map(|time| began_ms.saturating_add(milliseconds(time))),
         fail_fast: wanted.fail_fast.map(|most| most.get() as u64),
-        seed: wanted.seed,
+        seed: seeds::given_or_fresh(wanted.seed),
         canary: canary.map(|(defect, texts)| keep_canary(&desk, defect, &texts)).transpose()?,
         part: wanted.shard.map_or((0, 1), |part| (part.0.index, part.0.of)),
         began_ms,
@@ -92,7 +93,9 @@ pub(crate) fn start(wanted: &Start, program: &Program, output: &mut Output) -> R
     if !output.quiet {
         output.word(Tone::Plain, "Campaign", &announcement(&plan))?;
     }
-    output.object(&json!({ "type": "campaign", "id": id, "build": plan.build }))?;
+    output.object(&json!({
+        "type": "campaign", "id": id, "build": plan.build, "seed": plan.seed,
+    }))?;
     if wanted.carrier.nats.is_none() {
         return work::work(&found, &desk, threads::count(wanted.jobs), program, output);
     }

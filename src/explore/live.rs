@@ -148,6 +148,11 @@ impl Live {
         self.write()
     }
 
+    /// Says why not all runs were made.
+    pub(super) fn ended_early(&mut self, why: &str) {
+        self.progress.doubt = Some(why.to_owned());
+    }
+
     /// Says that it is over.
     pub(super) fn finished(&mut self) -> Result<(), Stop> {
         self.progress.state = State::Finished;

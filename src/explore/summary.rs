@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, btree_map::Entry},
     fmt::Write as _,
     path::PathBuf,
+    sync::atomic::AtomicBool,
 };
 
 use explore::{Campaign, Exploration, Failure, Shrunk, shrink};
@@ -15,7 +16,16 @@ use crate::{
     exit::{Exit, Stop},
     interrupt, invocation,
     output::{Output, Tone},
+    run::counted,
+    stopwatch::Stopwatch,
 };
+
+/// What is said of a search that Ctrl-C ended.
+const INTERRUPTED: &str = "ended by Ctrl-C before all runs were made";
+
+/// How long failures are made small after a search that was given a time: as long as the search took, and
+/// at least so long. Those that are left then are kept as they were found.
+const SHRUNK_WITHIN_MS: u64 = 60_000;
 
 /// The most kinds of failures that are explained.
 const EXPLAINED: usize = 20;
@@ -29,10 +39,19 @@ pub(super) fn show(
     output: &mut Output,
 ) -> Result<Exit, Stop> {
     let wall_ms = live.wall_ms();
-    let exit = exit(&explored);
+    let interrupted = interrupt::is_set();
+    let exit = exit(&explored, interrupted);
     let wall = reports::line::wall(wall_ms);
     output.word(Tone::Plain, "Summary", &format!("[{wall:>8}] {}", counts(&explored, wall_ms)))?;
-    for line in knowledge(&explored) {
+    let mut known = knowledge(&explored);
+    if on.wanted.seed.is_none() {
+        known.push(format!("the seed was {}", campaign.seed));
+    }
+    if interrupted {
+        live.ended_early(INTERRUPTED);
+        known.push(INTERRUPTED.to_owned());
+    }
+    for line in known {
         output.line(&format!("{}{line}", " ".repeat(reports::line::INDENT)))?;
     }
     let object = json!({
@@ -51,8 +70,11 @@ pub(super) fn show(
         "exit": exit.code(),
     });
     let mut failures = Vec::new();
+    let began = Stopwatch::start();
+    let most = on.wanted.time.map(|_| wall_ms.max(SHRUNK_WITHIN_MS));
     for failure in explored.into_failures() {
-        let explained = smaller(failure, on, output)?;
+        let is_late = most.is_some_and(|most| began.elapsed_ms() > most);
+        let explained = smaller(failure, on, is_late, output)?;
         let story = explained.shrunk.as_ref().map(Shrunk::story).unwrap_or_default();
         live.made_small(&explained.failure, &explained.file, story)?;
         failures.push(explained);
@@ -68,8 +90,9 @@ pub(super) fn show(
     Ok(exit)
 }
 
-fn exit(explored: &Exploration) -> Exit {
+fn exit(explored: &Exploration, interrupted: bool) -> Exit {
     match explored {
+        _ if interrupted => Exit::Interrupted,
         explored if explored.failed > 0 => Exit::Violated,
         // A campaign says how often nothing bad was seen; a run that could not be judged is none
         // of those.
@@ -107,6 +130,9 @@ fn knowledge(explored: &Exploration) -> Vec<String> {
             bound(explored.passed)
         ));
     }
+    if explored.inert > 0 {
+        lines.push(format!("{} of them had a fault that never began", explored.inert));
+    }
     if let Some(why) = &explored.first_unknown {
         lines.push(format!("{} could not be judged, the first because {why}", explored.unknown));
     }
@@ -132,13 +158,20 @@ struct Explained {
 }
 
 /// Shrinks the smallest scenario of a kind of failure, and writes what is left.
-fn smaller(failure: Failure, on: On<'_>, output: &mut Output) -> Result<Explained, Stop> {
+fn smaller(
+    failure: Failure,
+    on: On<'_>,
+    is_late: bool,
+    output: &mut Output,
+) -> Result<Explained, Stop> {
     let Failure { violation, smallest, .. } = &failure;
     if !output.quiet {
         output.progress_says(format!("shrinking {}", violation.check));
     }
     let (subject, wanted) = (on.program.subject(), on.wanted);
-    let shrunk = shrink(&subject, &smallest.scenario, &violation.check, interrupt::flag());
+    let late = AtomicBool::new(true);
+    let stop = if is_late { &late } else { interrupt::flag() };
+    let shrunk = shrink(&subject, &smallest.scenario, &violation.check, stop);
     let file = match &shrunk {
         Some(shrunk) => corpus::write(&wanted.out, &shrunk.scenario.name, &shrunk.to_toml())?,
         None => corpus::keep(&wanted.out, &violation.check, &smallest.scenario)?,
@@ -191,7 +224,8 @@ fn explain(explained: &Explained, output: &mut Output) -> Result<(), Stop> {
         ],
     };
     let Failure { runs, found_at, found_by, .. } = failure;
-    lines.push(format!("Seen in {runs} runs, first in run {found_at} ({found_by})."));
+    let seen = counted(usize::try_from(*runs).unwrap_or(usize::MAX), "run");
+    lines.push(format!("Seen in {seen}, first in run {found_at} ({found_by})."));
     lines.push(format!("{} run {}", invocation::program(), shell::word(file)));
     for line in &lines {
         output.line(&format!("{}{line}", " ".repeat(reports::line::INDENT)))?;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use reports::{
-    folder, index,
+    cut, folder, index,
     line::{INDENT, Status, Totals, Widths},
 };
 use serde_json::json;
@@ -194,9 +194,10 @@ impl<'a> Results<'a> {
     fn flush(&mut self) -> Result<(), Stop> {
         let (Some(passes), Some(widths)) = (self.passes.take(), self.folds) else { return Ok(()) };
         let Passes { scenario, seeds: (first, last), count, began } = passes;
-        let (names, wall) = (widths.name, reports::line::wall(began.elapsed_ms()));
-        let seeds = format!("of seeds {first} to {last}");
-        let text = format!("[{wall:>8}] {scenario:<names$}  {}, {seeds}", counted(count, "run"));
+        let wall = format!("[{:>8}] ", reports::line::wall(began.elapsed_ms()));
+        let rest = format!("  {}, of seeds {first} to {last}", counted(count, "run"));
+        let names = widths.names(wall.chars().count() + rest.chars().count());
+        let text = format!("{wall}{:<names$}{rest}", cut(&scenario, names));
         Ok(self.output.word(Tone::Good, Status::Pass.word(), &text)?)
     }
 

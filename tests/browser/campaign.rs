@@ -16,7 +16,18 @@ fn campaign() -> (TempDir, PathBuf) {
     let honest: Vec<&str> = WEAK.lines().filter(|line| !line.starts_with("violates")).collect();
     fs::write(folder.path().join("mine.toml"), honest.join("\n")).expect("written");
     let ran = Command::new(env!("CARGO_BIN_EXE_fedsim"))
-        .args(["campaign", "start", "mine.toml", "--runs", "8", "--id", "night", "--as-they-are"])
+        .args([
+            "campaign",
+            "start",
+            "mine.toml",
+            "--runs",
+            "8",
+            "--seed",
+            "1",
+            "--id",
+            "night",
+            "--as-they-are",
+        ])
         .current_dir(&folder)
         .output()
         .expect("it starts");

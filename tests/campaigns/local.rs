@@ -45,7 +45,18 @@ pub(crate) fn folder_with(text: &str) -> tempfile::TempDir {
 #[test]
 fn one_command_plays_a_campaign_finds_its_canary_and_writes_a_page() {
     let folder = folder_with(SOUND);
-    let start = ["start", "mine.toml", "--runs", "60", "--id", "one", "--message-format", "json"];
+    let start = [
+        "start",
+        "mine.toml",
+        "--runs",
+        "60",
+        "--seed",
+        "1",
+        "--id",
+        "one",
+        "--message-format",
+        "json",
+    ];
     let output = ends(folder.path(), &start);
     let told = told(&output);
     assert_eq!(output.status.code(), Some(0), "{told}");
@@ -59,7 +70,20 @@ fn one_command_plays_a_campaign_finds_its_canary_and_writes_a_page() {
 #[test]
 fn a_campaign_that_was_killed_goes_on_and_makes_exactly_its_runs() {
     let folder = folder_with(SOUND);
-    let start = ["start", "mine.toml", "--runs", "150", "--id", "cut", "--lease", "2s", "-j", "1"];
+    let start = [
+        "start",
+        "mine.toml",
+        "--runs",
+        "150",
+        "--seed",
+        "1",
+        "--id",
+        "cut",
+        "--lease",
+        "2s",
+        "-j",
+        "1",
+    ];
     let mut killed = fedsim(folder.path(), &start).stdout(Stdio::null()).spawn().expect("it runs");
     let plan = folder.path().join("target/fedsim/campaigns/cut/.campaign/documents/plan");
     while !plan.exists() {
@@ -100,7 +124,8 @@ fn a_campaign_that_was_interrupted_is_not_green() {
 fn what_breaks_a_promise_is_found_made_small_and_kept_with_its_journal() {
     let honest = WEAK.lines().filter(|line| !line.starts_with("violates"));
     let folder = folder_with(&honest.collect::<Vec<_>>().join("\n"));
-    let start = ["start", "mine.toml", "--runs", "8", "--id", "weak", "--as-they-are"];
+    let start =
+        ["start", "mine.toml", "--runs", "8", "--seed", "1", "--id", "weak", "--as-they-are"];
     let output = ends(folder.path(), &start);
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");

@@ -109,7 +109,7 @@ fn one_failure_stops_all_workers_and_resume_makes_it_small_and_goes_on() {
 #[test]
 fn stop_ends_every_process_and_resume_makes_exactly_the_rest() {
     let folder = folder_with(SOUND);
-    let start = ["start", "mine.toml", "--runs", "120", "--lease", "2s", "-j", "1"];
+    let start = ["start", "mine.toml", "--runs", "120", "--seed", "1", "--lease", "2s", "-j", "1"];
     let first = Going::begin(fedsim(folder.path(), &start));
     let runs = |it: &Value| it["runs"].as_u64() > Some(0);
     status(folder.path(), &[], "it has begun", runs);
