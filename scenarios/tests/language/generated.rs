@@ -81,7 +81,9 @@ fn crashes(world: &Scenario) -> BTreeMap<&str, Vec<(Duration, Duration)>> {
         };
         of_machine.entry(node).or_default().push(downtime(fault));
     }
-    of_machine.values_mut().for_each(|times| times.sort());
+    for times in of_machine.values_mut() {
+        times.sort();
+    }
     of_machine
 }
 
