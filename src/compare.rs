@@ -58,7 +58,7 @@ pub(crate) fn compare(
         })?;
     }
     if interrupt::is_set() {
-        output.note("ended by Ctrl-C before all runs were made")?;
+        output.note(interrupt::ENDED)?;
         return Ok(Exit::Interrupted);
     }
     Ok(Exit::Holds)

@@ -49,15 +49,19 @@ fn is_meant(topic: &Topic, asked: &str) -> bool {
     topic.name == asked || topic.name.strip_prefix("scenario::") == Some(asked)
 }
 
+/// Returns the keys that a topic tells of, with their places.
+fn keys_of(topic: &Topic) -> impl Iterator<Item = &(String, Key)> {
+    topic.blocks.iter().flat_map(|block| match block {
+        Block::Keys(keys) => keys.as_slice(),
+        Block::Text(_) | Block::Example(_) => &[],
+    })
+}
+
 /// Explains every key of that name, each with what it is a key of.
 fn keys_called(asked: &str, topics: &[Topic], output: &mut Output) -> Result<Exit, Stop> {
     let mut is_known = false;
     for topic in topics {
-        let keys = topic.blocks.iter().filter_map(|block| match block {
-            Block::Keys(keys) => Some(keys),
-            Block::Text(_) | Block::Example(_) => None,
-        });
-        let meant = keys.flatten().filter(|(place, key)| place == asked || key.key == asked);
+        let meant = keys_of(topic).filter(|(place, key)| place == asked || key.key == asked);
         let meant: Vec<(String, Key)> = meant.cloned().collect();
         if !meant.is_empty() {
             is_known = true;
@@ -71,10 +75,7 @@ fn keys_called(asked: &str, topics: &[Topic], output: &mut Output) -> Result<Exi
 
 fn unknown(asked: &str, topics: &[Topic]) -> Stop {
     let program = invocation::program();
-    let keys = topics.iter().flat_map(|topic| &topic.blocks).flat_map(|block| match block {
-        Block::Keys(keys) => keys.as_slice(),
-        Block::Text(_) | Block::Example(_) => &[],
-    });
+    let keys = topics.iter().flat_map(keys_of);
     let near = topics.iter().map(|topic| topic.name.as_str()).chain(keys.map(|(_, key)| key.key));
     let near = scenarios::language::names::closest(asked, near);
     let help = match near {

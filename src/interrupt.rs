@@ -9,6 +9,9 @@ use std::{
     },
 };
 
+/// What is said of runs that Ctrl-C ended.
+pub(crate) const ENDED: &str = "ended by Ctrl-C before all runs were made";
+
 /// The exit code of a program that Ctrl-C ended, as shells have it.
 const INTERRUPTED: i32 = 130;
 

@@ -74,17 +74,12 @@ impl Place {
             Self::Simulated => program.run(scenario, seed, options),
             #[cfg(feature = "homeservers")]
             Self::Live(servers) => {
-                let universe = Live::new(scenario, servers, is_interrupted);
+                let universe = Live::new(scenario, servers, crate::interrupt::is_set);
                 let federation = std::sync::Arc::new(runs::Homeservers::default());
                 runs::run_on(&universe, federation, scenario, seed, options)
             }
         }
     }
-}
-
-#[cfg(feature = "homeservers")]
-fn is_interrupted() -> bool {
-    crate::interrupt::flag().load(std::sync::atomic::Ordering::Relaxed)
 }
 
 /// Leaves out what cannot be played here, and says why; says what is done otherwise.

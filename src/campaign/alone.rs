@@ -43,7 +43,7 @@ pub(super) fn play(
             }))
         });
         broke = shown.err();
-        broke.is_none() && !interrupt::flag().load(std::sync::atomic::Ordering::Relaxed)
+        broke.is_none() && !interrupt::is_set()
     });
     played.map_err(|trouble| stop(&trouble))?;
     broke.map_or(Ok(exit), |error| Err(error.into()))

@@ -1,6 +1,6 @@
 //! `fedsim campaign status`, `tail` and `stop`.
 
-use std::{sync::atomic::Ordering, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use ::campaign::{Key, Picture, Plan, summary};
 use reports::campaign::Worker;
@@ -110,7 +110,7 @@ pub(crate) fn tail(which: &Which, output: &mut Output) -> Result<Exit, Stop> {
             output.object(&object(&picture, &plan))?;
             return Ok(Exit::Holds);
         }
-        if interrupt::flag().load(Ordering::Relaxed) {
+        if interrupt::is_set() {
             return Ok(Exit::Interrupted);
         }
         thread::park_timeout(PACE);

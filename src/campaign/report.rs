@@ -1,6 +1,6 @@
 //! `fedsim campaign report`: a page and a `JUnit` file about a campaign, and what it came to.
 
-use std::{fs, sync::atomic::Ordering};
+use std::fs;
 
 use ::campaign::{
     Desk, Plan,
@@ -116,6 +116,6 @@ fn exit(picture: &::campaign::Picture) -> Exit {
         Verdict::Differs => Exit::Diverged,
         Verdict::Inconclusive => Exit::Inconclusive,
     };
-    let is_cut_off = interrupt::flag().load(Ordering::Relaxed) && !picture.is_finished();
+    let is_cut_off = interrupt::is_set() && !picture.is_finished();
     if is_cut_off { exit.and(Exit::Interrupted) } else { exit }
 }

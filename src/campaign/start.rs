@@ -166,7 +166,7 @@ fn bases(
         std::ops::ControlFlow::Continue(())
     });
     threads::begun(done)?;
-    if interrupt::flag().load(std::sync::atomic::Ordering::Relaxed) {
+    if interrupt::is_set() {
         return Err(Stop::because(Exit::Interrupted, "ended before the campaign began"));
     }
     Ok((bases, texts.into_inner().unwrap_or_default()))

@@ -111,8 +111,7 @@ pub(super) fn work(
     output.end_progress();
     worked.map_err(|trouble| stop(&trouble))?;
     desk.look().map_err(|trouble| stop(&trouble))?;
-    if interrupt::flag().load(std::sync::atomic::Ordering::Relaxed) && !desk.picture().is_finished()
-    {
+    if interrupt::is_set() && !desk.picture().is_finished() {
         let to = &found.named;
         output.note(&format!("`{} campaign resume {}` goes on", to.command, to.to))?;
     }

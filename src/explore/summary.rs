@@ -20,9 +20,6 @@ use crate::{
     stopwatch::Stopwatch,
 };
 
-/// What is said of a search that Ctrl-C ended.
-const INTERRUPTED: &str = "ended by Ctrl-C before all runs were made";
-
 /// How long failures are made small after a search that was given a time: as long as the search took, and
 /// at least so long. Those that are left then are kept as they were found.
 const SHRUNK_WITHIN_MS: u64 = 60_000;
@@ -48,8 +45,8 @@ pub(super) fn show(
         known.push(format!("the seed was {}", campaign.seed));
     }
     if interrupted {
-        live.ended_early(INTERRUPTED);
-        known.push(INTERRUPTED.to_owned());
+        live.ended_early(interrupt::ENDED);
+        known.push(interrupt::ENDED.to_owned());
     }
     for line in known {
         output.line(&format!("{}{line}", " ".repeat(reports::line::INDENT)))?;

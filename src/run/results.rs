@@ -4,7 +4,6 @@ use std::{
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
 };
 
 use reports::{
@@ -112,7 +111,7 @@ impl<'a> Results<'a> {
     /// Returns whether no more runs are wanted: enough of them failed, or somebody pressed Ctrl-C.
     fn is_enough(&mut self) -> bool {
         let failed = self.totals.fail + self.totals.unknown + self.totals.broken;
-        self.interrupted = interrupt::flag().load(Ordering::Relaxed);
+        self.interrupted = interrupt::is_set();
         self.interrupted || self.fail_fast.is_some_and(|most| failed >= most)
     }
 
@@ -240,7 +239,7 @@ impl<'a> Results<'a> {
             tally.print(self.output)?;
         }
         if self.interrupted {
-            self.remark("ended by Ctrl-C before all runs were made")?;
+            self.remark(interrupt::ENDED)?;
         }
         self.explain_groups()?;
         self.say_what_is_kept()?;
